@@ -1,0 +1,1 @@
+"""mainspring: background work for Python with no server to set up."""

@@ -1,0 +1,178 @@
+"""Every error mainspring raises of its own; each class owns its sentence and its fields.
+
+MainspringError
+├── UsageError                 what was written can't work; the sentence says what to write
+│   ├── InvalidOption          (ValueError)    an option's value makes no sense
+│   ├── UnknownOption          (TypeError)     an option that does not exist
+│   ├── InvalidArguments       (TypeError)     arguments that do not fit a task, or can't be stored
+│   ├── TaskNotImportable      (TypeError)     a task that another process could not find
+│   ├── DuplicateName          (ValueError)    two tasks, workers or services of one name
+│   ├── AppNotFound            (LookupError)   `--app` does not lead to a Queue
+│   └── NotRunning             (RuntimeError)  asked of something that is not started, or closed
+├── StoreError                 the store can't do it
+│   ├── StoreBusy              another writer holds it for too long
+│   ├── StoreUnusable          not ours, damaged, read-only, replaced, or of a newer version
+│   └── LeaseLost              a node's claims were taken from it
+├── ServiceFailed              a supervised service ended when it should not have
+├── JobError                   what `JobHandle.result()` raises
+│   ├── JobFailed
+│   └── JobCancelled
+└── AttemptError               what an attempt failed of when it was not the task's own error
+    ├── AttemptTimeout         (TimeoutError)  ran longer than its `timeout`
+    ├── WorkerLost             the process that ran it died
+    └── UnstorableResult       (TypeError)     what the task returned can't be stored
+"""
+
+from __future__ import annotations
+
+
+class MainspringError(Exception):
+    """The root of the tree: catch it to catch them all."""
+
+
+class UsageError(MainspringError):
+    """What was written can't work; the sentence says what to write instead."""
+
+
+class InvalidOption(UsageError, ValueError):
+    """An option's value makes no sense; `option` and `owner` name it."""
+
+    def __init__(self, option: str, value: object, *, owner: str, expected: str) -> None:
+        self.option = option
+        self.owner = owner
+        super().__init__(f"{owner}: {option}={value!r} can't work; give {expected}")
+
+
+class UnknownOption(UsageError, TypeError):
+    """An option that does not exist."""
+
+    def __init__(self, option: str, *, owner: str, known: tuple[str, ...]) -> None:
+        self.option = option
+        self.owner = owner
+        super().__init__(f"{owner} has no option {option!r}; it takes {', '.join(known)}")
+
+
+class InvalidArguments(UsageError, TypeError):
+    """Arguments that do not fit a task's signature, or that can't be stored."""
+
+
+class TaskNotImportable(UsageError, TypeError):
+    """A task that another process could not find under its module and name."""
+
+    def __init__(self, task: str, why: str) -> None:
+        self.task = task
+        super().__init__(
+            f"task {task!r} can't be imported by another process: {why}; "
+            "define it at the top level of an importable module"
+        )
+
+
+class DuplicateName(UsageError, ValueError):
+    """Two things that must be told apart bear one name."""
+
+    def __init__(self, name: str, *, kind: str, first: str, second: str) -> None:
+        self.name = name
+        super().__init__(
+            f"two {kind}s are named {name!r}: {first} and {second}; give one of them another name="
+        )
+
+
+class AppNotFound(UsageError, LookupError):
+    """`--app module:attribute` does not lead to a Queue."""
+
+    def __init__(self, app: str, why: str) -> None:
+        self.app = app
+        super().__init__(f"--app {app!r} does not lead to a Queue: {why}")
+
+
+class NotRunning(UsageError, RuntimeError):
+    """Asked of something that is not started yet, or closed already."""
+
+
+class StoreError(MainspringError):
+    """The store can't do what was asked; nothing acknowledged is lost by it."""
+
+
+class StoreBusy(StoreError):
+    """Another writer holds the store for longer than `busy_timeout`."""
+
+    def __init__(self, store: str, waited: float, holder: str) -> None:
+        self.store = store
+        self.waited = waited
+        super().__init__(
+            f"{store} was locked by another writer for {waited:.1f} s ({holder}); "
+            "end that transaction, or raise busy_timeout="
+        )
+
+
+class StoreUnusable(StoreError):
+    """The store is not ours, damaged, read-only, replaced, or of a newer version."""
+
+    def __init__(self, store: str, why: str, remedy: str) -> None:
+        self.store = store
+        super().__init__(f"{store} can't be used: {why}; {remedy}")
+
+
+class LeaseLost(StoreError):
+    """A node's claims were taken from it: it did not renew its lease in time."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        super().__init__(f"node {node} did not renew its lease in time; its jobs run elsewhere now")
+
+
+class ServiceFailed(MainspringError):
+    """A supervised service ended when it should not have."""
+
+    def __init__(self, service: str, why: str) -> None:
+        self.service = service
+        super().__init__(f"service {service!r} failed: {why}")
+
+
+class JobError(MainspringError):
+    """A job ended without a result; `job_id` says which."""
+
+    def __init__(self, job_id: str, sentence: str) -> None:
+        self.job_id = job_id
+        super().__init__(sentence)
+
+
+class JobFailed(JobError):
+    """All attempts failed; `__cause__` carries the original type, message and traceback."""
+
+    def __init__(self, job_id: str, task: str, reason: str) -> None:
+        super().__init__(job_id, f"job {job_id} ({task}) failed: {reason}")
+
+
+class JobCancelled(JobError):
+    """The job was cancelled before it had a result."""
+
+    def __init__(self, job_id: str, task: str, reason: str) -> None:
+        super().__init__(job_id, f"job {job_id} ({task}) was cancelled: {reason}")
+
+
+class AttemptError(MainspringError):
+    """An attempt failed for a reason that is not the task's own error."""
+
+
+class AttemptTimeout(AttemptError, TimeoutError):
+    """The attempt ran longer than its `timeout` (seconds)."""
+
+    def __init__(self, task: str, timeout: float) -> None:
+        self.timeout = timeout
+        super().__init__(f"task {task!r} ran longer than its timeout of {timeout:g} s")
+
+
+class WorkerLost(AttemptError):
+    """The process that ran the attempt died; `crashes` says how often that has happened."""
+
+    def __init__(self, task: str, crashes: int, evidence: str) -> None:
+        self.crashes = crashes
+        super().__init__(f"task {task!r} lost its worker {crashes} times; the last: {evidence}")
+
+
+class UnstorableResult(AttemptError, TypeError):
+    """What the task returned can't be stored."""
+
+    def __init__(self, task: str, why: str) -> None:
+        super().__init__(f"task {task!r} returned what can't be stored: {why}")

@@ -1,0 +1,77 @@
+"""What happened, as values for subscribers: log, metrics, traces, views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mainspring.model.job import Claim, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStarted:
+    """A supervised service is ready."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFailed:
+    """A supervised service, or one run of a worker's target, raised; `restart_in` is in seconds.
+
+    `restart_in` is None when it will not be started again.
+    """
+
+    service: str
+    error: BaseException
+    restart_in: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStopped:
+    """A supervised service has ended as it was asked to."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """An attempt's outcome is recorded; `claim` is what it was an attempt of."""
+
+    claim: Claim
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomesRefused:
+    """Outcomes came too late: the jobs have been given to others (stale fence)."""
+
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRescued:
+    """A lost node's jobs were taken from it: so many run again, so many failed for good."""
+
+    node: str
+    requeued: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLost:
+    """The node could not renew its lease in time; what it ran is disowned."""
+
+    node: str
+
+
+Event = (
+    ServiceStarted
+    | ServiceFailed
+    | ServiceStopped
+    | AttemptEnded
+    | OutcomesRefused
+    | NodeRescued
+    | NodeLost
+)

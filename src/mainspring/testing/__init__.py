@@ -1,0 +1,1 @@
+"""Contract suites and helpers for tests, of ours and of yours."""
