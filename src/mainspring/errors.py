@@ -8,18 +8,23 @@ MainspringError
 │   ├── TaskNotImportable      (TypeError)     a task that another process could not find
 │   ├── DuplicateName          (ValueError)    two tasks, workers or services of one name
 │   ├── AppNotFound            (LookupError)   `--app` does not lead to a Queue
-│   └── NotRunning             (RuntimeError)  asked of something that is not started, or closed
+│   ├── NotRunning             (RuntimeError)  asked of something that is not started, or closed
+│   ├── AlreadyRunning         (RuntimeError)  a service that is run twice at once
+│   └── UnguardedMain          (RuntimeError)  a main module that starts processes when imported
 ├── StoreError                 the store can't do it
 │   ├── StoreBusy              another writer holds it for too long
 │   ├── StoreUnusable          not ours, damaged, read-only, replaced, or of a newer version
 │   └── LeaseLost              a node's claims were taken from it
 ├── ServiceFailed              a supervised service ended when it should not have
+│   └── ChildStartFailed       the children of a process pool can't start
 ├── JobError                   what `JobHandle.result()` raises
 │   ├── JobFailed
 │   └── JobCancelled
 └── AttemptError               what an attempt failed of when it was not the task's own error
     ├── AttemptTimeout         (TimeoutError)  ran longer than its `timeout`
     ├── WorkerLost             the process that ran it died
+    ├── ChildDied              the child process that ran a call died
+    ├── ChildRaised            a call raised in its child what can't be pickled
     └── UnstorableResult       (TypeError)     what the task returned can't be stored
 """
 
@@ -89,6 +94,24 @@ class NotRunning(UsageError, RuntimeError):
     """Asked of something that is not started yet, or closed already."""
 
 
+class AlreadyRunning(UsageError, RuntimeError):
+    """A service is run a second time while it runs."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.name = name
+        super().__init__(f"{kind} {name!r} runs already; close it and wait for its end first")
+
+
+class UnguardedMain(UsageError, RuntimeError):
+    """A child imports the program's main module, and that starts child processes itself."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a child process imports this main module and must not start processes by that; "
+            'put what starts them under `if __name__ == "__main__":`'
+        )
+
+
 class StoreError(MainspringError):
     """The store can't do what was asked; nothing acknowledged is lost by it."""
 
@@ -127,6 +150,13 @@ class ServiceFailed(MainspringError):
     def __init__(self, service: str, why: str) -> None:
         self.service = service
         super().__init__(f"service {service!r} failed: {why}")
+
+
+class ChildStartFailed(ServiceFailed):
+    """The children of a process pool can't start; the sentence ends with why."""
+
+    def __init__(self, pool: str, why: str) -> None:
+        super().__init__(pool, f"its child processes can't start: {why}")
 
 
 class JobError(MainspringError):
@@ -169,6 +199,27 @@ class WorkerLost(AttemptError):
     def __init__(self, task: str, crashes: int, evidence: str) -> None:
         self.crashes = crashes
         super().__init__(f"task {task!r} lost its worker {crashes} times; the last: {evidence}")
+
+
+class ChildDied(AttemptError):
+    """The child process that ran a call died; only that call is lost.
+
+    `code` is its exit code, or minus the number of the signal that ended it; None: unknown.
+    """
+
+    def __init__(self, call: str, *, pid: int, code: int | None, evidence: str) -> None:
+        self.pid = pid
+        self.code = code
+        self.evidence = evidence
+        super().__init__(f"{call!r} lost its child process: {evidence}")
+
+
+class ChildRaised(AttemptError):
+    """A call raised in its child process what can't be pickled; its type and message are told."""
+
+    def __init__(self, call: str, kind: str, sentence: str) -> None:
+        self.kind = kind
+        super().__init__(f"{call!r} raised {kind}, which can't be pickled: {sentence}")
 
 
 class UnstorableResult(AttemptError, TypeError):

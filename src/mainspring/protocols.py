@@ -144,8 +144,12 @@ class Executor(Service, Protocol):
         """How many attempts run now."""
         ...
 
-    def interrupt(self) -> None:
-        """End every running attempt now; those that can't be ended are abandoned."""
+    def began(self) -> float:
+        """Return when the oldest running attempt began (monotonic), infinity if none runs."""
+        ...
+
+    def interrupt(self, outcome: Callable[[Claim], Outcome]) -> None:
+        """End every running attempt with that outcome; a body that can't be ended is abandoned."""
         ...
 
 

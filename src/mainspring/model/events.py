@@ -36,11 +36,10 @@ class ServiceStopped:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptEnded:
-    """An attempt's outcome is recorded; `claim` is what it was an attempt of."""
+class AttemptsEnded:
+    """So many attempts' outcomes were recorded, in one transaction."""
 
-    claim: Claim
-    outcome: Outcome
+    ended: tuple[tuple[Claim, Outcome], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,13 @@ class NodeRescued:
 
 
 @dataclass(frozen=True, slots=True)
+class ShutdownAsked:
+    """A consumer was asked to stop, for the first time (with grace) or again (at once)."""
+
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class NodeLost:
     """The node could not renew its lease in time; what it ran is disowned."""
 
@@ -70,8 +76,9 @@ Event = (
     ServiceStarted
     | ServiceFailed
     | ServiceStopped
-    | AttemptEnded
+    | AttemptsEnded
     | OutcomesRefused
     | NodeRescued
     | NodeLost
+    | ShutdownAsked
 )

@@ -35,6 +35,7 @@ class OutcomeKind(StrEnum):
     CANCELLED = "cancelled"
     SNOOZED = "snoozed"
     RELEASED = "released"
+    CRASHED = "crashed"
 
 
 class Step(StrEnum):
@@ -75,6 +76,7 @@ OUTCOME_STEP: dict[OutcomeKind, Step] = {
     OutcomeKind.CANCELLED: Step.CANCEL,
     OutcomeKind.SNOOZED: Step.SNOOZE,
     OutcomeKind.RELEASED: Step.RELEASE,
+    OutcomeKind.CRASHED: Step.RESCUE,
 }
 
 
@@ -134,7 +136,8 @@ class Outcome(Struct, frozen=True, gc=False):
 
     `began` and `ended` are `time.monotonic()` of the node (0.0: the body never began); the store
     turns them into its own time by their age. `result` is an encoded JSON text, set if and only if
-    completed. `delay` is the seconds until the next attempt of a retried or snoozed job.
+    completed. `delay` is the seconds until the next attempt of a retried or snoozed job; a crashed
+    one's is `model.retry.delay_after_crash`, and its crash counts as a rescuer would count it.
     """
 
     key: int

@@ -1,0 +1,42 @@
+"""The command `mainspring`: its parser, and what errors look like."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import mainspring
+from mainspring.errors import MainspringError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = ("worker", "demo")
+"""Each is a module of this folder with `HELP`, `add_options(parser)` and `run(options)`."""
+
+USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 2 for what the user can mend."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except MainspringError as error:
+        print(f"mainspring: error: {error}", file=sys.stderr)  # noqa: T201  # it is the command
+        return USAGE_ERROR
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser(prog="mainspring", description="Background work for Python.")
+    top.add_argument("--version", action="version", version=f"mainspring {mainspring.__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        command = import_module(f"mainspring.cli.{name}")
+        sub = commands.add_parser(name, help=command.HELP, description=command.HELP)
+        command.add_options(sub)
+        sub.set_defaults(run=command.run)
+    return top

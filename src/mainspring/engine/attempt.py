@@ -1,0 +1,158 @@
+"""An attempt: from a claim to an outcome, by small steps that raise nothing.
+
+One pipeline for all executors: `run` for threads and children, `arun` for event loops; they differ
+in how the body is called and in nothing else.
+"""
+
+from __future__ import annotations
+
+import traceback
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec.structs import replace
+
+from mainspring.engine.context import running
+from mainspring.errors import AttemptTimeout, UnstorableResult
+from mainspring.faults import fault
+from mainspring.model.codec import Undecodable, Unstorable
+from mainspring.model.job import Claim, Failure, Outcome, OutcomeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.model.codec import JsonCodec
+    from mainspring.model.task import Task
+
+TRACEBACK_CHARACTERS = 16_000
+"""The last so many characters of a traceback are kept: its end says what happened."""
+
+
+class Tasks(Protocol):
+    """Finds a task by name."""
+
+    def __getitem__(self, name: str) -> Task:
+        """Return the task; KeyError if there is none."""
+        ...
+
+
+class Attempt:
+    """Runs claims. `note(slot, key, fence)` is told before a body begins."""
+
+    def __init__(
+        self, tasks: Tasks, codec: JsonCodec, note: Callable[[int, int, int], None]
+    ) -> None:
+        self._tasks = tasks
+        self._decode = codec.decode_call
+        self._encode = codec.encode_result
+        self._note = note
+
+    def timeout(self, claim: Claim) -> float | None:
+        """Return the seconds this attempt may take, None for as long as it likes."""
+        return self._tasks[claim.task].timeout
+
+    def run(self, claim: Claim, slot: int) -> Outcome:
+        """Run the body in this thread."""
+        began = monotonic()
+        token = running.set(claim)
+        try:
+            function, args, kwargs = self._open(claim, slot)
+            result = self._encode(function(*args, **kwargs))
+            fault("after_body")
+        except BaseException as error:  # noqa: BLE001  # the border of an attempt
+            return self.failed(claim, error, began)
+        finally:
+            running.reset(token)
+        return Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, began, monotonic(), result)
+
+    async def arun(
+        self, claim: Claim, slot: int, asked: Callable[[float], Outcome | None]
+    ) -> Outcome:
+        """Run the coroutine body in the caller's task.
+
+        `asked(began)` returns the outcome of an interruption that was asked for, or None: then a
+        cancellation is the body's own doing, and an error like any other.
+        """
+        began = monotonic()
+        token = running.set(claim)
+        try:
+            function, args, kwargs = self._open(claim, slot)
+            result = self._encode(await function(*args, **kwargs))
+            fault("after_body")
+        except BaseException as error:  # noqa: BLE001  # the border of an attempt
+            return asked(began) or self.failed(claim, error, began)
+        finally:
+            running.reset(token)
+        return Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, began, monotonic(), result)
+
+    def failed(self, claim: Claim, error: BaseException, began: float) -> Outcome:
+        """Return the outcome of an attempt that raised: retry while attempts are left."""
+        if isinstance(error, Unstorable):
+            error = UnstorableResult(claim.task, error.why)
+        kind = OutcomeKind.FAILED if isinstance(error, Undecodable) else OutcomeKind.RETRY
+        failure = failure_of(error)
+        outcome = Outcome(claim.key, claim.fence, kind, began, monotonic(), failure=failure)
+        return self.judged(claim, outcome)
+
+    def judged(self, claim: Claim, outcome: Outcome) -> Outcome:
+        """Return the outcome, with the delay of its retry, or as a failure when none is left."""
+        if outcome.kind is not OutcomeKind.RETRY:
+            return outcome
+        task = self._tasks[claim.task]
+        if claim.attempt > task.retries:
+            return replace(outcome, kind=OutcomeKind.FAILED)
+        return replace(outcome, delay=task.backoff.delay(claim.attempt))
+
+    def timed_out(self, claim: Claim, began: float) -> Outcome:
+        """Return the outcome of an attempt that ran past its timeout."""
+        return self.failed(claim, AttemptTimeout(claim.task, self.timeout(claim) or 0.0), began)
+
+    def _open(
+        self, claim: Claim, slot: int
+    ) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        function = self._tasks[claim.task].function
+        args, kwargs = self._decode(claim.payload)
+        self._note(slot, claim.key, claim.fence)
+        fault("before_body")
+        return function, args, kwargs
+
+
+def released(claim: Claim) -> Outcome:
+    """Return the outcome that gives a claim back, uncharged."""
+    return Outcome(claim.key, claim.fence, OutcomeKind.RELEASED)
+
+
+def crashed(claim: Claim, death: BaseException, began: float) -> Outcome:
+    """Return the outcome of an attempt whose process died under it."""
+    failure = failure_of(death)
+    return Outcome(claim.key, claim.fence, OutcomeKind.CRASHED, began, monotonic(), failure=failure)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return the evidence of an error: whatever its class, this never raises."""
+    kind = type(error)
+    return Failure(
+        type=f"{kind.__module__}.{kind.__qualname__}",
+        message=_storable(_message(error)),
+        traceback=_storable("".join(_traceback(error)))[-TRACEBACK_CHARACTERS:],
+    )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001  # a user's __str__ may be broken
+        return f"<its message raised {type(second).__name__}>"
+
+
+def _traceback(error: BaseException) -> list[str]:
+    ours = error.__traceback__
+    try:
+        return traceback.format_exception(type(error), error, ours and ours.tb_next)
+    except Exception:  # noqa: BLE001  # as above: formatting calls the user's __str__
+        return ["<its traceback can't be formatted>"]
+
+
+def _storable(text: str) -> str:
+    # Lone surrogates (from file names, for one) are no UTF-8, and no store takes them.
+    return text.encode("utf-8", "backslashreplace").decode()

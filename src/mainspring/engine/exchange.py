@@ -1,0 +1,257 @@
+"""The exchange: outcomes out, claims in, in one transaction a batch.
+
+It runs in a thread of its own. Slots put outcomes into its outbox; it turns when the slots run low,
+when the outbox is full or has waited long enough, or when the store says that work has come.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mainspring.engine.attempt import failure_of, released
+from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
+from mainspring.faults import fault
+from mainspring.model.events import AttemptsEnded, NodeLost, OutcomesRefused
+from mainspring.model.job import Outcome, OutcomeKind, Want
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mainspring.engine.node import Node
+    from mainspring.engine.slots import Slots
+    from mainspring.model.events import Event
+    from mainspring.model.job import Claim, Exchanged
+    from mainspring.protocols import Store
+
+MOST_OUTCOMES = 256
+FLUSH_SECONDS = 0.01
+"""While the slots have work, outcomes are flushed when there are so many, or so long after."""
+
+STUBBORN_SECONDS = 2.0
+"""So long after the grace a body may go on ignoring its cancellation before it is disowned."""
+
+
+class Exchange:
+    """Flushes outcomes and claims work for the executors of one node."""
+
+    def __init__(
+        self,
+        store: Store,
+        node: Node,
+        queues: tuple[str, ...] | None,
+        tell: Callable[[Event], None],
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._queues = queues
+        self._tell = tell
+        self._slots: list[Slots] = []
+        self._by_task: dict[str, Slots] = {}
+        self._outbox: deque[Outcome] = deque()
+        self._held: dict[int, Claim] = {}
+        self._wake: Callable[[], None] = _nobody
+        self._next_due = math.inf
+        self._batch = MOST_OUTCOMES
+        self._refusals = 0
+        self._deadline = math.inf
+        self._interrupted = False
+        self._lost = False
+        self.draining = False
+
+    def serve(self, slots: Slots) -> None:
+        """Claim for these slots too."""
+        self._slots.append(slots)
+        self._by_task |= dict.fromkeys(slots.tasks, slots)
+
+    def put(self, outcome: Outcome) -> None:
+        """Take an outcome from a slot; from any thread."""
+        self._outbox.append(outcome)
+        if len(self._outbox) >= MOST_OUTCOMES or self._low():
+            self._wake()
+
+    def ring(self) -> None:
+        """Learn that there may be work; from any thread."""
+        for slots in self._slots:
+            slots.more = True
+        self._wake()
+
+    def drain(self, grace: float) -> None:
+        """Claim no more; give bodies `grace` seconds to end, then end them. From any thread."""
+        if not self._interrupted:
+            self._deadline = min(self._deadline, monotonic() + grace)
+        self.draining = True
+        self._wake()
+
+    def lose(self) -> None:
+        """Learn that the node's lease was lost; from any thread."""
+        self._lost = True
+        self._wake()
+
+    @property
+    def drained(self) -> bool:
+        """Whether everything that was claimed has been flushed, and no more will be claimed."""
+        return self.draining and not self._held and not self._outbox
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function that ends the wait for the next turn."""
+        self._wake = wake
+
+    def due(self, now: float) -> float | None:
+        """Return the seconds until the next turn; None: not before a wake."""
+        if self._lost or self._hungry():
+            return 0.0
+        waits = [wait for slots in self._slots if (wait := slots.stale_in(now)) is not None]
+        if self._outbox:
+            waits.append(self._flush_in(now))
+        if self.draining:
+            waits.append(0.0 if self._has_waiting() else self._deadline - now)
+        waits.append(self._next_due - now)
+        soonest = min(waits)
+        return None if soonest == math.inf else soonest
+
+    def turn(self) -> None:
+        """Flush the outcomes at hand and claim what the slots can take on."""
+        if self._lost:
+            self._disown()
+        self._give_back()
+        asked = [] if self.draining else [(slots, slots.room()) for slots in self._slots]
+        outcomes = self._take()
+        wants = [Want(slots.tasks, self._queues, room) for slots, room in asked if room]
+        if not outcomes and not wants:
+            return
+        for slots, room in asked:
+            slots.more = slots.more and not room
+        exchanged = self._exchange(outcomes, wants)
+        if exchanged is not None:
+            self._settle(outcomes, exchanged.accepted)
+            self._deliver(exchanged, asked)
+
+    def _low(self) -> bool:
+        return any(slots.low() for slots in self._slots)
+
+    def _hungry(self) -> bool:
+        return not self.draining and any(
+            slots.more and slots.low() and slots.room() for slots in self._slots
+        )
+
+    def _has_waiting(self) -> bool:
+        return any(slots.executor.waiting() for slots in self._slots)
+
+    def _flush_in(self, now: float) -> float:
+        if self.draining or self._low() or len(self._outbox) >= MOST_OUTCOMES:
+            return 0.0
+        return self._outbox[0].ended + FLUSH_SECONDS - now
+
+    def _take(self) -> list[Outcome]:
+        count = min(len(self._outbox), self._batch)
+        return [self._outbox.popleft() for _ in range(count)]
+
+    def _exchange(self, outcomes: list[Outcome], wants: list[Want]) -> Exchanged | None:
+        fault("before_flush")
+        try:
+            exchanged = self._store.exchange(self._node.key, outcomes, wants)
+        except LeaseLost:
+            self._lost = True
+            return None
+        except BaseException as error:
+            self._put_back(outcomes, error)
+            raise
+        fault("after_flush")
+        self._batch, self._refusals = MOST_OUTCOMES, 0
+        return exchanged
+
+    def _put_back(self, outcomes: list[Outcome], error: BaseException) -> None:
+        for slots in self._slots:
+            slots.more = True
+        if isinstance(error, (StoreBusy, StoreUnusable)):
+            self._outbox.extendleft(reversed(outcomes))
+            return
+        self._refusals += 1
+        if len(outcomes) == 1 and self._batch == 1:
+            outcomes = [_unrecordable(outcomes[0], error)]
+        elif self._refusals > 1:
+            self._batch = max(1, len(outcomes) // 2)
+        self._outbox.extendleft(reversed(outcomes))
+
+    def _settle(self, outcomes: list[Outcome], accepted: Sequence[bool]) -> None:
+        ended: list[tuple[Claim, Outcome]] = []
+        refused: list[Outcome] = []
+        for outcome, good in zip(outcomes, accepted, strict=True):
+            claim = self._held.get(outcome.key)
+            if claim is not None and claim.fence == outcome.fence:
+                del self._held[outcome.key]
+                if good:
+                    ended.append((claim, outcome))
+            if not good:
+                refused.append(outcome)
+        for slots in self._slots:
+            slots.learn([done for claim, done in ended if self._by_task[claim.task] is slots])
+        if ended:
+            self._tell(AttemptsEnded(tuple(ended)))
+        if refused:
+            self._tell(OutcomesRefused(tuple(refused)))
+
+    def _deliver(self, exchanged: Exchanged, asked: list[tuple[Slots, int]]) -> None:
+        fault("after_claim")
+        due = exchanged.next_due
+        self._next_due = math.inf if due is None else monotonic() + due
+        shares: dict[int, list[Claim]] = {id(slots): [] for slots, _ in asked}
+        for claim in exchanged.claims:
+            self._held[claim.key] = claim
+            shares[id(self._by_task[claim.task])].append(claim)
+        for slots, room in asked:
+            share = shares[id(slots)]
+            slots.more = slots.more or (room > 0 and len(share) == room)
+            if share:
+                slots.submit(share)
+
+    def _give_back(self) -> None:
+        now = monotonic()
+        for slots in self._slots:
+            claims = slots.withdraw_all() if self.draining else slots.withdraw_stale(now)
+            self._outbox.extend(released(claim) for claim in claims)
+        if now >= self._next_due:
+            self._next_due = math.inf
+            self.ring()
+        if now >= self._deadline:
+            self._end_bodies(now)
+
+    def _end_bodies(self, now: float) -> None:
+        if self._interrupted:
+            self._outbox.extend(released(claim) for claim in self._held.values())
+            self._deadline = math.inf
+            return
+        self._interrupted = True
+        self._deadline = now + STUBBORN_SECONDS
+        for slots in self._slots:
+            slots.executor.interrupt(released)
+
+    def _disown(self) -> None:
+        self._lost = False
+        self._tell(NodeLost(self._node.name))
+        for slots in self._slots:
+            slots.withdraw_all()
+            slots.executor.interrupt(released)
+        self._outbox.clear()
+        self._held.clear()
+        self._node.rejoin()
+        self.ring()
+
+
+def _unrecordable(outcome: Outcome, error: BaseException) -> Outcome:
+    """Return a failure with the store's reason, for what it refuses to record."""
+    return Outcome(
+        outcome.key,
+        outcome.fence,
+        OutcomeKind.FAILED,
+        outcome.began,
+        outcome.ended,
+        failure=failure_of(error),
+    )
+
+
+def _nobody() -> None:
+    """Wake nobody: no driver is bound yet."""

@@ -1,0 +1,66 @@
+"""A consumer as the store sees it: a row with a lease, and a board that outlives a kill."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mainspring.engine.board import FileBoard, NoBoard
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mainspring.engine.board import Board
+    from mainspring.protocols import Store
+
+
+class Node:
+    """Joins, renews its lease (seconds), leaves; joins anew under another name when it was lost."""
+
+    def __init__(self, store: Store, *, slots: int, lease: float) -> None:
+        self._store = store
+        self._slots = slots
+        self._lease = lease
+        self._renewed = 0.0
+        self._board: Board = NoBoard()
+        self.key = 0
+        self.name = ""
+
+    def join(self) -> None:
+        """Take the kernel lock, then become visible: never the other way round."""
+        host = socket.gethostname()
+        self.name = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._board = self._new_board(self._store.run_dir)
+        self.key = self._store.join(self.name, host=host, pid=os.getpid(), lease=self._lease)
+        self._renewed = monotonic()
+
+    def note(self, slot: int, key: int, fence: int) -> None:
+        """Note on the board that the slot begins the body of this claim."""
+        self._board.note(slot, key, fence)
+
+    def renew(self) -> bool:
+        """Renew the lease; False if it was lost, to a rescuer or to time."""
+        if not self._store.renew(self.key, lease=self._lease):
+            return False
+        self._renewed = monotonic()
+        return True
+
+    def overdue(self) -> bool:
+        """Whether the lease may have run out by now, as far as this process knows."""
+        return monotonic() - self._renewed >= self._lease
+
+    def rejoin(self) -> None:
+        """Go on as a new node: what the old one held is in other hands."""
+        self._board.close()
+        self.join()
+
+    def leave(self) -> None:
+        """Become invisible, then free the kernel lock."""
+        self._store.leave(self.key)
+        self._board.close()
+
+    def _new_board(self, run_dir: Path | None) -> Board:
+        return NoBoard() if run_dir is None else FileBoard(run_dir / self.name, self._slots)

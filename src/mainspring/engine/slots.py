@@ -1,0 +1,97 @@
+"""How many claims an executor can take on: its free slots, and what will start very soon.
+
+Prefetch is bounded by time, not hidden: a node claims what its measured run times say will start
+within `PREFETCH_SECONDS`, and gives back uncharged what has not started after `STALE_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mainspring.model.job import Claim, Outcome
+    from mainspring.protocols import Executor
+
+PREFETCH_SECONDS = 0.05
+STALE_SECONDS = 0.2
+MOST_WAITING = 512
+MOST_CLAIMED = 256
+"""At most so many claims wait for a slot, and come in one exchange."""
+
+_WEIGHT = 0.3
+_SHORTEST = 20e-6
+"""No body is taken to be shorter: the attempt around it takes as long."""
+
+
+class Slots:
+    """An executor, with the measure of what it can take on; for the exchange's thread."""
+
+    def __init__(self, executor: Executor, tasks: tuple[str, ...]) -> None:
+        self.executor = executor
+        self.tasks = tasks
+        self._run_seconds = math.inf
+        self.more = True
+        self._low_water = 0
+        self._submitted = 0
+        self._batches: deque[tuple[float, int]] = deque()
+
+    def room(self) -> int:
+        """Return how many claims to ask for now."""
+        prefetch = self._prefetch()
+        self._low_water = prefetch // 2
+        free = self.executor.size - self.executor.running()
+        return max(0, min(free + prefetch - self.executor.waiting(), MOST_CLAIMED))
+
+    def low(self) -> bool:
+        """Whether the slots will soon have nothing to do; from any thread."""
+        return self.executor.waiting() <= self._low_water
+
+    def submit(self, claims: Sequence[Claim]) -> None:
+        """Hand claims to the slots."""
+        self._submitted += len(claims)
+        self._batches.append((monotonic(), self._submitted))
+        self.executor.submit(claims)
+
+    def learn(self, outcomes: Sequence[Outcome]) -> None:
+        """Learn from outcomes how long bodies take."""
+        times = [outcome.ended - outcome.began for outcome in outcomes if outcome.began]
+        if times:
+            mean = max(sum(times) / len(times), _SHORTEST)
+            known = self._run_seconds
+            self._run_seconds = mean if known == math.inf else known + _WEIGHT * (mean - known)
+
+    def stale_in(self, now: float) -> float | None:
+        """Return the seconds until the oldest waiting claim has waited too long."""
+        self._forget_begun_batches()
+        return self._batches[0][0] + STALE_SECONDS - now if self._batches else None
+
+    def withdraw_stale(self, now: float) -> list[Claim]:
+        """Take back the claims that have waited too long for a slot."""
+        claims: list[Claim] = []
+        while (wait := self.stale_in(now)) is not None and wait <= 0:
+            begun = self._submitted - self.executor.waiting()
+            fresh = self.executor.withdraw(self._batches.popleft()[1] - begun)
+            claims += fresh
+        return claims
+
+    def withdraw_all(self) -> list[Claim]:
+        """Take back every claim that no slot has taken."""
+        self._batches.clear()
+        return self.executor.withdraw(self.executor.waiting())
+
+    def _forget_begun_batches(self) -> None:
+        begun = self._submitted - self.executor.waiting()
+        while self._batches and self._batches[0][1] <= begun:
+            self._batches.popleft()
+
+    def _prefetch(self) -> int:
+        # What runs now may be longer than all that was measured: it is the better witness.
+        seconds = max(self._run_seconds, monotonic() - self.executor.began())
+        if seconds == math.inf:
+            return 0
+        return min(MOST_WAITING, int(self.executor.size * PREFETCH_SECONDS / seconds))

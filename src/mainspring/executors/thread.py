@@ -1,0 +1,208 @@
+"""Attempts in threads: one thread a slot, which takes claims from a queue and gives outcomes back.
+
+A thread can't be ended from outside. At its deadline the attempt is failed, the thread is abandoned
+to finish in its own time, and another takes its slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import threading
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mainspring.model.job import Claim, Outcome
+
+_JOIN_SECONDS = 1.0
+
+
+class ThreadAttempt(Protocol):
+    """What a thread slot needs of an attempt."""
+
+    def run(self, claim: Claim, slot: int) -> Outcome:
+        """Run it here; never raises."""
+        ...
+
+    def timeout(self, claim: Claim) -> float | None:
+        """Return its time limit in seconds."""
+        ...
+
+    def timed_out(self, claim: Claim, began: float) -> Outcome:
+        """Return its outcome when it ran past the limit."""
+        ...
+
+
+class Slot:
+    """One place for one attempt at a time."""
+
+    __slots__ = ("began", "deadline", "holding", "number", "thread")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.began = 0.0
+        self.deadline = math.inf
+        self.holding: list[Claim] = []
+        self.thread: threading.Thread | None = None
+
+    def hold(self, claim: Claim, timeout: float | None) -> None:
+        """Take a claim on."""
+        self.began = monotonic()
+        self.deadline = math.inf if timeout is None else self.began + timeout
+        self.holding.append(claim)
+
+    def let_go(self) -> Claim | None:
+        """Give the claim to whoever asks first: the outcome is theirs to tell."""
+        try:
+            return self.holding.pop()  # atomic
+        except IndexError:
+            return None
+
+
+class ThreadExecutor:
+    """`size` threads that run attempts. Outcomes go to `done`, from those threads."""
+
+    interruptible = False
+
+    def __init__(
+        self,
+        size: int,
+        attempt: ThreadAttempt,
+        done: Callable[[Outcome], None],
+        *,
+        first_slot: int = 0,
+        kind: str = "thread",
+    ) -> None:
+        self.kind = kind
+        self.name = f"{kind} executor"
+        self.size = size
+        self.abandoned = 0
+        self._attempt = attempt
+        self._done = done
+        self._inbox: SimpleQueue[Claim | None] = SimpleQueue()
+        self._slots = [Slot(first_slot + number) for number in range(size)]
+        self._next_look = math.inf
+        self._closing = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._nudge = asyncio.Event()
+
+    def submit(self, claims: Sequence[Claim]) -> None:
+        """Queue claims for the slots."""
+        for claim in claims:
+            self._inbox.put(claim)
+
+    def withdraw(self, count: int) -> list[Claim]:
+        """Take back up to `count` claims, oldest first, whose body has not begun."""
+        claims: list[Claim] = []
+        while len(claims) < count:
+            try:
+                claim = self._inbox.get_nowait()
+            except Empty:
+                break
+            if claim is not None:
+                claims.append(claim)
+        return claims
+
+    def waiting(self) -> int:
+        """How many claims no slot has taken yet."""
+        return self._inbox.qsize()
+
+    def busy(self) -> list[int]:
+        """Return the numbers of the slots that run an attempt now."""
+        return [slot.number for slot in self._slots if slot.holding]
+
+    def running(self) -> int:
+        """How many attempts run now."""
+        return sum(1 for slot in self._slots if slot.holding)
+
+    def began(self) -> float:
+        """Return when the oldest running attempt began (monotonic), infinity if none runs."""
+        return min((slot.began for slot in self._slots if slot.holding), default=math.inf)
+
+    def interrupt(self, outcome: Callable[[Claim], Outcome]) -> None:
+        """Abandon every running attempt with that outcome."""
+        for slot in self._slots:
+            if claim := slot.let_go():
+                self._abandon(slot, outcome(claim))
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Keep the slots manned, and abandon what runs past its deadline."""
+        self._loop = asyncio.get_running_loop()
+        if not self._closing.is_set():
+            for slot in self._slots:
+                self._man(slot)
+        started()
+        while not self._closing.is_set():
+            await self._until_next_look()
+            self._abandon_overdue()
+        self._dismiss()
+
+    def close(self) -> None:
+        """End the slots once what was submitted has run."""
+        self._closing.set()
+        self._stir()
+
+    def _man(self, slot: Slot) -> None:
+        slot.thread = threading.Thread(
+            target=self._work, args=(slot,), name=f"mainspring-{self.kind}-{slot.number}"
+        )
+        slot.thread.daemon = True  # an abandoned thread must not keep the process from ending
+        slot.thread.start()
+
+    def _work(self, slot: Slot) -> None:
+        next_claim, attempt, done = self._inbox.get, self._attempt, self._done
+        while (claim := next_claim()) is not None:
+            timeout = attempt.timeout(claim)
+            slot.hold(claim, timeout)
+            if slot.deadline < self._next_look:
+                self._stir()
+            outcome = attempt.run(claim, slot.number)
+            if slot.let_go() is None:
+                return
+            done(outcome)
+
+    def _abandon_overdue(self) -> None:
+        now = monotonic()
+        for slot in self._slots:
+            if slot.deadline <= now and (claim := slot.let_go()):
+                self._abandon(slot, self._attempt.timed_out(claim, slot.began))
+
+    def _abandon(self, slot: Slot, outcome: Outcome) -> None:
+        self.abandoned += 1
+        fresh = Slot(slot.number)
+        self._slots[self._slots.index(slot)] = fresh
+        self._man(fresh)
+        self._done(outcome)
+
+    async def _until_next_look(self) -> None:
+        patience = self._patience()
+        if self._closing.is_set():
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._nudge.wait(), patience)
+        self._nudge.clear()
+
+    def _patience(self) -> float | None:
+        # Infinity first: a slot that takes a claim between the two lines must see it, and stir.
+        self._next_look = math.inf
+        now = monotonic()
+        # Deadlines of claims that have ended stand for those to come: one look for all of them.
+        looks = [slot.deadline for slot in self._slots if slot.holding or slot.deadline > now]
+        self._next_look = min(looks, default=math.inf)
+        return None if self._next_look == math.inf else max(0.0, self._next_look - now)
+
+    def _stir(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._nudge.set)
+
+    def _dismiss(self) -> None:
+        for _ in self._slots:
+            self._inbox.put(None)
+        for slot in self._slots:
+            if slot.thread is not None and not slot.holding:
+                slot.thread.join(_JOIN_SECONDS)

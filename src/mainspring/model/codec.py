@@ -1,0 +1,177 @@
+r"""The codec: arguments and results as JSON texts, and back.
+
+It writes JSON that anyone can read, with tags for what JSON has no word for (see `tagged`). The
+text holds no raw control characters. To PostgreSQL: keep it as `json`, text or bytes, not as
+`jsonb`, which refuses \u0000 in a string, turns 1e16 into an integer and -0.0 into 0.0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import DecodeError
+from msgspec.json import Decoder, Encoder
+
+from mainspring.errors import InvalidArguments
+from mainspring.model.record import TooDeep, Undecodable, Unstorable, type_name
+from mainspring.model.tagged import (
+    BUILT_IN,
+    SCALARS,
+    STORABLE,
+    Lifting,
+    Lowering,
+    Registered,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["JsonCodec", "Undecodable", "Unstorable"]
+
+_T = TypeVar("_T")
+
+LIMIT_BYTES = 1 << 20
+"""How long a call's or a result's text may be unless said otherwise: 1 MiB."""
+
+_MARK = b'"$'  # stands in every text with a tag
+_UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
+_encode = Encoder().encode
+_decode = Decoder().decode
+_decode_call = Decoder(tuple[tuple[Any, ...], dict[str, Any]]).decode
+_plain = SCALARS.issuperset
+
+
+class JsonCodec:
+    """Encodes calls and results, of at most `limit_bytes` each.
+
+    May be used from any thread. What it decodes is equal to what was encoded and of the same type.
+    Decoding imports nothing, and makes only values of types that are built in, registered, or
+    records of a class that is loaded already (see `record`).
+    """
+
+    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
+        self.limit_bytes = limit_bytes
+        self._by_type: dict[type, Registered] = {}
+        self._by_name: dict[str, Registered] = {}
+        self._lowering = Lowering(self._by_type, SCALARS)
+        self._careful = Lowering(self._by_type, SCALARS - {int})
+        self._lifting = Lifting(self._by_name)
+
+    def register(
+        self, cls: type[_T], to_json: Callable[[_T], object], from_json: Callable[[Any], _T]
+    ) -> None:
+        """Store instances of exactly `cls`, not of its subclasses, as what `to_json` returns.
+
+        That must be storable itself; `from_json` is given it back. Goes before what the codec
+        would do with a record of that class. Every process must register the same types.
+        """
+        if cls in BUILT_IN or cls in SCALARS:
+            raise ValueError(f"{type_name(cls)} needs no registering: the codec stores it itself")
+        entry = Registered(f"{cls.__module__}:{cls.__qualname__}", to_json, from_json)
+        self._by_type[cls] = self._by_name[entry.name] = entry
+
+    def encode_call(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Return the JSON text `[args, kwargs]`, or raise `InvalidArguments`."""
+        payload = None
+        if _plain(map(type, args)) and (not kwargs or _plain(map(type, kwargs.values()))):
+            payload = _as_it_is((args, kwargs))
+        if payload is None:
+            payload = self._told_call(task, args, kwargs)
+        if len(payload) > self.limit_bytes:
+            raise InvalidArguments(f"task {task!r}: its arguments take {self._excess(payload)}")
+        return payload
+
+    def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return `(args, kwargs)`, or raise `Undecodable`."""
+        try:
+            args, kwargs = _decode_call(payload)
+            if _MARK not in payload:
+                return args, kwargs
+            return tuple(self._lifting.lift_all(args, 0)), self._lifting.lift_values(kwargs, 0)
+        except _UNREADABLE as error:
+            raise Undecodable(f"the stored arguments can't be read: {error}") from error
+
+    def encode_result(self, value: object) -> bytes:
+        """Return the JSON text of a result, or raise `Unstorable`."""
+        raw = _as_it_is(value) if type(value) in SCALARS else None
+        if raw is None:
+            raw = self._told_result(value)
+        if len(raw) > self.limit_bytes:
+            raise Unstorable(f"takes {self._excess(raw)}")
+        return raw
+
+    def decode_result(self, raw: bytes) -> Any:
+        """Return the result, or raise `Undecodable`."""
+        try:
+            told = _decode(raw)
+            return self._lifting.lift(told) if _MARK in raw else told
+        except _UNREADABLE as error:
+            raise Undecodable(f"the stored result can't be read: {error}") from error
+
+    def _told_call(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        try:
+            return self._told(lambda low: (low.lower_all(args, 0), low.lower_values(kwargs, 0)))
+        except (Unstorable, UnicodeEncodeError, RecursionError) as error:
+            raise InvalidArguments(
+                f"task {task!r}: {self._culprit(args, kwargs) or error}; "
+                f"what can be stored: {STORABLE}, or a type given to the codec's register()"
+            ) from None
+
+    def _told_result(self, value: object) -> bytes:
+        try:
+            return self._told(lambda lowering: lowering.lower(value))
+        except (Unstorable, UnicodeEncodeError, RecursionError) as error:
+            raise self._located(value) or error from None
+
+    def _told(self, tell: Callable[[Lowering], object]) -> bytes:
+        try:
+            return _encode(tell(self._lowering))
+        except ValueError:  # an int of very many digits, or a lone surrogate
+            return _encode(tell(self._careful))
+
+    def _culprit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        named = [(f"argument {number}", arg) for number, arg in enumerate(args, 1)]
+        named += [(f"the name {name!r}", name) for name in kwargs]
+        named += [(f"argument {name!r}", arg) for name, arg in kwargs.items()]
+        faults = ((where, self._located(arg)) for where, arg in named)
+        return next((fault.told_of(where) for where, fault in faults if fault), None)
+
+    def _located(self, value: object) -> Unstorable | None:
+        """Return what is wrong with `value` and the path to it, by trying each part alone."""
+        path, fault = "", self._fault(value)
+        while fault is not None and not isinstance(fault, TooDeep):
+            inside = self._first_fault(value)
+            if inside is None:
+                break
+            step, value, fault = inside
+            path += step
+        return fault and Unstorable(fault.fault, path)
+
+    def _first_fault(self, value: object) -> tuple[str, object, Unstorable] | None:
+        faults = ((step, part, self._fault(part)) for step, part in self._careful.steps(value))
+        return next(((step, part, fault) for step, part, fault in faults if fault), None)
+
+    def _fault(self, value: object) -> Unstorable | None:
+        try:
+            _encode(self._careful.lower(value))
+        except Unstorable as fault:
+            return fault
+        except UnicodeEncodeError:
+            return Unstorable("holds a lone surrogate, which UTF-8 can't carry")
+        except RecursionError:
+            return TooDeep("is nested too deep for the stack that is left")
+        return None
+
+    def _excess(self, text: bytes) -> str:
+        return (
+            f"{len(text):,} bytes as JSON, over limit_bytes={self.limit_bytes:,}; "
+            "store less, such as a path or a key, or raise the limit"
+        )
+
+
+def _as_it_is(value: object) -> bytes | None:
+    """Return the text of scalars, or None for the rare ones that JSON can't carry."""
+    try:
+        return _encode(value)
+    except ValueError:
+        return None

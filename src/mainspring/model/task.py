@@ -1,0 +1,167 @@
+"""A task: a function with its options, and the registry that finds it by name."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mainspring.errors import DuplicateName, InvalidOption, TaskNotImportable
+from mainspring.model.retry import Exponential
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ExecutorKind = Literal["async", "thread", "process"]
+EXECUTOR_KINDS: tuple[ExecutorKind, ...] = ("async", "thread", "process")
+MAX_PRIORITY = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A registered function with its options.
+
+    `retries` is how often it may run again after an error (attempts = 1 + retries), `timeout` the
+    seconds one attempt may take (None: as long as it likes), `executor` where it runs. Lower
+    `priority` is more urgent.
+    """
+
+    name: str
+    function: Callable[..., Any] = field(repr=False)
+    queue: str = "default"
+    priority: int = 0
+    retries: int = 3
+    timeout: float | None = None
+    executor: ExecutorKind = "thread"
+    backoff: Exponential = field(default_factory=Exponential)
+
+    def __post_init__(self) -> None:
+        owner = f"task {self.name!r}"
+        _check(owner, "name", self.name, isinstance(self.name, str) and self.name, "a text")
+        _check(owner, "queue", self.queue, isinstance(self.queue, str) and self.queue, "a text")
+        check_priority(owner, self.priority)
+        _check(owner, "retries", self.retries, _is_count(self.retries), "a whole number from 0")
+        _check(owner, "timeout", self.timeout, _is_timeout(self.timeout), "seconds > 0, or None")
+
+    def with_options(self, **options: Any) -> Task:
+        """Return the same task with other options, checked like the first."""
+        return replace(self, **options)
+
+    @property
+    def module(self) -> str:
+        """The module under which another process can import the function."""
+        return importable_module(self.function)
+
+    @property
+    def qualname(self) -> str:
+        """The function's name within its module."""
+        return self.function.__qualname__
+
+
+def check_priority(owner: str, priority: object) -> None:
+    """Raise InvalidOption unless `priority` is a whole number that every store can hold."""
+    fits = isinstance(priority, int) and not isinstance(priority, bool)
+    _check(
+        owner,
+        "priority",
+        priority,
+        fits and abs(int(str(priority))) <= MAX_PRIORITY,
+        "a whole number of at most 31 bits; lower is more urgent",
+    )
+
+
+def importable_module(function: Callable[..., Any]) -> str:
+    """Return the name under which the function's module can be imported elsewhere.
+
+    For a function of a running script that is the script's own file name, so that
+    `python app.py` and `--app app:queue` agree on the names of tasks.
+    """
+    if function.__module__ != "__main__":
+        return function.__module__
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name)
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else "__main__"
+
+
+def task_name(function: Callable[..., Any], name: str | None, executor: str | None) -> str:
+    """Return `name`, or the function's importable name.
+
+    Raises TaskNotImportable for a function that has none, and in any case for one that is to run
+    in a child process, which finds it by import.
+    """
+    qualname = function.__qualname__
+    if (name is None or executor == "process") and "<" in qualname:
+        nested = "a lambda" if qualname.endswith("<lambda>") else "it is defined inside a function"
+        hint = "" if executor == "process" else ", or give it a name="
+        raise TaskNotImportable(name or qualname, nested + hint)
+    return f"{importable_module(function)}.{qualname}" if name is None else name
+
+
+def executor_of(function: Callable[..., Any], executor: str | None, owner: str) -> ExecutorKind:
+    """Decide once where a function runs: `async def` on a loop, `def` in a thread, if not told."""
+    is_async = inspect.iscoroutinefunction(function)
+    natural: ExecutorKind = "async" if is_async else "thread"
+    if executor is None or executor == natural:
+        return natural
+    if executor == "process":
+        return "process"
+    expected = f"'process', or leave it out: {'async def' if is_async else 'def'} runs {natural}"
+    raise InvalidOption("executor", executor, owner=owner, expected=expected)
+
+
+class Registry:
+    """The tasks of one queue by name."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+
+    def add(self, task: Task) -> None:
+        """Register a task; DuplicateName if another function has its name already."""
+        known = self._tasks.get(task.name)
+        if known is not None and not _same_place(known.function, task.function):
+            raise DuplicateName(
+                task.name, kind="task", first=_place(known.function), second=_place(task.function)
+            )
+        self._tasks[task.name] = task
+
+    def __getitem__(self, name: str) -> Task:
+        """Return the task of that name; KeyError if there is none."""
+        return self._tasks[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tasks
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(tuple(self._tasks.values()))
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+
+def _check(owner: str, option: str, value: object, holds: object, expected: str) -> None:
+    if not holds:
+        raise InvalidOption(option, value, owner=owner, expected=expected)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_timeout(value: object) -> bool:
+    return value is None or (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    )
+
+
+def _place(function: Callable[..., Any]) -> str:
+    return f"{importable_module(function)}.{function.__qualname__}"
+
+
+def _same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+    """Whether both are the same function, perhaps of a module that was reloaded."""
+    return one is other or (_place(one) == _place(other) and "<" not in one.__qualname__)

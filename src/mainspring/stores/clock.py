@@ -1,0 +1,58 @@
+"""The clock a store owns, and how a store writes a moment down: microseconds since the epoch."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROS = 1_000_000
+"""Stored time units in a second."""
+
+
+class Clock(Protocol):
+    """What a store asks for the time. Both answers are in seconds."""
+
+    def now(self) -> float:
+        """Return the seconds since the epoch: the wall clock, which may jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return the clock that `Outcome.began` and `Outcome.ended` are read from."""
+        ...
+
+
+class SystemClock:
+    """The clocks of this machine."""
+
+    def now(self) -> float:
+        """Return `time.time()`."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return `time.monotonic()`."""
+        return time.monotonic()
+
+
+class Moment:
+    """One reading of both clocks: turns durations and monotonic times into stored time."""
+
+    __slots__ = ("_shift", "micros")
+
+    def __init__(self, clock: Clock) -> None:
+        self.micros = int(clock.now() * MICROS)
+        self._shift = self.micros - int(clock.monotonic() * MICROS)
+
+    def after(self, delay: float) -> int:
+        """Return the stored time `delay` seconds from now (negative: ago)."""
+        return self.micros + int(delay * MICROS)
+
+    def at(self, monotonic: float) -> int:
+        """Return the stored time of a monotonic time, by its age."""
+        return self._shift + int(monotonic * MICROS)
+
+
+def as_datetime(micros: int) -> datetime:
+    """Return a stored time as an aware UTC datetime."""
+    return EPOCH + timedelta(microseconds=micros)

@@ -1,0 +1,5 @@
+"""The memory store."""
+
+from mainspring.stores.memory.store import MemoryStore
+
+__all__ = ["MemoryStore"]

@@ -1,0 +1,199 @@
+"""A job in memory, and what can happen to it. Knows nothing of lanes, nodes or locks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mainspring.model.job import (
+    OUTCOME_STEP,
+    TRANSITIONS,
+    AttemptRecord,
+    Claim,
+    Ended,
+    Failure,
+    JobRecord,
+    JobState,
+    OutcomeKind,
+)
+from mainspring.stores.clock import as_datetime
+from mainspring.stores.loss import CRASHED, RELEASED, Fate
+
+if TYPE_CHECKING:
+    from mainspring.model.job import Outcome
+    from mainspring.stores.clock import Moment
+
+
+class Attempt(Struct, frozen=True):
+    """An attempt that is over. Stored times."""
+
+    number: int
+    node: str
+    began_at: int
+    ended_at: int
+    outcome: str
+    failure: Failure | None
+
+    def record(self) -> AttemptRecord:
+        """Return it as views read it."""
+        return AttemptRecord(
+            number=self.number,
+            node=self.node,
+            started_at=as_datetime(self.began_at),
+            ended_at=as_datetime(self.ended_at),
+            outcome=self.outcome,
+            failure=self.failure,
+        )
+
+
+class Job(Struct):
+    """All there is of a job. Stored times; `attempts` counts the charged ones."""
+
+    key: int
+    id: str
+    task: str
+    queue: str
+    priority: int
+    payload: bytes
+    created_at: int
+    run_at: int
+    state: JobState = JobState.PENDING
+    attempts: int = 0
+    crashes: int = 0
+    fence: int = 0
+    node: int | None = None
+    node_name: str | None = None
+    claimed_at: int | None = None
+    result: bytes | None = None
+    failure: Failure | None = None
+    past: list[Attempt] = []
+
+    def claim(self, node: int, name: str, moment: Moment) -> Claim:
+        """Give the job to a node."""
+        self.state = JobState.RUNNING
+        self.node, self.node_name, self.claimed_at = node, name, moment.micros
+        self.fence += 1
+        return Claim(
+            key=self.key,
+            id=self.id,
+            fence=self.fence,
+            task=self.task,
+            queue=self.queue,
+            payload=self.payload,
+            attempt=self.attempts + 1,
+            crashes=self.crashes,
+        )
+
+    def holds(self, node: int, fence: int) -> bool:
+        """Whether it runs on that node, by that claim."""
+        return self.state is JobState.RUNNING and (self.node, self.fence) == (node, fence)
+
+    def settle(self, outcome: Outcome, moment: Moment) -> None:
+        """Take an outcome of the current claim."""
+        self._note(
+            outcome.kind.value,
+            outcome.failure,
+            began_at=moment.at(outcome.began) if outcome.began else None,
+            ended_at=moment.at(outcome.ended) if outcome.ended else moment.micros,
+        )
+        self.state = TRANSITIONS[JobState.RUNNING, OUTCOME_STEP[outcome.kind]]
+        if self.state is not JobState.PENDING:
+            self.attempts += 1
+            self.result = outcome.result
+            return
+        self.attempts += outcome.kind is OutcomeKind.RETRY
+        if outcome.kind is not OutcomeKind.RELEASED:
+            self.run_at = moment.after(outcome.delay)
+        self._part()
+
+    def release(self, moment: Moment) -> None:
+        """Go back to its place, uncharged."""
+        self._note(RELEASED, None, began_at=None, ended_at=moment.micros)
+        self.state = JobState.PENDING
+        self._part()
+
+    def suffer(self, fate: Fate, moment: Moment) -> None:
+        """Take what the loss of its node means to it."""
+        if fate.failure is None:
+            self.release(moment)
+            return
+        self.crashes = fate.crashes
+        if fate.delay is None:
+            self.state = JobState.FAILED
+            self._note(JobState.FAILED.value, fate.failure, began_at=None, ended_at=moment.micros)
+            return
+        self._note(CRASHED, fate.failure, began_at=None, ended_at=moment.micros)
+        self.state = JobState.PENDING
+        if fate.delay:
+            self.run_at = moment.after(fate.delay)
+        self._part()
+
+    def _note(
+        self, outcome: str, failure: Failure | None, *, began_at: int | None, ended_at: int
+    ) -> None:
+        self.failure = failure
+        self.past = [
+            *self.past,
+            Attempt(
+                number=self.fence,
+                node=self.node_name or "",
+                began_at=began_at or self.claimed_at or ended_at,
+                ended_at=ended_at,
+                outcome=outcome,
+                failure=failure,
+            ),
+        ]
+
+    def _part(self) -> None:
+        self.node = self.node_name = self.claimed_at = None
+
+    def history(self) -> list[AttemptRecord]:
+        """Return every attempt, oldest first."""
+        records = [attempt.record() for attempt in self.past]
+        if self.state is JobState.RUNNING:
+            records.append(
+                AttemptRecord(
+                    number=self.fence,
+                    node=self.node_name or "",
+                    started_at=as_datetime(self.claimed_at or 0),
+                    ended_at=None,
+                    outcome=None,
+                    failure=None,
+                )
+            )
+        return records
+
+    def ended(self) -> Ended:
+        """Return how it ended."""
+        return Ended(
+            key=self.key,
+            task=self.task,
+            state=self.state,
+            result=self.result,
+            failure=self.failure,
+        )
+
+    def record(self) -> JobRecord:
+        """Return it as views read it."""
+        last = self.past[-1] if self.past and self.node is not None else None
+        final = last if self.state is not JobState.RUNNING else None
+        started_at = self.claimed_at if final is None else final.began_at
+        return JobRecord(
+            key=self.key,
+            id=self.id,
+            task=self.task,
+            queue=self.queue,
+            priority=self.priority,
+            state=self.state,
+            payload=self.payload,
+            attempts=self.attempts + (self.state is JobState.RUNNING),
+            crashes=self.crashes,
+            created_at=as_datetime(self.created_at),
+            run_at=as_datetime(self.run_at),
+            started_at=None if started_at is None else as_datetime(started_at),
+            completed_at=None if final is None else as_datetime(final.ended_at),
+            node=self.node_name,
+            result=self.result,
+            failure=self.failure,
+        )

@@ -1,0 +1,183 @@
+"""What views read: one statement each, so that a job on the move is seen exactly once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Raw, json
+
+from mainspring.model.job import AttemptRecord, Ended, Failure, JobRecord, JobState, NodeRecord
+from mainspring.stores.clock import MICROS, as_datetime
+from mainspring.stores.job_id import format_id, parse_id
+from mainspring.stores.sqlite.outcomes import STATES as FINAL_STATES
+from mainspring.stores.sqlite.values import text_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+STATES = {0: JobState.PENDING, 1: JobState.PENDING, 2: JobState.RUNNING, **FINAL_STATES}
+
+GET = """
+SELECT
+  job.key, job.nonce, task, queue, priority, state, payload, attempts + (state = 2), crashes,
+  created_at, run_at, claimed_at, NULL, coalesce(nodes.name, job.node), NULL,
+  (SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1)
+FROM jobs AS job JOIN lanes USING (lane) LEFT JOIN nodes ON nodes.node = job.node
+WHERE job.key = ?1 AND job.nonce = ?2
+UNION ALL
+SELECT
+  job.key, job.nonce, task, queue, priority, state, payload, attempts, crashes,
+  created_at, run_at, began_at, job.ended_at, coalesce(nodes.name, job.node), result, failure
+FROM finished AS job JOIN lanes USING (lane) LEFT JOIN nodes ON nodes.node = job.node
+WHERE job.key = ?1 AND job.nonce = ?2
+"""
+
+HISTORY = """
+SELECT fence, coalesce(nodes.name, node), began_at, said.ended_at, outcome, failure
+FROM (
+  SELECT fence, node, began_at, ended_at, outcome, failure FROM attempts
+  WHERE key = ?1 AND EXISTS (
+    SELECT 1 FROM jobs WHERE key = ?1 AND nonce = ?2
+    UNION ALL SELECT 1 FROM finished WHERE key = ?1 AND nonce = ?2
+  )
+  UNION ALL
+  SELECT fence, node, claimed_at, NULL, NULL, NULL FROM jobs
+  WHERE key = ?1 AND nonce = ?2 AND state = 2
+  UNION ALL
+  SELECT fence, node, began_at, ended_at, state, failure FROM finished
+  WHERE key = ?1 AND nonce = ?2 AND node IS NOT NULL
+) AS said LEFT JOIN nodes USING (node)
+ORDER BY fence
+"""
+
+ENDED = """
+SELECT group_concat(printf(
+  '[%d,%d,%d,%s,%s,%s]', finished.key, nonce, state, json_quote(task),
+  coalesce(result, 'null'), coalesce(failure, 'null')
+))
+FROM json_each(?) AS asked
+CROSS JOIN finished ON finished.key = asked.value
+JOIN lanes USING (lane)
+"""
+
+STATS = """
+SELECT queue, state, sum(jobs) FROM (
+  SELECT lane, 0 AS state, count(*) AS jobs
+  FROM jobs INDEXED BY ready WHERE state = 0 GROUP BY lane
+  UNION ALL
+  SELECT lane, 1, count(*) FROM jobs INDEXED BY scheduled WHERE state = 1 GROUP BY lane
+  UNION ALL
+  SELECT lane, 2, count(*) FROM jobs INDEXED BY held WHERE state = 2 GROUP BY lane
+  UNION ALL
+  SELECT lane, state, count(*) FROM finished GROUP BY lane, state
+) JOIN lanes USING (lane)
+GROUP BY queue, state
+"""
+
+NODES = """
+SELECT node, name, host, pid, lease_until,
+  (SELECT count(*) FROM jobs INDEXED BY held WHERE state = 2 AND jobs.node = live.node)
+FROM nodes AS live WHERE ended_at IS NULL ORDER BY node
+"""
+
+MOST_IDS = 1_000
+"""Ids of one statement; their results stand in one text."""
+
+endings = json.Decoder(list[tuple[int, int, int, str, Raw, Failure | None]])
+failure_text = json.Decoder(Failure)
+
+
+def get(connection: sqlite3.Connection, job_id: str) -> JobRecord | None:
+    """Return a job as it is now."""
+    rows = connection.execute(GET, parse_id(job_id) or (0, 0)).fetchall()
+    return job_of(rows[0]) if rows else None
+
+
+def job_of(row: tuple[Any, ...]) -> JobRecord:
+    """Return the record of a row of `GET`."""
+    key, nonce, task, queue, priority, state, payload, attempts, crashes, *rest = row
+    created_at, run_at, started_at, completed_at, node, result, failure = rest
+    return JobRecord(
+        key=key,
+        id=format_id(key, nonce),
+        task=task,
+        queue=queue,
+        priority=priority,
+        state=STATES[state],
+        payload=payload.encode(),
+        attempts=attempts,
+        crashes=crashes,
+        created_at=as_datetime(created_at),
+        run_at=as_datetime(run_at),
+        started_at=None if started_at is None else as_datetime(started_at),
+        completed_at=None if completed_at is None else as_datetime(completed_at),
+        node=None if node is None else str(node),
+        result=None if result is None else result.encode(),
+        failure=None if failure is None else failure_text.decode(failure),
+    )
+
+
+def history(connection: sqlite3.Connection, job_id: str) -> list[AttemptRecord]:
+    """Return a job's attempts, oldest first."""
+    rows = connection.execute(HISTORY, parse_id(job_id) or (0, 0)).fetchall()
+    return [attempt_of(row) for row in rows]
+
+
+def attempt_of(row: tuple[Any, ...]) -> AttemptRecord:
+    """Return the record of a row of `HISTORY`."""
+    number, node, began_at, ended_at, outcome, failure = row
+    return AttemptRecord(
+        number=number,
+        node=str(node),
+        started_at=as_datetime(began_at),
+        ended_at=None if ended_at is None else as_datetime(ended_at),
+        outcome=FINAL_STATES[outcome].value if outcome in FINAL_STATES else outcome,
+        failure=None if failure is None else failure_text.decode(failure),
+    )
+
+
+def ended(connection: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, Ended]:
+    """Return how those of the jobs ended that have ended."""
+    asked = set(job_ids)
+    keys = list({parsed[0] for job_id in asked if (parsed := parse_id(job_id))})
+    found: dict[str, Ended] = {}
+    for start in range(0, len(keys), MOST_IDS):
+        some = json.encode(keys[start : start + MOST_IDS]).decode()
+        for row in endings.decode(f"[{text_of(connection, ENDED, (some,))}]"):
+            job_id = format_id(row[0], row[1])
+            if job_id in asked:
+                found[job_id] = end_of(row)
+    return found
+
+
+def end_of(row: tuple[int, int, int, str, Raw, Failure | None]) -> Ended:
+    """Return the value of a row of `ENDED`."""
+    key, _, number, task, result, failure = row
+    state = FINAL_STATES[number]
+    kept = bytes(result) if state is JobState.COMPLETED else None
+    return Ended(key=key, task=task, state=state, result=kept, failure=failure)
+
+
+def stats(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    """Return the number of jobs by queue and state."""
+    counts: dict[str, dict[str, int]] = {}
+    for queue, state, jobs in connection.execute(STATS).fetchall():
+        of_queue = counts.setdefault(queue, {state.value: 0 for state in JobState})
+        of_queue[STATES[state].value] += jobs
+    return counts
+
+
+def nodes(connection: sqlite3.Connection, now: int) -> list[NodeRecord]:
+    """Return the live nodes; `now` is stored time."""
+    return [
+        NodeRecord(
+            key=key,
+            name=name,
+            host=host,
+            pid=pid,
+            expires_in=(lease_until - now) / MICROS,
+            running=running,
+        )
+        for key, name, host, pid, lease_until, running in connection.execute(NODES).fetchall()
+    ]

@@ -1,0 +1,157 @@
+"""How jobs go out: the most urgent ones of some lanes become running, in two statements."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from msgspec import Raw, json
+
+from mainspring.model.job import Claim
+from mainspring.stores.clock import MICROS
+from mainspring.stores.job_id import format_id
+from mainspring.stores.sqlite.values import text_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from mainspring.stores.clock import Moment
+    from mainspring.stores.sqlite.lanes import Lanes
+
+MOST_LANES = 400
+"""Lanes of one statement: SQLite joins at most 500 selects."""
+
+MOST_CLAIMS = 512
+"""Jobs of one statement: their payloads together must stay below SQLite's 1,000,000,000 bytes."""
+
+MOST_PROMOTED = 1_000
+"""Delayed jobs of a lane that become ready at a time: others wait for the write lock meanwhile."""
+
+FIRST_IN_LINE = """
+SELECT group_concat(printf(
+  '[%d,%d,%d,%d,%d,%d,%d,%d,%s]',
+  priority, run_at, key, nonce, lane, fence + 1, attempts + 1, crashes, payload
+))
+FROM (
+  {lanes}
+  ORDER BY priority, run_at, key LIMIT ?
+)
+"""
+
+ONE_LANE = """
+  SELECT priority, run_at, key, nonce, lane, fence, attempts, crashes, payload
+  FROM jobs INDEXED BY ready WHERE state = 0 AND lane = ?
+"""
+
+TAKE = """
+UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = fence + 1
+WHERE key IN (SELECT value FROM json_each(?))
+"""
+
+FIRSTS_DUE = """
+SELECT group_concat('[' || lane || ',' || first || ']')
+FROM (
+  SELECT asked.value AS lane, (
+    SELECT run_at FROM jobs INDEXED BY scheduled
+    WHERE state = 1 AND lane = asked.value ORDER BY run_at LIMIT 1
+  ) AS first
+  FROM json_each(?) AS asked
+)
+WHERE first IS NOT NULL
+"""
+
+PROMOTE = """
+UPDATE jobs SET state = 0 WHERE key IN (
+  SELECT key FROM jobs INDEXED BY scheduled
+  WHERE state = 1 AND lane = ? AND run_at <= ? ORDER BY run_at LIMIT ?
+)
+"""
+
+Waiting = tuple[int, int, int, int, int, int, int, int, Raw]
+"""A row of `FIRST_IN_LINE`; its first three fields are its place in the line."""
+
+waiting = json.Decoder(list[Waiting])
+firsts = json.Decoder(list[tuple[int, int]])
+
+
+def promote(connection: sqlite3.Connection, lanes: Sequence[int], moment: Moment) -> float | None:
+    """Make the delayed jobs that are due ready; return the seconds until the next is due."""
+    first_of = firsts_due(connection, lanes)
+    due = [lane for lane, run_at in first_of if run_at <= moment.micros]
+    for lane in due:
+        connection.execute(PROMOTE, (lane, moment.micros, MOST_PROMOTED))
+    if due:
+        first_of = firsts_due(connection, lanes)
+    if not first_of:
+        return None
+    return max(0.0, (min(run_at for _, run_at in first_of) - moment.micros) / MICROS)
+
+
+def firsts_due(connection: sqlite3.Connection, lanes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return each lane that has delayed jobs, with the time its first is due."""
+    return firsts.decode(f"[{text_of(connection, FIRSTS_DUE, (json.encode(lanes).decode(),))}]")
+
+
+def claim(
+    connection: sqlite3.Connection,
+    node: int,
+    lanes: Sequence[int],
+    limit: int,
+    *,
+    known: Lanes,
+    moment: Moment,
+) -> list[Claim]:
+    """Give a node up to `limit` jobs of the lanes."""
+    claims: list[Claim] = []
+    while lanes and len(claims) < limit:
+        most = min(limit - len(claims), MOST_CLAIMS)
+        rows = first_in_line(connection, lanes, most)
+        if rows:
+            keys = json.encode([row[2] for row in rows]).decode()
+            connection.execute(TAKE, (node, moment.micros, keys))
+        claims += [claim_of(row, known) for row in rows]
+        if len(rows) < most:
+            break
+    return claims
+
+
+def first_in_line(
+    connection: sqlite3.Connection, lanes: Sequence[int], limit: int
+) -> list[Waiting]:
+    """Return the ready jobs of the lanes that are first in line."""
+    rows: list[Waiting] = []
+    for start in range(0, len(lanes), MOST_LANES):
+        some = lanes[start : start + MOST_LANES]
+        text = text_of(connection, first_in_line_of(len(some)), (*some, limit))
+        rows += waiting.decode(f"[{text}]")
+    if len(lanes) > MOST_LANES:
+        rows = sorted(rows, key=place_in_line)[:limit]
+    return rows
+
+
+@cache
+def first_in_line_of(lanes: int) -> str:
+    """Return the statement for so many lanes: SQLite merges their ends of the index lazily."""
+    return FIRST_IN_LINE.replace("{lanes}", "UNION ALL".join([ONE_LANE] * lanes))
+
+
+def place_in_line(row: Waiting) -> tuple[int, int, int]:
+    """Return priority, run_at and key."""
+    return row[:3]
+
+
+def claim_of(row: Waiting, known: Lanes) -> Claim:
+    """Return the grant for a row."""
+    _, _, key, nonce, lane, fence, attempt, crashes, payload = row
+    queue, task = known.name(lane)
+    return Claim(
+        key=key,
+        id=format_id(key, nonce),
+        fence=fence,
+        task=task,
+        queue=queue,
+        payload=bytes(payload),
+        attempt=attempt,
+        crashes=crashes,
+    )

@@ -1,0 +1,189 @@
+"""How jobs come in: threads that enqueue at the same time share one commit."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from msgspec import json
+
+from mainspring.stores.clock import Moment
+from mainspring.stores.job_id import format_id, new_nonce
+from mainspring.stores.sqlite.values import in_chunks, with_rows
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from mainspring.model.job import NewJob
+    from mainspring.stores.clock import Clock
+    from mainspring.stores.sqlite.lanes import Lanes
+    from mainspring.stores.sqlite.writer import Writer
+
+READY = 0
+SCHEDULED = 1
+
+COLUMNS = 7
+ENQUEUE = """
+INSERT INTO jobs (nonce, lane, state, priority, run_at, created_at, payload) VALUES {rows}
+"""
+
+FIRST_DUE = """
+SELECT min((
+  SELECT run_at FROM jobs INDEXED BY scheduled
+  WHERE state = 1 AND lane = asked.value ORDER BY run_at LIMIT 1
+))
+FROM json_each(?) AS asked
+"""
+
+Row = tuple[int, int, int, int, int, int, str]
+"""One job: nonce, lane, state, priority, run_at, created_at, payload."""
+
+
+class Batch:
+    """The jobs of one call, waiting for a commit. `baton` opens when it is their thread's turn."""
+
+    __slots__ = ("baton", "error", "ids", "rows")
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.rows = rows
+        self.ids: list[str] | None = None
+        self.error: BaseException | None = None
+        self.baton = threading.Lock()
+        self.baton.acquire()
+
+    def settled(self) -> bool:
+        """Whether a leader has done it."""
+        return self.ids is not None or self.error is not None
+
+    def answer(self) -> list[str]:
+        """Return the ids, or raise what the commit failed of."""
+        if self.error is not None:
+            raise self.error
+        return self.ids or []
+
+
+class Intake:
+    """Commits batches in groups: whoever finds nobody leading commits for all that wait."""
+
+    def __init__(
+        self, writer: Writer, lanes: Lanes, clock: Clock, *, ring: Callable[[], None]
+    ) -> None:
+        self._writer = writer
+        self._lanes = lanes
+        self._clock = clock
+        self._ring = ring
+        self._mutex = threading.Lock()
+        self._waiting: list[Batch] = []
+        self._led = False
+
+    def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
+        """Commit jobs, together with what other threads enqueue meanwhile; return their ids."""
+        batch = Batch(self._rows(jobs))
+        if not self._lead_at_once(batch):
+            self._follow(batch)
+        if not batch.settled():
+            self._lead()
+        return batch.answer()
+
+    def _rows(self, jobs: Sequence[NewJob]) -> list[Row]:
+        lanes = self._lanes.numbers([(job.queue, job.task) for job in jobs])
+        moment = Moment(self._clock)
+        return [
+            (
+                new_nonce(),
+                lanes[job.queue, job.task],
+                SCHEDULED if job.delay > 0 else READY,
+                job.priority,
+                moment.after(job.delay),
+                moment.micros,
+                job.payload.decode(),
+            )
+            for job in jobs
+        ]
+
+    def _lead_at_once(self, batch: Batch) -> bool:
+        with self._mutex:
+            self._waiting.append(batch)
+            leads, self._led = not self._led, True
+        return leads
+
+    def _follow(self, batch: Batch) -> None:
+        try:
+            batch.baton.acquire()
+        except BaseException:
+            self._withdraw(batch)
+            raise
+
+    def _withdraw(self, batch: Batch) -> None:
+        """Take an interrupted thread's batch back, and its turn to lead, if it had got that."""
+        with self._mutex:
+            if batch in self._waiting:
+                self._waiting.remove(batch)
+        if batch.baton.acquire(blocking=False) and not batch.settled():
+            self._pass_on()
+
+    def _lead(self) -> None:
+        with self._mutex:
+            group, self._waiting = self._waiting, []
+        try:
+            self._commit(group)
+        except BaseException as error:
+            for batch in group:
+                batch.error = error
+            raise
+        finally:
+            self._pass_on()
+            for batch in group:
+                batch.baton.release()
+
+    def _pass_on(self) -> None:
+        with self._mutex:
+            self._led = bool(self._waiting)
+            if self._led:
+                self._waiting[0].baton.release()
+
+    def _commit(self, group: list[Batch]) -> None:
+        rows = group[0].rows if len(group) == 1 else [row for batch in group for row in batch.rows]
+        with self._writer.transaction() as connection:
+            wakes = wakes_sleepers(connection, rows)
+            ids = insert(connection, rows)
+        share(ids, group)
+        if wakes:
+            self._ring()
+
+
+def insert(connection: sqlite3.Connection, rows: list[Row]) -> list[str]:
+    """Insert jobs and return their ids."""
+    ids: list[str] = []
+    for chunk in in_chunks(rows):
+        flat = [value for row in chunk for value in row]
+        cursor = connection.execute(with_rows(ENQUEUE, COLUMNS, len(chunk)), flat)
+        # AUTOINCREMENT under the write lock: the keys of one statement follow each other.
+        first = (cursor.lastrowid or 0) - len(chunk) + 1
+        ids += [format_id(key, row[0]) for key, row in enumerate(chunk, first)]
+    return ids
+
+
+def share(ids: list[str], group: list[Batch]) -> None:
+    """Give each batch its ids."""
+    start = 0
+    for batch in group:
+        batch.ids = ids[start : start + len(batch.rows)]
+        start += len(batch.rows)
+
+
+def wakes_sleepers(connection: sqlite3.Connection, rows: list[Row]) -> bool:
+    """Whether there is work now, or work due before what any sleeper waits for."""
+    if any(state == READY for _, _, state, *_ in rows):
+        return True
+    firsts: dict[int, int] = {}
+    for _, lane, _, _, run_at, *_ in rows:
+        firsts[lane] = min(run_at, firsts.get(lane, run_at))
+    return any(run_at < first_due(connection, lane, run_at) for lane, run_at in firsts.items())
+
+
+def first_due(connection: sqlite3.Connection, lane: int, run_at: int) -> int:
+    """Return when the lane's first delayed job is due; just after `run_at` if it has none."""
+    (first,) = connection.execute(FIRST_DUE, (json.encode([lane]).decode(),)).fetchone()
+    return run_at + 1 if first is None else int(first)

@@ -1,0 +1,79 @@
+-- Times are microseconds since the epoch, UTC. Payloads, results and failures are JSON text.
+
+-- What may be claimed apart: the jobs of one task in one queue. Lanes are never deleted.
+CREATE TABLE lanes (
+  lane INTEGER PRIMARY KEY,
+  queue TEXT NOT NULL,
+  task TEXT NOT NULL,
+  UNIQUE (queue, task)
+);
+
+-- A row stays when its node has gone (ended_at), since histories name it.
+CREATE TABLE nodes (
+  node INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL,
+  host TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  joined_at INTEGER NOT NULL,
+  lease_until INTEGER NOT NULL,
+  ended_at INTEGER
+);
+
+-- Every job that is not final. state: 0 ready, 1 scheduled (waits for run_at), 2 running.
+-- attempts counts the charged ones; fence counts the claims.
+CREATE TABLE jobs (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  nonce INTEGER NOT NULL,
+  lane INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  priority INTEGER NOT NULL,
+  run_at INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  crashes INTEGER NOT NULL DEFAULT 0,
+  fence INTEGER NOT NULL DEFAULT 0,
+  node INTEGER,
+  claimed_at INTEGER,
+  payload TEXT NOT NULL,
+  CHECK ((state = 2) = (node IS NOT NULL AND claimed_at IS NOT NULL))
+);
+
+CREATE INDEX ready ON jobs (lane, priority, run_at) WHERE state = 0;
+
+CREATE INDEX scheduled ON jobs (lane, run_at) WHERE state = 1;
+
+CREATE INDEX held ON jobs (node) WHERE state = 2;
+
+-- Final jobs, with their last attempt. state: 3 completed, 4 failed, 5 cancelled.
+CREATE TABLE finished (
+  key INTEGER PRIMARY KEY,
+  nonce INTEGER NOT NULL,
+  lane INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  priority INTEGER NOT NULL,
+  run_at INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  crashes INTEGER NOT NULL,
+  fence INTEGER NOT NULL,
+  node INTEGER,
+  began_at INTEGER,
+  ended_at INTEGER NOT NULL,
+  result TEXT,
+  failure TEXT,
+  payload TEXT NOT NULL
+);
+
+CREATE INDEX finished_by_end ON finished (lane, state, ended_at);
+
+-- Attempts that were not the last. outcome: retry, snoozed, released or crashed.
+CREATE TABLE attempts (
+  key INTEGER NOT NULL,
+  fence INTEGER NOT NULL,
+  node INTEGER NOT NULL,
+  began_at INTEGER NOT NULL,
+  ended_at INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  failure TEXT,
+  PRIMARY KEY (key, fence)
+) WITHOUT ROWID;

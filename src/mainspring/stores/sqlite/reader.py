@@ -1,0 +1,98 @@
+"""Connections that only read, lent to one thread at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator
+
+    from mainspring.stores.sqlite.database import DatabaseFile
+
+PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA temp_store = MEMORY")
+KEPT = 4
+"""Idle connections that are kept open."""
+
+
+class Readers:
+    """A few reading connections. A statement is read to its end, so that none holds the log.
+
+    `ready` sees that the file exists and has our schema.
+    """
+
+    def __init__(self, file: DatabaseFile, ready: Callable[[], None]) -> None:
+        self._file = file
+        self._ready = ready
+        self._gate = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._lent = 0
+        self._watch: sqlite3.Connection | None = None
+
+    @contextmanager
+    def lend(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for the block."""
+        self._ready()
+        with self._file.explained():
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._give_back(connection)
+
+    def data_version(self) -> int:
+        """Return a number that changes when anybody has committed anything."""
+        self._ready()
+        with self._gate, self._file.explained():
+            if self._watch is None:
+                self._watch = self._connect()
+            return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+
+    def _take(self) -> sqlite3.Connection:
+        with self._gate:
+            connection = self._idle.pop() if self._idle else self._connect()
+            self._lent += 1
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = self._file.connect()
+        for pragma in PRAGMAS:
+            connection.execute(pragma).fetchall()
+        return connection
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        with self._gate:
+            self._lent -= 1
+            if len(self._idle) < KEPT:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def close(self) -> None:
+        """Close what is not lent; the next use opens again."""
+        with self._gate:
+            self._close()
+
+    def suspend(self, patience: float) -> None:
+        """Close everything and lend nothing until `resume`; wait so many seconds for what is out."""
+        deadline = time.monotonic() + patience
+        self._gate.acquire(timeout=patience)
+        while self._lent and time.monotonic() < deadline:
+            self._gate.release()
+            time.sleep(0.001)
+            self._gate.acquire(timeout=patience)
+        self._close()
+
+    def resume(self) -> None:
+        """End a suspension, in the thread that began it."""
+        self._gate.release()
+
+    def _close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None

@@ -1,0 +1,84 @@
+"""What one process has open of one database.
+
+SQLite counts locks by process and keeps the count in memory, so a connection that crosses a fork
+makes parent and child each believe in locks of the other. Nothing of ours crosses: before a fork
+all is closed, after it each side opens again on first use, and the child starts a new session.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.stores.sqlite.intake import Intake
+from mainspring.stores.sqlite.lanes import Lanes
+from mainspring.stores.sqlite.reader import Readers
+from mainspring.stores.sqlite.writer import Writer
+from mainspring.stores.wake import Ringer, SocketListener, meeting_place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mainspring.protocols import Listener
+    from mainspring.stores.clock import Clock
+    from mainspring.stores.sqlite.database import DatabaseFile
+
+PATIENCE = 5.0
+"""Seconds that a fork waits for transactions of other threads."""
+
+
+class Session:
+    """Writer, readers, intake and bell of one process."""
+
+    def __init__(self, file: DatabaseFile, clock: Clock) -> None:
+        self._file = file
+        self.writer = Writer(file)
+        self.readers = Readers(file, self.writer.ready)
+        self.lanes = Lanes(self.writer, self.readers)
+        self.intake = Intake(self.writer, self.lanes, clock, ring=self.ring_ready)
+        self._ringer: Ringer | None = None
+
+    def ring_ready(self) -> None:
+        """Wake those who wait for work."""
+        self._bell().ring("ready")
+
+    def ring_ended(self) -> None:
+        """Wake those who wait for jobs to end."""
+        self._bell().ring("ended")
+
+    def listen(self, topic: str) -> Listener:
+        """Listen for `"ready"` or `"ended"`, with any commit as the net."""
+        seen = self.readers.data_version()
+
+        def changed() -> bool:
+            nonlocal seen
+            before, seen = seen, self.readers.data_version()
+            return seen != before
+
+        return SocketListener(self._place(), topic, changed=changed)
+
+    def close(self) -> None:
+        """Let go of files and connections; the next use opens them again."""
+        self.readers.close()
+        self.writer.close()
+        if self._ringer is not None:
+            self._ringer.close()
+            self._ringer = None
+
+    def suspend(self) -> None:
+        """Close all and let nothing open it, until `resume`."""
+        self.writer.suspend(PATIENCE)
+        self.readers.suspend(PATIENCE)
+
+    def resume(self) -> None:
+        """End a suspension."""
+        self.readers.resume()
+        self.writer.resume()
+
+    def _bell(self) -> Ringer:
+        if self._ringer is None:
+            self._ringer = Ringer(self._place())
+        return self._ringer
+
+    def _place(self) -> Path:
+        device, inode = self._file.identity()
+        return meeting_place(f"{device:x}-{inode:x}")

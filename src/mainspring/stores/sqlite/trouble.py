@@ -1,0 +1,61 @@
+"""What SQLite's errors mean to the owner of a store, and what to do about each."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mainspring.errors import StoreBusy, StoreError, StoreUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PRIMARY_CODE = 0xFF
+"""SQLite's extended result codes keep the primary one in their lowest byte."""
+
+BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+REMEDIES: dict[int, tuple[str, str]] = {
+    sqlite3.SQLITE_CANTOPEN: (
+        "it can't be opened",
+        "check that its folder exists and that this user may write there",
+    ),
+    sqlite3.SQLITE_CORRUPT: ("the file is damaged", "restore it from a backup"),
+    sqlite3.SQLITE_FULL: ("the disk is full", "free some space and try again"),
+    sqlite3.SQLITE_IOERR: ("reading or writing it failed", "check the disk and try again"),
+    sqlite3.SQLITE_NOTADB: ("it is not a SQLite database", "give the path of another file"),
+    sqlite3.SQLITE_PERM: ("this user may not open it", "change its owner or its mode"),
+    sqlite3.SQLITE_READONLY: (
+        "it is read-only",
+        "make the file and its folder writable for this user",
+    ),
+}
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code, 0 if the error is not SQLite's own."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & PRIMARY_CODE
+
+
+def meaning_of(error: sqlite3.Error, path: Path, waited: float) -> StoreError | None:
+    """Return the error to raise instead, or None for one that is a fault of ours."""
+    code = code_of(error)
+    if code in BUSY:
+        return StoreBusy(str(path), waited, "a transaction outside mainspring")
+    if code in REMEDIES:
+        why, remedy = REMEDIES[code]
+        return StoreUnusable(str(path), why, remedy)
+    return None
+
+
+@contextmanager
+def explained(path: Path, waited: float) -> Iterator[None]:
+    """Raise SQLite's errors as ours; `waited` is the busy timeout in seconds."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if (meaning := meaning_of(error, path, waited)) is not None:
+            raise meaning from error
+        raise

@@ -1,0 +1,152 @@
+"""Wake-ups among the processes of one host: a datagram to each socket in a private folder.
+
+Knows nothing of jobs or databases. Ringing never blocks, and costs a look at the folder's time
+when nobody listens.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUNTIME = Path("/tmp")  # noqa: S108  # ours in it is checked; socket paths end at 104 bytes
+DATAGRAM = b"!"
+SETTLED_NANOSECONDS = 50_000_000
+"""A folder changed since less than this may change again without a change of its time."""
+
+NET_SECONDS = 0.1
+"""How often a listener looks for itself, should a datagram have been lost."""
+
+
+def meeting_place(name: str) -> Path:
+    """Return the folder in which listeners of `name` have their sockets."""
+    return RUNTIME / f"mainspring-{os.getuid()}" / name
+
+
+def open_place(place: Path) -> bool:
+    """Make the folder; False if it can't be trusted to be ours alone."""
+    try:
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        found = place.parent.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o77:
+            return False
+        place.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+class Ringer:
+    """Wakes the listeners of a folder."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = str(place)
+        self._listed_at = 0
+        self._names: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)  # noqa: FBT003  # the standard library's signature
+
+    def ring(self, topic: str) -> None:
+        """Wake whoever listens for the topic."""
+        for name in self._listening():
+            if name.startswith(topic):
+                self._send(f"{self._place}/{name}")
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._socket.close()
+
+    def _listening(self) -> list[str]:
+        try:
+            changed_at = os.stat(self._place).st_mtime_ns  # noqa: PTH116  # once a commit
+            if changed_at != self._listed_at:
+                self._names = os.listdir(self._place)  # noqa: PTH208  # names are all we want
+                settled = time.time_ns() - changed_at > SETTLED_NANOSECONDS
+                self._listed_at = changed_at if settled else 0
+        except FileNotFoundError:
+            return []
+        return self._names
+
+    def _send(self, path: str) -> None:
+        try:
+            self._socket.sendto(DATAGRAM, path)
+        except ConnectionRefusedError:
+            with suppress(OSError):
+                os.unlink(path)  # noqa: PTH108  # its process has gone
+        except OSError:
+            # A full socket has wake-ups enough; the net catches any other case.
+            return
+
+
+class SocketListener:
+    """Sleeps until the topic is rung or, as a net under that, until `changed()` says so."""
+
+    def __init__(self, place: Path, topic: str, *, changed: Callable[[], bool]) -> None:
+        self._changed = changed
+        self._closed = False
+        self._in_use = threading.Lock()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._path = f"{place}/{topic}-{os.getpid():x}-{id(self):x}"
+        if open_place(place):
+            self._bind()
+
+    def _bind(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)  # noqa: PTH108  # left by a process of our number
+        with suppress(OSError):
+            self._socket.bind(self._path)
+
+    def wait(self, timeout: float) -> bool:
+        """Sleep until there may be something new (True), `timeout` seconds, or until `close`."""
+        with self._in_use:
+            woken = self._watch(time.monotonic() + timeout)
+        self._let_go()
+        return woken
+
+    def close(self) -> None:
+        """End the wait; the one who waits lets go of the socket, or we do if nobody does."""
+        self._closed = True
+        with suppress(OSError):
+            self._socket.sendto(DATAGRAM, self._path)
+        self._let_go()
+
+    def _watch(self, deadline: float) -> bool:
+        while not self._closed:
+            left = deadline - time.monotonic()
+            rung = self._sleep(max(0.0, min(left, NET_SECONDS)))
+            if self._closed:
+                return False
+            # Asked in any case: what came with this ring must not wake once more.
+            if self._changed() or rung:
+                return True
+            if left <= NET_SECONDS:
+                return False
+        return False
+
+    def _sleep(self, seconds: float) -> bool:
+        self._socket.settimeout(seconds)
+        try:
+            self._socket.recv(len(DATAGRAM))
+        except (TimeoutError, BlockingIOError):
+            return False
+        self._socket.settimeout(0)
+        with suppress(BlockingIOError):
+            while self._socket.recv(len(DATAGRAM)):
+                pass
+        return True
+
+    def _let_go(self) -> None:
+        if not self._closed or not self._in_use.acquire(blocking=False):
+            return
+        self._socket.close()
+        with suppress(OSError):
+            os.unlink(self._path)  # noqa: PTH108  # one flavour of path in this module

@@ -1,0 +1,201 @@
+"""The items that wait for a queue worker, and the trigger that hands them out one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from mainspring.errors import NotRunning
+from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ItemQueue(Protocol):
+    """What a backlog needs of a queue; those of `asyncio` and `queue` have it."""
+
+    def put_nowait(self, item: object, /) -> None:
+        """Add an item, or raise."""
+        ...
+
+    def get_nowait(self) -> object:
+        """Take the next item, or raise."""
+        ...
+
+    def qsize(self) -> int:
+        """Return how many items wait."""
+        ...
+
+
+class Backlog:
+    """Items from any thread or loop, in the order of the queue that it wraps.
+
+    What is put straight into the queue object wakes the worker too, if the queue is one of
+    `asyncio` or `queue`; to put there from another thread is the queue's own affair. A bounded
+    queue pushes back: `offer` blocks, `aput` waits.
+    """
+
+    def __init__(self, queue: ItemQueue | None = None, *, owner: str = "backlog") -> None:
+        self.queue: ItemQueue = asyncio.Queue() if queue is None else queue
+        self.owner = owner
+        self._bound: int = getattr(self.queue, "maxsize", 0)
+        # Reentrant, since a signal handler may put while its own thread is in here.
+        self._lock = threading.RLock()
+        self._waiters: deque[Callable[[], None]] = deque()
+        self._wake: Callable[[], None] | None = None
+        self._open = True
+        self._hook()
+
+    def __len__(self) -> int:
+        return self.queue.qsize()
+
+    def open(self) -> None:
+        """Accept items (again)."""
+        self._open = True
+
+    def shut(self) -> None:
+        """Refuse further items; those who wait for space get `NotRunning`."""
+        with self._lock:
+            self._open = False
+            waiters, self._waiters = self._waiters, deque()
+        for wake in waiters:
+            wake()
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function to call after each item."""
+        self._wake = wake
+
+    def put(self, item: object) -> None:
+        """Add an item at once.
+
+        Raises `NotRunning` after `shut`, `asyncio.QueueFull` or `queue.Full` without space.
+        """
+        with self._lock:
+            self._check_open()
+            self.queue.put_nowait(item)
+
+    def offer(self, item: object, timeout: float | None = None) -> None:
+        """Add an item; block up to `timeout` seconds for space (None: for ever).
+
+        Raises `TimeoutError`, or `NotRunning` after `shut`.
+        """
+        if self._added(item):
+            return
+        sleeper = ThreadSleeper()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._added(item, sleeper.wake):
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                self._leave(sleeper.wake)
+                raise TimeoutError(f"no space in the queue of {self.owner!r} for {timeout} s")
+            sleeper.sleep(left)
+
+    async def aput(self, item: object) -> None:
+        """Add an item; wait for space. Raises `NotRunning` after `shut`."""
+        if self._added(item):
+            return
+        sleeper = LoopSleeper(asyncio.get_running_loop())
+        while not self._added(item, sleeper.wake):
+            try:
+                await sleeper.sleep(None)
+            except asyncio.CancelledError:
+                self._leave(sleeper.wake)
+                raise
+
+    def take(self) -> object:
+        """Remove and return the next item, and let one who waits for space in."""
+        with self._lock:
+            item = self.queue.get_nowait()
+            waiter = self._waiters.popleft() if self._waiters else None
+        if waiter is not None:
+            waiter()
+        return item
+
+    def _added(self, item: object, wake: Callable[[], None] | None = None) -> bool:
+        with self._lock:
+            self._check_open()
+            if self._bound <= 0 or self.queue.qsize() < self._bound:
+                self.queue.put_nowait(item)
+                return True
+            if wake is not None and wake not in self._waiters:
+                self._waiters.append(wake)
+            return False
+
+    def _leave(self, wake: Callable[[], None]) -> None:
+        """Wait for space no longer; a place that was offered meanwhile goes to the next."""
+        with self._lock:
+            if wake in self._waiters:
+                self._waiters.remove(wake)
+                return
+            heir = self._waiters.popleft() if self._waiters else None
+        if heir is not None:
+            heir()
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise NotRunning(f"{self.owner!r} is stopped and takes no items; start it first")
+
+    def _hook(self) -> None:
+        original = getattr(self.queue, "_put", None)
+        if original is None:
+            raise TypeError(
+                f"{self.owner}: queue={self.queue!r} can't work; "
+                "give a queue of asyncio or of the queue module"
+            )
+
+        def put_and_wake(item: object) -> None:
+            original(item)
+            if self._wake is not None:
+                self._wake()
+
+        self.queue._put = put_and_wake  # type: ignore[attr-defined]  # noqa: SLF001  made to be overridden
+
+
+class Items:
+    """Fires once for each item of a backlog."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        self.backlog = backlog
+        self._wake: Callable[[], None] | None = None
+        self._closed = False
+        self._draining = False
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function that ends the driver's sleep."""
+        self._wake = wake
+        self.backlog.bind(wake)
+
+    def due(self, now: float) -> float | None:  # noqa: ARG002  the seam's signature
+        """Return 0 when there is an item, else None."""
+        return 0.0 if self.backlog.queue.qsize() else None
+
+    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the seam's signature
+        """Return the next item."""
+        return (self.backlog.take(),)
+
+    def done(self, now: float) -> None:
+        """Change nothing."""
+
+    def wake(self) -> None:
+        """Let the driver look again; from any thread."""
+        if self._wake is not None:
+            self._wake()
+
+    def drain(self) -> None:
+        """Close as soon as no item is left."""
+        self._draining = True
+        self.wake()
+
+    def close(self) -> None:
+        """Fire no more; what is left stays in the backlog."""
+        self._closed = True
+        self.wake()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or has drained."""
+        return self._closed or (self._draining and not self.backlog.queue.qsize())

@@ -1,0 +1,137 @@
+"""The steps of one worker, whoever drives them: when to run, with what, and what comes of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from mainspring.errors import ServiceFailed
+from mainspring.model import events
+
+if TYPE_CHECKING:
+    from mainspring.protocols import Subscriber, Trigger
+    from mainspring.supervision.restart import Failures
+
+log = logging.getLogger("mainspring.supervision")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a worker has done so far."""
+
+    runs: int = 0
+    errors: int = 0
+    last_error: BaseException | None = None
+    last_run: float | None = None  # time.monotonic()
+    next_run: float | None = None  # time.monotonic()
+
+
+class Cycle:
+    """One worker's trigger, restart policy and tally. One driver calls the steps."""
+
+    def __init__(
+        self,
+        name: str,
+        trigger: Trigger,
+        failures: Failures,
+        *,
+        tell: Subscriber,
+    ) -> None:
+        self.name = name
+        self.trigger = trigger
+        self.tally = Tally()
+        self.running = False
+        self.gave_up: ServiceFailed | None = None
+        self._failures = failures
+        self._tell = tell
+        self._hold = 0.0
+        # Reentrant, since a signal handler may close while its own thread is in `begin`.
+        self._lock = threading.RLock()
+
+    @property
+    def over(self) -> bool:
+        """Whether no run will follow."""
+        return self.trigger.closed or self.gave_up is not None
+
+    def close(self) -> None:
+        """Let no further run begin: none does once this has returned."""
+        with self._lock:
+            self.trigger.close()
+
+    def pause(self, now: float) -> float | None:
+        """Return the seconds until the next run (0 or less: now; None: not before a wake)."""
+        due = self.trigger.due(now)
+        if due is None:
+            self.tally.next_run = None
+            return None
+        if self._hold:
+            due = max(due, self._hold - now)
+        self.tally.next_run = now + due
+        return due
+
+    def begin(self, now: float) -> tuple[object, ...] | None:
+        """Return the run's arguments, or None when it was closed meanwhile."""
+        with self._lock:
+            if self.over:
+                return None
+            self.running = True
+        self._hold = 0.0
+        self.tally.last_run = now
+        return self.trigger.take(now)
+
+    def succeeded(self, result: object) -> None:
+        """Record a run; only False ends the worker."""
+        self._ended(time.monotonic())
+        self._failures.succeeded()
+        if result is False:
+            self.close()
+
+    def failed(self, error: Exception) -> None:
+        """Record a run that raised, and rest or give up by the restart policy."""
+        now = time.monotonic()
+        self._ended(now)
+        self.tally.errors += 1
+        self.tally.last_error = error
+        rest = self._failures.failed(now)
+        log.error("worker %r failed: %r; %s", self.name, error, _plan(rest), exc_info=error)
+        if rest is None:
+            self.gave_up = ServiceFailed(
+                self.name, f"it failed too often, the last time: {error!r}"
+            )
+            self.gave_up.__cause__ = error
+        elif rest:
+            self._hold = now + rest
+        self._tell(events.ServiceFailed(self.name, error, rest))
+
+    def cancelled(self) -> None:
+        """Record a run that was cancelled from within: neither a success nor a failure."""
+        self._ended(time.monotonic())
+        log.warning("a run of worker %r was cancelled from within; it goes on", self.name)
+
+    def aborted(self, error: BaseException) -> None:
+        """Record a run that asked for the end of the program: it is the end of the worker."""
+        self._ended(time.monotonic())
+        log.warning("worker %r stops: its target raised %r", self.name, error)
+        self.close()
+
+    def _ended(self, now: float) -> None:
+        self.running = False
+        self.tally.runs += 1
+        self.trigger.done(now)
+
+
+def wall_time(moment: float | None) -> datetime | None:
+    """Return a moment of `time.monotonic()` as aware UTC."""
+    if moment is None:
+        return None
+    return datetime.now(UTC) + timedelta(seconds=moment - time.monotonic())
+
+
+def _plan(rest: float | None) -> str:
+    if rest is None:
+        return "it failed too often and stops"
+    return f"it goes on after {rest:.2f} s" if rest else "it goes on"

@@ -1,0 +1,122 @@
+"""What carries a worker's steps out: a thread of its own, or a coroutine on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from mainspring.supervision.own_thread import live_in_thread
+from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mainspring.supervision.cycle import Cycle
+
+FAIR_SHARE = 0.002
+"""Seconds that one worker keeps a loop to itself when its target never waits."""
+
+
+class Driver(Protocol):
+    """Carries the steps of a cycle out until it is over."""
+
+    async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
+        """Return when the cycle is over and no run is under way."""
+        ...
+
+
+class ThreadDriver:
+    """Runs a sync target in a thread that lives as long as the worker."""
+
+    def __init__(self, target: Callable[..., object]) -> None:
+        self._target = target
+
+    async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
+        """Return when the cycle is over and no run is under way."""
+        sleeper = ThreadSleeper()
+        cycle.trigger.bind(sleeper.wake)
+        await live_in_thread(
+            lambda: self._turn_until_over(cycle, sleeper), name=cycle.name, began=started
+        )
+
+    def _turn_until_over(self, cycle: Cycle, sleeper: ThreadSleeper) -> None:
+        while not cycle.over:
+            now = time.monotonic()
+            pause = cycle.pause(now)
+            if pause is None or pause > 0:
+                sleeper.sleep(pause)
+            else:
+                run_once(cycle, self._target, now)
+
+
+class LoopDriver:
+    """Awaits an async target on the loop that it is driven on."""
+
+    def __init__(self, target: Callable[..., Awaitable[object]]) -> None:
+        self._target = target
+
+    async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
+        """Return when the cycle is over; cancelling cancels the run under way."""
+        sleeper = LoopSleeper(asyncio.get_running_loop())
+        cycle.trigger.bind(sleeper.wake)
+        started()
+        alone_since = time.monotonic()
+        while not cycle.over:
+            now = time.monotonic()
+            pause = cycle.pause(now)
+            if pause is None or pause > 0:
+                await sleeper.sleep(pause)
+                alone_since = now
+            else:
+                await self._run_once(cycle, now)
+                alone_since = await share(alone_since)
+
+    async def _run_once(self, cycle: Cycle, now: float) -> None:
+        arguments = cycle.begin(now)
+        if arguments is None:
+            return
+        try:
+            result = await self._target(*arguments)
+        except Exception as error:  # noqa: BLE001  a worker's border: recorded by the cycle
+            cycle.failed(error)
+        except asyncio.CancelledError:
+            cycle.cancelled()
+            if asked_to_cancel():
+                raise
+        except BaseException as error:  # noqa: BLE001  it must not end the loop
+            cycle.aborted(error)
+        else:
+            cycle.succeeded(result)
+
+
+def run_once(cycle: Cycle, target: Callable[..., object], now: float) -> None:
+    """Run a sync target once, in this thread."""
+    arguments = cycle.begin(now)
+    if arguments is None:
+        return
+    try:
+        result = target(*arguments)
+    except Exception as error:  # noqa: BLE001  a worker's border: recorded by the cycle
+        cycle.failed(error)
+    except asyncio.CancelledError:
+        cycle.cancelled()
+    except BaseException as error:  # noqa: BLE001  it would end the thread unseen
+        cycle.aborted(error)
+    else:
+        cycle.succeeded(result)
+
+
+async def share(alone_since: float) -> float:
+    """Let the loop's other tasks in when it is time to; return since when they have waited."""
+    now = time.monotonic()
+    if now - alone_since < FAIR_SHARE:
+        return alone_since
+    await asyncio.sleep(0)
+    return time.monotonic()
+
+
+def asked_to_cancel() -> bool:
+    """Tell a cancellation of this task from one that its body raised by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

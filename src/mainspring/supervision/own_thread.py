@@ -1,0 +1,71 @@
+"""A thread of its own for something with a lifetime, awaited from an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger("mainspring.supervision")
+
+
+async def live_in_thread(
+    body: Callable[[], None], *, name: str, began: Callable[[], None] | None = None
+) -> None:
+    """Run `body` in a thread of its own; return when it has ended, or raise what it raised.
+
+    `began` is called on this loop once the thread runs. Cancelling leaves a thread that does not
+    end behind, named in the log; it is a daemon, so that the process can end without it.
+    """
+    home = asyncio.get_running_loop()
+    ended: asyncio.Future[BaseException | None] = home.create_future()
+    thread = threading.Thread(target=_report_end, args=(body, home, ended), name=name, daemon=True)
+    thread.start()
+    if began is not None:
+        began()
+    try:
+        error = await ended
+    except asyncio.CancelledError:
+        _tell_stuck(thread)
+        raise
+    thread.join()
+    if error is not None:
+        raise error
+
+
+def _report_end(
+    body: Callable[[], None],
+    home: asyncio.AbstractEventLoop,
+    ended: asyncio.Future[BaseException | None],
+) -> None:
+    error: BaseException | None = None
+    try:
+        body()
+    except BaseException as caught:  # noqa: BLE001  raised again by who awaits
+        error = caught
+    # A loop that is closed has nobody who waits.
+    with suppress(RuntimeError):
+        home.call_soon_threadsafe(_settle, ended, error)
+
+
+def _settle(ended: asyncio.Future[BaseException | None], error: BaseException | None) -> None:
+    if not ended.done():
+        ended.set_result(error)
+
+
+def _tell_stuck(thread: threading.Thread) -> None:
+    if thread.is_alive():
+        log.warning("thread %r does not end and is left behind:\n%s", thread.name, stack_of(thread))
+
+
+def stack_of(thread: threading.Thread) -> str:
+    """Return where a thread is just now, as text; empty if it has ended."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  the documented name
+    return "" if frame is None else "".join(traceback.format_stack(frame)).rstrip()

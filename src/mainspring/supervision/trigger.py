@@ -1,0 +1,332 @@
+"""When a worker runs: rules that decide and never wait. Items of a queue are in `backlog`.
+
+Each keeps to `mainspring.protocols.Trigger`; `now` is `time.monotonic()`.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from mainspring.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.protocols import Schedule
+
+Misfire = Literal["coalesce", "skip", "all"]
+
+MISFIRES: tuple[Misfire, ...] = ("coalesce", "skip", "all")
+
+CLOCK_LOOK = 60.0
+"""Seconds between two looks at the wall clock, so that one that was set is noticed."""
+
+
+def _nobody() -> None:
+    """Stand in for the wake of a driver that is not there yet."""
+
+
+class Continuous:
+    """Fires again as soon as a run has ended."""
+
+    def __init__(self) -> None:
+        self._wake: Callable[[], None] = _nobody
+        self._closed = False
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function that ends the driver's sleep."""
+        self._wake = wake
+
+    def due(self, now: float) -> float | None:  # noqa: ARG002  the seam's signature
+        """Return 0: always now."""
+        return 0.0
+
+    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the seam's signature
+        """Return no arguments."""
+        return ()
+
+    def done(self, now: float) -> None:
+        """Change nothing."""
+
+    def wake(self) -> None:
+        """Let the driver look again."""
+        self._wake()
+
+    def close(self) -> None:
+        """Fire no more."""
+        self._closed = True
+        self._wake()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+
+class Event:
+    """Fires after `fire` or `wake`; what comes before the run begins is one firing.
+
+    A `fire` during a run is exactly one more run. With `payloads` the target gets the payload of
+    the last `fire`, None after a plain `wake`.
+    """
+
+    def __init__(self, *, payloads: bool = False) -> None:
+        self._payloads = payloads
+        self._payload: object = None
+        self._pending = False
+        self._wake: Callable[[], None] = _nobody
+        self._closed = False
+        # Reentrant, since a signal handler may fire while its own thread is in here.
+        self._lock = threading.RLock()
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function that ends the driver's sleep."""
+        self._wake = wake
+
+    def fire(self, payload: object = None) -> None:
+        """Ask for a run with `payload`; from any thread."""
+        with self._lock:
+            self._payload = payload
+            self._pending = True
+        self._wake()
+
+    def forget(self) -> None:
+        """Drop a firing that no run has taken yet; from any thread."""
+        with self._lock:
+            self._payload = None
+            self._pending = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether it has been fired since the last run began."""
+        return self._pending
+
+    def due(self, now: float) -> float | None:  # noqa: ARG002  the seam's signature
+        """Return 0 when fired, else None."""
+        return 0.0 if self._pending else None
+
+    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the seam's signature
+        """Return the payload, if the target wants it."""
+        with self._lock:
+            payload, self._payload = self._payload, None
+            self._pending = False
+        return (payload,) if self._payloads else ()
+
+    def done(self, now: float) -> None:
+        """Change nothing: a firing during the run waits already."""
+
+    def wake(self) -> None:
+        """Fire without a payload, but keep one that waits; from any thread."""
+        with self._lock:
+            self._pending = True
+        self._wake()
+
+    def close(self) -> None:
+        """Fire no more."""
+        self._closed = True
+        self._wake()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+
+class Interval:
+    """Fires every `interval` seconds, start to start, on a grid that does not drift.
+
+    Or `delay` seconds after the end of the last run. The first firing is at once. `delay_before`
+    is waited before every run, the first too, and may be combined with either. `jitter` adds up to
+    so many seconds at random to each wait, and does not move the grid. A run longer than the
+    interval misses ticks: `misfire` says that they become one run at once (`"coalesce"`), that
+    they are left out (`"skip"`), or that each is made up for (`"all"`). `wake` fires now and moves
+    the grid there.
+    """
+
+    def __init__(  # noqa: PLR0913  the options of the reference pages
+        self,
+        interval: float | None = None,
+        *,
+        delay: float | None = None,
+        delay_before: float | None = None,
+        jitter: float = 0.0,
+        misfire: Misfire = "coalesce",
+        owner: str = "Interval",
+    ) -> None:
+        check_pace(interval, delay, delay_before, jitter=jitter, misfire=misfire, owner=owner)
+        self.interval = interval
+        self.delay = delay
+        self.delay_before = delay_before or 0.0
+        self.jitter = jitter
+        self.misfire = misfire
+        self._tick: float | None = None  # when the next cycle begins
+        self._ended = -math.inf  # when the last run ended
+        self._extra = 0.0  # this cycle's jitter
+        self._pending = False
+        self._moved = False
+        self._closed = False
+        self._wake: Callable[[], None] = _nobody
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function that ends the driver's sleep."""
+        self._wake = wake
+
+    def rebase(self) -> None:
+        """Count the next firing from now, as if a run had begun; from any thread."""
+        self._moved = True
+        self._wake()
+
+    def due(self, now: float) -> float | None:
+        """Return the seconds until the next run."""
+        if self._pending:
+            return 0.0
+        if self._moved:
+            self._moved = False
+            self._set_tick(now + (self.interval or self.delay or 0.0))
+        if self._tick is None:
+            self._set_tick(now)
+        return self._start() - now
+
+    def take(self, now: float) -> tuple[object, ...]:
+        """Move on to the tick after `now`."""
+        if self._pending:
+            self._pending = self._moved = False
+            self._tick = now - self.delay_before
+        if self.interval is not None:
+            self._set_tick(self._following(now))
+        return ()
+
+    def done(self, now: float) -> None:
+        """Count the delay from here; with `misfire="skip"` leave out the ticks that went by."""
+        self._ended = now
+        if self.interval is None:
+            self._set_tick(now + (self.delay or 0.0))
+        elif self.misfire == "skip" and self._start() < now:
+            self._set_tick(self._next_on_grid(now))
+
+    def wake(self) -> None:
+        """Fire now and move the grid; from any thread."""
+        self._pending = True
+        self._wake()
+
+    def close(self) -> None:
+        """Fire no more."""
+        self._closed = True
+        self._wake()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+    def _set_tick(self, moment: float) -> None:
+        self._tick = moment
+        self._extra = random.random() * self.jitter if self.jitter else 0.0
+
+    def _start(self) -> float:
+        """Return when the run of the next cycle starts: a wait before it is never cut short."""
+        tick = self._tick if self._tick is not None else self._ended
+        if self.delay_before:
+            tick = max(tick, self._ended)
+        return tick + self.delay_before + self._extra
+
+    def _following(self, now: float) -> float:
+        if self._tick is None or self.interval is None:
+            return now
+        if self.misfire == "all":
+            return self._tick + self.interval
+        return self._next_on_grid(now)
+
+    def _next_on_grid(self, now: float) -> float:
+        tick = self._tick if self._tick is not None else now
+        interval = self.interval or 1.0
+        missed = max(0.0, now - self.delay_before - tick) // interval
+        return tick + (missed + 1) * interval
+
+
+class Scheduled:
+    """Fires when `schedule` says; ticks that went by during a run or a sleep are one run at once.
+
+    `clock` returns the aware wall-clock time. A clock set back fires no tick a second time.
+    """
+
+    def __init__(
+        self, schedule: Schedule, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.schedule = schedule
+        self._clock = clock
+        self._next: datetime | None = None
+        self._begun = False
+        self._pending = False
+        self._closed = False
+        self._wake: Callable[[], None] = _nobody
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function that ends the driver's sleep."""
+        self._wake = wake
+
+    def due(self, now: float) -> float | None:  # noqa: ARG002  the wall clock counts here
+        """Return the seconds until the next tick, at most `CLOCK_LOOK`."""
+        if self._pending:
+            return 0.0
+        if not self._begun:
+            self._begun = True
+            self._next = self.schedule.next_after(self._clock())
+        if self._next is None:
+            return None
+        return min((self._next - self._clock()).total_seconds(), CLOCK_LOOK)
+
+    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the wall clock counts here
+        """Move on to the first tick after now."""
+        moment = self._clock()
+        if self._next is not None and not self._pending:
+            self._next = self.schedule.next_after(max(moment, self._next))
+        self._pending = False
+        return ()
+
+    def done(self, now: float) -> None:
+        """Change nothing."""
+
+    def wake(self) -> None:
+        """Fire now, besides the schedule; from any thread."""
+        self._pending = True
+        self._wake()
+
+    def close(self) -> None:
+        """Fire no more."""
+        self._closed = True
+        self._wake()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+
+def check_pace(  # noqa: PLR0913  one check for one set of options
+    interval: float | None,
+    delay: float | None,
+    delay_before: float | None,
+    *,
+    jitter: float,
+    misfire: str,
+    owner: str,
+) -> None:
+    """Raise `InvalidOption` for a pace that makes no sense, in the name of `owner`."""
+    if interval is not None and delay is not None:
+        raise InvalidOption("delay", delay, owner=owner, expected="interval= or delay=, not both")
+    if interval is None and delay is None and delay_before is None:
+        raise InvalidOption(
+            "interval", None, owner=owner, expected="interval=, delay= or delay_before="
+        )
+    if interval is not None and not 0 < interval < math.inf:
+        raise InvalidOption("interval", interval, owner=owner, expected="seconds greater than 0")
+    for option, value in (("delay", delay), ("delay_before", delay_before), ("jitter", jitter)):
+        if value is not None and not 0 <= value < math.inf:
+            raise InvalidOption(option, value, owner=owner, expected="seconds, 0 or more")
+    if misfire not in MISFIRES:
+        raise InvalidOption("misfire", misfire, owner=owner, expected=" or ".join(MISFIRES))

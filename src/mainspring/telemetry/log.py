@@ -1,0 +1,66 @@
+"""What happened, in the standard log under `mainspring`."""
+
+from __future__ import annotations
+
+import logging
+from functools import singledispatch
+from typing import TYPE_CHECKING
+
+from mainspring.model.events import AttemptsEnded, NodeLost, NodeRescued, OutcomesRefused
+from mainspring.model.job import OutcomeKind
+
+if TYPE_CHECKING:
+    from mainspring.model.events import Event
+    from mainspring.model.job import Claim, Outcome
+
+_log = logging.getLogger("mainspring")
+
+
+def log_event(event: Event) -> None:
+    """Write an event to the log; the services' own are logged where they happen."""
+    _write(event)
+
+
+@singledispatch
+def _write(event: object) -> None:
+    """Events that say nothing to a reader of logs are passed over."""
+
+
+@_write.register
+def _(event: AttemptsEnded) -> None:
+    for claim, outcome in event.ended:
+        if outcome.failure is not None:
+            _write_failure(claim, outcome)
+
+
+@_write.register
+def _(event: OutcomesRefused) -> None:
+    keys = ", ".join(str(outcome.key) for outcome in event.outcomes[:10])
+    _log.warning(
+        "%d outcomes came too late and were refused: their jobs have been given to others (%s)",
+        len(event.outcomes),
+        keys,
+    )
+
+
+@_write.register
+def _(event: NodeRescued) -> None:
+    _log.warning(
+        "node %s is gone: %d of its jobs run again, %d have failed",
+        event.node,
+        event.requeued,
+        event.failed,
+    )
+
+
+@_write.register
+def _(event: NodeLost) -> None:
+    _log.error("node %s did not renew its lease in time and disowns what it ran", event.node)
+
+
+def _write_failure(claim: Claim, outcome: Outcome) -> None:
+    if outcome.kind is OutcomeKind.RETRY:
+        plan = f"attempt {claim.attempt + 1} in {outcome.delay:.1f} s"
+    else:
+        plan = "no attempts are left" if outcome.kind is OutcomeKind.FAILED else str(outcome.kind)
+    _log.warning("job %s (%s) failed: %s; %s", claim.id, claim.task, outcome.failure, plan)

@@ -1,0 +1,60 @@
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from mainspring.supervision.process_pool import ProcessPool
+
+# Children find `pool_bodies` by the path they inherit.
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def until():
+    def wait(condition, seconds=10.0):
+        deadline = time.monotonic() + seconds
+        while not (answer := condition()):
+            assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
+            time.sleep(0.002)
+        return answer
+
+    return wait
+
+
+@pytest.fixture
+def make_pool():
+    pools = []
+
+    def make(size=1, **options):
+        pools.append(ProcessPool(size, **options))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close(0)
+        assert pool.join()
+
+
+@pytest.fixture
+def pool(make_pool):
+    return make_pool()
+
+
+def open_descriptors():
+    return len(os.listdir("/dev/fd"))
+
+
+def own_threads():
+    return {thread for thread in threading.enumerate() if thread is not threading.main_thread()}
+
+
+@pytest.fixture
+def no_leaks(until):
+    """Descriptors and threads are as many afterwards as before."""
+    threads, descriptors = own_threads(), open_descriptors()
+    yield
+    until(lambda: own_threads() <= threads)
+    until(lambda: open_descriptors() <= descriptors)

@@ -1,0 +1,200 @@
+"""What the tests of the process pool run in its children."""
+
+import atexit
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+from mainspring.errors import ChildDied
+from mainspring.supervision import process_program
+
+
+class Picky(Exception):
+    """Can't be unpickled the usual way: its `__init__` takes other arguments than its args."""
+
+    def __init__(self, first, *, second):
+        self.second = second
+        super().__init__(f"{first} and {second}")
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+class Doubling(Exception):
+    """Unpickles without an error, but to another sentence."""
+
+    def __init__(self, who):
+        super().__init__(f"not found: {who}")
+
+
+def echo(payload):
+    return payload
+
+
+def shout(payload):
+    process_program.tell(b"first")
+    process_program.tell(b"x" * 200_000)
+    return payload.upper()
+
+
+def raise_in_handler(payload):
+    raise KeyError(payload.decode())
+
+
+def add(first, second=0):
+    return first + second
+
+
+def raise_this(error):
+    raise error
+
+
+def raise_picky():
+    raise Picky(1, second=2)
+
+
+def raise_this_kind():
+    raise ChildDied("call", pid=1, code=9, evidence="gone")
+
+
+def raise_doubling():
+    raise Doubling("x")
+
+
+def raise_local():
+    class Hidden(Exception):
+        pass
+
+    raise Hidden("you can't see me")
+
+
+def raise_caused():
+    try:
+        {}["missing"]
+    except KeyError as error:
+        raise RuntimeError("outer") from error
+
+
+def return_a_lock():
+    return threading.Lock()
+
+
+def exit_politely(code):
+    sys.exit(code)
+
+
+def die_by(number):
+    os.kill(os.getpid(), number)
+
+
+def wait_for(path):
+    while not Path(path).exists():
+        time.sleep(0.002)
+    return os.getpid()
+
+
+def mark_and_wait(mark, path):
+    Path(mark).touch()
+    return wait_for(path)
+
+
+def append(path, text):
+    with Path(path).open("a") as file:
+        file.write(text)
+
+
+def fail_while(path):
+    append(path + ".starts", ".")
+    if Path(path).exists():
+        raise LookupError("the cupboard is bare")
+
+
+def set_variable(name, value):
+    os.environ[name] = value
+
+
+def wait_and_mark(path, mark):
+    wait_for(path)
+    Path(mark).touch()
+
+
+def surroundings():
+    return {
+        "path": sys.path,
+        "argv": sys.argv,
+        "cwd": os.getcwd(),
+        "optimize": sys.flags.optimize,
+        "xoptions": sys._xoptions,
+        "warnings": sys.warnoptions,
+        "executable": sys.executable,
+        "modules": sorted(sys.modules),
+        "interrupt": signal.getsignal(signal.SIGINT),
+        "blocked": signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        "terminate": signal.getsignal(signal.SIGTERM),
+        "descriptors": sorted(int(name) for name in os.listdir("/dev/fd")),
+        "threads": threading.active_count(),
+    }
+
+
+def has_descriptor(device, inode):
+    for name in os.listdir("/dev/fd"):
+        try:
+            status = os.fstat(int(name))
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) == (device, inode):
+            return True
+    return False
+
+
+def leave_a_fork_behind_and_die(pid_file):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        time.sleep(60)
+        os._exit(0)
+    Path(pid_file).write_text(str(pid))
+    os._exit(7)
+
+
+def leave_a_hidden_fork_behind_and_die(pid_file):
+    """Fork in C, so that no hook of Python closes what the fork inherits."""
+    pid = ctypes.PyDLL(None).fork()
+    if pid == 0:
+        time.sleep(60)
+        os._exit(0)
+    Path(pid_file).write_text(str(pid))
+    os._exit(7)
+
+
+def answer_twice(pid_file):
+    pid = os.fork()
+    if pid:
+        Path(pid_file).write_text(str(pid))
+        os.waitpid(pid, 0)
+    return "parent" if pid else "fork"
+
+
+class Hoard:
+    kept = b""
+
+
+def hoard(size_bytes):
+    Hoard.kept = b"x" * size_bytes
+    return os.getpid()
+
+
+def mark_at_exit(folder):
+    atexit.register((Path(folder) / str(os.getpid())).touch)
+
+
+def refuse_to_leave():
+    threading.Thread(target=time.sleep, args=(60,)).start()

@@ -1,0 +1,133 @@
+import operator
+import os
+import signal
+import time
+
+import pool_bodies as bodies
+import pytest
+
+from mainspring.errors import ChildDied
+from mainspring.supervision.process_child import Child, ChildGone
+
+
+def test_an_exit_behind_pythons_back_costs_the_call_and_tells_the_code(pool):
+    with pytest.raises(ChildDied, match=r"'_exit' lost .* child \d+ exited with code 3") as caught:
+        pool.call(os._exit, 3)
+    assert caught.value.code == 3
+    assert pool.call(operator.add, 1, 1) == 2
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV", "SIGTERM", "SIGABRT"])
+def test_a_signal_costs_the_call_and_is_named(pool, name):
+    number = getattr(signal, name)
+    with pytest.raises(ChildDied, match=name) as caught:
+        pool.call(bodies.die_by, number)
+    assert caught.value.code == -number
+    assert pool.call(operator.add, 1, 1) == 2
+
+
+def test_a_death_touches_no_other_call(make_pool, tmp_path, until):
+    pool = make_pool(3)
+    others = [
+        pool.submit(bodies.mark_and_wait, str(tmp_path / str(n)), str(tmp_path / "go"))
+        for n in range(2)
+    ]
+    until(lambda: len(list(tmp_path.iterdir())) == 2)
+    for _ in range(5):
+        with pytest.raises(ChildDied):
+            pool.call(os._exit, 1)
+    (tmp_path / "go").touch()
+    assert len({other.result(5) for other in others}) == 2
+
+
+def test_the_spare_takes_a_dead_childs_place_at_once(pool, until):
+    until(lambda: pool.status().ready == 2)
+    with pytest.raises(ChildDied):
+        pool.call(os._exit, 1)
+    began = time.monotonic()
+    pool.call(operator.add, 1, 1)
+    assert time.monotonic() - began < 0.4  # no start has that little time on a busy machine
+
+
+def test_a_child_killed_while_idle_is_replaced_unasked(pool, until):
+    until(lambda: pool.status().ready == 2)
+    child = pool._roster._ready[-1]
+    os.kill(child.pid, signal.SIGKILL)
+    until(lambda: pool.status().deaths == 1 and pool.status().ready == 2)
+    assert pool.call(os.getpid) != child.pid
+
+
+def test_a_call_that_meets_a_dead_child_runs_in_another(make_pool, until, monkeypatch):
+    pool = make_pool()
+    until(lambda: pool.call(os.getpid) and pool.status().ready == 2)
+    met = []
+    run = Child.run
+
+    def run_late(child, request):
+        if not met:
+            met.append(child.pid)
+            os.kill(child.pid, signal.SIGKILL)
+            child.ended.wait(5)
+        return run(child, request)
+
+    monkeypatch.setattr(Child, "run", run_late)
+    assert pool.call(os.getpid) not in met
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self"), reason="tells an unread request only here")
+def test_a_child_that_dies_before_it_reads_is_told_from_one_that_began(make_pool, until, monkeypatch):
+    pool = make_pool()
+    pool.call(os.getpid)
+    gone = []
+    run = Child.run
+
+    def run_frozen(child, request):
+        if gone:
+            return run(child, request)
+        os.kill(child.pid, signal.SIGSTOP)
+        monkeypatch.setattr(child.line, "sendall", lambda data: send_and_kill(child, data), False)
+        try:
+            return run(child, request)
+        except ChildGone:
+            gone.append(child.pid)
+            raise
+
+    monkeypatch.setattr(Child, "run", run_frozen)
+    assert pool.call(os.getpid)
+
+
+def test_two_hundred_kills_in_a_row_leave_nothing_behind(no_leaks, make_pool, until):
+    pool = make_pool(2)
+    pids = set()
+    for _ in range(200):
+        with pytest.raises(ChildDied, match="SIGKILL"):
+            pool.call(bodies.die_by, signal.SIGKILL)
+    until(lambda: pool.status().ready == 3)
+    pids = {child.pid for child in pool._roster._ready}
+    assert pool.status().deaths == 200
+    assert len(pool._keeper._children) == 3
+    pool.close()
+    assert pool.join()
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    "body", [bodies.leave_a_fork_behind_and_die, bodies.leave_a_hidden_fork_behind_and_die]
+)
+def test_a_fork_that_a_body_leaves_behind_does_not_hide_the_death(pool, tmp_path, body):
+    pid_file = tmp_path / "pid"
+    pool.call(os.getpid)
+    began = time.monotonic()
+    try:
+        with pytest.raises(ChildDied, match="code 7"):
+            pool.call(body, str(pid_file))
+        assert time.monotonic() - began < 5
+    finally:
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+
+def test_a_fork_that_returns_from_the_body_does_not_answer_too(pool, tmp_path):
+    assert pool.call(bodies.answer_twice, str(tmp_path / "pid")) == "parent"
+    assert pool.call(operator.add, 1, 1) == 2

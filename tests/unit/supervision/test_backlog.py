@@ -1,0 +1,146 @@
+import asyncio
+import queue
+import threading
+
+import pytest
+
+from mainspring.errors import NotRunning
+from mainspring.supervision.backlog import Backlog, Items
+
+
+def everything(backlog):
+    return [backlog.take() for _ in range(len(backlog))]
+
+
+def test_items_come_out_in_order_and_none_is_an_item():
+    backlog = Backlog()
+    for item in (1, None, 3):
+        backlog.put(item)
+    assert everything(backlog) == [1, None, 3]
+
+
+@pytest.mark.parametrize(
+    ("kind", "order"),
+    [
+        (asyncio.PriorityQueue, [1, 2, 3]),
+        (asyncio.LifoQueue, [2, 3, 1]),
+        (queue.PriorityQueue, [1, 2, 3]),
+        (queue.Queue, [1, 3, 2]),
+    ],
+)
+def test_the_queue_decides_the_order(kind, order):
+    backlog = Backlog(kind())
+    for item in (1, 3, 2):
+        backlog.put(item)
+    assert everything(backlog) == order
+
+
+def test_what_is_put_straight_into_the_queue_wakes_too():
+    inner, woken = asyncio.Queue(), []
+    Backlog(inner).bind(lambda: woken.append(1))
+    inner.put_nowait("item")
+    assert woken == [1]
+
+
+def test_something_that_is_no_queue_is_refused():
+    with pytest.raises(TypeError, match="queue="):
+        Backlog([])
+
+
+def test_a_full_queue_makes_a_thread_wait_until_there_is_space():
+    backlog = Backlog(asyncio.Queue(maxsize=1))
+    backlog.offer("first")
+    thread = threading.Thread(target=backlog.offer, args=("second",))
+    thread.start()
+    assert backlog.take() == "first"
+    thread.join(10)
+    assert not thread.is_alive()
+    assert backlog.take() == "second"
+
+
+def test_a_thread_waits_for_space_no_longer_than_it_said():
+    backlog = Backlog(asyncio.Queue(maxsize=1), owner="mail")
+    backlog.offer("first")
+    with pytest.raises(TimeoutError, match="mail"):
+        backlog.offer("second", timeout=0.01)
+    assert everything(backlog) == ["first"]
+
+
+def test_a_full_queue_makes_coroutines_wait_in_turn():
+    async def live():
+        backlog = Backlog(asyncio.Queue(maxsize=2))
+        puts = [asyncio.create_task(backlog.aput(number)) for number in range(50)]
+        taken = []
+        while len(taken) < 50:
+            await asyncio.sleep(0)
+            assert len(backlog) <= 2
+            taken += everything(backlog)
+        await asyncio.gather(*puts)
+        return taken
+
+    assert sorted(asyncio.run(live())) == list(range(50))
+
+
+def test_a_place_offered_to_one_who_was_cancelled_goes_to_the_next():
+    async def live():
+        backlog = Backlog(asyncio.Queue(maxsize=1))
+        backlog.put("first")
+        waiting = [asyncio.create_task(backlog.aput(number)) for number in range(2)]
+        await asyncio.sleep(0)
+        backlog.take()
+        waiting[0].cancel()
+        await asyncio.wait_for(waiting[1], 10)
+        return everything(backlog)
+
+    assert asyncio.run(live()) == [1]
+
+
+def test_after_shut_nothing_gets_in_and_who_waits_is_told():
+    backlog = Backlog(asyncio.Queue(maxsize=1), owner="mail")
+    backlog.put("first")
+    errors = []
+
+    def offer():
+        try:
+            backlog.offer("second")
+        except NotRunning as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=offer)
+    thread.start()
+    backlog.shut()
+    thread.join(10)
+    assert len(errors) == 1
+    with pytest.raises(NotRunning, match="mail"):
+        backlog.put("third")
+    backlog.open()
+    backlog.take()
+    backlog.put("fourth")
+
+
+def test_items_are_due_one_by_one():
+    items = Items(Backlog())
+    assert items.due(0.0) is None
+    items.backlog.put("a")
+    items.backlog.put("b")
+    assert items.due(0.0) == 0
+    assert [items.take(0.0), items.take(0.0)] == [("a",), ("b",)]
+    assert items.due(0.0) is None
+
+
+def test_closing_leaves_the_items_for_the_next_start():
+    backlog = Backlog()
+    items = Items(backlog)
+    backlog.put("a")
+    items.close()
+    assert items.closed
+    assert len(backlog) == 1
+
+
+def test_draining_closes_when_nothing_is_left():
+    items = Items(Backlog())
+    items.backlog.put("a")
+    items.drain()
+    assert not items.closed
+    items.take(0.0)
+    assert items.closed

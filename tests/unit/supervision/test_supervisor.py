@@ -1,0 +1,275 @@
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
+from mainspring.model import events
+from mainspring.supervision.event_loop import EventLoopThread
+from mainspring.supervision.restart import Restart
+from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.trigger import Continuous, Event, Interval
+from mainspring.supervision.worker import Worker
+
+
+class Step:
+    """A service that writes down what happens to it."""
+
+    def __init__(self, name, diary, *, fails=(), stubborn=False):
+        self.name = name
+        self.diary = diary
+        self.fails = list(fails)
+        self.stubborn = stubborn
+        self.closed = False
+        self._wake = None
+
+    async def run(self, started):
+        self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
+        failure = self.fails.pop(0) if self.fails else None
+        if failure == "start":
+            raise OSError(f"{self.name} can't start")
+        self.diary.append(f"{self.name} starts")
+        started()
+        if self.closed:
+            return
+        if failure == "later":
+            raise OSError(f"{self.name} broke")
+        await self._wake.wait()
+        self.diary.append(f"{self.name} ends")
+
+    def close(self):
+        self.diary.append(f"{self.name} is asked")
+        self.closed = True
+        if self._wake is not None and not self.stubborn:
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+
+def test_services_start_in_order_and_close_in_reverse_one_after_the_other():
+    diary = []
+    with Supervisor([Step("a", diary), Step("b", diary)]):
+        assert diary == ["a starts", "b starts"]
+    assert diary[2:] == ["b is asked", "b ends", "a is asked", "a ends"]
+
+
+def test_a_service_that_fails_its_start_closes_those_before_it_and_raises():
+    diary = []
+    supervisor = Supervisor([Step("a", diary), Step("b", diary, fails=["start"]), Step("c", diary)])
+    with pytest.raises(OSError, match="b can't start"):
+        supervisor.start()
+    assert "a ends" in diary
+    assert "c starts" not in diary
+    assert not supervisor.running
+
+
+def test_a_service_that_fails_later_is_started_again(until):
+    diary, told = [], []
+    supervisor = Supervisor([Step("a", diary, fails=["later", "later"])])
+    supervisor.subscribe(told.append)
+    supervisor.start()
+    until(lambda: diary.count("a starts") == 3)
+    assert supervisor.services()[0].restarts == 2
+    assert supervisor.failed is None
+    supervisor.stop()
+    assert [type(event) for event in told] == [
+        events.ServiceStarted,
+        events.ServiceFailed,
+        events.ServiceStarted,
+        events.ServiceFailed,
+        events.ServiceStarted,
+        events.ServiceStopped,
+    ]
+
+
+def test_a_service_that_fails_for_good_ends_the_supervisor_in_order():
+    diary = []
+    supervisor = Supervisor([Step("a", diary)])
+    supervisor.add(Step("b", diary, fails=["later"]), restart=Restart(max_failures=0))
+    supervisor.start()
+    assert supervisor.join(10)
+    assert isinstance(supervisor.failed, ServiceFailed)
+    assert supervisor.failed.service == "b"
+    assert isinstance(supervisor.failed.__cause__, OSError)
+    assert diary[-1] == "a ends"
+
+
+def test_a_worker_that_gives_up_is_not_started_again():
+    def fail():
+        raise OSError
+
+    told = []
+    supervisor = Supervisor([Worker("w", fail, Interval(0.001), restart=Restart(max_failures=1))])
+    supervisor.subscribe(told.append)
+    supervisor.start()
+    assert supervisor.join(10)
+    assert supervisor.failed.service == "w"
+    assert [event.restart_in for event in told if isinstance(event, events.ServiceFailed)] == [
+        0,
+        None,
+    ]
+
+
+def test_a_service_that_ends_by_itself_is_no_failure(until):
+    supervisor = Supervisor([Worker("w", lambda: False, Continuous())])
+    supervisor.start()
+    until(lambda: supervisor.services()[0].state == "stopped")
+    assert supervisor.running
+    supervisor.stop()
+    assert supervisor.failed is None
+
+
+def test_a_service_that_does_not_end_is_cancelled_after_the_grace(caplog):
+    diary = []
+    supervisor = Supervisor([Step("a", diary), Step("b", diary, stubborn=True)])
+    supervisor.start()
+    began = time.monotonic()
+    assert supervisor.stop(0.1)
+    assert time.monotonic() - began < 2
+    assert diary[-1] == "a ends"
+    assert "'b' did not end" in caplog.text
+
+
+def test_a_stuck_thread_does_not_hold_up_the_stop(caplog):
+    release = threading.Event()
+    supervisor = Supervisor([Worker("stuck", release.wait, Continuous())])
+    supervisor.start()
+    began = time.monotonic()
+    assert supervisor.stop(0.1)
+    assert time.monotonic() - began < 3
+    release.set()
+    assert "thread 'stuck' does not end" in caplog.text
+
+
+def test_closing_during_a_rest_does_not_wait_for_it(until):
+    diary = []
+    service = Step("a", diary, fails=["later"] * 20)
+    supervisor = Supervisor([service])
+    supervisor.start()
+    until(lambda: diary.count("a starts") >= 4)
+    began = time.monotonic()
+    supervisor.stop()
+    assert time.monotonic() - began < 1
+
+
+def test_a_subscriber_that_raises_is_logged_and_goes_no_further(caplog):
+    def grumble(event):
+        raise ValueError("not my day")
+
+    supervisor = Supervisor([Worker("w", int, Event())])
+    supervisor.subscribe(grumble)
+    supervisor.start()
+    supervisor.stop()
+    assert "not my day" in caplog.text
+
+
+def test_it_runs_on_the_callers_loop():
+    async def live():
+        diary = []
+        async with Supervisor([Step("a", diary)]) as supervisor:
+            assert supervisor.running
+            assert threading.active_count() == 1 + before
+        assert diary[-1] == "a ends"
+
+    before = threading.active_count() - 1
+    asyncio.run(live())
+
+
+def test_a_start_on_the_callers_loop_that_fails_raises():
+    async def live():
+        with pytest.raises(OSError, match="can't start"):
+            await Supervisor([Step("a", [], fails=["start"])]).astart()
+
+    asyncio.run(live())
+
+
+def test_stop_from_a_coroutine_of_its_own_loop_only_asks():
+    async def live():
+        diary = []
+        supervisor = Supervisor([Step("a", diary)])
+        await supervisor.astart()
+        supervisor.stop()
+        await supervisor.ajoin()
+        return diary
+
+    assert asyncio.run(live())[-1] == "a ends"
+
+
+def test_stop_from_inside_a_target_does_not_deadlock():
+    supervisor = Supervisor()
+    supervisor.add(Worker("w", lambda: supervisor.close(), Continuous()))
+    supervisor.start()
+    assert supervisor.join(10)
+
+
+def test_stop_before_start_and_twice_is_no_error():
+    supervisor = Supervisor([Worker("w", int, Event())])
+    assert supervisor.stop()
+    assert supervisor.stop()
+    with pytest.raises(NotRunning, match="make a new one"):
+        supervisor.start()
+
+
+def test_it_starts_once():
+    with Supervisor() as supervisor, pytest.raises(AlreadyRunning):
+        supervisor.start()
+
+
+def test_two_services_of_one_name_are_refused():
+    supervisor = Supervisor([EventLoopThread("io")])
+    with pytest.raises(DuplicateName, match="io"):
+        supervisor.add(EventLoopThread("io"))
+
+
+def test_a_supervisor_is_a_service_of_another():
+    diary = []
+    inner = Supervisor([Step("b", diary)], name="inner")
+    with Supervisor([Step("a", diary), inner]):
+        assert diary == ["a starts", "b starts"]
+    assert diary[-1] == "a ends"
+    assert not inner.running
+
+
+def test_cancelling_its_run_closes_the_services_and_does_not_swallow_the_cancellation():
+    diary = []
+
+    async def live():
+        supervisor = Supervisor([Step("a", diary), Step("b", diary, stubborn=True)])
+        ready = asyncio.Event()
+        task = asyncio.create_task(supervisor.run(ready.set))
+        await ready.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    asyncio.run(live())
+    assert diary[-1] == "a ends"
+
+
+def test_the_end_of_the_main_thread_ends_the_process_in_order():
+    program = """
+import atexit, threading, time
+from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.trigger import Continuous, Interval
+from mainspring.supervision.worker import Worker
+
+def work():
+    time.sleep(0.3)
+    threading.Thread(target=print, args=("a last run ended, and a thread could be started",)).start()
+Supervisor([Worker("w", work, Interval(60))]).start()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "a last run ended" in done.stdout
+    assert done.stderr == ""
+
+
+def test_importing_starts_no_thread_and_no_loop():
+    program = """
+import threading, mainspring.supervision.supervisor, mainspring.supervision.worker
+assert threading.active_count() == 1
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

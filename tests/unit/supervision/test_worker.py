@@ -1,0 +1,325 @@
+import asyncio
+import functools
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
+from mainspring.model import events
+from mainspring.supervision.backlog import Backlog, Items
+from mainspring.supervision.restart import Restart
+from mainspring.supervision.trigger import Continuous, Event, Interval
+from mainspring.supervision.worker import Worker, is_async
+
+
+@pytest.fixture(params=["sync", "async"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def make(kind):
+    """Make a worker of a plain function, as it is or as a coroutine function."""
+
+    def worker(target, trigger, **options):
+        if kind == "sync":
+            return Worker("w", target, trigger, **options)
+
+        async def atarget(*args):
+            await asyncio.sleep(0)
+            return target(*args)
+
+        return Worker("w", atarget, trigger, **options)
+
+    return worker
+
+
+def live(worker, condition, auntil):
+    """Run a worker until the condition holds, close it, and return what `run` raised."""
+
+    async def run():
+        task = asyncio.create_task(worker.run(lambda: None))
+        try:
+            await auntil(lambda: condition() or task.done())
+        finally:
+            worker.close()
+        await asyncio.wait([task], timeout=10)
+        return task.exception()
+
+    return asyncio.run(run())
+
+
+def test_it_runs_its_target_until_closed(make, auntil):
+    runs = []
+    worker = make(lambda: runs.append(1), Continuous())
+    assert live(worker, lambda: len(runs) >= 5, auntil) is None
+    assert worker.status().runs == len(runs)
+    assert worker.status().state == "stopped"
+
+
+def test_a_target_that_raises_is_logged_counted_told_and_goes_on(make, auntil, caplog):
+    told = []
+
+    def fail():
+        raise OSError("no sensor")
+
+    worker = make(fail, Interval(0.001))
+    worker.subscribe(told.append)
+    assert live(worker, lambda: len(told) >= 3, auntil) is None
+    assert worker.status().errors == worker.status().runs >= 3
+    assert worker.status().error == "OSError('no sensor')"
+    assert isinstance(told[0], events.ServiceFailed)
+    assert told[0].restart_in == 0
+    assert "no sensor" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_a_continuous_target_that_always_raises_does_not_spin(make, auntil):
+    runs = []
+
+    def fail():
+        runs.append(time.monotonic())
+        raise OSError
+
+    live(make(fail, Continuous()), lambda: len(runs) >= 4, auntil)
+    assert runs[1] - runs[0] < 0.05
+    assert runs[3] - runs[1] >= 0.05 + 0.1
+
+
+def test_too_many_failures_end_it_with_a_reason(make, auntil):
+    told = []
+
+    def fail():
+        raise OSError("no sensor")
+
+    worker = make(fail, Interval(0.001), restart=Restart(max_failures=2, within=30))
+    worker.subscribe(told.append)
+    error = live(worker, lambda: False, auntil)
+    assert isinstance(error, ServiceFailed)
+    assert isinstance(error.__cause__, OSError)
+    assert "no sensor" in str(error)
+    assert worker.status().state == "failed"
+    assert [event.restart_in for event in told] == [0, 0, None]
+
+
+def test_only_false_ends_it(make, auntil):
+    answers = iter([None, 0, "", [], True, False, None])
+    worker = make(lambda: next(answers), Continuous())
+    assert live(worker, lambda: False, auntil) is None
+    assert worker.status().runs == 6
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_a_target_that_asks_for_the_end_of_the_program_ends_its_worker(make, auntil, error, caplog):
+    def leave():
+        raise error
+
+    worker = make(leave, Continuous())
+    assert live(worker, lambda: False, auntil) is None
+    assert worker.status().errors == 0
+    assert error.__name__ in caplog.text
+
+
+def test_a_target_that_is_cancelled_from_within_goes_on(make, auntil):
+    runs = []
+
+    def cancel():
+        runs.append(1)
+        raise asyncio.CancelledError
+
+    worker = make(cancel, Interval(0.001))
+    assert live(worker, lambda: len(runs) >= 3, auntil) is None
+    assert worker.status().errors == 0
+
+
+def test_it_never_runs_twice_at_once(make, auntil):
+    busy, overlaps, runs = [], [], []
+
+    def work():
+        overlaps.extend(busy)
+        busy.append(1)
+        runs.append(1)
+        time.sleep(0.002)
+        busy.pop()
+
+    worker = make(work, Event())
+
+    def wake():
+        while len(runs) < 20:
+            worker.wake()
+
+    wakers = [threading.Thread(target=wake) for _ in range(3)]
+    for one in wakers:
+        one.start()
+    live(worker, lambda: len(runs) >= 20, auntil)
+    for one in wakers:
+        one.join()
+    assert overlaps == []
+
+
+def test_no_wake_is_lost(make, auntil):
+    runs = []
+    worker = make(lambda: runs.append(1), Event())
+
+    def one_by_one():
+        for number in range(300):
+            worker.wake()
+            deadline = time.monotonic() + 10
+            while len(runs) <= number and time.monotonic() < deadline:
+                time.sleep(0)
+
+    thread = threading.Thread(target=one_by_one)
+    thread.start()
+    live(worker, lambda: len(runs) >= 300, auntil)
+    thread.join()
+    assert len(runs) == 300
+
+
+def test_a_wake_before_the_start_counts(make, auntil):
+    runs = []
+    worker = make(lambda: runs.append(1), Event())
+    worker.wake()
+    live(worker, lambda: runs, auntil)
+    assert runs == [1]
+
+
+def test_items_reach_the_target_in_order(make, auntil):
+    got = []
+    backlog = Backlog()
+    for number in range(1000):
+        backlog.put(number)
+    live(make(got.append, Items(backlog)), lambda: len(got) == 1000, auntil)
+    assert got == list(range(1000))
+
+
+def test_no_run_begins_after_close_has_returned(make, auntil):
+    runs = []
+    worker = make(lambda: runs.append(1), Continuous())
+
+    async def run():
+        task = asyncio.create_task(worker.run(lambda: None))
+        await auntil(lambda: len(runs) > 10)
+        await asyncio.to_thread(worker.close)
+        begun = worker.status().runs + (worker.status().state == "running")
+        await task
+        return begun
+
+    assert asyncio.run(run()) >= len(runs)
+
+
+def test_closing_ends_a_long_sleep_at_once(make, auntil):
+    worker = make(lambda: None, Interval(3600))
+    began = time.monotonic()
+    live(worker, lambda: worker.status().runs == 1, auntil)
+    assert time.monotonic() - began < 5
+
+
+def test_cancelling_cancels_an_async_run():
+    cancelled = []
+
+    async def hang():
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            cancelled.append(1)
+            raise
+
+    async def run():
+        worker = Worker("w", hang, Continuous())
+        task = asyncio.create_task(worker.run(lambda: None))
+        while worker.status().state != "running":
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert asyncio.run(run())
+    assert cancelled == [1]
+
+
+def test_cancelling_leaves_a_stuck_thread_behind_and_says_where_it_is(caplog):
+    release = threading.Event()
+
+    async def run():
+        worker = Worker("stuck one", release.wait, Continuous())
+        task = asyncio.create_task(worker.run(lambda: None))
+        while worker.status().state != "running":
+            await asyncio.sleep(0.001)
+        worker.close()
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(run())
+    release.set()
+    assert "stuck one" in caplog.text
+    assert "wait" in caplog.text
+
+
+def test_an_async_target_that_never_waits_leaves_the_loop_to_others():
+    async def spin():
+        pass
+
+    async def run():
+        worker = Worker("w", spin, Continuous())
+        task = asyncio.create_task(worker.run(lambda: None))
+        await asyncio.sleep(0.01)
+        worker.close()
+        await task
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+
+
+def test_it_is_not_run_twice_at_once(make):
+    async def run():
+        worker = make(lambda: None, Event())
+        task = asyncio.create_task(worker.run(lambda: None))
+        await asyncio.sleep(0)
+        with pytest.raises(AlreadyRunning):
+            await worker.run(lambda: None)
+        worker.close()
+        await task
+
+    asyncio.run(run())
+
+
+def test_its_status_knows_when_it_ran_and_will_run(make, auntil):
+    worker = make(lambda: None, Interval(100))
+    seen = []
+
+    async def run():
+        task = asyncio.create_task(worker.run(lambda: None))
+        await auntil(lambda: worker.status().runs == 1 and worker.status().next_run is not None)
+        await auntil(lambda: worker.status().next_run > datetime.now(UTC) + timedelta(seconds=50))
+        seen.append(worker.status())
+        worker.close()
+        await task
+
+    asyncio.run(run())
+    assert seen[0].state == "idle"
+    assert seen[0].kind == "interval"
+    assert abs(seen[0].next_run - seen[0].last_run - timedelta(seconds=100)) < timedelta(seconds=1)
+    assert worker.status().next_run is None
+
+
+@pytest.mark.parametrize(("thread", "target"), [(True, asyncio.sleep), (False, time.sleep)])
+def test_a_thread_is_for_sync_targets(thread, target):
+    with pytest.raises(InvalidOption, match="thread"):
+        Worker("w", target, Event(), thread=thread)
+
+
+def test_it_tells_an_async_target_by_what_it_is():
+    async def target(item):
+        pass
+
+    class Callable:
+        async def __call__(self):
+            pass
+
+    assert is_async(target)
+    assert is_async(functools.partial(target, 1))
+    assert is_async(Callable())
+    assert is_async(Callable().__call__)
+    assert not is_async(print)
+    assert not is_async(functools.partial(print))

@@ -1,0 +1,85 @@
+"""The rules of the house that a machine can check."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LINES = 400
+FOLDERS = ("src", "tests", "benchmarks", "docs", "examples", ".ci")
+ENDINGS = frozenset({".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".cfg", ".sql", ".sh", ""})
+
+# Where this checkout lies, and where people's and CI's homes do; and hosts that packages come from.
+PLACES = re.compile(r"/(?:home|root|Users|work|opt)/\w+")
+HOSTS = re.compile(r"\b(?:files\.pythonhosted\.org|pypi\.org/simple|index-url|find-links)\b")
+
+
+def texts():
+    """Every text file of the project: what is tracked, and what may be soon."""
+    found = [path for path in ROOT.iterdir() if path.is_file()]
+    for folder in FOLDERS:
+        found += [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+    return sorted(
+        path
+        for path in found
+        if path.suffix in ENDINGS and "__pycache__" not in path.parts and path != Path(__file__)
+    )
+
+
+def lines_that_match(pattern):
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in texts()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+def test_imports_only_point_down_the_floors_and_run_in_no_circle():
+    command = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    done = subprocess.run(
+        (sys.executable, "-c", command, "--no-cache", "--no-logo"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("folder", ["src", "benchmarks"])
+def test_no_source_file_is_longer_than_a_noun(folder):
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in (ROOT / folder).rglob("*.py")
+        if (count := len(path.read_text().splitlines())) >= LINES
+    }
+    assert not long
+
+
+def test_no_file_names_a_place_on_somebodys_machine():
+    assert not lines_that_match(PLACES)
+
+
+def test_no_file_names_where_packages_come_from():
+    assert not lines_that_match(HOSTS)
+
+
+def test_the_packages_have_names_and_versions_and_nothing_else():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert pins
+    assert [pin for pin in pins if not re.fullmatch(r"[a-z0-9.-]+==[0-9][\w.]*", pin)] == []
+
+
+def test_a_package_file_holds_names_and_no_logic():
+    """Only the package's own door does more: it imports each public name on first use."""
+    logic = re.compile(r"^(?:async |def |class |for |while |with |try:)", re.MULTILINE)
+    doors = (ROOT / "src" / "mainspring").glob("*/**/__init__.py")
+    assert [str(door) for door in doors if logic.search(door.read_text())] == []
