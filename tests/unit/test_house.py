@@ -16,7 +16,7 @@ ENDINGS = frozenset({".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".cfg", ".s
 
 # Where this checkout lies, and where people's and CI's homes do; and hosts that packages come from.
 PLACES = re.compile(r"/(?:home|root|Users|work|opt)/\w+")
-HOSTS = re.compile(r"\b(?:files\.pythonhosted\.org|pypi\.org/simple|index-url|find-links)\b")
+HOSTS = re.compile(r"\b(?:pythonhosted\.org|pypi\.org|index-url|find-links)\b")
 
 
 def texts():

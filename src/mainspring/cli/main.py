@@ -13,15 +13,19 @@ from mainspring.errors import MainspringError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("worker", "demo")
-"""Each is a module of this folder with `HELP`, `add_options(parser)` and `run(options)`."""
+COMMANDS = {
+    "worker": "run the jobs of a queue",
+    "demo": "index the standard library, and lose a worker on the way",
+}
+"""Each is a module of this folder with `add_options(parser)` and `run(options)`."""
 
 USAGE_ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 2 for what the user can mend."""
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser(words).parse_args(words)
     try:
         return int(options.run(options))
     except MainspringError as error:
@@ -29,14 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
+def parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser, with the options of the command that is named in `words`."""
     top = argparse.ArgumentParser(prog="mainspring", description="Background work for Python.")
     top.add_argument("--version", action="version", version=f"mainspring {mainspring.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        command = import_module(f"mainspring.cli.{name}")
-        sub = commands.add_parser(name, help=command.HELP, description=command.HELP)
-        command.add_options(sub)
-        sub.set_defaults(run=command.run)
+    for name, purpose in COMMANDS.items():
+        sub = commands.add_parser(name, help=purpose, description=purpose)
+        if name in words:
+            command = import_module(f"mainspring.cli.{name}")
+            command.add_options(sub)
+            sub.set_defaults(run=command.run)
     return top

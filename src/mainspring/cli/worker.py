@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from mainspring.model.events import Event
     from mainspring.queue import Queue
 
-HELP = "run the jobs of a queue"
-
 GUARD_SECONDS = 5.0
 """So long after the grace a worker that still hangs is ended hard."""
 

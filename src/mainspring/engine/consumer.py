@@ -89,8 +89,8 @@ class Consumer:
         """Ask to stop, the first time with grace, then at once; returns at once."""
         self._asked += 1
         self._megaphone.tell(ShutdownAsked(self._asked))
-        if self._asked > 1:
-            self._exchange.drain(0.0)
+        # At once, not when its turn to close has come: no claim follows the question.
+        self._exchange.drain(self._settings.grace if self._asked == 1 else 0.0)
         self._supervisor.close()
 
     def wait(self) -> None:

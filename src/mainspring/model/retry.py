@@ -34,6 +34,8 @@ class Exponential:
 
         `chance` in 0..1 stands in for the random number.
         """
-        # 2.0**1024 overflows; a job is at the cap long before its 64th attempt.
-        ceiling = min(self.cap, self.base * self.factor ** min(attempt - 1, 64))
+        try:
+            ceiling = min(self.cap, self.base * self.factor ** (attempt - 1))
+        except OverflowError:
+            ceiling = self.cap
         return ceiling * (random.random() if chance is None else chance)

@@ -76,7 +76,8 @@ class Cycle:
     def begin(self, now: float) -> tuple[object, ...] | None:
         """Return the run's arguments, or None when it was closed meanwhile."""
         with self._lock:
-            if self.over:
+            # Running already: a signal handler that looked in the middle of a look was faster.
+            if self.over or self.running:
                 return None
             self.running = True
         self._hold = 0.0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.supervision.own_thread import live_in_thread
 from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
+    from concurrent.futures import Future
 
     from mainspring.supervision.cycle import Cycle
 
@@ -88,6 +89,28 @@ class LoopDriver:
             cycle.aborted(error)
         else:
             cycle.succeeded(result)
+
+
+class ElsewhereDriver:
+    """Awaits an async target on a loop of another thread."""
+
+    def __init__(
+        self,
+        target: Callable[..., Awaitable[object]],
+        submit: Callable[[Coroutine[Any, Any, None]], Future[None]],
+    ) -> None:
+        self._inner = LoopDriver(target)
+        self._submit = submit
+
+    async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
+        """Return when the cycle is over; cancelling cancels the run under way."""
+        future = self._submit(self._inner.drive(cycle, _nobody))
+        started()
+        await asyncio.wrap_future(future)
+
+
+def _nobody() -> None:
+    """Stand in for `started`, which belongs to the loop of the supervisor."""
 
 
 def run_once(cycle: Cycle, target: Callable[..., object], now: float) -> None:

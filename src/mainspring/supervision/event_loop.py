@@ -35,6 +35,7 @@ class EventLoopThread:
         self._closed = False
         self._serving: asyncio.Task[None] | None = None
         self._active = False
+        self._ready = threading.Event()
 
     @property
     def name(self) -> str:
@@ -52,6 +53,10 @@ class EventLoopThread:
         if self._loop is None:
             raise NotRunning(f"event loop {self._name!r} is not running; start it first")
         return self._loop
+
+    def wait_active(self, timeout: float) -> bool:
+        """Block until it takes coroutines, up to `timeout` seconds; return whether it does."""
+        return self._ready.wait(timeout)
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Run a coroutine on the loop; from any thread. Raises `NotRunning`."""
@@ -89,7 +94,7 @@ class EventLoopThread:
         try:
             await asyncio.shield(thread)
         except asyncio.CancelledError:
-            self._cancel_all()
+            self.cancel_all()
             await end_of(thread)
             raise
 
@@ -105,6 +110,7 @@ class EventLoopThread:
             self._closing = asyncio.Event()
             if self._closed:
                 self._closing.set()
+        self._ready.set()
         ready()
         try:
             await self._closing.wait()
@@ -114,8 +120,11 @@ class EventLoopThread:
             with self._lock:
                 self._loop = None
 
-    def _cancel_all(self) -> None:
-        """Cancel what runs on the loop: `asyncio.run` does so when its main task is cancelled."""
+    def cancel_all(self) -> None:
+        """Close it and cancel what runs on it; from any thread.
+
+        `asyncio.run` cancels the others when its main task is cancelled.
+        """
         with self._lock:
             self._closed = True
             if self._loop is not None and self._serving is not None:

@@ -58,7 +58,7 @@ def pool_sizes(
 ) -> PoolSizes:
     """Work out the sizes from the options of the reference pages.
 
-    Without `pool_size` it is what `max_size` (CPUs × 5 unless given) leaves beside the reserves;
+    Without `pool_size` it is what `max_size` (five times the CPUs unless given) leaves beside the reserves;
     a `max_size` below the sum cuts the sum down. Raises `InvalidOption`.
     """
     owner = "set_thread_pool"

@@ -33,13 +33,17 @@ _EXIT_PATIENCE = 2.0
 _BOOT_PATIENCE = 10.0
 """Seconds within which a child must have read what it is told at its start."""
 
-_PROGRAM = (
-    "import marshal, sys; "
-    "boot = marshal.load(open(int(sys.argv[1]), 'rb', closefd=False)); "
-    "sys.path[:] = boot['path']; "
-    "from mainspring.supervision.process_program import main; "
-    "main(boot)"
-)
+# Only built-in modules until the path is the parent's: the working folder may hold a `struct.py`.
+_PROGRAM = """\
+import marshal, sys
+try:
+    boot = marshal.load(open(int(sys.argv[1]), "rb", closefd=False))
+except EOFError:
+    sys.exit(1)
+sys.path[:] = boot["path"]
+from mainspring.supervision.process_program import main
+main(boot)
+"""
 
 
 class ChildGone(Exception):

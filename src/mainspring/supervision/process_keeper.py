@@ -129,7 +129,10 @@ class ChildKeeper:
                 self._fill()
                 self._look(self._await())
         finally:
-            self._end()
+            try:
+                self._end()
+            finally:
+                self._on_end()
 
     def _over(self) -> bool:
         deadline = self._deadline
@@ -217,9 +220,11 @@ class ChildKeeper:
     def _count_failure(self, why: str) -> None:
         self.failed_starts += 1
         self.last_failure = why
+        again = self._backoff > 0
         self._backoff = min(max(self._backoff * 2, _FIRST_BACKOFF), _LONGEST_BACKOFF)
         self._next_start = monotonic() + self._backoff
-        if not self._children - self._leaving:
+        # One alone may have been an accident, such as a kill; nobody need hear of it.
+        if again and not self._children - self._leaving:
             self._roster.refuse(lambda: ChildStartFailed(self._plan.name, why))
 
     def _bury(self, child: Child) -> None:
@@ -277,7 +282,6 @@ class ChildKeeper:
             self._gone = True
         self._take_over_dismissed()
         self._close_descriptors()
-        self._on_end()
 
     def _wait_for_the_last(self, deadline: float) -> None:
         self._population = 0

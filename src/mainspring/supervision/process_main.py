@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import pickle  # the bytes come over a private socket from our own parent or child
 import sys
-from os.path import abspath
+from os.path import abspath, exists
 from types import ModuleType
 from typing import Any
 
@@ -32,7 +32,8 @@ def origin() -> tuple[str, str] | None:
         return "module", spec.name
     path = getattr(main, "__file__", None)
     # Not resolve(): what lies beside a symbolic link is imported from there.
-    return None if path is None else ("path", abspath(path))  # noqa: PTH100  # see above
+    # A program read from standard input calls itself `<stdin>`.
+    return ("path", abspath(path)) if path is not None and exists(path) else None  # noqa: PTH100, PTH110
 
 
 def inherit(origin: tuple[str, str] | None) -> None:

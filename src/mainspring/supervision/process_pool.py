@@ -20,7 +20,7 @@ from mainspring.supervision.process_call import label_of, pack_call, pack_startu
 from mainspring.supervision.process_child import ChildGone, ChildPlan, Request
 from mainspring.supervision.process_frame import CALL, REQUEST
 from mainspring.supervision.process_keeper import ChildKeeper
-from mainspring.supervision.process_roster import Roster
+from mainspring.supervision.process_roster import Roster, Turn
 from mainspring.supervision.process_submissions import Submission, Submissions
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 R = TypeVar("R")
-
-_LAST_PATIENCE = 4.0
-"""Seconds the end may take beyond its grace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +124,8 @@ class ProcessPool:
         """Have the handler answer `payload` in a child, and return its reply.
 
         `timeout`: seconds from the moment a child takes it, then that child is killed. `key`: what
-        `kill` knows it by. `on_note` gets what the handler tells by `process_program.tell`. Raises
-        what the handler raised, AttemptTimeout, ChildDied, ChildStartFailed, NotRunning.
+        `kill` knows the call by. `on_note` gets what the handler tells by `process_program.tell`.
+        Raises what the handler raised, AttemptTimeout, ChildDied, ChildStartFailed, NotRunning.
         """
         if not self._handles:
             raise InvalidOption("handler", None, owner=self._name, expected="one, to use request")
@@ -163,7 +160,7 @@ class ProcessPool:
         return self._submissions.submit(label_of(function), packed)
 
     def kill(self, key: Hashable) -> bool:
-        """Kill the child that runs the call of that key; False if no child runs it now."""
+        """Kill the children that run calls of that key; False if none runs now."""
         return self._roster.kill(key)
 
     def interrupt(self) -> int:
@@ -199,11 +196,9 @@ class ProcessPool:
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end that `close` asked for; False if it takes longer than `timeout` seconds.
 
-        Without one it waits for as long as the end can take at most.
+        The end takes the grace, and at most three seconds more.
         """
-        if not self._started:
-            return self._closed
-        return self._keeper.join(self._grace + _LAST_PATIENCE if timeout is None else timeout)
+        return self._keeper.join(timeout) if self._started else self._closed
 
     async def run(self, started: Callable[[], None]) -> None:
         """Live until closed (see `Service`); cancelling it kills what runs."""
@@ -235,15 +230,14 @@ class ProcessPool:
             self.start()
 
     def _ask(self, request: Request, key: Hashable) -> bytes:
-        key = object() if key is None else key
         while True:
-            child = self._roster.take(key)
+            turn = Turn(key)
             try:
-                return child.run(request)
+                return self._roster.take(turn).run(request)
             except ChildGone:
                 continue  # it had not begun
             finally:
-                self._roster.give_back(key)
+                self._roster.give_back(turn)
                 self._nudge()
 
     def _see_through(self, submission: Submission) -> Any:
@@ -287,6 +281,7 @@ class ProcessPool:
     def _abandon(self) -> None:
         self._lock = threading.RLock()
         self._closed = self._ended = True
+        self._roster.abandon()
         self._keeper.abandon()
 
 

@@ -52,19 +52,36 @@ class Line:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._speaking = threading.Lock()
-        self.reader = FrameReader(lambda limit_bytes: os.read(self._fd, limit_bytes))
+        self._asked = False
+        self._reader = FrameReader(lambda limit_bytes: os.read(self._fd, limit_bytes))
 
-    def send(self, kind: int, payload: bytes) -> None:
-        """Send a frame; from any thread."""
+    def hear(self) -> tuple[int, bytes]:
+        """Wait to be asked; EOFError if the parent has hung up."""
+        kind, request = self._reader.next()
+        self._asked = True
+        return kind, request
+
+    def answer(self, kind: int, payload: bytes) -> None:
+        """Say the last word of a call, or of the start."""
         with self._speaking:
-            for piece in frame(kind, payload):
-                self._write(piece)
+            self._asked = False
+            self._send(kind, payload)
+
+    def tell(self, note: bytes) -> None:
+        """Say something in the middle of a call; from any thread."""
+        with self._speaking:
+            if self._asked:
+                self._send(NOTE, note)
 
     def forsake(self) -> None:
         """Let go of it, in a process that a body forked off: the line is not that process's."""
         os.close(self._fd)
         self._fd = -1
         self._speaking = threading.Lock()
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        for piece in frame(kind, payload):
+            self._write(piece)
 
     def _write(self, piece: bytes) -> None:
         rest = memoryview(piece)
@@ -76,10 +93,13 @@ _line: Line | None = None
 
 
 def tell(note: bytes) -> None:
-    """Say something to the caller in the middle of a call; nowhere else it does nothing."""
+    """Say something to the caller in the middle of a call; at other times it does nothing.
+
+    A thread that a body has left behind speaks in the name of whichever call runs then.
+    """
     if _line is not None:
         with suppress(OSError):
-            _line.send(NOTE, note)
+            _line.tell(note)
 
 
 def main(boot: Boot) -> None:
@@ -92,7 +112,7 @@ def main(boot: Boot) -> None:
     sys.argv[:] = boot["argv"]
     process_main.inherit(boot["main"])
     handler = _prepared(boot["startup"], line)
-    line.send(READY, b"")
+    line.answer(READY, b"")
     with suppress(EOFError, OSError):
         _serve(line, handler, _Scales(boot["max_memory_bytes"]))
 
@@ -141,17 +161,17 @@ def _prepared(startup: bytes, line: Line) -> Callable[[bytes], bytes]:
         if initializer is not None:
             initializer(*initargs)
     except BaseException as error:  # noqa: BLE001  # the border of a child: the parent is told
-        line.send(RAISED, pack_error(error))
+        line.answer(RAISED, pack_error(error))
         sys.exit(1)
     return handler  # type: ignore[no-any-return]  # the pool packed it
 
 
 def _serve(line: Line, handler: Callable[[bytes], bytes], scales: _Scales) -> None:
     while True:
-        kind, request = line.reader.next()
+        kind, request = line.hear()
         kind, reply = _answer(run_call if kind == CALL else handler, request)
         _flush()
-        line.send(kind | scales.verdict(), reply)
+        line.answer(kind | scales.verdict(), reply)
         del request, reply
 
 

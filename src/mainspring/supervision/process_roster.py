@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from mainspring.errors import InvalidOption, NotRunning
+from mainspring.errors import NotRunning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from mainspring.supervision.process_child import Child
 
 
-class _Turn:
-    """A caller who waits for a child."""
+class Turn:
+    """A caller's turn with a child, while it waits and while it has one; `key` names its call."""
+
+    __slots__ = ("box", "key")
 
     def __init__(self, key: Hashable) -> None:
         self.key = key
-        self.box: SimpleQueue[Child | Exception] = SimpleQueue()
+        self.box: SimpleQueue[Child | Exception] | None = None
 
 
 class Roster:
@@ -42,8 +44,8 @@ class Roster:
         self._dismiss = dismiss
         self._lock = threading.Lock()
         self._ready: list[Child] = []
-        self._busy: dict[Hashable, Child] = {}
-        self._turns: deque[_Turn] = deque()
+        self._busy: dict[Turn, Child] = {}
+        self._turns: deque[Turn] = deque()
         self._closed = False
 
     def counts(self) -> tuple[int, int, int]:
@@ -51,26 +53,33 @@ class Roster:
         with self._lock:
             return len(self._ready), len(self._busy), len(self._turns)
 
-    def take(self, key: Hashable) -> Child:
-        """Return a child for the call that bears `key`; wait for one if none is free."""
+    def take(self, turn: Turn) -> Child:
+        """Return a child; wait for one if none is free. `give_back` must follow, come what may."""
         with self._lock:
-            self._check(key)
+            if self._closed:
+                raise self._closing()
             if self._ready and not self._turns and len(self._busy) < self._size:
-                child = self._busy[key] = self._ready.pop()
+                child = self._busy[turn] = self._ready.pop()
                 return child
-            turn = _Turn(key)
+            box: SimpleQueue[Child | Exception] = SimpleQueue()
+            turn.box = box
             self._turns.append(turn)
-        return self._awaited(turn)
+        given = box.get()
+        if isinstance(given, Exception):
+            raise given
+        return given
 
-    def give_back(self, key: Hashable) -> None:
-        """End the call that bears `key`; its child is ready again, or dismissed."""
+    def give_back(self, turn: Turn) -> None:
+        """End a turn, wherever it was; its child is ready again, or dismissed."""
         with self._lock:
-            child = self._busy.pop(key)
-            kept = child.usable and not self._closed and not self._is_spent(child)
-            if kept:
+            if turn.box is not None and turn in self._turns:
+                self._turns.remove(turn)
+            child = self._busy.pop(turn, None)
+            if child is not None and self._is_good(child):
                 self._ready.append(child)
+                child = None
             self._serve()
-        if not kept:
+        if child is not None:
             self._dismiss(child)
 
     def add(self, child: Child) -> None:
@@ -87,12 +96,12 @@ class Roster:
             return child not in self._busy.values()
 
     def kill(self, key: Hashable) -> bool:
-        """Kill the child that runs the call that bears `key`; False if none does."""
+        """Kill the children that run calls of that key; False if there are none."""
         with self._lock:
-            child = self._busy.get(key)
-            if child is not None:
+            doomed = [child for turn, child in self._busy.items() if turn.key == key]
+            for child in doomed:
                 child.kill()
-            return child is not None
+            return bool(doomed)
 
     def kill_busy(self) -> int:
         """Kill every busy child; return how many."""
@@ -105,7 +114,7 @@ class Roster:
         """Raise an error in every caller that waits."""
         with self._lock:
             while self._turns:
-                self._turns.popleft().box.put(reason())
+                self._put(self._turns.popleft(), reason())
 
     def close(self) -> list[Child]:
         """Refuse everybody from now on; return the children that were ready."""
@@ -115,42 +124,25 @@ class Roster:
         self.refuse(self._closing)
         return ready
 
-    def _check(self, key: Hashable) -> None:
-        if self._closed:
-            raise self._closing()
-        if key in self._busy or any(turn.key == key for turn in self._turns):
-            raise InvalidOption("key", key, owner=self._name, expected="one that no call bears")
+    def abandon(self) -> None:
+        """Forget everything, in a process that was forked off: the callers are not here."""
+        self._lock = threading.Lock()
+        self._closed = True
+        self._ready, self._busy, self._turns = [], {}, deque()
 
-    def _is_spent(self, child: Child) -> bool:
-        return self._max_tasks is not None and child.calls >= self._max_tasks
+    def _is_good(self, child: Child) -> bool:
+        spent = self._max_tasks is not None and child.calls >= self._max_tasks
+        return child.usable and not spent and not self._closed
 
     def _serve(self) -> None:
         while self._turns and self._ready and len(self._busy) < self._size:
             turn = self._turns.popleft()
-            child = self._busy[turn.key] = self._ready.pop()
-            turn.box.put(child)
+            child = self._busy[turn] = self._ready.pop()
+            self._put(turn, child)
 
-    def _awaited(self, turn: _Turn) -> Child:
-        try:
-            given = turn.box.get()
-        except BaseException:  # KeyboardInterrupt in a caller that waits
-            self._withdraw(turn)
-            raise
-        if isinstance(given, Exception):
-            raise given
-        return given
-
-    def _withdraw(self, turn: _Turn) -> None:
-        with self._lock:
-            if turn in self._turns:
-                self._turns.remove(turn)
-                return
-        try:
-            given = turn.box.get_nowait()
-        except Empty:
-            return
-        if not isinstance(given, Exception):
-            self.give_back(turn.key)
+    def _put(self, turn: Turn, given: Child | Exception) -> None:
+        if turn.box is not None:
+            turn.box.put(given)
 
     def _closing(self) -> NotRunning:
         return NotRunning(f"process pool {self._name!r} is closed; make another one")

@@ -86,7 +86,7 @@ class PriorityThreadPool(Executor):
 
     def __init__(self, sizes: PoolSizes | None = None, *, name: str = "threads") -> None:
         self._name = name
-        self._sizes = sizes or sizes_of()
+        self._take_sizes(sizes or sizes_of())
         # Reentrant, since a signal handler may submit while its own thread is in here.
         self._lock = threading.RLock()
         self._queue: list[tuple[int, int, Call]] = []
@@ -97,7 +97,6 @@ class PriorityThreadPool(Executor):
         self._busy = 0  # critical calls aside
         self._waking = 0  # threads that were woken or started and have not looked yet
         self._closed = False
-        self._cancelled = False
         self._ended: Callable[[], object] = lambda: None
 
     @property
@@ -118,11 +117,10 @@ class PriorityThreadPool(Executor):
     def resize(self, sizes: PoolSizes) -> None:
         """Take other sizes, also while it works."""
         with self._lock:
-            self._sizes = sizes
+            self._take_sizes(sizes)
             for _ in range(sizes.keep - len(self._threads)):
                 self._start_thread()
-            for _ in range(len(self._queue)):
-                self._call_for_hands()
+            self._call_for_hands()
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Queue a call of normal priority. Raises `NotRunning` after `close`."""
@@ -154,7 +152,7 @@ class PriorityThreadPool(Executor):
         try:
             await over.wait()
         except asyncio.CancelledError:
-            self._cancel_queue()
+            self.cancel_waiting()
             await asyncio.sleep(0)
             self.close()
             raise
@@ -174,26 +172,29 @@ class PriorityThreadPool(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  the executor's signature
         """Close as an executor does; `wait` waits for the threads, however long they take."""
         if cancel_futures:
-            self._cancel_queue()
+            self.cancel_waiting()
         self.close()
         while wait and (threads := self._others()):
             threads[0].join()
+
+    def _take_sizes(self, sizes: PoolSizes) -> None:
+        self._sizes = sizes
+        self._limits = {priority: sizes.limit(priority) for priority in NAMES}
 
     def _push(self, priority: int, call: Call) -> None:
         with self._lock:
             if self._closed:
                 raise NotRunning(f"thread pool {self._name!r} is closed and takes no calls")
             heapq.heappush(self._queue, (priority, next(self._order), call))
-            self._call_for_hands()
+            if not self._waking or priority <= TASK_CRITICAL:
+                self._call_for_hands()
 
     def _call_for_hands(self) -> None:
-        """Wake or start a thread for the first call, unless one is on its way.
+        """Wake or start a thread for the first call; asked for unless one is on its way.
 
         A thread that takes a call looks whether there is another, and calls for hands again: so
         that a burst of calls does not wake every thread at once, to fight for the interpreter.
         """
-        if self._waking and self._queue[0][0] > TASK_CRITICAL:
-            return
         if not self._may_start():
             return
         if self._idle:
@@ -205,7 +206,8 @@ class PriorityThreadPool(Executor):
     def _may_start(self) -> bool:
         if not self._queue:
             return False
-        return self._busy < self._sizes.limit(self._queue[0][0])
+        priority = self._queue[0][0]
+        return self._busy < (self._limits.get(priority) or self._sizes.limit(priority))
 
     def _start_thread(self) -> None:
         thread = threading.Thread(
@@ -223,38 +225,33 @@ class PriorityThreadPool(Executor):
     def _work(self) -> None:
         gate = threading.Lock()
         gate.acquire()
-        woken = True
+        put_down, woken = 0, True
         try:
             while True:
-                priority, call = self._next(woken=woken)
+                call, put_down = self._exchange(put_down, woken=woken)
+                woken = call is None
                 if call is not None:
-                    woken = False
                     call.make()
-                    self._put_down(priority)
-                    del call
                 elif not self._rest(gate):
                     return
-                else:
-                    woken = True
+                del call
         finally:
             self._retire()
 
-    def _next(self, *, woken: bool) -> tuple[int, Call | None]:
+    def _exchange(self, put_down: int, *, woken: bool) -> tuple[Call | None, int]:
+        """Put a call down and take the next, and say what that one weighs."""
         with self._lock:
+            self._busy -= put_down
             if woken and self._waking:
                 self._waking -= 1
             if not self._may_start():
-                return 0, None
+                return None, 0
             priority, _, call = heapq.heappop(self._queue)
-            self._busy += priority > TASK_CRITICAL
-            if self._queue:
+            weight = 1 if priority > TASK_CRITICAL else 0
+            self._busy += weight
+            if self._queue and not self._waking:
                 self._call_for_hands()
-            return priority, call
-
-    def _put_down(self, priority: int) -> None:
-        if priority > TASK_CRITICAL:
-            with self._lock:
-                self._busy -= 1
+            return call, weight
 
     def _rest(self, gate: threading.Lock) -> bool:
         """Wait for a call; False: end this thread."""
@@ -294,10 +291,7 @@ class PriorityThreadPool(Executor):
             self._ended()
 
     def cancel_waiting(self) -> None:
-        """Cancel the calls that wait."""
-        self._cancel_queue()
-
-    def _cancel_queue(self) -> None:
+        """Cancel the calls that no thread has begun."""
         with self._lock:
             queue, self._queue = self._queue, []
         for _, _, call in queue:

@@ -261,6 +261,7 @@ class Scheduled:
         self._clock = clock
         self._next: datetime | None = None
         self._begun = False
+        self._skipping = False
         self._pending = False
         self._closed = False
         self._wake: Callable[[], None] = _nobody
@@ -269,6 +270,11 @@ class Scheduled:
         """Take the function that ends the driver's sleep."""
         self._wake = wake
 
+    def rebase(self) -> None:
+        """Leave the next tick out; from any thread."""
+        self._skipping = True
+        self._wake()
+
     def due(self, now: float) -> float | None:  # noqa: ARG002  the wall clock counts here
         """Return the seconds until the next tick, at most `CLOCK_LOOK`."""
         if self._pending:
@@ -276,6 +282,9 @@ class Scheduled:
         if not self._begun:
             self._begun = True
             self._next = self.schedule.next_after(self._clock())
+        if self._skipping and self._next is not None:
+            self._skipping = False
+            self._next = self.schedule.next_after(self._next)
         if self._next is None:
             return None
         return min((self._next - self._clock()).total_seconds(), CLOCK_LOOK)

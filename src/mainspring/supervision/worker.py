@@ -26,7 +26,8 @@ class WorkerStatus:
     """What a worker is and has done; times are aware UTC.
 
     `state` is one of `waiting` (not run yet), `running` (a run is under way), `idle`, `stopped`,
-    `failed` (gave up by its restart policy; `error` says why).
+    `failed` (gave up by its restart policy; `error` says why). `queued` is how many items wait for
+    a queue worker.
     """
 
     name: str
@@ -37,6 +38,7 @@ class WorkerStatus:
     error: str | None
     last_run: datetime | None
     next_run: datetime | None
+    queued: int | None = None
 
 
 class Worker:

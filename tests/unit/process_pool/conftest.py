@@ -1,4 +1,3 @@
-import os
 import sys
 import threading
 import time
@@ -44,7 +43,7 @@ def pool(make_pool):
 
 
 def open_descriptors():
-    return len(os.listdir("/dev/fd"))
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 def own_threads():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mainspring.errors import ChildDied
 from mainspring.supervision import process_program
+from mainspring.supervision.process_pool import ProcessPool
 
 
 class Picky(Exception):
@@ -42,6 +43,11 @@ def shout(payload):
     process_program.tell(b"first")
     process_program.tell(b"x" * 200_000)
     return payload.upper()
+
+
+def tell_later(payload):
+    threading.Timer(0.05, process_program.tell, (b"late",)).start()
+    return payload
 
 
 def raise_in_handler(payload):
@@ -129,7 +135,7 @@ def surroundings():
     return {
         "path": sys.path,
         "argv": sys.argv,
-        "cwd": os.getcwd(),
+        "cwd": str(Path.cwd()),
         "optimize": sys.flags.optimize,
         "xoptions": sys._xoptions,
         "warnings": sys.warnoptions,
@@ -138,15 +144,15 @@ def surroundings():
         "interrupt": signal.getsignal(signal.SIGINT),
         "blocked": signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         "terminate": signal.getsignal(signal.SIGTERM),
-        "descriptors": sorted(int(name) for name in os.listdir("/dev/fd")),
+        "descriptors": sorted(int(entry.name) for entry in Path("/dev/fd").iterdir()),
         "threads": threading.active_count(),
     }
 
 
 def has_descriptor(device, inode):
-    for name in os.listdir("/dev/fd"):
+    for entry in list(Path("/dev/fd").iterdir()):
         try:
-            status = os.fstat(int(name))
+            status = os.fstat(int(entry.name))
         except OSError:
             continue
         if (status.st_dev, status.st_ino) == (device, inode):
@@ -198,3 +204,8 @@ def mark_at_exit(folder):
 
 def refuse_to_leave():
     threading.Thread(target=time.sleep, args=(60,)).start()
+
+
+def add_in_a_pool(first, second):
+    with ProcessPool(1) as pool:
+        return pool.call(add, first, second)

@@ -1,5 +1,6 @@
 import operator
 import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,13 @@ def test_a_call_returns_what_the_function_returned_in_another_process(pool):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("bad"), KeyError("k"), OSError(2, "gone", "f"), ExceptionGroup("g", [ValueError(1)])]
+    "error",
+    [
+        ValueError("bad"),
+        KeyError("k"),
+        OSError(2, "gone", "f"),
+        ExceptionGroup("g", [ValueError(1)]),
+    ],
 )
 def test_an_error_arrives_as_it_was_raised_with_the_childs_traceback(pool, error):
     with pytest.raises(type(error)) as caught:
@@ -27,7 +34,9 @@ def test_an_error_arrives_as_it_was_raised_with_the_childs_traceback(pool, error
     assert "in raise_this" in caught.value.__notes__[0]
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), MemoryError("enough"), GeneratorExit()])
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), KeyboardInterrupt(), MemoryError("enough"), GeneratorExit()]
+)
 def test_an_exit_in_the_body_is_an_error_and_not_a_death(pool, error):
     before = pool.call(os.getpid)
     with pytest.raises(type(error)):
@@ -60,7 +69,7 @@ def test_an_error_of_ours_arrives_whole(pool):
 
 
 def test_an_error_that_cant_be_pickled_is_told_by_type_and_message(pool):
-    with pytest.raises(errors.ChildRaised, match="Hidden.*you can't see me") as caught:
+    with pytest.raises(errors.ChildRaised, match=r"Hidden.*you can't see me") as caught:
         pool.call(bodies.raise_local)
     assert "in raise_local" in caught.value.__notes__[0]
 
@@ -170,7 +179,9 @@ def test_no_more_calls_run_at_once_than_there_are_slots(make_pool, tmp_path, unt
 
 def test_a_call_past_its_timeout_is_killed_and_named(pool):
     began = time.monotonic()
-    with pytest.raises(errors.AttemptTimeout, match=r"'sleep' ran longer than its timeout of 0.2 s"):
+    with pytest.raises(
+        errors.AttemptTimeout, match=r"'sleep' ran longer than its timeout of 0.2 s"
+    ):
         pool.call(time.sleep, 60, timeout=0.2)
     assert time.monotonic() - began < 5
     assert pool.call(operator.add, 1, 1, timeout=5) == 2
@@ -236,12 +247,44 @@ def test_interrupt_ends_every_running_call(make_pool, tmp_path, until):
             future.result(5)
 
 
-def test_a_key_names_one_call_at_a_time(pool, until):
-    future = pool.submit(time.sleep, 60)
+def test_kill_of_a_key_that_waits_or_is_unknown_does_nothing(pool, tmp_path, until):
+    running = pool.submit(bodies.wait_for, str(tmp_path / "go"))
     until(lambda: pool.status().busy == 1)
-    with pytest.raises(errors.InvalidOption, match="key"):
-        pool.call(os.getpid, key=future)
-    pool.kill(future)
+    waiting = pool.submit(os.getpid)
+    assert not pool.kill(waiting)
+    assert not pool.kill("nobody")
+    (tmp_path / "go").touch()
+    assert running.result(10) == waiting.result(10)
+
+
+def test_an_interrupted_caller_costs_no_slot(make_pool, until):
+    pool = make_pool()
+    pool.call(os.getpid)
+    main = threading.main_thread()
+    for _ in range(5):
+        alarm = threading.Timer(0.1, signal.pthread_kill, (main.ident, signal.SIGINT))
+        alarm.start()
+        with pytest.raises(KeyboardInterrupt):
+            pool.call(time.sleep, 60)
+        alarm.join()
+    busy = pool.submit(time.sleep, 60)
+    until(lambda: pool.status().busy == 1)
+    threading.Timer(0.1, signal.pthread_kill, (main.ident, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        pool.call(os.getpid)
+    assert pool.status().waiting == 0
+    pool.kill(busy)
+    assert pool.call(operator.add, 1, 1) == 2
+
+
+def test_a_note_of_a_thread_left_behind_reaches_no_idle_line(make_pool, until):
+    pool = make_pool(handler=bodies.tell_later)
+    notes = []
+    pool.request(b"", on_note=notes.append)
+    time_of_the_note = time.monotonic() + 0.1
+    until(lambda: time.monotonic() > time_of_the_note)
+    assert pool.request(b"", on_note=notes.append) == b""
+    assert notes == []
 
 
 def test_what_a_body_prints_is_on_its_way_before_the_call_returns(make_pool, capfd):

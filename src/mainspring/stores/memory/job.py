@@ -48,7 +48,10 @@ class Attempt(Struct, frozen=True):
 
 
 class Job(Struct):
-    """All there is of a job. Stored times; `attempts` counts the charged ones."""
+    """All there is of a job. Stored times; `attempts` counts the charged ones.
+
+    `delayed` says that it waits for `run_at`; once ready, it stays so if the clock jumps back.
+    """
 
     key: int
     id: str
@@ -58,6 +61,7 @@ class Job(Struct):
     payload: bytes
     created_at: int
     run_at: int
+    delayed: bool = False
     state: JobState = JobState.PENDING
     attempts: int = 0
     crashes: int = 0
@@ -105,6 +109,7 @@ class Job(Struct):
         self.attempts += outcome.kind is OutcomeKind.RETRY
         if outcome.kind is not OutcomeKind.RELEASED:
             self.run_at = moment.after(outcome.delay)
+            self.delayed = outcome.delay > 0
         self._part()
 
     def release(self, moment: Moment) -> None:
@@ -127,6 +132,7 @@ class Job(Struct):
         self.state = JobState.PENDING
         if fate.delay:
             self.run_at = moment.after(fate.delay)
+            self.delayed = True
         self._part()
 
     def _note(

@@ -24,9 +24,9 @@ class Lane:
         self.ready: list[tuple[Place, Job]] = []
         self.delayed: list[tuple[int, int, Job]] = []
 
-    def add(self, job: Job, now: int) -> bool:
+    def add(self, job: Job) -> bool:
         """Let a job wait; return whether somebody who sleeps should know of it."""
-        if job.run_at > now:
+        if job.delayed:
             heappush(self.delayed, (job.run_at, job.key, job))
             return self.delayed[0][2] is job
         heappush(self.ready, ((job.priority, job.run_at, job.key), job))
@@ -36,6 +36,7 @@ class Lane:
         """Make the delayed jobs that are due ready; return when the next is due."""
         while self.delayed and self.delayed[0][0] <= now:
             job = heappop(self.delayed)[2]
+            job.delayed = False
             heappush(self.ready, ((job.priority, job.run_at, job.key), job))
         return self.delayed[0][0] if self.delayed else None
 

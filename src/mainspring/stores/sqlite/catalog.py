@@ -63,12 +63,7 @@ JOIN lanes USING (lane)
 
 STATS = """
 SELECT queue, state, sum(jobs) FROM (
-  SELECT lane, 0 AS state, count(*) AS jobs
-  FROM jobs INDEXED BY ready WHERE state = 0 GROUP BY lane
-  UNION ALL
-  SELECT lane, 1, count(*) FROM jobs INDEXED BY scheduled WHERE state = 1 GROUP BY lane
-  UNION ALL
-  SELECT lane, 2, count(*) FROM jobs INDEXED BY held WHERE state = 2 GROUP BY lane
+  SELECT lane, state, count(*) AS jobs FROM jobs GROUP BY lane, state
   UNION ALL
   SELECT lane, state, count(*) FROM finished GROUP BY lane, state
 ) JOIN lanes USING (lane)
@@ -76,9 +71,14 @@ GROUP BY queue, state
 """
 
 NODES = """
-SELECT node, name, host, pid, lease_until,
-  (SELECT count(*) FROM jobs INDEXED BY held WHERE state = 2 AND jobs.node = live.node)
-FROM nodes AS live WHERE ended_at IS NULL ORDER BY node
+SELECT live.node, name, host, pid, lease_until, coalesce(running, 0)
+FROM nodes AS live LEFT JOIN (
+  SELECT node, count(*) AS running
+  FROM lanes CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
+  GROUP BY node
+) AS held USING (node)
+WHERE ended_at IS NULL
+ORDER BY live.node
 """
 
 MOST_IDS = 1_000

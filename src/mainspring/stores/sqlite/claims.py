@@ -41,7 +41,7 @@ FROM (
 
 ONE_LANE = """
   SELECT priority, run_at, key, nonce, lane, fence, attempts, crashes, payload
-  FROM jobs INDEXED BY ready WHERE state = 0 AND lane = ?
+  FROM jobs INDEXED BY line WHERE state = 0 AND lane = ?
 """
 
 TAKE = """
@@ -94,26 +94,20 @@ def firsts_due(connection: sqlite3.Connection, lanes: Sequence[int]) -> list[tup
 
 
 def claim(
-    connection: sqlite3.Connection,
-    node: int,
-    lanes: Sequence[int],
-    limit: int,
-    *,
-    known: Lanes,
-    moment: Moment,
-) -> list[Claim]:
-    """Give a node up to `limit` jobs of the lanes."""
-    claims: list[Claim] = []
-    while lanes and len(claims) < limit:
-        most = min(limit - len(claims), MOST_CLAIMS)
+    connection: sqlite3.Connection, node: int, *, lanes: Sequence[int], limit: int, moment: Moment
+) -> list[Waiting]:
+    """Give a node up to `limit` jobs of the lanes; return their rows in order."""
+    claimed: list[Waiting] = []
+    while lanes and len(claimed) < limit:
+        most = min(limit - len(claimed), MOST_CLAIMS)
         rows = first_in_line(connection, lanes, most)
         if rows:
             keys = json.encode([row[2] for row in rows]).decode()
             connection.execute(TAKE, (node, moment.micros, keys))
-        claims += [claim_of(row, known) for row in rows]
+        claimed += rows
         if len(rows) < most:
             break
-    return claims
+    return claimed
 
 
 def first_in_line(

@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from mainspring.errors import StoreUnusable
-from mainspring.stores.sqlite.trouble import explained
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from mainspring.stores.sqlite.trouble import meaning_of
 
 OLDEST_SQLITE = (3, 35, 0)
 CACHED_STATEMENTS = 512
@@ -91,14 +87,16 @@ class DatabaseFile(Struct, frozen=True):
         on_disk = MACOS_PRAGMAS if sys.platform == "darwin" else ()
         return (*WRITER_PRAGMAS, synchronous, *on_disk)
 
-    @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Raise what SQLite and the file system raise as `StoreError`s."""
-        try:
-            with explained(self.path, self.busy_timeout):
-                yield
-        except PermissionError as error:
-            raise self.unusable(f"{error.filename} is not permitted", "change its mode") from error
+    def explain(self, error: BaseException | None) -> None:
+        """Raise the `StoreError` that says what the error means, if there is one."""
+        if isinstance(error, sqlite3.Error):
+            meaning = meaning_of(error, self.path, self.busy_timeout)
+        elif isinstance(error, PermissionError):
+            meaning = self.unusable(f"{error.filename} is not permitted", "change its mode")
+        else:
+            return
+        if meaning is not None:
+            raise meaning from error
 
     def unusable(self, why: str, remedy: str) -> StoreUnusable:
         """Return the error that says so."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import json
 
+from mainspring.stores import topics
 from mainspring.stores.clock import Moment
 from mainspring.stores.job_id import format_id, new_nonce
 from mainspring.stores.sqlite.values import in_chunks, with_rows
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
 READY = 0
 SCHEDULED = 1
 
-COLUMNS = 7
+COLUMNS = 8
 ENQUEUE = """
-INSERT INTO jobs (nonce, lane, state, priority, run_at, created_at, payload) VALUES {rows}
+INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload) VALUES {rows}
+"""
+
+LAST_KEY = """
+SELECT max(
+  coalesce((SELECT max(key) FROM jobs), 0), coalesce((SELECT max(key) FROM finished), 0)
+)
 """
 
 FIRST_DUE = """
@@ -67,7 +74,7 @@ class Intake:
     """Commits batches in groups: whoever finds nobody leading commits for all that wait."""
 
     def __init__(
-        self, writer: Writer, lanes: Lanes, clock: Clock, *, ring: Callable[[], None]
+        self, writer: Writer, lanes: Lanes, clock: Clock, *, ring: Callable[[str], None]
     ) -> None:
         self._writer = writer
         self._lanes = lanes
@@ -145,24 +152,22 @@ class Intake:
 
     def _commit(self, group: list[Batch]) -> None:
         rows = group[0].rows if len(group) == 1 else [row for batch in group for row in batch.rows]
-        with self._writer.transaction() as connection:
+        with self._writer as connection:
             wakes = wakes_sleepers(connection, rows)
             ids = insert(connection, rows)
         share(ids, group)
         if wakes:
-            self._ring()
+            self._ring(topics.READY)
 
 
 def insert(connection: sqlite3.Connection, rows: list[Row]) -> list[str]:
     """Insert jobs and return their ids."""
-    ids: list[str] = []
-    for chunk in in_chunks(rows):
+    (last,) = connection.execute(LAST_KEY).fetchone()
+    keyed = [(key, *row) for key, row in enumerate(rows, last + 1)]
+    for chunk in in_chunks(keyed):
         flat = [value for row in chunk for value in row]
-        cursor = connection.execute(with_rows(ENQUEUE, COLUMNS, len(chunk)), flat)
-        # AUTOINCREMENT under the write lock: the keys of one statement follow each other.
-        first = (cursor.lastrowid or 0) - len(chunk) + 1
-        ids += [format_id(key, row[0]) for key, row in enumerate(chunk, first)]
-    return ids
+        connection.execute(with_rows(ENQUEUE, COLUMNS, len(chunk)), flat)
+    return [format_id(row[0], row[1]) for row in keyed]
 
 
 def share(ids: list[str], group: list[Batch]) -> None:

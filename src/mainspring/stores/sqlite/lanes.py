@@ -41,7 +41,7 @@ class Lanes:
         """
         missing = [name for name in names if name not in self._numbers]
         if missing:
-            with self._writer.transaction() as connection:
+            with self._writer as connection:
                 connection.executemany(ADD_LANE, missing)
             with self._readers.lend() as connection:
                 self.learn(connection)

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, json
 
-from mainspring.model.job import Rescued
+from mainspring.model.job import JobState, Rescued
 from mainspring.stores.loss import CRASHED, RELEASED, Fate, evidence_of, fate_of
 from mainspring.stores.sqlite.intake import READY, SCHEDULED
 from mainspring.stores.sqlite.outcomes import (
     NUMBERS,
     Ending,
-    JobState,
     Return,
     finish,
     give_back,
@@ -35,8 +34,9 @@ LIVE = "SELECT name, host, pid, lease_until FROM nodes WHERE node = ? AND ended_
 NAME = "SELECT name FROM nodes WHERE node = ?"
 
 HELD = """
-SELECT group_concat('[' || key || ',' || fence || ',' || lane || ',' || crashes || ']')
-FROM jobs INDEXED BY held WHERE state = 2 AND node = ?
+SELECT group_concat(printf('[%d,%d,%d,%d]', key, fence, jobs.lane, crashes))
+FROM lanes CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
+WHERE node = ?
 """
 
 
@@ -70,37 +70,40 @@ def leave(connection: sqlite3.Connection, node: int, moment: Moment) -> None:
     connection.execute(END, (moment.micros, node))
 
 
-def rescue(
-    connection: sqlite3.Connection,
-    node: int,
-    *,
-    dead: bool,
-    begun: Collection[tuple[int, int]] | None,
-    known: Lanes,
-    moment: Moment,
-) -> Rescued | None:
-    """End a lost node and decide on each of its jobs; None if it lives, or has gone already."""
+def evidence_against(
+    connection: sqlite3.Connection, node: int, *, dead: bool, moment: Moment
+) -> str | None:
+    """Return why a node counts as lost; None if it lives, or has gone already."""
     row = connection.execute(LIVE, (node,)).fetchone()
     if row is None or (not dead and row[3] > moment.micros):
         return None
-    evidence = evidence_of(*row[:3], dead=dead)
-    fates = {
+    return evidence_of(*row[:3], dead=dead)
+
+
+def fates_of(
+    held: list[Held],
+    *,
+    begun: Collection[tuple[int, int]] | None,
+    evidence: str,
+    known: Lanes,
+) -> dict[Held, Fate]:
+    """Return what becomes of each job of a lost node."""
+    return {
         job: fate_of(
             known.name(job.lane)[1],
             job.crashes,
             begun=begun is None or (job.key, job.fence) in begun,
             evidence=evidence,
         )
-        for job in held_by(connection, node)
+        for job in held
     }
-    connection.execute(END, (moment.micros, node))
-    return decide(connection, node, fates, moment)
 
 
 def decide(
     connection: sqlite3.Connection, node: int, fates: dict[Held, Fate], moment: Moment
 ) -> Rescued:
-    """Write down what becomes of a lost node's jobs."""
+    """End a lost node, and write down what becomes of its jobs."""
+    connection.execute(END, (moment.micros, node))
     again = [crashed(job, fate, moment) for job, fate in fates.items() if fate.delay is not None]
     lost = [given_up(job, fate, moment) for job, fate in fates.items() if fate.delay is None]
     give_back(connection, node, again)

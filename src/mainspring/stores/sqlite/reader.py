@@ -36,17 +36,19 @@ class Readers:
     def lend(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection for the block."""
         self._ready()
-        with self._file.explained():
-            connection = self._take()
-            try:
-                yield connection
-            finally:
-                self._give_back(connection)
+        connection = self._take()
+        try:
+            yield connection
+        except BaseException as error:
+            self._file.explain(error)
+            raise
+        finally:
+            self._give_back(connection)
 
     def data_version(self) -> int:
         """Return a number that changes when anybody has committed anything."""
         self._ready()
-        with self._gate, self._file.explained():
+        with self._gate:
             if self._watch is None:
                 self._watch = self._connect()
             return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
@@ -77,7 +79,7 @@ class Readers:
             self._close()
 
     def suspend(self, patience: float) -> None:
-        """Close everything and lend nothing until `resume`; wait so many seconds for what is out."""
+        """Close everything and lend nothing until `resume`; wait `patience` seconds for readers."""
         deadline = time.monotonic() + patience
         self._gate.acquire(timeout=patience)
         while self._lent and time.monotonic() < deadline:

@@ -34,16 +34,14 @@ class Session:
         self.writer = Writer(file)
         self.readers = Readers(file, self.writer.ready)
         self.lanes = Lanes(self.writer, self.readers)
-        self.intake = Intake(self.writer, self.lanes, clock, ring=self.ring_ready)
+        self.intake = Intake(self.writer, self.lanes, clock, ring=self.ring)
         self._ringer: Ringer | None = None
 
-    def ring_ready(self) -> None:
-        """Wake those who wait for work."""
-        self._bell().ring("ready")
-
-    def ring_ended(self) -> None:
-        """Wake those who wait for jobs to end."""
-        self._bell().ring("ended")
+    def ring(self, topic: str) -> None:
+        """Wake who listens for the topic."""
+        if self._ringer is None:
+            self._ringer = Ringer(self._place())
+        self._ringer.ring(topic)
 
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"` or `"ended"`, with any commit as the net."""
@@ -73,11 +71,6 @@ class Session:
         """End a suspension."""
         self.readers.resume()
         self.writer.resume()
-
-    def _bell(self) -> Ringer:
-        if self._ringer is None:
-            self._ringer = Ringer(self._place())
-        return self._ringer
 
     def _place(self) -> Path:
         device, inode = self._file.identity()

@@ -11,11 +11,12 @@ from mainspring.errors import InvalidOption, LeaseLost
 from mainspring.model.job import Exchanged
 from mainspring.stores.clock import Moment, SystemClock
 from mainspring.stores.sqlite import catalog, nodes
-from mainspring.stores.sqlite.claims import claim, promote
+from mainspring.stores.sqlite.claims import claim, claim_of, promote
 from mainspring.stores.sqlite.database import DatabaseFile
-from mainspring.stores.sqlite.outcomes import FINAL_KINDS, record
+from mainspring.stores.sqlite.outcomes import record
 from mainspring.stores.sqlite.purge import purge
 from mainspring.stores.sqlite.session import Session
+from mainspring.stores.topics import ENDED, READY, topics_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -82,24 +83,24 @@ class SqliteStore:
         """Add a node with a lease of so many seconds; return its key."""
         moment = Moment(self._clock)
         row = (name, host, pid, moment.micros, moment.after(lease))
-        with self._session.writer.transaction() as connection:
+        with self._session.writer as connection:
             return connection.execute(nodes.JOIN, row).lastrowid or 0
 
     def renew(self, node: int, *, lease: float) -> bool:
         """Renew a node's lease; False if it has gone."""
-        with self._session.writer.transaction() as connection:
+        with self._session.writer as connection:
             until = Moment(self._clock).after(lease)
             return connection.execute(nodes.RENEW, (until, node)).rowcount == 1
 
     def leave(self, node: int) -> None:
         """Remove a node; what it still holds goes back, uncharged."""
-        with self._session.writer.transaction() as connection:
+        with self._session.writer as connection:
             nodes.leave(connection, node, Moment(self._clock))
-        self._session.ring_ready()
+        self._session.ring(READY)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work in one transaction."""
-        with self._session.writer.transaction() as connection:
+        with self._session.writer as connection:
             moment = Moment(self._clock)
             accepted = record(connection, node, outcomes, moment)
             delayed = self._feel_pulse(connection, node)
@@ -122,22 +123,24 @@ class SqliteStore:
         self, node: int, *, dead: bool, begun: Collection[tuple[int, int]] | None
     ) -> Rescued | None:
         """Take a lost node's jobs from it; None if its lease still runs, or it has gone already."""
-        known = self._session.lanes
-        with self._session.writer.transaction() as connection:
-            known.learn(connection)
+        with self._session.writer as connection:
             moment = Moment(self._clock)
-            rescued = nodes.rescue(
-                connection, node, dead=dead, begun=begun, known=known, moment=moment
-            )
-        if rescued is not None:
-            self._session.ring_ready()
-        if rescued is not None and rescued.failed:
-            self._session.ring_ended()
+            evidence = nodes.evidence_against(connection, node, dead=dead, moment=moment)
+            if evidence is None:
+                return None
+            known = self._session.lanes
+            known.learn(connection)
+            held = nodes.held_by(connection, node)
+            fates = nodes.fates_of(held, begun=begun, evidence=evidence, known=known)
+            rescued = nodes.decide(connection, node, fates, moment)
+        self._session.ring(READY)
+        if rescued.failed:
+            self._session.ring(ENDED)
         return rescued
 
     def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
-        with self._session.writer.transaction() as connection:
+        with self._session.writer as connection:
             moment = Moment(self._clock)
             dropped = purge(
                 connection,
@@ -146,7 +149,7 @@ class SqliteStore:
                 limit=limit,
             )
         if dropped < limit:
-            self._session.writer.checkpoint()
+            self._session.writer.fold_log()
         return dropped
 
     def listen(self, topic: str) -> Listener:
@@ -199,15 +202,14 @@ class SqliteStore:
         self, connection: sqlite3.Connection, node: int, want: Want, moment: Moment
     ) -> list[Claim]:
         known = self._session.lanes
-        return claim(connection, node, known.matching(want), want.limit, known=known, moment=moment)
+        lanes = known.matching(want)
+        rows = claim(connection, node, lanes=lanes, limit=want.limit, moment=moment)
+        return [claim_of(row, known) for row in rows]
 
     def _tell(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> None:
         """Wake who waits for these jobs to end, or for those that may be claimed again."""
-        kinds = {one.kind for one, taken in zip(outcomes, accepted, strict=True) if taken}
-        if not kinds.isdisjoint(FINAL_KINDS):
-            self._session.ring_ended()
-        if not kinds.issubset(FINAL_KINDS):
-            self._session.ring_ready()
+        for topic in topics_of(outcomes, accepted):
+            self._session.ring(topic)
 
 
 _stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mainspring.errors import StoreBusy, StoreError, StoreUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PRIMARY_CODE = 0xFF
@@ -48,14 +46,3 @@ def meaning_of(error: sqlite3.Error, path: Path, waited: float) -> StoreError | 
         why, remedy = REMEDIES[code]
         return StoreUnusable(str(path), why, remedy)
     return None
-
-
-@contextmanager
-def explained(path: Path, waited: float) -> Iterator[None]:
-    """Raise SQLite's errors as ours; `waited` is the busy timeout in seconds."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if (meaning := meaning_of(error, path, waited)) is not None:
-            raise meaning from error
-        raise

@@ -20,9 +20,11 @@ CREATE TABLE nodes (
 );
 
 -- Every job that is not final. state: 0 ready, 1 scheduled (waits for run_at), 2 running.
--- attempts counts the charged ones; fence counts the claims.
+-- attempts counts the charged ones; fence counts the claims. No AUTOINCREMENT: it would write one
+-- page more with each job; a new key is above those of jobs and finished, and the nonce tells a
+-- job from an earlier one of its key that has been purged.
 CREATE TABLE jobs (
-  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  key INTEGER PRIMARY KEY,
   nonce INTEGER NOT NULL,
   lane INTEGER NOT NULL,
   state INTEGER NOT NULL,
@@ -38,11 +40,10 @@ CREATE TABLE jobs (
   CHECK ((state = 2) = (node IS NOT NULL AND claimed_at IS NOT NULL))
 );
 
-CREATE INDEX ready ON jobs (lane, priority, run_at) WHERE state = 0;
+-- Who is next in a lane; also finds what runs there, since a node has no list of what it holds.
+CREATE INDEX line ON jobs (lane, state, priority, run_at);
 
 CREATE INDEX scheduled ON jobs (lane, run_at) WHERE state = 1;
-
-CREATE INDEX held ON jobs (node) WHERE state = 2;
 
 -- Final jobs, with their last attempt. state: 3 completed, 4 failed, 5 cancelled.
 CREATE TABLE finished (

@@ -1,0 +1,25 @@
+"""What a store rings for: `ready` (work to claim) and `ended` (jobs that ended)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.model.job import FINAL, OUTCOME_STEP, TRANSITIONS, JobState, OutcomeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mainspring.model.job import Outcome
+
+READY = "ready"
+ENDED = "ended"
+
+TOPIC_OF: dict[OutcomeKind, str] = {
+    kind: ENDED if TRANSITIONS[JobState.RUNNING, step] in FINAL else READY
+    for kind, step in OUTCOME_STEP.items()
+}
+
+
+def topics_of(outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> set[str]:
+    """Return what to ring for when these outcomes have been recorded."""
+    return {TOPIC_OF[one.kind] for one, taken in zip(outcomes, accepted, strict=True) if taken}

@@ -1,0 +1,146 @@
+"""A named event loop of a supervisor, with the method names of the reference pages."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent import futures
+from typing import TYPE_CHECKING, Any
+
+from mainspring.errors import DuplicateName, InvalidOption
+from mainspring.supervision.event_loop import EventLoopThread
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from concurrent.futures import Future
+
+    from mainspring.supervision.group import Group, Member
+
+START_PATIENCE = 10.0
+"""Seconds for a thread to begin; longer only on a machine that has none to give."""
+
+
+class ALoop:
+    """An event loop in a thread named `supervisor_aloop_<name>`, which can be started again."""
+
+    def __init__(self, name: str, *, thread_name: str | None = None) -> None:
+        self.name = name
+        self._thread_name = thread_name or f"supervisor_aloop_{name}"
+        self._thread = EventLoopThread(name, thread_name=self._thread_name)
+        self._member: Member | None = None
+        self.wanted = False
+
+    @property
+    def active(self) -> bool:
+        """Whether it takes coroutines."""
+        return self._thread.active
+
+    @property
+    def thread(self) -> EventLoopThread:
+        """The service that runs it now."""
+        return self._thread
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the asyncio loop; raises `NotRunning`."""
+        return self._thread.loop
+
+    def spawn_coroutine_threadsafe(self, coro: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Run a coroutine on the loop; from any thread. Raises `NotRunning`."""
+        return self._thread.submit(coro)
+
+    background_task = spawn_coroutine_threadsafe
+
+    def run_coroutine_threadsafe(
+        self, coro: Coroutine[Any, Any, Any], timeout: float | None = None
+    ) -> Any:
+        """Run a coroutine on the loop and wait for its result; from another thread.
+
+        Raises what the coroutine raised, `NotRunning`, `TimeoutError`; `RuntimeError` from a
+        coroutine of this loop, which would wait for itself.
+        """
+        if running_loop() is self._thread.loop:
+            coro.close()
+            raise RuntimeError(f"loop {self.name!r} would wait for itself; await the coroutine")
+        return self._thread.submit(coro).result(timeout)
+
+    run = run_coroutine_threadsafe
+
+    def start(self, group: Group) -> bool:
+        """Start it in a group and wait until it runs; False: it runs already."""
+        if self._member is not None and not self._member.ended.done():
+            return False
+        self.wanted = True
+        self._thread = EventLoopThread(self.name, thread_name=self._thread_name)
+        self._member = group.add(self._thread)
+        return self._thread.wait_active(START_PATIENCE)
+
+    def stop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
+        """Let what runs end, and wait for that up to `wait` seconds; return whether it ended.
+
+        From a coroutine of any loop it only asks.
+        """
+        member = self._member
+        if member is None:
+            return True
+        self.wanted = False
+        self._thread.close()
+        if wait is not False and running_loop() is None:
+            futures.wait([member.ended], None if wait is True else float(wait))
+        return member.ended.done()
+
+
+class Loops:
+    """The named loops of one supervisor, and its own."""
+
+    def __init__(self, owner: str) -> None:
+        self._loops: dict[str, ALoop] = {}
+        self._default: ALoop | None = None
+        self._own = ALoop("supervisor", thread_name=f"{owner}_loop")
+        self._lock = threading.RLock()
+
+    def create(self, name: str, *, default: bool) -> ALoop:
+        """Make a loop; raises `DuplicateName`."""
+        with self._lock:
+            if name in self._loops:
+                known = repr(self._loops[name])
+                raise DuplicateName(name, kind="aloop", first=known, second="a new one")
+            loop = self._loops[name] = ALoop(name)
+            if default:
+                self._default = loop
+        return loop
+
+    def get(self, name: str | None = None) -> ALoop:
+        """Return a loop by name, or the default one; raises `InvalidOption`."""
+        if name is None:
+            return self._default or self._own
+        if name not in self._loops:
+            expected = f"one that was created: {', '.join(self._loops) or 'there is none'}"
+            raise InvalidOption("loop", name, owner="TaskSupervisor", expected=expected)
+        return self._loops[name]
+
+    def set_default(self, loop: ALoop | str | None) -> None:
+        """Use this loop where no other is named."""
+        self._default = self.get(loop) if isinstance(loop, str) else loop
+
+    def running(self, loop: ALoop | str | None, group: Group) -> ALoop:
+        """Return a loop by name, itself, or the default; the supervisor's own is started."""
+        found = loop if isinstance(loop, ALoop) else self.get(loop)
+        if found is self._own:
+            with self._lock:
+                found.start(group)
+        return found
+
+    def start_again(self, group: Group) -> None:
+        """Start those that were started when the supervisor stopped."""
+        for loop in self._loops.values():
+            if loop.wanted:
+                loop.start(group)
+
+    def all(self) -> list[ALoop]:
+        """Return every loop, the supervisor's own included if it runs."""
+        return [*self._loops.values(), *([self._own] if self._own.active else [])]
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs in this thread, if any."""
+    return asyncio._get_running_loop()  # noqa: SLF001  documented, and does not raise

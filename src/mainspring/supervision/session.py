@@ -1,0 +1,74 @@
+"""One life of a background worker, from a start to the stop that follows it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mainspring.supervision.aloop import running_loop
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+    from mainspring.protocols import Trigger
+    from mainspring.supervision.group import Member
+    from mainspring.supervision.worker import Worker, WorkerStatus
+
+OVERRIDES = ("_name", "_priority", "_loop", "_interval", "_delay", "_delay_before")
+"""What `start` takes for one life in the place of what the worker was made with."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartArguments:
+    """What `start` was given: for the target, and for this life of the worker."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> StartArguments:
+        """Tell the target's arguments from the overrides."""
+        mine = {name[1:]: kwargs[name] for name in OVERRIDES if name in kwargs}
+        theirs = {name: value for name, value in kwargs.items() if name not in OVERRIDES}
+        return cls(args, theirs, mine)
+
+
+class Session:
+    """A core worker with its trigger, and where it runs."""
+
+    def __init__(
+        self, core: Worker, trigger: Trigger, *, loop: asyncio.AbstractEventLoop | None
+    ) -> None:
+        self.core = core
+        self.trigger = trigger
+        self.member: Member | None = None
+        self.finished = threading.Event()
+        self.asked = False
+        self._loop = loop
+        self._lock = threading.Lock()
+        self.runner: int | None = None  # the thread of the run under way, if the target is sync
+
+    @property
+    def active(self) -> bool:
+        """Whether it goes on running its target."""
+        return not self.asked and not self.finished.is_set() and not self.core.ending
+
+    def first_to_ask(self) -> bool:
+        """Whether nobody has asked it to end before; asking once is enough."""
+        with self._lock:
+            first, self.asked = not self.asked, True
+        return first
+
+    def would_wait_for_itself(self, control: asyncio.AbstractEventLoop | None) -> bool:
+        """Whether to wait here for its end would keep that from happening."""
+        here = running_loop()
+        if here is not None and here in (self._loop, control):
+            return True
+        return self.runner == threading.get_ident()
+
+    def status(self) -> WorkerStatus:
+        """Return what the core worker is and has done."""
+        return self.core.status()

@@ -1,0 +1,104 @@
+"""What a target declares, and a call of it with just that; it knows no worker and no trigger."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import threading
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+call_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The parameters of a function, of which a bound `self` is none."""
+
+    positional: int
+    names: frozenset[str]
+    any_positional: bool
+    any_keyword: bool
+
+    def takes(self, name: str) -> bool:
+        """Whether it can be given by keyword."""
+        return self.any_keyword or name in self.names
+
+
+def declared(function: Callable[..., object]) -> Declared:
+    """Return what a function declares; one whose signature can't be read takes no keywords."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return Declared(0, frozenset(), any_positional=True, any_keyword=False)
+    kinds = {parameter.kind for parameter in parameters}
+    by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return Declared(
+        positional=sum(parameter.kind in POSITIONAL for parameter in parameters),
+        names=frozenset(one.name for one in parameters if one.kind in by_keyword),
+        any_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
+        any_keyword=inspect.Parameter.VAR_KEYWORD in kinds,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A function with the arguments it is called with besides those of the trigger.
+
+    `own` are the names that a worker offers; the function gets those it declares, and what `start`
+    was given wins over them.
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    own: Mapping[str, Any]
+
+    def bind(self) -> Callable[..., Any]:
+        """Return a function of the trigger's arguments alone, for this process."""
+        takes = declared(self.function)
+        kwargs = self._kwargs(takes)
+        if takes.takes("_task_id") and "_task_id" not in kwargs:
+            return self._bind_with_thread(kwargs)
+        if self.args:
+            return self._bind_behind(kwargs)
+        return partial(self.function, **kwargs) if kwargs else self.function
+
+    def for_process(self) -> tuple[dict[str, Any], bool]:
+        """Return the keyword arguments for another process, and whether it takes a `_task_id`."""
+        takes = declared(self.function)
+        kwargs = self._kwargs(takes)
+        kwargs.pop("_worker", None)
+        return kwargs, takes.takes("_task_id")
+
+    def _kwargs(self, takes: Declared) -> dict[str, Any]:
+        offered = {name: value for name, value in self.own.items() if takes.takes(name)}
+        return {**offered, **self.kwargs}
+
+    def _bind_with_thread(self, kwargs: dict[str, Any]) -> Callable[..., Any]:
+        function, args = self.function, self.args
+
+        def call(*lead: Any) -> Any:
+            thread = threading.current_thread().name
+            return function(*lead, *args, _task_id=thread, **kwargs)
+
+        return call
+
+    def _bind_behind(self, kwargs: dict[str, Any]) -> Callable[..., Any]:
+        function, args = self.function, self.args
+
+        def call(*lead: Any) -> Any:
+            return function(*lead, *args, **kwargs)
+
+        return call
+
+
+def call_run(worker: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call, in a child process, the target of a decorated function, which pickles by its name."""
+    return worker.run(*args, **kwargs)
