@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from mainspring.errors import JobCancelled, JobError, JobFailed, MainspringError
+from mainspring.errors import JobCancelled, JobError, JobFailed, MainspringError, StoreError
 from mainspring.model.job import Ended, Failure, JobState
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ class Desk(Protocol):
         """Block until the job has ended, at most `timeout` seconds."""
         ...
 
-    def subscribe(self, job_id: str, tell: Callable[[Ended], None]) -> Callable[[], None]:
-        """Call `tell` when the job has ended; returns the cancellation."""
+    def subscribe(
+        self, job_id: str, tell: Callable[[Ended | StoreError], None]
+    ) -> Callable[[], None]:
+        """Call `tell` when the job has ended, or with why that can't be known."""
         ...
 
 
@@ -157,13 +159,13 @@ class JobHandle(Generic[R]):
         import asyncio  # noqa: PLC0415  # a lazy door: producers in sync code never load it
 
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Ended] = loop.create_future()
+        future: asyncio.Future[Ended | StoreError] = loop.create_future()
 
-        def settle(ended: Ended) -> None:
+        def settle(ended: Ended | StoreError) -> None:
             if not future.done():
                 future.set_result(ended)
 
-        def tell(ended: Ended) -> None:
+        def tell(ended: Ended | StoreError) -> None:
             loop.call_soon_threadsafe(settle, ended)
 
         cancel = self._desk.subscribe(self.id, tell)
@@ -178,7 +180,9 @@ class JobHandle(Generic[R]):
             raise LookupError(f"job {self.id} ({self.task}) is not in the store any more")
         return record
 
-    def _value(self, ended: Ended) -> R:
+    def _value(self, ended: Ended | StoreError) -> R:
+        if isinstance(ended, StoreError):
+            raise ended
         if ended.state is JobState.COMPLETED:
             return cast("R", self._desk.codec.decode_result(ended.result or b"null"))
         raise self._error(ended)

@@ -154,10 +154,14 @@ class Executor(Service, Protocol):
 
 
 class Listener(Protocol):
-    """The sleeping side of a store's wake-ups."""
+    """The sleeping side of a store's wake-ups. One thread waits; any may poke or close."""
 
     def wait(self, timeout: float) -> bool:
         """Sleep until there may be something new (True), or `timeout` seconds, or `close`."""
+        ...
+
+    def poke(self) -> None:
+        """End the wait, or the next one, as if something were new; costs a few microseconds."""
         ...
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from mainspring.engine.consumer import Consumer
     from mainspring.engine.intake import Intakes
+    from mainspring.errors import StoreError
     from mainspring.model.job import AttemptRecord, Ended, JobRecord, NewJob
     from mainspring.model.task import ExecutorKind
     from mainspring.protocols import Subscriber
@@ -301,8 +302,10 @@ class QueueDesk:
         """Block until the job has ended, at most `timeout` seconds."""
         return self._waiter.wait(job_id, timeout)
 
-    def subscribe(self, job_id: str, tell: Callable[[Ended], None]) -> Callable[[], None]:
-        """Call `tell` when the job has ended; returns the cancellation."""
+    def subscribe(
+        self, job_id: str, tell: Callable[[Ended | StoreError], None]
+    ) -> Callable[[], None]:
+        """Call `tell` when the job has ended, or with why that can't be known."""
         return self._waiter.subscribe(job_id, tell)
 
     def close(self) -> None:

@@ -77,7 +77,9 @@ def diary(folder):
 
 
 def begun_after(folder, moment):
-    return [float(line[2]) for line in diary(folder) if line[0] == "begin" and float(line[2]) > moment]
+    return [
+        float(line[2]) for line in diary(folder) if line[0] == "begin" and float(line[2]) > moment
+    ]
 
 
 def processes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -373,7 +374,9 @@ def test_cancelling_arun_worker_stops_the_worker(queue):
         assert worker.cancelled()
 
     asyncio.run(main())
-    assert not any("mainspring" in thread.name for thread in threading.enumerate() if not thread.daemon)
+    assert not any(
+        "mainspring" in thread.name for thread in threading.enumerate() if not thread.daemon
+    )
 
 
 class TestBadInput:
@@ -463,3 +466,77 @@ class TestBadInput:
     def test_a_url_without_a_store_is_named(self, url):
         with pytest.raises(InvalidOption, match="url"):
             Queue(url)
+
+
+class TestProcessJobs:
+    APP = """
+        import os, time
+        from mainspring import Exponential, Queue, current_job
+
+        queue = Queue(db_path="jobs.db", workers=2, durability="normal", grace=5)
+        NO_WAIT = Exponential(base=0.0)
+
+        @queue.task(executor="process")
+        def pid():
+            return os.getpid()
+
+        @queue.task(executor="process")
+        async def twice(n):
+            return 2 * n
+
+        @queue.task(executor="process", retries=0)
+        def fail(message):
+            raise ValueError(message)
+
+        @queue.task(executor="process", retries=2, backoff=NO_WAIT)
+        def third_time_lucky():
+            if current_job.attempt < 3:
+                raise ValueError("not yet")
+            return current_job.attempt
+
+        @queue.task(executor="process")
+        def die_once():
+            if not current_job.crashes:
+                os._exit(3)
+            return current_job.crashes, current_job.attempt
+
+        @queue.task(executor="process", timeout=0.3, retries=0)
+        def slow():
+            time.sleep(30)
+
+        @queue.task(executor="process", retries=0)
+        def leave():
+            raise SystemExit(4)
+    """
+
+    def test_bodies_run_in_children(self, make_app):
+        app = make_app(self.APP)
+        with app.queue.worker():
+            pids = {job.result(timeout=20) for job in app.pid.map([()] * 50)}
+            assert app.twice.delay(4).result(timeout=10) == 8
+        assert pids
+        assert os.getpid() not in pids
+
+    def test_an_error_in_a_child_fails_the_attempt(self, make_app):
+        app = make_app(self.APP)
+        with app.queue.worker():
+            with pytest.raises(JobFailed, match="ValueError: no luck"):
+                app.fail.delay("no luck").result(timeout=20)
+            with pytest.raises(JobFailed, match="SystemExit: 4"):
+                app.leave.delay().result(timeout=20)
+            assert app.third_time_lucky.delay().result(timeout=20) == 3
+
+    def test_a_dead_child_costs_a_crash_and_no_attempt(self, make_app):
+        app = make_app(self.APP)
+        with app.queue.worker():
+            job = app.die_once.delay()
+            assert job.result(timeout=20) == (1, 1)
+        assert [entry.outcome for entry in job.history] == ["crashed", "completed"]
+        assert "exited with code 3" in job.history[0].failure.message
+
+    def test_a_child_past_its_timeout_is_killed(self, make_app):
+        app = make_app(self.APP)
+        with app.queue.worker():
+            with pytest.raises(JobFailed, match="timeout of 0.3 s"):
+                app.slow.delay().result(timeout=20)
+            assert app.twice.delay(4).result(timeout=10) == 8

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec.structs import replace
 
 from mainspring.engine.context import running
-from mainspring.errors import AttemptTimeout, UnstorableResult
+from mainspring.errors import AttemptTimeout, UnstorableResult, WorkerLost
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
 from mainspring.model.job import Claim, Failure, Outcome, OutcomeKind
+from mainspring.model.retry import delay_after_crash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 TRACEBACK_CHARACTERS = 16_000
 """The last so many characters of a traceback are kept: its end says what happened."""
+
+PUT_OFF_SECONDS = 5.0
+"""So long a job waits that could not begin because no child process would start."""
 
 
 class Tasks(Protocol):
@@ -123,9 +127,31 @@ def released(claim: Claim) -> Outcome:
 
 
 def crashed(claim: Claim, death: BaseException, began: float) -> Outcome:
-    """Return the outcome of an attempt whose process died under it."""
-    failure = failure_of(death)
-    return Outcome(claim.key, claim.fence, OutcomeKind.CRASHED, began, monotonic(), failure=failure)
+    """Return the outcome of an attempt whose child process died under it: no attempt is charged."""
+    crashes = claim.crashes + 1
+    delay = delay_after_crash(crashes)
+    return Outcome(
+        claim.key,
+        claim.fence,
+        OutcomeKind.FAILED if delay is None else OutcomeKind.CRASHED,
+        began,
+        monotonic(),
+        failure=failure_of(WorkerLost(claim.task, crashes, str(death))),
+        delay=delay or 0.0,
+    )
+
+
+def put_off(claim: Claim, error: BaseException, began: float) -> Outcome:
+    """Return the outcome of an attempt that could not begin here; it is tried again, uncharged."""
+    return Outcome(
+        claim.key,
+        claim.fence,
+        OutcomeKind.SNOOZED,
+        began,
+        monotonic(),
+        failure=failure_of(error),
+        delay=PUT_OFF_SECONDS,
+    )
 
 
 def failure_of(error: BaseException) -> Failure:

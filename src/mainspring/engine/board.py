@@ -34,6 +34,10 @@ class Board(Protocol):
         """Take the board down: the node leaves in peace."""
         ...
 
+    def let_go(self) -> None:
+        """Free the lock and leave the board for a rescuer."""
+        ...
+
 
 class NoBoard:
     """For stores whose nodes share one process: they live and die together."""
@@ -42,6 +46,9 @@ class NoBoard:
         """Note nothing."""
 
     def close(self) -> None:
+        """Leave nothing behind."""
+
+    def let_go(self) -> None:
         """Leave nothing behind."""
 
 
@@ -68,7 +75,7 @@ class FileBoard:
         self.let_go()
 
     def let_go(self) -> None:
-        """Close the lock's descriptor without unlocking: a forked child must not keep it."""
+        """Close the lock's descriptor; in a forked child that leaves the parent's lock alone."""
         lock, self._lock = self._lock, -1
         if lock >= 0:
             os.close(lock)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from mainspring.engine.attempt import Attempt, crashed
-from mainspring.errors import AttemptTimeout, ChildDied
+from mainspring.engine.attempt import Attempt, crashed, put_off
+from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Claim, Outcome
 from mainspring.model.task import Task
@@ -101,6 +101,8 @@ class ChildAttempt:
                 return outcome(claim)
             if isinstance(error, ChildDied):
                 return crashed(claim, error, began)
+            if isinstance(error, (ChildStartFailed, NotRunning)):
+                return put_off(claim, error, began)
             return self._attempt.failed(claim, error, began)
 
     def _send(self, claim: Claim, slot: int) -> bytes:

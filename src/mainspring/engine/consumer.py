@@ -1,6 +1,6 @@
 """The consumer: the ordered group of services that drains queues in one process.
 
-In starting order: heartbeat, rescue, executors, exchange, wake listener, purge. Closing in reverse
+In starting order: heartbeat, rescue, executors, exchange, purge. Closing in reverse
 gives the drain: the exchange claims no more and goes on flushing until the slots are done, and the
 heartbeat is the last to go.
 """
@@ -16,10 +16,11 @@ from mainspring.engine.bench import Bench
 from mainspring.engine.exchange import Exchange
 from mainspring.engine.keeper import Heartbeat, Purger, Rescuer
 from mainspring.engine.node import Node
+from mainspring.engine.pace import ExchangeTrigger, StoreSleeper
 from mainspring.engine.slots import Slots
-from mainspring.engine.triggers import ExchangeTrigger, Listening
 from mainspring.model.events import ShutdownAsked
 from mainspring.model.task import EXECUTOR_KINDS
+from mainspring.supervision.driver import ThreadDriver
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.restart import Doubling, Restart
 from mainspring.supervision.supervisor import Supervisor
@@ -61,10 +62,12 @@ class Consumer:
         slots = sum(self._size(kind) for kind in kinds)
         self._node = Node(store, slots=slots, lease=settings.lease)
         self._exchange = Exchange(store, self._node, queues, self._megaphone.tell)
+        self._sleeper = StoreSleeper(lambda: store.listen("ready"), self._exchange.ring)
         executors = self._executors(tasks, codec, kinds)
         self._supervisor = Supervisor(
             self._services(store, executors), name="consumer", grace=settings.grace + LAST_SECONDS
         )
+        self._supervisor.subscribe(self._megaphone.tell)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens here."""
@@ -96,6 +99,7 @@ class Consumer:
     def wait(self) -> None:
         """Wait for the end and leave the store; raises what made a service fail for good."""
         self._supervisor.join()
+        self._sleeper.close()
         self._node.leave()
         if self._supervisor.failed is not None:
             raise self._supervisor.failed
@@ -126,7 +130,7 @@ class Consumer:
             completed_after=settings.keep_completed,
             failed_after=settings.keep_failed,
         )
-        listening = Listening(store.listen("ready"), exchange.ring)
+        driver = ThreadDriver(exchange.turn, sleeper=self._sleeper)
         # The exchange's trigger says "now" as long as outcomes wait: it needs a rest of its own.
         patient = Restart(backoff=Doubling(cap=2.0))
         trigger = ExchangeTrigger(exchange, settings.grace)
@@ -134,8 +138,7 @@ class Consumer:
             Worker("heartbeat", heartbeat.beat, Interval(settings.heartbeat)),
             Worker("rescue", rescuer.look, Interval(RESCUE_SECONDS)),
             *executors,
-            Worker("exchange", exchange.turn, trigger, restart=patient),
-            Worker("wake listener", listening.listen, listening),
+            Worker("exchange", exchange.turn, trigger, restart=patient, driver=driver),
             Worker("purge", purger.purge, Interval(PURGE_SECONDS)),
         ]
 

@@ -126,8 +126,7 @@ class Exchange:
             slots.more = slots.more and not room
         exchanged = self._exchange(outcomes, wants)
         if exchanged is not None:
-            self._settle(outcomes, exchanged.accepted)
-            self._deliver(exchanged, asked)
+            self._take_on(outcomes, exchanged, asked)
 
     def _low(self) -> bool:
         return any(slots.low() for slots in self._slots)
@@ -175,6 +174,17 @@ class Exchange:
         elif self._refusals > 1:
             self._batch = max(1, len(outcomes) // 2)
         self._outbox.extendleft(reversed(outcomes))
+
+    def _take_on(
+        self, outcomes: list[Outcome], exchanged: Exchanged, asked: list[tuple[Slots, int]]
+    ) -> None:
+        try:
+            self._settle(outcomes, exchanged.accepted)
+            self._deliver(exchanged, asked)
+        except BaseException:
+            # Claims that are committed and in no slot would stay ours for ever: begin anew.
+            self._lost = True
+            raise
 
     def _settle(self, outcomes: list[Outcome], accepted: Sequence[bool]) -> None:
         ended: list[tuple[Claim, Outcome]] = []

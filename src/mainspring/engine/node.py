@@ -53,13 +53,18 @@ class Node:
         return monotonic() - self._renewed >= self._lease
 
     def rejoin(self) -> None:
-        """Go on as a new node: what the old one held is in other hands."""
-        self._board.close()
+        """Go on as a new node: what the old one held is in other hands, or goes back."""
+        self.leave()
         self.join()
 
     def leave(self) -> None:
         """Become invisible, then free the kernel lock."""
-        self._store.leave(self.key)
+        try:
+            self._store.leave(self.key)
+        except BaseException:
+            # The row stays: with the lock free and the board in place, any rescuer takes over.
+            self._board.let_go()
+            raise
         self._board.close()
 
     def _new_board(self, run_dir: Path | None) -> Board:

@@ -1,13 +1,25 @@
-"""Waiting for jobs to end, without polling: one thread listens for all who wait in this process."""
+"""Waiting for jobs to end, without polling.
+
+Of the threads that wait, one listens to the store and tells all others what it learned; when it
+has what it waited for, another takes over. So a lone `result()` is woken by the kernel itself, with
+no thread between. For those who can't block (coroutines) a relay thread waits in their stead.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+from mainspring.errors import StoreError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from mainspring.model.job import Ended
     from mainspring.protocols import Listener
@@ -15,8 +27,12 @@ if TYPE_CHECKING:
 NET_SECONDS = 1.0
 """A wake-up that got lost costs a waiting side this long at most."""
 
-IDLE_SECONDS = 5.0
-"""The listening thread ends when nobody has waited for so long."""
+IDLE_TURNS = 5
+"""The relay thread ends when nobody has waited for so many turns of NET_SECONDS."""
+
+
+Tell = Callable[["Ended | StoreError"], None]
+"""Is told how a job ended, or why that can't be known."""
 
 
 class EndedJobs(Protocol):
@@ -31,97 +47,158 @@ class EndedJobs(Protocol):
         ...
 
 
+class Seat:
+    """One thread that waits."""
+
+    def __init__(self) -> None:
+        self.ended: Ended | StoreError | None = None
+        self.roused = threading.Event()
+
+    def tell(self, ended: Ended | StoreError) -> None:
+        """Give it what it waits for."""
+        self.ended = ended
+        self.roused.set()
+
+
 class Waiter:
-    """Tells each who waits how its job ended."""
+    """Tells each who waits how its job ended. Thread-safe, and made anew after a fork."""
 
     def __init__(self, store: EndedJobs) -> None:
         self._store = store
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._waiting: dict[str, list[Callable[[Ended], None]]] = {}
-        self._listener: Listener | None = None
+        self._room = _Room()
 
     def wait(self, job_id: str, timeout: float | None) -> Ended | None:
         """Block until the job has ended, at most `timeout` seconds; None if it has not."""
-        arrived = threading.Event()
-        told: list[Ended] = []
-
-        def tell(ended: Ended) -> None:
-            told.append(ended)
-            arrived.set()
-
-        cancel = self.subscribe(job_id, tell)
+        deadline = math.inf if timeout is None else monotonic() + timeout
+        seat = Seat()
+        cancel = self._enter(job_id, seat.tell)
         try:
-            arrived.wait(timeout)
+            while seat.ended is None and (left := deadline - monotonic()) > 0:
+                self._wait_turn(seat, min(left, NET_SECONDS))
         finally:
             cancel()
-        return told[0] if told else None
+            self._hand_over()
+        if isinstance(seat.ended, StoreError):
+            raise seat.ended
+        return seat.ended
 
-    def subscribe(self, job_id: str, tell: Callable[[Ended], None]) -> Callable[[], None]:
-        """Call `tell` once when the job has ended, from some thread; returns the cancellation."""
-        if os.getpid() != self._pid:
-            self._start_afresh()
-        with self._lock:
-            self._waiting.setdefault(job_id, []).append(tell)
-            self._listen()
-        # Listening first, looking second: what ends in between is seen twice, never missed.
-        self._look([job_id])
-        return lambda: self._forget(job_id, tell)
+    def subscribe(self, job_id: str, tell: Tell) -> Callable[[], None]:
+        """Call `tell` once, from some thread, when the job has ended or the store can't say.
+
+        Returns the cancellation.
+        """
+        cancel = self._enter(job_id, tell)
+        room = self._room
+        with room.lock:
+            if not room.relayed and room.waiting:
+                room.relayed = True
+                threading.Thread(target=self._relay, name="mainspring-results", daemon=True).start()
+        return cancel
 
     def close(self) -> None:
-        """End the listening thread."""
-        with self._lock:
-            self._waiting.clear()
-            listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.close()
+        """End the wait of all who wait, and listen no more."""
+        room, self._room = self._room, _Room()
+        with room.lock:
+            room.waiting.clear()
+            if room.listener is not None:
+                room.listener.close()
 
-    def _start_afresh(self) -> None:
-        """Leave the parent's thread, lock and listener behind: this process was forked."""
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._waiting = {}
-        self._listener = None
+    def _enter(self, job_id: str, tell: Tell) -> Callable[[], None]:
+        if self._room.pid != os.getpid():
+            self._room = _Room()
+        room = self._room
+        with room.lock:
+            room.waiting.setdefault(job_id, []).append(tell)
+            if room.listener is None:
+                room.listener = self._store.listen("ended")
+                weakref.finalize(self, _close, room)
+        # Listening first, looking second: what ends in between is seen twice, never missed.
+        self._look([job_id])
+        return lambda: room.forget(job_id, tell)
 
-    def _listen(self) -> None:
-        if self._listener is None:
-            self._listener = self._store.listen("ended")
-            threading.Thread(
-                target=self._relay,
-                args=(self._listener,),
-                name="mainspring-results",
-                daemon=True,
-            ).start()
+    def _wait_turn(self, seat: Seat, seconds: float) -> None:
+        room = self._room
+        room.followers.append(seat)
+        # In line before it looks for a leader; a leader that leaves does it the other way round.
+        if room.lead.acquire(blocking=False):
+            try:
+                self._listen(room, seat, seconds)
+            finally:
+                room.lead.release()
+        else:
+            seat.roused.wait(seconds)
+            seat.roused.clear()
+        room.leave_line(seat)
 
-    def _relay(self, listener: Listener) -> None:
-        idle = 0.0
-        while self._listener is listener and idle < IDLE_SECONDS:
-            rung = listener.wait(NET_SECONDS)
-            waiting = list(self._waiting)
-            idle = 0.0 if waiting or rung else idle + NET_SECONDS
-            if waiting:
-                self._look(waiting)
-        self._retire(listener)
+    def _listen(self, room: _Room, seat: Seat, seconds: float) -> None:
+        if seat.ended is None and room.listener is not None:
+            room.listener.wait(seconds)
+            self._look(list(room.waiting))
 
-    def _retire(self, listener: Listener) -> None:
-        with self._lock:
-            if self._listener is listener:
-                self._listener = None
-                if self._waiting:
-                    self._listen()
-        listener.close()
+    def _hand_over(self) -> None:
+        """Let another lead, if there is one."""
+        for follower in list(self._room.followers)[:1]:
+            follower.roused.set()
+
+    def _relay(self) -> None:
+        room, seat, idle = self._room, Seat(), 0
+        while room is self._room and room.needs_relay(idle):
+            idle = 0 if room.waiting else idle + 1
+            try:
+                self._wait_turn(seat, NET_SECONDS)
+            except StoreError as error:
+                room.tell_all(error)
 
     def _look(self, job_ids: list[str]) -> None:
-        for job_id, ended in self._store.ended(job_ids).items():
-            with self._lock:
-                tells = self._waiting.pop(job_id, [])
-            for tell in tells:
+        for job_id, ended in self._store.ended(job_ids).items() if job_ids else ():
+            for tell in self._room.leave(job_id):
                 tell(ended)
 
-    def _forget(self, job_id: str, tell: Callable[[Ended], None]) -> None:
-        with self._lock:
-            tells = self._waiting.get(job_id, [])
+
+class _Room:
+    """Those who wait in one process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.lead = threading.Lock()
+        self.waiting: dict[str, list[Tell]] = {}
+        self.followers: deque[Seat] = deque()
+        self.listener: Listener | None = None
+        self.relayed = False
+
+    def leave(self, job_id: str) -> list[Tell]:
+        with self.lock:
+            return self.waiting.pop(job_id, [])
+
+    def forget(self, job_id: str, tell: Tell) -> None:
+        with self.lock:
+            tells = self.waiting.get(job_id, [])
             if tell in tells:
                 tells.remove(tell)
             if not tells:
-                self._waiting.pop(job_id, None)
+                self.waiting.pop(job_id, None)
+
+    def needs_relay(self, idle: int) -> bool:
+        """Whether the relay goes on; says in the same breath that there is none any more."""
+        with self.lock:
+            self.relayed = bool(self.waiting) or idle < IDLE_TURNS
+            return self.relayed
+
+    def tell_all(self, error: StoreError) -> None:
+        with self.lock:
+            told, self.waiting = self.waiting, {}
+        for tells in told.values():
+            for tell in tells:
+                tell(error)
+
+    def leave_line(self, seat: Seat) -> None:
+        with self.lock:
+            if seat in self.followers:
+                self.followers.remove(seat)
+
+
+def _close(room: _Room) -> None:
+    # A forked child must leave its parent's listener alone.
+    if room.pid == os.getpid() and room.listener is not None:
+        room.listener.close()

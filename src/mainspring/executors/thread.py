@@ -38,30 +38,36 @@ class ThreadAttempt(Protocol):
         ...
 
 
-class Slot:
-    """One place for one attempt at a time."""
+class Hold:
+    """A slot's hold on one claim. It is never used again: who looks late can't hit the next one."""
 
-    __slots__ = ("began", "deadline", "holding", "number", "thread")
+    __slots__ = ("_claims", "began", "deadline")
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.began = 0.0
-        self.deadline = math.inf
-        self.holding: list[Claim] = []
-        self.thread: threading.Thread | None = None
-
-    def hold(self, claim: Claim, timeout: float | None) -> None:
-        """Take a claim on."""
+    def __init__(self, claim: Claim, timeout: float | None) -> None:
         self.began = monotonic()
         self.deadline = math.inf if timeout is None else self.began + timeout
-        self.holding.append(claim)
+        self._claims = [claim]
+
+    def __bool__(self) -> bool:
+        return bool(self._claims)
 
     def let_go(self) -> Claim | None:
         """Give the claim to whoever asks first: the outcome is theirs to tell."""
         try:
-            return self.holding.pop()  # atomic
+            return self._claims.pop()  # atomic
         except IndexError:
             return None
+
+
+class Slot:
+    """One place for one attempt at a time."""
+
+    __slots__ = ("hold", "number", "thread")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.hold: Hold | None = None
+        self.thread: threading.Thread | None = None
 
 
 class ThreadExecutor:
@@ -114,20 +120,21 @@ class ThreadExecutor:
 
     def busy(self) -> list[int]:
         """Return the numbers of the slots that run an attempt now."""
-        return [slot.number for slot in self._slots if slot.holding]
+        return [slot.number for slot in self._slots if slot.hold]
 
     def running(self) -> int:
         """How many attempts run now."""
-        return sum(1 for slot in self._slots if slot.holding)
+        return sum(1 for slot in self._slots if slot.hold)
 
     def began(self) -> float:
         """Return when the oldest running attempt began (monotonic), infinity if none runs."""
-        return min((slot.began for slot in self._slots if slot.holding), default=math.inf)
+        holds = [slot.hold for slot in self._slots]
+        return min((hold.began for hold in holds if hold), default=math.inf)
 
     def interrupt(self, outcome: Callable[[Claim], Outcome]) -> None:
         """Abandon every running attempt with that outcome."""
-        for slot in self._slots:
-            if claim := slot.let_go():
+        for slot in list(self._slots):
+            if (hold := slot.hold) and (claim := hold.let_go()):
                 self._abandon(slot, outcome(claim))
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -137,10 +144,12 @@ class ThreadExecutor:
             for slot in self._slots:
                 self._man(slot)
         started()
-        while not self._closing.is_set():
-            await self._until_next_look()
-            self._abandon_overdue()
-        self._dismiss()
+        try:
+            while not self._closing.is_set():
+                await self._until_next_look()
+                self._abandon_overdue()
+        finally:
+            self._dismiss()
 
     def close(self) -> None:
         """End the slots once what was submitted has run."""
@@ -157,27 +166,28 @@ class ThreadExecutor:
     def _work(self, slot: Slot) -> None:
         next_claim, attempt, done = self._inbox.get, self._attempt, self._done
         while (claim := next_claim()) is not None:
-            timeout = attempt.timeout(claim)
-            slot.hold(claim, timeout)
-            if slot.deadline < self._next_look:
+            hold = slot.hold = Hold(claim, attempt.timeout(claim))
+            if hold.deadline < self._next_look:
                 self._stir()
             outcome = attempt.run(claim, slot.number)
-            if slot.let_go() is None:
+            if hold.let_go() is None:
                 return
             done(outcome)
 
     def _abandon_overdue(self) -> None:
         now = monotonic()
-        for slot in self._slots:
-            if slot.deadline <= now and (claim := slot.let_go()):
-                self._abandon(slot, self._attempt.timed_out(claim, slot.began))
+        for slot in list(self._slots):
+            hold = slot.hold
+            if hold is not None and hold.deadline <= now and (claim := hold.let_go()):
+                self._abandon(slot, self._attempt.timed_out(claim, hold.began))
 
     def _abandon(self, slot: Slot, outcome: Outcome) -> None:
         self.abandoned += 1
         fresh = Slot(slot.number)
         self._slots[self._slots.index(slot)] = fresh
-        self._man(fresh)
+        # First of all: whoever has no thread to give must not swallow an outcome as well.
         self._done(outcome)
+        self._man(fresh)
 
     async def _until_next_look(self) -> None:
         patience = self._patience()
@@ -192,17 +202,20 @@ class ThreadExecutor:
         self._next_look = math.inf
         now = monotonic()
         # Deadlines of claims that have ended stand for those to come: one look for all of them.
-        looks = [slot.deadline for slot in self._slots if slot.holding or slot.deadline > now]
+        holds = [slot.hold for slot in self._slots]
+        looks = [hold.deadline for hold in holds if hold or (hold and hold.deadline > now)]
         self._next_look = min(looks, default=math.inf)
         return None if self._next_look == math.inf else max(0.0, self._next_look - now)
 
     def _stir(self) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._nudge.set)
+        # A loop that is closed, perhaps just now, has nobody who watches.
+        with contextlib.suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._nudge.set)
 
     def _dismiss(self) -> None:
         for _ in self._slots:
             self._inbox.put(None)
         for slot in self._slots:
-            if slot.thread is not None and not slot.holding:
+            if slot.thread is not None and not slot.hold:
                 slot.thread.join(_JOIN_SECONDS)

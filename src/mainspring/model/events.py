@@ -72,6 +72,15 @@ class NodeLost:
     node: str
 
 
+@dataclass(frozen=True, slots=True)
+class LoopStalled:
+    """An event loop has run nothing else for so many seconds; `stack` says what keeps it."""
+
+    loop: str
+    seconds: float
+    stack: str
+
+
 Event = (
     ServiceStarted
     | ServiceFailed
@@ -81,4 +90,5 @@ Event = (
     | NodeRescued
     | NodeLost
     | ShutdownAsked
+    | LoopStalled
 )

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 READY = "ready"
 ENDED = "ended"
 
-TOPIC_OF: dict[OutcomeKind, str] = {
-    kind: ENDED if TRANSITIONS[JobState.RUNNING, step] in FINAL else READY
+TOPICS_OF: dict[OutcomeKind, frozenset[str]] = {
+    kind: frozenset({ENDED if TRANSITIONS[JobState.RUNNING, step] in FINAL else READY})
     for kind, step in OUTCOME_STEP.items()
-}
+} | {OutcomeKind.CRASHED: frozenset({READY, ENDED})}
+"""A crash may be the last one."""
 
 
-def topics_of(outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> set[str]:
+def topics_of(outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> frozenset[str]:
     """Return what to ring for when these outcomes have been recorded."""
-    return {TOPIC_OF[one.kind] for one, taken in zip(outcomes, accepted, strict=True) if taken}
+    kinds = {one.kind for one, taken in zip(outcomes, accepted, strict=True) if taken}
+    return frozenset().union(*(TOPICS_OF[kind] for kind in kinds))

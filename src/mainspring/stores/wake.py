@@ -93,6 +93,7 @@ class SocketListener:
     def __init__(self, place: Path, topic: str, *, changed: Callable[[], bool]) -> None:
         self._changed = changed
         self._closed = False
+        self._poked = False
         self._in_use = threading.Lock()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._path = f"{place}/{topic}-{os.getpid():x}-{id(self):x}"
@@ -112,11 +113,17 @@ class SocketListener:
         self._let_go()
         return woken
 
+    def poke(self) -> None:
+        """End the wait, or the next one, as if the topic had been rung."""
+        # Where there is no socket to send to, the net finds this.
+        self._poked = True
+        with suppress(OSError):
+            self._socket.sendto(DATAGRAM, self._path)
+
     def close(self) -> None:
         """End the wait; the one who waits lets go of the socket, or we do if nobody does."""
         self._closed = True
-        with suppress(OSError):
-            self._socket.sendto(DATAGRAM, self._path)
+        self.poke()
         self._let_go()
 
     def _watch(self, deadline: float) -> bool:
@@ -126,7 +133,8 @@ class SocketListener:
             if self._closed:
                 return False
             # Asked in any case: what came with this ring must not wake once more.
-            if self._changed() or rung:
+            if self._changed() or rung or self._poked:
+                self._poked = False
                 return True
             if left <= NET_SECONDS:
                 return False
@@ -150,3 +158,4 @@ class SocketListener:
         self._socket.close()
         with suppress(OSError):
             os.unlink(self._path)  # noqa: PTH108  # one flavour of path in this module
+        self._in_use.release()

@@ -25,6 +25,7 @@ class Tally:
 
     runs: int = 0
     errors: int = 0
+    failing: bool = False
     last_error: BaseException | None = None
     last_run: float | None = None  # time.monotonic()
     next_run: float | None = None  # time.monotonic()
@@ -88,6 +89,7 @@ class Cycle:
         """Record a run; only False ends the worker."""
         self._ended(time.monotonic())
         self._failures.succeeded()
+        self.tally.failing = False
         if result is False:
             self.close()
 
@@ -96,6 +98,7 @@ class Cycle:
         now = time.monotonic()
         self._ended(now)
         self.tally.errors += 1
+        self.tally.failing = True
         self.tally.last_error = error
         rest = self._failures.failed(now)
         log.error("worker %r failed: %r; %s", self.name, error, _plan(rest), exc_info=error)

@@ -27,21 +27,37 @@ class Driver(Protocol):
         ...
 
 
-class ThreadDriver:
-    """Runs a sync target in a thread that lives as long as the worker."""
+class Sleeper(Protocol):
+    """How a thread of its own sleeps between two looks at its trigger."""
 
-    def __init__(self, target: Callable[..., object]) -> None:
+    def wake(self) -> None:
+        """End the sleep, or the next one; from any thread."""
+        ...
+
+    def sleep(self, seconds: float | None) -> None:
+        """Sleep so long at most, or until woken (None: until woken)."""
+        ...
+
+
+class ThreadDriver:
+    """Runs a sync target in a thread that lives as long as the worker.
+
+    `sleeper` is how it sleeps, if not on a lock: for a worker that hears from elsewhere, too.
+    """
+
+    def __init__(self, target: Callable[..., object], *, sleeper: Sleeper | None = None) -> None:
         self._target = target
+        self._sleeper = sleeper
 
     async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
         """Return when the cycle is over and no run is under way."""
-        sleeper = ThreadSleeper()
+        sleeper = self._sleeper or ThreadSleeper()
         cycle.trigger.bind(sleeper.wake)
         await live_in_thread(
             lambda: self._turn_until_over(cycle, sleeper), name=cycle.name, began=started
         )
 
-    def _turn_until_over(self, cycle: Cycle, sleeper: ThreadSleeper) -> None:
+    def _turn_until_over(self, cycle: Cycle, sleeper: Sleeper) -> None:
         while not cycle.over:
             now = time.monotonic()
             pause = cycle.pause(now)

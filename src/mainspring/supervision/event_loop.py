@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import AlreadyRunning, NotRunning
 from mainspring.supervision.own_thread import live_in_thread
+from mainspring.supervision.post import Post
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -31,10 +32,12 @@ class EventLoopThread:
         self._thread_name = thread_name or name
         self._lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._post: Post | None = None
         self._closing: asyncio.Event | None = None
         self._closed = False
         self._serving: asyncio.Task[None] | None = None
         self._active = False
+        self.thread: threading.Thread | None = None
         self._ready = threading.Event()
 
     @property
@@ -46,6 +49,11 @@ class EventLoopThread:
     def active(self) -> bool:
         """Whether it takes coroutines."""
         return self._loop is not None and not self._closed
+
+    @property
+    def current_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop, or None while there is none."""
+        return self._loop
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -61,10 +69,10 @@ class EventLoopThread:
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Run a coroutine on the loop; from any thread. Raises `NotRunning`."""
         with self._lock:
-            if self._closed or self._loop is None:
+            if self._closed or self._post is None:
                 coroutine.close()
                 raise NotRunning(f"event loop {self._name!r} is not running; start it first")
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            return self._post.submit(coroutine)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Run the loop until closed; `started` once it takes coroutines."""
@@ -106,7 +114,9 @@ class EventLoopThread:
     async def _serve(self, ready: Callable[[], object]) -> None:
         with self._lock:
             self._serving = asyncio.current_task()
+            self.thread = threading.current_thread()
             self._loop = asyncio.get_running_loop()
+            self._post = Post(self._loop)
             self._closing = asyncio.Event()
             if self._closed:
                 self._closing.set()
@@ -118,7 +128,7 @@ class EventLoopThread:
                 await asyncio.wait(others)
         finally:
             with self._lock:
-                self._loop = None
+                self._loop = self._post = None
 
     def cancel_all(self) -> None:
         """Close it and cancel what runs on it; from any thread.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mainspring.errors import AlreadyRunning, NotRunning
 from mainspring.supervision.megaphone import Megaphone
-from mainspring.supervision.supervised import Supervised, ServiceStatus
+from mainspring.supervision.post import Post
+from mainspring.supervision.supervised import ServiceStatus, Supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class Group:
         self._megaphone = Megaphone()
         self._members: dict[int, Member] = {}
         self._lock = threading.RLock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._post: Post | None = None
         self._wake = asyncio.Event()
         self._closed = False
 
@@ -77,24 +78,24 @@ class Group:
         """
         member = Member(service, restart)
         with self._lock:
-            if self._loop is None or self._closed:
+            if self._post is None or self._closed:
                 raise NotRunning(f"{self._name} takes no service: the supervisor is not running")
             self._members[id(member)] = member
-            self._loop.call_soon_threadsafe(self._start, member)
+            self._post.call(partial(self._start, member))
         return member
 
     def cancel(self, member: Member) -> None:
         """Cancel a service that was asked to end and does not; from any thread."""
         with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(_cancel, member)
+            if self._post is not None:
+                self._post.call(partial(_cancel, member))
 
     async def run(self, started: Callable[[], None]) -> None:
         """Own services until closed and each of them has ended."""
         with self._lock:
-            if self._loop is not None:
+            if self._post is not None:
                 raise AlreadyRunning("group", self._name)
-            self._loop = asyncio.get_running_loop()
+            self._post = Post(asyncio.get_running_loop())
         started()
         try:
             await self._wait_for_close()
@@ -104,22 +105,23 @@ class Group:
             raise
         finally:
             with self._lock:
-                self._loop = None
+                self._post = None
 
     def close(self) -> None:
         """Take no more services, and end those there are; from any thread."""
         with self._lock:
             self._closed = True
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._wake.set)
+            if self._post is not None:
+                self._post.call(self._wake.set)
 
     async def _wait_for_close(self) -> None:
         if not self._closed:
             await self._wake.wait()
 
     async def _close_all(self) -> None:
-        # Those added last may not have begun yet; their turn is before ours.
-        await asyncio.sleep(0)
+        # Those added last may not have begun yet: the post delivers in two turns of the loop.
+        for _ in range(3):
+            await asyncio.sleep(0)
         for member in reversed(self.members):
             if member.entry is not None:
                 member.entry.ask()
@@ -152,7 +154,3 @@ def _cancel(member: Member) -> None:
     if member.entry is not None and member.entry.task is not None:
         member.entry.task.cancel()
 
-
-def seconds_left(deadline: float | None) -> float | None:
-    """Return the seconds until a moment of `time.monotonic()`, 0 or more; None: for ever."""
-    return None if deadline is None else max(deadline - time.monotonic(), 0.0)

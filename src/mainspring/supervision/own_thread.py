@@ -17,7 +17,7 @@ log = logging.getLogger("mainspring.supervision")
 
 
 async def live_in_thread(
-    body: Callable[[], None], *, name: str, began: Callable[[], None] | None = None
+    body: Callable[[], object], *, name: str, began: Callable[[], None] | None = None
 ) -> None:
     """Run `body` in a thread of its own; return when it has ended, or raise what it raised.
 
@@ -41,7 +41,7 @@ async def live_in_thread(
 
 
 def _report_end(
-    body: Callable[[], None],
+    body: Callable[[], object],
     home: asyncio.AbstractEventLoop,
     ended: asyncio.Future[BaseException | None],
 ) -> None:

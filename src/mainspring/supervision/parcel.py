@@ -32,7 +32,7 @@ class Parcel:
     def __gt__(self, other: object) -> bool:
         if isinstance(other, Parcel):
             return other < self
-        return bool(other < self.item)  # type: ignore[operator]  # the queue's items compare
+        return bool(other < self.item)
 
     def settle(self, result: Any) -> None:
         """Tell the result to who holds the future; one that was cancelled is let be."""

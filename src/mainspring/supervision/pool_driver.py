@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mainspring.supervision.driver import run_once
@@ -112,13 +113,13 @@ class _Loan:
         if pause is None:
             return False
         if pause > 0:
-            self._call_on_loop(self._set_alarm, now + min(pause, LONGEST))
+            self._call_on_loop(partial(self._set_alarm, now + min(pause, LONGEST)))
         return pause <= 0
 
-    def _call_on_loop(self, function: Callable[..., None], *args: object) -> None:
+    def _call_on_loop(self, function: Callable[[], None]) -> None:
         # A loop that is closed has nobody who waits.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(function, *args)
+            self._loop.call_soon_threadsafe(function)
 
     def _set_alarm(self, moment: float) -> None:
         if self._timer is not None:

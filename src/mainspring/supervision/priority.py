@@ -58,8 +58,8 @@ def pool_sizes(
 ) -> PoolSizes:
     """Work out the sizes from the options of the reference pages.
 
-    Without `pool_size` it is what `max_size` (five times the CPUs unless given) leaves beside the reserves;
-    a `max_size` below the sum cuts the sum down. Raises `InvalidOption`.
+    Without `pool_size` it is what `max_size` (five times the CPUs unless given) leaves beside the
+    reserves. Raises `InvalidOption`, also for a `max_size` below the sum of the others.
     """
     owner = "set_thread_pool"
     for option, value in (("reserve_normal", reserve_normal), ("reserve_high", reserve_high)):

@@ -112,11 +112,6 @@ class Child:
         """Whether it can be asked: alive as far as known, unspent, and not in the middle."""
         return not (self._midway or self._doomed or self._spent or self.ended.is_set())
 
-    @property
-    def doomed(self) -> bool:
-        """Whether it was killed on request."""
-        return self._doomed
-
     def run(self, request: Request) -> bytes:
         """Have it run a request and return the reply; a child that is overdue is killed.
 

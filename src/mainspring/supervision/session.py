@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mainspring.protocols import Trigger
+    from mainspring.supervision.carriage import Carriage
     from mainspring.supervision.group import Member
     from mainspring.supervision.worker import Worker, WorkerStatus
 
@@ -39,17 +41,15 @@ class StartArguments:
 class Session:
     """A core worker with its trigger, and where it runs."""
 
-    def __init__(
-        self, core: Worker, trigger: Trigger, *, loop: asyncio.AbstractEventLoop | None
-    ) -> None:
+    def __init__(self, core: Worker, trigger: Trigger, carriage: Carriage) -> None:
         self.core = core
         self.trigger = trigger
         self.member: Member | None = None
         self.finished = threading.Event()
+        self.finished_future: Future[None] = Future()
         self.asked = False
-        self._loop = loop
+        self._carriage = carriage
         self._lock = threading.Lock()
-        self.runner: int | None = None  # the thread of the run under way, if the target is sync
 
     @property
     def active(self) -> bool:
@@ -62,12 +62,21 @@ class Session:
             first, self.asked = not self.asked, True
         return first
 
+    def finish(self) -> None:
+        """Tell those who wait that it has ended."""
+        self.finished.set()
+        self.finished_future.set_result(None)
+
     def would_wait_for_itself(self, control: asyncio.AbstractEventLoop | None) -> bool:
         """Whether to wait here for its end would keep that from happening."""
         here = running_loop()
-        if here is not None and here in (self._loop, control):
+        if here is not None and here in (self._carriage.loop, control):
             return True
-        return self.runner == threading.get_ident()
+        return self.runs_here()
+
+    def runs_here(self) -> bool:
+        """Whether its sync target is what the calling thread runs."""
+        return self._carriage.runner.thread == threading.get_ident()
 
     def status(self) -> WorkerStatus:
         """Return what the core worker is and has done."""

@@ -75,6 +75,21 @@ class Supervisor:
         """Whether it is being run."""
         return self._loop is not None
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that it is run on, while it is."""
+        return self._loop
+
+    @property
+    def closing(self) -> bool:
+        """Whether it was asked to end, or has ended."""
+        return self._closed or self._failed is not None
+
+    def time_left(self) -> float:
+        """Return the seconds that its end may take, what is stuck included."""
+        deadline = self._deadline or time.monotonic() + self._grace
+        return max(deadline - time.monotonic(), 0.0) + STUCK_AFTER
+
     def services(self) -> tuple[ServiceStatus, ...]:
         """Return the state of each service, in order; from any thread."""
         return tuple(entry.status() for entry in self._entries)

@@ -59,12 +59,12 @@ class Target:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     own: Mapping[str, Any]
+    takes: Declared
 
     def bind(self) -> Callable[..., Any]:
         """Return a function of the trigger's arguments alone, for this process."""
-        takes = declared(self.function)
-        kwargs = self._kwargs(takes)
-        if takes.takes("_task_id") and "_task_id" not in kwargs:
+        kwargs = self._kwargs()
+        if self.takes.takes("_task_id") and "_task_id" not in kwargs:
             return self._bind_with_thread(kwargs)
         if self.args:
             return self._bind_behind(kwargs)
@@ -72,13 +72,12 @@ class Target:
 
     def for_process(self) -> tuple[dict[str, Any], bool]:
         """Return the keyword arguments for another process, and whether it takes a `_task_id`."""
-        takes = declared(self.function)
-        kwargs = self._kwargs(takes)
+        kwargs = self._kwargs()
         kwargs.pop("_worker", None)
-        return kwargs, takes.takes("_task_id")
+        return kwargs, self.takes.takes("_task_id")
 
-    def _kwargs(self, takes: Declared) -> dict[str, Any]:
-        offered = {name: value for name, value in self.own.items() if takes.takes(name)}
+    def _kwargs(self) -> dict[str, Any]:
+        offered = {name: value for name, value in self.own.items() if self.takes.takes(name)}
         return {**offered, **self.kwargs}
 
     def _bind_with_thread(self, kwargs: dict[str, Any]) -> Callable[..., Any]:

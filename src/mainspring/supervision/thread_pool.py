@@ -114,6 +114,10 @@ class PriorityThreadPool(Executor):
             sizes.size, sizes.reserve_normal, sizes.reserve_high, threads, busy, dict(queued)
         )
 
+    def is_mine(self, thread: threading.Thread) -> bool:
+        """Whether a thread is one of its own."""
+        return thread in self._threads
+
     def resize(self, sizes: PoolSizes) -> None:
         """Take other sizes, also while it works."""
         with self._lock:

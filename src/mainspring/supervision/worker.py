@@ -27,7 +27,8 @@ class WorkerStatus:
 
     `state` is one of `waiting` (not run yet), `running` (a run is under way), `idle`, `stopped`,
     `failed` (gave up by its restart policy; `error` says why). `queued` is how many items wait for
-    a queue worker.
+    a queue worker; `restarts` how often it went on after an error; `failing` whether its last run
+    raised.
     """
 
     name: str
@@ -39,6 +40,8 @@ class WorkerStatus:
     last_run: datetime | None
     next_run: datetime | None
     queued: int | None = None
+    restarts: int = 0
+    failing: bool = False
 
 
 class Worker:
@@ -65,6 +68,7 @@ class Worker:
         driver: Driver | None = None,
     ) -> None:
         self._name = name
+        self.kind = type(trigger).__name__.lower()
         self.trigger = trigger
         self._driver = driver or _driver_for(name, target, thread=thread)
         self._restart = restart or Restart()
@@ -81,6 +85,11 @@ class Worker:
     def active(self) -> bool:
         """Whether it is being run and has not been asked to end."""
         return self._active and not self._cycle.over
+
+    @property
+    def ending(self) -> bool:
+        """Whether no further run will begin."""
+        return self._cycle.over
 
     @property
     def gave_up(self) -> bool:
@@ -119,13 +128,15 @@ class Worker:
         tally = self._cycle.tally
         return WorkerStatus(
             name=self._name,
-            kind=type(self.trigger).__name__.lower(),
+            kind=self.kind,
             state=self._state(),
             runs=tally.runs,
             errors=tally.errors,
             error=None if tally.last_error is None else repr(tally.last_error),
             last_run=wall_time(tally.last_run),
             next_run=wall_time(tally.next_run) if self.active else None,
+            restarts=tally.errors - self.gave_up,
+            failing=tally.failing,
         )
 
     async def _run(self, started: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@ import asyncio
 import os
 import threading
 import time
+import warnings
 
 import pool_bodies as bodies
 import pytest
@@ -213,6 +214,7 @@ def test_a_fork_of_the_parent_refuses_calls_and_frees_the_children(make_pool, un
     assert pool.call(bodies.add, 1, 1) == 2
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def fork_quietly():
-    return os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()

@@ -159,18 +159,24 @@ def test_a_child_runs_one_thread(pool):
 
 
 FLAGS = """
-import sys
 from mainspring.supervision.process_pool import ProcessPool
-seen = "[__import__('sys').flags.optimize, __import__('sys')._xoptions, __import__('sys').warnoptions]"
 with ProcessPool(1) as pool:
-    print(pool.call(eval, seen))
+    names = "flags.optimize", "warnoptions"
+    print([pool.call(eval, f"__import__('sys').{name}") for name in names])
+    print(pool.call(eval, "__import__('sys')._xoptions"))
+"""
+
+
+FLAGS_SEEN = """\
+[1, ['default', 'error::ResourceWarning']]
+{'dev': True}
 """
 
 
 def test_flags_of_the_interpreter_are_carried_over(tmp_path):
     flags = ("-O", "-X", "dev", "-W", "error::ResourceWarning")
     done = run_python(*flags, "-c", FLAGS, cwd=tmp_path)
-    assert done.stdout == "[1, {'dev': True}, ['default', 'error::ResourceWarning']]\n", done.stderr
+    assert done.stdout == FLAGS_SEEN, done.stderr
     assert done.stderr == ""
 
 

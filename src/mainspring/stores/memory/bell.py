@@ -30,14 +30,22 @@ class BellListener:
         self._bell = bell
         self._heard = bell.rings
         self._closed = False
+        self._poked = False
 
     def wait(self, timeout: float) -> bool:
         """Sleep until there may be something new (True), `timeout` seconds, or until `close`."""
         with self._bell.rung:
             self._bell.rung.wait_for(self._woken, timeout)
-            news = self._bell.rings != self._heard
+            news = self._poked or self._bell.rings != self._heard
             self._heard = self._bell.rings
+            self._poked = False
         return news and not self._closed
+
+    def poke(self) -> None:
+        """End the wait, or the next one, as if the bell had rung."""
+        self._poked = True
+        with self._bell.rung:
+            self._bell.rung.notify_all()
 
     def close(self) -> None:
         """End the wait, from any thread."""
@@ -46,4 +54,4 @@ class BellListener:
             self._bell.rung.notify_all()
 
     def _woken(self) -> bool:
-        return self._closed or self._bell.rings != self._heard
+        return self._closed or self._poked or self._bell.rings != self._heard

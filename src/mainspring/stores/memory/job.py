@@ -18,7 +18,7 @@ from mainspring.model.job import (
     OutcomeKind,
 )
 from mainspring.stores.clock import as_datetime
-from mainspring.stores.loss import CRASHED, RELEASED, Fate
+from mainspring.stores.loss import fate_of
 
 if TYPE_CHECKING:
     from mainspring.model.job import Outcome
@@ -95,44 +95,48 @@ class Job(Struct):
 
     def settle(self, outcome: Outcome, moment: Moment) -> None:
         """Take an outcome of the current claim."""
-        self._note(
-            outcome.kind.value,
-            outcome.failure,
-            began_at=moment.at(outcome.began) if outcome.began else None,
-            ended_at=moment.at(outcome.ended) if outcome.ended else moment.micros,
-        )
+        began_at = moment.at(outcome.began) if outcome.began else None
+        ended_at = moment.at(outcome.ended) if outcome.ended else moment.micros
+        if outcome.kind is OutcomeKind.CRASHED:
+            evidence = str(outcome.failure or "its process died")
+            self.crash(evidence, moment, began_at=began_at, ended_at=ended_at)
+            return
+        self._note(outcome.kind.value, outcome.failure, began_at=began_at, ended_at=ended_at)
         self.state = TRANSITIONS[JobState.RUNNING, OUTCOME_STEP[outcome.kind]]
-        if self.state is not JobState.PENDING:
+        if self.state is JobState.PENDING:
+            self._wait_again(outcome, moment)
+        else:
             self.attempts += 1
             self.result = outcome.result
-            return
+
+    def release(self, moment: Moment) -> None:
+        """Go back to its place, uncharged."""
+        self._note(OutcomeKind.RELEASED.value, None, began_at=None, ended_at=moment.micros)
+        self.state = JobState.PENDING
+        self._part()
+
+    def crash(self, evidence: str, moment: Moment, *, began_at: int | None, ended_at: int) -> None:
+        """Take the end of its process while its body ran."""
+        fate = fate_of(self.task, self.crashes, evidence)
+        self.crashes = fate.crashes
+        if fate.delay is None:
+            self.state = JobState.FAILED
+            outcome = JobState.FAILED.value
+        else:
+            self.state = JobState.PENDING
+            outcome = OutcomeKind.CRASHED.value
+        self._note(outcome, fate.failure, began_at=began_at, ended_at=ended_at)
+        if fate.delay is not None:
+            self._part()
+        if fate.delay:
+            self.run_at = moment.after(fate.delay)
+            self.delayed = True
+
+    def _wait_again(self, outcome: Outcome, moment: Moment) -> None:
         self.attempts += outcome.kind is OutcomeKind.RETRY
         if outcome.kind is not OutcomeKind.RELEASED:
             self.run_at = moment.after(outcome.delay)
             self.delayed = outcome.delay > 0
-        self._part()
-
-    def release(self, moment: Moment) -> None:
-        """Go back to its place, uncharged."""
-        self._note(RELEASED, None, began_at=None, ended_at=moment.micros)
-        self.state = JobState.PENDING
-        self._part()
-
-    def suffer(self, fate: Fate, moment: Moment) -> None:
-        """Take what the loss of its node means to it."""
-        if fate.failure is None:
-            self.release(moment)
-            return
-        self.crashes = fate.crashes
-        if fate.delay is None:
-            self.state = JobState.FAILED
-            self._note(JobState.FAILED.value, fate.failure, began_at=None, ended_at=moment.micros)
-            return
-        self._note(CRASHED, fate.failure, began_at=None, ended_at=moment.micros)
-        self.state = JobState.PENDING
-        if fate.delay:
-            self.run_at = moment.after(fate.delay)
-            self.delayed = True
         self._part()
 
     def _note(

@@ -12,7 +12,7 @@ from mainspring.errors import LeaseLost
 from mainspring.model.job import FINAL, Exchanged, JobState, NodeRecord, Rescued
 from mainspring.stores.clock import MICROS, Moment, SystemClock
 from mainspring.stores.job_id import format_id, new_nonce, parse_id
-from mainspring.stores.loss import evidence_of, fate_of
+from mainspring.stores.loss import evidence_of
 from mainspring.stores.memory.bell import Bell
 from mainspring.stores.memory.job import Job
 from mainspring.stores.memory.lanes import Lanes, promote, take
@@ -130,9 +130,10 @@ class MemoryStore:
             del self._nodes[node]
             evidence = evidence_of(lost.name, lost.host, lost.pid, dead=dead)
             for job in lost.held.values():
-                started = begun is None or (job.key, job.fence) in begun
-                fate = fate_of(job.task, job.crashes, begun=started, evidence=evidence)
-                job.suffer(fate, moment)
+                if begun is None or (job.key, job.fence) in begun:
+                    job.crash(evidence, moment, began_at=None, ended_at=moment.micros)
+                else:
+                    job.release(moment)
                 self._place(job, moment)
         rescued = Rescued(
             requeued=[key for key, job in lost.held.items() if job.state is JobState.PENDING],

@@ -9,14 +9,12 @@ from msgspec import Raw, json
 from mainspring.model.job import AttemptRecord, Ended, Failure, JobRecord, JobState, NodeRecord
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import format_id, parse_id
-from mainspring.stores.sqlite.outcomes import STATES as FINAL_STATES
+from mainspring.stores.sqlite.states import FINAL_STATES, STATES
 from mainspring.stores.sqlite.values import text_of
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
-
-STATES = {0: JobState.PENDING, 1: JobState.PENDING, 2: JobState.RUNNING, **FINAL_STATES}
 
 GET = """
 SELECT

@@ -10,6 +10,7 @@ from msgspec import json
 from mainspring.stores import topics
 from mainspring.stores.clock import Moment
 from mainspring.stores.job_id import format_id, new_nonce
+from mainspring.stores.sqlite.states import READY, SCHEDULED
 from mainspring.stores.sqlite.values import in_chunks, with_rows
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from mainspring.stores.clock import Clock
     from mainspring.stores.sqlite.lanes import Lanes
     from mainspring.stores.sqlite.writer import Writer
-
-READY = 0
-SCHEDULED = 1
 
 COLUMNS = 8
 ENQUEUE = """

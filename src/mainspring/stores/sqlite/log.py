@@ -1,7 +1,9 @@
 """The write-ahead log: when it is folded back into the database.
 
-Only the holder of the pen checkpoints: before SQLite 3.51.3, a checkpoint that races a commit can
-lose it.
+Only the holder of the pen folds: before SQLite 3.51.3, a checkpoint that races a commit can lose
+it. The file keeps its length, since a commit that has to lengthen it takes twice as long to reach
+the disk; so its fill is told by the salt, which a log that begins anew changes
+(https://www.sqlite.org/fileformat2.html#the_write_ahead_log).
 """
 
 from __future__ import annotations
@@ -12,15 +14,23 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mainspring.stores.sqlite.database import DatabaseFile
 
-FOLD_BYTES = 8 * 1024 * 1024
+FOLD_BYTES = 4 * 1024 * 1024
 """How far the log grows: larger ones are slower to read, and hold writers up for longer."""
 
 LOOK_EVERY = 32
-"""Commits between two looks at its size."""
+"""Commits between two looks at its fill."""
 
-FOLD = "PRAGMA wal_checkpoint(TRUNCATE)"
+FOLD = "PRAGMA wal_checkpoint(RESTART)"
+
+HEADER_BYTES = 32
+FRAME_HEADER_BYTES = 24
+SALT_IN_HEADER = slice(16, 24)
+SALT_IN_FRAME = slice(8, 16)
+PAGE_SIZE_IN_HEADER = slice(8, 12)
 
 
 class Log:
@@ -34,24 +44,34 @@ class Log:
     def committed(self, connection: sqlite3.Connection) -> None:
         """Count a commit; fold the log when it has become long."""
         self._commits += 1
-        if self._commits % LOOK_EVERY == 0 and self._size_bytes() > self._fold_at_bytes:
+        if self._commits % LOOK_EVERY == 0 and reaches(self._file.wal, self._fold_at_bytes):
             # What was committed stays in the log if this fails, so the commit has not failed.
             with suppress(sqlite3.Error):
                 self.fold(connection)
-            # A reader can keep the log long: then wait for as much again before the next try.
-            self._fold_at_bytes = self._size_bytes() + FOLD_BYTES
 
     def fold(self, connection: sqlite3.Connection) -> None:
         """Checkpoint as far as readers allow, without waiting for them: writers wait for us."""
         connection.execute("PRAGMA busy_timeout = 0").fetchall()
         try:
-            connection.execute(FOLD).fetchall()
+            ((busy, _, _),) = connection.execute(FOLD).fetchall()
         finally:
             milliseconds = int(self._file.busy_timeout * 1000)
             connection.execute(f"PRAGMA busy_timeout = {milliseconds}").fetchall()
+        # A reader can keep the log: then it grows by as much again before the next try.
+        self._fold_at_bytes = FOLD_BYTES + (self._fold_at_bytes if busy else 0)
 
-    def _size_bytes(self) -> int:
-        try:
-            return os.stat(self._file.wal).st_size  # noqa: PTH116  # Path.stat costs twice that
-        except FileNotFoundError:
-            return 0
+
+def reaches(wal: Path, size_bytes: int) -> bool:
+    """Whether the log in use is at least so long; the file may be longer."""
+    try:
+        descriptor = os.open(wal, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        header = os.pread(descriptor, HEADER_BYTES, 0)
+        page_bytes = int.from_bytes(header[PAGE_SIZE_IN_HEADER], "big") + FRAME_HEADER_BYTES
+        at_bytes = HEADER_BYTES + size_bytes // page_bytes * page_bytes
+        frame = os.pread(descriptor, FRAME_HEADER_BYTES, at_bytes)
+    finally:
+        os.close(descriptor)
+    return len(frame) == FRAME_HEADER_BYTES and frame[SALT_IN_FRAME] == header[SALT_IN_HEADER]

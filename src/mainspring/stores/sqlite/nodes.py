@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, json
-
-from mainspring.model.job import JobState, Rescued
-from mainspring.stores.loss import CRASHED, RELEASED, Fate, evidence_of, fate_of
-from mainspring.stores.sqlite.intake import READY, SCHEDULED
-from mainspring.stores.sqlite.outcomes import (
-    NUMBERS,
-    Ending,
-    Return,
-    finish,
-    give_back,
-    text_of_failure,
-)
-from mainspring.stores.sqlite.values import text_of
+from mainspring.model.job import OutcomeKind, Rescued
+from mainspring.stores.loss import evidence_of
+from mainspring.stores.sqlite.crashes import Crash, Held, held_by, record_crashes
+from mainspring.stores.sqlite.moves import Return, give_back
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection
 
     from mainspring.stores.clock import Moment
-    from mainspring.stores.sqlite.lanes import Lanes
+    from mainspring.stores.sqlite.moves import Grant
 
 JOIN = "INSERT INTO nodes (name, host, pid, joined_at, lease_until) VALUES (?, ?, ?, ?, ?)"
 RENEW = "UPDATE nodes SET lease_until = ? WHERE node = ? AND ended_at IS NULL"
@@ -33,34 +23,11 @@ LIVE = "SELECT name, host, pid, lease_until FROM nodes WHERE node = ? AND ended_
 
 NAME = "SELECT name FROM nodes WHERE node = ?"
 
-HELD = """
-SELECT group_concat(printf('[%d,%d,%d,%d]', key, fence, jobs.lane, crashes))
-FROM lanes CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
-WHERE node = ?
-"""
-
-
-class Held(Struct, frozen=True, gc=False, array_like=True):
-    """A job that a node runs or is about to run, as `HELD` gives it."""
-
-    key: int
-    fence: int
-    lane: int
-    crashes: int
-
-
-held_jobs = json.Decoder(list[Held])
-
 
 def name_of(connection: sqlite3.Connection, node: int) -> str:
     """Return a node's name, also when it has gone."""
     row = connection.execute(NAME, (node,)).fetchone()
     return str(row[0] if row else node)
-
-
-def held_by(connection: sqlite3.Connection, node: int) -> list[Held]:
-    """Return what a node holds."""
-    return held_jobs.decode(f"[{text_of(connection, HELD, (node,))}]")
 
 
 def leave(connection: sqlite3.Connection, node: int, moment: Moment) -> None:
@@ -80,61 +47,30 @@ def evidence_against(
     return evidence_of(*row[:3], dead=dead)
 
 
-def fates_of(
-    held: list[Held],
+def rescue(
+    connection: sqlite3.Connection,
+    node: int,
     *,
-    begun: Collection[tuple[int, int]] | None,
+    begun: Collection[Grant] | None,
     evidence: str,
-    known: Lanes,
-) -> dict[Held, Fate]:
-    """Return what becomes of each job of a lost node."""
-    return {
-        job: fate_of(
-            known.name(job.lane)[1],
-            job.crashes,
-            begun=begun is None or (job.key, job.fence) in begun,
-            evidence=evidence,
-        )
-        for job in held
-    }
-
-
-def decide(
-    connection: sqlite3.Connection, node: int, fates: dict[Held, Fate], moment: Moment
+    moment: Moment,
 ) -> Rescued:
-    """End a lost node, and write down what becomes of its jobs."""
+    """End a lost node; what had begun has crashed, what had not goes back uncharged."""
     connection.execute(END, (moment.micros, node))
-    again = [crashed(job, fate, moment) for job, fate in fates.items() if fate.delay is not None]
-    lost = [given_up(job, fate, moment) for job, fate in fates.items() if fate.delay is None]
-    give_back(connection, node, again)
-    finish(connection, node, lost, charged=0, crashed=1)
-    return Rescued(requeued=[row.key for row in again], failed=[row[0] for row in lost])
+    crashes: dict[Held, Crash] = {}
+    unbegun: list[Held] = []
+    for job in held_by(connection, node):
+        if begun is None or (job.key, job.fence) in begun:
+            crashes[job] = Crash(evidence=evidence, ended_at=moment.micros)
+        else:
+            unbegun.append(job)
+    give_back(connection, node, [released(job, moment) for job in unbegun])
+    rescued = record_crashes(connection, node, crashes, moment)
+    return Rescued(requeued=[job.key for job in unbegun] + rescued.requeued, failed=rescued.failed)
 
 
 def released(job: Held, moment: Moment) -> Return:
     """Return the row of a job that goes back to its place."""
-    return Return(key=job.key, fence=job.fence, outcome=RELEASED, ended_at=moment.micros)
-
-
-def crashed(job: Held, fate: Fate, moment: Moment) -> Return:
-    """Return the row of a job that runs again."""
-    if fate.failure is None:
-        return released(job, moment)
-    delay = fate.delay or 0.0
     return Return(
-        key=job.key,
-        fence=job.fence,
-        outcome=CRASHED,
-        ended_at=moment.micros,
-        failure=text_of_failure(fate.failure),
-        state=SCHEDULED if delay else READY,
-        run_at=moment.after(delay) if delay else None,
-        crashed=1,
+        key=job.key, fence=job.fence, outcome=OutcomeKind.RELEASED, ended_at=moment.micros
     )
-
-
-def given_up(job: Held, fate: Fate, moment: Moment) -> Ending:
-    """Return the row of a job that has crashed too often."""
-    failed = NUMBERS[JobState.FAILED]
-    failure = text_of_failure(fate.failure)
-    return job.key, job.fence, failed, None, moment.micros, None, failure

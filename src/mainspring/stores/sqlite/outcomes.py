@@ -1,108 +1,34 @@
-"""What outcomes do to rows. Every change is guarded by state, node and fence."""
+"""What outcomes do to rows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, json
-
 from mainspring.model.job import FINAL, OUTCOME_STEP, TRANSITIONS, JobState, OutcomeKind
-from mainspring.stores.sqlite.intake import READY, SCHEDULED
-from mainspring.stores.sqlite.values import in_chunks, text_of, with_rows
+from mainspring.stores.sqlite.crashes import Crash, held_among, record_crashes
+from mainspring.stores.sqlite.moves import (
+    Ending,
+    Grant,
+    Return,
+    finish,
+    give_back,
+    text_of_failure,
+)
+from mainspring.stores.sqlite.states import NUMBERS, READY, SCHEDULED
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from mainspring.model.job import Failure, Outcome
+    from mainspring.model.job import Outcome
     from mainspring.stores.clock import Moment
 
-STATES = {3: JobState.COMPLETED, 4: JobState.FAILED, 5: JobState.CANCELLED}
-"""Final states by their number in the rows."""
-
-NUMBERS = {state: number for number, state in STATES.items()}
 FINAL_KINDS = {
     kind: NUMBERS[state]
     for kind, step in OUTCOME_STEP.items()
     if (state := TRANSITIONS[JobState.RUNNING, step]) in FINAL
 }
 """The final state's number for each outcome that ends a job."""
-
-FINISH_COLUMNS = 7
-FINISH = """
-INSERT INTO finished (
-  key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, node,
-  began_at, ended_at, result, failure, payload
-)
-SELECT
-  job.key, job.nonce, job.lane, told.column3, job.priority, job.run_at, job.created_at,
-  job.attempts + ?, job.crashes + ?, job.fence, job.node,
-  coalesce(told.column4, job.claimed_at), told.column5, told.column6, told.column7, job.payload
-FROM (VALUES {rows}) AS told
-CROSS JOIN jobs AS job ON job.key = told.column1
-WHERE job.state = 2 AND job.fence = told.column2 AND job.node = ?
-"""
-
-CURRENT = """
-SELECT group_concat('[' || job.key || ',' || job.fence || ']')
-FROM json_each(?) AS told
-CROSS JOIN jobs AS job ON job.key = json_extract(told.value, '$[0]')
-WHERE job.state = 2 AND job.fence = json_extract(told.value, '$[1]') AND job.node = ?
-"""
-
-FORGET = "DELETE FROM jobs WHERE key IN (SELECT value FROM json_each(?))"
-
-RECORD = """
-INSERT INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
-SELECT
-  job.key, job.fence, job.node,
-  coalesce(json_extract(told.value, '$.began_at'), job.claimed_at),
-  json_extract(told.value, '$.ended_at'),
-  json_extract(told.value, '$.outcome'),
-  json_extract(told.value, '$.failure')
-FROM json_each(?) AS told
-CROSS JOIN jobs AS job ON job.key = json_extract(told.value, '$.key')
-WHERE job.state = 2 AND job.fence = json_extract(told.value, '$.fence') AND job.node = ?
-"""
-
-REQUEUE = """
-UPDATE jobs SET
-  state = json_extract(told.value, '$.state'),
-  run_at = coalesce(json_extract(told.value, '$.run_at'), run_at),
-  attempts = attempts + json_extract(told.value, '$.charged'),
-  crashes = crashes + json_extract(told.value, '$.crashed'),
-  node = NULL,
-  claimed_at = NULL
-FROM json_each(?) AS told
-WHERE jobs.key = json_extract(told.value, '$.key')
-  AND jobs.state = 2
-  AND jobs.fence = json_extract(told.value, '$.fence')
-  AND jobs.node = ?
-"""
-
-Grant = tuple[int, int]
-"""Key and fence: what an outcome answers to."""
-
-grants = json.Decoder(list[Grant])
-
-
-Ending = tuple[int, int, int, int | None, int, str | None, str | None]
-"""A row of `FINISH`: key, fence, state, began_at (None: never), ended_at, result, failure."""
-
-
-class Return(Struct, frozen=True, gc=False):
-    """A job that goes back to its lane. `run_at` is None where it keeps its place."""
-
-    key: int
-    fence: int
-    outcome: str
-    ended_at: int
-    began_at: int | None = None
-    failure: str | None = None
-    state: int = 0
-    run_at: int | None = None
-    charged: int = 0
-    crashed: int = 0
 
 
 def record(
@@ -112,9 +38,7 @@ def record(
     told: dict[Grant, Outcome] = {}
     for outcome in outcomes:
         told.setdefault((outcome.key, outcome.fence), outcome)
-    endings = [ending_of(one, moment) for one in told.values() if one.kind in FINAL_KINDS]
-    returns = [return_of(one, moment) for one in told.values() if one.kind not in FINAL_KINDS]
-    refused = finish(connection, node, endings) | give_back(connection, node, returns)
+    refused = record_each(connection, node, told, moment)
     if not refused and len(told) == len(outcomes):
         return [True] * len(outcomes)
     accepted = told.keys() - refused
@@ -122,6 +46,34 @@ def record(
         told.pop((one.key, one.fence), None) is one and (one.key, one.fence) in accepted
         for one in outcomes
     ]
+
+
+def record_each(
+    connection: sqlite3.Connection, node: int, told: dict[Grant, Outcome], moment: Moment
+) -> set[Grant]:
+    """Record one outcome for each grant; return the grants that were refused."""
+    endings: list[Ending] = []
+    returns: list[Return] = []
+    crashes: dict[Grant, Crash] = {}
+    for grant, outcome in told.items():
+        if outcome.kind in FINAL_KINDS:
+            endings.append(ending_of(outcome, moment))
+        elif outcome.kind is OutcomeKind.CRASHED:
+            crashes[grant] = crash_of(outcome, moment)
+        else:
+            returns.append(return_of(outcome, moment))
+    refused = finish(connection, node, endings) | give_back(connection, node, returns)
+    return refused | record_held_crashes(connection, node, crashes, moment)
+
+
+def record_held_crashes(
+    connection: sqlite3.Connection, node: int, crashes: dict[Grant, Crash], moment: Moment
+) -> set[Grant]:
+    """Record the crashes of what the node holds; return the grants that it does not hold."""
+    held = {(job.key, job.fence): job for job in held_among(connection, node, crashes)}
+    current = {job: crashes[grant] for grant, job in held.items()}
+    record_crashes(connection, node, current, moment)
+    return crashes.keys() - held.keys()
 
 
 def ending_of(outcome: Outcome, moment: Moment) -> Ending:
@@ -150,52 +102,14 @@ def return_of(outcome: Outcome, moment: Moment) -> Return:
         state=SCHEDULED if outcome.delay > 0 and not keeps_place else READY,
         run_at=None if keeps_place else moment.after(outcome.delay),
         charged=int(outcome.kind is OutcomeKind.RETRY),
+        crashed=int(outcome.kind is OutcomeKind.CRASHED),
     )
 
 
-def text_of_failure(failure: Failure | None) -> str | None:
-    """Return a failure as JSON text."""
-    return None if failure is None else json.encode(failure).decode()
-
-
-def finish(
-    connection: sqlite3.Connection,
-    node: int,
-    endings: Sequence[Ending],
-    *,
-    charged: int = 1,
-    crashed: int = 0,
-) -> set[Grant]:
-    """Move jobs to the finished ones; return the grants that are not current (any more)."""
-    moved = 0
-    for chunk in in_chunks(endings):
-        parameters: list[object] = [charged, crashed]
-        for row in chunk:
-            parameters += row
-        parameters.append(node)
-        statement = with_rows(FINISH, FINISH_COLUMNS, len(chunk))
-        moved += connection.execute(statement, parameters).rowcount
-    asked = [(row[0], row[1]) for row in endings]
-    refused = set() if moved == len(endings) else stale(connection, node, asked)
-    if moved:
-        keys = [key for key, fence in asked if (key, fence) not in refused]
-        connection.execute(FORGET, (json.encode(keys).decode(),))
-    return refused
-
-
-def give_back(connection: sqlite3.Connection, node: int, returns: Sequence[Return]) -> set[Grant]:
-    """Put jobs back into their lanes; return the grants that are not current (any more)."""
-    if not returns:
-        return set()
-    parameters = (json.encode(returns).decode(), node)
-    recorded = connection.execute(RECORD, parameters).rowcount
-    asked = [(row.key, row.fence) for row in returns]
-    refused = set() if recorded == len(returns) else stale(connection, node, asked)
-    connection.execute(REQUEUE, parameters)
-    return refused
-
-
-def stale(connection: sqlite3.Connection, node: int, asked: list[Grant]) -> set[Grant]:
-    """Return those of the grants that the node does not hold."""
-    rows = text_of(connection, CURRENT, (json.encode(asked).decode(), node))
-    return set(asked).difference(grants.decode(f"[{rows}]"))
+def crash_of(outcome: Outcome, moment: Moment) -> Crash:
+    """Return the crash that an outcome tells of."""
+    return Crash(
+        evidence=str(outcome.failure or "its process died"),
+        began_at=moment.at(outcome.began) if outcome.began else None,
+        ended_at=moment.at(outcome.ended) if outcome.ended else moment.micros,
+    )

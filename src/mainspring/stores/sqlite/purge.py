@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import json
 
 from mainspring.model.job import JobState
-from mainspring.stores.sqlite.outcomes import NUMBERS
+from mainspring.stores.sqlite.states import NUMBERS
 from mainspring.stores.sqlite.values import text_of
 
 if TYPE_CHECKING:

@@ -128,11 +128,7 @@ class SqliteStore:
             evidence = nodes.evidence_against(connection, node, dead=dead, moment=moment)
             if evidence is None:
                 return None
-            known = self._session.lanes
-            known.learn(connection)
-            held = nodes.held_by(connection, node)
-            fates = nodes.fates_of(held, begun=begun, evidence=evidence, known=known)
-            rescued = nodes.decide(connection, node, fates, moment)
+            rescued = nodes.rescue(connection, node, begun=begun, evidence=evidence, moment=moment)
         self._session.ring(READY)
         if rescued.failed:
             self._session.ring(ENDED)

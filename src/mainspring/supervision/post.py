@@ -1,0 +1,73 @@
+"""Calls and coroutines from any thread to an event loop, with one wake for many.
+
+`call_soon_threadsafe` writes to a socket each time, which gives the interpreter away: 70 µs where
+this takes 1 when several come at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+
+class Post:
+    """The post of one loop."""
+
+    __slots__ = ("_calls", "_loop", "_ringing")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: deque[Callable[[], object]] = deque()
+        self._ringing = False
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function on the loop soon, in order. Raises `RuntimeError` if it is closed."""
+        self._calls.append(function)
+        if not self._ringing:
+            self._ringing = True
+            self._loop.call_soon_threadsafe(self._deliver)
+
+    def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Run a coroutine on the loop; cancelling the future cancels it."""
+        future: Future[Any] = Future()
+        self.call(partial(self._begin, coroutine, future))
+        return future
+
+    def _deliver(self) -> None:
+        # Before the look at the calls: one that comes after it rings anew.
+        self._ringing = False
+        for _ in range(len(self._calls)):
+            self._loop.call_soon(self._calls.popleft())
+
+    def _begin(self, coroutine: Coroutine[Any, Any, Any], future: Future[Any]) -> None:
+        if future.cancelled():
+            coroutine.close()
+            return
+        task = self._loop.create_task(coroutine)
+        task.add_done_callback(partial(_settle, future))
+        future.add_done_callback(partial(self._pass_on_cancel, task))
+
+    def _pass_on_cancel(self, task: asyncio.Task[Any], future: Future[Any]) -> None:
+        if future.cancelled():
+            # A loop that is closed has cancelled its tasks.
+            with suppress(RuntimeError):
+                self.call(task.cancel)
+
+
+def _settle(future: Future[Any], task: asyncio.Task[Any]) -> None:
+    if task.cancelled():
+        future.cancel()
+    if not future.set_running_or_notify_cancel():
+        return
+    error = task.exception()
+    if error is None:
+        future.set_result(task.result())
+    else:
+        future.set_exception(error)

@@ -1,0 +1,58 @@
+"""Schedulers of the user's own: objects with a `stop` method and, if async, a `loop` coroutine."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from mainspring.supervision.aloop import ALoop
+
+
+class SyncScheduler(Protocol):
+    """What a supervisor can stop."""
+
+    def stop(self) -> object:
+        """End."""
+        ...
+
+
+class AsyncScheduler(SyncScheduler, Protocol):
+    """What a supervisor can run and stop."""
+
+    def loop(self) -> Coroutine[Any, Any, Any]:
+        """Live until stopped."""
+        ...
+
+
+class SchedulerService:
+    """A scheduler as a service: its `loop` runs on an aloop, `close` calls its `stop`."""
+
+    def __init__(self, scheduler: AsyncScheduler, aloop: ALoop) -> None:
+        self.scheduler = scheduler
+        self._aloop = aloop
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The scheduler's name, or its type's."""
+        return str(getattr(self.scheduler, "name", type(self.scheduler).__name__))
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Await the scheduler's loop; its end, or a cancellation after `stop`, is ours."""
+        started()
+        if self._closed:
+            return
+        await asyncio.wrap_future(self._aloop.spawn_coroutine_threadsafe(self.scheduler.loop()))
+
+    def close(self) -> None:
+        """Call the scheduler's `stop`, once."""
+        if self._closed:
+            return
+        self._closed = True
+        result = self.scheduler.stop()
+        if inspect.iscoroutine(result):
+            self._aloop.spawn_coroutine_threadsafe(result)

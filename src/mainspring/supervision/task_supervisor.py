@@ -1,0 +1,473 @@
+"""`TaskSupervisor`: workers, jobs, loops and pools of one program part, under one roof.
+
+It holds four groups of services (pools, loops, jobs, workers) in a core `Supervisor`, which starts
+them in this order and closes them in reverse. Most of what is here delegates.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from mainspring.errors import DuplicateName, InvalidOption
+from mainspring.supervision.aloop import ALoop, Loops, running_loop
+from mainspring.supervision.async_job import (
+    AsyncJob,
+    AsyncJobs,
+    AsyncJobScheduler,
+    check_job,
+    launch_in,
+)
+from mainspring.supervision.group import Group
+from mainspring.supervision.info import describe, diagnose
+from mainspring.supervision.megaphone import Megaphone
+from mainspring.supervision.own_thread import live_in_thread
+from mainspring.supervision.priority import TASK_NORMAL, pool_sizes
+from mainspring.supervision.scheduler import AsyncScheduler, SchedulerService, SyncScheduler
+from mainspring.supervision.signals import Blockade
+from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.thread_pool import PriorityThreadPool
+from mainspring.supervision.trigger import Interval
+from mainspring.supervision.watchdog import LOOK, Watchdog
+from mainspring.supervision.worker import Worker
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+    from concurrent.futures import Executor, Future
+
+    from mainspring.protocols import Service, Subscriber
+    from mainspring.supervision.background import BackgroundWorker
+    from mainspring.supervision.process_pool import ProcessPool
+    from mainspring.supervision.task import Task
+
+T = TypeVar("T")
+
+log = logging.getLogger("mainspring.supervision")
+
+
+class TaskSupervisor:
+    """Starts, watches and stops background workers, jobs, loops and pools.
+
+    `id` is for the log. `grace` is the seconds that a stop gives to what runs. It can be started
+    again after a stop. All methods may be called from any thread.
+    """
+
+    def __init__(self, id: str | None = None, *, grace: float = 25.0) -> None:  # noqa: A002  the pages' name
+        self.id = id or str(uuid.uuid4())
+        self.grace = grace
+        self._poll_delay = 0.01
+        self._lock = threading.RLock()
+        self._core: Supervisor | None = None
+        self._megaphone = Megaphone()
+        self._blockade = Blockade()
+        self._workers: dict[str, BackgroundWorker[Any, Any]] = {}
+        self._sync_schedulers: list[SyncScheduler] = []
+        self._sizes = pool_sizes()
+        self._executor: Executor | None = None
+        self._mp_options: dict[str, Any] = {}
+        self._tasks: dict[str, Task[Any]] = {}
+        self._loops = Loops(self.id)
+        self._jobs = AsyncJobs()
+        self._mp_pool: ProcessPool | None = None
+        self._renew()
+
+    def __repr__(self) -> str:
+        return f"<TaskSupervisor {self.id!r}>"
+
+    @property
+    def active(self) -> bool:
+        """Whether it is started and not about to stop."""
+        core = self._core
+        return core is not None and core.running and not core.closing
+
+    @property
+    def control_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that it runs on itself, which runs no user's code, while it runs."""
+        return None if self._core is None else self._core.loop
+
+    def start(self) -> bool:
+        """Start it; False: it was started already. It ends with the main thread."""
+        with self._lock:
+            if self.active:
+                return False
+            if self._core is not None:
+                self._core.join()
+                self._renew()
+            self._core = self._build()
+            self._core.start()
+            self.pools.add(self.threads)
+            self.threads.resize(self._sizes)
+            self._loops.start_again(self.loops)
+        return True
+
+    def stop(
+        self,
+        wait: float | bool = True,  # noqa: FBT001, FBT002  the pages' signature
+        stop_schedulers: bool = True,  # noqa: FBT001, FBT002  the pages' signature
+        cancel_tasks: bool = False,  # noqa: FBT001, FBT002  the pages' signature
+    ) -> bool:
+        """Stop workers, jobs, loops and pools in this order; return whether all have ended.
+
+        `wait`: True gives its grace to what runs, a number so many seconds, False returns at once.
+        After that what runs is cancelled, and a thread that is stuck is named in the log and left
+        behind. `stop_schedulers=False` calls no `stop` of workers and schedulers, they just end.
+        `cancel_tasks` cancels coroutines and what waits for a thread at once. From one of its own
+        loops or targets it only asks.
+        """
+        core = self._core
+        if core is None:
+            return True
+        if stop_schedulers:
+            self._stop_schedulers()
+        self._cancel_delayed()
+        if cancel_tasks:
+            self._cancel_all()
+        core.close(self.grace if isinstance(wait, bool) else float(wait))
+        self._blockade.lift()
+        if wait is False or self._would_wait_for_itself():
+            return not core.running
+        return core.join(core.time_left())
+
+    def block(self) -> None:
+        """Wait until it stops; SIGTERM and SIGINT stop it (in the main thread only)."""
+        self.start()
+        self._blockade = Blockade()
+        self._blockade.hold(lambda: self.active)
+        if self._blockade.signal is not None:
+            log.info("supervisor %r stops: signal %s", self.id, self._blockade.signal)
+        self.stop()
+
+    async def astart(self) -> bool:
+        """Start it from a coroutine."""
+        return self.start()
+
+    async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
+        """Stop it from a coroutine, without blocking its loop."""
+        await live_in_thread(lambda: self.stop(wait), name=f"{self.id}_stop")
+        return not self.active
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.astop()
+
+    @property
+    def poll_delay(self) -> float:
+        """How often a stop looks at its deadline, at most; it limits nothing else."""
+        return self._poll_delay
+
+    @poll_delay.setter
+    def poll_delay(self, seconds: float) -> None:
+        if not seconds > 0:
+            raise InvalidOption("poll_delay", seconds, owner=self.id, expected="seconds > 0")
+        self._poll_delay = seconds
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell `subscriber` what happens to workers, loops and pools, as `model.events`."""
+        self._megaphone.subscribe(subscriber)
+
+    def on_worker_failed(self, worker: BackgroundWorker[Any, Any], error: BaseException) -> None:
+        """Be told that a worker gave up by its restart policy; for subclasses, or to be set."""
+
+    def get_info(self) -> dict[str, Any]:
+        """Return what it is and does, as a value that serialises to JSON."""
+        return describe(self)
+
+    def health(self) -> dict[str, Any]:
+        """Return whether it is well, and what is not, for probes."""
+        return diagnose(self)
+
+    def known_workers(self) -> list[BackgroundWorker[Any, Any]]:
+        """Return the workers that are active, in the order of their start."""
+        with self._lock:
+            return list(self._workers.values())
+
+    def set_thread_pool(self, **sizes: Any) -> None:
+        """Set the sizes of the thread pool, also while it works.
+
+        `pool_size`, `reserve_normal`, `reserve_high`, `min_size` (a number or "max"), `max_size`:
+        see `priority.pool_sizes`. Raises `InvalidOption`.
+        """
+        self._sizes = pool_sizes(**sizes)
+        if self.active:
+            self.threads.resize(self._sizes)
+
+    def set_mp_pool(self, pool_size: int | None = None, **options: Any) -> None:
+        """Make the process pool: so many children (one a CPU), and options of `ProcessPool`."""
+        with self._lock:
+            self._mp_options = {"size": pool_size or os.cpu_count() or 1, **options}
+            if self._mp_pool is not None:
+                self._mp_pool.close()
+            self._mp_pool = None
+
+    @property
+    def has_mp_pool(self) -> bool:
+        """Whether the process pool has been made."""
+        return self._mp_pool is not None
+
+    @property
+    def mp_pool(self) -> ProcessPool:
+        """The process pool, made on demand."""
+        with self._lock:
+            self.start()
+            if self._mp_pool is None:
+                self._mp_pool = self._make_mp_pool()
+            return self._mp_pool
+
+    @property
+    def thread_pool(self) -> Executor:
+        """What `spawn` submits to; any executor may be put in its place."""
+        return self._executor or self.threads
+
+    @thread_pool.setter
+    def thread_pool(self, executor: Executor | None) -> None:
+        self._executor = executor
+
+    def spawn(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Call a function in the thread pool, at normal priority."""
+        self.start()
+        return self.thread_pool.submit(fn, *args, **kwargs)
+
+    def spawn_at(
+        self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
+    ) -> Future[T]:
+        """Call a function in the thread pool; a lower priority number is more urgent."""
+        self.start()
+        if self._executor is not None:
+            return self._executor.submit(fn, *args, **kwargs)
+        return self.threads.submit_at(priority, fn, *args, **kwargs)
+
+    def create_aloop(
+        self,
+        name: str,
+        default: bool = False,  # noqa: FBT001, FBT002  the pages' signature
+        daemon: bool = True,  # noqa: ARG002, FBT001, FBT002  the pages' signature
+        start: bool = True,  # noqa: FBT001, FBT002  the pages' signature
+    ) -> ALoop:
+        """Make an event loop in a thread of its own, and start it. Raises `DuplicateName`.
+
+        `daemon` is accepted: every loop is stopped in order at the end of the main thread, and
+        none keeps the process from ending after the grace.
+        """
+        aloop = self._loops.create(name, default=default)
+        if start:
+            self.start_aloop(name)
+        return aloop
+
+    def start_aloop(self, name: str) -> bool:
+        """Start a loop; False: it runs already."""
+        self.start()
+        return self._loops.get(name).start(self.loops)
+
+    def stop_aloop(self, name: str, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
+        """Stop a loop, which waits for what runs on it; return whether it has ended."""
+        return self._loops.get(name).stop(wait)
+
+    def get_aloop(self, name: str | None = None) -> ALoop:
+        """Return a loop by name, or the default one. Raises `InvalidOption`."""
+        return self._loops.get(name)
+
+    def set_default_aloop(self, aloop: ALoop | str | None) -> None:
+        """Run on this loop what names none."""
+        self._loops.set_default(aloop)
+
+    def running_aloop(self, aloop: ALoop | str | None = None) -> ALoop:
+        """Return a loop to run something on; its own loop is started on demand."""
+        self.start()
+        return self._loops.running(aloop, self.loops)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the asyncio loop that runs what names no loop."""
+        return self.running_aloop().get_loop()
+
+    def background_task(self, coro: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine on the default loop."""
+        return self.running_aloop().spawn_coroutine_threadsafe(coro)
+
+    def register_scheduler(self, scheduler: AsyncScheduler) -> None:
+        """Run the `loop` coroutine of a scheduler, and call its `stop` at the end."""
+        aloop = self.running_aloop()
+        self.jobs.add(SchedulerService(scheduler, aloop))
+
+    def unregister_scheduler(self, scheduler: AsyncScheduler) -> bool:
+        """Stop a scheduler; return whether it was registered."""
+        for member in self.jobs.members:
+            service = member.service
+            if isinstance(service, SchedulerService) and service.scheduler is scheduler:
+                service.close()
+                return True
+        return False
+
+    def register_sync_scheduler(self, scheduler: SyncScheduler) -> None:
+        """Call the `stop` of a scheduler at the end."""
+        with self._lock:
+            self._sync_schedulers.append(scheduler)
+
+    def unregister_sync_scheduler(self, scheduler: SyncScheduler) -> bool:
+        """Forget a scheduler; return whether it was registered."""
+        with self._lock:
+            known = scheduler in self._sync_schedulers
+            if known:
+                self._sync_schedulers.remove(scheduler)
+        return known
+
+    def create_async_job_scheduler(
+        self,
+        name: str,
+        aloop: ALoop | str | None = None,
+        start: bool = True,  # noqa: FBT001, FBT002  the pages' signature
+        default: bool = False,  # noqa: FBT001, FBT002  the pages' signature
+    ) -> AsyncJobScheduler:
+        """Make a scheduler of jobs on an aloop; the first one is the default."""
+        scheduler = self._jobs.create(name, aloop, default=default)
+        if start:
+            self.start_job_scheduler(scheduler)
+        return scheduler
+
+    def start_job_scheduler(self, scheduler: AsyncJobScheduler) -> None:
+        """Start a scheduler that was made with `start=False`."""
+        aloop = self.running_aloop(scheduler.aloop)
+        scheduler.start(launch_in(self.jobs, aloop, partial(self.threads.execute, TASK_NORMAL)))
+
+    def create_async_job(  # noqa: PLR0913  the pages' options
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        *,
+        interval: float = 1.0,
+        number: int | None = None,
+        timer: float = 0.0,
+        scheduler: AsyncJobScheduler | str | None = None,
+    ) -> AsyncJob:
+        """Run a target every `interval` seconds, `number` times (None: for ever).
+
+        The first run comes after `timer` seconds. Runs of one job never overlap. Raises
+        `InvalidOption`, `NotRunning` without a scheduler.
+        """
+        check_job(interval, number, timer)
+        job = AsyncJob(target, args, kwargs or {})
+        job.interval, job.number, job.timer = interval, number, timer
+        return self._jobs.get(scheduler).add(job)
+
+    def cancel_async_job(
+        self, job: AsyncJob, scheduler: AsyncJobScheduler | str | None = None
+    ) -> bool:
+        """Run a job no more; return whether it was known."""
+        schedulers = self._jobs.all() if scheduler is None else [self._jobs.get(scheduler)]
+        return any(one.drop(job) for one in schedulers)
+
+    def put_task(self, task: Task[T]) -> Task[T]:
+        """Start a task; see `background_task`."""
+        self.start()
+        with self._lock:
+            self._tasks[task.id] = task
+        task.launch(self)
+        task.future.add_done_callback(lambda _: self._tasks.pop(task.id, None))
+        return task
+
+    def get_task(self, task_id: str) -> Task[Any] | None:
+        """Return a task that has not ended, by its id."""
+        return self._tasks.get(task_id)
+
+    def remember_worker(self, worker: BackgroundWorker[Any, Any], name: str) -> None:
+        """Take notice of a worker that starts. Raises `DuplicateName`."""
+        with self._lock:
+            other = self._workers.get(name)
+            if other is not None and other is not worker:
+                raise DuplicateName(name, kind="worker", first=repr(other), second=repr(worker))
+            self._workers[name] = worker
+
+    def forget_worker(
+        self, worker: BackgroundWorker[Any, Any], failure: BaseException | None
+    ) -> None:
+        """Take notice of a worker that has ended."""
+        with self._lock:
+            for name in [name for name, one in self._workers.items() if one is worker]:
+                del self._workers[name]
+        if failure is not None:
+            try:
+                self.on_worker_failed(worker, failure)
+            except Exception:
+                log.exception("on_worker_failed of supervisor %r raised", self.id)
+
+    def _renew(self) -> None:
+        """Make what lives for one life only."""
+        self.pools, self.loops = Group("pools"), Group("loops")
+        self.jobs, self.workers = Group("jobs"), Group("workers")
+        self.threads = PriorityThreadPool(self._sizes, name=f"{self.id}_thread")
+        self.watchdog = Watchdog(self._watched, tell=self._megaphone.tell)
+        self._mp_pool = None
+
+    def _build(self) -> Supervisor:
+        watchdog = Worker("watchdog", self.watchdog.look, Interval(LOOK))
+        services: list[Service] = [self.pools, self.loops, self.jobs, self.workers, watchdog]
+        for group in (self.pools, self.loops, self.jobs, self.workers):
+            group.subscribe(self._megaphone.tell)
+        return Supervisor(services, name=self.id, grace=self.grace)
+
+    def _watched(self) -> list[Any]:
+        return [aloop.thread for aloop in self._loops.all()]
+
+    def _make_mp_pool(self) -> ProcessPool:
+        from mainspring.supervision.process_pool import ProcessPool  # noqa: PLC0415  a lazy door
+
+        options = self._mp_options or {"size": os.cpu_count() or 1}
+        pool = ProcessPool(**{"name": f"{self.id}_process", **options})
+        self.pools.add(pool)
+        return pool
+
+    def _stop_schedulers(self) -> None:
+        for worker in reversed(self.known_workers()):
+            worker.stop(wait=False)
+        for scheduler in reversed(self._jobs.all()):
+            scheduler.stop()
+        for member in reversed(self.jobs.members):
+            member.service.close()
+        while self._sync_schedulers:
+            guarded_stop(self._sync_schedulers.pop())
+
+    def _cancel_delayed(self) -> None:
+        for task in list(self._tasks.values()):
+            task.cancel_delay()
+
+    def _cancel_all(self) -> None:
+        self.threads.cancel_waiting()
+        for aloop in self._loops.all():
+            aloop.thread.cancel_all()
+
+    def _would_wait_for_itself(self) -> bool:
+        """Whether the caller runs on what it wants to see the end of."""
+        here = running_loop()
+        own = [aloop.thread.current_loop for aloop in self._loops.all()]
+        if here is not None and here in (self.control_loop, *own):
+            return True
+        if self.threads.is_mine(threading.current_thread()):
+            return True
+        return any(worker.runs_here() for worker in self.known_workers())
+
+
+def guarded_stop(scheduler: SyncScheduler) -> None:
+    """Stop a scheduler of the user's; what it raises is logged."""
+    try:
+        scheduler.stop()
+    except Exception:
+        log.exception("stop of scheduler %r raised", scheduler)
+
+
+task_supervisor = TaskSupervisor("supervisor")
+"""The supervisor of those who name none; it is started when first needed."""

@@ -1,0 +1,93 @@
+"""Notices event loops that are blocked, and says by what."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from mainspring.model.events import LoopStalled
+from mainspring.supervision.own_thread import stack_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mainspring.protocols import Subscriber
+    from mainspring.supervision.event_loop import EventLoopThread
+
+log = logging.getLogger("mainspring.supervision")
+
+LOOK = 0.5
+"""Seconds between two looks."""
+
+STALLED_AFTER = 1.0
+"""Seconds without an answer after which a loop counts as blocked."""
+
+
+class Pulse:
+    """The last beat asked of one loop, and its answer."""
+
+    def __init__(self, loop: EventLoopThread) -> None:
+        self.loop = loop
+        self.latency = 0.0  # seconds that the last answer took
+        self._asked: float | None = None
+        self._reported = False
+
+    def silence(self, now: float) -> float:
+        """Return for how long the loop has not answered."""
+        return 0.0 if self._asked is None else now - self._asked
+
+    def ask(self, now: float) -> None:
+        """Ask for a beat, unless one is awaited."""
+        if self._asked is not None:
+            return
+        self._asked = now
+        # A loop that ends meanwhile is none to watch.
+        with suppress(RuntimeError):
+            self.loop.loop.call_soon_threadsafe(self._answer)
+
+    def first_report(self) -> bool:
+        """Whether this silence has not been reported."""
+        first, self._reported = not self._reported, True
+        return first
+
+    def _answer(self) -> None:
+        if self._asked is not None:
+            self.latency = time.monotonic() - self._asked
+        if self._reported:
+            log.warning("event loop %r goes on after %.1f s", self.loop.name, self.latency)
+        self._asked, self._reported = None, False
+
+
+class Watchdog:
+    """Asks each loop for a beat, and reports one that stays silent, once, with its stack."""
+
+    def __init__(self, loops: Callable[[], Iterable[EventLoopThread]], *, tell: Subscriber) -> None:
+        self._loops = loops
+        self._tell = tell
+        self._pulses: dict[EventLoopThread, Pulse] = {}
+
+    def latencies(self) -> dict[str, float]:
+        """Return by loop how many seconds its last answer took, or has not come for."""
+        now = time.monotonic()
+        pulses = list(self._pulses.values())
+        return {one.loop.name: max(one.latency, one.silence(now)) for one in pulses}
+
+    async def look(self) -> None:
+        """Look at each loop once."""
+        now = time.monotonic()
+        self._pulses = {
+            loop: self._pulses.get(loop) or Pulse(loop) for loop in self._loops() if loop.active
+        }
+        for pulse in self._pulses.values():
+            if pulse.silence(now) > STALLED_AFTER and pulse.first_report():
+                self._report(pulse, now)
+            pulse.ask(now)
+
+    def _report(self, pulse: Pulse, now: float) -> None:
+        thread = pulse.loop.thread
+        stack = "" if thread is None else stack_of(thread)
+        seconds = pulse.silence(now)
+        log.error("event loop %r is blocked for %.1f s by:\n%s", pulse.loop.name, seconds, stack)
+        self._tell(LoopStalled(pulse.loop.name, seconds, stack))

@@ -1,0 +1,53 @@
+"""What the tests of a store's contract are made of: jobs, wants, outcomes. Needs nothing but us."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.model.job import Claim, Failure, NewJob, Outcome, OutcomeKind, Want
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mainspring.model.job import JobRecord
+    from mainspring.protocols import Store
+    from mainspring.stores.url import JobStore
+
+LEASE = 15.0
+BROKEN = Failure(type="builtins.ValueError", message='"quoted"\nand broken', traceback="Traceback")
+
+
+def new_job(task: str = "task", queue: str = "queue", **options: object) -> NewJob:
+    """Return a job to enqueue, with a payload that has to survive as it is."""
+    fields = {"payload": '[["ä\\n", 1.50, {"b": null}], {}]'.encode(), **options}
+    return NewJob(task=task, queue=queue, **fields)  # type: ignore[arg-type]  # options of NewJob
+
+
+def want(*tasks: str, queues: tuple[str, ...] | None = None, limit: int = 100) -> Want:
+    """Return a wish for jobs of these tasks."""
+    return Want(tasks=tasks or ("task",), queues=queues, limit=limit)
+
+
+def join(store: Store, name: str = "node") -> int:
+    """Add a node with the usual lease."""
+    return store.join(name, host="host", pid=1, lease=LEASE)
+
+
+def outcome(claim: Claim, kind: OutcomeKind = OutcomeKind.COMPLETED, **options: object) -> Outcome:
+    """Return an outcome of a claim."""
+    fields: dict[str, object] = {"result": b"42"} if kind is OutcomeKind.COMPLETED else {}
+    fields |= {"key": claim.key, "fence": claim.fence, "kind": kind} | options
+    return Outcome(**fields)  # type: ignore[arg-type]  # options of Outcome
+
+
+def found(store: JobStore, job_id: str) -> JobRecord:
+    """Return a job's record, which must exist."""
+    record = store.get(job_id)
+    if record is None:
+        raise AssertionError(f"job {job_id} is not in the store")
+    return record
+
+
+def ids(claims: Sequence[Claim]) -> list[str]:
+    """Return the ids of claims."""
+    return [claim.id for claim in claims]

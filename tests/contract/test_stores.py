@@ -1,0 +1,21 @@
+"""The contract suite, over the stores of ours."""
+
+import pytest
+
+from mainspring.stores.memory import MemoryStore
+from mainspring.stores.sqlite import SqliteStore
+from mainspring.testing.store_contract import StoreContract
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def store(self, clock):
+        return MemoryStore(clock=clock)
+
+
+class TestSqliteStore(StoreContract):
+    @pytest.fixture
+    def store(self, clock, tmp_path):
+        store = SqliteStore(tmp_path / "jobs.db", durability="normal", clock=clock)
+        yield store
+        store.close()

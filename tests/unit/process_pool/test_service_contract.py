@@ -1,0 +1,7 @@
+from mainspring.supervision.process_pool import ProcessPool
+from mainspring.testing.service_contract import ServiceContract
+
+
+class TestProcessPoolAsService(ServiceContract):
+    def make(self):
+        return ProcessPool(1)
