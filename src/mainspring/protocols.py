@@ -202,8 +202,9 @@ class Store(Protocol):
         """Record outcomes and claim work in one transaction.
 
         An outcome with a stale fence changes nothing and is answered False. Claims come by
-        priority, then `run_at`, then order of enqueuing. A node that is gone raises `LeaseLost`,
-        and changes nothing.
+        priority, then `run_at`, then order of enqueuing. `next_due` is of the lanes wanted; 0.0
+        asks to be called again at once. A node that is gone raises `LeaseLost`, and changes
+        nothing; one whose lease has run out is not gone before somebody has rescued it.
         """
         ...
 

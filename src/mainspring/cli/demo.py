@@ -133,14 +133,15 @@ class Demo:
 
     def look(self) -> None:
         """Show progress, and tell the other loops when the half and the end have come."""
-        self.screen.show(self.progress)
-        if self.progress is self.indexing:
+        progress = self.progress
+        if progress is self.indexing:
             counts = self.queue.stats()["queues"].get("files", {})
-            self.indexing.reach(counts.get("completed", 0) + counts.get("failed", 0))
-            if self.indexing.over and self.half_done.closed:
+            progress.reach(counts.get("completed", 0) + counts.get("failed", 0))
+            if progress.over and self.half_done.closed:
                 self.all_done.fire()
-            elif self.indexing.over or (self.indexing.half_way and self.victim_is_busy()):
+            elif progress.over or (progress.half_way and self.victim_is_busy()):
                 self.half_done.fire()
+        self.screen.show(progress)
 
     def victim_is_busy(self) -> bool:
         """Whether the worker to be killed runs jobs."""

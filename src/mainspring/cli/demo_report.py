@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mainspring.cli.demo_source import SourceFile
     from mainspring.model.job import AttemptRecord
 
-NAMED = 10
+NAMED = 5
 """So many files are named at most, where the report names files with a problem."""
 RELEASED = "released"
 

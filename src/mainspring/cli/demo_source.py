@@ -96,7 +96,8 @@ def measure(path: str) -> SourceFile:
     try:
         tree = parse(data, path)
     except UNPARSABLE as error:
-        return SourceFile(path, sha256, lines, problem=f"{type(error).__name__}: {error}")
+        said = getattr(error, "msg", error)  # without the file's name
+        return SourceFile(path, sha256, lines, problem=f"{type(error).__name__}: {said}")
     found = list(definitions(tree))
     functions = [
         Function(name, path, node.lineno, (node.end_lineno or node.lineno) - node.lineno + 1)

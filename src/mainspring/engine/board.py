@@ -81,6 +81,16 @@ class FileBoard:
             os.close(lock)
 
 
+def begun_on(path: Path) -> frozenset[tuple[int, int]] | None:
+    """Return (key, fence) of every body begun by the node of that board; None: it can't be read."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    whole = len(content) - len(content) % _ENTRY.size
+    return frozenset((key, fence) for key, fence in _ENTRY.iter_unpack(content[:whole]) if key)
+
+
 class DeadBoard:
     """The board of a node whose lock was free, held by its rescuer until `close`."""
 
@@ -88,11 +98,9 @@ class DeadBoard:
         self._path = path
         self._lock = lock
 
-    def begun(self) -> frozenset[tuple[int, int]]:
+    def begun(self) -> frozenset[tuple[int, int]] | None:
         """Return (key, fence) of every body that had begun and may not have been recorded."""
-        size = os.fstat(self._lock).st_size
-        content = os.pread(self._lock, size - size % _ENTRY.size, 0)
-        return frozenset((key, fence) for key, fence in _ENTRY.iter_unpack(content) if key)
+        return begun_on(self._path)
 
     def remove(self) -> None:
         """Remove the file: the node has been rescued."""

@@ -124,7 +124,7 @@ class Consumer:
     def _services(self, store: JobStore, executors: list[Executor]) -> list[Service]:
         settings, node, exchange = self._settings, self._node, self._exchange
         heartbeat = Heartbeat(node, exchange.lose)
-        rescuer = Rescuer(store, store, node, self._megaphone.tell)
+        rescuer = Rescuer(store, node, self._megaphone.tell, lease=settings.lease)
         purger = Purger(
             store,
             completed_after=settings.keep_completed,

@@ -206,8 +206,7 @@ class Exchange:
 
     def _deliver(self, exchanged: Exchanged, asked: list[tuple[Slots, int]]) -> None:
         fault("after_claim")
-        due = exchanged.next_due
-        self._next_due = math.inf if due is None else monotonic() + due
+        self._plan_next_look(exchanged.next_due, asked)
         shares: dict[int, list[Claim]] = {id(slots): [] for slots, _ in asked}
         for claim in exchanged.claims:
             self._held[claim.key] = claim
@@ -217,6 +216,12 @@ class Exchange:
             slots.more = slots.more or (room > 0 and len(share) == room)
             if share:
                 slots.submit(share)
+
+    def _plan_next_look(self, next_due: float | None, asked: list[tuple[Slots, int]]) -> None:
+        due = math.inf if next_due is None else monotonic() + next_due
+        # It is of the lanes that were asked for: of the others, what was known before holds.
+        everything = bool(asked) and all(room for _, room in asked)
+        self._next_due = due if everything else min(due, self._next_due)
 
     def _give_back(self) -> None:
         now = monotonic()

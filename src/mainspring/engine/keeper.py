@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.engine.board import find_dead
+from mainspring.engine.board import begun_on, find_dead
 from mainspring.errors import StoreError
 from mainspring.model.events import NodeRescued
 
@@ -15,52 +16,59 @@ if TYPE_CHECKING:
     from mainspring.engine.node import Node
     from mainspring.model.events import Event
     from mainspring.model.job import NodeRecord, Rescued
-    from mainspring.protocols import Catalog, Store
+    from mainspring.protocols import Store
+    from mainspring.stores.url import JobStore
 
 
 class Heartbeat:
-    """Renews the node's lease; calls `lost` when that comes too late."""
+    """Renews the node's lease; calls `lost` with the node's key when that comes too late."""
 
-    def __init__(self, node: Node, lost: Callable[[], None]) -> None:
+    def __init__(self, node: Node, lost: Callable[[int], None]) -> None:
         self._node = node
         self._lost = lost
 
     def beat(self) -> None:
-        """Renew once. A store that does not answer is an error until the lease has run out."""
+        """Renew once. The lease is lost to a rescuer, or to time when the store does not answer."""
+        key = self._node.key
+        alive = False
         try:
-            alive = self._node.renew()
-        except StoreError:
-            if not self._node.overdue():
-                raise
-            alive = False
-        if not alive:
-            self._lost()
+            alive = self._node.renew(key)
+        finally:
+            if not alive and (self._answered() or self._node.overdue()):
+                self._lost(key)
 
 
 class Rescuer:
     """Looks for lost nodes and takes their jobs from them."""
 
     def __init__(
-        self, store: Store, catalog: Catalog, node: Node, tell: Callable[[Event], None]
+        self, store: JobStore, node: Node, tell: Callable[[Event], None], *, lease: float
     ) -> None:
         self._store = store
-        self._catalog = catalog
         self._node = node
         self._tell = tell
+        self._lease = lease
+        self._trusts_leases_from = 0.0
 
     def look(self) -> None:
         """Look at every other node once."""
-        for other in self._catalog.nodes():
-            if other.key != self._node.key:
-                self._look_at(other)
+        try:
+            for other in self._store.nodes():
+                if other.key != self._node.key:
+                    self._look_at(other)
+        except StoreError:
+            # After an outage all leases have run out: who is back first must let others renew.
+            self._trusts_leases_from = monotonic() + self._lease
+            raise
 
     def _look_at(self, other: NodeRecord) -> None:
         run_dir = self._store.run_dir
-        board = find_dead(run_dir / other.name) if run_dir else None
-        if board is not None:
+        path = None if run_dir is None else run_dir / other.name
+        if path is not None and (board := find_dead(path)) is not None:
             self._bury(other, board)
-        elif other.expires_in <= 0:
-            self._report(other, self._store.rescue(other.key, dead=False, begun=None))
+        elif other.expires_in <= 0 and monotonic() >= self._trusts_leases_from:
+            begun = None if path is None else begun_on(path)
+            self._report(other, self._store.rescue(other.key, dead=False, begun=begun))
 
     def _bury(self, other: NodeRecord, board: DeadBoard) -> None:
         try:

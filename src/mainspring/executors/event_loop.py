@@ -65,12 +65,21 @@ class Slot:
             self.verdict = verdict
             self.task.cancel()
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether its task was cancelled: by us, or by what the body left behind."""
+        return self.task is not None and self.task.cancelling() > 0
+
     async def settle(self) -> None:
-        """Leave an interruption behind, also one that came when the body had just ended."""
+        """Leave a cancellation behind, also one that came when the body had just ended."""
         self.verdict = None
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)
-        if self.task is not None:
+        self.forgive()
+
+    def forgive(self) -> None:
+        """Count no cancellation that is past: the next body must not see it."""
+        while self.task is not None and self.task.cancelling():
             self.task.uncancel()
 
 
@@ -144,6 +153,8 @@ class AsyncExecutor:
             started()
             await asyncio.shield(thread)
         except asyncio.CancelledError:
+            self._closed = True
+            self._inbox.clear()
             thread.cancel()
             await asyncio.wait([thread])
             raise
@@ -155,36 +166,46 @@ class AsyncExecutor:
         self._thread.close()
 
     async def _man_slots(self) -> None:
-        for slot in self._slots:
-            slot.task = asyncio.create_task(self._work(slot))
-        await asyncio.gather(*(slot.task for slot in self._slots if slot.task))
+        tasks = [asyncio.create_task(self._work(slot)) for slot in self._slots]
+        for slot, task in zip(self._slots, tasks, strict=True):
+            slot.task = task
+        await asyncio.gather(*tasks)
+        # What bodies left running would keep the loop, and with it the worker, from ending.
+        self._thread.cancel_all()
 
     async def _work(self, slot: Slot) -> None:
         streak = 0
-        while (claim := await self._next_claim()) is not None:
+        while (claim := await self._next_claim(slot)) is not None:
             await self._run(slot, claim)
             streak += 1
             if streak >= FAIR_SHARE:
                 streak = 0
-                await asyncio.sleep(0)
+                await slot.settle()
 
-    async def _next_claim(self) -> Claim | None:
+    async def _next_claim(self, slot: Slot) -> Claim | None:
         while True:
             try:
                 claim = self._inbox.popleft()
             except IndexError:
                 if self._closed:
                     return None
-                await self._doze()
+                await self._doze(slot)
                 continue
             self._rouse()
             return claim
 
-    async def _doze(self) -> None:
+    async def _doze(self, slot: Slot) -> None:
         idle = asyncio.get_running_loop().create_future()
         self._idle.append(idle)
-        await idle
-        self._rousing = False
+        try:
+            await idle
+        except asyncio.CancelledError:
+            # Nobody of ours cancels an idle slot but at the end: a body left this behind.
+            if self._closed:
+                raise
+            slot.forgive()
+        finally:
+            self._rousing = False
 
     async def _run(self, slot: Slot, claim: Claim) -> None:
         slot.claim, slot.began = claim, monotonic()
@@ -197,7 +218,7 @@ class AsyncExecutor:
         slot.claim = None
         self._busy -= 1
         self._done(outcome)
-        if slot.verdict is not None:
+        if slot.verdict is not None or slot.disturbed:
             await slot.settle()
 
     def _arm(self, slot: Slot, claim: Claim, timeout: float) -> asyncio.TimerHandle:

@@ -48,7 +48,9 @@ class Hold:
         self.deadline = math.inf if timeout is None else self.began + timeout
         self._claims = [claim]
 
-    def __bool__(self) -> bool:
+    @property
+    def live(self) -> bool:
+        """Whether nobody has let go of it yet."""
         return bool(self._claims)
 
     def let_go(self) -> Claim | None:
@@ -68,6 +70,12 @@ class Slot:
         self.number = number
         self.hold: Hold | None = None
         self.thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt runs in it."""
+        hold = self.hold
+        return hold is not None and hold.live
 
 
 class ThreadExecutor:
@@ -120,22 +128,24 @@ class ThreadExecutor:
 
     def busy(self) -> list[int]:
         """Return the numbers of the slots that run an attempt now."""
-        return [slot.number for slot in self._slots if slot.hold]
+        return [slot.number for slot in self._slots if slot.busy]
 
     def running(self) -> int:
         """How many attempts run now."""
-        return sum(1 for slot in self._slots if slot.hold)
+        return sum(1 for slot in self._slots if slot.busy)
 
     def began(self) -> float:
         """Return when the oldest running attempt began (monotonic), infinity if none runs."""
         holds = [slot.hold for slot in self._slots]
-        return min((hold.began for hold in holds if hold), default=math.inf)
+        return min((hold.began for hold in holds if hold and hold.live), default=math.inf)
 
     def interrupt(self, outcome: Callable[[Claim], Outcome]) -> None:
         """Abandon every running attempt with that outcome."""
-        for slot in list(self._slots):
-            if (hold := slot.hold) and (claim := hold.let_go()):
-                self._abandon(slot, outcome(claim))
+        self._abandon([
+            (slot, outcome(claim))
+            for slot in self._slots
+            if slot.hold is not None and (claim := slot.hold.let_go())
+        ])
 
     async def run(self, started: Callable[[], None]) -> None:
         """Keep the slots manned, and abandon what runs past its deadline."""
@@ -176,18 +186,22 @@ class ThreadExecutor:
 
     def _abandon_overdue(self) -> None:
         now = monotonic()
-        for slot in list(self._slots):
-            hold = slot.hold
-            if hold is not None and hold.deadline <= now and (claim := hold.let_go()):
-                self._abandon(slot, self._attempt.timed_out(claim, hold.began))
+        holds = [(slot, slot.hold) for slot in self._slots]
+        self._abandon([
+            (slot, self._attempt.timed_out(claim, hold.began))
+            for slot, hold in holds
+            if hold is not None and hold.deadline <= now and (claim := hold.let_go())
+        ])
 
-    def _abandon(self, slot: Slot, outcome: Outcome) -> None:
-        self.abandoned += 1
-        fresh = Slot(slot.number)
-        self._slots[self._slots.index(slot)] = fresh
-        # First of all: whoever has no thread to give must not swallow an outcome as well.
-        self._done(outcome)
-        self._man(fresh)
+    def _abandon(self, lost: list[tuple[Slot, Outcome]]) -> None:
+        self.abandoned += len(lost)
+        # Outcomes first: a system that has no thread to give must not cost one.
+        for _, outcome in lost:
+            self._done(outcome)
+        for slot, _ in lost:
+            fresh = Slot(slot.number)
+            self._slots[self._slots.index(slot)] = fresh
+            self._man(fresh)
 
     async def _until_next_look(self) -> None:
         patience = self._patience()
@@ -202,8 +216,8 @@ class ThreadExecutor:
         self._next_look = math.inf
         now = monotonic()
         # Deadlines of claims that have ended stand for those to come: one look for all of them.
-        holds = [slot.hold for slot in self._slots]
-        looks = [hold.deadline for hold in holds if hold or (hold and hold.deadline > now)]
+        holds = [slot.hold for slot in self._slots if slot.hold is not None]
+        looks = [hold.deadline for hold in holds if hold.live or hold.deadline > now]
         self._next_look = min(looks, default=math.inf)
         return None if self._next_look == math.inf else max(0.0, self._next_look - now)
 
@@ -217,5 +231,5 @@ class ThreadExecutor:
         for _ in self._slots:
             self._inbox.put(None)
         for slot in self._slots:
-            if slot.thread is not None and not slot.hold:
+            if slot.thread is not None and not slot.busy:
                 slot.thread.join(_JOIN_SECONDS)
