@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -63,9 +64,7 @@ def make_app(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         monkeypatch.syspath_prepend(str(tmp_path))
         sys.modules.pop("app", None)
-        import app
-
-        return app
+        return importlib.import_module("app")
 
     yield make
     app = sys.modules.pop("app", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from mainspring.errors import JobCancelled, JobError, JobFailed, MainspringError, StoreError
@@ -166,8 +167,11 @@ class JobHandle(Generic[R]):
                 future.set_result(ended)
 
         def tell(ended: Ended | StoreError) -> None:
-            loop.call_soon_threadsafe(settle, ended)
+            # A loop that was closed has nobody who waits; others who wait must be told.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle, ended)
 
+        self._record()
         cancel = self._desk.subscribe(self.id, tell)
         try:
             return self._value(await future)

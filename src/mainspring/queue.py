@@ -148,6 +148,7 @@ class Queue:
         def register(function: Callable[..., Any]) -> QueueTask[..., Any, Any]:
             _check_function(function)
             own_name = task_name(function, name, executor)
+            _check_backoff(own_name, backoff)
             task = Task(
                 own_name,
                 function,
@@ -213,12 +214,14 @@ class Queue:
     def worker(self, queues: Sequence[str] | None = None) -> Iterator[None]:
         """Run jobs in threads of this process while the block runs."""
         consumer = self._new_consumer(queues)
-        consumer.start()
         try:
-            yield
+            consumer.start()
+            try:
+                yield
+            finally:
+                consumer.shutdown()
+                consumer.wait()
         finally:
-            consumer.shutdown()
-            consumer.wait()
             self._consumers.remove(consumer)
 
     def shutdown(self) -> None:
@@ -267,6 +270,13 @@ def _check_function(function: object) -> None:
     if not callable(function) or not hasattr(function, "__qualname__"):
         expected = "a function: write @queue.task, or @queue.task(name=...) with keywords"
         raise InvalidOption("function", function, owner="@queue.task", expected=expected)
+
+
+def _check_backoff(task: str, backoff: object) -> None:
+    # Found out when a job fails, it would be too late: nobody but the worker could be told.
+    if backoff is not None and not isinstance(backoff, Exponential):
+        expected = "an Exponential, as in backoff=Exponential(base=1, cap=300)"
+        raise InvalidOption("backoff", backoff, owner=f"task {task!r}", expected=expected)
 
 
 class QueueDesk:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeVar
 
@@ -24,6 +23,8 @@ R = TypeVar("R")
 Raw = TypeVar("Raw")
 
 _USING_OPTIONS = ("queue", "priority", "delay", "run_at")
+LONGEST_DELAY = 1e10
+"""Seconds: what every store and every calendar can hold."""
 
 
 class Call(Generic[R]):
@@ -53,7 +54,8 @@ class QueueTask(Generic[P, R, Raw]):
         self._run_at = run_at
         self._shape = _Shape(task)
         self._encode = desk.codec.encode_call
-        functools.update_wrapper(self, task.function)
+        # Its attributes stay its own: one named `delay` or `name` must not hide ours.
+        functools.update_wrapper(self, task.function, updated=())
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
@@ -99,12 +101,12 @@ class QueueTask(Generic[P, R, Raw]):
         refuse_unknown(owner, unknown, _USING_OPTIONS)
         if delay is not None and run_at is not None:
             raise InvalidOption("run_at", run_at, owner=owner, expected="either delay or run_at")
-        return QueueTask(
-            self._task_with(owner, queue, priority),
-            self._desk,
-            delay=self._delay if delay is None else _seconds(owner, delay),
-            run_at=self._run_at if run_at is None else _aware(owner, run_at),
-        )
+        task = self._task_with(owner, queue, priority)
+        if delay is not None:
+            return QueueTask(task, self._desk, delay=_seconds(owner, delay))
+        if run_at is not None:
+            return QueueTask(task, self._desk, run_at=_aware(owner, run_at))
+        return QueueTask(task, self._desk, delay=self._delay, run_at=self._run_at)
 
     def _task_with(self, owner: str, queue: str | None, priority: int | None) -> Task:
         task = self.task
@@ -169,8 +171,9 @@ def refuse_unknown(owner: str, unknown: dict[str, Any], known: tuple[str, ...]) 
 def _seconds(owner: str, delay: float | timedelta) -> float:
     seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
     number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not number or not 0 <= seconds < math.inf:
-        raise InvalidOption("delay", delay, owner=owner, expected="seconds >= 0, or a timedelta")
+    if not number or not 0 <= seconds <= LONGEST_DELAY:
+        expected = "seconds from 0 to 1e10 (300 years), or a timedelta"
+        raise InvalidOption("delay", delay, owner=owner, expected=expected)
     return float(seconds)
 
 

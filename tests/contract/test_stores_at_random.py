@@ -17,11 +17,11 @@ from mainspring.testing.store_machine import StoreMachine
 
 WALK = settings(
     max_examples=60,
-    stateful_step_count=30,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-HUNT = settings(WALK, max_examples=300, phases=[Phase.generate], database=None)
+HUNT = settings(WALK, max_examples=3000, phases=[Phase.generate], database=None)
 
 
 class MemoryMachine(StoreMachine):

@@ -1,12 +1,15 @@
-"""Pages for people: their links lead somewhere, and their Python runs.
+"""Pages for people: their links lead somewhere, and what they show runs.
 
-The Python blocks of a page are one program, run in an empty folder. A block fenced as
-`python no-run` (it waits for ever, or needs what a test has not) must only compile.
+A page is run in an empty folder, as its reader would: a Python block after "Save as `name.py`:" is
+saved, a worker that a console block starts runs from then on, and the other Python blocks are one
+program. A block fenced as `python no-run` (it waits for ever, or needs what a test has not) must
+only compile.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
-BLOCK = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"(?:^Save as `([\w.]+)`:\n+)?^```(\w+)?([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL
+)
+WORKER = re.compile(r"^\$ mainspring worker (.*)$", re.MULTILINE)
 
 
 def anchors(page):
@@ -35,9 +41,10 @@ def leads_somewhere(page, link):
 
 
 def blocks(page):
+    """The Python blocks of a page: the name to save as, the mode, the text."""
     return [
-        (mode.strip(), text)
-        for language, mode, text in BLOCK.findall(page.read_text())
+        (name, mode.strip(), text)
+        for name, language, mode, text in BLOCK.findall(page.read_text())
         if language == "python"
     ]
 
@@ -53,15 +60,36 @@ def test_every_link_leads_somewhere(page):
     assert dead == []
 
 
+@pytest.fixture
+def start_workers(tmp_path):
+    """Start the workers that a page shows; they die with the test."""
+    workers = []
+
+    def start(page):
+        for arguments in WORKER.findall(page.read_text()):
+            command = (sys.executable, "-m", "mainspring", "worker", *shlex.split(arguments))
+            with (tmp_path / "worker.log").open("ab") as log:
+                workers.append(subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log))
+
+    yield start
+    for worker in workers:
+        worker.terminate()
+        worker.wait(30)
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=named)
-def test_the_python_of_a_page_runs(page, tmp_path):
-    for mode, text in blocks(page):
+def test_what_a_page_shows_runs(page, tmp_path, start_workers):
+    program = []
+    for name, mode, text in blocks(page):
         assert mode in {"", "no-run"}, f"a block fenced as python {mode}"
         compile(text, named(page), "exec", dont_inherit=True)
-    program = "\n".join(text for mode, text in blocks(page) if mode != "no-run")
-    (tmp_path / "page.py").write_text(program)
+        if name:
+            (tmp_path / name).write_text(text)
+        elif not mode:
+            program.append(text)
+    start_workers(page)
     done = subprocess.run(
-        (sys.executable, "page.py"),
+        (sys.executable, "-c", "\n".join(program)),
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         capture_output=True,

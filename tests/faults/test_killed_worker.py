@@ -97,20 +97,24 @@ def alive(pids):
     return pids & processes().keys()
 
 
+def kill_soon(worker, folder, eventually, delay):
+    """Kill a worker some time after its first job has begun, and see that no child outlives it."""
+    started = time.time()
+    eventually(lambda: begun_after(folder, started), within=15)
+    time.sleep(delay)
+    offspring = children(worker.process.pid)
+    worker.kill()
+    eventually(lambda: not alive(offspring), within=1.0)
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("task", ["thread_job", "process_job", "quick_job"])
 def test_no_job_is_lost_or_fails_in_20_kills(make_app, start_worker, tmp_path, eventually, task):
     app = make_app(APP)
     jobs = getattr(app, task).map([(number,) for number in range(JOBS)])
     chance = random.Random(20)
-    for kill in range(KILLS):
-        worker = start_worker()
-        started = time.time()
-        eventually(lambda: begun_after(tmp_path, started), within=15)
-        time.sleep(chance.random() * 0.3)
-        offspring = children(worker.process.pid)
-        worker.kill()
-        eventually(lambda: not alive(offspring), within=1.0)
+    for _ in range(KILLS):
+        kill_soon(start_worker(), tmp_path, eventually, delay=chance.random() * 0.3)
         if app.queue.stats()["completed"] == JOBS:
             break
     start_worker()

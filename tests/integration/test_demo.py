@@ -9,9 +9,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from mainspring.cli.demo_report import Attempts, Report
+from mainspring.cli.demo_source import SourceFile
+from mainspring.errors import WorkerLost
+from mainspring.model.job import AttemptRecord, Failure
 
 WITHIN = 60
 
@@ -21,7 +27,7 @@ def tree(tmp_path):
     """Six files to index; what is in test folders, hidden folders and packages is none of them."""
     root = tmp_path / "tree"
     files = {
-        "one.py": b"def first():\n    pass\n\n\nclass One:\n    async def act(self):\n        pass\n",
+        "one.py": b"def first():\n    pass\n\n\nclass One:\n    async def act(self):\n        1\n",
         "broken.py": b"def broken(:\n",
         "empty.py": b"",
         "inner/latin.py": "# -*- coding: latin-1 -*-\nNAME = 'caf\xe9'\n".encode("latin-1"),
@@ -108,7 +114,7 @@ def test_the_report_tells_what_is_in_the_tree(run_demo, tree, tmp_path):
     assert said["jobs run"] == "9"
     assert int(said["attempts"]) == 9 + int(said["crashes recovered"])
     assert said["children left behind"] == "none"
-    assert "Every one of 6 files stands in the report exactly once" in out
+    assert "6 of 6 files stand in the report exactly once" in out
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
@@ -194,7 +200,7 @@ def test_on_a_terminal_one_line_of_progress_is_redrawn(start_demo, tree):
     redrawn = re.findall(r"\r\x1b\[K(indexing|checking) \[", out)
     assert {"indexing", "checking"} <= set(redrawn)
     assert "\x1b[1m" in out
-    assert "\x1b[32m\r\nEvery one of 6 files" in out
+    assert "\x1b[32m6 of 6 files" in out
     assert figures(re.sub(r"\r(\n|\x1b\[K)", r"\1", out).replace("\x1b[K", ""))["files"] == "6"
 
 
@@ -210,3 +216,50 @@ def read_to_the_end(terminal):
             os.close(terminal)
             return bytes(read)
         read += some
+
+
+def report_of(found, straight, left_behind=0):
+    return Report(
+        root=Path("/tree"),
+        folders=1,
+        found=found,
+        straight=straight,
+        attempts=Attempts(1, 1, 0),
+        left_behind=left_behind,
+        seconds=(3.0, 2.0, 1.0),
+    )
+
+
+ONE, TWO = SourceFile("/tree/one.py", lines=1), SourceFile("/tree/two.py", lines=2)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [[ONE], [ONE, TWO, TWO], [ONE, SourceFile("/tree/two.py", lines=3)]],
+    ids=["missing", "twice", "another figure"],
+)
+def test_the_check_finds_a_file_that_is_not_as_the_straight_loop_says(found):
+    report = report_of(found, [ONE, TWO])
+    assert not report.holds
+    assert report.verdict().startswith("1 of 2 files stand")
+    assert report.verdict().endswith("Not so: two.py")
+
+
+def test_a_child_left_behind_fails_the_check():
+    assert report_of([ONE, TWO], [TWO, ONE]).holds
+    assert not report_of([ONE, TWO], [TWO, ONE], left_behind=1).holds
+
+
+def test_crashes_are_the_attempts_that_lost_their_worker():
+    lost = Failure(f"{WorkerLost.__module__}.{WorkerLost.__qualname__}", "gone")
+    error = Failure("builtins.ValueError", "no")
+    histories = [
+        [attempt("released"), attempt("crashed", lost), attempt("completed")],
+        [attempt("retry", error), attempt("completed")],
+    ]
+    assert Attempts.of(histories) == Attempts(jobs=2, begun=4, crashed=1)
+
+
+def attempt(outcome, failure=None):
+    now = datetime.now(UTC)
+    return AttemptRecord(1, "node", now, now, outcome, failure)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import signal
 import sys
 import sysconfig
+import time
 from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
@@ -29,10 +30,11 @@ from mainspring.supervision.worker import Worker
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mainspring.cli.demo_source import Listing, SourceFile
     from mainspring.handle import JobHandle
+    from mainspring.protocols import Trigger
 
 LOOK_SECONDS = 0.1
 FIRST_FAILURE = Restart(max_failures=0)
@@ -75,7 +77,7 @@ class Demo:
         self.catalog = open_store(queue.url, durability="full", busy_timeout=30.0)
         self.root, self.skip, self.screen = root, skip, screen
         self.workers = WorkerProcesses(folder)
-        self.clock = Progress("in all", 1)
+        self.began = time.monotonic()
         self.exit_code = 1
 
         self.half_done, self.all_done = Event(), Event()
@@ -84,7 +86,7 @@ class Demo:
         self.add_loop("accident", self.kill_a_worker, self.half_done)
         self.reporter = self.add_loop("report", self.report, self.all_done)
 
-    def add_loop(self, name: str, target: Any, trigger: Interval | Event) -> Worker:
+    def add_loop(self, name: str, target: Callable[[], object], trigger: Trigger) -> Worker:
         """Add a loop whose first failure ends the demo."""
         worker = Worker(name, target, trigger, restart=FIRST_FAILURE)
         self.loops.add(worker, restart=FIRST_FAILURE)
@@ -137,7 +139,7 @@ class Demo:
         if progress is self.indexing:
             counts = self.queue.stats()["queues"].get("files", {})
             progress.reach(counts.get("completed", 0) + counts.get("failed", 0))
-            if progress.over and self.half_done.closed:
+            if progress.over and self.half_done.closed:  # the accident is over, too
                 self.all_done.fire()
             elif progress.over or (progress.half_way and self.victim_is_busy()):
                 self.half_done.fire()
@@ -167,7 +169,7 @@ class Demo:
             straight=straight,
             attempts=Attempts.of(job.history for job in jobs),
             left_behind=len(self.workers.left_behind()),
-            seconds=(self.clock.seconds, self.indexing.seconds, checking.seconds),
+            seconds=(time.monotonic() - self.began, self.indexing.seconds, checking.seconds),
         )
         if self.reporter.active:
             report.print(self.screen)

@@ -66,13 +66,15 @@ class Report:
 
     def print(self, screen: Screen) -> None:
         """Say all there is to say."""
-        screen.say("\nThe index", style=BOLD)
-        screen.say("\n".join(self.figures()))
-        screen.say("\nThe longest functions", style=BOLD)
-        screen.say("\n".join(self.longest()))
-        screen.say("\nHow it was made", style=BOLD)
-        screen.say("\n".join(self.making()))
-        screen.say(f"\n{self.verdict()}", style=GREEN if self.holds else RED)
+        screen.say("")
+        for title, lines in (
+            ("The index", self.figures()),
+            ("The longest functions", self.longest()),
+            ("How it was made", self.making()),
+        ):
+            screen.say(title, style=BOLD)
+            screen.say("\n".join((*lines, "")))
+        screen.say(self.verdict(), style=GREEN if self.holds else RED)
 
     def figures(self) -> Iterator[str]:
         """Yield what is in the files."""
@@ -96,7 +98,7 @@ class Report:
         """Yield what it took."""
         yield _line("jobs run", self.attempts.jobs, "a folder or a file each")
         yield _line("attempts", self.attempts.begun)
-        yield _line("crashes recovered", self.attempts.crashed, "jobs that lost their worker")
+        yield _line("crashes recovered", self.attempts.crashed, "attempts whose worker was lost")
         yield _line("children left behind", self.left_behind or "none")
         whole, indexing, checking = self.seconds
         remark = f"indexing {indexing:.1f}, the straight loop {checking:.1f}"
@@ -104,13 +106,14 @@ class Report:
 
     def verdict(self) -> str:
         """Return whether the index is right, in a sentence."""
-        if not self.differences:
-            return (
-                f"Every one of {len(self.straight):,} files stands in the report exactly once, "
-                "with the figures of a straight loop."
-            )
-        named = ", ".join(self.differences[:NAMED])
-        return f"{len(self.differences):,} files differ from a straight loop: {named}"
+        differences, total = self.differences, len(self.straight)
+        right = total - len({file.path for file in self.straight}.intersection(differences))
+        sentence = (
+            f"{right:,} of {total:,} files stand in the report exactly once, "
+            "with the figures of a straight loop."
+        )
+        named = ", ".join(map(self._relative, differences[:NAMED]))
+        return f"{sentence} Not so: {named}" if differences else sentence
 
     def _relative(self, path: str) -> str:
         return str(Path(path).relative_to(self.root))

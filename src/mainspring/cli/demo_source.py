@@ -99,13 +99,19 @@ def measure(path: str) -> SourceFile:
         said = getattr(error, "msg", error)  # without the file's name
         return SourceFile(path, sha256, lines, problem=f"{type(error).__name__}: {said}")
     found = list(definitions(tree))
-    functions = [
-        Function(name, path, node.lineno, (node.end_lineno or node.lineno) - node.lineno + 1)
-        for name, node in found
-        if not isinstance(node, ast.ClassDef)
-    ]
+    functions = [function_of(name, path, node) for name, node in found if not is_class(node)]
     classes = len(found) - len(functions)
     return SourceFile(path, sha256, lines, len(functions), classes, longest_of(functions))
+
+
+def is_class(node: Definition) -> bool:
+    """Whether a definition is a class's."""
+    return isinstance(node, ast.ClassDef)
+
+
+def function_of(name: str, path: str, node: Definition) -> Function:
+    """Return what is kept of a function, whose lines count from its `def`."""
+    return Function(name, path, node.lineno, (node.end_lineno or node.lineno) - node.lineno + 1)
 
 
 def parse(data: bytes, path: str) -> ast.Module:

@@ -167,7 +167,7 @@ def failure_of(error: BaseException) -> Failure:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as second:  # noqa: BLE001  # a user's __str__ may be broken
+    except BaseException as second:  # noqa: BLE001  # a user's __str__ may do anything
         return f"<its message raised {type(second).__name__}>"
 
 
@@ -175,7 +175,7 @@ def _traceback(error: BaseException) -> list[str]:
     ours = error.__traceback__
     try:
         return traceback.format_exception(type(error), error, ours and ours.tb_next)
-    except Exception:  # noqa: BLE001  # as above: formatting calls the user's __str__
+    except BaseException:  # noqa: BLE001  # as above: formatting calls the user's __str__
         return ["<its traceback can't be formatted>"]
 
 

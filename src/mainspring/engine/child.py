@@ -127,11 +127,13 @@ def _function(module: str, qualname: str) -> Callable[..., Any]:
     found: Any = import_module(module)
     for name in qualname.split("."):
         found = getattr(found, name)
-    # The module's name holds the task, which wraps the function.
-    function = inspect.unwrap(found)
+    # The module's name holds the task of the function. Never unwrap further than that: below may
+    # be decorators of the user's own, which belong to the body.
+    task = getattr(found, "task", None)
+    function = task.function if isinstance(task, Task) else found
     if inspect.iscoroutinefunction(function):
         return functools.partial(_run_coroutine, function)
-    return function  # type: ignore[no-any-return]  # getattr can't know
+    return function
 
 
 def _run_coroutine(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -18,6 +18,7 @@ from mainspring.engine.keeper import Heartbeat, Purger, Rescuer
 from mainspring.engine.node import Node
 from mainspring.engine.pace import ExchangeTrigger, StoreSleeper
 from mainspring.engine.slots import Slots
+from mainspring.errors import NotRunning
 from mainspring.model.events import ShutdownAsked
 from mainspring.model.task import EXECUTOR_KINDS
 from mainspring.supervision.driver import ThreadDriver
@@ -84,8 +85,11 @@ class Consumer:
         self._node.join()
         try:
             self._supervisor.start()
-        except BaseException:
-            self._node.leave()
+        except BaseException as error:
+            # Asked to stop before it began: it has nothing to start, and `wait` leaves.
+            if isinstance(error, NotRunning) and self._asked:
+                return
+            self._leave()
             raise
 
     def shutdown(self) -> None:
@@ -94,15 +98,18 @@ class Consumer:
         self._megaphone.tell(ShutdownAsked(self._asked))
         # At once, not when its turn to close has come: no claim follows the question.
         self._exchange.drain(self._settings.grace if self._asked == 1 else 0.0)
-        self._supervisor.close()
+        self._supervisor.close(None if self._asked == 1 else LAST_SECONDS)
 
     def wait(self) -> None:
         """Wait for the end and leave the store; raises what made a service fail for good."""
         self._supervisor.join()
-        self._sleeper.close()
-        self._node.leave()
+        self._leave()
         if self._supervisor.failed is not None:
             raise self._supervisor.failed
+
+    def _leave(self) -> None:
+        self._sleeper.close()
+        self._node.leave()
 
     def _size(self, kind: ExecutorKind) -> int:
         return self._settings.async_slots if kind == "async" else self._settings.workers
@@ -167,4 +174,6 @@ def _signals(ask: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None: it was set by no Python code, and none can set it back.
+            if handler is not None:
+                signal.signal(number, handler)

@@ -58,7 +58,7 @@ class Exchange:
         self._refusals = 0
         self._deadline = math.inf
         self._interrupted = False
-        self._lost = False
+        self._lost_key: int | None = None
         self.draining = False
 
     def serve(self, slots: Slots) -> None:
@@ -85,9 +85,12 @@ class Exchange:
         self.draining = True
         self._wake()
 
-    def lose(self) -> None:
-        """Learn that the node's lease was lost; from any thread."""
-        self._lost = True
+    def lose(self, key: int) -> None:
+        """Learn that the lease was lost which the node had under `key`; from any thread.
+
+        It may come late, when the node has joined anew: then it says nothing any more.
+        """
+        self._lost_key = key
         self._wake()
 
     @property
@@ -101,9 +104,12 @@ class Exchange:
 
     def due(self, now: float) -> float | None:
         """Return the seconds until the next turn; None: not before a wake."""
-        if self._lost or self._hungry():
+        if self._lost() or self._hungry():
             return 0.0
-        waits = [wait for slots in self._slots if (wait := slots.stale_in(now)) is not None]
+        waits = [slots.due(now) for slots in self._slots]
+        if not self._low():
+            # As long as claims wait, nobody wakes us for an outcome.
+            waits.append(FLUSH_SECONDS)
         if self._outbox:
             waits.append(self._flush_in(now))
         if self.draining:
@@ -114,10 +120,12 @@ class Exchange:
 
     def turn(self) -> None:
         """Flush the outcomes at hand and claim what the slots can take on."""
-        if self._lost:
+        if self._lost():
             self._disown()
         self._give_back()
-        asked = [] if self.draining else [(slots, slots.room()) for slots in self._slots]
+        # A batch that was refused is tried alone: a claim that goes wrong must not be its fault.
+        idle = self.draining or (self._outbox and self._refusals > 1)
+        asked = [] if idle else [(slots, slots.room()) for slots in self._slots]
         outcomes = self._take()
         wants = [Want(slots.tasks, self._queues, room) for slots, room in asked if room]
         if not outcomes and not wants:
@@ -127,6 +135,9 @@ class Exchange:
         exchanged = self._exchange(outcomes, wants)
         if exchanged is not None:
             self._take_on(outcomes, exchanged, asked)
+
+    def _lost(self) -> bool:
+        return self._lost_key == self._node.key
 
     def _low(self) -> bool:
         return any(slots.low() for slots in self._slots)
@@ -149,11 +160,12 @@ class Exchange:
         return [self._outbox.popleft() for _ in range(count)]
 
     def _exchange(self, outcomes: list[Outcome], wants: list[Want]) -> Exchanged | None:
-        fault("before_flush")
+        key = self._node.key
         try:
-            exchanged = self._store.exchange(self._node.key, outcomes, wants)
+            fault("before_flush")
+            exchanged = self._store.exchange(key, outcomes, wants)
         except LeaseLost:
-            self._lost = True
+            self._lost_key = key
             return None
         except BaseException as error:
             self._put_back(outcomes, error)
@@ -169,11 +181,19 @@ class Exchange:
             self._outbox.extendleft(reversed(outcomes))
             return
         self._refusals += 1
+        self._outbox.extendleft(reversed(outcomes))
         if len(outcomes) == 1 and self._batch == 1:
-            outcomes = [_unrecordable(outcomes[0], error)]
+            self._fail_alone(outcomes[0], error)
         elif self._refusals > 1:
             self._batch = max(1, len(outcomes) // 2)
-        self._outbox.extendleft(reversed(outcomes))
+
+    def _fail_alone(self, outcome: Outcome, error: BaseException) -> None:
+        failure = _unrecordable(outcome, error)
+        # A store that refuses this too is not well itself: then the outcome stays as it is.
+        accepted = self._store.finish_many(self._node.key, [failure])
+        self._outbox.popleft()
+        self._batch, self._refusals = MOST_OUTCOMES, 0
+        self._settle([failure], accepted)
 
     def _take_on(
         self, outcomes: list[Outcome], exchanged: Exchanged, asked: list[tuple[Slots, int]]
@@ -183,7 +203,7 @@ class Exchange:
             self._deliver(exchanged, asked)
         except BaseException:
             # Claims that are committed and in no slot would stay ours for ever: begin anew.
-            self._lost = True
+            self._lost_key = self._node.key
             raise
 
     def _settle(self, outcomes: list[Outcome], accepted: Sequence[bool]) -> None:
@@ -236,7 +256,9 @@ class Exchange:
 
     def _end_bodies(self, now: float) -> None:
         if self._interrupted:
-            self._outbox.extend(released(claim) for claim in self._held.values())
+            ended = {outcome.key for outcome in self._outbox.copy()}
+            stubborn = [claim for claim in self._held.values() if claim.key not in ended]
+            self._outbox.extend(released(claim) for claim in stubborn)
             self._deadline = math.inf
             return
         self._interrupted = True
@@ -245,15 +267,15 @@ class Exchange:
             slots.executor.interrupt(released)
 
     def _disown(self) -> None:
-        self._lost = False
         self._tell(NodeLost(self._node.name))
         for slots in self._slots:
             slots.withdraw_all()
             slots.executor.interrupt(released)
         self._outbox.clear()
         self._held.clear()
-        self._node.rejoin()
         self.ring()
+        if not self.draining:
+            self._node.rejoin()
 
 
 def _unrecordable(outcome: Outcome, error: BaseException) -> Outcome:

@@ -29,13 +29,16 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Renew once. The lease is lost to a rescuer, or to time when the store does not answer."""
+        # Of the node that it is now: the exchange may join anew while the store is being asked.
         key = self._node.key
-        alive = False
         try:
             alive = self._node.renew(key)
-        finally:
-            if not alive and (self._answered() or self._node.overdue()):
+        except BaseException:
+            if self._node.overdue():
                 self._lost(key)
+            raise
+        if not alive:
+            self._lost(key)
 
 
 class Rescuer:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from mainspring.engine.board import FileBoard, NoBoard
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mainspring.engine.board import Board
     from mainspring.protocols import Store
 
@@ -32,18 +30,23 @@ class Node:
     def join(self) -> None:
         """Take the kernel lock, then become visible: never the other way round."""
         host = socket.gethostname()
-        self.name = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._board = self._new_board(self._store.run_dir)
-        self.key = self._store.join(self.name, host=host, pid=os.getpid(), lease=self._lease)
+        name = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
+        board = self._new_board(name)
+        try:
+            key = self._store.join(name, host=host, pid=os.getpid(), lease=self._lease)
+        except BaseException:
+            board.close()
+            raise
+        self.name, self._board, self.key = name, board, key
         self._renewed = monotonic()
 
     def note(self, slot: int, key: int, fence: int) -> None:
         """Note on the board that the slot begins the body of this claim."""
         self._board.note(slot, key, fence)
 
-    def renew(self) -> bool:
-        """Renew the lease; False if it was lost, to a rescuer or to time."""
-        if not self._store.renew(self.key, lease=self._lease):
+    def renew(self, key: int) -> bool:
+        """Renew the lease that this node has under `key`; False if a rescuer was faster."""
+        if not self._store.renew(key, lease=self._lease):
             return False
         self._renewed = monotonic()
         return True
@@ -67,5 +70,6 @@ class Node:
             raise
         self._board.close()
 
-    def _new_board(self, run_dir: Path | None) -> Board:
-        return NoBoard() if run_dir is None else FileBoard(run_dir / self.name, self._slots)
+    def _new_board(self, name: str) -> Board:
+        run_dir = self._store.run_dir
+        return NoBoard() if run_dir is None else FileBoard(run_dir / name, self._slots)

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 PREFETCH_SECONDS = 0.05
 STALE_SECONDS = 0.2
+REST_SECONDS = 1.0
+"""So long an executor that took nothing for STALE_SECONDS is asked no more, or until a body ends.
+
+It has free slots by its own account, but its loop is blocked, or its children do not come up.
+"""
+
 MOST_WAITING = 512
 MOST_CLAIMED = 256
 """At most so many claims wait for a slot, and come in one exchange."""
@@ -38,10 +44,13 @@ class Slots:
         self.more = True
         self._low_water = 0
         self._submitted = 0
+        self._rests_until = 0.0
         self._batches: deque[tuple[float, int]] = deque()
 
     def room(self) -> int:
         """Return how many claims to ask for now."""
+        if monotonic() < self._rests_until:
+            return 0
         prefetch = self._prefetch()
         self._low_water = prefetch // 2
         free = self.executor.size - self.executor.running()
@@ -61,9 +70,19 @@ class Slots:
         """Learn from outcomes how long bodies take."""
         times = [outcome.ended - outcome.began for outcome in outcomes if outcome.began]
         if times:
+            self._rests_until = 0.0
             mean = max(sum(times) / len(times), _SHORTEST)
             known = self._run_seconds
-            self._run_seconds = mean if known == math.inf else known + _WEIGHT * (mean - known)
+            # Up at once, down slowly: to expect too little costs others their turn.
+            fades = known != math.inf and mean < known
+            self._run_seconds = known + _WEIGHT * (mean - known) if fades else mean
+
+    def due(self, now: float) -> float:
+        """Return the seconds until they should be looked at; infinity: not before an outcome."""
+        stale = self.stale_in(now)
+        if stale is not None:
+            return stale
+        return self._rests_until - now if now < self._rests_until else math.inf
 
     def stale_in(self, now: float) -> float | None:
         """Return the seconds until the oldest waiting claim has waited too long."""
@@ -77,6 +96,9 @@ class Slots:
             begun = self._submitted - self.executor.waiting()
             fresh = self.executor.withdraw(self._batches.popleft()[1] - begun)
             claims += fresh
+        if claims:
+            self.more = True
+            self._rests_until = now + REST_SECONDS
         return claims
 
     def withdraw_all(self) -> list[Claim]:

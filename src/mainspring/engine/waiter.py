@@ -16,7 +16,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from mainspring.errors import StoreError
+from mainspring.errors import StoreError, StoreUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,18 +66,19 @@ class Waiter:
     def __init__(self, store: EndedJobs) -> None:
         self._store = store
         self._room = _Room()
+        _waiters.add(self)
 
     def wait(self, job_id: str, timeout: float | None) -> Ended | None:
         """Block until the job has ended, at most `timeout` seconds; None if it has not."""
         deadline = math.inf if timeout is None else monotonic() + timeout
         seat = Seat()
-        cancel = self._enter(job_id, seat.tell)
+        room = self._enter(job_id, seat.tell)
         try:
             while seat.ended is None and (left := deadline - monotonic()) > 0:
-                self._wait_turn(seat, min(left, NET_SECONDS))
+                self._wait_turn(room, seat, min(left, NET_SECONDS))
         finally:
-            cancel()
-            self._hand_over()
+            room.forget(job_id, seat.tell)
+            _hand_over(room)
         if isinstance(seat.ended, StoreError):
             raise seat.ended
         return seat.ended
@@ -87,37 +88,51 @@ class Waiter:
 
         Returns the cancellation.
         """
-        cancel = self._enter(job_id, tell)
-        room = self._room
+        room = self._enter(job_id, tell)
         with room.lock:
             if not room.relayed and room.waiting:
                 room.relayed = True
-                threading.Thread(target=self._relay, name="mainspring-results", daemon=True).start()
-        return cancel
-
-    def close(self) -> None:
-        """End the wait of all who wait, and listen no more."""
-        room, self._room = self._room, _Room()
-        with room.lock:
-            room.waiting.clear()
-            if room.listener is not None:
-                room.listener.close()
-
-    def _enter(self, job_id: str, tell: Tell) -> Callable[[], None]:
-        if self._room.pid != os.getpid():
-            self._room = _Room()
-        room = self._room
-        with room.lock:
-            room.waiting.setdefault(job_id, []).append(tell)
-            if room.listener is None:
-                room.listener = self._store.listen("ended")
-                weakref.finalize(self, _close, room)
-        # Listening first, looking second: what ends in between is seen twice, never missed.
-        self._look([job_id])
+                threading.Thread(
+                    target=self._relay, args=(room,), name="mainspring-results", daemon=True
+                ).start()
         return lambda: room.forget(job_id, tell)
 
-    def _wait_turn(self, seat: Seat, seconds: float) -> None:
-        room = self._room
+    def close(self) -> None:
+        """End the wait of all who wait, with an error, and listen no more."""
+        room, self._room = self._room, _Room()
+        with room.lock:
+            room.closed = True
+            if room.listener is not None:
+                room.listener.close()
+        room.tell_all(StoreUnusable("the store", "its queue was closed meanwhile", "close it last"))
+
+    def abandon(self) -> None:
+        """Begin anew in a forked child: those who wait are in the parent."""
+        self._room = _Room()
+
+    def _enter(self, job_id: str, tell: Tell) -> _Room:
+        room = self._admit(job_id, tell)
+        try:
+            # Listening first, looking second: what ends in between is seen twice, never missed.
+            self._look(room, [job_id])
+        except BaseException:
+            room.forget(job_id, tell)
+            raise
+        return room
+
+    def _admit(self, job_id: str, tell: Tell) -> _Room:
+        while True:
+            room = self._room
+            with room.lock:
+                if room.closed:
+                    continue
+                if room.listener is None:
+                    room.listener = self._store.listen("ended")
+                    weakref.finalize(self, _close, room)
+                room.waiting.setdefault(job_id, []).append(tell)
+                return room
+
+    def _wait_turn(self, room: _Room, seat: Seat, seconds: float) -> None:
         room.followers.append(seat)
         # In line before it looks for a leader; a leader that leaves does it the other way round.
         if room.lead.acquire(blocking=False):
@@ -133,25 +148,29 @@ class Waiter:
     def _listen(self, room: _Room, seat: Seat, seconds: float) -> None:
         if seat.ended is None and room.listener is not None:
             room.listener.wait(seconds)
-            self._look(list(room.waiting))
+            self._look(room, list(room.waiting))
 
-    def _hand_over(self) -> None:
-        """Let another lead, if there is one."""
-        for follower in list(self._room.followers)[:1]:
-            follower.roused.set()
+    def _relay(self, room: _Room) -> None:
+        try:
+            self._relay_while_needed(room)
+        except BaseException:
+            # Whatever ended it: who comes next starts another.
+            with room.lock:
+                room.relayed = False
+            raise
 
-    def _relay(self) -> None:
-        room, seat, idle = self._room, Seat(), 0
-        while room is self._room and room.needs_relay(idle):
+    def _relay_while_needed(self, room: _Room) -> None:
+        seat, idle = Seat(), 0
+        while not room.closed and room.needs_relay(idle):
             idle = 0 if room.waiting else idle + 1
             try:
-                self._wait_turn(seat, NET_SECONDS)
+                self._wait_turn(room, seat, NET_SECONDS)
             except StoreError as error:
                 room.tell_all(error)
 
-    def _look(self, job_ids: list[str]) -> None:
+    def _look(self, room: _Room, job_ids: list[str]) -> None:
         for job_id, ended in self._store.ended(job_ids).items() if job_ids else ():
-            for tell in self._room.leave(job_id):
+            for tell in room.leave(job_id):
                 tell(ended)
 
 
@@ -166,6 +185,7 @@ class _Room:
         self.followers: deque[Seat] = deque()
         self.listener: Listener | None = None
         self.relayed = False
+        self.closed = False
 
     def leave(self, job_id: str) -> list[Tell]:
         with self.lock:
@@ -198,7 +218,24 @@ class _Room:
                 self.followers.remove(seat)
 
 
+def _hand_over(room: _Room) -> None:
+    """Let another lead, if there is one."""
+    for follower in list(room.followers)[:1]:
+        follower.roused.set()
+
+
 def _close(room: _Room) -> None:
     # A forked child must leave its parent's listener alone.
     if room.pid == os.getpid() and room.listener is not None:
         room.listener.close()
+
+
+_waiters: weakref.WeakSet[Waiter] = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for waiter in list(_waiters):
+        waiter.abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_all)

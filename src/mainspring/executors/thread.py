@@ -141,11 +141,13 @@ class ThreadExecutor:
 
     def interrupt(self, outcome: Callable[[Claim], Outcome]) -> None:
         """Abandon every running attempt with that outcome."""
-        self._abandon([
-            (slot, outcome(claim))
-            for slot in self._slots
-            if slot.hold is not None and (claim := slot.hold.let_go())
-        ])
+        self._abandon(
+            [
+                (slot, outcome(claim))
+                for slot in self._slots
+                if slot.hold is not None and (claim := slot.hold.let_go())
+            ]
+        )
 
     async def run(self, started: Callable[[], None]) -> None:
         """Keep the slots manned, and abandon what runs past its deadline."""
@@ -178,6 +180,8 @@ class ThreadExecutor:
         while (claim := next_claim()) is not None:
             hold = slot.hold = Hold(claim, attempt.timeout(claim))
             if hold.deadline < self._next_look:
+                # Said here, so that those who come before the loop has looked need not stir it too.
+                self._next_look = hold.deadline
                 self._stir()
             outcome = attempt.run(claim, slot.number)
             if hold.let_go() is None:
@@ -187,11 +191,13 @@ class ThreadExecutor:
     def _abandon_overdue(self) -> None:
         now = monotonic()
         holds = [(slot, slot.hold) for slot in self._slots]
-        self._abandon([
-            (slot, self._attempt.timed_out(claim, hold.began))
-            for slot, hold in holds
-            if hold is not None and hold.deadline <= now and (claim := hold.let_go())
-        ])
+        self._abandon(
+            [
+                (slot, self._attempt.timed_out(claim, hold.began))
+                for slot, hold in holds
+                if hold is not None and hold.deadline <= now and (claim := hold.let_go())
+            ]
+        )
 
     def _abandon(self, lost: list[tuple[Slot, Outcome]]) -> None:
         self.abandoned += len(lost)

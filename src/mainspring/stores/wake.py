@@ -132,8 +132,8 @@ class SocketListener:
             rung = self._sleep(max(0.0, min(left, NET_SECONDS)))
             if self._closed:
                 return False
-            # Asked in any case: what came with this ring must not wake once more.
-            if self._changed() or rung or self._poked:
+            # A ring is taken at its word, without a look; the next look then wakes once more.
+            if rung or self._poked or self._changed():
                 self._poked = False
                 return True
             if left <= NET_SECONDS:

@@ -175,6 +175,11 @@ class AsyncJobs:
             raise InvalidOption("scheduler", scheduler, owner="create_async_job", expected=expected)
         return self._schedulers[scheduler]
 
+    def stop(self) -> None:
+        """Stop every scheduler, the last made first."""
+        for scheduler in reversed(self.all()):
+            scheduler.stop()
+
     def all(self) -> list[AsyncJobScheduler]:
         """Return every scheduler."""
         return list(self._schedulers.values())

@@ -243,7 +243,7 @@ class BackgroundWorker(Generic[P, R]):
     def note_end(self, session: Session, failure: BaseException | None) -> None:
         """Take notice that a life has ended, of itself or as asked."""
         self._ask(session)
-        self.supervisor.forget_worker(self, failure)
+        self.supervisor.roster.forget(self, failure)
         session.finish()
         guard(self.after_stop, self.name)
 
@@ -252,13 +252,13 @@ class BackgroundWorker(Generic[P, R]):
         supervisor = self.supervisor
         supervisor.start()
         options = self._options.overridden(start.overrides)
-        supervisor.remember_worker(self, options.name)
+        supervisor.roster.remember(self, options.name)
         try:
             session = self._make_session(options, start)
             self._session = session
             session.member = supervisor.workers.add(session.core)
         except BaseException:
-            supervisor.forget_worker(self, None)
+            supervisor.roster.forget(self, None)
             self._session = None
             raise
         session.member.ended.add_done_callback(lambda ended: self.note_end(session, ended.result()))
@@ -298,7 +298,11 @@ class BackgroundWorker(Generic[P, R]):
 
     def _wait_for_last_life(self) -> None:
         session = self._session
-        if session is None or session.finished.is_set():
+        if session is None:
+            return
+        if session.finished.is_set():
+            if session.still_runs():
+                raise AlreadyRunning("target of worker", self.name)
             return
         if session.would_wait_for_itself(self.supervisor.control_loop):
             raise AlreadyRunning("worker", self.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from mainspring.errors import InvalidOption
 from mainspring.supervision.background import BackgroundWorker
@@ -16,6 +16,10 @@ from mainspring.supervision.worker import is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
+
+    from mainspring.supervision.options import CommonOptions
+    from mainspring.supervision.trigger import Misfire
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,38 +36,49 @@ KINDS: dict[type[BackgroundWorker[Any, Any]], tuple[str, ...]] = {
 def background_worker(func: Callable[P, R], /) -> BackgroundWorker[P, R]: ...
 @overload
 def background_worker(
-    *, queue: Any, **options: Any
+    *, queue: Any, **options: Unpack[CommonOptions]
 ) -> Callable[[Callable[P, R]], BackgroundQueueWorker[P, R]]: ...
 @overload
 def background_worker(
-    *, q: Any, **options: Any
+    *, q: Any, **options: Unpack[CommonOptions]
 ) -> Callable[[Callable[P, R]], BackgroundQueueWorker[P, R]]: ...
 @overload
 def background_worker(
-    *, event: bool, **options: Any
+    *, event: bool, **options: Unpack[CommonOptions]
 ) -> Callable[[Callable[P, R]], BackgroundEventWorker[P, R]]: ...
 @overload
 def background_worker(
-    *, e: bool, **options: Any
+    *, e: bool, **options: Unpack[CommonOptions]
 ) -> Callable[[Callable[P, R]], BackgroundEventWorker[P, R]]: ...
 @overload
 def background_worker(
-    *, interval: float, **options: Any
+    *,
+    interval: float,
+    delay_before: float | None = None,
+    jitter: float = 0.0,
+    misfire: Misfire = "coalesce",
+    **options: Unpack[CommonOptions],
 ) -> Callable[[Callable[P, R]], BackgroundIntervalWorker[P, R]]: ...
 @overload
 def background_worker(
-    *, delay: float, **options: Any
+    *,
+    delay: float,
+    delay_before: float | None = None,
+    jitter: float = 0.0,
+    **options: Unpack[CommonOptions],
 ) -> Callable[[Callable[P, R]], BackgroundIntervalWorker[P, R]]: ...
 @overload
 def background_worker(
-    *, delay_before: float, **options: Any
+    *, delay_before: float, jitter: float = 0.0, **options: Unpack[CommonOptions]
 ) -> Callable[[Callable[P, R]], BackgroundIntervalWorker[P, R]]: ...
 @overload
 def background_worker(
-    *, cron: str, **options: Any
+    *, cron: str, tz: str | tzinfo | None = None, **options: Unpack[CommonOptions]
 ) -> Callable[[Callable[P, R]], BackgroundIntervalWorker[P, R]]: ...
 @overload
-def background_worker(**options: Any) -> Callable[[Callable[P, R]], BackgroundWorker[P, R]]: ...
+def background_worker(
+    **options: Unpack[CommonOptions],
+) -> Callable[[Callable[P, R]], BackgroundWorker[P, R]]: ...
 
 
 def background_worker(func: Callable[..., Any] | None = None, /, **options: Any) -> Any:

@@ -122,7 +122,12 @@ class ElsewhereDriver:
         """Return when the cycle is over; cancelling cancels the run under way."""
         future = self._submit(self._inner.drive(cycle, _nobody))
         started()
-        await asyncio.wrap_future(future)
+        try:
+            await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            # The loop may be ended before its workers have; that is no failure of theirs.
+            if asked_to_cancel() or not cycle.over:
+                raise
 
 
 def _nobody() -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mainspring.protocols import Service, Subscriber
     from mainspring.supervision.restart import Restart
 
+LAST_WAIT = 1.5
+"""Seconds for cancelled services to end: more than they give to what is theirs."""
+
 
 class Member:
     """A service in a group: a handle for any thread.
@@ -132,7 +135,7 @@ class Group:
         for task in self._tasks():
             task.cancel()
         if tasks := self._tasks():
-            await asyncio.wait(tasks, timeout=1.0)
+            await asyncio.wait(tasks, timeout=LAST_WAIT)
 
     def _tasks(self) -> list[asyncio.Task[None]]:
         entries = [member.entry for member in self.members]
@@ -153,4 +156,3 @@ class Group:
 def _cancel(member: Member) -> None:
     if member.entry is not None and member.entry.task is not None:
         member.entry.task.cancel()
-

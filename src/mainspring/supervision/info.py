@@ -25,7 +25,7 @@ def describe(supervisor: TaskSupervisor) -> dict[str, Any]:
         "active": supervisor.active,
         "pools": pools,
         "loops": supervisor.watchdog.latencies(),
-        "workers": [describe_worker(worker) for worker in supervisor.known_workers()],
+        "workers": [describe_worker(worker) for worker in supervisor.roster.all()],
     }
 
 
@@ -42,7 +42,7 @@ def diagnose(supervisor: TaskSupervisor) -> dict[str, Any]:
     stalled = [
         name for name, seconds in supervisor.watchdog.latencies().items() if seconds > STALLED_AFTER
     ]
-    failing = [one.name for one in supervisor.known_workers() if one.status().failing]
+    failing = [one.name for one in supervisor.roster.all() if one.status().failing]
     return {
         "healthy": supervisor.active and not stalled,
         "active": supervisor.active,

@@ -28,6 +28,10 @@ class MainThreadWatch:
         """Begin to watch."""
         self._thread.start()
 
+    def release(self) -> None:
+        """Watch no more; the thread ends soon."""
+        self._closed.set()
+
     def close(self) -> None:
         """Watch no more; the thread has ended when this returns, unless it is the caller."""
         self._closed.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.supervision.priority import TASK_NORMAL
@@ -18,6 +18,21 @@ if TYPE_CHECKING:
     from mainspring.supervision.task_supervisor import TaskSupervisor
 
 EXECUTORS = (None, "thread", "process")
+
+
+class CommonOptions(TypedDict, total=False):
+    """What every kind of worker takes besides what makes it one of its kind; see `Options`."""
+
+    name: str | None
+    priority: int
+    o: Any
+    on_error: Callable[..., object] | None
+    on_error_kwargs: Mapping[str, Any] | None
+    supervisor: TaskSupervisor | None
+    poll_delay: float | None
+    loop: ALoop | asyncio.AbstractEventLoop | str | None
+    executor: Literal["thread", "process"] | None
+    restart: Restart | None
 
 
 @dataclass(frozen=True, slots=True)

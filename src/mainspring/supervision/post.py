@@ -6,7 +6,6 @@ this takes 1 when several come at once.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
@@ -14,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine
 
 

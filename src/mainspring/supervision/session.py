@@ -78,6 +78,11 @@ class Session:
         """Whether its sync target is what the calling thread runs."""
         return self._carriage.runner.thread == threading.get_ident()
 
+    def still_runs(self) -> bool:
+        """Whether a run was left behind, stuck in the target, when this life ended."""
+        left = self._carriage.runner.thread
+        return left is not None and any(one.ident == left for one in threading.enumerate())
+
     def status(self) -> WorkerStatus:
         """Return what the core worker is and has done."""
         return self.core.status()

@@ -235,6 +235,11 @@ class Supervisor:
         except BaseException as error:  # noqa: BLE001  the thread's border: `start` raises it
             if not ready.done():
                 ready.set_exception(error)
+        finally:
+            # Under the lock, since `start` may not have made the watch yet.
+            with self._lock:
+                if self._watch is not None:
+                    self._watch.release()
 
     async def _live(self, started: Callable[[], None]) -> None:
         try:

@@ -13,8 +13,8 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from mainspring.errors import DuplicateName, InvalidOption
-from mainspring.supervision.aloop import ALoop, Loops, running_loop
+from mainspring.errors import InvalidOption
+from mainspring.supervision.aloop import ALoop, Loops
 from mainspring.supervision.async_job import (
     AsyncJob,
     AsyncJobs,
@@ -22,28 +22,34 @@ from mainspring.supervision.async_job import (
     check_job,
     launch_in,
 )
-from mainspring.supervision.group import Group
+from mainspring.supervision.ending import (
+    ask_jobs,
+    ask_workers,
+    cancel_all,
+    stop_all,
+    waits_for_itself,
+)
 from mainspring.supervision.info import describe, diagnose
+from mainspring.supervision.life import Life
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.own_thread import live_in_thread
 from mainspring.supervision.priority import TASK_NORMAL, pool_sizes
+from mainspring.supervision.roster import WorkerRoster
 from mainspring.supervision.scheduler import AsyncScheduler, SchedulerService, SyncScheduler
 from mainspring.supervision.signals import Blockade
-from mainspring.supervision.supervisor import Supervisor
-from mainspring.supervision.thread_pool import PriorityThreadPool
-from mainspring.supervision.trigger import Interval
-from mainspring.supervision.watchdog import LOOK, Watchdog
-from mainspring.supervision.worker import Worker
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor, Future
 
-    from mainspring.protocols import Service, Subscriber
+    from mainspring.protocols import Subscriber
     from mainspring.supervision.background import BackgroundWorker
+    from mainspring.supervision.group import Group
     from mainspring.supervision.process_pool import ProcessPool
     from mainspring.supervision.task import Task
+    from mainspring.supervision.thread_pool import PriorityThreadPool
+    from mainspring.supervision.watchdog import Watchdog
 
 T = TypeVar("T")
 
@@ -62,10 +68,10 @@ class TaskSupervisor:
         self.grace = grace
         self._poll_delay = 0.01
         self._lock = threading.RLock()
-        self._core: Supervisor | None = None
         self._megaphone = Megaphone()
         self._blockade = Blockade()
-        self._workers: dict[str, BackgroundWorker[Any, Any]] = {}
+        # Looked up at each call: it may be set, and a subclass may have its own.
+        self.roster = WorkerRoster(lambda *what: self.on_worker_failed(*what))  # noqa: PLW0108  see above
         self._sync_schedulers: list[SyncScheduler] = []
         self._sizes = pool_sizes()
         self._executor: Executor | None = None
@@ -73,8 +79,8 @@ class TaskSupervisor:
         self._tasks: dict[str, Task[Any]] = {}
         self._loops = Loops(self.id)
         self._jobs = AsyncJobs()
-        self._mp_pool: ProcessPool | None = None
-        self._renew()
+        self._life_lock = threading.RLock()  # never held by what a life's own threads call
+        self._life = self._new_life()
 
     def __repr__(self) -> str:
         return f"<TaskSupervisor {self.id!r}>"
@@ -82,27 +88,46 @@ class TaskSupervisor:
     @property
     def active(self) -> bool:
         """Whether it is started and not about to stop."""
-        core = self._core
-        return core is not None and core.running and not core.closing
+        return self._life.active
 
     @property
     def control_loop(self) -> asyncio.AbstractEventLoop | None:
         """The loop that it runs on itself, which runs no user's code, while it runs."""
-        return None if self._core is None else self._core.loop
+        return self._life.core.loop
+
+    @property
+    def threads(self) -> PriorityThreadPool:
+        """Its own thread pool."""
+        return self._life.threads
+
+    @property
+    def workers(self) -> Group:
+        """The services that its workers are."""
+        return self._life.workers
+
+    @property
+    def jobs(self) -> Group:
+        """The services that its jobs and schedulers are."""
+        return self._life.jobs
+
+    @property
+    def watchdog(self) -> Watchdog:
+        """What watches its loops."""
+        return self._life.watchdog
 
     def start(self) -> bool:
         """Start it; False: it was started already. It ends with the main thread."""
-        with self._lock:
+        if self.active:
+            return False
+        with self._life_lock:
             if self.active:
                 return False
-            if self._core is not None:
-                self._core.join()
-                self._renew()
-            self._core = self._build()
-            self._core.start()
-            self.pools.add(self.threads)
+            if self._life.over:
+                self._life.core.join()
+                self._life = self._new_life()
+            self._life.begin()
             self.threads.resize(self._sizes)
-            self._loops.start_again(self.loops)
+            self._loops.start_again(self._life.loops)
         return True
 
     def stop(
@@ -119,17 +144,21 @@ class TaskSupervisor:
         `cancel_tasks` cancels coroutines and what waits for a thread at once. From one of its own
         loops or targets it only asks.
         """
-        core = self._core
-        if core is None:
-            return True
+        core = self._life.core
+        if not core.running:
+            return core.join(core.time_left())
         if stop_schedulers:
-            self._stop_schedulers()
-        self._cancel_delayed()
+            ask_workers(self.roster)
+            self._jobs.stop()
+            ask_jobs(self._life)
+            stop_all(self._sync_schedulers)
+        for task in list(self._tasks.values()):
+            task.cancel_delay()
         if cancel_tasks:
-            self._cancel_all()
+            cancel_all(self._life, self._loops)
         core.close(self.grace if isinstance(wait, bool) else float(wait))
         self._blockade.lift()
-        if wait is False or self._would_wait_for_itself():
+        if wait is False or waits_for_itself(self._life, self._loops, self.roster):
             return not core.running
         return core.join(core.time_left())
 
@@ -191,11 +220,6 @@ class TaskSupervisor:
         """Return whether it is well, and what is not, for probes."""
         return diagnose(self)
 
-    def known_workers(self) -> list[BackgroundWorker[Any, Any]]:
-        """Return the workers that are active, in the order of their start."""
-        with self._lock:
-            return list(self._workers.values())
-
     def set_thread_pool(self, **sizes: Any) -> None:
         """Set the sizes of the thread pool, also while it works.
 
@@ -210,23 +234,23 @@ class TaskSupervisor:
         """Make the process pool: so many children (one a CPU), and options of `ProcessPool`."""
         with self._lock:
             self._mp_options = {"size": pool_size or os.cpu_count() or 1, **options}
-            if self._mp_pool is not None:
-                self._mp_pool.close()
-            self._mp_pool = None
+            if self._life.processes is not None:
+                self._life.processes.close()
+            self._life.processes = None
 
     @property
     def has_mp_pool(self) -> bool:
         """Whether the process pool has been made."""
-        return self._mp_pool is not None
+        return self._life.processes is not None
 
     @property
     def mp_pool(self) -> ProcessPool:
         """The process pool, made on demand."""
+        self.start()
         with self._lock:
-            self.start()
-            if self._mp_pool is None:
-                self._mp_pool = self._make_mp_pool()
-            return self._mp_pool
+            if self._life.processes is None:
+                self._life.processes = self._make_mp_pool()
+            return self._life.processes
 
     @property
     def thread_pool(self) -> Executor:
@@ -271,7 +295,7 @@ class TaskSupervisor:
     def start_aloop(self, name: str) -> bool:
         """Start a loop; False: it runs already."""
         self.start()
-        return self._loops.get(name).start(self.loops)
+        return self._loops.get(name).start(self._life.loops)
 
     def stop_aloop(self, name: str, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
         """Stop a loop, which waits for what runs on it; return whether it has ended."""
@@ -288,7 +312,7 @@ class TaskSupervisor:
     def running_aloop(self, aloop: ALoop | str | None = None) -> ALoop:
         """Return a loop to run something on; its own loop is started on demand."""
         self.start()
-        return self._loops.running(aloop, self.loops)
+        return self._loops.running(aloop, self._life.loops)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the asyncio loop that runs what names no loop."""
@@ -384,89 +408,22 @@ class TaskSupervisor:
         """Return a task that has not ended, by its id."""
         return self._tasks.get(task_id)
 
-    def remember_worker(self, worker: BackgroundWorker[Any, Any], name: str) -> None:
-        """Take notice of a worker that starts. Raises `DuplicateName`."""
-        with self._lock:
-            other = self._workers.get(name)
-            if other is not None and other is not worker:
-                raise DuplicateName(name, kind="worker", first=repr(other), second=repr(worker))
-            self._workers[name] = worker
-
-    def forget_worker(
-        self, worker: BackgroundWorker[Any, Any], failure: BaseException | None
-    ) -> None:
-        """Take notice of a worker that has ended."""
-        with self._lock:
-            for name in [name for name, one in self._workers.items() if one is worker]:
-                del self._workers[name]
-        if failure is not None:
-            try:
-                self.on_worker_failed(worker, failure)
-            except Exception:
-                log.exception("on_worker_failed of supervisor %r raised", self.id)
-
-    def _renew(self) -> None:
-        """Make what lives for one life only."""
-        self.pools, self.loops = Group("pools"), Group("loops")
-        self.jobs, self.workers = Group("jobs"), Group("workers")
-        self.threads = PriorityThreadPool(self._sizes, name=f"{self.id}_thread")
-        self.watchdog = Watchdog(self._watched, tell=self._megaphone.tell)
-        self._mp_pool = None
-
-    def _build(self) -> Supervisor:
-        watchdog = Worker("watchdog", self.watchdog.look, Interval(LOOK))
-        services: list[Service] = [self.pools, self.loops, self.jobs, self.workers, watchdog]
-        for group in (self.pools, self.loops, self.jobs, self.workers):
-            group.subscribe(self._megaphone.tell)
-        return Supervisor(services, name=self.id, grace=self.grace)
-
-    def _watched(self) -> list[Any]:
-        return [aloop.thread for aloop in self._loops.all()]
+    def _new_life(self) -> Life:
+        return Life(
+            self.id,
+            grace=self.grace,
+            sizes=self._sizes,
+            loops=lambda: [aloop.thread for aloop in self._loops.all()],
+            tell=self._megaphone.tell,
+        )
 
     def _make_mp_pool(self) -> ProcessPool:
         from mainspring.supervision.process_pool import ProcessPool  # noqa: PLC0415  a lazy door
 
         options = self._mp_options or {"size": os.cpu_count() or 1}
         pool = ProcessPool(**{"name": f"{self.id}_process", **options})
-        self.pools.add(pool)
+        self._life.pools.add(pool)
         return pool
-
-    def _stop_schedulers(self) -> None:
-        for worker in reversed(self.known_workers()):
-            worker.stop(wait=False)
-        for scheduler in reversed(self._jobs.all()):
-            scheduler.stop()
-        for member in reversed(self.jobs.members):
-            member.service.close()
-        while self._sync_schedulers:
-            guarded_stop(self._sync_schedulers.pop())
-
-    def _cancel_delayed(self) -> None:
-        for task in list(self._tasks.values()):
-            task.cancel_delay()
-
-    def _cancel_all(self) -> None:
-        self.threads.cancel_waiting()
-        for aloop in self._loops.all():
-            aloop.thread.cancel_all()
-
-    def _would_wait_for_itself(self) -> bool:
-        """Whether the caller runs on what it wants to see the end of."""
-        here = running_loop()
-        own = [aloop.thread.current_loop for aloop in self._loops.all()]
-        if here is not None and here in (self.control_loop, *own):
-            return True
-        if self.threads.is_mine(threading.current_thread()):
-            return True
-        return any(worker.runs_here() for worker in self.known_workers())
-
-
-def guarded_stop(scheduler: SyncScheduler) -> None:
-    """Stop a scheduler of the user's; what it raises is logged."""
-    try:
-        scheduler.stop()
-    except Exception:
-        log.exception("stop of scheduler %r raised", scheduler)
 
 
 task_supervisor = TaskSupervisor("supervisor")

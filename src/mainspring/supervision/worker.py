@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from dataclasses import dataclass
@@ -112,6 +113,10 @@ class Worker:
         self._active = True
         try:
             await self._run(started)
+        except asyncio.CancelledError:
+            # A thread that goes on unseen must at least not begin another run.
+            self.close()
+            raise
         finally:
             self._active = False
 

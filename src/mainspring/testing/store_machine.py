@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mainspring.errors import LeaseLost
 from mainspring.model.job import Failure, JobState, NewJob, Outcome, OutcomeKind, Want
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 TASKS = ("a", "b")
 QUEUES = ("x", "y")
 LEASE = 15.0
+MOST_JOBS = 8
+"""Few, so that the walk meets the same job again and again."""
+
 FAILURE = Failure(type="builtins.ValueError", message="'broken'")
 
 new_jobs = st.builds(
@@ -76,7 +79,13 @@ class StoreMachine(RuleBasedStateMachine):
     def nodes(self) -> list[int]:
         return sorted(self.model.nodes)
 
-    @rule(jobs=st.lists(new_jobs, min_size=1, max_size=5))
+    @initialize(jobs=st.lists(new_jobs, min_size=1, max_size=3))
+    def begin(self, jobs: list[NewJob]) -> None:
+        self.join()
+        self.enqueue(jobs)
+
+    @precondition(lambda self: len(self.model.jobs) < MOST_JOBS)
+    @rule(jobs=st.lists(new_jobs, min_size=1, max_size=3))
     def enqueue(self, jobs: list[NewJob]) -> None:
         for job_id, job in zip(self.store.enqueue_many(jobs), jobs, strict=True):
             self.model.enqueue(job_id, job, self.clock.now())
@@ -146,8 +155,20 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data(), dead=st.booleans(), known=st.booleans())
     def rescue(self, data: st.DataObject, *, dead: bool, known: bool) -> None:
         node = data.draw(st.sampled_from(self.nodes()), "node")
+        begun = [job for job in self.model.held(node) if data.draw(st.booleans(), "begun")]
+        self.lose(node, begun, dead=dead, known=known)
+
+    @precondition(lambda self: self.model.nodes)
+    @rule(data=st.data())
+    def die_with_all_there_is(self, data: st.DataObject) -> None:
+        node = data.draw(st.sampled_from(self.nodes()), "node")
+        everything = [Want(tasks=TASKS, queues=None, limit=99)]
+        self.check_claims(node, everything, self.store.claim(node, everything))
+        self.lose(node, self.model.held(node), dead=True, known=True)
+
+    def lose(self, node: int, begun: list[ModelJob], *, dead: bool, known: bool) -> None:
+        """Rescue a node's jobs from it."""
         held = self.model.held(node)
-        begun = [job for job in held if not known or data.draw(st.booleans(), "begun")]
         grants = {(self.claims[job.id, job.fence].key, job.fence) for job in begun}
         rescued = self.store.rescue(node, dead=dead, begun=grants if known else None)
         if not dead and self.model.nodes[node] > self.clock.now():
@@ -155,7 +176,7 @@ class StoreMachine(RuleBasedStateMachine):
             return
         assert rescued is not None
         assert len(rescued.requeued) + len(rescued.failed) == len(held)
-        self.model.lose(node, begun, self.clock.now())
+        self.model.lose(node, begun if known else held, self.clock.now())
         self.check_gone(node)
 
     def check_gone(self, node: int) -> None:

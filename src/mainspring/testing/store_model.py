@@ -21,7 +21,7 @@ CHARGED = frozenset(OutcomeKind) - {
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class ModelJob:
     """A job as it ought to be. Times are whole seconds of the frozen clock."""
 

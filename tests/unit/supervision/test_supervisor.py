@@ -198,7 +198,7 @@ def test_stop_from_a_coroutine_of_its_own_loop_only_asks():
 
 def test_stop_from_inside_a_target_does_not_deadlock():
     supervisor = Supervisor()
-    supervisor.add(Worker("w", lambda: supervisor.close(), Continuous()))
+    supervisor.add(Worker("w", supervisor.close, Continuous()))
     supervisor.start()
     assert supervisor.join(10)
 
@@ -256,7 +256,7 @@ from mainspring.supervision.worker import Worker
 
 def work():
     time.sleep(0.3)
-    threading.Thread(target=print, args=("a last run ended, and a thread could be started",)).start()
+    threading.Thread(target=print, args=("a last run ended",)).start()
 Supervisor([Worker("w", work, Interval(60))]).start()
 """
     done = subprocess.run(

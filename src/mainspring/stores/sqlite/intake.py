@@ -33,6 +33,16 @@ SELECT max(
 )
 """
 
+ENQUEUE_ONE = """
+INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload)
+VALUES (
+  1 + max(
+    coalesce((SELECT max(key) FROM jobs), 0), coalesce((SELECT max(key) FROM finished), 0)
+  ),
+  ?, ?, ?, ?, ?, ?, ?
+)
+"""
+
 FIRST_DUE = """
 SELECT min((
   SELECT run_at FROM jobs INDEXED BY scheduled
@@ -150,12 +160,21 @@ class Intake:
 
     def _commit(self, group: list[Batch]) -> None:
         rows = group[0].rows if len(group) == 1 else [row for batch in group for row in batch.rows]
+        if len(rows) == 1 and is_ready(rows[0]):
+            self._commit_one(group[0])
+            return
         with self._writer as connection:
             wakes = wakes_sleepers(connection, rows)
             ids = insert(connection, rows)
         share(ids, group)
         if wakes:
             self._ring(topics.READY)
+
+    def _commit_one(self, batch: Batch) -> None:
+        """Commit a job that has come alone, in one statement."""
+        key = self._writer.run(ENQUEUE_ONE, batch.rows[0]).lastrowid or 0
+        batch.ids = [format_id(key, batch.rows[0][0])]
+        self._ring(topics.READY)
 
 
 def insert(connection: sqlite3.Connection, rows: list[Row]) -> list[str]:
@@ -176,9 +195,14 @@ def share(ids: list[str], group: list[Batch]) -> None:
         start += len(batch.rows)
 
 
+def is_ready(row: Row) -> bool:
+    """Whether a job can start at once."""
+    return row[2] == READY
+
+
 def wakes_sleepers(connection: sqlite3.Connection, rows: list[Row]) -> bool:
     """Whether there is work now, or work due before what any sleeper waits for."""
-    if any(state == READY for _, _, state, *_ in rows):
+    if any(is_ready(row) for row in rows):
         return True
     firsts: dict[int, int] = {}
     for _, lane, _, _, run_at, *_ in rows:

@@ -83,14 +83,12 @@ class SqliteStore:
         """Add a node with a lease of so many seconds; return its key."""
         moment = Moment(self._clock)
         row = (name, host, pid, moment.micros, moment.after(lease))
-        with self._session.writer as connection:
-            return connection.execute(nodes.JOIN, row).lastrowid or 0
+        return self._session.writer.run(nodes.JOIN, row).lastrowid or 0
 
     def renew(self, node: int, *, lease: float) -> bool:
         """Renew a node's lease; False if it has gone."""
-        with self._session.writer as connection:
-            until = Moment(self._clock).after(lease)
-            return connection.execute(nodes.RENEW, (until, node)).rowcount == 1
+        until = Moment(self._clock).after(lease)
+        return self._session.writer.run(nodes.RENEW, (until, node)).rowcount == 1
 
     def leave(self, node: int) -> None:
         """Remove a node; what it still holds goes back, uncharged."""

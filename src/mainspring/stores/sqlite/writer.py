@@ -14,8 +14,12 @@ from mainspring.stores.sqlite.turnstile import Turnstile
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from mainspring.stores.sqlite.database import DatabaseFile
+
+LOOK_EVERY_SECONDS = 0.01
+"""How often we look whether the file still has its name; who deletes it loses all there was."""
 
 
 class Writer:
@@ -32,6 +36,7 @@ class Writer:
         self._turnstile: Turnstile | None = None
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._look_again_at = 0.0
 
     def __enter__(self) -> sqlite3.Connection:
         connection = self._take_turn()
@@ -59,6 +64,19 @@ class Writer:
                 connection.execute("ROLLBACK")
             self._end_turn()
         self._file.explain(error)
+
+    def run(self, statement: str, parameters: Sequence[object]) -> sqlite3.Cursor:
+        """Execute one statement, as a transaction of its own."""
+        connection = self._take_turn()
+        try:
+            cursor = connection.execute(statement, parameters)
+            self._log.committed(connection)
+        except BaseException as error:
+            self._file.explain(error)
+            raise
+        finally:
+            self._end_turn()
+        return cursor
 
     def ready(self) -> None:
         """See that the file exists and has our schema."""
@@ -106,7 +124,7 @@ class Writer:
             raise self._busy(started, "another thread of this process")
         try:
             self._pass(self._gate(), started)
-            return self._open()
+            return self._open(started)
         except BaseException as error:
             self._end_turn()
             self._file.explain(error)
@@ -128,14 +146,20 @@ class Writer:
             self._turnstile = Turnstile(self._file.run_dir)
         return self._turnstile
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, now: float) -> sqlite3.Connection:
+        if self._connection is None:
+            self._refuse_another_file()
+            self._connection = self._connect()
+            self._identity = self._file.identity()
+        elif now > self._look_again_at:
+            self._refuse_another_file()
+            self._look_again_at = now + LOOK_EVERY_SECONDS
+        return self._connection
+
+    def _refuse_another_file(self) -> None:
         if self._identity is not None and self._file.identity() != self._identity:
             # SQLite goes on writing to a file that has no name any more, without a word.
             raise self._file.unusable("it was deleted or replaced", "restart this program")
-        if self._connection is None:
-            self._connection = self._connect()
-            self._identity = self._file.identity()
-        return self._connection
 
     def _connect(self) -> sqlite3.Connection:
         connection = self._file.connect()

@@ -1,0 +1,49 @@
+"""The active workers of a supervisor, by name."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mainspring.errors import DuplicateName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.supervision.background import BackgroundWorker
+
+log = logging.getLogger("mainspring.supervision")
+
+
+class WorkerRoster:
+    """Keeps names unique, and tells of workers that ended by their restart policy."""
+
+    def __init__(self, told: Callable[[BackgroundWorker[Any, Any], BaseException], object]) -> None:
+        self._workers: dict[str, BackgroundWorker[Any, Any]] = {}
+        self._told = told
+        self._lock = threading.RLock()
+
+    def all(self) -> list[BackgroundWorker[Any, Any]]:
+        """Return the active workers, in the order of their start."""
+        with self._lock:
+            return list(self._workers.values())
+
+    def remember(self, worker: BackgroundWorker[Any, Any], name: str) -> None:
+        """Take notice of a worker that starts. Raises `DuplicateName`."""
+        with self._lock:
+            other = self._workers.get(name)
+            if other is not None and other is not worker:
+                raise DuplicateName(name, kind="worker", first=repr(other), second=repr(worker))
+            self._workers[name] = worker
+
+    def forget(self, worker: BackgroundWorker[Any, Any], failure: BaseException | None) -> None:
+        """Take notice of a worker that has ended; `failure` says why it gave up."""
+        with self._lock:
+            for name in [name for name, one in self._workers.items() if one is worker]:
+                del self._workers[name]
+        if failure is not None:
+            try:
+                self._told(worker, failure)
+            except Exception:
+                log.exception("on_worker_failed raised for %r", worker)

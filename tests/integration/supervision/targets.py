@@ -1,0 +1,23 @@
+"""Targets that child processes import."""
+
+import os
+from typing import ClassVar
+
+from mainspring.supervision.queue_worker import BackgroundQueueWorker
+
+
+class Doubler(BackgroundQueueWorker):
+    results: ClassVar[list] = []
+    verdict = None
+
+    @staticmethod
+    def run(task, *args, **kwargs):
+        if task == "raise":
+            raise OSError("no such task")
+        if task == "die":
+            os._exit(3)
+        return task * 2, os.getpid(), kwargs.get("_task_id"), "_worker" in kwargs
+
+    def process_result(self, result):
+        self.results.append(result)
+        return self.verdict

@@ -1,0 +1,82 @@
+"""Workers whose target runs in another process."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from mainspring.errors import InvalidOption
+from mainspring.supervision.decorators import background_worker
+from mainspring.supervision.task import background_task, co_mp_apply, wait_completed
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import targets
+
+
+@pytest.fixture
+def doubler(supervisor):
+    supervisor.set_mp_pool(pool_size=1)
+    targets.Doubler.results.clear()
+    targets.Doubler.verdict = None
+    errors = []
+
+    def on_error(error):
+        errors.append(error)
+
+    worker = targets.Doubler(supervisor=supervisor, on_error=on_error)
+    worker.errors = errors
+    worker.start()
+    return worker
+
+
+def test_a_static_run_goes_to_a_process_and_its_result_comes_back(doubler, until):
+    doubled, pid, task_id, has_worker = doubler.put_threadsafe(21).result(30)
+    assert doubled == 42
+    assert pid != os.getpid()
+    assert task_id
+    assert not has_worker
+    assert doubler.results == [(42, pid, task_id, False)]
+
+
+def test_a_child_that_raises_or_dies_reports_and_frees_its_place(doubler, until):
+    with pytest.raises(OSError, match="no such task"):
+        doubler.put_threadsafe("raise").result(30)
+    with pytest.raises(Exception):  # noqa: B017, PT011  whatever the pool says of a dead child
+        doubler.put_threadsafe("die").result(30)
+    assert doubler.put_threadsafe(1).result(30)[0] == 2
+    assert len(doubler.errors) == 2
+    assert doubler.status().errors == 2
+
+
+def test_an_argument_that_can_not_be_pickled_is_an_error(doubler):
+    with pytest.raises(Exception, match="lambda|pickle"):
+        doubler.put_threadsafe(lambda: None).result(30)
+    assert doubler.put_threadsafe(1).result(30)[0] == 2
+
+
+def test_process_result_ends_the_worker_with_false(doubler, until):
+    targets.Doubler.verdict = False
+    doubler.put_threadsafe(1)
+    until(doubler.is_stopped, 30)
+
+
+def test_an_async_target_is_not_for_processes():
+    async def target():
+        pass
+
+    with pytest.raises(InvalidOption, match="executor"):
+        background_worker(interval=1, executor="process")(target)
+
+
+def test_a_task_in_a_process(supervisor):
+    task = background_task(os.getpid, tt="process", supervisor=supervisor)()
+    assert wait_completed(task, timeout=30) != os.getpid()
+
+
+def test_a_call_in_a_process_from_a_coroutine(supervisor):
+    async def live():
+        return await co_mp_apply(divmod, args=(7, 2), supervisor=supervisor)
+
+    assert supervisor.background_task(live()).result(30) == (3, 1)

@@ -1,0 +1,403 @@
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mainspring.errors import DuplicateName, InvalidOption, NotRunning
+from mainspring.model import events
+from mainspring.supervision.decorators import background_worker
+from mainspring.supervision.task_supervisor import TaskSupervisor
+
+
+def test_a_worker_starts_a_supervisor_that_nobody_started(supervisor, until):
+    runs = []
+    background_worker(interval=60, supervisor=supervisor)(lambda: runs.append(1)).start()
+    until(lambda: runs)
+    assert supervisor.active
+
+
+def test_it_starts_stops_and_starts_again(supervisor, until):
+    runs = []
+    worker = background_worker(interval=60, supervisor=supervisor)(lambda: runs.append(1))
+    for number in range(1, 4):
+        assert supervisor.start()
+        assert not supervisor.start()
+        worker.start()
+        until(lambda number=number: len(runs) == number)
+        assert supervisor.stop()
+        assert not supervisor.active
+        assert worker.is_stopped()
+
+
+def test_stop_before_start_and_twice_is_no_error():
+    made = TaskSupervisor()
+    assert made.stop()
+    assert made.stop()
+    made.start()
+    made.stop()
+    assert made.stop()
+
+
+def test_nothing_of_ours_outlives_a_stop(supervisor, until):
+    before = set(threading.enumerate())
+
+    async def target():
+        pass
+
+    supervisor.create_aloop("io")
+    for number in range(5):
+        options = {"supervisor": supervisor, "name": f"w{number}"}
+        background_worker(interval=0.001, **options)(lambda: None).start()
+        background_worker(interval=0.001, supervisor=supervisor, name=f"a{number}")(target).start()
+    supervisor.spawn(time.sleep, 0.01)
+    assert supervisor.stop()
+    assert set(threading.enumerate()) == before
+
+
+def test_workers_stop_last_started_first_and_loops_after_them(supervisor):
+    diary = []
+
+    def note(event):
+        if isinstance(event, events.ServiceStopped):
+            diary.append(event.service)
+
+    async def target():
+        pass
+
+    supervisor.subscribe(note)
+    supervisor.create_aloop("io")
+    for name in ("first", "second"):
+        background_worker(interval=60, name=name, loop="io", supervisor=supervisor)(target).start()
+    supervisor.stop()
+    assert diary.index("second") < diary.index("io")
+    assert diary.index("first") < diary.index("io")
+
+
+def test_stop_with_a_limit_cancels_stuck_coroutines(supervisor):
+    supervisor.start()
+    future = supervisor.background_task(asyncio.sleep(3600))
+    since = time.monotonic()
+    assert supervisor.stop(wait=0.2)
+    assert time.monotonic() - since < 2
+    assert future.cancelled()
+
+
+def test_stop_without_waiting_returns_at_once(supervisor, until):
+    supervisor.start()
+    supervisor.spawn(time.sleep, 0.2)
+    since = time.monotonic()
+    supervisor.stop(wait=False)
+    assert time.monotonic() - since < 0.1
+    assert not supervisor.active
+
+
+def test_cancelling_tasks_does_not_wait_for_them(supervisor, until):
+    supervisor.set_thread_pool(pool_size=1)
+    supervisor.start()
+    release, began = threading.Event(), threading.Event()
+
+    def hold():
+        began.set()
+        release.wait(10)
+
+    supervisor.spawn(hold)
+    began.wait(10)
+    waiting = supervisor.spawn(print)
+    coroutine = supervisor.background_task(asyncio.sleep(3600))
+    threading.Timer(0.05, release.set).start()
+    since = time.monotonic()
+    supervisor.stop(cancel_tasks=True)
+    assert time.monotonic() - since < 3
+    assert waiting.cancelled()
+    assert coroutine.cancelled()
+
+
+def test_a_thread_stuck_in_user_code_is_named_and_left(supervisor, caplog, until):
+    release = threading.Event()
+    worker = background_worker(name="stuck one", supervisor=supervisor)(release.wait)
+    worker.start()
+    until(lambda: worker.status().state == "running")
+    since = time.monotonic()
+    supervisor.stop(wait=0.1)
+    assert time.monotonic() - since < 3
+    release.set()
+    assert "stuck one" in caplog.text
+
+
+def test_more_plain_workers_than_pool_threads_all_run(supervisor, until):
+    supervisor.set_thread_pool(pool_size=2)
+    seen = set()
+
+    def make(number):
+        def target():
+            seen.add(number)
+            time.sleep(0.001)
+
+        return background_worker(name=f"w{number}", supervisor=supervisor)(target)
+
+    for number in range(20):
+        make(number).start()
+    until(lambda: len(seen) == 20)
+
+
+def test_a_blocked_loop_is_reported_with_its_stack_and_others_go_on(supervisor, until, caplog):
+    told, runs, release = [], [], threading.Event()
+    supervisor.subscribe(lambda event: isinstance(event, events.LoopStalled) and told.append(event))
+    supervisor.create_aloop("blocked")
+    supervisor.create_aloop("free")
+
+    async def block():
+        release.wait(10)
+
+    async def work():
+        runs.append(1)
+
+    supervisor.get_aloop("blocked").spawn_coroutine_threadsafe(block())
+    background_worker(interval=0.01, loop="free", supervisor=supervisor)(work).start()
+    until(lambda: told, 4)
+    count = len(runs)
+    until(lambda: len(runs) > count)
+    assert not supervisor.health()["healthy"] or told[0].seconds < 2
+    release.set()
+    assert told[0].loop == "blocked"
+    assert "release.wait" in told[0].stack
+    assert "release.wait" in caplog.text
+
+
+def test_get_info_serialises_to_json_and_tells_of_everything(supervisor, until):
+    def fail():
+        raise OSError("no sensor")
+
+    background_worker(interval=0.001, name="bad", supervisor=supervisor)(fail).start()
+    background_worker(queue=True, name="mail", supervisor=supervisor)(print).start()
+    supervisor.create_aloop("io")
+    until(lambda: supervisor.get_info()["workers"][0]["errors"] > 2)
+    until(lambda: "io" in supervisor.get_info()["loops"])
+    info = json.loads(json.dumps(supervisor.get_info()))
+    assert info["id"] == "test"
+    assert info["active"]
+    assert {"size", "reserve_normal", "reserve_high", "busy", "queued"} <= set(
+        info["pools"]["threads"]
+    )
+    bad, mail = info["workers"]
+    assert bad["kind"] == "interval"
+    assert "no sensor" in bad["error"]
+    assert bad["restarts"] > 0
+    assert mail["queued"] == 0
+    assert supervisor.health()["failing_workers"] == ["bad"]
+    assert supervisor.health()["healthy"]
+
+
+def test_two_supervisors_are_fully_apart(supervisor):
+    other = TaskSupervisor("other")
+    one = background_worker(event=True, name="w", supervisor=supervisor)(print)
+    two = background_worker(event=True, name="w", supervisor=other)(print)
+    one.start()
+    two.start()
+    other.create_aloop("io")
+    with pytest.raises(InvalidOption):
+        supervisor.get_aloop("io")
+    other.stop()
+    assert two.is_stopped()
+    assert one.is_active()
+
+
+def test_loops_by_name(supervisor):
+    aloop = supervisor.create_aloop("io", default=True, daemon=True)
+
+    async def where():
+        return threading.current_thread().name
+
+    assert aloop.run_coroutine_threadsafe(where()) == "supervisor_aloop_io"
+    assert aloop.spawn_coroutine_threadsafe(where()).result(10) == "supervisor_aloop_io"
+    assert aloop.run(where()) == "supervisor_aloop_io"
+    assert supervisor.background_task(where()).result(10) == "supervisor_aloop_io"
+    assert supervisor.get_aloop() is aloop
+    assert supervisor.get_loop() is aloop.get_loop()
+    with pytest.raises(DuplicateName):
+        supervisor.create_aloop("io")
+    assert supervisor.stop_aloop("io")
+    with pytest.raises(NotRunning):
+        aloop.spawn_coroutine_threadsafe(where())
+    assert supervisor.start_aloop("io")
+    assert not supervisor.start_aloop("io")
+    assert aloop.run(where()) == "supervisor_aloop_io"
+    supervisor.set_default_aloop(None)
+    assert supervisor.background_task(where()).result(10) == "test_loop"
+
+
+def test_a_loop_that_waits_for_itself_is_told_so(supervisor):
+    aloop = supervisor.create_aloop("io")
+
+    async def wait_for_myself():
+        return aloop.run(asyncio.sleep(0))
+
+    with pytest.raises(RuntimeError, match="wait for itself"):
+        aloop.run(wait_for_myself())
+
+
+def test_aloops_come_back_with_the_supervisor(supervisor):
+    aloop = supervisor.create_aloop("io")
+    supervisor.stop()
+    supervisor.start()
+    assert aloop.run(asyncio.sleep(0, "back")) == "back"
+
+
+def test_schedulers_of_ones_own_are_run_and_stopped(supervisor, until):
+    diary = []
+
+    class Scheduler:
+        def __init__(self):
+            self.stopping = False
+
+        async def loop(self):
+            diary.append("loop")
+            while not self.stopping:
+                await asyncio.sleep(0.001)
+            diary.append("end")
+
+        def stop(self):
+            self.stopping = True
+
+    class Plain:
+        def stop(self):
+            diary.append("plain stop")
+
+    supervisor.register_scheduler(Scheduler())
+    supervisor.register_sync_scheduler(Plain())
+    forgotten = Plain()
+    supervisor.register_sync_scheduler(forgotten)
+    assert supervisor.unregister_sync_scheduler(forgotten)
+    gone = Scheduler()
+    supervisor.register_scheduler(gone)
+    until(lambda: diary.count("loop") == 2)
+    assert supervisor.unregister_scheduler(gone)
+    until(lambda: "end" in diary)
+    supervisor.stop()
+    assert sorted(diary) == ["end", "end", "loop", "loop", "plain stop"]
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_jobs_run_so_many_times_and_never_overlap(supervisor, until, colour):
+    runs = []
+
+    def note(word):
+        runs.append(word)
+
+    async def anote(word):
+        runs.append(word)
+
+    supervisor.create_async_job_scheduler("jobs")
+    target = note if colour == "sync" else anote
+    job = supervisor.create_async_job(target, args=("tick",), interval=0.001, number=3)
+    until(lambda: len(runs) == 3 and not job.active)
+    endless = supervisor.create_async_job(target, kwargs={"word": "tock"}, interval=0.001)
+    until(lambda: runs.count("tock") > 3)
+    assert supervisor.cancel_async_job(endless)
+    assert not supervisor.cancel_async_job(endless)
+    assert not endless.active
+
+
+def test_jobs_of_a_scheduler_that_is_not_started_wait(supervisor, until):
+    runs = []
+    scheduler = supervisor.create_async_job_scheduler("later", start=False)
+    supervisor.create_async_job(lambda: runs.append(1), interval=60, scheduler="later")
+    assert runs == []
+    supervisor.start_job_scheduler(scheduler)
+    until(lambda: runs)
+    with pytest.raises(InvalidOption, match="nowhere"):
+        supervisor.create_async_job(print, scheduler="nowhere")
+    with pytest.raises(InvalidOption, match="number"):
+        supervisor.create_async_job(print, number=0)
+
+
+def test_any_executor_may_stand_in_for_the_thread_pool(supervisor):
+    with ThreadPoolExecutor(1, thread_name_prefix="mine") as executor:
+        supervisor.thread_pool = executor
+        name = supervisor.spawn(lambda: threading.current_thread().name).result(10)
+    assert name.startswith("mine")
+
+
+def test_poll_delay_is_readable_and_checked(supervisor):
+    supervisor.poll_delay = 0.1
+    assert background_worker(event=True, supervisor=supervisor)(print).poll_delay == 0.1
+    with pytest.raises(InvalidOption):
+        supervisor.poll_delay = 0
+
+
+def test_it_is_a_context_manager_in_both_worlds():
+    with TaskSupervisor("a") as made:
+        assert made.active
+    assert not made.active
+
+    async def live():
+        async with TaskSupervisor("b") as made:
+            assert made.active
+        assert not made.active
+
+    asyncio.run(live())
+
+
+PROGRAM = """
+import sys, time
+from mainspring.supervision.decorators import background_worker
+from mainspring.supervision.task_supervisor import task_supervisor
+
+@background_worker(interval=0.01)
+def tick(**kwargs):
+    global ticked
+    if not ticked:
+        print("ticking", flush=True)
+    ticked = True
+    time.sleep(0.2)
+    print("run ended", flush=True)
+
+ticked = False
+tick.start()
+"""
+
+
+def test_the_end_of_the_main_thread_ends_the_process():
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM + "while not ticked: time.sleep(0.01)\n"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("run ended\n")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_stop_what_blocks(number):
+    program = PROGRAM + "task_supervisor.block()\nprint('after', task_supervisor.active)\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ticking\n"
+        os.kill(process.pid, number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert out.endswith("run ended\nafter False\n")
+    assert err == ""
+
+
+def test_importing_starts_no_thread_and_is_light():
+    program = """
+import sys, threading
+import mainspring.supervision.decorators, mainspring.supervision.task_supervisor
+import mainspring.supervision.task, mainspring.supervision.collection
+assert threading.active_count() == 1
+heavy = {"multiprocessing", "cronsim", "msgspec", "concurrent.futures.thread"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

@@ -1,0 +1,780 @@
+"""What the spec says must hold of background workers, by kind and by colour of the target."""
+
+import asyncio
+import queue
+import random
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from mainspring.errors import DuplicateName, InvalidOption, NotRunning, UnknownOption
+from mainspring.supervision.background import BackgroundWorker
+from mainspring.supervision.decorators import background_worker
+from mainspring.supervision.paced_worker import (
+    BackgroundAsyncWorker,
+    BackgroundEventWorker,
+    BackgroundIntervalWorker,
+)
+from mainspring.supervision.queue_worker import BackgroundQueueWorker
+from mainspring.supervision.restart import Restart
+
+KINDS = {
+    "continuous": {},
+    "queue": {"queue": True},
+    "event": {"event": True},
+    "interval": {"interval": 0.002},
+    "delay": {"delay": 0.002},
+}
+
+
+@pytest.fixture(params=["sync", "async"])
+def colour(request):
+    return request.param
+
+
+@pytest.fixture(params=list(KINDS))
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def make(supervisor, colour):
+    """Make a worker of a plain function, as it is or as a coroutine function."""
+
+    def worker(target, **options):
+        options.setdefault("supervisor", supervisor)
+        if colour == "sync":
+            return background_worker(**options)(target)
+
+        async def atarget(*args, **kwargs):
+            await asyncio.sleep(0)
+            return target(*args, **kwargs)
+
+        atarget.__name__ = getattr(target, "__name__", "atarget")
+        return background_worker(**options)(atarget)
+
+    return worker
+
+
+@pytest.fixture
+def feed(kind):
+    """Set a worker going once more, however its kind is set going."""
+
+    def once(worker):
+        if kind == "queue":
+            worker.put_threadsafe("item")
+        elif kind == "event":
+            worker.trigger_threadsafe()
+
+    return once
+
+
+def test_it_runs_and_stops_and_starts_again(make, kind, feed, until):
+    runs = []
+    worker = make(lambda *a, **k: runs.append(1), **KINDS[kind])
+    for _ in range(3):
+        runs.clear()
+        assert worker.start()
+        assert worker.is_started()
+        assert worker.is_active()
+        assert not worker.is_stopped()
+        feed(worker)
+        until(lambda: runs)
+        assert worker.stop()
+        count = len(runs)
+        assert worker.is_stopped()
+        assert not worker.is_active()
+        assert len(runs) == count
+
+
+def test_a_second_start_returns_false(make, kind):
+    worker = make(lambda *a, **k: time.sleep(0.001), **KINDS[kind])
+    assert worker.start()
+    assert not worker.start()
+
+
+def test_it_never_runs_twice_at_once(make, kind, until):
+    busy, overlaps, runs = [], [], []
+
+    def work(*args, **kwargs):
+        overlaps.extend(busy)
+        busy.append(1)
+        runs.append(1)
+        time.sleep(0.003)
+        busy.pop()
+
+    worker = make(work, **KINDS[kind])
+    worker.start()
+
+    def push():
+        while len(runs) < 30:
+            if kind == "queue":
+                worker.put_threadsafe(1)
+            elif kind != "continuous":
+                worker.trigger_threadsafe(force=True)
+            time.sleep(0.0005)
+
+    pushers = [threading.Thread(target=push) for _ in range(3)]
+    for one in pushers:
+        one.start()
+    until(lambda: len(runs) >= 30)
+    for one in pushers:
+        one.join()
+    worker.stop()
+    assert overlaps == []
+
+
+@pytest.mark.parametrize("with_on_error", [False, True])
+def test_a_target_that_raises_is_logged_and_counted_and_goes_on(
+    make, kind, feed, until, caplog, with_on_error
+):
+    told = []
+
+    def on_error(error, worker, why):
+        told.append((error, worker, why))
+        raise ValueError("on_error is broken, too")
+
+    options = {"on_error": on_error, "on_error_kwargs": {"why": "test"}} if with_on_error else {}
+
+    def fail(*args, **kwargs):
+        raise OSError("no sensor")
+
+    worker = make(fail, **KINDS[kind], **options)
+    worker.start()
+
+    def failed_three_times():
+        feed(worker)
+        return worker.status().errors >= 3
+
+    until(failed_three_times)
+    assert worker.is_active()
+    worker.stop()
+    assert "Traceback" in caplog.text
+    assert "no sensor" in caplog.text
+    if with_on_error:
+        assert len(told) == worker.status().errors
+        assert isinstance(told[0][0], OSError)
+        assert told[0][1:] == (worker, "test")
+        assert "on_error is broken, too" in caplog.text
+
+
+def test_too_many_failures_end_it_and_the_supervisor_is_told(make, kind, feed, until, supervisor):
+    told = []
+    supervisor.on_worker_failed = lambda worker, error: told.append((worker, error))
+
+    def fail(*args, **kwargs):
+        raise OSError("no sensor")
+
+    worker = make(fail, **KINDS[kind], restart=Restart(max_failures=2, within=30))
+    worker.start()
+
+    def ended():
+        if worker.is_active():
+            with suppress(NotRunning):
+                feed(worker)
+        return told
+
+    until(ended)
+    assert not worker.is_active()
+    assert worker.status().state == "failed"
+    assert "no sensor" in worker.status().error
+    assert told[0][0] is worker
+    assert worker.start()
+
+
+def test_only_false_ends_it_and_it_can_start_again(make, kind, feed, until):
+    answers = []
+    worker = make(lambda *a, **k: answers.pop(0) if answers else None, **KINDS[kind])
+    for _ in range(2):
+        answers.extend([None, 0, "", False])
+        worker.start()
+
+        def ended():
+            with suppress(NotRunning):
+                feed(worker)
+            return worker.is_stopped()
+
+        until(ended)
+        assert answers == []
+
+
+def test_false_on_the_very_first_run_never_deadlocks_the_start(make, kind, feed, until):
+    worker = make(lambda *a, **k: False, **KINDS[kind])
+    for _ in range(200):
+        until(worker.is_stopped)
+        if kind == "queue":
+            worker.get_queue_obj().put_nowait(1)
+        assert worker.start()
+        if kind == "event":
+            worker.trigger_threadsafe()
+    until(worker.is_stopped)
+
+
+def test_stop_from_inside_the_target_does_not_deadlock(make, kind, feed, until):
+    worker = make(lambda *a, **k: worker.stop() and None, **KINDS[kind])
+    worker.start()
+    feed(worker)
+    until(worker.is_stopped)
+    assert worker.status().runs == 1
+
+
+def test_supervisor_stop_from_inside_the_target_does_not_deadlock(
+    make, kind, feed, until, supervisor
+):
+    worker = make(lambda *a, **k: supervisor.stop() and None, **KINDS[kind])
+    worker.start()
+    feed(worker)
+    until(worker.is_stopped)
+    until(lambda: not supervisor.active)
+
+
+def test_stop_waits_for_the_run_under_way(make, kind, feed, until):
+    began, ended = [], []
+
+    def work(*args, **kwargs):
+        began.append(1)
+        time.sleep(0.05)
+        ended.append(1)
+
+    worker = make(work, **KINDS[kind])
+    worker.start()
+    feed(worker)
+    until(lambda: began)
+    assert worker.stop()
+    assert len(began) == len(ended)
+
+
+def test_stop_with_a_limit_returns_in_time_and_says_what_is_stuck(make, kind, feed, until, caplog):
+    release, began = threading.Event(), []
+
+    def hang(*args, **kwargs):
+        began.append(1)
+        release.wait(20)
+
+    worker = make(hang, **KINDS[kind], name="stuck one")
+    worker.start()
+    feed(worker)
+    until(lambda: began)
+    since = time.monotonic()
+    assert worker.stop(wait=0.05) is False
+    assert time.monotonic() - since < 2
+    assert "'stuck one' has not ended" in caplog.text
+    assert not worker.stop(wait=False)
+    release.set()
+    until(worker.is_stopped)
+
+
+def test_no_run_begins_after_stop(make, kind, feed, until):
+    runs = []
+    worker = make(lambda *a, **k: runs.append(1), **KINDS[kind])
+    for _ in range(20):
+        worker.start()
+        feed(worker)
+        worker.stop()
+        count = len(runs)
+        time.sleep(0.003)
+        assert len(runs) == count
+
+
+def test_hooks_are_called_in_order(supervisor, until):
+    diary = []
+
+    class Diarist(BackgroundWorker):
+        def before_start(self):
+            diary.append(("before_start", self.is_active(), self.is_started()))
+
+        def after_start(self):
+            diary.append(("after_start", self.is_active(), self.is_started()))
+
+        def before_stop(self):
+            diary.append("before_stop")
+
+        def send_stop_events(self):
+            diary.append("send_stop_events")
+
+        def after_stop(self):
+            diary.append(("after_stop", self.is_active(), self.is_started()))
+
+        def run(self, **kwargs):
+            time.sleep(0.001)
+
+    worker = Diarist(supervisor=supervisor)
+    worker.start()
+    worker.stop()
+    assert diary == [
+        ("before_start", False, False),
+        ("after_start", True, True),
+        "before_stop",
+        "send_stop_events",
+        ("after_stop", False, False),
+    ]
+
+
+@pytest.mark.parametrize("hook", ["before_start", "after_start"])
+def test_a_start_whose_hook_raises_fails_and_can_be_tried_again(supervisor, until, hook):
+    broken = [True]
+
+    def fail(self):
+        if broken:
+            raise OSError("not yet")
+
+    kind = type("Kind", (BackgroundIntervalWorker,), {hook: fail, "run": lambda self, **k: None})
+    worker = kind(interval=60, supervisor=supervisor)
+    with pytest.raises(OSError, match="not yet"):
+        worker.start()
+    assert not worker.is_active()
+    until(worker.is_stopped)
+    broken.clear()
+    assert worker.start()
+
+
+def test_a_hook_of_the_stop_that_raises_does_not_keep_it_from_stopping(supervisor, caplog):
+    class Broken(BackgroundWorker):
+        def before_stop(self):
+            raise OSError("hook is broken")
+
+        after_stop = send_stop_events = before_stop
+
+        def run(self, **kwargs):
+            time.sleep(0.001)
+
+    worker = Broken(supervisor=supervisor)
+    worker.start()
+    assert worker.stop()
+    assert caplog.text.count("OSError: hook is broken") == 3
+
+
+def test_two_active_workers_of_one_name_are_refused(supervisor):
+    first = background_worker(event=True, name="w", supervisor=supervisor)(print)
+    second = background_worker(event=True, name="w", supervisor=supervisor)(print)
+    first.start()
+    with pytest.raises(DuplicateName, match="'w'"):
+        second.start()
+    first.stop()
+    assert second.start()
+
+
+def test_a_class_worker_without_a_name_gets_one_of_its_own():
+    class Mine(BackgroundWorker):
+        def run(self, **kwargs):
+            pass
+
+    assert Mine().name != Mine().name
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "named"),
+    [
+        ({"interval": 1, "delay": 1}, InvalidOption, "delay"),
+        ({"interval": 0}, InvalidOption, "interval"),
+        ({"interval": -1}, InvalidOption, "interval"),
+        ({"intervall": 1}, UnknownOption, "intervall"),
+        ({"interval": 1, "misfire": "later"}, InvalidOption, "misfire"),
+        ({"interval": 1, "queue": True}, InvalidOption, "interval"),
+        ({"queue": list}, InvalidOption, "queue"),
+        ({"event": True, "executor": "gpu"}, InvalidOption, "executor"),
+        ({"cron": "61 * * * *"}, InvalidOption, "cron"),
+        ({"cron": "* * * * *", "tz": "Nowhere/Land"}, InvalidOption, "tz"),
+        ({"interval": 1, "tz": "UTC"}, InvalidOption, "tz"),
+        ({"cron": "* * * * *", "interval": 1}, InvalidOption, "interval"),
+        ({"event": True, "on_error": "print"}, InvalidOption, "on_error"),
+        ({"event": True, "priority": "high"}, InvalidOption, "priority"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_named_at_construction(options, error, named):
+    with pytest.raises(error) as caught:
+        background_worker(**options)(lambda: None)
+    assert caught.value.option == named
+
+
+def test_a_worker_without_a_target_is_refused():
+    with pytest.raises(TypeError, match="target"):
+        BackgroundWorker("w")
+
+
+def test_a_loop_that_does_not_exist_is_an_error_and_leaves_it_startable(supervisor):
+    async def target():
+        pass
+
+    worker = background_worker(interval=1, loop="io", supervisor=supervisor)(target)
+    with pytest.raises(InvalidOption, match="io"):
+        worker.start()
+    assert not worker.is_active()
+    supervisor.create_aloop("io")
+    assert worker.start()
+
+
+def test_a_decorated_function_stays_what_it_was():
+    @background_worker
+    def measure(depth: int) -> int:
+        """Measure it."""
+        return depth + 1
+
+    assert measure(1) == measure.run(1) == 2
+    assert measure.__name__ == measure.name == "measure"
+    assert measure.__doc__ == "Measure it."
+    assert measure.__wrapped__.__annotations__ == {"depth": int, "return": int}
+
+
+def test_the_decorator_chooses_the_kind():
+    async def target():
+        pass
+
+    assert type(background_worker(print)) is BackgroundWorker
+    assert type(background_worker(target)) is BackgroundAsyncWorker
+    assert type(background_worker(q=True)(print)) is BackgroundQueueWorker
+    assert type(background_worker(e=True)(print)) is BackgroundEventWorker
+    assert type(background_worker(delay_before=1)(print)) is BackgroundIntervalWorker
+    assert type(background_worker(interval=1, queue=False)(print)) is BackgroundIntervalWorker
+
+
+def test_the_target_gets_what_it_declares(supervisor, until):
+    got = []
+
+    def target(first, *, _worker, _name, o, second):
+        got.append((first, _worker, _name, o, second))
+
+    worker = background_worker(interval=60, o="thing", supervisor=supervisor)(target)
+    worker.start(1, second=2, _name="m")
+    until(lambda: got)
+    assert got == [(1, worker, "m", "thing", 2)]
+    assert worker.name == "m"
+
+
+def test_a_target_with_keywords_gets_everything(make, until):
+    got = []
+    worker = make(lambda *a, **k: got.append((a, k)), interval=60, o="thing")
+    worker.start(1, x=2)
+    until(lambda: got)
+    args, kwargs = got[0]
+    assert args == (1,)
+    assert set(kwargs) == {"_worker", "_name", "_task_id", "o", "x"}
+
+
+def test_the_task_id_in_the_thread_pool_is_the_threads_name(supervisor, until):
+    got = []
+
+    def target(_task_id):
+        got.append((_task_id, threading.current_thread().name))
+
+    background_worker(interval=60, supervisor=supervisor)(target).start()
+    until(lambda: got)
+    assert got[0][0] == got[0][1]
+
+
+def test_start_overrides_the_pace(make, until):
+    runs = []
+    worker = make(lambda **k: runs.append(1), interval=3600)
+    worker.start(_interval=0.001)
+    until(lambda: len(runs) > 5)
+    worker.restart(_delay=0.001)
+    runs.clear()
+    until(lambda: len(runs) > 5)
+
+
+def test_an_async_target_runs_on_the_loop_it_was_given(supervisor, until):
+    got = []
+
+    async def target():
+        got.append(threading.current_thread().name)
+
+    supervisor.create_aloop("io")
+    background_worker(interval=60, loop="io", supervisor=supervisor)(target).start()
+    until(lambda: got)
+    assert got == ["supervisor_aloop_io"]
+
+
+def test_start_and_stop_on_the_callers_own_loop_never_deadlock(supervisor, auntil):
+    runs = []
+
+    async def live():
+        async def target(**kwargs):
+            runs.append(threading.current_thread())
+
+        loop = asyncio.get_running_loop()
+        worker = background_worker(interval=0.001, loop=loop, supervisor=supervisor)(target)
+        assert await worker.astart()
+        await auntil(lambda: runs)
+        worker.stop()
+        assert await worker.astop()
+        worker.start()
+        await auntil(lambda: len(runs) > 3)
+        assert await worker.astop(5)
+
+    asyncio.run(live())
+    assert set(runs) == {threading.main_thread()}
+
+
+def test_items_come_in_order_from_any_thread_and_none_is_an_item(make, until):
+    got = []
+    worker = make(lambda item, **k: got.append(item), queue=True)
+    worker.put_threadsafe(None)
+    worker.start()
+    for item in range(500):
+        worker.put_threadsafe(item)
+    until(lambda: len(got) == 501)
+    assert got == [None, *range(500)]
+
+
+def test_put_from_a_coroutine_and_the_future_of_a_put(make):
+    worker = make(lambda item, **k: item * 2 if item else 1 / 0, queue=True)
+    worker.start()
+    asyncio.run(worker.put(3))
+    assert worker.put_threadsafe(21).result(10) == 42
+    with pytest.raises(ZeroDivisionError):
+        worker.put_threadsafe(0).result(10)
+
+
+def test_what_is_left_at_a_stop_waits_for_the_next_start(make, until):
+    got, gate = [], threading.Event()
+
+    def work(item, **kwargs):
+        gate.wait(10)
+        got.append(item)
+
+    worker = make(work, queue=True)
+    worker.start()
+    for item in range(100):
+        worker.put_threadsafe(item)
+    until(lambda: worker.status().state == "running")
+    worker.stop(wait=False)
+    gate.set()
+    until(worker.is_stopped)
+    assert worker.status().queued == 99
+    with pytest.raises(NotRunning):
+        worker.put_threadsafe(100)
+    worker.start()
+    until(lambda: len(got) == 100)
+    assert got == list(range(100))
+
+
+def test_a_drain_finishes_what_is_queued(make):
+    got = []
+    worker = make(lambda item, **k: got.append(item), queue=True)
+    worker.start()
+    for item in range(300):
+        worker.put_threadsafe(item)
+    assert worker.stop(drain=True)
+    assert got == list(range(300))
+
+
+@pytest.mark.parametrize(
+    ("kind_of_queue", "order"),
+    [(asyncio.PriorityQueue, [1, 2, 3]), (asyncio.LifoQueue, [2, 1, 3]), (queue.Queue, [3, 1, 2])],
+)
+def test_the_queue_keeps_its_own_order(make, until, kind_of_queue, order):
+    got = []
+    worker = make(lambda item, **k: got.append(item), queue=kind_of_queue)
+    for item in (3, 1, 2):
+        worker.put_threadsafe(item)
+    worker.start()
+    until(lambda: len(got) == 3)
+    assert got == order
+
+
+def test_a_bounded_queue_pushes_back(make, until):
+    gate = threading.Event()
+    worker = make(lambda item, **k: gate.wait(10), queue=asyncio.Queue(maxsize=2))
+    worker.start()
+    worker.put_threadsafe(0)
+    until(lambda: worker.status().state == "running")
+    worker.put_threadsafe(1)
+    worker.put_threadsafe(2)
+    with pytest.raises(TimeoutError):
+        worker.put_threadsafe(3, timeout=0.01)
+    threading.Timer(0.02, gate.set).start()
+    worker.put_threadsafe(4, timeout=10)
+    assert worker.stop(drain=True)
+    assert worker.status().runs == 4
+
+
+def test_hooks_of_a_queue_see_each_item(supervisor, until):
+    diary = []
+
+    class Diarist(BackgroundQueueWorker):
+        def before_queue_get(self):
+            diary.append("before")
+
+        def after_queue_get(self, task):
+            diary.append(task)
+
+        def run(self, task, **kwargs):
+            diary.append(f"run {task}")
+
+    worker = Diarist(supervisor=supervisor)
+    worker.start()
+    worker.put_threadsafe("a").result(10)
+    assert diary == ["before", "a", "run a"]
+
+
+def test_quick_triggers_are_at_least_one_run_and_at_most_as_many(make, until):
+    runs = []
+    worker = make(lambda **k: runs.append(1), event=True)
+    worker.start()
+    for _ in range(10):
+        worker.trigger_threadsafe()
+    until(lambda: worker.status().state == "idle" and runs)
+    worker.stop()
+    assert 1 <= len(runs) <= 10
+
+
+def test_a_trigger_during_a_run_is_exactly_one_more_run(make, until):
+    runs, gate = [], threading.Event()
+
+    def work(**kwargs):
+        runs.append(1)
+        gate.wait(10)
+
+    worker = make(work, event=True)
+    worker.start()
+    worker.trigger_threadsafe()
+    until(lambda: runs)
+    for _ in range(5):
+        worker.trigger_threadsafe()
+    gate.set()
+    until(lambda: len(runs) == 2)
+    worker.trigger_threadsafe()
+    until(lambda: len(runs) == 3)
+    worker.stop()
+    assert len(runs) == 3
+
+
+def test_no_trigger_back_to_back_is_lost(make):
+    ran = threading.Semaphore(0)
+    worker = make(lambda **k: ran.release(), event=True)
+    worker.start()
+    for _ in range(300):
+        worker.trigger_threadsafe()
+        assert ran.acquire(timeout=10)
+
+
+def test_a_payload_reaches_a_target_that_declares_a_positional(supervisor, until):
+    got = []
+    worker = background_worker(event=True, supervisor=supervisor)(
+        lambda task, **kwargs: got.append(task)
+    )
+    worker.start()
+    worker.trigger_threadsafe(payload={"door": 3})
+    until(lambda: len(got) == 1)
+    asyncio.run(worker.trigger())
+    until(lambda: len(got) == 2)
+    worker.get_event_obj().set()
+    until(lambda: len(got) == 3)
+    assert got == [{"door": 3}, None, None]
+
+
+def test_a_trigger_of_a_worker_that_is_not_started_is_an_error(make):
+    worker = make(lambda **k: None, event=True)
+    with pytest.raises(NotRunning):
+        worker.trigger_threadsafe()
+
+
+def test_an_interval_does_not_drift(make):
+    runs = []
+
+    def work(**kwargs):
+        runs.append(time.monotonic())
+        time.sleep(0.005)
+
+    worker = make(work, interval=0.02)
+    worker.start()
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+    worker.stop()
+    # On a loaded machine a tick may be late, and even be coalesced; the grid must not move.
+    lateness = sorted((one - runs[0]) % 0.02 for one in runs)
+    assert len(runs) <= 51
+    assert lateness[len(lateness) // 4] < 0.018
+
+
+def test_the_first_run_is_at_once_and_delay_before_is_waited(make, until):
+    runs = []
+    worker = make(lambda **k: runs.append(time.monotonic()), interval=3600)
+    worker.start()
+    until(lambda: runs)
+    worker.stop()
+    runs.clear()
+    since = time.monotonic()
+    worker.start(_delay_before=0.05)
+    until(lambda: runs)
+    assert runs[0] - since >= 0.05
+
+
+def test_a_trigger_runs_now_and_skip_only_rebases(make, until):
+    runs = []
+    worker = make(lambda **k: runs.append(1), interval=3600)
+    worker.start()
+    until(lambda: len(runs) == 1)
+    worker.trigger_threadsafe()
+    until(lambda: len(runs) == 2)
+    worker.trigger_threadsafe(skip=True)
+    worker.stop()
+    assert len(runs) == 2
+
+
+def test_stop_during_a_long_sleep_returns_at_once(make, kind, until):
+    worker = make(lambda *a, **k: None, interval=3600)
+    worker.start()
+    until(lambda: worker.status().runs == 1)
+    since = time.monotonic()
+    worker.stop()
+    assert time.monotonic() - since < 1
+
+
+def test_a_cron_worker_waits_for_its_tick_and_can_be_triggered(make, until):
+    runs = []
+    worker = make(lambda **k: runs.append(1), cron="0 0 1 1 *", tz="Europe/Prague")
+    worker.start()
+    until(lambda: worker.status().state == "idle")
+    assert runs == []
+    worker.trigger_threadsafe()
+    until(lambda: runs)
+    worker.trigger_threadsafe(skip=True)
+    worker.stop()
+    assert runs == [1]
+
+
+def test_a_process_result_of_its_own_sees_each_result_and_can_end_it(supervisor, until):
+    seen = []
+
+    class Judge(BackgroundIntervalWorker):
+        def run(self, **kwargs):
+            return 7
+
+        def process_result(self, result):
+            seen.append(result)
+            return len(seen) < 3
+
+    worker = Judge(interval=0.001, supervisor=supervisor)
+    worker.start()
+    until(worker.is_stopped)
+    assert seen == [7, 7, 7]
+
+
+def test_workers_started_and_stopped_from_many_threads_stay_sane(make, until):
+    runs, busy, overlaps = [], [], []
+
+    def work(**kwargs):
+        overlaps.extend(busy)
+        busy.append(1)
+        runs.append(1)
+        busy.pop()
+
+    worker = make(work, interval=0.0005)
+
+    def play():
+        for _ in range(30):
+            random.choice([worker.start, worker.stop, lambda: worker.stop(wait=False)])()
+
+    players = [threading.Thread(target=play) for _ in range(4)]
+    for one in players:
+        one.start()
+    for one in players:
+        one.join(60)
+    assert not any(one.is_alive() for one in players)
+    worker.stop()
+    until(worker.is_stopped)
+    assert overlaps == []

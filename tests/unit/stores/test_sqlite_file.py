@@ -1,0 +1,185 @@
+"""What SqliteStore does with files that are not as they should be."""
+
+import os
+import sqlite3
+import stat
+
+import pytest
+
+from mainspring.errors import InvalidOption, StoreUnusable
+from mainspring.model.job import NewJob
+from mainspring.stores.sqlite import SqliteStore, migration
+
+JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "jobs.db"
+
+
+def refused(path):
+    with pytest.raises(StoreUnusable) as caught:
+        SqliteStore(path).enqueue_many([JOB])
+    sentence = str(caught.value)
+    assert str(path) in sentence
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_nothing_is_made_before_the_first_use(path):
+    SqliteStore(path).close()
+    assert not path.exists()
+
+
+def test_files_are_readable_to_their_owner_alone(path):
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    made = [path, *path.parent.glob("jobs.db-*"), *store.run_dir.iterdir()]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in made} == {0o600}
+    assert stat.S_IMODE(store.run_dir.stat().st_mode) == 0o700
+    store.close()
+
+
+def test_another_programs_database_is_left_alone(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    before = path.read_bytes()
+    assert "another program" in refused(path)
+    assert path.read_bytes() == before
+
+
+def test_a_database_with_another_application_id_is_refused(path):
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA application_id = 7")
+    connection.close()
+    assert "another program" in refused(path)
+
+
+def test_a_newer_schema_is_refused(path):
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    store.close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {migration.VERSION + 1}")
+    connection.close()
+    assert "upgrade mainspring" in refused(path)
+
+
+def test_a_file_that_is_no_database_is_refused(path):
+    path.write_text("To whom it may concern, " * 100)
+    assert "not a SQLite database" in refused(path)
+
+
+def test_a_folder_is_refused(path):
+    path.mkdir()
+    assert "it is a folder" in refused(path)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    assert "make the folder first" in refused(tmp_path / "nowhere" / "jobs.db")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_read_only_file_is_refused(path):
+    path.touch(0o400)
+    assert "not readable and writable" in refused(path)
+
+
+def test_a_file_that_became_read_only_is_told(path, monkeypatch):
+    path.touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "not readable and writable" in refused(path)
+
+
+def test_a_damaged_file_is_told(path):
+    store = SqliteStore(path)
+    store.enqueue_many([JOB] * 2000)
+    store.close()
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 4096 * 20)
+    assert "damaged" in refused(path)
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_file_that_was_deleted_or_replaced_is_told(path, replaced):
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    path.unlink()
+    if replaced:
+        path.touch()
+    with pytest.raises(StoreUnusable, match="deleted or replaced"):
+        store.enqueue_many([JOB])
+    store.close()
+
+
+def test_a_full_disk_loses_nothing_acknowledged(path):
+    store = SqliteStore(path)
+    kept = store.enqueue_many([JOB] * 10)
+    connection = store._session.writer._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(StoreUnusable, match="disk is full"):
+        store.enqueue_many([JOB] * 10_000)
+    connection.execute("PRAGMA max_page_count = 1000000")
+    assert store.stats()["queue"]["pending"] == len(kept)
+    store.enqueue_many([JOB])
+    assert store.stats()["queue"]["pending"] == len(kept) + 1
+    store.close()
+
+
+def test_jobs_survive_close_and_reopen(path):
+    store = SqliteStore(path)
+    (job_id,) = store.enqueue_many([JOB])
+    store.close()
+    store.close()
+    other = SqliteStore(path)
+    assert other.get(job_id).task == "task"
+    other.close()
+
+
+def test_a_closed_store_opens_again_when_it_is_used(path):
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    store.close()
+    assert store.stats()["queue"]["pending"] == 1
+    store.close()
+
+
+def test_a_path_keeps_its_meaning_when_the_folder_changes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = SqliteStore("jobs.db")
+    monkeypatch.chdir("/")
+    store.enqueue_many([JOB])
+    store.close()
+    assert (tmp_path / "jobs.db").exists()
+
+
+def test_odd_characters_in_a_path_are_characters(tmp_path):
+    path = tmp_path / "jobs? 100%#.db"
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    store.close()
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"durability": "some"}, {"busy_timeout": 0.0}, {"path": ":memory:"}, {"path": ""}],
+)
+def test_an_option_that_makes_no_sense_is_refused_at_once(path, options):
+    with pytest.raises(InvalidOption, match=next(iter(options))):
+        SqliteStore(**{"path": path, **options})
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(path, monkeypatch):
+    first = list(migration.statements_of(1))
+    monkeypatch.setattr(migration, "statements_of", lambda _: [*first, "CREATE nonsense"])
+    with pytest.raises(sqlite3.OperationalError):
+        SqliteStore(path).enqueue_many([JOB])
+    monkeypatch.undo()
+    store = SqliteStore(path)
+    assert store.enqueue_many([JOB])
+    store.close()

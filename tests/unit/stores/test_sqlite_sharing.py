@@ -1,0 +1,263 @@
+"""What SqliteStore does when threads, processes and other programs use the file as well."""
+
+import fcntl
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mainspring.errors import StoreBusy
+from mainspring.model.job import NewJob, Want
+from mainspring.stores.sqlite import SqliteStore, log
+
+JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
+FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+ALL = [Want(tasks=("task",), queues=None, limit=100)]
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = SqliteStore(tmp_path / "jobs.db", durability="normal", busy_timeout=30)
+    yield store
+    store.close()
+
+
+def test_threads_that_enqueue_at_once_share_commits(store):
+    store.enqueue_many([JOB])
+    commits = []
+    store._session.writer._log.committed = commits.append
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda _: store.enqueue_many([JOB] * 2), range(400)))
+    ids = {job_id for answer in answers for job_id in answer}
+    assert len(ids) == 800
+    assert len(commits) <= 400
+    assert store.stats()["queue"]["pending"] == 801
+
+
+def test_threads_that_wait_for_a_commit_are_committed_together(store):
+    store.enqueue_many([JOB])
+    intake, groups = store._session.intake, []
+    commit = intake._commit
+
+    def watched(group):
+        groups.append(len(group))
+        commit(group)
+
+    intake._commit = watched
+    with ThreadPoolExecutor(8) as threads:
+        with store._session.writer:
+            first = threads.submit(store.enqueue_many, [JOB])
+            wait_for(lambda: groups)
+            others = [threads.submit(store.enqueue_many, [JOB]) for _ in range(7)]
+            wait_for(lambda: len(intake._waiting) == 7)
+        assert len({job_id for done in (first, *others) for job_id in done.result(30)}) == 8
+    assert groups == [1, 7]
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_a_commit_that_fails_fails_for_all_that_shared_it(tmp_path):
+    store = SqliteStore(tmp_path / "jobs.db", busy_timeout=0.3)
+    store.enqueue_many([JOB])
+    other = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(store.enqueue_many, [JOB]) for _ in range(4)]
+        assert {type(one.exception(30)) for one in waiting} == {StoreBusy}
+    other.execute("ROLLBACK")
+    other.close()
+    assert len(store.enqueue_many([JOB])) == 1
+    assert store.stats()["queue"]["pending"] == 2
+    store.close()
+
+
+def test_another_programs_transaction_is_waited_for_and_named(tmp_path):
+    store = SqliteStore(tmp_path / "jobs.db", busy_timeout=0.2)
+    store.enqueue_many([JOB])
+    other = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy, match="outside mainspring"):
+        store.enqueue_many([JOB])
+    other.execute("COMMIT")
+    other.close()
+    assert store.enqueue_many([JOB])
+    store.close()
+
+
+def test_a_writer_that_was_stopped_does_not_hang_the_others(tmp_path):
+    store = SqliteStore(tmp_path / "jobs.db", busy_timeout=0.2)
+    store.enqueue_many([JOB])
+    with (store.run_dir / "pen.lock").open() as pen:
+        fcntl.flock(pen, fcntl.LOCK_EX)
+        with pytest.raises(StoreBusy, match=f"process {os.getpid()}" if has_table() else "process"):
+            store.enqueue_many([JOB])
+    assert store.enqueue_many([JOB])
+    store.close()
+
+
+def has_table():
+    return os.path.exists("/proc/locks")  # noqa: PTH110
+
+
+@FORKS
+def test_a_forked_child_uses_the_store_and_the_parent_goes_on(store):
+    store.enqueue_many([JOB])
+    store.stats()
+    listener = store.listen("ready")
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if len(store.enqueue_many([JOB])) == 1 else 1)
+        except BaseException:  # noqa: BLE001  # a child must not go on with the tests
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert listener.wait(30) is True
+    store.enqueue_many([JOB])
+    assert store.stats()["queue"]["pending"] == 3
+    listener.close()
+
+
+@FORKS
+def test_a_fork_while_other_threads_enqueue_hangs_nobody(store):
+    stop = threading.Event()
+
+    def busy():
+        while not stop.is_set():
+            store.enqueue_many([JOB])
+
+    with ThreadPoolExecutor(4) as threads:
+        running = [threads.submit(busy) for _ in range(4)]
+        wait_for(lambda: store.stats().get("queue", {}).get("pending", 0) > 10)
+        for _ in range(5):
+            child = os.fork()
+            if child == 0:
+                try:
+                    store.enqueue_many([JOB])
+                    os._exit(0)
+                except BaseException:  # noqa: BLE001  # a child must not go on with the tests
+                    os._exit(2)
+            assert os.waitpid(child, 0)[1] == 0
+        stop.set()
+        for one in running:
+            one.result(30)
+    connection = sqlite3.connect(store._file.path)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+
+
+CLAIMER = """
+import sys
+from mainspring.model.job import Outcome, OutcomeKind, Want
+from mainspring.stores.sqlite import SqliteStore
+
+store = SqliteStore(sys.argv[1], durability="normal")
+node = store.join(sys.argv[2], host="host", pid=1, lease=60)
+outcomes = []
+while True:
+    exchanged = store.exchange(node, outcomes, [Want(("task",), None, 7)])
+    assert all(exchanged.accepted)
+    if not exchanged.claims:
+        break
+    for claim in exchanged.claims:
+        print(claim.id, claim.fence)
+    outcomes = [
+        Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, result=b"1")
+        for claim in exchanged.claims
+    ]
+"""
+
+
+def test_claiming_processes_take_each_job_once_and_never_find_it_locked(store):
+    job_ids = store.enqueue_many([JOB] * 3000)
+    command = [sys.executable, "-c", CLAIMER, str(store._file.path)]
+    processes = [
+        subprocess.Popen([*command, f"n{number}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for number in range(4)
+    ]
+    outputs = [process.communicate(timeout=100) for process in processes]
+    assert [error for _, error in outputs] == [b""] * 4
+    claimed = [line.decode() for output, _ in outputs for line in output.splitlines()]
+    assert sorted(claimed) == sorted(f"{job_id} 1" for job_id in job_ids)
+    assert store.stats()["queue"]["completed"] == 3000
+
+
+def test_a_commit_in_another_process_wakes_a_sleeper(store):
+    store.enqueue_many([JOB])
+    listener = store.listen("ready")
+    code = (
+        "import sys; from mainspring.stores.sqlite import SqliteStore as S;"
+        "from mainspring.model.job import NewJob as J;"
+        "S(sys.argv[1]).enqueue_many([J(task='t', queue='q', payload=b'1')])"
+    )
+    subprocess.run([sys.executable, "-c", code, str(store._file.path)], check=True, timeout=60)
+    assert listener.wait(30) is True
+    listener.close()
+
+
+def test_a_commit_that_rings_nobody_is_found_by_the_net(store):
+    store.enqueue_many([JOB])
+    listener = store.listen("ready")
+    other = sqlite3.connect(store._file.path, isolation_level=None)
+    other.execute("UPDATE jobs SET priority = 1")
+    other.close()
+    assert listener.wait(30) is True
+    listener.close()
+
+
+def test_a_dead_listeners_socket_is_removed(store):
+    store.enqueue_many([JOB])
+    code = (
+        "import os, sys; from mainspring.stores.sqlite import SqliteStore as S;"
+        "S(sys.argv[1]).listen('ready'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(store._file.path)], check=True, timeout=60)
+    place = store._session._place()
+    assert len(list(place.iterdir())) == 1
+    wait_for(lambda: store.enqueue_many([JOB]) and not list(place.iterdir()))
+
+
+def test_the_log_stays_short(store):
+    for _ in range(60):
+        store.enqueue_many([JOB] * 2000)
+        store.purge(completed_after=9, failed_after=9, limit=9)
+    assert store._file.wal.stat().st_size < 3 * log.FOLD_BYTES
+
+
+def test_a_reader_keeps_the_log_long_only_while_it_reads(store):
+    store.enqueue_many([JOB])
+    reader = sqlite3.connect(store._file.path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM jobs").fetchone()
+    for _ in range(100):
+        store.enqueue_many([JOB] * 3000)
+    assert store._file.wal.stat().st_size > 2 * log.FOLD_BYTES
+    reader.execute("COMMIT")
+    reader.close()
+    store.purge(completed_after=9, failed_after=9, limit=9)
+    grown = store._file.wal.stat().st_size
+    store.enqueue_many([JOB] * 100)
+    assert store._file.wal.stat().st_size <= grown
+    assert not log.reaches(store._file.wal, log.FOLD_BYTES)
+
+
+def test_delayed_and_foreign_jobs_cost_a_claim_nothing(store):
+    store.enqueue_many([NewJob(task="task", queue="queue", payload=b"1", delay=3600)] * 20_000)
+    store.enqueue_many([NewJob(task="foreign", queue="queue", payload=b"1")] * 20_000)
+    (job_id,) = store.enqueue_many([JOB])
+    node = store.join("node", host="host", pid=1, lease=60)
+    steps = []
+    connection = store._session.writer._connection
+    connection.set_progress_handler(lambda: steps.append(1) and None, 100)
+    assert [claim.id for claim in store.claim(node, ALL)] == [job_id]
+    connection.set_progress_handler(None, 0)
+    assert len(steps) < 50
