@@ -107,7 +107,7 @@ class Exchange:
         if self._lost() or self._hungry():
             return 0.0
         waits = [slots.due(now) for slots in self._slots]
-        if not self._low():
+        if self._has_waiting() and not self._low():
             # As long as claims wait, nobody wakes us for an outcome.
             waits.append(FLUSH_SECONDS)
         if self._outbox:

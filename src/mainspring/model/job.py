@@ -1,7 +1,7 @@
 """A job and its way: states, claims, outcomes, and the one table of allowed transitions.
 
 The values that cross the store by the hundred thousand are `msgspec.Struct`s (a frozen dataclass
-takes ten times as long to make); see docs/decisions/0003-values.md.
+takes twenty times as long to make); see docs/decisions/0003-values.md.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Exponential:
         `chance` in 0..1 stands in for the random number.
         """
         try:
-            ceiling = min(self.cap, self.base * self.factor ** (attempt - 1))
+            ceiling = min(self.cap, self.base * float(self.factor) ** (attempt - 1))
         except OverflowError:
             ceiling = self.cap
         return ceiling * (random.random() if chance is None else chance)

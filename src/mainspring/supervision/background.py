@@ -132,7 +132,7 @@ class BackgroundWorker(Generic[P, R]):
     def is_started(self) -> bool:
         """Whether it was started and has not ended."""
         session = self._session
-        return session is not None and not session.finished.is_set()
+        return session is not None and not session.over
 
     def is_stopped(self) -> bool:
         """Whether it has ended, or was never started."""
@@ -244,8 +244,9 @@ class BackgroundWorker(Generic[P, R]):
         """Take notice that a life has ended, of itself or as asked."""
         self._ask(session)
         self.supervisor.roster.forget(self, failure)
-        session.finish()
+        session.over = True
         guard(self.after_stop, self.name)
+        session.finish()
 
     def _begin(self, start: StartArguments) -> Session:
         self.before_start()
@@ -300,7 +301,7 @@ class BackgroundWorker(Generic[P, R]):
         session = self._session
         if session is None:
             return
-        if session.finished.is_set():
+        if session.over:
             if session.still_runs():
                 raise AlreadyRunning("target of worker", self.name)
             return

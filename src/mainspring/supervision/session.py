@@ -48,13 +48,14 @@ class Session:
         self.finished = threading.Event()
         self.finished_future: Future[None] = Future()
         self.asked = False
+        self.over = False  # ended, but for the hooks that follow
         self._carriage = carriage
         self._lock = threading.Lock()
 
     @property
     def active(self) -> bool:
         """Whether it goes on running its target."""
-        return not self.asked and not self.finished.is_set() and not self.core.ending
+        return not self.asked and not self.over and not self.core.ending
 
     def first_to_ask(self) -> bool:
         """Whether nobody has asked it to end before; asking once is enough."""

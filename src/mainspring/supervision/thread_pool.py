@@ -221,10 +221,12 @@ class PriorityThreadPool(Executor):
         self._waking += 1
         try:
             thread.start()
-        except BaseException:
+        except RuntimeError:
             self._threads.discard(thread)
             self._waking -= 1
-            raise
+            # Python 3.12 starts no thread once the main thread has ended: those there are do it.
+            if not self._threads:
+                raise
 
     def _work(self) -> None:
         gate = threading.Lock()

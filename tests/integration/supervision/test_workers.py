@@ -685,9 +685,10 @@ def test_an_interval_does_not_drift(make):
         time.sleep(0.01)
     worker.stop()
     # On a loaded machine a tick may be late, and even be coalesced; the grid must not move.
-    lateness = sorted((one - runs[0]) % 0.02 for one in runs)
+    phases = [one % 0.02 for one in runs]
+    together = max(sum((other - one) % 0.02 < 0.008 for other in phases) for one in phases)
     assert len(runs) <= 51
-    assert lateness[len(lateness) // 4] < 0.018
+    assert together > len(runs) / 2
 
 
 def test_the_first_run_is_at_once_and_delay_before_is_waited(make, until):

@@ -8,7 +8,7 @@ import pytest
 
 from mainspring.errors import InvalidOption, StoreUnusable
 from mainspring.model.job import NewJob
-from mainspring.stores.sqlite import SqliteStore, migration
+from mainspring.stores.sqlite import SqliteStore, migration, writer
 
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
 
@@ -104,7 +104,8 @@ def test_a_damaged_file_is_told(path):
 
 
 @pytest.mark.parametrize("replaced", [True, False])
-def test_a_file_that_was_deleted_or_replaced_is_told(path, replaced):
+def test_a_file_that_was_deleted_or_replaced_is_told(path, replaced, monkeypatch):
+    monkeypatch.setattr(writer, "LOOK_EVERY_SECONDS", 0.0)
     store = SqliteStore(path)
     store.enqueue_many([JOB])
     path.unlink()

@@ -249,14 +249,14 @@ def test_cancelling_its_run_closes_the_services_and_does_not_swallow_the_cancell
 
 def test_the_end_of_the_main_thread_ends_the_process_in_order():
     program = """
-import atexit, threading, time
+import time
 from mainspring.supervision.supervisor import Supervisor
 from mainspring.supervision.trigger import Continuous, Interval
 from mainspring.supervision.worker import Worker
 
 def work():
     time.sleep(0.3)
-    threading.Thread(target=print, args=("a last run ended",)).start()
+    print("a last run ended")
 Supervisor([Worker("w", work, Interval(60))]).start()
 """
     done = subprocess.run(

@@ -15,8 +15,10 @@ from pathlib import Path
 FREE_SECONDS = 0.001
 """How long one who has passed the gate may take the pen again without passing it anew."""
 
-FIRST_NAP = 0.00005
-LONGEST_NAP = 0.0001
+NAP = 0.0001
+LONG_NAP = 0.01
+"""The nap of one who has waited for a second: somebody was stopped, and haste is of no use."""
+
 LOCK_TABLE = Path("/proc/locks")
 """Linux tells there who holds a lock; a line ends in: pid, device:inode, start, end."""
 
@@ -71,12 +73,13 @@ def seize(descriptor: int, deadline: float) -> bool:
     It is tried again and again, since a blocking flock can't be given up: a writer that was
     stopped while it holds the lock would hang everybody.
     """
-    nap = FIRST_NAP
+    patient_after = time.monotonic() + 1.0
     while not try_lock(descriptor):
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             return False
-        time.sleep(nap)
-        nap = min(nap * 1.5, LONGEST_NAP)
+        # Naps that grow would be unfair: who has waited longest would look least often.
+        time.sleep(NAP if now < patient_after else LONG_NAP)
     return True
 
 

@@ -1,0 +1,226 @@
+"""A node's way into the store and out of it, and what a rescuer makes of its traces."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+
+import pytest
+
+from mainspring.engine.board import find_dead
+from mainspring.engine.keeper import Heartbeat, Rescuer
+from mainspring.engine.node import Node
+from mainspring.errors import StoreBusy
+from mainspring.model.events import NodeRescued
+from mainspring.model.job import NewJob, Want
+from mainspring.stores.sqlite import SqliteStore
+
+BUSY = StoreBusy("jobs.db", 30.0, "somebody")
+
+
+class Trouble:
+    """A store that raises what a test has put into `raises`, by verb."""
+
+    def __init__(self, store):
+        self._store = store
+        self.raises = {}
+
+    def __getattr__(self, name):
+        if name in self.raises:
+            raise self.raises[name]
+        return getattr(self._store, name)
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = SqliteStore(tmp_path / "jobs.db", durability="normal")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def make_node(store):
+    nodes = []
+
+    def make(*, lease=15.0, of=store):
+        node = Node(of, slots=4, lease=lease)
+        nodes.append(node)
+        return node
+
+    yield make
+    for node in nodes:
+        node._board.close()
+
+
+def boards(store):
+    names = [path.name for path in store.run_dir.iterdir()] if store.run_dir.exists() else []
+    return sorted(name for name in names if not name.endswith(".lock"))
+
+
+def claim(store, node, count):
+    store.enqueue_many([NewJob("t", "default", b"[[],{}]")] * count)
+    return store.claim(node.key, [Want(("t",), None, count)])
+
+
+def crashes(store, claims):
+    return [store.get(one.id).crashes for one in claims]
+
+
+def test_a_node_is_locked_before_it_is_seen(store, make_node):
+    node = make_node()
+    node.join()
+    assert [record.name for record in store.nodes()] == [node.name] == boards(store)
+    assert find_dead(store.run_dir / node.name) is None
+
+
+def test_a_join_that_fails_leaves_no_board_behind(store, make_node):
+    trouble = Trouble(store)
+    node = make_node(of=trouble)
+    trouble.raises["join"] = BUSY
+    with pytest.raises(StoreBusy):
+        node.join()
+    assert boards(store) == []
+
+
+def test_leaving_takes_row_and_board_down_and_releases_what_it_holds(store, make_node):
+    node = make_node()
+    node.join()
+    claims = claim(store, node, 2)
+    node.leave()
+    assert (store.nodes(), boards(store), crashes(store, claims)) == ([], [], [0, 0])
+
+
+def test_a_leave_that_fails_leaves_what_a_rescuer_needs(store, make_node):
+    trouble = Trouble(store)
+    node, other = make_node(of=trouble), make_node()
+    node.join()
+    other.join()
+    claims = claim(store, node, 2)
+    node.note(0, claims[0].key, claims[0].fence)
+    trouble.raises["leave"] = BUSY
+    with pytest.raises(StoreBusy):
+        node.leave()
+    look(store, other)
+    assert crashes(store, claims) == [1, 0]
+    assert boards(store) == [other.name]
+
+
+def test_joining_anew_gives_back_what_the_old_node_still_held(store, make_node):
+    node = make_node()
+    node.join()
+    old, claims = node.name, claim(store, node, 2)
+    node.rejoin()
+    assert node.name != old
+    assert [record.name for record in store.nodes()] == [node.name] == boards(store)
+    assert crashes(store, claims) == [0, 0]
+    node.note(0, 1, 1)
+
+
+def look(store, node, told=None):
+    Rescuer(store, node, (told or []).append, lease=15.0).look()
+
+
+class TestRescue:
+    def test_of_a_dead_node_only_what_had_begun_is_charged(self, store, make_node):
+        dead, alive = make_node(), make_node()
+        dead.join()
+        alive.join()
+        claims = claim(store, dead, 4)
+        dead.note(2, claims[1].key, claims[1].fence)
+        dead._board.let_go()
+        told = []
+        Rescuer(store, alive, told.append, lease=15.0).look()
+        assert crashes(store, claims) == [0, 1, 0, 0]
+        assert told == [NodeRescued(dead.name, 4, 0)]
+        assert boards(store) == [alive.name]
+
+    def test_a_live_node_is_left_alone(self, store, make_node):
+        one, other = make_node(), make_node()
+        one.join()
+        other.join()
+        claims = claim(store, one, 2)
+        look(store, other)
+        assert [store.get(claim.id).state for claim in claims] == ["running", "running"]
+
+    def test_it_never_looks_at_itself(self, store, make_node, eventually):
+        node = make_node(lease=0.01)
+        node.join()
+        eventually(lambda: store.nodes()[0].expires_in < 0)
+        look(store, node)
+        assert len(store.nodes()) == 1
+
+    def test_a_silent_node_is_rescued_though_it_holds_its_lock(self, store, make_node, eventually):
+        silent, other = make_node(lease=0.01), make_node()
+        silent.join()
+        other.join()
+        claims = claim(store, silent, 2)
+        silent.note(0, claims[0].key, claims[0].fence)
+        eventually(lambda: any(node.expires_in < 0 for node in store.nodes()))
+        look(store, other)
+        assert crashes(store, claims) == [1, 0]
+        assert not silent.renew(silent.key)
+
+    def test_without_a_board_it_waits_for_the_lease_and_charges_all(
+        self, store, make_node, eventually
+    ):
+        lost, other = make_node(lease=0.5), make_node()
+        lost.join()
+        other.join()
+        claims = claim(store, lost, 2)
+        lost._board.close()
+        look(store, other)
+        assert crashes(store, claims) == [0, 0]
+        eventually(lambda: any(node.expires_in < 0 for node in store.nodes()))
+        look(store, other)
+        assert crashes(store, claims) == [1, 1]
+
+    def test_rescuers_in_many_threads_charge_a_crash_once(self, store, make_node):
+        dead = make_node()
+        dead.join()
+        claims = claim(store, dead, 3)
+        for slot, one in enumerate(claims):
+            dead.note(slot, one.key, one.fence)
+        dead._board.let_go()
+        rescuers = [make_node() for _ in range(4)]
+        for node in rescuers:
+            node.join()
+        threads = [threading.Thread(target=look, args=(store, node)) for node in rescuers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert crashes(store, claims) == [1, 1, 1]
+
+
+class TestHeartbeat:
+    def test_it_renews(self, store, make_node):
+        node, lost = make_node(lease=1.0), []
+        node.join()
+        node._lease = 50.0
+        Heartbeat(node, lost.append).beat()
+        assert store.nodes()[0].expires_in > 40
+        assert lost == []
+
+    def test_a_node_that_was_rescued_is_told_so_with_its_key(self, store, make_node):
+        node, lost = make_node(), []
+        node.join()
+        store.rescue(node.key, dead=True, begun=None)
+        Heartbeat(node, lost.append).beat()
+        assert lost == [node.key]
+
+    @pytest.mark.parametrize("error", [BUSY, sqlite3.OperationalError("disk I/O error")])
+    def test_a_store_that_does_not_answer_is_an_error_until_the_lease_is_over(
+        self, store, make_node, error, monkeypatch
+    ):
+        trouble = Trouble(store)
+        node, lost = make_node(of=trouble), []
+        node.join()
+        trouble.raises["renew"] = error
+        heartbeat = Heartbeat(node, lost.append)
+        with pytest.raises(type(error)):
+            heartbeat.beat()
+        assert lost == []
+        monkeypatch.setattr(node, "overdue", lambda: True)
+        with pytest.raises(type(error)):
+            heartbeat.beat()
+        assert lost == [node.key]
