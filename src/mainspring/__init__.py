@@ -13,27 +13,60 @@ if TYPE_CHECKING:
     from mainspring.engine.context import current_job
     from mainspring.handle import JobHandle
     from mainspring.model.job import JobState
+    from mainspring.model.job import JobState as TaskStatus
     from mainspring.model.retry import Exponential
+    from mainspring.pool.handle import TaskHandle
+    from mainspring.pool.record import TaskInfo
+    from mainspring.pool.registry import (
+        get_all_task_types,
+        get_task_function,
+        register_task,
+        task,
+    )
+    from mainspring.pool.worker import AsyncTaskWorker
     from mainspring.queue import Queue
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncTaskWorker": "mainspring.pool.worker",
     "Exponential": "mainspring.model.retry",
     "JobHandle": "mainspring.handle",
     "JobState": "mainspring.model.job",
     "Queue": "mainspring.queue",
+    "TaskHandle": "mainspring.pool.handle",
+    "TaskInfo": "mainspring.pool.record",
+    "TaskStatus": "mainspring.model.job:JobState",
     "current_job": "mainspring.engine.context",
+    "get_all_task_types": "mainspring.pool.registry",
+    "get_task_function": "mainspring.pool.registry",
+    "register_task": "mainspring.pool.registry",
+    "task": "mainspring.pool.registry",
 }
 
-__all__ = ["Exponential", "JobHandle", "JobState", "Queue", "current_job"]
+__all__ = [
+    "AsyncTaskWorker",
+    "Exponential",
+    "JobHandle",
+    "JobState",
+    "Queue",
+    "TaskHandle",
+    "TaskInfo",
+    "TaskStatus",
+    "current_job",
+    "get_all_task_types",
+    "get_task_function",
+    "register_task",
+    "task",
+]
 
 
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), name)
+    module, _, other_name = home.partition(":")
+    value = getattr(import_module(module), other_name or name)
     globals()[name] = value
     return value
 

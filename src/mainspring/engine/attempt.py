@@ -139,12 +139,13 @@ def failure_of(error: BaseException) -> Failure:
     kind = type(error)
     return Failure(
         type=f"{kind.__module__}.{kind.__qualname__}",
-        message=_storable(_message(error)),
+        message=_storable(message_of(error)),
         traceback=_storable("".join(_traceback(error)))[-TRACEBACK_CHARACTERS:],
     )
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """Return what `str` gives, or say that it raised."""
     try:
         return str(error)
     except BaseException as second:  # noqa: BLE001  # a user's __str__ may do anything

@@ -30,7 +30,7 @@ class Terms(Protocol[C_contra, O_co]):
         """Return the call, which begins now in that slot."""
         ...
 
-    def seal(self, result: Any) -> Any:
+    def seal(self, result: Any, /) -> Any:
         """Return the result as it is kept; what this raises fails the attempt."""
         ...
 
