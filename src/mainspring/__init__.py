@@ -10,6 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.cache.memory import MemoryCache
+    from mainspring.cache.redis import RedisCache
+    from mainspring.cache.sqlite import SQLiteCache
     from mainspring.engine.context import current_job
     from mainspring.handle import JobHandle
     from mainspring.model.job import JobState
@@ -24,16 +27,21 @@ if TYPE_CHECKING:
         task,
     )
     from mainspring.pool.worker import AsyncTaskWorker
+    from mainspring.protocols import CacheAdapter
     from mainspring.queue import Queue
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncTaskWorker": "mainspring.pool.worker",
+    "CacheAdapter": "mainspring.protocols",
     "Exponential": "mainspring.model.retry",
     "JobHandle": "mainspring.handle",
     "JobState": "mainspring.model.job",
+    "MemoryCache": "mainspring.cache.memory",
     "Queue": "mainspring.queue",
+    "RedisCache": "mainspring.cache.redis",
+    "SQLiteCache": "mainspring.cache.sqlite",
     "TaskHandle": "mainspring.pool.handle",
     "TaskInfo": "mainspring.pool.record",
     "TaskStatus": "mainspring.model.job:JobState",
@@ -46,10 +54,14 @@ _HOMES = {
 
 __all__ = [
     "AsyncTaskWorker",
+    "CacheAdapter",
     "Exponential",
     "JobHandle",
     "JobState",
+    "MemoryCache",
     "Queue",
+    "RedisCache",
+    "SQLiteCache",
     "TaskHandle",
     "TaskInfo",
     "TaskStatus",
