@@ -1,0 +1,191 @@
+"""The REST router: tasks over HTTP."""
+
+# No `from __future__ import annotations`: the framework reads these at run time.
+
+from collections.abc import Callable, Collection
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated, Any
+
+from mainspring.errors import MissingExtra
+from mainspring.model.job import JobState
+from mainspring.pool.worker import AsyncTaskWorker
+from mainspring.web.pool_port import PoolPort
+from mainspring.web.port import Order, Refused, TaskPort, View
+from mainspring.web.shown import shown
+
+try:
+    from fastapi import APIRouter, Depends, Header, Query, Response
+    from fastapi import Path as PathPart
+    from fastapi.responses import JSONResponse, StreamingResponse
+
+    from mainspring.web.events import events_of, mark_of
+    from mainspring.web.listing import page
+    from mainspring.web.route import TaskRoute
+    from mainspring.web.schemas import (
+        HealthBody,
+        Problem,
+        TaskBody,
+        TaskList,
+        TaskRequest,
+        TaskTypeList,
+    )
+except ImportError as error:
+    raise MissingExtra("mainspring.web", "web") from error
+
+END = "end"
+EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": ["state", "progress", "result"]},
+        "id": {"type": "string"},
+        "data": {"type": "string"},
+        "retry": {"type": "integer"},
+    },
+}
+NO_CONTENT = 204
+
+Id = Annotated[str, PathPart(description="the task's id")]
+Cursor = Annotated[str | None, Query(max_length=1000, description="next_cursor of the page before")]
+Minutes = Annotated[float | None, Query(ge=0, le=1e9, allow_inf_nan=False)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+def create_task_worker_router(
+    worker: AsyncTaskWorker,
+    prefix: str = "",
+    tags: list[Any] | None = None,
+    *,
+    allow: Collection[str] | None = None,
+    authorize: Callable[..., Any] | None = None,
+) -> APIRouter:
+    """Return a router for `app.include_router`, for a worker on the server's own loop.
+
+    `allow`: only these task types may be started. `authorize`: a dependency of every route, which
+    raises HTTPException for those who may not.
+    """
+    router = APIRouter(
+        prefix=prefix,
+        tags=["tasks"] if tags is None else tags,
+        route_class=TaskRoute,
+        dependencies=[] if authorize is None else [Depends(authorize)],
+        responses=_problems(401, 403) if authorize is not None else {},
+    )
+    port = PoolPort(worker, allow)
+    _add_lists(router, port)
+    _add_tasks(router, port)
+    _add_events(router, port)
+    return router
+
+
+def _add_lists(router: APIRouter, port: TaskPort) -> None:
+    @router.get("/health", response_model=HealthBody, responses=_problems(503))
+    async def health() -> Response:
+        """Tell whether the worker takes tasks."""
+        state = port.health()
+        if not state.running:
+            raise Refused(503, "not_running", "the worker is stopped")
+        body = {name: value for name, value in asdict(state).items() if name != "running"}
+        return JSONResponse({"status": "ok", **body})
+
+    @router.get("/tasks/types", response_model=TaskTypeList)
+    async def types() -> Response:
+        """List the types that may be started."""
+        return JSONResponse({"task_types": port.types()})
+
+    @router.get("/tasks", response_model=TaskList, responses=_problems(422))
+    async def tasks(
+        status: JobState | None = None,
+        limit: Limit = 100,
+        older_than_minutes: Minutes = None,
+        cursor: Cursor = None,
+    ) -> Response:
+        """List tasks, newest first."""
+        age = None if older_than_minutes is None else timedelta(minutes=older_than_minutes)
+        views, next_cursor = page(port.newest(status, age), limit, cursor)
+        bodies = [body_of(view) for view in views]
+        return JSONResponse({"tasks": bodies, "count": len(bodies), "next_cursor": next_cursor})
+
+
+def _add_tasks(router: APIRouter, port: TaskPort) -> None:
+    @router.post(
+        "/tasks",
+        status_code=201,
+        response_model=TaskBody,
+        responses=_problems(400, 409, 413, 422, 429, 503),
+    )
+    async def start(request: TaskRequest) -> Response:
+        """Start a task."""
+        if request.task_id == "types":
+            raise Refused(422, "invalid", "this id would hide /tasks/types", "task_id")
+        order = Order(**request.model_dump())
+        return JSONResponse(body_of(await port.start(order)), status_code=201)
+
+    @router.get("/tasks/{task_id}", response_model=TaskBody, responses=_problems(404, 422))
+    async def get(task_id: Id) -> Response:
+        """Return a task."""
+        return JSONResponse(body_of(_found(port, task_id)))
+
+    @router.delete(
+        "/tasks/{task_id}",
+        status_code=NO_CONTENT,
+        response_class=Response,
+        responses=_problems(404, 409, 422),
+    )
+    async def cancel(task_id: Id) -> Response:
+        """Cancel a task that is pending or running."""
+        view = _found(port, task_id)
+        if not await port.cancel(task_id):
+            raise Refused(409, "finished", f"the task has finished already; it was {view.status}")
+        return Response(status_code=NO_CONTENT)
+
+
+def _add_events(router: APIRouter, port: TaskPort) -> None:
+    stream: dict[int | str, dict[str, Any]] = {
+        200: {
+            "description": "events `state`, `progress` and `result`; `data` is the task as JSON",
+            "content": {"text/event-stream": {"schema": EVENT}},
+        },
+        NO_CONTENT: {"description": "the client has seen the end"},
+    }
+
+    @router.get(
+        "/tasks/{task_id}/events",
+        response_class=StreamingResponse,
+        responses={**_problems(404, 422), **stream},
+    )
+    async def events(
+        task_id: Id, last_event_id: Annotated[str | None, Header()] = None
+    ) -> Response:
+        """Tell of a task's state and progress until it has ended."""
+        view = _found(port, task_id)
+        if mark_of(view) == last_event_id == END:
+            return Response(status_code=NO_CONTENT)  # a browser's EventSource comes back no more
+        return StreamingResponse(
+            events_of(port, task_id, last_event_id, body_of),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+
+def body_of(view: View) -> dict[str, Any]:
+    """Return a task as JSON holds it."""
+    moments = {
+        name: None if moment is None else moment.isoformat()
+        for name in ("created_at", "started_at", "completed_at")
+        for moment in [getattr(view, name)]
+    }
+    fields = {name: getattr(view, name) for name in TaskBody.model_fields}
+    shown_fields: dict[str, Any] = shown({**fields, **moments, "status": view.status.value})
+    return shown_fields
+
+
+def _found(port: TaskPort, task_id: str) -> View:
+    view = port.get(task_id)
+    if view is None:
+        raise Refused(404, "not_found", f"there is no task {task_id!r} (any more)")
+    return view
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Problem} for status in statuses}

@@ -1,0 +1,64 @@
+"""Server-sent events of one task: its state, its progress, its result.
+
+An event's id says what the client has seen, so that one who comes back with it as `Last-Event-ID`
+is told only what is new. A client that reads slowly, or never, holds up its own stream alone.
+"""
+
+from __future__ import annotations
+
+import json
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mainspring.model.job import FINAL, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from mainspring.web.port import TaskPort, View
+
+LOOK_SECONDS = 0.2
+"""So often progress is looked at; an end is told at once."""
+
+ALIVE_SECONDS = 15.0
+"""So often something is sent, or what stands between would take the stream for dead."""
+
+RETRY = "retry: 1000\n\n"
+
+
+def mark_of(view: View) -> str:
+    """Return the id of the event that tells of this moment."""
+    if view.status in FINAL:
+        return "end"
+    return f"{view.status.value}-{round(view.progress * 1000)}"
+
+
+async def events_of(
+    port: TaskPort, task_id: str, seen: str | None, body: Callable[[View], object]
+) -> AsyncIterator[str]:
+    """Yield events from now until the task has ended, or is forgotten."""
+    yield RETRY
+    told: JobState | None = None
+    alive = monotonic()
+    while (view := port.get(task_id)) is not None:
+        mark = mark_of(view)
+        if mark != seen:
+            yield _event(_kind(view, told), mark, body(view))
+            seen, alive = mark, monotonic()
+        told = view.status
+        if view.status in FINAL:
+            return
+        if monotonic() - alive > ALIVE_SECONDS:
+            yield ": alive\n\n"
+            alive = monotonic()
+        await port.wait(task_id, LOOK_SECONDS)
+
+
+def _kind(view: View, told: JobState | None) -> str:
+    if view.status in FINAL:
+        return "result"
+    return "state" if view.status is not told else "progress"
+
+
+def _event(kind: str, mark: str, body: object) -> str:
+    return f"event: {kind}\nid: {mark}\ndata: {json.dumps(body)}\n\n"

@@ -1,0 +1,97 @@
+"""What the router needs of a worker: one protocol, whatever stands behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from mainspring.model.job import JobState
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A task that a client asks for."""
+
+    task_type: str
+    params: dict[str, Any]
+    priority: float = 0
+    task_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    timeout: float | None = None
+    use_cache: bool | None = None
+    cache_ttl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A task as it is at one moment."""
+
+    id: str
+    task_type: str
+    status: JobState
+    progress: float
+    priority: float
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    result: Any
+    error: str | None
+    metadata: dict[str, Any]
+    from_cache: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a worker is."""
+
+    running: bool
+    worker_count: int = 0
+    queue_size: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """What was asked can't be done; `status` is HTTP's word for why, `field` what to change."""
+
+    def __init__(self, status: int, code: str, detail: str, field: str | None = None) -> None:
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.field = field
+        super().__init__(detail)
+
+
+class TaskPort(Protocol):
+    """A worker as the router sees it."""
+
+    def types(self) -> list[str]:
+        """Return the types that may be started over HTTP."""
+        ...
+
+    async def start(self, order: Order) -> View:
+        """Start a task, without waiting for a place; raises Refused."""
+        ...
+
+    def get(self, task_id: str) -> View | None:
+        """Return a task, None if there is none."""
+        ...
+
+    def newest(self, status: JobState | None, older_than: timedelta | None) -> Sequence[View]:
+        """Return tasks newest first."""
+        ...
+
+    async def cancel(self, task_id: str) -> bool:
+        """Cancel a task; False if it has ended."""
+        ...
+
+    async def wait(self, task_id: str, timeout: float) -> None:  # noqa: ASYNC109  # as `asyncio.wait`
+        """Wait for a task's end, for so many seconds at most."""
+        ...
+
+    def health(self) -> Health:
+        """Return how the worker is."""
+        ...

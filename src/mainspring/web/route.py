@@ -1,0 +1,98 @@
+"""A route whose errors have one shape, and which reads no more than it must."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from mainspring.web.port import Refused
+from mainspring.web.shown import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from fastapi import Response
+    from starlette.types import Message, Receive
+
+LIMIT_BYTES = 1 << 20
+TOO_LARGE = 413
+CODES = {
+    400: "unreadable",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    TOO_LARGE: "too_large",
+    422: "invalid",
+}
+
+
+class TaskRoute(APIRoute):
+    """Answers each error with a Problem, and a body over 1 MiB with 413."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, with its errors told our way."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                _check_announced(request)
+                return await handle(Request(request.scope, _limited(request.receive)))
+            except Refused as error:
+                return problem(error.status, error.code, error.detail, error.field)
+            except RequestValidationError as error:
+                return _invalid(error)
+            except HTTPException as error:
+                code = CODES.get(error.status_code, "refused")
+                return problem(error.status_code, code, str(error.detail), headers=error.headers)
+
+        return answer
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    field: str | None = None,
+    *,
+    headers: Any = None,
+) -> JSONResponse:
+    """Return the response that tells of an error."""
+    body = {"code": code, "detail": detail, "field": field}
+    return JSONResponse(shown(body), status_code=status, headers=headers)
+
+
+def _invalid(error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"] if part != "body"]
+    return problem(422, "invalid", str(first["msg"]), ".".join(place) or None)
+
+
+def _too_large() -> Refused:
+    return Refused(TOO_LARGE, "too_large", f"a body may have at most {LIMIT_BYTES:,} bytes")
+
+
+def _check_announced(request: Request) -> None:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > LIMIT_BYTES:
+        raise _too_large()
+
+
+def _limited(receive: Receive) -> Receive:
+    """Count what comes: a length may be announced wrongly, or not at all."""
+    read = 0
+
+    async def limited() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > LIMIT_BYTES:
+            # An HTTPException passes the framework's own reading of bodies.
+            raise HTTPException(TOO_LARGE, _too_large().detail)
+        return message
+
+    return limited
