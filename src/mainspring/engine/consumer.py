@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 RESCUE_SECONDS = 1.0
 PURGE_SECONDS = 60.0
-LAST_SECONDS = 4.0
+LAST_SECONDS = 3.0
 """What closing may take beyond the grace: stubborn bodies are disowned, outcomes flushed."""
 
 

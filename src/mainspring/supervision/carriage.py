@@ -7,7 +7,7 @@ import itertools
 import threading
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.supervision.driver import Driver, ElsewhereDriver, ThreadDriver
 from mainspring.supervision.pool_driver import PoolDriver
@@ -16,11 +16,41 @@ from mainspring.supervision.target import call_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.supervision.background import BackgroundWorker
     from mainspring.supervision.options import Options
     from mainspring.supervision.target import Target
+    from mainspring.supervision.task_supervisor import TaskSupervisor
 
 call_numbers = itertools.count(1)
+
+
+class CarriedWorker(Protocol):
+    """What a carriage needs of a background worker."""
+
+    isolated: bool
+    awaited: bool
+
+    @property
+    def supervisor(self) -> TaskSupervisor:
+        """Whose pools and loops it uses."""
+        ...
+
+    @property
+    def borrows_threads(self) -> bool:
+        """Whether a sync target runs in the thread pool instead of a thread of its own."""
+        ...
+
+    @property
+    def judges(self) -> bool:
+        """Whether it has a `process_result` of its own."""
+        ...
+
+    def unpack(self, function: Callable[..., Any], *, awaited: bool) -> Callable[..., Any]:
+        """Return what takes the trigger's arguments and calls, or awaits, `function`."""
+        ...
+
+    def process_result(self, result: Any) -> Any:
+        """Look at what the target returned; False ends the worker."""
+        ...
 
 
 @dataclass(slots=True)
@@ -39,7 +69,7 @@ class Carriage:
     runner: Runner = field(default_factory=Runner)
 
 
-def carriage_for(worker: BackgroundWorker[Any, Any], target: Target, options: Options) -> Carriage:
+def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Carriage:
     """Choose by what the target is. Raises `InvalidOption` for a loop that does not exist."""
     if worker.isolated:
         return _on_loop(worker, _in_process(worker, target), options)
@@ -48,9 +78,7 @@ def carriage_for(worker: BackgroundWorker[Any, Any], target: Target, options: Op
     return _in_thread(worker, target.bind(), options)
 
 
-def _in_thread(
-    worker: BackgroundWorker[Any, Any], call: Callable[..., Any], options: Options
-) -> Carriage:
+def _in_thread(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
     runner = Runner()
     call = _tracked(_judged(worker, worker.unpack(call, awaited=False)), runner)
     if not worker.borrows_threads:
@@ -59,9 +87,7 @@ def _in_thread(
     return Carriage(PoolDriver(call, lend), runner=runner)
 
 
-def _on_loop(
-    worker: BackgroundWorker[Any, Any], call: Callable[..., Any], options: Options
-) -> Carriage:
+def _on_loop(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
     call = _judged_later(worker, worker.unpack(call, awaited=True))
     given = options.loop
     if isinstance(given, asyncio.AbstractEventLoop):
@@ -75,7 +101,7 @@ def _submit(loop: asyncio.AbstractEventLoop, coroutine: Any) -> Any:
     return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
 
-def _in_process(worker: BackgroundWorker[Any, Any], target: Target) -> Callable[..., Any]:
+def _in_process(worker: CarriedWorker, target: Target) -> Callable[..., Any]:
     """Return what awaits a call in the process pool; `_task_id` is the call's own."""
     pool = worker.supervisor.mp_pool
     kwargs, takes_id = target.for_process()
@@ -93,7 +119,7 @@ def _in_process(worker: BackgroundWorker[Any, Any], target: Target) -> Callable[
     return call
 
 
-def _judged(worker: BackgroundWorker[Any, Any], call: Callable[..., Any]) -> Callable[..., Any]:
+def _judged(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[..., Any]:
     if not worker.judges:
         return call
 
@@ -104,9 +130,7 @@ def _judged(worker: BackgroundWorker[Any, Any], call: Callable[..., Any]) -> Cal
     return judged
 
 
-def _judged_later(
-    worker: BackgroundWorker[Any, Any], call: Callable[..., Any]
-) -> Callable[..., Any]:
+def _judged_later(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[..., Any]:
     if not worker.judges:
         return call
 

@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mainspring.supervision.background import BackgroundWorker
-    from mainspring.supervision.task_supervisor import TaskSupervisor
+    from mainspring.supervision.life import Life
+    from mainspring.supervision.roster import NamedWorker, WorkerRoster
 
 STALLED_AFTER = 2.0
 """Seconds without an answer after which a loop is unwell."""
 
 
-def describe(supervisor: TaskSupervisor) -> dict[str, Any]:
+def describe(name: str, life: Life, roster: WorkerRoster) -> dict[str, Any]:
     """Return id, activity, pools, loops (seconds of latency) and workers."""
-    pools: dict[str, Any] = {"threads": asdict(supervisor.threads.status())}
-    if supervisor.has_mp_pool:
-        pools["processes"] = asdict(supervisor.mp_pool.status())
+    pools: dict[str, Any] = {"threads": asdict(life.threads.status())}
+    if life.processes is not None:
+        pools["processes"] = asdict(life.processes.status())
     return {
-        "id": supervisor.id,
-        "active": supervisor.active,
+        "id": name,
+        "active": life.active,
         "pools": pools,
-        "loops": supervisor.watchdog.latencies(),
-        "workers": [describe_worker(worker) for worker in supervisor.roster.all()],
+        "loops": life.watchdog.latencies(),
+        "workers": [describe_worker(worker) for worker in roster.all()],
     }
 
 
-def describe_worker(worker: BackgroundWorker[Any, Any]) -> dict[str, Any]:
+def describe_worker(worker: NamedWorker) -> dict[str, Any]:
     """Return what a worker is and has done; times in ISO 8601."""
     status = asdict(worker.status())
     status["last_run"] = _text(status["last_run"])
@@ -37,15 +37,15 @@ def describe_worker(worker: BackgroundWorker[Any, Any]) -> dict[str, Any]:
     return status
 
 
-def diagnose(supervisor: TaskSupervisor) -> dict[str, Any]:
+def diagnose(life: Life, roster: WorkerRoster) -> dict[str, Any]:
     """Return `healthy`, the loops that are blocked, and the workers whose last run failed."""
     stalled = [
-        name for name, seconds in supervisor.watchdog.latencies().items() if seconds > STALLED_AFTER
+        name for name, seconds in life.watchdog.latencies().items() if seconds > STALLED_AFTER
     ]
-    failing = [one.name for one in supervisor.roster.all() if one.status().failing]
+    failing = [one.name for one in roster.all() if one.status().failing]
     return {
-        "healthy": supervisor.active and not stalled,
-        "active": supervisor.active,
+        "healthy": life.active and not stalled,
+        "active": life.active,
         "stalled_loops": stalled,
         "failing_workers": failing,
     }

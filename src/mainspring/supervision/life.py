@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import threading
+from typing import TYPE_CHECKING, Any
 
 from mainspring.supervision.group import Group
 from mainspring.supervision.supervisor import Supervisor
@@ -38,6 +40,8 @@ class Life:
         self.workers = Group("workers")
         self.threads = PriorityThreadPool(sizes, name=f"{name}_thread")
         self.processes: ProcessPool | None = None
+        self._begun = False
+        self._lock = threading.Lock()
         self.watchdog = Watchdog(loops, tell=tell)
         watchdog = Worker("watchdog", self.watchdog.look, Interval(LOOK))
         groups = (self.pools, self.loops, self.jobs, self.workers)
@@ -46,10 +50,29 @@ class Life:
         services: list[Service] = [*groups, watchdog]
         self.core = Supervisor(services, name=name, grace=grace)
 
+    def make_processes(self, options: dict[str, Any]) -> ProcessPool:
+        """Return the process pool, started on demand, of one child a CPU unless `size` says."""
+        from mainspring.supervision.process_pool import ProcessPool  # noqa: PLC0415  a lazy door
+
+        with self._lock:
+            if self.processes is None:
+                name = f"{self.core.name}_process"
+                pool = ProcessPool(**{"name": name, "size": os.cpu_count() or 1, **options})
+                self.pools.add(pool)
+                self.processes = pool
+            return self.processes
+
+    def drop_processes(self) -> None:
+        """Close the process pool; the next that is asked for is a new one."""
+        with self._lock:
+            if self.processes is not None:
+                self.processes.close()
+            self.processes = None
+
     @property
     def active(self) -> bool:
         """Whether it runs and was not asked to end."""
-        return self.core.running and not self.core.closing
+        return self._begun and self.core.running and not self.core.closing
 
     @property
     def over(self) -> bool:
@@ -60,3 +83,4 @@ class Life:
         """Start everything."""
         self.core.start()
         self.pools.add(self.threads)
+        self._begun = True

@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from mainspring.supervision.sleeper import ThreadSleeper
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LOOK = 0.1
+LOOK = 0.25
 """Seconds between two looks."""
 
 
@@ -21,7 +23,8 @@ class MainThreadWatch:
 
     def __init__(self, ended: Callable[[], object], *, name: str) -> None:
         self._call = ended
-        self._closed = threading.Event()
+        self._closed = False
+        self._sleeper = ThreadSleeper()
         self._thread = threading.Thread(target=self._watch, name=name, daemon=False)
 
     def start(self) -> None:
@@ -30,17 +33,18 @@ class MainThreadWatch:
 
     def release(self) -> None:
         """Watch no more; the thread ends soon."""
-        self._closed.set()
+        self._closed = True
+        self._sleeper.wake()
 
     def close(self) -> None:
         """Watch no more; the thread has ended when this returns, unless it is the caller."""
-        self._closed.set()
+        self.release()
         if self._thread is not threading.current_thread() and self._thread.ident is not None:
             self._thread.join()
 
     def _watch(self) -> None:
         main = threading.main_thread()
-        while not self._closed.wait(LOOK):
-            if not main.is_alive():
-                self._call()
-                return
+        while not self._closed and main.is_alive():
+            self._sleeper.sleep(LOOK)
+        if not self._closed:
+            self._call()

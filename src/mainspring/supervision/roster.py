@@ -4,32 +4,53 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from mainspring.errors import DuplicateName
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.supervision.background import BackgroundWorker
+    from mainspring.supervision.worker import WorkerStatus
 
 log = logging.getLogger("mainspring.supervision")
+
+
+class NamedWorker(Protocol):
+    """What a supervisor needs of a background worker."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    def stop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
+        """Stop it; return whether it has ended."""
+        ...
+
+    def runs_here(self) -> bool:
+        """Whether its target is what the calling thread runs."""
+        ...
+
+    def status(self) -> WorkerStatus:
+        """Return what it is doing and has done."""
+        ...
 
 
 class WorkerRoster:
     """Keeps names unique, and tells of workers that ended by their restart policy."""
 
-    def __init__(self, told: Callable[[BackgroundWorker[Any, Any], BaseException], object]) -> None:
-        self._workers: dict[str, BackgroundWorker[Any, Any]] = {}
+    def __init__(self, told: Callable[[NamedWorker, BaseException], object]) -> None:
+        self._workers: dict[str, NamedWorker] = {}
         self._told = told
         self._lock = threading.RLock()
 
-    def all(self) -> list[BackgroundWorker[Any, Any]]:
+    def all(self) -> list[NamedWorker]:
         """Return the active workers, in the order of their start."""
         with self._lock:
             return list(self._workers.values())
 
-    def remember(self, worker: BackgroundWorker[Any, Any], name: str) -> None:
+    def remember(self, worker: NamedWorker, name: str) -> None:
         """Take notice of a worker that starts. Raises `DuplicateName`."""
         with self._lock:
             other = self._workers.get(name)
@@ -37,7 +58,7 @@ class WorkerRoster:
                 raise DuplicateName(name, kind="worker", first=repr(other), second=repr(worker))
             self._workers[name] = worker
 
-    def forget(self, worker: BackgroundWorker[Any, Any], failure: BaseException | None) -> None:
+    def forget(self, worker: NamedWorker, failure: BaseException | None) -> None:
         """Take notice of a worker that has ended; `failure` says why it gave up."""
         with self._lock:
             for name in [name for name, one in self._workers.items() if one is worker]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from mainspring.supervision.aloop import ALoop
+    from mainspring.supervision.group import Group
 
 
 class SyncScheduler(Protocol):
@@ -56,3 +57,13 @@ class SchedulerService:
         result = self.scheduler.stop()
         if inspect.iscoroutine(result):
             self._aloop.spawn_coroutine_threadsafe(result)
+
+
+def unregister(scheduler: AsyncScheduler, group: Group) -> bool:
+    """Stop a scheduler that is a service of a group; return whether it is one."""
+    for member in group.members:
+        service = member.service
+        if isinstance(service, SchedulerService) and service.scheduler is scheduler:
+            service.close()
+            return True
+    return False

@@ -1,7 +1,6 @@
 """`TaskSupervisor`: workers, jobs, loops and pools of one program part, under one roof.
 
-It holds four groups of services (pools, loops, jobs, workers) in a core `Supervisor`, which starts
-them in this order and closes them in reverse. Most of what is here delegates.
+A front door: most of what is here delegates to its `Life`, loops, jobs and rosters.
 """
 
 from __future__ import annotations
@@ -30,12 +29,18 @@ from mainspring.supervision.ending import (
     waits_for_itself,
 )
 from mainspring.supervision.info import describe, diagnose
+from mainspring.supervision.launches import LaunchableTask, Launches
 from mainspring.supervision.life import Life
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.own_thread import live_in_thread
 from mainspring.supervision.priority import TASK_NORMAL, pool_sizes
-from mainspring.supervision.roster import WorkerRoster
-from mainspring.supervision.scheduler import AsyncScheduler, SchedulerService, SyncScheduler
+from mainspring.supervision.roster import NamedWorker, WorkerRoster
+from mainspring.supervision.scheduler import (
+    AsyncScheduler,
+    SchedulerService,
+    SyncScheduler,
+    unregister,
+)
 from mainspring.supervision.signals import Blockade
 
 if TYPE_CHECKING:
@@ -44,14 +49,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from mainspring.protocols import Subscriber
-    from mainspring.supervision.background import BackgroundWorker
     from mainspring.supervision.group import Group
     from mainspring.supervision.process_pool import ProcessPool
-    from mainspring.supervision.task import Task
     from mainspring.supervision.thread_pool import PriorityThreadPool
     from mainspring.supervision.watchdog import Watchdog
 
 T = TypeVar("T")
+K = TypeVar("K", bound="LaunchableTask")
 
 log = logging.getLogger("mainspring.supervision")
 
@@ -76,7 +80,7 @@ class TaskSupervisor:
         self._sizes = pool_sizes()
         self._executor: Executor | None = None
         self._mp_options: dict[str, Any] = {}
-        self._tasks: dict[str, Task[Any]] = {}
+        self._launches = Launches()
         self._loops = Loops(self.id)
         self._jobs = AsyncJobs()
         self._life_lock = threading.RLock()  # never held by what a life's own threads call
@@ -152,8 +156,7 @@ class TaskSupervisor:
             self._jobs.stop()
             ask_jobs(self._life)
             stop_all(self._sync_schedulers)
-        for task in list(self._tasks.values()):
-            task.cancel_delay()
+        self._launches.cancel_delayed()
         if cancel_tasks:
             cancel_all(self._life, self._loops)
         core.close(self.grace if isinstance(wait, bool) else float(wait))
@@ -209,16 +212,16 @@ class TaskSupervisor:
         """Tell `subscriber` what happens to workers, loops and pools, as `model.events`."""
         self._megaphone.subscribe(subscriber)
 
-    def on_worker_failed(self, worker: BackgroundWorker[Any, Any], error: BaseException) -> None:
+    def on_worker_failed(self, worker: NamedWorker, error: BaseException) -> None:
         """Be told that a worker gave up by its restart policy; for subclasses, or to be set."""
 
     def get_info(self) -> dict[str, Any]:
         """Return what it is and does, as a value that serialises to JSON."""
-        return describe(self)
+        return describe(self.id, self._life, self.roster)
 
     def health(self) -> dict[str, Any]:
         """Return whether it is well, and what is not, for probes."""
-        return diagnose(self)
+        return diagnose(self._life, self.roster)
 
     def set_thread_pool(self, **sizes: Any) -> None:
         """Set the sizes of the thread pool, also while it works.
@@ -232,25 +235,14 @@ class TaskSupervisor:
 
     def set_mp_pool(self, pool_size: int | None = None, **options: Any) -> None:
         """Make the process pool: so many children (one a CPU), and options of `ProcessPool`."""
-        with self._lock:
-            self._mp_options = {"size": pool_size or os.cpu_count() or 1, **options}
-            if self._life.processes is not None:
-                self._life.processes.close()
-            self._life.processes = None
-
-    @property
-    def has_mp_pool(self) -> bool:
-        """Whether the process pool has been made."""
-        return self._life.processes is not None
+        self._mp_options = {"size": pool_size or os.cpu_count() or 1, **options}
+        self._life.drop_processes()
 
     @property
     def mp_pool(self) -> ProcessPool:
         """The process pool, made on demand."""
         self.start()
-        with self._lock:
-            if self._life.processes is None:
-                self._life.processes = self._make_mp_pool()
-            return self._life.processes
+        return self._life.make_processes(self._mp_options)
 
     @property
     def thread_pool(self) -> Executor:
@@ -329,12 +321,7 @@ class TaskSupervisor:
 
     def unregister_scheduler(self, scheduler: AsyncScheduler) -> bool:
         """Stop a scheduler; return whether it was registered."""
-        for member in self.jobs.members:
-            service = member.service
-            if isinstance(service, SchedulerService) and service.scheduler is scheduler:
-                service.close()
-                return True
-        return False
+        return unregister(scheduler, self.jobs)
 
     def register_sync_scheduler(self, scheduler: SyncScheduler) -> None:
         """Call the `stop` of a scheduler at the end."""
@@ -395,18 +382,15 @@ class TaskSupervisor:
         schedulers = self._jobs.all() if scheduler is None else [self._jobs.get(scheduler)]
         return any(one.drop(job) for one in schedulers)
 
-    def put_task(self, task: Task[T]) -> Task[T]:
+    def put_task(self, task: K) -> K:
         """Start a task; see `background_task`."""
         self.start()
-        with self._lock:
-            self._tasks[task.id] = task
-        task.launch(self)
-        task.future.add_done_callback(lambda _: self._tasks.pop(task.id, None))
+        self._launches.launch(task, self)
         return task
 
-    def get_task(self, task_id: str) -> Task[Any] | None:
+    def get_task(self, task_id: str) -> LaunchableTask | None:
         """Return a task that has not ended, by its id."""
-        return self._tasks.get(task_id)
+        return self._launches.get(task_id)
 
     def _new_life(self) -> Life:
         return Life(
@@ -416,14 +400,6 @@ class TaskSupervisor:
             loops=lambda: [aloop.thread for aloop in self._loops.all()],
             tell=self._megaphone.tell,
         )
-
-    def _make_mp_pool(self) -> ProcessPool:
-        from mainspring.supervision.process_pool import ProcessPool  # noqa: PLC0415  a lazy door
-
-        options = self._mp_options or {"size": os.cpu_count() or 1}
-        pool = ProcessPool(**{"name": f"{self.id}_process", **options})
-        self._life.pools.add(pool)
-        return pool
 
 
 task_supervisor = TaskSupervisor("supervisor")

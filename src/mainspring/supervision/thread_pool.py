@@ -7,7 +7,6 @@ less urgent, and it goes on working after the main thread has ended.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import itertools
 import logging
 import threading
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring.errors import NotRunning
+from mainspring.supervision.lanes import Lanes
 from mainspring.supervision.own_thread import stack_of
 from mainspring.supervision.priority import NAMES, TASK_CRITICAL, TASK_NORMAL, PoolSizes, level
 from mainspring.supervision.priority import pool_sizes as sizes_of
@@ -89,8 +89,7 @@ class PriorityThreadPool(Executor):
         self._take_sizes(sizes or sizes_of())
         # Reentrant, since a signal handler may submit while its own thread is in here.
         self._lock = threading.RLock()
-        self._queue: list[tuple[int, int, Call]] = []
-        self._order = itertools.count()
+        self._queue: Lanes[Call] = Lanes()
         self._numbers = itertools.count(1)
         self._idle: list[threading.Lock] = []
         self._threads: set[threading.Thread] = set()
@@ -107,7 +106,9 @@ class PriorityThreadPool(Executor):
     def status(self) -> ThreadPoolStatus:
         """Return what it is doing."""
         with self._lock:
-            queued = Counter(NAMES[level(priority)] for priority, _, _ in self._queue)
+            queued: Counter[str] = Counter()
+            for priority, count in self._queue.counts().items():
+                queued[NAMES[level(priority)]] += count
             sizes, busy = self._sizes, len(self._threads) - len(self._idle)
             threads = len(self._threads)
         return ThreadPoolStatus(
@@ -128,7 +129,9 @@ class PriorityThreadPool(Executor):
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Queue a call of normal priority. Raises `NotRunning` after `close`."""
-        return self.submit_at(TASK_NORMAL, fn, *args, **kwargs)
+        future: Future[T] = Future()
+        self._push(TASK_NORMAL, Call(fn, args, kwargs, future))
+        return future
 
     def submit_at(
         self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
@@ -189,7 +192,7 @@ class PriorityThreadPool(Executor):
         with self._lock:
             if self._closed:
                 raise NotRunning(f"thread pool {self._name!r} is closed and takes no calls")
-            heapq.heappush(self._queue, (priority, next(self._order), call))
+            self._queue.put(priority, call)
             if not self._waking or priority <= TASK_CRITICAL:
                 self._call_for_hands()
 
@@ -210,7 +213,7 @@ class PriorityThreadPool(Executor):
     def _may_start(self) -> bool:
         if not self._queue:
             return False
-        priority = self._queue[0][0]
+        priority = self._queue.first
         return self._busy < (self._limits.get(priority) or self._sizes.limit(priority))
 
     def _start_thread(self) -> None:
@@ -252,8 +255,8 @@ class PriorityThreadPool(Executor):
                 self._waking -= 1
             if not self._may_start():
                 return None, 0
-            priority, _, call = heapq.heappop(self._queue)
-            weight = 1 if priority > TASK_CRITICAL else 0
+            weight = 1 if self._queue.first > TASK_CRITICAL else 0
+            call = self._queue.take()
             self._busy += weight
             if self._queue and not self._waking:
                 self._call_for_hands()
@@ -299,8 +302,8 @@ class PriorityThreadPool(Executor):
     def cancel_waiting(self) -> None:
         """Cancel the calls that no thread has begun."""
         with self._lock:
-            queue, self._queue = self._queue, []
-        for _, _, call in queue:
+            calls = self._queue.clear()
+        for call in calls:
             if call.future is not None:
                 call.future.cancel()
                 call.future.set_running_or_notify_cancel()

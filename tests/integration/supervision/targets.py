@@ -3,6 +3,7 @@
 import os
 from typing import ClassVar
 
+from mainspring.supervision.decorators import background_worker
 from mainspring.supervision.queue_worker import BackgroundQueueWorker
 
 
@@ -21,3 +22,8 @@ class Doubler(BackgroundQueueWorker):
     def process_result(self, result):
         self.results.append(result)
         return self.verdict
+
+
+@background_worker(queue=True, executor="process")
+def square(number, _name, _task_id):
+    return number * number, os.getpid(), _name, _task_id

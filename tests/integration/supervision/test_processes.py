@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,17 @@ def test_process_result_ends_the_worker_with_false(doubler, until):
     targets.Doubler.verdict = False
     doubler.put_threadsafe(1)
     until(doubler.is_stopped, 30)
+
+
+def test_a_decorated_function_can_run_in_a_process(supervisor):
+    worker = targets.square
+    worker._options = replace(worker._options, supervisor=supervisor)
+    worker.start()
+    squared, pid, name, task_id = worker.put_threadsafe(7).result(30)
+    assert (squared, name) == (49, "square")
+    assert pid != os.getpid()
+    assert task_id
+    worker.stop()
 
 
 def test_an_async_target_is_not_for_processes():

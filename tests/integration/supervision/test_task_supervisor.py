@@ -401,3 +401,24 @@ heavy = {"multiprocessing", "cronsim", "msgspec", "concurrent.futures.thread"} &
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+def test_many_threads_may_start_the_first_workers_at_once(until):
+    for _ in range(10):
+        made, runs, errors = TaskSupervisor("crowd"), [], []
+
+        def begin(number, made=made, runs=runs, errors=errors):
+            options = {"interval": 60, "name": f"w{number}", "supervisor": made}
+            try:
+                background_worker(**options)(lambda: runs.append(1)).start()
+            except Exception as error:  # noqa: BLE001  whatever it is
+                errors.append(error)
+
+        threads = [threading.Thread(target=begin, args=(number,)) for number in range(8)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join(10)
+        assert errors == []
+        until(lambda runs=runs: len(runs) == 8)
+        made.stop()

@@ -7,6 +7,7 @@ all is closed, after it each side opens again on first use, and the child starts
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.stores.sqlite.intake import Intake
@@ -36,12 +37,14 @@ class Session:
         self.lanes = Lanes(self.writer, self.readers)
         self.intake = Intake(self.writer, self.lanes, clock, ring=self.ring)
         self._ringer: Ringer | None = None
+        self._suspended: list[Writer | Readers] = []
 
     def ring(self, topic: str) -> None:
-        """Wake who listens for the topic."""
-        if self._ringer is None:
-            self._ringer = Ringer(self._place())
-        self._ringer.ring(topic)
+        """Wake who listens for the topic; the net wakes them if we can't."""
+        with suppress(OSError):
+            if self._ringer is None:
+                self._ringer = Ringer(self._place())
+            self._ringer.ring(topic)
 
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"` or `"ended"`, with any commit as the net."""
@@ -64,13 +67,13 @@ class Session:
 
     def suspend(self) -> None:
         """Close all and let nothing open it, until `resume`."""
-        self.writer.suspend(PATIENCE)
-        self.readers.suspend(PATIENCE)
+        held = (self.writer, self.readers)
+        self._suspended = [part for part in held if part.suspend(PATIENCE)]
 
     def resume(self) -> None:
         """End a suspension."""
-        self.readers.resume()
-        self.writer.resume()
+        while self._suspended:
+            self._suspended.pop().resume()
 
     def _place(self) -> Path:
         device, inode = self._file.identity()
