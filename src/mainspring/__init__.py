@@ -10,23 +10,102 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.background.collection import FunctionCollection, TaskCollection
+    from mainspring.background.decorators import background_worker
+    from mainspring.background.local import g
+    from mainspring.background.paced_worker import (
+        BackgroundAsyncWorker,
+        BackgroundEventWorker,
+        BackgroundIntervalWorker,
+    )
+    from mainspring.background.queue_worker import BackgroundQueueWorker
+    from mainspring.background.task import (
+        TT_COROUTINE,
+        TT_MP,
+        TT_THREAD,
+        background_task,
+        co_apply,
+        co_mp_apply,
+        wait_completed,
+    )
+    from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
+    from mainspring.background.worker import BackgroundWorker
     from mainspring.engine.context import current_job
     from mainspring.handle import JobHandle
     from mainspring.model.job import JobState
     from mainspring.model.retry import Exponential
     from mainspring.queue import Queue
+    from mainspring.supervision.restart import Restart
+    from mainspring.supervision.threads.priority import (
+        TASK_CRITICAL,
+        TASK_HIGH,
+        TASK_LOW,
+        TASK_NORMAL,
+    )
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BackgroundAsyncWorker": "mainspring.background.paced_worker",
+    "BackgroundEventWorker": "mainspring.background.paced_worker",
+    "BackgroundIntervalWorker": "mainspring.background.paced_worker",
+    "BackgroundQueueWorker": "mainspring.background.queue_worker",
+    "BackgroundWorker": "mainspring.background.worker",
     "Exponential": "mainspring.model.retry",
+    "FunctionCollection": "mainspring.background.collection",
     "JobHandle": "mainspring.handle",
     "JobState": "mainspring.model.job",
     "Queue": "mainspring.queue",
+    "Restart": "mainspring.supervision.restart",
+    "TASK_CRITICAL": "mainspring.supervision.threads.priority",
+    "TASK_HIGH": "mainspring.supervision.threads.priority",
+    "TASK_LOW": "mainspring.supervision.threads.priority",
+    "TASK_NORMAL": "mainspring.supervision.threads.priority",
+    "TT_COROUTINE": "mainspring.background.task",
+    "TT_MP": "mainspring.background.task",
+    "TT_THREAD": "mainspring.background.task",
+    "TaskCollection": "mainspring.background.collection",
+    "TaskSupervisor": "mainspring.background.task_supervisor",
+    "background_task": "mainspring.background.task",
+    "background_worker": "mainspring.background.decorators",
+    "co_apply": "mainspring.background.task",
+    "co_mp_apply": "mainspring.background.task",
     "current_job": "mainspring.engine.context",
+    "g": "mainspring.background.local",
+    "task_supervisor": "mainspring.background.task_supervisor",
+    "wait_completed": "mainspring.background.task",
 }
 
-__all__ = ["Exponential", "JobHandle", "JobState", "Queue", "current_job"]
+__all__ = [
+    "TASK_CRITICAL",
+    "TASK_HIGH",
+    "TASK_LOW",
+    "TASK_NORMAL",
+    "TT_COROUTINE",
+    "TT_MP",
+    "TT_THREAD",
+    "BackgroundAsyncWorker",
+    "BackgroundEventWorker",
+    "BackgroundIntervalWorker",
+    "BackgroundQueueWorker",
+    "BackgroundWorker",
+    "Exponential",
+    "FunctionCollection",
+    "JobHandle",
+    "JobState",
+    "Queue",
+    "Restart",
+    "TaskCollection",
+    "TaskSupervisor",
+    "background_task",
+    "background_worker",
+    "co_apply",
+    "co_mp_apply",
+    "current_job",
+    "g",
+    "task_supervisor",
+    "wait_completed",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -8,6 +8,9 @@ import time
 
 import pytest
 
+from mainspring import Queue
+from mainspring.errors import StoreBusy
+
 APP = """
     import asyncio
     import os
@@ -68,16 +71,34 @@ def pids(app):
     return {node.pid for node in app.queue._store.nodes()}
 
 
+@pytest.fixture
+def stop(tmp_path, eventually):
+    """Stop a worker process, but not in the midst of a write: that would stop all who write."""
+    probe = Queue(db_path=tmp_path / "jobs.db", durability="normal", busy_timeout=0.3)
+
+    def stopped(worker):
+        worker.send(signal.SIGSTOP)
+        try:
+            probe._store.renew(0, lease=1)
+        except StoreBusy:
+            worker.send(signal.SIGCONT)
+            return False
+        return True
+
+    yield lambda worker: eventually(lambda: stopped(worker), within=20)
+    probe.close()
+
+
 @pytest.mark.parametrize("task", ["thread_hold", "async_hold"])
 def test_a_worker_that_was_stopped_past_its_lease_is_refused_and_goes_on_as_a_new_node(
-    make_app, start_worker, tmp_path, eventually, task
+    make_app, start_worker, stop, tmp_path, eventually, task
 ):
     app = make_app(APP)
     zombie = start_worker()
     job = getattr(app, task).delay(1)
     eventually(lambda: diary(tmp_path, "begin"), within=20)
     (old,) = app.queue._store.nodes()
-    zombie.send(signal.SIGSTOP)
+    stop(zombie)
     other = start_worker()
     eventually(lambda: len(diary(tmp_path, "begin")) == 2, within=20)
     assert pids(app) == {other.process.pid}
@@ -173,7 +194,9 @@ def test_a_job_that_kills_its_worker_fails_after_three_crashes_and_its_neighbour
     eventually(lambda: app.queue.stats()["completed"] == 400, within=20)
     for job in poison:
         assert "WorkerLost" in job.error
-        assert [entry.outcome for entry in job.history] == ["crashed", "crashed", "failed"]
+        outcomes = [entry.outcome for entry in job.history]
+        outcomes = [one for one in outcomes if one != "released"]  # claimed with the other one
+        assert outcomes == ["crashed", "crashed", "failed"]
     assert {app.queue._store.get(job.id).crashes for job in [*first, *last]} == {0}
 
 

@@ -3,8 +3,8 @@
 import os
 from typing import ClassVar
 
-from mainspring.supervision.decorators import background_worker
-from mainspring.supervision.queue_worker import BackgroundQueueWorker
+from mainspring.background.decorators import background_worker
+from mainspring.background.queue_worker import BackgroundQueueWorker
 
 
 class Doubler(BackgroundQueueWorker):

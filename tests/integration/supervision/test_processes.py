@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mainspring.background.decorators import background_worker
+from mainspring.background.task import background_task, co_mp_apply, wait_completed
 from mainspring.errors import InvalidOption
-from mainspring.supervision.decorators import background_worker
-from mainspring.supervision.task import background_task, co_mp_apply, wait_completed
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mainspring.background.decorators import background_worker
+from mainspring.background.queue_worker import BackgroundQueueWorker
 from mainspring.errors import AlreadyRunning, NotRunning
-from mainspring.supervision.decorators import background_worker
-from mainspring.supervision.queue_worker import BackgroundQueueWorker
 
 KINDS = ({}, {"interval": 0.01}, {"delay": 0.01}, {"event": True}, {"queue": True})
 

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mainspring.background.decorators import background_worker
+from mainspring.background.task_supervisor import TaskSupervisor
 from mainspring.errors import DuplicateName, InvalidOption, NotRunning
 from mainspring.model import events
-from mainspring.supervision.decorators import background_worker
-from mainspring.supervision.task_supervisor import TaskSupervisor
 
 
 def test_a_worker_starts_a_supervisor_that_nobody_started(supervisor, until):
@@ -347,8 +347,8 @@ def test_it_is_a_context_manager_in_both_worlds():
 
 PROGRAM = """
 import sys, time
-from mainspring.supervision.decorators import background_worker
-from mainspring.supervision.task_supervisor import task_supervisor
+from mainspring.background.decorators import background_worker
+from mainspring.background.task_supervisor import task_supervisor
 
 @background_worker(interval=0.01)
 def tick(**kwargs):
@@ -394,8 +394,8 @@ def test_signals_stop_what_blocks(number):
 def test_importing_starts_no_thread_and_is_light():
     program = """
 import sys, threading
-import mainspring.supervision.decorators, mainspring.supervision.task_supervisor
-import mainspring.supervision.task, mainspring.supervision.collection
+import mainspring.background.decorators, mainspring.background.task_supervisor
+import mainspring.background.task, mainspring.background.collection
 assert threading.active_count() == 1
 heavy = {"multiprocessing", "cronsim", "msgspec", "concurrent.futures.thread"} & set(sys.modules)
 assert not heavy, heavy

@@ -9,15 +9,15 @@ from contextlib import suppress
 
 import pytest
 
-from mainspring.errors import DuplicateName, InvalidOption, NotRunning, UnknownOption
-from mainspring.supervision.background import BackgroundWorker
-from mainspring.supervision.decorators import background_worker
-from mainspring.supervision.paced_worker import (
+from mainspring.background.decorators import background_worker
+from mainspring.background.paced_worker import (
     BackgroundAsyncWorker,
     BackgroundEventWorker,
     BackgroundIntervalWorker,
 )
-from mainspring.supervision.queue_worker import BackgroundQueueWorker
+from mainspring.background.queue_worker import BackgroundQueueWorker
+from mainspring.background.worker import BackgroundWorker
+from mainspring.errors import DuplicateName, InvalidOption, NotRunning, UnknownOption
 from mainspring.supervision.restart import Restart
 
 KINDS = {

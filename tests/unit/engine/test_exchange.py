@@ -369,9 +369,7 @@ def test_two_outcomes_for_one_claim_are_recorded_as_the_first(desk):
     desk.exchange.turn()
     (claim,) = desk.shelf.begin()
     desk.end(claim)
-    desk.exchange.put(
-        Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, 1.0, 1.1, result=b"2")
-    )
+    desk.exchange.put(Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, 1.0, 1.1, result=b"2"))
     desk.exchange.turn()
     assert desk.memory.get(ids[0]).result == b"1"
     assert len(told(desk, OutcomesRefused)) == 1

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainspring.supervision.lanes import Lanes
+from mainspring.supervision.threads.lanes import Lanes
 
 
 @given(st.lists(st.integers(0, 5)))

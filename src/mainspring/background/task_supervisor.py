@@ -12,36 +12,36 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from mainspring.errors import InvalidOption
-from mainspring.supervision.aloop import ALoop, Loops
-from mainspring.supervision.async_job import (
+from mainspring.background.aloop import ALoop, Loops
+from mainspring.background.async_job import (
     AsyncJob,
     AsyncJobs,
     AsyncJobScheduler,
     check_job,
     launch_in,
 )
-from mainspring.supervision.ending import (
+from mainspring.background.ending import (
     ask_jobs,
     ask_workers,
     cancel_all,
     stop_all,
     waits_for_itself,
 )
-from mainspring.supervision.info import describe, diagnose
-from mainspring.supervision.launches import LaunchableTask, Launches
-from mainspring.supervision.life import Life
-from mainspring.supervision.megaphone import Megaphone
-from mainspring.supervision.own_thread import live_in_thread
-from mainspring.supervision.priority import TASK_NORMAL, pool_sizes
-from mainspring.supervision.roster import NamedWorker, WorkerRoster
-from mainspring.supervision.scheduler import (
+from mainspring.background.info import describe, diagnose
+from mainspring.background.launches import LaunchableTask, Launches
+from mainspring.background.life import Life
+from mainspring.background.roster import NamedWorker, WorkerRoster
+from mainspring.background.scheduler import (
     AsyncScheduler,
     SchedulerService,
     SyncScheduler,
     unregister,
 )
-from mainspring.supervision.signals import Blockade
+from mainspring.background.signals import Blockade
+from mainspring.errors import InvalidOption
+from mainspring.supervision.megaphone import Megaphone
+from mainspring.supervision.own_thread import live_in_thread
+from mainspring.supervision.threads.priority import TASK_NORMAL, pool_sizes
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 
     from mainspring.protocols import Subscriber
     from mainspring.supervision.group import Group
-    from mainspring.supervision.process_pool import ProcessPool
-    from mainspring.supervision.thread_pool import PriorityThreadPool
+    from mainspring.supervision.processes.pool import ProcessPool
+    from mainspring.supervision.threads.pool import PriorityThreadPool
     from mainspring.supervision.watchdog import Watchdog
 
 T = TypeVar("T")

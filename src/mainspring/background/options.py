@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from mainspring.errors import InvalidOption, UnknownOption
-from mainspring.supervision.priority import TASK_NORMAL
+from mainspring.supervision.threads.priority import TASK_NORMAL
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping
 
-    from mainspring.supervision.aloop import ALoop
+    from mainspring.background.aloop import ALoop
+    from mainspring.background.task_supervisor import TaskSupervisor
     from mainspring.supervision.restart import Restart
-    from mainspring.supervision.task_supervisor import TaskSupervisor
 
 EXECUTORS = (None, "thread", "process")
 

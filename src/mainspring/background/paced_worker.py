@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
+from mainspring.background.worker import BackgroundWorker
 from mainspring.errors import InvalidOption, NotRunning
-from mainspring.supervision.background import BackgroundWorker
 from mainspring.supervision.trigger import Event, Interval, Misfire, Scheduled, check_pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
+    from mainspring.background.session import StartArguments
     from mainspring.protocols import Trigger
-    from mainspring.supervision.session import StartArguments
 
 P = ParamSpec("P")
 R = TypeVar("R")

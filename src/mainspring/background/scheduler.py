@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from mainspring.supervision.aloop import ALoop
+    from mainspring.background.aloop import ALoop
     from mainspring.supervision.group import Group
 
 

@@ -11,15 +11,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
 from mainspring.errors import InvalidOption, UnknownOption
-from mainspring.supervision.priority import TASK_NORMAL
-from mainspring.supervision.task_supervisor import TaskSupervisor, task_supervisor
+from mainspring.supervision.threads.priority import TASK_NORMAL
 from mainspring.supervision.worker import is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from mainspring.supervision.aloop import ALoop
+    from mainspring.background.aloop import ALoop
 
 P = ParamSpec("P")
 R = TypeVar("R")

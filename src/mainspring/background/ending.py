@@ -6,12 +6,12 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from mainspring.supervision.aloop import Loops, running_loop
+from mainspring.background.aloop import Loops, running_loop
 
 if TYPE_CHECKING:
-    from mainspring.supervision.life import Life
-    from mainspring.supervision.roster import WorkerRoster
-    from mainspring.supervision.scheduler import SyncScheduler
+    from mainspring.background.life import Life
+    from mainspring.background.roster import WorkerRoster
+    from mainspring.background.scheduler import SyncScheduler
 
 log = logging.getLogger("mainspring.supervision")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.supervision.group import Group
 from mainspring.supervision.supervisor import Supervisor
-from mainspring.supervision.thread_pool import PriorityThreadPool
+from mainspring.supervision.threads.pool import PriorityThreadPool
 from mainspring.supervision.trigger import Interval
 from mainspring.supervision.watchdog import LOOK, Watchdog
 from mainspring.supervision.worker import Worker
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from mainspring.protocols import Service, Subscriber
     from mainspring.supervision.event_loop import EventLoopThread
-    from mainspring.supervision.priority import PoolSizes
-    from mainspring.supervision.process_pool import ProcessPool
+    from mainspring.supervision.processes.pool import ProcessPool
+    from mainspring.supervision.threads.priority import PoolSizes
 
 
 class Life:
@@ -52,7 +52,7 @@ class Life:
 
     def make_processes(self, options: dict[str, Any]) -> ProcessPool:
         """Return the process pool, started on demand, of one child a CPU unless `size` says."""
-        from mainspring.supervision.process_pool import ProcessPool  # noqa: PLC0415  a lazy door
+        from mainspring.supervision.processes.pool import ProcessPool  # noqa: PLC0415  a lazy door
 
         with self._lock:
             if self.processes is None:

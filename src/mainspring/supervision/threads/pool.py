@@ -18,10 +18,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring.errors import NotRunning
-from mainspring.supervision.lanes import Lanes
 from mainspring.supervision.own_thread import stack_of
-from mainspring.supervision.priority import NAMES, TASK_CRITICAL, TASK_NORMAL, PoolSizes, level
-from mainspring.supervision.priority import pool_sizes as sizes_of
+from mainspring.supervision.threads.lanes import Lanes
+from mainspring.supervision.threads.priority import (
+    NAMES,
+    TASK_CRITICAL,
+    TASK_NORMAL,
+    PoolSizes,
+    level,
+)
+from mainspring.supervision.threads.priority import pool_sizes as sizes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

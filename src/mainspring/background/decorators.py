@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
-from mainspring.errors import InvalidOption
-from mainspring.supervision.background import BackgroundWorker
-from mainspring.supervision.paced_worker import (
+from mainspring.background.paced_worker import (
     BackgroundAsyncWorker,
     BackgroundEventWorker,
     BackgroundIntervalWorker,
 )
-from mainspring.supervision.queue_worker import BackgroundQueueWorker
+from mainspring.background.queue_worker import BackgroundQueueWorker
+from mainspring.background.worker import BackgroundWorker
+from mainspring.errors import InvalidOption
 from mainspring.supervision.worker import is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from mainspring.supervision.options import CommonOptions
+    from mainspring.background.options import CommonOptions
     from mainspring.supervision.trigger import Misfire
 
 P = ParamSpec("P")

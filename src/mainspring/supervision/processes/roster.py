@@ -16,7 +16,7 @@ from mainspring.errors import NotRunning
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from mainspring.supervision.process_child import Child
+    from mainspring.supervision.processes.child import Child
 
 
 class Turn:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class LaunchableTask(Protocol):
-    """What a supervisor needs of a task; see `mainspring.supervision.task`."""
+    """What a supervisor needs of a task; see `mainspring.background.task`."""
 
     id: str
     future: Future[Any]

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
 from mainspring.errors import AlreadyRunning, InvalidOption, NotRunning, UnguardedMain
-from mainspring.supervision import process_main
-from mainspring.supervision.process_call import label_of, pack_call, pack_startup, unpack_result
-from mainspring.supervision.process_child import ChildGone, ChildPlan, Request
-from mainspring.supervision.process_frame import CALL, REQUEST
-from mainspring.supervision.process_keeper import ChildKeeper
-from mainspring.supervision.process_roster import Roster, Turn
-from mainspring.supervision.process_submissions import Submission, Submissions
+from mainspring.supervision.processes import main as process_main
+from mainspring.supervision.processes.call import label_of, pack_call, pack_startup, unpack_result
+from mainspring.supervision.processes.child import ChildGone, ChildPlan, Request
+from mainspring.supervision.processes.frame import CALL, REQUEST
+from mainspring.supervision.processes.keeper import ChildKeeper
+from mainspring.supervision.processes.roster import Roster, Turn
+from mainspring.supervision.processes.submissions import Submission, Submissions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

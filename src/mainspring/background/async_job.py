@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption, NotRunning
 from mainspring.supervision.driver import ElsewhereDriver
-from mainspring.supervision.pool_driver import PoolDriver
+from mainspring.supervision.threads.driver import PoolDriver
 from mainspring.supervision.trigger import Interval
 from mainspring.supervision.worker import Worker, is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.supervision.aloop import ALoop
+    from mainspring.background.aloop import ALoop
     from mainspring.supervision.driver import Driver
     from mainspring.supervision.group import Group, Member
 

@@ -10,7 +10,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import ChildRaised, InvalidArguments, TaskNotImportable, UnstorableResult
-from mainspring.supervision import process_main
+from mainspring.supervision.processes import main as process_main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

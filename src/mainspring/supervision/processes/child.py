@@ -19,14 +19,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from mainspring.errors import AttemptTimeout, ChildDied
-from mainspring.supervision import process_main
-from mainspring.supervision.process_call import unpack_error
-from mainspring.supervision.process_frame import NOTE, RAISED, SPENT, FrameReader, frame
+from mainspring.supervision.processes import main as process_main
+from mainspring.supervision.processes.call import unpack_error
+from mainspring.supervision.processes.frame import NOTE, RAISED, SPENT, FrameReader, frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.supervision.process_program import Boot
+    from mainspring.supervision.processes.program import Boot
 
 _EXIT_PATIENCE = 2.0
 """Seconds within which a child that has hung up must have ended."""
@@ -41,7 +41,7 @@ try:
 except EOFError:
     sys.exit(1)
 sys.path[:] = boot["path"]
-from mainspring.supervision.process_program import main
+from mainspring.supervision.processes.program import main
 main(boot)
 """
 

@@ -7,17 +7,17 @@ import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
+from mainspring.background.parcel import Parcel
+from mainspring.background.worker import BackgroundWorker
 from mainspring.errors import InvalidOption
-from mainspring.supervision.background import BackgroundWorker
 from mainspring.supervision.backlog import Backlog, Items
-from mainspring.supervision.parcel import Parcel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
+    from mainspring.background.session import Session, StartArguments
     from mainspring.protocols import Trigger
-    from mainspring.supervision.session import Session, StartArguments
     from mainspring.supervision.worker import WorkerStatus
 
 P = ParamSpec("P")

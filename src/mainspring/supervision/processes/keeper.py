@@ -16,15 +16,15 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainspring.errors import ChildStartFailed
-from mainspring.supervision.process_call import traceback_of
-from mainspring.supervision.process_child import Child
-from mainspring.supervision.process_frame import READY
+from mainspring.supervision.processes.call import traceback_of
+from mainspring.supervision.processes.child import Child
+from mainspring.supervision.processes.frame import READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.supervision.process_child import ChildPlan
-    from mainspring.supervision.process_roster import Roster
+    from mainspring.supervision.processes.child import ChildPlan
+    from mainspring.supervision.processes.roster import Roster
 
 START_PATIENCE = 60.0
 """Seconds a child may take to start, its initializer included."""

@@ -12,13 +12,13 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar
 
+from mainspring.background.carriage import carriage_for
+from mainspring.background.options import Options
+from mainspring.background.session import Session, StartArguments
+from mainspring.background.target import Target, declared
+from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
 from mainspring.errors import AlreadyRunning, InvalidOption
 from mainspring.model import events
-from mainspring.supervision.carriage import carriage_for
-from mainspring.supervision.options import Options
-from mainspring.supervision.session import Session, StartArguments
-from mainspring.supervision.target import Target, declared
-from mainspring.supervision.task_supervisor import TaskSupervisor, task_supervisor
 from mainspring.supervision.trigger import Continuous
 from mainspring.supervision.worker import Worker, WorkerStatus, is_async
 

@@ -13,9 +13,9 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypedDict
 
-from mainspring.supervision import process_main
-from mainspring.supervision.process_call import pack_error, run_call
-from mainspring.supervision.process_frame import (
+from mainspring.supervision.processes import main as process_main
+from mainspring.supervision.processes.call import pack_error, run_call
+from mainspring.supervision.processes.frame import (
     CALL,
     NOTE,
     RAISED,

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mainspring.background.target import call_run
 from mainspring.supervision.driver import Driver, ElsewhereDriver, ThreadDriver
-from mainspring.supervision.pool_driver import PoolDriver
-from mainspring.supervision.target import call_run
+from mainspring.supervision.threads.driver import PoolDriver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.supervision.options import Options
-    from mainspring.supervision.target import Target
-    from mainspring.supervision.task_supervisor import TaskSupervisor
+    from mainspring.background.options import Options
+    from mainspring.background.target import Target
+    from mainspring.background.task_supervisor import TaskSupervisor
 
 call_numbers = itertools.count(1)
 

@@ -6,10 +6,10 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
-from mainspring.supervision.priority import TASK_NORMAL
-from mainspring.supervision.target import declared
-from mainspring.supervision.task import Task, TaskPlan
-from mainspring.supervision.task_supervisor import TaskSupervisor, task_supervisor
+from mainspring.background.target import declared
+from mainspring.background.task import Task, TaskPlan
+from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
+from mainspring.supervision.threads.priority import TASK_NORMAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mainspring.supervision.life import Life
-    from mainspring.supervision.roster import NamedWorker, WorkerRoster
+    from mainspring.background.life import Life
+    from mainspring.background.roster import NamedWorker, WorkerRoster
 
 STALLED_AFTER = 2.0
 """Seconds without an answer after which a loop is unwell."""

@@ -7,14 +7,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mainspring.supervision.aloop import running_loop
+from mainspring.background.aloop import running_loop
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping
 
+    from mainspring.background.carriage import Carriage
     from mainspring.protocols import Trigger
-    from mainspring.supervision.carriage import Carriage
     from mainspring.supervision.group import Member
     from mainspring.supervision.worker import Worker, WorkerStatus
 
