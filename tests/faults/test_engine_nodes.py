@@ -20,7 +20,9 @@ APP = """
 
     from mainspring import Queue
 
-    queue = Queue(db_path="jobs.db", workers=4, durability="normal", grace=5, lease=1, heartbeat=0.3)
+    queue = Queue(
+        db_path="jobs.db", workers=4, durability="normal", grace=5, lease=1, heartbeat=0.3
+    )
     HERE = Path(__file__).parent
     go = HERE / "go"
 

@@ -5,7 +5,6 @@ Each `type: ignore` names an error that must be there: mypy complains of those t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
@@ -21,7 +20,9 @@ def add(a: int, b: int = 1) -> int:
     return a + b
 
 
-@queue.task(name="mail.send", queue="mail", priority=-10, retries=5, backoff=Exponential(1, cap=300))
+@queue.task(
+    name="mail.send", queue="mail", priority=-10, retries=5, backoff=Exponential(1, cap=300)
+)
 async def send(to: str, *, copy: bool = False) -> list[str]:
     return [to] if copy else []
 
@@ -59,7 +60,7 @@ def refuse() -> None:
     add.delay()  # type: ignore[call-arg]
     add.delay(1, 2, 3)  # type: ignore[call-arg]
     add.delay(1, c=3)  # type: ignore[call-arg]
-    send.delay("you", True)  # type: ignore[call-arg]
+    send.delay("you", "me")  # type: ignore[arg-type, call-arg]
     send.delay("you", copy="yes")  # type: ignore[arg-type]
     send.call(3)  # type: ignore[arg-type]
     nothing.delay(1)  # type: ignore[call-arg]
@@ -76,9 +77,8 @@ def use() -> None:
 
 def call() -> None:
     assert_type(add(1, 2), int)
-    sent: Awaitable[list[str]] = send("you")
-    as_function: Callable[[int, int], int] = add
-    print(sent, as_function)
+    _sent: Awaitable[list[str]] = send("you")
+    _as_function: Callable[[int, int], int] = add
 
 
 def look(job: JobHandle[int]) -> None:

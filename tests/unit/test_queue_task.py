@@ -147,6 +147,12 @@ def test_a_backoff_that_is_none_is_refused_when_the_task_is_registered(queue, ba
         queue.task(name="noop", backoff=backoff)(lambda: None)
 
 
+@pytest.mark.parametrize("timeout", [float("inf"), 1e12, 10**400, float("nan"), 0, -1])
+def test_a_timeout_that_no_clock_can_keep_is_refused(queue, timeout):
+    with pytest.raises(InvalidOption, match="timeout"):
+        queue.task(name="noop", timeout=timeout)(lambda: None)
+
+
 class TestEnqueuingFromCoroutines:
     def test_calls_at_the_same_time_share_a_commit_and_keep_their_order(self, queue, monkeypatch):
         batches = []

@@ -378,7 +378,12 @@ def test_a_worker_that_can_not_join_says_why_and_leaves_nothing_open(queue, monk
 
 def test_an_error_in_the_block_shuts_the_worker_down(queue):
     noop = queue.task(name="noop")(lambda: None)
-    with pytest.raises(ZeroDivisionError), queue.worker():
-        noop.delay().result(timeout=10)
-        raise ZeroDivisionError
+
+    def use():
+        with queue.worker():
+            noop.delay().result(timeout=10)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        use()
     assert (nodes(queue), queue._consumers) == ([], [])

@@ -349,7 +349,8 @@ class TestPrefetch:
         (claim,) = desk.shelf.begin()
         assert not desk.slots.low()
         # Asleep until then, for nobody wakes it while there are claims to begin.
-        assert desk.exchange.due(now := time.monotonic()) <= 0.05
+        now = time.monotonic()
+        assert desk.exchange.due(now) <= 0.05
         desk.end(claim, began=now, ended=now)
         assert desk.exchange.due(now) <= 0.05
 

@@ -1,4 +1,4 @@
-"""A whole worker over a store that raises and loses leases at random: every job is recorded once."""
+"""A worker over a store that raises and loses leases at random: every job is recorded once."""
 
 from __future__ import annotations
 
