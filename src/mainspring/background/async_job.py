@@ -175,6 +175,11 @@ class AsyncJobs:
             raise InvalidOption("scheduler", scheduler, owner="create_async_job", expected=expected)
         return self._schedulers[scheduler]
 
+    def drop(self, job: AsyncJob, scheduler: AsyncJobScheduler | str | None = None) -> bool:
+        """Cancel a job of this scheduler, or of any; return whether it was known."""
+        schedulers = self.all() if scheduler is None else [self.get(scheduler)]
+        return any(one.drop(job) for one in schedulers)
+
     def stop(self) -> None:
         """Stop every scheduler, the last made first."""
         for scheduler in reversed(self.all()):

@@ -1,8 +1,7 @@
-"""The steps of a task supervisor's stop that concern the user's own schedulers and calls."""
+"""The steps of a task supervisor's stop that concern its workers, jobs and calls."""
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,6 @@ from mainspring.background.aloop import Loops, running_loop
 if TYPE_CHECKING:
     from mainspring.background.life import Life
     from mainspring.background.roster import WorkerRoster
-    from mainspring.background.scheduler import SyncScheduler
-
-log = logging.getLogger("mainspring.supervision")
 
 
 def ask_workers(roster: WorkerRoster) -> None:
@@ -26,16 +22,6 @@ def ask_jobs(life: Life) -> None:
     """Ask every job and scheduler to end, the last started first."""
     for member in reversed(life.jobs.members):
         member.service.close()
-
-
-def stop_all(schedulers: list[SyncScheduler]) -> None:
-    """Stop the user's schedulers, the last first; what one raises is logged."""
-    while schedulers:
-        scheduler = schedulers.pop()
-        try:
-            scheduler.stop()
-        except Exception:
-            log.exception("stop of scheduler %r raised", scheduler)
 
 
 def cancel_all(life: Life, loops: Loops) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
+import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
 
     from mainspring.background.aloop import ALoop
     from mainspring.supervision.group import Group
+
+log = logging.getLogger("mainspring.supervision")
 
 
 class SyncScheduler(Protocol):
@@ -27,6 +31,37 @@ class AsyncScheduler(SyncScheduler, Protocol):
     def loop(self) -> Coroutine[Any, Any, Any]:
         """Live until stopped."""
         ...
+
+
+class SyncSchedulers:
+    """The schedulers that a supervisor only stops; they run by themselves."""
+
+    def __init__(self) -> None:
+        self._schedulers: list[SyncScheduler] = []
+        self._lock = threading.RLock()
+
+    def add(self, scheduler: SyncScheduler) -> None:
+        """Stop it, too, when the time has come."""
+        with self._lock:
+            self._schedulers.append(scheduler)
+
+    def drop(self, scheduler: SyncScheduler) -> bool:
+        """Forget a scheduler; return whether it was known."""
+        with self._lock:
+            known = scheduler in self._schedulers
+            if known:
+                self._schedulers.remove(scheduler)
+        return known
+
+    def stop(self) -> None:
+        """Stop and forget all of them, the last first; what one raises is logged."""
+        with self._lock:
+            schedulers, self._schedulers = self._schedulers, []
+        for scheduler in reversed(schedulers):
+            try:
+                scheduler.stop()
+            except Exception:
+                log.exception("stop of scheduler %r raised", scheduler)
 
 
 class SchedulerService:

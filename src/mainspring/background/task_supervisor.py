@@ -20,13 +20,7 @@ from mainspring.background.async_job import (
     check_job,
     launch_in,
 )
-from mainspring.background.ending import (
-    ask_jobs,
-    ask_workers,
-    cancel_all,
-    stop_all,
-    waits_for_itself,
-)
+from mainspring.background.ending import ask_jobs, ask_workers, cancel_all, waits_for_itself
 from mainspring.background.info import describe, diagnose
 from mainspring.background.launches import LaunchableTask, Launches
 from mainspring.background.life import Life
@@ -35,6 +29,7 @@ from mainspring.background.scheduler import (
     AsyncScheduler,
     SchedulerService,
     SyncScheduler,
+    SyncSchedulers,
     unregister,
 )
 from mainspring.background.signals import Blockade
@@ -71,12 +66,11 @@ class TaskSupervisor:
         self.id = id or str(uuid.uuid4())
         self.grace = grace
         self._poll_delay = 0.01
-        self._lock = threading.RLock()
         self._megaphone = Megaphone()
         self._blockade = Blockade()
         # Looked up at each call: it may be set, and a subclass may have its own.
         self.roster = WorkerRoster(lambda *what: self.on_worker_failed(*what))  # noqa: PLW0108  see above
-        self._sync_schedulers: list[SyncScheduler] = []
+        self._sync_schedulers = SyncSchedulers()
         self._sizes = pool_sizes()
         self._executor: Executor | None = None
         self._mp_options: dict[str, Any] = {}
@@ -155,7 +149,7 @@ class TaskSupervisor:
             ask_workers(self.roster)
             self._jobs.stop()
             ask_jobs(self._life)
-            stop_all(self._sync_schedulers)
+            self._sync_schedulers.stop()
         self._launches.cancel_delayed()
         if cancel_tasks:
             cancel_all(self._life, self._loops)
@@ -325,16 +319,11 @@ class TaskSupervisor:
 
     def register_sync_scheduler(self, scheduler: SyncScheduler) -> None:
         """Call the `stop` of a scheduler at the end."""
-        with self._lock:
-            self._sync_schedulers.append(scheduler)
+        self._sync_schedulers.add(scheduler)
 
     def unregister_sync_scheduler(self, scheduler: SyncScheduler) -> bool:
         """Forget a scheduler; return whether it was registered."""
-        with self._lock:
-            known = scheduler in self._sync_schedulers
-            if known:
-                self._sync_schedulers.remove(scheduler)
-        return known
+        return self._sync_schedulers.drop(scheduler)
 
     def create_async_job_scheduler(
         self,
@@ -379,8 +368,7 @@ class TaskSupervisor:
         self, job: AsyncJob, scheduler: AsyncJobScheduler | str | None = None
     ) -> bool:
         """Run a job no more; return whether it was known."""
-        schedulers = self._jobs.all() if scheduler is None else [self._jobs.get(scheduler)]
-        return any(one.drop(job) for one in schedulers)
+        return self._jobs.drop(job, scheduler)
 
     def put_task(self, task: K) -> K:
         """Start a task; see `background_task`."""

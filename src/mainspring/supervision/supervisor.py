@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Self
 
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
-from mainspring.supervision.main_thread import MainThreadWatch
+from mainspring.supervision.main_thread import end_with_main_thread, outlive
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.supervised import ServiceStatus, Supervised
 
@@ -58,7 +58,6 @@ class Supervisor:
         self._failed: ServiceFailed | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
-        self._watch: MainThreadWatch | None = None
 
     @property
     def name(self) -> str:
@@ -169,8 +168,6 @@ class Supervisor:
         if thread is None or thread is threading.current_thread():
             return not self.running
         thread.join(timeout)
-        if not thread.is_alive() and self._watch is not None:
-            self._watch.close()
         return not thread.is_alive()
 
     async def astart(self) -> None:
@@ -224,9 +221,8 @@ class Supervisor:
             self._thread = threading.Thread(
                 target=self._live_in_thread, args=(ready,), name=self._name, daemon=True
             )
-            self._watch = MainThreadWatch(self.stop, name=f"{self._name}_watch")
+            end_with_main_thread(self)
             self._thread.start()
-            self._watch.start()
         return ready
 
     def _live_in_thread(self, ready: Future[None]) -> None:
@@ -236,10 +232,7 @@ class Supervisor:
             if not ready.done():
                 ready.set_exception(error)
         finally:
-            # Under the lock, since `start` may not have made the watch yet.
-            with self._lock:
-                if self._watch is not None:
-                    self._watch.release()
+            outlive(self)
 
     async def _live(self, started: Callable[[], None]) -> None:
         try:

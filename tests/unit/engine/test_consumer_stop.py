@@ -248,17 +248,18 @@ class TestStubbornBodies:
     def test_a_stuck_thread_is_disowned_and_its_late_result_is_not_recorded(
         self, queue, start, gate, eventually
     ):
-        ended = threading.Event()
+        begun, ended = threading.Event(), threading.Event()
 
         @queue.task(name="stuck")
         def stuck():
+            begun.set()
             gate.wait(60)
             ended.set()
             return "late"
 
         job = stuck.delay()
         worker = start(queue)
-        eventually(lambda: job.status == JobState.RUNNING)
+        assert begun.wait(10)
         queue.shutdown()
         assert worker.ended(12)
         gate.set()
