@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
     from mainspring.background.worker import BackgroundWorker
     from mainspring.engine.context import current_job
+    from mainspring.errors import JobCancelled, JobFailed
     from mainspring.handle import JobHandle
     from mainspring.model.job import JobState
     from mainspring.model.retry import Exponential
@@ -53,6 +54,8 @@ _HOMES = {
     "BackgroundWorker": "mainspring.background.worker",
     "Exponential": "mainspring.model.retry",
     "FunctionCollection": "mainspring.background.collection",
+    "JobCancelled": "mainspring.errors",
+    "JobFailed": "mainspring.errors",
     "JobHandle": "mainspring.handle",
     "JobState": "mainspring.model.job",
     "Queue": "mainspring.queue",
@@ -91,6 +94,8 @@ __all__ = [
     "BackgroundWorker",
     "Exponential",
     "FunctionCollection",
+    "JobCancelled",
+    "JobFailed",
     "JobHandle",
     "JobState",
     "Queue",

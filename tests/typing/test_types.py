@@ -13,8 +13,9 @@ CACHE = HERE.parents[1] / ".mypy_cache"
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("view", ["user_view.py", "background_view.py"])
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
-def test_a_users_type_checker_sees_what_the_docs_promise(python):
+def test_a_users_type_checker_sees_what_the_docs_promise(python, view):
     said, errors, code = api.run(
         [
             "--strict",
@@ -22,7 +23,7 @@ def test_a_users_type_checker_sees_what_the_docs_promise(python):
             f"--python-version={python}",
             f"--cache-dir={CACHE}",
             "--config-file=",
-            str(HERE / "user_view.py"),
+            str(HERE / view),
         ]
     )
     assert code == 0, said + errors

@@ -9,7 +9,7 @@ import time
 import uuid
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
 from mainspring.errors import InvalidOption, UnknownOption
@@ -17,7 +17,7 @@ from mainspring.supervision.threads.priority import TASK_NORMAL
 from mainspring.supervision.worker import is_async
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from mainspring.background.aloop import ALoop
 
@@ -180,12 +180,26 @@ class Task(Generic[R]):
                 log.exception("callback of %r raised", self)
 
 
+class TaskDecorator(Protocol):
+    """Makes a function start tasks."""
+
+    @overload
+    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Callable[P, Task[R]]: ...
+    @overload
+    def __call__(self, func: Callable[P, R], /) -> Callable[P, Task[R]]: ...
+    def __call__(self, func: Any, /) -> Any:
+        """Return what starts a task with its arguments."""
+        ...
+
+
+@overload
+def background_task(
+    func: Callable[P, Coroutine[Any, Any, R]], /, **options: Any
+) -> Callable[P, Task[R]]: ...
 @overload
 def background_task(func: Callable[P, R], /, **options: Any) -> Callable[P, Task[R]]: ...
 @overload
-def background_task(
-    func: None = None, /, **options: Any
-) -> Callable[[Callable[P, R]], Callable[P, Task[R]]]: ...
+def background_task(func: None = None, /, **options: Any) -> TaskDecorator: ...
 
 
 def background_task(
@@ -212,6 +226,12 @@ def background_task(
     return start
 
 
+@overload
+def wait_completed(tasks: Task[R] | Future[R], timeout: float | None = None) -> R: ...
+@overload
+def wait_completed(
+    tasks: Iterable[Task[R] | Future[R]], timeout: float | None = None
+) -> list[R]: ...
 def wait_completed(
     tasks: Task[Any] | Future[Any] | Iterable[Task[Any] | Future[Any]],
     timeout: float | None = None,

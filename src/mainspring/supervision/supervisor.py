@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Self
 
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
+from mainspring.supervision.fine_loop import new_loop
 from mainspring.supervision.main_thread import end_with_main_thread, outlive
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.supervised import ServiceStatus, Supervised
@@ -227,7 +228,8 @@ class Supervisor:
 
     def _live_in_thread(self, ready: Future[None]) -> None:
         try:
-            asyncio.run(self.run(lambda: ready.set_result(None)))
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                runner.run(self.run(lambda: ready.set_result(None)))
         except BaseException as error:  # noqa: BLE001  the thread's border: `start` raises it
             if not ready.done():
                 ready.set_exception(error)

@@ -10,6 +10,7 @@ import pytest
 from mainspring.background.decorators import background_worker
 from mainspring.background.task import background_task, co_mp_apply, wait_completed
 from mainspring.errors import InvalidOption
+from mainspring.supervision.restart import Restart
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -49,6 +50,52 @@ def test_a_child_that_raises_or_dies_reports_and_frees_its_place(doubler, until)
     assert doubler.put_threadsafe(1).result(30)[0] == 2
     assert len(doubler.errors) == 2
     assert doubler.status().errors == 2
+
+
+def test_a_target_in_a_process_never_runs_twice_at_once(supervisor, tmp_path, until):
+    supervisor.set_mp_pool(pool_size=2)
+    targets.Overlapper.results.clear()
+    worker = targets.Overlapper(interval=0.001, supervisor=supervisor)
+    worker.start(str(tmp_path / "busy"))
+
+    def push():
+        worker.trigger_threadsafe(force=True)
+        return len(targets.Overlapper.results) >= 20
+
+    until(push, 30)
+    worker.stop()
+    assert worker.status().errors == 0
+
+
+@pytest.mark.parametrize("with_on_error", [False, True])
+def test_a_target_that_raises_in_a_process_is_logged_and_counted_and_goes_on(
+    supervisor, until, caplog, with_on_error
+):
+    supervisor.set_mp_pool(pool_size=1)
+    told = []
+
+    def on_error(error):
+        told.append(error)
+
+    options = {"on_error": on_error} if with_on_error else {}
+    worker = targets.Failing(interval=0.01, supervisor=supervisor, **options)
+    worker.start()
+    until(lambda: worker.status().errors >= 3, 30)
+    assert worker.is_active()
+    worker.stop()
+    assert "no sensor" in caplog.text
+    assert "Traceback" in caplog.text
+    assert len(told) == (worker.status().errors if with_on_error else 0)
+
+
+def test_a_target_that_fails_too_often_in_a_process_ends_its_worker(supervisor, until):
+    supervisor.set_mp_pool(pool_size=1)
+    restart = Restart(max_failures=2, within=30)
+    worker = targets.Failing(interval=0.01, restart=restart, supervisor=supervisor)
+    worker.start()
+    until(worker.is_stopped, 30)
+    assert worker.status().state == "failed"
+    assert worker.status().errors == 3
 
 
 def test_an_argument_that_can_not_be_pickled_is_an_error(doubler):

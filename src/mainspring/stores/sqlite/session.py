@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.stores.sqlite.commit_look import CommitLook
 from mainspring.stores.sqlite.intake import Intake
 from mainspring.stores.sqlite.lanes import Lanes
 from mainspring.stores.sqlite.reader import Readers
@@ -48,14 +49,8 @@ class Session:
 
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"` or `"ended"`, with any commit as the net."""
-        seen = self.readers.data_version()
-
-        def changed() -> bool:
-            nonlocal seen
-            before, seen = seen, self.readers.data_version()
-            return seen != before
-
-        return SocketListener(self._place(), topic, changed=changed)
+        look = CommitLook(str(self._file.wal), self.readers.data_version)
+        return SocketListener(self._place(), topic, changed=look.changed)
 
     def close(self) -> None:
         """Let go of files and connections; the next use opens them again."""

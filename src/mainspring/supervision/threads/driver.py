@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mainspring.supervision.driver import run_once
+from mainspring.supervision.fine_loop import moment_after
 from mainspring.supervision.sleeper import LONGEST
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ class _Loan:
     def _set_alarm(self, moment: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(max(moment - time.monotonic(), 0.0), self.look)
+        left = max(moment - time.monotonic(), 0.0)
+        self._timer = self._loop.call_at(moment_after(self._loop.time(), left), self.look)
 
     def _finish(self) -> None:
         if not self._over.done():
