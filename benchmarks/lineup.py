@@ -125,16 +125,16 @@ ROWS = (
 )
 
 
-def interpreter_with_rivals() -> str:
+def interpreter_with_rivals(rivals: tuple[str, ...] = RIVALS) -> str:
     """Return a Python that has the rivals, made on first use in the user's cache folder."""
-    pins = hashlib.sha256(" ".join((sys.version, *RIVALS)).encode()).hexdigest()[:12]
+    pins = hashlib.sha256(" ".join((sys.version, *rivals)).encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "mainspring-benchmarks" / pins
     python = folder / Path(sysconfig.get_path("scripts", "venv", {"base": ""})).name / "python"
     complete = folder / "complete"
     if not complete.exists():
-        print(f"installing {', '.join(RIVALS)} for comparison ...", file=sys.stderr)
+        print(f"installing {', '.join(rivals)} for comparison ...", file=sys.stderr)
         venv.create(folder, clear=True, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *RIVALS], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *rivals], check=True)
         complete.touch()
     return str(python)

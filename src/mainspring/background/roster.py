@@ -42,6 +42,7 @@ class WorkerRoster:
 
     def __init__(self, told: Callable[[NamedWorker, BaseException], object]) -> None:
         self._workers: dict[str, NamedWorker] = {}
+        self._names: dict[int, str] = {}  # by the worker's id(): a thousand may end at once
         self._told = told
         self._lock = threading.RLock()
 
@@ -57,11 +58,13 @@ class WorkerRoster:
             if other is not None and other is not worker:
                 raise DuplicateName(name, kind="worker", first=repr(other), second=repr(worker))
             self._workers[name] = worker
+            self._names[id(worker)] = name
 
     def forget(self, worker: NamedWorker, failure: BaseException | None) -> None:
         """Take notice of a worker that has ended; `failure` says why it gave up."""
         with self._lock:
-            for name in [name for name, one in self._workers.items() if one is worker]:
+            name = self._names.pop(id(worker), None)
+            if name is not None:
                 del self._workers[name]
         if failure is not None:
             try:

@@ -45,8 +45,9 @@ class Session:
         self.core = core
         self.trigger = trigger
         self.member: Member | None = None
-        self.finished = threading.Event()
-        self.finished_future: Future[None] = Future()
+        self.finished: Future[None] = Future()
+        # As one that runs it can't be cancelled by somebody who no longer waits for it.
+        self.finished.set_running_or_notify_cancel()
         self.asked = False
         self.over = False  # ended, but for the hooks that follow
         self._carriage = carriage
@@ -65,8 +66,7 @@ class Session:
 
     def finish(self) -> None:
         """Tell those who wait that it has ended."""
-        self.finished.set()
-        self.finished_future.set_result(None)
+        self.finished.set_result(None)
 
     def would_wait_for_itself(self, control: asyncio.AbstractEventLoop | None) -> bool:
         """Whether to wait here for its end would keep that from happening."""

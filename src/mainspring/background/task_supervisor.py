@@ -153,7 +153,7 @@ class TaskSupervisor:
         self._launches.cancel_delayed()
         if cancel_tasks:
             cancel_all(self._life, self._loops)
-        core.close(self.grace if isinstance(wait, bool) else float(wait))
+        core.close(core.grace if isinstance(wait, bool) else float(wait))
         self._blockade.lift()
         if wait is False or waits_for_itself(self._life, self._loops, self.roster):
             return not core.running

@@ -10,6 +10,7 @@ import functools
 import inspect
 import logging
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar
 
 from mainspring.background.carriage import carriage_for
@@ -285,17 +286,18 @@ class BackgroundWorker(Generic[P, R]):
 
     def _wait_for_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
         if wait is False or session.would_wait_for_itself(self.supervisor.control_loop):
-            return session.finished.is_set()
-        if session.finished.wait(None if wait is True else float(wait)):
+            return session.finished.done()
+        with suppress(TimeoutError):
+            session.finished.result(None if wait is True else float(wait))
             return True
         log.warning("worker %r has not ended after %s s: its target still runs", self.name, wait)
         return False
 
     async def _await_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
         if wait is not False:
-            finished = asyncio.wrap_future(session.finished_future)
+            finished = asyncio.wrap_future(session.finished)
             await asyncio.wait([finished], timeout=None if wait is True else float(wait))
-        return session.finished.is_set()
+        return session.finished.done()
 
     def _wait_for_last_life(self) -> None:
         session = self._session
@@ -307,7 +309,7 @@ class BackgroundWorker(Generic[P, R]):
             return
         if session.would_wait_for_itself(self.supervisor.control_loop):
             raise AlreadyRunning("worker", self.name)
-        session.finished.wait()
+        session.finished.result()
 
     def _report(self, event: events.Event) -> None:
         on_error = self._options.on_error

@@ -109,7 +109,7 @@ class EventLoopThread:
 
     def _live_here(self, ready: Callable[[], object]) -> None:
         # Cancelled is how it ends when the grace is over.
-        with suppress(asyncio.CancelledError), asyncio.Runner() as runner:
+        with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=new_loop) as runner:
             loop = runner.get_loop()
             serving = loop.create_task(self._serve(ready))
             while not serving.done():

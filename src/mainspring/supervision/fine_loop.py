@@ -1,7 +1,9 @@
 """An asyncio loop that sleeps to the microsecond where epoll counts in whole milliseconds.
 
 epoll rounds up, and Python's arithmetic on top of it often adds one more: a timer of 10 ms comes
-1.2 ms late. `select` does not round, and an epoll is a file that it can wait for.
+1.2 ms late. `select` does not round, and an epoll is a file that it can wait for. Where it does
+not matter it is the other way round: sleeps that are long end together, since waking costs more
+than what is then done.
 """
 
 from __future__ import annotations
@@ -9,45 +11,47 @@ from __future__ import annotations
 import asyncio
 import select
 import selectors
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from _typeshed import FileDescriptorLike
+import sys
 
 HIGHEST_DESCRIPTOR = 1023
 """`select` takes no higher one."""
 
-COARSE = 0.1
-"""Seconds of sleep from which a millisecond more does not matter, but a wake-up saved does."""
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """Return a new loop of the kind that this program uses, a fine one if that is asyncio's own."""
-    loop = asyncio.new_event_loop()
-    if FineSelector is None or type(loop) is not asyncio.SelectorEventLoop:
-        return loop
-    loop.close()
-    return asyncio.SelectorEventLoop(FineSelector())
+GRAINS = ((0.5, 0.005), (0.1, 0.001))
+"""Sleeps of at least so many seconds end at multiples of so many."""
 
 
 def moment_after(now: float, seconds: float) -> float:
-    """Return when a sleep that begins now ends: a long one with others of that millisecond."""
+    """Return when a sleep that begins now ends: a long one together with others."""
     moment = now + seconds
-    return moment if seconds < COARSE else -(-moment // 0.001) * 0.001
+    for least, grain in GRAINS:
+        if seconds >= least:
+            return moment // grain * grain + grain
+    return moment
 
 
-if hasattr(selectors, "EpollSelector"):
+if sys.platform == "linux":
 
     class FineSelector(selectors.EpollSelector):
         """Epoll, with `select` for the time to wait."""
 
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             """Wait for events up to `timeout` seconds (None: for ever; 0 or less: not at all)."""
-            if timeout is not None and 0 < timeout and self.fileno() <= HIGHEST_DESCRIPTOR:
+            if timeout is not None and timeout > 0 and self.fileno() <= HIGHEST_DESCRIPTOR:
                 if not select.select((self,), (), (), timeout)[0]:
                     return []
                 timeout = 0
             return super().select(timeout)
 
+    def new_loop() -> asyncio.AbstractEventLoop:
+        """Return a new loop of the program's kind, a fine one if that is asyncio's own."""
+        loop = asyncio.new_event_loop()
+        if type(loop) is not asyncio.SelectorEventLoop:
+            return loop
+        loop.close()
+        return asyncio.SelectorEventLoop(FineSelector())
+
 else:
-    FineSelector = None  # kqueue does not round
+
+    def new_loop() -> asyncio.AbstractEventLoop:
+        """Return a new loop of the program's kind: elsewhere asyncio's own does not round."""
+        return asyncio.new_event_loop()

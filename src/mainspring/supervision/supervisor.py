@@ -16,7 +16,7 @@ from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, Service
 from mainspring.supervision.fine_loop import new_loop
 from mainspring.supervision.main_thread import end_with_main_thread, outlive
 from mainspring.supervision.megaphone import Megaphone
-from mainspring.supervision.supervised import ServiceStatus, Supervised
+from mainspring.supervision.supervised import ServiceStatus, Supervised, grace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,7 +40,8 @@ class Supervisor:
     coroutine (`astart`, `astop`, `ajoin`, `async with`: the caller's loop), or as a service of
     another supervisor. When a service fails for good, all others are closed and `failed` says why;
     a service that ends without an error is no failure. `grace` is the seconds that closing may
-    take altogether before services are cancelled.
+    take altogether before services are cancelled; a service with a longer `grace` of its own, as
+    another supervisor has, keeps it.
     """
 
     def __init__(
@@ -66,6 +67,11 @@ class Supervisor:
         return self._name
 
     @property
+    def grace(self) -> float:
+        """Seconds that closing may take: its own, or more if a service has a longer one."""
+        return max(self._grace, *(grace_of(service) for service, _ in self._offers), 0.0)
+
+    @property
     def failed(self) -> ServiceFailed | None:
         """Why it ended by itself, if it did."""
         return self._failed
@@ -87,7 +93,7 @@ class Supervisor:
 
     def time_left(self) -> float:
         """Return the seconds that its end may take, what is stuck included."""
-        deadline = self._deadline or time.monotonic() + self._grace
+        deadline = self._deadline or time.monotonic() + self.grace
         return max(deadline - time.monotonic(), 0.0) + STUCK_AFTER
 
     def services(self) -> tuple[ServiceStatus, ...]:
@@ -137,7 +143,7 @@ class Supervisor:
         """Ask it to end within `grace` seconds (None: its own grace); from any thread."""
         with self._lock:
             if grace is not None or self._deadline is None:
-                self._deadline = time.monotonic() + (self._grace if grace is None else grace)
+                self._deadline = time.monotonic() + (self.grace if grace is None else grace)
             self._closed = True
             if self._loop is not None and self._wake is not None:
                 self._loop.call_soon_threadsafe(self._wake.set)
@@ -161,7 +167,7 @@ class Supervisor:
         From a coroutine of its own loop it only asks.
         """
         self.close(grace)
-        return self.join((self._grace if grace is None else grace) + STUCK_AFTER)
+        return self.join((self.grace if grace is None else grace) + STUCK_AFTER)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end of `start`'s thread up to `timeout` seconds; return whether it ended."""
@@ -284,7 +290,7 @@ class Supervisor:
 
     async def _close_all(self) -> None:
         if self._deadline is None:
-            self._deadline = time.monotonic() + self._grace
+            self._deadline = time.monotonic() + self.grace
         for entry in reversed(self._entries):
             entry.ask()
             left = self._deadline - time.monotonic()

@@ -99,6 +99,7 @@ class PriorityThreadPool(Executor):
         self._numbers = itertools.count(1)
         self._idle: list[threading.Lock] = []
         self._threads: set[threading.Thread] = set()
+        self._retired: list[threading.Thread] = []  # about to end, if they have not yet
         self._busy = 0  # critical calls aside
         self._waking = 0  # threads that were woken or started and have not looked yet
         self._closed = False
@@ -292,6 +293,8 @@ class PriorityThreadPool(Executor):
     def _retire(self) -> None:
         with self._lock:
             self._threads.discard(threading.current_thread())
+            self._retired = [one for one in self._retired if one.is_alive()]
+            self._retired.append(threading.current_thread())
             over = self._is_over()
         if over:
             self._tell_ended()
@@ -316,7 +319,8 @@ class PriorityThreadPool(Executor):
 
     def _others(self) -> list[threading.Thread]:
         with self._lock:
-            return [one for one in self._threads if one is not threading.current_thread()]
+            threads = [*self._threads, *(one for one in self._retired if one.is_alive())]
+        return [one for one in threads if one is not threading.current_thread()]
 
     def _leave_threads(self) -> None:
         deadline = time.monotonic() + LAST_WAIT
