@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 RIVALS = ("flexiq==2.1.0", "huey==3.5.4")
 FLOOR = "floor"
@@ -125,7 +125,7 @@ ROWS = (
 )
 
 
-def interpreter_with_rivals(rivals: tuple[str, ...] = RIVALS) -> str:
+def interpreter_with_rivals(rivals: Sequence[str] = RIVALS) -> str:
     """Return a Python that has the rivals, made on first use in the user's cache folder."""
     pins = hashlib.sha256(" ".join((sys.version, *rivals)).encode()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

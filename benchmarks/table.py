@@ -25,12 +25,12 @@ COMPARISONS = (
 )
 
 
-def print_machine(versions: Mapping[str, str]) -> None:
+def print_machine(versions: Mapping[str, str], ratio: str = "mainspring divided by it") -> None:
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"Python {platform.python_version()}, {platform.platform()}")
     print(f"{os.cpu_count()} x {processor()}, load {load}")
     print(", ".join(dict.fromkeys(versions.values())))
-    print("medians; (x) is mainspring divided by it\n")
+    print(f"medians; (x) is {ratio}\n")
 
 
 def processor() -> str:

@@ -1,4 +1,4 @@
-"""What Python has: coroutines that sleep, and its thread pool. The floor of the other contenders."""
+"""What Python has: coroutines that sleep, and its thread pool; the floor of the others."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ version = f"mainspring {importlib.metadata.version('mainspring')}"
 
 
 def prepare(threads: int) -> None:
-    task_supervisor.set_thread_pool(pool_size=threads, reserve_normal=0, reserve_high=0)
+    task_supervisor.set_thread_pool(max_size=threads)
     task_supervisor.start()
 
 

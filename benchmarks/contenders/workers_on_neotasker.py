@@ -15,7 +15,7 @@ version = f"neotasker {importlib.metadata.version('neotasker')}"
 
 
 def prepare(threads: int) -> None:
-    task_supervisor.set_thread_pool(pool_size=threads, reserve_normal=0, reserve_high=0)
+    task_supervisor.set_thread_pool(max_size=threads)
     task_supervisor.start()
     task_supervisor.create_aloop("default", default=True, daemon=True)
 

@@ -34,7 +34,17 @@ if TYPE_CHECKING:
     from mainspring.errors import JobCancelled, JobFailed
     from mainspring.handle import JobHandle
     from mainspring.model.job import JobState
+    from mainspring.model.job import JobState as TaskStatus
     from mainspring.model.retry import Exponential
+    from mainspring.pool.handle import TaskHandle
+    from mainspring.pool.record import TaskInfo
+    from mainspring.pool.registry import (
+        get_all_task_types,
+        get_task_function,
+        register_task,
+        task,
+    )
+    from mainspring.pool.worker import AsyncTaskWorker
     from mainspring.queue import Queue
     from mainspring.supervision.restart import Restart
     from mainspring.supervision.threads.priority import (
@@ -47,6 +57,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncTaskWorker": "mainspring.pool.worker",
     "BackgroundAsyncWorker": "mainspring.background.paced_worker",
     "BackgroundEventWorker": "mainspring.background.paced_worker",
     "BackgroundIntervalWorker": "mainspring.background.paced_worker",
@@ -68,6 +79,9 @@ _HOMES = {
     "TT_MP": "mainspring.background.task",
     "TT_THREAD": "mainspring.background.task",
     "TaskCollection": "mainspring.background.collection",
+    "TaskHandle": "mainspring.pool.handle",
+    "TaskInfo": "mainspring.pool.record",
+    "TaskStatus": "mainspring.model.job:JobState",
     "TaskSupervisor": "mainspring.background.task_supervisor",
     "background_task": "mainspring.background.task",
     "background_worker": "mainspring.background.decorators",
@@ -75,6 +89,10 @@ _HOMES = {
     "co_mp_apply": "mainspring.background.task",
     "current_job": "mainspring.engine.context",
     "g": "mainspring.background.local",
+    "get_all_task_types": "mainspring.pool.registry",
+    "get_task_function": "mainspring.pool.registry",
+    "register_task": "mainspring.pool.registry",
+    "task": "mainspring.pool.registry",
     "task_supervisor": "mainspring.background.task_supervisor",
     "wait_completed": "mainspring.background.task",
 }
@@ -87,6 +105,7 @@ __all__ = [
     "TT_COROUTINE",
     "TT_MP",
     "TT_THREAD",
+    "AsyncTaskWorker",
     "BackgroundAsyncWorker",
     "BackgroundEventWorker",
     "BackgroundIntervalWorker",
@@ -101,6 +120,9 @@ __all__ = [
     "Queue",
     "Restart",
     "TaskCollection",
+    "TaskHandle",
+    "TaskInfo",
+    "TaskStatus",
     "TaskSupervisor",
     "background_task",
     "background_worker",
@@ -108,6 +130,10 @@ __all__ = [
     "co_mp_apply",
     "current_job",
     "g",
+    "get_all_task_types",
+    "get_task_function",
+    "register_task",
+    "task",
     "task_supervisor",
     "wait_completed",
 ]
@@ -117,7 +143,8 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), name)
+    module, _, other_name = home.partition(":")
+    value = getattr(import_module(module), other_name or name)
     globals()[name] = value
     return value
 

@@ -8,7 +8,10 @@ MainspringError
 │   ├── TaskNotImportable      (TypeError)     a task that another process could not find
 │   ├── DuplicateName          (ValueError)    two tasks, workers or services of one name
 │   ├── AppNotFound            (LookupError)   `module:attribute` does not lead where it should
+│   ├── DuplicateTaskError     (ValueError)    two tasks of one pool with one id
+│   ├── InvalidPriority        (TypeError)     a priority that is no number
 │   ├── NotRunning             (RuntimeError)  asked of something that is not started, or closed
+│   ├── WrongLoop              (RuntimeError)  asked from another thread or event loop
 │   ├── AlreadyRunning         (RuntimeError)  a service that is run twice at once
 │   └── UnguardedMain          (RuntimeError)  a main module that starts processes when imported
 ├── StoreError                 the store can't do it
@@ -90,8 +93,36 @@ class AppNotFound(UsageError, LookupError):
         super().__init__(f"{app!r} does not lead to a {kind}: {why}")
 
 
+class DuplicateTaskError(UsageError, ValueError):
+    """A pool has a task of that id already."""
+
+    def __init__(self, task_id: str, state: str) -> None:
+        self.task_id = task_id
+        super().__init__(
+            f"there is a {state} task with the id {task_id!r}; give another task_id=, "
+            "or replace=True once it has finished"
+        )
+
+
+class InvalidPriority(UsageError, TypeError):
+    """A priority that is no number."""
+
+    def __init__(self, priority: object, *, owner: str) -> None:
+        super().__init__(f"{owner}: priority={priority!r} is no number; lower is more urgent")
+
+
 class NotRunning(UsageError, RuntimeError):
     """Asked of something that is not started yet, or closed already."""
+
+
+class WrongLoop(UsageError, RuntimeError):
+    """Asked from a thread or an event loop that it does not live on."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} lives on another event loop; from elsewhere call "
+            "asyncio.run_coroutine_threadsafe(coroutine, loop) with the loop it was started on"
+        )
 
 
 class AlreadyRunning(UsageError, RuntimeError):
@@ -186,11 +217,11 @@ class AttemptError(MainspringError):
 
 
 class AttemptTimeout(AttemptError, TimeoutError):
-    """The attempt ran longer than its `timeout` (seconds)."""
+    """The attempt ran longer than its `timeout` (seconds); `left` says what goes on behind it."""
 
-    def __init__(self, task: str, timeout: float) -> None:
+    def __init__(self, task: str, timeout: float, left: str = "") -> None:
         self.timeout = timeout
-        super().__init__(f"task {task!r} ran longer than its timeout of {timeout:g} s")
+        super().__init__(f"task {task!r} ran longer than its timeout of {timeout:g} s{left}")
 
 
 class WorkerLost(AttemptError):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeVar
 
 from mainspring.errors import InvalidArguments, InvalidOption, UnknownOption
 from mainspring.handle import JobHandle
 from mainspring.model.job import NewJob
+from mainspring.model.shape import shape_of
 from mainspring.model.task import check_priority
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class QueueTask(Generic[P, R, Raw]):
         self._desk = desk
         self._delay = delay
         self._run_at = run_at
-        self._shape = _Shape(task)
+        self._shape = shape_of(task.name, task.function)
         self._encode = desk.codec.encode_call
         # Its attributes stay its own: one named `delay` or `name` must not hide ours.
         functools.update_wrapper(self, task.function, updated=())
@@ -135,31 +135,6 @@ class QueueTask(Generic[P, R, Raw]):
             f"{self.name}.map() got {type(item).__name__} for the arguments of one job; "
             "give a tuple for each job, as in [(1, 2), (3, 4)] or [(1,), (2,)]"
         )
-
-
-class _Shape:
-    """Whether arguments fit a function; the usual case without `inspect`."""
-
-    def __init__(self, task: Task) -> None:
-        self._name = task.name
-        self._signature = inspect.signature(task.function)
-        kinds = {parameter.kind for parameter in self._signature.parameters.values()}
-        simple = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}
-        parameters = self._signature.parameters.values()
-        self._most = len(parameters) if simple else -1
-        self._least = sum(1 for one in parameters if one.default is one.empty)
-
-    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Raise InvalidArguments unless they fit."""
-        if not kwargs and self._least <= len(args) <= self._most:
-            return
-        try:
-            self._signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise InvalidArguments(
-                f"task {self._name!r} can't be called so: {error}; "
-                f"its signature is {self._signature}"
-            ) from None
 
 
 def refuse_unknown(owner: str, unknown: dict[str, Any], known: tuple[str, ...]) -> None:

@@ -1,7 +1,7 @@
-"""An attempt: from a claim to an outcome, by small steps that raise nothing.
+"""An attempt of a stored job: what it brings to the pipeline, and how its failures are judged.
 
-One pipeline for all executors: `run` for threads and children, `arun` for event loops; they differ
-in how the body is called and in nothing else.
+`run` is for threads and children, `arun` for event loops; they differ in how the body is called
+and in nothing else.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
-from mainspring.engine.context import running
+from mainspring.engine.pipeline import arun, run
 from mainspring.errors import AttemptTimeout, UnstorableResult
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
 from mainspring.model.job import Claim, Failure, Outcome, OutcomeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
+    from mainspring.engine.pipeline import Call
     from mainspring.model.codec import JsonCodec
     from mainspring.model.task import Task
 
@@ -47,7 +48,7 @@ class Attempt:
     ) -> None:
         self._tasks = tasks
         self._decode = codec.decode_call
-        self._encode = codec.encode_result
+        self.seal = codec.encode_result
         self._note = note
 
     def timeout(self, claim: Claim) -> float | None:
@@ -56,36 +57,24 @@ class Attempt:
 
     def run(self, claim: Claim, slot: int) -> Outcome:
         """Run the body in this thread."""
-        began = monotonic()
-        token = running.set(claim)
-        try:
-            function, args, kwargs = self._open(claim, slot)
-            result = self._encode(function(*args, **kwargs))
-            fault("after_body")
-        except BaseException as error:  # noqa: BLE001  # the border of an attempt
-            return self.failed(claim, error, began)
-        finally:
-            running.reset(token)
-        return Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, began, monotonic(), result)
+        return run(self, claim, slot)
 
-    async def arun(
+    def arun(
         self, claim: Claim, slot: int, asked: Callable[[float], Outcome | None]
-    ) -> Outcome:
-        """Run the coroutine body in the caller's task.
+    ) -> Coroutine[Any, Any, Outcome]:
+        """Run the coroutine body in the caller's task; see `pipeline.arun`."""
+        return arun(self, claim, slot, asked)
 
-        `asked(began)` returns the outcome of an interruption that was asked for, or None: then a
-        cancellation is the body's own doing, and an error like any other.
-        """
-        began = monotonic()
-        token = running.set(claim)
-        try:
-            function, args, kwargs = self._open(claim, slot)
-            result = self._encode(await function(*args, **kwargs))
-            fault("after_body")
-        except BaseException as error:  # noqa: BLE001  # the border of an attempt
-            return asked(began) or self.failed(claim, error, began)
-        finally:
-            running.reset(token)
+    def open(self, claim: Claim, slot: int) -> Call:
+        """Return the call that the claim's payload tells, and note that it begins."""
+        function = self._tasks[claim.task].function
+        args, kwargs = self._decode(claim.payload)
+        self._note(slot, claim.key, claim.fence)
+        fault("before_body")
+        return function, args, kwargs
+
+    def completed(self, claim: Claim, result: bytes, began: float) -> Outcome:
+        """Return the outcome of a body that returned."""
         return Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, began, monotonic(), result)
 
     def failed(self, claim: Claim, error: BaseException, began: float) -> Outcome:
@@ -109,15 +98,6 @@ class Attempt:
     def timed_out(self, claim: Claim, began: float) -> Outcome:
         """Return the outcome of an attempt that ran past its timeout."""
         return self.failed(claim, AttemptTimeout(claim.task, self.timeout(claim) or 0.0), began)
-
-    def _open(
-        self, claim: Claim, slot: int
-    ) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
-        function = self._tasks[claim.task].function
-        args, kwargs = self._decode(claim.payload)
-        self._note(slot, claim.key, claim.fence)
-        fault("before_body")
-        return function, args, kwargs
 
 
 def released(claim: Claim) -> Outcome:
@@ -149,12 +129,13 @@ def failure_of(error: BaseException) -> Failure:
     kind = type(error)
     return Failure(
         type=f"{kind.__module__}.{kind.__qualname__}",
-        message=_storable(_message(error)),
+        message=_storable(message_of(error)),
         traceback=_storable("".join(_traceback(error)))[-TRACEBACK_CHARACTERS:],
     )
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """Return what `str` gives, or say that it raised."""
     try:
         return str(error)
     except BaseException as second:  # noqa: BLE001  # a user's __str__ may do anything

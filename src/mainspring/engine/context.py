@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from mainspring.errors import NotRunning
 
-if TYPE_CHECKING:
-    from mainspring.model.job import Claim
 
-running: ContextVar[Claim | None] = ContextVar("mainspring_running_claim", default=None)
+class Running(Protocol):
+    """What a claim says of itself to the body that it runs."""
+
+    @property
+    def id(self) -> str:
+        """The job's public name."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        ...
+
+    @property
+    def queue(self) -> str:
+        """The queue it came from."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt it is, from 1."""
+        ...
+
+    @property
+    def crashes(self) -> int:
+        """How many workers it has cost."""
+        ...
+
+
+running: ContextVar[Running | None] = ContextVar("mainspring_running_claim", default=None)
 """The claim whose body runs in this thread or coroutine."""
 
 
@@ -54,7 +81,7 @@ class CurrentJob:
         return running.get() is not None
 
 
-def _claim() -> Claim:
+def _claim() -> Running:
     claim = running.get()
     if claim is None:
         raise NotRunning("current_job was asked outside a job; use it in a task's body only")

@@ -12,38 +12,53 @@ import math
 from collections import deque
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from mainspring.supervision.event_loop import EventLoopThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from mainspring.model.job import Claim, Outcome
+
+C = TypeVar("C")
+O = TypeVar("O")  # noqa: E741  # outcomes: no number
+In_contra = TypeVar("In_contra", contravariant=True)
+Got_co = TypeVar("Got_co", covariant=True)
 
 FAIR_SHARE = 32
 """A slot whose bodies never wait lets others of the loop run after so many."""
 
 
-class AsyncAttempt(Protocol):
+class AsyncAttempt(Protocol[In_contra, O]):
     """What a coroutine slot needs of an attempt."""
 
-    async def arun(
-        self, claim: Claim, slot: int, asked: Callable[[float], Outcome | None]
-    ) -> Outcome:
+    def arun(
+        self, claim: In_contra, slot: int, asked: Callable[[float], O | None]
+    ) -> Coroutine[Any, Any, O]:
         """Run it in the caller's task; never raises."""
         ...
 
-    def timeout(self, claim: Claim) -> float | None:
+    def timeout(self, claim: In_contra) -> float | None:
         """Return its time limit in seconds."""
         ...
 
-    def timed_out(self, claim: Claim, began: float) -> Outcome:
+    def timed_out(self, claim: In_contra, began: float) -> O:
         """Return its outcome when it ran past the limit."""
         ...
 
 
-class Slot:
+class Inbox(Protocol[Got_co]):
+    """Where claims wait for a slot."""
+
+    def popleft(self) -> Got_co:
+        """Take the next claim out; IndexError if none waits."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class Slot(Generic[C, O]):
     """One place for one body at a time."""
 
     __slots__ = ("began", "claim", "number", "task", "verdict")
@@ -51,15 +66,15 @@ class Slot:
     def __init__(self, number: int) -> None:
         self.number = number
         self.began = 0.0
-        self.claim: Claim | None = None
+        self.claim: C | None = None
         self.task: asyncio.Task[None] | None = None
-        self.verdict: Callable[[float], Outcome] | None = None
+        self.verdict: Callable[[float], O] | None = None
 
-    def asked(self, began: float) -> Outcome | None:
+    def asked(self, began: float) -> O | None:
         """Return the outcome of the interruption that was asked for, None if none was."""
         return None if self.verdict is None else self.verdict(began)
 
-    def interrupt(self, verdict: Callable[[float], Outcome]) -> None:
+    def interrupt(self, verdict: Callable[[float], O]) -> None:
         """End the body that runs; on the loop's thread."""
         if self.verdict is None and self.task is not None:
             self.verdict = verdict
@@ -92,28 +107,23 @@ class AsyncExecutor:
     def __init__(
         self,
         size: int,
-        attempt: AsyncAttempt,
+        attempt: AsyncAttempt[Claim, Outcome],
         done: Callable[[Outcome], None],
         *,
         first_slot: int = 0,
     ) -> None:
         self.name = "async executor"
         self.size = size
-        self._attempt = attempt
-        self._done = done
         self._inbox: deque[Claim] = deque()
-        self._idle: deque[asyncio.Future[None]] = deque()
-        self._slots = [Slot(first_slot + number) for number in range(size)]
+        self._crew = Crew(range(first_slot, first_slot + size), self._inbox, attempt, done)
         self._thread = EventLoopThread("mainspring-async")
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._rousing = False
-        self._busy = 0
         self._closed = False
 
     def submit(self, claims: Sequence[Claim]) -> None:
         """Queue claims for the slots."""
         self._inbox.extend(claims)
-        self._on_loop(self._rouse)
+        self._on_loop(self._crew.rouse)
 
     def withdraw(self, count: int) -> list[Claim]:
         """Take back up to `count` claims, oldest first, whose body has not begun."""
@@ -129,17 +139,15 @@ class AsyncExecutor:
 
     def running(self) -> int:
         """How many bodies run now."""
-        return self._busy
+        return self._crew.busy
 
     def began(self) -> float:
         """Return when the oldest running body began (monotonic), infinity if none runs."""
-        if not self._busy:
-            return math.inf
-        return min((slot.began for slot in self._slots if slot.claim is not None), default=math.inf)
+        return self._crew.began()
 
     def interrupt(self, outcome: Callable[[Claim], Outcome]) -> None:
         """Cancel every running body, with that outcome."""
-        self._on_loop(partial(self._interrupt_all, outcome))
+        self._on_loop(partial(self._crew.interrupt_all, outcome))
 
     async def run(self, started: Callable[[], None]) -> None:
         """Keep the loop and its slots alive until closed."""
@@ -162,87 +170,14 @@ class AsyncExecutor:
     def close(self) -> None:
         """End the slots once what they run has ended."""
         self._closed = True
-        self._on_loop(self._rouse_all)
+        self._crew.close()
+        self._on_loop(self._crew.rouse_all)
         self._thread.close()
 
     async def _man_slots(self) -> None:
-        tasks = [asyncio.create_task(self._work(slot)) for slot in self._slots]
-        for slot, task in zip(self._slots, tasks, strict=True):
-            slot.task = task
-        await asyncio.gather(*tasks)
+        await self._crew.man()
         # What bodies left running would keep the loop, and with it the worker, from ending.
         self._thread.cancel_all()
-
-    async def _work(self, slot: Slot) -> None:
-        streak = 0
-        while (claim := await self._next_claim(slot)) is not None:
-            await self._run(slot, claim)
-            streak += 1
-            if streak >= FAIR_SHARE:
-                streak = 0
-                await slot.settle()
-
-    async def _next_claim(self, slot: Slot) -> Claim | None:
-        while True:
-            try:
-                claim = self._inbox.popleft()
-            except IndexError:
-                if self._closed:
-                    return None
-                await self._doze(slot)
-                continue
-            self._rouse()
-            return claim
-
-    async def _doze(self, slot: Slot) -> None:
-        idle = asyncio.get_running_loop().create_future()
-        self._idle.append(idle)
-        try:
-            await idle
-        except asyncio.CancelledError:
-            # Nobody of ours cancels an idle slot but at the end: a body left this behind.
-            if self._closed:
-                raise
-            slot.forgive()
-        finally:
-            self._rousing = False
-
-    async def _run(self, slot: Slot, claim: Claim) -> None:
-        slot.claim, slot.began = claim, monotonic()
-        self._busy += 1
-        timeout = self._attempt.timeout(claim)
-        timer = None if timeout is None else self._arm(slot, claim, timeout)
-        outcome = await self._attempt.arun(claim, slot.number, slot.asked)
-        if timer is not None:
-            timer.cancel()
-        slot.claim = None
-        self._busy -= 1
-        self._done(outcome)
-        if slot.verdict is not None or slot.disturbed:
-            await slot.settle()
-
-    def _arm(self, slot: Slot, claim: Claim, timeout: float) -> asyncio.TimerHandle:
-        overdue = partial(self._attempt.timed_out, claim)
-        return asyncio.get_running_loop().call_later(timeout, slot.interrupt, overdue)
-
-    def _interrupt_all(self, outcome: Callable[[Claim], Outcome]) -> None:
-        for slot in self._slots:
-            if slot.claim is not None:
-                slot.interrupt(partial(_verdict, outcome, slot.claim))
-
-    def _rouse(self) -> None:
-        """Wake one idle slot for what waits; it wakes the next in its turn."""
-        while self._inbox and self._idle and not self._rousing:
-            idle = self._idle.popleft()
-            if not idle.done():
-                idle.set_result(None)
-                self._rousing = True
-
-    def _rouse_all(self) -> None:
-        while self._idle:
-            idle = self._idle.popleft()
-            if not idle.done():
-                idle.set_result(None)
 
     def _on_loop(self, function: Callable[[], None]) -> None:
         # A loop that is closed has no slots any more.
@@ -251,5 +186,126 @@ class AsyncExecutor:
                 self._loop.call_soon_threadsafe(function)
 
 
-def _verdict(outcome: Callable[[Claim], Outcome], claim: Claim, began: float) -> Outcome:  # noqa: ARG001  # the seam's signature
+class Crew(Generic[C, O]):
+    """The slots of one loop, each a coroutine that takes claims from `inbox` and runs them.
+
+    All but `close` and the counts are for the loop's thread.
+    """
+
+    def __init__(
+        self,
+        numbers: Iterable[int],
+        inbox: Inbox[C],
+        attempt: AsyncAttempt[C, O],
+        done: Callable[[O], None],
+    ) -> None:
+        self.busy = 0
+        self.slots: list[Slot[C, O]] = [Slot(number) for number in numbers]
+        self._inbox = inbox
+        self._attempt = attempt
+        self._done = done
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._rousing = False
+        self._closed = False
+        self._owner: asyncio.Task[Any] | None = None
+
+    async def man(self) -> None:
+        """Keep the slots manned until closed and the inbox is empty, or until cancelled."""
+        self._owner = asyncio.current_task()
+        tasks = [asyncio.create_task(self._work(slot)) for slot in self.slots]
+        for slot, task in zip(self.slots, tasks, strict=True):
+            slot.task = task
+        await asyncio.gather(*tasks)
+
+    def close(self) -> None:
+        """End the slots once the inbox is empty; from any thread, followed by `rouse_all`."""
+        self._closed = True
+
+    @property
+    def disbanded(self) -> bool:
+        """Whether everything here is being cancelled, as when a loop ends."""
+        return self._owner is not None and self._owner.cancelling() > 0
+
+    def began(self) -> float:
+        """Return when the oldest running body began (monotonic), infinity if none runs."""
+        if not self.busy:
+            return math.inf
+        return min((slot.began for slot in self.slots if slot.claim is not None), default=math.inf)
+
+    async def _work(self, slot: Slot[C, O]) -> None:
+        streak = 0
+        while (claim := await self._next_claim(slot)) is not None:
+            await self._run(slot, claim)
+            streak += 1
+            if streak >= FAIR_SHARE:
+                streak = 0
+                await slot.settle()
+
+    async def _next_claim(self, slot: Slot[C, O]) -> C | None:
+        while not self.disbanded:
+            try:
+                claim = self._inbox.popleft()
+            except IndexError:
+                if self._closed:
+                    return None
+                await self._doze(slot)
+                continue
+            self.rouse()
+            return claim
+        return None
+
+    async def _doze(self, slot: Slot[C, O]) -> None:
+        idle = asyncio.get_running_loop().create_future()
+        self._idle.append(idle)
+        try:
+            await idle
+        except asyncio.CancelledError:
+            # Nobody of ours cancels an idle slot but at the end: a body left this behind.
+            if self._closed or self.disbanded:
+                raise
+            slot.forgive()
+        finally:
+            self._rousing = False
+
+    async def _run(self, slot: Slot[C, O], claim: C) -> None:
+        slot.claim, slot.began = claim, monotonic()
+        self.busy += 1
+        timeout = self._attempt.timeout(claim)
+        timer = None if timeout is None else self._arm(slot, claim, timeout)
+        outcome = await self._attempt.arun(claim, slot.number, slot.asked)
+        if timer is not None:
+            timer.cancel()
+        slot.claim = None
+        self.busy -= 1
+        self._done(outcome)
+        if slot.verdict is not None or slot.disturbed:
+            await slot.settle()
+
+    def _arm(self, slot: Slot[C, O], claim: C, timeout: float) -> asyncio.TimerHandle:
+        overdue = partial(self._attempt.timed_out, claim)
+        return asyncio.get_running_loop().call_later(timeout, slot.interrupt, overdue)
+
+    def interrupt_all(self, outcome: Callable[[C], O]) -> None:
+        """Cancel every running body, with that outcome."""
+        for slot in self.slots:
+            if slot.claim is not None:
+                slot.interrupt(partial(_verdict, outcome, slot.claim))
+
+    def rouse(self) -> None:
+        """Wake one idle slot for what waits; it wakes the next in its turn."""
+        while self._inbox and self._idle and not self._rousing:
+            idle = self._idle.popleft()
+            if not idle.done():
+                idle.set_result(None)
+                self._rousing = True
+
+    def rouse_all(self) -> None:
+        """Wake every idle slot: there may be nothing more to come."""
+        while self._idle:
+            idle = self._idle.popleft()
+            if not idle.done():
+                idle.set_result(None)
+
+
+def _verdict(outcome: Callable[[C], O], claim: C, began: float) -> O:  # noqa: ARG001  # the seam's signature
     return outcome(claim)

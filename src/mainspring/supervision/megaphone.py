@@ -18,6 +18,11 @@ class Megaphone:
     def __init__(self) -> None:
         self._subscribers: tuple[Subscriber, ...] = ()
 
+    @property
+    def heard(self) -> bool:
+        """Whether anybody would be told."""
+        return bool(self._subscribers)
+
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` too, once however often it subscribes."""
         if subscriber not in self._subscribers:

@@ -1,0 +1,82 @@
+"""An attempt of the pool: what it brings to the pipeline. Nothing is encoded on the way."""
+
+from __future__ import annotations
+
+import time
+from asyncio import CancelledError
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from mainspring.engine.pipeline import arun
+from mainspring.errors import AttemptTimeout
+from mainspring.model.job import JobState
+from mainspring.pool.body import PROGRESS
+from mainspring.pool.record import Ending
+from mainspring.pool.thread import run_in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from mainspring.engine.pipeline import Call
+    from mainspring.pool.record import Record
+
+
+class PoolAttempt:
+    """Runs records. `disbanded` tells whether the whole loop is being cancelled."""
+
+    def __init__(self, disbanded: Callable[[], bool]) -> None:
+        self._disbanded = disbanded
+
+    def timeout(self, claim: Record) -> float | None:
+        """Return the seconds it may take, None for as long as it likes."""
+        return claim.timeout
+
+    def arun(
+        self, claim: Record, slot: int, asked: Callable[[float], Ending | None]
+    ) -> Coroutine[Any, Any, Ending]:
+        """Run the body in the caller's task; see `pipeline.arun`."""
+        return arun(self, claim, slot, asked)
+
+    def open(self, claim: Record, slot: int) -> Call:  # noqa: ARG002  # the seam's signature
+        """Return the call, which begins now."""
+        claim.state = JobState.RUNNING
+        claim.began = time.time()
+        return call_of(claim)
+
+    def seal(self, result: Any, /) -> Any:
+        """Keep the result as it is."""
+        return result
+
+    def completed(self, claim: Record, result: Any, began: float) -> Ending:
+        """Return the ending of a body that returned."""
+        return Ending(claim, JobState.COMPLETED, began, monotonic(), result)
+
+    def failed(self, claim: Record, error: BaseException, began: float) -> Ending:
+        """Return the ending of a body that raised."""
+        if isinstance(error, CancelledError) and self._disbanded():
+            return cancelled(claim, began)
+        # The first frame is the pipeline's own.
+        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+        return Ending(claim, JobState.FAILED, began, monotonic(), None, error)
+
+    def timed_out(self, claim: Record, began: float) -> Ending:
+        """Return the ending of a body that ran past its limit."""
+        left = "" if claim.body.awaited else "; its thread can't be ended and was left behind"
+        error = AttemptTimeout(claim.task, claim.timeout or 0.0, left)
+        return Ending(claim, JobState.FAILED, began, monotonic(), None, error)
+
+
+def call_of(record: Record) -> Call:
+    """Return the call of a record's function, on the loop or in a thread."""
+    function, kwargs = record.function, record.kwargs
+    assert function is not None, "it has not ended"  # noqa: S101
+    if record.body.reports and PROGRESS not in kwargs:
+        kwargs = {**kwargs, PROGRESS: record.report}
+    if record.body.awaited:
+        return function, record.args, kwargs
+    return run_in_thread, (record.task, function, record.args, kwargs), {}
+
+
+def cancelled(record: Record, began: float = 0.0) -> Ending:
+    """Return the ending of a task that was cancelled; `began` 0: before its body."""
+    return Ending(record, JobState.CANCELLED, began, monotonic())

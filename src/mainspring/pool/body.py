@@ -1,0 +1,129 @@
+"""What the pool knows of a function: its name, its shape, and whether it is awaited.
+
+Found once a function. A bound method is known by its function.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from mainspring.model.shape import Shape
+from mainspring.pool.task_types import types
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROGRESS = "progress_callback"
+
+
+class Body:
+    """A function's traits; it does not hold the function itself, which may be a passing one."""
+
+    __slots__ = ("awaited", "name", "reports", "shape", "stable_name")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.stable_name = _stable_name(function)
+        self.name = types.name_of(function) or _given_name(function)
+        self.awaited = _is_awaited(function)
+        signature = _signature(function)
+        self.reports = signature is not None and PROGRESS in _by_keyword(signature)
+        self.shape = None if signature is None else Shape(self.name, signature)
+        if signature is not None and self.reports:
+            self.shape = Shape(self.name, _without_progress(signature))
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raise InvalidArguments unless they fit."""
+        if self.shape is None:
+            return
+        if self.reports and PROGRESS in kwargs:
+            kwargs = {name: value for name, value in kwargs.items() if name != PROGRESS}
+        self.shape.check(args, kwargs)
+
+
+_bodies: WeakKeyDictionary[Callable[..., Any], Body] = WeakKeyDictionary()
+_methods: WeakKeyDictionary[Callable[..., Any], Body] = WeakKeyDictionary()
+
+
+def body_of(function: Callable[..., Any]) -> Body:
+    """Return the traits of a function; TypeError for what can't be called."""
+    try:
+        return _bodies[function]
+    except (KeyError, TypeError):
+        return _learn(function)
+
+
+def _learn(function: Callable[..., Any]) -> Body:
+    if not callable(function):
+        raise TypeError(f"a task is a function, not {function!r}; is a task type not registered?")
+    if inspect.ismethod(function):
+        return _remember(_methods, function.__func__, function)
+    return _remember(_bodies, function, function)
+
+
+def _remember(
+    known: WeakKeyDictionary[Callable[..., Any], Body],
+    key: Callable[..., Any],
+    function: Callable[..., Any],
+) -> Body:
+    try:
+        body = known.get(key)
+        if body is None:
+            body = known[key] = Body(function)
+    except TypeError:  # a callable that has no hash, or no weak reference
+        return Body(function)
+    return body
+
+
+def forget(function: Callable[..., Any]) -> None:
+    """Learn anew what a function is called."""
+    _bodies.pop(function, None)
+
+
+def _is_awaited(function: Callable[..., Any]) -> bool:
+    if inspect.iscoroutinefunction(function):
+        return True
+    call = getattr(type(function), "__call__", None)  # noqa: B004  # to look at it
+    return inspect.iscoroutinefunction(call)
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):  # some built-in functions tell nobody
+        return None
+
+
+def _by_keyword(signature: inspect.Signature) -> set[str]:
+    kinds = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    return {one.name for one in signature.parameters.values() if one.kind in kinds}
+
+
+def _without_progress(signature: inspect.Signature) -> inspect.Signature:
+    kept = [one for one in signature.parameters.values() if one.name != PROGRESS]
+    return signature.replace(parameters=kept)
+
+
+def _given_name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", None) or repr(function))
+
+
+def _stable_name(function: Callable[..., Any]) -> str | None:
+    """Return a name that no other function has, in no other run either; None if it has none."""
+    registered = types.name_of(function)
+    if registered is not None:
+        return f"@{registered}"
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if not module or not name or "<" in name or inspect.ismethod(function):
+        return None
+    # Two wrappers of one function bear its name; only what stands under the name may use it.
+    return f"{module}.{name}" if _stands_at(module, name) in {None, function} else None
+
+
+def _stands_at(module: str, name: str) -> object | None:
+    found: object | None = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found

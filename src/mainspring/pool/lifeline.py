@@ -1,0 +1,74 @@
+"""The pool as a supervised service: from `run` to `close`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from mainspring.errors import AlreadyRunning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Pool(Protocol):
+    """What it starts and stops."""
+
+    @property
+    def name(self) -> str:
+        """For the sentence of an error."""
+        ...
+
+    async def start(self) -> None:
+        """Start."""
+        ...
+
+    async def stop(self, timeout: float = ...) -> None:
+        """Stop."""
+        ...
+
+
+class Lifeline:
+    """Keeps a pool alive until closed, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: asyncio.Event | None = None
+        self._closed = False
+
+    async def live(self, pool: Pool, started: Callable[[], None]) -> None:
+        """Start the pool, wait for `close`, stop it; cancelled, it gives bodies no time."""
+        with self._lock:
+            if self._end is not None:
+                raise AlreadyRunning("pool", pool.name)
+            self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+            if self._closed:
+                self._end.set()
+        try:
+            await self._live(pool, started, self._end)
+        finally:
+            with self._lock:
+                self._loop = self._end = None
+
+    def close(self) -> None:
+        """Ask it to end."""
+        with self._lock, suppress(RuntimeError):  # a loop that is closed has ended it already
+            self._closed = True
+            if self._loop is not None and self._end is not None:
+                self._loop.call_soon_threadsafe(self._end.set)
+
+    async def _live(self, pool: Pool, started: Callable[[], None], end: asyncio.Event) -> None:
+        if end.is_set():
+            started()
+            return
+        await pool.start()
+        try:
+            started()
+            await end.wait()
+        except BaseException:
+            await pool.stop(0)
+            raise
+        await pool.stop()

@@ -1,0 +1,75 @@
+"""The line of pending tasks: by priority, then in the order in which they came."""
+
+from __future__ import annotations
+
+import asyncio
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from mainspring.model.job import JobState
+
+if TYPE_CHECKING:
+    from mainspring.pool.record import Record
+
+_FEW = 64
+
+
+class Line:
+    """Records that wait for a slot, at most `size` of them (None: as many as come)."""
+
+    def __init__(self, size: int | None) -> None:
+        self._heap: list[tuple[float, int, Record]] = []
+        self._number = 0
+        self._pending = 0
+        self._places = None if size is None else asyncio.Semaphore(size)
+
+    def __len__(self) -> int:
+        return self._pending
+
+    @property
+    def bounded(self) -> bool:
+        """Whether places are counted."""
+        return self._places is not None
+
+    @property
+    def full(self) -> bool:
+        """Whether one more would have to wait for a place."""
+        return self._places is not None and self._places.locked()
+
+    async def place(self) -> None:
+        """Wait for a place; who gets one must `push`, or `give_back`."""
+        if self._places is not None:
+            await self._places.acquire()
+
+    def give_back(self) -> None:
+        """Let go of a place."""
+        if self._places is not None:
+            self._places.release()
+
+    def push(self, record: Record) -> None:
+        """Let a record wait."""
+        self._number += 1
+        self._pending += 1
+        heappush(self._heap, (record.priority, self._number, record))
+
+    def popleft(self) -> Record:
+        """Take out the record whose turn it is; IndexError if none waits."""
+        while True:
+            record = heappop(self._heap)[2]
+            if record.state is JobState.PENDING:
+                break
+        self._pending -= 1
+        self.give_back()
+        return record
+
+    def dropped(self) -> None:
+        """Learn that a record which waited here waits no more: it was cancelled."""
+        self._pending -= 1
+        self.give_back()
+        if len(self._heap) > 2 * self._pending + _FEW:
+            self._heap = [item for item in self._heap if item[2].state is JobState.PENDING]
+            heapify(self._heap)
+
+    def waiting(self) -> list[Record]:
+        """Return those that wait, in no order."""
+        return [item[2] for item in self._heap if item[2].state is JobState.PENDING]

@@ -1,0 +1,209 @@
+"""A task of the pool: its record, and what users see of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from mainspring.engine.attempt import message_of
+from mainspring.errors import InvalidOption
+from mainspring.model.job import FINAL, JobState
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from mainspring.pool.body import Body
+
+NEVER = 0.0
+"""A moment that has not come."""
+
+
+class Ending(Struct, frozen=True):
+    """What an attempt of a pool's task ended in; `began` and `ended` are monotonic seconds."""
+
+    record: Record
+    state: JobState
+    began: float
+    ended: float
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Record:
+    """One task, from `add_task` until it is forgotten. Moments are seconds since 1970."""
+
+    __slots__ = (
+        "args",
+        "began",
+        "body",
+        "created",
+        "ended",
+        "error",
+        "from_cache",
+        "function",
+        "futures",
+        "id",
+        "kwargs",
+        "metadata",
+        "priority",
+        "progress",
+        "result",
+        "state",
+        "timeout",
+    )
+
+    queue = "pool"
+    attempt = 1
+    crashes = 0
+
+    def __init__(
+        self,
+        task_id: str,
+        body: Body,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        self.id = task_id
+        self.body = body
+        self.function: Callable[..., Any] | None = function
+        self.args = args
+        self.kwargs = kwargs
+        self.priority: float = 0
+        self.timeout: float | None = None
+        self.metadata: dict[str, Any] | None = None
+        self.state = JobState.PENDING
+        self.created = time.time()
+        self.began = self.ended = NEVER
+        self.progress = 0.0
+        self.from_cache = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.futures: set[asyncio.Future[Any]] | None = None
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.body.name
+
+    @property
+    def final(self) -> bool:
+        """Whether it has ended."""
+        return self.state in FINAL
+
+    def report(self, progress: float) -> None:
+        """Note how far the body is, from 0 to 1; from any thread, and ignored after the end.
+
+        What is beyond is clamped; NaN is a ValueError.
+        """
+        if math.isnan(progress):
+            expected = "a number from 0 to 1"
+            raise InvalidOption("progress", progress, owner=self.task, expected=expected)
+        if self.state is JobState.RUNNING:
+            self.progress = min(1.0, max(0.0, float(progress)))
+
+    def end(self, ending: Ending) -> None:
+        """Note how it ended, and let go of what only a run needs."""
+        self.state = ending.state
+        self.result = ending.result
+        self.error = ending.error
+        self.ended = time.time()
+        if ending.state is JobState.COMPLETED:
+            self.progress = 1.0
+        self.function, self.args, self.kwargs = None, (), _NO_KEYWORDS
+
+
+_NO_KEYWORDS: dict[str, Any] = {}
+
+
+class TaskInfo:
+    """A live, read-only view of a task. Times are aware UTC."""
+
+    __slots__ = ("_record",)
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def __repr__(self) -> str:
+        return f"<TaskInfo {self.id} of {self.task}: {self.status}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TaskInfo) and other._record is self._record
+
+    def __hash__(self) -> int:
+        return hash(self._record)
+
+    @property
+    def id(self) -> str:
+        """The task's id, as `add_task` returned it."""
+        return self._record.id
+
+    @property
+    def task(self) -> str:
+        """The registered type, or else the function's name."""
+        return self._record.task
+
+    @property
+    def status(self) -> JobState:
+        """What it is now; prints as its value."""
+        return self._record.state
+
+    @property
+    def priority(self) -> float:
+        """Lower is more urgent."""
+        return self._record.priority
+
+    @property
+    def progress(self) -> float:
+        """What the body last reported, from 0 to 1; 1 once it is completed."""
+        return self._record.progress
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was added."""
+        return datetime.fromtimestamp(self._record.created, UTC)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When the body began, None before."""
+        return _moment(self._record.began)
+
+    @property
+    def completed_at(self) -> datetime | None:
+        """When it ended, however it ended; None before."""
+        return _moment(self._record.ended)
+
+    @property
+    def result(self) -> Any:
+        """What the body returned; None unless completed."""
+        return self._record.result
+
+    @property
+    def error(self) -> str | None:
+        """The sentence of the exception it failed of."""
+        error = self._record.error
+        return None if error is None else message_of(error)
+
+    @property
+    def exception(self) -> BaseException | None:
+        """The exception it failed of, with its traceback."""
+        return self._record.error
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A copy of what was given to `add_task`."""
+        return dict(self._record.metadata or {})
+
+    @property
+    def from_cache(self) -> bool:
+        """Whether the result came from the cache, and no body ran for it."""
+        return self._record.from_cache
+
+
+def _moment(seconds: float) -> datetime | None:
+    return None if seconds == NEVER else datetime.fromtimestamp(seconds, UTC)

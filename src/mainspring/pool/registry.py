@@ -1,0 +1,61 @@
+"""`@task` and its kin: how users register functions under a name, and find them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from mainspring.errors import InvalidOption
+from mainspring.pool.body import forget
+from mainspring.pool.task_types import TaskType, types
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+log = logging.getLogger("mainspring.pool")
+
+
+def task(task_type: str, *, http: bool = True) -> Callable[[F], F]:
+    """Register the function that follows under a name; it stays what it was.
+
+    `http=False` keeps it from being started over HTTP.
+    """
+    _check_name(task_type)
+
+    def register(function: F) -> F:
+        register_task(task_type, function, http=http)
+        return function
+
+    return register
+
+
+def register_task(task_type: str, task_func: Callable[..., Any], *, http: bool = True) -> None:
+    """Register a function under a name; a later one takes its place, and the log says so.
+
+    Raises InvalidOption for a name that is no text, TypeError for what can't be called.
+    """
+    _check_name(task_type)
+    if not callable(task_func):
+        raise TypeError(f"task type {task_type!r} needs a function, not {task_func!r}")
+    before = types.add(TaskType(task_type, task_func, http))
+    forget(task_func)
+    if before is not None and before.function is not task_func:
+        log.warning("task type %r is registered again: %r replaces the first", task_type, task_func)
+        forget(before.function)
+
+
+def get_task_function(task_type: str) -> Callable[..., Any] | None:
+    """Return the function of that name, None if there is none."""
+    found = types.get(task_type)
+    return None if found is None else found.function
+
+
+def get_all_task_types() -> list[str]:
+    """Return every registered name, in the order of registration."""
+    return [one.name for one in types]
+
+
+def _check_name(task_type: object) -> None:
+    if not isinstance(task_type, str) or not task_type:
+        expected = 'a name: write @task("name")'
+        raise InvalidOption("task_type", task_type, owner="@task", expected=expected)

@@ -1,0 +1,200 @@
+"""One life of a pool, from start to stop: its line, its records and its crew of slots."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mainspring.engine.attempt import failure_of
+from mainspring.errors import NotRunning
+from mainspring.executors.event_loop import Crew
+from mainspring.model.events import AttemptsEnded
+from mainspring.model.job import Claim, JobState, Outcome, OutcomeKind
+from mainspring.pool.attempt import PoolAttempt, cancelled
+from mainspring.pool.body import body_of
+from mainspring.pool.line import Line
+from mainspring.pool.options import check_task
+from mainspring.pool.record import Record
+from mainspring.pool.records import Records
+from mainspring.pool.task_id import new_task_id
+from mainspring.pool.waiting import future_of, resolve_all
+from mainspring.telemetry.log import log_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.pool.options import PoolOptions, TaskOptions
+    from mainspring.pool.record import Ending
+    from mainspring.supervision.megaphone import Megaphone
+
+CANCEL_SECONDS = 1.0
+"""So long who cancels a task waits for its body to heed it."""
+
+LAST_SECONDS = 0.8
+"""So long a stop waits for bodies after it has cancelled them."""
+
+log = logging.getLogger("mainspring.pool")
+
+
+class Shift:
+    """Takes records in, runs them, and sees each to its end. Lives on the loop it was made on."""
+
+    def __init__(self, options: PoolOptions, megaphone: Megaphone) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.line = Line(options.max_queue_size)
+        self.records = Records(
+            math.inf if options.retention is None else options.retention,
+            math.inf if options.max_finished is None else options.max_finished,
+        )
+        self.open = True
+        self._options = options
+        self._megaphone = megaphone
+        self._crew: Crew[Record, Ending] = Crew(
+            range(options.max_workers), self.line, PoolAttempt(self._disbanded), self._settle
+        )
+        self._idle: asyncio.Event | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._manning = self.loop.create_task(self._crew.man(), name="mainspring pool")
+        self._manning.add_done_callback(self._leave)
+
+    @property
+    def running(self) -> int:
+        """How many bodies run now."""
+        return self._crew.busy
+
+    async def add(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: TaskOptions,
+    ) -> Record:
+        """Make a record and let it wait for its turn, as soon as there is a place for it."""
+        body = body_of(function)
+        check_task(options)
+        body.check(args, kwargs)
+        if options.task_id is not None:
+            self.records.check_free(options.task_id, replace=options.replace)
+        if self.line.bounded:
+            await self._take_place(options)
+        record = Record(options.task_id or new_task_id(), body, function, args, kwargs)
+        record.priority = options.priority
+        record.metadata = options.metadata and dict(options.metadata)
+        record.timeout = self._options.limit(options.timeout)
+        self.records.add(record)
+        self.line.push(record)
+        self._crew.rouse()
+        return record
+
+    async def _take_place(self, options: TaskOptions) -> None:
+        await self.line.place()
+        try:
+            self._check_still(options)
+        except BaseException:
+            self.line.give_back()
+            raise
+
+    def _check_still(self, options: TaskOptions) -> None:
+        """Look again: much may have happened while it waited for its place."""
+        if not self.open:
+            raise NotRunning("the pool was stopped before there was a place for the task")
+        if options.task_id is not None:
+            self.records.check_free(options.task_id, replace=options.replace)
+
+    async def cancel(self, record: Record) -> bool:
+        """Cancel a task and wait for its end, for a second; False if it ended otherwise."""
+        if not self._interrupt(record):
+            return False
+        if not record.final:
+            await asyncio.wait([future_of(record, self.loop)], timeout=CANCEL_SECONDS)
+        return record.state in {JobState.CANCELLED, JobState.RUNNING}
+
+    def _interrupt(self, record: Record) -> bool:
+        if record.state is JobState.PENDING:
+            self._settle(cancelled(record))
+            self.line.dropped()
+            return True
+        slot = next((slot for slot in self._crew.slots if slot.claim is record), None)
+        if record.final or slot is None:
+            return False
+        slot.interrupt(partial(cancelled, record))
+        return True
+
+    async def join(self) -> None:
+        """Wait until nothing is pending or running."""
+        while len(self.line) or self._crew.busy:
+            self._idle = self._idle or asyncio.Event()
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def end(self, timeout: float | None) -> None:
+        """Take no more, cancel what is pending, and give bodies `timeout` seconds to end."""
+        if self._ending is None:
+            self.open = False
+            self._ending = self.loop.create_task(self._wind_up(timeout))
+        # A body that stops its own pool can't wait for its own end.
+        if asyncio.current_task() not in [slot.task for slot in self._crew.slots]:
+            await asyncio.shield(self._ending)
+
+    async def _wind_up(self, timeout: float | None) -> None:
+        self._cancel_pending()
+        self._crew.close()
+        self._crew.rouse_all()
+        await asyncio.wait([self._manning], timeout=timeout)
+        if not self._manning.done():
+            self._crew.interrupt_all(cancelled)
+            await asyncio.wait([self._manning], timeout=LAST_SECONDS)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        left = list(self.records.unfinished())
+        for record in left:
+            self._settle(cancelled(record))
+        if left:
+            names = ", ".join(sorted({record.task for record in left}))
+            log.warning("%d bodies do not heed being cancelled and are left: %s", len(left), names)
+
+    def _leave(self, manning: asyncio.Task[None]) -> None:
+        """Leave nobody waiting, also when the loop ended without a stop."""
+        self.open = False
+        self._cancel_pending()
+        if not manning.cancelled() and (error := manning.exception()) is not None:
+            log.error("the pool's slots ended of an error", exc_info=error)
+
+    def _cancel_pending(self) -> None:
+        for record in self.line.waiting():
+            self._interrupt(record)
+
+    def _disbanded(self) -> bool:
+        return self._crew.disbanded
+
+    def _settle(self, ending: Ending) -> None:
+        record = ending.record
+        if record.final:  # given up by a stop, and ending only now
+            return
+        record.end(ending)
+        self.records.note_end(record)
+        if record.futures is not None:
+            resolve_all(record)
+        if self._idle is not None:
+            self._idle.set()
+        if ending.error is not None or self._megaphone.heard:
+            self._tell(AttemptsEnded(((_claim(record), _outcome(ending)),)))
+
+    def _tell(self, event: AttemptsEnded) -> None:
+        log_event(event)
+        self._megaphone.tell(event)
+
+
+def _claim(record: Record) -> Claim:
+    """Return what subscribers are told of a task; arguments stay here."""
+    return Claim(0, record.id, 1, record.task, record.queue, b"", record.attempt, record.crashes)
+
+
+def _outcome(ending: Ending) -> Outcome:
+    failure = None if ending.error is None else failure_of(ending.error)
+    kind = OutcomeKind(ending.state.value)
+    return Outcome(0, 1, kind, ending.began, ending.ended, failure=failure)

@@ -1,0 +1,44 @@
+"""Futures of a task. Who asks gets one of their own: cancelling it disturbs no one else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mainspring.model.job import JobState
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from mainspring.pool.record import Record
+
+
+def future_of(record: Record, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Any]:
+    """Return a future that resolves when the task ends, or has done so if it has ended."""
+    future: asyncio.Future[Any] = loop.create_future()
+    if record.final:
+        _resolve(future, record)
+        return future
+    if record.futures is None:
+        record.futures = set()
+    record.futures.add(future)
+    # One that its owner cancels must not lie here for as long as the task runs.
+    future.add_done_callback(record.futures.discard)
+    return future
+
+
+def resolve_all(record: Record) -> None:
+    """Tell everyone who waits for a task that it has ended."""
+    futures, record.futures = record.futures, None
+    for future in futures or ():
+        if not future.done():
+            _resolve(future, record)
+
+
+def _resolve(future: asyncio.Future[Any], record: Record) -> None:
+    if record.state is JobState.CANCELLED:
+        future.cancel()
+    elif record.error is not None:
+        future.set_exception(record.error)
+        future.exception()  # seen: the record keeps it, and asyncio need not complain
+    else:
+        future.set_result(record.result)

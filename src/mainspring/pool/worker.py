@@ -1,0 +1,268 @@
+"""The front door of the task pool: `AsyncTaskWorker`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mainspring.errors import InvalidOption, NotRunning, WrongLoop
+from mainspring.model.job import JobState
+from mainspring.pool.handle import TaskHandle
+from mainspring.pool.lifeline import Lifeline
+from mainspring.pool.options import OWNER, PoolOptions, TaskOptions
+from mainspring.pool.record import TaskInfo
+from mainspring.pool.shift import Shift
+from mainspring.pool.waiting import future_of
+from mainspring.supervision.megaphone import Megaphone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from datetime import timedelta
+    from typing import Self
+
+    from mainspring.pool.record import Record
+    from mainspring.protocols import Subscriber
+
+T = TypeVar("T")
+
+
+class AsyncTaskWorker:
+    """Runs functions on the loop it is started on, `max_workers` at once, by priority.
+
+    `task_timeout`: seconds a task may take unless it says otherwise. `max_queue_size`: so many may
+    wait; `add_task` waits for a place. Ended tasks are remembered for `retention` seconds, and
+    `max_finished` of them. `worker_poll_interval` is accepted and not needed: nobody polls.
+
+    For one event loop; start again after a stop to begin empty. Raises InvalidOption.
+    """
+
+    def __init__(  # noqa: PLR0913  # the page's signature
+        self,
+        max_workers: int = 10,
+        task_timeout: float | None = None,
+        worker_poll_interval: float = 1.0,
+        *,
+        max_queue_size: int | None = None,
+        retention: float | None = 3600.0,
+        max_finished: int | None = 10_000,
+        name: str = "task pool",
+    ) -> None:
+        self.name = name
+        self._options = PoolOptions(
+            max_workers,
+            task_timeout,
+            worker_poll_interval,
+            max_queue_size,
+            retention,
+            max_finished,
+        )
+        self._megaphone = Megaphone()
+        self._shift: Shift | None = None
+        self._service = Lifeline()
+
+    def __repr__(self) -> str:
+        state = "running" if self.running else "stopped"
+        return f"<{OWNER} {self.name!r}, {self._options.max_workers} workers, {state}>"
+
+    async def start(self) -> None:
+        """Start the pool on the running loop; harmless if it runs here already.
+
+        Raises WrongLoop when it runs on another loop.
+        """
+        if self.running:
+            self._here()
+            return
+        self._shift = Shift(self._options, self._megaphone)
+
+    async def stop(self, timeout: float = 5.0) -> None:
+        """Take no more tasks, cancel those that wait, and let bodies end within `timeout` seconds.
+
+        Then they are cancelled; one that does not heed it is left behind after a second more.
+        Every future resolves. Twice is harmless.
+        """
+        if self._shift is not None and not self._shift.loop.is_closed():
+            await self._shift.end(timeout)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    @property
+    def running(self) -> bool:
+        """Whether it takes tasks."""
+        return self._shift is not None and self._shift.open and not self._shift.loop.is_closed()
+
+    @property
+    def full(self) -> bool:
+        """Whether the next task would have to wait for a place in the line."""
+        return self._here().line.full
+
+    async def add_task(  # noqa: PLR0913  # the page's signature
+        self,
+        task_func: Callable[..., Any],
+        /,
+        *args: Any,
+        priority: float = 0,
+        task_id: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        timeout: float | None = None,
+        replace: bool = False,
+        **kwargs: Any,
+    ) -> str:
+        """Add a task and return its id; waits while `max_queue_size` tasks wait already.
+
+        Lower `priority` runs first, equal ones in the order they came. `timeout`: seconds, `None`
+        the pool's own, `math.inf` none. `replace`: take the id of a task that has finished. A
+        function with a parameter of one of these names: see `submit`. Raises NotRunning,
+        WrongLoop, DuplicateTaskError, InvalidArguments, InvalidPriority, InvalidOption.
+        """
+        options = TaskOptions(priority, task_id, metadata, timeout, replace)
+        return (await self._here().add(task_func, args, kwargs, options)).id
+
+    async def submit(  # noqa: PLR0913  # as `add_task`
+        self,
+        task_func: Callable[..., Coroutine[Any, Any, T]] | Callable[..., T],
+        /,
+        *call_args: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        priority: float = 0,
+        task_id: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        timeout: float | None = None,
+        replace: bool = False,
+        **call_kwargs: Any,
+    ) -> TaskHandle[T]:
+        """Add a task as `add_task` does, and return a handle that can be awaited.
+
+        What is in `args` and `kwargs` goes to the function whatever it is called.
+        """
+        options = TaskOptions(priority, task_id, metadata, timeout, replace)
+        named = {**call_kwargs, **(kwargs or {})}
+        shift = self._here()
+        return TaskHandle(await shift.add(task_func, (*call_args, *args), named, options), shift)
+
+    def get_task_info(self, task_id: str) -> TaskInfo | None:
+        """Return a live view of a task, None if there is none (any more)."""
+        record = self._find(task_id)
+        return None if record is None else TaskInfo(record)
+
+    def get_all_tasks(
+        self,
+        status: JobState | str | None = None,
+        limit: int | None = None,
+        older_than: timedelta | None = None,
+    ) -> list[TaskInfo]:
+        """Return tasks, newest first: of one status, at most `limit`, added `older_than` ago."""
+        if self._shift is None:
+            return []
+        state = None if status is None else JobState(status)
+        if limit is not None and limit < 0:
+            raise InvalidOption("limit", limit, owner="get_all_tasks", expected="at least 0")
+        age = 0.0 if older_than is None else older_than.total_seconds()
+        before = time.time() - age
+        found = self._shift.records.newest(state=state, before=before, limit=limit)
+        return [TaskInfo(record) for record in found]
+
+    def get_task_future(self, task_id: str) -> asyncio.Future[Any]:
+        """Return a future of the task's result; KeyError for an unknown id.
+
+        It raises what the body raised, and CancelledError if the task was cancelled. Everyone who
+        asks gets one of their own, so that a timeout or a cancellation disturbs no one else.
+        """
+        record = self._find(task_id)
+        if record is None or self._shift is None:
+            raise KeyError(task_id)
+        if not record.final:
+            self._here()
+        return future_of(record, self._shift.loop)
+
+    def get_task_futures(self, task_ids: Iterable[str]) -> list[asyncio.Future[Any]]:
+        """Return a future for each task; KeyError for an unknown id."""
+        return [self.get_task_future(task_id) for task_id in task_ids]
+
+    async def wait_for_task(self, task_id: str, timeout: float | None = None) -> Any:
+        """Return the task's result; raises as its future does, or TimeoutError, or KeyError."""
+        return await asyncio.wait_for(self.get_task_future(task_id), timeout)
+
+    async def wait_for_tasks(
+        self,
+        task_ids: Iterable[str],
+        timeout: float | None = None,
+    ) -> list[Any]:
+        """Return the results in order; raises the first error, or TimeoutError, or KeyError."""
+        return await asyncio.wait_for(asyncio.gather(*self.get_task_futures(task_ids)), timeout)
+
+    async def wait_for_any_task(
+        self,
+        task_ids: Iterable[str],
+        timeout: float | None = None,
+    ) -> tuple[Any, str]:
+        """Return the result and the id of the first task that ends; raises as `wait_for_task`."""
+        futures = {self.get_task_future(task_id): task_id for task_id in task_ids}
+        if not futures:
+            expected = "at least one id"
+            raise InvalidOption("task_ids", [], owner="wait_for_any_task", expected=expected)
+        done, late = await asyncio.wait(
+            futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+        )
+        for future in late:
+            future.cancel()
+        if not done:
+            raise TimeoutError(f"none of {len(futures)} tasks ended within {timeout} s")
+        first = next(future for future in futures if future in done)
+        return first.result(), futures[first]
+
+    async def cancel_task(self, task_id: str) -> bool:
+        """Cancel a task; False if it is unknown, has ended, or ended otherwise meanwhile.
+
+        One that waits never runs. A body gets CancelledError where it awaits; this returns when it
+        has ended, or after a second. A thread can't be ended: it is left behind.
+        """
+        record = self._find(task_id)
+        if record is None or self._shift is None:
+            return False
+        return await self._shift.cancel(record)
+
+    async def join(self) -> None:
+        """Wait until no task is pending or running."""
+        if self._shift is not None:
+            await self._here().join()
+
+    def stats(self) -> dict[str, Any]:
+        """Return how many tasks are pending and running, and how many ended since the start."""
+        shift = self._shift
+        ended = shift.records.totals if shift else dict.fromkeys(JobState, 0)
+        return {
+            **{state.value: count for state, count in ended.items()},
+            "pending": len(shift.line) if shift else 0,
+            "running": shift.running if shift else 0,
+            "max_workers": self._options.max_workers,
+        }
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell `subscriber` of each attempt that ends."""
+        self._megaphone.subscribe(subscriber)
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Live as a supervised service: start, wait for `close`, stop."""
+        await self._service.live(self, started)
+
+    def close(self) -> None:
+        """Ask a `run` to end; from any thread."""
+        self._service.close()
+
+    def _here(self) -> Shift:
+        shift = self._shift
+        if shift is None or not shift.open:
+            raise NotRunning(f"the pool {self.name!r} is not running; await start() first")
+        if asyncio._get_running_loop() is not shift.loop:  # noqa: SLF001  # documented, cheap
+            raise WrongLoop(f"the pool {self.name!r}")
+        return shift
+
+    def _find(self, task_id: str) -> Record | None:
+        return None if self._shift is None else self._shift.records.get(task_id)
