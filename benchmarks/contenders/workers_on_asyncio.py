@@ -41,7 +41,7 @@ class Timer:
             await asyncio.sleep(moment - loop.time())
 
 
-def make(target: Callable[..., Any], *, name: str, interval: float) -> Timer:  # noqa: ARG001  # the seam's signature
+def make(target: Callable[..., Any], *, interval: float, **_: Any) -> Timer:
     return Timer(target, interval)
 
 

@@ -20,7 +20,9 @@ def prepare(threads: int) -> None:
 
 
 def make(target: Callable[..., Any], **options: Any) -> Any:
-    return background_worker(**options)(target)
+    # Options that only the row knows fit none of its typed forms.
+    decorate: Any = background_worker
+    return decorate(**options)(target)
 
 
 def spawn(function: Callable[[], Any]) -> Future[Any]:

@@ -82,11 +82,13 @@ def supervised(folder, *arguments, **options):
                 process.kill()
 
 
-def read_until(stream, text):
-    lines = []
-    while not lines or text not in lines[-1]:
+def read_until(stream, *texts):
+    """Read lines until each of the texts was in one."""
+    lines, awaited = [], set(texts)
+    while awaited:
         lines.append(stream.readline())
         assert lines[-1], "".join(lines)
+        awaited -= {text for text in awaited if text in lines[-1]}
     return lines
 
 
@@ -102,17 +104,39 @@ def test_a_modules_workers_run_until_a_signal_stops_them_in_order(folder, number
     with supervised(
         folder, "beats:task_supervisor", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        before = read_until(process.stdout, "worker 'goodbye' active")
+        before = read_until(process.stdout, "tick", "mailed a letter", "worker 'goodbye' active")
         process.send_signal(number)
         rest, errors = end_of(process)
     out = "".join(before) + rest
     assert process.returncode == 0, errors
-    assert "tick\n" in out
-    assert "mailed a letter\n" in out
     assert "goodbye\n" in out
     assert "[mainspring] worker 'tick' stopped: " in out
     assert "nobody asked" not in out
     assert "stops: signal" in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_does_not_wait_for_the_grace(folder, number):
+    (folder / "slow.py").write_text(
+        "import time\n"
+        "from mainspring import background_worker, task_supervisor\n"
+        "@background_worker\n"
+        "def sleep():\n"
+        "    print('asleep', flush=True)\n"
+        "    time.sleep(20)\n"
+    )
+    with supervised(
+        folder, "slow:task_supervisor", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        read_until(process.stdout, "asleep", "worker 'sleep' active")
+        process.send_signal(number)
+        read_until(process.stderr, "stops: signal")
+        since = time.monotonic()
+        process.send_signal(number)
+        _, errors = end_of(process)
+    assert process.returncode == 0, errors
+    assert time.monotonic() - since < 15
+    assert "stopping at once" in errors
 
 
 def test_without_a_terminal_each_change_is_a_line(folder):

@@ -72,7 +72,7 @@ class Life:
     @property
     def active(self) -> bool:
         """Whether it runs and was not asked to end."""
-        return self._begun and self.core.running and not self.core.closing
+        return self._begun and self.core.working
 
     @property
     def over(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
 from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
@@ -57,12 +58,15 @@ def run(options: argparse.Namespace) -> int:
         logging.basicConfig(level=logging.INFO, format="[mainspring] %(levelname)s %(message)s")
         supervisor = address.find()
         crew = Crew(supervisor, sys.modules[address.module])
+        # For a signal that comes before `block` heeds it, or again while all is being stopped.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with supervisor:
-            crew.start()
-            if options.once:
-                _print_once(crew)
-            else:
-                _stay(supervisor, crew, view)
+            try:
+                crew.start()
+                _print_once(crew) if options.once else _stay(supervisor, crew, view)
+            except KeyboardInterrupt:
+                log.warning("interrupted: stopping at once")
+                supervisor.stop(wait=0, cancel_tasks=True)
     return 0
 
 
@@ -129,11 +133,7 @@ def _stay(supervisor: TaskSupervisor, crew: Crew, view: View) -> None:
     )
     supervisor.jobs.add(show)
     supervisor.jobs.add(Herald(Notifier(), lambda: bool(supervisor.health()["healthy"])))
-    try:
-        supervisor.block()
-    except KeyboardInterrupt:
-        log.warning("interrupted again: stopping at once")
-        supervisor.stop(wait=0, cancel_tasks=True)
+    supervisor.block()
     with suppress(OSError):
         view.show(crew.look())
 

@@ -91,6 +91,11 @@ class Supervisor:
         """Whether it was asked to end, or has ended."""
         return self._closed or self._failed is not None
 
+    @property
+    def working(self) -> bool:
+        """Whether it is being run and was not asked to end; asked at each call of a pool."""
+        return self._loop is not None and not self._closed and self._failed is None
+
     def time_left(self) -> float:
         """Return the seconds that its end may take, what is stuck included."""
         deadline = self._deadline or time.monotonic() + self.grace

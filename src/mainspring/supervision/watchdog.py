@@ -116,6 +116,9 @@ def waits(loop: EventLoopThread, frames: Mapping[int, FrameType]) -> bool:
     """Whether a loop's thread is where asyncio waits for something to happen."""
     ident = None if loop.thread is None else loop.thread.ident
     frame = None if ident is None else frames.get(ident)
-    if frame is None or frame.f_back is None or frame.f_code.co_name != "select":
+    if frame is None or frame.f_code.co_name != "select":
         return False
-    return frame.f_back.f_code is TURN
+    # Up from the selector, of which one may be built on another.
+    while frame is not None and frame.f_code.co_name == "select":
+        frame = frame.f_back
+    return frame is not None and frame.f_code is TURN
