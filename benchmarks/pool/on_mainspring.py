@@ -22,8 +22,9 @@ class Contender:
         self._pool = AsyncTaskWorker()
 
     async def start(self, *, cached: bool) -> None:
-        self._pool = AsyncTaskWorker(WORKERS, retention=None, max_finished=None)
-        assert not cached
+        self._pool = AsyncTaskWorker(
+            WORKERS, cache_enabled=cached, retention=None, max_finished=None
+        )
         await self._pool.start()
 
     async def add(self, function: Callable[..., object], *args: object) -> object:

@@ -40,7 +40,7 @@ async def noop() -> None:
         _reached.set()
 
 
-async def note_when() -> None:
+async def note_when(_number: int = 0) -> None:
     global _began  # noqa: PLW0603  # one process, one moment
     _began = time.perf_counter()
     _reached.set()
@@ -95,11 +95,11 @@ async def cache_hit(pool: Contender, tasks: int) -> Figures:
     """Add many tasks whose result is cached."""
     await pool.start(cached=True)
     await pool.add(double, 1)
-    await settled(pool)
+    await settled(pool, -1)
     cpu = time.process_time()
     for _ in range(tasks):
         await pool.add(double, 1)
-    await settled(pool)
+    await settled(pool, -2)
     cpu = time.process_time() - cpu
     assert _calls == 1, f"the body ran {_calls} times"
     await pool.stop()
@@ -112,10 +112,13 @@ async def double(number: int) -> int:
     return 2 * number
 
 
-async def settled(pool: Contender) -> None:
-    """Wait until a task of another kind has run, which came last."""
+async def settled(pool: Contender, number: int) -> None:
+    """Wait until a task of another kind has run, which came last.
+
+    `number` is used nowhere else: the rival keys its cache by arguments alone.
+    """
     _reached.clear()
-    await pool.add(note_when)
+    await pool.add(note_when, number)
     await _reached.wait()
     await asyncio.sleep(0.01)
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     )
     from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
     from mainspring.background.worker import BackgroundWorker
+    from mainspring.cache.memory import MemoryCache
+    from mainspring.cache.redis import RedisCache
+    from mainspring.cache.sqlite import SQLiteCache
     from mainspring.engine.context import current_job
     from mainspring.errors import JobCancelled, JobFailed
     from mainspring.handle import JobHandle
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
         task,
     )
     from mainspring.pool.worker import AsyncTaskWorker
+    from mainspring.protocols import CacheAdapter
     from mainspring.queue import Queue
     from mainspring.supervision.restart import Restart
     from mainspring.supervision.threads.priority import (
@@ -63,14 +67,18 @@ _HOMES = {
     "BackgroundIntervalWorker": "mainspring.background.paced_worker",
     "BackgroundQueueWorker": "mainspring.background.queue_worker",
     "BackgroundWorker": "mainspring.background.worker",
+    "CacheAdapter": "mainspring.protocols",
     "Exponential": "mainspring.model.retry",
     "FunctionCollection": "mainspring.background.collection",
     "JobCancelled": "mainspring.errors",
     "JobFailed": "mainspring.errors",
     "JobHandle": "mainspring.handle",
     "JobState": "mainspring.model.job",
+    "MemoryCache": "mainspring.cache.memory",
     "Queue": "mainspring.queue",
+    "RedisCache": "mainspring.cache.redis",
     "Restart": "mainspring.supervision.restart",
+    "SQLiteCache": "mainspring.cache.sqlite",
     "TASK_CRITICAL": "mainspring.supervision.threads.priority",
     "TASK_HIGH": "mainspring.supervision.threads.priority",
     "TASK_LOW": "mainspring.supervision.threads.priority",
@@ -111,14 +119,18 @@ __all__ = [
     "BackgroundIntervalWorker",
     "BackgroundQueueWorker",
     "BackgroundWorker",
+    "CacheAdapter",
     "Exponential",
     "FunctionCollection",
     "JobCancelled",
     "JobFailed",
     "JobHandle",
     "JobState",
+    "MemoryCache",
     "Queue",
+    "RedisCache",
     "Restart",
+    "SQLiteCache",
     "TaskCollection",
     "TaskHandle",
     "TaskInfo",

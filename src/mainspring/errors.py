@@ -10,6 +10,7 @@ MainspringError
 │   ├── AppNotFound            (LookupError)   `module:attribute` does not lead where it should
 │   ├── DuplicateTaskError     (ValueError)    two tasks of one pool with one id
 │   ├── InvalidPriority        (TypeError)     a priority that is no number
+│   ├── MissingExtra           (ImportError)   what needs an extra that is not installed
 │   ├── NotRunning             (RuntimeError)  asked of something that is not started, or closed
 │   ├── WrongLoop              (RuntimeError)  asked from another thread or event loop
 │   ├── AlreadyRunning         (RuntimeError)  a service that is run twice at once
@@ -109,6 +110,14 @@ class InvalidPriority(UsageError, TypeError):
 
     def __init__(self, priority: object, *, owner: str) -> None:
         super().__init__(f"{owner}: priority={priority!r} is no number; lower is more urgent")
+
+
+class MissingExtra(UsageError, ImportError):
+    """What was asked for needs an extra that is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(f"{what} needs an extra: pip install 'mainspring[{extra}]'")
 
 
 class NotRunning(UsageError, RuntimeError):

@@ -5,6 +5,7 @@ Who calls down through which seam:
     Queue, JobHandle  ->  Store.enqueue_many, Catalog
     engine            ->  Store (claims in, outcomes out), Executor (claims to slots)
     supervision       ->  Service (anything with a lifetime), Trigger (when a worker runs)
+    pool              ->  CacheAdapter (results by key)
     everybody         ->  Subscriber (what happened, as values)
 
 Stores are synchronous and safe to call from any thread. Only durations go into a store: each owns
@@ -13,7 +14,8 @@ its clock.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -266,6 +268,34 @@ class Catalog(Protocol):
 
     def nodes(self) -> list[NodeRecord]:
         """Return the nodes that have joined and not left."""
+        ...
+
+
+class CacheAdapter(Protocol):
+    """Keeps results by key: subclass it, or write a class that looks the same.
+
+    Keys begin with `task_cache:`. Values come as they are; an adapter that stores them elsewhere
+    encodes them. What it raises costs a log line and fails no task.
+    """
+
+    @abstractmethod
+    async def get(self, key: str) -> tuple[bool, Any]:
+        """Return whether there is a value that has not expired, and the value."""
+        ...
+
+    @abstractmethod
+    async def set(self, key: str, value: Any, ttl: int | None = None) -> None:
+        """Keep a value for `ttl` whole seconds, or for good."""
+        ...
+
+    @abstractmethod
+    async def delete(self, key: str) -> bool:
+        """Drop a value; return whether there was one."""
+        ...
+
+    @abstractmethod
+    async def clear(self) -> None:
+        """Drop every value."""
         ...
 
 

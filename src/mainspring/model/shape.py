@@ -31,6 +31,19 @@ class Shape:
             return
         self.bind(args, kwargs)
 
+    def values(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the same values, defaults included, however the call was written.
+
+        Raises InvalidArguments.
+        """
+        if not kwargs and len(args) == self._most:
+            return args, kwargs
+        bound = self.bind(args, kwargs)
+        bound.apply_defaults()
+        return bound.args, dict(sorted(bound.kwargs.items()))
+
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
         """Return which parameter gets what; raises InvalidArguments."""
         try:

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from mainspring.engine.pipeline import Call
+    from mainspring.pool.caching import PoolCache
     from mainspring.pool.record import Record
 
 
 class PoolAttempt:
     """Runs records. `disbanded` tells whether the whole loop is being cancelled."""
 
-    def __init__(self, disbanded: Callable[[], bool]) -> None:
+    def __init__(self, cache: PoolCache, disbanded: Callable[[], bool]) -> None:
+        self._cache = cache
         self._disbanded = disbanded
 
     def timeout(self, claim: Record) -> float | None:
@@ -41,7 +43,8 @@ class PoolAttempt:
         """Return the call, which begins now."""
         claim.state = JobState.RUNNING
         claim.began = time.time()
-        return call_of(claim)
+        call = call_of(claim)
+        return call if claim.plan is None else (self._cache.run, (claim, claim.plan, call), {})
 
     def seal(self, result: Any, /) -> Any:
         """Keep the result as it is."""
@@ -68,13 +71,13 @@ class PoolAttempt:
 
 def call_of(record: Record) -> Call:
     """Return the call of a record's function, on the loop or in a thread."""
-    function, kwargs = record.function, record.kwargs
-    assert function is not None, "it has not ended"  # noqa: S101
+    assert record.call is not None, "it has not ended"  # noqa: S101
+    function, args, kwargs = record.call
     if record.body.reports and PROGRESS not in kwargs:
         kwargs = {**kwargs, PROGRESS: record.report}
     if record.body.awaited:
-        return function, record.args, kwargs
-    return run_in_thread, (record.task, function, record.args, kwargs), {}
+        return function, args, kwargs
+    return run_in_thread, (record.task, function, args, kwargs), {}
 
 
 def cancelled(record: Record, began: float = 0.0) -> Ending:

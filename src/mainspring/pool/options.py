@@ -55,6 +55,16 @@ class TaskOptions(Struct, frozen=True):
     metadata: dict[str, Any] | None = None
     timeout: float | None = None
     replace: bool = False
+    use_cache: bool | None = None
+    cache_ttl: float | None = None
+    cache_key: str | None = None
+
+
+class CachePlan(Struct, frozen=True):
+    """How one task is cached: for `ttl` seconds (None: for good), under a name of the caller's."""
+
+    ttl: float | None
+    name: str | None = None
 
 
 def check_task(options: TaskOptions) -> None:
@@ -63,6 +73,8 @@ def check_task(options: TaskOptions) -> None:
         _check_priority(options.priority)
     if options.timeout is not None:
         check_timeout(ADD, "timeout", options.timeout)
+    if options.cache_ttl is not None:
+        check_timeout(ADD, "cache_ttl", options.cache_ttl)
     if options.task_id is not None and (
         not isinstance(options.task_id, str) or not options.task_id
     ):

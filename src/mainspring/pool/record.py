@@ -15,9 +15,10 @@ from mainspring.model.job import FINAL, JobState
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
+    from mainspring.engine.pipeline import Call
     from mainspring.pool.body import Body
+    from mainspring.pool.options import CachePlan
 
 NEVER = 0.0
 """A moment that has not come."""
@@ -38,18 +39,17 @@ class Record:
     """One task, from `add_task` until it is forgotten. Moments are seconds since 1970."""
 
     __slots__ = (
-        "args",
         "began",
         "body",
+        "call",
         "created",
         "ended",
         "error",
         "from_cache",
-        "function",
         "futures",
         "id",
-        "kwargs",
         "metadata",
+        "plan",
         "priority",
         "progress",
         "result",
@@ -65,18 +65,15 @@ class Record:
         self,
         task_id: str,
         body: Body,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        call: Call,
     ) -> None:
         self.id = task_id
         self.body = body
-        self.function: Callable[..., Any] | None = function
-        self.args = args
-        self.kwargs = kwargs
+        self.call: Call | None = call
         self.priority: float = 0
         self.timeout: float | None = None
         self.metadata: dict[str, Any] | None = None
+        self.plan: CachePlan | None = None
         self.state = JobState.PENDING
         self.created = time.time()
         self.began = self.ended = NEVER
@@ -115,10 +112,7 @@ class Record:
         self.ended = time.time()
         if ending.state is JobState.COMPLETED:
             self.progress = 1.0
-        self.function, self.args, self.kwargs = None, (), _NO_KEYWORDS
-
-
-_NO_KEYWORDS: dict[str, Any] = {}
+        self.call = self.plan = None
 
 
 class TaskInfo:

@@ -26,6 +26,7 @@ from mainspring.telemetry.log import log_event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mainspring.pool.caching import PoolCache
     from mainspring.pool.options import PoolOptions, TaskOptions
     from mainspring.pool.record import Ending
     from mainspring.supervision.megaphone import Megaphone
@@ -42,7 +43,7 @@ log = logging.getLogger("mainspring.pool")
 class Shift:
     """Takes records in, runs them, and sees each to its end. Lives on the loop it was made on."""
 
-    def __init__(self, options: PoolOptions, megaphone: Megaphone) -> None:
+    def __init__(self, options: PoolOptions, cache: PoolCache, megaphone: Megaphone) -> None:
         self.loop = asyncio.get_running_loop()
         self.line = Line(options.max_queue_size)
         self.records = Records(
@@ -51,9 +52,10 @@ class Shift:
         )
         self.open = True
         self._options = options
+        self._cache = cache
         self._megaphone = megaphone
         self._crew: Crew[Record, Ending] = Crew(
-            range(options.max_workers), self.line, PoolAttempt(self._disbanded), self._settle
+            range(options.max_workers), self.line, PoolAttempt(cache, self._disbanded), self._settle
         )
         self._idle: asyncio.Event | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -80,10 +82,11 @@ class Shift:
             self.records.check_free(options.task_id, replace=options.replace)
         if self.line.bounded:
             await self._take_place(options)
-        record = Record(options.task_id or new_task_id(), body, function, args, kwargs)
+        record = Record(options.task_id or new_task_id(), body, (function, args, kwargs))
         record.priority = options.priority
         record.metadata = options.metadata and dict(options.metadata)
         record.timeout = self._options.limit(options.timeout)
+        record.plan = self._cache.plan(options)
         self.records.add(record)
         self.line.push(record)
         self._crew.rouse()

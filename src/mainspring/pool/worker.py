@@ -6,8 +6,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mainspring.cache.memory import MemoryCache
 from mainspring.errors import InvalidOption, NotRunning, WrongLoop
 from mainspring.model.job import JobState
+from mainspring.pool.body import body_of
+from mainspring.pool.caching import PoolCache
 from mainspring.pool.handle import TaskHandle
 from mainspring.pool.lifeline import Lifeline
 from mainspring.pool.options import OWNER, PoolOptions, TaskOptions
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from mainspring.pool.record import Record
-    from mainspring.protocols import Subscriber
+    from mainspring.protocols import CacheAdapter, Subscriber
 
 T = TypeVar("T")
 
@@ -32,16 +35,22 @@ class AsyncTaskWorker:
 
     `task_timeout`: seconds a task may take unless it says otherwise. `max_queue_size`: so many may
     wait; `add_task` waits for a place. Ended tasks are remembered for `retention` seconds, and
-    `max_finished` of them. `worker_poll_interval` is accepted and not needed: nobody polls.
+    `max_finished` of them. `cache_enabled`: results are kept for `cache_ttl` seconds (None: until
+    pushed out) in `cache_adapter`, or in memory, `cache_max_size` of them. `worker_poll_interval`
+    is accepted and not needed: nobody polls.
 
     For one event loop; start again after a stop to begin empty. Raises InvalidOption.
     """
 
-    def __init__(  # noqa: PLR0913  # the page's signature
+    def __init__(  # noqa: PLR0913, PLR0917  # the page's signature
         self,
         max_workers: int = 10,
         task_timeout: float | None = None,
         worker_poll_interval: float = 1.0,
+        cache_enabled: bool = False,  # noqa: FBT001, FBT002  # as above
+        cache_ttl: float | None = 3600,
+        cache_max_size: int | None = 1000,
+        cache_adapter: CacheAdapter | None = None,
         *,
         max_queue_size: int | None = None,
         retention: float | None = 3600.0,
@@ -57,6 +66,8 @@ class AsyncTaskWorker:
             retention,
             max_finished,
         )
+        adapter = MemoryCache(cache_max_size) if cache_adapter is None else cache_adapter
+        self._cache = PoolCache(adapter, enabled=cache_enabled, ttl=cache_ttl)
         self._megaphone = Megaphone()
         self._shift: Shift | None = None
         self._service = Lifeline()
@@ -73,7 +84,7 @@ class AsyncTaskWorker:
         if self.running:
             self._here()
             return
-        self._shift = Shift(self._options, self._megaphone)
+        self._shift = Shift(self._options, self._cache, self._megaphone)
 
     async def stop(self, timeout: float = 5.0) -> None:
         """Take no more tasks, cancel those that wait, and let bodies end within `timeout` seconds.
@@ -110,17 +121,24 @@ class AsyncTaskWorker:
         task_id: str | None = None,
         metadata: dict[str, Any] | None = None,
         timeout: float | None = None,
+        use_cache: bool | None = None,
+        cache_ttl: float | None = None,
+        cache_key: str | None = None,
         replace: bool = False,
         **kwargs: Any,
     ) -> str:
         """Add a task and return its id; waits while `max_queue_size` tasks wait already.
 
         Lower `priority` runs first, equal ones in the order they came. `timeout`: seconds, `None`
-        the pool's own, `math.inf` none. `replace`: take the id of a task that has finished. A
+        the pool's own, `math.inf` none. `use_cache`: whether a result is looked up and kept, `None`
+        as the pool does; `cache_ttl`: for so many seconds; `cache_key`: the name to keep it under
+        for a function that has none. `replace`: take the id of a task that has finished. A
         function with a parameter of one of these names: see `submit`. Raises NotRunning,
         WrongLoop, DuplicateTaskError, InvalidArguments, InvalidPriority, InvalidOption.
         """
-        options = TaskOptions(priority, task_id, metadata, timeout, replace)
+        options = TaskOptions(
+            priority, task_id, metadata, timeout, replace, use_cache, cache_ttl, cache_key
+        )
         return (await self._here().add(task_func, args, kwargs, options)).id
 
     async def submit(  # noqa: PLR0913  # as `add_task`
@@ -134,6 +152,9 @@ class AsyncTaskWorker:
         task_id: str | None = None,
         metadata: dict[str, Any] | None = None,
         timeout: float | None = None,
+        use_cache: bool | None = None,
+        cache_ttl: float | None = None,
+        cache_key: str | None = None,
         replace: bool = False,
         **call_kwargs: Any,
     ) -> TaskHandle[T]:
@@ -141,7 +162,9 @@ class AsyncTaskWorker:
 
         What is in `args` and `kwargs` goes to the function whatever it is called.
         """
-        options = TaskOptions(priority, task_id, metadata, timeout, replace)
+        options = TaskOptions(
+            priority, task_id, metadata, timeout, replace, use_cache, cache_ttl, cache_key
+        )
         named = {**call_kwargs, **(kwargs or {})}
         shift = self._here()
         return TaskHandle(await shift.add(task_func, (*call_args, *args), named, options), shift)
@@ -228,6 +251,21 @@ class AsyncTaskWorker:
             return False
         return await self._shift.cancel(record)
 
+    async def invalidate_cache(
+        self,
+        task_func: Callable[..., Any],
+        /,
+        *args: Any,
+        cache_key: str | None = None,
+        **kwargs: Any,
+    ) -> bool:
+        """Drop the cached result of these arguments; return whether there was one."""
+        return await self._cache.drop(body_of(task_func), args, kwargs, cache_key)
+
+    async def clear_cache(self) -> None:
+        """Drop every cached result."""
+        await self._cache.clear()
+
     async def join(self) -> None:
         """Wait until no task is pending or running."""
         if self._shift is not None:
@@ -242,6 +280,7 @@ class AsyncTaskWorker:
             "pending": len(shift.line) if shift else 0,
             "running": shift.running if shift else 0,
             "max_workers": self._options.max_workers,
+            "cache": self._cache.stats(),
         }
 
     def subscribe(self, subscriber: Subscriber) -> None:

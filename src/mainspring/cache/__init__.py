@@ -1,0 +1,1 @@
+"""Results that are kept for the next call with equal arguments."""
