@@ -10,10 +10,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.background.collection import FunctionCollection, TaskCollection
+    from mainspring.background.decorators import background_worker
+    from mainspring.background.local import g
+    from mainspring.background.paced_worker import (
+        BackgroundAsyncWorker,
+        BackgroundEventWorker,
+        BackgroundIntervalWorker,
+    )
+    from mainspring.background.queue_worker import BackgroundQueueWorker
+    from mainspring.background.task import (
+        TT_COROUTINE,
+        TT_MP,
+        TT_THREAD,
+        background_task,
+        co_apply,
+        co_mp_apply,
+        wait_completed,
+    )
+    from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
+    from mainspring.background.worker import BackgroundWorker
     from mainspring.cache.memory import MemoryCache
     from mainspring.cache.redis import RedisCache
     from mainspring.cache.sqlite import SQLiteCache
     from mainspring.engine.context import current_job
+    from mainspring.errors import JobCancelled, JobFailed
     from mainspring.handle import JobHandle
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
@@ -29,47 +50,104 @@ if TYPE_CHECKING:
     from mainspring.pool.worker import AsyncTaskWorker
     from mainspring.protocols import CacheAdapter
     from mainspring.queue import Queue
+    from mainspring.supervision.restart import Restart
+    from mainspring.supervision.threads.priority import (
+        TASK_CRITICAL,
+        TASK_HIGH,
+        TASK_LOW,
+        TASK_NORMAL,
+    )
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncTaskWorker": "mainspring.pool.worker",
+    "BackgroundAsyncWorker": "mainspring.background.paced_worker",
+    "BackgroundEventWorker": "mainspring.background.paced_worker",
+    "BackgroundIntervalWorker": "mainspring.background.paced_worker",
+    "BackgroundQueueWorker": "mainspring.background.queue_worker",
+    "BackgroundWorker": "mainspring.background.worker",
     "CacheAdapter": "mainspring.protocols",
     "Exponential": "mainspring.model.retry",
+    "FunctionCollection": "mainspring.background.collection",
+    "JobCancelled": "mainspring.errors",
+    "JobFailed": "mainspring.errors",
     "JobHandle": "mainspring.handle",
     "JobState": "mainspring.model.job",
     "MemoryCache": "mainspring.cache.memory",
     "Queue": "mainspring.queue",
     "RedisCache": "mainspring.cache.redis",
+    "Restart": "mainspring.supervision.restart",
     "SQLiteCache": "mainspring.cache.sqlite",
+    "TASK_CRITICAL": "mainspring.supervision.threads.priority",
+    "TASK_HIGH": "mainspring.supervision.threads.priority",
+    "TASK_LOW": "mainspring.supervision.threads.priority",
+    "TASK_NORMAL": "mainspring.supervision.threads.priority",
+    "TT_COROUTINE": "mainspring.background.task",
+    "TT_MP": "mainspring.background.task",
+    "TT_THREAD": "mainspring.background.task",
+    "TaskCollection": "mainspring.background.collection",
     "TaskHandle": "mainspring.pool.handle",
     "TaskInfo": "mainspring.pool.record",
     "TaskStatus": "mainspring.model.job:JobState",
+    "TaskSupervisor": "mainspring.background.task_supervisor",
+    "background_task": "mainspring.background.task",
+    "background_worker": "mainspring.background.decorators",
+    "co_apply": "mainspring.background.task",
+    "co_mp_apply": "mainspring.background.task",
     "current_job": "mainspring.engine.context",
+    "g": "mainspring.background.local",
     "get_all_task_types": "mainspring.pool.registry",
     "get_task_function": "mainspring.pool.registry",
     "register_task": "mainspring.pool.registry",
     "task": "mainspring.pool.registry",
+    "task_supervisor": "mainspring.background.task_supervisor",
+    "wait_completed": "mainspring.background.task",
 }
 
 __all__ = [
+    "TASK_CRITICAL",
+    "TASK_HIGH",
+    "TASK_LOW",
+    "TASK_NORMAL",
+    "TT_COROUTINE",
+    "TT_MP",
+    "TT_THREAD",
     "AsyncTaskWorker",
+    "BackgroundAsyncWorker",
+    "BackgroundEventWorker",
+    "BackgroundIntervalWorker",
+    "BackgroundQueueWorker",
+    "BackgroundWorker",
     "CacheAdapter",
     "Exponential",
+    "FunctionCollection",
+    "JobCancelled",
+    "JobFailed",
     "JobHandle",
     "JobState",
     "MemoryCache",
     "Queue",
     "RedisCache",
+    "Restart",
     "SQLiteCache",
+    "TaskCollection",
     "TaskHandle",
     "TaskInfo",
     "TaskStatus",
+    "TaskSupervisor",
+    "background_task",
+    "background_worker",
+    "co_apply",
+    "co_mp_apply",
     "current_job",
+    "g",
     "get_all_task_types",
     "get_task_function",
     "register_task",
     "task",
+    "task_supervisor",
+    "wait_completed",
 ]
 
 

@@ -7,7 +7,7 @@ MainspringError
 │   ├── InvalidArguments       (TypeError)     arguments that do not fit a task, or can't be stored
 │   ├── TaskNotImportable      (TypeError)     a task that another process could not find
 │   ├── DuplicateName          (ValueError)    two tasks, workers or services of one name
-│   ├── AppNotFound            (LookupError)   `--app` does not lead to a Queue
+│   ├── AppNotFound            (LookupError)   `module:attribute` does not lead where it should
 │   ├── DuplicateTaskError     (ValueError)    two tasks of one pool with one id
 │   ├── InvalidPriority        (TypeError)     a priority that is no number
 │   ├── MissingExtra           (ImportError)   what needs an extra that is not installed
@@ -87,11 +87,11 @@ class DuplicateName(UsageError, ValueError):
 
 
 class AppNotFound(UsageError, LookupError):
-    """`--app module:attribute` does not lead to a Queue."""
+    """`module:attribute` does not lead to what a command works with, a Queue or TaskSupervisor."""
 
-    def __init__(self, app: str, why: str) -> None:
+    def __init__(self, app: str, kind: str, why: str) -> None:
         self.app = app
-        super().__init__(f"--app {app!r} does not lead to a Queue: {why}")
+        super().__init__(f"{app!r} does not lead to a {kind}: {why}")
 
 
 class DuplicateTaskError(UsageError, ValueError):

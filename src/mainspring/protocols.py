@@ -221,7 +221,9 @@ class Store(Protocol):
     def rescue(
         self, node: int, *, dead: bool, begun: Collection[tuple[int, int]] | None
     ) -> Rescued | None:
-        """Take a lost node's jobs from it and remove it; None if its lease still runs.
+        """Take a lost node's jobs from it and remove it.
+
+        None if its lease still runs, or somebody was faster.
 
         `dead` says that its kernel lock is free, so that the lease need not have run out. `begun`
         holds (key, fence) of each body that had begun: only those are charged a crash; None: the
@@ -241,7 +243,7 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and connections; harmless when done twice."""
+        """Let go of files and connections; harmless when done twice, undone by the next use."""
         ...
 
 

@@ -48,6 +48,10 @@ _QUEUE_OPTIONS = (
 _TASK_OPTIONS = ("name", "queue", "priority", "retries", "backoff", "timeout", "executor")
 
 
+LONGEST_TIMEOUT = 1e8
+"""Seconds: what every clock and socket of the system can wait for."""
+
+
 class TaskDecorator(Protocol):
     """What `@queue.task(...)` puts on a function."""
 
@@ -149,6 +153,7 @@ class Queue:
             _check_function(function)
             own_name = task_name(function, name, executor)
             _check_backoff(own_name, backoff)
+            _check_timeout(own_name, timeout)
             task = Task(
                 own_name,
                 function,
@@ -277,6 +282,13 @@ def _check_backoff(task: str, backoff: object) -> None:
     if backoff is not None and not isinstance(backoff, Exponential):
         expected = "an Exponential, as in backoff=Exponential(base=1, cap=300)"
         raise InvalidOption("backoff", backoff, owner=f"task {task!r}", expected=expected)
+
+
+def _check_timeout(task: str, timeout: object) -> None:
+    # Of any other kind of value the task itself says what is wrong with it.
+    if isinstance(timeout, (int, float)) and timeout > LONGEST_TIMEOUT:
+        expected = "seconds up to 1e8 (3 years), or None for no limit"
+        raise InvalidOption("timeout", timeout, owner=f"task {task!r}", expected=expected)
 
 
 class QueueDesk:

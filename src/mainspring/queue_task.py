@@ -60,20 +60,20 @@ class QueueTask(Generic[P, R, Raw]):
     def __repr__(self) -> str:
         return f"<task {self.name}>"
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Raw:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Raw:
         """Run the function itself, here and now."""
         return self.task.function(*args, **kwargs)  # type: ignore[no-any-return]  # its own type
 
-    def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Return the call as a value, for `queue.enqueue_many`."""
         return Call(self._new_job(args, kwargs))
 
-    def delay(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Enqueue a job; when this returns, the job is in the store."""
         job_id = self._desk.enqueue([self._new_job(args, kwargs)])[0]
         return JobHandle(self._desk, job_id, self.name)
 
-    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
+    async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Enqueue a job without blocking the loop; calls at the same time share a commit."""
         job_id = await self._desk.aenqueue(self._new_job(args, kwargs))
         return JobHandle(self._desk, job_id, self.name)
@@ -156,4 +156,6 @@ def _aware(owner: str, moment: datetime) -> datetime:
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         expected = "an aware datetime, such as datetime.now(UTC) + timedelta(hours=1)"
         raise InvalidOption("run_at", moment, owner=owner, expected=expected)
+    if (moment - datetime.now(UTC)).total_seconds() > LONGEST_DELAY:
+        raise InvalidOption("run_at", moment, owner=owner, expected="a moment within 300 years")
     return moment

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mainspring.errors import ChildDied
-from mainspring.supervision.process_pool import ProcessPool
+from mainspring.supervision.processes.pool import ProcessPool
 
 
 def until(condition, seconds=20.0):

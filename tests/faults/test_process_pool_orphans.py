@@ -15,7 +15,7 @@ SOURCE = str(Path(mainspring.__file__).parent.parent)
 
 PARENT = """
 import sys, time
-from mainspring.supervision import process_child, process_pool
+from mainspring.supervision.processes import child as process_child, pool as process_pool
 
 if sys.argv[1] == "fallback":
     process_pool.ChildPlan.__init__.__defaults__ = (False,)
@@ -112,7 +112,7 @@ def test_ctrl_c_reaches_the_parent_and_no_child():
 
 STARTING = """
 import sys, time
-from mainspring.supervision.process_pool import ProcessPool
+from mainspring.supervision.processes.pool import ProcessPool
 
 pool = ProcessPool(2)
 pool.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -149,6 +150,31 @@ def test_what_would_end_a_program_fails_the_attempt_only(queue, kind, error):
         with pytest.raises(JobFailed, match=error.__name__):
             task.delay().result(timeout=10)
         assert after.delay().result(timeout=10) == "alive"
+
+
+def test_an_exit_in_a_task_that_a_body_started_leaves_other_coroutines_alone(queue):
+    @queue.task(name="exit", retries=0)
+    async def leave():
+        async def exit_now():
+            sys.exit(3)
+
+        await asyncio.gather(asyncio.create_task(exit_now()))
+
+    @queue.task(name="patient", retries=0)
+    async def patient():
+        begun.set()
+        while not go.is_set():
+            await asyncio.sleep(0.005)
+        return "undisturbed"
+
+    begun, go = threading.Event(), threading.Event()
+    with queue.worker():
+        other = patient.delay()
+        assert begun.wait(10)
+        with pytest.raises(JobFailed, match="SystemExit"):
+            leave.delay().result(timeout=10)
+        go.set()
+        assert other.result(timeout=10) == "undisturbed"
 
 
 def test_a_result_that_cannot_be_stored_fails_the_attempt(queue):

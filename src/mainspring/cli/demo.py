@@ -160,6 +160,7 @@ class Demo:
         """Check the index against a straight loop, and print what is to be said; once."""
         checking = self.progress = Progress("checking", len(self.jobs))
         straight = list(self.straight_loop(checking))
+        self.screen.show(checking)
         self.workers.stop()
         jobs: list[JobHandle[Any]] = [*self.listings, *self.jobs]
         report = Report(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "worker": "run the jobs of a queue",
+    "supervise": "run the workers of a module as a daemon",
     "demo": "index the standard library, and lose a worker on the way",
 }
 """Each is a module of this folder with `add_options(parser)` and `run(options)`."""

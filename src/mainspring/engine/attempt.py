@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec.structs import replace
 
 from mainspring.engine.pipeline import arun, run
-from mainspring.errors import AttemptTimeout, UnstorableResult, WorkerLost
+from mainspring.errors import AttemptTimeout, UnstorableResult
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
 from mainspring.model.job import Claim, Failure, Outcome, OutcomeKind
-from mainspring.model.retry import delay_after_crash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -107,18 +106,9 @@ def released(claim: Claim) -> Outcome:
 
 
 def crashed(claim: Claim, death: BaseException, began: float) -> Outcome:
-    """Return the outcome of an attempt whose child process died under it: no attempt is charged."""
-    crashes = claim.crashes + 1
-    delay = delay_after_crash(crashes)
-    return Outcome(
-        claim.key,
-        claim.fence,
-        OutcomeKind.FAILED if delay is None else OutcomeKind.CRASHED,
-        began,
-        monotonic(),
-        failure=failure_of(WorkerLost(claim.task, crashes, str(death))),
-        delay=delay or 0.0,
-    )
+    """Return the outcome of an attempt whose child process died under it; the store counts it."""
+    failure = failure_of(death)
+    return Outcome(claim.key, claim.fence, OutcomeKind.CRASHED, began, monotonic(), failure=failure)
 
 
 def put_off(claim: Claim, error: BaseException, began: float) -> Outcome:

@@ -10,7 +10,7 @@ from mainspring.engine.child import ChildAttempt, answer
 from mainspring.executors.event_loop import AsyncExecutor
 from mainspring.executors.process import ProcessExecutor
 from mainspring.executors.thread import ThreadExecutor
-from mainspring.supervision.process_pool import ProcessPool
+from mainspring.supervision.processes.pool import ProcessPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

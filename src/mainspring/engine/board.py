@@ -60,7 +60,8 @@ class FileBoard:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.truncate(self._lock, _ENTRY.size * slots)
+        # A node without slots has a board as well: it is its sign of life.
+        os.truncate(self._lock, _ENTRY.size * max(slots, 1))
         self._memory = _mapped(path)
         self._pack = _ENTRY.pack_into
         _held.add(self)

@@ -40,8 +40,12 @@ if TYPE_CHECKING:
 
 RESCUE_SECONDS = 1.0
 PURGE_SECONDS = 60.0
-LAST_SECONDS = 4.0
+LAST_SECONDS = 3.0
 """What closing may take beyond the grace: stubborn bodies are disowned, outcomes flushed."""
+
+
+SIGNAL_SECONDS = 0.5
+"""So long at most the main thread sleeps while it waits for the end."""
 
 
 class Consumer:
@@ -102,7 +106,10 @@ class Consumer:
 
     def wait(self) -> None:
         """Wait for the end and leave the store; raises what made a service fail for good."""
-        self._supervisor.join()
+        # Not for ever in one go: a signal that another thread took, or that came just before the
+        # sleep, has its handler run only when the main thread wakes.
+        while not self._supervisor.join(SIGNAL_SECONDS):
+            pass
         self._leave()
         if self._supervisor.failed is not None:
             raise self._supervisor.failed

@@ -83,6 +83,7 @@ class Exchange:
         if not self._interrupted:
             self._deadline = min(self._deadline, monotonic() + grace)
         self.draining = True
+        self._withdraw_all()
         self._wake()
 
     def lose(self, key: int) -> None:
@@ -125,8 +126,8 @@ class Exchange:
         self._give_back()
         # A batch that was refused is tried alone: a claim that goes wrong must not be its fault.
         idle = self.draining or (self._outbox and self._refusals > 1)
-        asked = [] if idle else [(slots, slots.room()) for slots in self._slots]
         outcomes = self._take()
+        asked = [] if idle else self._rooms(outcomes)
         wants = [Want(slots.tasks, self._queues, room) for slots, room in asked if room]
         if not outcomes and not wants:
             return
@@ -135,6 +136,13 @@ class Exchange:
         exchanged = self._exchange(outcomes, wants)
         if exchanged is not None:
             self._take_on(outcomes, exchanged, asked)
+
+    def _rooms(self, outcomes: list[Outcome]) -> list[tuple[Slots, int]]:
+        leaving = dict.fromkeys(self._slots, 0)
+        for outcome in outcomes:
+            if (claim := self._held.get(outcome.key)) is not None:
+                leaving[self._by_task[claim.task]] += 1
+        return [(slots, slots.room(count)) for slots, count in leaving.items()]
 
     def _lost(self) -> bool:
         return self._lost_key == self._node.key
@@ -213,6 +221,7 @@ class Exchange:
             claim = self._held.get(outcome.key)
             if claim is not None and claim.fence == outcome.fence:
                 del self._held[outcome.key]
+                self._by_task[claim.task].in_flight -= 1
                 if good:
                     ended.append((claim, outcome))
             if not good:
@@ -236,6 +245,8 @@ class Exchange:
             slots.more = slots.more or (room > 0 and len(share) == room)
             if share:
                 slots.submit(share)
+        if self.draining:
+            self._withdraw_all()
 
     def _plan_next_look(self, next_due: float | None, asked: list[tuple[Slots, int]]) -> None:
         due = math.inf if next_due is None else monotonic() + next_due
@@ -243,11 +254,16 @@ class Exchange:
         everything = bool(asked) and all(room for _, room in asked)
         self._next_due = due if everything else min(due, self._next_due)
 
+    def _withdraw_all(self) -> None:
+        for slots in self._slots:
+            self._outbox.extend(released(claim) for claim in slots.withdraw_all())
+
     def _give_back(self) -> None:
         now = monotonic()
         for slots in self._slots:
-            claims = slots.withdraw_all() if self.draining else slots.withdraw_stale(now)
-            self._outbox.extend(released(claim) for claim in claims)
+            self._outbox.extend(released(claim) for claim in slots.withdraw_stale(now))
+        if self.draining:
+            self._withdraw_all()
         if now >= self._next_due:
             self._next_due = math.inf
             self.ring()
@@ -271,6 +287,7 @@ class Exchange:
         for slots in self._slots:
             slots.withdraw_all()
             slots.executor.interrupt(released)
+            slots.in_flight = 0
         self._outbox.clear()
         self._held.clear()
         self.ring()

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
 
 
 async def run_off_loop(body: Callable[[], None], end: Callable[[], None]) -> None:
-    """Run `body` in a thread; a cancellation calls `end`, waits for the body, and goes on."""
+    """Run `body` in a thread; each cancellation calls `end`, and is raised when the body ended."""
     living = asyncio.ensure_future(live_in_thread(body, name="mainspring-worker"))
-    try:
-        await asyncio.shield(living)
-    except asyncio.CancelledError:
-        end()
-        await asyncio.wait([living])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not living.done():
+        try:
+            await asyncio.wait([living])
+        except asyncio.CancelledError as error:
+            cancelled = error
+            end()
+    if cancelled is not None:
+        living.exception()  # looked at, so that asyncio does not complain
+        raise cancelled
+    living.result()

@@ -42,19 +42,22 @@ class Slots:
         self.tasks = tasks
         self._run_seconds = math.inf
         self.more = True
+        self.in_flight = 0
         self._low_water = 0
         self._submitted = 0
         self._rests_until = 0.0
         self._batches: deque[tuple[float, int]] = deque()
 
-    def room(self) -> int:
-        """Return how many claims to ask for now."""
+    def room(self, leaving: int = 0) -> int:
+        """Return how many claims to ask for now, if `leaving` of those in flight are done."""
         if monotonic() < self._rests_until:
             return 0
         prefetch = self._prefetch()
         self._low_water = prefetch // 2
-        free = self.executor.size - self.executor.running()
-        return max(0, min(free + prefetch - self.executor.waiting(), MOST_CLAIMED))
+        seen = self.executor.running() + self.executor.waiting()
+        # A claim on its way from the line to a slot is not seen; a body that was disowned is.
+        occupied = max(seen, self.in_flight - leaving)
+        return max(0, min(self.executor.size + prefetch - occupied, MOST_CLAIMED))
 
     def low(self) -> bool:
         """Whether the slots will soon have nothing to do; from any thread."""
@@ -62,6 +65,7 @@ class Slots:
 
     def submit(self, claims: Sequence[Claim]) -> None:
         """Hand claims to the slots."""
+        self.in_flight += len(claims)
         self._submitted += len(claims)
         self._batches.append((monotonic(), self._submitted))
         self.executor.submit(claims)
@@ -102,8 +106,7 @@ class Slots:
         return claims
 
     def withdraw_all(self) -> list[Claim]:
-        """Take back every claim that no slot has taken."""
-        self._batches.clear()
+        """Take back every claim that no slot has taken; from any thread."""
         return self.executor.withdraw(self.executor.waiting())
 
     def _forget_begun_batches(self) -> None:

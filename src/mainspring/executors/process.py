@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mainspring.model.job import Claim, Outcome
-    from mainspring.supervision.process_pool import ProcessPool
+    from mainspring.supervision.processes.pool import ProcessPool
 
 
 class ProcessAttempt(ThreadAttempt, Protocol):

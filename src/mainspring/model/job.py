@@ -136,8 +136,8 @@ class Outcome(Struct, frozen=True, gc=False):
 
     `began` and `ended` are `time.monotonic()` of the node (0.0: the body never began); the store
     turns them into its own time by their age. `result` is an encoded JSON text, set if and only if
-    completed. `delay` is the seconds until the next attempt of a retried, snoozed or crashed job. A
-    crash is counted apart, and charges no attempt.
+    completed. `delay` is the seconds until the next attempt of a retried or snoozed job. A crash is
+    counted by the store, which says by `model.retry.delay_after_crash` what becomes of the job.
     """
 
     key: int

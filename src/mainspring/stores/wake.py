@@ -6,7 +6,9 @@ when nobody listens.
 
 from __future__ import annotations
 
+import math
 import os
+import select
 import socket
 import stat
 import threading
@@ -39,7 +41,9 @@ def open_place(place: Path) -> bool:
         found = place.parent.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o77:
             return False
-        place.mkdir(mode=0o700, exist_ok=True)
+        # Not `exist_ok`: that looks again, and fails if the folder has gone meanwhile.
+        with suppress(FileExistsError):
+            place.mkdir(mode=0o700)
     except OSError:
         return False
     return True
@@ -96,15 +100,26 @@ class SocketListener:
         self._poked = False
         self._in_use = threading.Lock()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)  # noqa: FBT003  # the standard library's signature
+        # Asked directly: a socket's own timeout costs a call more, and an exception for each look.
+        self._ear = select.poll()
+        self._ear.register(self._socket, select.POLLIN)
         self._path = f"{place}/{topic}-{os.getpid():x}-{id(self):x}"
-        if open_place(place):
-            self._bind()
+        # Who closes last removes the folder, perhaps between our making it and our binding.
+        while open_place(place) and not self._bind():
+            pass
 
-    def _bind(self) -> None:
+    def _bind(self) -> bool:
+        """Bind the socket; False if the folder has gone. Without any socket there is the net."""
         with suppress(FileNotFoundError):
             os.unlink(self._path)  # noqa: PTH108  # left by a process of our number
-        with suppress(OSError):
+        try:
             self._socket.bind(self._path)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def wait(self, timeout: float) -> bool:
         """Sleep until there may be something new (True), `timeout` seconds, or until `close`."""
@@ -141,12 +156,8 @@ class SocketListener:
         return False
 
     def _sleep(self, seconds: float) -> bool:
-        self._socket.settimeout(seconds)
-        try:
-            self._socket.recv(len(DATAGRAM))
-        except (TimeoutError, BlockingIOError):
+        if not self._ear.poll(math.ceil(seconds * 1000)):
             return False
-        self._socket.settimeout(0)
         with suppress(BlockingIOError):
             while self._socket.recv(len(DATAGRAM)):
                 pass
@@ -158,4 +169,5 @@ class SocketListener:
         self._socket.close()
         with suppress(OSError):
             os.unlink(self._path)  # noqa: PTH108  # one flavour of path in this module
+            os.rmdir(os.path.dirname(self._path))  # noqa: PTH106, PTH120  # kept while others are in it
         self._in_use.release()

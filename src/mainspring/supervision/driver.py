@@ -84,10 +84,12 @@ class LoopDriver:
             pause = cycle.pause(now)
             if pause is None or pause > 0:
                 await sleeper.sleep(pause)
-                alone_since = now
+                alone_since = time.monotonic()
             else:
                 await self._run_once(cycle, now)
-                alone_since = await share(alone_since)
+                if time.monotonic() - alone_since > FAIR_SHARE:
+                    await asyncio.sleep(0)
+                    alone_since = time.monotonic()
 
     async def _run_once(self, cycle: Cycle, now: float) -> None:
         arguments = cycle.begin(now)
@@ -149,15 +151,6 @@ def run_once(cycle: Cycle, target: Callable[..., object], now: float) -> None:
         cycle.aborted(error)
     else:
         cycle.succeeded(result)
-
-
-async def share(alone_since: float) -> float:
-    """Let the loop's other tasks in when it is time to; return since when they have waited."""
-    now = time.monotonic()
-    if now - alone_since < FAIR_SHARE:
-        return alone_since
-    await asyncio.sleep(0)
-    return time.monotonic()
 
 
 def asked_to_cancel() -> bool:

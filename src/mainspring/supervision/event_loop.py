@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import AlreadyRunning, NotRunning
+from mainspring.supervision.fine_loop import new_loop
 from mainspring.supervision.own_thread import live_in_thread
 from mainspring.supervision.post import Post
 
@@ -108,8 +109,14 @@ class EventLoopThread:
 
     def _live_here(self, ready: Callable[[], object]) -> None:
         # Cancelled is how it ends when the grace is over.
-        with suppress(asyncio.CancelledError):
-            asyncio.run(self._serve(ready))
+        with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=new_loop) as runner:
+            loop = runner.get_loop()
+            serving = loop.create_task(self._serve(ready))
+            while not serving.done():
+                # What a task raises so ends the loop's run, and with it all others' coroutines.
+                with suppress(SystemExit, KeyboardInterrupt):
+                    loop.run_until_complete(serving)
+            serving.result()
 
     async def _serve(self, ready: Callable[[], object]) -> None:
         with self._lock:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mainspring.errors import AlreadyRunning, NotRunning
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.post import Post
-from mainspring.supervision.supervised import ServiceStatus, Supervised
+from mainspring.supervision.supervised import ServiceStatus, Supervised, grace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +69,11 @@ class Group:
         """Those that have not ended, in the order in which they were added."""
         with self._lock:
             return list(self._members.values())
+
+    @property
+    def grace(self) -> float:
+        """The longest grace that one of them has of its own; 0 if none has."""
+        return max((grace_of(member.service) for member in self.members), default=0.0)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens to the services."""

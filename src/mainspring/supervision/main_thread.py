@@ -1,46 +1,87 @@
-"""Notices that the main thread has ended, while threads can still be started and joined.
+"""Ends what still runs when the main thread has ended, before Python goes down.
 
-After the main thread's end Python waits for this thread, which is no daemon; daemons are all that
-run users' code. Standard executors refuse work by then.
+Nobody watches for that, which would cost wake-ups or a thread: the main thread itself calls us on
+its way out, as it does for the standard executors, and waits for what it ends.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
+import logging
+import os
 import threading
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LOOK = 0.1
-"""Seconds between two looks."""
+log = logging.getLogger("mainspring.supervision")
 
 
-class MainThreadWatch:
-    """Calls `ended` once, in a thread of its own, when the main thread has ended."""
-
-    def __init__(self, ended: Callable[[], object], *, name: str) -> None:
-        self._call = ended
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name=name, daemon=False)
-
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
-
-    def release(self) -> None:
-        """Watch no more; the thread ends soon."""
-        self._closed.set()
+class Endable(Protocol):
+    """What can be ended from another thread."""
 
     def close(self) -> None:
-        """Watch no more; the thread has ended when this returns, unless it is the caller."""
-        self._closed.set()
-        if self._thread is not threading.current_thread() and self._thread.ident is not None:
-            self._thread.join()
+        """Ask it to end."""
+        ...
 
-    def _watch(self) -> None:
-        main = threading.main_thread()
-        while not self._closed.wait(LOOK):
-            if not main.is_alive():
-                self._call()
-                return
+    def time_left(self) -> float:
+        """Return the seconds that its end may take."""
+        ...
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for its end."""
+        ...
+
+
+_living: set[Endable] = set()
+
+
+def end_with_main_thread(one: Endable) -> None:
+    """End it when the main thread has ended; at once if that has."""
+    _register()
+    _living.add(one)
+    if not threading.main_thread().is_alive():
+        one.close()
+
+
+def outlive(one: Endable) -> None:
+    """Leave it alone, since it has ended."""
+    _living.discard(one)
+
+
+@functools.cache
+def _register() -> None:
+    # What is registered last is called first. So the standard executors must have registered: they
+    # wait for calls that may wait for us, and refuse work from then on.
+    import concurrent.futures.thread  # noqa: F401, PLC0415  a lazy door
+
+    # Its place among the private names is old and the executors' own; `atexit` calls later, when
+    # Python has waited for other people's threads.
+    register = getattr(threading, "_register_atexit", atexit.register)
+    # Too late: the main thread has ended.
+    with suppress(RuntimeError):
+        register(_end_all)
+
+
+def _end_all() -> None:
+    """Ask all first, then wait for each: they end side by side."""
+    living = tuple(_living)
+    for one in living:
+        _guard(one.close)
+    for one in living:
+        _guard(functools.partial(one.join, one.time_left()))
+
+
+def _guard(step: Callable[[], object]) -> None:
+    """One that can't be ended must not keep the others from it."""
+    try:
+        step()
+    except Exception:
+        log.exception("the end of the main thread could not end what runs")
+
+
+# A forked child has none of the threads: it has nothing to end.
+os.register_at_fork(after_in_child=_living.clear)

@@ -11,6 +11,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.supervision.fine_loop import moment_after
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -73,21 +75,18 @@ class LoopSleeper:
     async def sleep(self, seconds: float | None) -> None:
         """Sleep so long, or until woken (None: until woken)."""
         self._sleeping = True
+        timer = None
         try:
+            # One coroutine, not two: of a worker that runs often this is most of the cost.
             if not self._woken:
-                await self._nap(seconds)
+                self._future = self._loop.create_future()
+                if seconds is not None:
+                    end = moment_after(self._loop.time(), min(seconds, LONGEST))
+                    timer = self._loop.call_at(end, self._rouse)
+                await self._future
         finally:
             self._sleeping = False
             self._woken = False
-
-    async def _nap(self, seconds: float | None) -> None:
-        self._future = self._loop.create_future()
-        timer = (
-            None if seconds is None else self._loop.call_later(min(seconds, LONGEST), self._rouse)
-        )
-        try:
-            await self._future
-        finally:
             if timer is not None:
                 timer.cancel()
 

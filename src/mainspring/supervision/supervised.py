@@ -163,6 +163,11 @@ class Supervised:
         return gave_up or not self._ready.is_set() or self._closing.is_set()
 
 
+def grace_of(service: Service) -> float:
+    """Return the seconds that a service with a grace of its own needs to end, else 0."""
+    return float(getattr(service, "grace", 0.0))
+
+
 async def _ended(task: asyncio.Task[None], seconds: float) -> bool:
     await asyncio.wait([task], timeout=max(seconds, 0.0))
     return task.done()

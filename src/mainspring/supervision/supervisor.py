@@ -13,9 +13,10 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Self
 
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
-from mainspring.supervision.main_thread import MainThreadWatch
+from mainspring.supervision.fine_loop import new_loop
+from mainspring.supervision.main_thread import end_with_main_thread, outlive
 from mainspring.supervision.megaphone import Megaphone
-from mainspring.supervision.supervised import ServiceStatus, Supervised
+from mainspring.supervision.supervised import ServiceStatus, Supervised, grace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,7 +40,8 @@ class Supervisor:
     coroutine (`astart`, `astop`, `ajoin`, `async with`: the caller's loop), or as a service of
     another supervisor. When a service fails for good, all others are closed and `failed` says why;
     a service that ends without an error is no failure. `grace` is the seconds that closing may
-    take altogether before services are cancelled.
+    take altogether before services are cancelled; a service with a longer `grace` of its own, as
+    another supervisor has, keeps it.
     """
 
     def __init__(
@@ -58,12 +60,16 @@ class Supervisor:
         self._failed: ServiceFailed | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
-        self._watch: MainThreadWatch | None = None
 
     @property
     def name(self) -> str:
         """What the log and a supervisor above it call it."""
         return self._name
+
+    @property
+    def grace(self) -> float:
+        """Seconds that closing may take: its own, or more if a service has a longer one."""
+        return max(self._grace, *(grace_of(service) for service, _ in self._offers), 0.0)
 
     @property
     def failed(self) -> ServiceFailed | None:
@@ -85,9 +91,14 @@ class Supervisor:
         """Whether it was asked to end, or has ended."""
         return self._closed or self._failed is not None
 
+    @property
+    def working(self) -> bool:
+        """Whether it is being run and was not asked to end; asked at each call of a pool."""
+        return self._loop is not None and not self._closed and self._failed is None
+
     def time_left(self) -> float:
         """Return the seconds that its end may take, what is stuck included."""
-        deadline = self._deadline or time.monotonic() + self._grace
+        deadline = self._deadline or time.monotonic() + self.grace
         return max(deadline - time.monotonic(), 0.0) + STUCK_AFTER
 
     def services(self) -> tuple[ServiceStatus, ...]:
@@ -137,7 +148,7 @@ class Supervisor:
         """Ask it to end within `grace` seconds (None: its own grace); from any thread."""
         with self._lock:
             if grace is not None or self._deadline is None:
-                self._deadline = time.monotonic() + (self._grace if grace is None else grace)
+                self._deadline = time.monotonic() + (self.grace if grace is None else grace)
             self._closed = True
             if self._loop is not None and self._wake is not None:
                 self._loop.call_soon_threadsafe(self._wake.set)
@@ -161,7 +172,7 @@ class Supervisor:
         From a coroutine of its own loop it only asks.
         """
         self.close(grace)
-        return self.join((self._grace if grace is None else grace) + STUCK_AFTER)
+        return self.join((self.grace if grace is None else grace) + STUCK_AFTER)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end of `start`'s thread up to `timeout` seconds; return whether it ended."""
@@ -169,8 +180,6 @@ class Supervisor:
         if thread is None or thread is threading.current_thread():
             return not self.running
         thread.join(timeout)
-        if not thread.is_alive() and self._watch is not None:
-            self._watch.close()
         return not thread.is_alive()
 
     async def astart(self) -> None:
@@ -224,22 +233,19 @@ class Supervisor:
             self._thread = threading.Thread(
                 target=self._live_in_thread, args=(ready,), name=self._name, daemon=True
             )
-            self._watch = MainThreadWatch(self.stop, name=f"{self._name}_watch")
+            end_with_main_thread(self)
             self._thread.start()
-            self._watch.start()
         return ready
 
     def _live_in_thread(self, ready: Future[None]) -> None:
         try:
-            asyncio.run(self.run(lambda: ready.set_result(None)))
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                runner.run(self.run(lambda: ready.set_result(None)))
         except BaseException as error:  # noqa: BLE001  the thread's border: `start` raises it
             if not ready.done():
                 ready.set_exception(error)
         finally:
-            # Under the lock, since `start` may not have made the watch yet.
-            with self._lock:
-                if self._watch is not None:
-                    self._watch.release()
+            outlive(self)
 
     async def _live(self, started: Callable[[], None]) -> None:
         try:
@@ -289,7 +295,7 @@ class Supervisor:
 
     async def _close_all(self) -> None:
         if self._deadline is None:
-            self._deadline = time.monotonic() + self._grace
+            self._deadline = time.monotonic() + self.grace
         for entry in reversed(self._entries):
             entry.ask()
             left = self._deadline - time.monotonic()

@@ -35,7 +35,7 @@ class Continuous:
 
     def __init__(self) -> None:
         self._wake: Callable[[], None] = _nobody
-        self._closed = False
+        self.closed = False
 
     def bind(self, wake: Callable[[], None]) -> None:
         """Take the function that ends the driver's sleep."""
@@ -58,13 +58,8 @@ class Continuous:
 
     def close(self) -> None:
         """Fire no more."""
-        self._closed = True
+        self.closed = True
         self._wake()
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        return self._closed
 
 
 class Event:
@@ -79,7 +74,7 @@ class Event:
         self._payload: object = None
         self._pending = False
         self._wake: Callable[[], None] = _nobody
-        self._closed = False
+        self.closed = False
         # Reentrant, since a signal handler may fire while its own thread is in here.
         self._lock = threading.RLock()
 
@@ -127,13 +122,8 @@ class Event:
 
     def close(self) -> None:
         """Fire no more."""
-        self._closed = True
+        self.closed = True
         self._wake()
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        return self._closed
 
 
 class Interval:
@@ -168,7 +158,7 @@ class Interval:
         self._extra = 0.0  # this cycle's jitter
         self._pending = False
         self._moved = False
-        self._closed = False
+        self.closed = False
         self._wake: Callable[[], None] = _nobody
 
     def bind(self, wake: Callable[[], None]) -> None:
@@ -215,13 +205,8 @@ class Interval:
 
     def close(self) -> None:
         """Fire no more."""
-        self._closed = True
+        self.closed = True
         self._wake()
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        return self._closed
 
     def _set_tick(self, moment: float) -> None:
         self._tick = moment
@@ -263,7 +248,7 @@ class Scheduled:
         self._begun = False
         self._skipping = False
         self._pending = False
-        self._closed = False
+        self.closed = False
         self._wake: Callable[[], None] = _nobody
 
     def bind(self, wake: Callable[[], None]) -> None:
@@ -307,13 +292,8 @@ class Scheduled:
 
     def close(self) -> None:
         """Fire no more."""
-        self._closed = True
+        self.closed = True
         self._wake()
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        return self._closed
 
 
 def check_pace(  # noqa: PLR0913  one check for one set of options

@@ -1,8 +1,14 @@
-"""Notices event loops that are blocked, and says by what."""
+"""Notices event loops that are blocked, and says by what.
+
+Most loops wait for something most of the time, and a look at their thread shows it. Only a loop
+that is found at work is asked for a sign of life, since to ask means to wake it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,18 +17,22 @@ from mainspring.model.events import LoopStalled
 from mainspring.supervision.own_thread import stack_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from types import FrameType
 
     from mainspring.protocols import Subscriber
     from mainspring.supervision.event_loop import EventLoopThread
 
 log = logging.getLogger("mainspring.supervision")
 
-LOOK = 0.5
-"""Seconds between two looks."""
+LOOK = 0.9
+"""Seconds between two looks: one finds the loop at work, the next reports that it still is."""
 
-STALLED_AFTER = 1.0
+STALLED_AFTER = 0.8
 """Seconds without an answer after which a loop counts as blocked."""
+
+TURN = getattr(getattr(asyncio.BaseEventLoop, "_run_once", None), "__code__", None)
+"""The code of one turn of asyncio's own loop; another kind of loop is asked every time."""
 
 
 class Pulse:
@@ -30,7 +40,7 @@ class Pulse:
 
     def __init__(self, loop: EventLoopThread) -> None:
         self.loop = loop
-        self.latency = 0.0  # seconds that the last answer took
+        self.latency = 0.0  # seconds that the last answer took; 0: it was found waiting
         self._asked: float | None = None
         self._reported = False
 
@@ -47,6 +57,11 @@ class Pulse:
         with suppress(RuntimeError):
             self.loop.loop.call_soon_threadsafe(self._answer)
 
+    def rest(self) -> None:
+        """Take notice that the loop was found waiting."""
+        if self._asked is None:
+            self.latency = 0.0
+
     def first_report(self) -> bool:
         """Whether this silence has not been reported."""
         first, self._reported = not self._reported, True
@@ -61,7 +76,7 @@ class Pulse:
 
 
 class Watchdog:
-    """Asks each loop for a beat, and reports one that stays silent, once, with its stack."""
+    """Looks whether each loop waits or answers, and reports one that does neither, once."""
 
     def __init__(self, loops: Callable[[], Iterable[EventLoopThread]], *, tell: Subscriber) -> None:
         self._loops = loops
@@ -80,7 +95,11 @@ class Watchdog:
         self._pulses = {
             loop: self._pulses.get(loop) or Pulse(loop) for loop in self._loops() if loop.active
         }
+        frames = sys._current_frames() if self._pulses else {}  # noqa: SLF001  the documented name
         for pulse in self._pulses.values():
+            if waits(pulse.loop, frames):
+                pulse.rest()
+                continue
             if pulse.silence(now) > STALLED_AFTER and pulse.first_report():
                 self._report(pulse, now)
             pulse.ask(now)
@@ -91,3 +110,15 @@ class Watchdog:
         seconds = pulse.silence(now)
         log.error("event loop %r is blocked for %.1f s by:\n%s", pulse.loop.name, seconds, stack)
         self._tell(LoopStalled(pulse.loop.name, seconds, stack))
+
+
+def waits(loop: EventLoopThread, frames: Mapping[int, FrameType]) -> bool:
+    """Whether a loop's thread is where asyncio waits for something to happen."""
+    ident = None if loop.thread is None else loop.thread.ident
+    frame = None if ident is None else frames.get(ident)
+    if frame is None or frame.f_code.co_name != "select":
+        return False
+    # Up from the selector, of which one may be built on another.
+    while frame is not None and frame.f_code.co_name == "select":
+        frame = frame.f_back
+    return frame is not None and frame.f_code is TURN

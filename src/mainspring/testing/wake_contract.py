@@ -60,6 +60,8 @@ class WakeContract:
     def test_a_listener_that_has_heard_sleeps_again(self, store: JobStore, ready: Listener) -> None:
         store.enqueue_many([new_job()])
         ready.wait(LONG)
+        # A ring and the net under it may each wake once for the same news.
+        ready.wait(0)
         assert ready.wait(0.01) is False
 
     def test_the_first_delayed_job_wakes_a_sleeper_that_knows_of_a_later_one(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mainspring.supervision.task_supervisor import TaskSupervisor
+from mainspring.background.task_supervisor import TaskSupervisor
 
 PATIENCE = 10.0
 

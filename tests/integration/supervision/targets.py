@@ -1,9 +1,13 @@
 """Targets that child processes import."""
 
 import os
+import time
+from pathlib import Path
 from typing import ClassVar
 
-from mainspring.supervision.queue_worker import BackgroundQueueWorker
+from mainspring.background.decorators import background_worker
+from mainspring.background.paced_worker import BackgroundIntervalWorker
+from mainspring.background.queue_worker import BackgroundQueueWorker
 
 
 class Doubler(BackgroundQueueWorker):
@@ -21,3 +25,30 @@ class Doubler(BackgroundQueueWorker):
     def process_result(self, result):
         self.results.append(result)
         return self.verdict
+
+
+@background_worker(queue=True, executor="process")
+def square(number, _name, _task_id):
+    return number * number, os.getpid(), _name, _task_id
+
+
+class Overlapper(BackgroundIntervalWorker):
+    """Fails if it runs twice at once: it makes a folder for the time of a run."""
+
+    results: ClassVar[list] = []
+
+    @staticmethod
+    def run(folder, **kwargs):
+        Path(folder).mkdir()
+        time.sleep(0.005)
+        Path(folder).rmdir()
+        return "alone"
+
+    def process_result(self, result):
+        self.results.append(result)
+
+
+class Failing(BackgroundIntervalWorker):
+    @staticmethod
+    def run(**kwargs):
+        raise OSError("no sensor")

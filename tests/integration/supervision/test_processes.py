@@ -2,13 +2,15 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mainspring.background.decorators import background_worker
+from mainspring.background.task import background_task, co_mp_apply, wait_completed
 from mainspring.errors import InvalidOption
-from mainspring.supervision.decorators import background_worker
-from mainspring.supervision.task import background_task, co_mp_apply, wait_completed
+from mainspring.supervision.restart import Restart
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -50,6 +52,52 @@ def test_a_child_that_raises_or_dies_reports_and_frees_its_place(doubler, until)
     assert doubler.status().errors == 2
 
 
+def test_a_target_in_a_process_never_runs_twice_at_once(supervisor, tmp_path, until):
+    supervisor.set_mp_pool(pool_size=2)
+    targets.Overlapper.results.clear()
+    worker = targets.Overlapper(interval=0.001, supervisor=supervisor)
+    worker.start(str(tmp_path / "busy"))
+
+    def push():
+        worker.trigger_threadsafe(force=True)
+        return len(targets.Overlapper.results) >= 20
+
+    until(push, 30)
+    worker.stop()
+    assert worker.status().errors == 0
+
+
+@pytest.mark.parametrize("with_on_error", [False, True])
+def test_a_target_that_raises_in_a_process_is_logged_and_counted_and_goes_on(
+    supervisor, until, caplog, with_on_error
+):
+    supervisor.set_mp_pool(pool_size=1)
+    told = []
+
+    def on_error(error):
+        told.append(error)
+
+    options = {"on_error": on_error} if with_on_error else {}
+    worker = targets.Failing(interval=0.01, supervisor=supervisor, **options)
+    worker.start()
+    until(lambda: worker.status().errors >= 3, 30)
+    assert worker.is_active()
+    worker.stop()
+    assert "no sensor" in caplog.text
+    assert "Traceback" in caplog.text
+    assert len(told) == (worker.status().errors if with_on_error else 0)
+
+
+def test_a_target_that_fails_too_often_in_a_process_ends_its_worker(supervisor, until):
+    supervisor.set_mp_pool(pool_size=1)
+    restart = Restart(max_failures=2, within=30)
+    worker = targets.Failing(interval=0.01, restart=restart, supervisor=supervisor)
+    worker.start()
+    until(worker.is_stopped, 30)
+    assert worker.status().state == "failed"
+    assert worker.status().errors == 3
+
+
 def test_an_argument_that_can_not_be_pickled_is_an_error(doubler):
     with pytest.raises(Exception, match="lambda|pickle"):
         doubler.put_threadsafe(lambda: None).result(30)
@@ -60,6 +108,17 @@ def test_process_result_ends_the_worker_with_false(doubler, until):
     targets.Doubler.verdict = False
     doubler.put_threadsafe(1)
     until(doubler.is_stopped, 30)
+
+
+def test_a_decorated_function_can_run_in_a_process(supervisor):
+    worker = targets.square
+    worker._options = replace(worker._options, supervisor=supervisor)
+    worker.start()
+    squared, pid, name, task_id = worker.put_threadsafe(7).result(30)
+    assert (squared, name) == (49, "square")
+    assert pid != os.getpid()
+    assert task_id
+    worker.stop()
 
 
 def test_an_async_target_is_not_for_processes():

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mainspring.background.decorators import background_worker
+from mainspring.background.paced_worker import BackgroundIntervalWorker
+from mainspring.background.task_supervisor import TaskSupervisor
 from mainspring.errors import DuplicateName, InvalidOption, NotRunning
 from mainspring.model import events
-from mainspring.supervision.decorators import background_worker
-from mainspring.supervision.task_supervisor import TaskSupervisor
 
 
 def test_a_worker_starts_a_supervisor_that_nobody_started(supervisor, until):
@@ -78,6 +79,90 @@ def test_workers_stop_last_started_first_and_loops_after_them(supervisor):
     supervisor.stop()
     assert diary.index("second") < diary.index("io")
     assert diary.index("first") < diary.index("io")
+
+
+def test_a_stop_ends_workers_and_jobs_then_loops_then_pools(supervisor, until):
+    diary, ran = [], []
+
+    def note(event):
+        if isinstance(event, events.ServiceStopped):
+            diary.append(event.service)
+
+    supervisor.subscribe(note)
+    supervisor.create_aloop("io")
+    supervisor.create_async_job_scheduler("jobs")
+    job = supervisor.create_async_job(lambda: ran.append(1), interval=60)
+    worker = background_worker(interval=60, name="w", supervisor=supervisor)
+    worker(lambda: ran.append(1)).start()
+    until(lambda: len(ran) == 2)
+    supervisor.stop()
+    pool = supervisor.threads.name
+    assert sorted(diary[:2]) == sorted(["w", job.name])
+    assert [one for one in diary[2:] if one in ("io", pool)] == ["io", pool]
+
+
+def test_schedulers_are_stopped_the_last_registered_first(supervisor):
+    diary = []
+
+    class Scheduler:
+        def __init__(self, name):
+            self.name = name
+
+        def stop(self):
+            diary.append(self.name)
+            raise OSError("a stop that raises keeps no other from stopping")
+
+    supervisor.start()
+    for name in ("first", "second"):
+        supervisor.register_sync_scheduler(Scheduler(name))
+    supervisor.stop()
+    assert diary == ["second", "first"]
+
+
+def test_workers_are_asked_to_stop_the_last_started_first(supervisor):
+    diary = []
+
+    class Diarist(BackgroundIntervalWorker):
+        def before_stop(self):
+            diary.append(self.name)
+
+        def run(self, **kwargs):
+            pass
+
+    for name in ("first", "second", "third"):
+        Diarist(name, interval=60, supervisor=supervisor).start()
+    supervisor.stop()
+    assert diary == ["third", "second", "first"]
+
+
+def test_a_stop_without_a_limit_has_its_grace():
+    made = TaskSupervisor("short", grace=0.2)
+    assert TaskSupervisor().grace == 25
+    made.start()
+    future = made.background_task(asyncio.sleep(3600))
+    since = time.monotonic()
+    assert made.stop()
+    assert time.monotonic() - since < 3
+    assert future.cancelled()
+
+
+def test_subscribers_are_told_what_happens_to_a_worker(supervisor, until):
+    told = []
+    supervisor.subscribe(told.append)
+
+    def fail():
+        raise OSError("no sensor")
+
+    worker = background_worker(interval=0.001, name="w", supervisor=supervisor)(fail)
+    worker.start()
+    until(lambda: worker.status().errors > 2)
+    worker.stop()
+    mine = [event for event in told if getattr(event, "service", None) == "w"]
+    assert isinstance(mine[0], events.ServiceStarted)
+    assert isinstance(mine[1], events.ServiceFailed)
+    assert isinstance(mine[1].error, OSError)
+    assert mine[1].restart_in == 0
+    assert isinstance(mine[-1], events.ServiceStopped)
 
 
 def test_stop_with_a_limit_cancels_stuck_coroutines(supervisor):
@@ -347,8 +432,8 @@ def test_it_is_a_context_manager_in_both_worlds():
 
 PROGRAM = """
 import sys, time
-from mainspring.supervision.decorators import background_worker
-from mainspring.supervision.task_supervisor import task_supervisor
+from mainspring.background.decorators import background_worker
+from mainspring.background.task_supervisor import task_supervisor
 
 @background_worker(interval=0.01)
 def tick(**kwargs):
@@ -394,10 +479,31 @@ def test_signals_stop_what_blocks(number):
 def test_importing_starts_no_thread_and_is_light():
     program = """
 import sys, threading
-import mainspring.supervision.decorators, mainspring.supervision.task_supervisor
-import mainspring.supervision.task, mainspring.supervision.collection
+import mainspring.background.decorators, mainspring.background.task_supervisor
+import mainspring.background.task, mainspring.background.collection
 assert threading.active_count() == 1
 heavy = {"multiprocessing", "cronsim", "msgspec", "concurrent.futures.thread"} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+def test_many_threads_may_start_the_first_workers_at_once(until):
+    for _ in range(10):
+        made, runs, errors = TaskSupervisor("crowd"), [], []
+
+        def begin(number, made=made, runs=runs, errors=errors):
+            options = {"interval": 60, "name": f"w{number}", "supervisor": made}
+            try:
+                background_worker(**options)(lambda: runs.append(1)).start()
+            except Exception as error:  # noqa: BLE001  whatever it is
+                errors.append(error)
+
+        threads = [threading.Thread(target=begin, args=(number,)) for number in range(8)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join(10)
+        assert errors == []
+        until(lambda runs=runs: len(runs) == 8)
+        made.stop()

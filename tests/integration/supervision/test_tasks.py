@@ -5,10 +5,13 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
+from mainspring.background.collection import FunctionCollection, TaskCollection
+from mainspring.background.local import g
+from mainspring.background.task import background_task, co_apply, wait_completed
 from mainspring.errors import InvalidOption, NotRunning, UnknownOption
-from mainspring.supervision.collection import FunctionCollection, TaskCollection
-from mainspring.supervision.local import g
-from mainspring.supervision.priority import (
+from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.threads.pool import PriorityThreadPool
+from mainspring.supervision.threads.priority import (
     TASK_CRITICAL,
     TASK_HIGH,
     TASK_LOW,
@@ -17,9 +20,6 @@ from mainspring.supervision.priority import (
     level,
     pool_sizes,
 )
-from mainspring.supervision.supervisor import Supervisor
-from mainspring.supervision.task import background_task, co_apply, wait_completed
-from mainspring.supervision.thread_pool import PriorityThreadPool
 from mainspring.testing.service_contract import ServiceContract
 
 

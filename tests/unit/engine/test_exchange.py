@@ -349,7 +349,8 @@ class TestPrefetch:
         (claim,) = desk.shelf.begin()
         assert not desk.slots.low()
         # Asleep until then, for nobody wakes it while there are claims to begin.
-        assert desk.exchange.due(now := time.monotonic()) <= 0.05
+        now = time.monotonic()
+        assert desk.exchange.due(now) <= 0.05
         desk.end(claim, began=now, ended=now)
         assert desk.exchange.due(now) <= 0.05
 
@@ -369,9 +370,7 @@ def test_two_outcomes_for_one_claim_are_recorded_as_the_first(desk):
     desk.exchange.turn()
     (claim,) = desk.shelf.begin()
     desk.end(claim)
-    desk.exchange.put(
-        Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, 1.0, 1.1, result=b"2")
-    )
+    desk.exchange.put(Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, 1.0, 1.1, result=b"2"))
     desk.exchange.turn()
     assert desk.memory.get(ids[0]).result == b"1"
     assert len(told(desk, OutcomesRefused)) == 1

@@ -228,7 +228,9 @@ def test_whatever_a_body_raises_its_thread_goes_on(rig, eventually, error):
         rig.submit(name)
     eventually(lambda: len(rig.outcomes) == 4)
     assert sorted(rig.kinds()) == ["completed", "failed", "failed", "failed"]
-    assert {one.failure.type for one in rig.outcomes if one.failure} == {f"builtins.{error.__name__}"}
+    assert {one.failure.type for one in rig.outcomes if one.failure} == {
+        f"builtins.{error.__name__}"
+    }
 
 
 class Unspeakable(Exception):

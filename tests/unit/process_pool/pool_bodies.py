@@ -11,8 +11,8 @@ import warnings
 from pathlib import Path
 
 from mainspring.errors import ChildDied
-from mainspring.supervision import process_program
-from mainspring.supervision.process_pool import ProcessPool
+from mainspring.supervision.processes import program as process_program
+from mainspring.supervision.processes.pool import ProcessPool
 
 
 class Picky(Exception):

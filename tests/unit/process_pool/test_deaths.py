@@ -8,7 +8,7 @@ import pool_bodies as bodies
 import pytest
 
 from mainspring.errors import ChildDied
-from mainspring.supervision.process_child import Child
+from mainspring.supervision.processes.child import Child
 
 
 def test_an_exit_behind_pythons_back_costs_the_call_and_tells_the_code(pool):

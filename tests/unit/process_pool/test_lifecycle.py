@@ -9,7 +9,7 @@ import pytest
 
 from mainspring import errors
 from mainspring.protocols import Service
-from mainspring.supervision.process_pool import ProcessPool
+from mainspring.supervision.processes.pool import ProcessPool
 
 
 def test_it_is_a_service(pool):

@@ -1,4 +1,4 @@
-from mainspring.supervision.process_pool import ProcessPool
+from mainspring.supervision.processes.pool import ProcessPool
 from mainspring.testing.service_contract import ServiceContract
 
 

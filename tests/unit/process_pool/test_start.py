@@ -14,7 +14,7 @@ SOURCE = str(Path(mainspring.__file__).parent.parent)
 
 MAIN = """
 import os, sys
-from mainspring.supervision.process_pool import ProcessPool
+from mainspring.supervision.processes.pool import ProcessPool
 
 class Point:
     def __init__(self, x):
@@ -91,7 +91,7 @@ def test_an_interpreter_that_is_not_there_is_a_failed_start(make_pool, monkeypat
 
 
 def test_an_initializer_that_takes_too_long_is_a_failed_start(make_pool, monkeypatch, tmp_path):
-    monkeypatch.setattr("mainspring.supervision.process_keeper.START_PATIENCE", 0.3)
+    monkeypatch.setattr("mainspring.supervision.processes.keeper.START_PATIENCE", 0.3)
     pool = make_pool(initializer=bodies.wait_for, initargs=(str(tmp_path / "never"),))
     with pytest.raises(errors.ChildStartFailed, match=r"not ready within 0\.3 s"):
         pool.call(os.getpid)
@@ -124,12 +124,13 @@ def test_a_child_starts_light(pool):
     modules = pool.call(eval, "sorted(__import__('sys').modules)")
     heavy = {"asyncio", "socket", "subprocess", "logging", "multiprocessing", "msgspec"}
     ours = {
-        f"mainspring.supervision.process_{part}" for part in ("call", "frame", "main", "program")
+        f"mainspring.supervision.processes.{part}" for part in ("call", "frame", "main", "program")
     }
     assert not heavy.intersection(modules)
     assert {name for name in modules if name.startswith("mainspring.")} == {
         "mainspring.errors",
         "mainspring.supervision",
+        "mainspring.supervision.processes",
         *ours,
     }
 
@@ -159,7 +160,7 @@ def test_a_child_runs_one_thread(pool):
 
 
 FLAGS = """
-from mainspring.supervision.process_pool import ProcessPool
+from mainspring.supervision.processes.pool import ProcessPool
 with ProcessPool(1) as pool:
     names = "flags.optimize", "warnoptions"
     print([pool.call(eval, f"__import__('sys').{name}") for name in names])
@@ -228,7 +229,7 @@ def test_a_script_that_has_moved_to_another_folder_is_found(tmp_path):
 
 def test_a_main_module_that_no_call_names_is_not_loaded(tmp_path):
     (tmp_path / "script.py").write_text(
-        "import os\nfrom mainspring.supervision.process_pool import ProcessPool\n"
+        "import os\nfrom mainspring.supervision.processes.pool import ProcessPool\n"
         "print('loaded')\nwith ProcessPool(2) as pool:\n    pool.call(os.getpid)\n"
     )
     done = run_python("script.py", cwd=tmp_path)
@@ -244,7 +245,7 @@ def test_an_unguarded_script_fails_with_what_to_write_and_does_not_multiply(tmp_
 
 
 PLAIN = """
-from mainspring.supervision.process_pool import ProcessPool
+from mainspring.supervision.processes.pool import ProcessPool
 with ProcessPool(1) as pool:
     print(pool.call(abs, -2))
 """

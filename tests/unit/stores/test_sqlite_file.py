@@ -19,8 +19,10 @@ def path(tmp_path):
 
 
 def refused(path):
+    store = SqliteStore(path)
     with pytest.raises(StoreUnusable) as caught:
-        SqliteStore(path).enqueue_many([JOB])
+        store.enqueue_many([JOB])
+    store.close()
     sentence = str(caught.value)
     assert str(path) in sentence
     assert "\n" not in sentence
@@ -178,9 +180,9 @@ def test_an_option_that_makes_no_sense_is_refused_at_once(path, options):
 def test_a_migration_that_fails_leaves_the_file_as_it_was(path, monkeypatch):
     first = list(migration.statements_of(1))
     monkeypatch.setattr(migration, "statements_of", lambda _: [*first, "CREATE nonsense"])
-    with pytest.raises(sqlite3.OperationalError):
-        SqliteStore(path).enqueue_many([JOB])
-    monkeypatch.undo()
     store = SqliteStore(path)
+    with pytest.raises(sqlite3.OperationalError):
+        store.enqueue_many([JOB])
+    monkeypatch.undo()
     assert store.enqueue_many([JOB])
     store.close()

@@ -226,6 +226,29 @@ def test_a_dead_listeners_socket_is_removed(store):
     wait_for(lambda: store.enqueue_many([JOB]) and not list(place.iterdir()))
 
 
+def test_the_last_listener_leaves_no_folder_behind(store):
+    store.enqueue_many([JOB])
+    first, last = store.listen("ready"), store.listen("ended")
+    place = store._session._place()
+    first.close()
+    assert place.exists()
+    last.close()
+    assert not place.exists()
+
+
+def test_listeners_that_come_and_go_at_once_all_hear(store):
+    store.enqueue_many([JOB])
+
+    def come_and_go(_):
+        listener = store.listen("ready")
+        bound = os.path.exists(listener._path)  # noqa: PTH110
+        listener.close()
+        return bound
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(come_and_go, range(400)))
+
+
 def test_the_log_stays_short(store):
     for _ in range(60):
         store.enqueue_many([JOB] * 2000)

@@ -9,6 +9,7 @@ import pytest
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.model import events
 from mainspring.supervision.event_loop import EventLoopThread
+from mainspring.supervision.group import Group
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.supervisor import Supervisor
 from mainspring.supervision.trigger import Continuous, Event, Interval
@@ -220,6 +221,26 @@ def test_two_services_of_one_name_are_refused():
     supervisor = Supervisor([EventLoopThread("io")])
     with pytest.raises(DuplicateName, match="io"):
         supervisor.add(EventLoopThread("io"))
+
+
+def test_a_service_with_a_longer_grace_keeps_it():
+    release, ended = threading.Event(), []
+
+    def slow():
+        release.wait(10)
+        ended.append(1)
+        return False
+
+    inner = Supervisor([Worker("slow", slow, Continuous())], name="inner", grace=5.0)
+    group = Group("group")
+    outer = Supervisor([group], grace=0.05)
+    outer.start()
+    group.add(inner)
+    assert outer.grace == 5.0
+    outer.close()
+    threading.Timer(0.3, release.set).start()
+    assert outer.stop()
+    assert ended == [1]
 
 
 def test_a_supervisor_is_a_service_of_another():

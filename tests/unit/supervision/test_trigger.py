@@ -60,6 +60,11 @@ def test_ticks_missed_by_a_long_run_can_all_be_made_up_for():
     assert starts(Interval(1.0, misfire="all"), [3.5, 0.1, 0.1, 0.1, 0.1]) == [0, 3.5, 3.6, 3.7, 4]
 
 
+def test_twenty_seconds_of_twentieths_are_four_hundred_runs():
+    found = starts(Interval(0.05), [0.01] * 450)
+    assert sum(start < 20 for start in found) == 400
+
+
 def test_a_late_timer_does_not_move_the_grid():
     trigger = Interval(1.0)
     trigger.due(100.0)
@@ -103,6 +108,16 @@ def test_a_rebase_counts_anew_from_now_without_a_run(pace):
     starts(trigger, [0.1])
     trigger.rebase()
     assert trigger.due(100.6) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("pace", [{"interval": 1.0}, {"delay": 1.0}])
+def test_a_rebase_during_a_run_is_no_run_and_no_error(pace):
+    trigger = Interval(**pace)
+    trigger.due(100.0)
+    trigger.take(100.0)
+    trigger.rebase()
+    trigger.done(100.4)
+    assert trigger.due(100.4) == pytest.approx(1.0)
 
 
 def test_a_rebase_before_the_first_run_puts_it_off():

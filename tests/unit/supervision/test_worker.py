@@ -10,7 +10,7 @@ from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
 from mainspring.model import events
 from mainspring.supervision.backlog import Backlog, Items
 from mainspring.supervision.restart import Restart
-from mainspring.supervision.trigger import Continuous, Event, Interval
+from mainspring.supervision.trigger import Continuous, Event, Interval, Scheduled
 from mainspring.supervision.worker import Worker, is_async
 
 
@@ -86,6 +86,47 @@ def test_a_continuous_target_that_always_raises_does_not_spin(make, auntil):
     live(make(fail, Continuous()), lambda: len(runs) >= 4, auntil)
     assert runs[1] - runs[0] < 0.05
     assert runs[3] - runs[1] >= 0.05 + 0.1
+
+
+class Hourly:
+    def next_after(self, moment):
+        return moment + timedelta(hours=1)
+
+
+def filled(items):
+    backlog = Backlog()
+    for item in items:
+        backlog.put(item)
+    return backlog
+
+
+@pytest.mark.parametrize(
+    "make_trigger",
+    [
+        Event,
+        lambda: Interval(3600),
+        lambda: Scheduled(Hourly()),
+        lambda: Items(filled("abc")),
+    ],
+    ids=["event", "interval", "cron", "queue"],
+)
+def test_a_failing_worker_whose_trigger_sets_the_pace_keeps_to_it(make, auntil, make_trigger):
+    told = []
+
+    def fail(*items):
+        raise OSError
+
+    trigger = make_trigger()
+    worker = make(fail, trigger)
+    worker.subscribe(told.append)
+
+    def failed_three_times():
+        if not isinstance(trigger, Items) and worker.status().state == "idle":
+            worker.wake()
+        return len(told) == 3
+
+    assert live(worker, failed_three_times, auntil) is None
+    assert [event.restart_in for event in told] == [0, 0, 0]
 
 
 def test_too_many_failures_end_it_with_a_reason(make, auntil):

@@ -22,29 +22,29 @@ SELECT
   created_at, run_at, claimed_at, NULL, coalesce(nodes.name, job.node), NULL,
   (SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1)
 FROM jobs AS job JOIN lanes USING (lane) LEFT JOIN nodes ON nodes.node = job.node
-WHERE job.key = ?1 AND job.nonce = ?2
+WHERE job.key = :key AND job.nonce = :nonce
 UNION ALL
 SELECT
   job.key, job.nonce, task, queue, priority, state, payload, attempts, crashes,
   created_at, run_at, began_at, job.ended_at, coalesce(nodes.name, job.node), result, failure
 FROM finished AS job JOIN lanes USING (lane) LEFT JOIN nodes ON nodes.node = job.node
-WHERE job.key = ?1 AND job.nonce = ?2
+WHERE job.key = :key AND job.nonce = :nonce
 """
 
 HISTORY = """
 SELECT fence, coalesce(nodes.name, node), began_at, said.ended_at, outcome, failure
 FROM (
   SELECT fence, node, began_at, ended_at, outcome, failure FROM attempts
-  WHERE key = ?1 AND EXISTS (
-    SELECT 1 FROM jobs WHERE key = ?1 AND nonce = ?2
-    UNION ALL SELECT 1 FROM finished WHERE key = ?1 AND nonce = ?2
+  WHERE key = :key AND EXISTS (
+    SELECT 1 FROM jobs WHERE key = :key AND nonce = :nonce
+    UNION ALL SELECT 1 FROM finished WHERE key = :key AND nonce = :nonce
   )
   UNION ALL
   SELECT fence, node, claimed_at, NULL, NULL, NULL FROM jobs
-  WHERE key = ?1 AND nonce = ?2 AND state = 2
+  WHERE key = :key AND nonce = :nonce AND state = 2
   UNION ALL
   SELECT fence, node, began_at, ended_at, state, failure FROM finished
-  WHERE key = ?1 AND nonce = ?2 AND node IS NOT NULL
+  WHERE key = :key AND nonce = :nonce AND node IS NOT NULL
 ) AS said LEFT JOIN nodes USING (node)
 ORDER BY fence
 """
@@ -86,9 +86,15 @@ endings = json.Decoder(list[tuple[int, int, int, str, Raw, Failure | None]])
 failure_text = json.Decoder(Failure)
 
 
+def parameters_of(job_id: str) -> dict[str, int]:
+    """Return key and nonce as a statement asks for them; zeros, which no job has, for a bad id."""
+    key, nonce = parse_id(job_id) or (0, 0)
+    return {"key": key, "nonce": nonce}
+
+
 def get(connection: sqlite3.Connection, job_id: str) -> JobRecord | None:
     """Return a job as it is now."""
-    rows = connection.execute(GET, parse_id(job_id) or (0, 0)).fetchall()
+    rows = connection.execute(GET, parameters_of(job_id)).fetchall()
     return job_of(rows[0]) if rows else None
 
 
@@ -118,7 +124,7 @@ def job_of(row: tuple[Any, ...]) -> JobRecord:
 
 def history(connection: sqlite3.Connection, job_id: str) -> list[AttemptRecord]:
     """Return a job's attempts, oldest first."""
-    rows = connection.execute(HISTORY, parse_id(job_id) or (0, 0)).fetchall()
+    rows = connection.execute(HISTORY, parameters_of(job_id)).fetchall()
     return [attempt_of(row) for row in rows]
 
 

@@ -56,14 +56,18 @@ Row = tuple[int, int, int, int, int, int, str]
 
 
 class Batch:
-    """The jobs of one call, waiting for a commit. `baton` opens when it is their thread's turn."""
+    """The jobs of one call, waiting for a commit.
 
-    __slots__ = ("baton", "error", "ids", "rows")
+    `baton` opens when its thread may go on: because the batch is settled, or because it `leads`.
+    """
+
+    __slots__ = ("baton", "error", "ids", "leads", "rows")
 
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
         self.ids: list[str] | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
+        self.leads = False
         self.baton = threading.Lock()
         self.baton.acquire()
 
@@ -95,10 +99,14 @@ class Intake:
     def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
         """Commit jobs, together with what other threads enqueue meanwhile; return their ids."""
         batch = Batch(self._rows(jobs))
-        if not self._lead_at_once(batch):
-            self._follow(batch)
-        if not batch.settled():
-            self._lead()
+        try:
+            if not self._lead_at_once(batch):
+                batch.baton.acquire()
+            if not batch.settled():
+                self._lead(batch)
+        except BaseException:
+            self._withdraw(batch)
+            raise
         return batch.answer()
 
     def _rows(self, jobs: Sequence[NewJob]) -> list[Row]:
@@ -120,61 +128,66 @@ class Intake:
     def _lead_at_once(self, batch: Batch) -> bool:
         with self._mutex:
             self._waiting.append(batch)
-            leads, self._led = not self._led, True
-        return leads
-
-    def _follow(self, batch: Batch) -> None:
-        try:
-            batch.baton.acquire()
-        except BaseException:
-            self._withdraw(batch)
-            raise
+            batch.leads, self._led = not self._led, True
+        return batch.leads
 
     def _withdraw(self, batch: Batch) -> None:
-        """Take an interrupted thread's batch back, and its turn to lead, if it had got that."""
+        """Take back the batch of a thread that was interrupted, and its lead, if it had that."""
         with self._mutex:
             if batch in self._waiting:
                 self._waiting.remove(batch)
-        if batch.baton.acquire(blocking=False) and not batch.settled():
-            self._pass_on()
+        self._pass_on(batch)
 
-    def _lead(self) -> None:
-        with self._mutex:
-            group, self._waiting = self._waiting, []
+    def _lead(self, leader: Batch) -> None:
+        group: list[Batch] = []
         try:
+            with self._mutex:
+                group, self._waiting = self._waiting, []
             self._commit(group)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001  # each of the group's threads raises it
             for batch in group:
                 batch.error = error
-            raise
         finally:
-            self._pass_on()
+            self._put_back(group, leader)
+            self._pass_on(leader)
             for batch in group:
-                batch.baton.release()
+                if batch.settled():
+                    batch.baton.release()
 
-    def _pass_on(self) -> None:
+    def _put_back(self, group: list[Batch], leader: Batch) -> None:
+        """Let others commit what an interrupted leader did not."""
+        unsettled = [batch for batch in group if batch is not leader and not batch.settled()]
         with self._mutex:
+            self._waiting = unsettled + self._waiting
+
+    def _pass_on(self, leader: Batch) -> None:
+        """Give the lead to the first that waits."""
+        with self._mutex:
+            if not leader.leads:
+                return
+            leader.leads = False
             self._led = bool(self._waiting)
             if self._led:
+                self._waiting[0].leads = True
                 self._waiting[0].baton.release()
 
     def _commit(self, group: list[Batch]) -> None:
         rows = group[0].rows if len(group) == 1 else [row for batch in group for row in batch.rows]
         if len(rows) == 1 and is_ready(rows[0]):
-            self._commit_one(group[0])
-            return
-        with self._writer as connection:
-            wakes = wakes_sleepers(connection, rows)
-            ids = insert(connection, rows)
-        share(ids, group)
+            wakes = self._commit_one(group[0])
+        else:
+            with self._writer as connection:
+                wakes = wakes_sleepers(connection, rows)
+                ids = insert(connection, rows)
+            share(ids, group)
         if wakes:
             self._ring(topics.READY)
 
-    def _commit_one(self, batch: Batch) -> None:
-        """Commit a job that has come alone, in one statement."""
+    def _commit_one(self, batch: Batch) -> bool:
+        """Commit a job that has come alone and is ready, in one statement; sleepers must wake."""
         key = self._writer.run(ENQUEUE_ONE, batch.rows[0]).lastrowid or 0
         batch.ids = [format_id(key, batch.rows[0][0])]
-        self._ring(topics.READY)
+        return True
 
 
 def insert(connection: sqlite3.Connection, rows: list[Row]) -> list[str]:

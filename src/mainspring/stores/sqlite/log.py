@@ -44,10 +44,14 @@ class Log:
     def committed(self, connection: sqlite3.Connection) -> None:
         """Count a commit; fold the log when it has become long."""
         self._commits += 1
-        if self._commits % LOOK_EVERY == 0 and reaches(self._file.wal, self._fold_at_bytes):
+        if self._commits % LOOK_EVERY == 0:
             # What was committed stays in the log if this fails, so the commit has not failed.
-            with suppress(sqlite3.Error):
-                self.fold(connection)
+            with suppress(sqlite3.Error, OSError):
+                self._fold_if_long(connection)
+
+    def _fold_if_long(self, connection: sqlite3.Connection) -> None:
+        if reaches(self._file.wal, self._fold_at_bytes):
+            self.fold(connection)
 
     def fold(self, connection: sqlite3.Connection) -> None:
         """Checkpoint as far as readers allow, without waiting for them: writers wait for us."""

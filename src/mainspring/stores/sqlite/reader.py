@@ -78,18 +78,24 @@ class Readers:
         with self._gate:
             self._close()
 
-    def suspend(self, patience: float) -> None:
-        """Close everything and lend nothing until `resume`; wait `patience` seconds for readers."""
+    def suspend(self, patience: float) -> bool:
+        """Close all and lend none until `resume`; False: they were not back in time.
+
+        `patience` is in seconds.
+        """
         deadline = time.monotonic() + patience
-        self._gate.acquire(timeout=patience)
-        while self._lent and time.monotonic() < deadline:
+        while self._gate.acquire(timeout=patience):
+            if not self._lent:
+                self._close()
+                return True
             self._gate.release()
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.001)
-            self._gate.acquire(timeout=patience)
-        self._close()
+        return False
 
     def resume(self) -> None:
-        """End a suspension, in the thread that began it."""
+        """End a suspension."""
         self._gate.release()
 
     def _close(self) -> None:

@@ -7,8 +7,10 @@ all is closed, after it each side opens again on first use, and the child starts
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.stores.sqlite.commit_look import CommitLook
 from mainspring.stores.sqlite.intake import Intake
 from mainspring.stores.sqlite.lanes import Lanes
 from mainspring.stores.sqlite.reader import Readers
@@ -36,23 +38,19 @@ class Session:
         self.lanes = Lanes(self.writer, self.readers)
         self.intake = Intake(self.writer, self.lanes, clock, ring=self.ring)
         self._ringer: Ringer | None = None
+        self._suspended: list[Writer | Readers] = []
 
     def ring(self, topic: str) -> None:
-        """Wake who listens for the topic."""
-        if self._ringer is None:
-            self._ringer = Ringer(self._place())
-        self._ringer.ring(topic)
+        """Wake who listens for the topic; the net wakes them if we can't."""
+        with suppress(OSError):
+            if self._ringer is None:
+                self._ringer = Ringer(self._place())
+            self._ringer.ring(topic)
 
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"` or `"ended"`, with any commit as the net."""
-        seen = self.readers.data_version()
-
-        def changed() -> bool:
-            nonlocal seen
-            before, seen = seen, self.readers.data_version()
-            return seen != before
-
-        return SocketListener(self._place(), topic, changed=changed)
+        look = CommitLook(str(self._file.wal), self.readers.data_version)
+        return SocketListener(self._place(), topic, changed=look.changed)
 
     def close(self) -> None:
         """Let go of files and connections; the next use opens them again."""
@@ -64,13 +62,13 @@ class Session:
 
     def suspend(self) -> None:
         """Close all and let nothing open it, until `resume`."""
-        self.writer.suspend(PATIENCE)
-        self.readers.suspend(PATIENCE)
+        held = (self.writer, self.readers)
+        self._suspended = [part for part in held if part.suspend(PATIENCE)]
 
     def resume(self) -> None:
         """End a suspension."""
-        self.readers.resume()
-        self.writer.resume()
+        while self._suspended:
+            self._suspended.pop().resume()
 
     def _place(self) -> Path:
         device, inode = self._file.identity()

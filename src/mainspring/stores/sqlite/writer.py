@@ -101,13 +101,18 @@ class Writer:
             self._close()
             self._identity = None
 
-    def suspend(self, patience: float) -> None:
-        """Close the connection and open none until `resume`; wait so many seconds for the turn."""
-        self._lock.acquire(timeout=patience)
-        self._close()
+    def suspend(self, patience: float) -> bool:
+        """Close the connection and open none until `resume`; False: it was not free in time.
+
+        `patience` is in seconds.
+        """
+        free = self._lock.acquire(timeout=patience)
+        if free:
+            self._close()
+        return free
 
     def resume(self) -> None:
-        """End a suspension, in the thread that began it."""
+        """End a suspension."""
         self._lock.release()
 
     def _close(self) -> None:

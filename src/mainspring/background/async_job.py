@@ -1,0 +1,201 @@
+"""Jobs of the supervisor: a target every so many seconds, so many times."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mainspring.errors import InvalidOption, NotRunning
+from mainspring.supervision.driver import ElsewhereDriver
+from mainspring.supervision.threads.driver import PoolDriver
+from mainspring.supervision.trigger import Interval
+from mainspring.supervision.worker import Worker, is_async
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.background.aloop import ALoop
+    from mainspring.supervision.driver import Driver
+    from mainspring.supervision.group import Group, Member
+
+_numbers = itertools.count(1)
+
+
+class AsyncJob:
+    """A target that is run every `interval` seconds until it has run `number` times."""
+
+    def __init__(
+        self, target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.id = next(_numbers)
+        self.target = target
+        self.args = args
+        self.kwargs = kwargs
+        self.interval: float = 1.0
+        self.number: int | None = None
+        self.timer: float = 0.0
+        self.runs = 0
+        self.cancelled = False
+        self.member: Member | None = None
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return f"job_{self.id}_{getattr(self.target, '__name__', 'target')}"
+
+    @property
+    def active(self) -> bool:
+        """Whether it will run again."""
+        return self.member is not None and not self.member.ended.done() and not self.cancelled
+
+    def cancel(self) -> None:
+        """Run it no more; a run under way ends by itself."""
+        self.cancelled = True
+        if self.member is not None:
+            self.member.service.close()
+
+    def make_worker(self, aloop: ALoop, lend: Callable[[Callable[[], None]], object]) -> Worker:
+        """Return the worker that runs it: on the aloop, or a sync target in borrowed threads."""
+        trigger = _FirstAfter(self.timer, self.interval)
+        driver: Driver
+        if is_async(self.target):
+            driver = ElsewhereDriver(self._run_later, aloop.spawn_coroutine_threadsafe)
+        else:
+            driver = PoolDriver(self._run, lend)
+        return Worker(self.name, self.target, trigger, driver=driver)
+
+    def _run(self) -> bool | None:
+        self.runs += 1
+        self.target(*self.args, **self.kwargs)
+        return self._goes_on()
+
+    async def _run_later(self) -> bool | None:
+        self.runs += 1
+        await self.target(*self.args, **self.kwargs)
+        return self._goes_on()
+
+    def _goes_on(self) -> bool | None:
+        return False if self.number is not None and self.runs >= self.number else None
+
+
+class _FirstAfter(Interval):
+    """An interval whose first tick comes after so many seconds."""
+
+    def __init__(self, first: float, interval: float) -> None:
+        super().__init__(interval)
+        self._first: float | None = first
+
+    def due(self, now: float) -> float | None:
+        if self._first is not None:
+            self._tick, self._first = now + self._first, None
+        return super().due(now)
+
+
+class AsyncJobScheduler:
+    """Jobs on one aloop; those created before its start wait for it."""
+
+    def __init__(self, name: str, aloop: ALoop | str | None) -> None:
+        self.name = name
+        self.aloop = aloop
+        self.jobs: list[AsyncJob] = []
+        self.active = False
+        self._launch: Callable[[AsyncJob], None] | None = None
+        self._lock = threading.RLock()
+
+    def start(self, launch: Callable[[AsyncJob], None]) -> None:
+        """Run the jobs; `launch` starts one."""
+        with self._lock:
+            self._launch, self.active = launch, True
+            for job in self.jobs:
+                launch(job)
+
+    def stop(self) -> None:
+        """Run no job any more."""
+        with self._lock:
+            self._launch, self.active = None, False
+            for job in self.jobs:
+                job.cancel()
+            self.jobs.clear()
+
+    def add(self, job: AsyncJob) -> AsyncJob:
+        """Run a job, once the scheduler is started."""
+        with self._lock:
+            self.jobs.append(job)
+            if self._launch is not None:
+                self._launch(job)
+        return job
+
+    def drop(self, job: AsyncJob) -> bool:
+        """Cancel a job; return whether it was one of this scheduler."""
+        with self._lock:
+            if job not in self.jobs:
+                return False
+            self.jobs.remove(job)
+        job.cancel()
+        return True
+
+
+def check_job(interval: float, number: int | None, timer: float) -> None:
+    """Raise `InvalidOption` for a job that makes no sense."""
+    owner = "create_async_job"
+    if not interval > 0:
+        raise InvalidOption("interval", interval, owner=owner, expected="seconds greater than 0")
+    if number is not None and number < 1:
+        raise InvalidOption("number", number, owner=owner, expected="1 or more, or None")
+    if timer < 0:
+        raise InvalidOption("timer", timer, owner=owner, expected="seconds, 0 or more")
+
+
+class AsyncJobs:
+    """The job schedulers of one supervisor."""
+
+    def __init__(self) -> None:
+        self._schedulers: dict[str, AsyncJobScheduler] = {}
+        self._default: AsyncJobScheduler | None = None
+
+    def create(self, name: str, aloop: ALoop | str | None, *, default: bool) -> AsyncJobScheduler:
+        """Make a scheduler; the first one is the default, too."""
+        scheduler = self._schedulers[name] = AsyncJobScheduler(name, aloop)
+        if default or self._default is None:
+            self._default = scheduler
+        return scheduler
+
+    def get(self, scheduler: AsyncJobScheduler | str | None = None) -> AsyncJobScheduler:
+        """Return a scheduler by name, or the default; raises `NotRunning`, `InvalidOption`."""
+        if isinstance(scheduler, AsyncJobScheduler):
+            return scheduler
+        if scheduler is None:
+            if self._default is None:
+                raise NotRunning("there is no job scheduler; call create_async_job_scheduler first")
+            return self._default
+        if scheduler not in self._schedulers:
+            known = ", ".join(self._schedulers) or "there is none"
+            expected = f"one that was created: {known}"
+            raise InvalidOption("scheduler", scheduler, owner="create_async_job", expected=expected)
+        return self._schedulers[scheduler]
+
+    def drop(self, job: AsyncJob, scheduler: AsyncJobScheduler | str | None = None) -> bool:
+        """Cancel a job of this scheduler, or of any; return whether it was known."""
+        schedulers = self.all() if scheduler is None else [self.get(scheduler)]
+        return any(one.drop(job) for one in schedulers)
+
+    def stop(self) -> None:
+        """Stop every scheduler, the last made first."""
+        for scheduler in reversed(self.all()):
+            scheduler.stop()
+
+    def all(self) -> list[AsyncJobScheduler]:
+        """Return every scheduler."""
+        return list(self._schedulers.values())
+
+
+def launch_in(
+    group: Group, aloop: ALoop, lend: Callable[[Callable[[], None]], object]
+) -> Callable[[AsyncJob], None]:
+    """Return what starts a job in a group."""
+
+    def launch(job: AsyncJob) -> None:
+        job.member = group.add(job.make_worker(aloop, lend))
+
+    return launch

@@ -1,0 +1,152 @@
+"""Where the target of a background worker runs: its thread, the thread pool, a loop, a process."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mainspring.background.target import call_run
+from mainspring.supervision.driver import Driver, ElsewhereDriver, ThreadDriver
+from mainspring.supervision.threads.driver import PoolDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.background.options import Options
+    from mainspring.background.target import Target
+    from mainspring.background.task_supervisor import TaskSupervisor
+
+call_numbers = itertools.count(1)
+
+
+class CarriedWorker(Protocol):
+    """What a carriage needs of a background worker."""
+
+    isolated: bool
+    awaited: bool
+
+    @property
+    def supervisor(self) -> TaskSupervisor:
+        """Whose pools and loops it uses."""
+        ...
+
+    @property
+    def borrows_threads(self) -> bool:
+        """Whether a sync target runs in the thread pool instead of a thread of its own."""
+        ...
+
+    @property
+    def judges(self) -> bool:
+        """Whether it has a `process_result` of its own."""
+        ...
+
+    def unpack(self, function: Callable[..., Any], *, awaited: bool) -> Callable[..., Any]:
+        """Return what takes the trigger's arguments and calls, or awaits, `function`."""
+        ...
+
+    def process_result(self, result: Any) -> Any:
+        """Look at what the target returned; False ends the worker."""
+        ...
+
+
+@dataclass(slots=True)
+class Runner:
+    """The thread of the run under way, if the target is sync."""
+
+    thread: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Carriage:
+    """A driver, and what tells whether somebody who waits for it would wait for himself."""
+
+    driver: Driver
+    loop: asyncio.AbstractEventLoop | None = None
+    runner: Runner = field(default_factory=Runner)
+
+
+def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Carriage:
+    """Choose by what the target is. Raises `InvalidOption` for a loop that does not exist."""
+    if worker.isolated:
+        return _on_loop(worker, _in_process(worker, target), options)
+    if worker.awaited:
+        return _on_loop(worker, target.bind(), options)
+    return _in_thread(worker, target.bind(), options)
+
+
+def _in_thread(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
+    runner = Runner()
+    call = _tracked(_judged(worker, worker.unpack(call, awaited=False)), runner)
+    if not worker.borrows_threads:
+        return Carriage(ThreadDriver(call), runner=runner)
+    lend = partial(worker.supervisor.threads.execute, options.priority)
+    return Carriage(PoolDriver(call, lend), runner=runner)
+
+
+def _on_loop(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
+    call = _judged_later(worker, worker.unpack(call, awaited=True))
+    given = options.loop
+    if isinstance(given, asyncio.AbstractEventLoop):
+        submit = partial(_submit, given)
+        return Carriage(ElsewhereDriver(call, submit), loop=given)
+    aloop = worker.supervisor.running_aloop(given)
+    return Carriage(ElsewhereDriver(call, aloop.spawn_coroutine_threadsafe), loop=aloop.get_loop())
+
+
+def _submit(loop: asyncio.AbstractEventLoop, coroutine: Any) -> Any:
+    return asyncio.run_coroutine_threadsafe(coroutine, loop)
+
+
+def _in_process(worker: CarriedWorker, target: Target) -> Callable[..., Any]:
+    """Return what awaits a call in the process pool; `_task_id` is the call's own."""
+    pool = worker.supervisor.mp_pool
+    kwargs, takes_id = target.for_process()
+    decorated = "__wrapped__" in vars(worker)
+
+    async def call(*lead: Any) -> Any:
+        more = {"_task_id": f"{pool.name}_{next(call_numbers)}"} if takes_id else {}
+        args = (*lead, *target.args)
+        if decorated:
+            future = pool.submit(call_run, worker, args, {**kwargs, **more})
+        else:
+            future = pool.submit(target.function, *args, **kwargs, **more)
+        return await asyncio.wrap_future(future)
+
+    return call
+
+
+def _judged(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[..., Any]:
+    if not worker.judges:
+        return call
+
+    def judged(*lead: Any) -> bool:
+        result = call(*lead)
+        return worker.process_result(result) is not False and result is not False
+
+    return judged
+
+
+def _judged_later(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[..., Any]:
+    if not worker.judges:
+        return call
+
+    async def judged(*lead: Any) -> bool:
+        result = await call(*lead)
+        return worker.process_result(result) is not False and result is not False
+
+    return judged
+
+
+def _tracked(call: Callable[..., Any], runner: Runner) -> Callable[..., Any]:
+    def tracked(*lead: Any) -> Any:
+        runner.thread = threading.get_ident()
+        try:
+            return call(*lead)
+        finally:
+            runner.thread = None
+
+    return tracked

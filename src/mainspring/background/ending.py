@@ -1,0 +1,42 @@
+"""The steps of a task supervisor's stop that concern its workers, jobs and calls."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from mainspring.background.aloop import Loops, running_loop
+
+if TYPE_CHECKING:
+    from mainspring.background.life import Life
+    from mainspring.background.roster import WorkerRoster
+
+
+def ask_workers(roster: WorkerRoster) -> None:
+    """Ask every worker to end, the last started first, without waiting."""
+    for worker in reversed(roster.all()):
+        worker.stop(wait=False)
+
+
+def ask_jobs(life: Life) -> None:
+    """Ask every job and scheduler to end, the last started first."""
+    for member in reversed(life.jobs.members):
+        member.service.close()
+
+
+def cancel_all(life: Life, loops: Loops) -> None:
+    """Cancel what waits for a thread, and every coroutine."""
+    life.threads.cancel_waiting()
+    for aloop in loops.all():
+        aloop.thread.cancel_all()
+
+
+def waits_for_itself(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
+    """Whether the calling thread runs on what it wants to see the end of."""
+    here = running_loop()
+    own = [aloop.thread.current_loop for aloop in loops.all()]
+    if here is not None and here in (life.core.loop, *own):
+        return True
+    if life.threads.is_mine(threading.current_thread()):
+        return True
+    return any(worker.runs_here() for worker in roster.all())

@@ -1,0 +1,86 @@
+"""What a task supervisor has for one life, from a start to the stop that follows it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mainspring.supervision.group import Group
+from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.threads.pool import PriorityThreadPool
+from mainspring.supervision.trigger import Interval
+from mainspring.supervision.watchdog import LOOK, Watchdog
+from mainspring.supervision.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mainspring.protocols import Service, Subscriber
+    from mainspring.supervision.event_loop import EventLoopThread
+    from mainspring.supervision.processes.pool import ProcessPool
+    from mainspring.supervision.threads.priority import PoolSizes
+
+
+class Life:
+    """Groups of pools, loops, jobs and workers, in the order in which they start."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        grace: float,
+        sizes: PoolSizes,
+        loops: Callable[[], Iterable[EventLoopThread]],
+        tell: Subscriber,
+    ) -> None:
+        self.pools = Group("pools")
+        self.loops = Group("loops")
+        self.jobs = Group("jobs")
+        self.workers = Group("workers")
+        self.threads = PriorityThreadPool(sizes, name=f"{name}_thread")
+        self.processes: ProcessPool | None = None
+        self._begun = False
+        self._lock = threading.Lock()
+        self.watchdog = Watchdog(loops, tell=tell)
+        watchdog = Worker("watchdog", self.watchdog.look, Interval(LOOK))
+        groups = (self.pools, self.loops, self.jobs, self.workers)
+        for group in groups:
+            group.subscribe(tell)
+        services: list[Service] = [*groups, watchdog]
+        self.core = Supervisor(services, name=name, grace=grace)
+
+    def make_processes(self, options: dict[str, Any]) -> ProcessPool:
+        """Return the process pool, started on demand, of one child a CPU unless `size` says."""
+        from mainspring.supervision.processes.pool import ProcessPool  # noqa: PLC0415  a lazy door
+
+        with self._lock:
+            if self.processes is None:
+                name = f"{self.core.name}_process"
+                pool = ProcessPool(**{"name": name, "size": os.cpu_count() or 1, **options})
+                self.pools.add(pool)
+                self.processes = pool
+            return self.processes
+
+    def drop_processes(self) -> None:
+        """Close the process pool; the next that is asked for is a new one."""
+        with self._lock:
+            if self.processes is not None:
+                self.processes.close()
+            self.processes = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs and was not asked to end."""
+        return self._begun and self.core.working
+
+    @property
+    def over(self) -> bool:
+        """Whether it was asked to end, or has ended."""
+        return self.core.closing
+
+    def begin(self) -> None:
+        """Start everything."""
+        self.core.start()
+        self.pools.add(self.threads)
+        self._begun = True

@@ -1,0 +1,73 @@
+"""The active workers of a supervisor, by name."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from mainspring.errors import DuplicateName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.supervision.worker import WorkerStatus
+
+log = logging.getLogger("mainspring.supervision")
+
+
+class NamedWorker(Protocol):
+    """What a supervisor needs of a background worker."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    def stop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
+        """Stop it; return whether it has ended."""
+        ...
+
+    def runs_here(self) -> bool:
+        """Whether its target is what the calling thread runs."""
+        ...
+
+    def status(self) -> WorkerStatus:
+        """Return what it is doing and has done."""
+        ...
+
+
+class WorkerRoster:
+    """Keeps names unique, and tells of workers that ended by their restart policy."""
+
+    def __init__(self, told: Callable[[NamedWorker, BaseException], object]) -> None:
+        self._workers: dict[str, NamedWorker] = {}
+        self._names: dict[int, str] = {}  # by the worker's id(): a thousand may end at once
+        self._told = told
+        self._lock = threading.RLock()
+
+    def all(self) -> list[NamedWorker]:
+        """Return the active workers, in the order of their start."""
+        with self._lock:
+            return list(self._workers.values())
+
+    def remember(self, worker: NamedWorker, name: str) -> None:
+        """Take notice of a worker that starts. Raises `DuplicateName`."""
+        with self._lock:
+            other = self._workers.get(name)
+            if other is not None and other is not worker:
+                raise DuplicateName(name, kind="worker", first=repr(other), second=repr(worker))
+            self._workers[name] = worker
+            self._names[id(worker)] = name
+
+    def forget(self, worker: NamedWorker, failure: BaseException | None) -> None:
+        """Take notice of a worker that has ended; `failure` says why it gave up."""
+        with self._lock:
+            name = self._names.pop(id(worker), None)
+            if name is not None:
+                del self._workers[name]
+        if failure is not None:
+            try:
+                self._told(worker, failure)
+            except Exception:
+                log.exception("on_worker_failed raised for %r", worker)

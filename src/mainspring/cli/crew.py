@@ -1,0 +1,43 @@
+"""The workers of a module that a supervisor runs, and what has become of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mainspring.background.info import describe_worker
+from mainspring.background.worker import BackgroundWorker
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from mainspring.background.roster import NamedWorker
+    from mainspring.background.task_supervisor import TaskSupervisor
+
+
+class Crew:
+    """A supervisor's workers: those that a module names, and those that were started elsewhere.
+
+    A worker whose name in the module begins with `_` is left for others to start.
+    """
+
+    def __init__(self, supervisor: TaskSupervisor, module: ModuleType) -> None:
+        self._supervisor = supervisor
+        self._named = [
+            value
+            for name, value in vars(module).items()
+            if isinstance(value, BackgroundWorker)
+            and value.supervisor is supervisor
+            and not name.startswith("_")
+        ]
+        self._seen: dict[int, NamedWorker] = {id(one): one for one in self._named}
+
+    def start(self) -> None:
+        """Start the workers that the module names and has not started itself."""
+        for worker in dict.fromkeys(self._named):
+            worker.start()
+
+    def look(self) -> list[dict[str, Any]]:
+        """Return what each is and has done, those that have ended included."""
+        for worker in self._supervisor.roster.all():
+            self._seen.setdefault(id(worker), worker)
+        return [describe_worker(worker) for worker in self._seen.values()]

@@ -1,0 +1,146 @@
+"""`mainspring supervise`: run the workers of a module as a daemon."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mainspring.background.task_supervisor import TaskSupervisor
+from mainspring.cli.address import Address
+from mainspring.cli.crew import Crew
+from mainspring.cli.notify import Herald, Notifier
+from mainspring.cli.screen import Screen, redraws
+from mainspring.cli.worker_table import table_of
+from mainspring.supervision.restart import Restart
+from mainspring.supervision.trigger import Interval
+from mainspring.supervision.worker import Worker
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import TextIO
+
+log = logging.getLogger("mainspring")
+
+LOOK = 0.5
+"""Seconds between two looks at the workers."""
+
+SETTLED_WITHIN = 1.0
+"""Seconds that `--once` gives the workers to come up."""
+
+EXAMPLE = "myapp.workers:task_supervisor"
+
+ENDED = frozenset({"stopped", "failed"})
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument(
+        "supervisor",
+        metavar="MODULE:SUPERVISOR",
+        help="where the TaskSupervisor is, seen from this folder; the module's workers are started",
+    )
+    parser.add_argument(
+        "--once", action="store_true", help="start the workers, print their table once, and stop"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the workers until SIGINT or SIGTERM; 0 when they stopped as asked."""
+    address = Address(options.supervisor, TaskSupervisor, noun="supervisor", example=EXAMPLE)
+    with ExitStack() as stack:
+        view = _view(stack, table_wanted=not options.once)
+        logging.basicConfig(level=logging.INFO, format="[mainspring] %(levelname)s %(message)s")
+        supervisor = address.find()
+        crew = Crew(supervisor, sys.modules[address.module])
+        # For a signal that comes before `block` heeds it, or again while all is being stopped.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with supervisor:
+            try:
+                crew.start()
+                _print_once(crew) if options.once else _stay(supervisor, crew, view)
+            except KeyboardInterrupt:
+                log.warning("interrupted: stopping at once")
+                supervisor.stop(wait=0, cancel_tasks=True)
+    return 0
+
+
+class View(Protocol):
+    """What shows the workers."""
+
+    def show(self, workers: Sequence[dict[str, Any]]) -> None:
+        """Show what `get_info()["workers"]` holds."""
+        ...
+
+
+class TableView:
+    """A table at the foot of a terminal."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def show(self, workers: Sequence[dict[str, Any]]) -> None:
+        """Put it in the place of the last one."""
+        self._screen.show(table_of(workers, datetime.now(UTC)))
+
+
+class ChangeView:
+    """A line whenever a worker starts, begins to fail, is well again, or ends."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._known: dict[str, str] = {}
+
+    def show(self, workers: Sequence[dict[str, Any]]) -> None:
+        """Write what has changed since the last time."""
+        for worker in workers:
+            condition, name = _condition(worker), worker["name"]
+            if self._known.get(name) != condition:
+                self._known[name] = condition
+                counts = f"{worker['runs']} runs, {worker['errors']} errors"
+                error = f"; {worker['error']}" if condition in ("failing", "failed") else ""
+                self._out.write(f"[mainspring] worker {name!r} {condition}: {counts}{error}\n")
+        self._out.flush()
+
+
+def _condition(worker: dict[str, Any]) -> str:
+    if worker["state"] in ENDED:
+        return str(worker["state"])
+    return "failing" if worker["failing"] else "active"
+
+
+def _view(stack: ExitStack, *, table_wanted: bool) -> View:
+    """Return what suits standard output; a screen stands in for that while the stack lasts."""
+    if not table_wanted or not redraws(sys.stdout):
+        return ChangeView(sys.stdout)
+    screen = Screen(sys.stdout)
+    stack.callback(screen.leave)
+    if sys.stderr.isatty():
+        stack.enter_context(redirect_stderr(screen))
+    stack.enter_context(redirect_stdout(screen))
+    return TableView(screen)
+
+
+def _stay(supervisor: TaskSupervisor, crew: Crew, view: View) -> None:
+    """Run until asked to stop; show the workers and tell the service manager on the way."""
+    show = Worker(
+        "view", lambda: view.show(crew.look()), Interval(LOOK), restart=Restart(max_failures=0)
+    )
+    supervisor.jobs.add(show)
+    supervisor.jobs.add(Herald(Notifier(), lambda: bool(supervisor.health()["healthy"])))
+    supervisor.block()
+    with suppress(OSError):
+        view.show(crew.look())
+
+
+def _print_once(crew: Crew) -> None:
+    deadline = time.monotonic() + SETTLED_WITHIN
+    while any(one["state"] == "waiting" for one in crew.look()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    sys.stdout.write("".join(f"{line}\n" for line in table_of(crew.look(), datetime.now(UTC))))
+    sys.stdout.flush()

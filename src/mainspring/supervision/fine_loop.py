@@ -1,0 +1,57 @@
+"""An asyncio loop that sleeps to the microsecond where epoll counts in whole milliseconds.
+
+epoll rounds up, and Python's arithmetic on top of it often adds one more: a timer of 10 ms comes
+1.2 ms late. `select` does not round, and an epoll is a file that it can wait for. Where it does
+not matter it is the other way round: sleeps that are long end together, since waking costs more
+than what is then done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import selectors
+import sys
+
+HIGHEST_DESCRIPTOR = 1023
+"""`select` takes no higher one."""
+
+GRAINS = ((0.5, 0.005), (0.1, 0.001))
+"""Sleeps of at least so many seconds end at multiples of so many."""
+
+
+def moment_after(now: float, seconds: float) -> float:
+    """Return when a sleep that begins now ends: a long one together with others."""
+    moment = now + seconds
+    for least, grain in GRAINS:
+        if seconds >= least:
+            return moment // grain * grain + grain
+    return moment
+
+
+if sys.platform == "linux":
+
+    class FineSelector(selectors.EpollSelector):
+        """Epoll, with `select` for the time to wait."""
+
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            """Wait for events up to `timeout` seconds (None: for ever; 0 or less: not at all)."""
+            if timeout is not None and timeout > 0 and self.fileno() <= HIGHEST_DESCRIPTOR:
+                if not select.select((self,), (), (), timeout)[0]:
+                    return []
+                timeout = 0
+            return super().select(timeout)
+
+    def new_loop() -> asyncio.AbstractEventLoop:
+        """Return a new loop of the program's kind, a fine one if that is asyncio's own."""
+        loop = asyncio.new_event_loop()
+        if type(loop) is not asyncio.SelectorEventLoop:
+            return loop
+        loop.close()
+        return asyncio.SelectorEventLoop(FineSelector())
+
+else:
+
+    def new_loop() -> asyncio.AbstractEventLoop:
+        """Return a new loop of the program's kind: elsewhere asyncio's own does not round."""
+        return asyncio.new_event_loop()

@@ -1,0 +1,266 @@
+"""One child of a process pool, as its parent holds it: ask it, kill it, learn how it ended.
+
+It knows how a child is started and nothing of pools. One thread at a time may ask a child; `kill`
+and `reap` may come from any.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+from mainspring.errors import AttemptTimeout, ChildDied
+from mainspring.supervision.processes import main as process_main
+from mainspring.supervision.processes.call import unpack_error
+from mainspring.supervision.processes.frame import NOTE, RAISED, SPENT, FrameReader, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.supervision.processes.program import Boot
+
+_EXIT_PATIENCE = 2.0
+"""Seconds within which a child that has hung up must have ended."""
+_BOOT_PATIENCE = 10.0
+"""Seconds within which a child must have read what it is told at its start."""
+
+# Only built-in modules until the path is the parent's: the working folder may hold a `struct.py`.
+_PROGRAM = """\
+import marshal, sys
+try:
+    boot = marshal.load(open(int(sys.argv[1]), "rb", closefd=False))
+except EOFError:
+    sys.exit(1)
+sys.path[:] = boot["path"]
+from mainspring.supervision.processes.program import main
+main(boot)
+"""
+
+
+class ChildGone(Exception):
+    """The child had ended before it took the request: another child can take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildPlan:
+    """How the children of one pool are made; `startup` is pickled, the limit may be None."""
+
+    name: str
+    startup: bytes
+    max_memory_bytes: int | None
+    kernel_kills: bool = sys.platform == "linux"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a child is asked; `label` names it in errors, `timeout` is in seconds.
+
+    `on_note` gets what the body tells in the middle, in the thread that waits.
+    """
+
+    kind: int
+    payload: bytes
+    label: str = "request"
+    timeout: float | None = None
+    on_note: Callable[[bytes], object] | None = None
+
+
+class Child:
+    """A started child process; `pid` is its process id, `calls` how many it was asked."""
+
+    def __init__(self, process: subprocess.Popen[bytes], line: socket.socket) -> None:
+        self.pid = process.pid
+        self.calls = 0
+        self.line = line
+        self.ended = threading.Event()
+        self.exit_fd = _exit_fd(process.pid)
+        self._process = process
+        self._reaping = threading.Lock()
+        self._reader = FrameReader(self._read)
+        self._deadline: float | None = None
+        self._midway = False
+        self._doomed = False
+        self._spent = False
+
+    @classmethod
+    def start(cls, plan: ChildPlan, *, lifeline_fd: int) -> Child:
+        """Start a child, not ready yet; to be called from a thread that lives as long as it."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                child = cls(_spawn(plan.name, theirs.fileno(), lifeline_fd), ours)
+                boot = _boot(plan, line_fd=theirs.fileno(), lifeline_fd=lifeline_fd)
+        except BaseException:
+            ours.close()
+            raise
+        ours.settimeout(_BOOT_PATIENCE)
+        with suppress(OSError):  # it died: its end tells how
+            ours.sendall(boot)
+        return child
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be asked: alive as far as known, unspent, and not in the middle."""
+        return not (self._midway or self._doomed or self._spent or self.ended.is_set())
+
+    def run(self, request: Request) -> bytes:
+        """Have it run a request and return the reply; a child that is overdue is killed.
+
+        Raises what the handler raised, AttemptTimeout, ChildDied, or ChildGone.
+        """
+        timeout = request.timeout
+        self._deadline = None if timeout is None else monotonic() + timeout
+        self.calls += 1
+        self._midway = True
+        self._send(request)
+        kind, reply = self._hear(request)
+        while kind == NOTE:
+            if request.on_note is not None:
+                request.on_note(reply)
+            kind, reply = self._hear(request)
+        self._midway = False
+        self._spent = bool(kind & SPENT)
+        if kind & ~SPENT == RAISED:
+            raise unpack_error(reply, request.label)
+        return reply
+
+    def first_word(self, patience: float) -> tuple[int, bytes]:
+        """Return the frame that says how its start went; OSError or EOFError: it said nothing."""
+        self._deadline = monotonic() + patience
+        return self._reader.next()
+
+    def kill(self) -> None:
+        """End it at once, and with it the call that it runs."""
+        self._doomed = True
+        with self._reaping:
+            self._process.kill()
+
+    def reap(self) -> bool:
+        """Return whether it has ended."""
+        with self._reaping:
+            if self._process.poll() is None:
+                return False
+        self.ended.set()
+        return True
+
+    def let_go(self) -> None:
+        """Hang up, so that it ends by itself; in the middle of a call it is killed."""
+        if self._midway:
+            self.kill()
+        self.line.close()
+
+    def cut(self) -> None:
+        """Wake a caller who still listens after its end.
+
+        A process that the body left behind may hold the other end of the line open.
+        """
+        with suppress(OSError):
+            self.line.shutdown(socket.SHUT_RDWR)
+
+    def release(self) -> None:
+        """Give back the descriptors, after its end."""
+        self.line.close()
+        if self.exit_fd is not None:
+            os.close(self.exit_fd)
+            self.exit_fd = None
+
+    def evidence(self) -> str:
+        """Return in words how it ended."""
+        code = self._process.returncode
+        asked = ", on request" if self._doomed else ""
+        if code is None:
+            return f"child {self.pid} does not answer any more"
+        if code < 0:
+            return f"child {self.pid} was ended by {_signal_name(-code)}{asked}"
+        return f"child {self.pid} exited with code {code}{asked}"
+
+    def _send(self, request: Request) -> None:
+        self.line.settimeout(request.timeout)
+        try:
+            for piece in frame(request.kind, request.payload):
+                self.line.sendall(piece)
+        except TimeoutError:
+            raise self._overdue(request) from None
+        except OSError:
+            raise self._lost(request) from None
+
+    def _hear(self, request: Request) -> tuple[int, bytes]:
+        try:
+            return self._reader.next()
+        except TimeoutError:
+            raise self._overdue(request) from None
+        except ConnectionResetError:  # it left our request unread
+            raise self._lost(request) from None
+        except (EOFError, OSError):
+            raise self._death(request) from None
+
+    def _read(self, limit_bytes: int) -> bytes:
+        if self._deadline is not None:
+            # Zero would mean "do not wait", which is another error.
+            self.line.settimeout(max(self._deadline - monotonic(), 1e-6))
+        return self.line.recv(limit_bytes)
+
+    def _overdue(self, request: Request) -> AttemptTimeout:
+        self.kill()
+        return AttemptTimeout(request.label, request.timeout or 0.0)
+
+    def _lost(self, request: Request) -> Exception:
+        return self._death(request) if self._doomed else ChildGone()
+
+    def _death(self, request: Request) -> ChildDied:
+        if not self.ended.wait(_EXIT_PATIENCE):
+            self.kill()
+            self.ended.wait(_EXIT_PATIENCE)
+        code = self._process.returncode
+        return ChildDied(request.label, pid=self.pid, code=code, evidence=self.evidence())
+
+
+def _spawn(name: str, line_fd: int, lifeline_fd: int) -> subprocess.Popen[bytes]:
+    if not sys.executable:
+        raise OSError("this Python does not know its own path: sys.executable is empty")
+    # Its own words for the flags of this interpreter: -O, -X, -W and the rest, carried over.
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  # not in typeshed
+    return subprocess.Popen(  # noqa: S603  # sys.executable and our own program
+        [sys.executable, *flags, "-c", _PROGRAM, str(line_fd), name],
+        stdin=subprocess.DEVNULL,
+        close_fds=True,
+        pass_fds=(line_fd, lifeline_fd),
+    )
+
+
+def _boot(plan: ChildPlan, *, line_fd: int, lifeline_fd: int) -> bytes:
+    boot: Boot = {
+        "path": [entry or os.getcwd() for entry in sys.path if isinstance(entry, str)],  # noqa: PTH109  # sys.path holds strings
+        "argv": [str(word) for word in sys.argv],
+        "main": process_main.origin(),
+        "parent": os.getpid(),
+        "line_fd": line_fd,
+        "lifeline_fd": lifeline_fd,
+        "kernel_kills": plan.kernel_kills,
+        "startup": plan.startup,
+        "max_memory_bytes": plan.max_memory_bytes,
+    }
+    return marshal.dumps(cast("dict[str, Any]", boot))
+
+
+def _exit_fd(pid: int) -> int | None:
+    # Readable at the child's end; None where the system has none and the keeper must look.
+    with suppress(AttributeError, OSError):
+        return os.pidfd_open(pid)
+    return None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

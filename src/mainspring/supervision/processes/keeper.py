@@ -1,0 +1,299 @@
+"""Keeps so many children of a process pool alive, from one thread that lives as long as the pool.
+
+It starts, watches and buries them; who asks them what is the roster's affair. One thread starts
+them all because the kernel ends a child with the thread that started it, not with the process.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import threading
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mainspring.errors import ChildStartFailed
+from mainspring.supervision.processes.call import traceback_of
+from mainspring.supervision.processes.child import Child
+from mainspring.supervision.processes.frame import READY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.supervision.processes.child import ChildPlan
+    from mainspring.supervision.processes.roster import Roster
+
+START_PATIENCE = 60.0
+"""Seconds a child may take to start, its initializer included."""
+_LEAVE_PATIENCE = 1.0
+"""Seconds a child may take to end by itself once it was let go."""
+_LISTEN_PATIENCE = 0.5
+"""Seconds a caller may take to notice that its child has ended."""
+_FIRST_BACKOFF = 0.1
+_LONGEST_BACKOFF = 30.0
+_LOOK_INTERVAL = 0.1
+"""Seconds between two looks at the children where the system does not tell of their end."""
+
+
+class ChildKeeper:
+    """Keeps `population` children alive; `close`, `wake` and `dismiss` may come from any thread.
+
+    It ends when it was closed and `idle()` is true or the grace is over, and calls `on_end` last.
+    """
+
+    def __init__(
+        self,
+        plan: ChildPlan,
+        *,
+        population: int,
+        idle: Callable[[], bool],
+        on_end: Callable[[], object],
+    ) -> None:
+        self.failed_starts = 0
+        self.last_failure: str | None = None
+        self.deaths = 0
+        self._plan = plan
+        self._population = population
+        self._idle = idle
+        self._on_end = on_end
+        self._lock = threading.RLock()  # close() may come from a signal handler
+        self._children: set[Child] = set()
+        self._starting: set[Child] = set()
+        self._mute: set[Child] = set()
+        self._leaving: set[Child] = set()
+        self._limits: dict[Child, tuple[float, Callable[[Child], object]]] = {}
+        self._dismissed: list[Child] = []
+        self._deadline: float | None = None
+        self._backoff = 0.0
+        self._next_start = 0.0
+        self._gone = False
+
+    def start(self, roster: Roster) -> None:
+        """Begin, with the roster that is to be kept full."""
+        self._roster = roster
+        self._waker, self._alarm = socket.socketpair()
+        self._waker.setblocking(False)  # noqa: FBT003  # the standard library's signature
+        self._lifeline_end, self._lifeline = os.pipe()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._alarm, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._keep, name=self._plan.name, daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Have it look again."""
+        with suppress(OSError):  # full, or closed: then it looks anyway, or never again
+            self._waker.send(b"\0")
+
+    def dismiss(self, child: Child) -> None:
+        """Take over a child that must not be asked again."""
+        with self._lock:
+            if not self._gone:
+                self._dismissed.append(child)
+                self.wake()
+                return
+        child.release()
+
+    def close(self, grace: float) -> None:
+        """Ask to end when idle, or after `grace` seconds; the shortest of several holds."""
+        with self._lock:
+            deadline = monotonic() + grace
+            self._deadline = min(self._deadline or deadline, deadline)
+            self.wake()
+
+    def join(self, timeout: float | None) -> bool:
+        """Wait for the end of the thread; False if it takes longer."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def starting(self) -> int:
+        """How many children are not ready yet."""
+        return len(self._starting)
+
+    def abandon(self) -> None:
+        """Let go of the descriptors, in a process that was forked off: they are its parent's."""
+        for child in self._children:
+            child.release()
+        os.close(self._lifeline)
+        self._waker.close()
+        self._gone = True
+
+    def _keep(self) -> None:
+        # Inherited by children, so that Ctrl+C can't hit one before it ignores it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            while not self._over():
+                self._fill()
+                self._look(self._await())
+        finally:
+            try:
+                self._end()
+            finally:
+                self._on_end()
+
+    def _over(self) -> bool:
+        deadline = self._deadline
+        return deadline is not None and (monotonic() >= deadline or self._idle())
+
+    def _fill(self) -> None:
+        while self._wants_more() and monotonic() >= self._next_start:
+            self._start_one()
+
+    def _wants_more(self) -> bool:
+        staying = len(self._children) - len(self._leaving)
+        return staying < self._population and len(self._starting) < (os.cpu_count() or 1) + 1
+
+    def _start_one(self) -> None:
+        try:
+            child = Child.start(self._plan, lifeline_fd=self._lifeline_end)
+        except OSError as error:
+            self._count_failure(str(error))
+            return
+        self._children.add(child)
+        self._starting.add(child)
+        self._limit(child, START_PATIENCE, self._overdue)
+        self._selector.register(child.line, selectors.EVENT_READ, child)
+        if child.exit_fd is not None:
+            self._selector.register(child.exit_fd, selectors.EVENT_READ)
+
+    def _await(self) -> list[Child]:
+        """Sleep until something is to do; return the starting children that said something."""
+        events = self._selector.select(self._patience())
+        if any(key.fileobj is self._alarm for key, _ in events):
+            self._alarm.recv(4096)
+        return [key.data for key, _ in events if key.data is not None]
+
+    def _patience(self) -> float | None:
+        moments = [at for at, _ in self._limits.values()]
+        if self._deadline is not None:
+            moments.append(self._deadline)
+        if self._wants_more():
+            moments.append(self._next_start)
+        if any(child.exit_fd is None for child in self._children):
+            moments.append(monotonic() + _LOOK_INTERVAL)
+        return max(min(moments) - monotonic(), 0.0) if moments else None
+
+    def _look(self, spoke: list[Child]) -> None:
+        ended = [child for child in self._children if child.reap()]
+        # A child that failed to start says why, and ends: hear it first.
+        for child in {*spoke, *self._starting.intersection(ended)}:
+            self._hear(child)
+        for child in ended:
+            self._bury(child)
+        self._take_over_dismissed()
+        self._act_on_limits()
+
+    def _hear(self, child: Child) -> None:
+        self._stop_listening(child)
+        try:
+            kind, payload = child.first_word(_LEAVE_PATIENCE)
+        except (OSError, EOFError):
+            self._mute.add(child)  # its end will tell how
+            self._limit(child, _LEAVE_PATIENCE, Child.kill)
+            return
+        if kind == READY:
+            self._welcome(child)
+        else:
+            self._give_up(child, traceback_of(payload))
+
+    def _stop_listening(self, child: Child) -> None:
+        self._starting.discard(child)
+        self._selector.unregister(child.line)
+
+    def _welcome(self, child: Child) -> None:
+        del self._limits[child]
+        self._backoff = 0.0
+        self._roster.add(child)
+
+    def _give_up(self, child: Child, why: str) -> None:
+        self._see_off(child)
+        self._count_failure(why)
+
+    def _overdue(self, child: Child) -> None:
+        child.kill()
+        self._stop_listening(child)
+        self._give_up(child, f"child {child.pid} was not ready within {START_PATIENCE:g} s")
+
+    def _count_failure(self, why: str) -> None:
+        self.failed_starts += 1
+        self.last_failure = why
+        again = self._backoff > 0
+        self._backoff = min(max(self._backoff * 2, _FIRST_BACKOFF), _LONGEST_BACKOFF)
+        self._next_start = monotonic() + self._backoff
+        # One alone may have been an accident, such as a kill; nobody need hear of it.
+        if again and not self._children - self._leaving:
+            self._roster.refuse(lambda: ChildStartFailed(self._plan.name, why))
+
+    def _bury(self, child: Child) -> None:
+        self._children.discard(child)
+        if child.exit_fd is not None:
+            self._selector.unregister(child.exit_fd)
+        if child in self._mute:
+            self._mute.discard(child)
+            self._give_up(child, child.evidence())
+        if child in self._leaving:
+            self._leaving.discard(child)
+        else:
+            self.deaths += 1
+        self._limits.pop(child, None)
+        if self._roster.drop(child):
+            child.release()
+        else:
+            self._limit(child, _LISTEN_PATIENCE, Child.cut)
+
+    def _take_over_dismissed(self) -> None:
+        with self._lock:
+            dismissed, self._dismissed = self._dismissed, []
+        for child in dismissed:
+            if child in self._children:
+                self._see_off(child)
+            else:
+                self._limits.pop(child, None)
+                child.release()
+
+    def _see_off(self, child: Child) -> None:
+        self._leaving.add(child)
+        self._limit(child, _LEAVE_PATIENCE, Child.kill)
+        child.let_go()
+
+    def _limit(self, child: Child, seconds: float, act: Callable[[Child], object]) -> None:
+        self._limits[child] = monotonic() + seconds, act
+
+    def _act_on_limits(self) -> None:
+        now = monotonic()
+        for child, (at, act) in list(self._limits.items()):
+            if now >= at:
+                del self._limits[child]
+                act(child)
+
+    def _end(self) -> None:
+        for child in self._roster.close():
+            self._see_off(child)
+        self._roster.kill_busy()
+        for child in list(self._starting):
+            child.kill()
+            self._stop_listening(child)
+            self._see_off(child)
+        self._wait_for_the_last(monotonic() + 2 * _LEAVE_PATIENCE)
+        with self._lock:
+            self._gone = True
+        self._take_over_dismissed()
+        self._close_descriptors()
+
+    def _wait_for_the_last(self, deadline: float) -> None:
+        self._population = 0
+        self._deadline = deadline
+        while (self._children or self._limits) and monotonic() < deadline:
+            self._look(self._await())
+
+    def _close_descriptors(self) -> None:
+        for child in self._children:
+            child.release()
+        self._selector.close()
+        self._waker.close()
+        self._alarm.close()
+        os.close(self._lifeline)
+        os.close(self._lifeline_end)

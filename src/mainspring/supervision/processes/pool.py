@@ -1,0 +1,304 @@
+"""A pool of child processes that survives the death of each of them.
+
+It is the front of a roster (which child is free), a keeper (starts and replaces children) and the
+submissions (futures); it knows nothing of jobs. The standard library's pool is dead after one
+child has died; here a child's death costs its own call, and a spare takes its place.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
+
+from mainspring.errors import AlreadyRunning, InvalidOption, NotRunning, UnguardedMain
+from mainspring.supervision.processes import main as process_main
+from mainspring.supervision.processes.call import label_of, pack_call, pack_startup, unpack_result
+from mainspring.supervision.processes.child import ChildGone, ChildPlan, Request
+from mainspring.supervision.processes.frame import CALL, REQUEST
+from mainspring.supervision.processes.keeper import ChildKeeper
+from mainspring.supervision.processes.roster import Roster, Turn
+from mainspring.supervision.processes.submissions import Submission, Submissions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from concurrent.futures import Future
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """What a process pool is doing, in counts of children and calls."""
+
+    ready: int
+    busy: int
+    starting: int
+    waiting: int
+    deaths: int
+    failed_starts: int
+    last_failure: str | None
+
+
+class ProcessPool:
+    """Runs calls in `size` child processes at once, with `spare` more ready to take a place.
+
+    It starts with its first call, or by `start()`. All methods may be called from any thread.
+    `handler` answers `request`; it, `initializer` and `initargs` must be picklable. A child is
+    replaced after `max_tasks_per_child` calls, or once more than `max_memory_per_child_bytes` are
+    resident after a call (where the system tells only the peak, that counts). `grace`: seconds
+    that `close` gives to the calls it finds. A pool runs once. Errors: InvalidOption,
+    TaskNotImportable, InvalidArguments.
+    """
+
+    def __init__(  # noqa: PLR0913  # a front door: each is an option of its own
+        self,
+        size: int,
+        *,
+        spare: int = 1,
+        handler: Callable[[bytes], bytes] | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[object, ...] = (),
+        name: str = "processes",
+        max_tasks_per_child: int | None = None,
+        max_memory_per_child_bytes: int | None = None,
+        grace: float = 5.0,
+    ) -> None:
+        _check_at_least(1, size=size, max_tasks_per_child=max_tasks_per_child)
+        _check_at_least(1, max_memory_per_child_bytes=max_memory_per_child_bytes)
+        _check_at_least(0, spare=spare, grace=grace)
+        self._name = name
+        self._grace = grace
+        self._handles = handler is not None
+        self._lock = threading.RLock()  # close() may come from a signal handler
+        self._started = False
+        self._closed = False
+        self._ran = False
+        self._ended = False
+        self._listeners: list[Callable[[], object]] = []
+        self._keeper = ChildKeeper(
+            ChildPlan(
+                name, pack_startup(handler, initializer, initargs), max_memory_per_child_bytes
+            ),
+            population=size + spare,
+            idle=self._is_idle,
+            on_end=self._end,
+        )
+        self._roster = Roster(
+            name, size, max_tasks=max_tasks_per_child, dismiss=self._keeper.dismiss
+        )
+        self._submissions = Submissions(name, size, run=self._see_through, on_end=self._nudge)
+
+    @property
+    def name(self) -> str:
+        """What errors, threads and the process list call it."""
+        return self._name
+
+    def start(self) -> None:
+        """Begin to start children, unless begun; errors: NotRunning (closed), UnguardedMain."""
+        with self._lock:
+            if self._closed:
+                raise NotRunning(f"process pool {self._name!r} is closed; make another one")
+            if self._started:
+                return
+            if process_main.is_loading():
+                raise UnguardedMain
+            self._keeper.start(self._roster)
+            _pools.add(self)
+            self._started = True
+            if self._closed:  # by a signal handler in the middle of this
+                self._keeper.close(0)
+
+    def request(
+        self,
+        payload: bytes,
+        *,
+        label: str = "request",
+        timeout: float | None = None,
+        key: Hashable = None,
+        on_note: Callable[[bytes], object] | None = None,
+    ) -> bytes:
+        """Have the handler answer `payload` in a child, and return its reply.
+
+        `timeout`: seconds from the moment a child takes it, then that child is killed. `key`: what
+        `kill` knows the call by. `on_note` gets what the handler tells by `process_program.tell`.
+        Raises what the handler raised, AttemptTimeout, ChildDied, ChildStartFailed, NotRunning.
+        """
+        if not self._handles:
+            raise InvalidOption("handler", None, owner=self._name, expected="one, to use request")
+        self._admit(timeout)
+        return self._ask(Request(REQUEST, payload, label, timeout, on_note), key)
+
+    def call(
+        self,
+        function: Callable[..., R],
+        *args: object,
+        timeout: float | None = None,
+        key: Hashable = None,
+    ) -> R:
+        """Run a function in a child, and return its result; options and errors as of `request`.
+
+        Also raises TaskNotImportable and InvalidArguments for what can't be pickled,
+        UnstorableResult for such a result, ChildRaised for such an error.
+        """
+        packed = pack_call(function, args, {})
+        self._admit(timeout)
+        reply = self._ask(Request(CALL, packed, label_of(function), timeout), key)
+        result: R = unpack_result(reply)
+        return result
+
+    def submit(self, function: Callable[..., R], *args: object, **kwargs: object) -> Future[R]:
+        """Put a call in line; the future, once running, is the key that `kill` takes.
+
+        What can't be pickled raises here; other errors as of `call` are the future's.
+        """
+        packed = pack_call(function, args, kwargs)
+        self._admit(None)
+        return self._submissions.submit(label_of(function), packed)
+
+    def kill(self, key: Hashable) -> bool:
+        """Kill the children that run calls of that key; False if none runs now."""
+        return self._roster.kill(key)
+
+    def interrupt(self) -> int:
+        """Kill every child that runs a call; return how many."""
+        return self._roster.kill_busy()
+
+    def status(self) -> PoolStatus:
+        """Return what it is doing."""
+        ready, busy, waiting = self._roster.counts()
+        keeper = self._keeper
+        return PoolStatus(
+            ready=ready,
+            busy=busy,
+            starting=keeper.starting,
+            waiting=waiting + self._submissions.queued,
+            deaths=keeper.deaths,
+            failed_starts=keeper.failed_starts,
+            last_failure=keeper.last_failure,
+        )
+
+    def close(self, grace: float | None = None) -> None:
+        """Ask to end: refuse new calls, give the others `grace` seconds, then kill.
+
+        Harmless at any time, in any state, any number of times; the shortest grace holds.
+        """
+        with self._lock:
+            self._closed = True
+            if not self._started:
+                self._ended = True
+            elif not self._ended:
+                self._keeper.close(self._grace if grace is None else grace)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the end that `close` asked for; False if it takes longer than `timeout` seconds.
+
+        The end takes the grace, and at most three seconds more.
+        """
+        return self._keeper.join(timeout) if self._started else self._closed
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Live until closed (see `Service`); cancelling it kills what runs."""
+        import asyncio  # noqa: PLC0415  # whoever awaits this has it; other callers need not pay
+
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        self._begin_run()
+        self._listen(lambda: loop.call_soon_threadsafe(ended.set))
+        started()
+        try:
+            await ended.wait()
+        except BaseException:
+            self.close(0)
+            raise
+        self.join()  # its thread is at its last statement
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+        self.join()
+
+    def _admit(self, timeout: float | None) -> None:
+        if timeout is not None and timeout <= 0:
+            raise InvalidOption("timeout", timeout, owner=self._name, expected="more than 0")
+        if self._closed or not self._started:
+            self.start()
+
+    def _ask(self, request: Request, key: Hashable) -> bytes:
+        while True:
+            turn = Turn(key)
+            try:
+                return self._roster.take(turn).run(request)
+            except ChildGone:
+                continue  # it had not begun
+            finally:
+                self._roster.give_back(turn)
+                self._nudge()
+
+    def _see_through(self, submission: Submission) -> Any:
+        request = Request(CALL, submission.request, submission.label)
+        return unpack_result(self._ask(request, submission.future))
+
+    def _is_idle(self) -> bool:
+        _, busy, waiting = self._roster.counts()
+        return not (busy or waiting or self._submissions.outstanding)
+
+    def _nudge(self) -> None:
+        # The keeper waits for the last call only while it closes.
+        if self._closed:
+            self._keeper.wake()
+
+    def _begin_run(self) -> None:
+        with self._lock:
+            if self._ran and not self._ended:
+                raise AlreadyRunning("process pool", self._name)
+            self._ran = True
+            if not self._closed:
+                self.start()
+
+    def _listen(self, listener: Callable[[], object]) -> None:
+        with self._lock:
+            self._listeners.append(listener)
+            if not self._ended:
+                return
+        listener()
+
+    def _end(self) -> None:
+        self._submissions.close()
+        self._submissions.join(1.0)
+        _pools.discard(self)
+        with self._lock:
+            self._closed = self._ended = True
+        for listener in self._listeners:
+            with suppress(RuntimeError):  # its loop is closed already
+                listener()
+
+    def _abandon(self) -> None:
+        self._lock = threading.RLock()
+        self._closed = self._ended = True
+        self._roster.abandon()
+        self._keeper.abandon()
+
+
+_pools: WeakSet[ProcessPool] = WeakSet()
+
+
+def _abandon_all() -> None:
+    # A forked copy of this process must neither talk to its children nor keep them alive.
+    for pool in list(_pools):
+        pool._abandon()  # noqa: SLF001  # the module's own
+    _pools.clear()
+
+
+os.register_at_fork(after_in_child=_abandon_all)
+
+
+def _check_at_least(minimum: int, **options: float | None) -> None:
+    for option, value in options.items():
+        if value is not None and value < minimum:
+            raise InvalidOption(option, value, owner="ProcessPool", expected=f"{minimum} or more")

@@ -1,0 +1,148 @@
+"""Who of a pool's children is ready, who is busy with which call, and who waits for a child.
+
+It knows nothing of how children start and end. At most `size` are busy at once, though more may be
+ready: the rest are the spares. Whoever waits is served in order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from mainspring.errors import NotRunning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from mainspring.supervision.processes.child import Child
+
+
+class Turn:
+    """A caller's turn with a child, while it waits and while it has one; `key` names its call."""
+
+    __slots__ = ("box", "key")
+
+    def __init__(self, key: Hashable) -> None:
+        self.key = key
+        self.box: SimpleQueue[Child | Exception] | None = None
+
+
+class Roster:
+    """The children of one pool that are past their start; all methods from any thread.
+
+    `dismiss` takes a child that must not be asked again.
+    """
+
+    def __init__(
+        self, name: str, size: int, *, max_tasks: int | None, dismiss: Callable[[Child], None]
+    ) -> None:
+        self._name = name
+        self._size = size
+        self._max_tasks = max_tasks
+        self._dismiss = dismiss
+        self._lock = threading.Lock()
+        self._ready: list[Child] = []
+        self._busy: dict[Turn, Child] = {}
+        self._turns: deque[Turn] = deque()
+        self._closed = False
+
+    def counts(self) -> tuple[int, int, int]:
+        """Return how many are ready and busy, and how many callers wait."""
+        with self._lock:
+            return len(self._ready), len(self._busy), len(self._turns)
+
+    def take(self, turn: Turn) -> Child:
+        """Return a child; wait for one if none is free. `give_back` must follow, come what may."""
+        with self._lock:
+            if self._closed:
+                raise self._closing()
+            if self._ready and not self._turns and len(self._busy) < self._size:
+                child = self._busy[turn] = self._ready.pop()
+                return child
+            box: SimpleQueue[Child | Exception] = SimpleQueue()
+            turn.box = box
+            self._turns.append(turn)
+        given = box.get()
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    def give_back(self, turn: Turn) -> None:
+        """End a turn, wherever it was; its child is ready again, or dismissed."""
+        with self._lock:
+            if turn.box is not None and turn in self._turns:
+                self._turns.remove(turn)
+            child = self._busy.pop(turn, None)
+            if child is not None and self._is_good(child):
+                self._ready.append(child)
+                child = None
+            self._serve()
+        if child is not None:
+            self._dismiss(child)
+
+    def add(self, child: Child) -> None:
+        """Take in a child that has started."""
+        with self._lock:
+            self._ready.append(child)
+            self._serve()
+
+    def drop(self, child: Child) -> bool:
+        """Forget a child that ended; False if a caller still holds it and will give it back."""
+        with self._lock:
+            if child in self._ready:
+                self._ready.remove(child)
+            return child not in self._busy.values()
+
+    def kill(self, key: Hashable) -> bool:
+        """Kill the children that run calls of that key; False if there are none."""
+        with self._lock:
+            doomed = [child for turn, child in self._busy.items() if turn.key == key]
+            for child in doomed:
+                child.kill()
+            return bool(doomed)
+
+    def kill_busy(self) -> int:
+        """Kill every busy child; return how many."""
+        with self._lock:
+            for child in self._busy.values():
+                child.kill()
+            return len(self._busy)
+
+    def refuse(self, reason: Callable[[], Exception]) -> None:
+        """Raise an error in every caller that waits."""
+        with self._lock:
+            while self._turns:
+                self._put(self._turns.popleft(), reason())
+
+    def close(self) -> list[Child]:
+        """Refuse everybody from now on; return the children that were ready."""
+        with self._lock:
+            self._closed = True
+            ready, self._ready = self._ready, []
+        self.refuse(self._closing)
+        return ready
+
+    def abandon(self) -> None:
+        """Forget everything, in a process that was forked off: the callers are not here."""
+        self._lock = threading.Lock()
+        self._closed = True
+        self._ready, self._busy, self._turns = [], {}, deque()
+
+    def _is_good(self, child: Child) -> bool:
+        spent = self._max_tasks is not None and child.calls >= self._max_tasks
+        return child.usable and not spent and not self._closed
+
+    def _serve(self) -> None:
+        while self._turns and self._ready and len(self._busy) < self._size:
+            turn = self._turns.popleft()
+            child = self._busy[turn] = self._ready.pop()
+            self._put(turn, child)
+
+    def _put(self, turn: Turn, given: Child | Exception) -> None:
+        if turn.box is not None:
+            turn.box.put(given)
+
+    def _closing(self) -> NotRunning:
+        return NotRunning(f"process pool {self._name!r} is closed; make another one")

@@ -1,0 +1,1 @@
+"""Threads to borrow: a pool with priorities and reserves."""

@@ -1,0 +1,330 @@
+"""A pool of threads with priorities and reserves; the arithmetic is in `priority`.
+
+It is a `concurrent.futures.Executor`, but its threads are daemons, it knows the urgent from the
+less urgent, and it goes on working after the main thread has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mainspring.errors import NotRunning
+from mainspring.supervision.own_thread import stack_of
+from mainspring.supervision.threads.lanes import Lanes
+from mainspring.supervision.threads.priority import (
+    NAMES,
+    TASK_CRITICAL,
+    TASK_NORMAL,
+    PoolSizes,
+    level,
+)
+from mainspring.supervision.threads.priority import pool_sizes as sizes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+log = logging.getLogger("mainspring.supervision")
+
+IDLE_LIFE = 10.0
+"""Seconds that a thread waits for a call before it ends."""
+
+LAST_WAIT = 0.5
+"""Seconds for threads to end once there is nothing left for them to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPoolStatus:
+    """What a thread pool is doing; `queued` by priority level."""
+
+    size: int
+    reserve_normal: int
+    reserve_high: int
+    threads: int
+    busy: int
+    queued: dict[str, int]
+
+
+@dataclass(slots=True)
+class Call:
+    """A function to call; `future` is None when nobody asks what comes of it."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    future: Future[Any] | None
+
+    def make(self) -> None:
+        """Call the function, unless its future was cancelled, and settle the future."""
+        future = self.future
+        if future is None:
+            self._make_unseen()
+        elif future.set_running_or_notify_cancel():
+            try:
+                result = self.function(*self.args, **self.kwargs)
+            except BaseException as error:  # noqa: BLE001  told to who holds the future
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+    def _make_unseen(self) -> None:
+        try:
+            self.function(*self.args, **self.kwargs)
+        except BaseException:
+            log.exception("a call of %r in the thread pool raised", self.function)
+
+
+class PriorityThreadPool(Executor):
+    """Threads that make calls, the most urgent first, as many at once as their priority may.
+
+    Threads are started when they are needed. It takes calls from when it is made until `close`.
+    """
+
+    def __init__(self, sizes: PoolSizes | None = None, *, name: str = "threads") -> None:
+        self._name = name
+        self._take_sizes(sizes or sizes_of())
+        # Reentrant, since a signal handler may submit while its own thread is in here.
+        self._lock = threading.RLock()
+        self._queue: Lanes[Call] = Lanes()
+        self._numbers = itertools.count(1)
+        self._idle: list[threading.Lock] = []
+        self._threads: set[threading.Thread] = set()
+        self._retired: list[threading.Thread] = []  # about to end, if they have not yet
+        self._busy = 0  # critical calls aside
+        self._waking = 0  # threads that were woken or started and have not looked yet
+        self._closed = False
+        self._ended: Callable[[], object] = lambda: None
+
+    @property
+    def name(self) -> str:
+        """What its threads are called after."""
+        return self._name
+
+    def status(self) -> ThreadPoolStatus:
+        """Return what it is doing."""
+        with self._lock:
+            queued: Counter[str] = Counter()
+            for priority, count in self._queue.counts().items():
+                queued[NAMES[level(priority)]] += count
+            sizes, busy = self._sizes, len(self._threads) - len(self._idle)
+            threads = len(self._threads)
+        return ThreadPoolStatus(
+            sizes.size, sizes.reserve_normal, sizes.reserve_high, threads, busy, dict(queued)
+        )
+
+    def is_mine(self, thread: threading.Thread) -> bool:
+        """Whether a thread is one of its own."""
+        return thread in self._threads
+
+    def resize(self, sizes: PoolSizes) -> None:
+        """Take other sizes, also while it works."""
+        with self._lock:
+            self._take_sizes(sizes)
+            for _ in range(sizes.keep - len(self._threads)):
+                self._start_thread()
+            self._call_for_hands()
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Queue a call of normal priority. Raises `NotRunning` after `close`."""
+        future: Future[T] = Future()
+        self._push(TASK_NORMAL, Call(fn, args, kwargs, future))
+        return future
+
+    def submit_at(
+        self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
+    ) -> Future[T]:
+        """Queue a call; a lower priority number is more urgent. Raises `NotRunning`."""
+        future: Future[T] = Future()
+        self._push(priority, Call(fn, args, kwargs, future))
+        return future
+
+    def execute(self, priority: int, fn: Callable[[], object]) -> None:
+        """Queue a call that nobody asks after; what it raises is logged. Raises `NotRunning`."""
+        self._push(priority, Call(fn, (), {}, None))
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Be a service: return when it was closed and has made its calls.
+
+        Cancelling cancels the calls that wait, and leaves threads behind that do not end.
+        """
+        home = asyncio.get_running_loop()
+        over = asyncio.Event()
+        self._ended = lambda: home.call_soon_threadsafe(over.set)
+        started()
+        if self._is_over():
+            return
+        try:
+            await over.wait()
+        except asyncio.CancelledError:
+            self.cancel_waiting()
+            await asyncio.sleep(0)
+            self.close()
+            raise
+        finally:
+            self._leave_threads()
+
+    def close(self) -> None:
+        """Take no more calls; those that wait are still made."""
+        with self._lock:
+            self._closed = True
+            for gate in self._idle:
+                gate.release()
+            self._idle.clear()
+        if self._is_over():
+            self._tell_ended()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  the executor's signature
+        """Close as an executor does; `wait` waits for the threads, however long they take."""
+        if cancel_futures:
+            self.cancel_waiting()
+        self.close()
+        while wait and (threads := self._others()):
+            threads[0].join()
+
+    def _take_sizes(self, sizes: PoolSizes) -> None:
+        self._sizes = sizes
+        self._limits = {priority: sizes.limit(priority) for priority in NAMES}
+
+    def _push(self, priority: int, call: Call) -> None:
+        with self._lock:
+            if self._closed:
+                raise NotRunning(f"thread pool {self._name!r} is closed and takes no calls")
+            self._queue.put(priority, call)
+            if not self._waking or priority <= TASK_CRITICAL:
+                self._call_for_hands()
+
+    def _call_for_hands(self) -> None:
+        """Wake or start a thread for the first call; asked for unless one is on its way.
+
+        A thread that takes a call looks whether there is another, and calls for hands again: so
+        that a burst of calls does not wake every thread at once, to fight for the interpreter.
+        """
+        if not self._may_start():
+            return
+        if self._idle:
+            self._waking += 1
+            self._idle.pop().release()
+        else:
+            self._start_thread()
+
+    def _may_start(self) -> bool:
+        if not self._queue:
+            return False
+        priority = self._queue.first
+        return self._busy < (self._limits.get(priority) or self._sizes.limit(priority))
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(
+            target=self._work, name=f"{self._name}_{next(self._numbers)}", daemon=True
+        )
+        self._threads.add(thread)
+        self._waking += 1
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threads.discard(thread)
+            self._waking -= 1
+            # Python 3.12 starts no thread once the main thread has ended: those there are do it.
+            if not self._threads:
+                raise
+
+    def _work(self) -> None:
+        gate = threading.Lock()
+        gate.acquire()
+        put_down, woken = 0, True
+        try:
+            while True:
+                call, put_down = self._exchange(put_down, woken=woken)
+                woken = call is None
+                if call is not None:
+                    call.make()
+                elif not self._rest(gate):
+                    return
+                del call
+        finally:
+            self._retire()
+
+    def _exchange(self, put_down: int, *, woken: bool) -> tuple[Call | None, int]:
+        """Put a call down and take the next, and say what that one weighs."""
+        with self._lock:
+            self._busy -= put_down
+            if woken and self._waking:
+                self._waking -= 1
+            if not self._may_start():
+                return None, 0
+            weight = 1 if self._queue.first > TASK_CRITICAL else 0
+            call = self._queue.take()
+            self._busy += weight
+            if self._queue and not self._waking:
+                self._call_for_hands()
+            return call, weight
+
+    def _rest(self, gate: threading.Lock) -> bool:
+        """Wait for a call; False: end this thread."""
+        with self._lock:
+            if self._may_start():
+                return True
+            if self._closed:
+                return False
+            self._idle.append(gate)
+        if gate.acquire(timeout=IDLE_LIFE):
+            return True
+        return self._stay(gate)
+
+    def _stay(self, gate: threading.Lock) -> bool:
+        """After an idle life: stay if there is a call after all, or if idle threads are kept."""
+        with self._lock:
+            if gate not in self._idle:
+                gate.acquire()
+                return True
+            self._idle.remove(gate)
+            return self._may_start() or len(self._threads) <= self._sizes.keep
+
+    def _retire(self) -> None:
+        with self._lock:
+            self._threads.discard(threading.current_thread())
+            self._retired = [one for one in self._retired if one.is_alive()]
+            self._retired.append(threading.current_thread())
+            over = self._is_over()
+        if over:
+            self._tell_ended()
+
+    def _is_over(self) -> bool:
+        with self._lock:
+            return self._closed and not self._threads and not self._queue
+
+    def _tell_ended(self) -> None:
+        # A loop that is closed has nobody who waits.
+        with suppress(RuntimeError):
+            self._ended()
+
+    def cancel_waiting(self) -> None:
+        """Cancel the calls that no thread has begun."""
+        with self._lock:
+            calls = self._queue.clear()
+        for call in calls:
+            if call.future is not None:
+                call.future.cancel()
+                call.future.set_running_or_notify_cancel()
+
+    def _others(self) -> list[threading.Thread]:
+        with self._lock:
+            threads = [*self._threads, *(one for one in self._retired if one.is_alive())]
+        return [one for one in threads if one is not threading.current_thread()]
+
+    def _leave_threads(self) -> None:
+        deadline = time.monotonic() + LAST_WAIT
+        for thread in self._others():
+            thread.join(max(deadline - time.monotonic(), 0))
+            if thread.is_alive():
+                log.warning("thread %r is left behind:\n%s", thread.name, stack_of(thread))

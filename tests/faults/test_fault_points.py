@@ -1,0 +1,81 @@
+"""kill -9 at each named point of a job's way: another worker finishes everything, recorded once."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+JOBS = 60
+
+APP = """
+    import asyncio
+    from mainspring import Queue
+
+    queue = Queue(db_path="jobs.db", workers=4, async_slots=4, durability="normal")
+
+    @queue.task
+    def thread_job(number):
+        return number
+
+    @queue.task
+    async def async_job(number):
+        await asyncio.sleep(0)
+        return number
+"""
+
+
+@pytest.mark.parametrize("task", ["thread_job", "async_job"])
+@pytest.mark.parametrize(
+    ("point", "begun"),
+    [
+        ("after_claim", 0),
+        ("before_body", 1),
+        ("before_body:20", 1),
+        ("after_body:5", 1),
+        ("before_flush:3", 1),
+        ("after_flush:3", 1),
+    ],
+)
+def test_no_job_is_lost_or_fails_when_the_worker_is_killed_at(
+    make_app, start_worker, eventually, point, begun, task
+):
+    app = make_app(APP)
+    jobs = getattr(app, task).map([(number,) for number in range(JOBS)])
+    victim = start_worker(env={"MAINSPRING_FAULT": point})
+    assert victim.wait(20) == -signal.SIGKILL
+    assert app.queue.stats()["completed"] < JOBS
+    start_worker()
+    eventually(lambda: app.queue.stats()["completed"] == JOBS, within=20)
+    assert [job.result(timeout=1) for job in jobs] == list(range(JOBS))
+    crashes = 0
+    for job in jobs:
+        outcomes = [entry.outcome for entry in job.history]
+        assert outcomes[-1] == "completed"
+        assert set(outcomes[:-1]) <= {"crashed", "released"}
+        crashes += outcomes.count("crashed")
+    # One slot notes one body: no more than the slots can be charged, and nothing before a body.
+    assert crashes <= 4 * begun
+
+
+def test_an_attempt_whose_body_raises_at_a_point_is_a_failed_attempt(
+    make_app, start_worker, eventually
+):
+    app = make_app(APP)
+    job = app.thread_job.using(priority=1).delay(1)
+    worker = start_worker(env={"MAINSPRING_FAULT": "before_body:raise"})
+    eventually(lambda: job.error, within=20)
+    assert "InjectedFault: before_body" in job.error
+    worker.kill()
+
+
+def test_a_flush_that_raises_every_time_does_not_stop_the_worker_from_stopping(
+    make_app, start_worker, eventually
+):
+    app = make_app(APP.replace("workers=4", "workers=4, grace=0.5"))
+    jobs = app.thread_job.map([(number,) for number in range(5)])
+    worker = start_worker(env={"MAINSPRING_FAULT": "before_flush:raise"})
+    eventually(lambda: "InjectedFault" in worker.output(), within=20)
+    worker.send(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    assert {job.status for job in jobs} == {"pending"}

@@ -1,0 +1,29 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mainspring.supervision.threads.lanes import Lanes
+
+
+@given(st.lists(st.integers(0, 5)))
+def test_items_come_by_priority_and_in_order_within_one(priorities):
+    lanes = Lanes()
+    for number, priority in enumerate(priorities):
+        lanes.put(priority, (priority, number))
+    assert sum(lanes.counts().values()) == len(priorities)
+    taken = []
+    while lanes:
+        assert lanes.first == min(lanes.counts())
+        taken.append(lanes.take())
+    assert taken == sorted(taken)
+    assert len(taken) == len(priorities)
+
+
+def test_clearing_returns_what_waited():
+    lanes = Lanes()
+    lanes.put(2, "b")
+    lanes.put(1, "a")
+    assert lanes.clear() == ["a", "b"]
+    assert not lanes
+    with pytest.raises(IndexError):
+        lanes.take()

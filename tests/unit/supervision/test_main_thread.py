@@ -1,0 +1,64 @@
+"""What happens to a supervisor when the main thread ends; each in a process of its own."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import os, sys, threading, time
+from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.trigger import Interval
+from mainspring.supervision.worker import Worker
+
+def work():
+    time.sleep(0.1)
+
+supervisor = Supervisor([Worker("w", work, Interval(60))])
+supervisor.start()
+"""
+
+
+def run(more):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PROGRAM + more],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_nobody_watches_for_the_end_of_the_main_thread():
+    assert run("print(sorted(t.name for t in threading.enumerate()))") == (
+        "['MainThread', 'supervisor', 'w']\n"
+    )
+
+
+def test_a_standard_executor_may_wait_for_a_supervisor_that_ends_with_the_main_thread():
+    out = run("""
+from concurrent.futures import ThreadPoolExecutor
+def wait():
+    print(supervisor.join(20))
+ThreadPoolExecutor(1).submit(wait)
+""")
+    assert out == "True\n"
+
+
+def test_a_supervisor_that_ended_before_is_left_alone():
+    assert run("supervisor.stop()\nprint('stopped')") == "stopped\n"
+
+
+def test_a_forked_child_does_not_end_what_its_parent_runs():
+    out = run("""
+child = os.fork()
+if child == 0:
+    # As multiprocessing does at a child's end.
+    threading._shutdown()
+    os._exit(0)
+os.waitpid(child, 0)
+time.sleep(0.1)
+print(supervisor.running, supervisor.closing, flush=True)
+""")
+    assert out == "True False\n"

@@ -1,0 +1,197 @@
+"""A job in the caller's hand, over a desk made by hand: what is read, and what is raised."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from mainspring import JobHandle, JobState
+from mainspring.errors import JobCancelled, JobFailed, StoreUnusable
+from mainspring.handle import RemoteError
+from mainspring.model.codec import JsonCodec
+from mainspring.model.job import Ended, Failure, JobRecord
+
+FAILURE = Failure("builtins.ValueError", "no luck", "Traceback…\nValueError: no luck")
+
+
+class Desk:
+    """A desk whose one job ends when a test says so."""
+
+    def __init__(self):
+        self.codec = JsonCodec(limit_bytes=1 << 20)
+        self.reads = 0
+        self.state = JobState.PENDING
+        self.there = True
+        self.told = None
+        self.waiting = []
+        self.asked = []
+
+    def get(self, job_id):
+        self.reads += 1
+        now = datetime.now(UTC)
+        payload = self.codec.encode_call("t", (1,), {"b": 2})
+        if self.there:
+            return JobRecord(1, job_id, "t", "q", 3, self.state, payload, 0, 0, now, now)
+        return None
+
+    def history(self, job_id):
+        return []
+
+    def wait(self, job_id, timeout):
+        self.asked.append(timeout)
+        return self.told
+
+    def subscribe(self, job_id, tell):
+        self.waiting.append(tell)
+        return lambda: self.waiting.remove(tell)
+
+    def end(self, state, result=None, failure=None):
+        self.state = state
+        self.told = Ended(1, "t", state, result, failure)
+        for tell in list(self.waiting):
+            tell(self.told)
+
+
+@pytest.fixture
+def desk():
+    return Desk()
+
+
+@pytest.fixture
+def job(desk):
+    return JobHandle(desk, "1-x", "t")
+
+
+def test_each_field_reads_the_store_once(desk, job):
+    for read, field in enumerate(("status", "queue", "priority", "args", "kwargs", "error"), 1):
+        getattr(job, field)
+        assert desk.reads == read
+    assert (job.id, job.task, repr(job)) == ("1-x", "t", "<JobHandle 1-x of t>")
+    assert desk.reads == 6
+
+
+def test_handles_of_one_job_are_equal(desk, job):
+    assert job == JobHandle(desk, "1-x", "t")
+    assert job != JobHandle(desk, "2-x", "t")
+    assert job != "1-x"
+    assert len({job, JobHandle(desk, "1-x", "t")}) == 1
+
+
+@pytest.mark.parametrize("result", [b"5", b"null", None, b"[1,2]"])
+def test_a_completed_job_gives_its_result(desk, job, result):
+    desk.end(JobState.COMPLETED, result)
+    expected = desk.codec.decode_result(result or b"null")
+    assert job.result(timeout=3) == expected
+    assert desk.asked == [3]
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "says"),
+    [
+        (JobState.FAILED, JobFailed, "failed: ValueError: no luck"),
+        (JobState.CANCELLED, JobCancelled, "was cancelled: ValueError: no luck"),
+    ],
+)
+def test_a_job_without_a_result_raises_with_the_evidence(desk, job, state, kind, says):
+    desk.end(state, failure=FAILURE)
+    with pytest.raises(kind, match=says) as caught:
+        job.result()
+    assert caught.value.job_id == "1-x"
+    assert isinstance(caught.value.__cause__, RemoteError)
+    assert caught.value.__cause__.failure == FAILURE
+
+
+def test_a_failure_without_evidence_says_so(desk, job):
+    desk.end(JobState.FAILED)
+    with pytest.raises(JobFailed, match="no reason was recorded") as caught:
+        job.result()
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("timeout", [0, 0.5, 3])
+def test_a_job_that_goes_on_raises_at_the_timeout(job, timeout):
+    with pytest.raises(TimeoutError, match=f"still pending after {timeout:g} s"):
+        job.result(timeout=timeout)
+
+
+def test_a_job_that_is_gone_is_no_use_to_wait_for(desk, job):
+    desk.there = False
+    for ask in (job.result, lambda: job.status, lambda: asyncio.run(awaited(job))):
+        with pytest.raises(LookupError, match="1-x"):
+            ask()
+    assert desk.waiting == []
+
+
+async def awaited(job):
+    return await asyncio.wait_for(job, 5)
+
+
+def end_soon(desk, *arguments, **fields):
+    def end():
+        while not desk.waiting:
+            threading.Event().wait(0.001)
+        desk.end(*arguments, **fields)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    return thread
+
+
+def test_awaiting_gives_the_result_and_leaves_no_subscription(desk, job):
+    thread = end_soon(desk, JobState.COMPLETED, b'"done"')
+    assert asyncio.run(awaited(job)) == "done"
+    thread.join()
+    assert desk.waiting == []
+
+
+def test_awaiting_raises_as_result_does(desk, job):
+    thread = end_soon(desk, JobState.FAILED, failure=FAILURE)
+    with pytest.raises(JobFailed, match="no luck"):
+        asyncio.run(awaited(job))
+    thread.join()
+
+
+def test_awaiting_raises_what_the_store_had_to_say(desk, job):
+    error = StoreUnusable("jobs.db", "it was deleted", "bring it back")
+
+    async def main():
+        waiting = asyncio.ensure_future(awaited(job))
+        while not desk.waiting:
+            await asyncio.sleep(0)
+        desk.waiting[0](error)
+        await waiting
+
+    with pytest.raises(StoreUnusable, match="deleted"):
+        asyncio.run(main())
+
+
+def test_a_wait_that_is_cancelled_leaves_no_subscription(desk, job):
+    async def main():
+        waiting = asyncio.ensure_future(awaited(job))
+        while not desk.waiting:
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+
+    asyncio.run(main())
+    assert desk.waiting == []
+
+
+def test_told_twice_and_after_the_loop_is_gone_is_harmless(desk, job):
+    tells = []
+
+    async def main():
+        waiting = asyncio.ensure_future(awaited(job))
+        while not desk.waiting:
+            await asyncio.sleep(0)
+        tells.append(desk.waiting[0])
+        desk.end(JobState.COMPLETED, b"1")
+        tells[0](desk.told)
+        assert await waiting == 1
+
+    asyncio.run(main())
+    tells[0](desk.told)
