@@ -293,7 +293,7 @@ class Crew(Generic[C, O]):
 
     def rouse(self) -> None:
         """Wake one idle slot for what waits; it wakes the next in its turn."""
-        while self._inbox and self._idle and not self._rousing:
+        while self._idle and not self._rousing and self._inbox:
             idle = self._idle.popleft()
             if not idle.done():
                 idle.set_result(None)

@@ -59,7 +59,8 @@ class Line:
             if record.state is JobState.PENDING:
                 break
         self._pending -= 1
-        self.give_back()
+        if self._places is not None:
+            self._places.release()
         return record
 
     def dropped(self) -> None:

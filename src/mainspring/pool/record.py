@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from mainspring.engine.attempt import message_of
 from mainspring.errors import InvalidOption
-from mainspring.model.job import FINAL, JobState
+from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
     import asyncio
@@ -91,7 +91,7 @@ class Record:
     @property
     def final(self) -> bool:
         """Whether it has ended."""
-        return self.state in FINAL
+        return self.ended != NEVER
 
     def report(self, progress: float) -> None:
         """Note how far the body is, from 0 to 1; from any thread, and ignored after the end.

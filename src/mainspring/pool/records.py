@@ -27,7 +27,15 @@ class Records:
         self._most = most
         self._by_id: dict[str, Record] = {}
         self._ended: deque[Record] = deque()
-        self.totals = dict.fromkeys(JobState, 0)
+        self._completed = self._failed = self._cancelled = 0
+
+    def totals(self) -> dict[str, int]:
+        """Return how many have ended, by how."""
+        return {
+            "completed": self._completed,
+            "failed": self._failed,
+            "cancelled": self._cancelled,
+        }
 
     def check_free(self, task_id: str, *, replace: bool) -> None:
         """Raise DuplicateTaskError if the id is taken; `replace` allows one that has finished."""
@@ -44,18 +52,26 @@ class Records:
     def get(self, task_id: str) -> Record | None:
         """Return the record of that id, None if there is none (any more)."""
         if self._ended:
-            self._forget_old()
+            self._forget_old(time.time())
         return self._by_id.get(task_id)
 
     def note_end(self, record: Record) -> None:
         """Note that a record has ended."""
-        self.totals[record.state] += 1
-        self._ended.append(record)
-        self._forget_old()
+        # No dict by state: an enum's hash is computed in Python, and this is the way of every task.
+        if record.state is JobState.COMPLETED:
+            self._completed += 1
+        elif record.state is JobState.FAILED:
+            self._failed += 1
+        else:
+            self._cancelled += 1
+        ended = self._ended
+        ended.append(record)
+        if len(ended) > self._most or ended[0].ended <= record.ended - self._retention:
+            self._forget_old(record.ended)
 
     def newest(self, *, state: JobState | None, before: float, limit: int | None) -> list[Record]:
         """Return records newest first: of one state, and created before a moment."""
-        self._forget_old()
+        self._forget_old(time.time())
         found = (
             record
             for record in reversed(self._by_id.values())
@@ -67,9 +83,8 @@ class Records:
         """Return those that have not ended."""
         return iter([record for record in self._by_id.values() if not record.final])
 
-    def _forget_old(self) -> None:
-        ended = self._ended
-        old = time.time() - self._retention
+    def _forget_old(self, now: float) -> None:
+        ended, old = self._ended, now - self._retention
         while ended and (len(ended) > self._most or ended[0].ended <= old):
             record = ended.popleft()
             # Its id may be another's by now.

@@ -37,6 +37,8 @@ CANCEL_SECONDS = 1.0
 LAST_SECONDS = 0.8
 """So long a stop waits for bodies after it has cancelled them."""
 
+NO_KEYWORDS: dict[str, Any] = {}
+
 log = logging.getLogger("mainspring.pool")
 
 
@@ -67,32 +69,36 @@ class Shift:
         """How many bodies run now."""
         return self._crew.busy
 
-    async def add(
+    def draft(
         self,
         function: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         options: TaskOptions,
     ) -> Record:
-        """Make a record and let it wait for its turn, as soon as there is a place for it."""
+        """Make the record of a task, all of it checked."""
         body = body_of(function)
         check_task(options)
         body.check(args, kwargs)
         if options.task_id is not None:
             self.records.check_free(options.task_id, replace=options.replace)
-        if self.line.bounded:
-            await self._take_place(options)
-        record = Record(options.task_id or new_task_id(), body, (function, args, kwargs))
+        # One empty dict for all: what waits by the hundred thousand is looked at by the collector.
+        call = (function, args, kwargs or NO_KEYWORDS)
+        record = Record(options.task_id or new_task_id(), body, call)
         record.priority = options.priority
         record.metadata = options.metadata and dict(options.metadata)
         record.timeout = self._options.limit(options.timeout)
         record.plan = self._cache.plan(options)
+        return record
+
+    def admit(self, record: Record) -> None:
+        """Keep a record and let it wait for its turn; only with a place, if they are counted."""
         self.records.add(record)
         self.line.push(record)
         self._crew.rouse()
-        return record
 
-    async def _take_place(self, options: TaskOptions) -> None:
+    async def take_place(self, options: TaskOptions) -> None:
+        """Wait until the line has a place for one more."""
         await self.line.place()
         try:
             self._check_still(options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mainspring.cache.memory import MemoryCache
 from mainspring.errors import InvalidOption, NotRunning, WrongLoop
@@ -15,12 +15,12 @@ from mainspring.pool.handle import TaskHandle
 from mainspring.pool.lifeline import Lifeline
 from mainspring.pool.options import OWNER, PoolOptions, TaskOptions
 from mainspring.pool.record import TaskInfo
-from mainspring.pool.shift import Shift
+from mainspring.pool.shift import LAST_SECONDS, Shift
 from mainspring.pool.waiting import future_of
 from mainspring.supervision.megaphone import Megaphone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import timedelta
     from typing import Self
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from mainspring.protocols import CacheAdapter, Subscriber
 
 T = TypeVar("T")
+
+STOP_SECONDS = 5.0
+"""So long a stop lets bodies run, unless it is told."""
 
 
 class AsyncTaskWorker:
@@ -76,6 +79,11 @@ class AsyncTaskWorker:
         state = "running" if self.running else "stopped"
         return f"<{OWNER} {self.name!r}, {self._options.max_workers} workers, {state}>"
 
+    @property
+    def grace(self) -> float:
+        """Seconds that a supervisor should give it to end."""
+        return STOP_SECONDS + LAST_SECONDS + 1.0
+
     async def start(self) -> None:
         """Start the pool on the running loop; harmless if it runs here already.
 
@@ -86,7 +94,7 @@ class AsyncTaskWorker:
             return
         self._shift = Shift(self._options, self._cache, self._megaphone)
 
-    async def stop(self, timeout: float = 5.0) -> None:
+    async def stop(self, timeout: float = STOP_SECONDS) -> None:
         """Take no more tasks, cancel those that wait, and let bodies end within `timeout` seconds.
 
         Then they are cancelled; one that does not heed it is left behind after a second more.
@@ -139,11 +147,25 @@ class AsyncTaskWorker:
         options = TaskOptions(
             priority, task_id, metadata, timeout, replace, use_cache, cache_ttl, cache_key
         )
-        return (await self._here().add(task_func, args, kwargs, options)).id
+        shift = self._here()
+        record = shift.draft(task_func, args, kwargs, options)
+        if shift.line.bounded:
+            await shift.take_place(options)
+        shift.admit(record)
+        return record.id
 
+    # What a task is given can't be told from our options before it runs: both are any keywords.
+    @overload
+    async def submit(
+        self, task_func: Callable[..., Awaitable[T]], /, *call_args: Any, **options: Any
+    ) -> TaskHandle[T]: ...
+    @overload
+    async def submit(
+        self, task_func: Callable[..., T], /, *call_args: Any, **options: Any
+    ) -> TaskHandle[T]: ...
     async def submit(  # noqa: PLR0913  # as `add_task`
         self,
-        task_func: Callable[..., Coroutine[Any, Any, T]] | Callable[..., T],
+        task_func: Callable[..., Any],
         /,
         *call_args: Any,
         args: Sequence[Any] = (),
@@ -157,7 +179,7 @@ class AsyncTaskWorker:
         cache_key: str | None = None,
         replace: bool = False,
         **call_kwargs: Any,
-    ) -> TaskHandle[T]:
+    ) -> TaskHandle[Any]:
         """Add a task as `add_task` does, and return a handle that can be awaited.
 
         What is in `args` and `kwargs` goes to the function whatever it is called.
@@ -167,7 +189,11 @@ class AsyncTaskWorker:
         )
         named = {**call_kwargs, **(kwargs or {})}
         shift = self._here()
-        return TaskHandle(await shift.add(task_func, (*call_args, *args), named, options), shift)
+        record = shift.draft(task_func, (*call_args, *args), named, options)
+        if shift.line.bounded:
+            await shift.take_place(options)
+        shift.admit(record)
+        return TaskHandle(record, shift)
 
     def get_task_info(self, task_id: str) -> TaskInfo | None:
         """Return a live view of a task, None if there is none (any more)."""
@@ -274,9 +300,9 @@ class AsyncTaskWorker:
     def stats(self) -> dict[str, Any]:
         """Return how many tasks are pending and running, and how many ended since the start."""
         shift = self._shift
-        ended = shift.records.totals if shift else dict.fromkeys(JobState, 0)
+        ended = shift.records.totals() if shift else {"completed": 0, "failed": 0, "cancelled": 0}
         return {
-            **{state.value: count for state, count in ended.items()},
+            **ended,
             "pending": len(shift.line) if shift else 0,
             "running": shift.running if shift else 0,
             "max_workers": self._options.max_workers,
