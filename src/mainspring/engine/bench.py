@@ -30,11 +30,13 @@ class Bench:
         codec: JsonCodec,
         note: Callable[[int, int, int], None],
         done: Callable[[Outcome], None],
+        done_here: Callable[[Outcome], None],
     ) -> None:
         self._tasks = tasks
         self._limit_bytes = codec.limit_bytes
         self._note = note
         self._done = done
+        self._done_here = done_here
         self._attempt = Attempt(tasks, codec, note)
 
     def executor(self, kind: ExecutorKind, size: int, first_slot: int) -> Executor:
@@ -42,11 +44,20 @@ class Bench:
         if kind == "async":
             return AsyncExecutor(size, self._attempt, self._done, first_slot=first_slot)
         if kind == "thread":
-            return ThreadExecutor(size, self._attempt, self._done, first_slot=first_slot)
+            return ThreadExecutor(
+                size, self._attempt, self._done, done_here=self._done_here, first_slot=first_slot
+            )
         return self._process_executor(size, first_slot)
 
     def _process_executor(self, size: int, first_slot: int) -> ProcessExecutor:
         handler = functools.partial(answer, limit_bytes=self._limit_bytes)
         pool = ProcessPool(size, handler=handler, name="mainspring-jobs")
         attempt = ChildAttempt(self._attempt, self._tasks, pool, self._note)
-        return ProcessExecutor(size, attempt, self._done, pool=pool, first_slot=first_slot)
+        return ProcessExecutor(
+            size,
+            attempt,
+            self._done,
+            pool=pool,
+            done_here=self._done_here,
+            first_slot=first_slot,
+        )

@@ -124,7 +124,9 @@ class Consumer:
     def _executors(
         self, tasks: Registry, codec: JsonCodec, kinds: dict[ExecutorKind, tuple[str, ...]]
     ) -> list[Executor]:
-        bench = Bench(tasks, codec, self._node.note, self._exchange.put)
+        bench = Bench(
+            tasks, codec, self._node.note, self._exchange.put, self._exchange.put_and_turn
+        )
         executors: list[Executor] = []
         first_slot = 0
         for kind, names in kinds.items():

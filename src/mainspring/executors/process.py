@@ -31,20 +31,23 @@ class ProcessExecutor:
     kind = "process"
     interruptible = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # two ways out, and where it stands
         self,
         size: int,
         attempt: ProcessAttempt,
         done: Callable[[Outcome], None],
         *,
         pool: ProcessPool,
+        done_here: Callable[[Outcome], None] | None = None,
         first_slot: int = 0,
     ) -> None:
         self.name = "process executor"
         self.size = size
         self._attempt = attempt
         self._pool = pool
-        self._threads = ThreadExecutor(size, attempt, done, first_slot=first_slot, kind=self.kind)
+        self._threads = ThreadExecutor(
+            size, attempt, done, done_here=done_here, first_slot=first_slot, kind=self.kind
+        )
 
     def submit(self, claims: Sequence[Claim]) -> None:
         """Queue claims for the slots."""

@@ -79,16 +79,20 @@ class Slot:
 
 
 class ThreadExecutor:
-    """`size` threads that run attempts. Outcomes go to `done`, from those threads."""
+    """`size` threads that run attempts. Outcomes go to `done`, from any thread.
+
+    A slot's own thread calls `done_here` instead, if given: that may take its time.
+    """
 
     interruptible = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # two ways out, and where it stands
         self,
         size: int,
         attempt: ThreadAttempt,
         done: Callable[[Outcome], None],
         *,
+        done_here: Callable[[Outcome], None] | None = None,
         first_slot: int = 0,
         kind: str = "thread",
     ) -> None:
@@ -98,6 +102,7 @@ class ThreadExecutor:
         self.abandoned = 0
         self._attempt = attempt
         self._done = done
+        self._done_here = done_here or done
         self._inbox: SimpleQueue[Claim | None] = SimpleQueue()
         self._slots = [Slot(first_slot + number) for number in range(size)]
         self._next_look = math.inf
@@ -176,7 +181,7 @@ class ThreadExecutor:
         slot.thread.start()
 
     def _work(self, slot: Slot) -> None:
-        next_claim, attempt, done = self._inbox.get, self._attempt, self._done
+        next_claim, attempt, done = self._inbox.get, self._attempt, self._done_here
         while (claim := next_claim()) is not None:
             hold = slot.hold = Hold(claim, attempt.timeout(claim))
             if hold.deadline < self._next_look:

@@ -253,7 +253,7 @@ def test_the_log_stays_short(store):
     for _ in range(60):
         store.enqueue_many([JOB] * 2000)
         store.purge(completed_after=9, failed_after=9, limit=9)
-    assert store._file.wal.stat().st_size < 3 * log.FOLD_BYTES
+    assert store._file.wal.stat().st_size < 3 * store._session.writer._log._fold_bytes
 
 
 def test_a_reader_keeps_the_log_long_only_while_it_reads(store):
@@ -261,9 +261,10 @@ def test_a_reader_keeps_the_log_long_only_while_it_reads(store):
     reader = sqlite3.connect(store._file.path, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM jobs").fetchone()
+    store._session.writer._log._fold_bytes = store._session.writer._log._fold_at_bytes = 1 << 22
     for _ in range(100):
         store.enqueue_many([JOB] * 3000)
-    assert store._file.wal.stat().st_size > 2 * log.FOLD_BYTES
+    assert store._file.wal.stat().st_size > 2 * store._session.writer._log._fold_bytes
     reader.execute("COMMIT")
     reader.close()
     store.purge(completed_after=9, failed_after=9, limit=9)

@@ -123,10 +123,10 @@ def test_a_failing_worker_whose_trigger_sets_the_pace_keeps_to_it(make, auntil, 
     def failed_three_times():
         if not isinstance(trigger, Items) and worker.status().state == "idle":
             worker.wake()
-        return len(told) == 3
+        return len(told) >= 3
 
     assert live(worker, failed_three_times, auntil) is None
-    assert [event.restart_in for event in told] == [0, 0, 0]
+    assert {event.restart_in for event in told} == {0}
 
 
 def test_too_many_failures_end_it_with_a_reason(make, auntil):
