@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempt import failure_of
-from mainspring.errors import NotRunning
+from mainspring.errors import NotRunning, WrongLoop
 from mainspring.executors.event_loop import Crew
 from mainspring.model.events import AttemptsEnded
 from mainspring.model.job import Claim, JobState, Outcome, OutcomeKind
@@ -61,6 +61,8 @@ class Shift:
         )
         self._idle: asyncio.Event | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._time_up = asyncio.Event()
+        self._timers: list[asyncio.TimerHandle] = []
         self._manning = self.loop.create_task(self._crew.man(), name="mainspring pool")
         self._manning.add_done_callback(self._leave)
 
@@ -68,6 +70,11 @@ class Shift:
     def running(self) -> int:
         """How many bodies run now."""
         return self._crew.busy
+
+    def check_loop(self) -> None:
+        """Raise WrongLoop anywhere but on the loop that it lives on."""
+        if asyncio._get_running_loop() is not self.loop:  # noqa: SLF001  # documented, cheap
+            raise WrongLoop("the pool")
 
     def draft(
         self,
@@ -115,6 +122,9 @@ class Shift:
 
     async def cancel(self, record: Record) -> bool:
         """Cancel a task and wait for its end, for a second; False if it ended otherwise."""
+        if record.final:
+            return False
+        self.check_loop()
         if not self._interrupt(record):
             return False
         if not record.final:
@@ -140,23 +150,34 @@ class Shift:
             await self._idle.wait()
 
     async def end(self, timeout: float | None) -> None:
-        """Take no more, cancel what is pending, and give bodies `timeout` seconds to end."""
+        """Take no more, cancel what is pending, and give bodies `timeout` seconds to end.
+
+        Asked again, the shortest time holds.
+        """
+        self.check_loop()
+        self.open = False
+        if timeout is not None and not (self._ending and self._ending.done()):
+            self._timers.append(self.loop.call_later(timeout, self._time_up.set))
         if self._ending is None:
-            self.open = False
-            self._ending = self.loop.create_task(self._wind_up(timeout))
+            self._ending = self.loop.create_task(self._wind_up())
         # A body that stops its own pool can't wait for its own end.
         if asyncio.current_task() not in [slot.task for slot in self._crew.slots]:
             await asyncio.shield(self._ending)
 
-    async def _wind_up(self, timeout: float | None) -> None:
+    async def _wind_up(self) -> None:
         self._cancel_pending()
         self._crew.close()
         self._crew.rouse_all()
-        await asyncio.wait([self._manning], timeout=timeout)
+        patience = self.loop.create_task(self._time_up.wait())
+        await asyncio.wait([self._manning, patience], return_when=asyncio.FIRST_COMPLETED)
         if not self._manning.done():
             self._crew.interrupt_all(cancelled)
             await asyncio.wait([self._manning], timeout=LAST_SECONDS)
         self._give_up()
+        for timer in self._timers:
+            timer.cancel()
+        patience.cancel()
+        await asyncio.wait([patience])
 
     def _give_up(self) -> None:
         left = list(self.records.unfinished())

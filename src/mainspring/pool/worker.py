@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mainspring.cache.memory import MemoryCache
-from mainspring.errors import InvalidOption, NotRunning, WrongLoop
+from mainspring.errors import InvalidOption, NotRunning
 from mainspring.model.job import JobState
 from mainspring.pool.body import body_of
 from mainspring.pool.caching import PoolCache
@@ -98,7 +98,7 @@ class AsyncTaskWorker:
         """Take no more tasks, cancel those that wait, and let bodies end within `timeout` seconds.
 
         Then they are cancelled; one that does not heed it is left behind after a second more.
-        Every future resolves. Twice is harmless.
+        Every future resolves. Asked again, the shortest time holds.
         """
         if self._shift is not None and not self._shift.loop.is_closed():
             await self._shift.end(timeout)
@@ -325,8 +325,7 @@ class AsyncTaskWorker:
         shift = self._shift
         if shift is None or not shift.open:
             raise NotRunning(f"the pool {self.name!r} is not running; await start() first")
-        if asyncio._get_running_loop() is not shift.loop:  # noqa: SLF001  # documented, cheap
-            raise WrongLoop(f"the pool {self.name!r}")
+        shift.check_loop()
         return shift
 
     def _find(self, task_id: str) -> Record | None:

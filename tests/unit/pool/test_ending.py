@@ -275,6 +275,19 @@ async def test_a_body_that_ignores_being_cancelled_holds_a_stop_for_a_second_at_
     deaf_body.heeds = True
 
 
+async def test_a_second_stop_can_hasten_the_first(make_gate):
+    pool = AsyncTaskWorker()
+    await pool.start()
+    gate = make_gate()
+    handle = await pool.submit(gate)
+    await gate.entered.wait()
+    patient = asyncio.create_task(pool.stop(3600))
+    await asyncio.sleep(0)
+    await pool.stop(0)
+    await patient
+    assert handle.status == "cancelled"
+
+
 async def test_every_future_resolves_when_a_pool_stops(make_gate):
     pool = AsyncTaskWorker(max_workers=2)
     await pool.start()

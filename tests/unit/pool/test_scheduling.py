@@ -165,11 +165,13 @@ async def test_a_task_from_another_loop_is_a_clear_error_and_threadsafe_when_sen
         loop = asyncio.get_running_loop()
         answers = []
 
+        waiting = await pool.add_task(asyncio.sleep, 60)
+
         def elsewhere():
-            try:
-                asyncio.run(pool.add_task(noop))
-            except WrongLoop as error:
-                answers.append(error)
+            for call in (pool.add_task(noop), pool.cancel_task(waiting), pool.stop()):
+                with pytest.raises(WrongLoop) as refused:
+                    asyncio.run(call)
+                answers.append(refused.value)
             sent = asyncio.run_coroutine_threadsafe(pool.add_task(noop, task_id="sent"), loop)
             answers.append(sent.result(10))
 
@@ -178,7 +180,8 @@ async def test_a_task_from_another_loop_is_a_clear_error_and_threadsafe_when_sen
         await asyncio.to_thread(thread.join)
         assert isinstance(answers[0], RuntimeError)
         assert "run_coroutine_threadsafe" in str(answers[0])
-        assert answers[1] == "sent"
+        assert answers[3] == "sent"
+        await pool.cancel_task(waiting)
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True, "many"])
