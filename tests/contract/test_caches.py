@@ -174,3 +174,9 @@ def test_a_server_that_is_gone_fails_no_task_and_costs_little_time(caplog):
 
 async def double(number):
     return 2 * number
+
+
+def test_the_missing_extra_is_named_at_once(monkeypatch):
+    monkeypatch.setattr("mainspring.cache.redis.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"mainspring\[redis\]"):
+        RedisCache("redis://localhost")

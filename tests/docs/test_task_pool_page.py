@@ -13,7 +13,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+from functools import partial
 
+import httpx
 import pytest
 
 import mainspring
@@ -487,6 +489,76 @@ class RedisCache(CacheAdapter):
 """
 
 
+FASTAPI = """
+from fastapi import FastAPI
+from contextlib import asynccontextmanager
+from mainspring.web import AsyncTaskWorker, create_task_worker_router
+
+# Create task worker
+worker = AsyncTaskWorker(max_workers=10, cache_enabled=True)
+
+# Define application lifespan
+@asynccontextmanager
+async def lifespan(app: FastAPI):
+    await worker.start()  # Start worker when app starts
+    yield
+    await worker.stop()  # Stop worker when app shuts down
+
+# Create FastAPI app with lifespan
+app = FastAPI(lifespan=lifespan)
+
+# Create and include the task worker router
+app.include_router(create_task_worker_router(worker))
+"""
+
+CUSTOM_ROUTER = """
+task_router = create_task_worker_router(
+    worker,
+    prefix="/api/v1",         # Add a URL prefix to all routes
+    tags=["background-tasks"] # Custom OpenAPI documentation tags
+)
+"""
+
+SUBMIT = """
+import httpx
+
+async def submit_task():
+    async with httpx.AsyncClient() as client:
+        response = await client.post(
+            "http://localhost:8000/tasks",
+            json={
+                "task_type": "process_data",
+                "params": {
+                    "data_id": "123",
+                    "options": {"normalize": True}
+                },
+                "priority": 1
+            }
+        )
+
+        task_data = response.json()
+        task_id = task_data["id"]
+        return task_id
+"""
+
+CHECK = """
+async def check_task(task_id):
+    async with httpx.AsyncClient() as client:
+        response = await client.get(f"http://localhost:8000/tasks/{task_id}")
+
+        if response.status_code == 200:
+            task_data = response.json()
+            status = task_data["status"]
+
+            if status == "completed":
+                return task_data["result"]
+            elif status == "failed":
+                raise RuntimeError(f"Task failed: {task_data['error']}")
+            else:
+                return f"Task is {status} ({task_data['progress']*100:.1f}% complete)"
+"""
+
+
 def run_program(text):
     done = subprocess.run(
         (sys.executable, "-W", "error", "-c", text),
@@ -579,5 +651,28 @@ def test_the_pages_redis_adapter_works_with_a_real_server(redis_url):
             await worker.clear_cache()
             assert worker.stats()["cache"]["errors"] == 0
         await redis_client.aclose()
+
+    asyncio.run(live())
+
+
+def test_the_pages_app_serves_the_pages_clients(monkeypatch):
+    names = {}
+    for sample in (FASTAPI, CUSTOM_ROUTER, SUBMIT, CHECK):
+        exec(sample, names)
+    app = names["app"]
+    # The page's port may be another's here: its clients reach the app without one.
+    client = partial(httpx.AsyncClient, transport=httpx.ASGITransport(app))
+    monkeypatch.setattr(httpx, "AsyncClient", client)
+
+    async def process_data(data_id, options):
+        return [data_id, options]
+
+    async def live():
+        mainspring.register_task("process_data", process_data)
+        async with app.router.lifespan_context(app):
+            task_id = await names["submit_task"]()
+            assert (await names["check_task"](task_id)).startswith(("Task is", "["))
+            await names["worker"].join()
+            assert await names["check_task"](task_id) == ["123", {"normalize": True}]
 
     asyncio.run(live())
