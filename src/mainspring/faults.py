@@ -10,15 +10,11 @@ import os
 import signal
 
 POINTS = (
-    "before_enqueue_commit",
-    "after_enqueue_commit",
     "after_claim",
     "before_body",
     "after_body",
     "before_flush",
     "after_flush",
-    "during_purge",
-    "during_migration",
 )
 """Every point there is."""
 
