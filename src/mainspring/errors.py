@@ -9,6 +9,8 @@ MainspringError
 │   ├── DuplicateName          (ValueError)    two tasks, workers or services of one name
 │   ├── AppNotFound            (LookupError)   `module:attribute` does not lead where it should
 │   ├── DuplicateTaskError     (ValueError)    two tasks of one pool with one id
+│   ├── DuplicateJob           (ValueError)    a job whose unique key a live job bears already
+│   ├── InvalidConnection      (ValueError)    a `conn=` whose transaction can't take a job
 │   ├── InvalidPriority        (TypeError)     a priority that is no number
 │   ├── MissingExtra           (ImportError)   what needs an extra that is not installed
 │   ├── NotRunning             (RuntimeError)  asked of something that is not started, or closed
@@ -24,6 +26,7 @@ MainspringError
 ├── JobError                   what `JobHandle.result()` raises
 │   ├── JobFailed
 │   └── JobCancelled
+│       └── JobExpired         it could not start in time
 └── AttemptError               what an attempt failed of when it was not the task's own error
     ├── AttemptTimeout         (TimeoutError)  ran longer than its `timeout`
     ├── WorkerLost             the process that ran it died
@@ -103,6 +106,25 @@ class DuplicateTaskError(UsageError, ValueError):
             f"there is a {state} task with the id {task_id!r}; give another task_id=, "
             "or replace=True once it has finished"
         )
+
+
+class DuplicateJob(UsageError, ValueError):
+    """A live job bears the unique key already; `job_id` is that job's."""
+
+    def __init__(self, unique: str, job_id: str, why: str) -> None:
+        self.unique = unique
+        self.job_id = job_id
+        super().__init__(
+            f"job {job_id} bears the unique key {unique!r} {why}; wait for its end, cancel it, "
+            'or take it as it is with on_conflict="return_existing"'
+        )
+
+
+class InvalidConnection(UsageError, ValueError):
+    """The connection given as `conn=` can't take a job into its transaction."""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(f"conn= can't be used: {why}; {remedy}")
 
 
 class InvalidPriority(UsageError, TypeError):
@@ -219,6 +241,10 @@ class JobCancelled(JobError):
 
     def __init__(self, job_id: str, task: str, reason: str) -> None:
         super().__init__(job_id, f"job {job_id} ({task}) was cancelled: {reason}")
+
+
+class JobExpired(JobCancelled):
+    """The job's expiry passed before it could start."""
 
 
 class AttemptError(MainspringError):

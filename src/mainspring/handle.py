@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mainspring.model.codec import JsonCodec
-    from mainspring.model.job import AttemptRecord, JobRecord, NewJob
+    from mainspring.model.job import NewJob
+    from mainspring.model.view import AttemptRecord, JobRecord
 
 R = TypeVar("R")
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from mainspring.engine.consumer import Consumer
     from mainspring.engine.intake import Intakes
     from mainspring.errors import StoreError
-    from mainspring.model.job import AttemptRecord, Ended, JobRecord, NewJob
+    from mainspring.model.job import Ended, NewJob
     from mainspring.model.task import ExecutorKind
-    from mainspring.protocols import Subscriber
-    from mainspring.stores.url import JobStore
+    from mainspring.model.view import AttemptRecord, JobRecord
+    from mainspring.protocols import JobStore, Subscriber
 
     P = ParamSpec("P")
 

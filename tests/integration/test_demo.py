@@ -17,7 +17,8 @@ import pytest
 from mainspring.cli.demo_report import Attempts, Report
 from mainspring.cli.demo_source import SourceFile
 from mainspring.errors import WorkerLost
-from mainspring.model.job import AttemptRecord, Failure
+from mainspring.model.job import Failure
+from mainspring.model.view import AttemptRecord
 
 WITHIN = 60
 

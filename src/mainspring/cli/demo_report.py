@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mainspring.cli.demo_screen import Screen
     from mainspring.cli.demo_source import SourceFile
-    from mainspring.model.job import AttemptRecord
+    from mainspring.model.view import AttemptRecord
 
 NAMED = 5
 """So many files are named at most, where the report names files with a problem."""

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.codec import JsonCodec
     from mainspring.model.task import ExecutorKind, Registry
-    from mainspring.protocols import Executor, Service, Subscriber
-    from mainspring.stores.url import JobStore
+    from mainspring.protocols import Executor, JobStore, Service, Subscriber
 
 RESCUE_SECONDS = 1.0
 PURGE_SECONDS = 60.0

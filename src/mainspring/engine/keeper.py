@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from mainspring.engine.board import DeadBoard
     from mainspring.engine.node import Node
     from mainspring.model.events import Event
-    from mainspring.model.job import NodeRecord, Rescued
-    from mainspring.protocols import Store
-    from mainspring.stores.url import JobStore
+    from mainspring.model.job import Rescued
+    from mainspring.model.view import NodeRecord
+    from mainspring.protocols import JobStore, Store
 
 
 class Heartbeat:

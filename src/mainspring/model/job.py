@@ -6,10 +6,13 @@ takes twenty times as long to make); see docs/decisions/0003-values.md.
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
+
+OnConflict = Literal["return_existing", "raise", "replace"]
+"""What enqueuing does when a live job bears the unique key already."""
 
 
 class JobState(StrEnum):
@@ -84,7 +87,9 @@ class NewJob(Struct, frozen=True, gc=False):
     """A request to run `task`, as it goes into a store.
 
     `payload` is the encoded arguments (a JSON text), `delay` seconds until it may start;
-    lower `priority` is more urgent.
+    lower `priority` is more urgent. At most one live job bears a `unique` key, and within 24 hours
+    one job an `idempotency_key`; both are the store's to compare, not to read. `expires` is the
+    seconds after which it may not start any more.
     """
 
     task: str
@@ -92,6 +97,10 @@ class NewJob(Struct, frozen=True, gc=False):
     payload: bytes
     priority: int = 0
     delay: float = 0.0
+    unique: str | None = None
+    on_conflict: OnConflict = "return_existing"
+    idempotency_key: str | None = None
+    expires: float | None = None
 
 
 class Want(Struct, frozen=True, gc=False):
@@ -107,6 +116,7 @@ class Claim(Struct, frozen=True, gc=False):
 
     `key` is the store's own number of the job, `id` its public name. `attempt` counts from 1 and
     includes this one; `crashes` counts workers lost while they ran it, and charges no attempt.
+    `expired` says that it must not start any more: its attempt is to end as cancelled.
     """
 
     key: int
@@ -117,6 +127,7 @@ class Claim(Struct, frozen=True, gc=False):
     payload: bytes
     attempt: int
     crashes: int
+    expired: bool = False
 
 
 class Failure(Struct, frozen=True, gc=False):
@@ -131,6 +142,13 @@ class Failure(Struct, frozen=True, gc=False):
         return f"{self.type.removeprefix('builtins.')}: {self.message}"
 
 
+CANCELLED = Failure("mainspring.errors.JobCancelled", "it was asked to be cancelled")
+"""The evidence of a job that was cancelled by request."""
+
+EXPIRED = Failure("mainspring.errors.JobExpired", "its expiry passed before it could start")
+"""The evidence of a job that came too late to start."""
+
+
 class Outcome(Struct, frozen=True, gc=False):
     """What an attempt ended in, for the job's row.
 
@@ -138,6 +156,7 @@ class Outcome(Struct, frozen=True, gc=False):
     turns them into its own time by their age. `result` is an encoded JSON text, set if and only if
     completed. `delay` is the seconds until the next attempt of a retried or snoozed job. A crash is
     counted by the store, which says by `model.retry.delay_after_crash` what becomes of the job.
+    `keep` is the seconds for which a completed job is to be kept (None: as the keeper says).
     """
 
     key: int
@@ -148,6 +167,7 @@ class Outcome(Struct, frozen=True, gc=False):
     result: bytes | None = None
     failure: Failure | None = None
     delay: float = 0.0
+    keep: float | None = None
 
 
 class Exchanged(Struct, frozen=True, gc=False):
@@ -161,46 +181,18 @@ class Exchanged(Struct, frozen=True, gc=False):
     next_due: float | None = None
 
 
+class Renewed(Struct, frozen=True, gc=False):
+    """What a renewal brings back: key and fence of each job of the node that is to be cancelled."""
+
+    cancel: tuple[tuple[int, int], ...] = ()
+
+
 class Rescued(Struct, frozen=True, gc=False):
-    """What became of a dead node's jobs: keys that run again, and keys that failed for good."""
+    """What became of a dead node's jobs, by key: they run again, have failed, were cancelled."""
 
     requeued: list[int]
     failed: list[int]
-
-
-class AttemptRecord(Struct, frozen=True, gc=False):
-    """One line of a job's history. Times are aware UTC; `outcome` is None while it runs.
-
-    `number` is the claim's fence, so released and crashed attempts have a line of their own.
-    """
-
-    number: int
-    node: str
-    started_at: datetime
-    ended_at: datetime | None
-    outcome: str | None
-    failure: Failure | None
-
-
-class JobRecord(Struct, frozen=True, gc=False):
-    """A job as the store holds it at one moment. Times are aware UTC."""
-
-    key: int
-    id: str
-    task: str
-    queue: str
-    priority: int
-    state: JobState
-    payload: bytes
-    attempts: int
-    crashes: int
-    created_at: datetime
-    run_at: datetime
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
-    node: str | None = None
-    result: bytes | None = None
-    failure: Failure | None = None
+    cancelled: list[int] = []
 
 
 class Ended(Struct, frozen=True, gc=False):
@@ -211,14 +203,3 @@ class Ended(Struct, frozen=True, gc=False):
     state: JobState
     result: bytes | None
     failure: Failure | None
-
-
-class NodeRecord(Struct, frozen=True, gc=False):
-    """A consumer as the store sees it; `expires_in` is the seconds its lease still runs."""
-
-    key: int
-    name: str
-    host: str
-    pid: int
-    expires_in: float
-    running: int

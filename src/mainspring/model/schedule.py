@@ -28,6 +28,14 @@ class Rule(Protocol):
         ...
 
 
+class Recurrent(Rule, Protocol):
+    """A rule that can also be read backwards."""
+
+    def last_until(self, moment: datetime) -> datetime | None:
+        """Return the last moment up to and including `moment`, or None if there is none before."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Every:
     """Every `seconds`, on the grid through `start` (aware; 1970 in UTC unless given)."""
@@ -47,6 +55,11 @@ class Every:
         step = timedelta(seconds=self.seconds)
         passed = (moment - self.start) // step
         return (self.start + step * (passed + 1)).astimezone(UTC)
+
+    def last_until(self, moment: datetime) -> datetime:
+        """Return the last moment of the grid up to `moment`."""
+        step = timedelta(seconds=self.seconds)
+        return (self.start + step * ((moment - self.start) // step)).astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,13 @@ class Cron:
         """Return the first match after `moment`, in UTC; None if there is none in 50 years."""
         local = moment.astimezone(self._zone)
         found = next(CronSim(self.expression, local), None)
+        return None if found is None else found.astimezone(UTC)
+
+    def last_until(self, moment: datetime) -> datetime | None:
+        """Return the last match up to `moment`, in UTC; None if there is none in 50 years."""
+        # Read backwards, cronsim begins before the second that it is given.
+        local = moment.astimezone(self._zone).replace(microsecond=0) + timedelta(seconds=1)
+        found = next(CronSim(self.expression, local, reverse=True), None)
         return None if found is None else found.astimezone(UTC)
 
 

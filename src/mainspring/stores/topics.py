@@ -1,4 +1,4 @@
-"""What a store rings for: `ready` (work to claim) and `ended` (jobs that ended)."""
+"""What a store rings for: `ready` (work to claim), `ended` (jobs that ended), `orders` (cancel)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 READY = "ready"
 ENDED = "ended"
+ORDERS = "orders"
 
 TOPICS_OF: dict[OutcomeKind, frozenset[str]] = {
-    kind: frozenset({ENDED if TRANSITIONS[JobState.RUNNING, step] in FINAL else READY})
+    kind: frozenset({ENDED} if TRANSITIONS[JobState.RUNNING, step] in FINAL else {READY, ENDED})
     for kind, step in OUTCOME_STEP.items()
-} | {OutcomeKind.CRASHED: frozenset({READY, ENDED})}
-"""A crash may be the last one."""
+}
+"""What would send a job back ends it, if it crashed too often or was asked to be cancelled."""
 
 
 def topics_of(outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> frozenset[str]:

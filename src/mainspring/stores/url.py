@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from mainspring.errors import InvalidOption
-from mainspring.protocols import Catalog, Store
 
 if TYPE_CHECKING:
     from os import PathLike
 
-
-class JobStore(Store, Catalog, Protocol):
-    """A store with its views: what a Queue stands on."""
+    from mainspring.protocols import JobStore
 
 
 def location(url: str | None, db_path: str | PathLike[str] | None) -> str:

@@ -22,7 +22,7 @@ from mainspring.testing.store_cases import (
 )
 
 if TYPE_CHECKING:
-    from mainspring.stores.url import JobStore
+    from mainspring.protocols import JobStore
     from mainspring.testing.clock import FrozenClock
 
 
@@ -240,7 +240,7 @@ class JobContract:
         with pytest.raises(LeaseLost):
             store.exchange(node, [outcome(claim)], [want()])
         assert (store.get(job_id), store.history(job_id)) == before
-        assert store.renew(node, lease=LEASE) is False
+        assert store.renew(node, lease=LEASE) is None
 
     def test_stats_count_the_jobs_of_each_queue(self, store: JobStore) -> None:
         store.enqueue_many([new_job()] * 4 + [new_job(queue="other", delay=9.0)])

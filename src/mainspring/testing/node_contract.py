@@ -23,7 +23,7 @@ from mainspring.testing.store_cases import (
 
 if TYPE_CHECKING:
     from mainspring.model.job import Claim
-    from mainspring.stores.url import JobStore
+    from mainspring.protocols import JobStore
     from mainspring.testing.clock import FrozenClock
 
 
@@ -57,7 +57,7 @@ class NodeContract:
         (record,) = store.nodes()
         assert (record.key, record.name, record.host, record.pid) == (node, "node", "host", 1)
         assert (record.expires_in, record.running) == (10.0, 2)
-        assert store.renew(node, lease=LEASE) is True
+        assert store.renew(node, lease=LEASE) is not None
         assert store.nodes()[0].expires_in == LEASE
 
     def test_a_node_whose_lease_runs_is_not_rescued(
@@ -68,7 +68,7 @@ class NodeContract:
         store.claim(node, [want()])
         clock.advance(LEASE - 1)
         assert store.rescue(node, dead=False, begun=None) is None
-        assert store.renew(node, lease=LEASE) is True
+        assert store.renew(node, lease=LEASE) is not None
         clock.advance(LEASE - 1)
         assert store.rescue(node, dead=False, begun=None) is None
 

@@ -9,9 +9,8 @@ from mainspring.model.job import Claim, Failure, NewJob, Outcome, OutcomeKind, W
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mainspring.model.job import JobRecord
-    from mainspring.protocols import Store
-    from mainspring.stores.url import JobStore
+    from mainspring.model.view import JobRecord
+    from mainspring.protocols import JobStore, Store
 
 LEASE = 15.0
 BROKEN = Failure(type="builtins.ValueError", message='"quoted"\nand broken', traceback="Traceback")

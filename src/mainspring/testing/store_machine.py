@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mainspring.model.job import Claim
-    from mainspring.stores.url import JobStore
+    from mainspring.protocols import JobStore
     from mainspring.testing.store_model import ModelJob
 
 TASKS = ("a", "b")
@@ -182,7 +182,7 @@ class StoreMachine(RuleBasedStateMachine):
     def check_gone(self, node: int) -> None:
         """Expect that a node that has gone is refused, and can't be lost again."""
         assert self.store.rescue(node, dead=True, begun=None) is None
-        assert self.store.renew(node, lease=LEASE) is False
+        assert self.store.renew(node, lease=LEASE) is None
         try:
             self.store.exchange(node, [], [Want(TASKS, None, 9)])
         except LeaseLost:
@@ -193,7 +193,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def renew(self, data: st.DataObject) -> None:
         node = data.draw(st.sampled_from(self.nodes()), "node")
-        assert self.store.renew(node, lease=LEASE) is True
+        assert self.store.renew(node, lease=LEASE) is not None
         self.model.nodes[node] = self.clock.now() + LEASE
 
     @rule(seconds=st.sampled_from([1.0, 6.0, 20.0]))

@@ -16,8 +16,7 @@ from mainspring.testing.store_cases import join, new_job, outcome, want
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mainspring.protocols import Listener
-    from mainspring.stores.url import JobStore
+    from mainspring.protocols import JobStore, Listener
     from mainspring.testing.clock import FrozenClock
 
 LONG = 30.0

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mainspring.model.job import (
+    CANCELLED,
     OUTCOME_STEP,
     TRANSITIONS,
-    AttemptRecord,
     Claim,
     Ended,
     Failure,
-    JobRecord,
     JobState,
     OutcomeKind,
 )
+from mainspring.model.note import LogLine  # the type of a Struct's field
+from mainspring.model.view import AttemptRecord, JobRecord
 from mainspring.stores.clock import as_datetime
 from mainspring.stores.loss import fate_of
 
 if TYPE_CHECKING:
-    from mainspring.model.job import Outcome
+    from mainspring.model.job import NewJob, Outcome
     from mainspring.stores.clock import Moment
 
 
@@ -51,6 +52,7 @@ class Job(Struct):
     """All there is of a job. Stored times; `attempts` counts the charged ones.
 
     `delayed` says that it waits for `run_at`; once ready, it stays so if the clock jumps back.
+    `place` is its entry in a lane, which is stale once the job has another.
     """
 
     key: int
@@ -62,6 +64,8 @@ class Job(Struct):
     created_at: int
     run_at: int
     delayed: bool = False
+    unique: str | None = None
+    expires_at: int | None = None
     state: JobState = JobState.PENDING
     attempts: int = 0
     crashes: int = 0
@@ -69,9 +73,16 @@ class Job(Struct):
     node: int | None = None
     node_name: str | None = None
     claimed_at: int | None = None
+    cancelling: bool = False
+    ended_at: int | None = None
+    keep_until: int | None = None
     result: bytes | None = None
     failure: Failure | None = None
+    progress: float = 0.0
+    message: str = ""
     past: list[Attempt] = []
+    log: list[LogLine] = []
+    place: object = None
 
     def claim(self, node: int, name: str, moment: Moment) -> Claim:
         """Give the job to a node."""
@@ -87,7 +98,12 @@ class Job(Struct):
             payload=self.payload,
             attempt=self.attempts + 1,
             crashes=self.crashes,
+            expired=self.expired(moment),
         )
+
+    def expired(self, moment: Moment) -> bool:
+        """Whether its expiry has passed."""
+        return self.expires_at is not None and self.expires_at <= moment.micros
 
     def holds(self, node: int, fence: int) -> bool:
         """Whether it runs on that node, by that claim."""
@@ -101,43 +117,82 @@ class Job(Struct):
             evidence = str(outcome.failure or "its process died")
             self.crash(evidence, moment, began_at=began_at, ended_at=ended_at)
             return
-        self._note(outcome.kind.value, outcome.failure, began_at=began_at, ended_at=ended_at)
-        self.state = TRANSITIONS[JobState.RUNNING, OUTCOME_STEP[outcome.kind]]
-        if self.state is JobState.PENDING:
-            self._wait_again(outcome, moment)
-        else:
-            self.attempts += 1
-            self.result = outcome.result
+        state = TRANSITIONS[JobState.RUNNING, OUTCOME_STEP[outcome.kind]]
+        if state is JobState.PENDING:
+            self._wait_again(outcome, moment, began_at=began_at, ended_at=ended_at)
+            return
+        self.attempts += 1
+        self.result = outcome.result
+        self.keep_until = None if outcome.keep is None else moment.after(outcome.keep)
+        self._end(state, outcome.failure, began_at=began_at, ended_at=ended_at)
 
     def release(self, moment: Moment) -> None:
         """Go back to its place, uncharged."""
-        self._note(OutcomeKind.RELEASED.value, None, began_at=None, ended_at=moment.micros)
-        self.state = JobState.PENDING
-        self._part()
+        self._part(OutcomeKind.RELEASED, None, began_at=None, ended_at=moment.micros)
 
     def crash(self, evidence: str, moment: Moment, *, began_at: int | None, ended_at: int) -> None:
         """Take the end of its process while its body ran."""
         fate = fate_of(self.task, self.crashes, evidence)
         self.crashes = fate.crashes
         if fate.delay is None:
-            self.state = JobState.FAILED
-            outcome = JobState.FAILED.value
-        else:
-            self.state = JobState.PENDING
-            outcome = OutcomeKind.CRASHED.value
-        self._note(outcome, fate.failure, began_at=began_at, ended_at=ended_at)
-        if fate.delay is not None:
-            self._part()
-        if fate.delay:
+            self._end(JobState.FAILED, fate.failure, began_at=began_at, ended_at=ended_at)
+            return
+        self._part(OutcomeKind.CRASHED, fate.failure, began_at=began_at, ended_at=ended_at)
+        if fate.delay and self.state is JobState.PENDING:
             self.run_at = moment.after(fate.delay)
             self.delayed = True
 
-    def _wait_again(self, outcome: Outcome, moment: Moment) -> None:
+    def end_waiting(self, failure: Failure, moment: Moment) -> None:
+        """Be cancelled before any attempt."""
+        self.state = JobState.CANCELLED
+        self.failure = failure
+        self.ended_at = moment.micros
+
+    def replace(self, new: NewJob, moment: Moment) -> None:
+        """Take what a later enqueuing of the same unique key says, while it waits."""
+        self.payload, self.priority = new.payload, new.priority
+        self.run_at, self.delayed = moment.after(new.delay), new.delay > 0
+        self.expires_at = None if new.expires is None else moment.after(new.expires)
+
+    def revive(self, payload: bytes | None, moment: Moment) -> None:
+        """Wait again after a final state, as if new."""
+        self.state, self.node, self.node_name, self.claimed_at = JobState.PENDING, None, None, None
+        self.attempts = self.crashes = 0
+        self.run_at, self.delayed = moment.micros, False
+        self.cancelling = False
+        self.expires_at = self.ended_at = None
+        self.payload = self.payload if payload is None else payload
+
+    def _wait_again(
+        self, outcome: Outcome, moment: Moment, *, began_at: int | None, ended_at: int
+    ) -> None:
         self.attempts += outcome.kind is OutcomeKind.RETRY
         if outcome.kind is not OutcomeKind.RELEASED:
             self.run_at = moment.after(outcome.delay)
             self.delayed = outcome.delay > 0
-        self._part()
+        self._part(outcome.kind, outcome.failure, began_at=began_at, ended_at=ended_at)
+
+    def _part(
+        self,
+        kind: OutcomeKind,
+        failure: Failure | None,
+        *,
+        began_at: int | None,
+        ended_at: int,
+    ) -> None:
+        """Leave its node and wait; or end, if it was asked to be cancelled."""
+        if self.cancelling:
+            self._end(JobState.CANCELLED, CANCELLED, began_at=began_at, ended_at=ended_at)
+            return
+        self._note(kind.value, failure, began_at=began_at, ended_at=ended_at)
+        self.state = JobState.PENDING
+        self.node = self.node_name = self.claimed_at = None
+
+    def _end(
+        self, state: JobState, failure: Failure | None, *, began_at: int | None, ended_at: int
+    ) -> None:
+        self._note(state.value, failure, began_at=began_at, ended_at=ended_at)
+        self.state, self.ended_at = state, ended_at
 
     def _note(
         self, outcome: str, failure: Failure | None, *, began_at: int | None, ended_at: int
@@ -154,9 +209,6 @@ class Job(Struct):
                 failure=failure,
             ),
         ]
-
-    def _part(self) -> None:
-        self.node = self.node_name = self.claimed_at = None
 
     def history(self) -> list[AttemptRecord]:
         """Return every attempt, oldest first."""
@@ -186,8 +238,7 @@ class Job(Struct):
 
     def record(self) -> JobRecord:
         """Return it as views read it."""
-        last = self.past[-1] if self.past and self.node is not None else None
-        final = last if self.state is not JobState.RUNNING else None
+        final = self.past[-1] if self.node is not None and self.ended_at is not None else None
         started_at = self.claimed_at if final is None else final.began_at
         return JobRecord(
             key=self.key,
@@ -202,8 +253,12 @@ class Job(Struct):
             created_at=as_datetime(self.created_at),
             run_at=as_datetime(self.run_at),
             started_at=None if started_at is None else as_datetime(started_at),
-            completed_at=None if final is None else as_datetime(final.ended_at),
+            completed_at=None if self.ended_at is None else as_datetime(self.ended_at),
             node=self.node_name,
             result=self.result,
             failure=self.failure,
+            expires_at=None if self.expires_at is None else as_datetime(self.expires_at),
+            cancelling=self.cancelling,
+            progress=self.progress,
+            message=self.message,
         )

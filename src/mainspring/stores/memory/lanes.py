@@ -14,31 +14,68 @@ if TYPE_CHECKING:
 Place = tuple[int, int, int]
 """Priority, run_at and key: what a job's turn goes by."""
 
+Entry = tuple[int, int, int, "Job"]
+"""A job in a heap. It is stale, and passed over, once the job has another place or none."""
+
+MANY = 64
+"""So many stale entries are put up with in any line; of more, no more than half of it."""
+
 
 class Lane:
-    """One line. Both heaps hold what waits and nothing else."""
+    """One line."""
 
-    __slots__ = ("delayed", "ready")
+    __slots__ = ("_stale", "delayed", "ready")
 
     def __init__(self) -> None:
-        self.ready: list[tuple[Place, Job]] = []
-        self.delayed: list[tuple[int, int, Job]] = []
+        self.ready: list[Entry] = []
+        self.delayed: list[Entry] = []
+        self._stale = 0
 
     def add(self, job: Job) -> bool:
         """Let a job wait; return whether somebody who sleeps should know of it."""
         if job.delayed:
-            heappush(self.delayed, (job.run_at, job.key, job))
-            return self.delayed[0][2] is job
-        heappush(self.ready, ((job.priority, job.run_at, job.key), job))
+            entry = (job.run_at, job.key, 0, job)
+            job.place = entry
+            heappush(self.delayed, entry)
+            return self._first(self.delayed) is job
+        job.place = entry = (job.priority, job.run_at, job.key, job)
+        heappush(self.ready, entry)
         return True
+
+    def remove(self, job: Job) -> None:
+        """Let a job wait no more."""
+        job.place = None
+        self._stale += 1
+        if self._stale > MANY and self._stale * 2 > len(self.ready) + len(self.delayed):
+            self.ready = [entry for entry in self.ready if entry[3].place is entry]
+            self.delayed = [entry for entry in self.delayed if entry[3].place is entry]
+            heapify(self.ready)
+            heapify(self.delayed)
+            self._stale = 0
 
     def promote(self, now: int) -> int | None:
         """Make the delayed jobs that are due ready; return when the next is due."""
-        while self.delayed and self.delayed[0][0] <= now:
-            job = heappop(self.delayed)[2]
+        while (job := self._first(self.delayed)) is not None and job.run_at <= now:
+            heappop(self.delayed)
             job.delayed = False
-            heappush(self.ready, ((job.priority, job.run_at, job.key), job))
+            self.add(job)
         return self.delayed[0][0] if self.delayed else None
+
+    def head(self) -> Place | None:
+        """Return the place of the first ready job; None if there is none."""
+        return None if self._first(self.ready) is None else self.ready[0][:3]
+
+    def pop(self) -> Job:
+        """Take the first ready job out; call `head` before."""
+        job = heappop(self.ready)[3]
+        job.place = None
+        return job
+
+    def _first(self, heap: list[Entry]) -> Job | None:
+        while heap and heap[0][3].place is not heap[0]:
+            heappop(heap)
+            self._stale -= 1
+        return heap[0][3] if heap else None
 
 
 class Lanes:
@@ -47,14 +84,32 @@ class Lanes:
     def __init__(self) -> None:
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._matching: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[Lane]] = {}
+        self.paused: set[str] = set()
 
-    def of(self, queue: str, task: str) -> Lane:
-        """Return the line of a task in a queue."""
-        lane = self._lanes.get((queue, task))
+    def of(self, job: Job) -> Lane:
+        """Return the line of a job's task in its queue."""
+        name = job.queue, job.task
+        lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[queue, task] = Lane()
+            lane = self._lanes[name] = Lane()
             self._matching = {}
         return lane
+
+    def pause(self, queue: str) -> bool:
+        """Serve nobody from a queue; False if it was paused already."""
+        if queue in self.paused:
+            return False
+        self.paused.add(queue)
+        self._matching = {}
+        return True
+
+    def resume(self, queue: str) -> bool:
+        """Serve from a queue again; False if it was not paused."""
+        if queue not in self.paused:
+            return False
+        self.paused.remove(queue)
+        self._matching = {}
+        return True
 
     def matching(self, want: Want) -> list[Lane]:
         """Return the lines a want may be served from."""
@@ -63,7 +118,9 @@ class Lanes:
             self._matching[asked] = [
                 lane
                 for (queue, task), lane in self._lanes.items()
-                if task in want.tasks and (want.queues is None or queue in want.queues)
+                if task in want.tasks
+                and (want.queues is None or queue in want.queues)
+                and queue not in self.paused
             ]
         return self._matching[asked]
 
@@ -76,13 +133,14 @@ def promote(lanes: Iterable[Lane], now: int) -> int | None:
 
 def take(lanes: Sequence[Lane], limit: int) -> list[Job]:
     """Take up to `limit` ready jobs out of the lines, in order."""
-    heads = [(*lane.ready[0][0], number) for number, lane in enumerate(lanes) if lane.ready]
+    heads = [
+        (*place, number) for number, lane in enumerate(lanes) if (place := lane.head()) is not None
+    ]
     heapify(heads)
     taken: list[Job] = []
     while heads and len(taken) < limit:
         number = heappop(heads)[3]
-        ready = lanes[number].ready
-        taken.append(heappop(ready)[1])
-        if ready:
-            heappush(heads, (*ready[0][0], number))
+        taken.append(lanes[number].pop())
+        if (place := lanes[number].head()) is not None:
+            heappush(heads, (*place, number))
     return taken

@@ -1,35 +1,32 @@
-"""MemoryStore: jobs in this process and for as long as it lives. The pool and tests use it."""
+"""MemoryStore: jobs in this process, for as long as it lives. For tests and small programs."""
 
 from __future__ import annotations
 
 import threading
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from mainspring.errors import LeaseLost
-from mainspring.model.job import FINAL, Exchanged, JobState, NodeRecord, Rescued
-from mainspring.stores.clock import MICROS, Moment, SystemClock
-from mainspring.stores.job_id import format_id, new_nonce, parse_id
+from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
+from mainspring.model.timetable import Timetabled
+from mainspring.model.view import LaneRecord, NodeRecord
+from mainspring.stores.clock import MICROS, Moment, SystemClock, as_datetime
 from mainspring.stores.loss import evidence_of
 from mainspring.stores.memory.bell import Bell
-from mainspring.stores.memory.job import Job
-from mainspring.stores.memory.lanes import Lanes, promote, take
-from mainspring.stores.topics import topics_of
+from mainspring.stores.memory.job import Job  # the type of a Struct's field
+from mainspring.stores.memory.ledger import Ledger
+from mainspring.stores.memory.timetable import Schedules
+from mainspring.stores.topics import ENDED, ORDERS, READY, topics_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
 
-    from mainspring.model.job import (
-        AttemptRecord,
-        Claim,
-        Ended,
-        JobRecord,
-        NewJob,
-        Outcome,
-        Want,
-    )
+    from mainspring.model.job import Claim, Ended, NewJob, Outcome, Want
+    from mainspring.model.note import LogLine, Note
+    from mainspring.model.timetable import NewSchedule
+    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
 
@@ -42,21 +39,21 @@ class Node(Struct):
     pid: int
     lease_until: int
     held: dict[int, Job]
+    serves: bytes
+    report: bytes = b"{}"
 
 
 class MemoryStore:
-    """Jobs in memory. Implements Store and Catalog; safe to use from any thread."""
+    """Jobs in memory. Implements JobStore; safe to use from any thread."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
-        self._last_key = 0
         self._last_node = 0
-        self._jobs: dict[int, Job] = {}
-        self._lanes = Lanes()
+        self._ledger = Ledger()
+        self._schedules = Schedules()
         self._nodes: dict[int, Node] = {}
-        self._finished: dict[JobState, list[tuple[int, int]]] = {state: [] for state in FINAL}
-        self._bells = {"ready": Bell(), "ended": Bell()}
+        self._bells = {topic: Bell() for topic in (READY, ENDED, ORDERS)}
 
     @property
     def run_dir(self) -> None:
@@ -66,28 +63,29 @@ class MemoryStore:
     def enqueue_many(self, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs and return their ids in order."""
         with self._lock:
-            moment = Moment(self._clock)
-            kept = [self._keep(job, moment) for job in jobs]
-            news = {self._line_up(job) for job in kept}
-        if True in news:
-            self._bells["ready"].ring()
-        return [job.id for job in kept]
+            job_ids, news = self._ledger.enqueue(jobs, Moment(self._clock))
+        if news:
+            self._bells[READY].ring()
+        return job_ids
 
-    def join(self, name: str, *, host: str, pid: int, lease: float) -> int:
+    def join(self, name: str, *, host: str, pid: int, lease: float, serves: bytes = b"{}") -> int:
         """Add a node with a lease of so many seconds; return its key."""
         with self._lock:
             self._last_node += 1
             until = Moment(self._clock).after(lease)
-            self._nodes[self._last_node] = Node(name, host, pid, until, {})
+            self._nodes[self._last_node] = Node(name, host, pid, until, {}, serves)
             return self._last_node
 
-    def renew(self, node: int, *, lease: float) -> bool:
-        """Renew a node's lease; False if it has gone."""
+    def renew(self, node: int, *, lease: float, report: bytes | None = None) -> Renewed | None:
+        """Renew a node's lease; None if it has gone."""
         with self._lock:
             found = self._nodes.get(node)
-            if found is not None:
-                found.lease_until = Moment(self._clock).after(lease)
-            return found is not None
+            if found is None:
+                return None
+            found.lease_until = Moment(self._clock).after(lease)
+            found.report = found.report if report is None else report
+            held = found.held.values()
+            return Renewed(tuple((job.key, job.fence) for job in held if job.cancelling))
 
     def leave(self, node: int) -> None:
         """Remove a node; what it still holds goes back, uncharged."""
@@ -96,8 +94,8 @@ class MemoryStore:
             gone = self._nodes.pop(node, None)
             for job in gone.held.values() if gone else ():
                 job.release(moment)
-                self._line_up(job)
-        self._bells["ready"].ring()
+                self._ledger.place(job)
+        self._ring(READY, ENDED)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work at once."""
@@ -107,7 +105,7 @@ class MemoryStore:
             moment = Moment(self._clock)
             accepted = [self._settle(node, outcome, moment) for outcome in outcomes]
             exchanged = self._claim(node, wants, moment, accepted)
-        self._tell(outcomes, accepted)
+        self._ring(*topics_of(outcomes, accepted))
         return exchanged
 
     def finish_many(self, node: int, outcomes: Sequence[Outcome]) -> list[bool]:
@@ -134,30 +132,26 @@ class MemoryStore:
                     job.crash(evidence, moment, began_at=None, ended_at=moment.micros)
                 else:
                     job.release(moment)
-                self._place(job, moment)
-        rescued = Rescued(
+                self._ledger.place(job)
+        self._ring(READY, ENDED)
+        return Rescued(
             requeued=[key for key, job in lost.held.items() if job.state is JobState.PENDING],
             failed=[key for key, job in lost.held.items() if job.state is JobState.FAILED],
+            cancelled=[key for key, job in lost.held.items() if job.state is JobState.CANCELLED],
         )
-        self._bells["ready"].ring()
-        if rescued.failed:
-            self._bells["ended"].ring()
-        return rescued
 
     def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
-        dropped = 0
         with self._lock:
-            moment = Moment(self._clock)
-            for state, ended in self._finished.items():
-                kept = failed_after if state is JobState.FAILED else completed_after
-                while dropped < limit and ended and ended[0][0] <= moment.after(-kept):
-                    del self._jobs[heappop(ended)[1]]
-                    dropped += 1
-        return dropped
+            return self._ledger.purge(
+                Moment(self._clock),
+                completed_after=completed_after,
+                failed_after=failed_after,
+                limit=limit,
+            )
 
     def listen(self, topic: str) -> Listener:
-        """Listen for `"ready"` (work to claim) or `"ended"` (jobs that ended)."""
+        """Listen for `"ready"`, `"ended"` or `"orders"`."""
         return self._bells[topic].listen()
 
     def close(self) -> None:
@@ -166,29 +160,56 @@ class MemoryStore:
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job as it is now, or None if there is none (any more)."""
         with self._lock:
-            job = self._find(job_id)
+            job = self._ledger.find(job_id)
             return job.record() if job else None
 
     def history(self, job_id: str) -> list[AttemptRecord]:
         """Return every attempt, oldest first; empty for an unknown id."""
         with self._lock:
-            job = self._find(job_id)
+            job = self._ledger.find(job_id)
             return job.history() if job else []
+
+    def log(self, job_id: str) -> list[LogLine]:
+        """Return the lines that the job's bodies logged, oldest first."""
+        with self._lock:
+            job = self._ledger.find(job_id)
+            return job.log if job else []
 
     def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
         """Return how those of the given jobs ended that have ended."""
         with self._lock:
-            found = {job_id: self._find(job_id) for job_id in job_ids}
+            found = {job_id: self._ledger.find(job_id) for job_id in job_ids}
             return {key: job.ended() for key, job in found.items() if job and job.state in FINAL}
+
+    def jobs(
+        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
+    ) -> list[JobRecord]:
+        """Return up to `limit` jobs, newest first."""
+        with self._lock:
+            return [job.record() for job in self._ledger.matching(wanted, before, limit)]
 
     def stats(self) -> dict[str, dict[str, int]]:
         """Return the number of jobs by queue and state."""
         counts: dict[str, dict[str, int]] = {}
         with self._lock:
-            for job in self._jobs.values():
+            for job in self._ledger.jobs.values():
                 of_queue = counts.setdefault(job.queue, {state.value: 0 for state in JobState})
                 of_queue[job.state.value] += 1
         return counts
+
+    def lanes(self) -> list[LaneRecord]:
+        """Return each task of each queue, with the number of its jobs that wait."""
+        counts: dict[tuple[str, str], int] = {}
+        with self._lock:
+            for job in self._ledger.jobs.values():
+                name = job.queue, job.task
+                counts[name] = counts.get(name, 0) + (job.state is JobState.PENDING)
+        return [LaneRecord(queue, task, jobs) for (queue, task), jobs in sorted(counts.items())]
+
+    def paused(self) -> list[str]:
+        """Return the names of the paused queues, in order."""
+        with self._lock:
+            return sorted(self._ledger.lanes.paused)
 
     def nodes(self) -> list[NodeRecord]:
         """Return the nodes that have joined and not left."""
@@ -196,63 +217,118 @@ class MemoryStore:
             now = Moment(self._clock).micros
             return [node_record(key, node, now) for key, node in self._nodes.items()]
 
-    def _keep(self, new: NewJob, moment: Moment) -> Job:
-        self._last_key += 1
-        job = self._jobs[self._last_key] = Job(
-            key=self._last_key,
-            id=format_id(self._last_key, new_nonce()),
-            task=new.task,
-            queue=new.queue,
-            priority=new.priority,
-            payload=new.payload,
-            created_at=moment.micros,
-            run_at=moment.after(new.delay),
-            delayed=new.delay > 0,
-        )
-        return job
+    def cancel(self, job_ids: Sequence[str]) -> list[bool]:
+        """Cancel jobs; return for each whether it was live."""
+        with self._lock:
+            moment = Moment(self._clock)
+            jobs = [self._ledger.find(job_id) for job_id in job_ids]
+            live = [job is not None and job.state not in FINAL for job in jobs]
+            for job in jobs:
+                if job is not None and job.state not in FINAL:
+                    self._ledger.cancel(job, moment)
+        if any(live):
+            self._ring(ENDED, ORDERS)
+        return live
 
-    def _find(self, job_id: str) -> Job | None:
-        parsed = parse_id(job_id)
-        job = self._jobs.get(parsed[0]) if parsed else None
-        return job if job is not None and job.id == job_id else None
+    def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
+        """Let failed and cancelled jobs run again; return the id of the live job for each."""
+        with self._lock:
+            moment = Moment(self._clock)
+            live = [self._ledger.retry(job_id, payload, moment) for job_id in job_ids]
+        self._ring(READY)
+        return live
 
-    def _line_up(self, job: Job) -> bool:
-        return self._lanes.of(job.queue, job.task).add(job)
+    def drop(self, job_ids: Sequence[str]) -> int:
+        """Drop final jobs with all that is known of them; return how many."""
+        with self._lock:
+            return sum(self._ledger.drop(self._ledger.find(job_id)) for job_id in job_ids)
 
-    def _place(self, job: Job, moment: Moment) -> None:
-        """Put a job that has left its node where it belongs: back into its line, or away."""
-        if job.state is JobState.PENDING:
-            self._line_up(job)
-        else:
-            ended_at = job.past[-1].ended_at if job.past else moment.micros
-            heappush(self._finished[job.state], (ended_at, job.key))
+    def expire(self, *, limit: int) -> int:
+        """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""
+        with self._lock:
+            expired = self._ledger.expire(limit, Moment(self._clock))
+        if expired:
+            self._ring(ENDED)
+        return expired
+
+    def pause(self, queue: str) -> bool:
+        """Hand out no more jobs of a queue; False if it was paused already."""
+        with self._lock:
+            return self._ledger.lanes.pause(queue)
+
+    def resume(self, queue: str) -> bool:
+        """Hand out jobs of a queue again; False if it was not paused."""
+        with self._lock:
+            resumed = self._ledger.lanes.resume(queue)
+        self._ring(READY)
+        return resumed
+
+    def note_many(self, notes: Sequence[Note]) -> None:
+        """Keep progress and log lines; a note whose fence is not the job's last is dropped."""
+        with self._lock:
+            moment = Moment(self._clock)
+            for note in notes:
+                self._ledger.note(note, moment)
+
+    def declare(self, schedules: Sequence[NewSchedule]) -> None:
+        """Keep schedules by name."""
+        with self._lock:
+            self._schedules.declare(schedules, Moment(self._clock))
+
+    def schedules(self) -> Timetabled:
+        """Return all schedules by name, with the store's own time."""
+        with self._lock:
+            now = as_datetime(Moment(self._clock).micros)
+            return Timetabled(now, self._schedules.all())
+
+    def tick(
+        self, name: str, *, last: datetime, to: datetime, jobs: Sequence[NewJob]
+    ) -> list[str] | None:
+        """Move a schedule's last tick and enqueue jobs; None if that was not its last tick."""
+        with self._lock:
+            if not self._schedules.advance(name, last, to):
+                return None
+            job_ids, _ = self._ledger.enqueue(jobs, Moment(self._clock))
+        self._ring(READY)
+        return job_ids
+
+    def pause_schedule(self, name: str) -> bool:
+        """Tick no more; False if it is unknown or paused already."""
+        with self._lock:
+            return self._schedules.pause(name)
+
+    def resume_schedule(self, name: str) -> bool:
+        """Tick again, from now on; False if it is unknown or not paused."""
+        with self._lock:
+            return self._schedules.resume(name, Moment(self._clock))
+
+    def forget_schedule(self, name: str) -> bool:
+        """Drop a schedule; False if it is unknown."""
+        with self._lock:
+            return self._schedules.forget(name)
 
     def _settle(self, node: int, outcome: Outcome, moment: Moment) -> bool:
-        job = self._jobs.get(outcome.key)
+        job = self._ledger.jobs.get(outcome.key)
         if job is None or not job.holds(node, outcome.fence):
             return False
         del self._nodes[node].held[job.key]
         job.settle(outcome, moment)
-        self._place(job, moment)
+        self._ledger.place(job)
         return True
 
     def _claim(
         self, node: int, wants: Sequence[Want], moment: Moment, accepted: list[bool]
     ) -> Exchanged:
         owner = self._nodes[node]
-        matching = [(want, self._lanes.matching(want)) for want in wants]
-        due = promote((lane for _, lanes in matching for lane in lanes), moment.micros)
-        jobs = [job for want, lanes in matching for job in take(lanes, want.limit)]
-        owner.held.update((job.key, job) for job in jobs)
-        return Exchanged(
-            accepted=accepted,
-            claims=[job.claim(node, owner.name, moment) for job in jobs],
-            next_due=None if due is None else (due - moment.micros) / MICROS,
-        )
+        due = self._ledger.next_due(wants, moment)
+        given = [
+            pair for want in wants for pair in self._ledger.claim(node, owner.name, want, moment)
+        ]
+        owner.held.update((job.key, job) for job, _ in given)
+        return Exchanged(accepted, [claim for _, claim in given], next_due=due)
 
-    def _tell(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> None:
-        """Wake who waits for these jobs to end, or for those that may be claimed again."""
-        for topic in topics_of(outcomes, accepted):
+    def _ring(self, *topics: str) -> None:
+        for topic in topics:
             self._bells[topic].ring()
 
 
@@ -265,4 +341,6 @@ def node_record(key: int, node: Node, now: int) -> NodeRecord:
         pid=node.pid,
         expires_in=(node.lease_until - now) / MICROS,
         running=len(node.held),
+        serves=node.serves,
+        report=node.report,
     )

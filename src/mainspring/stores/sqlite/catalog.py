@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw, json
 
-from mainspring.model.job import AttemptRecord, Ended, Failure, JobRecord, JobState, NodeRecord
+from mainspring.model.job import Ended, Failure, JobState
+from mainspring.model.view import AttemptRecord, JobRecord, NodeRecord
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.sqlite.states import FINAL_STATES, STATES

@@ -22,17 +22,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
 
-    from mainspring.model.job import (
-        AttemptRecord,
-        Claim,
-        Ended,
-        JobRecord,
-        NewJob,
-        NodeRecord,
-        Outcome,
-        Rescued,
-        Want,
-    )
+    from mainspring.model.job import Claim, Ended, NewJob, Outcome, Rescued, Want
+    from mainspring.model.view import AttemptRecord, JobRecord, NodeRecord
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
 

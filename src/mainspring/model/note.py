@@ -1,0 +1,35 @@
+"""What a body says while it runs: progress, and lines of the job's log."""
+
+from __future__ import annotations
+
+from datetime import datetime  # the type of a Struct's field
+
+from msgspec import Struct
+
+MOST_LINES = 1_000
+"""Lines kept of a job's log; of more, the last ones."""
+
+LINE_CHARACTERS = 4_000
+"""Characters kept of one line, and of the message of a progress."""
+
+
+class Note(Struct, frozen=True, gc=False):
+    """What the body of one attempt has said since the last note.
+
+    `progress` (0 to 1) is None if it told none; `lines` pair `time.monotonic()` of the node with a
+    text.
+    """
+
+    key: int
+    fence: int
+    progress: float | None = None
+    message: str | None = None
+    lines: tuple[tuple[float, str], ...] = ()
+
+
+class LogLine(Struct, frozen=True, gc=False):
+    """A line of a job's log: when (aware UTC), and the number of its attempt in the history."""
+
+    at: datetime
+    number: int
+    text: str

@@ -1,0 +1,106 @@
+"""Schedules as a store keeps them, and which of their ticks are due: pure rules."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from msgspec import Struct, json
+
+from mainspring.model.schedule import Cron, Every, Recurrent
+
+CatchUp = Literal["skip", "one", "all"]
+"""What becomes of ticks that were missed: none, one job for all of them, or one job each."""
+
+LATE = timedelta(seconds=10)
+"""A tick that is due for longer than this was missed."""
+
+MOST_TICKS = 1_000
+"""So many missed ticks are caught up at most, under `"all"`; of more, the last ones."""
+
+
+class RuleText(Struct, frozen=True, omit_defaults=True):
+    """A schedule's rule as it is kept: `cron` with its `tz`, or `every` so many seconds."""
+
+    cron: str | None = None
+    tz: str = "UTC"
+    every: float | None = None
+
+    def rule(self, anchor: datetime) -> Recurrent:
+        """Return the rule; intervals count from `anchor`. Raises `InvalidOption`."""
+        if self.every is not None:
+            return Every(self.every, start=anchor)
+        return Cron(self.cron or "", self.tz)
+
+    def __str__(self) -> str:
+        """Read as a person would say it."""
+        return f"every {self.every:g} s" if self.every is not None else f"{self.cron} ({self.tz})"
+
+
+class NewSchedule(Struct, frozen=True):
+    """A schedule as it is declared: jobs of `task` with that payload, whenever `rule` says."""
+
+    name: str
+    rule: RuleText
+    task: str
+    queue: str
+    payload: bytes
+    priority: int = 0
+    catch_up: CatchUp = "one"
+
+
+class ScheduleRecord(Struct, frozen=True):
+    """A schedule as the store holds it. `anchor` and `last_tick` are aware UTC."""
+
+    new: NewSchedule
+    anchor: datetime
+    last_tick: datetime
+    paused: bool
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return its first tick after `moment`, None if there is no further."""
+        return self.new.rule.rule(self.anchor).next_after(moment)
+
+
+class Timetabled(Struct, frozen=True):
+    """All schedules, and the store's own time when it told them."""
+
+    now: datetime
+    schedules: list[ScheduleRecord]
+
+
+class Due(Struct, frozen=True):
+    """What is to be done at a moment: move the last tick to `to`, with so many jobs."""
+
+    to: datetime
+    jobs: int
+
+
+def due_at(schedule: ScheduleRecord, now: datetime) -> Due | None:
+    """Return what is due of a schedule; None if no tick is."""
+    ticks = _ticks_until(schedule, now)
+    if not ticks:
+        return None
+    catch_up = schedule.new.catch_up
+    if catch_up == "all":
+        return Due(ticks[-1], len(ticks))
+    if catch_up == "skip" and now - ticks[-1] > LATE:
+        return Due(ticks[-1], 0)
+    return Due(ticks[-1], 1)
+
+
+def _ticks_until(schedule: ScheduleRecord, now: datetime) -> list[datetime]:
+    """Return the ticks since the last one; under all rules but "all", the last of them."""
+    rule = schedule.new.rule.rule(schedule.anchor)
+    most = MOST_TICKS if schedule.new.catch_up == "all" else 1
+    ticks: list[datetime] = []
+    # Read backwards: after a month's sleep there are more ticks of a second than anybody counts.
+    tick = rule.last_until(now)
+    while tick is not None and tick > schedule.last_tick and len(ticks) < most:
+        ticks.append(tick)
+        tick = rule.last_until(tick - timedelta(microseconds=1))
+    return ticks[::-1]
+
+
+encode_rule = json.Encoder().encode
+decode_rule = json.Decoder(RuleText).decode

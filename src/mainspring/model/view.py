@@ -1,0 +1,88 @@
+"""What views read of a store, as values of one moment."""
+
+from __future__ import annotations
+
+from datetime import datetime  # the type of a Struct's field
+
+from msgspec import Struct
+
+from mainspring.model.job import Failure, JobState  # as above
+
+
+class AttemptRecord(Struct, frozen=True, gc=False):
+    """One line of a job's history. Times are aware UTC; `outcome` is None while it runs.
+
+    `number` is the claim's fence, so released and crashed attempts have a line of their own.
+    """
+
+    number: int
+    node: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    failure: Failure | None
+
+
+class JobRecord(Struct, frozen=True, gc=False):
+    """A job as the store holds it at one moment. Times are aware UTC.
+
+    `cancelling`: it runs, and was asked to be cancelled. `progress` (0 to 1) and `message` are what
+    its body told last.
+    """
+
+    key: int
+    id: str
+    task: str
+    queue: str
+    priority: int
+    state: JobState
+    payload: bytes
+    attempts: int
+    crashes: int
+    created_at: datetime
+    run_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    node: str | None = None
+    result: bytes | None = None
+    failure: Failure | None = None
+    expires_at: datetime | None = None
+    cancelling: bool = False
+    progress: float = 0.0
+    message: str = ""
+
+
+class NodeRecord(Struct, frozen=True, gc=False):
+    """A consumer as the store sees it; `expires_in` is the seconds its lease still runs.
+
+    `serves` and `report` are JSON texts of its own: what it runs, and how it is.
+    """
+
+    key: int
+    name: str
+    host: str
+    pid: int
+    expires_in: float
+    running: int
+    serves: bytes = b"{}"
+    report: bytes = b"{}"
+
+
+class LaneRecord(Struct, frozen=True, gc=False):
+    """The jobs of one task in one queue: how many wait to be claimed, now or later."""
+
+    queue: str
+    task: str
+    pending: int
+
+
+class JobFilter(Struct, frozen=True):
+    """Which jobs to list: those that fit every field that is not None.
+
+    `search` is a text that stands in the job's id, task, arguments or error, whatever its case.
+    """
+
+    status: JobState | None = None
+    queue: str | None = None
+    task: str | None = None
+    search: str | None = None

@@ -1,0 +1,45 @@
+"""The seams of mainspring: read this folder first.
+
+Who calls down through which seam:
+
+    Queue, JobHandle  ->  Store.enqueue_many, Catalog, Controls, Transactional
+    engine            ->  Store (claims in, outcomes out), Journal, Timetable,
+                          Executor (claims to slots)
+    supervision       ->  Service (anything with a lifetime), Trigger (when a worker runs)
+    pool              ->  CacheAdapter (results by key)
+    everybody         ->  Subscriber (what happened, as values)
+
+Stores are synchronous and safe to call from any thread. Only durations go into a store, but for the
+ticks of schedules, which are instants by nature: each store owns its clock.
+"""
+
+from mainspring.protocols.cache import CacheAdapter
+from mainspring.protocols.executor import Executor
+from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
+from mainspring.protocols.store import (
+    Catalog,
+    Controls,
+    JobStore,
+    Journal,
+    Listener,
+    Store,
+    Timetable,
+    Transactional,
+)
+
+__all__ = [
+    "CacheAdapter",
+    "Catalog",
+    "Controls",
+    "Executor",
+    "JobStore",
+    "Journal",
+    "Listener",
+    "Schedule",
+    "Service",
+    "Store",
+    "Subscriber",
+    "Timetable",
+    "Transactional",
+    "Trigger",
+]

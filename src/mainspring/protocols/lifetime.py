@@ -1,0 +1,90 @@
+"""The seams of supervision: what lives, when it runs, and who is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from mainspring.model.events import Event
+
+
+@runtime_checkable
+class Service(Protocol):
+    """Anything with a lifetime, owned by a supervisor.
+
+    The contract, checked by `mainspring.testing.ServiceContract`: `close()` only asks, from any
+    thread, any number of times, also before `run` or while it starts; `run` returning is the
+    answer. `run` calls `started()` exactly once, as soon as others may rely on it, and raises what
+    made it fail. A service that was closed before `run` calls `started()` and returns at once.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the supervisor, the log and the views call it."""
+        ...
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Live, from start to end, on the supervisor's loop."""
+        ...
+
+    def close(self) -> None:
+        """Ask to end."""
+        ...
+
+
+class Schedule(Protocol):
+    """When something is due, as a pure rule: no clock of its own."""
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first moment after `moment` (both aware), or None if there is no further."""
+        ...
+
+
+class Trigger(Protocol):
+    """Decides when a worker runs, without waiting itself.
+
+    A driver (a thread or an event loop) asks `due`, sleeps so long or until woken, then calls
+    `take`, runs the target, and reports `done`. `now` is `time.monotonic()`. All methods are
+    called by one driver; only `wake` and `close` may come from any thread, and both end the
+    driver's sleep through the function given to `bind`.
+    """
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function that ends the driver's sleep; callable from any thread."""
+        ...
+
+    def due(self, now: float) -> float | None:
+        """Return the seconds until the next firing (0 or less: now; None: not before a wake)."""
+        ...
+
+    def take(self, now: float) -> tuple[object, ...]:
+        """Consume the firing that is due; return positional arguments for the target."""
+        ...
+
+    def done(self, now: float) -> None:
+        """Learn that the run which `take` began has ended, however it ended."""
+        ...
+
+    def wake(self) -> None:
+        """Fire as soon as possible."""
+        ...
+
+    def close(self) -> None:
+        """Fire no more."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        ...
+
+
+class Subscriber(Protocol):
+    """Is told what happened; must not block. What it raises is logged and goes no further."""
+
+    def __call__(self, event: Event) -> None:
+        """Take notice of an event."""
+        ...

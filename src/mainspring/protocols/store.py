@@ -1,0 +1,297 @@
+"""The seams of a store, each as narrow as its caller needs.
+
+`Store` is what the engine and producers need, `Catalog` what views read, `Controls` what people
+ask of jobs and queues, `Journal` what bodies say while they run, `Timetable` when schedules are
+due, and `Transactional` what an SQL store does on the caller's own connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from mainspring.model.job import (
+        Claim,
+        Ended,
+        Exchanged,
+        NewJob,
+        Outcome,
+        Renewed,
+        Rescued,
+        Want,
+    )
+    from mainspring.model.note import LogLine, Note
+    from mainspring.model.timetable import NewSchedule, Timetabled
+    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, LaneRecord, NodeRecord
+
+
+class Listener(Protocol):
+    """The sleeping side of a store's wake-ups. One thread waits; any may poke or close."""
+
+    def wait(self, timeout: float) -> bool:
+        """Sleep until there may be something new (True), or `timeout` seconds, or `close`."""
+        ...
+
+    def poke(self) -> None:
+        """End the wait, or the next one, as if something were new; costs a few microseconds."""
+        ...
+
+    def close(self) -> None:
+        """End the wait, from any thread."""
+        ...
+
+
+class Store(Protocol):
+    """Keeps jobs. What the engine and producers need of it.
+
+    Every method is one transaction: all of it holds, or none. Errors: `StoreBusy`,
+    `StoreUnusable`. Each verb's statement for SQLite, PostgreSQL and Redis stands in
+    docs/decisions/0002-store-verbs.md.
+    """
+
+    @property
+    def run_dir(self) -> Path | None:
+        """Where nodes of this host keep lock and board; None: nodes share this process."""
+        ...
+
+    def enqueue_many(self, jobs: Sequence[NewJob]) -> list[str]:
+        """Keep jobs, as durably as the store was asked to, and return their ids in order.
+
+        A job whose idempotency key has been used in the last 24 hours, or whose unique key a live
+        job bears, is not kept: the id of that one is returned. What else `NewJob.on_conflict` may
+        say: `"raise"` refuses the whole batch with `DuplicateJob`; `"replace"` gives the pending
+        job that bears the key the new payload, priority, `run_at` and expiry (`DuplicateJob` if it
+        runs). Jobs of one batch meet each other in order.
+        """
+        ...
+
+    def join(self, name: str, *, host: str, pid: int, lease: float, serves: bytes = b"{}") -> int:
+        """Add a node with a lease of so many seconds; return its key.
+
+        `serves` is a JSON text for views: what it runs.
+        """
+        ...
+
+    def renew(self, node: int, *, lease: float, report: bytes | None = None) -> Renewed | None:
+        """Renew a node's lease, and learn which of its jobs are to be cancelled.
+
+        None if the node is gone: rescued, or never joined. `report` is a JSON text for views: how
+        it is; None leaves the last one.
+        """
+        ...
+
+    def leave(self, node: int) -> None:
+        """Remove a node; what it still holds goes back to pending, uncharged."""
+        ...
+
+    def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
+        """Record outcomes and claim work in one transaction.
+
+        An outcome with a stale fence changes nothing and is answered False. Claims come by
+        priority, then `run_at`, then order of enqueuing; none from a paused queue. `next_due` is
+        of the lanes wanted that are not paused; 0.0 asks to be called again at once. A node that
+        is gone raises `LeaseLost`, and changes nothing; one whose lease has run out is not gone
+        before somebody has rescued it.
+
+        A job that was asked to be cancelled never waits again: an outcome (or a leave, or a
+        rescue) that would send it back to its lane ends it as cancelled.
+        """
+        ...
+
+    def finish_many(self, node: int, outcomes: Sequence[Outcome]) -> list[bool]:
+        """Record outcomes: the first half of `exchange`."""
+        ...
+
+    def claim(self, node: int, wants: Sequence[Want]) -> list[Claim]:
+        """Claim work: the second half of `exchange`."""
+        ...
+
+    def rescue(
+        self, node: int, *, dead: bool, begun: Collection[tuple[int, int]] | None
+    ) -> Rescued | None:
+        """Take a lost node's jobs from it and remove it.
+
+        None if its lease still runs, or somebody was faster.
+
+        `dead` says that its kernel lock is free, so that the lease need not have run out. `begun`
+        holds (key, fence) of each body that had begun: only those are charged a crash; None: the
+        board can't be read, and all are charged.
+        """
+        ...
+
+    def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
+        """Drop up to `limit` final jobs older than so many seconds; return how many.
+
+        Cancelled jobs are kept as long as completed ones. A completed job whose outcome said how
+        long to `keep` it goes by that instead. Idempotency keys older than 24 hours go, too.
+        """
+        ...
+
+    def listen(self, topic: str) -> Listener:
+        """Listen for `"ready"` (work to claim), `"ended"` (jobs that ended) or `"orders"`.
+
+        Orders are what `renew` brings back.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections; harmless when done twice, undone by the next use."""
+        ...
+
+
+class Catalog(Protocol):
+    """What views read of a store."""
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """Return the job as it is now, or None if there is none (any more)."""
+        ...
+
+    def history(self, job_id: str) -> list[AttemptRecord]:
+        """Return every attempt, oldest first; empty for an unknown id."""
+        ...
+
+    def log(self, job_id: str) -> list[LogLine]:
+        """Return the lines that the job's bodies logged, oldest first."""
+        ...
+
+    def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
+        """Return how those of the given jobs ended that have ended."""
+        ...
+
+    def jobs(
+        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
+    ) -> list[JobRecord]:
+        """Return up to `limit` jobs, newest first; `before` is the key after which a page begins.
+
+        `JobFilter.search` looks through all jobs that the other fields leave.
+        """
+        ...
+
+    def stats(self) -> dict[str, dict[str, int]]:
+        """Return the number of jobs by queue and state; a queue without jobs may be absent."""
+        ...
+
+    def lanes(self) -> list[LaneRecord]:
+        """Return each task of each queue, with the number of its jobs that wait."""
+        ...
+
+    def paused(self) -> list[str]:
+        """Return the names of the paused queues, in order."""
+        ...
+
+    def nodes(self) -> list[NodeRecord]:
+        """Return the nodes that have joined and not left."""
+        ...
+
+
+class Controls(Protocol):
+    """What people ask of jobs and queues. Each method is one transaction."""
+
+    def cancel(self, job_ids: Sequence[str]) -> list[bool]:
+        """Cancel jobs; return for each whether it was live.
+
+        A pending job is cancelled at once. A running one is marked, and its node learns of it by
+        `renew`; it may still complete or fail, but never waits again.
+        """
+        ...
+
+    def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
+        """Let failed and cancelled jobs run again; return the id of the live job for each.
+
+        None for a job that is unknown or in another state. It starts with no attempts, no crashes,
+        no expiry and `run_at` now, its history stays, and `payload` takes the place of its
+        arguments. If a live job bears its unique key, nothing changes, and that job's id is
+        returned.
+        """
+        ...
+
+    def drop(self, job_ids: Sequence[str]) -> int:
+        """Drop final jobs with all that is known of them; return how many."""
+        ...
+
+    def expire(self, *, limit: int) -> int:
+        """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""
+        ...
+
+    def pause(self, queue: str) -> bool:
+        """Hand out no more jobs of a queue; False if it was paused already."""
+        ...
+
+    def resume(self, queue: str) -> bool:
+        """Hand out jobs of a queue again; False if it was not paused."""
+        ...
+
+
+class Journal(Protocol):
+    """What bodies say while they run."""
+
+    def note_many(self, notes: Sequence[Note]) -> None:
+        """Keep progress and log lines; a note whose fence is not the job's last is dropped."""
+        ...
+
+
+class Timetable(Protocol):
+    """Schedules, and the one tick that each moment gets. Instants are aware UTC."""
+
+    def declare(self, schedules: Sequence[NewSchedule]) -> None:
+        """Keep schedules by name.
+
+        A new one is anchored at the store's now, which also counts as its last tick. A known one
+        takes the new rule, task and options, keeps anchor and pause, and its last tick never goes
+        back; a new rule counts from now, so that it has missed nothing.
+        """
+        ...
+
+    def schedules(self) -> Timetabled:
+        """Return all schedules by name, with the store's own time."""
+        ...
+
+    def tick(
+        self, name: str, *, last: datetime, to: datetime, jobs: Sequence[NewJob]
+    ) -> list[str] | None:
+        """Move a schedule's last tick from `last` to `to` and enqueue jobs, in one transaction.
+
+        Returns their ids; None, and nothing is enqueued, if its last tick is not `last` (any more),
+        or if it is paused or unknown.
+        """
+        ...
+
+    def pause_schedule(self, name: str) -> bool:
+        """Tick no more; False if it is unknown or paused already."""
+        ...
+
+    def resume_schedule(self, name: str) -> bool:
+        """Tick again, from now on; False if it is unknown or not paused."""
+        ...
+
+    def forget_schedule(self, name: str) -> bool:
+        """Drop a schedule; False if it is unknown."""
+        ...
+
+
+class JobStore(Store, Catalog, Controls, Journal, Timetable, Protocol):
+    """All that a Queue stands on."""
+
+
+class Transactional(Protocol):
+    """What an SQL store does on the caller's connection, in the transaction that is open there.
+
+    It neither begins nor commits. Raises `InvalidConnection` for a connection of another kind, to
+    another database, or without an open transaction.
+    """
+
+    def enqueue_in(self, connection: Any, jobs: Sequence[NewJob]) -> list[str]:
+        """Keep jobs as `Store.enqueue_many` does, if and only if the transaction commits."""
+        ...
+
+    def finish_in(self, connection: Any, node: int, outcome: Outcome) -> bool:
+        """Record an outcome as `Store.exchange` does, if and only if the transaction commits."""
+        ...
+
+    def announce(self) -> None:
+        """Wake who sleeps: such a transaction has committed."""
+        ...

@@ -1,0 +1,234 @@
+"""The jobs in memory and where each stands. Knows nothing of nodes, bells or locks."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from mainspring.errors import DuplicateJob
+from mainspring.model.job import CANCELLED, EXPIRED, FINAL, TRANSITIONS, JobState, Step
+from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
+from mainspring.stores.clock import MICROS, as_datetime
+from mainspring.stores.job_id import format_id, new_nonce, parse_id
+from mainspring.stores.memory.job import Job
+from mainspring.stores.memory.lanes import Lanes, promote, take
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mainspring.model.job import Claim, NewJob, Want
+    from mainspring.model.note import Note
+    from mainspring.model.view import JobFilter
+    from mainspring.stores.clock import Moment
+
+IDEMPOTENT_SECONDS = 86_400.0
+"""So long an idempotency key holds."""
+
+Due = list[tuple[int, int]]
+"""A heap of stored times with the keys of jobs; an entry may have lost its meaning."""
+
+
+class Ledger:
+    """Every job by its key, in its line or among the finished ones."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[int, Job] = {}
+        self.lanes = Lanes()
+        self._last_key = 0
+        self._unique: dict[str, Job] = {}
+        self._idempotent: dict[str, tuple[int, str]] = {}
+        self._finished: dict[JobState, Due] = {state: [] for state in FINAL}
+        self._keeping: Due = []
+        self._expiring: Due = []
+
+    def find(self, job_id: str) -> Job | None:
+        """Return the job of that id, None if there is none."""
+        parsed = parse_id(job_id)
+        job = self.jobs.get(parsed[0]) if parsed else None
+        return job if job is not None and job.id == job_id else None
+
+    def matching(self, wanted: JobFilter, before: int | None, limit: int) -> list[Job]:
+        """Return the newest jobs that fit, those with a key below `before`."""
+        found: list[Job] = []
+        for key in sorted(self.jobs, reverse=True):
+            if len(found) == limit:
+                break
+            if (before is None or key < before) and fits(self.jobs[key], wanted):
+                found.append(self.jobs[key])
+        return found
+
+    def enqueue(self, jobs: Sequence[NewJob], moment: Moment) -> tuple[list[str], bool]:
+        """Keep jobs; return their ids, and whether sleepers should know. All or nothing."""
+        self._refuse_conflicts(jobs)
+        told = [self._keep(new, moment) for new in jobs]
+        return [job_id for job_id, _ in told], any(news for _, news in told)
+
+    def _refuse_conflicts(self, jobs: Sequence[NewJob]) -> None:
+        """Raise before anything is kept: of two alike in one batch, the second meets the first."""
+        met: dict[str, str] = {}
+        for new in jobs:
+            if new.unique is None:
+                continue
+            live = self._unique.get(new.unique)
+            if new.on_conflict == "raise" and (live is not None or new.unique in met):
+                job_id = live.id if live else met[new.unique]
+                raise DuplicateJob(new.unique, job_id, "already")
+            if new.on_conflict == "replace" and live and live.state is JobState.RUNNING:
+                raise DuplicateJob(new.unique, live.id, "and runs, so it can't be replaced")
+            met[new.unique] = "of the same batch"
+
+    def _keep(self, new: NewJob, moment: Moment) -> tuple[str, bool]:
+        known = self._idempotent.get(new.idempotency_key or "")
+        if known is not None and known[0] > moment.micros:
+            return known[1], False
+        live = self._unique.get(new.unique or "")
+        if live is None:
+            job, news = self._new(new, moment), True
+        else:
+            job, news = live, new.on_conflict == "replace"
+            if news:
+                self.lanes.of(job).remove(job)
+                job.replace(new, moment)
+        if new.idempotency_key is not None:
+            self._idempotent[new.idempotency_key] = moment.after(IDEMPOTENT_SECONDS), job.id
+        return job.id, self._line_up(job) if news else False
+
+    def _new(self, new: NewJob, moment: Moment) -> Job:
+        self._last_key += 1
+        job = self.jobs[self._last_key] = Job(
+            key=self._last_key,
+            id=format_id(self._last_key, new_nonce()),
+            task=new.task,
+            queue=new.queue,
+            priority=new.priority,
+            payload=new.payload,
+            created_at=moment.micros,
+            run_at=moment.after(new.delay),
+            delayed=new.delay > 0,
+            unique=new.unique,
+            expires_at=None if new.expires is None else moment.after(new.expires),
+        )
+        if job.unique is not None:
+            self._unique[job.unique] = job
+        return job
+
+    def _line_up(self, job: Job) -> bool:
+        if job.expires_at is not None:
+            heappush(self._expiring, (job.expires_at, job.key))
+        return self.lanes.of(job).add(job)
+
+    def place(self, job: Job) -> None:
+        """Put a job that has left its node where it belongs: back into its line, or away."""
+        if job.state is JobState.PENDING:
+            self._line_up(job)
+            return
+        if job.unique is not None and self._unique.get(job.unique) is job:
+            del self._unique[job.unique]
+        due = self._finished[job.state] if job.keep_until is None else self._keeping
+        heappush(due, (job.keep_until or job.ended_at or 0, job.key))
+
+    def claim(self, node: int, name: str, want: Want, moment: Moment) -> list[tuple[Job, Claim]]:
+        """Give a node the jobs it wants, in order."""
+        jobs = take(self.lanes.matching(want), want.limit)
+        return [(job, job.claim(node, name, moment)) for job in jobs]
+
+    def next_due(self, wants: Iterable[Want], moment: Moment) -> float | None:
+        """Make ready what is due; return the seconds until the next job of the wants is."""
+        lanes = [lane for want in wants for lane in self.lanes.matching(want)]
+        due = promote(lanes, moment.micros)
+        return None if due is None else (due - moment.micros) / MICROS
+
+    def cancel(self, job: Job, moment: Moment) -> None:
+        """Cancel a live job, or mark it if it runs."""
+        if job.state is JobState.RUNNING:
+            job.cancelling = True
+            return
+        self.lanes.of(job).remove(job)
+        job.end_waiting(CANCELLED, moment)
+        self.place(job)
+
+    def retry(self, job_id: str, payload: bytes | None, moment: Moment) -> str | None:
+        """Let a failed or cancelled job run again; return the id of the live one."""
+        job = self.find(job_id)
+        if job is None or (job.state, Step.REVIVE) not in TRANSITIONS:
+            return None
+        live = self._unique.get(job.unique or "")
+        if live is not None:
+            return live.id
+        job.revive(payload, moment)
+        if job.unique is not None:
+            self._unique[job.unique] = job
+        self._line_up(job)
+        return job.id
+
+    def drop(self, job: Job | None) -> bool:
+        """Drop a final job."""
+        if job is None or job.state not in FINAL:
+            return False
+        del self.jobs[job.key]
+        return True
+
+    def expire(self, limit: int, moment: Moment) -> int:
+        """Cancel pending jobs whose expiry has passed."""
+        cancelled = 0
+        while cancelled < limit and self._expiring and self._expiring[0][0] <= moment.micros:
+            at, key = heappop(self._expiring)
+            job = self.jobs.get(key)
+            if job is None or job.state is not JobState.PENDING or job.expires_at != at:
+                continue
+            self.lanes.of(job).remove(job)
+            job.end_waiting(EXPIRED, moment)
+            self.place(job)
+            cancelled += 1
+        return cancelled
+
+    def purge(
+        self, moment: Moment, *, completed_after: float, failed_after: float, limit: int
+    ) -> int:
+        """Drop final jobs past their keeping time; return how many."""
+        dropped = 0
+        for state, ended in self._finished.items():
+            kept = failed_after if state is JobState.FAILED else completed_after
+            dropped += self._drop_due(ended, moment.after(-kept), limit - dropped)
+        dropped += self._drop_due(self._keeping, moment.micros, limit - dropped)
+        used = self._idempotent
+        self._idempotent = {key: at for key, at in used.items() if at[0] > moment.micros}
+        return dropped
+
+    def _drop_due(self, due: Due, until: int, limit: int) -> int:
+        dropped = 0
+        while dropped < limit and due and due[0][0] <= until:
+            at, key = heappop(due)
+            job = self.jobs.get(key)
+            if job is not None and at == (job.keep_until or job.ended_at):
+                dropped += self.drop(job)
+        return dropped
+
+    def note(self, note: Note, moment: Moment) -> None:
+        """Keep what a body says, if its claim is the job's last."""
+        job = self.jobs.get(note.key)
+        if job is None or job.fence != note.fence:
+            return
+        if note.progress is not None:
+            job.progress = note.progress
+        if note.message is not None:
+            job.message = note.message[:LINE_CHARACTERS]
+        lines = [
+            LogLine(as_datetime(moment.at(at)), note.fence, text[:LINE_CHARACTERS])
+            for at, text in note.lines
+        ]
+        job.log = [*job.log, *lines][-MOST_LINES:]
+
+
+def fits(job: Job, wanted: JobFilter) -> bool:
+    """Whether a job is one of those wanted."""
+    exact = (
+        wanted.status in (None, job.state)
+        and wanted.queue in (None, job.queue)
+        and wanted.task in (None, job.task)
+    )
+    if not exact or wanted.search is None:
+        return exact
+    error = "" if job.failure is None else str(job.failure)
+    texts = (job.id, job.task, job.payload.decode(), error)
+    return any(wanted.search.lower() in text.lower() for text in texts)

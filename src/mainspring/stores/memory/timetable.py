@@ -1,0 +1,71 @@
+"""Schedules in memory. Knows nothing of jobs or locks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from mainspring.model.timetable import ScheduleRecord
+from mainspring.stores.clock import as_datetime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from mainspring.model.timetable import NewSchedule
+    from mainspring.stores.clock import Moment
+
+
+class Schedules:
+    """Every schedule by its name."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, ScheduleRecord] = {}
+
+    def all(self) -> list[ScheduleRecord]:
+        """Return them by name."""
+        return [self._records[name] for name in sorted(self._records)]
+
+    def declare(self, schedules: Sequence[NewSchedule], moment: Moment) -> None:
+        """Keep schedules."""
+        now = as_datetime(moment.micros)
+        for new in schedules:
+            known = self._records.get(new.name)
+            if known is None:
+                self._records[new.name] = ScheduleRecord(new, now, now, paused=False)
+                continue
+            last = known.last_tick if known.new.rule == new.rule else max(known.last_tick, now)
+            self._records[new.name] = replace(known, new=new, last_tick=last)
+
+    def advance(self, name: str, last: datetime, to: datetime) -> bool:
+        """Move a last tick on; False if it is not `last`, or if the schedule does not tick."""
+        known = self._records.get(name)
+        if known is None or known.paused or known.last_tick != last or to <= last:
+            return False
+        self._records[name] = replace(known, last_tick=to)
+        return True
+
+    def pause(self, name: str) -> bool:
+        """Tick no more."""
+        return self._switch(name, paused=True)
+
+    def resume(self, name: str, moment: Moment) -> bool:
+        """Tick again, from now on."""
+        if not self._switch(name, paused=False):
+            return False
+        known = self._records[name]
+        last = max(known.last_tick, as_datetime(moment.micros))
+        self._records[name] = replace(known, last_tick=last)
+        return True
+
+    def forget(self, name: str) -> bool:
+        """Drop a schedule."""
+        return self._records.pop(name, None) is not None
+
+    def _switch(self, name: str, *, paused: bool) -> bool:
+        known = self._records.get(name)
+        if known is None or known.paused is paused:
+            return False
+        self._records[name] = replace(known, paused=paused)
+        return True
