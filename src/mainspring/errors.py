@@ -109,14 +109,21 @@ class DuplicateTaskError(UsageError, ValueError):
 
 
 class DuplicateJob(UsageError, ValueError):
-    """A live job bears the unique key already; `job_id` is that job's."""
+    """A live job bears the unique key already; `job_id` is that job's.
 
-    def __init__(self, unique: str, job_id: str, why: str) -> None:
+    None: an earlier job of the same batch bears it, and nothing of the batch was kept.
+    """
+
+    def __init__(self, unique: str, job_id: str | None, why: str) -> None:
         self.unique = unique
         self.job_id = job_id
+        take = 'take it as it is with on_conflict="return_existing"'
         super().__init__(
-            f"job {job_id} bears the unique key {unique!r} {why}; wait for its end, cancel it, "
-            'or take it as it is with on_conflict="return_existing"'
+            f"an earlier job of the same batch bears the unique key {unique!r} {why}, so that "
+            f"nothing of the batch was enqueued; enqueue it once, or {take}"
+            if job_id is None
+            else f"job {job_id} bears the unique key {unique!r} {why}; wait for its end, "
+            f"cancel it, or {take}"
         )
 
 

@@ -18,7 +18,7 @@ from mainspring.model.job import (
 )
 from mainspring.model.note import LogLine  # the type of a Struct's field
 from mainspring.model.view import AttemptRecord, JobRecord
-from mainspring.stores.clock import as_datetime
+from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.loss import fate_of
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class Job(Struct):
             return
         self.attempts += 1
         self.result = outcome.result
-        self.keep_until = None if outcome.keep is None else moment.after(outcome.keep)
+        if state is JobState.COMPLETED and outcome.keep is not None:
+            self.keep_until = ended_at + int(outcome.keep * MICROS)
         self._end(state, outcome.failure, began_at=began_at, ended_at=ended_at)
 
     def release(self, moment: Moment) -> None:
@@ -159,8 +160,9 @@ class Job(Struct):
         self.state, self.node, self.node_name, self.claimed_at = JobState.PENDING, None, None, None
         self.attempts = self.crashes = 0
         self.run_at, self.delayed = moment.micros, False
-        self.cancelling = False
         self.expires_at = self.ended_at = None
+        # While it waits, its failure is that of its last attempt; a waiting one's cancel was none.
+        self.failure = self.past[-1].failure if self.past else None
         self.payload = self.payload if payload is None else payload
 
     def _wait_again(
@@ -192,7 +194,7 @@ class Job(Struct):
         self, state: JobState, failure: Failure | None, *, began_at: int | None, ended_at: int
     ) -> None:
         self._note(state.value, failure, began_at=began_at, ended_at=ended_at)
-        self.state, self.ended_at = state, ended_at
+        self.state, self.ended_at, self.cancelling = state, ended_at, False
 
     def _note(
         self, outcome: str, failure: Failure | None, *, began_at: int | None, ended_at: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from mainspring.errors import DuplicateJob
@@ -49,39 +50,47 @@ class Ledger:
 
     def matching(self, wanted: JobFilter, before: int | None, limit: int) -> list[Job]:
         """Return the newest jobs that fit, those with a key below `before`."""
-        found: list[Job] = []
-        for key in sorted(self.jobs, reverse=True):
-            if len(found) == limit:
-                break
-            if (before is None or key < before) and fits(self.jobs[key], wanted):
-                found.append(self.jobs[key])
-        return found
+        # Keys only grow, so the order of a dict is theirs.
+        older = (job for key, job in reversed(self.jobs.items()) if before is None or key < before)
+        return list(islice((job for job in older if fits(job, wanted)), limit))
 
     def enqueue(self, jobs: Sequence[NewJob], moment: Moment) -> tuple[list[str], bool]:
         """Keep jobs; return their ids, and whether sleepers should know. All or nothing."""
-        self._refuse_conflicts(jobs)
+        self._refuse_conflicts(jobs, moment)
         told = [self._keep(new, moment) for new in jobs]
         return [job_id for job_id, _ in told], any(news for _, news in told)
 
-    def _refuse_conflicts(self, jobs: Sequence[NewJob]) -> None:
-        """Raise before anything is kept: of two alike in one batch, the second meets the first."""
-        met: dict[str, str] = {}
+    def _refuse_conflicts(self, jobs: Sequence[NewJob], moment: Moment) -> None:
+        """Raise before anything is kept; of two alike in one batch, the second meets the first."""
+        answered: set[str] = set()
+        met: set[str] = set()
         for new in jobs:
+            if new.idempotency_key is not None:
+                if new.idempotency_key in answered or self._answer(new, moment) is not None:
+                    continue
+                answered.add(new.idempotency_key)
             if new.unique is None:
                 continue
             live = self._unique.get(new.unique)
             if new.on_conflict == "raise" and (live is not None or new.unique in met):
-                job_id = live.id if live else met[new.unique]
-                raise DuplicateJob(new.unique, job_id, "already")
+                raise DuplicateJob(new.unique, live and live.id, "already")
             if new.on_conflict == "replace" and live and live.state is JobState.RUNNING:
                 raise DuplicateJob(new.unique, live.id, "and runs, so it can't be replaced")
-            met[new.unique] = "of the same batch"
+            met.add(new.unique)
+
+    def _answer(self, new: NewJob, moment: Moment) -> str | None:
+        """Return the id that the job's idempotency key stands for, None if it stands for none."""
+        known = None if new.idempotency_key is None else self._idempotent.get(new.idempotency_key)
+        return known[1] if known is not None and known[0] > moment.micros else None
+
+    def _bearer(self, unique: str | None) -> Job | None:
+        return None if unique is None else self._unique.get(unique)
 
     def _keep(self, new: NewJob, moment: Moment) -> tuple[str, bool]:
-        known = self._idempotent.get(new.idempotency_key or "")
-        if known is not None and known[0] > moment.micros:
-            return known[1], False
-        live = self._unique.get(new.unique or "")
+        answer = self._answer(new, moment)
+        if answer is not None:
+            return answer, False
+        live = self._bearer(new.unique)
         if live is None:
             job, news = self._new(new, moment), True
         else:
@@ -90,8 +99,13 @@ class Ledger:
                 self.lanes.of(job).remove(job)
                 job.replace(new, moment)
         if new.idempotency_key is not None:
-            self._idempotent[new.idempotency_key] = moment.after(IDEMPOTENT_SECONDS), job.id
+            self._remember(new.idempotency_key, job, moment)
         return job.id, self._line_up(job) if news else False
+
+    def _remember(self, idempotency_key: str, job: Job, moment: Moment) -> None:
+        # Out first, so that keys stand in the order of their end and the old ones go cheaply.
+        self._idempotent.pop(idempotency_key, None)
+        self._idempotent[idempotency_key] = moment.after(IDEMPOTENT_SECONDS), job.id
 
     def _new(self, new: NewJob, moment: Moment) -> Job:
         self._last_key += 1
@@ -152,7 +166,7 @@ class Ledger:
         job = self.find(job_id)
         if job is None or (job.state, Step.REVIVE) not in TRANSITIONS:
             return None
-        live = self._unique.get(job.unique or "")
+        live = self._bearer(job.unique)
         if live is not None:
             return live.id
         job.revive(payload, moment)
@@ -189,20 +203,26 @@ class Ledger:
         dropped = 0
         for state, ended in self._finished.items():
             kept = failed_after if state is JobState.FAILED else completed_after
-            dropped += self._drop_due(ended, moment.after(-kept), limit - dropped)
-        dropped += self._drop_due(self._keeping, moment.micros, limit - dropped)
-        used = self._idempotent
-        self._idempotent = {key: at for key, at in used.items() if at[0] > moment.micros}
+            dropped += self._drop_due(ended, moment.after(-kept), state, limit - dropped)
+        until, completed = moment.micros, JobState.COMPLETED
+        dropped += self._drop_due(self._keeping, until, completed, limit - dropped)
+        self._forget_answers(moment)
         return dropped
 
-    def _drop_due(self, due: Due, until: int, limit: int) -> int:
+    def _drop_due(self, due: Due, until: int, state: JobState, limit: int) -> int:
         dropped = 0
         while dropped < limit and due and due[0][0] <= until:
             at, key = heappop(due)
             job = self.jobs.get(key)
-            if job is not None and at == (job.keep_until or job.ended_at):
+            # One that ran again since may have ended again, even at the same moment.
+            if job is not None and job.state is state and at == (job.keep_until or job.ended_at):
                 dropped += self.drop(job)
         return dropped
+
+    def _forget_answers(self, moment: Moment) -> None:
+        used = self._idempotent
+        while used and used[first := next(iter(used))][0] <= moment.micros:
+            del used[first]
 
     def note(self, note: Note, moment: Moment) -> None:
         """Keep what a body says, if its claim is the job's last."""

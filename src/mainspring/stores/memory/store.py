@@ -173,7 +173,7 @@ class MemoryStore:
         """Return the lines that the job's bodies logged, oldest first."""
         with self._lock:
             job = self._ledger.find(job_id)
-            return job.log if job else []
+            return list(job.log) if job else []
 
     def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
         """Return how those of the given jobs ended that have ended."""
@@ -286,10 +286,13 @@ class MemoryStore:
     ) -> list[str] | None:
         """Move a schedule's last tick and enqueue jobs; None if that was not its last tick."""
         with self._lock:
-            if not self._schedules.advance(name, last, to):
+            if not self._schedules.ticks(name, last, to):
                 return None
-            job_ids, _ = self._ledger.enqueue(jobs, Moment(self._clock))
-        self._ring(READY)
+            # Jobs first: if they are refused, the tick has not been.
+            job_ids, news = self._ledger.enqueue(jobs, Moment(self._clock))
+            self._schedules.advance(name, to)
+        if news:
+            self._ring(READY)
         return job_ids
 
     def pause_schedule(self, name: str) -> bool:

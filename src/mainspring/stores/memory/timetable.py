@@ -38,13 +38,14 @@ class Schedules:
             last = known.last_tick if known.new.rule == new.rule else max(known.last_tick, now)
             self._records[new.name] = replace(known, new=new, last_tick=last)
 
-    def advance(self, name: str, last: datetime, to: datetime) -> bool:
-        """Move a last tick on; False if it is not `last`, or if the schedule does not tick."""
+    def ticks(self, name: str, last: datetime, to: datetime) -> bool:
+        """Whether a schedule ticks, `last` is its last tick, and `to` is no step back."""
         known = self._records.get(name)
-        if known is None or known.paused or known.last_tick != last or to <= last:
-            return False
-        self._records[name] = replace(known, last_tick=to)
-        return True
+        return known is not None and not known.paused and known.last_tick == last < to
+
+    def advance(self, name: str, to: datetime) -> None:
+        """Move a last tick on."""
+        self._records[name] = replace(self._records[name], last_tick=to)
 
     def pause(self, name: str) -> bool:
         """Tick no more."""
