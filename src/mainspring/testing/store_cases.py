@@ -39,6 +39,38 @@ def outcome(claim: Claim, kind: OutcomeKind = OutcomeKind.COMPLETED, **options: 
     return Outcome(**fields)  # type: ignore[arg-type]  # options of Outcome
 
 
+def enqueue(store: Store, **options: object) -> str:
+    """Enqueue one job; return the id that the store gave."""
+    (job_id,) = store.enqueue_many([new_job(**options)])  # type: ignore[arg-type]  # of NewJob
+    return job_id
+
+
+def start(store: JobStore, job_id: str) -> tuple[int, Claim]:
+    """Let a new node claim the jobs that are first in line until it has that one.
+
+    Return the node and its claim; the other jobs go back.
+    """
+    node = join(store)
+    mine: list[Claim] = []
+    others: list[Claim] = []
+    while not mine:
+        claims = store.claim(node, [want(limit=1)])
+        if not claims:
+            raise AssertionError(f"job {job_id} can't be claimed")
+        (mine if claims[0].id == job_id else others).extend(claims)
+    store.finish_many(node, [outcome(claim, OutcomeKind.RELEASED) for claim in others])
+    return node, mine[0]
+
+
+def end(
+    store: JobStore, job_id: str, kind: OutcomeKind = OutcomeKind.COMPLETED, **options: object
+) -> None:
+    """Let a new node run the job to that outcome."""
+    node, claim = start(store, job_id)
+    if store.finish_many(node, [outcome(claim, kind, **options)]) != [True]:
+        raise AssertionError(f"the outcome of job {job_id} was refused")
+
+
 def found(store: JobStore, job_id: str) -> JobRecord:
     """Return a job's record, which must exist."""
     record = store.get(job_id)

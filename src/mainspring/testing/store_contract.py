@@ -16,10 +16,11 @@ import pytest
 from mainspring.testing.clock import FrozenClock
 from mainspring.testing.job_contract import JobContract
 from mainspring.testing.node_contract import NodeContract
+from mainspring.testing.unique_contract import IdempotencyContract, UniqueContract
 from mainspring.testing.wake_contract import WakeContract
 
 
-class StoreContract(JobContract, NodeContract, WakeContract):
+class StoreContract(JobContract, NodeContract, UniqueContract, IdempotencyContract, WakeContract):
     """The contract of Store and Catalog: inherit it, and add a fixture `store`."""
 
     @pytest.fixture

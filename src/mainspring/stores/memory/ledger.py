@@ -73,7 +73,7 @@ class Ledger:
                 continue
             live = self._unique.get(new.unique)
             if new.on_conflict == "raise" and (live is not None or new.unique in met):
-                raise DuplicateJob(new.unique, live and live.id, "already")
+                raise DuplicateJob(new.unique, live.id if live else None, "already")
             if new.on_conflict == "replace" and live and live.state is JobState.RUNNING:
                 raise DuplicateJob(new.unique, live.id, "and runs, so it can't be replaced")
             met.add(new.unique)
