@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,6 +111,20 @@ class JobContract:
         node = join(store)
         assert len(store.claim(node, [want(limit=2)]) + store.claim(node, [want()])) == 3
         assert store.claim(join(store, "other"), [want()]) == []
+
+    def test_claims_at_once_are_told_apart_and_miss_nothing(self, store: JobStore) -> None:
+        job_ids = store.enqueue_many([new_job()] * 400)
+
+        def drain(name: str) -> list[str]:
+            node = join(store, name)
+            drained: list[str] = []
+            while claims := store.claim(node, [want(limit=7)]):
+                drained += ids(claims)
+            return drained
+
+        with ThreadPoolExecutor(4) as threads:
+            each = list(threads.map(drain, ["a", "b", "c", "d"]))
+        assert sorted(chain.from_iterable(each)) == sorted(job_ids)
 
     def test_nothing_starts_before_it_is_due(self, store: JobStore, clock: FrozenClock) -> None:
         store.enqueue_many([new_job(delay=10.0), new_job("foreign", delay=1.0)])

@@ -39,9 +39,9 @@ def outcome(claim: Claim, kind: OutcomeKind = OutcomeKind.COMPLETED, **options: 
     return Outcome(**fields)  # type: ignore[arg-type]  # options of Outcome
 
 
-def enqueue(store: Store, **options: object) -> str:
+def enqueue(store: Store, task: str = "task", queue: str = "queue", **options: object) -> str:
     """Enqueue one job; return the id that the store gave."""
-    (job_id,) = store.enqueue_many([new_job(**options)])  # type: ignore[arg-type]  # of NewJob
+    (job_id,) = store.enqueue_many([new_job(task, queue, **options)])
     return job_id
 
 

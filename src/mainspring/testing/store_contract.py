@@ -13,14 +13,28 @@ from __future__ import annotations
 
 import pytest
 
+from mainspring.testing.catalog_contract import CatalogContract
 from mainspring.testing.clock import FrozenClock
+from mainspring.testing.controls_contract import ControlsContract
 from mainspring.testing.job_contract import JobContract
+from mainspring.testing.journal_contract import JournalContract
 from mainspring.testing.node_contract import NodeContract
+from mainspring.testing.timetable_contract import TimetableContract
 from mainspring.testing.unique_contract import IdempotencyContract, UniqueContract
 from mainspring.testing.wake_contract import WakeContract
 
 
-class StoreContract(JobContract, NodeContract, UniqueContract, IdempotencyContract, WakeContract):
+class StoreContract(
+    JobContract,
+    NodeContract,
+    UniqueContract,
+    IdempotencyContract,
+    ControlsContract,
+    CatalogContract,
+    JournalContract,
+    TimetableContract,
+    WakeContract,
+):
     """The contract of Store and Catalog: inherit it, and add a fixture `store`."""
 
     @pytest.fixture

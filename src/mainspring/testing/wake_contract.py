@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mainspring.model.job import OutcomeKind
-from mainspring.testing.store_cases import join, new_job, outcome, want
+from mainspring.testing.store_cases import (
+    LEASE,
+    enqueue,
+    join,
+    new_job,
+    outcome,
+    start,
+    want,
+)
+from mainspring.testing.timetable_contract import schedule, tick
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +129,90 @@ class WakeContract:
             store.rescue(node, dead=True, begun=None)
             clock.advance(LONG)
         assert ended.wait(LONG) is True
+
+    def test_a_manual_retry_wakes_a_sleeper(self, store: JobStore, ready: Listener) -> None:
+        job_id = enqueue(store)
+        store.cancel([job_id])
+        drained(ready)
+        store.retry([job_id])
+        assert ready.wait(LONG) is True
+
+    def test_resuming_a_queue_wakes_a_sleeper(self, store: JobStore, ready: Listener) -> None:
+        store.pause("queue")
+        drained(ready)
+        store.resume("queue")
+        assert ready.wait(LONG) is True
+
+    def test_a_tick_wakes_a_sleeper(
+        self, store: JobStore, clock: FrozenClock, ready: Listener
+    ) -> None:
+        store.declare([schedule()])
+        clock.advance(60)
+        drained(ready)
+        assert tick(store) is not None
+        assert ready.wait(LONG) is True
+
+    def test_a_job_that_is_moved_forward_wakes_a_sleeper(
+        self, store: JobStore, ready: Listener
+    ) -> None:
+        enqueue(store, unique="k", delay=60.0)
+        drained(ready)
+        enqueue(store, unique="k", on_conflict="replace")
+        assert ready.wait(LONG) is True
+
+    def test_cancelling_or_expiring_a_waiting_job_wakes_who_waits_for_it(
+        self, store: JobStore, clock: FrozenClock, ended: Listener
+    ) -> None:
+        cancelled, _ = enqueue(store), enqueue(store, expires=1.0)
+        clock.advance(1)
+        drained(ended)
+        store.cancel([cancelled])
+        assert ended.wait(LONG) is True
+        drained(ended)
+        store.expire(limit=1)
+        assert ended.wait(LONG) is True
+
+    @pytest.mark.parametrize("leaves", [True, False])
+    def test_a_marked_job_that_would_wait_again_wakes_who_waits_for_it(
+        self, store: JobStore, ended: Listener, *, leaves: bool
+    ) -> None:
+        job_id = enqueue(store)
+        node, claim = start(store, job_id)
+        store.cancel([job_id])
+        drained(ended)
+        if leaves:
+            store.leave(node)
+        else:
+            store.finish_many(node, [outcome(claim, OutcomeKind.RETRY)])
+        assert ended.wait(LONG) is True
+
+    def test_the_mark_of_a_running_job_wakes_who_takes_orders(self, store: JobStore) -> None:
+        orders = store.listen("orders")
+        job_id = enqueue(store)
+        node, _ = start(store, job_id)
+        drained(orders)
+        store.cancel([job_id])
+        assert orders.wait(LONG) is True
+        told = store.renew(node, lease=LEASE)
+        assert told is not None
+        assert told.cancel
+        orders.close()
+
+    def test_what_a_waiter_was_woken_for_is_there(self, store: JobStore, ended: Listener) -> None:
+        job_ids = [enqueue(store) for _ in range(20)]
+        node = join(store)
+
+        def wait_for(job_id: str) -> bool:
+            while job_id not in store.ended([job_id]):
+                if not ended.wait(LONG):
+                    return False
+            return True
+
+        with ThreadPoolExecutor(1) as threads:
+            for job_id in job_ids:
+                waiting = threads.submit(wait_for, job_id)
+                store.finish_many(node, [outcome(store.claim(node, [want(limit=1)])[0])])
+                assert waiting.result(LONG) is True
 
     def test_a_poke_ends_the_next_wait(self, ready: Listener) -> None:
         ready.poke()
