@@ -1,1 +1,33 @@
-"""Contract suites and helpers for tests, of ours and of yours."""
+"""Contract suites and helpers for tests, of ours and of yours.
+
+Each is loaded when it is asked for: the contracts need pytest, the machine hypothesis.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mainspring.testing.clock import FrozenClock
+    from mainspring.testing.service_contract import ServiceContract
+    from mainspring.testing.store_contract import StoreContract
+    from mainspring.testing.store_machine import StoreMachine
+
+_HOMES = {
+    "FrozenClock": "mainspring.testing.clock",
+    "ServiceContract": "mainspring.testing.service_contract",
+    "StoreContract": "mainspring.testing.store_contract",
+    "StoreMachine": "mainspring.testing.store_machine",
+}
+
+__all__ = ["FrozenClock", "ServiceContract", "StoreContract", "StoreMachine"]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value

@@ -169,10 +169,10 @@ class Job(Struct):
         self, outcome: Outcome, moment: Moment, *, began_at: int | None, ended_at: int
     ) -> None:
         self.attempts += outcome.kind is OutcomeKind.RETRY
-        if outcome.kind is not OutcomeKind.RELEASED:
+        self._part(outcome.kind, outcome.failure, began_at=began_at, ended_at=ended_at)
+        if outcome.kind is not OutcomeKind.RELEASED and self.state is JobState.PENDING:
             self.run_at = moment.after(outcome.delay)
             self.delayed = outcome.delay > 0
-        self._part(outcome.kind, outcome.failure, began_at=began_at, ended_at=ended_at)
 
     def _part(
         self,
