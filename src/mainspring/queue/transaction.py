@@ -92,7 +92,7 @@ class Transactions:
 def _is_open(connection: Any) -> bool:
     """Whether a transaction is open, as sqlite3, SQLAlchemy and psycopg each tell it."""
     try:
-        told = getattr(connection, "in_transaction", None)
+        told = getattr(_own(connection), "in_transaction", None)
     except sqlite3.ProgrammingError:
         return False  # it is closed, and what was open was rolled back
     if told is not None:
@@ -105,10 +105,17 @@ def _is_sqlalchemy(connection: object, below: str = "") -> bool:
     return any(f"{cls.__module__}.".startswith(f"{root}.") for cls in type(connection).__mro__)
 
 
+def _own(connection: Any) -> Any:
+    """Return the session of this thread behind a scoped one; any other connection as it is."""
+    scoped = _is_sqlalchemy(connection, ".orm") and hasattr(connection, "registry")
+    return connection.registry() if scoped else connection
+
+
 def _driven(connection: Any) -> Any:
     """Return the driver's connection under one of SQLAlchemy's; any other as it is."""
     if not _is_sqlalchemy(connection):
         return connection
+    connection = _own(connection)
     if _is_sqlalchemy(connection, ".ext.asyncio") or not hasattr(connection, "connection"):
         why = f"it is a {type(connection).__name__}"
         raise InvalidConnection(why, "give a Connection or a Session, or their run_sync()")
@@ -123,7 +130,7 @@ def _announce_after_commit(connection: Any, announce: Callable[[], None]) -> Non
     """Have a session of SQLAlchemy announce its commits; only it tells when one is done."""
     if not _is_sqlalchemy(connection, ".orm"):
         return
-    session = connection.registry() if hasattr(connection, "registry") else connection
+    session = _own(connection)
     event = import_module("sqlalchemy.event")
     told = session.info.setdefault("mainspring_announced", set())
     if announce not in told:
