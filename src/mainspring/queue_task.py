@@ -181,8 +181,9 @@ class QueueTask(Generic[P, R, Raw]):
 
     def _new_job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         task, terms = self.task, self._terms
-        payload = self.payload(args, kwargs)
-        if terms is _NO_TERMS:
+        self._shape.check(args, kwargs)
+        payload = self._encode(task.name, args, kwargs)
+        if terms is _NO_TERMS:  # most are, and a producer waits for this
             return NewJob(task.name, task.queue, payload, task.priority)
         wait = terms.wait()
         terms.check_expiry(f"task {task.name!r}", wait)

@@ -2,7 +2,7 @@
 
 Who calls down through which seam:
 
-    Queue, JobHandle  ->  Store.enqueue_many, Catalog, Controls, Transactional
+    Queue, JobHandle  ->  Store.enqueue_many, Catalog, Controls, Timetable, Transactional
     engine            ->  Store (claims in, outcomes out), Journal, Timetable,
                           Executor (claims to slots)
     supervision       ->  Service (anything with a lifetime), Trigger (when a worker runs)

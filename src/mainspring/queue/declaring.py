@@ -93,9 +93,9 @@ class Declaration:
         raise InvalidArguments(f"{owner}: give args=(...) as a tuple and kwargs={{...}} as a dict")
 
 
-def cron_rule(name: str | None, expression: str, tz: object) -> RuleText:
+def cron_rule(name: str | None, expression: str, tz: str | ZoneInfo) -> RuleText:
     """Return a cron rule as it is stored; raises InvalidOption."""
-    zone = tz.key if isinstance(tz, ZoneInfo) else "UTC" if tz is UTC else tz
+    zone: object = tz.key if isinstance(tz, ZoneInfo) else tz
     if not isinstance(zone, str) or not zone:
         expected = "a time zone's name such as 'Europe/Prague', or a ZoneInfo with one"
         raise InvalidOption("tz", tz, owner=_owner(name), expected=expected)

@@ -46,6 +46,8 @@ class QueueDesk:
         from_json: Callable[[Any], Any] | None,
     ) -> None:
         """Let the codec store a class, or let `result()` raise an exception's own class."""
+        if not isinstance(cls, type):
+            raise InvalidOption("cls", cls, owner="Queue.register()", expected="a class")
         is_error = issubclass(cls, Exception)
         if is_error:
             self.errors[f"{cls.__module__}.{cls.__qualname__}"] = cls

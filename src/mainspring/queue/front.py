@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from os import PathLike
     from typing import ParamSpec, Unpack
+    from zoneinfo import ZoneInfo
 
     from mainspring.model.task import Task
     from mainspring.model.timetable import CatchUp, NewSchedule
@@ -139,7 +140,7 @@ class Queue:
         self,
         expression: str,
         *,
-        tz: str = "UTC",
+        tz: str | ZoneInfo = "UTC",
         name: str | None = None,
         catch_up: CatchUp = "one",
         args: Sequence[Any] = (),

@@ -122,8 +122,8 @@ def _driven(connection: Any) -> Any:
     if not _is_open(connection):
         raise InvalidConnection("no transaction is open on it", "begin one before you enqueue")
     # A session has a method of that name, a connection the driver's under a pool's proxy.
-    bound = connection.connection() if callable(connection.connection) else connection
-    return bound.connection.dbapi_connection
+    inner: Any = connection.connection
+    return (inner().connection if callable(inner) else inner).dbapi_connection
 
 
 def _announce_after_commit(connection: Any, announce: Callable[[], None]) -> None:
