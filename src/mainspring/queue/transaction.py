@@ -122,8 +122,9 @@ def _driven(connection: Any) -> Any:
     if not _is_open(connection):
         raise InvalidConnection("no transaction is open on it", "begin one before you enqueue")
     # A session has a method of that name, a connection the driver's under a pool's proxy.
-    inner: Any = connection.connection
-    return (inner().connection if callable(inner) else inner).dbapi_connection
+    is_session = callable(connection.connection)
+    bound = connection.connection() if is_session else connection
+    return bound.connection.dbapi_connection
 
 
 def _announce_after_commit(connection: Any, announce: Callable[[], None]) -> None:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
-from mainspring.errors import InvalidArguments, JobCancelled, JobFailed, NotRetryable
+from mainspring import PickleCodec
+from mainspring.errors import (
+    InvalidArguments,
+    InvalidOption,
+    JobCancelled,
+    JobFailed,
+    NotRetryable,
+)
 from mainspring.handle import RemoteError
 from mainspring.model.job import JobState, NewJob, Want
 from mainspring.model.note import Note
@@ -185,3 +194,38 @@ class TestResult:
         with queue.worker(), pytest.raises(JobFailed, match="Demanding") as caught:
             job.result(timeout=10)
         assert type(caught.value.__cause__) is RemoteError
+
+
+class TestRegistering:
+    def test_a_registered_type_is_stored_as_json(self, queue):
+        queue.register(Fraction, str, Fraction)
+        task = queue.task(name="half")(lambda value: value / 2)
+        job = task.delay(Fraction(1, 3))
+        assert b"1/3" in job.record.payload
+        with queue.worker():
+            assert job.result(timeout=10) == Fraction(1, 6)
+
+    def test_an_error_can_be_both_an_argument_and_a_cause(self, queue):
+        queue.register(OwnError, str, OwnError)
+
+        @queue.task(name="reraise", retries=0)
+        def reraise(error):
+            raise error
+
+        job = reraise.delay(OwnError("mine"))
+        with queue.worker(), pytest.raises(JobFailed) as caught:
+            job.result(timeout=10)
+        assert (type(caught.value.__cause__), str(caught.value.__cause__)) == (OwnError, "mine")
+
+    @pytest.mark.parametrize(
+        "arguments", [(Fraction,), (Fraction, str), (OwnError, str), ("Fraction", str, Fraction)]
+    )
+    def test_what_says_too_little_is_refused(self, queue, arguments):
+        with pytest.raises(InvalidOption, match=r"Queue\.register\(\)"):
+            queue.register(*arguments)
+
+    def test_pickles_need_no_types_and_take_errors(self, make_queue):
+        queue = make_queue(codec=PickleCodec("0123456789abcdef"))
+        queue.register(OwnError)
+        with pytest.raises(InvalidOption, match="cls="):
+            queue.register(Fraction, str, Fraction)
