@@ -9,10 +9,20 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
-from mainspring import Exponential, JobHandle, JobState, Queue, current_job
+from mainspring import (
+    Exponential,
+    JobHandle,
+    JobState,
+    PickleCodec,
+    Queue,
+    Unique,
+    current_job,
+)
 
 queue = Queue(db_path="jobs.db", workers=8, durability="normal", grace=20.0)
 Queue("memory://", worker=3)  # type: ignore[arg-type]
+Queue("memory://", codec=PickleCodec(signing_key=b"k" * 32), keep_failed=timedelta(days=9))
+Queue("memory://", codec="pickle")  # type: ignore[arg-type]
 
 
 @queue.task
@@ -45,6 +55,52 @@ def wrong() -> None: ...
 def nowhere() -> None: ...
 
 
+@queue.task(expires=60, unique=Unique(by="args", on_conflict="raise"), http=True)
+def once(n: int) -> int:
+    return n
+
+
+@queue.task(unique="k")  # type: ignore[call-overload, untyped-decorator]
+def keyed() -> None: ...
+
+
+@queue.cron("*/5 * * * *", tz="Europe/Prague", args=(1,), catch_up="all", retries=5)
+def tick(n: int) -> str:
+    return str(n)
+
+
+@queue.every(timedelta(seconds=30), name="beat")
+async def beat() -> bytes:
+    return b""
+
+
+@queue.every(30)
+@queue.cron("0 3 * * *", name="nightly")
+@queue.task
+def stacked(days: int = 7) -> list[int]:
+    return [days]
+
+
+queue.cron("* * * * *", catch_up="some")  # type: ignore[arg-type]
+queue.every("30")  # type: ignore[arg-type]
+queue.every(30, retrys=5)  # type: ignore[call-arg]
+
+
+def schedules() -> None:
+    assert_type(tick.delay(1), JobHandle[str])
+    assert_type(tick(1), str)
+    assert_type(beat.delay(), JobHandle[bytes])
+    assert_type(stacked.delay(3), JobHandle[list[int]])
+    assert_type(stacked(), list[int])
+    tick.delay("1")  # type: ignore[arg-type]
+    stacked.delay(days="7")  # type: ignore[arg-type]
+    nightly = queue.schedules["nightly"]
+    assert_type(nightly.next(3), list[datetime])
+    assert_type(nightly.last_tick, datetime | None)
+    assert_type(nightly.pause(), bool)
+    assert_type(nightly.trigger(), JobHandle[Any])
+
+
 def enqueue() -> None:
     assert_type(add.delay(1, 2), JobHandle[int])
     assert_type(add.delay(1), JobHandle[int])
@@ -66,6 +122,9 @@ def refuse() -> None:
     nothing.delay(1)  # type: ignore[call-arg]
     add.using(prio=1)  # type: ignore[arg-type]
     add.using(priority="high")  # type: ignore[arg-type]
+    add.using(on_conflict="drop")  # type: ignore[arg-type]
+    add.using(unique=5)  # type: ignore[arg-type]
+    once.delay("1")  # type: ignore[arg-type]
 
 
 def use() -> None:
@@ -73,6 +132,39 @@ def use() -> None:
     assert_type(later.delay(1, 2), JobHandle[int])
     later.delay("1")  # type: ignore[arg-type]
     assert_type(send.using(run_at=datetime.now(UTC)).delay("x"), JobHandle[list[str]])
+
+
+def on_terms(connection: object) -> None:
+    once_a_day = add.using(
+        unique="k",
+        on_conflict="replace",
+        idempotency_key="day",
+        expires=timedelta(hours=1),
+        conn=connection,
+    )
+    assert_type(once_a_day.delay(1, 2), JobHandle[int])
+    assert_type(send.using(unique=Unique(by="task")).delay("x"), JobHandle[list[str]])
+    with queue.transaction(connection):
+        once_a_day.delay(1)
+
+
+def look_at_many(job: JobHandle[int]) -> None:
+    page = queue.jobs(status="failed", search="x", limit=10)
+    assert_type(page[0], JobHandle[Any])
+    assert_type(page[:2], list[JobHandle[Any]])
+    assert_type(page.cursor, str | None)
+    assert_type([one.id for one in queue.dead_letters(cursor=page.cursor)], list[str])
+    assert_type(queue.retry(job), JobHandle[Any] | None)
+    assert_type(queue.retry("1-x"), JobHandle[Any] | None)
+    assert_type(queue.retry(page), list[JobHandle[Any] | None])
+    assert_type(queue.cancel(job), bool)
+    assert_type(queue.cancel(["1-x", job]), list[bool])
+    assert_type(queue.drop([job]), int)
+    assert_type(queue.purge(status="completed", older_than=timedelta(days=1)), int)
+    assert_type(queue.pause("mail"), bool)
+    assert_type(queue.paused(), list[str])
+    assert_type(queue.nodes()[0].live, bool)
+    queue.cancel(5)  # type: ignore[call-overload]
 
 
 def call() -> None:
@@ -86,6 +178,12 @@ def look(job: JobHandle[int]) -> None:
     assert_type(job.status, JobState)
     assert_type(job.id, str)
     assert_type(job.error, str | None)
+    assert_type(job.progress, float)
+    assert_type(job.log[0].text, str)
+    assert_type(job.record.state, JobState)
+    assert_type(job.cancel(), bool)
+    assert_type(job.retry(args=(1, 2), kwargs={}), JobHandle[int])
+    assert_type(job.retry().result(), int)
     assert_type(job.completed_at, datetime | None)
     assert_type(queue.get_job("1-x"), JobHandle[Any] | None)
     assert_type(queue.stats(), Mapping[str, Any])

@@ -2,7 +2,7 @@
 
 Who calls down through which seam:
 
-    Queue, JobHandle  ->  Store.enqueue_many, Catalog, Controls, Transactional
+    Queue, JobHandle  ->  Store.enqueue_many, Catalog, Controls, Timetable, Transactional
     engine            ->  Store (claims in, outcomes out), Journal, Timetable,
                           Executor (claims to slots)
     supervision       ->  Service (anything with a lifetime), Trigger (when a worker runs)
@@ -14,6 +14,7 @@ ticks of schedules, which are instants by nature: each store owns its clock.
 """
 
 from mainspring.protocols.cache import CacheAdapter
+from mainspring.protocols.codec import Codec
 from mainspring.protocols.executor import Executor
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
 from mainspring.protocols.store import (
@@ -30,6 +31,7 @@ from mainspring.protocols.store import (
 __all__ = [
     "CacheAdapter",
     "Catalog",
+    "Codec",
     "Controls",
     "Executor",
     "JobStore",

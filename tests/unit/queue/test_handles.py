@@ -1,0 +1,231 @@
+"""A job in the caller's hand, over a store: its fields, cancel, retry, and what `result` raises."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from mainspring import PickleCodec
+from mainspring.errors import (
+    InvalidArguments,
+    InvalidOption,
+    JobCancelled,
+    JobFailed,
+    NotRetryable,
+)
+from mainspring.handle import RemoteError
+from mainspring.model.job import JobState, NewJob, Want
+from mainspring.model.note import Note
+
+
+def running(queue, task="add"):
+    """Claim the next job of a task for a node that does nothing with it."""
+    node = queue._store.join("n", host="h", pid=1, lease=60)
+    (claim,) = queue._store.claim(node, [Want((task,), None, 1)])
+    return claim
+
+
+class TestFields:
+    def test_a_record_is_of_one_moment(self, queue, add, monkeypatch):
+        job = add.using(queue="q", priority=4).delay(1, b=3)
+        reads = []
+        get = queue._store.get
+        monkeypatch.setattr(queue._store, "get", lambda job_id: reads.append(1) or get(job_id))
+        record = job.record
+        assert len(reads) == 1
+        for field in ("id", "task", "queue", "priority", "created_at", "run_at", "started_at"):
+            assert getattr(job, field) == getattr(record, field)
+        assert job.status == record.state == JobState.PENDING
+
+    def test_progress_message_and_log_are_what_the_body_said_last(self, queue, add):
+        job = add.delay(1)
+        assert (job.progress, job.message, job.log) == (0.0, "", [])
+        claim = running(queue)
+        queue._store.note_many([Note(claim.key, claim.fence, 0.4, "nearly", ((0.0, "a line"),))])
+        assert (job.progress, job.message) == (0.4, "nearly")
+        assert [line.text for line in job.log] == ["a line"]
+
+    def test_a_job_that_was_dropped_has_no_fields(self, queue, add):
+        job = add.delay(1)
+        assert job.cancel()
+        assert queue.drop(job) == 1
+        for field in ("record", "status", "args", "progress", "error"):
+            with pytest.raises(LookupError, match=job.id):
+                getattr(job, field)
+        assert (job.history, job.log, job.cancel()) == ([], [], False)
+        with pytest.raises(LookupError, match="not in the store"):
+            job.retry()
+
+
+class TestCancel:
+    def test_a_waiting_job_is_cancelled_at_once(self, add):
+        job = add.delay(1)
+        assert (job.cancel(), job.cancel()) == (True, False)
+        assert job.status == "cancelled"
+        with pytest.raises(JobCancelled, match="cancelled: it was asked to be") as caught:
+            job.result(timeout=10)
+        assert caught.value.__cause__ is None
+
+    def test_a_running_job_is_told(self, queue, add):
+        job = add.delay(1)
+        running(queue)
+        assert job.cancel()
+        assert (job.status, job.record.cancelling) == ("running", True)
+
+    def test_a_completed_job_is_not_live(self, queue, add):
+        job = add.delay(1)
+        with queue.worker():
+            job.result(timeout=10)
+        assert not job.cancel()
+
+
+class TestRetry:
+    def test_a_failed_job_runs_again_with_its_history(self, queue, failed):
+        job = failed()
+        assert job.retry() == job
+        assert (job.status, len(job.history)) == ("pending", 1)
+        with queue.worker(), pytest.raises(JobFailed, match="no luck"):
+            job.result(timeout=10)
+        assert len(job.history) == 2
+
+    def test_a_cancelled_job_runs_again(self, queue, add):
+        job = add.delay(1)
+        job.cancel()
+        with queue.worker():
+            assert job.retry().result(timeout=10) == 3
+
+    @pytest.mark.parametrize(
+        ("edit", "result"),
+        [({"args": (5,)}, 12), ({"kwargs": {"b": 9}}, 10), ({"args": [4, 5], "kwargs": {}}, 9)],
+    )
+    def test_what_is_not_edited_stays(self, queue, add, edit, result):
+        job = add.delay(1, b=7)
+        job.cancel()
+        with queue.worker():
+            assert job.retry(**edit).result(timeout=10) == result
+
+    def test_edited_arguments_are_checked_as_at_delay(self, add):
+        job = add.delay(1)
+        job.cancel()
+        for edit in (
+            {"args": ()},
+            {"args": (1, 2, 3)},
+            {"kwargs": {"c": 1}},
+            {"args": (object(),)},
+        ):
+            with pytest.raises(InvalidArguments, match="add"):
+                job.retry(**edit)
+        assert job.status == "cancelled"
+
+    def test_of_a_task_that_is_unknown_here_any_storable_arguments_will_do(self, queue, make_queue):
+        task = queue.task(name="elsewhere")(lambda n: n)
+        job = task.delay(1)
+        job.cancel()
+        del queue._tasks._tasks["elsewhere"]
+        job.retry(args=(1, 2, 3))
+        assert job.args == (1, 2, 3)
+
+    def test_arguments_that_cannot_be_read_can_be_replaced(self, queue, add):
+        (job_id,) = queue._store.enqueue_many([NewJob("add", "default", b'"nonsense"')])
+        job = queue.get_job(job_id)
+        job.cancel()
+        with queue.worker():
+            assert job.retry(args=(1,), kwargs={}).result(timeout=10) == 3
+
+    def test_a_live_or_completed_job_says_that_it_cannot(self, queue, add):
+        job = add.delay(1)
+        with pytest.raises(NotRetryable, match=rf"job {job.id} \(add\) is pending"):
+            job.retry()
+        with queue.worker():
+            job.result(timeout=10)
+        with pytest.raises(NotRetryable, match="is completed"):
+            job.retry()
+
+    def test_a_live_job_of_the_same_key_stands_for_it(self, add):
+        once = add.using(unique="k")
+        old = once.delay(1)
+        old.cancel()
+        live = once.delay(2)
+        again = old.retry()
+        assert (again, again.task, old.status) == (live, "add", "cancelled")
+
+
+class OwnError(Exception):
+    pass
+
+
+class Demanding(Exception):
+    def __init__(self, one, two):
+        super().__init__(one, two)
+
+
+class TestResult:
+    def test_a_builtin_error_is_the_cause_with_the_evidence_as_its_own(self, queue, failed):
+        with pytest.raises(JobFailed, match="ValueError: no luck") as caught:
+            failed().result(timeout=10)
+        cause = caught.value.__cause__
+        assert (type(cause), cause.args) == (ValueError, ("no luck",))
+        assert isinstance(cause.__cause__, RemoteError)
+        assert "Traceback" in cause.__cause__.failure.traceback
+
+    @pytest.mark.parametrize("registered", [True, False])
+    def test_an_own_error_is_the_cause_if_it_is_registered(self, queue, eventually, registered):
+        def fail():
+            raise OwnError("mine")
+
+        if registered:
+            queue.register(OwnError)
+        job = queue.task(name="fail", retries=0)(fail).delay()
+        with queue.worker(), pytest.raises(JobFailed, match="OwnError: mine") as caught:
+            job.result(timeout=10)
+        cause = caught.value.__cause__
+        assert type(cause) is (OwnError if registered else RemoteError)
+        evidence = cause.__cause__ if registered else cause
+        assert evidence.failure.type.endswith("OwnError")
+        assert "raise OwnError" in evidence.failure.traceback
+
+    def test_an_error_that_wants_more_than_a_message_leaves_the_evidence(self, queue):
+        def fail():
+            raise Demanding(1, 2)
+
+        queue.register(Demanding)
+        job = queue.task(name="fail", retries=0)(fail).delay()
+        with queue.worker(), pytest.raises(JobFailed, match="Demanding") as caught:
+            job.result(timeout=10)
+        assert type(caught.value.__cause__) is RemoteError
+
+
+class TestRegistering:
+    def test_a_registered_type_is_stored_as_json(self, queue):
+        queue.register(Fraction, str, Fraction)
+        task = queue.task(name="half")(lambda value: value / 2)
+        job = task.delay(Fraction(1, 3))
+        assert b"1/3" in job.record.payload
+        with queue.worker():
+            assert job.result(timeout=10) == Fraction(1, 6)
+
+    def test_an_error_can_be_both_an_argument_and_a_cause(self, queue):
+        queue.register(OwnError, str, OwnError)
+
+        @queue.task(name="reraise", retries=0)
+        def reraise(error):
+            raise error
+
+        job = reraise.delay(OwnError("mine"))
+        with queue.worker(), pytest.raises(JobFailed) as caught:
+            job.result(timeout=10)
+        assert (type(caught.value.__cause__), str(caught.value.__cause__)) == (OwnError, "mine")
+
+    @pytest.mark.parametrize(
+        "arguments", [(Fraction,), (Fraction, str), (OwnError, str), ("Fraction", str, Fraction)]
+    )
+    def test_what_says_too_little_is_refused(self, queue, arguments):
+        with pytest.raises(InvalidOption, match=r"Queue\.register\(\)"):
+            queue.register(*arguments)
+
+    def test_pickles_need_no_types_and_take_errors(self, make_queue):
+        queue = make_queue(codec=PickleCodec("0123456789abcdef"))
+        queue.register(OwnError)
+        with pytest.raises(InvalidOption, match="cls="):
+            queue.register(Fraction, str, Fraction)

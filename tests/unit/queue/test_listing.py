@@ -1,0 +1,314 @@
+"""Pages of jobs, and what is done to many at once."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from mainspring import JobHandle, JobState
+from mainspring.errors import InvalidOption
+from mainspring.model.job import Want
+from mainspring.queue.desk import BATCH
+
+
+@pytest.fixture
+def mail(queue):
+    return queue.task(name="mail", queue="mail")(lambda to="you": to)
+
+
+class TestPages:
+    def test_cursors_lead_from_the_newest_to_the_oldest_and_end(self, queue, add):
+        jobs = add.map([(n,) for n in range(10)])
+        seen, cursor, sizes = [], None, []
+        while True:
+            page = queue.jobs(cursor=cursor, limit=4)
+            seen += page
+            sizes.append(len(page))
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert seen == jobs[::-1]
+        assert sizes == [4, 4, 2]
+
+    def test_a_full_last_page_has_no_cursor(self, queue, add):
+        add.map([(n,) for n in range(4)])
+        assert queue.jobs(limit=4).cursor is None
+        assert queue.jobs(limit=3).cursor is not None
+
+    def test_jobs_that_come_meanwhile_do_not_shift_the_pages(self, queue, add):
+        jobs = add.map([(n,) for n in range(4)])
+        page = queue.jobs(limit=2)
+        add.map([(n,) for n in range(5)])
+        assert list(queue.jobs(limit=2, cursor=page.cursor)) == [jobs[1], jobs[0]]
+
+    def test_a_page_is_a_sequence_of_handles_with_their_records(self, queue, add):
+        jobs = add.map([(1,), (2,), (3,)])
+        page = queue.jobs()
+        assert (len(page), page[0], page[-1], page[1:]) == (3, jobs[2], jobs[0], jobs[1::-1])
+        assert jobs[1] in page
+        assert [record.id for record in page.records] == [job.id for job in page]
+        assert [record.state for record in page.records] == [JobState.PENDING] * 3
+        assert (len(queue.jobs(task="none")), queue.jobs(task="none").cursor) == (0, None)
+
+    def test_each_field_of_the_filter_narrows(self, queue, add, mail):
+        one, two = add.delay(1), mail.delay("Somebody")
+        far = mail.using(queue="far").delay("else")
+        one.cancel()
+        assert list(queue.jobs(status="cancelled")) == [one]
+        assert list(queue.jobs(status=JobState.PENDING, task="mail")) == [far, two]
+        assert list(queue.jobs(queue="mail")) == [two]
+        assert list(queue.jobs(search="somebody")) == [two]
+        assert list(queue.jobs(search="")) == [far, two, one]
+        assert list(queue.jobs(search=one.id)) == [one]
+
+    def test_dead_letters_are_the_failed_jobs(self, queue, add, failed):
+        job = failed()
+        add.delay(1).cancel()
+        assert list(queue.dead_letters()) == [job]
+        assert list(queue.dead_letters(task="add")) == []
+        assert list(queue.dead_letters(queue="default", task="fail", limit=1)) == [job]
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [
+            ("cursor", "nonsense"),
+            ("cursor", ""),
+            ("cursor", "before-"),
+            ("cursor", "before-x; DROP TABLE jobs"),
+            ("cursor", "before-" + "f" * 16),
+            ("cursor", "before-٣"),
+            ("cursor", 3),
+            ("limit", 0),
+            ("limit", 1001),
+            ("limit", True),
+            ("limit", "5"),
+            ("status", "done"),
+            ("status", 3),
+            ("queue", 3),
+            ("task", b"add"),
+            ("search", 3),
+        ],
+    )
+    def test_what_makes_no_sense_is_named(self, queue, option, value):
+        with pytest.raises(InvalidOption, match=rf"jobs\(\): {option}="):
+            queue.jobs(**{option: value})
+
+
+class TestBulk:
+    def test_one_or_many_are_given_by_id_or_handle(self, queue, add):
+        one, two, three, four = add.map([(n,) for n in range(4)])
+        assert queue.cancel(one) is True
+        assert queue.cancel(two.id) is True
+        assert queue.cancel([one, three.id, "7-unknown"]) == [False, True, False]
+        assert queue.cancel(job for job in (four,)) == [True]
+        assert queue.cancel([]) == []
+        again = queue.retry(one)
+        assert (type(again), again, again.task) == (JobHandle, one, "add")
+        assert queue.retry(two.id) == two
+        assert queue.retry([one, three, "7-unknown"]) == [None, three, None]
+        assert queue.retry("nonsense") is None
+        assert queue.drop([one, four.id, "nonsense"]) == 1
+        assert queue.get_job(four.id) is None
+
+    def test_a_dead_letter_page_can_be_retried(self, queue, failed):
+        job = failed()
+        assert queue.retry(queue.dead_letters()) == [job]
+        assert job.status == "pending"
+
+    def test_many_are_done_in_batches(self, queue, add, monkeypatch):
+        jobs = add.map([(1,)] * (2 * BATCH + 1))
+        sizes = []
+        cancel = queue._store.cancel
+        monkeypatch.setattr(
+            queue._store, "cancel", lambda ids: sizes.append(len(ids)) or cancel(ids)
+        )
+        assert queue.cancel(jobs) == [True] * len(jobs)
+        assert sizes == [BATCH, BATCH, 1]
+        assert queue.drop(jobs) == len(jobs)
+
+    @pytest.mark.parametrize("jobs", [None, 3, [None], [3], {"a": 1}.values()])
+    def test_what_is_neither_id_nor_handle_is_refused(self, queue, jobs):
+        for act in (queue.cancel, queue.retry, queue.drop):
+            with pytest.raises((InvalidOption, TypeError)):
+                act(jobs)
+
+
+class TestPurge:
+    @pytest.fixture
+    def ended(self, queue, add, mail, failed):
+        """One job of each final state, a completed one of another queue, and a live one."""
+        done, sent = add.delay(1), mail.delay()
+        job = failed()
+        with queue.worker():
+            done.result(timeout=10)
+            sent.result(timeout=10)
+        gone, live = add.using(delay=90).map([(3,), (4,)])
+        gone.cancel()
+        return {"completed": done, "failed": job, "cancelled": gone, "sent": sent, "live": live}
+
+    @pytest.mark.parametrize(
+        ("options", "dropped"),
+        [
+            ({}, {"completed", "failed", "cancelled", "sent"}),
+            ({"status": "completed"}, {"completed", "sent"}),
+            ({"status": "failed"}, {"failed"}),
+            ({"queue": "mail"}, {"sent"}),
+            ({"task": "add"}, {"completed", "cancelled"}),
+            ({"task": "add", "status": "cancelled"}, {"cancelled"}),
+            ({"older_than": 60}, set()),
+            ({"older_than": timedelta(days=1), "task": "add"}, set()),
+        ],
+    )
+    def test_it_drops_what_fits_and_has_ended(self, queue, ended, options, dropped):
+        assert queue.purge(**options) == len(dropped)
+        gone = {name for name, job in ended.items() if queue.get_job(job.id) is None}
+        assert gone == dropped
+
+    def test_what_ended_since_then_stays(self, queue, add, eventually):
+        old = add.delay(1)
+        old.cancel()
+        eventually(lambda: queue._store.schedules().now - old.completed_at > timedelta(seconds=0.3))
+        young = add.delay(1)
+        young.cancel()
+        assert queue.purge(older_than=0.3) == 1
+        assert queue.get_job(old.id) is None
+        assert young.status == "cancelled"
+
+    def test_many_go_in_small_batches_between_which_others_get_their_turn(
+        self, queue, add, monkeypatch
+    ):
+        queue.cancel(add.map([(1,)] * 450))
+        sizes = []
+        drop = queue._store.drop
+        monkeypatch.setattr(queue._store, "drop", lambda ids: sizes.append(len(ids)) or drop(ids))
+        assert queue.purge() == 450
+        assert sizes == [200, 200, 50]
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [("status", "pending"), ("status", "running"), ("status", "x"), ("older_than", -1)],
+    )
+    def test_what_makes_no_sense_is_named(self, queue, option, value):
+        with pytest.raises(InvalidOption, match=option):
+            queue.purge(**{option: value})
+
+
+class TestPauses:
+    def test_a_paused_queue_starts_nothing_until_it_is_resumed(self, queue, add, mail):
+        assert (queue.pause("mail"), queue.pause("mail")) == (True, False)
+        assert queue.paused() == ["mail"]
+        job = mail.delay()
+        with queue.worker():
+            assert add.delay(1).result(timeout=10) == 3
+            assert job.status == "pending"
+            assert (queue.resume("mail"), queue.resume("mail")) == (True, False)
+            assert job.result(timeout=10) == "you"
+        assert queue.paused() == []
+
+    @pytest.mark.parametrize("name", ["", None, 3])
+    def test_a_name_that_is_none_is_refused(self, queue, name):
+        for act in (queue.pause, queue.resume):
+            with pytest.raises(InvalidOption, match="queue="):
+                act(name)
+
+
+class TestStatsAndNodes:
+    def test_each_state_is_counted(self, queue, add, failed):
+        failed()
+        add.delay(1).cancel()
+        add.delay(1)
+        add.using(queue="far").delay(1)
+        told = queue.stats()
+        assert {state: told[state] for state in JobState} == {
+            "pending": 2,
+            "running": 0,
+            "completed": 0,
+            "failed": 1,
+            "cancelled": 1,
+        }
+        assert told["queues"]["far"]["pending"] == 1
+
+    @pytest.mark.parametrize(
+        ("serves", "unclaimable"),
+        [
+            (b'{"tasks": ["add", "mail"], "queues": null}', 0),
+            (b'{"tasks": ["add", "mail"]}', 0),
+            (b'{"tasks": ["add"], "queues": null}', 1),
+            (b'{"tasks": ["add", "mail"], "queues": ["default"]}', 1),
+            (b'{"tasks": [], "queues": null}', 3),
+            (b"{}", 3),
+            (b'"nonsense"', 3),
+        ],
+    )
+    def test_jobs_that_no_node_takes_are_unclaimable(self, queue, add, mail, serves, unclaimable):
+        add.map([(1,), (2,)])
+        mail.delay()
+        assert queue.stats()["unclaimable"] == 3
+        node = queue._store.join("n", host="h", pid=1, lease=60, serves=serves)
+        assert queue.stats()["unclaimable"] == unclaimable
+        queue._store.leave(node)
+        assert queue.stats()["unclaimable"] == 3
+
+    def test_a_node_whose_lease_has_run_out_takes_nothing(self, queue, add, eventually):
+        serves = b'{"tasks": ["add"]}'
+        queue._store.join("n", host="h", pid=1, lease=0.2, serves=serves)
+        add.delay(1)
+        eventually(lambda: queue.stats()["unclaimable"] == 1)
+        (node,) = queue.nodes()
+        assert not node.live
+
+    def test_nodes_tell_what_they_serve_and_how_they_are(self, queue, add):
+        serves = b'{"tasks": ["add"], "queues": ["q"], "more": 1}'
+        key = queue._store.join("n", host="h", pid=7, lease=60, serves=serves)
+        queue._store.renew(key, lease=60, report=b'{"slots": 4}')
+        add.using(queue="q").delay(1)
+        queue._store.claim(key, [Want(("add",), None, 1)])
+        (node,) = queue.nodes()
+        assert (node.name, node.host, node.pid, node.live, node.running) == ("n", "h", 7, True, 1)
+        assert (node.serves.tasks, node.serves.queues) == ({"add"}, {"q"})
+        assert node.report == {"slots": 4}
+        with pytest.raises(AttributeError):
+            node.pid = 8
+
+    def test_a_worker_is_a_node_while_it_runs(self, queue, add):
+        with queue.worker():
+            assert [node.live for node in queue.nodes()] == [True]
+        assert queue.nodes() == []
+
+
+def test_a_report_that_cannot_be_read_is_empty(queue):
+    key = queue._store.join("n", host="h", pid=7, lease=60)
+    queue._store.renew(key, lease=60, report=b"[1]")
+    assert queue.nodes()[0].report == {}
+
+
+class TestOptionsOfTheQueue:
+    @pytest.mark.parametrize("option", ["keep_completed", "keep_failed"])
+    def test_how_long_final_jobs_are_kept_is_passed_on(self, make_queue, option):
+        queue = make_queue(**{option: timedelta(hours=1)})
+        assert getattr(queue._crew.settings, option) == 3600
+        for value in (-1, "1", float("nan"), True):
+            with pytest.raises(InvalidOption, match=f"Queue: {option}="):
+                make_queue(**{option: value})
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [("limit_bytes", 0), ("limit_bytes", "1"), ("codec", "pickle"), ("codec", object())],
+    )
+    def test_what_makes_no_sense_is_named(self, make_queue, option, value):
+        with pytest.raises(InvalidOption, match=f"Queue: {option}="):
+            make_queue(**{option: value})
+
+
+def test_a_shutdown_reaches_all_workers_of_the_queue(queue):
+    threads = [threading.Thread(target=queue.run_worker) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while len(queue._crew._consumers) < 2:
+        threading.Event().wait(0.001)
+    queue.shutdown()
+    for thread in threads:
+        thread.join(20)
+    assert queue._crew._consumers == []
