@@ -55,6 +55,8 @@ class Comparison:
         for row in ROWS:
             if self.options.row not in row.title or (row.once and round_number > 0):
                 continue
+            if row.long and self.options.quick:
+                continue
             for contestant in CONTESTANTS[::order]:
                 if self.admits(contestant, row, round_number):
                     yield row, contestant
@@ -72,7 +74,13 @@ class Comparison:
         """Run one row once, and keep its figures."""
         size = row.size_for(contestant, quick=self.options.quick)
         with tempfile.TemporaryDirectory(dir=self.options.dir) as folder:
-            setup = Setup(folder, row.task, row.durability, "yes" if contestant.tuned else "")
+            setup = Setup(
+                folder,
+                row.task,
+                row.durability,
+                "yes" if contestant.tuned else "",
+                "yes" if contestant.server else "",
+            )
             try:
                 answer = self.ask(setup, contestant, row.verb, size)
             except (subprocess.SubprocessError, ValueError) as error:

