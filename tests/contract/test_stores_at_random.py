@@ -1,4 +1,4 @@
-"""The state machine, over the stores of ours; and over stores with a bug planted in them."""
+"""The random walk, over the stores of ours; and over stores with a bug planted in them."""
 
 import shutil
 import sqlite3
@@ -12,16 +12,24 @@ from hypothesis.stateful import run_state_machine_as_test
 from mainspring.stores import loss
 from mainspring.stores.memory import MemoryStore
 from mainspring.stores.memory.job import Job
+from mainspring.stores.memory.lanes import Lanes
+from mainspring.stores.memory.ledger import Ledger
+from mainspring.stores.memory.timetable import Schedules
 from mainspring.stores.sqlite import SqliteStore, moves
-from mainspring.testing.store_machine import StoreMachine
+from mainspring.testing import StoreMachine
 
 WALK = settings(
-    max_examples=60,
+    max_examples=500,
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-HUNT = settings(WALK, max_examples=3000, phases=[Phase.generate], database=None)
+
+# Without chance, so that what was found once is found again; without shrinking, which takes longer.
+HUNT = settings(WALK, max_examples=300, phases=[Phase.generate], derandomize=True, database=None)
+
+# Where there is one, a file system in memory: thousands of small files are made and thrown away.
+QUICK = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 class MemoryMachine(StoreMachine):
@@ -31,7 +39,7 @@ class MemoryMachine(StoreMachine):
 
 class SqliteMachine(StoreMachine):
     def make_store(self, clock):
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = Path(tempfile.mkdtemp(dir=QUICK))
         return self._open()
 
     def _open(self):
@@ -46,7 +54,10 @@ class SqliteMachine(StoreMachine):
         shutil.rmtree(self.folder)
 
 
-@pytest.mark.parametrize("machine", [MemoryMachine, SqliteMachine])
+BOTH = pytest.mark.parametrize("machine", [MemoryMachine, SqliteMachine])
+
+
+@BOTH
 def test_a_store_does_as_the_model_does(machine):
     run_state_machine_as_test(machine, settings=WALK)
 
@@ -56,30 +67,142 @@ def assert_caught(machine):
         run_state_machine_as_test(machine, settings=HUNT)
 
 
-def test_a_memory_store_without_fence_check_is_caught(monkeypatch):
-    monkeypatch.setattr(Job, "holds", lambda job, node, fence: job.node == node)
-    assert_caught(MemoryMachine)
+@BOTH
+def test_ignoring_the_crash_limit(monkeypatch, machine):
+    monkeypatch.setattr(loss, "delay_after_crash", lambda crashes: 0.0 if crashes < 2 else 5.0)
+    assert_caught(machine)
+
+
+@BOTH
+def test_a_crash_limit_that_is_off_by_one(monkeypatch, machine):
+    right = loss.delay_after_crash
+    monkeypatch.setattr(loss, "delay_after_crash", lambda crashes: right(max(1, crashes - 1)))
+    assert_caught(machine)
 
 
 @pytest.mark.parametrize("statement", ["FINISH", "RECORD"])
-def test_a_sqlite_store_without_fence_check_is_caught(monkeypatch, statement):
+def test_a_sqlite_store_without_fence_check(monkeypatch, statement):
     loose = getattr(moves, statement).replace("job.fence = ", "job.fence >= ")
     assert loose != getattr(moves, statement)
     monkeypatch.setattr(moves, statement, loose)
     assert_caught(SqliteMachine)
 
 
-@pytest.mark.parametrize("machine", [MemoryMachine, SqliteMachine])
-def test_ignoring_the_crash_limit_is_caught(monkeypatch, machine):
-    monkeypatch.setattr(loss, "delay_after_crash", lambda crashes: 0.0 if crashes < 2 else 5.0)
-    assert_caught(machine)
+def no_fence_check(job, node, fence):
+    return job.node == node
 
 
-def test_charging_a_crash_to_the_whole_batch_is_caught(monkeypatch):
-    rescue = MemoryStore.rescue
-    monkeypatch.setattr(
-        MemoryStore,
-        "rescue",
-        lambda store, node, *, dead, begun: rescue(store, node, dead=dead, begun=None),
+def claim_that_counts_attempts_from_0(job, node, name, moment, claim=Job.claim):
+    job.attempts -= 1
+    claimed = claim(job, node, name, moment)
+    job.attempts += 1
+    return claimed
+
+
+def crash_charged_to_the_whole_batch(store, node, *, dead, begun, rescue=MemoryStore.rescue):
+    return rescue(store, node, dead=dead, begun=None)
+
+
+def cancel_mark_lost_at_release(job, moment, release=Job.release):
+    job.cancelling = False
+    release(job, moment)
+
+
+def cancel_mark_lost_at_retry(job, outcome, moment, settle=Job.settle):
+    job.cancelling = False
+    settle(job, outcome, moment)
+
+
+def unique_key_not_freed(ledger, job, place=Ledger.place):
+    place(ledger, job)
+    if job.unique is not None:
+        ledger._unique[job.unique] = job
+
+
+def unique_key_freed_too_early(ledger, job, place=Ledger.place):
+    place(ledger, job)
+    ledger._unique.pop(job.unique, None)
+
+
+def retry_beside_a_live_job(ledger, job_id, payload, moment, retry=Ledger.retry):
+    job = ledger.find(job_id)
+    live = ledger._unique.pop(job.unique, None) if job else None
+    answer = retry(ledger, job_id, payload, moment)
+    if live is not None:
+        ledger._unique[live.unique] = live
+    return answer
+
+
+def half_of_a_refused_batch(ledger, jobs, moment, enqueue=Ledger.enqueue):
+    told = [enqueue(ledger, [new], moment) for new in jobs]
+    return [ids[0] for ids, _ in told], True
+
+
+def idempotency_that_ends_with_the_job(ledger, job, drop=Ledger.drop):
+    dropped = drop(ledger, job)
+    if dropped:
+        kept = ledger._idempotent.items()
+        ledger._idempotent = {key: answer for key, answer in kept if answer[1] != job.id}
+    return dropped
+
+
+def tick_without_compare_and_set(schedules, name, last, to):
+    return name in schedules._records and not schedules._records[name].paused
+
+
+def older_version_that_moves_a_tick_back(schedules, new, moment, declare=Schedules.declare):
+    for one in new:
+        schedules._records.pop(one.name, None)
+    declare(schedules, new, moment)
+
+
+def paused_queue_served(lanes, want, matching=Lanes.matching):
+    paused, lanes.paused = lanes.paused, set()
+    lanes._matching = {}
+    served = matching(lanes, want)
+    lanes.paused = paused
+    return served
+
+
+def purge_by_one_age(ledger, moment, *, completed_after, failed_after, limit, purge=Ledger.purge):
+    return purge(
+        ledger, moment, completed_after=completed_after, failed_after=completed_after, limit=limit
     )
+
+
+def note_of_any_claim(ledger, note, moment, heard=Ledger.note):
+    job = ledger.jobs.get(note.key)
+    if job is not None:
+        heard(ledger, type(note)(note.key, job.fence, note.progress, note.message), moment)
+
+
+def lease_of_a_second_owner(store, node, *, dead, begun, rescue=MemoryStore.rescue):
+    return rescue(store, node, dead=True, begun=begun)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "bug"),
+    [
+        (Job, "holds", no_fence_check),
+        (Job, "claim", claim_that_counts_attempts_from_0),
+        (Job, "release", cancel_mark_lost_at_release),
+        (Job, "settle", cancel_mark_lost_at_retry),
+        (Job, "expired", lambda job, moment: False),
+        (Ledger, "expire", lambda ledger, limit, moment: 0),
+        (Ledger, "place", unique_key_not_freed),
+        (Ledger, "place", unique_key_freed_too_early),
+        (Ledger, "retry", retry_beside_a_live_job),
+        (Ledger, "enqueue", half_of_a_refused_batch),
+        (Ledger, "drop", idempotency_that_ends_with_the_job),
+        (Ledger, "purge", purge_by_one_age),
+        (Ledger, "note", note_of_any_claim),
+        (Lanes, "matching", paused_queue_served),
+        (Schedules, "ticks", tick_without_compare_and_set),
+        (Schedules, "declare", older_version_that_moves_a_tick_back),
+        (MemoryStore, "rescue", crash_charged_to_the_whole_batch),
+        (MemoryStore, "rescue", lease_of_a_second_owner),
+    ],
+)
+def test_a_bug_in_the_memory_store(monkeypatch, owner, name, bug):
+    monkeypatch.setattr(owner, name, bug)
     assert_caught(MemoryMachine)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mainspring.testing.store_model import ModelJob, StoreModel
     from mainspring.testing.timetable_model import TimetableModel
 
+EVERYTHING_EVERY = 8
+"""Steps of the walk."""
+
 Seen = tuple[object, ...]
 
 
@@ -28,10 +31,18 @@ class StoreCheck:
     def __init__(self, model: StoreModel, timetable: TimetableModel) -> None:
         self._model = model
         self._timetable = timetable
+        self._steps = 0
         self._seen: dict[ModelJob, tuple[Seen, int, int]] = {}
 
-    def what_changed(self, store: JobStore, now: float) -> None:
-        """Expect every job in the list, every node, and the details of what has changed."""
+    def after_a_step(self, store: JobStore, now: float) -> None:
+        """Expect every job in the list, every node, and the details of what has changed.
+
+        Now and then expect everything: what costs a step a millisecond costs the walk a minute.
+        """
+        self._steps += 1
+        if self._steps % EVERYTHING_EVERY == 0:
+            self.everything(store, now)
+            return
         self.jobs(store)
         seen = {job: (seen_of(job), len(job.outcomes), len(job.log)) for job in self._model.jobs}
         self.details(store, [job for job in seen if self._seen.get(job) != seen[job]])
@@ -122,11 +133,8 @@ def seen_of(job: ModelJob) -> Seen:
         (job.id, job.state, job.task, job.queue, job.payload, job.priority),
         (job.attempts + running, job.crashes),
         (job.cancelling, job.error, job.node is not None, job.state is JobState.COMPLETED),
-        (
-            instant(job.run_at) if job.live() else None,
-            None if job.expires_at is None else instant(job.expires_at),
-        ),
-        (None if job.ended_at is None else instant(job.ended_at), job.progress, job.message),
+        (at(job.run_at if job.live() else None), at(job.expires_at), at(job.ended_at)),
+        (job.progress, job.message),
     )
 
 

@@ -19,7 +19,17 @@ QUEUES = ("x", "y")
 FAILURE = Failure(type="builtins.ValueError", message="'broken'")
 EVERYTHING = Want(tasks=TASKS, queues=None, limit=99)
 
+JUMPS = (-3600.0, 3600.0)
+"""Seconds by which the wall clock alone is set."""
+
 payloads = st.sampled_from([b"[[1],{}]", b"[[2],{}]"])
+plain_jobs = st.builds(
+    NewJob,
+    task=st.sampled_from(TASKS),
+    queue=st.sampled_from(QUEUES),
+    payload=payloads,
+    unique=st.sampled_from([None, "k"]),
+)
 new_jobs = st.builds(
     NewJob,
     task=st.sampled_from(TASKS),
@@ -27,8 +37,8 @@ new_jobs = st.builds(
     payload=payloads,
     priority=st.integers(-1, 1),
     delay=st.sampled_from([0.0, 0.0, 0.0, 1.0, 7.0]),
-    unique=st.sampled_from([None, None, "k", "l"]),
-    on_conflict=st.sampled_from(["return_existing", "raise", "replace"]),
+    unique=st.sampled_from([None, None, "k", "k", "l"]),
+    on_conflict=st.sampled_from(["return_existing", "return_existing", "raise", "replace"]),
     idempotency_key=st.sampled_from([None, None, None, "i", "j"]),
     expires=st.sampled_from([None, None, None, 3.0, 10.0]),
 )
@@ -42,8 +52,7 @@ wants = st.builds(
 kinds = st.sampled_from(list(OutcomeKind))
 delays = st.sampled_from([0.0, 1.0, 6.0])
 keeps = st.sampled_from([None, None, 0.0, 5.0])
-waits = st.sampled_from([1.0, 1.0, 6.0, 6.0, 20.0, 20.0, DAY])
-jumps = st.sampled_from([-3600.0, 3600.0])
+waits = st.sampled_from([1.0, 1.0, 6.0, 6.0, 20.0, 20.0, DAY, *JUMPS])
 ages = st.sampled_from([0.0, 5.0])
 
 
