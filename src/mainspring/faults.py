@@ -15,6 +15,9 @@ POINTS = (
     "after_body",
     "before_flush",
     "after_flush",
+    "during_enqueue",
+    "during_purge",
+    "during_migration",
 )
 """Every point there is."""
 

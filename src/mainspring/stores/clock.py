@@ -56,3 +56,8 @@ class Moment:
 def as_datetime(micros: int) -> datetime:
     """Return a stored time as an aware UTC datetime."""
     return EPOCH + timedelta(microseconds=micros)
+
+
+def as_micros(instant: datetime) -> int:
+    """Return an aware instant as stored time."""
+    return (instant - EPOCH) // timedelta(microseconds=1)

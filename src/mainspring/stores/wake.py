@@ -28,6 +28,14 @@ SETTLED_NANOSECONDS = 50_000_000
 NET_SECONDS = 0.1
 """How often a listener looks for itself, should a datagram have been lost."""
 
+LONGEST_NAP_SECONDS = 86_400.0
+"""How long a listener without a net sleeps at a time: `poll` counts in 32 bits."""
+
+
+def nothing_new() -> bool:
+    """Look for nothing."""
+    return False
+
 
 def meeting_place(name: str) -> Path:
     """Return the folder in which listeners of `name` have their sockets."""
@@ -92,12 +100,16 @@ class Ringer:
 
 
 class SocketListener:
-    """Sleeps until the topic is rung or, as a net under that, until `changed()` says so."""
+    """Sleeps until the topic is rung or, as a net under that, until `changed()` says so.
 
-    def __init__(self, place: Path, topic: str, *, changed: Callable[[], bool]) -> None:
-        self._changed = changed
+    Without `changed` there is no net, and it costs nothing while it sleeps.
+    """
+
+    def __init__(self, place: Path, topic: str, *, changed: Callable[[], bool] | None) -> None:
+        self._changed = changed or nothing_new
         self._closed = False
         self._poked = False
+        self._bound = False
         self._in_use = threading.Lock()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)  # noqa: FBT003  # the standard library's signature
@@ -108,6 +120,9 @@ class SocketListener:
         # Who closes last removes the folder, perhaps between our making it and our binding.
         while open_place(place) and not self._bind():
             pass
+        # Without a socket nobody can end a longer sleep.
+        netted = changed is not None or not self._bound
+        self._nap = NET_SECONDS if netted else LONGEST_NAP_SECONDS
 
     def _bind(self) -> bool:
         """Bind the socket; False if the folder has gone. Without any socket there is the net."""
@@ -119,6 +134,7 @@ class SocketListener:
             return False
         except OSError:
             return True
+        self._bound = True
         return True
 
     def wait(self, timeout: float) -> bool:
@@ -144,14 +160,14 @@ class SocketListener:
     def _watch(self, deadline: float) -> bool:
         while not self._closed:
             left = deadline - time.monotonic()
-            rung = self._sleep(max(0.0, min(left, NET_SECONDS)))
+            rung = self._sleep(max(0.0, min(left, self._nap)))
             if self._closed:
                 return False
             # A ring is taken at its word, without a look; the next look then wakes once more.
             if rung or self._poked or self._changed():
                 self._poked = False
                 return True
-            if left <= NET_SECONDS:
+            if left <= self._nap:
                 return False
         return False
 

@@ -130,10 +130,7 @@ class StoreMachine(StoreWalk):
 
     @rule(data=st.data())
     def interfere(self, data: st.DataObject) -> None:
-        step: st.SearchStrategy[Step] = st.sampled_from(
-            [self.cancel, self.retry, self.retry, self.drop, self.switch]
-        )
-        data.draw(step, "step")(data)
+        take(data, self.cancel, self.retry, self.retry, self.drop, self.switch)
 
     def cancel(self, data: st.DataObject) -> None:
         self.expect_cancelled(self.draw_jobs(data))
@@ -182,10 +179,7 @@ class StoreMachine(StoreWalk):
 
     @rule(data=st.data())
     def schedule(self, data: st.DataObject) -> None:
-        step: st.SearchStrategy[Step] = st.sampled_from(
-            [self.declare, self.tick, self.tick, self.control_schedule]
-        )
-        data.draw(step, "step")(data)
+        take(data, self.declare, self.tick, self.tick, self.control_schedule)
 
     def declare(self, data: st.DataObject) -> None:
         name, recurrence = data.draw(st.sampled_from(NAMES), "name"), data.draw(rules, "rule")

@@ -7,30 +7,16 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw, json
 
 from mainspring.model.job import Ended, Failure, JobState
-from mainspring.model.view import AttemptRecord, JobRecord, NodeRecord
+from mainspring.model.view import AttemptRecord, LaneRecord, NodeRecord
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import format_id, parse_id
+from mainspring.stores.sqlite.records import failure_text, parameters_of
 from mainspring.stores.sqlite.states import FINAL_STATES, STATES
 from mainspring.stores.sqlite.values import text_of
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
-
-GET = """
-SELECT
-  job.key, job.nonce, task, queue, priority, state, payload, attempts + (state = 2), crashes,
-  created_at, run_at, claimed_at, NULL, coalesce(nodes.name, job.node), NULL,
-  (SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1)
-FROM jobs AS job JOIN lanes USING (lane) LEFT JOIN nodes ON nodes.node = job.node
-WHERE job.key = :key AND job.nonce = :nonce
-UNION ALL
-SELECT
-  job.key, job.nonce, task, queue, priority, state, payload, attempts, crashes,
-  created_at, run_at, began_at, job.ended_at, coalesce(nodes.name, job.node), result, failure
-FROM finished AS job JOIN lanes USING (lane) LEFT JOIN nodes ON nodes.node = job.node
-WHERE job.key = :key AND job.nonce = :nonce
-"""
 
 HISTORY = """
 SELECT fence, coalesce(nodes.name, node), began_at, said.ended_at, outcome, failure
@@ -69,8 +55,17 @@ SELECT queue, state, sum(jobs) FROM (
 GROUP BY queue, state
 """
 
+LANES = """
+SELECT queue, task, (
+  SELECT count(*) FROM jobs INDEXED BY line WHERE jobs.lane = lanes.lane AND state < 2
+)
+FROM lanes ORDER BY queue, task
+"""
+
+PAUSED = "SELECT queue FROM paused ORDER BY queue"
+
 NODES = """
-SELECT live.node, name, host, pid, lease_until, coalesce(running, 0)
+SELECT live.node, name, host, pid, lease_until, coalesce(running, 0), serves, report
 FROM nodes AS live LEFT JOIN (
   SELECT node, count(*) AS running
   FROM lanes CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
@@ -84,43 +79,6 @@ MOST_IDS = 1_000
 """Ids of one statement; their results stand in one text."""
 
 endings = json.Decoder(list[tuple[int, int, int, str, Raw, Failure | None]])
-failure_text = json.Decoder(Failure)
-
-
-def parameters_of(job_id: str) -> dict[str, int]:
-    """Return key and nonce as a statement asks for them; zeros, which no job has, for a bad id."""
-    key, nonce = parse_id(job_id) or (0, 0)
-    return {"key": key, "nonce": nonce}
-
-
-def get(connection: sqlite3.Connection, job_id: str) -> JobRecord | None:
-    """Return a job as it is now."""
-    rows = connection.execute(GET, parameters_of(job_id)).fetchall()
-    return job_of(rows[0]) if rows else None
-
-
-def job_of(row: tuple[Any, ...]) -> JobRecord:
-    """Return the record of a row of `GET`."""
-    key, nonce, task, queue, priority, state, payload, attempts, crashes, *rest = row
-    created_at, run_at, started_at, completed_at, node, result, failure = rest
-    return JobRecord(
-        key=key,
-        id=format_id(key, nonce),
-        task=task,
-        queue=queue,
-        priority=priority,
-        state=STATES[state],
-        payload=payload.encode(),
-        attempts=attempts,
-        crashes=crashes,
-        created_at=as_datetime(created_at),
-        run_at=as_datetime(run_at),
-        started_at=None if started_at is None else as_datetime(started_at),
-        completed_at=None if completed_at is None else as_datetime(completed_at),
-        node=None if node is None else str(node),
-        result=None if result is None else result.encode(),
-        failure=None if failure is None else failure_text.decode(failure),
-    )
 
 
 def history(connection: sqlite3.Connection, job_id: str) -> list[AttemptRecord]:
@@ -173,8 +131,19 @@ def stats(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     return counts
 
 
+def lanes(connection: sqlite3.Connection) -> list[LaneRecord]:
+    """Return each task of each queue, with the number of its jobs that wait."""
+    return [LaneRecord(*row) for row in connection.execute(LANES).fetchall()]
+
+
+def paused(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the paused queues."""
+    return [queue for (queue,) in connection.execute(PAUSED).fetchall()]
+
+
 def nodes(connection: sqlite3.Connection, now: int) -> list[NodeRecord]:
     """Return the live nodes; `now` is stored time."""
+    rows = connection.execute(NODES).fetchall()
     return [
         NodeRecord(
             key=key,
@@ -183,6 +152,8 @@ def nodes(connection: sqlite3.Connection, now: int) -> list[NodeRecord]:
             pid=pid,
             expires_in=(lease_until - now) / MICROS,
             running=running,
+            serves=serves.encode(),
+            report=report.encode(),
         )
-        for key, name, host, pid, lease_until, running in connection.execute(NODES).fetchall()
+        for key, name, host, pid, lease_until, running, serves, report in rows
     ]

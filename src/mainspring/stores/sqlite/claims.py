@@ -30,8 +30,8 @@ MOST_PROMOTED = 1_000
 
 FIRST_IN_LINE = """
 SELECT group_concat(printf(
-  '[%d,%d,%d,%d,%d,%d,%d,%d,%s]',
-  priority, run_at, key, nonce, lane, fence + 1, attempts + 1, crashes, payload
+  '[%d,%d,%d,%d,%d,%d,%d,%d,%d,%s]',
+  priority, run_at, key, nonce, lane, fence + 1, attempts + 1, crashes, expires_at <= ?, payload
 ))
 FROM (
   {lanes}
@@ -40,7 +40,7 @@ FROM (
 """
 
 ONE_LANE = """
-  SELECT priority, run_at, key, nonce, lane, fence, attempts, crashes, payload
+  SELECT priority, run_at, key, nonce, lane, fence, attempts, crashes, expires_at, payload
   FROM jobs INDEXED BY line WHERE state = 0 AND lane = ?
 """
 
@@ -68,7 +68,7 @@ UPDATE jobs SET state = 0 WHERE key IN (
 )
 """
 
-Waiting = tuple[int, int, int, int, int, int, int, int, Raw]
+Waiting = tuple[int, int, int, int, int, int, int, int, int, Raw]
 """A row of `FIRST_IN_LINE`; its first three fields are its place in the line."""
 
 waiting = json.Decoder(list[Waiting])
@@ -100,7 +100,7 @@ def claim(
     claimed: list[Waiting] = []
     while lanes and len(claimed) < limit:
         most = min(limit - len(claimed), MOST_CLAIMS)
-        rows = first_in_line(connection, lanes, most)
+        rows = first_in_line(connection, lanes, most, moment)
         if rows:
             keys = json.encode([row[2] for row in rows]).decode()
             connection.execute(TAKE, (node, moment.micros, keys))
@@ -111,13 +111,13 @@ def claim(
 
 
 def first_in_line(
-    connection: sqlite3.Connection, lanes: Sequence[int], limit: int
+    connection: sqlite3.Connection, lanes: Sequence[int], limit: int, moment: Moment
 ) -> list[Waiting]:
     """Return the ready jobs of the lanes that are first in line."""
     rows: list[Waiting] = []
     for start in range(0, len(lanes), MOST_LANES):
         some = lanes[start : start + MOST_LANES]
-        text = text_of(connection, first_in_line_of(len(some)), (*some, limit))
+        text = text_of(connection, first_in_line_of(len(some)), (moment.micros, *some, limit))
         rows += waiting.decode(f"[{text}]")
     if len(lanes) > MOST_LANES:
         rows = sorted(rows, key=place_in_line)[:limit]
@@ -137,7 +137,7 @@ def place_in_line(row: Waiting) -> tuple[int, int, int]:
 
 def claim_of(row: Waiting, known: Lanes) -> Claim:
     """Return the grant for a row."""
-    _, _, key, nonce, lane, fence, attempt, crashes, payload = row
+    _, _, key, nonce, lane, fence, attempt, crashes, expired, payload = row
     queue, task = known.name(lane)
     return Claim(
         key=key,
@@ -148,4 +148,5 @@ def claim_of(row: Waiting, known: Lanes) -> Claim:
         payload=bytes(payload),
         attempt=attempt,
         crashes=crashes,
+        expired=bool(expired),
     )

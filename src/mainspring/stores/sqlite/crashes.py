@@ -8,7 +8,13 @@ from msgspec import Struct, json
 
 from mainspring.model.job import JobState, OutcomeKind, Rescued
 from mainspring.stores.loss import Fate, fate_of
-from mainspring.stores.sqlite.moves import Ending, Return, finish, give_back, text_of_failure
+from mainspring.stores.sqlite.moves import (
+    Ending,
+    Return,
+    finish,
+    give_back,
+    text_of_failure,
+)
 from mainspring.stores.sqlite.states import NUMBERS, READY, SCHEDULED
 from mainspring.stores.sqlite.values import text_of
 
@@ -106,4 +112,4 @@ def given_up(job: Held, crash: Crash, fate: Fate) -> Ending:
     """Return the row of a job that has crashed too often."""
     failure = text_of_failure(fate.failure)
     state = NUMBERS[JobState.FAILED]
-    return job.key, job.fence, state, crash.began_at, crash.ended_at, None, failure
+    return job.key, job.fence, state, crash.began_at, crash.ended_at, None, failure, None

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 
 from msgspec import json
 
+from mainspring.errors import DuplicateJob
+from mainspring.faults import fault
 from mainspring.stores import topics
 from mainspring.stores.clock import Moment
 from mainspring.stores.job_id import format_id, new_nonce
 from mainspring.stores.sqlite.states import READY, SCHEDULED
+from mainspring.stores.sqlite.uniqueness import Keeping, Kept, Placed, is_particular
 from mainspring.stores.sqlite.values import in_chunks, with_rows
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mainspring.model.job import NewJob
     from mainspring.stores.clock import Clock
-    from mainspring.stores.sqlite.lanes import Lanes
+    from mainspring.stores.sqlite.lanes import Lanes, Name
     from mainspring.stores.sqlite.writer import Writer
 
 COLUMNS = 8
@@ -58,13 +61,15 @@ Row = tuple[int, int, int, int, int, int, str]
 class Batch:
     """The jobs of one call, waiting for a commit.
 
+    `rows` are ordinary ones; `jobs` have to be kept one by one. A batch has either.
     `baton` opens when its thread may go on: because the batch is settled, or because it `leads`.
     """
 
-    __slots__ = ("baton", "error", "ids", "leads", "rows")
+    __slots__ = ("baton", "error", "ids", "jobs", "leads", "rows")
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, rows: list[Row], jobs: Sequence[NewJob] = ()) -> None:
         self.rows = rows
+        self.jobs = jobs
         self.ids: list[str] | None = None
         self.error: Exception | None = None
         self.leads = False
@@ -98,7 +103,7 @@ class Intake:
 
     def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
         """Commit jobs, together with what other threads enqueue meanwhile; return their ids."""
-        batch = Batch(self._rows(jobs))
+        batch = Batch([], jobs) if is_particular(jobs) else Batch(self._rows(jobs))
         try:
             if not self._lead_at_once(batch):
                 batch.baton.acquire()
@@ -111,19 +116,7 @@ class Intake:
 
     def _rows(self, jobs: Sequence[NewJob]) -> list[Row]:
         lanes = self._lanes.numbers([(job.queue, job.task) for job in jobs])
-        moment = Moment(self._clock)
-        return [
-            (
-                new_nonce(),
-                lanes[job.queue, job.task],
-                SCHEDULED if job.delay > 0 else READY,
-                job.priority,
-                moment.after(job.delay),
-                moment.micros,
-                job.payload.decode(),
-            )
-            for job in jobs
-        ]
+        return rows_of(jobs, lanes, Moment(self._clock))
 
     def _lead_at_once(self, batch: Batch) -> bool:
         with self._mutex:
@@ -173,21 +166,102 @@ class Intake:
 
     def _commit(self, group: list[Batch]) -> None:
         rows = group[0].rows if len(group) == 1 else [row for batch in group for row in batch.rows]
-        if len(rows) == 1 and is_ready(rows[0]):
+        particular = [batch for batch in group if batch.jobs]
+        if len(rows) == 1 and is_ready(rows[0]) and not particular:
             wakes = self._commit_one(group[0])
+        elif particular:
+            wakes = self._commit_each(particular, rows, group)
         else:
             with self._writer as connection:
                 wakes = wakes_sleepers(connection, rows)
                 ids = insert(connection, rows)
+                fault("during_enqueue")
             share(ids, group)
         if wakes:
             self._ring(topics.READY)
 
     def _commit_one(self, batch: Batch) -> bool:
         """Commit a job that has come alone and is ready, in one statement; sleepers must wake."""
+        fault("during_enqueue")
         key = self._writer.run(ENQUEUE_ONE, batch.rows[0]).lastrowid or 0
         batch.ids = [format_id(key, batch.rows[0][0])]
         return True
+
+    def _commit_each(self, particular: list[Batch], rows: list[Row], group: list[Batch]) -> bool:
+        """Commit batches of which each may be refused, and with them the ordinary ones."""
+        names = {(job.queue, job.task) for batch in particular for job in batch.jobs}
+        lanes = self._lanes.numbers(names)
+        with self._writer as connection:
+            wakes = bool(rows) and wakes_sleepers(connection, rows)
+            ids = insert(connection, rows)
+            moment = Moment(self._clock)
+            kept = [keep_or_refuse(connection, batch.jobs, lanes, moment) for batch in particular]
+            placed = [one for answer in kept if isinstance(answer, Kept) for one in answer.placed]
+            wakes = wakes or wakes_for(connection, placed)
+            fault("during_enqueue")
+        # Not before the commit: what has an answer is not committed again after an interrupt.
+        share(ids, [batch for batch in group if batch.rows])
+        for batch, answer in zip(particular, kept, strict=True):
+            if isinstance(answer, Kept):
+                batch.ids = answer.ids
+            else:
+                batch.error = answer
+        return wakes
+
+
+def keep_or_refuse(
+    connection: sqlite3.Connection,
+    jobs: Sequence[NewJob],
+    lanes: Mapping[Name, int],
+    moment: Moment,
+) -> Kept | DuplicateJob:
+    """Keep all of a batch, or nothing of it: then return why."""
+    connection.execute("SAVEPOINT batch")
+    try:
+        kept = Keeping(connection, lanes, moment).keep(jobs)
+    except DuplicateJob as refused:
+        connection.execute("ROLLBACK TO batch")
+        connection.execute("RELEASE batch")
+        return refused
+    connection.execute("RELEASE batch")
+    return kept
+
+
+def enqueue_into(
+    connection: sqlite3.Connection,
+    jobs: Sequence[NewJob],
+    lanes: Mapping[Name, int],
+    moment: Moment,
+) -> Kept:
+    """Keep jobs in a transaction that is open. Raises `DuplicateJob`: then the caller undoes it."""
+    if is_particular(jobs):
+        return Keeping(connection, lanes, moment).keep(jobs)
+    rows = rows_of(jobs, lanes, moment)
+    placed = [Placed(lane=row[1], state=row[2], run_at=row[4]) for row in rows]
+    return Kept(insert(connection, rows), placed)
+
+
+def rows_of(jobs: Sequence[NewJob], lanes: Mapping[Name, int], moment: Moment) -> list[Row]:
+    """Return the rows of ordinary jobs."""
+    return [
+        (
+            new_nonce(),
+            lanes[job.queue, job.task],
+            SCHEDULED if job.delay > 0 else READY,
+            job.priority,
+            moment.after(job.delay),
+            moment.micros,
+            job.payload.decode(),
+        )
+        for job in jobs
+    ]
+
+
+def wakes_for(connection: sqlite3.Connection, placed: Sequence[Placed]) -> bool:
+    """Whether jobs that stand in their lanes now are news to any sleeper."""
+    if any(one.state == READY for one in placed):
+        return True
+    return any(one.run_at <= first_due(connection, one.lane, one.run_at) for one in placed)
 
 
 def insert(connection: sqlite3.Connection, rows: list[Row]) -> list[str]:

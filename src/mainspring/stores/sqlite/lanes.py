@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from mainspring.model.job import Want
     from mainspring.stores.sqlite.reader import Readers
     from mainspring.stores.sqlite.writer import Writer
 
 ADD_LANE = "INSERT OR IGNORE INTO lanes (queue, task) VALUES (?, ?)"
+LANE = "SELECT lane FROM lanes WHERE queue = ? AND task = ?"
 LANES_AFTER = "SELECT lane, queue, task FROM lanes WHERE lane > ? ORDER BY lane"
 
 Name = tuple[str, str]
@@ -47,6 +48,20 @@ class Lanes:
                 self.learn(connection)
         return self._numbers
 
+    def as_seen_by(self, connection: sqlite3.Connection, names: Iterable[Name]) -> dict[Name, int]:
+        """Return the number of each name in a transaction that may yet be rolled back.
+
+        A new lane lives and dies with it, so it is not known here before it is met again.
+        """
+        seen: dict[Name, int] = {}
+        for name in names:
+            if name in self._numbers:
+                seen[name] = self._numbers[name]
+                continue
+            connection.execute(ADD_LANE, name)
+            (seen[name],) = connection.execute(LANE, name).fetchone()
+        return seen
+
     def name(self, lane: int) -> Name:
         """Return queue and task of a lane that this process knows."""
         return self._names[lane]
@@ -54,8 +69,8 @@ class Lanes:
     def learn(self, connection: sqlite3.Connection) -> None:
         """Learn the lanes that have been added."""
         for lane, queue, task in connection.execute(LANES_AFTER, (self._last,)).fetchall():
-            self._numbers[queue, task] = lane
             self._names[lane] = queue, task
+            self._numbers[queue, task] = lane
             self._last = lane
         self._matching = {}
 
@@ -63,8 +78,12 @@ class Lanes:
         """Whether all lanes up to the number `last` are known."""
         return self._last >= (last or 0)
 
-    def matching(self, want: Want) -> list[int]:
-        """Return the lanes a want may claim from."""
+    def matching(self, want: Want, paused: Collection[str] = ()) -> list[int]:
+        """Return the lanes a want may claim from, but for those of paused queues."""
+        lanes = self._all_matching(want)
+        return [lane for lane in lanes if self._names[lane][0] not in paused] if paused else lanes
+
+    def _all_matching(self, want: Want) -> list[int]:
         # Taken before the lanes are read: `learn` puts a new mapping in its place.
         matching = self._matching
         asked = want.tasks, want.queues

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.errors import StoreUnusable
+from mainspring.faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,7 @@ APPLICATION_ID = 0x6D737072
 """`mspr`: marks a file as ours."""
 
 FOLDER = Path(__file__).with_name("migrations")
-VERSION = 1
+VERSION = 2
 """The schema this code reads and writes: the number of the last migration."""
 
 READ_MARKS = """
@@ -59,6 +60,7 @@ def advance(connection: sqlite3.Connection, version: int) -> None:
     for number in range(version + 1, VERSION + 1):
         for statement in statements_of(number):
             connection.execute(statement)
+        fault("during_migration")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, json
 
+from mainspring.model.job import CANCELLED, JobState
+from mainspring.stores.sqlite.states import NUMBERS
 from mainspring.stores.sqlite.values import in_chunks, text_of, with_rows
 
 if TYPE_CHECKING:
@@ -17,16 +19,17 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Failure
 
-FINISH_COLUMNS = 7
+FINISH_COLUMNS = 8
 FINISH = """
 INSERT INTO finished (
   key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, node,
-  began_at, ended_at, result, failure, payload
+  began_at, ended_at, result, failure, payload, unique_key, expires_at, keep_until
 )
 SELECT
   job.key, job.nonce, job.lane, told.column3, job.priority, job.run_at, job.created_at,
   job.attempts + ?, job.crashes + ?, job.fence, job.node,
-  coalesce(told.column4, job.claimed_at), told.column5, told.column6, told.column7, job.payload
+  coalesce(told.column4, job.claimed_at), told.column5, told.column6, told.column7, job.payload,
+  job.unique_key, job.expires_at, told.column8
 FROM (VALUES {rows}) AS told
 CROSS JOIN jobs AS job ON job.key = told.column1
 WHERE job.state = 2 AND job.fence = told.column2 AND job.node = ?
@@ -37,6 +40,11 @@ SELECT group_concat('[' || job.key || ',' || job.fence || ']')
 FROM json_each(?) AS told
 CROSS JOIN jobs AS job ON job.key = json_extract(told.value, '$[0]')
 WHERE job.state = 2 AND job.fence = json_extract(told.value, '$[1]') AND job.node = ?
+"""
+
+MARKED = """
+SELECT group_concat('[' || key || ',' || fence || ']')
+FROM jobs INDEXED BY cancelling WHERE cancel_asked = 1 AND state = 2 AND node = ?
 """
 
 FORGET = "DELETE FROM jobs WHERE key IN (SELECT value FROM json_each(?))"
@@ -75,8 +83,9 @@ Grant = tuple[int, int]
 grants = json.Decoder(list[Grant])
 
 
-Ending = tuple[int, int, int, int | None, int, str | None, str | None]
-"""A row of `FINISH`: key, fence, state, began_at (None: never), ended_at, result, failure."""
+Ending = tuple[int, int, int, int | None, int, str | None, str | None, int | None]
+"""A row of `FINISH`: key, fence, state, began_at (None: never), ended_at, result, failure,
+keep_until (None: as long as others)."""
 
 
 class Return(Struct, frozen=True, gc=False):
@@ -125,9 +134,43 @@ def finish(
 
 
 def give_back(connection: sqlite3.Connection, node: int, returns: Sequence[Return]) -> set[Grant]:
-    """Put jobs back into their lanes; return the grants that are not current (any more)."""
+    """Put jobs back into their lanes; return the grants that are not current (any more).
+
+    A job that was asked to be cancelled ends instead.
+    """
     if not returns:
         return set()
+    marked = marked_of(connection, node)
+    if marked:
+        for row in returns:
+            if (row.key, row.fence) in marked:
+                end_marked(connection, node, row)
+        returns = [row for row in returns if (row.key, row.fence) not in marked]
+    return put_back(connection, node, returns) if returns else set()
+
+
+def marked_of(connection: sqlite3.Connection, node: int) -> set[Grant]:
+    """Return what a node holds that was asked to be cancelled."""
+    return set(grants.decode(f"[{text_of(connection, MARKED, (node,))}]"))
+
+
+def end_marked(connection: sqlite3.Connection, node: int, row: Return) -> None:
+    """Cancel a job that would wait again, which leaves its counts as waiting would."""
+    ending = (
+        row.key,
+        row.fence,
+        NUMBERS[JobState.CANCELLED],
+        row.began_at,
+        row.ended_at,
+        None,
+        text_of_failure(CANCELLED),
+        None,
+    )
+    finish(connection, node, [ending], charged=row.charged, crashed=row.crashed)
+
+
+def put_back(connection: sqlite3.Connection, node: int, returns: Sequence[Return]) -> set[Grant]:
+    """Let jobs wait again; return the grants that are not current (any more)."""
     parameters = (json.encode(returns).decode(), node)
     recorded = connection.execute(RECORD, parameters).rowcount
     asked = [(row.key, row.fence) for row in returns]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.model.job import OutcomeKind, Rescued
+from mainspring.model.job import OutcomeKind, Renewed, Rescued
 from mainspring.stores.loss import evidence_of
 from mainspring.stores.sqlite.crashes import Crash, Held, held_by, record_crashes
-from mainspring.stores.sqlite.moves import Return, give_back
+from mainspring.stores.sqlite.moves import Return, give_back, marked_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from mainspring.stores.clock import Moment
     from mainspring.stores.sqlite.moves import Grant
 
-JOIN = "INSERT INTO nodes (name, host, pid, joined_at, lease_until) VALUES (?, ?, ?, ?, ?)"
-RENEW = "UPDATE nodes SET lease_until = ? WHERE node = ? AND ended_at IS NULL"
+JOIN = """
+INSERT INTO nodes (name, host, pid, joined_at, lease_until, serves) VALUES (?, ?, ?, ?, ?, ?)
+"""
+RENEW = """
+UPDATE nodes SET lease_until = ?, report = coalesce(?, report)
+WHERE node = ? AND ended_at IS NULL
+"""
 END = "UPDATE nodes SET ended_at = ? WHERE node = ? AND ended_at IS NULL"
 LIVE = "SELECT name, host, pid, lease_until FROM nodes WHERE node = ? AND ended_at IS NULL"
 
@@ -28,6 +33,16 @@ def name_of(connection: sqlite3.Connection, node: int) -> str:
     """Return a node's name, also when it has gone."""
     row = connection.execute(NAME, (node,)).fetchone()
     return str(row[0] if row else node)
+
+
+def renew(
+    connection: sqlite3.Connection, node: int, *, until: int, report: bytes | None
+) -> Renewed | None:
+    """Let a node live until that stored time; return what of its jobs is to be cancelled."""
+    text = None if report is None else report.decode()
+    if connection.execute(RENEW, (until, text, node)).rowcount == 0:
+        return None
+    return Renewed(tuple(sorted(marked_of(connection, node))))
 
 
 def leave(connection: sqlite3.Connection, node: int, moment: Moment) -> None:
@@ -64,9 +79,15 @@ def rescue(
             crashes[job] = Crash(evidence=evidence, ended_at=moment.micros)
         else:
             unbegun.append(job)
+    marked = {key for key, _ in marked_of(connection, node)}
     give_back(connection, node, [released(job, moment) for job in unbegun])
     rescued = record_crashes(connection, node, crashes, moment)
-    return Rescued(requeued=[job.key for job in unbegun] + rescued.requeued, failed=rescued.failed)
+    back = [job.key for job in unbegun] + rescued.requeued
+    return Rescued(
+        requeued=[key for key in back if key not in marked],
+        failed=rescued.failed,
+        cancelled=[key for key in back if key in marked],
+    )
 
 
 def released(job: Held, moment: Moment) -> Return:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.model.job import FINAL, OUTCOME_STEP, TRANSITIONS, JobState, OutcomeKind
+from mainspring.stores.clock import MICROS
 from mainspring.stores.sqlite.crashes import Crash, held_among, record_crashes
 from mainspring.stores.sqlite.moves import (
     Ending,
@@ -78,15 +79,24 @@ def record_held_crashes(
 
 def ending_of(outcome: Outcome, moment: Moment) -> Ending:
     """Return the row of an outcome that ends its job."""
+    ended_at = moment.at(outcome.ended) if outcome.ended else moment.micros
     return (
         outcome.key,
         outcome.fence,
         FINAL_KINDS[outcome.kind],
         moment.at(outcome.began) if outcome.began else None,
-        moment.at(outcome.ended) if outcome.ended else moment.micros,
+        ended_at,
         None if outcome.result is None else outcome.result.decode(),
         text_of_failure(outcome.failure),
+        None if outcome.keep is None else kept_until(outcome, ended_at),
     )
+
+
+def kept_until(outcome: Outcome, ended_at: int) -> int | None:
+    """Return until when a completed job is to be kept; None: as others are."""
+    if outcome.keep is None or outcome.kind is not OutcomeKind.COMPLETED:
+        return None
+    return ended_at + int(outcome.keep * MICROS)
 
 
 def return_of(outcome: Outcome, moment: Moment) -> Return:

@@ -1,4 +1,4 @@
-"""How final jobs are dropped: the oldest of each lane, a few at a time."""
+"""How final jobs are dropped: the oldest of each lane, a few at a time, with all that is known."""
 
 from __future__ import annotations
 
@@ -6,31 +6,59 @@ from typing import TYPE_CHECKING
 
 from msgspec import json
 
+from mainspring.faults import fault
 from mainspring.model.job import JobState
 from mainspring.stores.sqlite.states import NUMBERS
 from mainspring.stores.sqlite.values import text_of
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
 OLD = """
 SELECT group_concat(key) FROM (
   SELECT finished.key FROM lanes
   CROSS JOIN finished INDEXED BY finished_by_end
-    ON finished.lane = lanes.lane AND finished.state = ? AND finished.ended_at <= ?
+    ON finished.lane = lanes.lane AND finished.state = ?
+    AND finished.keep_until IS NULL AND finished.ended_at <= ?
   LIMIT ?
 )
 """
 
-DROP_JOBS = "DELETE FROM finished WHERE key IN (SELECT value FROM json_each(?))"
-DROP_ATTEMPTS = "DELETE FROM attempts WHERE key IN (SELECT value FROM json_each(?))"
+KEPT_LONG_ENOUGH = """
+SELECT group_concat(key) FROM (
+  SELECT finished.key FROM lanes
+  CROSS JOIN finished INDEXED BY finished_by_end
+    ON finished.lane = lanes.lane AND finished.state = ? AND finished.keep_until <= ?
+  LIMIT ?
+)
+"""
+
+# What a later job of the same key must not find: a key can be used again.
+DROP_KEYS = tuple(
+    f"DELETE FROM {table} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608  # ours
+    for table in ("finished", "attempts", "progress", "log")
+)
 DROP_NODES = "DELETE FROM nodes WHERE ended_at <= ?"
+DROP_ANSWERS = """
+DELETE FROM idempotency WHERE idempotency_key IN (
+  SELECT idempotency_key FROM idempotency INDEXED BY idempotency_by_end WHERE until <= ? LIMIT ?
+)
+"""
+
+MOST_ANSWERS = 2_000
+"""Idempotency keys that a purge drops at most, so that it holds up nobody."""
 
 keys_text = json.Decoder(list[int])
 
 
 def purge(
-    connection: sqlite3.Connection, *, completed_before: int, failed_before: int, limit: int
+    connection: sqlite3.Connection,
+    *,
+    now: int,
+    completed_before: int,
+    failed_before: int,
+    limit: int,
 ) -> int:
     """Drop up to `limit` final jobs that ended before the stored times; return how many."""
     keys: list[int] = []
@@ -38,8 +66,17 @@ def purge(
         before = failed_before if state is JobState.FAILED else completed_before
         asked = (NUMBERS[state], before, limit - len(keys))
         keys += keys_text.decode(f"[{text_of(connection, OLD, asked)}]")
-    dropped = json.encode(keys).decode()
-    connection.execute(DROP_JOBS, (dropped,))
-    connection.execute(DROP_ATTEMPTS, (dropped,))
+    asked = (NUMBERS[JobState.COMPLETED], now, limit - len(keys))
+    keys += keys_text.decode(f"[{text_of(connection, KEPT_LONG_ENOUGH, asked)}]")
+    drop(connection, keys)
     connection.execute(DROP_NODES, (min(completed_before, failed_before),))
+    connection.execute(DROP_ANSWERS, (now, MOST_ANSWERS))
+    fault("during_purge")
     return len(keys)
+
+
+def drop(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
+    """Drop final jobs with all that is known of them."""
+    dropped = json.encode(keys).decode()
+    for statement in DROP_KEYS:
+        connection.execute(statement, (dropped,))

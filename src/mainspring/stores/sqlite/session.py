@@ -15,6 +15,7 @@ from mainspring.stores.sqlite.intake import Intake
 from mainspring.stores.sqlite.lanes import Lanes
 from mainspring.stores.sqlite.reader import Readers
 from mainspring.stores.sqlite.writer import Writer
+from mainspring.stores.topics import ORDERS
 from mainspring.stores.wake import Ringer, SocketListener, meeting_place
 
 if TYPE_CHECKING:
@@ -48,7 +49,13 @@ class Session:
             self._ringer.ring(topic)
 
     def listen(self, topic: str) -> Listener:
-        """Listen for `"ready"` or `"ended"`, with any commit as the net."""
+        """Listen for a topic, with any commit as the net under it; but not under orders.
+
+        Those come seldom, and each heartbeat asks for them.
+        """
+        if topic == ORDERS:
+            self.writer.ready()  # the file names the place
+            return SocketListener(self._place(), topic, changed=None)
         look = CommitLook(str(self._file.wal), self.readers.data_version)
         return SocketListener(self._place(), topic, changed=look.changed)
 

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import os
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidOption, LeaseLost
 from mainspring.model.job import Exchanged
-from mainspring.stores.clock import Moment, SystemClock
-from mainspring.stores.sqlite import catalog, nodes
+from mainspring.model.timetable import Timetabled
+from mainspring.stores.clock import Moment, SystemClock, as_datetime
+from mainspring.stores.sqlite import catalog, controls, forks, journal, listing, nodes, timetable
 from mainspring.stores.sqlite.claims import claim, claim_of, promote
 from mainspring.stores.sqlite.database import DatabaseFile
+from mainspring.stores.sqlite.guest import Guest
+from mainspring.stores.sqlite.intake import enqueue_into, wakes_for
 from mainspring.stores.sqlite.outcomes import record
 from mainspring.stores.sqlite.purge import purge
+from mainspring.stores.sqlite.records import by_id, parameters_of
 from mainspring.stores.sqlite.session import Session
-from mainspring.stores.topics import ENDED, READY, topics_of
+from mainspring.stores.topics import ENDED, ORDERS, READY, topics_of
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
+    from datetime import datetime
 
-    from mainspring.model.job import Claim, Ended, NewJob, Outcome, Rescued, Want
-    from mainspring.model.view import AttemptRecord, JobRecord, NodeRecord
+    from mainspring.model.job import Claim, Ended, NewJob, Outcome, Renewed, Rescued, Want
+    from mainspring.model.note import LogLine, Note
+    from mainspring.model.timetable import NewSchedule
+    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, LaneRecord, NodeRecord
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
 
@@ -33,12 +39,15 @@ PULSE = """
 SELECT
   EXISTS (SELECT 1 FROM nodes WHERE node = ? AND ended_at IS NULL),
   (SELECT max(lane) FROM lanes),
-  EXISTS (SELECT 1 FROM jobs INDEXED BY scheduled WHERE state = 1)
+  EXISTS (SELECT 1 FROM jobs INDEXED BY scheduled WHERE state = 1),
+  EXISTS (SELECT 1 FROM paused)
 """
 
 
 class SqliteStore:
-    """Jobs in a SQLite file, shared by the processes of one host. Implements Store and Catalog.
+    """Jobs in a SQLite file, shared by the processes of one host. Implements JobStore.
+
+    And `Transactional`, on connections of Python's sqlite3, bare or under SQLAlchemy.
 
     `durability` "full" has every commit on the disk before the call returns; "normal" can lose the
     last commits to a power cut, though to nothing less. `busy_timeout` is in seconds. The file is
@@ -59,7 +68,7 @@ class SqliteStore:
         )
         self._clock = clock or SystemClock()
         self._session = Session(self._file, self._clock)
-        _stores.add(self)
+        forks.watch(self)
 
     @property
     def run_dir(self) -> Path:
@@ -70,33 +79,38 @@ class SqliteStore:
         """Keep jobs and return their ids in order."""
         return self._session.intake.enqueue(jobs) if jobs else []
 
-    def join(self, name: str, *, host: str, pid: int, lease: float) -> int:
+    def join(self, name: str, *, host: str, pid: int, lease: float, serves: bytes = b"{}") -> int:
         """Add a node with a lease of so many seconds; return its key."""
         moment = Moment(self._clock)
-        row = (name, host, pid, moment.micros, moment.after(lease))
+        row = (name, host, pid, moment.micros, moment.after(lease), serves.decode())
         return self._session.writer.run(nodes.JOIN, row).lastrowid or 0
 
-    def renew(self, node: int, *, lease: float) -> bool:
-        """Renew a node's lease; False if it has gone."""
-        until = Moment(self._clock).after(lease)
-        return self._session.writer.run(nodes.RENEW, (until, node)).rowcount == 1
+    def renew(self, node: int, *, lease: float, report: bytes | None = None) -> Renewed | None:
+        """Renew a node's lease; None if it has gone."""
+        with self._session.writer as connection:
+            until = Moment(self._clock).after(lease)
+            return nodes.renew(connection, node, until=until, report=report)
 
     def leave(self, node: int) -> None:
         """Remove a node; what it still holds goes back, uncharged."""
         with self._session.writer as connection:
             nodes.leave(connection, node, Moment(self._clock))
         self._session.ring(READY)
+        self._session.ring(ENDED)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work in one transaction."""
         with self._session.writer as connection:
             moment = Moment(self._clock)
             accepted = record(connection, node, outcomes, moment)
-            delayed = self._feel_pulse(connection, node)
+            delayed, paused = self._feel_pulse(connection, node)
             claims = []
-            next_due = promote(connection, self._lanes(wants), moment) if delayed else None
+            next_due = None
+            if delayed:
+                next_due = promote(connection, self._lanes(wants, paused), moment)
             for want in wants:
-                claims += self._claim(connection, node, want, moment)
+                lanes = self._session.lanes.matching(want, paused)
+                claims += self._claim(connection, node, lanes, want.limit, moment)
         self._tell(outcomes, accepted)
         return Exchanged(accepted=accepted, claims=claims, next_due=next_due)
 
@@ -119,7 +133,7 @@ class SqliteStore:
                 return None
             rescued = nodes.rescue(connection, node, begun=begun, evidence=evidence, moment=moment)
         self._session.ring(READY)
-        if rescued.failed:
+        if rescued.failed or rescued.cancelled:
             self._session.ring(ENDED)
         return rescued
 
@@ -129,6 +143,7 @@ class SqliteStore:
             moment = Moment(self._clock)
             dropped = purge(
                 connection,
+                now=moment.micros,
                 completed_before=moment.after(-completed_after),
                 failed_before=moment.after(-failed_after),
                 limit=limit,
@@ -137,8 +152,17 @@ class SqliteStore:
             self._session.writer.fold_log()
         return dropped
 
+    def begin_anew(self) -> None:
+        """Forget what was open, in a forked child: its threads and connections are the parent's."""
+        self._session = Session(self._file, self._clock)
+
+    def suspend(self) -> Session:
+        """Close what must not cross a fork, and let nothing open it until `resume` of that."""
+        self._session.suspend()
+        return self._session
+
     def listen(self, topic: str) -> Listener:
-        """Listen for `"ready"` (work to claim) or `"ended"` (jobs that ended)."""
+        """Listen for `"ready"` (work to claim), `"ended"` (jobs that ended) or `"orders"`."""
         return self._session.listen(topic)
 
     def close(self) -> None:
@@ -148,12 +172,17 @@ class SqliteStore:
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job as it is now, or None if there is none (any more)."""
         with self._session.readers.lend() as connection:
-            return catalog.get(connection, job_id)
+            return by_id(connection, job_id)
 
     def history(self, job_id: str) -> list[AttemptRecord]:
         """Return every attempt, oldest first; empty for an unknown id."""
         with self._session.readers.lend() as connection:
             return catalog.history(connection, job_id)
+
+    def log(self, job_id: str) -> list[LogLine]:
+        """Return the lines that the job's bodies logged, oldest first."""
+        with self._session.readers.lend() as connection:
+            return journal.log(connection, parameters_of(job_id))
 
     def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
         """Return how those of the given jobs ended that have ended."""
@@ -165,65 +194,167 @@ class SqliteStore:
         with self._session.readers.lend() as connection:
             return catalog.stats(connection)
 
+    def jobs(
+        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
+    ) -> list[JobRecord]:
+        """Return up to `limit` jobs, newest first. What it costs: see `listing`."""
+        with self._session.readers.lend() as connection:
+            return listing.jobs(connection, wanted, before=before, limit=limit)
+
+    def lanes(self) -> list[LaneRecord]:
+        """Return each task of each queue, with the number of its jobs that wait."""
+        with self._session.readers.lend() as connection:
+            return catalog.lanes(connection)
+
+    def paused(self) -> list[str]:
+        """Return the names of the paused queues, in order."""
+        with self._session.readers.lend() as connection:
+            return catalog.paused(connection)
+
     def nodes(self) -> list[NodeRecord]:
         """Return the nodes that have joined and not left."""
         with self._session.readers.lend() as connection:
             return catalog.nodes(connection, Moment(self._clock).micros)
 
-    def _feel_pulse(self, connection: sqlite3.Connection, node: int) -> bool:
-        """Refuse a node that has gone, learn of new lanes; return whether jobs are delayed."""
-        live, last_lane, delayed = connection.execute(PULSE, (node,)).fetchone()
+    def cancel(self, job_ids: Sequence[str]) -> list[bool]:
+        """Cancel jobs; return for each whether it was live."""
+        with self._session.writer as connection:
+            live = controls.cancel(connection, job_ids, Moment(self._clock))
+        if any(live):
+            self._session.ring(ENDED)
+            self._session.ring(ORDERS)
+        return live
+
+    def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
+        """Let failed and cancelled jobs run again; return the id of the live job for each."""
+        with self._session.writer as connection:
+            live = controls.retry(connection, job_ids, payload, Moment(self._clock))
+        self._session.ring(READY)
+        return live
+
+    def drop(self, job_ids: Sequence[str]) -> int:
+        """Drop final jobs with all that is known of them; return how many."""
+        with self._session.writer as connection:
+            return controls.drop_final(connection, job_ids)
+
+    def expire(self, *, limit: int) -> int:
+        """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""
+        moment = Moment(self._clock)
+        with self._session.readers.lend() as connection:
+            if not controls.any_late(connection, moment):
+                return 0
+        with self._session.writer as connection:
+            expired = controls.expire(connection, limit, moment)
+        if expired:
+            self._session.ring(ENDED)
+        return expired
+
+    def pause(self, queue: str) -> bool:
+        """Hand out no more jobs of a queue; False if it was paused already."""
+        return self._session.writer.run(controls.PAUSE, (queue,)).rowcount == 1
+
+    def resume(self, queue: str) -> bool:
+        """Hand out jobs of a queue again; False if it was not paused."""
+        resumed = self._session.writer.run(controls.RESUME, (queue,)).rowcount == 1
+        self._session.ring(READY)
+        return resumed
+
+    def note_many(self, notes: Sequence[Note]) -> None:
+        """Keep progress and log lines; a note whose fence is not the job's last is dropped."""
+        if notes:
+            with self._session.writer as connection:
+                journal.note(connection, notes, Moment(self._clock))
+
+    def declare(self, schedules: Sequence[NewSchedule]) -> None:
+        """Keep schedules by name."""
+        with self._session.writer as connection:
+            timetable.declare(connection, schedules, Moment(self._clock))
+
+    def schedules(self) -> Timetabled:
+        """Return all schedules by name, with the store's own time."""
+        now = as_datetime(Moment(self._clock).micros)
+        with self._session.readers.lend() as connection:
+            return Timetabled(now, timetable.schedules(connection))
+
+    def tick(
+        self, name: str, *, last: datetime, to: datetime, jobs: Sequence[NewJob]
+    ) -> list[str] | None:
+        """Move a schedule's last tick and enqueue jobs; None if that was not its last tick."""
+        lanes = self._session.lanes.numbers([(job.queue, job.task) for job in jobs])
+        with self._session.writer as connection:
+            if not timetable.advance(connection, name, last, to):
+                return None
+            kept = enqueue_into(connection, jobs, lanes, Moment(self._clock))
+            news = wakes_for(connection, kept.placed)
+        if news:
+            self._session.ring(READY)
+        return kept.ids
+
+    def pause_schedule(self, name: str) -> bool:
+        """Tick no more; False if it is unknown or paused already."""
+        return self._session.writer.run(timetable.PAUSE, (name,)).rowcount == 1
+
+    def resume_schedule(self, name: str) -> bool:
+        """Tick again, from now on; False if it is unknown or not paused."""
+        now = Moment(self._clock).micros
+        return self._session.writer.run(timetable.RESUME, (now, name)).rowcount == 1
+
+    def forget_schedule(self, name: str) -> bool:
+        """Drop a schedule; False if it is unknown."""
+        return self._session.writer.run(timetable.FORGET, (name,)).rowcount == 1
+
+    def enqueue_in(self, connection: object, jobs: Sequence[NewJob]) -> list[str]:
+        """Keep jobs if and only if the caller's transaction commits."""
+        moment = Moment(self._clock)
+        with Guest(self._file, connection) as guest:
+            names = {(job.queue, job.task) for job in jobs}
+            lanes = self._session.lanes.as_seen_by(guest, names)
+            return enqueue_into(guest, jobs, lanes, moment).ids
+
+    def finish_in(self, connection: object, node: int, outcome: Outcome) -> bool:
+        """Record an outcome if and only if the caller's transaction commits."""
+        with Guest(self._file, connection) as guest:
+            if guest.execute(nodes.LIVE, (node,)).fetchone() is None:
+                raise LeaseLost(nodes.name_of(guest, node))
+            return record(guest, node, [outcome], Moment(self._clock)) == [True]
+
+    def announce(self) -> None:
+        """Wake who sleeps: such a transaction has committed."""
+        self._session.ring(READY)
+        self._session.ring(ENDED)
+
+    def _feel_pulse(self, connection: sqlite3.Connection, node: int) -> tuple[bool, Sequence[str]]:
+        """Refuse a node that has gone, learn of new lanes.
+
+        Return whether jobs are delayed, and which queues are paused.
+        """
+        live, last_lane, delayed, any_paused = connection.execute(PULSE, (node,)).fetchone()
         if not live:
             raise LeaseLost(nodes.name_of(connection, node))
         if not self._session.lanes.up_to(last_lane):
             self._session.lanes.learn(connection)
-        return bool(delayed)
+        return bool(delayed), catalog.paused(connection) if any_paused else ()
 
-    def _lanes(self, wants: Sequence[Want]) -> list[int]:
+    def _lanes(self, wants: Sequence[Want], paused: Sequence[str]) -> list[int]:
         matching = self._session.lanes.matching
-        return sorted({lane for want in wants for lane in matching(want)})
+        return sorted({lane for want in wants for lane in matching(want, paused)})
 
     def _claim(
-        self, connection: sqlite3.Connection, node: int, want: Want, moment: Moment
+        self,
+        connection: sqlite3.Connection,
+        node: int,
+        lanes: Sequence[int],
+        limit: int,
+        moment: Moment,
     ) -> list[Claim]:
         known = self._session.lanes
-        lanes = known.matching(want)
-        rows = claim(connection, node, lanes=lanes, limit=want.limit, moment=moment)
+        rows = claim(connection, node, lanes=lanes, limit=limit, moment=moment)
         return [claim_of(row, known) for row in rows]
 
     def _tell(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> None:
         """Wake who waits for these jobs to end, or for those that may be claimed again."""
         for topic in topics_of(outcomes, accepted):
             self._session.ring(topic)
-
-
-_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
-_suspended: list[Session] = []
-
-
-def _before_fork() -> None:
-    """Close what must not cross a fork."""
-    for store in list(_stores):
-        store._session.suspend()  # noqa: SLF001  # the other half of this class
-        _suspended.append(store._session)  # noqa: SLF001
-
-
-def _after_fork() -> None:
-    """Let both sides open again."""
-    while _suspended:
-        _suspended.pop().resume()
-
-
-def _after_fork_in_child() -> None:
-    """Begin anew in the child, where the threads of the old session are gone."""
-    _after_fork()
-    for store in list(_stores):
-        store._session = Session(store._file, store._clock)  # noqa: SLF001
-
-
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-)
 
 
 def check_options(path: str | os.PathLike[str], durability: str, busy_timeout: float) -> None:

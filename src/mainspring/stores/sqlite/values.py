@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 Row = TypeVar("Row")
 MOST_ROWS = 256
@@ -34,6 +34,10 @@ def with_rows(statement: str, columns: int, rows: int) -> str:
     return statement.replace("{rows}", ", ".join([row] * rows))
 
 
-def text_of(connection: sqlite3.Connection, statement: str, parameters: Sequence[object]) -> str:
+def text_of(
+    connection: sqlite3.Connection,
+    statement: str,
+    parameters: Sequence[object] | Mapping[str, object],
+) -> str:
     """Return the one text a statement gives: rows as a JSON array without its brackets."""
     return connection.execute(statement, parameters).fetchone()[0] or ""

@@ -1,0 +1,207 @@
+"""What people ask of jobs and queues: cancel, retry, drop, expire, pause, resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, json
+
+from mainspring.model.job import CANCELLED, EXPIRED, JobState
+from mainspring.stores.job_id import format_id, parse_id
+from mainspring.stores.sqlite.moves import FORGET, text_of_failure
+from mainspring.stores.sqlite.purge import drop
+from mainspring.stores.sqlite.states import FINAL_STATES, NUMBERS, READY, RUNNING
+from mainspring.stores.sqlite.values import text_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Sequence
+
+    from mainspring.model.job import Failure
+    from mainspring.stores.clock import Moment
+
+LIVE = """
+SELECT group_concat(printf('[%d,%d,%d]', jobs.key, nonce, state))
+FROM json_each(?) AS asked CROSS JOIN jobs ON jobs.key = asked.value
+"""
+
+FINAL = """
+SELECT group_concat(printf('[%d,%d,%d]', finished.key, nonce, state))
+FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
+"""
+
+MARK = "UPDATE jobs SET cancel_asked = 1 WHERE key IN (SELECT value FROM json_each(?))"
+
+END_WAITING = """
+INSERT INTO finished (
+  key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence,
+  ended_at, failure, payload, unique_key, expires_at
+)
+SELECT
+  jobs.key, nonce, lane, ?, priority, run_at, created_at, attempts, crashes, fence,
+  ?, ?, payload, unique_key, expires_at
+FROM json_each(?) AS asked CROSS JOIN jobs ON jobs.key = asked.value
+WHERE state < 2
+"""
+
+ANY_LATE = "SELECT EXISTS (SELECT 1 FROM jobs WHERE expires_at <= ? AND state < 2)"
+
+LATE = """
+SELECT group_concat(key) FROM (
+  SELECT key FROM jobs INDEXED BY expiring
+  WHERE expires_at IS NOT NULL AND expires_at <= ? AND state < 2
+  ORDER BY expires_at LIMIT ?
+)
+"""
+
+REVIVABLE = """
+SELECT done.key, done.nonce, done.unique_key, live.key, live.nonce
+FROM json_each(?) AS asked
+CROSS JOIN finished AS done ON done.key = asked.value
+LEFT JOIN jobs AS live ON live.unique_key = done.unique_key AND live.unique_key IS NOT NULL
+WHERE done.state IN (4, 5)
+"""
+
+NOTE_LAST_ATTEMPT = """
+INSERT INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
+SELECT
+  finished.key, fence, node, began_at, ended_at, CASE state WHEN 4 THEN ? ELSE ? END, failure
+FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
+WHERE node IS NOT NULL
+"""
+
+REVIVE = """
+INSERT INTO jobs (
+  key, nonce, lane, state, priority, run_at, created_at, fence, payload, unique_key
+)
+SELECT
+  finished.key, nonce, lane, ?, priority, ?, created_at, fence, coalesce(?, payload), unique_key
+FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
+"""
+
+BURY_NO_MORE = "DELETE FROM finished WHERE key IN (SELECT value FROM json_each(?))"
+
+PAUSE = "INSERT OR IGNORE INTO paused (queue) VALUES (?)"
+RESUME = "DELETE FROM paused WHERE queue = ?"
+
+rows_of_three = json.Decoder(list[tuple[int, int, int]])
+some_keys = json.Decoder(list[int])
+
+
+class Revivable(Struct, frozen=True, gc=False):
+    """A job that may run again; `live` is the id of the live job that bears its unique key."""
+
+    key: int
+    unique: str | None
+    live: str | None
+
+
+def states_of(
+    connection: sqlite3.Connection, statement: str, job_ids: Collection[str]
+) -> dict[str, int]:
+    """Return the state's number of each of the ids that the statement's table holds."""
+    keys = list({parsed[0] for job_id in job_ids if (parsed := parse_id(job_id))})
+    rows = rows_of_three.decode(f"[{text_of(connection, statement, (text_of_keys(keys),))}]")
+    found = {format_id(key, nonce): state for key, nonce, state in rows}
+    return {job_id: found[job_id] for job_id in job_ids if job_id in found}
+
+
+def text_of_keys(keys: Collection[int]) -> str:
+    """Return keys as JSON text."""
+    return json.encode(list(keys)).decode()
+
+
+def key_of(job_id: str) -> int:
+    """Return the key in an id that the store gave."""
+    return int(job_id.partition("-")[0])
+
+
+def cancel(connection: sqlite3.Connection, job_ids: Sequence[str], moment: Moment) -> list[bool]:
+    """Cancel what waits, mark what runs; return for each whether it was live."""
+    live = states_of(connection, LIVE, job_ids)
+    running = [key_of(job_id) for job_id, state in live.items() if state == RUNNING]
+    waiting = [key_of(job_id) for job_id, state in live.items() if state != RUNNING]
+    if running:
+        connection.execute(MARK, (text_of_keys(running),))
+    if waiting:
+        end_waiting(connection, waiting, CANCELLED, moment)
+    return [job_id in live for job_id in job_ids]
+
+
+def end_waiting(
+    connection: sqlite3.Connection, keys: Sequence[int], failure: Failure, moment: Moment
+) -> None:
+    """Cancel jobs that wait; no attempt is noted."""
+    asked = text_of_keys(keys)
+    cancelled = NUMBERS[JobState.CANCELLED]
+    why = text_of_failure(failure)
+    connection.execute(END_WAITING, (cancelled, moment.micros, why, asked))
+    connection.execute(FORGET, (asked,))
+
+
+def any_late(connection: sqlite3.Connection, moment: Moment) -> bool:
+    """Whether there is anything to expire: a look that takes no lock."""
+    return bool(connection.execute(ANY_LATE, (moment.micros,)).fetchone()[0])
+
+
+def expire(connection: sqlite3.Connection, limit: int, moment: Moment) -> int:
+    """Cancel what waits past its expiry; return how many."""
+    late = some_keys.decode(f"[{text_of(connection, LATE, (moment.micros, limit))}]")
+    end_waiting(connection, late, EXPIRED, moment)
+    return len(late)
+
+
+def retry(
+    connection: sqlite3.Connection,
+    job_ids: Sequence[str],
+    payload: bytes | None,
+    moment: Moment,
+) -> list[str | None]:
+    """Let failed and cancelled jobs wait again; return the id of the live job for each."""
+    revivable = revivable_among(connection, job_ids)
+    bearers: dict[str, str] = {}
+    revived: dict[str, int] = {}
+    answers: list[str | None] = []
+    for job_id in job_ids:
+        job = None if job_id in revived else revivable.get(job_id)
+        bearer = None if job is None else job.live or bearers.get(job.unique or "")
+        answers.append(None if job is None else bearer or job_id)
+        if job is not None and bearer is None:
+            revived[job_id] = job.key
+            if job.unique is not None:
+                bearers[job.unique] = job_id
+    revive(connection, list(revived.values()), payload, moment)
+    return answers
+
+
+def revivable_among(
+    connection: sqlite3.Connection, job_ids: Collection[str]
+) -> dict[str, Revivable]:
+    """Return those of the jobs that have failed or were cancelled."""
+    keys = {parsed[0] for job_id in job_ids if (parsed := parse_id(job_id))}
+    rows = connection.execute(REVIVABLE, (text_of_keys(keys),)).fetchall()
+    return {
+        format_id(key, nonce): Revivable(
+            key, unique, None if live is None else format_id(live, live_nonce)
+        )
+        for key, nonce, unique, live, live_nonce in rows
+    }
+
+
+def revive(
+    connection: sqlite3.Connection, keys: Sequence[int], payload: bytes | None, moment: Moment
+) -> None:
+    """Move final jobs back into their lanes, as if new but for their history."""
+    asked = text_of_keys(keys)
+    words = FINAL_STATES[4].value, FINAL_STATES[5].value
+    connection.execute(NOTE_LAST_ATTEMPT, (*words, asked))
+    arguments = None if payload is None else payload.decode()
+    connection.execute(REVIVE, (READY, moment.micros, arguments, asked))
+    connection.execute(BURY_NO_MORE, (asked,))
+
+
+def drop_final(connection: sqlite3.Connection, job_ids: Sequence[str]) -> int:
+    """Drop final jobs with all that is known of them; return how many."""
+    final = states_of(connection, FINAL, job_ids)
+    drop(connection, [key_of(job_id) for job_id in final])
+    return len(final)

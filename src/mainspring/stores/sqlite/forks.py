@@ -1,0 +1,42 @@
+"""What is done with every open store when this process forks."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mainspring.stores.sqlite.session import Session
+    from mainspring.stores.sqlite.store import SqliteStore
+
+_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+_suspended: list[Session] = []
+
+
+def watch(store: SqliteStore) -> None:
+    """See to a store at each fork, for as long as it is used."""
+    _stores.add(store)
+
+
+def _before_fork() -> None:
+    """Close what must not cross a fork."""
+    _suspended.extend(store.suspend() for store in list(_stores))
+
+
+def _after_fork() -> None:
+    """Let both sides open again."""
+    while _suspended:
+        _suspended.pop().resume()
+
+
+def _after_fork_in_child() -> None:
+    """Begin anew in the child, where the threads of the old session are gone."""
+    _after_fork()
+    for store in list(_stores):
+        store.begin_anew()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)

@@ -1,0 +1,114 @@
+"""What bodies say while they run: progress and log lines, kept if their claim is the last one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import json
+
+from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
+from mainspring.stores.clock import as_datetime
+from mainspring.stores.sqlite.values import in_chunks, text_of, with_rows
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from mainspring.model.note import Note
+    from mainspring.stores.clock import Moment
+
+FENCES = """
+SELECT group_concat('[' || key || ',' || fence || ']') FROM (
+  SELECT jobs.key, fence FROM json_each(:asked) AS asked
+  CROSS JOIN jobs ON jobs.key = asked.value
+  UNION ALL
+  SELECT finished.key, fence FROM json_each(:asked) AS asked
+  CROSS JOIN finished ON finished.key = asked.value
+)
+"""
+
+LAST_NUMBERS = """
+SELECT group_concat('[' || value || ',' || last || ']') FROM (
+  SELECT value, (SELECT max(number) FROM log WHERE log.key = asked.value) AS last
+  FROM json_each(:asked) AS asked
+)
+WHERE last IS NOT NULL
+"""
+
+# Rows, not JSON text: SQLite's JSON functions cut a text at a NUL.
+PROGRESS_COLUMNS = 3
+TELL = """
+INSERT INTO progress (key, fraction, message) VALUES {rows}
+ON CONFLICT (key) DO UPDATE SET
+  fraction = coalesce(excluded.fraction, fraction), message = coalesce(excluded.message, message)
+"""
+
+LINE_COLUMNS = 5
+WRITE = "INSERT INTO log (key, number, fence, at, line) VALUES {rows}"
+
+TRIM = "DELETE FROM log WHERE key = ? AND number <= ?"
+
+LOG = """
+SELECT at, log.fence, line FROM log
+WHERE log.key = :key AND EXISTS (
+  SELECT 1 FROM jobs WHERE key = :key AND nonce = :nonce
+  UNION ALL SELECT 1 FROM finished WHERE key = :key AND nonce = :nonce
+)
+ORDER BY number
+"""
+
+pairs = json.Decoder(list[tuple[int, int]])
+
+
+def note(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment) -> None:
+    """Keep notes; drop those of other claims than the last."""
+    fences = by_key(connection, FENCES, {one.key for one in notes})
+    current = [one for one in notes if fences.get(one.key) == one.fence]
+    tell(connection, current)
+    write(connection, [one for one in current if one.lines], moment)
+
+
+def by_key(connection: sqlite3.Connection, statement: str, keys: Iterable[int]) -> dict[int, int]:
+    """Return what the statement tells of each key."""
+    asked = json.encode(list(keys)).decode()
+    return dict(pairs.decode(f"[{text_of(connection, statement, {'asked': asked})}]"))
+
+
+def tell(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
+    """Keep what was told last."""
+    last: dict[int, tuple[float | None, str | None]] = {}
+    for one in notes:
+        progress, message = last.get(one.key, (None, None))
+        if one.progress is not None:
+            progress = one.progress
+        if one.message is not None:
+            message = one.message[:LINE_CHARACTERS]
+        if (progress, message) != (None, None):
+            last[one.key] = progress, message
+    for chunk in in_chunks([(key, *said) for key, said in last.items()]):
+        flat = [value for row in chunk for value in row]
+        connection.execute(with_rows(TELL, PROGRESS_COLUMNS, len(chunk)), flat)
+
+
+def write(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment) -> None:
+    """Add lines to the logs, which keep their last ones only."""
+    if not notes:
+        return
+    numbers = by_key(connection, LAST_NUMBERS, {one.key for one in notes})
+    rows: list[tuple[int, int, int, int, str]] = []
+    for one in notes:
+        for at, text in one.lines[-MOST_LINES:]:
+            number = numbers[one.key] = numbers.get(one.key, 0) + 1
+            rows.append((one.key, number, one.fence, moment.at(at), text[:LINE_CHARACTERS]))
+    for chunk in in_chunks(rows):
+        flat = [value for row in chunk for value in row]
+        connection.execute(with_rows(WRITE, LINE_COLUMNS, len(chunk)), flat)
+    for key, number in numbers.items():
+        if number > MOST_LINES:
+            connection.execute(TRIM, (key, number - MOST_LINES))
+
+
+def log(connection: sqlite3.Connection, job: dict[str, int]) -> list[LogLine]:
+    """Return a job's lines, oldest first; `job` holds its key and nonce."""
+    rows = connection.execute(LOG, job).fetchall()
+    return [LogLine(as_datetime(at), fence, line) for at, fence, line in rows]

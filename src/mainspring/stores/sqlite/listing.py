@@ -1,0 +1,156 @@
+"""Lists of jobs, newest first: the keys of a page by the index that fits the filter, then its rows.
+
+Every text of the caller's is a parameter; what varies in the statements is ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import json
+
+from mainspring.model.job import FINAL, JobState
+from mainspring.stores.sqlite.records import by_keys
+from mainspring.stores.sqlite.states import NUMBERS
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+
+    from mainspring.model.view import JobFilter, JobRecord
+
+LANES = "SELECT lane, queue, task FROM lanes"
+
+NEWEST = 2**63 - 1
+"""Above any key."""
+
+# A lane's rows stand together in these indexes, and only the index is read: the cost goes by how
+# many jobs the filter leaves, however many others there are.
+LIVE_OF_LANES = """
+FROM json_each(:lanes) AS lane
+CROSS JOIN jobs AS job INDEXED BY line ON job.lane = lane.value AND job.state {states}
+"""
+FINAL_OF_LANES = """
+FROM json_each(:lanes) AS lane
+CROSS JOIN finished AS job INDEXED BY finished_by_end
+  ON job.lane = lane.value AND job.state {states}
+"""
+
+# In the order of their keys, to the end of the page.
+LIVE = "FROM jobs AS job NOT INDEXED"
+COMPLETED = "FROM finished AS job NOT INDEXED"
+UNSUCCESSFUL = "FROM finished AS job INDEXED BY unsuccessful"
+
+PAGE = """
+SELECT job.key {source}
+WHERE job.key < :before {conditions}
+ORDER BY job.key DESC LIMIT :limit
+"""
+
+SEARCH = """
+AND (
+  job.lane IN (SELECT value FROM json_each(:told))
+  OR instr(printf('%d-%08x', job.key, job.nonce), :text)
+  OR instr({lower}(payload), :text)
+  OR instr({lower}((
+    SELECT substr(type, 1 + 9 * (substr(type, 1, 9) = 'builtins.')) || ': ' || message
+    FROM (
+      SELECT json_extract(said, '$.type') AS type, json_extract(said, '$.message') AS message
+      FROM (SELECT {failure} AS said)
+    )
+  )), :text)
+)
+"""
+LAST_FAILURE = "(SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1)"
+
+Lane = tuple[int, str, str]
+"""Number, queue and task."""
+
+
+def jobs(
+    connection: sqlite3.Connection, wanted: JobFilter, *, before: int | None, limit: int
+) -> list[JobRecord]:
+    """Return up to `limit` jobs that fit, newest first."""
+    connection.create_function("folded", 1, folded, deterministic=True)
+    # One transaction, in which no job moves from one table to the other.
+    connection.execute("BEGIN")
+    try:
+        keys = page(connection, wanted, NEWEST if before is None else before, limit)
+        return by_keys(connection, keys)
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+
+
+def page(connection: sqlite3.Connection, wanted: JobFilter, before: int, limit: int) -> list[int]:
+    """Return the keys of a page."""
+    lanes = connection.execute(LANES).fetchall()
+    told: dict[str, object] = {"before": before, "limit": limit}
+    told["lanes"] = numbers(lane for lane in lanes if fits(lane, wanted))
+    if wanted.search is not None:
+        told["text"] = wanted.search.lower()
+        told["told"] = numbers(lane for lane in lanes if wanted.search.lower() in lane[2].lower())
+    keys: list[int] = []
+    for statement in statements(wanted):
+        keys += [key for (key,) in connection.execute(statement, told).fetchall()]
+    return sorted(keys, reverse=True)[:limit]
+
+
+def numbers(lanes: Iterable[Lane]) -> str:
+    """Return the numbers of lanes as JSON text."""
+    return json.encode([lane[0] for lane in lanes]).decode()
+
+
+def fits(lane: Lane, wanted: JobFilter) -> bool:
+    """Whether jobs of the lane are among those wanted."""
+    _, queue, task = lane
+    return wanted.queue in (None, queue) and wanted.task in (None, task)
+
+
+def statements(wanted: JobFilter) -> Iterator[str]:
+    """Yield what finds the keys, in one or both tables."""
+    by_lane = wanted.queue is not None or wanted.task is not None
+    if wanted.status not in FINAL:
+        yield live_page(wanted, by_lane=by_lane)
+    if wanted.status is None or wanted.status in FINAL:
+        yield final_page(wanted, by_lane=by_lane)
+
+
+def live_page(wanted: JobFilter, *, by_lane: bool) -> str:
+    """Return the statement over what has not ended."""
+    states = {None: "< 3", JobState.PENDING: "< 2", JobState.RUNNING: "= 2"}[wanted.status]
+    search = search_in(wanted, LAST_FAILURE)
+    # The few that run may stand before a million that wait.
+    if by_lane or wanted.status is JobState.RUNNING:
+        return page_of(LIVE_OF_LANES.replace("{states}", states), search)
+    return page_of(LIVE, f"AND job.state {states} {search}")
+
+
+def final_page(wanted: JobFilter, *, by_lane: bool) -> str:
+    """Return the statement over what has ended."""
+    states = "> 2" if wanted.status is None else f"= {NUMBERS[wanted.status]}"
+    search = search_in(wanted, "job.failure")
+    if by_lane:
+        return page_of(FINAL_OF_LANES.replace("{states}", states), search)
+    if wanted.status in (JobState.FAILED, JobState.CANCELLED):
+        return page_of(UNSUCCESSFUL, f"AND job.state > 3 AND job.state {states} {search}")
+    return page_of(COMPLETED, f"AND job.state {states} {search}")
+
+
+def page_of(source: str, conditions: str) -> str:
+    """Return the statement of a page; both texts are ours."""
+    return PAGE.replace("{source}", source).replace("{conditions}", conditions)
+
+
+def search_in(wanted: JobFilter, failure: str) -> str:
+    """Return the condition of a search, or nothing."""
+    if wanted.search is None:
+        return ""
+    # SQLite's own function is ten times as quick, and knows ASCII only.
+    lower = "lower" if wanted.search.isascii() else "folded"
+    return SEARCH.replace("{lower}", lower).replace("{failure}", failure)
+
+
+def folded(text: str | None) -> str | None:
+    """Return a text as `JobFilter.search` compares it."""
+    return None if text is None else text.lower()

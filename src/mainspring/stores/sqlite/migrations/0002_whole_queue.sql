@@ -1,0 +1,69 @@
+-- Unique keys, expiry, cancelling, keeping, pauses, notes and schedules.
+
+-- cancel_asked: 1 while a running job is to be cancelled. What waits is cancelled at once.
+ALTER TABLE jobs ADD COLUMN unique_key TEXT;
+ALTER TABLE jobs ADD COLUMN expires_at INTEGER;
+ALTER TABLE jobs ADD COLUMN cancel_asked INTEGER NOT NULL DEFAULT 0;
+
+-- Few jobs stand in these, and no column of theirs changes by a claim: an ordinary job costs them
+-- nothing.
+CREATE UNIQUE INDEX bearers ON jobs (unique_key) WHERE unique_key IS NOT NULL;
+CREATE INDEX expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX cancelling ON jobs (cancel_asked) WHERE cancel_asked = 1;
+
+-- keep_until: when a completed job may be dropped, if its outcome said.
+ALTER TABLE finished ADD COLUMN unique_key TEXT;
+ALTER TABLE finished ADD COLUMN expires_at INTEGER;
+ALTER TABLE finished ADD COLUMN keep_until INTEGER;
+
+-- Whoever drops old jobs does not step over those that are kept for longer.
+DROP INDEX finished_by_end;
+CREATE INDEX finished_by_end ON finished (lane, state, keep_until, ended_at);
+
+-- Failed and cancelled ones by key, for lists.
+CREATE INDEX unsuccessful ON finished (state) WHERE state > 3;
+
+-- JSON texts of a node's own: what it runs, and how it is.
+ALTER TABLE nodes ADD COLUMN serves TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE nodes ADD COLUMN report TEXT NOT NULL DEFAULT '{}';
+
+-- The job that an idempotency key stands for until then, whatever has become of it.
+CREATE TABLE idempotency (
+  idempotency_key TEXT PRIMARY KEY,
+  key INTEGER NOT NULL,
+  nonce INTEGER NOT NULL,
+  until INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX idempotency_by_end ON idempotency (until);
+
+CREATE TABLE paused (queue TEXT PRIMARY KEY) WITHOUT ROWID;
+
+-- What bodies told last, apart from the jobs so that their rows stay narrow.
+CREATE TABLE progress (
+  key INTEGER PRIMARY KEY,
+  fraction REAL,
+  message TEXT
+);
+
+CREATE TABLE log (
+  key INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  fence INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  line TEXT NOT NULL,
+  PRIMARY KEY (key, number)
+) WITHOUT ROWID;
+
+CREATE TABLE schedules (
+  name TEXT PRIMARY KEY,
+  rule TEXT NOT NULL,
+  task TEXT NOT NULL,
+  queue TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  catch_up TEXT NOT NULL,
+  anchor INTEGER NOT NULL,
+  last_tick INTEGER NOT NULL,
+  paused INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;

@@ -1,0 +1,94 @@
+"""Schedules in their table, and the compare-and-set that gives each moment one tick."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mainspring.model.timetable import (
+    NewSchedule,
+    RuleText,
+    ScheduleRecord,
+    decode_rule,
+    encode_rule,
+)
+from mainspring.stores.clock import as_datetime, as_micros
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from mainspring.stores.clock import Moment
+
+RULE = "SELECT rule, last_tick FROM schedules WHERE name = ?"
+
+DECLARE = """
+INSERT INTO schedules (
+  name, rule, task, queue, payload, priority, catch_up, anchor, last_tick
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET
+  rule = excluded.rule, task = excluded.task, queue = excluded.queue, payload = excluded.payload,
+  priority = excluded.priority, catch_up = excluded.catch_up, last_tick = excluded.last_tick
+"""
+
+ALL = """
+SELECT name, rule, task, queue, payload, priority, catch_up, anchor, last_tick, paused
+FROM schedules ORDER BY name
+"""
+
+ADVANCE = """
+UPDATE schedules SET last_tick = :to
+WHERE name = :name AND last_tick = :last AND paused = 0 AND :to > last_tick
+"""
+
+PAUSE = "UPDATE schedules SET paused = 1 WHERE name = ? AND paused = 0"
+RESUME = """
+UPDATE schedules SET paused = 0, last_tick = max(last_tick, ?) WHERE name = ? AND paused = 1
+"""
+FORGET = "DELETE FROM schedules WHERE name = ?"
+
+
+def declare(
+    connection: sqlite3.Connection, schedules: Sequence[NewSchedule], moment: Moment
+) -> None:
+    """Keep schedules by name."""
+    now = moment.micros
+    for new in schedules:
+        known = connection.execute(RULE, (new.name,)).fetchone()
+        rule = encode_rule(new.rule).decode()
+        last = now if known is None else last_tick(known, new.rule, now)
+        row = (new.name, rule, new.task, new.queue, new.payload.decode(), new.priority)
+        connection.execute(DECLARE, (*row, new.catch_up, now, last))
+
+
+def last_tick(known: tuple[str, int], rule: RuleText, now: int) -> int:
+    """Return the last tick of a known schedule; a new rule counts from now, and none goes back."""
+    text, last = known
+    return last if decode_rule(text) == rule else max(last, now)
+
+
+def advance(connection: sqlite3.Connection, name: str, last: datetime, to: datetime) -> bool:
+    """Move a last tick on; False if it is not `last`, or if the schedule does not tick."""
+    told = {"name": name, "last": as_micros(last), "to": as_micros(to)}
+    return connection.execute(ADVANCE, told).rowcount == 1
+
+
+def schedules(connection: sqlite3.Connection) -> list[ScheduleRecord]:
+    """Return all schedules by name."""
+    return [schedule_of(row) for row in connection.execute(ALL).fetchall()]
+
+
+def schedule_of(row: tuple[Any, ...]) -> ScheduleRecord:
+    """Return the record of a row of `ALL`."""
+    name, rule, task, queue, payload, priority, catch_up, anchor, last, paused = row
+    new = NewSchedule(
+        name=name,
+        rule=decode_rule(rule),
+        task=task,
+        queue=queue,
+        payload=payload.encode(),
+        priority=priority,
+        catch_up=catch_up,
+    )
+    return ScheduleRecord(new, as_datetime(anchor), as_datetime(last), bool(paused))
