@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Never, Protocol, TypeVar, overload
 
+from mainspring.engine.cache_desk import CacheDesk
 from mainspring.engine.settings import WorkerSettings
 from mainspring.engine.waiter import Waiter
 from mainspring.errors import InvalidOption
@@ -15,13 +16,14 @@ from mainspring.model.job import JobState
 from mainspring.model.retry import Exponential
 from mainspring.model.task import Registry, Task, executor_of, task_name
 from mainspring.queue_task import Call, QueueTask, refuse_unknown
-from mainspring.stores.url import location, open_store
+from mainspring.stores.url import file_of, location, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from os import PathLike
     from typing import ParamSpec
 
+    from mainspring.cache.policy import Cache
     from mainspring.engine.consumer import Consumer
     from mainspring.engine.intake import Intakes
     from mainspring.errors import StoreError
@@ -45,7 +47,7 @@ _QUEUE_OPTIONS = (
     "heartbeat",
     "limit_bytes",
 )
-_TASK_OPTIONS = ("name", "queue", "priority", "retries", "backoff", "timeout", "executor")
+_TASK_OPTIONS = ("name", "queue", "priority", "retries", "backoff", "timeout", "executor", "cache")
 
 
 LONGEST_TIMEOUT = 1e8
@@ -102,6 +104,7 @@ class Queue:
         self._store = open_store(self.url, durability=durability, busy_timeout=busy_timeout)
         self._desk = QueueDesk(self._store, JsonCodec(limit_bytes=limit_bytes))
         self._tasks = Registry()
+        self._caches = CacheDesk(file_of(self.url))
         self._consumers: list[Consumer] = []
         self._subscribers: list[Subscriber] = []
 
@@ -124,6 +127,7 @@ class Queue:
         backoff: Exponential | None = None,
         timeout: float | None = None,
         executor: ExecutorKind | None = None,
+        cache: Cache | None = None,
     ) -> TaskDecorator: ...
     def task(  # noqa: PLR0913  # the options of a task
         self,
@@ -137,6 +141,7 @@ class Queue:
         backoff: Exponential | None = None,
         timeout: float | None = None,
         executor: ExecutorKind | None = None,
+        cache: Cache | None = None,
         **unknown: Never,
     ) -> Any:
         """Register a function as a task: `@queue.task` or `@queue.task(...)`.
@@ -144,7 +149,8 @@ class Queue:
         `name`: by default module and qualified name. `queue`, `priority` (lower is more urgent):
         where its jobs stand. `retries`: how often it may run again after an error, with `backoff`
         between. `timeout`: seconds an attempt may take. `executor`: `"process"` for a child
-        process; by default `async def` runs on an event loop and `def` in a thread.
+        process; by default `async def` runs on an event loop and `def` in a thread. `cache`: how
+        results are kept, for jobs with equal arguments that come later.
         Raises InvalidOption, UnknownOption, TaskNotImportable or DuplicateName.
         """
         refuse_unknown("@queue.task", unknown, _TASK_OPTIONS)
@@ -165,6 +171,7 @@ class Queue:
                 backoff=backoff or Exponential(),
             )
             self._tasks.add(task)
+            self._caches.note(own_name, cache)
             return QueueTask(task, self._desk)
 
         return register if function is None else register(function)
@@ -245,6 +252,7 @@ class Queue:
     def close(self) -> None:
         """Let go of the store's files and threads; the next use opens them again."""
         self._desk.close()
+        self._caches.close()
         self._store.close()
 
     @property
@@ -264,7 +272,9 @@ class Queue:
             expected = f"a list of names, as in [{queues!r}]"
             raise InvalidOption("queues", queues, owner="run_worker", expected=expected)
         names = None if queues is None else tuple(queues)
-        consumer = Consumer(self._store, self._tasks, self._desk.codec, self._settings, names)
+        codec = self._desk.codec
+        cache = self._caches.open(self._tasks, codec)
+        consumer = Consumer(self._store, self._tasks, codec, self._settings, names, cache=cache)
         for subscriber in self._subscribers:
             consumer.subscribe(subscriber)
         self._consumers.append(consumer)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
-from mainspring import Exponential, JobHandle, JobState, Queue, current_job
+from mainspring import Cache, Exponential, JobHandle, JobState, MemoryCache, Queue, current_job
 
 queue = Queue(db_path="jobs.db", workers=8, durability="normal", grace=20.0)
 Queue("memory://", worker=3)  # type: ignore[arg-type]
@@ -32,6 +32,15 @@ def count(path: str) -> dict[str, int]:
     return {path: 1}
 
 
+@queue.task(cache=Cache(timedelta(minutes=1), key=lambda path: path, adapter=MemoryCache()))
+def cached(path: str) -> int:
+    return len(path)
+
+
+@queue.task(cache=60)  # type: ignore[call-overload, untyped-decorator]
+def wrongly_cached() -> None: ...
+
+
 @queue.task()
 def nothing() -> None:
     return
@@ -51,6 +60,7 @@ def enqueue() -> None:
     assert_type(send.delay("you", copy=True), JobHandle[list[str]])
     assert_type(count.delay("x"), JobHandle[dict[str, int]])
     assert_type(nothing.delay(), JobHandle[None])
+    assert_type(cached.delay("x"), JobHandle[int])
     assert_type(add.map([(1, 2), (3, 4)]), list[JobHandle[int]])
     assert_type(queue.enqueue_many([add.call(1, 2), send.call("x")]), list[JobHandle[Any]])
 
