@@ -19,6 +19,7 @@ from mainspring.cache.results import PATIENCE, Results
 from mainspring.engine.context import running
 from mainspring.errors import NotRunning
 from mainspring.model.shape import shape_of
+from mainspring.model.task import Registry
 from mainspring.supervision.event_loop import EventLoopThread
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mainspring.cache.policy import Cache
     from mainspring.model.codec import JsonCodec
     from mainspring.model.job import Claim
-    from mainspring.model.task import Registry, Task
+    from mainspring.model.task import Task
     from mainspring.protocols import CacheAdapter
 
 log = logging.getLogger("mainspring.cache")
@@ -131,12 +132,15 @@ class JobCache:
     def __contains__(self, task: object) -> bool:
         return task in self._plans
 
-    def over(self, tasks: Registry) -> dict[str, Task]:
-        """Return the tasks by name; the functions of those that have a cache ask it first.
+    def over(self, tasks: Registry) -> Registry:
+        """Return the tasks; the functions of those that have a cache ask it first.
 
         Those for child processes are left as they are: a child has no cache.
         """
-        return {task.name: self._covered(task) for task in tasks}
+        covered = Registry()
+        for task in tasks:
+            covered.add(self._covered(task))
+        return covered
 
     def watch(self, holds: Callable[[Claim], bool]) -> None:
         """Take what tells whether a thread's attempt is still its own."""
