@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
     from mainspring.background.worker import BackgroundWorker
     from mainspring.cache.memory import MemoryCache
+    from mainspring.cache.policy import Cache
     from mainspring.cache.redis import RedisCache
     from mainspring.cache.sqlite import SQLiteCache
     from mainspring.engine.context import current_job
@@ -69,6 +70,7 @@ _HOMES = {
     "BackgroundIntervalWorker": "mainspring.background.paced_worker",
     "BackgroundQueueWorker": "mainspring.background.queue_worker",
     "BackgroundWorker": "mainspring.background.worker",
+    "Cache": "mainspring.cache.policy",
     "CacheAdapter": "mainspring.protocols",
     "Exponential": "mainspring.model.retry",
     "FunctionCollection": "mainspring.background.collection",
@@ -123,6 +125,7 @@ __all__ = [
     "BackgroundIntervalWorker",
     "BackgroundQueueWorker",
     "BackgroundWorker",
+    "Cache",
     "CacheAdapter",
     "Exponential",
     "FunctionCollection",

@@ -21,6 +21,7 @@ from mainspring import (
     get_task_function,
     register_task,
     task,
+    task_supervisor,
 )
 
 
@@ -53,6 +54,10 @@ AsyncTaskWorker(cache_adapter=MemoryCache(10))
 AsyncTaskWorker(cache_adapter=SQLiteCache("cache.db"))
 AsyncTaskWorker(cache_adapter=Nothing())
 AsyncTaskWorker(cache_adapter=object())  # type: ignore[arg-type]
+AsyncTaskWorker(supervisor=task_supervisor, loop="io", stop_timeout=1.5)
+AsyncTaskWorker(supervisor=object())  # type: ignore[arg-type]
+task_supervisor.add_pool(AsyncTaskWorker(name="other"), "io")
+task_supervisor.add_pool(object())  # type: ignore[arg-type]
 
 
 async def use() -> None:

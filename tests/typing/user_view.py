@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
 from mainspring import (
+    Cache,
     Exponential,
     JobHandle,
     JobState,
+    MemoryCache,
     PickleCodec,
     Queue,
     Unique,
@@ -40,6 +42,15 @@ async def send(to: str, *, copy: bool = False) -> list[str]:
 @queue.task(executor="process", timeout=30)
 def count(path: str) -> dict[str, int]:
     return {path: 1}
+
+
+@queue.task(cache=Cache(timedelta(minutes=1), key=lambda path: path, adapter=MemoryCache()))
+def cached(path: str) -> int:
+    return len(path)
+
+
+@queue.task(cache=60)  # type: ignore[call-overload, untyped-decorator]
+def wrongly_cached() -> None: ...
 
 
 @queue.task()
@@ -107,6 +118,7 @@ def enqueue() -> None:
     assert_type(send.delay("you", copy=True), JobHandle[list[str]])
     assert_type(count.delay("x"), JobHandle[dict[str, int]])
     assert_type(nothing.delay(), JobHandle[None])
+    assert_type(cached.delay("x"), JobHandle[int])
     assert_type(add.map([(1, 2), (3, 4)]), list[JobHandle[int]])
     assert_type(queue.enqueue_many([add.call(1, 2), send.call("x")]), list[JobHandle[Any]])
 

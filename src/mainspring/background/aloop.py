@@ -136,6 +136,10 @@ class Loops:
             if loop.wanted:
                 loop.start(group)
 
+    def threads(self) -> list[EventLoopThread]:
+        """Return the services that run them."""
+        return [loop.thread for loop in self.all()]
+
     def all(self) -> list[ALoop]:
         """Return every loop, the supervisor's own included if it runs."""
         return [*self._loops.values(), *([self._own] if self._own.active else [])]

@@ -147,6 +147,19 @@ def check_job(interval: float, number: int | None, timer: float) -> None:
         raise InvalidOption("timer", timer, owner=owner, expected="seconds, 0 or more")
 
 
+def new_job(
+    target: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None,
+    pace: tuple[float, int | None, float],
+) -> AsyncJob:
+    """Make a job with its interval, number of runs and first delay; raises `InvalidOption`."""
+    check_job(*pace)
+    job = AsyncJob(target, args, kwargs or {})
+    job.interval, job.number, job.timer = pace
+    return job
+
+
 class AsyncJobs:
     """The job schedulers of one supervisor."""
 

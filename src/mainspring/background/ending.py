@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING
 from mainspring.background.aloop import Loops, running_loop
 
 if TYPE_CHECKING:
+    from mainspring.background.async_job import AsyncJobs
     from mainspring.background.life import Life
     from mainspring.background.roster import WorkerRoster
+    from mainspring.background.scheduler import SyncSchedulers
+
+
+def ask_all(roster: WorkerRoster, jobs: AsyncJobs, life: Life, others: SyncSchedulers) -> None:
+    """Ask workers, jobs and schedulers to end, in this order, without waiting."""
+    ask_workers(roster)
+    jobs.stop()
+    ask_jobs(life)
+    others.stop()
 
 
 def ask_workers(roster: WorkerRoster) -> None:

@@ -10,13 +10,14 @@ if TYPE_CHECKING:
 
     from mainspring.background.life import Life
     from mainspring.background.roster import NamedWorker, WorkerRoster
+    from mainspring.background.task_pools import TaskPools
 
 STALLED_AFTER = 2.0
 """Seconds without an answer after which a loop is unwell."""
 
 
-def describe(name: str, life: Life, roster: WorkerRoster) -> dict[str, Any]:
-    """Return id, activity, pools, loops (seconds of latency) and workers."""
+def describe(name: str, life: Life, roster: WorkerRoster, tasks: TaskPools) -> dict[str, Any]:
+    """Return id, activity, pools, loops (seconds of latency), workers and task pools."""
     pools: dict[str, Any] = {"threads": asdict(life.threads.status())}
     if life.processes is not None:
         pools["processes"] = asdict(life.processes.status())
@@ -26,6 +27,7 @@ def describe(name: str, life: Life, roster: WorkerRoster) -> dict[str, Any]:
         "pools": pools,
         "loops": life.watchdog.latencies(),
         "workers": [describe_worker(worker) for worker in roster.all()],
+        "task_pools": [place.describe() for place in tasks.all()],
     }
 
 
@@ -37,17 +39,22 @@ def describe_worker(worker: NamedWorker) -> dict[str, Any]:
     return status
 
 
-def diagnose(life: Life, roster: WorkerRoster) -> dict[str, Any]:
-    """Return `healthy`, the loops that are blocked, and the workers whose last run failed."""
+def diagnose(life: Life, roster: WorkerRoster, tasks: TaskPools) -> dict[str, Any]:
+    """Return `healthy`, the loops that are blocked, and the workers whose last run failed.
+
+    A task pool that takes no tasks while the supervisor is active makes it unwell, too.
+    """
     stalled = [
         name for name, seconds in life.watchdog.latencies().items() if seconds > STALLED_AFTER
     ]
     failing = [one.name for one in roster.all() if one.status().failing]
+    stopped = [place.pool.name for place in tasks.all() if not place.pool.running]
     return {
-        "healthy": life.active and not stalled,
+        "healthy": life.active and not stalled and not stopped,
         "active": life.active,
         "stalled_loops": stalled,
         "failing_workers": failing,
+        "stopped_task_pools": stopped,
     }
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Life:
-    """Groups of pools, loops, jobs and workers, in the order in which they start."""
+    """Groups of pools, loops, task pools, jobs and workers, in the order in which they start."""
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Life:
     ) -> None:
         self.pools = Group("pools")
         self.loops = Group("loops")
+        self.task_pools = Group("task pools")
         self.jobs = Group("jobs")
         self.workers = Group("workers")
         self.threads = PriorityThreadPool(sizes, name=f"{name}_thread")
@@ -44,7 +45,7 @@ class Life:
         self._lock = threading.Lock()
         self.watchdog = Watchdog(loops, tell=tell)
         watchdog = Worker("watchdog", self.watchdog.look, Interval(LOOK))
-        groups = (self.pools, self.loops, self.jobs, self.workers)
+        groups = (self.pools, self.loops, self.task_pools, self.jobs, self.workers)
         for group in groups:
             group.subscribe(tell)
         services: list[Service] = [*groups, watchdog]

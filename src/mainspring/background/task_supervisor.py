@@ -17,10 +17,10 @@ from mainspring.background.async_job import (
     AsyncJob,
     AsyncJobs,
     AsyncJobScheduler,
-    check_job,
     launch_in,
+    new_job,
 )
-from mainspring.background.ending import ask_jobs, ask_workers, cancel_all, waits_for_itself
+from mainspring.background.ending import ask_all, cancel_all, waits_for_itself
 from mainspring.background.info import describe, diagnose
 from mainspring.background.launches import LaunchableTask, Launches
 from mainspring.background.life import Life
@@ -33,6 +33,7 @@ from mainspring.background.scheduler import (
     unregister,
 )
 from mainspring.background.signals import Blockade
+from mainspring.background.task_pools import TaskPool, TaskPools
 from mainspring.errors import InvalidOption
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.own_thread import live_in_thread
@@ -76,6 +77,7 @@ class TaskSupervisor:
         self._mp_options: dict[str, Any] = {}
         self._launches = Launches()
         self._loops = Loops(self.id)
+        self._task_pools = TaskPools(self._loops)
         self._jobs = AsyncJobs()
         self._life_lock = threading.RLock()  # never held by what a life's own threads call
         self._life = self._new_life()
@@ -126,6 +128,7 @@ class TaskSupervisor:
             self._life.begin()
             self.threads.resize(self._sizes)
             self._loops.start_again(self._life.loops)
+        self._task_pools.start(self._life)
         return True
 
     def stop(
@@ -134,7 +137,7 @@ class TaskSupervisor:
         stop_schedulers: bool = True,  # noqa: FBT001, FBT002  the pages' signature
         cancel_tasks: bool = False,  # noqa: FBT001, FBT002  the pages' signature
     ) -> bool:
-        """Stop workers, jobs, loops and pools in this order; return whether all have ended.
+        """Stop workers, jobs, task pools, loops and pools in turn; return whether all have ended.
 
         `wait`: True gives its grace to what runs, a number so many seconds, False returns at once.
         After that what runs is cancelled, and a thread that is stuck is named in the log and left
@@ -146,10 +149,7 @@ class TaskSupervisor:
         if not core.running:
             return core.join(core.time_left())
         if stop_schedulers:
-            ask_workers(self.roster)
-            self._jobs.stop()
-            ask_jobs(self._life)
-            self._sync_schedulers.stop()
+            ask_all(self.roster, self._jobs, self._life, self._sync_schedulers)
         self._launches.cancel_delayed()
         if cancel_tasks:
             cancel_all(self._life, self._loops)
@@ -211,11 +211,11 @@ class TaskSupervisor:
 
     def get_info(self) -> dict[str, Any]:
         """Return what it is and does, as a value that serialises to JSON."""
-        return describe(self.id, self._life, self.roster)
+        return describe(self.id, self._life, self.roster, self._task_pools)
 
     def health(self) -> dict[str, Any]:
         """Return whether it is well, and what is not, for probes."""
-        return diagnose(self._life, self.roster)
+        return diagnose(self._life, self.roster, self._task_pools)
 
     def set_thread_pool(self, **sizes: Any) -> None:
         """Set the sizes of the thread pool, also while it works.
@@ -281,11 +281,11 @@ class TaskSupervisor:
     def start_aloop(self, name: str) -> bool:
         """Start a loop; False: it runs already."""
         self.start()
-        return self._loops.get(name).start(self._life.loops)
+        return self._task_pools.start_loop(name, self._life)
 
     def stop_aloop(self, name: str, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
         """Stop a loop, which waits for what runs on it; return whether it has ended."""
-        return self._loops.get(name).stop(wait)
+        return self._task_pools.stop_loop(name, wait)
 
     def get_aloop(self, name: str | None = None) -> ALoop:
         """Return a loop by name, or the default one. Raises `InvalidOption`."""
@@ -308,10 +308,22 @@ class TaskSupervisor:
         """Run a coroutine on the default loop."""
         return self.running_aloop().spawn_coroutine_threadsafe(coro)
 
+    def add_pool(self, pool: TaskPool, loop: ALoop | str | None = None) -> None:
+        """Run a task pool on an aloop (None: the default) whenever it is started itself.
+
+        Raises `AlreadyRunning`, `DuplicateName`, `InvalidOption`.
+        """
+        self._task_pools.add(pool, loop)
+        if self.active:
+            self._task_pools.start_one(pool, self._life)
+
+    def remove_pool(self, pool: TaskPool) -> bool:
+        """Stop a task pool and forget it; return whether it was known."""
+        return self._task_pools.drop(pool)
+
     def register_scheduler(self, scheduler: AsyncScheduler) -> None:
         """Run the `loop` coroutine of a scheduler, and call its `stop` at the end."""
-        aloop = self.running_aloop()
-        self.jobs.add(SchedulerService(scheduler, aloop))
+        self.jobs.add(SchedulerService(scheduler, self.running_aloop()))
 
     def unregister_scheduler(self, scheduler: AsyncScheduler) -> bool:
         """Stop a scheduler; return whether it was registered."""
@@ -359,9 +371,7 @@ class TaskSupervisor:
         The first run comes after `timer` seconds. Runs of one job never overlap. Raises
         `InvalidOption`, `NotRunning` without a scheduler.
         """
-        check_job(interval, number, timer)
-        job = AsyncJob(target, args, kwargs or {})
-        job.interval, job.number, job.timer = interval, number, timer
+        job = new_job(target, args, kwargs, (interval, number, timer))
         return self._jobs.get(scheduler).add(job)
 
     def cancel_async_job(
@@ -381,13 +391,8 @@ class TaskSupervisor:
         return self._launches.get(task_id)
 
     def _new_life(self) -> Life:
-        return Life(
-            self.id,
-            grace=self.grace,
-            sizes=self._sizes,
-            loops=lambda: [aloop.thread for aloop in self._loops.all()],
-            tell=self._megaphone.tell,
-        )
+        tell, loops = self._megaphone.tell, self._loops.threads
+        return Life(self.id, grace=self.grace, sizes=self._sizes, loops=loops, tell=tell)
 
 
 task_supervisor = TaskSupervisor("supervisor")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import OrderedDict
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MemoryCache(CacheAdapter):
-    """At most `max_size` results (None: any number), for one event loop.
+    """At most `max_size` results (None: any number). Thread-safe.
 
     Every receiver gets a copy of its own. `clock` is monotonic seconds.
     """
@@ -37,6 +38,7 @@ class MemoryCache(CacheAdapter):
         self._max_size = math.inf if max_size is None else max_size
         self._clock = clock
         self._entries: OrderedDict[str, tuple[Any, float]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """How many entries it holds; what has expired counts until it is looked for."""
@@ -44,30 +46,34 @@ class MemoryCache(CacheAdapter):
 
     async def get(self, key: str) -> tuple[bool, Any]:
         """Return whether there is a value that has not expired, and a copy of it."""
-        entry = self._entries.get(key)
-        if entry is None:
-            return False, None
-        value, expires_at = entry
-        if expires_at <= self._clock():
-            del self._entries[key]
-            return False, None
-        self._entries.move_to_end(key)
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return False, None
+            value, expires_at = entry
+            if expires_at <= self._clock():
+                del self._entries[key]
+                return False, None
+            self._entries.move_to_end(key)
         return (True, value) if type(value) in UNCHANGEABLE else self._copy(key, value)
 
     def _copy(self, key: str, value: Any) -> tuple[bool, Any]:
         try:
             return True, separate(value)
         except Exception:  # noqa: BLE001  # a user's class may forbid it at any time
-            del self._entries[key]
+            with self._lock:
+                self._entries.pop(key, None)
             return False, None
 
     async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
         """Keep a copy of a value for `ttl` seconds, or until it is pushed out."""
         expires_at = math.inf if ttl is None else self._clock() + ttl
-        self._entries[key] = separate(value), expires_at
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._max_size:
-            self._entries.popitem(last=False)
+        entry = separate(value), expires_at
+        with self._lock:
+            self._entries[key] = entry
+            self._entries.move_to_end(key)
+            if len(self._entries) > self._max_size:
+                self._entries.popitem(last=False)
 
     async def delete(self, key: str) -> bool:
         """Drop a value; return whether there was one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from mainspring.cache.keys import PREFIX
 from mainspring.errors import MissingExtra
@@ -34,7 +35,7 @@ class RedisCache(CacheAdapter):
             raise MissingExtra("RedisCache", "redis")
         self._url = server if isinstance(server, str) else None
         self._given: Redis | None = None if isinstance(server, str) else server
-        self._own: tuple[asyncio.AbstractEventLoop, Redis] | None = None
+        self._own: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
         self._codec = JsonCodec(limit_bytes=64 << 20)
 
     async def get(self, key: str) -> tuple[bool, Any]:
@@ -61,19 +62,19 @@ class RedisCache(CacheAdapter):
             await client.unlink(*found[first : first + SCAN])
 
     async def aclose(self) -> None:
-        """Close the connections that it opened; the next use opens them again."""
-        own, self._own = self._own, None
+        """Close the connections that it opened on this loop; the next use opens them again."""
+        own = self._own.pop(asyncio.get_running_loop(), None)
         if own is not None:
-            await own[1].aclose()
+            await own.aclose()
 
     def _client(self) -> Redis:
         if self._given is not None:
             return self._given
         loop = asyncio.get_running_loop()
         # Connections belong to the loop that opened them.
-        if self._own is None or self._own[0] is not loop:
-            self._own = loop, _connect(str(self._url))
-        return self._own[1]
+        if loop not in self._own:
+            self._own[loop] = _connect(str(self._url))
+        return self._own[loop]
 
 
 def _connect(url: str) -> Redis:

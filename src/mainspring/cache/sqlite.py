@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring.model.codec import JsonCodec
@@ -116,6 +117,10 @@ class SQLiteCache(CacheAdapter):
 
 
 def _open(path: str) -> sqlite3.Connection:
+    # Results may be secrets: what SQLite makes itself, others can read.
+    if path != ":memory:":
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )

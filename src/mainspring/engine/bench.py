@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from mainspring.engine.attempt import Attempt
+from mainspring.engine.cached_child import CachedChildAttempt
 from mainspring.engine.child import ChildAttempt, answer
 from mainspring.executors.event_loop import AsyncExecutor
 from mainspring.executors.process import ProcessExecutor
@@ -15,6 +16,7 @@ from mainspring.supervision.processes.pool import ProcessPool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mainspring.engine.job_cache import JobCache
     from mainspring.model.job import Outcome
     from mainspring.model.task import ExecutorKind, Registry
     from mainspring.protocols import Codec, Executor
@@ -23,35 +25,47 @@ if TYPE_CHECKING:
 class Bench:
     """Makes executors that share one attempt pipeline, and one way out for outcomes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # two ways out, and what may stand before bodies
         self,
         tasks: Registry,
         codec: Codec,
         note: Callable[[int, int, int], None],
         done: Callable[[Outcome], None],
         done_here: Callable[[Outcome], None],
+        *,
+        cache: JobCache | None = None,
     ) -> None:
         self._tasks = tasks
-        self._limit_bytes = codec.limit_bytes
+        self._cache = cache
+        self._codec = codec
         self._note = note
         self._done = done
         self._done_here = done_here
-        self._attempt = Attempt(tasks, codec, note)
+        covered = tasks if cache is None else cache.over(tasks)
+        self._attempt = Attempt(covered, codec, note)
 
     def executor(self, kind: ExecutorKind, size: int, first_slot: int) -> Executor:
         """Return an executor of `size` slots, numbered from `first_slot`."""
         if kind == "async":
             return AsyncExecutor(size, self._attempt, self._done, first_slot=first_slot)
         if kind == "thread":
-            return ThreadExecutor(
-                size, self._attempt, self._done, done_here=self._done_here, first_slot=first_slot
-            )
+            return self._thread_executor(size, first_slot)
         return self._process_executor(size, first_slot)
 
+    def _thread_executor(self, size: int, first_slot: int) -> ThreadExecutor:
+        executor = ThreadExecutor(
+            size, self._attempt, self._done, done_here=self._done_here, first_slot=first_slot
+        )
+        if self._cache is not None:
+            self._cache.watch(executor.holds)
+        return executor
+
     def _process_executor(self, size: int, first_slot: int) -> ProcessExecutor:
-        handler = functools.partial(answer, limit_bytes=self._limit_bytes)
+        handler = functools.partial(answer, limit_bytes=self._codec.limit_bytes)
         pool = ProcessPool(size, handler=handler, name="mainspring-jobs")
-        attempt = ChildAttempt(self._attempt, self._tasks, pool, self._note)
+        child = ChildAttempt(self._attempt, self._tasks, pool, self._note)
+        cache = self._cache
+        attempt = child if cache is None else CachedChildAttempt(child, cache, self._codec)
         return ProcessExecutor(
             size,
             attempt,

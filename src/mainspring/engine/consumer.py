@@ -32,6 +32,7 @@ from mainspring.telemetry.log import log_event
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from mainspring.engine.job_cache import JobCache
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.task import ExecutorKind, Registry
     from mainspring.model.timetable import NewSchedule
@@ -59,7 +60,9 @@ class Consumer:
         queues: tuple[str, ...] | None = None,
         *,
         schedules: Sequence[NewSchedule] = (),  # noqa: ARG002  # the scheduler's, which comes next
+        cache: JobCache | None = None,
     ) -> None:
+        self._cache = cache
         self._settings = settings
         self._asked = 0
         self._megaphone = Megaphone()
@@ -126,7 +129,12 @@ class Consumer:
         self, tasks: Registry, codec: Codec, kinds: dict[ExecutorKind, tuple[str, ...]]
     ) -> list[Executor]:
         bench = Bench(
-            tasks, codec, self._node.note, self._exchange.put, self._exchange.put_and_turn
+            tasks,
+            codec,
+            self._node.note,
+            self._exchange.put,
+            self._exchange.put_and_turn,
+            cache=self._cache,
         )
         executors: list[Executor] = []
         first_slot = 0
@@ -154,6 +162,7 @@ class Consumer:
         return [
             Worker("heartbeat", heartbeat.beat, Interval(settings.heartbeat)),
             Worker("rescue", rescuer.look, Interval(RESCUE_SECONDS)),
+            *([] if self._cache is None else [self._cache]),
             *executors,
             Worker("exchange", exchange.turn, trigger, restart=patient, driver=driver),
             Worker("purge", purger.purge, Interval(PURGE_SECONDS)),

@@ -53,6 +53,10 @@ class Hold:
         """Whether nobody has let go of it yet."""
         return bool(self._claims)
 
+    def covers(self, claim: Claim) -> bool:
+        """Whether it is a hold on this claim that nobody has let go of."""
+        return claim in self._claims
+
     def let_go(self) -> Claim | None:
         """Give the claim to whoever asks first: the outcome is theirs to tell."""
         try:
@@ -143,6 +147,10 @@ class ThreadExecutor:
         """Return when the oldest running attempt began (monotonic), infinity if none runs."""
         holds = [slot.hold for slot in self._slots]
         return min((hold.began for hold in holds if hold and hold.live), default=math.inf)
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether a slot runs this claim and was not abandoned."""
+        return any(slot.hold is not None and slot.hold.covers(claim) for slot in self._slots)
 
     def interrupt(self, outcome: Callable[[Claim], Outcome]) -> None:
         """Abandon every running attempt with that outcome."""

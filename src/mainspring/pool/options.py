@@ -33,11 +33,11 @@ class PoolOptions:
     def __post_init__(self) -> None:
         _check_count("max_workers", self.max_workers, least=1)
         check_timeout(OWNER, "task_timeout", self.task_timeout)
-        _check_seconds("worker_poll_interval", self.poll_interval)
+        check_seconds("worker_poll_interval", self.poll_interval)
         if self.max_queue_size is not None:
             _check_count("max_queue_size", self.max_queue_size, least=1)
         if self.retention is not None:
-            _check_seconds("retention", self.retention)
+            check_seconds("retention", self.retention)
         if self.max_finished is not None:
             _check_count("max_finished", self.max_finished, least=0)
 
@@ -102,7 +102,8 @@ def _check_count(option: str, value: object, *, least: int) -> None:
         raise InvalidOption(option, value, owner=OWNER, expected=expected)
 
 
-def _check_seconds(option: str, value: object) -> None:
+def check_seconds(option: str, value: object) -> None:
+    """Raise InvalidOption unless it is seconds, 0 or more."""
     if not _is_number(value) or not float(str(value)) >= 0:
         raise InvalidOption(option, value, owner=OWNER, expected="seconds, at least 0")
 

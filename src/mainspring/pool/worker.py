@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from mainspring.cache.memory import MemoryCache
 from mainspring.errors import InvalidOption, NotRunning
@@ -12,11 +12,11 @@ from mainspring.model.job import JobState
 from mainspring.pool.body import body_of
 from mainspring.pool.caching import PoolCache
 from mainspring.pool.handle import TaskHandle
-from mainspring.pool.lifeline import Lifeline
-from mainspring.pool.options import OWNER, PoolOptions, TaskOptions
+from mainspring.pool.options import OWNER, PoolOptions, TaskOptions, check_seconds
 from mainspring.pool.record import TaskInfo
 from mainspring.pool.shift import LAST_SECONDS, Shift
 from mainspring.pool.waiting import future_of
+from mainspring.supervision.lifeline import Lifeline
 from mainspring.supervision.megaphone import Megaphone
 
 if TYPE_CHECKING:
@@ -33,6 +33,14 @@ STOP_SECONDS = 5.0
 """So long a stop lets bodies run, unless it is told."""
 
 
+class Host(Protocol):
+    """What a pool needs of its supervisor."""
+
+    def add_pool(self, pool: AsyncTaskWorker, loop: Any = None) -> None:
+        """Start and stop the pool from now on."""
+        ...
+
+
 class AsyncTaskWorker:
     """Runs functions on the loop it is started on, `max_workers` at once, by priority.
 
@@ -42,7 +50,9 @@ class AsyncTaskWorker:
     pushed out) in `cache_adapter`, or in memory, `cache_max_size` of them. `worker_poll_interval`
     is accepted and not needed: nobody polls.
 
-    For one event loop; start again after a stop to begin empty. Raises InvalidOption.
+    For one event loop; start again after a stop to begin empty. `supervisor`: a TaskSupervisor that
+    starts and stops it on its aloop `loop` (None: the default one), and lets bodies end within
+    `stop_timeout` seconds, as `async with` does. Raises InvalidOption.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # the page's signature
@@ -59,8 +69,16 @@ class AsyncTaskWorker:
         retention: float | None = 3600.0,
         max_finished: int | None = 10_000,
         name: str = "task pool",
+        stop_timeout: float = STOP_SECONDS,
+        supervisor: Host | None = None,
+        loop: Any = None,
     ) -> None:
+        check_seconds("stop_timeout", stop_timeout)
+        if loop is not None and supervisor is None:
+            expected = "given together with supervisor=, whose aloop it names"
+            raise InvalidOption("loop", loop, owner=OWNER, expected=expected)
         self.name = name
+        self.stop_timeout = stop_timeout
         self._options = PoolOptions(
             max_workers,
             task_timeout,
@@ -74,6 +92,8 @@ class AsyncTaskWorker:
         self._megaphone = Megaphone()
         self._shift: Shift | None = None
         self._service = Lifeline()
+        if supervisor is not None:
+            supervisor.add_pool(self, loop)
 
     def __repr__(self) -> str:
         state = "running" if self.running else "stopped"
@@ -82,7 +102,7 @@ class AsyncTaskWorker:
     @property
     def grace(self) -> float:
         """Seconds that a supervisor should give it to end."""
-        return STOP_SECONDS + LAST_SECONDS + 1.0
+        return self.stop_timeout + LAST_SECONDS + 1.0
 
     async def start(self) -> None:
         """Start the pool on the running loop; harmless if it runs here already.
@@ -108,7 +128,7 @@ class AsyncTaskWorker:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.stop()
+        await self.stop(self.stop_timeout)
 
     @property
     def running(self) -> bool:

@@ -10,6 +10,7 @@ from mainspring.queue.options import names_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from mainspring.engine.cache_desk import CacheDesk
     from mainspring.engine.consumer import Consumer
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.task import Registry
@@ -20,18 +21,21 @@ if TYPE_CHECKING:
 class Crew:
     """Thread-safe. `declared` tells the schedules when a consumer is made, no sooner."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all that a consumer is made of
         self,
         store: JobStore,
         tasks: Registry,
         codec: Codec,
         settings: WorkerSettings,
+        *,
+        caches: CacheDesk,
         declared: Callable[[], Sequence[NewSchedule]],
     ) -> None:
         self.settings = settings
         self._store = store
         self._tasks = tasks
         self._codec = codec
+        self._caches = caches
         self._declared = declared
         self._consumers: list[Consumer] = []
         self._subscribers: list[Subscriber] = []
@@ -66,6 +70,7 @@ class Crew:
             self.settings,
             names_of(queues),
             schedules=self._declared(),
+            cache=self._caches.open(self._tasks, self._codec),
         )
         for subscriber in self._subscribers:
             consumer.subscribe(subscriber)

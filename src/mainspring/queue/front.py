@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 
+from mainspring.engine.cache_desk import CacheDesk
 from mainspring.engine.settings import WorkerSettings
 from mainspring.handle import JobHandle
 from mainspring.model.duration import seconds_of
@@ -19,7 +20,7 @@ from mainspring.queue.nodes import node_info, stats_of
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, check_queue, codec_of, new_task
 from mainspring.queue.transaction import Transactions
 from mainspring.queue_task import Call, QueueTask, refuse_unknown
-from mainspring.stores.url import location, open_store
+from mainspring.stores.url import file_of, location, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,7 +106,10 @@ class Queue:
         codec = codec_of(codec, limit_bytes)
         self._desk = QueueDesk(self._store, codec, self._tasks, transactions)
         self._schedules: Schedules | None = None
-        self._crew = Crew(self._store, self._tasks, codec, settings, self._declared)
+        self._caches = CacheDesk(file_of(self.url))
+        self._crew = Crew(
+            self._store, self._tasks, codec, settings, caches=self._caches, declared=self._declared
+        )
 
     def __repr__(self) -> str:
         return f"<Queue {self.url}>"
@@ -125,13 +129,16 @@ class Queue:
         child process; by default `async def` runs on an event loop and `def` in a thread.
         `expires`: seconds (or a timedelta) from the enqueuing, after which a job may not start any
         more. `unique`: a Unique, for at most one live job. `http`: it may be enqueued over HTTP.
+        `cache`: how results are kept, for jobs with equal arguments that come later.
         Raises InvalidOption, UnknownOption, TaskNotImportable or DuplicateName.
         """
         refuse_unknown("@queue.task", options, TASK_OPTIONS)
+        cache = options.pop("cache", None)
 
         def register(function: Callable[..., Any]) -> QueueTask[..., Any, Any]:
             task = new_task(function, options)
             self._tasks.add(task)
+            self._caches.note(task.name, cache)
             return QueueTask(task, self._desk)
 
         return register if function is None else register(function)
@@ -359,6 +366,7 @@ class Queue:
     def close(self) -> None:
         """Let go of the store's files and threads; the next use opens them again."""
         self._desk.close()
+        self._caches.close()
         self._store.close()
 
     @property

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import ParamSpec, Protocol, overload
 
+    from mainspring.cache.policy import Cache
     from mainspring.model.unique import Unique
     from mainspring.protocols import Codec
     from mainspring.queue_task import QueueTask
@@ -60,6 +61,7 @@ class RunOptions(TypedDict, total=False):
     expires: float | timedelta | None
     unique: Unique | None
     http: bool
+    cache: Cache | None
 
 
 class TaskOptions(RunOptions, total=False):

@@ -26,6 +26,12 @@ def location(url: str | None, db_path: str | PathLike[str] | None) -> str:
     return url or os.environ.get("MAINSPRING_URL") or "sqlite:///mainspring.db"
 
 
+def file_of(url: str) -> str | None:
+    """Return the path of the file that a URL names, None if it names no file."""
+    scheme, _, path = url.partition("://")
+    return unquote(path[1:]) if scheme == "sqlite" else None
+
+
 def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
     """Return the store of a URL; nothing is opened before its first use.
 

@@ -11,7 +11,7 @@ from mainspring.errors import MissingExtra
 from mainspring.model.job import JobState
 from mainspring.pool.worker import AsyncTaskWorker
 from mainspring.web.pool_port import PoolPort
-from mainspring.web.port import Order, Refused, TaskPort, View
+from mainspring.web.port import Order, Refused, Search, TaskPort, View
 from mainspring.web.shown import shown
 
 try:
@@ -20,7 +20,6 @@ try:
     from fastapi.responses import JSONResponse, StreamingResponse
 
     from mainspring.web.events import events_of, mark_of
-    from mainspring.web.listing import page
     from mainspring.web.route import TaskRoute
     from mainspring.web.schemas import (
         HealthBody,
@@ -82,7 +81,7 @@ def _add_lists(router: APIRouter, port: TaskPort) -> None:
     @router.get("/health", response_model=HealthBody, responses=_problems(503))
     async def health() -> Response:
         """Tell whether the worker takes tasks."""
-        state = port.health()
+        state = await port.health()
         if not state.running:
             raise Refused(503, "not_running", "the worker is stopped")
         body = {name: value for name, value in asdict(state).items() if name != "running"}
@@ -102,9 +101,9 @@ def _add_lists(router: APIRouter, port: TaskPort) -> None:
     ) -> Response:
         """List tasks, newest first."""
         age = None if older_than_minutes is None else timedelta(minutes=older_than_minutes)
-        views, next_cursor = page(port.newest(status, age), limit, cursor)
-        bodies = [body_of(view) for view in views]
-        return JSONResponse({"tasks": bodies, "count": len(bodies), "next_cursor": next_cursor})
+        page = await port.page(Search(status, age, limit, cursor))
+        bodies = [body_of(view) for view in page.views]
+        return JSONResponse({"tasks": bodies, "count": len(bodies), "next_cursor": page.cursor})
 
 
 def _add_tasks(router: APIRouter, port: TaskPort) -> None:
@@ -124,7 +123,7 @@ def _add_tasks(router: APIRouter, port: TaskPort) -> None:
     @router.get("/tasks/{task_id}", response_model=TaskBody, responses=_problems(404, 422))
     async def get(task_id: Id) -> Response:
         """Return a task."""
-        return JSONResponse(body_of(_found(port, task_id)))
+        return JSONResponse(body_of(await _found(port, task_id)))
 
     @router.delete(
         "/tasks/{task_id}",
@@ -134,7 +133,7 @@ def _add_tasks(router: APIRouter, port: TaskPort) -> None:
     )
     async def cancel(task_id: Id) -> Response:
         """Cancel a task that is pending or running."""
-        view = _found(port, task_id)
+        view = await _found(port, task_id)
         if not await port.cancel(task_id):
             raise Refused(409, "finished", f"the task has finished already; it was {view.status}")
         return Response(status_code=NO_CONTENT)
@@ -158,7 +157,7 @@ def _add_events(router: APIRouter, port: TaskPort) -> None:
         task_id: Id, last_event_id: Annotated[str | None, Header()] = None
     ) -> Response:
         """Tell of a task's state and progress until it has ended."""
-        view = _found(port, task_id)
+        view = await _found(port, task_id)
         if mark_of(view) == last_event_id == END:
             return Response(status_code=NO_CONTENT)  # a browser's EventSource comes back no more
         return StreamingResponse(
@@ -180,8 +179,8 @@ def body_of(view: View) -> dict[str, Any]:
     return shown_fields
 
 
-def _found(port: TaskPort, task_id: str) -> View:
-    view = port.get(task_id)
+async def _found(port: TaskPort, task_id: str) -> View:
+    view = await port.get(task_id)
     if view is None:
         raise Refused(404, "not_found", f"there is no task {task_id!r} (any more)")
     return view

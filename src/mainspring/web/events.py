@@ -40,7 +40,7 @@ async def events_of(
     yield RETRY
     told: JobState | None = None
     alive = monotonic()
-    while (view := port.get(task_id)) is not None:
+    while (view := await port.get(task_id)) is not None:
         mark = mark_of(view)
         if mark != seen:
             yield _event(_kind(view, told), mark, body(view))

@@ -1,4 +1,4 @@
-"""One page of tasks, and the cursor that leads to the next."""
+"""One page of tasks that are all at hand, and the cursor that leads to the next."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import binascii
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mainspring.web.port import Refused
+from mainspring.web.port import Page, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from mainspring.web.port import View
 
 
-def page(views: Sequence[View], limit: int, cursor: str | None) -> tuple[list[View], str | None]:
+def page_of(views: Sequence[View], limit: int, cursor: str | None) -> Page:
     """Return up to `limit` tasks after the cursor, and the next cursor if there are more."""
     rest = views if cursor is None else _after(views, cursor)
     taken = list(rest[:limit])
-    return taken, _cursor(taken[-1]) if len(rest) > limit else None
+    return Page(taken, _cursor(taken[-1]) if len(rest) > limit else None)
 
 
 def _cursor(view: View) -> str:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import DuplicateTaskError, InvalidArguments, NotRunning, WrongLoop
 from mainspring.pool.body import PROGRESS, body_of
 from mainspring.pool.task_types import types
+from mainspring.web.listing import page_of
+from mainspring.web.params import check_params, wrong_param
 from mainspring.web.port import Health, Refused, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-    from datetime import timedelta
+    from collections.abc import Callable, Collection
 
-    from mainspring.model.job import JobState
     from mainspring.pool.record import TaskInfo
     from mainspring.pool.worker import AsyncTaskWorker
-    from mainspring.web.port import Order
-
-UNPROCESSABLE, TOO_MANY, UNAVAILABLE, CONFLICT = 422, 429, 503, 409
+    from mainspring.web.port import Order, Page, Search
 
 
 class PoolPort:
@@ -44,7 +41,7 @@ class PoolPort:
         _check_params(function, order.params)
         try:
             if self._worker.full:
-                raise Refused(TOO_MANY, "queue_full", "too many tasks wait already; try again")
+                raise Refused(429, "queue_full", "too many tasks wait already; try again")
             handle = await self._worker.submit(
                 function,
                 kwargs=order.params,
@@ -56,21 +53,22 @@ class PoolPort:
                 cache_ttl=order.cache_ttl,
             )
         except DuplicateTaskError as error:
-            raise Refused(CONFLICT, "duplicate_id", str(error), "task_id") from error
+            raise Refused(409, "duplicate_id", str(error), "task_id") from error
         except InvalidArguments as error:
-            raise Refused(UNPROCESSABLE, "wrong_params", str(error), "params") from error
+            raise Refused(422, "wrong_params", str(error), "params") from error
         except (NotRunning, WrongLoop) as error:
-            raise Refused(UNAVAILABLE, "not_running", str(error)) from error
+            raise Refused(503, "not_running", str(error)) from error
         return view_of(handle.info)
 
-    def get(self, task_id: str) -> View | None:
+    async def get(self, task_id: str) -> View | None:
         """Return a task, None if there is none."""
         info = self._worker.get_task_info(task_id)
         return None if info is None else view_of(info)
 
-    def newest(self, status: JobState | None, older_than: timedelta | None) -> Sequence[View]:
+    async def page(self, search: Search) -> Page:
         """Return tasks newest first."""
-        return [view_of(info) for info in self._worker.get_all_tasks(status, None, older_than)]
+        infos = self._worker.get_all_tasks(search.status, None, search.older_than)
+        return page_of([view_of(info) for info in infos], search.limit, search.cursor)
 
     async def cancel(self, task_id: str) -> bool:
         """Cancel a task; False if it has ended."""
@@ -87,7 +85,7 @@ class PoolPort:
         finally:
             future.cancel()
 
-    def health(self) -> Health:
+    async def health(self) -> Health:
         """Return how the worker is."""
         stats = self._worker.stats()
         counts = {name: count for name, count in stats.items() if isinstance(count, int)}
@@ -98,7 +96,7 @@ class PoolPort:
         # What may not be started over HTTP is as unknown there as what does not exist.
         if found is None or task_type not in self.types():
             detail = f"there is no task type {task_type!r}"
-            raise Refused(UNPROCESSABLE, "unknown_type", detail, "task_type")
+            raise Refused(422, "unknown_type", detail, "task_type")
         return found.function
 
 
@@ -121,25 +119,8 @@ def view_of(info: TaskInfo) -> View:
 
 
 def _check_params(function: Callable[..., Any], params: dict[str, Any]) -> None:
-    """Raise Refused for the first parameter that is missing, or that nobody asked for."""
-    shape = body_of(function).shape
     if PROGRESS in params:
-        _refuse(PROGRESS, "is the pool's to give")
-    if shape is None:
-        return
-    by_name = {
-        name: one
-        for name, one in shape.signature.parameters.items()
-        if one.kind in {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
-    }
-    kinds = {one.kind for one in shape.signature.parameters.values()}
-    for name in params:
-        if name not in by_name and inspect.Parameter.VAR_KEYWORD not in kinds:
-            _refuse(name, "is not a parameter of this task type")
-    for name, one in by_name.items():
-        if one.default is one.empty and name not in params:
-            _refuse(name, "is missing")
-
-
-def _refuse(name: str, why: str) -> None:
-    raise Refused(UNPROCESSABLE, "wrong_params", f"{name} {why}", f"params.{name}")
+        raise wrong_param(PROGRESS, "is the pool's to give")
+    shape = body_of(function).shape
+    if shape is not None:
+        check_params(shape.signature, params)

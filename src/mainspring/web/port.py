@@ -1,4 +1,7 @@
-"""What the router needs of a worker: one protocol, whatever stands behind it."""
+"""What the router needs of a worker: one protocol, whatever stands behind it.
+
+All of it is awaited, since a store may be on a disk or a server.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,25 @@ class View:
     result: Any
     error: str | None
     metadata: dict[str, Any]
-    from_cache: bool
+    from_cache: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which tasks to list: of one status, at least so old, the first `limit` after a cursor."""
+
+    status: JobState | None = None
+    older_than: timedelta | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Tasks, newest first, and the cursor that leads to the next ones; None: there are no more."""
+
+    views: Sequence[View]
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +94,14 @@ class TaskPort(Protocol):
         ...
 
     async def start(self, order: Order) -> View:
-        """Start a task, without waiting for a place; raises Refused."""
+        """Start a task, without waiting for a place; raises Refused, as all of these may."""
         ...
 
-    def get(self, task_id: str) -> View | None:
+    async def get(self, task_id: str) -> View | None:
         """Return a task, None if there is none."""
         ...
 
-    def newest(self, status: JobState | None, older_than: timedelta | None) -> Sequence[View]:
+    async def page(self, search: Search) -> Page:
         """Return tasks newest first."""
         ...
 
@@ -92,6 +113,6 @@ class TaskPort(Protocol):
         """Wait for a task's end, for so many seconds at most."""
         ...
 
-    def health(self) -> Health:
+    async def health(self) -> Health:
         """Return how the worker is."""
         ...

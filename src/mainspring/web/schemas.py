@@ -45,7 +45,7 @@ class TaskBody(BaseModel):
     result: Any
     error: str | None
     metadata: dict[str, Any]
-    from_cache: bool
+    from_cache: bool | None
 
 
 class TaskList(BaseModel):

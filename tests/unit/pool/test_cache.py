@@ -322,6 +322,33 @@ async def test_ten_equal_calls_run_once_over_a_cache_that_takes_its_time():
     assert runs == [None]
 
 
+async def test_those_who_waited_for_one_body_get_a_result_each():
+    async with cached() as pool:
+        results = await asyncio.gather(*[await pool.submit(slow) for _ in range(3)])
+        for number, result in enumerate(results):
+            result["list"].append(number)
+    assert results == [{"list": [0]}, {"list": [1]}, {"list": [2]}]
+    assert runs == ["slow"]
+
+
+async def test_a_progress_callback_of_the_callers_own_is_no_part_of_the_key():
+    async with cached() as pool:
+        await (await pool.submit(unkeyable, 1))
+        await (await pool.submit(unkeyable, 1, kwargs={"progress_callback": print}))
+    assert runs == [1]
+
+
+async def test_a_cache_that_never_answers_is_done_without(monkeypatch, caplog):
+    class Silent(Noting):
+        async def get(self, key):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr("mainspring.cache.results.PATIENCE", 0.05)
+    async with cached(cache_adapter=Silent()) as pool:
+        assert await asyncio.wait_for(await pool.submit(pair, 1), 10) == [1, 2, 3]
+    assert "TimeoutError" in caplog.text
+
+
 def test_an_adapter_without_all_four_methods_can_not_be_made():
     class Half(CacheAdapter):
         async def get(self, key):

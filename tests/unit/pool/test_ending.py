@@ -142,6 +142,8 @@ async def test_futures_that_were_given_up_do_not_pile_up(make_gate):
         task_id = await pool.add_task(gate)
         for _ in range(100):
             pool.get_task_future(task_id).cancel()
+            with pytest.raises(TimeoutError):
+                await pool.wait_for_any_task([task_id], timeout=0)
         await asyncio.sleep(0)
         assert len(pool._shift.records.get(task_id).futures) == 0
         gate.opened.set()
@@ -230,6 +232,25 @@ async def test_a_thread_past_its_timeout_is_left_behind_and_the_error_says_so(ca
     assert "left behind" in caplog.text
 
 
+async def test_a_thread_that_is_cancelled_is_left_behind_and_its_task_is_cancelled(caplog, until):
+    entered, let_go = threading.Event(), threading.Event()
+
+    def body():
+        entered.set()
+        let_go.wait(30)
+        return "too late"
+
+    async with AsyncTaskWorker(max_workers=1) as pool:
+        handle = await pool.submit(body)
+        await until(entered.is_set)
+        assert await handle.cancel()
+        assert handle.status == "cancelled"
+        assert await (await pool.submit(noop)) == "done"
+        let_go.set()
+    assert "left behind" in caplog.text
+    assert handle.info.result is None
+
+
 async def test_a_stop_lets_bodies_end_and_cancels_what_waits(make_gate):
     pool = AsyncTaskWorker(max_workers=1)
     await pool.start()
@@ -273,6 +294,45 @@ async def test_a_body_that_ignores_being_cancelled_holds_a_stop_for_a_second_at_
         await future
     assert "deaf" in caplog.text
     deaf_body.heeds = True
+
+
+async def test_a_body_that_was_left_behind_is_not_counted_again_when_it_ends(until):
+    let_go, over = asyncio.Event(), []
+
+    async def stubborn():
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                continue
+        over.append(True)
+        return "too late"
+
+    pool, told = AsyncTaskWorker(), []
+    pool.subscribe(told.append)
+    await pool.start()
+    handle = await pool.submit(stubborn)
+    await until(lambda: handle.status == "running")
+    await pool.stop(0)
+    let_go.set()
+    await until(lambda: over and pool.stats()["running"] == 0)
+    assert (handle.status, handle.info.result) == ("cancelled", None)
+    assert (pool.stats()["cancelled"], pool.stats()["completed"], len(told)) == (1, 0, 1)
+
+
+async def test_a_stop_goes_on_when_who_asked_for_it_waits_no_more(make_gate):
+    pool = AsyncTaskWorker()
+    await pool.start()
+    gate = make_gate()
+    handle = await pool.submit(gate)
+    await gate.entered.wait()
+    asked = asyncio.create_task(pool.stop(30))
+    await asyncio.sleep(0)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    await pool.stop(0.01)
+    assert (gate.cleaned, handle.status) == (True, "cancelled")
 
 
 async def test_a_second_stop_can_hasten_the_first(make_gate):

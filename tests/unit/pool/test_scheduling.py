@@ -168,7 +168,11 @@ async def test_a_task_from_another_loop_is_a_clear_error_and_threadsafe_when_sen
         waiting = await pool.add_task(asyncio.sleep, 60)
 
         def elsewhere():
-            for call in (pool.add_task(noop), pool.cancel_task(waiting), pool.stop()):
+            async def ask_for_its_future():
+                await pool.get_task_future(waiting)
+
+            calls = [pool.add_task(noop), pool.cancel_task(waiting), pool.stop(), pool.start()]
+            for call in [*calls, ask_for_its_future()]:
                 with pytest.raises(WrongLoop) as refused:
                     asyncio.run(call)
                 answers.append(refused.value)
@@ -180,7 +184,7 @@ async def test_a_task_from_another_loop_is_a_clear_error_and_threadsafe_when_sen
         await asyncio.to_thread(thread.join)
         assert isinstance(answers[0], RuntimeError)
         assert "run_coroutine_threadsafe" in str(answers[0])
-        assert answers[3] == "sent"
+        assert answers[-1] == "sent"
         await pool.cancel_task(waiting)
 
 

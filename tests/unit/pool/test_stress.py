@@ -86,25 +86,28 @@ async def act(pool, script, handles, futures):
             await pool.start()
 
 
-async def number_of(value):
-    return value
-
-
-@pytest.mark.parametrize("tasks", [150_000, pytest.param(1_000_000, marks=pytest.mark.long)])
-def test_memory_stays_flat_and_no_task_is_lost(tasks):
+@pytest.mark.parametrize(
+    "tasks", [150_000, pytest.param(1_000_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
+)
+def test_memory_stays_flat_no_task_is_lost_and_order_is_kept(tasks):
     warm = 50_000
+    next_of = [0, 1, 2]
+
+    async def note(number):
+        assert next_of[number % 3] == number
+        next_of[number % 3] = number + 3
 
     async def live():
         pool = AsyncTaskWorker(max_finished=1_000, max_queue_size=1_000)
         async with pool:
             for number in range(warm):
-                await pool.add_task(number_of, number)
+                await pool.add_task(note, number, priority=number % 3)
             await pool.join()
             gc.collect()
             tracemalloc.start()
             before = tracemalloc.get_traced_memory()[0]
-            for number in range(tasks - warm):
-                await pool.add_task(number_of, number)
+            for number in range(warm, tasks):
+                await pool.add_task(note, number, priority=number % 3)
             await pool.join()
             gc.collect()
             grown = tracemalloc.get_traced_memory()[0] - before

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mainspring.stores.sqlite.session import Session
-    from mainspring.stores.sqlite.store import SqliteStore
 
-_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+
+class Forked(Protocol):
+    """What is open and must not cross a fork."""
+
+    def suspend(self) -> Session:
+        """Close all, and let nothing open it until the session's `resume`."""
+        ...
+
+    def begin_anew(self) -> None:
+        """Forget what the parent has."""
+        ...
+
+
+_stores: weakref.WeakSet[Forked] = weakref.WeakSet()
 _suspended: list[Session] = []
 
 
-def watch(store: SqliteStore) -> None:
+def watch(store: Forked) -> None:
     """See to a store at each fork, for as long as it is used."""
     _stores.add(store)
 

@@ -1,4 +1,4 @@
-"""The pool as a supervised service: from `run` to `close`."""
+"""What is started and stopped, as a supervised service: from `run` to `close`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Pool(Protocol):
-    """What it starts and stops."""
+class Startable(Protocol):
+    """What it starts and stops, on the loop that runs it."""
 
     @property
     def name(self) -> str:
@@ -25,13 +25,18 @@ class Pool(Protocol):
         """Start."""
         ...
 
-    async def stop(self, timeout: float = ...) -> None:
-        """Stop."""
+    async def stop(self, seconds: float = ..., /) -> None:
+        """Stop, and give what runs so many seconds."""
+        ...
+
+    @property
+    def stop_timeout(self) -> float:
+        """The seconds to give it, if nothing presses."""
         ...
 
 
 class Lifeline:
-    """Keeps a pool alive until closed, from any thread."""
+    """Keeps one of them alive until closed, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,16 +44,16 @@ class Lifeline:
         self._end: asyncio.Event | None = None
         self._closed = False
 
-    async def live(self, pool: Pool, started: Callable[[], None]) -> None:
-        """Start the pool, wait for `close`, stop it; cancelled, it gives bodies no time."""
+    async def live(self, one: Startable, started: Callable[[], None]) -> None:
+        """Start it, wait for `close`, stop it; cancelled, it gives what runs no time."""
         with self._lock:
             if self._end is not None:
-                raise AlreadyRunning("pool", pool.name)
+                raise AlreadyRunning("service", one.name)
             self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
             if self._closed:
                 self._end.set()
         try:
-            await self._live(pool, started, self._end)
+            await self._live(one, started, self._end)
         finally:
             with self._lock:
                 self._loop = self._end = None
@@ -60,15 +65,15 @@ class Lifeline:
             if self._loop is not None and self._end is not None:
                 self._loop.call_soon_threadsafe(self._end.set)
 
-    async def _live(self, pool: Pool, started: Callable[[], None], end: asyncio.Event) -> None:
+    async def _live(self, one: Startable, started: Callable[[], None], end: asyncio.Event) -> None:
         if end.is_set():
             started()
             return
-        await pool.start()
+        await one.start()
         try:
             started()
             await end.wait()
         except BaseException:
-            await pool.stop(0)
+            await one.stop(0)
             raise
-        await pool.stop()
+        await one.stop(one.stop_timeout)
