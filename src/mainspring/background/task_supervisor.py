@@ -12,15 +12,9 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from mainspring.background import ending
 from mainspring.background.aloop import ALoop, Loops
-from mainspring.background.async_job import (
-    AsyncJob,
-    AsyncJobs,
-    AsyncJobScheduler,
-    check_job,
-    launch_in,
-)
-from mainspring.background.ending import ask_jobs, ask_workers, cancel_all, waits_for_itself
+from mainspring.background.async_job import AsyncJob, AsyncJobs, AsyncJobScheduler, launch_in
 from mainspring.background.info import describe, diagnose
 from mainspring.background.launches import LaunchableTask, Launches
 from mainspring.background.life import Life
@@ -146,16 +140,16 @@ class TaskSupervisor:
         if not core.running:
             return core.join(core.time_left())
         if stop_schedulers:
-            ask_workers(self.roster)
+            ending.ask_workers(self.roster)
             self._jobs.stop()
-            ask_jobs(self._life)
+            ending.ask_jobs(self._life)
             self._sync_schedulers.stop()
         self._launches.cancel_delayed()
         if cancel_tasks:
-            cancel_all(self._life, self._loops)
+            ending.cancel_all(self._life, self._loops)
         core.close(core.grace if isinstance(wait, bool) else float(wait))
         self._blockade.lift()
-        if wait is False or waits_for_itself(self._life, self._loops, self.roster):
+        if wait is False or ending.waits_for_itself(self._life, self._loops, self.roster):
             return not core.running
         return core.join(core.time_left())
 
@@ -284,8 +278,10 @@ class TaskSupervisor:
         return self._loops.get(name).start(self._life.loops)
 
     def stop_aloop(self, name: str, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
-        """Stop a loop, which waits for what runs on it; return whether it has ended."""
-        return self._loops.get(name).stop(wait)
+        """Stop a loop, its workers and jobs; return whether all that ran on it has ended."""
+        aloop = self._loops.get(name)
+        ending.ask_those_on(aloop, self.roster, self._jobs)
+        return aloop.stop(wait)
 
     def get_aloop(self, name: str | None = None) -> ALoop:
         """Return a loop by name, or the default one. Raises `InvalidOption`."""
@@ -359,9 +355,7 @@ class TaskSupervisor:
         The first run comes after `timer` seconds. Runs of one job never overlap. Raises
         `InvalidOption`, `NotRunning` without a scheduler.
         """
-        check_job(interval, number, timer)
-        job = AsyncJob(target, args, kwargs or {})
-        job.interval, job.number, job.timer = interval, number, timer
+        job = AsyncJob(target, args, kwargs or {}, interval=interval, number=number, timer=timer)
         return self._jobs.get(scheduler).add(job)
 
     def cancel_async_job(

@@ -913,3 +913,136 @@ def test_workers_started_and_stopped_from_many_threads_stay_sane(make, until):
     worker.stop()
     until(worker.is_stopped)
     assert overlaps == []
+
+
+@pytest.mark.parametrize("hook", ["before_queue_get", "after_queue_get"])
+def test_a_hook_of_a_queue_that_raises_fails_its_item_and_the_next_one_runs(make, hook, supervisor):
+    got, broken = [], [1]
+
+    def fail(self, *task):
+        if broken:
+            broken.pop()
+            raise OSError("hook is broken")
+
+    target = make(lambda task, **k: got.append(task), queue=True).run
+    kind = type("Kind", (BackgroundQueueWorker,), {hook: fail})
+    worker = kind("hooked", target, supervisor=supervisor)
+    worker.start()
+    with pytest.raises(OSError, match="hook is broken"):
+        worker.put_threadsafe("first").result(10)
+    worker.put_threadsafe("second").result(10)
+    assert got == ["second"]
+    assert worker.status().errors == 1
+    assert worker.stop(5)
+
+
+class Ranked:
+    """As people write it: it sorts only beside its own kind."""
+
+    def __init__(self, rank):
+        self.rank = rank
+
+    def __lt__(self, other):
+        return self.rank < other.rank
+
+
+def test_a_priority_queue_sorts_items_whichever_way_they_were_put(make, until):
+    got = []
+    worker = make(lambda item, **k: got.append(item.rank), queue=asyncio.PriorityQueue)
+    asyncio.run(worker.put(Ranked(3)))
+    worker.put_threadsafe(Ranked(1))
+    worker.get_queue_obj().put_nowait(Ranked(2))
+    worker.start()
+    until(lambda: len(got) == 3)
+    assert got == [1, 2, 3]
+
+
+def test_a_priority_queue_loses_no_item_that_can_not_be_compared(make, until):
+    got = []
+    worker = make(lambda item, **k: got.append(item), queue=asyncio.PriorityQueue)
+    items = [(1, {"a": 1}), (2, {"b": 1}), (3, {"c": 1}), (3, {"d": 1}), (2, {"e": 1})]
+    for item in items:
+        worker.put_threadsafe(item)
+    worker.start()
+    until(lambda: len(got) == 5)
+    assert got == sorted(items, key=lambda item: item[0])
+    for odd in ("text", 5, None, object()):
+        worker.put_threadsafe(odd).result(10)
+
+
+def test_what_is_left_in_the_queue_can_be_taken_out_as_it_was_put(make):
+    worker = make(lambda item, **k: None, queue=True)
+    worker.put_threadsafe("one")
+    asyncio.run(worker.put("two"))
+    inner = worker.get_queue_obj()
+    assert [inner.get_nowait(), inner.get_nowait()] == ["one", "two"]
+
+
+def test_a_drain_without_waiting_goes_on_in_the_background(make, until):
+    got, gate = [], threading.Event()
+
+    def work(item, **kwargs):
+        gate.wait(10)
+        got.append(item)
+
+    worker = make(work, queue=True)
+    worker.start()
+    for item in range(20):
+        worker.put_threadsafe(item)
+    assert worker.stop(wait=False, drain=True) is False
+    assert not worker.is_active()
+    gate.set()
+    until(worker.is_stopped)
+    assert got == list(range(20))
+
+
+def test_a_drain_with_a_limit_keeps_to_it_and_leaves_the_rest(make, until, caplog):
+    got, gate = [], threading.Event()
+
+    def work(item, **kwargs):
+        gate.wait(10)
+        got.append(item)
+
+    worker = make(work, queue=True)
+    worker.start()
+    for item in range(5):
+        worker.put_threadsafe(item)
+    until(lambda: worker.status().state == "running")
+    since = time.monotonic()
+    assert worker.stop(wait=0.1, drain=True) is False
+    assert time.monotonic() - since < 2
+    assert "has not ended after 0.1 s" in caplog.text
+    gate.set()
+    until(worker.is_stopped)
+    assert got == [0]
+    assert worker.status().queued == 4
+
+
+def test_an_on_error_that_exits_ends_its_worker(make, kind, feed, until):
+    def leave():
+        raise SystemExit(2)
+
+    def fail(*args, **kwargs):
+        raise OSError("no sensor")
+
+    worker = make(fail, **KINDS[kind], on_error=leave)
+    worker.start()
+    feed(worker)
+    until(worker.is_stopped)
+    assert worker.status().errors == 1
+
+
+def test_a_worker_that_gave_up_can_be_started_again_by_who_is_told(make, until, supervisor):
+    told = []
+
+    def start_again(worker, error):
+        told.append(error)
+        if len(told) < 3:
+            worker.start()
+
+    def fail(**kwargs):
+        raise OSError("no sensor")
+
+    supervisor.on_worker_failed = start_again
+    make(fail, interval=0.001, restart=Restart(max_failures=1)).start()
+    until(lambda: len(told) == 3)
