@@ -243,14 +243,16 @@ class TaskSupervisor:
 
     def spawn(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Call a function in the thread pool, at normal priority."""
-        self.start()
-        return self.thread_pool.submit(fn, *args, **kwargs)
+        if not self._life.active:
+            self.start()
+        return (self._executor or self._life.threads).submit(fn, *args, **kwargs)
 
     def spawn_at(
         self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> Future[T]:
         """Call a function in the thread pool; a lower priority number is more urgent."""
-        self.start()
+        if not self._life.active:
+            self.start()
         if self._executor is not None:
             return self._executor.submit(fn, *args, **kwargs)
         return self.threads.submit_at(priority, fn, *args, **kwargs)

@@ -94,8 +94,9 @@ class Cycle:
     def succeeded(self, result: object) -> None:
         """Record a run; only False ends the worker."""
         self._ended(time.monotonic())
-        self._failures.succeeded()
-        self.tally.failing = False
+        if self.tally.failing:
+            self.tally.failing = False
+            self._failures.succeeded()
         if result is False:
             self.close()
 

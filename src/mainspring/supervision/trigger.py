@@ -179,6 +179,8 @@ class Interval:
             self._set_tick(now + (self.interval or self.delay or 0.0))
         if self._tick is None:
             self._set_tick(now)
+        elif not self.delay_before:
+            return self._tick + self._extra - now
         return self._start() - now
 
     def take(self, now: float) -> tuple[object, ...]:
