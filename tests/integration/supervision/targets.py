@@ -87,3 +87,9 @@ class FailingForEver(BackgroundWorker):
     @staticmethod
     def run(**kwargs):
         raise OSError("no sensor")
+
+
+class Echo(BackgroundQueueWorker):
+    @staticmethod
+    def run(task, **kwargs):
+        return task

@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import random
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -12,13 +13,28 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+import targets
+
 from mainspring.background.decorators import background_worker
 from mainspring.background.queue_worker import BackgroundQueueWorker
 from mainspring.errors import AlreadyRunning, NotRunning
 
 LEAK_MEGABYTES = 5.0
 
-KINDS = ({}, {"interval": 0.01}, {"delay": 0.01}, {"event": True}, {"queue": True})
+KINDS = (
+    {},
+    {"interval": 0.01},
+    {"delay": 0.01},
+    {"event": True},
+    {"queue": True},
+    {"cron": "* * * * *"},
+    {"queue": asyncio.PriorityQueue},
+)
+
+DISTANT = 4
+"""How many of the workers have their target in another process."""
 
 
 class Subject:
@@ -89,6 +105,32 @@ class Subject:
                 self.worker.trigger_threadsafe()
 
 
+class DistantSubject(Subject):
+    """A queue worker whose target runs in a process."""
+
+    def __init__(self, number, supervisor):
+        super().__init__(number, supervisor)
+        self.worker = Echo(f"w{number}", self, supervisor=supervisor)
+        self.queued = True
+
+
+class Echo(targets.Echo):
+    """Notes in the parent what came back."""
+
+    def __init__(self, name, subject, **options):
+        super().__init__(name, **options)
+        self.subject = subject
+
+    def process_result(self, result):
+        self.subject.enter((result,))
+        self.subject.busy -= 1
+
+
+def make_subject(number, supervisor):
+    kind = DistantSubject if number < DISTANT else Subject
+    return kind(number, supervisor)
+
+
 def descriptors():
     folder = Path("/proc/self/fd")
     return len(list(folder.iterdir())) if folder.is_dir() else 0
@@ -146,7 +188,8 @@ def quiet():
 )
 def test_no_overlap_no_lost_item_and_nothing_left_behind(supervisor, workers, seconds, quiet):
     threads, opened = set(threading.enumerate()), descriptors()
-    subjects = [Subject(number, supervisor) for number in range(workers)]
+    subjects = [make_subject(number, supervisor) for number in range(workers)]
+    supervisor.set_mp_pool(pool_size=2)
     queued = [subject for subject in subjects if subject.queued]
     resident = []
     for subject in subjects:
