@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import shutil
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pytest
 
 REDIS_VARIABLE = "MAINSPRING_TEST_REDIS"
 REDIS_PATIENCE = 10.0
+PATIENCE = 10.0
 
 
 @pytest.fixture
@@ -31,6 +34,43 @@ def eventually():
         return value
 
     return wait
+
+
+@pytest.fixture
+def until():
+    """Wait in this thread until a condition holds."""
+
+    def wait(condition, patience=PATIENCE):
+        deadline = time.monotonic() + patience
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come true in time"
+            time.sleep(0.001)
+
+    return wait
+
+
+@pytest.fixture
+def auntil():
+    """Wait in a coroutine until a condition holds."""
+
+    async def wait(condition, patience=PATIENCE):
+        deadline = time.monotonic() + patience
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come true in time"
+            await asyncio.sleep(0.001)
+
+    return wait
+
+
+@pytest.fixture
+def no_thread_left():
+    """Fail the test if it leaves threads behind."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5
+    while left := set(threading.enumerate()) - before:
+        assert time.monotonic() < deadline, f"threads were left behind: {left}"
+        time.sleep(0.001)
 
 
 class WorkerProcess:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import DuplicateName, InvalidOption
 from mainspring.supervision.event_loop import EventLoopThread
+from mainspring.supervision.forked import forget_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -74,6 +75,11 @@ class ALoop:
         self._member = group.add(self._thread)
         return self._thread.wait_active(START_PATIENCE)
 
+    def forget_life(self) -> None:
+        """In a forked child: be stopped, but start again with the supervisor."""
+        self._thread = EventLoopThread(self.name, thread_name=self._thread_name)
+        self._member = None
+
     def stop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
         """Let what runs end, and wait for that up to `wait` seconds; return whether it ended.
 
@@ -97,6 +103,13 @@ class Loops:
         self._default: ALoop | None = None
         self._own = ALoop("supervisor", thread_name=f"{owner}_loop")
         self._lock = threading.RLock()
+        forget_in_child(self)
+
+    def forget_life(self) -> None:
+        """In a forked child: none runs."""
+        self._lock = threading.RLock()
+        for loop in (*self._loops.values(), self._own):
+            loop.forget_life()
 
     def create(self, name: str, *, default: bool) -> ALoop:
         """Make a loop; raises `DuplicateName`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption, NotRunning
 from mainspring.supervision.driver import ElsewhereDriver
+from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.threads.driver import PoolDriver
 from mainspring.supervision.trigger import Interval
 from mainspring.supervision.worker import Worker, is_async
@@ -23,18 +24,29 @@ _numbers = itertools.count(1)
 
 
 class AsyncJob:
-    """A target that is run every `interval` seconds until it has run `number` times."""
+    """A target that is run every `interval` seconds until it has run `number` times.
 
-    def __init__(
-        self, target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    The first run comes after `timer` seconds. Raises `InvalidOption`.
+    """
+
+    def __init__(  # noqa: PLR0913  the pages' options
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        interval: float = 1.0,
+        number: int | None = None,
+        timer: float = 0.0,
     ) -> None:
+        check_job(interval, number, timer)
         self.id = next(_numbers)
         self.target = target
         self.args = args
         self.kwargs = kwargs
-        self.interval: float = 1.0
-        self.number: int | None = None
-        self.timer: float = 0.0
+        self.interval = interval
+        self.number = number
+        self.timer = timer
         self.runs = 0
         self.cancelled = False
         self.member: Member | None = None
@@ -110,6 +122,11 @@ class AsyncJobScheduler:
             for job in self.jobs:
                 launch(job)
 
+    def forget_life(self) -> None:
+        """In a forked child: the jobs are the parent's."""
+        self._launch, self.active, self.jobs = None, False, []
+        self._lock = threading.RLock()
+
     def stop(self) -> None:
         """Run no job any more."""
         with self._lock:
@@ -147,25 +164,24 @@ def check_job(interval: float, number: int | None, timer: float) -> None:
         raise InvalidOption("timer", timer, owner=owner, expected="seconds, 0 or more")
 
 
-def new_job(
-    target: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any] | None,
-    pace: tuple[float, int | None, float],
-) -> AsyncJob:
-    """Make a job with its interval, number of runs and first delay; raises `InvalidOption`."""
-    check_job(*pace)
-    job = AsyncJob(target, args, kwargs or {})
-    job.interval, job.number, job.timer = pace
-    return job
-
-
 class AsyncJobs:
     """The job schedulers of one supervisor."""
 
     def __init__(self) -> None:
         self._schedulers: dict[str, AsyncJobScheduler] = {}
         self._default: AsyncJobScheduler | None = None
+        forget_in_child(self)
+
+    def forget_life(self) -> None:
+        """In a forked child: none runs."""
+        for scheduler in self._schedulers.values():
+            scheduler.forget_life()
+
+    def stop_on(self, aloop: ALoop) -> None:
+        """Stop the schedulers of this aloop."""
+        for scheduler in self.all():
+            if scheduler.aloop in (aloop, aloop.name):
+                scheduler.stop()
 
     def create(self, name: str, aloop: ALoop | str | None, *, default: bool) -> AsyncJobScheduler:
         """Make a scheduler; the first one is the default, too."""

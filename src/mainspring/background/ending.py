@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mainspring.background.aloop import Loops, running_loop
 
 if TYPE_CHECKING:
+    from mainspring.background.aloop import ALoop
     from mainspring.background.async_job import AsyncJobs
     from mainspring.background.life import Life
     from mainspring.background.roster import WorkerRoster
@@ -26,6 +27,15 @@ def ask_workers(roster: WorkerRoster) -> None:
     """Ask every worker to end, the last started first, without waiting."""
     for worker in reversed(roster.all()):
         worker.stop(wait=False)
+
+
+def ask_those_on(aloop: ALoop, roster: WorkerRoster, jobs: AsyncJobs) -> None:
+    """Ask the workers and the jobs of one aloop to end, without waiting."""
+    jobs.stop_on(aloop)
+    loop = aloop.thread.current_loop
+    for worker in reversed(roster.all()):
+        if loop is not None and worker.runs_on(loop):
+            worker.stop(wait=False)
 
 
 def ask_jobs(life: Life) -> None:

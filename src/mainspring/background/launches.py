@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mainspring.supervision.forked import forget_in_child
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
@@ -30,6 +32,11 @@ class Launches:
     def __init__(self) -> None:
         self._tasks: dict[str, LaunchableTask] = {}
         self._lock = threading.RLock()
+        forget_in_child(self)
+
+    def forget_life(self) -> None:
+        """In a forked child: the tasks are the parent's."""
+        self._tasks, self._lock = {}, threading.RLock()
 
     def launch(self, task: LaunchableTask, supervisor: object) -> None:
         """Start a task for its supervisor, and forget it once it has ended."""

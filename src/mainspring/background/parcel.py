@@ -1,45 +1,50 @@
-"""An item of a queue with a future for what becomes of it."""
+"""An item of a queue, with a future for what becomes of it if somebody asks."""
 
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import Future
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _order = itertools.count()
 
 
 class Parcel:
-    """Sorts like its item, beside bare items too; of two equal ones the first put goes first."""
+    """Sorts like its item; two that are equal, or not to be compared, in the order of their put.
+
+    Comparing never raises: in the middle of a heap's work that would lose an item.
+    """
 
     __slots__ = ("_order", "future", "item")
 
-    def __init__(self, item: Any) -> None:
+    def __init__(self, item: Any, future: Future[Any] | None = None) -> None:
         self.item = item
-        self.future: Future[Any] = Future()
+        self.future = future
         self._order = next(_order)
+
+    @classmethod
+    def of(cls, item: object) -> Parcel:
+        """Return an item as a parcel, which it may be already."""
+        return item if isinstance(item, Parcel) else cls(item)
 
     def __repr__(self) -> str:
         return f"Parcel({self.item!r})"
 
-    def __lt__(self, other: object) -> bool:
-        if not isinstance(other, Parcel):
-            return bool(self.item < other)
-        if self.item < other.item:
-            return True
-        return self._order < other._order and not other.item < self.item
-
-    def __gt__(self, other: object) -> bool:
-        if isinstance(other, Parcel):
-            return other < self
-        return bool(other < self.item)
+    def __lt__(self, other: Parcel) -> bool:
+        earlier = self._order < other._order
+        with suppress(Exception):
+            return bool(self.item < other.item or (earlier and not other.item < self.item))
+        return earlier
 
     def settle(self, result: Any) -> None:
         """Tell the result to who holds the future; one that was cancelled is let be."""
-        if self.future.set_running_or_notify_cancel():
+        if self.future is not None and self.future.set_running_or_notify_cancel():
             self.future.set_result(result)
 
     def fail(self, error: BaseException) -> None:
         """Tell the error to who holds the future; one that was cancelled is let be."""
-        if self.future.set_running_or_notify_cancel():
+        if self.future is not None and self.future.set_running_or_notify_cancel():
             self.future.set_exception(error)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 from mainspring.background.parcel import Parcel
@@ -14,7 +16,6 @@ from mainspring.supervision.backlog import Backlog, Items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from mainspring.background.session import Session, StartArguments
     from mainspring.protocols import Trigger
@@ -44,7 +45,12 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         **options: Any,
     ) -> None:
         super().__init__(name, func, **options)
-        self._backlog = Backlog(_queue_of(queue if q is None else q, self.name), owner=self.name)
+        self._backlog = Backlog(
+            _queue_of(queue if q is None else q, self.name),
+            owner=self.name,
+            pack=Parcel.of,
+            unpack=lambda parcel: parcel.item,
+        )
 
     @property
     def borrows_threads(self) -> bool:
@@ -52,7 +58,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         return True
 
     def get_queue_obj(self) -> Any:
-        """Return the queue."""
+        """Return the queue; items may be put straight into it, or taken out by hand."""
         return self._backlog.queue
 
     async def put(self, item: Any) -> None:
@@ -65,29 +71,37 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         In a bounded queue it blocks up to `timeout` seconds for space (None: for ever), then
         raises `TimeoutError`. Raises `NotRunning` after a stop.
         """
-        parcel = Parcel(item)
-        self._backlog.offer(parcel, timeout)
-        return parcel.future
+        future: Future[Any] = Future()
+        self._backlog.offer(Parcel(item, future), timeout)
+        return future
 
     def stop(self, wait: float | bool = True, *, drain: bool = False) -> bool:  # noqa: FBT001, FBT002  the pages' signature
-        """Stop it as every worker; with `drain` once it has finished what is queued."""
+        """Stop it as every worker; with `drain` once it has finished what is queued.
+
+        What a limited `wait` leaves no time for stays for the next start.
+        """
         session = self._session
-        if drain and session is not None and session.active:
-            self._drain(session)
-            self._wait_for_end(session, wait)
-        return super().stop(wait)
+        if not (drain and session is not None and session.active):
+            return super().stop(wait)
+        self._drain(session)
+        return self._wait_for_end(session, wait) or self._cut_short(session, wait)
 
     async def astop(self, wait: float | bool = True, *, drain: bool = False) -> bool:  # noqa: FBT001, FBT002  as `stop`
         """Stop it from a coroutine; with `drain` once it has finished what is queued."""
         session = self._session
-        if drain and session is not None and session.active:
-            self._drain(session)
-            await self._await_end(session, wait)
-        return await super().astop(wait)
+        if not (drain and session is not None and session.active):
+            return await super().astop(wait)
+        self._drain(session)
+        return await self._await_end(session, wait) or self._cut_short(session, wait)
 
     def status(self) -> WorkerStatus:
         """Return what it is doing, and how many items wait; from any thread."""
         return replace(super().status(), queued=len(self._backlog))
+
+    def forget_life(self) -> None:
+        """In a forked child: be stopped; what is queued is the parent's."""
+        super().forget_life()
+        self._backlog.forget()
 
     def before_queue_get(self) -> None:
         """Do something before an item is taken."""
@@ -116,9 +130,16 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         return _unpack_later(function) if awaited else _unpack(function)
 
     def _drain(self, session: Session) -> None:
+        self._announce_end(session)
         self._backlog.shut()
         if isinstance(session.trigger, Items):
             session.trigger.drain()
+
+    def _cut_short(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
+        """After a wait with a limit: begin no further run."""
+        if not isinstance(wait, bool):
+            self.ask_end(session)
+        return session.finished.done()
 
 
 class _HookedItems(Items):
@@ -128,39 +149,46 @@ class _HookedItems(Items):
         super().__init__(backlog)
         self._worker = worker
 
-    def take(self, now: float) -> tuple[object, ...]:
-        self._worker.before_queue_get()
-        taken = super().take(now)
-        item = taken[0].item if isinstance(taken[0], Parcel) else taken[0]
-        self._worker.after_queue_get(item)
-        return taken
+    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the seam's signature
+        """Return the next item; one whose hook raises is taken too, as a failed run."""
+        failure = _error_of(self._worker.before_queue_get)
+        parcel = Parcel.of(self.backlog.take())
+        failure = failure or _error_of(partial(self._worker.after_queue_get, parcel.item))
+        if failure is not None:
+            parcel.fail(failure)
+            raise failure
+        return (parcel,)
+
+
+def _error_of(hook: Callable[[], object]) -> Exception | None:
+    try:
+        hook()
+    except Exception as error:  # noqa: BLE001  raised again with the item in hand
+        return error
+    return None
 
 
 def _unpack(function: Callable[..., Any]) -> Callable[..., Any]:
-    def run(item: Any) -> Any:
-        if not isinstance(item, Parcel):
-            return function(item)
+    def run(parcel: Parcel) -> Any:
         try:
-            result = function(item.item)
+            result = function(parcel.item)
         except BaseException as error:
-            item.fail(error)
+            parcel.fail(error)
             raise
-        item.settle(result)
+        parcel.settle(result)
         return result
 
     return run
 
 
 def _unpack_later(function: Callable[..., Any]) -> Callable[..., Any]:
-    async def run(item: Any) -> Any:
-        if not isinstance(item, Parcel):
-            return await function(item)
+    async def run(parcel: Parcel) -> Any:
         try:
-            result = await function(item.item)
+            result = await function(parcel.item)
         except BaseException as error:
-            item.fail(error)
+            parcel.fail(error)
             raise
-        item.settle(result)
+        parcel.settle(result)
         return result
 
     return run

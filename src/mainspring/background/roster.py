@@ -7,8 +7,10 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from mainspring.errors import DuplicateName
+from mainspring.supervision.forked import forget_in_child
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from mainspring.supervision.worker import WorkerStatus
@@ -28,6 +30,14 @@ class NamedWorker(Protocol):
         """Stop it; return whether it has ended."""
         ...
 
+    def forget_life(self) -> None:
+        """In a forked child: be stopped."""
+        ...
+
+    def runs_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether its target is awaited on this loop."""
+        ...
+
     def runs_here(self) -> bool:
         """Whether its target is what the calling thread runs."""
         ...
@@ -45,6 +55,14 @@ class WorkerRoster:
         self._names: dict[int, str] = {}  # by the worker's id(): a thousand may end at once
         self._told = told
         self._lock = threading.RLock()
+        forget_in_child(self)
+
+    def forget_life(self) -> None:
+        """In a forked child: the workers that are active are so in the parent."""
+        self._lock = threading.RLock()
+        workers, self._workers, self._names = self._workers, {}, {}
+        for worker in workers.values():
+            worker.forget_life()
 
     def all(self) -> list[NamedWorker]:
         """Return the active workers, in the order of their start."""
@@ -60,14 +78,16 @@ class WorkerRoster:
             self._workers[name] = worker
             self._names[id(worker)] = name
 
-    def forget(self, worker: NamedWorker, failure: BaseException | None) -> None:
-        """Take notice of a worker that has ended; `failure` says why it gave up."""
+    def forget(self, worker: NamedWorker) -> None:
+        """Take notice of a worker that has ended."""
         with self._lock:
             name = self._names.pop(id(worker), None)
             if name is not None:
                 del self._workers[name]
-        if failure is not None:
-            try:
-                self._told(worker, failure)
-            except Exception:
-                log.exception("on_worker_failed raised for %r", worker)
+
+    def tell(self, worker: NamedWorker, failure: BaseException) -> None:
+        """Tell of a worker that gave up, and why."""
+        try:
+            self._told(worker, failure)
+        except Exception:
+            log.exception("on_worker_failed raised for %r", worker)

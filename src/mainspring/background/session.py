@@ -54,6 +54,11 @@ class Session:
         self._lock = threading.Lock()
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that an async target is awaited on."""
+        return self._carriage.loop
+
+    @property
     def active(self) -> bool:
         """Whether it goes on running its target."""
         return not self.asked and not self.over and not self.core.ending

@@ -129,8 +129,14 @@ class Task(Generic[R]):
         loop = supervisor.control_loop
         if not self.plan.delay or loop is None:
             self._queue(supervisor)
-        else:
+            return
+        try:
+            if self.plan.tt == TT_COROUTINE:
+                # Here, since the control loop would wait for itself to start another one.
+                supervisor.running_aloop(self.plan.loop)
             loop.call_soon_threadsafe(loop.call_later, self.plan.delay, self._queue, supervisor)
+        except Exception as error:  # noqa: BLE001  told to who waits for it
+            self.future.set_exception(error)
 
     def cancel_delay(self) -> None:
         """Cancel it if it has not been queued yet."""

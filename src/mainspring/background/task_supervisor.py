@@ -12,15 +12,9 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from mainspring.background import ending
 from mainspring.background.aloop import ALoop, Loops
-from mainspring.background.async_job import (
-    AsyncJob,
-    AsyncJobs,
-    AsyncJobScheduler,
-    launch_in,
-    new_job,
-)
-from mainspring.background.ending import ask_all, cancel_all, waits_for_itself
+from mainspring.background.async_job import AsyncJob, AsyncJobs, AsyncJobScheduler, launch_in
 from mainspring.background.info import describe, diagnose
 from mainspring.background.launches import LaunchableTask, Launches
 from mainspring.background.life import Life
@@ -149,13 +143,13 @@ class TaskSupervisor:
         if not core.running:
             return core.join(core.time_left())
         if stop_schedulers:
-            ask_all(self.roster, self._jobs, self._life, self._sync_schedulers)
+            ending.ask_all(self.roster, self._jobs, self._life, self._sync_schedulers)
         self._launches.cancel_delayed()
         if cancel_tasks:
-            cancel_all(self._life, self._loops)
+            ending.cancel_all(self._life, self._loops)
         core.close(core.grace if isinstance(wait, bool) else float(wait))
         self._blockade.lift()
-        if wait is False or waits_for_itself(self._life, self._loops, self.roster):
+        if wait is False or ending.waits_for_itself(self._life, self._loops, self.roster):
             return not core.running
         return core.join(core.time_left())
 
@@ -249,14 +243,16 @@ class TaskSupervisor:
 
     def spawn(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Call a function in the thread pool, at normal priority."""
-        self.start()
-        return self.thread_pool.submit(fn, *args, **kwargs)
+        if not self._life.active:
+            self.start()
+        return (self._executor or self._life.threads).submit(fn, *args, **kwargs)
 
     def spawn_at(
         self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> Future[T]:
         """Call a function in the thread pool; a lower priority number is more urgent."""
-        self.start()
+        if not self._life.active:
+            self.start()
         if self._executor is not None:
             return self._executor.submit(fn, *args, **kwargs)
         return self.threads.submit_at(priority, fn, *args, **kwargs)
@@ -284,7 +280,8 @@ class TaskSupervisor:
         return self._task_pools.start_loop(name, self._life)
 
     def stop_aloop(self, name: str, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
-        """Stop a loop, which waits for what runs on it; return whether it has ended."""
+        """Stop a loop, its workers, jobs and pools; return whether all that ran on it has ended."""
+        ending.ask_those_on(self._loops.get(name), self.roster, self._jobs)
         return self._task_pools.stop_loop(name, wait)
 
     def get_aloop(self, name: str | None = None) -> ALoop:
@@ -371,7 +368,7 @@ class TaskSupervisor:
         The first run comes after `timer` seconds. Runs of one job never overlap. Raises
         `InvalidOption`, `NotRunning` without a scheduler.
         """
-        job = new_job(target, args, kwargs, (interval, number, timer))
+        job = AsyncJob(target, args, kwargs or {}, interval=interval, number=number, timer=timer)
         return self._jobs.get(scheduler).add(job)
 
     def cancel_async_job(

@@ -144,6 +144,16 @@ class BackgroundWorker(Generic[P, R]):
         session = self._session
         return session is not None and session.runs_here()
 
+    def runs_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether its target is awaited on this loop."""
+        session = self._session
+        return session is not None and session.loop is loop
+
+    def forget_life(self) -> None:
+        """In a forked child: be stopped, for what runs is the parent's."""
+        self._session = None
+        self._lock = threading.RLock()
+
     def status(self) -> WorkerStatus:
         """Return what it is doing and has done since its last start; from any thread."""
         session = self._session
@@ -238,16 +248,20 @@ class BackgroundWorker(Generic[P, R]):
         return False
 
     def ask_end(self, session: Session) -> None:
-        """Ask this life to end."""
+        """Ask this life to end; more than once, maybe."""
         session.core.close()
 
     def note_end(self, session: Session, failure: BaseException | None) -> None:
         """Take notice that a life has ended, of itself or as asked."""
         self._ask(session)
-        self.supervisor.roster.forget(self, failure)
+        roster = self.supervisor.roster
+        roster.forget(self)
         session.over = True
         guard(self.after_stop, self.name)
         session.finish()
+        # At last, since who is told may want to start it again.
+        if failure is not None:
+            roster.tell(self, failure)
 
     def _begin(self, start: StartArguments) -> Session:
         self.before_start()
@@ -260,7 +274,7 @@ class BackgroundWorker(Generic[P, R]):
             self._session = session
             session.member = supervisor.workers.add(session.core)
         except BaseException:
-            supervisor.roster.forget(self, None)
+            supervisor.roster.forget(self)
             self._session = None
             raise
         session.member.ended.add_done_callback(lambda ended: self.note_end(session, ended.result()))
@@ -279,10 +293,13 @@ class BackgroundWorker(Generic[P, R]):
         return Session(core, trigger, carriage)
 
     def _ask(self, session: Session) -> None:
+        self._announce_end(session)
+        self.ask_end(session)
+
+    def _announce_end(self, session: Session) -> None:
         if session.first_to_ask():
             guard(self.before_stop, self.name)
             guard(self.send_stop_events, self.name)
-            self.ask_end(session)
 
     def _wait_for_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
         if wait is False or session.would_wait_for_itself(self.supervisor.control_loop):

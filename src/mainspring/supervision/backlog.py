@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.errors import NotRunning
 from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
@@ -36,12 +36,24 @@ class Backlog:
 
     What is put straight into the queue object wakes the worker too, if the queue is one of
     `asyncio` or `queue`; to put there from another thread is the queue's own affair. A bounded
-    queue pushes back: `offer` blocks, `aput` waits.
+    queue pushes back: `offer` blocks, `aput` waits. `pack` makes what the queue holds of an item;
+    the backlog hands that out, and the queue itself, to whoever looks into it, what `unpack` makes
+    of it.
     """
 
-    def __init__(self, queue: ItemQueue | None = None, *, owner: str = "backlog") -> None:
+    def __init__(
+        self,
+        queue: ItemQueue | None = None,
+        *,
+        owner: str = "backlog",
+        pack: Callable[[object], object] | None = None,
+        unpack: Callable[[Any], object] | None = None,
+    ) -> None:
         self.queue: ItemQueue = asyncio.Queue() if queue is None else queue
         self.owner = owner
+        self._pack = pack
+        self._unpack = unpack
+        self._taken: object = None
         self._bound: int = getattr(self.queue, "maxsize", 0)
         # Reentrant, since a signal handler may put while its own thread is in here.
         self._lock = threading.RLock()
@@ -64,6 +76,13 @@ class Backlog:
             waiters, self._waiters = self._waiters, deque()
         for wake in waiters:
             wake()
+
+    def forget(self) -> None:
+        """In a forked child: drop the items and whoever waits, which are the parent's."""
+        self._lock = threading.RLock()
+        self._wake, self._waiters = None, deque()
+        while self.queue.qsize():
+            self.take()
 
     def bind(self, wake: Callable[[], None]) -> None:
         """Take the function to call after each item."""
@@ -110,6 +129,8 @@ class Backlog:
         """Remove and return the next item, and let one who waits for space in."""
         with self._lock:
             item = self.queue.get_nowait()
+            if self._unpack is not None:
+                item, self._taken = self._taken, None
             waiter = self._waiters.popleft() if self._waiters else None
         if waiter is not None:
             waiter()
@@ -140,19 +161,31 @@ class Backlog:
             raise NotRunning(f"{self.owner!r} is stopped and takes no items; start it first")
 
     def _hook(self) -> None:
-        original = getattr(self.queue, "_put", None)
-        if original is None:
+        put = getattr(self.queue, "_put", None)
+        if put is None:
             raise TypeError(
                 f"{self.owner}: queue={self.queue!r} can't work; "
                 "give a queue of asyncio or of the queue module"
             )
 
         def put_and_wake(item: object) -> None:
-            original(item)
+            put(item if self._pack is None else self._pack(item))
             if self._wake is not None:
                 self._wake()
 
-        self.queue._put = put_and_wake  # type: ignore[attr-defined]  # noqa: SLF001  made to be overridden
+        # These are made to be overridden.
+        self.queue._put = put_and_wake  # type: ignore[attr-defined]  # noqa: SLF001  see above
+        if self._unpack is not None:
+            self._hook_get(self._unpack)
+
+    def _hook_get(self, unpack: Callable[[Any], object]) -> None:
+        get = self.queue._get  # type: ignore[attr-defined]  # noqa: SLF001  see above
+
+        def get_unpacked() -> object:
+            self._taken = taken = get()
+            return unpack(taken)
+
+        self.queue._get = get_unpacked  # type: ignore[attr-defined]  # noqa: SLF001  see above
 
 
 class Items:

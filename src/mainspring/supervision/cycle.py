@@ -75,7 +75,7 @@ class Cycle:
         return due
 
     def begin(self, now: float) -> tuple[object, ...] | None:
-        """Return the run's arguments, or None when it was closed meanwhile."""
+        """Return the run's arguments, or None: it was closed meanwhile, or to take them failed."""
         with self._lock:
             # Running already: a signal handler that looked in the middle of a look was faster.
             if self.over or self.running:
@@ -83,13 +83,20 @@ class Cycle:
             self.running = True
         self._hold = 0.0
         self.tally.last_run = now
-        return self.trigger.take(now)
+        try:
+            return self.trigger.take(now)
+        except Exception as error:  # noqa: BLE001  a hook of the user's, as good as the target
+            self.failed(error)
+        except BaseException as error:  # noqa: BLE001  see above
+            self.aborted(error)
+        return None
 
     def succeeded(self, result: object) -> None:
         """Record a run; only False ends the worker."""
         self._ended(time.monotonic())
-        self._failures.succeeded()
-        self.tally.failing = False
+        if self.tally.failing:
+            self.tally.failing = False
+            self._failures.succeeded()
         if result is False:
             self.close()
 
@@ -109,7 +116,10 @@ class Cycle:
             self.gave_up.__cause__ = error
         elif rest:
             self._hold = now + rest
-        self._tell(events.ServiceFailed(self.name, error, rest))
+        try:
+            self._tell(events.ServiceFailed(self.name, error, rest))
+        except BaseException as ending:  # noqa: BLE001  on_error may exit as a target may
+            self._abort(ending)
 
     def cancelled(self) -> None:
         """Record a run that was cancelled from within: neither a success nor a failure."""
@@ -119,6 +129,9 @@ class Cycle:
     def aborted(self, error: BaseException) -> None:
         """Record a run that asked for the end of the program: it is the end of the worker."""
         self._ended(time.monotonic())
+        self._abort(error)
+
+    def _abort(self, error: BaseException) -> None:
         log.warning("worker %r stops: its target raised %r", self.name, error)
         self.close()
 

@@ -19,6 +19,9 @@ HIGHEST_DESCRIPTOR = 1023
 GRAINS = ((0.5, 0.005), (0.1, 0.001))
 """Sleeps of at least so many seconds end at multiples of so many."""
 
+SHARED_FROM = GRAINS[-1][0]
+"""Seconds from which on sleeps end together."""
+
 
 def moment_after(now: float, seconds: float) -> float:
     """Return when a sleep that begins now ends: a long one together with others."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import functools
 import logging
-import os
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
@@ -81,7 +80,3 @@ def _guard(step: Callable[[], object]) -> None:
         step()
     except Exception:
         log.exception("the end of the main thread could not end what runs")
-
-
-# A forked child has none of the threads: it has nothing to end.
-os.register_at_fork(after_in_child=_living.clear)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
 from mainspring.errors import InvalidOption
+
+log = logging.getLogger("mainspring.supervision")
 
 
 class Backoff(Protocol):
@@ -86,11 +89,18 @@ class Failures:
     def failed(self, now: float) -> float | None:
         """Count a failure; return the seconds to rest, or None to give up."""
         self._in_a_row += 1
-        return None if self._too_many(now) else self._backoff.delay(self._in_a_row)
+        return None if self._too_many(now) else self._rest()
 
     def succeeded(self) -> None:
         """Start the backoff afresh."""
         self._in_a_row = 0
+
+    def _rest(self) -> float:
+        try:
+            return self._backoff.delay(self._in_a_row)
+        except Exception:
+            log.exception("backoff %r raised; the usual one stands in", self._backoff)
+            return Doubling().delay(self._in_a_row)
 
     def _too_many(self, now: float) -> bool:
         if self._policy.max_failures is None:

@@ -8,10 +8,12 @@ and takes no lock: it may be called from a signal handler.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mainspring.supervision.fine_loop import moment_after
+from mainspring.supervision.alarms import alarms_of
+from mainspring.supervision.fine_loop import SHARED_FROM, moment_after
 
 if TYPE_CHECKING:
     import asyncio
@@ -54,10 +56,13 @@ class ThreadSleeper:
 class LoopSleeper:
     """Sleeps in a coroutine of `loop`; woken from any thread."""
 
-    __slots__ = ("_future", "_loop", "_sleeping", "_woken")
+    __slots__ = ("_alarms", "_future", "_loop", "_moment", "_sleeping", "_timer", "_woken")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._alarms = alarms_of(loop)
+        self._timer: asyncio.TimerHandle | None = None
+        self._moment = 0.0  # of the alarm that it shares with others
         self._future: asyncio.Future[None] | None = None
         self._sleeping = False
         self._woken = False
@@ -75,20 +80,32 @@ class LoopSleeper:
     async def sleep(self, seconds: float | None) -> None:
         """Sleep so long, or until woken (None: until woken)."""
         self._sleeping = True
-        timer = None
         try:
             # One coroutine, not two: of a worker that runs often this is most of the cost.
             if not self._woken:
                 self._future = self._loop.create_future()
                 if seconds is not None:
-                    end = moment_after(self._loop.time(), min(seconds, LONGEST))
-                    timer = self._loop.call_at(end, self._rouse)
+                    self._set_alarm(min(seconds, LONGEST))
                 await self._future
         finally:
             self._sleeping = False
             self._woken = False
-            if timer is not None:
-                timer.cancel()
+            self._drop_alarm()
+
+    def _set_alarm(self, seconds: float) -> None:
+        if seconds < SHARED_FROM:
+            self._timer = self._loop.call_later(seconds, self._rouse)
+        else:
+            self._moment = moment_after(time.monotonic(), seconds)
+            self._alarms.set(self._loop, self._moment, self._rouse)
+
+    def _drop_alarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        elif self._moment > time.monotonic():
+            self._alarms.drop(self._moment, self._rouse)
+            self._moment = 0.0
 
     def _rouse(self) -> None:
         if self._future is not None and not self._future.done():

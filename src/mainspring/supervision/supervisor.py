@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.supervision.fine_loop import new_loop
+from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.main_thread import end_with_main_thread, outlive
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.supervised import ServiceStatus, Supervised, grace_of
@@ -60,6 +61,7 @@ class Supervisor:
         self._failed: ServiceFailed | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
+        forget_in_child(self)
 
     @property
     def name(self) -> str:
@@ -174,6 +176,13 @@ class Supervisor:
         self.close(grace)
         return self.join((self.grace if grace is None else grace) + STUCK_AFTER)
 
+    def forget_life(self) -> None:
+        """In a forked child: have ended, if it was begun, for its thread is the parent's."""
+        self._lock = threading.RLock()
+        self._closed = self._closed or self._thread is not None or self._task is not None
+        self._loop = self._thread = self._task = None
+        outlive(self)
+
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end of `start`'s thread up to `timeout` seconds; return whether it ended."""
         thread = self._thread
@@ -230,11 +239,13 @@ class Supervisor:
         ready: Future[None] = Future()
         with self._lock:
             self._check_fresh()
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=self._live_in_thread, args=(ready,), name=self._name, daemon=True
             )
             end_with_main_thread(self)
-            self._thread.start()
+            thread.start()
+            # Not before: whoever joins it meanwhile would find one that has not begun.
+            self._thread = thread
         return ready
 
     def _live_in_thread(self, ready: Future[None]) -> None:

@@ -30,8 +30,8 @@ def _nobody() -> None:
     """Stand in for the wake of a driver that is not there yet."""
 
 
-class Continuous:
-    """Fires again as soon as a run has ended."""
+class WakingTrigger:
+    """What the triggers here do alike: end the sleep of their driver, and learn of a run's end."""
 
     def __init__(self) -> None:
         self._wake: Callable[[], None] = _nobody
@@ -41,6 +41,18 @@ class Continuous:
         """Take the function that ends the driver's sleep."""
         self._wake = wake
 
+    def close(self) -> None:
+        """Fire no more; from any thread."""
+        self.closed = True
+        self._wake()
+
+    def done(self, now: float) -> None:
+        """Change nothing."""
+
+
+class Continuous(WakingTrigger):
+    """Fires again as soon as a run has ended."""
+
     def due(self, now: float) -> float | None:  # noqa: ARG002  the seam's signature
         """Return 0: always now."""
         return 0.0
@@ -49,20 +61,12 @@ class Continuous:
         """Return no arguments."""
         return ()
 
-    def done(self, now: float) -> None:
-        """Change nothing."""
-
     def wake(self) -> None:
         """Let the driver look again."""
         self._wake()
 
-    def close(self) -> None:
-        """Fire no more."""
-        self.closed = True
-        self._wake()
 
-
-class Event:
+class Event(WakingTrigger):
     """Fires after `fire` or `wake`; what comes before the run begins is one firing.
 
     A `fire` during a run is exactly one more run. With `payloads` the target gets the payload of
@@ -70,17 +74,12 @@ class Event:
     """
 
     def __init__(self, *, payloads: bool = False) -> None:
+        super().__init__()
         self._payloads = payloads
         self._payload: object = None
         self._pending = False
-        self._wake: Callable[[], None] = _nobody
-        self.closed = False
         # Reentrant, since a signal handler may fire while its own thread is in here.
         self._lock = threading.RLock()
-
-    def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function that ends the driver's sleep."""
-        self._wake = wake
 
     def fire(self, payload: object = None) -> None:
         """Ask for a run with `payload`; from any thread."""
@@ -111,22 +110,14 @@ class Event:
             self._pending = False
         return (payload,) if self._payloads else ()
 
-    def done(self, now: float) -> None:
-        """Change nothing: a firing during the run waits already."""
-
     def wake(self) -> None:
         """Fire without a payload, but keep one that waits; from any thread."""
         with self._lock:
             self._pending = True
         self._wake()
 
-    def close(self) -> None:
-        """Fire no more."""
-        self.closed = True
-        self._wake()
 
-
-class Interval:
+class Interval(WakingTrigger):
     """Fires every `interval` seconds, start to start, on a grid that does not drift.
 
     Or `delay` seconds after the end of the last run. The first firing is at once. `delay_before`
@@ -147,6 +138,7 @@ class Interval:
         misfire: Misfire = "coalesce",
         owner: str = "Interval",
     ) -> None:
+        super().__init__()
         check_pace(interval, delay, delay_before, jitter=jitter, misfire=misfire, owner=owner)
         self.interval = interval
         self.delay = delay
@@ -158,12 +150,6 @@ class Interval:
         self._extra = 0.0  # this cycle's jitter
         self._pending = False
         self._moved = False
-        self.closed = False
-        self._wake: Callable[[], None] = _nobody
-
-    def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function that ends the driver's sleep."""
-        self._wake = wake
 
     def rebase(self) -> None:
         """Count the next firing from now, as if a run had begun; from any thread."""
@@ -179,6 +165,8 @@ class Interval:
             self._set_tick(now + (self.interval or self.delay or 0.0))
         if self._tick is None:
             self._set_tick(now)
+        elif not self.delay_before:
+            return self._tick + self._extra - now
         return self._start() - now
 
     def take(self, now: float) -> tuple[object, ...]:
@@ -201,11 +189,6 @@ class Interval:
     def wake(self) -> None:
         """Fire now and move the grid; from any thread."""
         self._pending = True
-        self._wake()
-
-    def close(self) -> None:
-        """Fire no more."""
-        self.closed = True
         self._wake()
 
     def _set_tick(self, moment: float) -> None:
@@ -233,7 +216,7 @@ class Interval:
         return tick + (missed + 1) * interval
 
 
-class Scheduled:
+class Scheduled(WakingTrigger):
     """Fires when `schedule` says; ticks that went by during a run or a sleep are one run at once.
 
     `clock` returns the aware wall-clock time. A clock set back fires no tick a second time.
@@ -242,18 +225,13 @@ class Scheduled:
     def __init__(
         self, schedule: Schedule, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
+        super().__init__()
         self.schedule = schedule
         self._clock = clock
         self._next: datetime | None = None
         self._begun = False
         self._skipping = False
         self._pending = False
-        self.closed = False
-        self._wake: Callable[[], None] = _nobody
-
-    def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function that ends the driver's sleep."""
-        self._wake = wake
 
     def rebase(self) -> None:
         """Leave the next tick out; from any thread."""
@@ -282,17 +260,9 @@ class Scheduled:
         self._pending = False
         return ()
 
-    def done(self, now: float) -> None:
-        """Change nothing."""
-
     def wake(self) -> None:
         """Fire now, besides the schedule; from any thread."""
         self._pending = True
-        self._wake()
-
-    def close(self) -> None:
-        """Fire no more."""
-        self.closed = True
         self._wake()
 
 

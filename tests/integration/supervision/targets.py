@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from mainspring.background.decorators import background_worker
-from mainspring.background.paced_worker import BackgroundIntervalWorker
+from mainspring.background.paced_worker import BackgroundEventWorker, BackgroundIntervalWorker
 from mainspring.background.queue_worker import BackgroundQueueWorker
+from mainspring.background.worker import BackgroundWorker
 
 
 class Doubler(BackgroundQueueWorker):
@@ -32,23 +33,63 @@ def square(number, _name, _task_id):
     return number * number, os.getpid(), _name, _task_id
 
 
-class Overlapper(BackgroundIntervalWorker):
-    """Fails if it runs twice at once: it makes a folder for the time of a run."""
-
-    results: ClassVar[list] = []
-
-    @staticmethod
-    def run(folder, **kwargs):
-        Path(folder).mkdir()
-        time.sleep(0.005)
-        Path(folder).rmdir()
-        return "alone"
-
-    def process_result(self, result):
-        self.results.append(result)
-
-
 class Failing(BackgroundIntervalWorker):
     @staticmethod
     def run(**kwargs):
         raise OSError("no sensor")
+
+
+class Judged:
+    """What the targets below share: results, and a verdict on them, in the parent."""
+
+    def process_result(self, result):
+        self.seen.append(result)
+        return self.verdict
+
+    def take_up(self, verdict=None):
+        self.seen, self.verdict = [], verdict
+        return self
+
+
+def alone(folder):
+    """Fail if it runs twice at once: it makes a folder for the time of a run."""
+    Path(folder).mkdir()
+    time.sleep(0.005)
+    Path(folder).rmdir()
+    return "alone"
+
+
+class AloneForItems(Judged, BackgroundQueueWorker):
+    @staticmethod
+    def run(task, folder, **kwargs):
+        return alone(folder)
+
+
+class AloneOnEvents(Judged, BackgroundEventWorker):
+    @staticmethod
+    def run(folder, **kwargs):
+        return alone(folder)
+
+
+class AloneByInterval(Judged, BackgroundIntervalWorker):
+    @staticmethod
+    def run(folder, **kwargs):
+        return alone(folder)
+
+
+class AloneForEver(Judged, BackgroundWorker):
+    @staticmethod
+    def run(folder, **kwargs):
+        return alone(folder)
+
+
+class FailingForEver(BackgroundWorker):
+    @staticmethod
+    def run(**kwargs):
+        raise OSError("no sensor")
+
+
+class Echo(BackgroundQueueWorker):
+    @staticmethod
+    def run(task, **kwargs):
+        return task

@@ -2,6 +2,8 @@
 
 import os
 import sys
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from mainspring.background.decorators import background_worker
 from mainspring.background.task import background_task, co_mp_apply, wait_completed
-from mainspring.errors import InvalidOption
+from mainspring.errors import InvalidArguments, InvalidOption, NotRunning
 from mainspring.supervision.restart import Restart
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -52,19 +54,64 @@ def test_a_child_that_raises_or_dies_reports_and_frees_its_place(doubler, until)
     assert doubler.status().errors == 2
 
 
-def test_a_target_in_a_process_never_runs_twice_at_once(supervisor, tmp_path, until):
+KINDS = {
+    "continuous": (targets.AloneForEver, {}),
+    "queue": (targets.AloneForItems, {}),
+    "event": (targets.AloneOnEvents, {}),
+    "interval": (targets.AloneByInterval, {"interval": 0.001}),
+}
+
+
+@pytest.fixture(params=list(KINDS))
+def alone(request, supervisor):
+    """A worker of each kind whose run fails beside another run, and what sets it going."""
     supervisor.set_mp_pool(pool_size=2)
-    targets.Overlapper.results.clear()
-    worker = targets.Overlapper(interval=0.001, supervisor=supervisor)
-    worker.start(str(tmp_path / "busy"))
+    kind, options = KINDS[request.param]
+    worker = kind(supervisor=supervisor, **options).take_up()
 
     def push():
-        worker.trigger_threadsafe(force=True)
-        return len(targets.Overlapper.results) >= 20
+        if request.param == "queue":
+            worker.put_threadsafe(1)
+        elif request.param != "continuous":
+            worker.trigger_threadsafe(force=True)
 
-    until(push, 30)
+    return worker, push
+
+
+def test_a_target_in_a_process_never_runs_twice_at_once(alone, tmp_path, until):
+    worker, push = alone
+    worker.start(str(tmp_path / "busy"))
+
+    def ran_often():
+        push()
+        return len(worker.seen) >= 20
+
+    until(ran_often, 30)
     worker.stop()
     assert worker.status().errors == 0
+    assert set(worker.seen) == {"alone"}
+
+
+def test_false_on_the_very_first_run_in_a_process_never_deadlocks_the_start(alone, tmp_path, until):
+    worker, push = alone
+    worker.take_up(verdict=False)
+    for number in range(1, 11):
+        assert worker.start(str(tmp_path / "busy"))
+        with suppress(NotRunning):
+            push()
+        until(worker.is_stopped, 30)
+        assert worker.seen == ["alone"] * number
+
+
+def test_a_continuous_target_that_always_fails_in_a_process_does_not_spin(supervisor, until):
+    supervisor.set_mp_pool(pool_size=1)
+    worker = targets.FailingForEver(supervisor=supervisor)
+    worker.start()
+    until(lambda: worker.status().errors >= 3, 30)
+    began = worker.status().errors
+    deadline = time.monotonic() + 0.3
+    until(lambda: time.monotonic() > deadline)
+    assert worker.status().errors - began <= 3
 
 
 @pytest.mark.parametrize("with_on_error", [False, True])
@@ -99,7 +146,7 @@ def test_a_target_that_fails_too_often_in_a_process_ends_its_worker(supervisor, 
 
 
 def test_an_argument_that_can_not_be_pickled_is_an_error(doubler):
-    with pytest.raises(Exception, match="lambda|pickle"):
+    with pytest.raises(InvalidArguments, match="argument 'task' of .*can't be pickled"):
         doubler.put_threadsafe(lambda: None).result(30)
     assert doubler.put_threadsafe(1).result(30)[0] == 2
 

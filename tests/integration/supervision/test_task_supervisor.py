@@ -507,3 +507,95 @@ def test_many_threads_may_start_the_first_workers_at_once(until):
         assert errors == []
         until(lambda runs=runs: len(runs) == 8)
         made.stop()
+
+
+def test_stopping_a_loop_stops_the_workers_and_jobs_on_it_and_no_others(supervisor, until):
+    runs = []
+
+    async def target():
+        runs.append(threading.current_thread().name)
+
+    for name in ("io", "other"):
+        supervisor.create_aloop(name)
+    worker = background_worker(interval=0.01, loop="io", name="w", supervisor=supervisor)(target)
+    other = background_worker(interval=0.01, loop="other", name="o", supervisor=supervisor)(target)
+    worker.start()
+    other.start()
+    supervisor.create_async_job_scheduler("jobs", aloop="io")
+    job = supervisor.create_async_job(target, interval=0.01)
+    until(lambda: runs.count("supervisor_aloop_io") > 5)
+    assert supervisor.stop_aloop("io", wait=10)
+    assert worker.is_stopped()
+    until(lambda: not job.active)
+    assert other.is_active()
+    assert supervisor.start_aloop("io")
+    assert worker.start()
+
+
+FORKING = """
+import asyncio, os, threading, time
+from mainspring.background.decorators import background_worker
+from mainspring.background.task_supervisor import TaskSupervisor
+
+ran, slow = threading.Event(), threading.Event()
+supervisor = TaskSupervisor("s", grace=3)
+tick = background_worker(interval=0.01, supervisor=supervisor, name="tick")(ran.set)
+tick.start()
+
+async def note(item):
+    await asyncio.sleep(0 if item else 0.2)
+    return os.getpid()
+
+supervisor.create_aloop("io")
+mail = background_worker(queue=True, loop="io", supervisor=supervisor)(note)
+mail.start()
+first, second = mail.put_threadsafe(0), mail.put_threadsafe(1)
+assert ran.wait(10)
+child = os.fork()
+if child == 0:
+    assert not supervisor.active and not tick.is_active() and not mail.is_active()
+    assert supervisor.get_info()["workers"] == []
+    ran.clear()
+    assert tick.start() and mail.start()
+    assert ran.wait(10)
+    assert mail.status().queued == 0, "what is queued is the parent's"
+    assert mail.put_threadsafe(1).result(10) == os.getpid()
+    assert supervisor.background_task(asyncio.sleep(0, 5)).result(10) == 5
+    assert supervisor.spawn(os.getpid).result(10) == os.getpid()
+    assert supervisor.stop(2)
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+assert first.result(10) == second.result(10) == os.getpid()
+assert supervisor.active and tick.is_active()
+"""
+
+
+def test_a_forked_child_begins_anew_and_leaves_its_parent_alone():
+    subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING], check=True, timeout=30
+    )
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_a_target_that_is_stuck_does_not_keep_the_process_from_ending(colour):
+    program = f"""
+import time
+from mainspring.background.decorators import background_worker
+from mainspring.background.task_supervisor import TaskSupervisor
+
+def hang():
+    print("stuck", flush=True)
+    time.sleep(100)
+
+async def ahang():
+    hang()
+
+supervisor = TaskSupervisor("s", grace=0.2)
+target = hang if "{colour}" == "sync" else ahang
+background_worker(interval=1, supervisor=supervisor)(target).start()
+background_worker(supervisor=supervisor, name="own thread")(lambda: time.sleep(100)).start()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=30, capture_output=True, text=True
+    )
+    assert done.stdout == "stuck\n"

@@ -360,3 +360,21 @@ def test_g_is_right_across_asyncio_tasks():
         return [*numbers, g.number]
 
     assert asyncio.run(live()) == [0, 1, 2, "parent"]
+
+
+def test_a_delayed_coroutine_runs_though_no_loop_ran_before(supervisor):
+    async def answer():
+        return 7
+
+    task = background_task(answer, delay=0.01, supervisor=supervisor)()
+    assert wait_completed(task, timeout=5) == 7
+
+
+def test_a_delayed_coroutine_on_a_loop_that_does_not_exist_fails(supervisor):
+    async def answer():
+        return 7
+
+    task = background_task(answer, delay=0.01, loop="nowhere", supervisor=supervisor)()
+    with pytest.raises(InvalidOption, match="nowhere"):
+        wait_completed(task, timeout=5)
+    assert supervisor.get_task(task.id) is None

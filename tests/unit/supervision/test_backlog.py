@@ -144,3 +144,13 @@ def test_draining_closes_when_nothing_is_left():
     assert not items.closed
     items.take(0.0)
     assert items.closed
+
+
+def test_the_queue_holds_what_is_packed_and_shows_what_is_unpacked():
+    backlog = Backlog(asyncio.Queue(), pack=lambda item: [item], unpack=lambda packed: packed[0])
+    backlog.put("one")
+    backlog.queue.put_nowait("two")
+    backlog.put("three")
+    assert backlog.take() == ["one"]
+    assert backlog.queue.get_nowait() == "two"
+    assert backlog.take() == ["three"]

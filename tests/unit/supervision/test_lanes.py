@@ -12,8 +12,8 @@ def test_items_come_by_priority_and_in_order_within_one(priorities):
         lanes.put(priority, (priority, number))
     assert sum(lanes.counts().values()) == len(priorities)
     taken = []
-    while lanes:
-        assert lanes.first == min(lanes.counts())
+    while lanes.open:
+        assert lanes.open[0] == min(lanes.counts())
         taken.append(lanes.take())
     assert taken == sorted(taken)
     assert len(taken) == len(priorities)
@@ -24,6 +24,6 @@ def test_clearing_returns_what_waited():
     lanes.put(2, "b")
     lanes.put(1, "a")
     assert lanes.clear() == ["a", "b"]
-    assert not lanes
+    assert not lanes.open
     with pytest.raises(IndexError):
         lanes.take()

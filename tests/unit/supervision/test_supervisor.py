@@ -294,3 +294,24 @@ import threading, mainspring.supervision.supervisor, mainspring.supervision.work
 assert threading.active_count() == 1
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+def test_a_stop_in_the_middle_of_a_start_is_no_error(until):
+    for _ in range(50):
+        supervisor = Supervisor(name="s")
+        errors = []
+
+        def stop(supervisor=supervisor, errors=errors):
+            try:
+                while not supervisor.closing:
+                    supervisor.join(0)
+                supervisor.stop()
+            except RuntimeError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=stop)
+        thread.start()
+        supervisor.start()
+        supervisor.close()
+        thread.join(10)
+        assert errors == []

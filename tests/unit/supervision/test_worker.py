@@ -364,3 +364,66 @@ def test_it_tells_an_async_target_by_what_it_is():
     assert is_async(Callable().__call__)
     assert not is_async(print)
     assert not is_async(functools.partial(print))
+
+
+class Clumsy(Event):
+    """Can't hand out its first run."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.errors = [error]
+
+    def take(self, now):
+        super().take(now)
+        if self.errors:
+            raise self.errors.pop()
+        return ()
+
+
+def test_a_trigger_that_raises_is_a_failed_run_and_the_next_one_works(make, auntil):
+    trigger, runs = Clumsy(OSError("a hook")), []
+    worker = make(lambda: runs.append(1), trigger)
+
+    def ran():
+        if worker.status().state == "idle":
+            worker.wake()
+        return runs
+
+    assert live(worker, ran, auntil) is None
+    assert worker.status().errors == 1
+    assert "a hook" in worker.status().error
+
+
+def test_a_trigger_that_exits_ends_the_worker(make, auntil):
+    trigger = Clumsy(SystemExit(2))
+    trigger.fire()
+    worker = make(lambda: None, trigger)
+    assert live(worker, lambda: False, auntil) is None
+    assert worker.status().errors == 0
+
+
+def test_a_subscriber_that_exits_ends_the_worker(make, auntil):
+    def leave(event):
+        raise SystemExit(2)
+
+    def fail():
+        raise OSError("no sensor")
+
+    worker = make(fail, Interval(0.001))
+    worker.subscribe(leave)
+    assert live(worker, lambda: False, auntil) is None
+    assert worker.status().runs == 1
+
+
+class Broken:
+    def delay(self, attempt):
+        raise ZeroDivisionError("backoff is broken")
+
+
+def test_a_backoff_that_raises_is_logged_and_the_usual_one_stands_in(make, auntil, caplog):
+    def fail():
+        raise OSError("no sensor")
+
+    worker = make(fail, Interval(0.001), restart=Restart(backoff=Broken()))
+    assert live(worker, lambda: worker.status().errors >= 2, auntil) is None
+    assert "backoff is broken" in caplog.text

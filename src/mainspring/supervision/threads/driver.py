@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
+from mainspring.supervision.alarms import alarms_of
 from mainspring.supervision.driver import run_once
 from mainspring.supervision.fine_loop import moment_after
 from mainspring.supervision.sleeper import LONGEST
@@ -61,7 +62,8 @@ class _Loan:
         self._lend = lend
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarms = alarms_of(self._loop)
+        self._alarm = math.inf  # when somebody looks again, if nobody does before
         self._busy = False
         # Reentrant, since a signal handler may wake the worker while its own thread is in here.
         self._lock = threading.RLock()
@@ -71,8 +73,7 @@ class _Loan:
         try:
             await self._over
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            self._alarms.drop(self._alarm, self._look_after_sleep)
 
     def look(self) -> None:
         """Lend a thread if a run is due; from any thread."""
@@ -114,7 +115,7 @@ class _Loan:
         if pause is None:
             return False
         if pause > 0:
-            self._call_on_loop(partial(self._set_alarm, now + min(pause, LONGEST)))
+            self._set_alarm(moment_after(now, min(pause, LONGEST)))
         return pause <= 0
 
     def _call_on_loop(self, function: Callable[[], None]) -> None:
@@ -123,10 +124,15 @@ class _Loan:
             self._loop.call_soon_threadsafe(function)
 
     def _set_alarm(self, moment: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        left = max(moment - time.monotonic(), 0.0)
-        self._timer = self._loop.call_at(moment_after(self._loop.time(), left), self.look)
+        # One that rings before is kept: whoever looks then sets the next.
+        if moment < self._alarm:
+            self._alarm = moment
+            self._alarms.set(self._loop, moment, self._look_after_sleep)
+
+    def _look_after_sleep(self) -> None:
+        with self._lock:
+            self._alarm = math.inf
+        self.look()
 
     def _finish(self) -> None:
         if not self._over.done():

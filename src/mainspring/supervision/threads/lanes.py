@@ -12,43 +12,36 @@ T = TypeVar("T")
 class Lanes(Generic[T]):
     """Items by priority, the lowest number first; in order within one priority."""
 
-    __slots__ = ("_lanes", "_open")
+    __slots__ = ("_lanes", "open")
 
     def __init__(self) -> None:
         self._lanes: dict[int, deque[T]] = {}
-        self._open: list[int] = []  # the priorities of lanes that are not empty, sorted
-
-    def __bool__(self) -> bool:
-        return bool(self._open)
-
-    @property
-    def first(self) -> int:
-        """The priority of the next item; raises `IndexError` when empty."""
-        return self._open[0]
+        self.open: list[int] = []
+        """The priorities of lanes that are not empty, sorted; to be read, at every call."""
 
     def put(self, priority: int, item: T) -> None:
         """Add an item behind those of its priority."""
         lane = self._lanes.get(priority)
         if lane is None:
             self._lanes[priority] = deque((item,))
-            insort(self._open, priority)
+            insort(self.open, priority)
         else:
             lane.append(item)
 
     def take(self) -> T:
         """Remove and return the next item; raises `IndexError` when empty."""
-        priority = self._open[0]
+        priority = self.open[0]
         lane = self._lanes[priority]
         item = lane.popleft()
         if not lane:
-            del self._open[0], self._lanes[priority]
+            del self.open[0], self._lanes[priority]
         return item
 
     def clear(self) -> list[T]:
         """Remove and return every item."""
-        items = [item for priority in self._open for item in self._lanes[priority]]
+        items = [item for priority in self.open for item in self._lanes[priority]]
         self._lanes.clear()
-        self._open.clear()
+        self.open.clear()
         return items
 
     def counts(self) -> Counter[int]:

@@ -218,9 +218,10 @@ class PriorityThreadPool(Executor):
             self._start_thread()
 
     def _may_start(self) -> bool:
-        if not self._queue:
+        waiting = self._queue.open
+        if not waiting:
             return False
-        priority = self._queue.first
+        priority = waiting[0]
         return self._busy < (self._limits.get(priority) or self._sizes.limit(priority))
 
     def _start_thread(self) -> None:
@@ -262,10 +263,10 @@ class PriorityThreadPool(Executor):
                 self._waking -= 1
             if not self._may_start():
                 return None, 0
-            weight = 1 if self._queue.first > TASK_CRITICAL else 0
+            weight = 1 if self._queue.open[0] > TASK_CRITICAL else 0
             call = self._queue.take()
             self._busy += weight
-            if self._queue and not self._waking:
+            if self._queue.open and not self._waking:
                 self._call_for_hands()
             return call, weight
 
@@ -301,7 +302,7 @@ class PriorityThreadPool(Executor):
 
     def _is_over(self) -> bool:
         with self._lock:
-            return self._closed and not self._threads and not self._queue
+            return self._closed and not self._threads and not self._queue.open
 
     def _tell_ended(self) -> None:
         # A loop that is closed has nobody who waits.
