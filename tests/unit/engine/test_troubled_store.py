@@ -90,7 +90,7 @@ def quick_recovery(monkeypatch):
 def test_every_job_is_recorded_completed_exactly_once(seed, eventually):
     queue = Queue("memory://", workers=4, async_slots=4, grace=5, lease=2.0, heartbeat=0.05)
     store = queue._store
-    troubled = queue._store = TroubledStore(store, seed)
+    troubled = queue._crew._store = TroubledStore(store, seed)
 
     @queue.task(name="double", backoff=Exponential(base=0.0))
     def double(n):

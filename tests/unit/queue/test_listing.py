@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 import pytest
@@ -303,12 +302,9 @@ class TestOptionsOfTheQueue:
 
 
 def test_a_shutdown_reaches_all_workers_of_the_queue(queue):
-    threads = [threading.Thread(target=queue.run_worker) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    while len(queue._crew._consumers) < 2:
-        threading.Event().wait(0.001)
+    with queue._crew.consumer(None) as one, queue._crew.consumer(["mail"]) as other:
+        assert (one._asked, other._asked) == (0, 0)
+        queue.shutdown()
+        assert (one._asked, other._asked) == (1, 1)
     queue.shutdown()
-    for thread in threads:
-        thread.join(20)
-    assert queue._crew._consumers == []
+    assert (one._asked, other._asked) == (1, 1)
