@@ -107,8 +107,11 @@ class StoreMachine(StoreWalk):
         self.lose(node, self.draw_begun(data, node), dead=dead, known=known)
 
     def die_at_work(self, data: st.DataObject) -> None:
-        node = self.draw_busy_node(data)
-        self.lose(node, self.draw_begun(data, node), dead=True, known=True)
+        """Lose node after node, as a job does that kills its worker each time."""
+        for _ in range(data.draw(st.integers(1, 3), "deaths")):
+            node = self.draw_busy_node(data)
+            self.lose(node, self.draw_begun(data, node), dead=True, known=True)
+            self.wait_for(6.0)
 
     def draw_begun(self, data: st.DataObject, node: int) -> list[ModelJob]:
         held = self.model.held(node)
@@ -218,8 +221,10 @@ class StoreMachine(StoreWalk):
     def wait(self, seconds: float) -> None:
         if seconds in JUMPS:
             self.clock.jump(seconds)
-        else:
-            self.clock.advance(seconds)
+        self.wait_for(0.0 if seconds in JUMPS else seconds)
+
+    def wait_for(self, seconds: float) -> None:
+        self.clock.advance(seconds)
         self.latest = max(self.latest, self.clock.now())
 
     def purge(self, data: st.DataObject) -> None:
