@@ -189,6 +189,10 @@ class Queue:
         record = self._store.get(job_id)
         return None if record is None else JobHandle(self._desk, record.id, record.task)
 
+    def get_task(self, name: str) -> QueueTask[..., Any, Any] | None:
+        """Return the task of that name, or None if there is none."""
+        return QueueTask(self._tasks[name], self._desk) if name in self._tasks else None
+
     def stats(self) -> Mapping[str, Any]:
         """Return the number of jobs in each state, and the same by queue under `queues`."""
         by_queue = self._store.stats()
