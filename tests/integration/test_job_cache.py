@@ -30,15 +30,24 @@ APP = """
         with open("ran", "a") as ran:
             ran.write(f"{line}\\n")
 
-    def gate(name):
+    def looks_at(name):
         Path(f"{name}-entered").touch()
         while not Path(name).exists():
-            time.sleep(0.002)
+            yield
 
-    def body(a, b=2, wait=None):
+    def body(a, b, wait):
         note(f"{a!r} {b!r}")
-        if wait is not None:
-            gate(wait)
+        for _ in looks_at(wait) if wait else ():
+            time.sleep(0.002)
+        return end(a, b)
+
+    async def abody(a, b, wait):
+        note(f"{a!r} {b!r}")
+        for _ in looks_at(wait) if wait else ():
+            await asyncio.sleep(0.002)
+        return end(a, b)
+
+    def end(a, b):
         if a == "fail":
             raise ValueError(a)
         if a == "die" and not Path("died").exists():
@@ -52,7 +61,7 @@ APP = """
 
     @queue.task(**ONCE)
     async def on_loop(a, b=2, wait=None):
-        return await asyncio.to_thread(body, a, b, wait)
+        return await abody(a, b, wait)
 
     @queue.task(executor="process", **ONCE)
     def in_child(a, b=2, wait=None):
@@ -183,6 +192,24 @@ def test_workers_in_other_processes_share_the_file(app, start_worker):
     start_worker()
     assert results([app.module.in_thread.delay(1)]) == [[1, 2]]
     assert app.ran == ["1 2"]
+
+
+@pytest.mark.parametrize("kind", ["thread", "async"])
+def test_a_result_that_can_not_be_stored_is_a_failure_and_not_kept(queue, kind):
+    results = [object(), 1]
+
+    def give():
+        return results.pop(0)
+
+    async def agive():
+        return results.pop(0)
+
+    body = give if kind == "thread" else agive
+    task = queue.task(name="give", retries=0, cache=Cache())(body)
+    with queue.worker():
+        with pytest.raises(JobFailed, match="object"):
+            task.delay().result(timeout=10)
+        assert task.delay().result(timeout=10) == 1
 
 
 def test_two_workers_of_one_queue_in_memory_share_its_results(queue):
@@ -430,7 +457,7 @@ def test_a_stop_ends_those_that_wait_for_their_turn_and_runs_none_of_them(app, k
         began = time.monotonic()
         app.queue.shutdown()
         app.queue.shutdown()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert app.queue.stats()["pending"] == 3
     app.open("gate")
     assert app.ran == ["'x' 2"]

@@ -75,13 +75,16 @@ class PoolService:
             self.close()
             await self._hasten()
             raise
+        finally:
+            # Who waits for a start that failed has waited long enough.
+            self._ready.set()
 
     def close(self) -> None:
         """Ask it to end; from any thread."""
         self._lifeline.close()
 
     def wait_ready(self, timeout: float) -> bool:
-        """Block until it takes tasks, up to `timeout` seconds; return whether it does."""
+        """Block until it takes tasks or has failed, up to `timeout` seconds; whether one is so."""
         return self._ready.wait(timeout)
 
     def _begin(self, started: Callable[[], None]) -> None:

@@ -204,6 +204,7 @@ class JobCache:
         with _giving_up(turn):
             self._check_held()
             value = function(*args, **kwargs)
+            self._check_storable(value)
         turn.land_and_wait(value)
         return value
 
@@ -217,6 +218,7 @@ class JobCache:
             if not await asyncio.wrap_future(turn.decided):
                 return turn.value
             value = await function(*args, **kwargs)
+            self._check_storable(value)
             if (kept := turn.land(value)) is not None:
                 await asyncio.wait([asyncio.wrap_future(kept)], timeout=PATIENCE + 1)
         return value
@@ -225,6 +227,10 @@ class JobCache:
         claim: Any = running.get()
         if not self._holds(claim):
             raise AttemptOver
+
+    def _check_storable(self, value: Any) -> None:
+        # An attempt that fails of its result has failed: an adapter in memory would keep it.
+        self._codec.encode_result(value)
 
     def _turn(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Turn | None:
         try:

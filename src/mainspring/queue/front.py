@@ -231,6 +231,10 @@ class Queue:
         """Return the job of that id, or None if there is none (any more)."""
         return bulk.handle_of(self._desk, job_id)
 
+    def get_task(self, name: str) -> QueueTask[..., Any, Any] | None:
+        """Return the registered task of that name, or None if there is none."""
+        return QueueTask(self._tasks[name], self._desk) if name in self._tasks else None
+
     def jobs(  # noqa: PLR0913  # the fields of a filter
         self,
         *,

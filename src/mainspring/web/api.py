@@ -12,6 +12,7 @@ from mainspring.model.job import JobState
 from mainspring.pool.worker import AsyncTaskWorker
 from mainspring.web.pool_port import PoolPort
 from mainspring.web.port import Order, Refused, Search, TaskPort, View
+from mainspring.web.queue_port import JobQueue, QueuePort
 from mainspring.web.shown import shown
 
 try:
@@ -51,14 +52,14 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 def create_task_worker_router(
-    worker: AsyncTaskWorker,
+    worker: AsyncTaskWorker | JobQueue,
     prefix: str = "",
     tags: list[Any] | None = None,
     *,
     allow: Collection[str] | None = None,
     authorize: Callable[..., Any] | None = None,
 ) -> APIRouter:
-    """Return a router for `app.include_router`, for a worker on the server's own loop.
+    """Return a router for `app.include_router`: for a pool on the server's loop, or for a Queue.
 
     `allow`: only these task types may be started. `authorize`: a dependency of every route, which
     raises HTTPException for those who may not.
@@ -70,7 +71,11 @@ def create_task_worker_router(
         dependencies=[] if authorize is None else [Depends(authorize)],
         responses=_problems(401, 403) if authorize is not None else {},
     )
-    port = PoolPort(worker, allow)
+    port: TaskPort
+    if isinstance(worker, AsyncTaskWorker):
+        port = PoolPort(worker, allow)
+    else:
+        port = QueuePort(worker, allow)
     _add_lists(router, port)
     _add_tasks(router, port)
     _add_events(router, port)
@@ -92,7 +97,7 @@ def _add_lists(router: APIRouter, port: TaskPort) -> None:
         """List the types that may be started."""
         return JSONResponse({"task_types": port.types()})
 
-    @router.get("/tasks", response_model=TaskList, responses=_problems(422))
+    @router.get("/tasks", response_model=TaskList, responses=_problems(422, 503))
     async def tasks(
         status: JobState | None = None,
         limit: Limit = 100,
@@ -120,7 +125,7 @@ def _add_tasks(router: APIRouter, port: TaskPort) -> None:
         order = Order(**request.model_dump())
         return JSONResponse(body_of(await port.start(order)), status_code=201)
 
-    @router.get("/tasks/{task_id}", response_model=TaskBody, responses=_problems(404, 422))
+    @router.get("/tasks/{task_id}", response_model=TaskBody, responses=_problems(404, 422, 503))
     async def get(task_id: Id) -> Response:
         """Return a task."""
         return JSONResponse(body_of(await _found(port, task_id)))
@@ -129,7 +134,7 @@ def _add_tasks(router: APIRouter, port: TaskPort) -> None:
         "/tasks/{task_id}",
         status_code=NO_CONTENT,
         response_class=Response,
-        responses=_problems(404, 409, 422),
+        responses=_problems(404, 409, 422, 503),
     )
     async def cancel(task_id: Id) -> Response:
         """Cancel a task that is pending or running."""
@@ -151,7 +156,7 @@ def _add_events(router: APIRouter, port: TaskPort) -> None:
     @router.get(
         "/tasks/{task_id}/events",
         response_class=StreamingResponse,
-        responses={**_problems(404, 422), **stream},
+        responses={**_problems(404, 422, 503), **stream},
     )
     async def events(
         task_id: Id, last_event_id: Annotated[str | None, Header()] = None

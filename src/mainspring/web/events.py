@@ -7,10 +7,12 @@ is told only what is new. A client that reads slowly, or never, holds up its own
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainspring.model.job import FINAL, JobState
+from mainspring.web.port import Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -40,7 +42,7 @@ async def events_of(
     yield RETRY
     told: JobState | None = None
     alive = monotonic()
-    while (view := await port.get(task_id)) is not None:
+    while (view := await _look(port, task_id)) is not None:
         mark = mark_of(view)
         if mark != seen:
             yield _event(_kind(view, told), mark, body(view))
@@ -52,6 +54,13 @@ async def events_of(
             yield ": alive\n\n"
             alive = monotonic()
         await port.wait(task_id, LOOK_SECONDS)
+
+
+async def _look(port: TaskPort, task_id: str) -> View | None:
+    # It has begun to answer: a client that is cut off comes back, and is told then.
+    with suppress(Refused):
+        return await port.get(task_id)
+    return None
 
 
 def _kind(view: View, told: JobState | None) -> str:

@@ -45,7 +45,7 @@ class PoolPort:
             handle = await self._worker.submit(
                 function,
                 kwargs=order.params,
-                priority=order.priority,
+                priority=0 if order.priority is None else order.priority,
                 task_id=order.task_id,
                 metadata=order.metadata,
                 timeout=order.timeout,

@@ -21,7 +21,7 @@ class Order:
 
     task_type: str
     params: dict[str, Any]
-    priority: float = 0
+    priority: float | None = None
     task_id: str | None = None
     metadata: dict[str, Any] | None = None
     timeout: float | None = None

@@ -23,7 +23,7 @@ class TaskRequest(BaseModel):
 
     task_type: str = Field(description="a registered type, see /tasks/types")
     params: dict[str, Any] = Field(default_factory=dict, description="arguments by name")
-    priority: Number = Field(default=0, description="lower is more urgent")
+    priority: Number | None = Field(default=None, description="lower is more urgent")
     task_id: str | None = Field(default=None, pattern=TASK_ID)
     metadata: dict[str, Any] | None = None
     timeout: Seconds | None = Field(default=None, description="seconds")

@@ -229,6 +229,21 @@ def test_a_pool_that_runs_elsewhere_is_refused(supervisor):
     asyncio.run(add())
 
 
+def test_a_pool_that_was_started_elsewhere_holds_up_no_start_and_is_told(supervisor, until):
+    pool = AsyncTaskWorker(supervisor=supervisor)
+
+    async def start_both():
+        async with pool:
+            began = time.monotonic()
+            supervisor.start()
+            assert time.monotonic() - began < 5
+            until(lambda: status_of(supervisor)["state"] == "failed")
+
+    asyncio.run(start_both())
+    assert "WrongLoop" in status_of(supervisor)["error"]
+    assert not supervisor.health()["healthy"]
+
+
 def test_a_pool_can_be_added_from_the_loop_that_it_will_run_on(supervisor, until):
     supervisor.start()
     loop = supervisor.running_aloop()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 import schemathesis
+from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 
-from mainspring import AsyncTaskWorker, task
+from mainspring import AsyncTaskWorker, Queue, task
+from mainspring.web import create_task_worker_router
 
 REQUESTS = 2_000
 OPERATIONS = 7
@@ -44,6 +47,19 @@ def test_two_thousand_requests_find_no_error_of_the_server(serve):
             assert client.post("/tasks", json=body).status_code == 201
     sent = [fuzz(operation, REQUESTS // WITH_PARAMETERS) for operation in found]
     assert sum(sent) >= REQUESTS
+
+
+@pytest.mark.skipif(not hasattr(Queue, "jobs"), reason="not all there yet")
+def test_a_queue_behind_the_router_makes_no_error_of_the_server(serve):
+    queue = Queue("memory://", grace=5)
+    queue.task(name="fuzz.echo", http=True)(echo)
+    queue.task(name="fuzz.odd", http=True, retries=0)(odd)
+    app = FastAPI()
+    app.include_router(create_task_worker_router(queue))
+    with queue.worker():
+        for operation in operations(serve(app).url):
+            fuzz(operation, 100)
+    queue.close()
 
 
 def fuzz(operation, examples):

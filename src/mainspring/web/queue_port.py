@@ -1,0 +1,319 @@
+"""A durable Queue as the router sees it.
+
+The queue's calls block, for a disk or a server: each is made in a thread, so that the web server's
+loop goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from mainspring.errors import InvalidArguments, InvalidOption, JobError, StoreBusy, StoreError
+from mainspring.model.job import JobState
+from mainspring.model.task import MAX_PRIORITY
+from mainspring.web.params import check_params
+from mainspring.web.port import Health, Page, Refused, View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Sequence as Seq
+
+    from mainspring.model.job import Failure
+    from mainspring.web.port import Order, Search
+
+T = TypeVar("T")
+
+NOT_PER_JOB = ("task_id", "metadata", "timeout", "use_cache", "cache_ttl")
+"""What an order may say to a pool, and what a durable task has said once and for all."""
+
+
+class JobSnapshot(Protocol):
+    """A job as it was at one moment."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102  # a field of `JobRecord`, as all of these
+    @property
+    def task(self) -> str: ...  # noqa: D102
+    @property
+    def state(self) -> JobState: ...  # noqa: D102
+    @property
+    def priority(self) -> int: ...  # noqa: D102
+    @property
+    def progress(self) -> float: ...  # noqa: D102
+    @property
+    def created_at(self) -> datetime: ...  # noqa: D102
+    @property
+    def started_at(self) -> datetime | None: ...  # noqa: D102
+    @property
+    def completed_at(self) -> datetime | None: ...  # noqa: D102
+    @property
+    def failure(self) -> Failure | None: ...  # noqa: D102
+
+
+class Job(Protocol):
+    """What is needed of a JobHandle."""
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        ...
+
+    @property
+    def record(self) -> JobSnapshot:
+        """All there is to know of it now, from one read."""
+        ...
+
+    def cancel(self) -> bool:
+        """Cancel it; return whether it was live."""
+        ...
+
+    def result(self, timeout: float | None = ...) -> Any:
+        """Return its result."""
+        ...
+
+    def __await__(self) -> Generator[Any, None, Any]: ...
+
+
+class JobPage(Protocol):
+    """One page of a queue's jobs."""
+
+    @property
+    def records(self) -> Seq[JobSnapshot]:
+        """The same jobs as they were when the page was read."""
+        ...
+
+    @property
+    def cursor(self) -> str | None:
+        """What leads to the next page, None if there is none."""
+        ...
+
+    def __iter__(self) -> Iterator[Job]: ...
+
+
+class Registered(Protocol):
+    """A task, and whether it may be started over HTTP."""
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        ...
+
+    @property
+    def http(self) -> bool:
+        """What its registration says."""
+        ...
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function, for its parameters."""
+        ...
+
+
+class JobQueue(Protocol):
+    """What is needed of a Queue."""
+
+    @property
+    def tasks(self) -> Iterable[Registered]:
+        """The registered tasks."""
+        ...
+
+    def get_task(self, name: str) -> Any:
+        """Return the task to call `using` and `adelay` of, None if there is none of that name."""
+        ...
+
+    def get_job(self, job_id: str) -> Job | None:
+        """Return a job by id."""
+        ...
+
+    def jobs(
+        self, *, status: JobState | None = ..., cursor: str | None = ..., limit: int = ...
+    ) -> JobPage:
+        """Return a page of jobs, newest first; raises InvalidOption for a cursor of none."""
+        ...
+
+    def stats(self) -> Mapping[str, Any]:
+        """Return how many jobs are in each state."""
+        ...
+
+    def nodes(self) -> Seq[Any]:
+        """Return the workers that serve the store."""
+        ...
+
+
+class QueuePort:
+    """A queue whose tasks with `http=True` may be started; `allow` narrows them."""
+
+    def __init__(self, queue: JobQueue, allow: Collection[str] | None) -> None:
+        self._queue = queue
+        self._allow = None if allow is None else frozenset(allow)
+
+    def types(self) -> list[str]:
+        """Return the tasks that may be started over HTTP."""
+        return [
+            task.name
+            for task in self._queue.tasks
+            if task.http and (self._allow is None or task.name in self._allow)
+        ]
+
+    async def start(self, order: Order) -> View:
+        """Enqueue a job; raises Refused."""
+        task = self._find(order.task_type)
+        check_params(inspect.signature(task.function), order.params)
+        for field in NOT_PER_JOB:
+            if getattr(order, field) is not None:
+                detail = f"a durable job takes no {field} of its own"
+                raise Refused(422, "not_supported", detail, field)
+        view = await self.get(await self._enqueue(task.name, order))
+        if view is None:
+            raise Refused(503, "forgotten", "the job was enqueued, and is forgotten already")
+        return view
+
+    async def _enqueue(self, name: str, order: Order) -> str:
+        task = self._queue.get_task(name)
+        if order.priority is not None:
+            task = task.using(priority=_whole(order.priority))
+        try:
+            with _store_trouble_told():
+                job = await task.adelay(**order.params)
+        except InvalidArguments as error:
+            raise Refused(422, "wrong_params", str(error), "params") from error
+        return str(job.id)
+
+    async def get(self, task_id: str) -> View | None:
+        """Return a job, None if there is none."""
+        return await _in_thread(lambda: self._get(task_id))
+
+    async def page(self, search: Search) -> Page:
+        """Return jobs newest first."""
+        return await _in_thread(lambda: self._page(search))
+
+    async def cancel(self, task_id: str) -> bool:
+        """Cancel a job; False if it has ended."""
+        return await _in_thread(lambda: self._cancel(task_id))
+
+    async def wait(self, task_id: str, timeout: float) -> None:  # noqa: ASYNC109  # as `asyncio.wait`
+        """Wait for a job's end, for so many seconds at most."""
+        job = await _in_thread(lambda: self._queue.get_job(task_id))
+        if job is None:
+            return
+        waiting = asyncio.ensure_future(_end_of(job))
+        try:
+            await asyncio.wait([waiting], timeout=timeout)
+        finally:
+            waiting.cancel()
+
+    async def health(self) -> Health:
+        """Return how the queue is: it runs as long as its store answers."""
+        return await _in_thread(self._health)
+
+    def _find(self, name: str) -> Registered:
+        # What may not be started over HTTP is as unknown there as what does not exist.
+        found = [task for task in self._queue.tasks if task.name == name and name in self.types()]
+        if not found:
+            raise Refused(422, "unknown_type", f"there is no task type {name!r}", "task_type")
+        return found[0]
+
+    def _get(self, task_id: str) -> View | None:
+        job = self._queue.get_job(task_id)
+        # It may be purged between the two.
+        with suppress(LookupError):
+            return None if job is None else view_of(job, job.record)
+        return None
+
+    def _cancel(self, task_id: str) -> bool:
+        job = self._queue.get_job(task_id)
+        return job is not None and job.cancel()
+
+    def _page(self, search: Search) -> Page:
+        try:
+            if search.older_than is None:
+                page = self._jobs(search, search.cursor, search.limit)
+                return Page(_views_of(page), page.cursor)
+            return self._older(search, datetime.now(UTC) - search.older_than)
+        except InvalidOption as error:
+            raise Refused(422, "invalid", str(error), "cursor") from error
+
+    def _older(self, search: Search, before: datetime) -> Page:
+        """Pass by the jobs that are too young; a page that only some are of may be a short one."""
+        cursor = search.cursor
+        while True:
+            page = self._jobs(search, cursor, search.limit)
+            old = [view for view in _views_of(page) if view.created_at <= before]
+            if old or page.cursor is None:
+                return Page(old, page.cursor)
+            cursor = page.cursor
+
+    def _jobs(self, search: Search, cursor: str | None, limit: int) -> JobPage:
+        return self._queue.jobs(status=search.status, cursor=cursor, limit=limit)
+
+    def _health(self) -> Health:
+        stats = self._queue.stats()
+        counts = {state.value: int(stats[state.value]) for state in JobState}
+        return Health(
+            running=True,
+            worker_count=len(self._queue.nodes()),
+            queue_size=counts["pending"],
+            counts=counts,
+        )
+
+
+def _views_of(page: JobPage) -> list[View]:
+    return [view_of(job, record) for job, record in zip(page, page.records, strict=True)]
+
+
+def view_of(job: Job, record: JobSnapshot) -> View:
+    """Return a job as the record tells it."""
+    completed = record.state is JobState.COMPLETED
+    return View(
+        id=record.id,
+        task_type=record.task,
+        status=record.state,
+        progress=1.0 if completed else record.progress,
+        priority=record.priority,
+        created_at=record.created_at,
+        started_at=record.started_at,
+        completed_at=record.completed_at,
+        result=_result_of(job) if completed else None,
+        error=None if record.failure is None else record.failure.message,
+        metadata={},
+        from_cache=None,
+    )
+
+
+def _result_of(job: Job) -> Any:
+    try:
+        return job.result(timeout=0)
+    except Exception as error:  # noqa: BLE001  # it is shown in the result's place
+        return error
+
+
+async def _end_of(job: Job) -> None:
+    with suppress(JobError, LookupError, StoreError):
+        await job
+
+
+async def _in_thread(look: Callable[[], T]) -> T:
+    with _store_trouble_told():
+        return await asyncio.to_thread(look)
+
+
+@contextmanager
+def _store_trouble_told() -> Iterator[None]:
+    """Turn what the store raises into what a client is told."""
+    try:
+        yield
+    except StoreBusy as error:
+        raise Refused(503, "store_busy", str(error)) from error
+    except StoreError as error:
+        raise Refused(503, "store_unusable", str(error)) from error
+
+
+def _whole(priority: float) -> int:
+    if priority != int(priority) or abs(priority) > MAX_PRIORITY:
+        detail = f"a durable job's priority is a whole number of at most {MAX_PRIORITY:,}"
+        raise Refused(422, "invalid", detail, "priority")
+    return int(priority)
