@@ -5,8 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from mainspring.errors import JobCancelled, JobError, JobFailed, MainspringError, StoreError
-from mainspring.model.job import Ended, Failure, JobState
+from mainspring.errors import (
+    JobCancelled,
+    JobError,
+    JobExpired,
+    JobFailed,
+    MainspringError,
+    StoreError,
+)
+from mainspring.model.job import EXPIRED, Ended, Failure, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -143,8 +150,9 @@ class JobHandle(Generic[R]):
     def result(self, timeout: float | None = None) -> R:
         """Wait until the job has ended, at most `timeout` seconds, and return its result.
 
-        Raises JobFailed (its `__cause__` is the evidence, as RemoteError), JobCancelled, or
-        TimeoutError; LookupError when the job has been purged.
+        Raises JobFailed (its `__cause__` is the evidence, as RemoteError), JobCancelled,
+        JobExpired (it could not start in time), or TimeoutError; LookupError when the job has been
+        purged.
         """
         self._record()
         ended = self._desk.wait(self.id, timeout)
@@ -194,7 +202,13 @@ class JobHandle(Generic[R]):
 
     def _error(self, ended: Ended) -> JobError:
         reason = "no reason was recorded" if ended.failure is None else str(ended.failure)
-        kind = JobFailed if ended.state is JobState.FAILED else JobCancelled
-        error = kind(self.id, self.task, reason)
+        error = _kind_of(ended)(self.id, self.task, reason)
         error.__cause__ = None if ended.failure is None else RemoteError(ended.failure)
         return error
+
+
+def _kind_of(ended: Ended) -> type[JobFailed | JobCancelled]:
+    if ended.state is JobState.FAILED:
+        return JobFailed
+    expired = ended.failure is not None and ended.failure.type == EXPIRED.type
+    return JobExpired if expired else JobCancelled

@@ -11,14 +11,16 @@ from mainspring.engine.waiter import Waiter
 from mainspring.errors import InvalidOption
 from mainspring.handle import JobHandle
 from mainspring.model.codec import JsonCodec
+from mainspring.model.duration import seconds_of
 from mainspring.model.job import JobState
-from mainspring.model.retry import Exponential
+from mainspring.model.retry import Exponential, rules_of
 from mainspring.model.task import Registry, Task, executor_of, task_name
 from mainspring.queue_task import Call, QueueTask, refuse_unknown
 from mainspring.stores.url import location, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from datetime import timedelta
     from os import PathLike
     from typing import ParamSpec
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from mainspring.protocols import JobStore, Subscriber
 
     P = ParamSpec("P")
+    Kind = type[BaseException]
 
 R = TypeVar("R")
 
@@ -45,7 +48,18 @@ _QUEUE_OPTIONS = (
     "heartbeat",
     "limit_bytes",
 )
-_TASK_OPTIONS = ("name", "queue", "priority", "retries", "backoff", "timeout", "executor")
+_TASK_OPTIONS = (
+    "name",
+    "queue",
+    "priority",
+    "retries",
+    "backoff",
+    "retry_on",
+    "give_up_on",
+    "timeout",
+    "executor",
+    "keep_result",
+)
 
 
 LONGEST_TIMEOUT = 1e8
@@ -122,8 +136,11 @@ class Queue:
         priority: int = 0,
         retries: int = 3,
         backoff: Exponential | None = None,
+        retry_on: Kind | tuple[Kind, ...] | None = None,
+        give_up_on: Kind | tuple[Kind, ...] | None = None,
         timeout: float | None = None,
         executor: ExecutorKind | None = None,
+        keep_result: float | timedelta | None = None,
     ) -> TaskDecorator: ...
     def task(  # noqa: PLR0913  # the options of a task
         self,
@@ -135,16 +152,22 @@ class Queue:
         priority: int = 0,
         retries: int = 3,
         backoff: Exponential | None = None,
+        retry_on: Kind | tuple[Kind, ...] | None = None,
+        give_up_on: Kind | tuple[Kind, ...] | None = None,
         timeout: float | None = None,
         executor: ExecutorKind | None = None,
+        keep_result: float | timedelta | None = None,
         **unknown: Never,
     ) -> Any:
         """Register a function as a task: `@queue.task` or `@queue.task(...)`.
 
         `name`: by default module and qualified name. `queue`, `priority` (lower is more urgent):
         where its jobs stand. `retries`: how often it may run again after an error, with `backoff`
-        between. `timeout`: seconds an attempt may take. `executor`: `"process"` for a child
-        process; by default `async def` runs on an event loop and `def` in a thread.
+        between. `retry_on`, `give_up_on`: the errors that are worth another attempt (all), and
+        those that are not (none); the latter wins. `timeout`: seconds an attempt may take.
+        `executor`: `"process"` for a child process; by default `async def` runs on an event loop
+        and `def` in a thread. `keep_result`: seconds (or a timedelta) for which a completed job is
+        kept, 0 to drop it soon.
         Raises InvalidOption, UnknownOption, TaskNotImportable or DuplicateName.
         """
         refuse_unknown("@queue.task", unknown, _TASK_OPTIONS)
@@ -154,6 +177,7 @@ class Queue:
             own_name = task_name(function, name, executor)
             _check_backoff(own_name, backoff)
             _check_timeout(own_name, timeout)
+            owner = f"task {own_name!r}"
             task = Task(
                 own_name,
                 function,
@@ -161,8 +185,12 @@ class Queue:
                 priority=priority,
                 retries=retries,
                 timeout=timeout,
-                executor=executor_of(function, executor, f"task {own_name!r}"),
+                executor=executor_of(function, executor, owner),
                 backoff=backoff or Exponential(),
+                rules=rules_of(owner, retry_on, give_up_on),
+                keep_result=None
+                if keep_result is None
+                else seconds_of(owner, "keep_result", keep_result),
             )
             self._tasks.add(task)
             return QueueTask(task, self._desk)

@@ -1,7 +1,7 @@
 """A body in a child process: what goes over, what comes back, and what a dead child means.
 
-The child runs the same attempt pipeline and decides nothing: whether a failed attempt is retried
-is judged in the parent, which knows the task's options.
+The child runs the same attempt pipeline and says what an error means, since its class is known only
+there; whether attempts are left is judged in the parent, which knows the task's options.
 """
 
 from __future__ import annotations
@@ -13,40 +13,65 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
-from mainspring.engine.attempt import Attempt, crashed, put_off
+from mainspring.engine.attempt import Attempt, Ruling, crashed, put_off
+from mainspring.engine.pipeline import run
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
 from mainspring.model.codec import JsonCodec
-from mainspring.model.job import Claim, Outcome
-from mainspring.model.task import Task
+from mainspring.model.job import Claim, Outcome, OutcomeKind
+from mainspring.model.retry import RetryRules
+from mainspring.model.task import Task, importable_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mainspring.engine.attempt import Tasks
+    from mainspring.engine.pipeline import Call
 
-_MANY = 2**31
-"""Retries that the child need not count: the parent does."""
+Place = tuple[str, str]
+"""Module and qualified name of a function or class: how a child finds it."""
 
 
 class Errand(msgspec.Struct, frozen=True):
-    """A claim, with the place where the child finds the function."""
+    """A claim, with the places where the child finds the function and the classes of its rules."""
 
-    module: str
-    qualname: str
+    function: Place
+    retry_on: tuple[Place, ...] | None
+    give_up_on: tuple[Place, ...]
     claim: Claim
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_errand = msgspec.msgpack.Decoder(Errand).decode
-_decode_outcome = msgspec.msgpack.Decoder(Outcome).decode
+_decode_ruling = msgspec.msgpack.Decoder(Ruling).decode
 
 
 def answer(request: bytes, *, limit_bytes: int) -> bytes:
-    """Run an errand, in the child. The reply is an encoded outcome, of failures too."""
+    """Run an errand, in the child. The reply is an encoded ruling, of failures too."""
     errand = _decode_errand(request)
     attempt = Attempt(_Found(errand), JsonCodec(limit_bytes), _note_nothing)
-    return _encode(attempt.run(errand.claim, 0))
+    return _encode(run(_Terms(attempt), errand.claim, 0))
+
+
+class _Terms:
+    """The attempt's terms, but for its judgement: that is the parent's."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self.seal = attempt.seal
+
+    def open(self, claim: Claim, slot: int) -> Call:
+        """Return the call."""
+        return self._attempt.open(claim, slot)
+
+    def completed(self, claim: Claim, result: bytes, began: float) -> Ruling:
+        """Return the outcome of a body that returned."""
+        return Ruling(self._attempt.completed(claim, result, began), by_backoff=False)
+
+    def failed(self, claim: Claim, error: BaseException, began: float) -> Ruling:
+        """Return what the error says."""
+        return self._attempt.ruling(claim, error, began)
 
 
 class Children(Protocol):
@@ -93,7 +118,7 @@ class ChildAttempt:
         self._asked.pop(slot, None)
         try:
             self._note(slot, claim.key, claim.fence)
-            return self._attempt.judged(claim, _decode_outcome(self._send(claim, slot)))
+            return self._judged(claim, _decode_ruling(self._send(claim, slot)))
         except AttemptTimeout:
             return self._attempt.timed_out(claim, began)
         except BaseException as error:  # noqa: BLE001  # the border of an attempt
@@ -105,10 +130,28 @@ class ChildAttempt:
                 return put_off(claim, error, began)
             return self._attempt.failed(claim, error, began)
 
+    def _judged(self, claim: Claim, ruling: Ruling) -> Outcome:
+        keep = self._tasks[claim.task].keep_result
+        if keep is not None and ruling.outcome.kind is OutcomeKind.COMPLETED:
+            return replace(ruling.outcome, keep=keep)
+        return self._attempt.judged(claim, ruling)
+
     def _send(self, claim: Claim, slot: int) -> bytes:
         task = self._tasks[claim.task]
-        errand = _encode(Errand(task.module, task.qualname, claim))
+        rules = task.rules
+        errand = _encode(
+            Errand(
+                function=(task.module, task.qualname),
+                retry_on=None if rules.retry_on is None else _places_of(rules.retry_on),
+                give_up_on=_places_of(rules.give_up_on),
+                claim=claim,
+            )
+        )
         return self._children.request(errand, label=claim.task, timeout=task.timeout, key=slot)
+
+
+def _places_of(kinds: Iterable[type]) -> tuple[Place, ...]:
+    return tuple((importable_module(kind), kind.__qualname__) for kind in kinds)
 
 
 class _Found:
@@ -116,17 +159,32 @@ class _Found:
 
     def __init__(self, errand: Errand) -> None:
         self._errand = errand
+        self._task: Task | None = None
 
     def __getitem__(self, name: str) -> Task:
-        found = _function(self._errand.module, self._errand.qualname)
-        return Task(name, found, executor="process", retries=_MANY)
+        if self._task is None:
+            errand = self._errand
+            rules = _rules(errand.retry_on, errand.give_up_on)
+            self._task = Task(name, _function(*errand.function), rules=rules)
+        return self._task
+
+
+@functools.cache
+def _rules(retry_on: tuple[Place, ...] | None, give_up_on: tuple[Place, ...]) -> RetryRules:
+    retried = None if retry_on is None else tuple(_found(*place) for place in retry_on)
+    return RetryRules(retried, tuple(_found(*place) for place in give_up_on))
+
+
+def _found(module: str, qualname: str) -> Any:
+    found: Any = import_module(module)
+    for name in qualname.split("."):
+        found = getattr(found, name)
+    return found
 
 
 @functools.cache
 def _function(module: str, qualname: str) -> Callable[..., Any]:
-    found: Any = import_module(module)
-    for name in qualname.split("."):
-        found = getattr(found, name)
+    found = _found(module, qualname)
     # The module's name holds the task of the function. Never unwrap further than that: below may
     # be decorators of the user's own, which belong to the body.
     task = getattr(found, "task", None)

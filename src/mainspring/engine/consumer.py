@@ -1,7 +1,7 @@
 """The consumer: the ordered group of services that drains queues in one process.
 
-In starting order: heartbeat, rescue, executors, exchange, purge. Closing in reverse
-gives the drain: the exchange claims no more and goes on flushing until the slots are done, and the
+In starting order: heartbeat, rescue, executors, exchange, expire, purge. Closing in reverse gives
+the drain: the exchange claims no more and goes on flushing until the slots are done, and the
 heartbeat is the last to go.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.bench import Bench
 from mainspring.engine.exchange import Exchange
-from mainspring.engine.keeper import Heartbeat, Purger, Rescuer
+from mainspring.engine.keeper import Expirer, Heartbeat, Purger, Rescuer
 from mainspring.engine.node import Node
 from mainspring.engine.pace import ExchangeTrigger, StoreSleeper
 from mainspring.engine.slots import Slots
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mainspring.protocols import Executor, JobStore, Service, Subscriber
 
 RESCUE_SECONDS = 1.0
+EXPIRE_SECONDS = 5.0
 PURGE_SECONDS = 60.0
 LAST_SECONDS = 3.0
 """What closing may take beyond the grace: stubborn bodies are disowned, outcomes flushed."""
@@ -154,6 +155,7 @@ class Consumer:
             Worker("rescue", rescuer.look, Interval(RESCUE_SECONDS)),
             *executors,
             Worker("exchange", exchange.turn, trigger, restart=patient, driver=driver),
+            Worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
             Worker("purge", purger.purge, Interval(PURGE_SECONDS)),
         ]
 

@@ -14,7 +14,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.engine.attempt import failure_of, released
+from mainspring.engine.attempt import failure_of, overdue, released
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.faults import fault
 from mainspring.model.events import AttemptsEnded, NodeLost, OutcomesRefused
@@ -271,7 +271,11 @@ class Exchange:
         shares: dict[int, list[Claim]] = {id(slots): [] for slots, _ in asked}
         for claim in exchanged.claims:
             self._held[claim.key] = claim
-            shares[id(self._by_task[claim.task])].append(claim)
+            if claim.expired:
+                self._by_task[claim.task].in_flight += 1
+                self._outbox.append(overdue(claim))
+            else:
+                shares[id(self._by_task[claim.task])].append(claim)
         for slots, room in asked:
             share = shares[id(slots)]
             slots.more = slots.more or (room > 0 and len(share) == room)

@@ -1,4 +1,4 @@
-"""What keeps a store healthy while a node lives: heartbeat, rescue of lost nodes, purge."""
+"""What keeps a store healthy while a node lives: heartbeat, rescue, expiry, purge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mainspring.model.events import Event
     from mainspring.model.job import Rescued
     from mainspring.model.view import NodeRecord
-    from mainspring.protocols import JobStore, Store
+    from mainspring.protocols import Controls, JobStore, Store
 
 
 class Heartbeat:
@@ -85,6 +85,20 @@ class Rescuer:
         if rescued is not None:
             requeued, failed = len(rescued.requeued), len(rescued.failed)
             self._tell(NodeRescued(other.name, requeued, failed))
+
+
+class Expirer:
+    """Cancels jobs that wait past their expiry, in small batches."""
+
+    BATCH = 500
+
+    def __init__(self, store: Controls) -> None:
+        self._store = store
+
+    def expire(self) -> None:
+        """Cancel one batch after the other until none is left."""
+        while self._store.expire(limit=self.BATCH) == self.BATCH:
+            pass
 
 
 class Purger:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mainspring.errors import DuplicateName, InvalidOption, TaskNotImportable
-from mainspring.model.retry import Exponential
+from mainspring.model.retry import Exponential, RetryRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,8 @@ class Task:
 
     `retries` is how often it may run again after an error (attempts = 1 + retries), `timeout` the
     seconds one attempt may take (None: as long as it likes), `executor` where it runs. Lower
-    `priority` is more urgent.
+    `priority` is more urgent. `rules` say which errors are worth another attempt, `keep_result`
+    the seconds for which a completed job is kept (None: as the queue says).
     """
 
     name: str
@@ -36,6 +37,8 @@ class Task:
     timeout: float | None = None
     executor: ExecutorKind = "thread"
     backoff: Exponential = field(default_factory=Exponential)
+    rules: RetryRules = field(default_factory=RetryRules)
+    keep_result: float | None = None
 
     def __post_init__(self) -> None:
         owner = f"task {self.name!r}"
@@ -44,6 +47,8 @@ class Task:
         check_priority(owner, self.priority)
         _check(owner, "retries", self.retries, _is_count(self.retries), "a whole number from 0")
         _check(owner, "timeout", self.timeout, _is_timeout(self.timeout), "seconds > 0, or None")
+        if self.executor == "process":
+            _check_importable(owner, self.rules)
 
     def with_options(self, **options: Any) -> Task:
         """Return the same task with other options, checked like the first."""
@@ -146,6 +151,13 @@ class Registry:
 def _check(owner: str, option: str, value: object, holds: object, expected: str) -> None:
     if not holds:
         raise InvalidOption(option, value, owner=owner, expected=expected)
+
+
+def _check_importable(owner: str, rules: RetryRules) -> None:
+    # A child finds the classes as it finds the function: by import.
+    for kind in rules.kinds:
+        expected = "classes from the top level of a module: the task runs in a child process"
+        _check(owner, "retry_on or give_up_on", kind, "<" not in kind.__qualname__, expected)
 
 
 def _is_count(value: object) -> bool:

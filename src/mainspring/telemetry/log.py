@@ -59,6 +59,10 @@ def _(event: NodeLost) -> None:
 
 
 def _write_failure(claim: Claim, outcome: Outcome) -> None:
+    if outcome.kind is OutcomeKind.CANCELLED:
+        reason = "" if outcome.failure is None else outcome.failure.message
+        _log.info("job %s (%s) was cancelled: %s", claim.id, claim.task, reason)
+        return
     if outcome.kind is OutcomeKind.RETRY:
         plan = f"attempt {claim.attempt + 1} in {outcome.delay:.1f} s"
     else:
