@@ -47,6 +47,10 @@ _QUEUE_OPTIONS = (
     "lease",
     "heartbeat",
     "limit_bytes",
+    "keep_completed",
+    "keep_failed",
+    "max_tasks_per_child",
+    "max_memory_per_child",
 )
 _TASK_OPTIONS = (
     "name",
@@ -86,7 +90,10 @@ class Queue:
     writer. `workers`: slots for threads, and as many for child processes, 0 for the number of
     CPUs. `async_slots`: coroutines at once. `grace`: seconds that running jobs get at a stop.
     `lease`, `heartbeat`: seconds a silent node keeps its jobs, and between its signs of life.
-    `limit_bytes`: the most that the arguments of a job, or its result, may take.
+    `limit_bytes`: the most that the arguments of a job, or its result, may take. `keep_completed`,
+    `keep_failed`: seconds (or a timedelta) until ended jobs are dropped. `max_tasks_per_child`,
+    `max_memory_per_child` (bytes): after so many jobs, or with so much memory resident after one, a
+    child process is replaced.
     """
 
     def __init__(  # noqa: PLR0913  # the front door may be wider
@@ -102,6 +109,10 @@ class Queue:
         lease: float = 15.0,
         heartbeat: float = 5.0,
         limit_bytes: int = 1 << 20,
+        keep_completed: float | timedelta = 86_400.0,
+        keep_failed: float | timedelta = 30 * 86_400.0,
+        max_tasks_per_child: int | None = None,
+        max_memory_per_child: int | None = None,
         **unknown: Never,
     ) -> None:
         refuse_unknown("Queue", unknown, _QUEUE_OPTIONS)
@@ -111,6 +122,10 @@ class Queue:
             grace=grace,
             lease=lease,
             heartbeat=heartbeat,
+            keep_completed=keep_completed,
+            keep_failed=keep_failed,
+            max_tasks_per_child=max_tasks_per_child,
+            max_memory_per_child=max_memory_per_child,
         )
         self.url = location(url, db_path)
         self._store = open_store(self.url, durability=durability, busy_timeout=busy_timeout)

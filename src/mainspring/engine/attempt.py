@@ -7,21 +7,26 @@ and in nothing else.
 from __future__ import annotations
 
 import traceback
+from contextvars import copy_context
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from mainspring.engine.apart import apart
+from mainspring.engine.context import NoHost, host
 from mainspring.engine.pipeline import arun, run
-from mainspring.errors import AttemptTimeout, UnstorableResult
+from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
 from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
 from mainspring.model.verdict import GiveUp, Retry, Snooze, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Collection
 
+    from mainspring.engine.completion import Completions
+    from mainspring.engine.context import Host
     from mainspring.engine.pipeline import Call
     from mainspring.model.codec import JsonCodec
     from mainspring.model.task import Task
@@ -49,15 +54,27 @@ class Ruling(NamedTuple):
 
 
 class Attempt:
-    """Runs claims. `note(slot, key, fence)` is told before a body begins."""
+    """Runs claims, each in a context of its own.
+
+    `note(slot, key, fence)` is told before a body begins, `at` is the worker it runs in.
+    `completions` holds the claims whose bodies have completed them in transactions of their own.
+    """
 
     def __init__(
-        self, tasks: Tasks, codec: JsonCodec, note: Callable[[int, int, int], None]
+        self,
+        tasks: Tasks,
+        codec: JsonCodec,
+        note: Callable[[int, int, int], None],
+        *,
+        at: Host | None = None,
+        completions: Collection[Claim] | Completions = (),
     ) -> None:
         self._tasks = tasks
         self._decode = codec.decode_call
         self.seal = codec.encode_result
         self._note = note
+        self._host = at or NoHost()
+        self._completions = completions
 
     def timeout(self, claim: Claim) -> float | None:
         """Return the seconds this attempt may take, None for as long as it likes."""
@@ -65,24 +82,27 @@ class Attempt:
 
     def run(self, claim: Claim, slot: int) -> Outcome:
         """Run the body in this thread."""
-        return run(self, claim, slot)
+        return copy_context().run(run, self, claim, slot)
 
     def arun(
         self, claim: Claim, slot: int, asked: Callable[[float], Outcome | None]
-    ) -> Coroutine[Any, Any, Outcome]:
+    ) -> Awaitable[Outcome]:
         """Run the coroutine body in the caller's task; see `pipeline.arun`."""
-        return arun(self, claim, slot, asked)
+        return apart(arun(self, claim, slot, asked))
 
     def open(self, claim: Claim, slot: int) -> Call:
         """Return the call that the claim's payload tells, and note that it begins."""
         function = self._tasks[claim.task].function
         args, kwargs = self._decode(claim.payload)
+        host.set(self._host)
         self._note(slot, claim.key, claim.fence)
         fault("before_body")
         return function, args, kwargs
 
     def completed(self, claim: Claim, result: bytes, began: float) -> Outcome:
         """Return the outcome of a body that returned."""
+        if self._completions and claim in self._completions:
+            return self.failed(claim, NotCommitted(claim.task), began)
         return Outcome(
             claim.key,
             claim.fence,

@@ -15,6 +15,8 @@ from mainspring.supervision.processes.pool import ProcessPool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mainspring.engine.host import JobHost
+    from mainspring.engine.settings import WorkerSettings
     from mainspring.model.codec import JsonCodec
     from mainspring.model.job import Outcome
     from mainspring.model.task import ExecutorKind, Registry
@@ -24,23 +26,33 @@ if TYPE_CHECKING:
 class Bench:
     """Makes executors that share one attempt pipeline, and one way out for outcomes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # two ways out, and who the bodies' host is
         self,
         tasks: Registry,
         codec: JsonCodec,
         note: Callable[[int, int, int], None],
         done: Callable[[Outcome], None],
         done_here: Callable[[Outcome], None],
+        *,
+        at: JobHost,
+        settings: WorkerSettings,
     ) -> None:
         self._tasks = tasks
         self._limit_bytes = codec.limit_bytes
         self._note = note
         self._done = done
         self._done_here = done_here
-        self._attempt = Attempt(tasks, codec, note)
+        self._host = at
+        self._settings = settings
+        self._attempt = Attempt(tasks, codec, note, at=at, completions=at.completions)
 
     def executor(self, kind: ExecutorKind, size: int, first_slot: int) -> Executor:
         """Return an executor of `size` slots, numbered from `first_slot`."""
+        executor = self._new_executor(kind, size, first_slot)
+        self._host.executors.append(executor)
+        return executor
+
+    def _new_executor(self, kind: ExecutorKind, size: int, first_slot: int) -> Executor:
         if kind == "async":
             return AsyncExecutor(size, self._attempt, self._done, first_slot=first_slot)
         if kind == "thread":
@@ -51,7 +63,13 @@ class Bench:
 
     def _process_executor(self, size: int, first_slot: int) -> ProcessExecutor:
         handler = functools.partial(answer, limit_bytes=self._limit_bytes)
-        pool = ProcessPool(size, handler=handler, name="mainspring-jobs")
+        pool = ProcessPool(
+            size,
+            handler=handler,
+            name="mainspring-jobs",
+            max_tasks_per_child=self._settings.max_tasks_per_child,
+            max_memory_per_child_bytes=self._settings.max_memory_per_child,
+        )
         attempt = ChildAttempt(self._attempt, self._tasks, pool, self._note)
         return ProcessExecutor(
             size,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from mainspring.engine.attempt import Tasks
     from mainspring.engine.pipeline import Call
+    from mainspring.protocols.executor import Grant
 
 Place = tuple[str, str]
 """Module and qualified name of a function or class: how a child finds it."""
@@ -83,6 +84,14 @@ class Children(Protocol):
         """Have a child answer."""
         ...
 
+    def kill(self, key: Any) -> bool:
+        """Kill the child that answers the request of that key; False if none does yet."""
+        ...
+
+    def withdraw(self, key: Any) -> bool:
+        """End the request of that key, if it still waits for a child."""
+        ...
+
 
 class ChildAttempt:
     """Runs claims in children; what a thread slot needs of an attempt."""
@@ -98,7 +107,7 @@ class ChildAttempt:
         self._tasks = tasks
         self._children = children
         self._note = note
-        self._asked: dict[int, Callable[[Claim], Outcome]] = {}
+        self._asked: dict[Grant, Callable[[Claim], Outcome]] = {}
 
     def timeout(self, claim: Claim) -> float | None:  # noqa: ARG002  # the seam's signature
         """Return None: the pool keeps the deadline, by killing the child."""
@@ -108,27 +117,31 @@ class ChildAttempt:
         """Return the outcome of an attempt that ran past its limit."""
         return self._attempt.timed_out(claim, began)
 
-    def ask(self, slot: int, outcome: Callable[[Claim], Outcome]) -> None:
-        """Say what the outcome is to be when the slot's child is killed now."""
-        self._asked[slot] = outcome
+    def kill(self, claim: Claim, outcome: Callable[[Claim], Outcome]) -> None:
+        """Kill the child that runs this very claim, which ends with that outcome."""
+        grant = claim.key, claim.fence
+        self._asked[grant] = outcome
+        if not self._children.kill(grant):
+            self._children.withdraw(grant)
 
     def run(self, claim: Claim, slot: int) -> Outcome:
         """Run it in a child; never raises."""
         began = monotonic()
-        self._asked.pop(slot, None)
         try:
             self._note(slot, claim.key, claim.fence)
-            return self._judged(claim, _decode_ruling(self._send(claim, slot)))
+            return self._judged(claim, _decode_ruling(self._send(claim)))
         except AttemptTimeout:
             return self._attempt.timed_out(claim, began)
         except BaseException as error:  # noqa: BLE001  # the border of an attempt
-            if (outcome := self._asked.pop(slot, None)) is not None:
+            if (outcome := self._asked.get((claim.key, claim.fence))) is not None:
                 return outcome(claim)
             if isinstance(error, ChildDied):
                 return crashed(claim, error, began)
             if isinstance(error, (ChildStartFailed, NotRunning)):
                 return put_off(claim, error, began)
             return self._attempt.failed(claim, error, began)
+        finally:
+            self._asked.pop((claim.key, claim.fence), None)
 
     def _judged(self, claim: Claim, ruling: Ruling) -> Outcome:
         keep = self._tasks[claim.task].keep_result
@@ -136,7 +149,7 @@ class ChildAttempt:
             return replace(ruling.outcome, keep=keep)
         return self._attempt.judged(claim, ruling)
 
-    def _send(self, claim: Claim, slot: int) -> bytes:
+    def _send(self, claim: Claim) -> bytes:
         task = self._tasks[claim.task]
         rules = task.rules
         errand = _encode(
@@ -147,7 +160,8 @@ class ChildAttempt:
                 claim=claim,
             )
         )
-        return self._children.request(errand, label=claim.task, timeout=task.timeout, key=slot)
+        grant = claim.key, claim.fence
+        return self._children.request(errand, label=claim.task, timeout=task.timeout, key=grant)
 
 
 def _places_of(kinds: Iterable[type]) -> tuple[Place, ...]:

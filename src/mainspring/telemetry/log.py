@@ -6,7 +6,14 @@ import logging
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from mainspring.model.events import AttemptsEnded, NodeLost, NodeRescued, OutcomesRefused
+from mainspring.model.events import (
+    AttemptsEnded,
+    ConsumerUnhealthy,
+    JobsUnclaimable,
+    NodeLost,
+    NodeRescued,
+    OutcomesRefused,
+)
 from mainspring.model.job import OutcomeKind
 
 if TYPE_CHECKING:
@@ -56,6 +63,22 @@ def _(event: NodeRescued) -> None:
 @_write.register
 def _(event: NodeLost) -> None:
     _log.error("node %s did not renew its lease in time and disowns what it ran", event.node)
+
+
+@_write.register
+def _(event: ConsumerUnhealthy) -> None:
+    _log.error(
+        "node %s claims no more jobs for threads: %d threads that were given up still run",
+        event.node,
+        event.abandoned,
+    )
+
+
+@_write.register
+def _(event: JobsUnclaimable) -> None:
+    lanes = ", ".join(f"{one.pending} of {one.task} in {one.queue}" for one in event.lanes[:10])
+    jobs = sum(lane.pending for lane in event.lanes)
+    _log.warning("%d jobs wait that no worker would take: %s", jobs, lanes)
 
 
 def _write_failure(claim: Claim, outcome: Outcome) -> None:
