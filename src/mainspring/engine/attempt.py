@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from mainspring.engine.apart import apart
 from mainspring.engine.context import NoHost, host
 from mainspring.engine.pipeline import arun, run
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
@@ -88,7 +87,7 @@ class Attempt:
         self, claim: Claim, slot: int, asked: Callable[[float], Outcome | None]
     ) -> Awaitable[Outcome]:
         """Run the coroutine body in the caller's task; see `pipeline.arun`."""
-        return apart(arun(self, claim, slot, asked))
+        return arun(self, claim, slot, asked)
 
     def open(self, claim: Claim, slot: int) -> Call:
         """Return the call that the claim's payload tells, and note that it begins."""

@@ -16,12 +16,14 @@ import msgspec
 from msgspec.structs import replace
 
 from mainspring.engine.attempt import Attempt, Ruling, crashed, put_off
+from mainspring.engine.host import ChildHost
 from mainspring.engine.pipeline import run
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Claim, Outcome, OutcomeKind
 from mainspring.model.retry import RetryRules
 from mainspring.model.task import Task, importable_module
+from mainspring.supervision.processes.lifeline import stop_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,7 +53,8 @@ _decode_ruling = msgspec.msgpack.Decoder(Ruling).decode
 def answer(request: bytes, *, limit_bytes: int) -> bytes:
     """Run an errand, in the child. The reply is an encoded ruling, of failures too."""
     errand = _decode_errand(request)
-    attempt = Attempt(_Found(errand), JsonCodec(limit_bytes), _note_nothing)
+    host = ChildHost(stop_asked)
+    attempt = Attempt(_Found(errand), JsonCodec(limit_bytes), _note_nothing, at=host)
     return _encode(run(_Terms(attempt), errand.claim, 0))
 
 

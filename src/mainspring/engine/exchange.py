@@ -111,6 +111,8 @@ class Exchange:
         if not self._interrupted:
             self._deadline = min(self._deadline, monotonic() + grace)
         self.draining = True
+        for slots in self._slots:
+            slots.executor.announce_stop()
         self._withdraw_all()
         self._wake()
 

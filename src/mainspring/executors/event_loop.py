@@ -176,6 +176,9 @@ class AsyncExecutor:
             self._on_loop(partial(self._end_waiting, outcome, grants))
         self._on_loop(partial(self._crew.interrupt_all, outcome, chosen))
 
+    def announce_stop(self) -> None:
+        """Do nothing: bodies in this process see it by themselves."""
+
     async def run(self, started: Callable[[], None]) -> None:
         """Keep the loop and its slots alive until closed."""
         ready = asyncio.Event()

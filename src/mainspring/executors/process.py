@@ -87,6 +87,10 @@ class ProcessExecutor:
             if grants is None or (claim.key, claim.fence) in grants:
                 self._attempt.kill(claim, outcome)
 
+    def announce_stop(self) -> None:
+        """Let bodies learn that the worker is to stop."""
+        self._pool.announce_stop()
+
     async def run(self, started: Callable[[], None]) -> None:
         """Keep children and slots alive until closed; the children go last."""
         children = asyncio.create_task(self._pool.run(_nothing))

@@ -196,6 +196,9 @@ class ThreadExecutor:
             ]
         )
 
+    def announce_stop(self) -> None:
+        """Do nothing: bodies in this process see it by themselves."""
+
     async def run(self, started: Callable[[], None]) -> None:
         """Keep the slots manned, and abandon what runs past its deadline."""
         self._loop = asyncio.get_running_loop()

@@ -78,3 +78,7 @@ class Executor(Service, Protocol):
         A body that ends first wins.
         """
         ...
+
+    def announce_stop(self) -> None:
+        """Let bodies learn, wherever they run, that the worker was asked to stop."""
+        ...

@@ -29,6 +29,7 @@ class Shelf:
         self.since = math.inf
         self.interrupted = 0
         self.ended = []
+        self.told_to_stop = False
 
     def submit(self, claims):
         self.line.extend(claims)
@@ -50,6 +51,9 @@ class Shelf:
 
     def lag(self):
         return None
+
+    def announce_stop(self):
+        self.told_to_stop = True
 
     def interrupt(self, outcome, grants=None):
         self.interrupted += grants is None
