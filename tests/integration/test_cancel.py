@@ -18,7 +18,7 @@ SOON = 2.5
 @pytest.fixture(params=["memory", "sqlite"])
 def queue(request, tmp_path):
     url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
-    queue = Queue(url, workers=2, async_slots=2, durability="normal", grace=0.2)
+    queue = Queue(url, workers=2, async_slots=2, durability="normal", grace=5)
     yield queue
     queue.close()
 
@@ -236,21 +236,25 @@ def test_a_body_in_a_child_can_learn_that_the_worker_is_to_stop(make_app, url, e
 
 
 def test_a_body_can_learn_that_the_worker_is_to_stop(queue, eventually):
+    begun = []
+
     @queue.task(name="long")
     def long():
+        begun.append(1)
         while not current_job.shutdown_requested:
             time.sleep(0.002)
         return "saved"
 
     @queue.task(name="along")
     async def along():
+        begun.append(2)
         while not current_job.shutdown_requested:
             await asyncio.sleep(0.002)
         return "saved"
 
     with queue.worker():
         jobs = [long.delay(), along.delay()]
-        eventually(lambda: {job.status for job in jobs} == {JobState.RUNNING})
+        eventually(lambda: sorted(begun) == [1, 2])
         assert {job.status for job in jobs} == {JobState.RUNNING}
     assert [job.result(timeout=5) for job in jobs] == ["saved", "saved"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from contextvars import copy_context
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -22,16 +22,18 @@ from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, Ou
 from mainspring.model.verdict import GiveUp, Retry, Snooze, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Callable, Coroutine, Mapping
 
-    from mainspring.engine.completion import Completions
     from mainspring.engine.context import Host
     from mainspring.engine.pipeline import Call
     from mainspring.model.codec import JsonCodec
     from mainspring.model.task import Task
+    from mainspring.protocols.executor import Grant
 
 TRACEBACK_CHARACTERS = 16_000
 """The last so many characters of a traceback are kept: its end says what happened."""
+
+_NONE: Mapping[Grant, Outcome] = {}
 
 PUT_OFF_SECONDS = 5.0
 """So long a job waits that could not begin because no child process would start."""
@@ -53,10 +55,10 @@ class Ruling(NamedTuple):
 
 
 class Attempt:
-    """Runs claims, each in a context of its own.
+    """Runs claims; in a thread or child each in a context of its own.
 
     `note(slot, key, fence)` is told before a body begins, `at` is the worker it runs in.
-    `completions` holds the claims whose bodies have completed them in transactions of their own.
+    `completed_inside` holds claims whose bodies have completed them in transactions of their own.
     """
 
     def __init__(
@@ -66,14 +68,14 @@ class Attempt:
         note: Callable[[int, int, int], None],
         *,
         at: Host | None = None,
-        completions: Collection[Claim] | Completions = (),
+        completed_inside: Mapping[Grant, Outcome] = _NONE,
     ) -> None:
         self._tasks = tasks
         self._decode = codec.decode_call
         self.seal = codec.encode_result
         self._note = note
         self._host = at or NoHost()
-        self._completions = completions
+        self._completed_inside = completed_inside
 
     def timeout(self, claim: Claim) -> float | None:
         """Return the seconds this attempt may take, None for as long as it likes."""
@@ -85,7 +87,7 @@ class Attempt:
 
     def arun(
         self, claim: Claim, slot: int, asked: Callable[[float], Outcome | None]
-    ) -> Awaitable[Outcome]:
+    ) -> Coroutine[Any, Any, Outcome]:
         """Run the coroutine body in the caller's task; see `pipeline.arun`."""
         return arun(self, claim, slot, asked)
 
@@ -100,7 +102,7 @@ class Attempt:
 
     def completed(self, claim: Claim, result: bytes, began: float) -> Outcome:
         """Return the outcome of a body that returned."""
-        if self._completions and claim in self._completions:
+        if self._completed_inside and (claim.key, claim.fence) in self._completed_inside:
             return self.failed(claim, NotCommitted(claim.task), began)
         return Outcome(
             claim.key,

@@ -44,7 +44,8 @@ class Bench:
         self._done_here = done_here
         self._host = at
         self._settings = settings
-        self._attempt = Attempt(tasks, codec, note, at=at, completions=at.completions)
+        inside = at.completions.outcomes
+        self._attempt = Attempt(tasks, codec, note, at=at, completed_inside=inside)
 
     def executor(self, kind: ExecutorKind, size: int, first_slot: int) -> Executor:
         """Return an executor of `size` slots, numbered from `first_slot`."""

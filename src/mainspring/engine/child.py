@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from contextvars import copy_context
 from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -55,7 +56,7 @@ def answer(request: bytes, *, limit_bytes: int) -> bytes:
     errand = _decode_errand(request)
     host = ChildHost(stop_asked)
     attempt = Attempt(_Found(errand), JsonCodec(limit_bytes), _note_nothing, at=host)
-    return _encode(run(_Terms(attempt), errand.claim, 0))
+    return _encode(copy_context().run(run, _Terms(attempt), errand.claim, 0))
 
 
 class _Terms:

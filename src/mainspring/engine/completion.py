@@ -11,27 +11,23 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidConnection, LeaseLost
-from mainspring.model.job import Claim, Outcome, OutcomeKind
+from mainspring.model.job import Outcome, OutcomeKind
 from mainspring.protocols.store import Transactional
 
 if TYPE_CHECKING:
     from mainspring.engine.node import Node
+    from mainspring.model.job import Claim
     from mainspring.protocols import Store
+    from mainspring.protocols.executor import Grant
 
 
 class Completions:
-    """The outcomes that bodies of one node have put into transactions of theirs."""
+    """The `outcomes` that bodies of one node have put into transactions of theirs."""
 
     def __init__(self, store: Store, node: Node) -> None:
         self._store = store
         self._node = node
-        self._outcomes: dict[tuple[int, int], Outcome] = {}
-
-    def __len__(self) -> int:
-        return len(self._outcomes)
-
-    def __contains__(self, claim: Claim) -> bool:
-        return (claim.key, claim.fence) in self._outcomes
+        self.outcomes: dict[Grant, Outcome] = {}
 
     def complete(
         self, claim: Claim, connection: Any, result: bytes, *, began: float, keep: float | None
@@ -48,14 +44,14 @@ class Completions:
         )
         if not self._store.finish_in(connection, self._node.key, outcome):
             raise LeaseLost(self._node.name)
-        self._outcomes[claim.key, claim.fence] = outcome
+        self.outcomes[claim.key, claim.fence] = outcome
 
     def settle(self, outcome: Outcome, *, accepted: bool) -> Outcome | None:
         """Return what the attempt's job was completed with, if that is why `outcome` was refused.
 
         In any case it is known no longer.
         """
-        committed = self._outcomes.pop((outcome.key, outcome.fence), None)
+        committed = self.outcomes.pop((outcome.key, outcome.fence), None)
         if committed is None or accepted:
             return None
         if isinstance(self._store, Transactional):
@@ -64,4 +60,4 @@ class Completions:
 
     def clear(self) -> None:
         """Forget all: the node has lost its jobs."""
-        self._outcomes.clear()
+        self.outcomes.clear()

@@ -279,7 +279,9 @@ class Exchange:
             if claim is not None and claim.fence == outcome.fence:
                 del self._held[outcome.key]
                 self._by_task[claim.task].in_flight -= 1
-                committed = self.completions.settle(outcome, accepted=good)
+                committed = None
+                if self.completions.outcomes:
+                    committed = self.completions.settle(outcome, accepted=good)
                 if good or committed is not None:
                     ended.append((claim, committed or outcome))
                     continue

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from mainspring.supervision.event_loop import EventLoopThread
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 
     from mainspring.model.job import Claim, Outcome
     from mainspring.protocols.executor import Grant
@@ -34,7 +34,9 @@ FAIR_SHARE = 32
 class AsyncAttempt(Protocol[In_contra, O]):
     """What a coroutine slot needs of an attempt."""
 
-    def arun(self, claim: In_contra, slot: int, asked: Callable[[float], O | None]) -> Awaitable[O]:
+    def arun(
+        self, claim: In_contra, slot: int, asked: Callable[[float], O | None]
+    ) -> Coroutine[Any, Any, O]:
         """Run it in the caller's task; never raises."""
         ...
 

@@ -154,10 +154,10 @@ def test_nothing_is_remembered_of_it(queue, run):
 
     def body():
         (consumer,) = queue._consumers
-        sizes.append(len(consumer._exchange.completions))
+        sizes.append(len(consumer._exchange.completions.outcomes))
         conn = Connection()
         current_job.complete_in(conn)
-        sizes.append(len(consumer._exchange.completions))
+        sizes.append(len(consumer._exchange.completions.outcomes))
         if current_job.attempt == 2:
             conn.commit()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import threading
 import time
 
@@ -364,25 +363,3 @@ def test_it_tells_how_long_its_loop_keeps_a_call_waiting(rig, eventually):
     eventually(lambda: rig.executor.lag() > 0.05)
     go.set()
     eventually(lambda: rig.executor.lag() < 0.05)
-
-
-SEEN = contextvars.ContextVar("seen", default="nothing")
-
-
-def test_what_a_body_sets_in_its_context_no_other_body_sees(rig, eventually):
-    seen = []
-
-    async def mark(number):
-        seen.append(SEEN.get())
-        SEEN.set(number)
-        await asyncio.sleep(0)
-        seen.append(SEEN.get())
-        if number == 2:
-            raise ValueError
-
-    rig.task(mark)
-    rig.start()
-    for number in (1, 2, 3):
-        rig.submit("mark", number)
-    eventually(lambda: len(rig.outcomes) == 3)
-    assert seen == ["nothing", 1, "nothing", 2, "nothing", 3]
