@@ -155,7 +155,7 @@ def test_a_thread_that_asks_learns_it_and_ends(queue, eventually):
 def test_a_coroutine_that_keeps_its_loop_busy_can_learn_it(queue, eventually):
     begun = []
 
-    @queue.task(name="busy")
+    @queue.task(name="busy", retries=0)
     async def busy():
         begun.append(1)
         while True:

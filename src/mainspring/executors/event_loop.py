@@ -68,13 +68,22 @@ class Slot(Generic[C, O]):
         self.number = number
         self.began = 0.0
         self.claim: C | None = None
-        self.ousted: C | None = None
+        self.ousted: tuple[C, Callable[[C], O]] | None = None
         self.task: asyncio.Task[None] | None = None
         self.verdict: Callable[[float], O] | None = None
 
     def asked(self, began: float) -> O | None:
         """Return the outcome of the interruption that was asked for, None if none was."""
+        if self.verdict is None and self.ousted is not None and self.ousted[0] is self.claim:
+            # The loop has not heard of it yet, but the body has, and ended by itself.
+            claim, outcome = self.ousted
+            return outcome(claim)
         return None if self.verdict is None else self.verdict(began)
+
+    def holds(self, claim: C) -> bool:
+        """Whether this very claim runs in it, and is not to be interrupted."""
+        ousted = self.ousted is not None and self.ousted[0] is claim
+        return self.claim is claim and self.verdict is None and not ousted
 
     def interrupt(self, verdict: Callable[[float], O]) -> None:
         """End the body that runs; on the loop's thread."""
@@ -173,7 +182,7 @@ class AsyncExecutor:
     ) -> None:
         """Cancel running bodies, with that outcome: all, or those of `grants`."""
         chosen = _every if grants is None else partial(_is_of, grants)
-        self._crew.oust(chosen)
+        self._crew.oust(outcome, chosen)
         if grants is not None:
             self._on_loop(partial(self._end_waiting, outcome, grants))
         self._on_loop(partial(self._crew.interrupt_all, outcome, chosen))
@@ -331,19 +340,19 @@ class Crew(Generic[C, O]):
         None if none does, or if it was ousted.
         """
         for slot in self.slots:
-            if slot.claim is claim and slot.verdict is None and slot.ousted is not claim:
+            if slot.holds(claim):
                 return slot.began
         return None
 
-    def oust(self, chosen: Callable[[C], bool]) -> None:
-        """Say that running bodies are to be interrupted; from any thread.
+    def oust(self, outcome: Callable[[C], O], chosen: Callable[[C], bool]) -> None:
+        """Say that running bodies are to be interrupted with that outcome; from any thread.
 
         So a body that keeps the loop busy can learn it before the loop does.
         """
         for slot in self.slots:
             claim = slot.claim
             if claim is not None and chosen(claim):
-                slot.ousted = claim
+                slot.ousted = claim, outcome
 
     def interrupt_all(
         self, outcome: Callable[[C], O], chosen: Callable[[C], bool] | None = None
