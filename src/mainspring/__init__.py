@@ -35,13 +35,14 @@ if TYPE_CHECKING:
     from mainspring.cache.redis import RedisCache
     from mainspring.cache.sqlite import SQLiteCache
     from mainspring.engine.context import current_job
-    from mainspring.errors import JobCancelled, JobFailed
+    from mainspring.errors import JobCancelled, JobExpired, JobFailed
     from mainspring.handle import JobHandle
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
     from mainspring.model.pickled import PickleCodec
     from mainspring.model.retry import Exponential
     from mainspring.model.unique import Unique
+    from mainspring.model.verdict import GiveUp, Retry, Snooze
     from mainspring.pool.handle import TaskHandle
     from mainspring.pool.record import TaskInfo
     from mainspring.pool.registry import (
@@ -74,7 +75,9 @@ _HOMES = {
     "CacheAdapter": "mainspring.protocols",
     "Exponential": "mainspring.model.retry",
     "FunctionCollection": "mainspring.background.collection",
+    "GiveUp": "mainspring.model.verdict",
     "JobCancelled": "mainspring.errors",
+    "JobExpired": "mainspring.errors",
     "JobFailed": "mainspring.errors",
     "JobHandle": "mainspring.handle",
     "JobState": "mainspring.model.job",
@@ -83,7 +86,9 @@ _HOMES = {
     "Queue": "mainspring.queue.front",
     "RedisCache": "mainspring.cache.redis",
     "Restart": "mainspring.supervision.restart",
+    "Retry": "mainspring.model.verdict",
     "SQLiteCache": "mainspring.cache.sqlite",
+    "Snooze": "mainspring.model.verdict",
     "TASK_CRITICAL": "mainspring.supervision.threads.priority",
     "TASK_HIGH": "mainspring.supervision.threads.priority",
     "TASK_LOW": "mainspring.supervision.threads.priority",
@@ -129,7 +134,9 @@ __all__ = [
     "CacheAdapter",
     "Exponential",
     "FunctionCollection",
+    "GiveUp",
     "JobCancelled",
+    "JobExpired",
     "JobFailed",
     "JobHandle",
     "JobState",
@@ -138,7 +145,9 @@ __all__ = [
     "Queue",
     "RedisCache",
     "Restart",
+    "Retry",
     "SQLiteCache",
+    "Snooze",
     "TaskCollection",
     "TaskHandle",
     "TaskInfo",

@@ -33,6 +33,7 @@ MainspringError
     ├── WorkerLost             the process that ran it died
     ├── ChildDied              the child process that ran a call died
     ├── ChildRaised            a call raised in its child what can't be pickled
+    ├── NotCommitted           a job was completed in a transaction that was not committed
     └── UnstorableResult       (TypeError)     what the task returned can't be stored
 """
 
@@ -307,6 +308,16 @@ class ChildRaised(AttemptError):
     def __init__(self, call: str, kind: str, sentence: str) -> None:
         self.kind = kind
         super().__init__(f"{call!r} raised {kind}, which can't be pickled: {sentence}")
+
+
+class NotCommitted(AttemptError):
+    """The body completed its job in a transaction and returned without committing that."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__(
+            f"task {task!r} called current_job.complete_in() and returned without a commit; "
+            "commit the transaction before the task returns"
+        )
 
 
 class UnstorableResult(AttemptError, TypeError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.cli.app import HELP as APP_HELP
 from mainspring.cli.app import load_app
+from mainspring.cli.recycle import Recycling
 from mainspring.model.events import ShutdownAsked
 
 if TYPE_CHECKING:
@@ -39,7 +40,12 @@ def run(options: argparse.Namespace) -> int:
     say(f"Registered tasks: {len(queue.tasks)}")
     say(f"Queues: {', '.join(names or _registered(queue))}")
     queue.subscribe(Farewell(queue.grace))
+    recycling = Recycling(queue.shutdown, say)
+    queue.subscribe(recycling)
     queue.run_worker(names)
+    if recycling.due:
+        queue.close()
+        recycling.start_anew()
     say("Worker stopped.")
     return 0
 

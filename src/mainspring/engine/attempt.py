@@ -7,25 +7,32 @@ and in nothing else.
 from __future__ import annotations
 
 import traceback
+from contextvars import copy_context
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from mainspring.engine.context import NoHost, host
 from mainspring.engine.pipeline import arun, run
-from mainspring.errors import AttemptTimeout, UnstorableResult
+from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
-from mainspring.model.job import Claim, Failure, Outcome, OutcomeKind
+from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
+from mainspring.model.verdict import GiveUp, Retry, Snooze, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
+    from mainspring.engine.context import Host
     from mainspring.engine.pipeline import Call
     from mainspring.model.task import Task
+    from mainspring.protocols.executor import Grant
 
 TRACEBACK_CHARACTERS = 16_000
 """The last so many characters of a traceback are kept: its end says what happened."""
+
+_NONE: Mapping[Grant, Outcome] = {}
 
 PUT_OFF_SECONDS = 5.0
 """So long a job waits that could not begin because no child process would start."""
@@ -51,16 +58,35 @@ class BodyCodec(Protocol):
         ...
 
 
+class Ruling(NamedTuple):
+    """What an error makes of its attempt; `by_backoff`: it says no delay of its own."""
+
+    outcome: Outcome
+    by_backoff: bool
+
+
 class Attempt:
-    """Runs claims. `note(slot, key, fence)` is told before a body begins."""
+    """Runs claims; in a thread or child each in a context of its own.
+
+    `note(slot, key, fence)` is told before a body begins, `at` is the worker it runs in.
+    `completed_inside` holds claims whose bodies have completed them in transactions of their own.
+    """
 
     def __init__(
-        self, tasks: Tasks, codec: BodyCodec, note: Callable[[int, int, int], None]
+        self,
+        tasks: Tasks,
+        codec: BodyCodec,
+        note: Callable[[int, int, int], None],
+        *,
+        at: Host | None = None,
+        completed_inside: Mapping[Grant, Outcome] = _NONE,
     ) -> None:
         self._tasks = tasks
         self._decode = codec.decode_call
         self.seal = codec.encode_result
         self._note = note
+        self._host = at or NoHost()
+        self._completed_inside = completed_inside
 
     def timeout(self, claim: Claim) -> float | None:
         """Return the seconds this attempt may take, None for as long as it likes."""
@@ -68,7 +94,7 @@ class Attempt:
 
     def run(self, claim: Claim, slot: int) -> Outcome:
         """Run the body in this thread."""
-        return run(self, claim, slot)
+        return copy_context().run(run, self, claim, slot)
 
     def arun(
         self, claim: Claim, slot: int, asked: Callable[[float], Outcome | None]
@@ -80,31 +106,58 @@ class Attempt:
         """Return the call that the claim's payload tells, and note that it begins."""
         function = self._tasks[claim.task].function
         args, kwargs = self._decode(claim.payload)
+        host.set(self._host)
         self._note(slot, claim.key, claim.fence)
         fault("before_body")
         return function, args, kwargs
 
     def completed(self, claim: Claim, result: bytes, began: float) -> Outcome:
         """Return the outcome of a body that returned."""
-        return Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, began, monotonic(), result)
+        if self._completed_inside and (claim.key, claim.fence) in self._completed_inside:
+            return self.failed(claim, NotCommitted(claim.task), began)
+        return Outcome(
+            claim.key,
+            claim.fence,
+            OutcomeKind.COMPLETED,
+            began,
+            monotonic(),
+            result,
+            keep=self._tasks[claim.task].keep_result,
+        )
 
     def failed(self, claim: Claim, error: BaseException, began: float) -> Outcome:
         """Return the outcome of an attempt that raised: retry while attempts are left."""
+        return self.judged(claim, self.ruling(claim, error, began))
+
+    def ruling(self, claim: Claim, error: BaseException, began: float) -> Ruling:
+        """Return what the error itself says, before attempts are counted."""
         if isinstance(error, Unstorable):
             error = UnstorableResult(claim.task, error.why)
-        kind = OutcomeKind.FAILED if isinstance(error, Undecodable) else OutcomeKind.RETRY
-        failure = failure_of(error)
+        kind, delay = self._ruled(claim, error)
+        failure = _evidence_of(error)
         outcome = Outcome(claim.key, claim.fence, kind, began, monotonic(), failure=failure)
-        return self.judged(claim, outcome)
+        return Ruling(outcome if delay is None else replace(outcome, delay=delay), delay is None)
 
-    def judged(self, claim: Claim, outcome: Outcome) -> Outcome:
+    def judged(self, claim: Claim, ruling: Ruling) -> Outcome:
         """Return the outcome, with the delay of its retry, or as a failure when none is left."""
+        outcome, by_backoff = ruling
         if outcome.kind is not OutcomeKind.RETRY:
             return outcome
         task = self._tasks[claim.task]
         if claim.attempt > task.retries:
-            return replace(outcome, kind=OutcomeKind.FAILED)
-        return replace(outcome, delay=task.backoff.delay(claim.attempt))
+            return replace(outcome, kind=OutcomeKind.FAILED, delay=0.0)
+        return replace(outcome, delay=task.backoff.delay(claim.attempt)) if by_backoff else outcome
+
+    def _ruled(self, claim: Claim, error: BaseException) -> tuple[OutcomeKind, float | None]:
+        """Return the kind of the outcome, and the delay if the error says one."""
+        if isinstance(error, Snooze):
+            return OutcomeKind.SNOOZED, error.delay
+        if isinstance(error, Retry):
+            return OutcomeKind.RETRY, error.delay
+        if isinstance(error, (GiveUp, Undecodable)):
+            return OutcomeKind.FAILED, None
+        again = self._tasks[claim.task].rules.again(error)
+        return OutcomeKind.RETRY if again else OutcomeKind.FAILED, None
 
     def timed_out(self, claim: Claim, began: float) -> Outcome:
         """Return the outcome of an attempt that ran past its timeout."""
@@ -114,6 +167,16 @@ class Attempt:
 def released(claim: Claim) -> Outcome:
     """Return the outcome that gives a claim back, uncharged."""
     return Outcome(claim.key, claim.fence, OutcomeKind.RELEASED)
+
+
+def overdue(claim: Claim) -> Outcome:
+    """Return the outcome of a claim whose job expired before its body could begin."""
+    return Outcome(claim.key, claim.fence, OutcomeKind.CANCELLED, failure=EXPIRED)
+
+
+def cancelled(claim: Claim) -> Outcome:
+    """Return the outcome of a claim whose job was asked to be cancelled."""
+    return Outcome(claim.key, claim.fence, OutcomeKind.CANCELLED, failure=CANCELLED)
 
 
 def crashed(claim: Claim, death: BaseException, began: float) -> Outcome:
@@ -133,6 +196,16 @@ def put_off(claim: Claim, error: BaseException, began: float) -> Outcome:
         failure=failure_of(error),
         delay=PUT_OFF_SECONDS,
     )
+
+
+def _evidence_of(error: BaseException) -> Failure | None:
+    """Return the failure to record: a retry's is the error that led to it, a snooze is none."""
+    if not isinstance(error, Verdict) or isinstance(error, GiveUp):
+        return failure_of(error)
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is None:
+        return None if isinstance(error, Snooze) else failure_of(error)
+    return replace(failure_of(cause), traceback=failure_of(error).traceback)
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -16,7 +16,9 @@ from mainspring.supervision.processes.pool import ProcessPool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mainspring.engine.host import JobHost
     from mainspring.engine.job_cache import JobCache
+    from mainspring.engine.settings import WorkerSettings
     from mainspring.model.job import Outcome
     from mainspring.model.task import ExecutorKind, Registry
     from mainspring.protocols import Codec, Executor
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 class Bench:
     """Makes executors that share one attempt pipeline, and one way out for outcomes."""
 
-    def __init__(  # noqa: PLR0913  # two ways out, and what may stand before bodies
+    def __init__(  # noqa: PLR0913  # two ways out, the bodies' host, what stands before bodies
         self,
         tasks: Registry,
         codec: Codec,
@@ -33,6 +35,8 @@ class Bench:
         done: Callable[[Outcome], None],
         done_here: Callable[[Outcome], None],
         *,
+        at: JobHost,
+        settings: WorkerSettings,
         cache: JobCache | None = None,
     ) -> None:
         self._tasks = tasks
@@ -41,11 +45,19 @@ class Bench:
         self._note = note
         self._done = done
         self._done_here = done_here
+        self._host = at
+        self._settings = settings
         covered = tasks if cache is None else cache.over(tasks)
-        self._attempt = Attempt(covered, codec, note)
+        inside = at.completions.outcomes
+        self._attempt = Attempt(covered, codec, note, at=at, completed_inside=inside)
 
     def executor(self, kind: ExecutorKind, size: int, first_slot: int) -> Executor:
         """Return an executor of `size` slots, numbered from `first_slot`."""
+        executor = self._new_executor(kind, size, first_slot)
+        self._host.executors.append(executor)
+        return executor
+
+    def _new_executor(self, kind: ExecutorKind, size: int, first_slot: int) -> Executor:
         if kind == "async":
             return AsyncExecutor(size, self._attempt, self._done, first_slot=first_slot)
         if kind == "thread":
@@ -57,12 +69,18 @@ class Bench:
             size, self._attempt, self._done, done_here=self._done_here, first_slot=first_slot
         )
         if self._cache is not None:
-            self._cache.watch(executor.holds)
+            self._cache.watch(lambda claim: executor.held_since(claim) is not None)
         return executor
 
     def _process_executor(self, size: int, first_slot: int) -> ProcessExecutor:
         handler = functools.partial(answer, limit_bytes=self._codec.limit_bytes)
-        pool = ProcessPool(size, handler=handler, name="mainspring-jobs")
+        pool = ProcessPool(
+            size,
+            handler=handler,
+            name="mainspring-jobs",
+            max_tasks_per_child=self._settings.max_tasks_per_child,
+            max_memory_per_child_bytes=self._settings.max_memory_per_child,
+        )
         child = ChildAttempt(self._attempt, self._tasks, pool, self._note)
         cache = self._cache
         attempt = child if cache is None else CachedChildAttempt(child, cache, self._codec)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mainspring.engine.job_cache import JobCache, Turn
     from mainspring.model.job import Claim
     from mainspring.protocols import Codec
+    from mainspring.protocols.executor import Grant
 
 
 class CachedChildAttempt:
@@ -24,17 +25,18 @@ class CachedChildAttempt:
         self._attempt = attempt
         self._cache = cache
         self._codec = codec
-        self._asked: dict[int, Callable[[Claim], Outcome]] = {}
-        self._turns: dict[int, Turn] = {}
+        self._asked: dict[Grant, Callable[[Claim], Outcome]] = {}
+        self._turns: dict[Grant, Turn] = {}
         self.timeout = attempt.timeout
         self.timed_out = attempt.timed_out
 
-    def ask(self, slot: int, outcome: Callable[[Claim], Outcome]) -> None:
-        """Say what the outcome is to be when the slot's attempt is ended now."""
-        self._asked[slot] = outcome
-        self._attempt.ask(slot, outcome)
+    def kill(self, claim: Claim, outcome: Callable[[Claim], Outcome]) -> None:
+        """End this very claim's attempt with that outcome, wherever it is."""
+        grant = claim.key, claim.fence
+        self._asked[grant] = outcome
+        self._attempt.kill(claim, outcome)
         # It may wait for its turn, with no child that could be killed.
-        if (turn := self._turns.get(slot)) is not None:
+        if (turn := self._turns.get(grant)) is not None:
             turn.decided.cancel()
 
     def run(self, claim: Claim, slot: int) -> Outcome:
@@ -42,13 +44,13 @@ class CachedChildAttempt:
         turn = self._cache.turn_of(claim)
         if turn is None:
             return self._attempt.run(claim, slot)
-        began = monotonic()
-        self._asked.pop(slot, None)
-        self._turns[slot] = turn
+        began, grant = monotonic(), (claim.key, claim.fence)
+        self._turns[grant] = turn
         try:
             return self._outcome(claim, slot, turn, began)
         finally:
-            del self._turns[slot]
+            del self._turns[grant]
+            self._asked.pop(grant, None)
             # Harmless for one whose result was kept.
             turn.give_up()
 
@@ -59,7 +61,7 @@ class CachedChildAttempt:
             return self._attempt.timed_out(claim, began)
         except CancelledError:
             leads = True
-        if (asked := self._asked.pop(slot, None)) is not None:
+        if (asked := self._asked.get((claim.key, claim.fence))) is not None:
             return asked(claim)
         if not leads and (found := self._completed(claim, turn, began)) is not None:
             return found

@@ -1,53 +1,83 @@
 """A body in a child process: what goes over, what comes back, and what a dead child means.
 
-The child runs the same attempt pipeline and decides nothing: whether a failed attempt is retried
-is judged in the parent, which knows the task's options.
+The child runs the same attempt pipeline and says what an error means, since its class is known only
+there; whether attempts are left is judged in the parent, which knows the task's options.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+from contextvars import copy_context
 from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
-from mainspring.engine.attempt import Attempt, crashed, put_off
+from mainspring.engine.attempt import Attempt, Ruling, crashed, put_off
+from mainspring.engine.host import ChildHost
+from mainspring.engine.pipeline import run
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
 from mainspring.model.codec import JsonCodec
-from mainspring.model.job import Claim, Outcome
-from mainspring.model.task import Task
+from mainspring.model.job import Claim, Outcome, OutcomeKind
+from mainspring.model.retry import RetryRules
+from mainspring.model.task import Task, importable_module
+from mainspring.supervision.processes.lifeline import stop_asked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mainspring.engine.attempt import Tasks
+    from mainspring.engine.pipeline import Call
     from mainspring.protocols import Codec
+    from mainspring.protocols.executor import Grant
 
-_MANY = 2**31
-"""Retries that the child need not count: the parent does."""
+Place = tuple[str, str]
+"""Module and qualified name of a function or class: how a child finds it."""
 
 
 class Errand(msgspec.Struct, frozen=True):
-    """A claim, with the place where the child finds the function."""
+    """A claim, with the places where the child finds the function and the classes of its rules."""
 
-    module: str
-    qualname: str
+    function: Place
+    retry_on: tuple[Place, ...] | None
+    give_up_on: tuple[Place, ...]
     claim: Claim
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_errand = msgspec.msgpack.Decoder(Errand).decode
-_decode_outcome = msgspec.msgpack.Decoder(Outcome).decode
+_decode_ruling = msgspec.msgpack.Decoder(Ruling).decode
 
 
 def answer(request: bytes, *, limit_bytes: int) -> bytes:
-    """Run an errand, in the child. The reply is an encoded outcome, of failures too."""
+    """Run an errand, in the child. The reply is an encoded ruling, of failures too."""
     errand = _decode_errand(request)
-    attempt = Attempt(_Found(errand), _FoundCodec(errand, limit_bytes), _note_nothing)
-    return _encode(attempt.run(errand.claim, 0))
+    host = ChildHost(stop_asked)
+    attempt = Attempt(_Found(errand), _FoundCodec(errand, limit_bytes), _note_nothing, at=host)
+    return _encode(copy_context().run(run, _Terms(attempt), errand.claim, 0))
+
+
+class _Terms:
+    """The attempt's terms, but for its judgement: that is the parent's."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self.seal = attempt.seal
+
+    def open(self, claim: Claim, slot: int) -> Call:
+        """Return the call."""
+        return self._attempt.open(claim, slot)
+
+    def completed(self, claim: Claim, result: bytes, began: float) -> Ruling:
+        """Return the outcome of a body that returned."""
+        return Ruling(self._attempt.completed(claim, result, began), by_backoff=False)
+
+    def failed(self, claim: Claim, error: BaseException, began: float) -> Ruling:
+        """Return what the error says."""
+        return self._attempt.ruling(claim, error, began)
 
 
 class Children(Protocol):
@@ -57,6 +87,14 @@ class Children(Protocol):
         self, payload: bytes, *, label: str = ..., timeout: float | None = ..., key: Any = ...
     ) -> bytes:
         """Have a child answer."""
+        ...
+
+    def kill(self, key: Any) -> bool:
+        """Kill the child that answers the request of that key; False if none does yet."""
+        ...
+
+    def withdraw(self, key: Any) -> bool:
+        """End the request of that key, if it still waits for a child."""
         ...
 
 
@@ -74,7 +112,7 @@ class ChildAttempt:
         self._tasks = tasks
         self._children = children
         self._note = note
-        self._asked: dict[int, Callable[[Claim], Outcome]] = {}
+        self._asked: dict[Grant, Callable[[Claim], Outcome]] = {}
 
     def timeout(self, claim: Claim) -> float | None:  # noqa: ARG002  # the seam's signature
         """Return None: the pool keeps the deadline, by killing the child."""
@@ -84,32 +122,55 @@ class ChildAttempt:
         """Return the outcome of an attempt that ran past its limit."""
         return self._attempt.timed_out(claim, began)
 
-    def ask(self, slot: int, outcome: Callable[[Claim], Outcome]) -> None:
-        """Say what the outcome is to be when the slot's child is killed now."""
-        self._asked[slot] = outcome
+    def kill(self, claim: Claim, outcome: Callable[[Claim], Outcome]) -> None:
+        """Kill the child that runs this very claim, which ends with that outcome."""
+        grant = claim.key, claim.fence
+        self._asked[grant] = outcome
+        if not self._children.kill(grant):
+            self._children.withdraw(grant)
 
     def run(self, claim: Claim, slot: int) -> Outcome:
         """Run it in a child; never raises."""
         began = monotonic()
-        self._asked.pop(slot, None)
         try:
             self._note(slot, claim.key, claim.fence)
-            return self._attempt.judged(claim, _decode_outcome(self._send(claim, slot)))
+            return self._judged(claim, _decode_ruling(self._send(claim)))
         except AttemptTimeout:
             return self._attempt.timed_out(claim, began)
         except BaseException as error:  # noqa: BLE001  # the border of an attempt
-            if (outcome := self._asked.pop(slot, None)) is not None:
+            if (outcome := self._asked.get((claim.key, claim.fence))) is not None:
                 return outcome(claim)
             if isinstance(error, ChildDied):
                 return crashed(claim, error, began)
             if isinstance(error, (ChildStartFailed, NotRunning)):
                 return put_off(claim, error, began)
             return self._attempt.failed(claim, error, began)
+        finally:
+            self._asked.pop((claim.key, claim.fence), None)
 
-    def _send(self, claim: Claim, slot: int) -> bytes:
+    def _judged(self, claim: Claim, ruling: Ruling) -> Outcome:
+        keep = self._tasks[claim.task].keep_result
+        if keep is not None and ruling.outcome.kind is OutcomeKind.COMPLETED:
+            return replace(ruling.outcome, keep=keep)
+        return self._attempt.judged(claim, ruling)
+
+    def _send(self, claim: Claim) -> bytes:
         task = self._tasks[claim.task]
-        errand = _encode(Errand(task.module, task.qualname, claim))
-        return self._children.request(errand, label=claim.task, timeout=task.timeout, key=slot)
+        rules = task.rules
+        errand = _encode(
+            Errand(
+                function=(task.module, task.qualname),
+                retry_on=None if rules.retry_on is None else _places_of(rules.retry_on),
+                give_up_on=_places_of(rules.give_up_on),
+                claim=claim,
+            )
+        )
+        grant = claim.key, claim.fence
+        return self._children.request(errand, label=claim.task, timeout=task.timeout, key=grant)
+
+
+def _places_of(kinds: Iterable[type]) -> tuple[Place, ...]:
+    return tuple((importable_module(kind), kind.__qualname__) for kind in kinds)
 
 
 class _Found:
@@ -117,10 +178,28 @@ class _Found:
 
     def __init__(self, errand: Errand) -> None:
         self._errand = errand
+        self._task: Task | None = None
 
     def __getitem__(self, name: str) -> Task:
-        found = _function(self._errand.module, self._errand.qualname)
-        return Task(name, found, executor="process", retries=_MANY)
+        if self._task is None:
+            errand = self._errand
+            rules = _rules(errand.retry_on, errand.give_up_on)
+            self._task = Task(name, _function(*errand.function), rules=rules)
+        return self._task
+
+
+@functools.cache
+def _rules(retry_on: tuple[Place, ...] | None, give_up_on: tuple[Place, ...]) -> RetryRules:
+    retried = None if retry_on is None else tuple(_found(*place) for place in retry_on)
+    return RetryRules(retried, tuple(_found(*place) for place in give_up_on))
+
+
+@functools.cache
+def _found(module: str, qualname: str) -> Any:
+    found: Any = import_module(module)
+    for name in qualname.split("."):
+        found = getattr(found, name)
+    return found
 
 
 class _FoundCodec:
@@ -135,7 +214,7 @@ class _FoundCodec:
         self.limit_bytes = limit_bytes
 
     def _own(self) -> Codec:
-        found = _found(self._errand.module, self._errand.qualname)
+        found = _found(*self._errand.function)
         own: Codec | None = getattr(found, "codec", None) if _is_task(found) else None
         return own or JsonCodec(self.limit_bytes)
 
@@ -146,14 +225,6 @@ class _FoundCodec:
     def encode_result(self, value: object) -> bytes:
         """Return the text of a result, or raise `Unstorable`."""
         return self._own().encode_result(value)
-
-
-@functools.cache
-def _found(module: str, qualname: str) -> Any:
-    found: Any = import_module(module)
-    for name in qualname.split("."):
-        found = getattr(found, name)
-    return found
 
 
 def _is_task(found: Any) -> bool:

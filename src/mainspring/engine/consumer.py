@@ -1,7 +1,7 @@
 """The consumer: the ordered group of services that drains queues in one process.
 
-In starting order: heartbeat, rescue, executors, exchange, purge. Closing in reverse
-gives the drain: the exchange claims no more and goes on flushing until the slots are done, and the
+In starting order: heartbeat, rescue, executors, exchange, expire, purge. Closing in reverse gives
+the drain: the exchange claims no more and goes on flushing until the slots are done, and the
 heartbeat is the last to go.
 """
 
@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.bench import Bench
 from mainspring.engine.exchange import Exchange
-from mainspring.engine.keeper import Heartbeat, Purger, Rescuer
+from mainspring.engine.host import JobHost
+from mainspring.engine.keeper import Expirer, Heartbeat, Purger, Rescuer
 from mainspring.engine.node import Node
+from mainspring.engine.orders import HeartbeatTrigger
 from mainspring.engine.pace import ExchangeTrigger, StoreSleeper
+from mainspring.engine.report import Reporter, serves_of
 from mainspring.engine.slots import Slots
+from mainspring.engine.unclaimable import Overlooked
 from mainspring.errors import NotRunning
+from mainspring.model.duration import seconds_of
 from mainspring.model.events import ShutdownAsked
 from mainspring.model.task import EXECUTOR_KINDS
 from mainspring.supervision.driver import ThreadDriver
@@ -39,7 +44,9 @@ if TYPE_CHECKING:
     from mainspring.protocols import Codec, Executor, JobStore, Service, Subscriber
 
 RESCUE_SECONDS = 1.0
+EXPIRE_SECONDS = 5.0
 PURGE_SECONDS = 60.0
+OVERLOOKED_SECONDS = 60.0
 LAST_SECONDS = 3.0
 """What closing may take beyond the grace: stubborn bodies are disowned, outcomes flushed."""
 
@@ -69,9 +76,12 @@ class Consumer:
         self._megaphone.subscribe(log_event)
         kinds = _kinds(tasks)
         slots = sum(self._size(kind) for kind in kinds)
-        self._node = Node(store, slots=slots, lease=settings.lease)
+        names = [name for kind in kinds.values() for name in kind]
+        self._node = Node(store, slots=slots, lease=settings.lease, serves=serves_of(names, queues))
         self._exchange = Exchange(store, self._node, queues, self._megaphone.tell)
         self._sleeper = StoreSleeper(lambda: store.listen("ready"), self._exchange.ring)
+        self._beats = HeartbeatTrigger(settings.heartbeat)
+        self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.ring)
         executors = self._executors(tasks, codec, kinds)
         self._supervisor = Supervisor(
             self._services(store, executors), name="consumer", grace=settings.grace + LAST_SECONDS
@@ -120,6 +130,7 @@ class Consumer:
 
     def _leave(self) -> None:
         self._sleeper.close()
+        self._orders.close()
         self._node.leave()
 
     def _size(self, kind: ExecutorKind) -> int:
@@ -128,12 +139,16 @@ class Consumer:
     def _executors(
         self, tasks: Registry, codec: Codec, kinds: dict[ExecutorKind, tuple[str, ...]]
     ) -> list[Executor]:
+        exchange = self._exchange
+        host = JobHost(tasks, codec, exchange.completions, lambda: exchange.draining)
         bench = Bench(
             tasks,
             codec,
             self._node.note,
-            self._exchange.put,
-            self._exchange.put_and_turn,
+            exchange.put,
+            exchange.put_and_turn,
+            at=host,
+            settings=self._settings,
             cache=self._cache,
         )
         executors: list[Executor] = []
@@ -141,31 +156,40 @@ class Consumer:
         for kind, names in kinds.items():
             size = self._size(kind)
             executor = bench.executor(kind, size, first_slot)
-            self._exchange.serve(Slots(executor, names))
+            exchange.serve(Slots(executor, names))
             executors.append(executor)
             first_slot += size
         return executors
 
     def _services(self, store: JobStore, executors: list[Executor]) -> list[Service]:
         settings, node, exchange = self._settings, self._node, self._exchange
-        heartbeat = Heartbeat(node, exchange.lose)
+        reporter = Reporter(executors, exchange, lambda: self._supervisor.services())  # noqa: PLW0108  # it is not there yet
+        heartbeat = Heartbeat(node, exchange, self._beats, reporter.report)
         rescuer = Rescuer(store, node, self._megaphone.tell, lease=settings.lease)
         purger = Purger(
             store,
-            completed_after=settings.keep_completed,
-            failed_after=settings.keep_failed,
+            completed_after=seconds_of("Queue", "keep_completed", settings.keep_completed),
+            failed_after=seconds_of("Queue", "keep_failed", settings.keep_failed),
         )
+        overlooked = Overlooked(store, self._megaphone.tell)
         driver = ThreadDriver(exchange.turn, sleeper=self._sleeper)
         # The exchange's trigger says "now" as long as outcomes wait: it needs a rest of its own.
         patient = Restart(backoff=Doubling(cap=2.0))
         trigger = ExchangeTrigger(exchange, settings.grace)
         return [
-            Worker("heartbeat", heartbeat.beat, Interval(settings.heartbeat)),
+            Worker(
+                "heartbeat",
+                heartbeat.beat,
+                self._beats,
+                driver=ThreadDriver(heartbeat.beat, sleeper=self._orders),
+            ),
             Worker("rescue", rescuer.look, Interval(RESCUE_SECONDS)),
             *([] if self._cache is None else [self._cache]),
             *executors,
             Worker("exchange", exchange.turn, trigger, restart=patient, driver=driver),
+            Worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
             Worker("purge", purger.purge, Interval(PURGE_SECONDS)),
+            Worker("overlooked", overlooked.look, Interval(OVERLOOKED_SECONDS)),
         ]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
-from mainspring.errors import NotRunning
+from mainspring.errors import InvalidConnection, JobCancelled, NotRunning
 
 
 class Running(Protocol):
@@ -36,6 +36,40 @@ class Running(Protocol):
         """How many workers it has cost."""
         ...
 
+
+class Host(Protocol):
+    """What a body may ask of the worker that it runs in."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to stop."""
+        ...
+
+    def holds(self, claim: Any, /) -> bool:
+        """Whether the attempt still counts: not cancelled, overdue or lost with the lease."""
+        ...
+
+    def complete_in(self, claim: Any, connection: Any, result: object, /) -> None:
+        """Complete the job in the transaction that is open on `connection`."""
+        ...
+
+
+class NoHost:
+    """For bodies of no stored job, which are cancelled without being asked."""
+
+    stopping = False
+
+    def holds(self, claim: Any, /) -> bool:  # noqa: ARG002  # the seam's signature
+        """Return True."""
+        return True
+
+    def complete_in(self, claim: Any, connection: Any, result: object, /) -> None:  # noqa: ARG002  # as above
+        """Raise InvalidConnection."""
+        raise InvalidConnection("this job is in no store", "use complete_in in tasks of a Queue")
+
+
+host: ContextVar[Host] = ContextVar("mainspring_host", default=NoHost())  # noqa: B039  # it has no state
+"""The worker that the calling code runs in."""
 
 running: ContextVar[Running | None] = ContextVar("mainspring_running_claim", default=None)
 """The claim whose body runs in this thread or coroutine."""
@@ -75,6 +109,33 @@ class CurrentJob:
     def idempotency_key(self) -> str:
         """A key that is the same in every attempt of this job, and in no other job's."""
         return f"mainspring-{_claim().id}"
+
+    @property
+    def shutdown_requested(self) -> bool:
+        """Whether the worker was asked to stop: a long body may end early, or save where it is."""
+        _claim()
+        return host.get().stopping
+
+    def check_cancelled(self) -> None:
+        """Raise JobCancelled if nobody waits for this attempt any more.
+
+        Because the job was cancelled, the attempt ran past its timeout, or the worker lost its
+        lease or was stopped. For bodies in threads, which nothing else can end.
+        """
+        claim = _claim()
+        if not host.get().holds(claim):
+            raise JobCancelled(claim.id, claim.task, "this attempt of it is over")
+
+    def complete_in(self, conn: Any, result: object = None) -> None:
+        """Complete the job in the caller's own transaction: it is completed if that commits.
+
+        Commit before the task returns. If it is rolled back, raise: the job is tried again. What
+        the task returns after this is not looked at. Raises InvalidConnection (the store has no
+        transactions, the connection leads elsewhere, the task runs in a child process),
+        JobCancelled (as `check_cancelled`), LeaseLost (the job is in other hands: roll back).
+        """
+        self.check_cancelled()
+        host.get().complete_in(_claim(), conn, result)
 
     def __bool__(self) -> bool:
         """Whether the calling code is the body of a job."""

@@ -14,20 +14,22 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.engine.attempt import failure_of, released
+from mainspring.engine.attempt import cancelled, failure_of, overdue, released
+from mainspring.engine.completion import Completions
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.faults import fault
-from mainspring.model.events import AttemptsEnded, NodeLost, OutcomesRefused
+from mainspring.model.events import AttemptsEnded, ConsumerUnhealthy, NodeLost, OutcomesRefused
 from mainspring.model.job import Outcome, OutcomeKind, Want
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mainspring.engine.node import Node
     from mainspring.engine.slots import Slots
     from mainspring.model.events import Event
     from mainspring.model.job import Claim, Exchanged
     from mainspring.protocols import Store
+    from mainspring.protocols.executor import Grant
 
 MOST_OUTCOMES = 256
 FLUSH_SECONDS = 0.01
@@ -64,6 +66,9 @@ class Exchange:
         self._lost_key: int | None = None
         self._troubled = False
         self._turning = threading.Lock()
+        self._cancels: frozenset[Grant] = frozenset()
+        self._unhealthy = False
+        self.completions = Completions(store, node)
         self.draining = False
 
     def serve(self, slots: Slots) -> None:
@@ -106,8 +111,16 @@ class Exchange:
         if not self._interrupted:
             self._deadline = min(self._deadline, monotonic() + grace)
         self.draining = True
+        for slots in self._slots:
+            slots.executor.announce_stop()
         self._withdraw_all()
         self._wake()
+
+    def cancel(self, grants: Iterable[Grant]) -> None:
+        """Learn all claims of this node whose jobs are to be cancelled; from any thread."""
+        known, self._cancels = self._cancels, frozenset(grants)
+        if known or self._cancels:
+            self._end_cancelled()
 
     def lose(self, key: int) -> None:
         """Learn that the lease was lost which the node had under `key`; from any thread.
@@ -116,6 +129,11 @@ class Exchange:
         """
         self._lost_key = key
         self._wake()
+
+    @property
+    def in_flight(self) -> int:
+        """How many claims the node has whose outcome is not recorded."""
+        return len(self._held)
 
     @property
     def drained(self) -> bool:
@@ -169,11 +187,18 @@ class Exchange:
             self._take_on(outcomes, exchanged, asked)
 
     def _rooms(self, outcomes: list[Outcome]) -> list[tuple[Slots, int]]:
+        self._look_after_health()
         leaving = dict.fromkeys(self._slots, 0)
         for outcome in outcomes:
             if (claim := self._held.get(outcome.key)) is not None:
                 leaving[self._by_task[claim.task]] += 1
         return [(slots, slots.room(count)) for slots, count in leaving.items()]
+
+    def _look_after_health(self) -> None:
+        exhausted = [slots.executor.abandoned for slots in self._slots if slots.exhausted]
+        if exhausted and not self._unhealthy:
+            self._tell(ConsumerUnhealthy(self._node.name, sum(exhausted)))
+        self._unhealthy = bool(exhausted)
 
     def _lost(self) -> bool:
         return self._lost_key == self._node.key
@@ -254,8 +279,12 @@ class Exchange:
             if claim is not None and claim.fence == outcome.fence:
                 del self._held[outcome.key]
                 self._by_task[claim.task].in_flight -= 1
-                if good:
-                    ended.append((claim, outcome))
+                committed = None
+                if self.completions.outcomes:
+                    committed = self.completions.settle(outcome, accepted=good)
+                if good or committed is not None:
+                    ended.append((claim, committed or outcome))
+                    continue
             if not good:
                 refused.append(outcome)
         for slots in self._slots:
@@ -271,7 +300,11 @@ class Exchange:
         shares: dict[int, list[Claim]] = {id(slots): [] for slots, _ in asked}
         for claim in exchanged.claims:
             self._held[claim.key] = claim
-            shares[id(self._by_task[claim.task])].append(claim)
+            if claim.expired:
+                self._by_task[claim.task].in_flight += 1
+                self._outbox.append(overdue(claim))
+            else:
+                shares[id(self._by_task[claim.task])].append(claim)
         for slots, room in asked:
             share = shares[id(slots)]
             slots.more = slots.more or (room > 0 and len(share) == room)
@@ -279,6 +312,13 @@ class Exchange:
                 slots.submit(share)
         if self.draining:
             self._withdraw_all()
+        if self._cancels:
+            # One of these may have been given to a slot after its cancelling was heard of.
+            self._end_cancelled()
+
+    def _end_cancelled(self) -> None:
+        for slots in self._slots:
+            slots.executor.interrupt(cancelled, self._cancels)
 
     def _plan_next_look(self, next_due: float | None, asked: list[tuple[Slots, int]]) -> None:
         due = math.inf if next_due is None else monotonic() + next_due
@@ -322,6 +362,7 @@ class Exchange:
             slots.in_flight = 0
         self._outbox.clear()
         self._held.clear()
+        self.completions.clear()
         self.ring()
         if not self.draining:
             self._node.rejoin()

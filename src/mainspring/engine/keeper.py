@@ -1,44 +1,77 @@
-"""What keeps a store healthy while a node lives: heartbeat, rescue of lost nodes, purge."""
+"""What keeps a store healthy while a node lives: heartbeat, rescue, expiry, purge."""
 
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mainspring.engine.board import begun_on, find_dead
 from mainspring.errors import StoreError
 from mainspring.model.events import NodeRescued
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mainspring.engine.board import DeadBoard
     from mainspring.engine.node import Node
+    from mainspring.engine.orders import HeartbeatTrigger
     from mainspring.model.events import Event
     from mainspring.model.job import Rescued
     from mainspring.model.view import NodeRecord
-    from mainspring.protocols import JobStore, Store
+    from mainspring.protocols import Controls, JobStore, Store
+    from mainspring.protocols.executor import Grant
+
+
+class Orders(Protocol):
+    """Who is told what a renewal brought."""
+
+    def lose(self, key: int) -> None:
+        """Learn that the lease was lost which the node had under `key`."""
+        ...
+
+    def cancel(self, grants: Iterable[Grant]) -> None:
+        """Learn all claims of the node whose jobs are to be cancelled."""
+        ...
 
 
 class Heartbeat:
-    """Renews the node's lease; calls `lost` with the node's key when that comes too late."""
+    """Renews the node's lease, and hands on what that brings: orders, or that it came too late.
 
-    def __init__(self, node: Node, lost: Callable[[int], None]) -> None:
+    `report` gives the JSON text that says how the node is.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        orders: Orders,
+        trigger: HeartbeatTrigger,
+        report: Callable[[], bytes | None],
+    ) -> None:
         self._node = node
-        self._lost = lost
+        self._orders = orders
+        self._trigger = trigger
+        self._report = report
+        self._known: frozenset[Grant] = frozenset()
 
     def beat(self) -> None:
         """Renew once. The lease is lost to a rescuer, or to time when the store does not answer."""
         # Of the node that it is now: the exchange may join anew while the store is being asked.
         key = self._node.key
         try:
-            alive = self._node.renew(key)
+            renewed = self._node.renew(key, self._report())
         except BaseException:
             if self._node.overdue():
-                self._lost(key)
+                self._orders.lose(key)
             raise
-        if not alive:
-            self._lost(key)
+        if renewed is None:
+            self._orders.lose(key)
+        else:
+            self._hand_on(frozenset(renewed.cancel))
+
+    def _hand_on(self, cancel: frozenset[Grant]) -> None:
+        self._trigger.learn(orders=not cancel <= self._known)
+        self._known = cancel
+        self._orders.cancel(cancel)
 
 
 class Rescuer:
@@ -85,6 +118,20 @@ class Rescuer:
         if rescued is not None:
             requeued, failed = len(rescued.requeued), len(rescued.failed)
             self._tell(NodeRescued(other.name, requeued, failed))
+
+
+class Expirer:
+    """Cancels jobs that wait past their expiry, in small batches."""
+
+    BATCH = 500
+
+    def __init__(self, store: Controls) -> None:
+        self._store = store
+
+    def expire(self) -> None:
+        """Cancel one batch after the other until none is left."""
+        while self._store.expire(limit=self.BATCH) == self.BATCH:
+            pass
 
 
 class Purger:

@@ -12,14 +12,19 @@ from mainspring.engine.board import FileBoard, NoBoard
 
 if TYPE_CHECKING:
     from mainspring.engine.board import Board
+    from mainspring.model.job import Renewed
     from mainspring.protocols import Store
 
 
 class Node:
-    """Joins, renews its lease (seconds), leaves; joins anew under another name when it was lost."""
+    """Joins, renews its lease (seconds), leaves; joins anew under another name when it was lost.
 
-    def __init__(self, store: Store, *, slots: int, lease: float) -> None:
+    `serves` is the JSON text that says to views what it runs.
+    """
+
+    def __init__(self, store: Store, *, slots: int, lease: float, serves: bytes = b"{}") -> None:
         self._store = store
+        self._serves = serves
         self._slots = slots
         self._lease = lease
         self._renewed = 0.0
@@ -33,7 +38,9 @@ class Node:
         name = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
         board = self._new_board(name)
         try:
-            key = self._store.join(name, host=host, pid=os.getpid(), lease=self._lease)
+            key = self._store.join(
+                name, host=host, pid=os.getpid(), lease=self._lease, serves=self._serves
+            )
         except BaseException:
             board.close()
             raise
@@ -44,12 +51,15 @@ class Node:
         """Note on the board that the slot begins the body of this claim."""
         self._board.note(slot, key, fence)
 
-    def renew(self, key: int) -> bool:
-        """Renew the lease that this node has under `key`; False if a rescuer was faster."""
-        if not self._store.renew(key, lease=self._lease):
-            return False
-        self._renewed = monotonic()
-        return True
+    def renew(self, key: int, report: bytes | None = None) -> Renewed | None:
+        """Renew the lease that this node has under `key`; None if a rescuer was faster.
+
+        `report` is the JSON text that says to views how it is.
+        """
+        renewed = self._store.renew(key, lease=self._lease, report=report)
+        if renewed is not None:
+            self._renewed = monotonic()
+        return renewed
 
     def overdue(self) -> bool:
         """Whether the lease may have run out by now, as far as this process knows."""

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidOption
+from mainspring.model.duration import seconds_of
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 _OWNER = "Queue"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """`workers`, `async_slots`: attempts at once; all others are seconds.
+    """`workers`, `async_slots`: attempts at once; `grace`, `lease`, `heartbeat`: seconds.
 
-    `keep_completed` (cancelled jobs, too) and `keep_failed` say when final jobs are purged.
+    `keep_completed` (cancelled jobs, too) and `keep_failed` say after how many seconds final jobs
+    are purged. A child process is replaced after `max_tasks_per_child` jobs, or once more than
+    `max_memory_per_child` bytes are resident after one; None: never.
     """
 
     workers: int
@@ -22,8 +29,10 @@ class WorkerSettings:
     grace: float = 30.0
     lease: float = 15.0
     heartbeat: float = 5.0
-    keep_completed: float = 86_400.0
-    keep_failed: float = 30 * 86_400.0
+    keep_completed: float | timedelta = 86_400.0
+    keep_failed: float | timedelta = 30 * 86_400.0
+    max_tasks_per_child: int | None = None
+    max_memory_per_child: int | None = None
 
     def __post_init__(self) -> None:
         _check_count("workers", self.workers)
@@ -31,8 +40,10 @@ class WorkerSettings:
         _check_seconds("grace", self.grace, least=0)
         _check_seconds("lease", self.lease, least=0.2)
         _check_seconds("heartbeat", self.heartbeat, least=0.05)
-        _check_seconds("keep_completed", self.keep_completed, least=0)
-        _check_seconds("keep_failed", self.keep_failed, least=0)
+        for option in ("keep_completed", "keep_failed"):
+            seconds_of(_OWNER, option, getattr(self, option))
+        for option in ("max_tasks_per_child", "max_memory_per_child"):
+            _check_limit(option, getattr(self, option))
         if self.heartbeat * 2 > self.lease:
             expected = f"at most half the lease of {self.lease:g} s"
             raise InvalidOption("heartbeat", self.heartbeat, owner=_OWNER, expected=expected)
@@ -41,6 +52,13 @@ class WorkerSettings:
 def _check_count(option: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100_000:  # noqa: PLR2004  # the sentence below names it
         expected = "a whole number from 1 to 100000 (0 workers: the number of CPUs)"
+        raise InvalidOption(option, value, owner=_OWNER, expected=expected)
+
+
+def _check_limit(option: str, value: object) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and not (whole and int(str(value)) > 0):
+        expected = "a whole number above 0, or None for no limit"
         raise InvalidOption(option, value, owner=_OWNER, expected=expected)
 
 

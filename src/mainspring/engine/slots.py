@@ -50,7 +50,11 @@ class Slots:
 
     def room(self, leaving: int = 0) -> int:
         """Return how many claims to ask for now, if `leaving` of those in flight are done."""
-        if monotonic() < self._rests_until:
+        now = monotonic()
+        if now < self._rests_until:
+            return 0
+        if self.exhausted:
+            self._rests_until = now + REST_SECONDS
             return 0
         prefetch = self._prefetch()
         self._low_water = prefetch // 2
@@ -58,6 +62,11 @@ class Slots:
         # A claim on its way from the line to a slot is not seen; a body that was disowned is.
         occupied = max(seen, self.in_flight - leaving)
         return max(0, min(self.executor.size + prefetch - occupied, MOST_CLAIMED))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether as many abandoned bodies still run as there are slots: it takes no more."""
+        return self.executor.abandoned >= self.executor.size
 
     def low(self) -> bool:
         """Whether the slots will soon have nothing to do; from any thread."""

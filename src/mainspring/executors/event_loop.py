@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from mainspring.supervision.event_loop import EventLoopThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 
     from mainspring.model.job import Claim, Outcome
+    from mainspring.protocols.executor import Grant
 
 C = TypeVar("C")
 O = TypeVar("O")  # noqa: E741  # outcomes: no number
@@ -61,18 +62,28 @@ class Inbox(Protocol[Got_co]):
 class Slot(Generic[C, O]):
     """One place for one body at a time."""
 
-    __slots__ = ("began", "claim", "number", "task", "verdict")
+    __slots__ = ("began", "claim", "number", "ousted", "task", "verdict")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.began = 0.0
         self.claim: C | None = None
+        self.ousted: tuple[C, Callable[[C], O]] | None = None
         self.task: asyncio.Task[None] | None = None
         self.verdict: Callable[[float], O] | None = None
 
     def asked(self, began: float) -> O | None:
         """Return the outcome of the interruption that was asked for, None if none was."""
+        if self.verdict is None and self.ousted is not None and self.ousted[0] is self.claim:
+            # The loop has not heard of it yet, but the body has, and ended by itself.
+            claim, outcome = self.ousted
+            return outcome(claim)
         return None if self.verdict is None else self.verdict(began)
+
+    def holds(self, claim: C) -> bool:
+        """Whether this very claim runs in it, and is not to be interrupted."""
+        ousted = self.ousted is not None and self.ousted[0] is claim
+        return self.claim is claim and self.verdict is None and not ousted
 
     def interrupt(self, verdict: Callable[[float], O]) -> None:
         """End the body that runs; on the loop's thread."""
@@ -102,7 +113,7 @@ class AsyncExecutor:
     """`size` coroutines on a loop thread that run attempts. Outcomes go to `done`, from there."""
 
     kind = "async"
-    interruptible = True
+    abandoned = 0
 
     def __init__(
         self,
@@ -115,10 +126,13 @@ class AsyncExecutor:
         self.name = "async executor"
         self.size = size
         self._inbox: deque[Claim] = deque()
+        self._done = done
         self._crew = Crew(range(first_slot, first_slot + size), self._inbox, attempt, done)
         self._thread = EventLoopThread("mainspring-async")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._asked_at: float | None = None
+        self._lag = 0.0
 
     def submit(self, claims: Sequence[Claim]) -> None:
         """Queue claims for the slots."""
@@ -145,9 +159,36 @@ class AsyncExecutor:
         """Return when the oldest running body began (monotonic), infinity if none runs."""
         return self._crew.began()
 
-    def interrupt(self, outcome: Callable[[Claim], Outcome]) -> None:
-        """Cancel every running body, with that outcome."""
-        self._on_loop(partial(self._crew.interrupt_all, outcome))
+    def lag(self) -> float | None:
+        """Return how long the loop kept the last call of this waiting, or has kept it by now."""
+        asked_at, now = self._asked_at, monotonic()
+        if self._loop is None:
+            return None
+        if asked_at is None:
+            self._asked_at = now
+            self._on_loop(partial(self._answer, now))
+            return self._lag
+        return max(self._lag, now - asked_at)
+
+    def _answer(self, asked_at: float) -> None:
+        self._lag, self._asked_at = monotonic() - asked_at, None
+
+    def held_since(self, claim: Claim) -> float | None:
+        """Return when the slot began that runs this very claim, None if none does (any more)."""
+        return self._crew.held_since(claim)
+
+    def interrupt(
+        self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant] | None = None
+    ) -> None:
+        """Cancel running bodies, with that outcome: all, or those of `grants`."""
+        chosen = _every if grants is None else partial(_is_of, grants)
+        self._crew.oust(outcome, chosen)
+        if grants is not None:
+            self._on_loop(partial(self._end_waiting, outcome, grants))
+        self._on_loop(partial(self._crew.interrupt_all, outcome, chosen))
+
+    def announce_stop(self) -> None:
+        """Do nothing: bodies in this process see it by themselves."""
 
     async def run(self, started: Callable[[], None]) -> None:
         """Keep the loop and its slots alive until closed."""
@@ -173,6 +214,14 @@ class AsyncExecutor:
         self._crew.close()
         self._on_loop(self._crew.rouse_all)
         self._thread.close()
+
+    def _end_waiting(self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant]) -> None:
+        for claim in list(self._inbox):
+            if _is_of(grants, claim):
+                # Withdrawn meanwhile, by another thread: then it ends there.
+                with contextlib.suppress(ValueError):
+                    self._inbox.remove(claim)
+                    self._done(outcome(claim))
 
     async def _man_slots(self) -> None:
         await self._crew.man()
@@ -285,10 +334,32 @@ class Crew(Generic[C, O]):
         overdue = partial(self._attempt.timed_out, claim)
         return asyncio.get_running_loop().call_later(timeout, slot.interrupt, overdue)
 
-    def interrupt_all(self, outcome: Callable[[C], O]) -> None:
-        """Cancel every running body, with that outcome."""
+    def held_since(self, claim: C) -> float | None:
+        """Return when the slot began that runs this very claim; from any thread.
+
+        None if none does, or if it was ousted.
+        """
         for slot in self.slots:
-            if slot.claim is not None:
+            if slot.holds(claim):
+                return slot.began
+        return None
+
+    def oust(self, outcome: Callable[[C], O], chosen: Callable[[C], bool]) -> None:
+        """Say that running bodies are to be interrupted with that outcome; from any thread.
+
+        So a body that keeps the loop busy can learn it before the loop does.
+        """
+        for slot in self.slots:
+            claim = slot.claim
+            if claim is not None and chosen(claim):
+                slot.ousted = claim, outcome
+
+    def interrupt_all(
+        self, outcome: Callable[[C], O], chosen: Callable[[C], bool] | None = None
+    ) -> None:
+        """Cancel every running body, or those that are chosen, with that outcome."""
+        for slot in self.slots:
+            if slot.claim is not None and (chosen is None or chosen(slot.claim)):
                 slot.interrupt(partial(_verdict, outcome, slot.claim))
 
     def rouse(self) -> None:
@@ -309,3 +380,11 @@ class Crew(Generic[C, O]):
 
 def _verdict(outcome: Callable[[C], O], claim: C, began: float) -> O:  # noqa: ARG001  # the seam's signature
     return outcome(claim)
+
+
+def _every(claim: Claim) -> bool:  # noqa: ARG001  # one way to choose
+    return True
+
+
+def _is_of(grants: Collection[Grant], claim: Claim) -> bool:
+    return (claim.key, claim.fence) in grants

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Protocol
 from mainspring.executors.thread import ThreadAttempt, ThreadExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from mainspring.model.job import Claim, Outcome
+    from mainspring.protocols.executor import Grant
     from mainspring.supervision.processes.pool import ProcessPool
 
 
 class ProcessAttempt(ThreadAttempt, Protocol):
     """A thread slot's attempt whose body is in a child."""
 
-    def ask(self, slot: int, outcome: Callable[[Claim], Outcome]) -> None:
-        """Say what the outcome is to be when the slot's child is killed now."""
+    def kill(self, claim: Claim, outcome: Callable[[Claim], Outcome]) -> None:
+        """Kill the child that runs this very claim, which ends with that outcome."""
         ...
 
 
@@ -29,7 +30,7 @@ class ProcessExecutor:
     """As many slots as `pool` has children. Outcomes go to `done`, from the slots' threads."""
 
     kind = "process"
-    interruptible = True
+    abandoned = 0
 
     def __init__(  # noqa: PLR0913  # two ways out, and where it stands
         self,
@@ -69,11 +70,26 @@ class ProcessExecutor:
         """Return when the oldest running attempt began (monotonic), infinity if none runs."""
         return self._threads.began()
 
-    def interrupt(self, outcome: Callable[[Claim], Outcome]) -> None:
-        """Kill the child of every running attempt, with that outcome."""
-        for slot in self._threads.busy():
-            self._attempt.ask(slot, outcome)
-            self._pool.kill(slot)
+    def lag(self) -> None:
+        """Return None: there is no loop."""
+
+    def held_since(self, claim: Claim) -> float | None:
+        """Return when the slot began that runs this very claim, None if none does (any more)."""
+        return self._threads.held_since(claim)
+
+    def interrupt(
+        self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant] | None = None
+    ) -> None:
+        """Kill the children of running attempts, with that outcome: all, or those of `grants`."""
+        if grants is not None:
+            self._threads.bar(outcome, grants)
+        for claim in self._threads.claims():
+            if grants is None or (claim.key, claim.fence) in grants:
+                self._attempt.kill(claim, outcome)
+
+    def announce_stop(self) -> None:
+        """Let bodies learn that the worker is to stop."""
+        self._pool.announce_stop()
 
     async def run(self, started: Callable[[], None]) -> None:
         """Keep children and slots alive until closed; the children go last."""

@@ -15,9 +15,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from mainspring.model.job import Claim, Outcome
+    from mainspring.protocols.executor import Grant
 
 _JOIN_SECONDS = 1.0
 
@@ -53,9 +54,16 @@ class Hold:
         """Whether nobody has let go of it yet."""
         return bool(self._claims)
 
-    def covers(self, claim: Claim) -> bool:
-        """Whether it is a hold on this claim that nobody has let go of."""
-        return claim in self._claims
+    @property
+    def claim(self) -> Claim | None:
+        """The claim, as long as nobody has let go of it."""
+        claims = self._claims[:1]  # atomic
+        return claims[0] if claims else None
+
+    def is_of(self, grants: Collection[Grant]) -> bool:
+        """Whether it is a hold on one of these claims."""
+        claim = self.claim
+        return claim is not None and (claim.key, claim.fence) in grants
 
     def let_go(self) -> Claim | None:
         """Give the claim to whoever asks first: the outcome is theirs to tell."""
@@ -88,8 +96,6 @@ class ThreadExecutor:
     A slot's own thread calls `done_here` instead, if given: that may take its time.
     """
 
-    interruptible = False
-
     def __init__(  # noqa: PLR0913  # two ways out, and where it stands
         self,
         size: int,
@@ -103,7 +109,9 @@ class ThreadExecutor:
         self.kind = kind
         self.name = f"{kind} executor"
         self.size = size
-        self.abandoned = 0
+        self._left: list[threading.Thread] = []
+        self._barred: Collection[Grant] = ()
+        self._refuse: Callable[[Claim], Outcome] | None = None
         self._attempt = attempt
         self._done = done
         self._done_here = done_here or done
@@ -135,9 +143,19 @@ class ThreadExecutor:
         """How many claims no slot has taken yet."""
         return self._inbox.qsize()
 
-    def busy(self) -> list[int]:
-        """Return the numbers of the slots that run an attempt now."""
-        return [slot.number for slot in self._slots if slot.busy]
+    def claims(self) -> list[Claim]:
+        """Return the claims whose attempts run now."""
+        holds = [slot.hold for slot in self._slots]
+        return [claim for hold in holds if hold is not None and (claim := hold.claim) is not None]
+
+    @property
+    def abandoned(self) -> int:
+        """How many threads that were abandoned still run."""
+        for thread in self._left.copy():
+            if not thread.is_alive():
+                with contextlib.suppress(ValueError):  # another caller was faster
+                    self._left.remove(thread)
+        return len(self._left)
 
     def running(self) -> int:
         """How many attempts run now."""
@@ -148,19 +166,38 @@ class ThreadExecutor:
         holds = [slot.hold for slot in self._slots]
         return min((hold.began for hold in holds if hold and hold.live), default=math.inf)
 
-    def holds(self, claim: Claim) -> bool:
-        """Whether a slot runs this claim and was not abandoned."""
-        return any(slot.hold is not None and slot.hold.covers(claim) for slot in self._slots)
+    def lag(self) -> None:
+        """Return None: there is no loop."""
 
-    def interrupt(self, outcome: Callable[[Claim], Outcome]) -> None:
-        """Abandon every running attempt with that outcome."""
+    def held_since(self, claim: Claim) -> float | None:
+        """Return when the slot began that runs this very claim, None if none does (any more)."""
+        holds = [slot.hold for slot in self._slots]
+        return next((hold.began for hold in holds if hold and hold.claim is claim), None)
+
+    def bar(self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant]) -> None:
+        """Let none of these claims begin; they end with that outcome instead."""
+        self._refuse = outcome
+        self._barred = grants
+
+    def interrupt(
+        self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant] | None = None
+    ) -> None:
+        """Abandon running attempts with that outcome: all, or those of `grants`."""
+        if grants is not None:
+            # First: a slot that takes one of them now sees it, or is seen below.
+            self.bar(outcome, grants)
         self._abandon(
             [
                 (slot, outcome(claim))
                 for slot in self._slots
-                if slot.hold is not None and (claim := slot.hold.let_go())
+                if (hold := slot.hold) is not None
+                and (grants is None or hold.is_of(grants))
+                and (claim := hold.let_go())
             ]
         )
+
+    def announce_stop(self) -> None:
+        """Do nothing: bodies in this process see it by themselves."""
 
     async def run(self, started: Callable[[], None]) -> None:
         """Keep the slots manned, and abandon what runs past its deadline."""
@@ -196,7 +233,10 @@ class ThreadExecutor:
                 # Said here, so that those who come before the loop has looked need not stir it too.
                 self._next_look = hold.deadline
                 self._stir()
-            outcome = attempt.run(claim, slot.number)
+            if self._barred and self._refuse is not None and hold.is_of(self._barred):
+                outcome = self._refuse(claim)
+            else:
+                outcome = attempt.run(claim, slot.number)
             if hold.let_go() is None:
                 return
             done(outcome)
@@ -213,7 +253,7 @@ class ThreadExecutor:
         )
 
     def _abandon(self, lost: list[tuple[Slot, Outcome]]) -> None:
-        self.abandoned += len(lost)
+        self._left += [slot.thread for slot, _ in lost if slot.thread is not None]
         # Outcomes first: a system that has no thread to give must not cost one.
         for _, outcome in lost:
             self._done(outcome)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.model.job import Claim, Outcome
+    from mainspring.model.view import LaneRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,21 @@ class NodeLost:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsumerUnhealthy:
+    """As many abandoned threads still run as the node has slots for: it claims no thread jobs."""
+
+    node: str
+    abandoned: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobsUnclaimable:
+    """Jobs wait in these lanes whose task no live node serves."""
+
+    lanes: tuple[LaneRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LoopStalled:
     """An event loop has run nothing else for so many seconds; `stack` says what keeps it."""
 
@@ -90,5 +106,7 @@ Event = (
     | NodeRescued
     | NodeLost
     | ShutdownAsked
+    | ConsumerUnhealthy
+    | JobsUnclaimable
     | LoopStalled
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from mainspring.errors import InvalidOption
+
 CRASH_DELAYS = (0.0, 5.0)
 """Seconds until a job runs again after its first and second crash; a third fails it."""
 
@@ -39,3 +41,47 @@ class Exponential:
         except OverflowError:
             ceiling = self.cap
         return ceiling * (random.random() if chance is None else chance)
+
+
+Kinds = tuple[type[BaseException], ...]
+"""Classes of errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRules:
+    """Which errors are worth another attempt: those of `retry_on` (None: all).
+
+    But for those of `give_up_on`, which wins.
+    """
+
+    retry_on: Kinds | None = None
+    give_up_on: Kinds = ()
+
+    @property
+    def kinds(self) -> Kinds:
+        """Every class that they name."""
+        return (*(self.retry_on or ()), *self.give_up_on)
+
+    def again(self, error: BaseException) -> bool:
+        """Whether an attempt that raised `error` is worth another."""
+        if isinstance(error, self.give_up_on):
+            return False
+        return self.retry_on is None or isinstance(error, self.retry_on)
+
+
+def rules_of(owner: str, retry_on: object, give_up_on: object) -> RetryRules:
+    """Return the rules that a task's options say: None, a class or a tuple of classes for each.
+
+    Raises InvalidOption.
+    """
+    given_up = _kinds("give_up_on", owner, give_up_on) if give_up_on is not None else ()
+    retried = None if retry_on is None else _kinds("retry_on", owner, retry_on)
+    return RetryRules(retried, given_up)
+
+
+def _kinds(option: str, owner: str, value: object) -> Kinds:
+    kinds = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+        expected = f"exception classes, as in {option}=(OSError, ValueError)"
+        raise InvalidOption(option, value, owner=owner, expected=expected)
+    return kinds

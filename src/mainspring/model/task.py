@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mainspring.errors import DuplicateName, InvalidOption, TaskNotImportable
-from mainspring.model.retry import Exponential
+from mainspring.model.retry import Exponential, RetryRules
 from mainspring.model.unique import Unique
 
 if TYPE_CHECKING:
@@ -26,8 +26,10 @@ class Task:
 
     `retries` is how often it may run again after an error (attempts = 1 + retries), `timeout` the
     seconds one attempt may take (None: as long as it likes), `executor` where it runs. Lower
-    `priority` is more urgent. Its jobs may start until `expires` seconds after their enqueuing, and
-    at most one is live at a time for what `unique` says. `http`: it may be enqueued over HTTP.
+    `priority` is more urgent. `rules` say which errors are worth another attempt, `keep_result`
+    the seconds for which a completed job is kept (None: as the queue says). Its jobs may start
+    until `expires` seconds after their enqueuing, and at most one is live at a time for what
+    `unique` says. `http`: it may be enqueued over HTTP.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Task:
     expires: float | None = None
     unique: Unique | None = None
     http: bool = False
+    rules: RetryRules = field(default_factory=RetryRules)
+    keep_result: float | None = None
 
     def __post_init__(self) -> None:
         owner = f"task {self.name!r}"
@@ -54,6 +58,8 @@ class Task:
         by = 'a Unique, as in unique=Unique(by="args"); a key goes to using(unique=...)'
         _check(owner, "unique", unique, unique is None or isinstance(unique, Unique), by)
         _check(owner, "http", self.http, isinstance(self.http, bool), "True or False")
+        if self.executor == "process":
+            _check_importable(owner, self.rules)
 
     def with_options(self, **options: Any) -> Task:
         """Return the same task with other options, checked like the first."""
@@ -156,6 +162,13 @@ class Registry:
 def _check(owner: str, option: str, value: object, holds: object, expected: str) -> None:
     if not holds:
         raise InvalidOption(option, value, owner=owner, expected=expected)
+
+
+def _check_importable(owner: str, rules: RetryRules) -> None:
+    # A child finds the classes as it finds the function: by import.
+    for kind in rules.kinds:
+        expected = "classes from the top level of a module: the task runs in a child process"
+        _check(owner, "retry_on or give_up_on", kind, "<" not in kind.__qualname__, expected)
 
 
 def _is_count(value: object) -> bool:

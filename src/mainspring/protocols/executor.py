@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 from mainspring.protocols.lifetime import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from mainspring.model.job import Claim, Outcome
+
+
+Grant = tuple[int, int]
+"""Key and fence of a claim: what a store calls it by."""
 
 
 class Executor(Service, Protocol):
@@ -30,8 +34,8 @@ class Executor(Service, Protocol):
         ...
 
     @property
-    def interruptible(self) -> bool:
-        """Whether `interrupt` ends a body that runs (a thread's can only be abandoned)."""
+    def abandoned(self) -> int:
+        """How many bodies that could not be ended still run, beside those in the slots."""
         ...
 
     def submit(self, claims: Sequence[Claim]) -> None:
@@ -54,6 +58,27 @@ class Executor(Service, Protocol):
         """Return when the oldest running attempt began (monotonic), infinity if none runs."""
         ...
 
-    def interrupt(self, outcome: Callable[[Claim], Outcome]) -> None:
-        """End every running attempt with that outcome; a body that can't be ended is abandoned."""
+    def lag(self) -> float | None:
+        """Return the seconds for which its event loop keeps a call waiting; None: it has none."""
+        ...
+
+    def held_since(self, claim: Claim) -> float | None:
+        """Return when the slot began that runs this very claim (monotonic).
+
+        None: no slot does, or it was interrupted.
+        """
+        ...
+
+    def interrupt(
+        self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant] | None = None
+    ) -> None:
+        """End running attempts with that outcome; a body that can't be ended is abandoned.
+
+        Of all claims, or of `grants`: of these, what waits for a slot ends without a body.
+        A body that ends first wins.
+        """
+        ...
+
+    def announce_stop(self) -> None:
+        """Let bodies learn, wherever they run, that the worker was asked to stop."""
         ...

@@ -7,7 +7,7 @@ due, and `Transactional` what an SQL store does on the caller's own connection.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -279,6 +279,7 @@ class JobStore(Store, Catalog, Controls, Journal, Timetable, Protocol):
     """All that a Queue stands on."""
 
 
+@runtime_checkable
 class Transactional(Protocol):
     """What an SQL store does on the caller's connection, in the transaction that is open there.
 

@@ -63,8 +63,10 @@ class Queue:
     `lease`, `heartbeat`: seconds a silent node keeps its jobs, and between its signs of life.
     `limit_bytes`: the most that the arguments of a job, or its result, may take (1 MiB).
     `keep_completed`, `keep_failed`: seconds (or a timedelta) for which its workers leave completed
-    and cancelled jobs (a day), and failed ones (30 days), in the store. `codec`: a
-    `PickleCodec(signing_key=...)` for arguments that JSON can't carry; it has a limit of its own.
+    and cancelled jobs (a day), and failed ones (30 days), in the store. `max_tasks_per_child`,
+    `max_memory_per_child` (bytes): after so many jobs, or with so much memory resident after one, a
+    child process is replaced. `codec`: a `PickleCodec(signing_key=...)` for arguments that JSON
+    can't carry; it has a limit of its own.
     """
 
     def __init__(  # noqa: PLR0913  # the front door may be wider
@@ -82,6 +84,8 @@ class Queue:
         limit_bytes: int | None = None,
         keep_completed: float | timedelta = 86_400.0,
         keep_failed: float | timedelta = 30 * 86_400.0,
+        max_tasks_per_child: int | None = None,
+        max_memory_per_child: int | None = None,
         codec: Codec | None = None,
         **unknown: Never,
     ) -> None:
@@ -94,6 +98,8 @@ class Queue:
             heartbeat=heartbeat,
             keep_completed=seconds_of("Queue", "keep_completed", keep_completed),
             keep_failed=seconds_of("Queue", "keep_failed", keep_failed),
+            max_tasks_per_child=max_tasks_per_child,
+            max_memory_per_child=max_memory_per_child,
         )
         self.url = location(url, db_path)
 
@@ -125,8 +131,11 @@ class Queue:
 
         `name`: by default module and qualified name. `queue`, `priority` (lower is more urgent):
         where its jobs stand. `retries`: how often it may run again after an error (3), with
-        `backoff` between. `timeout`: seconds an attempt may take. `executor`: `"process"` for a
-        child process; by default `async def` runs on an event loop and `def` in a thread.
+        `backoff` between. `retry_on`, `give_up_on`: the errors that are worth another attempt
+        (all), and those that are not (none); the latter wins. `timeout`: seconds an attempt may
+        take. `executor`: `"process"` for a child process; by default `async def` runs on an event
+        loop and `def` in a thread. `keep_result`: seconds (or a timedelta) for which a completed
+        job is kept, 0 to drop it soon.
         `expires`: seconds (or a timedelta) from the enqueuing, after which a job may not start any
         more. `unique`: a Unique, for at most one live job. `http`: it may be enqueued over HTTP.
         `cache`: how results are kept, for jobs with equal arguments that come later.

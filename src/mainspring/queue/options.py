@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from mainspring.errors import InvalidOption
 from mainspring.model.codec import LIMIT_BYTES, JsonCodec
 from mainspring.model.duration import seconds_of
-from mainspring.model.retry import Exponential
+from mainspring.model.retry import Exponential, rules_of
 from mainspring.model.task import ExecutorKind, Task, executor_of, task_name
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mainspring.model.unique import Unique
     from mainspring.protocols import Codec
     from mainspring.queue_task import QueueTask
+
+    ErrorKind = type[BaseException]
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -56,8 +58,11 @@ class RunOptions(TypedDict, total=False):
     priority: int
     retries: int
     backoff: Exponential | None
+    retry_on: ErrorKind | tuple[ErrorKind, ...] | None
+    give_up_on: ErrorKind | tuple[ErrorKind, ...] | None
     timeout: float | None
     executor: ExecutorKind | None
+    keep_result: float | timedelta | None
     expires: float | timedelta | None
     unique: Unique | None
     http: bool
@@ -82,6 +87,8 @@ QUEUE_OPTIONS = (
     "limit_bytes",
     "keep_completed",
     "keep_failed",
+    "max_tasks_per_child",
+    "max_memory_per_child",
     "codec",
 )
 RUN_OPTIONS = tuple(RunOptions.__annotations__)
@@ -101,8 +108,10 @@ def new_task(function: Callable[..., Any], options: Mapping[str, Any]) -> Task:
         given.pop("backoff", None)
     _check_backoff(owner, given.get("backoff"))
     _check_timeout(owner, given.get("timeout"))
-    if given.get("expires") is not None:
-        given["expires"] = seconds_of(owner, "expires", given["expires"], positive=True)
+    given["rules"] = rules_of(owner, given.pop("retry_on", None), given.pop("give_up_on", None))
+    for option, positive in (("expires", True), ("keep_result", False)):
+        if given.get(option) is not None:
+            given[option] = seconds_of(owner, option, given[option], positive=positive)
     return Task(name, function, executor=executor_of(function, executor, owner), **given)
 
 

@@ -6,7 +6,14 @@ import logging
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from mainspring.model.events import AttemptsEnded, NodeLost, NodeRescued, OutcomesRefused
+from mainspring.model.events import (
+    AttemptsEnded,
+    ConsumerUnhealthy,
+    JobsUnclaimable,
+    NodeLost,
+    NodeRescued,
+    OutcomesRefused,
+)
 from mainspring.model.job import OutcomeKind
 
 if TYPE_CHECKING:
@@ -58,7 +65,27 @@ def _(event: NodeLost) -> None:
     _log.error("node %s did not renew its lease in time and disowns what it ran", event.node)
 
 
+@_write.register
+def _(event: ConsumerUnhealthy) -> None:
+    _log.error(
+        "node %s claims no more jobs for threads: %d threads that were given up still run",
+        event.node,
+        event.abandoned,
+    )
+
+
+@_write.register
+def _(event: JobsUnclaimable) -> None:
+    lanes = ", ".join(f"{one.pending} of {one.task} in {one.queue}" for one in event.lanes[:10])
+    jobs = sum(lane.pending for lane in event.lanes)
+    _log.warning("%d jobs wait that no worker would take: %s", jobs, lanes)
+
+
 def _write_failure(claim: Claim, outcome: Outcome) -> None:
+    if outcome.kind is OutcomeKind.CANCELLED:
+        reason = "" if outcome.failure is None else outcome.failure.message
+        _log.info("job %s (%s) was cancelled: %s", claim.id, claim.task, reason)
+        return
     if outcome.kind is OutcomeKind.RETRY:
         plan = f"attempt {claim.attempt + 1} in {outcome.delay:.1f} s"
     else:

@@ -20,7 +20,7 @@ class Shelf:
     """An executor that runs nothing: the test begins and ends bodies by hand."""
 
     kind = "thread"
-    interruptible = True
+    abandoned = 0
 
     def __init__(self, size):
         self.size = size
@@ -28,6 +28,8 @@ class Shelf:
         self.begun = []
         self.since = math.inf
         self.interrupted = 0
+        self.ended = []
+        self.told_to_stop = False
 
     def submit(self, claims):
         self.line.extend(claims)
@@ -44,8 +46,18 @@ class Shelf:
     def began(self):
         return self.since if self.begun else math.inf
 
-    def interrupt(self, outcome):
-        self.interrupted += 1
+    def held_since(self, claim):
+        return self.since if claim in self.begun else None
+
+    def lag(self):
+        return None
+
+    def announce_stop(self):
+        self.told_to_stop = True
+
+    def interrupt(self, outcome, grants=None):
+        self.interrupted += grants is None
+        self.ended.append(grants)
 
     def begin(self, count=1):
         taken = self.withdraw(count)

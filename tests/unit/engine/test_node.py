@@ -10,6 +10,7 @@ import pytest
 from mainspring.engine.board import find_dead
 from mainspring.engine.keeper import Heartbeat, Rescuer
 from mainspring.engine.node import Node
+from mainspring.engine.orders import HeartbeatTrigger
 from mainspring.errors import StoreBusy
 from mainspring.model.events import NodeRescued
 from mainspring.model.job import NewJob, Want
@@ -192,35 +193,51 @@ class TestRescue:
         assert crashes(store, claims) == [1, 1, 1]
 
 
+class Orders:
+    def __init__(self):
+        self.lost = []
+        self.cancelled = []
+
+    def lose(self, key):
+        self.lost.append(key)
+
+    def cancel(self, grants):
+        self.cancelled.append(sorted(grants))
+
+
+def heartbeat_of(node, orders):
+    return Heartbeat(node, orders, HeartbeatTrigger(5.0), lambda: b'{"draining":false}')
+
+
 class TestHeartbeat:
     def test_it_renews(self, store, make_node):
-        node, lost = make_node(lease=1.0), []
+        node, orders = make_node(lease=1.0), Orders()
         node.join()
         node._lease = 50.0
-        Heartbeat(node, lost.append).beat()
+        heartbeat_of(node, orders).beat()
         assert store.nodes()[0].expires_in > 40
-        assert lost == []
+        assert (orders.lost, orders.cancelled) == ([], [[]])
 
     def test_a_node_that_was_rescued_is_told_so_with_its_key(self, store, make_node):
-        node, lost = make_node(), []
+        node, orders = make_node(), Orders()
         node.join()
         store.rescue(node.key, dead=True, begun=None)
-        Heartbeat(node, lost.append).beat()
-        assert lost == [node.key]
+        heartbeat_of(node, orders).beat()
+        assert orders.lost == [node.key]
 
     @pytest.mark.parametrize("error", [BUSY, sqlite3.OperationalError("disk I/O error")])
     def test_a_store_that_does_not_answer_is_an_error_until_the_lease_is_over(
         self, store, make_node, error, monkeypatch
     ):
         trouble = Trouble(store)
-        node, lost = make_node(of=trouble), []
+        node, orders = make_node(of=trouble), Orders()
         node.join()
         trouble.raises["renew"] = error
-        heartbeat = Heartbeat(node, lost.append)
+        heartbeat = heartbeat_of(node, orders)
         with pytest.raises(type(error)):
             heartbeat.beat()
-        assert lost == []
+        assert orders.lost == []
         monkeypatch.setattr(node, "overdue", lambda: True)
         with pytest.raises(type(error)):
             heartbeat.beat()
-        assert lost == [node.key]
+        assert orders.lost == [node.key]

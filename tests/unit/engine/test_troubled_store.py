@@ -56,9 +56,9 @@ class TroubledStore:
         self._strike()
         return self._store.finish_many(node, outcomes)
 
-    def renew(self, node, *, lease):
+    def renew(self, node, **how):
         self._strike()
-        return self._store.renew(node, lease=lease)
+        return self._store.renew(node, **how)
 
     def join(self, name, **how):
         self._strike()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mainspring.engine.attempt import released
+from mainspring.engine.attempt import cancelled, released
 from mainspring.executors.event_loop import AsyncExecutor
 from mainspring.testing.service_contract import ServiceContract
 
@@ -315,3 +315,51 @@ def test_a_blocked_loop_blocks_no_submit_and_no_withdraw(rig, eventually):
     assert rig.executor.withdraw(3) == waiting
     go.set()
     eventually(lambda: rig.kinds() == ["completed"])
+
+
+def test_of_chosen_claims_the_running_are_cancelled_and_the_waiting_never_begin(
+    make_rig, eventually
+):
+    rig = make_rig("async", size=2)
+    ran = []
+    go = []
+
+    async def note(number):
+        ran.append(number)
+        while not go:
+            await asyncio.sleep(0.001)
+
+    rig.task(note)
+    rig.start()
+    running = [rig.submit("note", number) for number in (0, 1)]
+    eventually(lambda: len(ran) == 2)
+    waiting = [rig.submit("note", number) for number in (2, 3)]
+    chosen = {(claim.key, claim.fence) for claim in (running[0], waiting[0])}
+    rig.executor.interrupt(cancelled, chosen)
+    # Said at once, though the loop has not heard of it yet.
+    assert rig.executor.held_since(running[0]) is None
+    assert rig.executor.held_since(running[1]) is not None
+    eventually(lambda: len(rig.outcomes) == 2)
+    assert rig.kinds() == ["cancelled", "cancelled"]
+    assert {one.key for one in rig.outcomes} == {running[0].key, waiting[0].key}
+    go.append(1)
+    eventually(lambda: len(rig.outcomes) == 4)
+    assert sorted(ran) == [0, 1, 3]
+
+
+def test_it_tells_how_long_its_loop_keeps_a_call_waiting(rig, eventually):
+    blocked, go = threading.Event(), threading.Event()
+
+    async def block():
+        blocked.set()
+        go.wait(30)
+
+    rig.task(block)
+    assert rig.executor.lag() is None
+    rig.start()
+    assert rig.executor.lag() == 0.0
+    rig.submit("block")
+    assert blocked.wait(10)
+    eventually(lambda: rig.executor.lag() > 0.05)
+    go.set()
+    eventually(lambda: rig.executor.lag() < 0.05)

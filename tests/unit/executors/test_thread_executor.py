@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 
 import pytest
 
-from mainspring.engine.attempt import released
+from mainspring.engine.attempt import cancelled, released
 from mainspring.executors.thread import Hold, ThreadExecutor
 from mainspring.model.job import Claim
 from mainspring.testing.service_contract import ServiceContract
@@ -261,3 +262,76 @@ def test_a_cancelled_executor_leaves_no_idle_thread_behind():
 
     asyncio.run(live())
     assert set(threading.enumerate()) <= before
+
+
+def grants(*claims):
+    return {(claim.key, claim.fence) for claim in claims}
+
+
+def test_of_chosen_claims_the_running_are_abandoned_and_the_waiting_never_begin(
+    rig, gate, eventually
+):
+    ran = []
+
+    def note(number):
+        ran.append(number)
+        gate.wait(30)
+
+    rig.task(note)
+    rig.start()
+    running = [rig.submit("note", number) for number in (0, 1)]
+    eventually(lambda: len(ran) == 2)
+    waiting = [rig.submit("note", number) for number in (2, 3)]
+    rig.executor.interrupt(cancelled, grants(running[0], waiting[0]))
+    eventually(lambda: len(rig.outcomes) == 2)
+    assert rig.kinds() == ["cancelled", "cancelled"]
+    assert {one.key for one in rig.outcomes} == {running[0].key, waiting[0].key}
+    assert rig.executor.held_since(running[0]) is None
+    assert rig.executor.held_since(running[1]) <= time.monotonic()
+    gate.set()
+    eventually(lambda: len(rig.outcomes) == 4)
+    assert sorted(ran) == [0, 1, 3]
+    assert rig.kinds()[2:] == ["completed", "completed"]
+
+
+def test_a_claim_that_comes_after_its_interruption_never_begins(rig, eventually):
+    ran = []
+    rig.task(ran.append, name="note")
+    rig.start()
+    claims = [rig.claim("note", number) for number in (0, 1)]
+    rig.executor.interrupt(cancelled, grants(claims[0]))
+    rig.executor.submit(claims)
+    eventually(lambda: len(rig.outcomes) == 2)
+    assert ran == [1]
+
+
+def test_an_abandoned_body_is_counted_until_it_ends(rig, gate, eventually):
+    rig.task(lambda: gate.wait(30), name="stuck")
+    rig.start()
+    for _ in range(2):
+        rig.submit("stuck")
+    eventually(lambda: rig.executor.running() == 2)
+    rig.executor.interrupt(released)
+    assert rig.executor.abandoned == 2
+    gate.set()
+    eventually(lambda: rig.executor.abandoned == 0)
+
+
+SEEN = contextvars.ContextVar("seen", default="nothing")
+
+
+def test_what_a_body_sets_in_its_context_no_other_body_sees(make_rig, eventually):
+    rig = make_rig("thread", size=1)
+    seen = []
+
+    def mark(number):
+        seen.append(SEEN.get())
+        SEEN.set(number)
+        seen.append(SEEN.get())
+
+    rig.task(mark)
+    rig.start()
+    for number in (1, 2):
+        rig.submit("mark", number)
+    eventually(lambda: len(rig.outcomes) == 2)
+    assert seen == ["nothing", 1, "nothing", 2]

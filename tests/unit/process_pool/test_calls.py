@@ -257,6 +257,28 @@ def test_kill_of_a_key_that_waits_or_is_unknown_does_nothing(pool, tmp_path, unt
     assert running.result(10) == waiting.result(10)
 
 
+def test_a_withdrawn_call_waits_no_more_and_one_that_runs_goes_on(pool, tmp_path, until):
+    running = pool.submit(bodies.wait_for, str(tmp_path / "go"))
+    until(lambda: pool.status().busy == 1)
+    waiter = threading.Thread(target=withdrawn, args=(pool, caught := []))
+    waiter.start()
+    until(lambda: pool.withdraw("mine"))
+    waiter.join(10)
+    assert "withdrawn" in str(caught[0])
+    assert not pool.withdraw("mine")
+    assert not pool.withdraw(running)
+    (tmp_path / "go").touch()
+    running.result(10)
+    assert pool.call(os.getpid)
+
+
+def withdrawn(pool, caught):
+    try:
+        pool.call(os.getpid, key="mine")
+    except errors.NotRunning as error:
+        caught.append(error)
+
+
 def test_an_interrupted_caller_costs_no_slot(make_pool, until):
     pool = make_pool()
     pool.call(os.getpid)

@@ -124,7 +124,8 @@ def test_a_child_starts_light(pool):
     modules = pool.call(eval, "sorted(__import__('sys').modules)")
     heavy = {"asyncio", "socket", "subprocess", "logging", "multiprocessing", "msgspec"}
     ours = {
-        f"mainspring.supervision.processes.{part}" for part in ("call", "frame", "main", "program")
+        f"mainspring.supervision.processes.{part}"
+        for part in ("call", "frame", "lifeline", "main", "program")
     }
     assert not heavy.intersection(modules)
     assert {name for name in modules if name.startswith("mainspring.")} == {

@@ -70,6 +70,7 @@ class ChildKeeper:
         self._backoff = 0.0
         self._next_start = 0.0
         self._gone = False
+        self._announced = False
 
     def start(self, roster: Roster) -> None:
         """Begin, with the roster that is to be kept full."""
@@ -86,6 +87,15 @@ class ChildKeeper:
         """Have it look again."""
         with suppress(OSError):  # full, or closed: then it looks anyway, or never again
             self._waker.send(b"\0")
+
+    def announce_stop(self) -> None:
+        """Let all children know, those to come too, that the end is near; said once."""
+        with self._lock:
+            if self._announced or self._gone:
+                return
+            self._announced = True
+            # Nobody reads it: it lies in the pipe that all children can look into.
+            os.write(self._lifeline, b"!")
 
     def dismiss(self, child: Child) -> None:
         """Take over a child that must not be asked again."""

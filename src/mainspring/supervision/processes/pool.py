@@ -163,6 +163,16 @@ class ProcessPool:
         """Kill the children that run calls of that key; False if none runs now."""
         return self._roster.kill(key)
 
+    def announce_stop(self) -> None:
+        """Let bodies in the children learn that the end is near: `lifeline.stop_asked`."""
+        with self._lock:
+            if self._started:
+                self._keeper.announce_stop()
+
+    def withdraw(self, key: Hashable) -> bool:
+        """End the wait of calls of that key for a child, with NotRunning; False if none waits."""
+        return self._roster.withdraw(key)
+
     def interrupt(self) -> int:
         """Kill every child that runs a call; return how many."""
         return self._roster.kill_busy()

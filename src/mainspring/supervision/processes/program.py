@@ -13,6 +13,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypedDict
 
+from mainspring.supervision.processes import lifeline
 from mainspring.supervision.processes import main as process_main
 from mainspring.supervision.processes.call import pack_error, run_call
 from mainspring.supervision.processes.frame import (
@@ -108,6 +109,7 @@ def main(boot: Boot) -> None:
     _bind_to_parent(boot)
     _leave_interrupts_to_the_parent()
     _line = line = Line(boot["line_fd"])
+    lifeline.hold(boot["lifeline_fd"])
     _keep_from_others(boot)
     sys.argv[:] = boot["argv"]
     process_main.inherit(boot["main"])
@@ -133,7 +135,7 @@ def _ask_kernel_to_kill() -> bool:
 
 def _end_with(lifeline_fd: int) -> None:
     with suppress(OSError):
-        os.read(lifeline_fd, 1)
+        lifeline.wait_for_end(lifeline_fd)
     os._exit(1)
 
 
@@ -151,6 +153,7 @@ def _keep_from_others(boot: Boot) -> None:
 
 def _forsake() -> None:
     # A process forked off by a body would hide our end from the parent, and answer in our place.
+    lifeline.hold(-1)
     if _line is not None:
         _line.forsake()
 

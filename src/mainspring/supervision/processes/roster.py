@@ -103,6 +103,15 @@ class Roster:
                 child.kill()
             return bool(doomed)
 
+    def withdraw(self, key: Hashable) -> bool:
+        """Raise an error in the callers of that key that wait for a child; False if none do."""
+        with self._lock:
+            waiting = [turn for turn in self._turns if turn.key == key]
+            for turn in waiting:
+                self._turns.remove(turn)
+                self._put(turn, NotRunning(f"a call of process pool {self._name!r} was withdrawn"))
+            return bool(waiting)
+
     def kill_busy(self) -> int:
         """Kill every busy child; return how many."""
         with self._lock:

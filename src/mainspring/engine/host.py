@@ -1,0 +1,73 @@
+"""What the worker knows of the bodies that run in it, and does for them: behind `current_job`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mainspring.errors import InvalidConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.engine.attempt import Tasks
+    from mainspring.engine.completion import Completions
+    from mainspring.model.job import Claim
+    from mainspring.protocols import Codec, Executor
+
+
+class JobHost:
+    """The host of bodies in threads and on the event loop of one consumer."""
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        codec: Codec,
+        completions: Completions,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._tasks = tasks
+        self._codec = codec
+        self._stopping = stopping
+        self.completions = completions
+        self.executors: list[Executor] = []
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to stop."""
+        return self._stopping()
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether the attempt still counts."""
+        return self._held_since(claim) is not None
+
+    def complete_in(self, claim: Claim, connection: Any, result: object) -> None:
+        """Complete the job in the transaction that is open on `connection`."""
+        began = self._held_since(claim) or 0.0
+        keep = self._tasks[claim.task].keep_result
+        encoded = self._codec.encode_result(result)
+        self.completions.complete(claim, connection, encoded, began=began, keep=keep)
+
+    def _held_since(self, claim: Claim) -> float | None:
+        moments = (executor.held_since(claim) for executor in self.executors)
+        return next((moment for moment in moments if moment is not None), None)
+
+
+class ChildHost:
+    """The host of a body in a child process, which is killed when its attempt counts no more."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to stop."""
+        return self._stopping()
+
+    def holds(self, claim: Claim) -> bool:  # noqa: ARG002  # the seam's signature
+        """Return True: this process would not be here."""
+        return True
+
+    def complete_in(self, claim: Claim, connection: Any, result: object) -> None:  # noqa: ARG002  # as above
+        """Raise InvalidConnection: the store is in another process."""
+        why = f"task {claim.task!r} runs in a child process, which does not hold its job"
+        raise InvalidConnection(why, "let it run in a thread: leave out executor=")

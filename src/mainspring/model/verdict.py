@@ -1,0 +1,48 @@
+"""What a body may raise to say itself how its attempt ends: `Retry`, `GiveUp`, `Snooze`.
+
+None of them asks the task's `retry_on` and `give_up_on`: the body knows better.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.errors import MainspringError
+from mainspring.model.duration import seconds_of
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+class Verdict(MainspringError):
+    """What ends an attempt as its body says; never raised as such."""
+
+
+class Retry(Verdict):
+    """Try again in `delay` seconds (or a timedelta), None: by the task's backoff; costs an attempt.
+
+    With no attempts left the job fails. `raise Retry(...) from error` keeps the error as the
+    evidence of this attempt. Raises InvalidOption for a delay that makes no sense.
+    """
+
+    def __init__(self, delay: float | timedelta | None = None) -> None:
+        self.delay = None if delay is None else seconds_of("Retry", "delay", delay)
+        super().__init__("the task asked to be tried again")
+
+
+class GiveUp(Verdict):
+    """Fail now, whatever attempts are left; `reason` is what `job.error` says."""
+
+    def __init__(self, reason: object = "the task gave up") -> None:
+        super().__init__(str(reason))
+
+
+class Snooze(Verdict):
+    """Run again in `delay` seconds (or a timedelta) as if this attempt had not been; it costs none.
+
+    Nothing limits how often: the body must know when to end. Raises InvalidOption as `Retry` does.
+    """
+
+    def __init__(self, delay: float | timedelta) -> None:
+        self.delay = seconds_of("Snooze", "delay", delay)
+        super().__init__(f"the task asked to wait for {self.delay:g} s")

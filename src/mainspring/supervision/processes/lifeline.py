@@ -1,0 +1,34 @@
+"""The child's end of the pipe whose other end only the parent holds: does it live, will it stop.
+
+The pipe's end means that the parent has died. A byte in it means that the parent is to stop soon;
+nobody reads it, so that all children can see it, those that start later too.
+"""
+
+from __future__ import annotations
+
+import select
+
+_fd = -1
+
+
+def hold(fd: int) -> None:
+    """Take the descriptor, in a child; -1: let go of it."""
+    global _fd  # noqa: PLW0603  # a process is a child once
+    _fd = fd
+
+
+def stop_asked() -> bool:
+    """Whether the parent is to stop soon; False in a process that is no child of a pool."""
+    return _fd >= 0 and bool(_heard(_fd, select.POLLIN, 0))
+
+
+def wait_for_end(fd: int) -> None:
+    """Return when the parent has died."""
+    while not _heard(fd, 0, None) & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
+        pass
+
+
+def _heard(fd: int, events: int, milliseconds: int | None) -> int:
+    ear = select.poll()
+    ear.register(fd, events)
+    return sum(heard for _, heard in ear.poll(milliseconds))

@@ -1,0 +1,155 @@
+"""What nodes say of themselves, and what can be seen from it: jobs that nobody would take."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+
+import pytest
+
+from mainspring import Queue
+from mainspring.engine.report import serves_of
+from mainspring.engine.unclaimable import Overlooked, unclaimable
+from mainspring.errors import InvalidOption
+from mainspring.model.events import JobsUnclaimable
+from mainspring.model.job import NewJob
+from mainspring.model.view import LaneRecord, NodeRecord
+from mainspring.stores.memory import MemoryStore
+from mainspring.telemetry.log import log_event
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def queue(request, tmp_path):
+    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
+    queue = Queue(
+        url, workers=3, async_slots=7, durability="normal", grace=5, lease=2, heartbeat=0.05
+    )
+    yield queue
+    queue.close()
+
+
+def test_a_node_says_what_it_serves_and_how_it_is(queue, eventually):
+    queue.task(name="b")(lambda: None)
+
+    @queue.task(name="a")
+    async def a():
+        pass
+
+    with queue.worker(queues=["default", "mail"]):
+        (node,) = queue._store.nodes()
+        eventually(lambda: "loop_lag" in json.loads(queue._store.nodes()[0].report))
+        (after,) = queue._store.nodes()
+    serves, report = json.loads(node.serves), json.loads(after.report)
+    assert (serves["tasks"], serves["queues"]) == (["a", "b"], ["default", "mail"])
+    assert datetime.fromisoformat(serves["started_at"]).tzinfo is not None
+    assert serves["version"]
+    idle = {"running": 0, "waiting": 0, "abandoned": 0}
+    assert report["slots"] == {"async": {"size": 7, **idle}, "thread": {"size": 3, **idle}}
+    assert (report["in_flight"], report["restarts"], report["draining"]) == (0, {}, False)
+    assert report["loop_lag"] is None or report["loop_lag"] < 5
+
+
+def node(serves, *, expires_in=10.0):
+    return NodeRecord(1, "n", "h", 1, expires_in, 0, serves=serves)
+
+
+LANE = LaneRecord("mail", "send", 3)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "told"),
+    [
+        ([], [LANE]),
+        ([node(serves_of(["send"], None))], []),
+        ([node(serves_of(["send"], ["mail"]))], []),
+        ([node(serves_of(["send"], ["slow"]))], [LANE]),
+        ([node(serves_of(["other"], None))], [LANE]),
+        ([node(serves_of(["other"], None)), node(serves_of(["send"], None))], []),
+        ([node(serves_of(["send"], None), expires_in=-1.0)], [LANE]),
+        ([node(b"{}")], []),
+        ([node(b"no json")], []),
+    ],
+)
+def test_a_lane_is_unclaimable_if_no_live_node_is_known_to_serve_it(nodes, told):
+    assert unclaimable([LANE, LaneRecord("mail", "done", 0)], nodes) == told
+
+
+def test_it_is_told_with_the_number_of_jobs_and_logged(caplog):
+    store, told = MemoryStore(), []
+    overlooked = Overlooked(store, told.append)
+    overlooked.look()
+    assert told == []
+    store.enqueue_many([NewJob("send", "mail", b"[[],{}]")] * 3)
+    overlooked.look()
+    assert told == [JobsUnclaimable((LANE,))]
+    with caplog.at_level(logging.WARNING):
+        log_event(told[0])
+    assert "3 jobs wait that no worker would take: 3 of send in mail" in caplog.text
+
+
+def test_a_worker_looks_for_them(monkeypatch, eventually):
+    monkeypatch.setattr("mainspring.engine.consumer.OVERLOOKED_SECONDS", 0.02)
+    queue, told = Queue("memory://", workers=1), []
+    queue.subscribe(told.append)
+    queue._store.enqueue_many([NewJob("unknown", "default", b"[[],{}]")])
+    with queue.worker():
+        eventually(lambda: [one for one in told if isinstance(one, JobsUnclaimable)])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"keep_completed": -1},
+        {"keep_failed": "a day"},
+        {"max_tasks_per_child": 0},
+        {"max_tasks_per_child": 2.5},
+        {"max_memory_per_child": True},
+    ],
+)
+def test_options_that_make_no_sense_are_told_at_once(options):
+    with pytest.raises(InvalidOption, match=next(iter(options))):
+        Queue("memory://", **options)
+
+
+def test_jobs_are_kept_as_long_as_the_queue_says(monkeypatch, eventually):
+    monkeypatch.setattr("mainspring.engine.consumer.PURGE_SECONDS", 0.02)
+    queue = Queue("memory://", workers=1, keep_completed=0, keep_failed=60)
+    good = queue.task(name="good")(lambda: None)
+    bad = queue.task(name="bad", retries=0)(lambda: 1 / 0)
+    with queue.worker():
+        jobs = [good.delay(), bad.delay()]
+        eventually(lambda: queue.get_job(jobs[0].id) is None)
+        eventually(lambda: jobs[1].status == "failed")
+    assert queue.get_job(jobs[1].id) is not None
+
+
+CHILDREN = """
+    import os
+    from mainspring import Queue
+
+    queue = Queue("memory://", workers=1, {options})
+    hoard = []
+
+    @queue.task(executor="process")
+    def pid(megabytes=0):
+        hoard.append(b"x" * (megabytes << 20))
+        return os.getpid()
+"""
+
+
+def test_a_child_is_replaced_after_so_many_jobs(make_app):
+    app = make_app(CHILDREN.format(options="max_tasks_per_child=2"))
+    with app.queue.worker():
+        pids = [app.pid.delay().result(timeout=20) for _ in range(6)]
+    assert [pids.count(one) for one in dict.fromkeys(pids)] == [2, 2, 2]
+
+
+def test_a_child_that_has_grown_too_large_is_replaced_after_its_job(make_app):
+    app = make_app(CHILDREN.format(options="max_memory_per_child=200 << 20"))
+    with app.queue.worker():
+        first = [app.pid.delay().result(timeout=20) for _ in range(2)]
+        large = app.pid.delay(300).result(timeout=20)
+        after = app.pid.delay().result(timeout=20)
+    assert first == [large, large]
+    assert after != large
