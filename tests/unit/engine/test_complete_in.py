@@ -58,7 +58,7 @@ def store():
 
 @pytest.fixture
 def queue(store, monkeypatch):
-    monkeypatch.setattr("mainspring.queue.open_store", lambda *_, **__: store)
+    monkeypatch.setattr("mainspring.queue.front.open_store", lambda *_, **__: store)
     queue = Queue("memory://", workers=2, grace=1)
     queue.told = []
     queue.subscribe(queue.told.append)
@@ -153,7 +153,7 @@ def test_nothing_is_remembered_of_it(queue, run):
     sizes = []
 
     def body():
-        (consumer,) = queue._consumers
+        (consumer,) = queue._crew._consumers
         sizes.append(len(consumer._exchange.completions.outcomes))
         conn = Connection()
         current_job.complete_in(conn)

@@ -332,7 +332,7 @@ def test_what_is_claimed_while_it_stops_is_not_lost(queue, start, eventually):
     for number in range(6):
         worker = start(queue)
         # Before there is a consumer, nobody hears the question below.
-        eventually(lambda w=worker: queue._consumers or not w.thread.is_alive())
+        eventually(lambda w=worker: queue._crew._consumers or not w.thread.is_alive())
         eventually(lambda n=number: queue.stats()["completed"] >= min(30 * n, 1200))
         queue.shutdown()
         assert worker.ended(10)
