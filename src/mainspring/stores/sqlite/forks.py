@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mainspring.stores.sqlite.session import Session
-    from mainspring.stores.sqlite.store import SqliteStore
 
-_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+
+class Forkable(Protocol):
+    """A store, as far as a fork concerns it."""
+
+    def suspend(self) -> Session:
+        """Close what must not cross a fork, and let nothing open it until `resume` of that."""
+        ...
+
+    def begin_anew(self) -> None:
+        """Forget what was open, in a forked child."""
+        ...
+
+
+_stores: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _suspended: list[Session] = []
 
 
-def watch(store: SqliteStore) -> None:
+def watch(store: Forkable) -> None:
     """See to a store at each fork, for as long as it is used."""
     _stores.add(store)
 
