@@ -11,7 +11,7 @@ from msgspec import json
 
 from mainspring.model.job import FINAL, JobState
 from mainspring.stores.sqlite.records import by_keys
-from mainspring.stores.sqlite.states import NUMBERS
+from mainspring.stores.sqlite.states import FINAL_STATES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -128,13 +128,18 @@ def live_page(wanted: JobFilter, *, by_lane: bool) -> str:
 
 def final_page(wanted: JobFilter, *, by_lane: bool) -> str:
     """Return the statement over what has ended."""
-    states = "> 2" if wanted.status is None else f"= {NUMBERS[wanted.status]}"
+    states = f"IN ({', '.join(str(one) for one in numbers_of(wanted.status))})"
     search = search_in(wanted, "job.failure")
     if by_lane:
         return page_of(FINAL_OF_LANES.replace("{states}", states), search)
     if wanted.status in (JobState.FAILED, JobState.CANCELLED):
-        return page_of(UNSUCCESSFUL, f"AND job.state > 3 AND job.state {states} {search}")
+        return page_of(UNSUCCESSFUL, f"AND job.state IN (4, 5) AND job.state {states} {search}")
     return page_of(COMPLETED, f"AND job.state {states} {search}")
+
+
+def numbers_of(status: JobState | None) -> list[int]:
+    """Return the numbers of a final state, or of all."""
+    return [number for number, state in FINAL_STATES.items() if status in (None, state)]
 
 
 def page_of(source: str, conditions: str) -> str:

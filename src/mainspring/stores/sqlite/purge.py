@@ -19,18 +19,15 @@ OLD = """
 SELECT group_concat(key) FROM (
   SELECT finished.key FROM lanes
   CROSS JOIN finished INDEXED BY finished_by_end
-    ON finished.lane = lanes.lane AND finished.state = ?
-    AND finished.keep_until IS NULL AND finished.ended_at <= ?
+    ON finished.lane = lanes.lane AND finished.state = ? AND finished.ended_at <= ?
   LIMIT ?
 )
 """
 
 KEPT_LONG_ENOUGH = """
 SELECT group_concat(key) FROM (
-  SELECT finished.key FROM lanes
-  CROSS JOIN finished INDEXED BY finished_by_end
-    ON finished.lane = lanes.lane AND finished.state = ? AND finished.keep_until <= ?
-  LIMIT ?
+  SELECT key FROM finished INDEXED BY kept
+  WHERE keep_until IS NOT NULL AND keep_until <= ? ORDER BY keep_until LIMIT ?
 )
 """
 
@@ -66,8 +63,8 @@ def purge(
         before = failed_before if state is JobState.FAILED else completed_before
         asked = (NUMBERS[state], before, limit - len(keys))
         keys += keys_text.decode(f"[{text_of(connection, OLD, asked)}]")
-    asked = (NUMBERS[JobState.COMPLETED], now, limit - len(keys))
-    keys += keys_text.decode(f"[{text_of(connection, KEPT_LONG_ENOUGH, asked)}]")
+    kept = text_of(connection, KEPT_LONG_ENOUGH, (now, limit - len(keys)))
+    keys += keys_text.decode(f"[{kept}]")
     drop(connection, keys)
     connection.execute(DROP_NODES, (min(completed_before, failed_before),))
     connection.execute(DROP_ANSWERS, (now, MOST_ANSWERS))

@@ -11,17 +11,16 @@ CREATE UNIQUE INDEX bearers ON jobs (unique_key) WHERE unique_key IS NOT NULL;
 CREATE INDEX expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX cancelling ON jobs (cancel_asked) WHERE cancel_asked = 1;
 
--- keep_until: when a completed job may be dropped, if its outcome said.
+-- state 6: completed, and kept until keep_until as its outcome said. A state of its own, so that
+-- whoever drops old jobs does not step over those that are kept for longer.
 ALTER TABLE finished ADD COLUMN unique_key TEXT;
 ALTER TABLE finished ADD COLUMN expires_at INTEGER;
 ALTER TABLE finished ADD COLUMN keep_until INTEGER;
 
--- Whoever drops old jobs does not step over those that are kept for longer.
-DROP INDEX finished_by_end;
-CREATE INDEX finished_by_end ON finished (lane, state, keep_until, ended_at);
+CREATE INDEX kept ON finished (keep_until) WHERE keep_until IS NOT NULL;
 
 -- Failed and cancelled ones by key, for lists.
-CREATE INDEX unsuccessful ON finished (state) WHERE state > 3;
+CREATE INDEX unsuccessful ON finished (state) WHERE state IN (4, 5);
 
 -- JSON texts of a node's own: what it runs, and how it is.
 ALTER TABLE nodes ADD COLUMN serves TEXT NOT NULL DEFAULT '{}';
