@@ -9,14 +9,26 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from mainspring.errors import MainspringError
 from mainspring.stores import loss
 from mainspring.stores.memory import MemoryStore
 from mainspring.stores.memory.job import Job
 from mainspring.stores.memory.lanes import Lanes
 from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.timetable import Schedules
-from mainspring.stores.sqlite import SqliteStore, moves
+from mainspring.stores.sqlite import (
+    SqliteStore,
+    claims,
+    controls,
+    moves,
+    purge,
+    timetable,
+    uniqueness,
+)
 from mainspring.testing import StoreMachine
+
+# Up to 40 seconds of processor time each, and they run beside others.
+pytestmark = pytest.mark.timeout(600)
 
 WALK = settings(
     max_examples=500,
@@ -63,7 +75,7 @@ def test_a_store_does_as_the_model_does(machine):
 
 
 def assert_caught(machine):
-    with pytest.raises((AssertionError, sqlite3.Error, KeyError)):
+    with pytest.raises((AssertionError, sqlite3.Error, KeyError, MainspringError)):
         run_state_machine_as_test(machine, settings=HUNT)
 
 
@@ -80,11 +92,34 @@ def test_a_crash_limit_that_is_off_by_one(monkeypatch, machine):
     assert_caught(machine)
 
 
-@pytest.mark.parametrize("statement", ["FINISH", "RECORD"])
-def test_a_sqlite_store_without_fence_check(monkeypatch, statement):
-    loose = getattr(moves, statement).replace("job.fence = ", "job.fence >= ")
-    assert loose != getattr(moves, statement)
-    monkeypatch.setattr(moves, statement, loose)
+EVERY_BEARER = """FROM (
+  SELECT key, nonce, lane, state, unique_key FROM jobs
+  UNION ALL SELECT key, nonce, lane, state, unique_key FROM finished
+) WHERE"""
+
+
+@pytest.mark.parametrize(
+    ("module", "statement", "right", "wrong"),
+    [
+        (moves, "FINISH", "job.fence = ", "job.fence >= "),
+        (moves, "RECORD", "job.fence = ", "job.fence >= "),
+        (moves, "MARKED", "state = 2", "state = 1"),
+        (claims, "FIRST_IN_LINE", "attempts + 1", "attempts"),
+        (claims, "FIRST_IN_LINE", "expires_at <= ?", "expires_at < ?"),
+        (controls, "LATE", "expires_at <= ?", "expires_at < ?"),
+        (controls, "REVIVABLE", "IN (4, 5)", "IN (3, 4, 5)"),
+        (purge, "OLD", "ended_at <= ?", "ended_at < ?"),
+        (timetable, "ADVANCE", "AND last_tick = :last", "AND :last = :last"),
+        (timetable, "ADVANCE", "AND paused = 0", ""),
+        (uniqueness, "BEARER", "FROM jobs WHERE", EVERY_BEARER),
+    ],
+)
+def test_a_loose_statement_of_the_sqlite_store(monkeypatch, module, statement, right, wrong):
+    loose = getattr(module, statement).replace(right, wrong)
+    assert loose != getattr(module, statement)
+    monkeypatch.setattr(module, statement, loose)
+    # Its text is made once for each number of lanes.
+    monkeypatch.setattr(claims, "first_in_line_of", claims.first_in_line_of.__wrapped__)
     assert_caught(SqliteMachine)
 
 

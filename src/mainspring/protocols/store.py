@@ -50,7 +50,8 @@ class Store(Protocol):
 
     Every method is one transaction: all of it holds, or none. Errors: `StoreBusy`,
     `StoreUnusable`. Each verb's statement for SQLite, PostgreSQL and Redis stands in
-    docs/decisions/0002-store-verbs.md.
+    docs/decisions/0002-store-verbs.md; the tests that hold a store to this, and how to use them, in
+    docs/howto/store.md.
     """
 
     @property
@@ -65,7 +66,8 @@ class Store(Protocol):
         job bears, is not kept: the id of that one is returned. What else `NewJob.on_conflict` may
         say: `"raise"` refuses the whole batch with `DuplicateJob`; `"replace"` gives the pending
         job that bears the key the new payload, priority, `run_at` and expiry (`DuplicateJob` if it
-        runs). Jobs of one batch meet each other in order.
+        runs). Jobs of one batch meet each other in order. The idempotency key is asked first; it
+        stands for whatever job the call was answered with.
         """
         ...
 

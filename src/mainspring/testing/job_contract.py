@@ -36,6 +36,17 @@ class JobContract:
         assert len(set(job_ids)) == 600
         assert [found(store, job_id).priority for job_id in job_ids[:3]] == [0, -1, -2]
 
+    def test_what_a_purged_job_has_left_meets_no_other_job(self, store: JobStore) -> None:
+        old_id = store.enqueue_many([new_job()])[0]
+        node = join(store)
+        (old,) = store.claim(node, [want()])
+        store.finish_many(node, [outcome(old)])
+        assert store.purge(completed_after=0, failed_after=0, limit=10) == 1
+        new_id = store.enqueue_many([new_job()])[0]
+        (new,) = store.claim(node, [want()])
+        assert (new.key > old.key, new_id != old_id) == (True, True)
+        assert store.finish_many(node, [outcome(old), outcome(new)]) == [False, True]
+
     def test_a_job_is_read_back_as_it_was_enqueued(self, store: JobStore) -> None:
         new = new_job("a task", "a 'queue'", priority=-7, delay=60.0)
         record = found(store, store.enqueue_many([new])[0])

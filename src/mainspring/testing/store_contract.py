@@ -1,12 +1,17 @@
 """What every store must do, as tests that a test module inherits. Needs pytest.
 
+    from mainspring.testing import StoreContract
+
     class TestMyStore(StoreContract):
         @pytest.fixture
         def store(self, clock, tmp_path):
-            return MyStore(tmp_path, clock=clock)
+            store = MyStore(tmp_path, clock=clock)
+            yield store
+            store.close()
 
-`store` implements Store and Catalog over the frozen `clock`. The state machine in `store_machine`
-walks the same ground at random.
+`store` gives an empty store that implements `mainspring.protocols.JobStore` and asks `clock`, and
+nothing else, for the time. `StoreMachine` walks the same ground at random, and more of it. How to
+use both, and which test holds which invariant: docs/howto/store.md.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ class StoreContract(
     TimetableContract,
     WakeContract,
 ):
-    """The contract of Store and Catalog: inherit it, and add a fixture `store`."""
+    """The contract of a JobStore: inherit it, and add a fixture `store`."""
 
     @pytest.fixture
     def clock(self) -> FrozenClock:

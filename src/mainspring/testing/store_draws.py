@@ -40,7 +40,7 @@ new_jobs = st.builds(
     unique=st.sampled_from([None, None, "k", "k", "l"]),
     on_conflict=st.sampled_from(["return_existing", "return_existing", "raise", "replace"]),
     idempotency_key=st.sampled_from([None, None, None, "i", "j"]),
-    expires=st.sampled_from([None, None, None, 3.0, 10.0]),
+    expires=st.sampled_from([None, None, 1.0, 6.0]),
 )
 batches = st.lists(new_jobs, min_size=1, max_size=3)
 wants = st.builds(

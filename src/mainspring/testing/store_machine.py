@@ -107,8 +107,11 @@ class StoreMachine(StoreWalk):
         self.lose(node, self.draw_begun(data, node), dead=dead, known=known)
 
     def die_at_work(self, data: st.DataObject) -> None:
-        node = self.draw_busy_node(data)
-        self.lose(node, self.draw_begun(data, node), dead=True, known=True)
+        """Lose node after node, as a job does that kills its worker each time."""
+        for _ in range(data.draw(st.integers(1, 3), "deaths")):
+            node = self.draw_busy_node(data)
+            self.lose(node, self.draw_begun(data, node), dead=True, known=True)
+            self.wait_for(6.0)
 
     def draw_begun(self, data: st.DataObject, node: int) -> list[ModelJob]:
         held = self.model.held(node)
@@ -130,10 +133,7 @@ class StoreMachine(StoreWalk):
 
     @rule(data=st.data())
     def interfere(self, data: st.DataObject) -> None:
-        step: st.SearchStrategy[Step] = st.sampled_from(
-            [self.cancel, self.retry, self.retry, self.drop, self.switch]
-        )
-        data.draw(step, "step")(data)
+        take(data, self.cancel, self.retry, self.retry, self.drop, self.switch)
 
     def cancel(self, data: st.DataObject) -> None:
         self.expect_cancelled(self.draw_jobs(data))
@@ -182,10 +182,7 @@ class StoreMachine(StoreWalk):
 
     @rule(data=st.data())
     def schedule(self, data: st.DataObject) -> None:
-        step: st.SearchStrategy[Step] = st.sampled_from(
-            [self.declare, self.tick, self.tick, self.control_schedule]
-        )
-        data.draw(step, "step")(data)
+        take(data, self.declare, self.tick, self.tick, self.control_schedule)
 
     def declare(self, data: st.DataObject) -> None:
         name, recurrence = data.draw(st.sampled_from(NAMES), "name"), data.draw(rules, "rule")
@@ -224,8 +221,10 @@ class StoreMachine(StoreWalk):
     def wait(self, seconds: float) -> None:
         if seconds in JUMPS:
             self.clock.jump(seconds)
-        else:
-            self.clock.advance(seconds)
+        self.wait_for(0.0 if seconds in JUMPS else seconds)
+
+    def wait_for(self, seconds: float) -> None:
+        self.clock.advance(seconds)
         self.latest = max(self.latest, self.clock.now())
 
     def purge(self, data: st.DataObject) -> None:

@@ -107,6 +107,7 @@ class StoreWalk(RuleBasedStateMachine):
             assert (claim.task, claim.queue, claim.payload) == (job.task, job.queue, job.payload)
             assert claim.expired == job.expired(self.clock.now())
             assert claim.fence >= job.fence
+            assert (claim.id, claim.fence) not in self.claims
             job.fence = claim.fence
             self.claims[claim.id, claim.fence] = claim
 

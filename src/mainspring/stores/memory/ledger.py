@@ -56,9 +56,18 @@ class Ledger:
 
     def enqueue(self, jobs: Sequence[NewJob], moment: Moment) -> tuple[list[str], bool]:
         """Keep jobs; return their ids, and whether sleepers should know. All or nothing."""
-        self._refuse_conflicts(jobs, moment)
+        keyed = [new for new in jobs if new.unique is not None or new.idempotency_key is not None]
+        if not keyed:
+            return self._keep_all(jobs, moment)
+        self._refuse_conflicts(keyed, moment)
         told = [self._keep(new, moment) for new in jobs]
         return [job_id for job_id, _ in told], any(news for _, news in told)
+
+    def _keep_all(self, jobs: Sequence[NewJob], moment: Moment) -> tuple[list[str], bool]:
+        """Keep jobs without keys: most are, so this is short."""
+        kept = [self._new(new, moment) for new in jobs]
+        news = [self._line_up(job) for job in kept]
+        return [job.id for job in kept], any(news)
 
     def _refuse_conflicts(self, jobs: Sequence[NewJob], moment: Moment) -> None:
         """Raise before anything is kept; of two alike in one batch, the second meets the first."""

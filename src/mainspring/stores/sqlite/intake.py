@@ -32,6 +32,7 @@ INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload
 
 LAST_KEY = """
 SELECT max(
+  (SELECT key FROM spent),
   coalesce((SELECT max(key) FROM jobs), 0), coalesce((SELECT max(key) FROM finished), 0)
 )
 """
@@ -40,6 +41,7 @@ ENQUEUE_ONE = """
 INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload)
 VALUES (
   1 + max(
+    (SELECT key FROM spent),
     coalesce((SELECT max(key) FROM jobs), 0), coalesce((SELECT max(key) FROM finished), 0)
   ),
   ?, ?, ?, ?, ?, ?, ?

@@ -43,6 +43,7 @@ INSERT INTO jobs (
 )
 SELECT
   1 + max(
+    (SELECT key FROM spent),
     coalesce((SELECT max(key) FROM jobs), 0), coalesce((SELECT max(key) FROM finished), 0)
   ),
   ?, ?, ?, ?, ?, ?, ?, ?, ?
