@@ -10,6 +10,7 @@ import pytest
 from mainspring.errors import DuplicateJob, InvalidConnection, LeaseLost, StoreBusy
 from mainspring.model.job import JobState, Outcome, OutcomeKind
 from mainspring.stores.sqlite import SqliteStore
+from mainspring.stores.sqlite.guest import qualified
 from mainspring.testing.store_cases import enqueue, join, new_job, outcome, start, want
 
 # How the caller's driver begins: by hand, before the first write, or (3.12) always.
@@ -293,3 +294,14 @@ def test_a_commit_without_a_ring_is_found_and_an_announced_one_rings(store, gues
     assert ready._sleep(30) and ended._sleep(30)  # noqa: PT018  # the ring itself, not the net
     ready.close()
     ended.close()
+
+
+def test_every_table_of_ours_is_meant_by_its_schema(store, guest):
+    tables = {
+        name
+        for (name,) in guest.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        if not name.startswith("sqlite_") and name != "orders"
+    }
+    assert len(tables) > 8
+    for table in tables:
+        assert qualified(f"DELETE FROM {table} WHERE 0", "a") == f'DELETE FROM "a".{table} WHERE 0'

@@ -4,7 +4,7 @@ import pytest
 
 from mainspring.model.job import JobState, OutcomeKind
 from mainspring.model.view import JobFilter
-from mainspring.stores.sqlite import SqliteStore
+from mainspring.stores.sqlite import SqliteStore, listing
 from mainspring.testing.store_cases import end, enqueue, join, new_job, outcome, want
 
 MANY = 20_000
@@ -67,11 +67,30 @@ def test_a_page_of_what_is_common_reads_a_page(crowded):
     assert steps < 200
 
 
+def test_a_page_of_a_crowded_queue_reads_the_newest(crowded):
+    store, _ = crowded
+    for wanted in (JobFilter(queue="busy"), JobFilter(task="rare", status=JobState.COMPLETED)):
+        found, steps = steps_of(store, wanted, limit=50)
+        assert len(found) == 50
+        assert steps < 3_000
+
+
+def test_a_page_that_the_newest_do_not_fill_is_full(store, monkeypatch):
+    old = [enqueue(store, "old") for _ in range(5)]
+    monkeypatch.setattr(listing, "GLANCE", 3)
+    enqueue(store)
+    recent = [enqueue(store, "old") for _ in range(2)]
+    store.cancel([recent[1]])
+    page = store.jobs(JobFilter(task="old"), limit=4)
+    assert [job.id for job in page] == [*recent[::-1], *old[:2:-1]]
+
+
 def test_a_queue_is_found_without_reading_the_others(crowded):
     store, ids = crowded
     found, steps = steps_of(store, JobFilter(queue="quiet"))
     assert found == [ids[JobState.CANCELLED], ids[JobState.FAILED]]
-    assert steps < 20
+    # A glance at the newest of both tables, and no more: all would be four times that.
+    assert steps < 3_000
 
 
 def test_a_search_among_few_reads_few(crowded):

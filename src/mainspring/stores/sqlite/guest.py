@@ -35,7 +35,7 @@ PREPARE_SECONDS = 1.0
 
 TABLE = re.compile(
     r"\b(FROM|INTO|JOIN|UPDATE)\s+"
-    r"(attempts|finished|idempotency|jobs|lanes|log|nodes|paused|progress|schedules)\b"
+    r"(attempts|finished|idempotency|jobs|lanes|log|nodes|paused|progress|schedules|spent)\b"
 )
 TAKE_LOCK = "DELETE FROM paused WHERE 0"
 """Changes nothing, but takes the write lock: what we read after it stays true until the commit."""

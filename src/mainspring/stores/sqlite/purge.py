@@ -31,7 +31,7 @@ SELECT group_concat(key) FROM (
 )
 """
 
-# What a later job of the same key must not find: a key can be used again.
+SPEND = "UPDATE spent SET key = max(key, ?)"
 DROP_KEYS = tuple(
     f"DELETE FROM {table} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608  # ours
     for table in ("finished", "attempts", "progress", "log")
@@ -74,6 +74,9 @@ def purge(
 
 def drop(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
     """Drop final jobs with all that is known of them."""
+    if not keys:
+        return
+    connection.execute(SPEND, (max(keys),))
     dropped = json.encode(keys).decode()
     for statement in DROP_KEYS:
         connection.execute(statement, (dropped,))

@@ -67,11 +67,7 @@ CREATE TABLE schedules (
   paused INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
--- The highest key of a job that has gone. A key that were given again, with fences from 1 again,
--- would let a late outcome or note of the old job meet the new one.
-CREATE TABLE spent (key INTEGER NOT NULL);
+-- One row: the highest key of a job that was dropped. A key that were given again, with fences from
+-- 1 again, would let a late outcome or note of the old job meet the new one.
+CREATE TABLE spent (key INTEGER PRIMARY KEY);
 INSERT INTO spent VALUES (0);
-CREATE TRIGGER key_is_spent AFTER DELETE ON finished WHEN old.key > (SELECT key FROM spent)
-BEGIN
-  UPDATE spent SET key = old.key;
-END;
