@@ -44,7 +44,7 @@ CROSS JOIN finished AS job INDEXED BY finished_by_end
 # In the order of their keys, to the end of the page.
 LIVE = "FROM jobs AS job NOT INDEXED"
 COMPLETED = "FROM finished AS job NOT INDEXED"
-UNSUCCESSFUL = "FROM finished AS job INDEXED BY unsuccessful"
+UNSUCCESSFUL = "FROM finished AS job INDEXED BY exceptions"
 
 GLANCE = 5_000
 """The newest jobs of a table, among which a page of a lane is sought before its index is read."""
@@ -165,7 +165,8 @@ def final_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
         whole = page_of(FINAL_OF_LANES.replace("{states}", states), search)
         return [*glances("finished", states, search), whole]
     if wanted.status in (JobState.FAILED, JobState.CANCELLED):
-        return [page_of(UNSUCCESSFUL, f"AND job.state IN (4, 5) AND job.state {states} {search}")]
+        exception = f"AND job.state <> 3 AND job.keep_until IS NULL AND job.state {states}"
+        return [page_of(UNSUCCESSFUL, f"{exception} {search}")]
     return [page_of(COMPLETED, f"AND job.state {states} {search}")]
 
 

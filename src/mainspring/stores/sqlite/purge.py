@@ -26,8 +26,8 @@ SELECT group_concat(key) FROM (
 
 KEPT_LONG_ENOUGH = """
 SELECT group_concat(key) FROM (
-  SELECT key FROM finished INDEXED BY kept
-  WHERE keep_until IS NOT NULL AND keep_until <= ? ORDER BY keep_until LIMIT ?
+  SELECT key FROM finished INDEXED BY exceptions
+  WHERE state = 6 AND state <> 3 AND keep_until <= ? ORDER BY keep_until LIMIT ?
 )
 """
 

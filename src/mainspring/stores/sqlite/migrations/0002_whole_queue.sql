@@ -17,10 +17,9 @@ ALTER TABLE finished ADD COLUMN unique_key TEXT;
 ALTER TABLE finished ADD COLUMN expires_at INTEGER;
 ALTER TABLE finished ADD COLUMN keep_until INTEGER;
 
-CREATE INDEX kept ON finished (keep_until) WHERE keep_until IS NOT NULL;
-
--- Failed and cancelled ones by key, for lists.
-CREATE INDEX unsuccessful ON finished (state) WHERE state IN (4, 5);
+-- Failed and cancelled ones by key, for lists, and kept ones by their time. One index for both:
+-- each costs every completed job a look at its condition.
+CREATE INDEX exceptions ON finished (state, keep_until) WHERE state <> 3;
 
 -- JSON texts of a node's own: what it runs, and how it is.
 ALTER TABLE nodes ADD COLUMN serves TEXT NOT NULL DEFAULT '{}';
