@@ -10,8 +10,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from msgspec.structs import replace
 
-from mainspring.errors import StoreBusy
+from mainspring.errors import DuplicateJob, StoreBusy
 from mainspring.model.job import NewJob, Want
 from mainspring.stores import wake
 from mainspring.stores.sqlite import SqliteStore, log
@@ -66,6 +67,35 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
+
+
+def test_a_refused_batch_refuses_none_of_those_that_share_its_commit(store):
+    (first,) = store.enqueue_many([replace(JOB, unique="k")])
+    intake, groups = store._session.intake, []
+    commit = intake._commit
+
+    def watched(group):
+        groups.append(len(group))
+        commit(group)
+
+    intake._commit = watched
+    refused = [JOB, replace(JOB, unique="fresh"), replace(JOB, unique="k", on_conflict="raise")]
+    others = [[JOB], [replace(JOB, unique="k")], [JOB] * 2, [replace(JOB, unique="fresh")]]
+    with ThreadPoolExecutor(8) as threads:
+        with store._session.writer:
+            leader = threads.submit(store.enqueue_many, [JOB])
+            wait_for(lambda: groups)
+            told = [threads.submit(store.enqueue_many, jobs) for jobs in [refused, *others]]
+            wait_for(lambda: len(intake._waiting) == 5)
+        with pytest.raises(DuplicateJob):
+            told[0].result(30)
+        ids = [leader.result(30), *(one.result(30) for one in told[1:])]
+    assert groups == [1, 5]
+    assert ids[2] == [first]
+    kept = {job_id for answer in ids for job_id in answer}
+    assert len(kept) == 6
+    assert store.stats()["queue"]["pending"] == 6
+    assert None not in [store.get(job_id) for job_id in kept]
 
 
 def test_a_commit_that_fails_fails_for_all_that_shared_it(tmp_path):
