@@ -3,12 +3,15 @@
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from mainspring.errors import InvalidOption, StoreUnusable
-from mainspring.model.job import NewJob
-from mainspring.stores.sqlite import SqliteStore, migration, writer
+from mainspring.errors import InvalidOption, LeaseLost, StoreUnusable
+from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
+from mainspring.stores.sqlite import SqliteStore, file_system, migration, writer
+from mainspring.testing import FrozenClock
 
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
 
@@ -185,4 +188,123 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(path, monkeypatch):
         store.enqueue_many([JOB])
     monkeypatch.undo()
     assert store.enqueue_many([JOB])
+    store.close()
+
+
+MOUNTS = """\
+22 27 0:21 / /proc rw,relatime - proc proc rw
+40 27 8:1 / / rw - ext4 /dev/sda1 rw
+41 27 {device} / /srv rw,relatime shared:1 - {kind} server:/export rw
+"""
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "ext4"])
+def test_a_network_file_system_is_refused(path, monkeypatch, tmp_path, kind):
+    device = path.parent.stat().st_dev
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        MOUNTS.format(device=f"{os.major(device)}:{os.minor(device)}", kind=kind), "utf-8"
+    )
+    monkeypatch.setattr(file_system, "MOUNTS", mounts)
+    if kind == "ext4":
+        store = SqliteStore(path)
+        assert store.enqueue_many([JOB])
+        store.close()
+        return
+    sentence = refused(path)
+    assert f"network file system ({kind})" in sentence
+    assert "PostgreSQL" in sentence
+    assert "local disk" in sentence
+    assert not path.exists()
+
+
+def test_a_machine_that_tells_no_mounts_is_no_network(path, monkeypatch, tmp_path):
+    monkeypatch.setattr(file_system, "MOUNTS", tmp_path / "nowhere")
+    store = SqliteStore(path)
+    assert store.enqueue_many([JOB])
+    store.close()
+
+
+# The limit of a file's size is the kernel's own no, as a full disk's is; it holds for the process.
+FILLER = """
+import resource, signal, sys
+from mainspring.errors import StoreUnusable
+from mainspring.model.job import NewJob
+from mainspring.stores.sqlite import SqliteStore
+
+store = SqliteStore(sys.argv[1])
+job = NewJob(task="task", queue="queue", payload=b'[["' + b"x" * 2000 + b'"],{}]')
+store.enqueue_many([job])
+print(1)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
+try:
+    while True:
+        print(len(store.enqueue_many([job] * 100)), flush=True)
+except StoreUnusable as error:
+    print(error, file=sys.stderr)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(len(store.enqueue_many([job])))
+"""
+
+
+def test_when_the_kernel_writes_no_more_nothing_acknowledged_is_lost(path):
+    child = subprocess.run(
+        [sys.executable, "-c", FILLER, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    assert str(path) in child.stderr
+    assert "check the disk" in child.stderr or "disk is full" in child.stderr
+    acknowledged = sum(map(int, child.stdout.split()))
+    assert acknowledged > 101
+    store = SqliteStore(path)
+    assert store.stats()["queue"]["pending"] == acknowledged
+    store.close()
+
+
+def test_a_damaged_page_is_told_by_who_reads_it_and_the_rest_goes_on(path):
+    store = SqliteStore(path)
+    job_ids = store.enqueue_many([JOB] * 5000)
+    store.pause("other")
+    store.close()
+    connection = sqlite3.connect(path)
+    (page,) = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'jobs'"
+    ).fetchone()
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\x00" * 4096)
+    store = SqliteStore(path)
+    with pytest.raises(StoreUnusable, match="damaged; restore it from a backup"):
+        store.get(job_ids[0])
+    assert store.paused() == ["other"]
+    store.close()
+
+
+@pytest.mark.parametrize("seconds", [-3600.0, 3600.0])
+def test_a_clock_that_jumps_an_hour_makes_no_second_lease(path, seconds):
+    clock = FrozenClock()
+    store = SqliteStore(path, clock=clock)
+    first, second = store.enqueue_many([JOB, JOB])
+    node, other = (store.join(name, host="host", pid=1, lease=15) for name in "ab")
+    want = [Want(("task",), None, 1)]
+    (claim,) = store.claim(node, want)
+    clock.jump(seconds)
+    assert [one.id for one in store.claim(other, want)] == [second]
+    rescued = store.rescue(node, dead=False, begun=None)
+    # Back: its lease runs on. Forth: it seems to have run out, and what it held runs elsewhere.
+    assert (rescued is None) == (seconds < 0)
+    told = [Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, result=b"1")]
+    if rescued is None:
+        assert store.renew(node, lease=15) is not None
+        assert store.finish_many(node, told) == [True]
+    else:
+        assert store.renew(node, lease=15) is None
+        with pytest.raises(LeaseLost):
+            store.finish_many(node, told)
+    assert store.get(first).state == ("completed" if seconds < 0 else "pending")
     store.close()

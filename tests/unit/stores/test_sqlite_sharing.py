@@ -10,10 +10,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from msgspec.structs import replace
 
-from mainspring.errors import StoreBusy
+from mainspring.errors import DuplicateJob, StoreBusy
 from mainspring.model.job import NewJob, Want
+from mainspring.stores import wake
 from mainspring.stores.sqlite import SqliteStore, log
+from mainspring.stores.sqlite.database import WAL_CAP_BYTES
 
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
 FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
@@ -64,6 +67,35 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
+
+
+def test_a_refused_batch_refuses_none_of_those_that_share_its_commit(store):
+    (first,) = store.enqueue_many([replace(JOB, unique="k")])
+    intake, groups = store._session.intake, []
+    commit = intake._commit
+
+    def watched(group):
+        groups.append(len(group))
+        commit(group)
+
+    intake._commit = watched
+    refused = [JOB, replace(JOB, unique="fresh"), replace(JOB, unique="k", on_conflict="raise")]
+    others = [[JOB], [replace(JOB, unique="k")], [JOB] * 2, [replace(JOB, unique="fresh")]]
+    with ThreadPoolExecutor(8) as threads:
+        with store._session.writer:
+            leader = threads.submit(store.enqueue_many, [JOB])
+            wait_for(lambda: groups)
+            told = [threads.submit(store.enqueue_many, jobs) for jobs in [refused, *others]]
+            wait_for(lambda: len(intake._waiting) == 5)
+        with pytest.raises(DuplicateJob):
+            told[0].result(30)
+        ids = [leader.result(30), *(one.result(30) for one in told[1:])]
+    assert groups == [1, 5]
+    assert ids[2] == [first]
+    kept = {job_id for answer in ids for job_id in answer}
+    assert len(kept) == 6
+    assert store.stats()["queue"]["pending"] == 6
+    assert None not in [store.get(job_id) for job_id in kept]
 
 
 def test_a_commit_that_fails_fails_for_all_that_shared_it(tmp_path):
@@ -285,3 +317,112 @@ def test_delayed_and_foreign_jobs_cost_a_claim_nothing(store):
     assert [claim.id for claim in store.claim(node, ALL)] == [job_id]
     connection.set_progress_handler(None, 0)
     assert len(steps) < 50
+
+
+@pytest.mark.parametrize(
+    "writes",
+    [6_000, pytest.param(50_000, marks=[pytest.mark.long, pytest.mark.timeout(300)])],
+)
+def test_after_a_long_reader_the_log_is_back_under_its_cap(store, writes):
+    store.enqueue_many([JOB])
+    reader = sqlite3.connect(store._file.path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM jobs").fetchone()
+    large = NewJob(task="task", queue="queue", payload=b'[["' + b"x" * 9_000 + b'"],{}]')
+    for number in range(writes):
+        store.enqueue_many([large if number % 2 else JOB])
+    assert store._file.wal.stat().st_size > WAL_CAP_BYTES
+    reader.execute("COMMIT")
+    reader.close()
+    # Within the step after which a log that somebody kept is folded again, and nobody's purge.
+    for _ in range(2 * log.FOLD_BYTES // len(large.payload)):
+        store.enqueue_many([large])
+    assert store._file.wal.stat().st_size <= WAL_CAP_BYTES
+
+
+# Each claims and refills as fast as it can, from a common start to a common end.
+CROWD = """
+import sys, time
+from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
+from mainspring.stores.sqlite import SqliteStore
+
+store = SqliteStore(sys.argv[1], durability="normal")
+node = store.join(sys.argv[2], host="host", pid=1, lease=600)
+print("here", flush=True)
+until = time.monotonic() + float(sys.stdin.readline())
+done, outcomes = 0, []
+while time.monotonic() < until:
+    exchanged = store.exchange(node, outcomes, [Want(("task",), None, 4)])
+    done += sum(exchanged.accepted)
+    assert exchanged.claims, "there is work for all"
+    outcomes = [
+        Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, result=b"1")
+        for claim in exchanged.claims
+    ]
+    store.enqueue_many([NewJob("task", "queue", b"1")] * len(outcomes))
+done += sum(store.finish_many(node, outcomes))
+print(done, flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "seconds", [2.0, pytest.param(30.0, marks=[pytest.mark.long, pytest.mark.timeout(240)])]
+)
+def test_sixteen_claimers_never_find_it_locked_and_each_gets_its_share(store, seconds):
+    store.enqueue_many([JOB] * 1000)
+    command = [sys.executable, "-c", CROWD, str(store._file.path)]
+    crowd = [
+        subprocess.Popen(
+            [*command, f"n{number}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(16)
+    ]
+    assert [process.stdout.readline() for process in crowd] == ["here\n"] * 16
+    for process in crowd:
+        process.stdin.write(f"{seconds}\n")
+        process.stdin.flush()
+    told = [process.communicate(timeout=seconds + 60) for process in crowd]
+    assert [error for _, error in told] == [""] * 16
+    done = [int(line) for line, _ in told]
+    assert store.stats()["queue"]["completed"] == sum(done)
+    # In two seconds of a busy machine each has a few turns only, so a share is a rough one.
+    assert min(done) > sum(done) / 16 / (2 if seconds > 10 else 10), done
+
+
+def test_who_takes_orders_sleeps_without_a_look(store, monkeypatch):
+    store.enqueue_many([JOB])
+    looks = []
+    monkeypatch.setattr(wake.SocketListener, "_sleep", watched(wake.SocketListener._sleep, looks))
+    orders = store.listen("orders")
+    assert orders.wait(0.5) is False
+    assert len(looks) == 1
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(orders.wait, 60)
+        wait_for(lambda: len(looks) == 2)
+        orders.close()
+        assert waiting.result(30) is False
+
+
+def watched(method, calls):
+    def call(listener, seconds):
+        calls.append(seconds)
+        return method(listener, seconds)
+
+    return call
+
+
+def test_without_a_socket_who_takes_orders_can_still_be_stopped(store, monkeypatch):
+    store.enqueue_many([JOB])
+    monkeypatch.setattr(wake, "open_place", lambda _: False)
+    orders = store.listen("orders")
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(orders.wait, 60)
+        orders.poke()
+        assert waiting.result(30) is True
+        waiting = threads.submit(orders.wait, 60)
+        orders.close()
+        assert waiting.result(30) is False

@@ -112,4 +112,4 @@ def given_up(job: Held, crash: Crash, fate: Fate) -> Ending:
     """Return the row of a job that has crashed too often."""
     failure = text_of_failure(fate.failure)
     state = NUMBERS[JobState.FAILED]
-    return job.key, job.fence, state, crash.began_at, crash.ended_at, None, failure, None
+    return job.key, job.fence, state, crash.began_at, crash.ended_at, None, failure

@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from mainspring.errors import StoreUnusable
+from mainspring.stores.sqlite import file_system
 from mainspring.stores.sqlite.trouble import meaning_of
 
 OLDEST_SQLITE = (3, 35, 0)
@@ -61,6 +62,13 @@ class DatabaseFile(Struct, frozen=True):
         for needed in (self.path, self.path.parent):
             if needed.exists() and not os.access(needed, os.R_OK | os.W_OK):
                 raise self.unusable(f"{needed} is not readable and writable", "change its mode")
+        # Its locks and its shared memory are of one machine: two that write damage the file.
+        network = file_system.network_under(self.path.parent)
+        if network is not None:
+            raise self.unusable(
+                f"it is on a network file system ({network}), where SQLite's locks don't hold",
+                "put it on a local disk, or use a PostgreSQL or Redis URL",
+            )
 
     def identity(self) -> tuple[int, int]:
         """Return what tells this file from another at the same path."""

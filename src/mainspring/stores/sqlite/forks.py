@@ -10,23 +10,23 @@ if TYPE_CHECKING:
     from mainspring.stores.sqlite.session import Session
 
 
-class Forked(Protocol):
-    """What is open and must not cross a fork."""
+class Forkable(Protocol):
+    """A store, as far as a fork concerns it."""
 
     def suspend(self) -> Session:
-        """Close all, and let nothing open it until the session's `resume`."""
+        """Close what must not cross a fork, and let nothing open it until `resume` of that."""
         ...
 
     def begin_anew(self) -> None:
-        """Forget what the parent has."""
+        """Forget what was open, in a forked child."""
         ...
 
 
-_stores: weakref.WeakSet[Forked] = weakref.WeakSet()
+_stores: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _suspended: list[Session] = []
 
 
-def watch(store: Forked) -> None:
+def watch(store: Forkable) -> None:
     """See to a store at each fork, for as long as it is used."""
     _stores.add(store)
 

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 OTHER_LIBRARIES = frozenset({"apsw", "pysqlite3", "sqlcipher3", "sqlean"})
 
+ASYNCHRONOUS = frozenset({"sync_session", "sync_connection"})
+"""What SQLAlchemy's asynchronous ones have: their driver keeps the connection in a thread."""
+
 PREPARE_SECONDS = 1.0
 """How long we try to prepare the file: the caller's transaction may hold its lock."""
 
 TABLE = re.compile(
     r"\b(FROM|INTO|JOIN|UPDATE)\s+"
-    r"(attempts|finished|idempotency|jobs|lanes|log|nodes|paused|progress|schedules)\b"
+    r"(attempts|finished|idempotency|jobs|lanes|log|nodes|paused|progress|schedules|spent)\b"
 )
 TAKE_LOCK = "DELETE FROM paused WHERE 0"
 """Changes nothing, but takes the write lock: what we read after it stays true until the commit."""
@@ -156,8 +159,9 @@ def found_in(connection: Any) -> Found:
     if isinstance(connection, sqlite3.Connection):
         return Found(connection, connection.in_transaction)
     roots = {base.__module__.partition(".")[0] for base in type(connection).__mro__}
-    if "sqlalchemy" in roots and callable(getattr(connection, "in_transaction", None)):
-        return found_in_sqlalchemy(connection)
+    if "sqlalchemy" in roots and not ASYNCHRONOUS & set(dir(connection)):
+        # A scoped session is a registry that gives the thread's own when it is called.
+        return found_in_sqlalchemy(connection() if hasattr(connection, "registry") else connection)
     raise refused(connection, roots)
 
 
@@ -166,6 +170,8 @@ def found_in_sqlalchemy(connection: Any) -> Found:
 
     Its transaction counts though the driver has not begun it: that does so at the first write.
     """
+    if not hasattr(connection, "in_transaction"):
+        raise refused(connection, set())
     if not connection.in_transaction():
         raise InvalidConnection(
             "no transaction is open on it", "begin one, as by `with session.begin():`"

@@ -168,10 +168,9 @@ class Intake:
 
     def _commit(self, group: list[Batch]) -> None:
         rows = group[0].rows if len(group) == 1 else [row for batch in group for row in batch.rows]
-        particular = [batch for batch in group if batch.jobs]
-        if len(rows) == 1 and is_ready(rows[0]) and not particular:
+        if len(group) == len(rows) == 1 and is_ready(rows[0]):
             wakes = self._commit_one(group[0])
-        elif particular:
+        elif particular := [batch for batch in group if batch.jobs]:
             wakes = self._commit_each(particular, rows, group)
         else:
             with self._writer as connection:

@@ -1,6 +1,11 @@
 """Lists of jobs, newest first: the keys of a page by the index that fits the filter, then its rows.
 
 Every text of the caller's is a parameter; what varies in the statements is ours.
+
+Before 1,000,000 finished jobs a page takes 1 ms, also by state. By queue or task it takes 2 ms if
+they have few jobs, or if the newest 5,000 jobs fill it; if neither, 0.6 µs for each job of theirs.
+A search reads what the other fields leave until the page is full: at worst 2.6 µs a job, 4.4 for a
+text with letters outside ASCII. (Measured on two busy cores.)
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from msgspec import json
 
 from mainspring.model.job import FINAL, JobState
 from mainspring.stores.sqlite.records import by_keys
-from mainspring.stores.sqlite.states import NUMBERS
+from mainspring.stores.sqlite.states import FINAL_STATES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -39,7 +44,18 @@ CROSS JOIN finished AS job INDEXED BY finished_by_end
 # In the order of their keys, to the end of the page.
 LIVE = "FROM jobs AS job NOT INDEXED"
 COMPLETED = "FROM finished AS job NOT INDEXED"
-UNSUCCESSFUL = "FROM finished AS job INDEXED BY unsuccessful"
+UNSUCCESSFUL = "FROM finished AS job INDEXED BY exceptions"
+
+GLANCE = 5_000
+"""The newest jobs of a table, among which a page of a lane is sought before its index is read."""
+
+AMONG_NEWEST = """
+FROM (
+  SELECT key, lane, state FROM {table} NOT INDEXED WHERE key < :before
+  ORDER BY key DESC LIMIT :glance
+) AS job
+"""
+OF_LANES = "AND job.state {states} AND job.lane IN (SELECT value FROM json_each(:lanes))"
 
 PAGE = """
 SELECT job.key {source}
@@ -85,15 +101,27 @@ def jobs(
 def page(connection: sqlite3.Connection, wanted: JobFilter, before: int, limit: int) -> list[int]:
     """Return the keys of a page."""
     lanes = connection.execute(LANES).fetchall()
-    told: dict[str, object] = {"before": before, "limit": limit}
+    told: dict[str, object] = {"before": before, "limit": limit, "glance": GLANCE}
     told["lanes"] = numbers(lane for lane in lanes if fits(lane, wanted))
     if wanted.search is not None:
         told["text"] = wanted.search.lower()
         told["told"] = numbers(lane for lane in lanes if wanted.search.lower() in lane[2].lower())
     keys: list[int] = []
-    for statement in statements(wanted):
-        keys += [key for (key,) in connection.execute(statement, told).fetchall()]
+    for alternatives in statements(wanted):
+        keys += keys_of(connection, alternatives, told)
     return sorted(keys, reverse=True)[:limit]
+
+
+def keys_of(
+    connection: sqlite3.Connection, alternatives: Iterable[str], told: dict[str, object]
+) -> list[int]:
+    """Return what the first statement finds that fills the page, or the last one."""
+    keys: list[int] = []
+    for statement in alternatives:
+        keys = [key for (key,) in connection.execute(statement, told).fetchall()]
+        if len(keys) == told["limit"]:
+            break
+    return keys
 
 
 def numbers(lanes: Iterable[Lane]) -> str:
@@ -107,8 +135,8 @@ def fits(lane: Lane, wanted: JobFilter) -> bool:
     return wanted.queue in (None, queue) and wanted.task in (None, task)
 
 
-def statements(wanted: JobFilter) -> Iterator[str]:
-    """Yield what finds the keys, in one or both tables."""
+def statements(wanted: JobFilter) -> Iterator[list[str]]:
+    """Yield what finds the keys in one or both tables: the last of each does, others may."""
     by_lane = wanted.queue is not None or wanted.task is not None
     if wanted.status not in FINAL:
         yield live_page(wanted, by_lane=by_lane)
@@ -116,25 +144,42 @@ def statements(wanted: JobFilter) -> Iterator[str]:
         yield final_page(wanted, by_lane=by_lane)
 
 
-def live_page(wanted: JobFilter, *, by_lane: bool) -> str:
-    """Return the statement over what has not ended."""
+def live_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
+    """Return the statements over what has not ended."""
     states = {None: "< 3", JobState.PENDING: "< 2", JobState.RUNNING: "= 2"}[wanted.status]
     search = search_in(wanted, LAST_FAILURE)
     # The few that run may stand before a million that wait.
-    if by_lane or wanted.status is JobState.RUNNING:
-        return page_of(LIVE_OF_LANES.replace("{states}", states), search)
-    return page_of(LIVE, f"AND job.state {states} {search}")
+    if wanted.status is JobState.RUNNING:
+        return [page_of(LIVE_OF_LANES.replace("{states}", states), search)]
+    if by_lane:
+        whole = page_of(LIVE_OF_LANES.replace("{states}", states), search)
+        return [*glances("jobs", states, search), whole]
+    return [page_of(LIVE, f"AND job.state {states} {search}")]
 
 
-def final_page(wanted: JobFilter, *, by_lane: bool) -> str:
-    """Return the statement over what has ended."""
-    states = "> 2" if wanted.status is None else f"= {NUMBERS[wanted.status]}"
+def final_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
+    """Return the statements over what has ended."""
+    states = f"IN ({', '.join(str(one) for one in numbers_of(wanted.status))})"
     search = search_in(wanted, "job.failure")
     if by_lane:
-        return page_of(FINAL_OF_LANES.replace("{states}", states), search)
+        whole = page_of(FINAL_OF_LANES.replace("{states}", states), search)
+        return [*glances("finished", states, search), whole]
     if wanted.status in (JobState.FAILED, JobState.CANCELLED):
-        return page_of(UNSUCCESSFUL, f"AND job.state > 3 AND job.state {states} {search}")
-    return page_of(COMPLETED, f"AND job.state {states} {search}")
+        exception = f"AND job.state <> 3 AND job.keep_until IS NULL AND job.state {states}"
+        return [page_of(UNSUCCESSFUL, f"{exception} {search}")]
+    return [page_of(COMPLETED, f"AND job.state {states} {search}")]
+
+
+def glances(table: str, states: str, search: str) -> list[str]:
+    """Return the look at the newest, but for a search, which would read them twice."""
+    if search:
+        return []
+    return [page_of(AMONG_NEWEST.replace("{table}", table), OF_LANES.replace("{states}", states))]
+
+
+def numbers_of(status: JobState | None) -> list[int]:
+    """Return the numbers of a final state, or of all."""
+    return [number for number, state in FINAL_STATES.items() if status in (None, state)]
 
 
 def page_of(source: str, conditions: str) -> str:

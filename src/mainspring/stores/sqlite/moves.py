@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Failure
 
-FINISH_COLUMNS = 8
+FINISH_COLUMNS = 7
 FINISH = """
 INSERT INTO finished (
   key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, node,
-  began_at, ended_at, result, failure, payload, unique_key, expires_at, keep_until
+  began_at, ended_at, result, failure, payload, unique_key, expires_at
 )
 SELECT
   job.key, job.nonce, job.lane, told.column3, job.priority, job.run_at, job.created_at,
   job.attempts + ?, job.crashes + ?, job.fence, job.node,
   coalesce(told.column4, job.claimed_at), told.column5, told.column6, told.column7, job.payload,
-  job.unique_key, job.expires_at, told.column8
+  job.unique_key, job.expires_at
 FROM (VALUES {rows}) AS told
 CROSS JOIN jobs AS job ON job.key = told.column1
 WHERE job.state = 2 AND job.fence = told.column2 AND job.node = ?
@@ -45,6 +45,15 @@ WHERE job.state = 2 AND job.fence = json_extract(told.value, '$[1]') AND job.nod
 MARKED = """
 SELECT group_concat('[' || key || ',' || fence || ']')
 FROM jobs INDEXED BY cancelling WHERE cancel_asked = 1 AND state = 2 AND node = ?
+"""
+
+KEEP = """
+UPDATE finished SET keep_until = ended_at + json_extract(told.value, '$[2]')
+FROM json_each(?) AS told
+WHERE finished.key = json_extract(told.value, '$[0]')
+  AND finished.fence = json_extract(told.value, '$[1]')
+  AND finished.node = ?
+  AND finished.state = 6 AND keep_until IS NULL
 """
 
 FORGET = "DELETE FROM jobs WHERE key IN (SELECT value FROM json_each(?))"
@@ -83,9 +92,8 @@ Grant = tuple[int, int]
 grants = json.Decoder(list[Grant])
 
 
-Ending = tuple[int, int, int, int | None, int, str | None, str | None, int | None]
-"""A row of `FINISH`: key, fence, state, began_at (None: never), ended_at, result, failure,
-keep_until (None: as long as others)."""
+Ending = tuple[int, int, int, int | None, int, str | None, str | None]
+"""A row of `FINISH`: key, fence, state, began_at (None: never), ended_at, result, failure."""
 
 
 class Return(Struct, frozen=True, gc=False):
@@ -133,6 +141,14 @@ def finish(
     return refused
 
 
+def keep(
+    connection: sqlite3.Connection, node: int, keeping: Sequence[tuple[int, int, int]]
+) -> None:
+    """Say of jobs that were just finished how long (stored time) each is kept after its end."""
+    if keeping:
+        connection.execute(KEEP, (json.encode(keeping).decode(), node))
+
+
 def give_back(connection: sqlite3.Connection, node: int, returns: Sequence[Return]) -> set[Grant]:
     """Put jobs back into their lanes; return the grants that are not current (any more).
 
@@ -164,7 +180,6 @@ def end_marked(connection: sqlite3.Connection, node: int, row: Return) -> None:
         row.ended_at,
         None,
         text_of_failure(CANCELLED),
-        None,
     )
     finish(connection, node, [ending], charged=row.charged, crashed=row.crashed)
 

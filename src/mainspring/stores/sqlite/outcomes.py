@@ -13,9 +13,10 @@ from mainspring.stores.sqlite.moves import (
     Return,
     finish,
     give_back,
+    keep,
     text_of_failure,
 )
-from mainspring.stores.sqlite.states import NUMBERS, READY, SCHEDULED
+from mainspring.stores.sqlite.states import KEPT, NUMBERS, READY, SCHEDULED
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,6 +31,9 @@ FINAL_KINDS = {
     if (state := TRANSITIONS[JobState.RUNNING, step]) in FINAL
 }
 """The final state's number for each outcome that ends a job."""
+
+KEPT_KINDS = FINAL_KINDS | {OutcomeKind.COMPLETED: KEPT}
+"""The same for an outcome that says how long to keep the job: only a completed one goes by it."""
 
 
 def record(
@@ -54,16 +58,20 @@ def record_each(
 ) -> set[Grant]:
     """Record one outcome for each grant; return the grants that were refused."""
     endings: list[Ending] = []
+    keeping: list[tuple[int, int, int]] = []
     returns: list[Return] = []
     crashes: dict[Grant, Crash] = {}
     for grant, outcome in told.items():
         if outcome.kind in FINAL_KINDS:
             endings.append(ending_of(outcome, moment))
+            if outcome.keep is not None:
+                keeping.append((*grant, int(outcome.keep * MICROS)))
         elif outcome.kind is OutcomeKind.CRASHED:
             crashes[grant] = crash_of(outcome, moment)
         else:
             returns.append(return_of(outcome, moment))
     refused = finish(connection, node, endings) | give_back(connection, node, returns)
+    keep(connection, node, keeping)
     return refused | record_held_crashes(connection, node, crashes, moment)
 
 
@@ -79,24 +87,15 @@ def record_held_crashes(
 
 def ending_of(outcome: Outcome, moment: Moment) -> Ending:
     """Return the row of an outcome that ends its job."""
-    ended_at = moment.at(outcome.ended) if outcome.ended else moment.micros
     return (
         outcome.key,
         outcome.fence,
-        FINAL_KINDS[outcome.kind],
+        FINAL_KINDS[outcome.kind] if outcome.keep is None else KEPT_KINDS[outcome.kind],
         moment.at(outcome.began) if outcome.began else None,
-        ended_at,
+        moment.at(outcome.ended) if outcome.ended else moment.micros,
         None if outcome.result is None else outcome.result.decode(),
         text_of_failure(outcome.failure),
-        None if outcome.keep is None else kept_until(outcome, ended_at),
     )
-
-
-def kept_until(outcome: Outcome, ended_at: int) -> int | None:
-    """Return until when a completed job is to be kept; None: as others are."""
-    if outcome.keep is None or outcome.kind is not OutcomeKind.COMPLETED:
-        return None
-    return ended_at + int(outcome.keep * MICROS)
 
 
 def return_of(outcome: Outcome, moment: Moment) -> Return:

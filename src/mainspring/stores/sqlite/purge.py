@@ -19,22 +19,19 @@ OLD = """
 SELECT group_concat(key) FROM (
   SELECT finished.key FROM lanes
   CROSS JOIN finished INDEXED BY finished_by_end
-    ON finished.lane = lanes.lane AND finished.state = ?
-    AND finished.keep_until IS NULL AND finished.ended_at <= ?
+    ON finished.lane = lanes.lane AND finished.state = ? AND finished.ended_at <= ?
   LIMIT ?
 )
 """
 
 KEPT_LONG_ENOUGH = """
 SELECT group_concat(key) FROM (
-  SELECT finished.key FROM lanes
-  CROSS JOIN finished INDEXED BY finished_by_end
-    ON finished.lane = lanes.lane AND finished.state = ? AND finished.keep_until <= ?
-  LIMIT ?
+  SELECT key FROM finished INDEXED BY exceptions
+  WHERE state = 6 AND state <> 3 AND keep_until <= ? ORDER BY keep_until LIMIT ?
 )
 """
 
-# What a later job of the same key must not find: a key can be used again.
+SPEND = "UPDATE spent SET key = max(key, ?)"
 DROP_KEYS = tuple(
     f"DELETE FROM {table} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608  # ours
     for table in ("finished", "attempts", "progress", "log")
@@ -66,8 +63,8 @@ def purge(
         before = failed_before if state is JobState.FAILED else completed_before
         asked = (NUMBERS[state], before, limit - len(keys))
         keys += keys_text.decode(f"[{text_of(connection, OLD, asked)}]")
-    asked = (NUMBERS[JobState.COMPLETED], now, limit - len(keys))
-    keys += keys_text.decode(f"[{text_of(connection, KEPT_LONG_ENOUGH, asked)}]")
+    kept = text_of(connection, KEPT_LONG_ENOUGH, (now, limit - len(keys)))
+    keys += keys_text.decode(f"[{kept}]")
     drop(connection, keys)
     connection.execute(DROP_NODES, (min(completed_before, failed_before),))
     connection.execute(DROP_ANSWERS, (now, MOST_ANSWERS))
@@ -77,6 +74,9 @@ def purge(
 
 def drop(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
     """Drop final jobs with all that is known of them."""
+    if not keys:
+        return
+    connection.execute(SPEND, (max(keys),))
     dropped = json.encode(keys).decode()
     for statement in DROP_KEYS:
         connection.execute(statement, (dropped,))

@@ -8,7 +8,13 @@ READY = 0
 SCHEDULED = 1
 RUNNING = 2
 
-FINAL_STATES = {3: JobState.COMPLETED, 4: JobState.FAILED, 5: JobState.CANCELLED}
+KEPT = 6
+"""Completed, with a keeping time of its own."""
+
+NUMBERS = {JobState.COMPLETED: 3, JobState.FAILED: 4, JobState.CANCELLED: 5}
+"""The number of each final state."""
+
+FINAL_STATES = {number: state for state, number in NUMBERS.items()} | {KEPT: JobState.COMPLETED}
 STATES = {
     READY: JobState.PENDING,
     SCHEDULED: JobState.PENDING,
@@ -16,6 +22,3 @@ STATES = {
     **FINAL_STATES,
 }
 """What views call each number."""
-
-NUMBERS = {state: number for number, state in FINAL_STATES.items()}
-"""The number of each final state."""

@@ -11,17 +11,15 @@ CREATE UNIQUE INDEX bearers ON jobs (unique_key) WHERE unique_key IS NOT NULL;
 CREATE INDEX expiring ON jobs (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX cancelling ON jobs (cancel_asked) WHERE cancel_asked = 1;
 
--- keep_until: when a completed job may be dropped, if its outcome said.
+-- state 6: completed, and kept until keep_until as its outcome said. A state of its own, so that
+-- whoever drops old jobs does not step over those that are kept for longer.
 ALTER TABLE finished ADD COLUMN unique_key TEXT;
 ALTER TABLE finished ADD COLUMN expires_at INTEGER;
 ALTER TABLE finished ADD COLUMN keep_until INTEGER;
 
--- Whoever drops old jobs does not step over those that are kept for longer.
-DROP INDEX finished_by_end;
-CREATE INDEX finished_by_end ON finished (lane, state, keep_until, ended_at);
-
--- Failed and cancelled ones by key, for lists.
-CREATE INDEX unsuccessful ON finished (state) WHERE state > 3;
+-- Failed and cancelled ones by key, for lists, and kept ones by their time. One index for both:
+-- each costs every completed job a look at its condition.
+CREATE INDEX exceptions ON finished (state, keep_until) WHERE state <> 3;
 
 -- JSON texts of a node's own: what it runs, and how it is.
 ALTER TABLE nodes ADD COLUMN serves TEXT NOT NULL DEFAULT '{}';
@@ -68,11 +66,7 @@ CREATE TABLE schedules (
   paused INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
--- The highest key of a job that has gone. A key that were given again, with fences from 1 again,
--- would let a late outcome or note of the old job meet the new one.
-CREATE TABLE spent (key INTEGER NOT NULL);
+-- One row: the highest key of a job that was dropped. A key that were given again, with fences from
+-- 1 again, would let a late outcome or note of the old job meet the new one.
+CREATE TABLE spent (key INTEGER PRIMARY KEY);
 INSERT INTO spent VALUES (0);
-CREATE TRIGGER key_is_spent AFTER DELETE ON finished WHEN old.key > (SELECT key FROM spent)
-BEGIN
-  UPDATE spent SET key = old.key;
-END;

@@ -1,0 +1,52 @@
+"""On what kind of file system a path lies, as far as this machine tells. Knows no database."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+MOUNTS = Path("/proc/self/mountinfo")
+"""Linux tells there, a line a mount: id, parent, device, …, `-`, kind, source, options."""
+
+NETWORK = frozenset(
+    {
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "fuse.ceph",
+        "fuse.gcsfuse",
+        "fuse.glusterfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "smb3",
+        "smbfs",
+    }
+)
+"""Those that other machines may write to at the same time, without our knowing."""
+
+
+def network_under(path: Path) -> str | None:
+    """Return the kind of network file system that holds the path; None: a disk, or not known."""
+    kind = kind_under(path)
+    return kind if kind in NETWORK else None
+
+
+def kind_under(path: Path) -> str | None:
+    """Return the kind of file system that holds the path, if this machine tells."""
+    try:
+        device = os.stat(path).st_dev  # noqa: PTH116  # one flavour of path with major and minor
+        lines = MOUNTS.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for fields in map(str.split, lines):
+        if fields[2] == number and "-" in fields:
+            return fields[fields.index("-") + 1]
+    return None
