@@ -24,17 +24,20 @@ if TYPE_CHECKING:
 class Bench:
     """Makes executors that share one attempt pipeline, and one way out for outcomes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # two ways out, and who listens
         self,
         tasks: Registry,
         codec: JsonCodec,
         note: Callable[[int, int, int], None],
         done: Callable[[Outcome], None],
         done_here: Callable[[Outcome], None],
+        *,
+        hear: Callable[[bytes], object],
     ) -> None:
         self._tasks = tasks
         self._limit_bytes = codec.limit_bytes
         self._note = note
+        self._hear = hear
         self._done = done
         self._done_here = done_here
         self._attempt = Attempt(tasks, codec, note)
@@ -52,7 +55,7 @@ class Bench:
     def _process_executor(self, size: int, first_slot: int) -> ProcessExecutor:
         handler = functools.partial(answer, limit_bytes=self._limit_bytes)
         pool = ProcessPool(size, handler=handler, name="mainspring-jobs")
-        attempt = ChildAttempt(self._attempt, self._tasks, pool, self._note)
+        attempt = ChildAttempt(self._attempt, self._tasks, pool, self._note, hear=self._hear)
         return ProcessExecutor(
             size,
             attempt,

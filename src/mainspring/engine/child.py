@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from mainspring.engine.attempt import Attempt, crashed, put_off
+from mainspring.engine.child_journal import told
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Claim, Outcome
@@ -46,14 +47,21 @@ def answer(request: bytes, *, limit_bytes: int) -> bytes:
     """Run an errand, in the child. The reply is an encoded outcome, of failures too."""
     errand = _decode_errand(request)
     attempt = Attempt(_Found(errand), JsonCodec(limit_bytes), _note_nothing)
-    return _encode(attempt.run(errand.claim, 0))
+    with told(errand.claim):
+        return _encode(attempt.run(errand.claim, 0))
 
 
 class Children(Protocol):
     """The pool of children."""
 
     def request(
-        self, payload: bytes, *, label: str = ..., timeout: float | None = ..., key: Any = ...
+        self,
+        payload: bytes,
+        *,
+        label: str = ...,
+        timeout: float | None = ...,
+        key: Any = ...,
+        on_note: Callable[[bytes], object] | None = ...,
     ) -> bytes:
         """Have a child answer."""
         ...
@@ -68,7 +76,10 @@ class ChildAttempt:
         tasks: Tasks,
         children: Children,
         note: Callable[[int, int, int], None],
+        *,
+        hear: Callable[[bytes], object] | None = None,
     ) -> None:
+        self._hear = hear
         self._attempt = attempt
         self._tasks = tasks
         self._children = children
@@ -108,7 +119,9 @@ class ChildAttempt:
     def _send(self, claim: Claim, slot: int) -> bytes:
         task = self._tasks[claim.task]
         errand = _encode(Errand(task.module, task.qualname, claim))
-        return self._children.request(errand, label=claim.task, timeout=task.timeout, key=slot)
+        return self._children.request(
+            errand, label=claim.task, timeout=task.timeout, key=slot, on_note=self._hear
+        )
 
 
 class _Found:

@@ -1,22 +1,27 @@
 """The consumer: the ordered group of services that drains queues in one process.
 
-In starting order: heartbeat, rescue, executors, exchange, purge. Closing in reverse
-gives the drain: the exchange claims no more and goes on flushing until the slots are done, and the
-heartbeat is the last to go.
+In starting order: heartbeat, rescue, journal, executors, exchange, scheduler, purge. Closing in
+reverse gives the drain: the exchange claims no more and goes on flushing until the slots are done,
+and the heartbeat is the last to go.
 """
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mainspring.engine.alarm import Alarm
 from mainspring.engine.bench import Bench
 from mainspring.engine.exchange import Exchange
+from mainspring.engine.journal import Journal
 from mainspring.engine.keeper import Heartbeat, Purger, Rescuer
 from mainspring.engine.node import Node
 from mainspring.engine.pace import ExchangeTrigger, StoreSleeper
+from mainspring.engine.scheduler import Scheduler
 from mainspring.engine.slots import Slots
 from mainspring.errors import NotRunning
 from mainspring.model.events import ShutdownAsked
@@ -30,12 +35,15 @@ from mainspring.supervision.worker import Worker
 from mainspring.telemetry.log import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.codec import JsonCodec
     from mainspring.model.task import ExecutorKind, Registry
+    from mainspring.model.timetable import NewSchedule
     from mainspring.protocols import Executor, JobStore, Service, Subscriber
+
+log = logging.getLogger("mainspring.engine")
 
 RESCUE_SECONDS = 1.0
 PURGE_SECONDS = 60.0
@@ -48,17 +56,23 @@ SIGNAL_SECONDS = 0.5
 
 
 class Consumer:
-    """One lifetime of a worker: start, drain, stop. Thread-safe."""
+    """One lifetime of a worker: start, drain, stop. Thread-safe.
 
-    def __init__(
+    `schedules` are those whose ticks it makes.
+    """
+
+    def __init__(  # noqa: PLR0913  # what it works on, and how
         self,
         store: JobStore,
         tasks: Registry,
         codec: JsonCodec,
         settings: WorkerSettings,
         queues: tuple[str, ...] | None = None,
+        *,
+        schedules: Sequence[NewSchedule] = (),
     ) -> None:
         self._settings = settings
+        self._schedules = tuple(schedules)
         self._asked = 0
         self._megaphone = Megaphone()
         self._megaphone.subscribe(log_event)
@@ -66,6 +80,9 @@ class Consumer:
         slots = sum(self._size(kind) for kind in kinds)
         self._node = Node(store, slots=slots, lease=settings.lease)
         self._exchange = Exchange(store, self._node, queues, self._megaphone.tell)
+        self._alarm = Alarm()
+        self._journal = Journal(store, self._alarm.set)
+        self._exchange.precede(self._journal.flush_of)
         self._sleeper = StoreSleeper(lambda: store.listen("ready"), self._exchange.ring)
         executors = self._executors(tasks, codec, kinds)
         self._supervisor = Supervisor(
@@ -115,6 +132,10 @@ class Consumer:
 
     def _leave(self) -> None:
         self._sleeper.close()
+        try:
+            self._journal.flush()
+        except Exception as error:  # noqa: BLE001  # no note is worth the node's leave
+            log.warning("what jobs said last is lost: %r", error)
         self._node.leave()
 
     def _size(self, kind: ExecutorKind) -> int:
@@ -123,8 +144,14 @@ class Consumer:
     def _executors(
         self, tasks: Registry, codec: JsonCodec, kinds: dict[ExecutorKind, tuple[str, ...]]
     ) -> list[Executor]:
+        journal = self._journal
         bench = Bench(
-            tasks, codec, self._node.note, self._exchange.put, self._exchange.put_and_turn
+            tasks,
+            codec,
+            journal.before(self._node.note),
+            journal.after(self._exchange.put),
+            journal.after(self._exchange.put_and_turn),
+            hear=journal.hear,
         )
         executors: list[Executor] = []
         first_slot = 0
@@ -146,16 +173,25 @@ class Consumer:
             failed_after=settings.keep_failed,
         )
         driver = ThreadDriver(exchange.turn, sleeper=self._sleeper)
-        # The exchange's trigger says "now" as long as outcomes wait: it needs a rest of its own.
+        # The triggers of journal and exchange say "soon" as long as something waits to be written:
+        # they need a rest of their own.
         patient = Restart(backoff=Doubling(cap=2.0))
         trigger = ExchangeTrigger(exchange, settings.grace)
-        return [
+        services: list[Service] = [
             Worker("heartbeat", heartbeat.beat, Interval(settings.heartbeat)),
             Worker("rescue", rescuer.look, Interval(RESCUE_SECONDS)),
+            Worker("journal", self._journal.flush, self._alarm, restart=patient),
             *executors,
             Worker("exchange", exchange.turn, trigger, restart=patient, driver=driver),
-            Worker("purge", purger.purge, Interval(PURGE_SECONDS)),
         ]
+        if self._schedules:
+            services.append(self._scheduler(store))
+        return [*services, Worker("purge", purger.purge, Interval(PURGE_SECONDS))]
+
+    def _scheduler(self, store: JobStore) -> Worker:
+        alarm = Alarm(monotonic())
+        scheduler = Scheduler(store, self._schedules, self._megaphone.tell, alarm.set)
+        return Worker("scheduler", scheduler.turn, alarm, restart=Restart(backoff=Doubling()))
 
 
 def _kinds(tasks: Registry) -> dict[ExecutorKind, tuple[str, ...]]:

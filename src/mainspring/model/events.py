@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mainspring.model.job import Claim, Outcome
 
 
@@ -73,6 +75,18 @@ class NodeLost:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleTicked:
+    """A tick of a schedule was made here, for that moment (aware UTC), with these jobs.
+
+    None, if ticks were missed and its rule is to skip them.
+    """
+
+    schedule: str
+    tick: datetime
+    job_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LoopStalled:
     """An event loop has run nothing else for so many seconds; `stack` says what keeps it."""
 
@@ -90,5 +104,6 @@ Event = (
     | NodeRescued
     | NodeLost
     | ShutdownAsked
+    | ScheduleTicked
     | LoopStalled
 )

@@ -6,7 +6,13 @@ import logging
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from mainspring.model.events import AttemptsEnded, NodeLost, NodeRescued, OutcomesRefused
+from mainspring.model.events import (
+    AttemptsEnded,
+    NodeLost,
+    NodeRescued,
+    OutcomesRefused,
+    ScheduleTicked,
+)
 from mainspring.model.job import OutcomeKind
 
 if TYPE_CHECKING:
@@ -56,6 +62,16 @@ def _(event: NodeRescued) -> None:
 @_write.register
 def _(event: NodeLost) -> None:
     _log.error("node %s did not renew its lease in time and disowns what it ran", event.node)
+
+
+@_write.register
+def _(event: ScheduleTicked) -> None:
+    if not event.job_ids:
+        _log.warning(
+            "schedule %s: its ticks up to %s were missed, and are skipped",
+            event.schedule,
+            event.tick.isoformat(),
+        )
 
 
 def _write_failure(claim: Claim, outcome: Outcome) -> None:
