@@ -147,7 +147,9 @@ def test_a_thread_that_asks_learns_it_and_ends(queue, eventually):
         check_cancelled(job)
         eventually(lambda: ended)
         (executor,) = [
-            one for one in queue._crew._consumers[0]._exchange._slots if one.executor.kind == "thread"
+            one
+            for one in queue._crew._consumers[0]._exchange._slots
+            if one.executor.kind == "thread"
         ]
         eventually(lambda: executor.executor.abandoned == 0)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Bench:
     """Makes executors that share one attempt pipeline, and one way out for outcomes."""
 
-    def __init__(  # noqa: PLR0913  # two ways out, the bodies' host, what stands before bodies
+    def __init__(  # noqa: PLR0913  # two ways out, who listens, what stands before bodies
         self,
         tasks: Registry,
         codec: Codec,
@@ -37,12 +37,14 @@ class Bench:
         *,
         at: JobHost,
         settings: WorkerSettings,
+        hear: Callable[[bytes], object],
         cache: JobCache | None = None,
     ) -> None:
         self._tasks = tasks
         self._cache = cache
         self._codec = codec
         self._note = note
+        self._hear = hear
         self._done = done
         self._done_here = done_here
         self._host = at
@@ -81,7 +83,7 @@ class Bench:
             max_tasks_per_child=self._settings.max_tasks_per_child,
             max_memory_per_child_bytes=self._settings.max_memory_per_child,
         )
-        child = ChildAttempt(self._attempt, self._tasks, pool, self._note)
+        child = ChildAttempt(self._attempt, self._tasks, pool, self._note, hear=self._hear)
         cache = self._cache
         attempt = child if cache is None else CachedChildAttempt(child, cache, self._codec)
         return ProcessExecutor(

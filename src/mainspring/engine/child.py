@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mainspring.engine.attempt import Attempt, Ruling, crashed, put_off
+from mainspring.engine.child_journal import told
 from mainspring.engine.host import ChildHost
 from mainspring.engine.pipeline import run
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
@@ -57,7 +58,8 @@ def answer(request: bytes, *, limit_bytes: int) -> bytes:
     errand = _decode_errand(request)
     host = ChildHost(stop_asked)
     attempt = Attempt(_Found(errand), _FoundCodec(errand, limit_bytes), _note_nothing, at=host)
-    return _encode(copy_context().run(run, _Terms(attempt), errand.claim, 0))
+    with told(errand.claim):
+        return _encode(copy_context().run(run, _Terms(attempt), errand.claim, 0))
 
 
 class _Terms:
@@ -84,7 +86,13 @@ class Children(Protocol):
     """The pool of children."""
 
     def request(
-        self, payload: bytes, *, label: str = ..., timeout: float | None = ..., key: Any = ...
+        self,
+        payload: bytes,
+        *,
+        label: str = ...,
+        timeout: float | None = ...,
+        key: Any = ...,
+        on_note: Callable[[bytes], object] | None = ...,
     ) -> bytes:
         """Have a child answer."""
         ...
@@ -107,7 +115,10 @@ class ChildAttempt:
         tasks: Tasks,
         children: Children,
         note: Callable[[int, int, int], None],
+        *,
+        hear: Callable[[bytes], object] | None = None,
     ) -> None:
+        self._hear = hear
         self._attempt = attempt
         self._tasks = tasks
         self._children = children
@@ -166,7 +177,9 @@ class ChildAttempt:
             )
         )
         grant = claim.key, claim.fence
-        return self._children.request(errand, label=claim.task, timeout=task.timeout, key=grant)
+        return self._children.request(
+            errand, label=claim.task, timeout=task.timeout, key=grant, on_note=self._hear
+        )
 
 
 def _places_of(kinds: Iterable[type]) -> tuple[Place, ...]:

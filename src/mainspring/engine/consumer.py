@@ -1,25 +1,30 @@
 """The consumer: the ordered group of services that drains queues in one process.
 
-In starting order: heartbeat, rescue, executors, exchange, expire, purge. Closing in reverse gives
-the drain: the exchange claims no more and goes on flushing until the slots are done, and the
-heartbeat is the last to go.
+In starting order: heartbeat, rescue, journal, cache, executors, exchange, scheduler, expire, purge,
+overlooked. Closing in reverse gives the drain: the exchange claims no more and goes on flushing
+until the slots are done, and the heartbeat is the last to go.
 """
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mainspring.engine.alarm import Alarm
 from mainspring.engine.bench import Bench
 from mainspring.engine.exchange import Exchange
 from mainspring.engine.host import JobHost
+from mainspring.engine.journal import Journal
 from mainspring.engine.keeper import Expirer, Heartbeat, Purger, Rescuer
 from mainspring.engine.node import Node
 from mainspring.engine.orders import HeartbeatTrigger
 from mainspring.engine.pace import ExchangeTrigger, StoreSleeper
 from mainspring.engine.report import Reporter, serves_of
+from mainspring.engine.scheduler import Scheduler
 from mainspring.engine.slots import Slots
 from mainspring.engine.unclaimable import Overlooked
 from mainspring.errors import NotRunning
@@ -43,6 +48,8 @@ if TYPE_CHECKING:
     from mainspring.model.timetable import NewSchedule
     from mainspring.protocols import Codec, Executor, JobStore, Service, Subscriber
 
+log = logging.getLogger("mainspring.engine")
+
 RESCUE_SECONDS = 1.0
 EXPIRE_SECONDS = 5.0
 PURGE_SECONDS = 60.0
@@ -56,9 +63,12 @@ SIGNAL_SECONDS = 0.5
 
 
 class Consumer:
-    """One lifetime of a worker: start, drain, stop. Thread-safe."""
+    """One lifetime of a worker: start, drain, stop. Thread-safe.
 
-    def __init__(  # noqa: PLR0913  # all that a queue has to say
+    `schedules` are those whose ticks it makes.
+    """
+
+    def __init__(  # noqa: PLR0913  # what it works on, and how
         self,
         store: JobStore,
         tasks: Registry,
@@ -66,11 +76,12 @@ class Consumer:
         settings: WorkerSettings,
         queues: tuple[str, ...] | None = None,
         *,
-        schedules: Sequence[NewSchedule] = (),  # noqa: ARG002  # the scheduler's, which comes next
+        schedules: Sequence[NewSchedule] = (),
         cache: JobCache | None = None,
     ) -> None:
         self._cache = cache
         self._settings = settings
+        self._schedules = tuple(schedules)
         self._asked = 0
         self._megaphone = Megaphone()
         self._megaphone.subscribe(log_event)
@@ -79,6 +90,9 @@ class Consumer:
         names = [name for kind in kinds.values() for name in kind]
         self._node = Node(store, slots=slots, lease=settings.lease, serves=serves_of(names, queues))
         self._exchange = Exchange(store, self._node, queues, self._megaphone.tell)
+        self._alarm = Alarm()
+        self._journal = Journal(store, self._alarm.set)
+        self._exchange.precede(self._journal.flush_of)
         self._sleeper = StoreSleeper(lambda: store.listen("ready"), self._exchange.ring)
         self._beats = HeartbeatTrigger(settings.heartbeat)
         self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.ring)
@@ -131,6 +145,10 @@ class Consumer:
     def _leave(self) -> None:
         self._sleeper.close()
         self._orders.close()
+        try:
+            self._journal.flush()
+        except Exception as error:  # noqa: BLE001  # no note is worth the node's leave
+            log.warning("what jobs said last is lost: %r", error)
         self._node.leave()
 
     def _size(self, kind: ExecutorKind) -> int:
@@ -139,16 +157,17 @@ class Consumer:
     def _executors(
         self, tasks: Registry, codec: Codec, kinds: dict[ExecutorKind, tuple[str, ...]]
     ) -> list[Executor]:
-        exchange = self._exchange
+        exchange, journal = self._exchange, self._journal
         host = JobHost(tasks, codec, exchange.completions, lambda: exchange.draining)
         bench = Bench(
             tasks,
             codec,
-            self._node.note,
-            exchange.put,
-            exchange.put_and_turn,
+            journal.before(self._node.note),
+            journal.after(exchange.put),
+            journal.after(exchange.put_and_turn),
             at=host,
             settings=self._settings,
+            hear=journal.hear,
             cache=self._cache,
         )
         executors: list[Executor] = []
@@ -173,7 +192,8 @@ class Consumer:
         )
         overlooked = Overlooked(store, self._megaphone.tell)
         driver = ThreadDriver(exchange.turn, sleeper=self._sleeper)
-        # The exchange's trigger says "now" as long as outcomes wait: it needs a rest of its own.
+        # The triggers of journal and exchange say "soon" as long as something waits to be written:
+        # they need a rest of their own.
         patient = Restart(backoff=Doubling(cap=2.0))
         trigger = ExchangeTrigger(exchange, settings.grace)
         return [
@@ -184,13 +204,20 @@ class Consumer:
                 driver=ThreadDriver(heartbeat.beat, sleeper=self._orders),
             ),
             Worker("rescue", rescuer.look, Interval(RESCUE_SECONDS)),
+            Worker("journal", self._journal.flush, self._alarm, restart=patient),
             *([] if self._cache is None else [self._cache]),
             *executors,
             Worker("exchange", exchange.turn, trigger, restart=patient, driver=driver),
+            *([self._scheduler(store)] if self._schedules else []),
             Worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
             Worker("purge", purger.purge, Interval(PURGE_SECONDS)),
             Worker("overlooked", overlooked.look, Interval(OVERLOOKED_SECONDS)),
         ]
+
+    def _scheduler(self, store: JobStore) -> Worker:
+        alarm = Alarm(monotonic())
+        scheduler = Scheduler(store, self._schedules, self._megaphone.tell, alarm.set)
+        return Worker("scheduler", scheduler.turn, alarm, restart=Restart(backoff=Doubling()))
 
 
 def _kinds(tasks: Registry) -> dict[ExecutorKind, tuple[str, ...]]:

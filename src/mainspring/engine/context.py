@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.errors import InvalidConnection, JobCancelled, NotRunning
+from mainspring.errors import InvalidConnection, InvalidOption, JobCancelled, NotRunning
+from mainspring.model.job import Claim
+
+if TYPE_CHECKING:
+    from mainspring.engine.page import Page
 
 
 class Running(Protocol):
@@ -70,6 +75,9 @@ class NoHost:
 
 host: ContextVar[Host] = ContextVar("mainspring_host", default=NoHost())  # noqa: B039  # it has no state
 """The worker that the calling code runs in."""
+
+page: ContextVar[Page] = ContextVar("mainspring_page")
+"""What the body that runs in this thread or coroutine says: there for every stored job."""
 
 running: ContextVar[Running | None] = ContextVar("mainspring_running_claim", default=None)
 """The claim whose body runs in this thread or coroutine."""
@@ -137,6 +145,29 @@ class CurrentJob:
         self.check_cancelled()
         host.get().complete_in(_claim(), conn, result)
 
+    def progress(self, progress: float, message: str | None = None) -> None:
+        """Say how far the job is, from 0 to 1 (what is beyond is clamped), and where it stands.
+
+        Costs about a microsecond; the store learns the last one, at most ten times a second. From
+        the body's thread or coroutine and what carries its context (`asyncio.to_thread`, tasks): a
+        plain thread of the body's own gets NotRunning. Ignored once the attempt is over. Raises
+        InvalidOption for what is no number.
+        """
+        if not isinstance(running.get(), Claim):
+            raise _unheard()
+        if type(progress) is not float or not 0.0 <= progress <= 1.0:
+            progress = _clamped(progress)
+        page.get().progress(progress, None if message is None else str(message))
+
+    def log(self, text: object) -> None:
+        """Add a line to the job's log, from where `progress` may be called.
+
+        The last 1,000 lines of a job are kept, 4,000 characters of each.
+        """
+        if not isinstance(running.get(), Claim):
+            raise _unheard()
+        page.get().log(str(text))
+
     def __bool__(self) -> bool:
         """Whether the calling code is the body of a job."""
         return running.get() is not None
@@ -147,6 +178,27 @@ def _claim() -> Running:
     if claim is None:
         raise NotRunning("current_job was asked outside a job; use it in a task's body only")
     return claim
+
+
+def _unheard() -> NotRunning:
+    task = _claim().task
+    return NotRunning(
+        f"{task!r} is a task of a pool, which keeps no journal; "
+        "give its function a parameter progress_callback"
+    )
+
+
+def _clamped(progress: float) -> float:
+    try:
+        number = float(progress)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isnan(number):
+        expected = "a number from 0 to 1"
+        raise InvalidOption(
+            "progress", progress, owner="current_job.progress", expected=expected
+        ) from None
+    return min(1.0, max(0.0, number))
 
 
 current_job = CurrentJob()

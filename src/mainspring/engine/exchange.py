@@ -58,6 +58,7 @@ class Exchange:
         self._outbox: deque[Outcome] = deque()
         self._held: dict[int, Claim] = {}
         self._wake: Callable[[], None] = _nobody
+        self._before: Callable[[Sequence[Outcome]], None] = _nothing
         self._next_due = math.inf
         self._batch = MOST_OUTCOMES
         self._refusals = 0
@@ -75,6 +76,10 @@ class Exchange:
         """Claim for these slots too."""
         self._slots.append(slots)
         self._by_task |= dict.fromkeys(slots.tasks, slots)
+
+    def precede(self, flush: Callable[[Sequence[Outcome]], None]) -> None:
+        """Have `flush` called with outcomes before they are recorded; it must not raise."""
+        self._before = flush
 
     def put(self, outcome: Outcome) -> None:
         """Take an outcome from a slot; from any thread."""
@@ -225,6 +230,7 @@ class Exchange:
 
     def _exchange(self, outcomes: list[Outcome], wants: list[Want]) -> Exchanged | None:
         key = self._node.key
+        self._before(outcomes)
         try:
             fault("before_flush")
             exchanged = self._store.exchange(key, outcomes, wants)
@@ -382,3 +388,7 @@ def _unrecordable(outcome: Outcome, error: BaseException) -> Outcome:
 
 def _nobody() -> None:
     """Wake nobody: no driver is bound yet."""
+
+
+def _nothing(outcomes: Sequence[Outcome]) -> None:
+    """Do nothing: what the attempts said is nobody's concern."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mainspring.model.job import Claim, Outcome
     from mainspring.model.view import LaneRecord
 
@@ -89,6 +91,18 @@ class JobsUnclaimable:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleTicked:
+    """A tick of a schedule was made here, for that moment (aware UTC), with these jobs.
+
+    None, if ticks were missed and its rule is to skip them.
+    """
+
+    schedule: str
+    tick: datetime
+    job_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LoopStalled:
     """An event loop has run nothing else for so many seconds; `stack` says what keeps it."""
 
@@ -108,5 +122,6 @@ Event = (
     | ShutdownAsked
     | ConsumerUnhealthy
     | JobsUnclaimable
+    | ScheduleTicked
     | LoopStalled
 )

@@ -2,12 +2,11 @@
 
 Each keeps to `mainspring.protocols.Schedule`. Cron's fields, and what happens when a clock changes
 for summer, are those of Debian's cron: jobs at fixed times that a change would skip or repeat run
-once, jobs at every hour or minute go by the clock (cronsim's rules).
+once, jobs at every hour or minute go by the clock (see `dial`).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
@@ -16,8 +15,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from mainspring.errors import InvalidOption
+from mainspring.model.dial import ClockDial, Dial, FixedDial, has_fixed_times
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+SHORTEST, LONGEST = 1e-6, 1e10
+"""Seconds between two moments of an interval: the finest that a moment tells, and 300 years."""
 
 
 class Rule(Protocol):
@@ -44,9 +47,12 @@ class Every:
     start: datetime = EPOCH
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds < math.inf:
+        if not SHORTEST <= self.seconds <= LONGEST:
             raise InvalidOption(
-                "seconds", self.seconds, owner="Every", expected="seconds greater than 0"
+                "seconds",
+                self.seconds,
+                owner="Every",
+                expected="seconds greater than 0, at most 1e10 (300 years)",
             )
 
     def next_after(self, moment: datetime) -> datetime:
@@ -71,10 +77,10 @@ class Cron:
 
     expression: str
     tz: str | tzinfo = UTC
-    _zone: tzinfo = field(init=False, repr=False, compare=False)
+    _dial: Dial = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_zone", _zone(self.tz))
+        zone = _zone(self.tz)
         try:
             CronSim(self.expression, EPOCH)
         except (CronSimError, AttributeError, TypeError) as error:
@@ -84,19 +90,18 @@ class Cron:
                 owner="Cron",
                 expected=f"five fields such as '*/5 * * * *' ({error})",
             ) from None
+        kind: type[FixedDial | ClockDial] = (
+            FixedDial if has_fixed_times(self.expression) else ClockDial
+        )
+        object.__setattr__(self, "_dial", kind(self.expression, zone))
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first match after `moment`, in UTC; None if there is none in 50 years."""
-        local = moment.astimezone(self._zone)
-        found = next(CronSim(self.expression, local), None)
-        return None if found is None else found.astimezone(UTC)
+        return self._dial.next_after(moment.astimezone(UTC))
 
     def last_until(self, moment: datetime) -> datetime | None:
         """Return the last match up to `moment`, in UTC; None if there is none in 50 years."""
-        # Read backwards, cronsim begins before the second that it is given.
-        local = moment.astimezone(self._zone).replace(microsecond=0) + timedelta(seconds=1)
-        found = next(CronSim(self.expression, local, reverse=True), None)
-        return None if found is None else found.astimezone(UTC)
+        return self._dial.last_until(moment.astimezone(UTC))
 
 
 @dataclass(frozen=True, slots=True)

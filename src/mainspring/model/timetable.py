@@ -89,6 +89,14 @@ def due_at(schedule: ScheduleRecord, now: datetime) -> Due | None:
     return Due(ticks[-1], 1)
 
 
+def next_tick(schedule: ScheduleRecord, now: datetime) -> datetime | None:
+    """Return the first tick of a schedule after `now`; None if there is no further.
+
+    A clock that was set back makes no tick a second time.
+    """
+    return schedule.next_after(max(now, schedule.last_tick))
+
+
 def _ticks_until(schedule: ScheduleRecord, now: datetime) -> list[datetime]:
     """Return the ticks since the last one; under all rules but "all", the last of them."""
     rule = schedule.new.rule.rule(schedule.anchor)

@@ -13,6 +13,7 @@ from mainspring.model.events import (
     NodeLost,
     NodeRescued,
     OutcomesRefused,
+    ScheduleTicked,
 )
 from mainspring.model.job import OutcomeKind
 
@@ -79,6 +80,16 @@ def _(event: JobsUnclaimable) -> None:
     lanes = ", ".join(f"{one.pending} of {one.task} in {one.queue}" for one in event.lanes[:10])
     jobs = sum(lane.pending for lane in event.lanes)
     _log.warning("%d jobs wait that no worker would take: %s", jobs, lanes)
+
+
+@_write.register
+def _(event: ScheduleTicked) -> None:
+    if not event.job_ids:
+        _log.warning(
+            "schedule %s: its ticks up to %s were missed, and are skipped",
+            event.schedule,
+            event.tick.isoformat(),
+        )
 
 
 def _write_failure(claim: Claim, outcome: Outcome) -> None:

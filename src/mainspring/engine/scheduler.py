@@ -1,0 +1,98 @@
+"""Ticks: jobs for the schedules that this process declares, each tick once over all processes.
+
+The store moves a schedule's last tick and takes the tick's jobs in one transaction, by
+compare-and-set: of several schedulers one succeeds, and what goes wrong leaves the tick to be made.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mainspring.errors import InvalidOption
+from mainspring.model.events import ScheduleTicked
+from mainspring.model.job import NewJob
+from mainspring.model.timetable import due_at, next_tick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from mainspring.model.events import Event
+    from mainspring.model.timetable import NewSchedule, ScheduleRecord
+    from mainspring.protocols import Timetable
+
+LOOK_SECONDS = 60.0
+"""So often at least it looks: a clock may have jumped, another process changed a rule."""
+
+PAUSED_LOOK_SECONDS = 5.0
+"""So often while one of its schedules is paused, to see that it is resumed."""
+
+
+class Scheduler:
+    """Makes the ticks of `schedules`; `plan` is told when `turn` is due next (monotonic)."""
+
+    def __init__(
+        self,
+        store: Timetable,
+        schedules: Sequence[NewSchedule],
+        tell: Callable[[Event], None],
+        plan: Callable[[float], None],
+    ) -> None:
+        self._store = store
+        self._new = tuple(schedules)
+        self._names = frozenset(new.name for new in schedules)
+        self._tell = tell
+        self._plan = plan
+        self._declared = False
+        self._refused: set[str] = set()
+
+    def turn(self) -> None:
+        """Make every tick that is due, and plan the next turn.
+
+        Raises what the store raises. A rule that this process can't read holds up no other; the
+        first time, its error is raised at the end.
+        """
+        # If anything goes wrong: soon again, at the pace of the restart policy.
+        self._plan(monotonic())
+        if not self._declared:
+            self._store.declare(self._new)
+            self._declared = True
+        told = self._store.schedules()
+        told_at = monotonic()
+        refused: InvalidOption | None = None
+        wait = LOOK_SECONDS
+        for record in told.schedules:
+            if record.new.name in self._names:
+                try:
+                    wait = min(wait, self._see_to(record, told.now))
+                except InvalidOption as error:
+                    refused = self._first_refusal(record.new.name, error) or refused
+        self._plan(told_at + wait)
+        if refused is not None:
+            raise refused
+
+    def _see_to(self, record: ScheduleRecord, now: datetime) -> float:
+        """Make the tick of a schedule if one is due; return the seconds until it is due next."""
+        if record.paused:
+            return PAUSED_LOOK_SECONDS
+        due = due_at(record, now)
+        if due is not None:
+            job = _job_of(record.new)
+            made = self._store.tick(
+                record.new.name, last=record.last_tick, to=due.to, jobs=[job] * due.jobs
+            )
+            if made is not None:
+                self._tell(ScheduleTicked(record.new.name, due.to, tuple(made)))
+        following = next_tick(record, now)
+        return LOOK_SECONDS if following is None else (following - now).total_seconds()
+
+    def _first_refusal(self, name: str, error: InvalidOption) -> InvalidOption | None:
+        if name in self._refused:
+            return None
+        self._refused.add(name)
+        return error
+
+
+def _job_of(new: NewSchedule) -> NewJob:
+    return NewJob(new.task, new.queue, new.payload, new.priority)
