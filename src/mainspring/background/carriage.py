@@ -67,6 +67,7 @@ class Carriage:
     driver: Driver
     loop: asyncio.AbstractEventLoop | None = None
     runner: Runner = field(default_factory=Runner)
+    foreign: bool = False  # the loop is the user's own
 
 
 def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Carriage:
@@ -92,7 +93,7 @@ def _on_loop(worker: CarriedWorker, call: Callable[..., Any], options: Options) 
     given = options.loop
     if isinstance(given, asyncio.AbstractEventLoop):
         submit = partial(_submit, given)
-        return Carriage(ElsewhereDriver(call, submit), loop=given)
+        return Carriage(ElsewhereDriver(call, submit), loop=given, foreign=True)
     aloop = worker.supervisor.running_aloop(given)
     return Carriage(ElsewhereDriver(call, aloop.spawn_coroutine_threadsafe), loop=aloop.get_loop())
 

@@ -25,11 +25,6 @@ class Parcel:
         self.future = future
         self._order = next(_order)
 
-    @classmethod
-    def of(cls, item: object) -> Parcel:
-        """Return an item as a parcel, which it may be already."""
-        return item if isinstance(item, Parcel) else cls(item)
-
     def __repr__(self) -> str:
         return f"Parcel({self.item!r})"
 
@@ -48,3 +43,8 @@ class Parcel:
         """Tell the error to who holds the future; one that was cancelled is let be."""
         if self.future is not None and self.future.set_running_or_notify_cancel():
             self.future.set_exception(error)
+
+
+def parcel_of(item: object) -> Parcel:
+    """Return an item as a parcel, which it may be already."""
+    return item if type(item) is Parcel else Parcel(item)

@@ -7,9 +7,10 @@ import inspect
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
-from mainspring.background.parcel import Parcel
+from mainspring.background.parcel import Parcel, parcel_of
 from mainspring.background.worker import BackgroundWorker
 from mainspring.errors import InvalidOption
 from mainspring.supervision.backlog import Backlog, Items
@@ -48,8 +49,8 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         self._backlog = Backlog(
             _queue_of(queue if q is None else q, self.name),
             owner=self.name,
-            pack=Parcel.of,
-            unpack=lambda parcel: parcel.item,
+            pack=parcel_of,
+            unpack=attrgetter("item"),
         )
 
     @property
@@ -152,7 +153,7 @@ class _HookedItems(Items):
     def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the seam's signature
         """Return the next item; one whose hook raises is taken too, as a failed run."""
         failure = _error_of(self._worker.before_queue_get)
-        parcel = Parcel.of(self.backlog.take())
+        parcel = parcel_of(self.backlog.take())
         failure = failure or _error_of(partial(self._worker.after_queue_get, parcel.item))
         if failure is not None:
             parcel.fail(failure)

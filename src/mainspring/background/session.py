@@ -80,6 +80,11 @@ class Session:
             return True
         return self.runs_here()
 
+    def is_stranded(self) -> bool:
+        """Whether it is on a loop of the user's own that does not run, so that it can't end."""
+        loop = self._carriage.loop
+        return self._carriage.foreign and loop is not None and not loop.is_running()
+
     def runs_here(self) -> bool:
         """Whether its sync target is what the calling thread runs."""
         return self._carriage.runner.thread == threading.get_ident()

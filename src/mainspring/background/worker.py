@@ -304,6 +304,8 @@ class BackgroundWorker(Generic[P, R]):
     def _wait_for_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
         if wait is False or session.would_wait_for_itself(self.supervisor.control_loop):
             return session.finished.done()
+        if session.member is not None and session.is_stranded():
+            self.supervisor.workers.cancel(session.member)
         with suppress(TimeoutError):
             session.finished.result(None if wait is True else float(wait))
             return True

@@ -94,7 +94,8 @@ class Backlog:
         Raises `NotRunning` after `shut`, `asyncio.QueueFull` or `queue.Full` without space.
         """
         with self._lock:
-            self._check_open()
+            if not self._open:
+                raise self._refusal()
             self.queue.put_nowait(item)
 
     def offer(self, item: object, timeout: float | None = None) -> None:
@@ -138,7 +139,8 @@ class Backlog:
 
     def _added(self, item: object, wake: Callable[[], None] | None = None) -> bool:
         with self._lock:
-            self._check_open()
+            if not self._open:
+                raise self._refusal()
             if self._bound <= 0 or self.queue.qsize() < self._bound:
                 self.queue.put_nowait(item)
                 return True
@@ -156,9 +158,8 @@ class Backlog:
         if heir is not None:
             heir()
 
-    def _check_open(self) -> None:
-        if not self._open:
-            raise NotRunning(f"{self.owner!r} is stopped and takes no items; start it first")
+    def _refusal(self) -> NotRunning:
+        return NotRunning(f"{self.owner!r} is stopped and takes no items; start it first")
 
     def _hook(self) -> None:
         put = getattr(self.queue, "_put", None)
@@ -168,8 +169,10 @@ class Backlog:
                 "give a queue of asyncio or of the queue module"
             )
 
+        pack = self._pack
+
         def put_and_wake(item: object) -> None:
-            put(item if self._pack is None else self._pack(item))
+            put(item if pack is None else pack(item))
             if self._wake is not None:
                 self._wake()
 

@@ -579,12 +579,15 @@ def test_a_forked_child_begins_anew_and_leaves_its_parent_alone():
 @pytest.mark.parametrize("colour", ["sync", "async"])
 def test_a_target_that_is_stuck_does_not_keep_the_process_from_ending(colour):
     program = f"""
-import time
+import threading, time
 from mainspring.background.decorators import background_worker
 from mainspring.background.task_supervisor import TaskSupervisor
 
+stuck = threading.Event()
+
 def hang():
     print("stuck", flush=True)
+    stuck.set()
     time.sleep(100)
 
 async def ahang():
@@ -594,6 +597,7 @@ supervisor = TaskSupervisor("s", grace=0.2)
 target = hang if "{colour}" == "sync" else ahang
 background_worker(interval=1, supervisor=supervisor)(target).start()
 background_worker(supervisor=supervisor, name="own thread")(lambda: time.sleep(100)).start()
+assert stuck.wait(10)
 """
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, timeout=30, capture_output=True, text=True

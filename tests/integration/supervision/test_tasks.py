@@ -226,8 +226,14 @@ def test_several_tasks_are_waited_for_in_order(supervisor):
 
     start = background_task(later, supervisor=supervisor)
     assert wait_completed([start(number) for number in (1, 2, 3)], timeout=10) == [1, 2, 3]
-    with pytest.raises(TimeoutError):
-        wait_completed(start(0.0001), timeout=0.01)
+    slow = [start(0.0001), start(0.0001)]
+    for tasks in (slow[0], slow):
+        since = time.monotonic()
+        with pytest.raises(TimeoutError):
+            wait_completed(tasks, timeout=0.01)
+        assert time.monotonic() - since < 5
+    for task in slow:
+        assert task.cancel()
 
 
 def test_a_task_can_be_delayed_and_a_stop_cancels_it(supervisor, until):

@@ -555,6 +555,43 @@ def test_start_and_stop_on_the_callers_own_loop_never_deadlock(supervisor, aunti
     assert set(runs) == {threading.main_thread()}
 
 
+def test_stop_does_not_wait_for_a_loop_that_its_owner_has_stopped(supervisor, auntil):
+    runs = []
+
+    async def target():
+        runs.append(1)
+
+    loop = asyncio.new_event_loop()
+    worker = background_worker(interval=0.001, loop=loop, supervisor=supervisor)(target)
+    worker.start()
+    loop.run_until_complete(auntil(lambda: runs))
+    since = time.monotonic()
+    assert worker.stop()
+    assert time.monotonic() - since < 5
+    count = len(runs)
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()
+    assert len(runs) == count
+
+
+def test_a_worker_ends_with_the_loop_of_its_owner(supervisor, auntil, until):
+    async def live():
+        runs = []
+
+        async def target():
+            runs.append(1)
+
+        loop = asyncio.get_running_loop()
+        worker = background_worker(interval=0.001, loop=loop, supervisor=supervisor)(target)
+        worker.start()
+        await auntil(lambda: runs)
+        return worker
+
+    worker = asyncio.run(live())
+    until(worker.is_stopped)
+    assert worker.stop()
+
+
 def test_items_come_in_order_from_any_thread_and_none_is_an_item(make, until):
     got = []
     worker = make(lambda item, **k: got.append(item), queue=True)
@@ -808,7 +845,8 @@ def test_there_are_as_many_runs_as_ticks(make, seconds, interval):
     swallowed = sum(round((later - one) / interval) - 1 for one, later in pairwise(runs))
     print(f"{len(runs)} runs, {swallowed} ticks swallowed")  # noqa: T201  asked for with -s
     assert len(runs) <= seconds / interval + 2
-    assert abs(len(runs) + swallowed - (runs[-1] - runs[0]) / interval - 1) <= 2
+    # A run that comes late after such a gap makes it look a tick longer or shorter than it was.
+    assert abs(len(runs) + swallowed - (runs[-1] - runs[0]) / interval - 1) <= 2 + swallowed
 
 
 def test_triggers_during_a_run_are_no_error_and_one_more_run(make, until):

@@ -17,9 +17,9 @@ supervisor.start()
 """
 
 
-def run(more):
+def run(more, before=""):
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PROGRAM + more],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", before + PROGRAM + more],
         capture_output=True,
         text=True,
         timeout=30,
@@ -62,3 +62,16 @@ time.sleep(0.1)
 print(supervisor.running, supervisor.closing, flush=True)
 """)
     assert out == "True False\n"
+
+
+def test_it_ends_by_the_public_name_too_where_the_private_one_is_missing():
+    # The standard executors need the private name while they are imported.
+    out = run(
+        """
+def tell(event):
+    print(type(event).__name__, flush=True)
+supervisor.subscribe(tell)
+""",
+        before="import concurrent.futures.thread, threading; del threading._register_atexit",
+    )
+    assert out == "ServiceStopped\n"
