@@ -171,6 +171,36 @@ class Listener(Protocol):
         ...
 
 
+class Ear(Protocol):
+    """A second place to wait for a listener's news, woken instead of the first."""
+
+    def wait(self) -> bool:
+        """Sleep until there may be something new (True), or until poked (False)."""
+        ...
+
+    def poke(self) -> None:
+        """End the wait, or the next one; from any thread."""
+        ...
+
+
+@runtime_checkable
+class SharedListener(Protocol):
+    """A listener at which an idle slot can wait beside the one who listens always."""
+
+    def ear(self) -> Ear | None:
+        """Return that place, asked for before the first wait; None where there can be none."""
+        ...
+
+
+@runtime_checkable
+class Hearing(Protocol):
+    """An executor whose idle slots can wait for work themselves, which saves a thread hop."""
+
+    def hear(self, ear: Ear, heard: Callable[[], None]) -> None:
+        """Let one idle slot at a time wait at `ear`, and call `heard` in its thread."""
+        ...
+
+
 class Store(Protocol):
     """Keeps jobs. What the engine and producers need of it; views read `Catalog`.
 

@@ -16,7 +16,7 @@ from mainspring.engine.bench import Bench
 from mainspring.engine.exchange import Exchange
 from mainspring.engine.keeper import Heartbeat, Purger, Rescuer
 from mainspring.engine.node import Node
-from mainspring.engine.pace import ExchangeTrigger, StoreSleeper
+from mainspring.engine.pace import ExchangeTrigger, StoreSleeper, listen_together
 from mainspring.engine.slots import Slots
 from mainspring.errors import NotRunning
 from mainspring.model.events import ShutdownAsked
@@ -67,8 +67,10 @@ class Consumer:
         slots = sum(self._size(kind) for kind in kinds)
         self._node = Node(store, slots=slots, lease=settings.lease)
         self._exchange = Exchange(store, self._node, queues, self._megaphone.tell)
-        self._sleeper = StoreSleeper(lambda: store.listen("ready"), self._exchange.ring)
         executors = self._executors(tasks, codec, kinds)
+        self._sleeper = StoreSleeper(
+            lambda: listen_together(store, executors, self._exchange.heard), self._exchange.ring
+        )
         self._supervisor = Supervisor(
             self._services(store, executors), name="consumer", grace=settings.grace + LAST_SECONDS
         )

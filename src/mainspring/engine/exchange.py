@@ -80,8 +80,16 @@ class Exchange:
     def put_and_turn(self, outcome: Outcome) -> None:
         """Take an outcome from a slot whose thread has time, and turn in it if a turn is due."""
         self._outbox.append(outcome)
-        if len(self._outbox) < MOST_OUTCOMES and not self._low():
-            return
+        if len(self._outbox) >= MOST_OUTCOMES or self._low():
+            self._turn_here()
+
+    def heard(self) -> None:
+        """Learn in the thread of an idle slot that there may be work, and turn in it."""
+        for slots in self._slots:
+            slots.more = True
+        self._turn_here()
+
+    def _turn_here(self) -> None:
         if self.draining or self._troubled or not self._turning.acquire(blocking=False):
             self._wake()
             return
@@ -120,7 +128,10 @@ class Exchange:
     @property
     def drained(self) -> bool:
         """Whether everything that was claimed has been flushed, and no more will be claimed."""
-        return self.draining and not self._held and not self._outbox
+        if not self.draining or self._turning.locked():
+            # A slot that began to turn just before the drain may come back with claims.
+            return False
+        return not self._held and not self._outbox
 
     def bind(self, wake: Callable[[], None]) -> None:
         """Take the function that ends the wait for the next turn."""

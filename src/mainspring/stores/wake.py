@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mainspring.stores import ear
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -102,8 +104,11 @@ class SocketListener:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)  # noqa: FBT003  # the standard library's signature
         # Asked directly: a socket's own timeout costs a call more, and an exception for each look.
-        self._ear = select.poll()
-        self._ear.register(self._socket, select.POLLIN)
+        self._place = select.poll()
+        self._place.register(self._socket, select.POLLIN)
+        self._first: ear.SocketEar | None = None
+        self._second: select.epoll | None = None
+        self._bound = False
         self._path = f"{place}/{topic}-{os.getpid():x}-{id(self):x}"
         # Who closes last removes the folder, perhaps between our making it and our binding.
         while open_place(place) and not self._bind():
@@ -119,7 +124,18 @@ class SocketListener:
             return False
         except OSError:
             return True
+        self._bound = True
         return True
+
+    def ear(self) -> ear.SocketEar | None:
+        """Return a place to wait that is woken instead of `wait`; None if there can be none.
+
+        To be asked for before the first wait, and not to be used after `close`.
+        """
+        if self._first is None and self._bound and ear.POSSIBLE:
+            self._first = ear.SocketEar(self._socket, self._drain)
+            self._second = ear.exclusive(self._socket)
+        return self._first
 
     def wait(self, timeout: float) -> bool:
         """Sleep until there may be something new (True), `timeout` seconds, or until `close`."""
@@ -156,17 +172,26 @@ class SocketListener:
         return False
 
     def _sleep(self, seconds: float) -> bool:
-        if not self._ear.poll(math.ceil(seconds * 1000)):
-            return False
+        if self._second is not None:
+            return bool(self._second.poll(seconds)) and self._drain()
+        return bool(self._place.poll(math.ceil(seconds * 1000))) and self._drain()
+
+    def _drain(self) -> bool:
+        """Empty the socket; False if another was faster."""
+        found = False
         with suppress(BlockingIOError):
             while self._socket.recv(len(DATAGRAM)):
-                pass
-        return True
+                found = True
+        return found
 
     def _let_go(self) -> None:
         if not self._closed or not self._in_use.acquire(blocking=False):
             return
         self._socket.close()
+        if self._first is not None:
+            self._first.close()
+        if self._second is not None:
+            self._second.close()
         with suppress(OSError):
             os.unlink(self._path)  # noqa: PTH108  # one flavour of path in this module
             os.rmdir(os.path.dirname(self._path))  # noqa: PTH106, PTH120  # kept while others are in it

@@ -11,8 +11,9 @@ from mainspring.errors import InvalidOption, LeaseLost
 from mainspring.model.job import Exchanged
 from mainspring.stores.clock import Moment, SystemClock
 from mainspring.stores.sqlite import catalog, nodes
-from mainspring.stores.sqlite.claims import claim, claim_of, promote
+from mainspring.stores.sqlite.claims import claim, claim_of, promote, take, waiting
 from mainspring.stores.sqlite.database import DatabaseFile
+from mainspring.stores.sqlite.look import NO_LOOK, Look, look_at
 from mainspring.stores.sqlite.outcomes import record
 from mainspring.stores.sqlite.purge import purge
 from mainspring.stores.sqlite.session import Session
@@ -101,11 +102,15 @@ class SqliteStore:
         with self._session.writer as connection:
             moment = Moment(self._clock)
             accepted = record(connection, node, outcomes, moment)
-            delayed = self._feel_pulse(connection, node)
-            claims = []
-            next_due = promote(connection, self._lanes(wants), moment) if delayed else None
-            for want in wants:
-                claims += self._claim(connection, node, want, moment)
+            look = self._look_for(wants)
+            delayed, changed, first = self._feel_pulse(connection, node, look)
+            if look.whole and not delayed and not changed:
+                rows = take(connection, node, waiting.decode(f"[{first or ''}]"), moment)
+                claims = [claim_of(row, self._session.lanes) for row in rows]
+                next_due = None
+            else:
+                next_due = promote(connection, self._lanes(wants), moment) if delayed else None
+                claims = self._claim_each(connection, node, wants, moment)
         self._tell(outcomes, accepted)
         return Exchanged(accepted=accepted, claims=claims, next_due=next_due)
 
@@ -179,25 +184,43 @@ class SqliteStore:
         with self._session.readers.lend() as connection:
             return catalog.nodes(connection, Moment(self._clock).micros)
 
-    def _feel_pulse(self, connection: sqlite3.Connection, node: int) -> bool:
-        """Refuse a node that has gone, learn of new lanes; return whether jobs are delayed."""
-        live, last_lane, delayed = connection.execute(PULSE, (node,)).fetchone()
+    def _look_for(self, wants: Sequence[Want]) -> Look:
+        """Return the look that shows all that can be claimed; an empty one if none does."""
+        if len(wants) != 1:
+            return NO_LOOK
+        return look_at(self._session.lanes.matching(wants[0]), wants[0].limit)
+
+    def _feel_pulse(
+        self, connection: sqlite3.Connection, node: int, look: Look
+    ) -> tuple[bool, bool, str | None]:
+        """Refuse a node that has gone; return whether jobs are delayed or lanes new, and the look.
+
+        It learns of new lanes. Pulse and look are one statement, since each costs 20 µs.
+        """
+        row = connection.execute(look.behind(PULSE), (node, *look.parameters)).fetchone()
+        live, last_lane, delayed, first = row
         if not live:
             raise LeaseLost(nodes.name_of(connection, node))
-        if not self._session.lanes.up_to(last_lane):
+        changed = not self._session.lanes.up_to(last_lane)
+        if changed:
             self._session.lanes.learn(connection)
-        return bool(delayed)
+        return bool(delayed), changed, first
 
     def _lanes(self, wants: Sequence[Want]) -> list[int]:
         matching = self._session.lanes.matching
         return sorted({lane for want in wants for lane in matching(want)})
 
-    def _claim(
-        self, connection: sqlite3.Connection, node: int, want: Want, moment: Moment
+    def _claim_each(
+        self, connection: sqlite3.Connection, node: int, wants: Sequence[Want], moment: Moment
     ) -> list[Claim]:
         known = self._session.lanes
-        lanes = known.matching(want)
-        rows = claim(connection, node, lanes=lanes, limit=want.limit, moment=moment)
+        rows = [
+            row
+            for want in wants
+            for row in claim(
+                connection, node, lanes=known.matching(want), limit=want.limit, moment=moment
+            )
+        ]
         return [claim_of(row, known) for row in rows]
 
     def _tell(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> None:
