@@ -19,24 +19,28 @@ if TYPE_CHECKING:
 POSSIBLE = sys.platform == "linux" and hasattr(os, "eventfd")
 
 
-class SocketEar:
-    """The first place. `drain` empties the socket and says whether anything lay in it."""
+class Place:
+    """A place to sleep at a socket, woken if nobody sleeps in one that was made before.
 
-    def __init__(self, source: socket.socket, drain: Callable[[], bool]) -> None:
-        self._drain = drain
+    Who sleeps in it may be poked, which wakes nobody else.
+    """
+
+    def __init__(self, source: socket.socket) -> None:
         self._pokes = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._first = exclusive(source)
-        self._first.register(self._pokes, select.EPOLLIN)
+        self._sleeper = select.epoll()
+        self._sleeper.register(source, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+        self.register(self._pokes, select.EPOLLIN)
 
-    def wait(self) -> bool:
-        """Sleep until the socket is rung (True), or until poked (False)."""
-        rung = False
-        for descriptor, _ in self._first.poll():
-            if descriptor == self._pokes:
-                os.eventfd_read(self._pokes)
-            else:
-                rung = self._drain()
-        return rung
+    def register(self, descriptor: int, events: int) -> None:
+        """Wait for that descriptor as well."""
+        self._sleeper.register(descriptor, events)
+
+    def wait(self, seconds: float | None) -> list[int]:
+        """Sleep so long at most (None: without end); return which descriptors have something."""
+        found = [descriptor for descriptor, _ in self._sleeper.poll(seconds)]
+        if self._pokes in found:
+            os.eventfd_read(self._pokes)
+        return found
 
     def poke(self) -> None:
         """End the wait, or the next one; from any thread."""
@@ -44,12 +48,26 @@ class SocketEar:
 
     def close(self) -> None:
         """Let go of it, when nobody waits any more."""
-        self._first.close()
+        self._sleeper.close()
         os.close(self._pokes)
 
 
-def exclusive(source: socket.socket) -> select.epoll:
-    """Return a place to sleep at the socket, woken if nobody sleeps in one that was made before."""
-    place = select.epoll()
-    place.register(source, select.EPOLLIN | select.EPOLLEXCLUSIVE)
-    return place
+class SocketEar:
+    """The first place. `drain` empties the socket and says whether anything lay in it."""
+
+    def __init__(self, source: socket.socket, drain: Callable[[], bool]) -> None:
+        self._place = Place(source)
+        self._source = source.fileno()
+        self._drain = drain
+
+    def wait(self) -> bool:
+        """Sleep until the socket is rung (True), or until poked (False)."""
+        return self._source in self._place.wait(None) and self._drain()
+
+    def poke(self) -> None:
+        """End the wait, or the next one; from any thread."""
+        self._place.poke()
+
+    def close(self) -> None:
+        """Let go of it, when nobody waits any more."""
+        self._place.close()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.stores import ear
+from mainspring.stores.net import Net
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +27,6 @@ RUNTIME = Path("/tmp")  # noqa: S108  # ours in it is checked; socket paths end 
 DATAGRAM = b"!"
 SETTLED_NANOSECONDS = 50_000_000
 """A folder changed since less than this may change again without a change of its time."""
-
-NET_SECONDS = 0.1
-"""How often a listener looks for itself, should a datagram have been lost."""
 
 
 def meeting_place(name: str) -> Path:
@@ -94,10 +92,15 @@ class Ringer:
 
 
 class SocketListener:
-    """Sleeps until the topic is rung or, as a net under that, until `changed()` says so."""
+    """Sleeps until the topic is rung or, as a net under that, until `changed()` says so.
 
-    def __init__(self, place: Path, topic: str, *, changed: Callable[[], bool]) -> None:
-        self._changed = changed
+    `watched` is a file that each change is written to: while nothing is, the net looks rarely.
+    """
+
+    def __init__(
+        self, place: Path, topic: str, *, changed: Callable[[], bool], watched: str | None = None
+    ) -> None:
+        self._net = Net(changed, watched, self._join)
         self._closed = False
         self._poked = False
         self._in_use = threading.Lock()
@@ -107,7 +110,7 @@ class SocketListener:
         self._place = select.poll()
         self._place.register(self._socket, select.POLLIN)
         self._first: ear.SocketEar | None = None
-        self._second: select.epoll | None = None
+        self._second: ear.Place | None = None
         self._bound = False
         self._path = f"{place}/{topic}-{os.getpid():x}-{id(self):x}"
         # Who closes last removes the folder, perhaps between our making it and our binding.
@@ -134,7 +137,7 @@ class SocketListener:
         """
         if self._first is None and self._bound and ear.POSSIBLE:
             self._first = ear.SocketEar(self._socket, self._drain)
-            self._second = ear.exclusive(self._socket)
+            self._second = ear.Place(self._socket)
         return self._first
 
     def wait(self, timeout: float) -> bool:
@@ -148,6 +151,9 @@ class SocketListener:
         """End the wait, or the next one, as if the topic had been rung."""
         # Where there is no socket to send to, the net finds this.
         self._poked = True
+        if self._second is not None:
+            self._second.poke()
+            return
         with suppress(OSError):
             self._socket.sendto(DATAGRAM, self._path)
 
@@ -158,23 +164,39 @@ class SocketListener:
         self._let_go()
 
     def _watch(self, deadline: float) -> bool:
+        now = time.monotonic()
         while not self._closed:
-            left = deadline - time.monotonic()
-            rung = self._sleep(max(0.0, min(left, NET_SECONDS)))
+            pause = min(deadline - now, self._net.pause(now))
+            rung, stirred = self._sleep(max(0.0, pause))
             if self._closed:
                 return False
             # A ring is taken at its word, without a look; the next look then wakes once more.
-            if rung or self._poked or self._changed():
+            if rung or self._poked:
                 self._poked = False
                 return True
-            if left <= NET_SECONDS:
+            now = time.monotonic()
+            if not stirred and self._net.look(now):
+                return True
+            if now >= deadline:
                 return False
         return False
 
-    def _sleep(self, seconds: float) -> bool:
+    def _sleep(self, seconds: float) -> tuple[bool, bool]:
+        """Return whether it was rung, and whether the net was stirred, within so many seconds."""
         if self._second is not None:
-            return bool(self._second.poll(seconds)) and self._drain()
-        return bool(self._place.poll(math.ceil(seconds * 1000))) and self._drain()
+            found = self._second.wait(seconds)
+        else:
+            found = [descriptor for descriptor, _ in self._place.poll(math.ceil(seconds * 1000))]
+        if not found:
+            return False, False
+        stirred = self._net.descriptor in found
+        if stirred:
+            self._net.stir()
+        return self._drain(), stirred
+
+    def _join(self, descriptor: int) -> None:
+        place = self._place if self._second is None else self._second
+        place.register(descriptor, select.POLLIN)
 
     def _drain(self) -> bool:
         """Empty the socket; False if another was faster."""
@@ -188,6 +210,7 @@ class SocketListener:
         if not self._closed or not self._in_use.acquire(blocking=False):
             return
         self._socket.close()
+        self._net.close()
         if self._first is not None:
             self._first.close()
         if self._second is not None:

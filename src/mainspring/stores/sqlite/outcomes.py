@@ -35,6 +35,8 @@ def record(
     connection: sqlite3.Connection, node: int, outcomes: Sequence[Outcome], moment: Moment
 ) -> list[bool]:
     """Record a node's outcomes; return which were accepted. The first of two alike wins."""
+    if not outcomes:
+        return []
     told: dict[Grant, Outcome] = {}
     for outcome in outcomes:
         told.setdefault((outcome.key, outcome.fence), outcome)

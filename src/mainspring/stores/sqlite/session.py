@@ -49,8 +49,9 @@ class Session:
 
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"` or `"ended"`, with any commit as the net."""
-        look = CommitLook(str(self._file.wal), self.readers.data_version)
-        return SocketListener(self._place(), topic, changed=look.changed)
+        log = str(self._file.wal)
+        look = CommitLook(log, self.readers.data_version)
+        return SocketListener(self._place(), topic, changed=look.changed, watched=log)
 
     def close(self) -> None:
         """Let go of files and connections; the next use opens them again."""
