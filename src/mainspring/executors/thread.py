@@ -141,15 +141,8 @@ class ThreadExecutor:
         In a slot's thread also what that slot has kept.
         """
         kept = self._kept.get(get_ident(), [])
-        claims, kept[:] = kept[:], []
-        while len(claims) < count:
-            try:
-                claim = self._inbox.get_nowait()
-            except Empty:
-                break
-            if claim is not None:
-                claims.append(claim)
-        return claims
+        own, kept[:] = kept[:], []
+        return own + self._withdraw_waiting(count)
 
     def waiting(self) -> int:
         """How many claims no slot has taken yet."""
@@ -249,6 +242,17 @@ class ThreadExecutor:
             if rung:
                 self._heard()
         return kept.pop()
+
+    def _withdraw_waiting(self, count: int) -> list[Claim]:
+        claims: list[Claim] = []
+        while len(claims) < count:
+            try:
+                claim = self._inbox.get_nowait()
+            except Empty:
+                break
+            if claim is not None:
+                claims.append(claim)
+        return claims
 
     def _call_from_ear(self) -> None:
         if self._listening and self._ear is not None:
