@@ -250,7 +250,8 @@ class Exchange:
         self, outcomes: list[Outcome], exchanged: Exchanged, asked: list[tuple[Slots, int]]
     ) -> None:
         try:
-            self._settle(outcomes, exchanged.accepted)
+            if outcomes:
+                self._settle(outcomes, exchanged.accepted)
             self._deliver(exchanged, asked)
         except BaseException:
             # Claims that are committed and in no slot would stay ours for ever: begin anew.

@@ -65,7 +65,7 @@ def record_each(
         else:
             returns.append(return_of(outcome, moment))
     refused = finish(connection, node, endings) | give_back(connection, node, returns)
-    return refused | record_held_crashes(connection, node, crashes, moment)
+    return refused | record_held_crashes(connection, node, crashes, moment) if crashes else refused
 
 
 def record_held_crashes(
