@@ -208,6 +208,18 @@ def _evidence_of(error: BaseException) -> Failure | None:
     return replace(failure_of(cause), traceback=failure_of(error).traceback)
 
 
+def unrecordable(outcome: Outcome, error: BaseException) -> Outcome:
+    """Return a failure with the store's reason, for what it refuses to record."""
+    return Outcome(
+        outcome.key,
+        outcome.fence,
+        OutcomeKind.FAILED,
+        outcome.began,
+        outcome.ended,
+        failure=failure_of(error),
+    )
+
+
 def failure_of(error: BaseException) -> Failure:
     """Return the evidence of an error: whatever its class, this never raises."""
     kind = type(error)

@@ -22,7 +22,7 @@ from mainspring.engine.journal import Journal
 from mainspring.engine.keeper import Expirer, Heartbeat, Purger, Rescuer
 from mainspring.engine.node import Node
 from mainspring.engine.orders import HeartbeatTrigger
-from mainspring.engine.pace import ExchangeTrigger, StoreSleeper
+from mainspring.engine.pace import ExchangeTrigger, StoreSleeper, listen_together
 from mainspring.engine.report import Reporter, serves_of
 from mainspring.engine.scheduler import Scheduler
 from mainspring.engine.slots import Slots
@@ -93,10 +93,12 @@ class Consumer:
         self._alarm = Alarm()
         self._journal = Journal(store, self._alarm.set)
         self._exchange.precede(self._journal.flush_of)
-        self._sleeper = StoreSleeper(lambda: store.listen("ready"), self._exchange.ring)
         self._beats = HeartbeatTrigger(settings.heartbeat)
         self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.ring)
         executors = self._executors(tasks, codec, kinds)
+        self._sleeper = StoreSleeper(
+            lambda: listen_together(store, executors, self._exchange.heard), self._exchange.ring
+        )
         self._supervisor = Supervisor(
             self._services(store, executors), name="consumer", grace=settings.grace + LAST_SECONDS
         )

@@ -14,12 +14,12 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.engine.attempt import cancelled, failure_of, overdue, released
+from mainspring.engine.attempt import cancelled, overdue, released, unrecordable
 from mainspring.engine.completion import Completions
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.faults import fault
 from mainspring.model.events import AttemptsEnded, ConsumerUnhealthy, NodeLost, OutcomesRefused
-from mainspring.model.job import Outcome, OutcomeKind, Want
+from mainspring.model.job import Outcome, Want
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -90,8 +90,16 @@ class Exchange:
     def put_and_turn(self, outcome: Outcome) -> None:
         """Take an outcome from a slot whose thread has time, and turn in it if a turn is due."""
         self._outbox.append(outcome)
-        if len(self._outbox) < MOST_OUTCOMES and not self._low():
-            return
+        if len(self._outbox) >= MOST_OUTCOMES or self._low():
+            self._turn_here()
+
+    def heard(self) -> None:
+        """Learn in the thread of an idle slot that there may be work, and turn in it."""
+        for slots in self._slots:
+            slots.more = True
+        self._turn_here()
+
+    def _turn_here(self) -> None:
         if self.draining or self._troubled or not self._turning.acquire(blocking=False):
             self._wake()
             return
@@ -143,7 +151,10 @@ class Exchange:
     @property
     def drained(self) -> bool:
         """Whether everything that was claimed has been flushed, and no more will be claimed."""
-        return self.draining and not self._held and not self._outbox
+        if not self.draining or self._turning.locked():
+            # A slot that began to turn just before the drain may come back with claims.
+            return False
+        return not self._held and not self._outbox
 
     def bind(self, wake: Callable[[], None]) -> None:
         """Take the function that ends the wait for the next turn."""
@@ -259,7 +270,7 @@ class Exchange:
             self._batch = max(1, len(outcomes) // 2)
 
     def _fail_alone(self, outcome: Outcome, error: BaseException) -> None:
-        failure = _unrecordable(outcome, error)
+        failure = unrecordable(outcome, error)
         # A store that refuses this too is not well itself: then the outcome stays as it is.
         accepted = self._store.finish_many(self._node.key, [failure])
         self._outbox.popleft()
@@ -270,7 +281,8 @@ class Exchange:
         self, outcomes: list[Outcome], exchanged: Exchanged, asked: list[tuple[Slots, int]]
     ) -> None:
         try:
-            self._settle(outcomes, exchanged.accepted)
+            if outcomes:
+                self._settle(outcomes, exchanged.accepted)
             self._deliver(exchanged, asked)
         except BaseException:
             # Claims that are committed and in no slot would stay ours for ever: begin anew.
@@ -372,18 +384,6 @@ class Exchange:
         self.ring()
         if not self.draining:
             self._node.rejoin()
-
-
-def _unrecordable(outcome: Outcome, error: BaseException) -> Outcome:
-    """Return a failure with the store's reason, for what it refuses to record."""
-    return Outcome(
-        outcome.key,
-        outcome.fence,
-        OutcomeKind.FAILED,
-        outcome.began,
-        outcome.ended,
-        failure=failure_of(error),
-    )
 
 
 def _nobody() -> None:

@@ -8,11 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.protocols import Hearing, SharedListener
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mainspring.engine.exchange import Exchange
-    from mainspring.protocols import Listener
+    from mainspring.protocols import Executor, Listener, Store
+
+
+def listen_together(
+    store: Store, executors: Sequence[Executor], heard: Callable[[], None]
+) -> Listener:
+    """Listen for work; where the store can, idle slots of one executor listen as well."""
+    listener = store.listen("ready")
+    hearing = [executor for executor in executors if isinstance(executor, Hearing)]
+    if hearing and isinstance(listener, SharedListener) and (ear := listener.ear()) is not None:
+        hearing[0].hear(ear, heard)
+    return listener
+
 
 LONGEST = 3600.0
 """Seconds slept in one go."""

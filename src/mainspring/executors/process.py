@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from mainspring.model.job import Claim, Outcome
+    from mainspring.protocols import Ear
     from mainspring.protocols.executor import Grant
     from mainspring.supervision.processes.pool import ProcessPool
 
@@ -53,6 +54,10 @@ class ProcessExecutor:
     def submit(self, claims: Sequence[Claim]) -> None:
         """Queue claims for the slots."""
         self._threads.submit(claims)
+
+    def hear(self, ear: Ear, heard: Callable[[], None]) -> None:
+        """Let one idle slot at a time wait at `ear`, and call `heard` in its thread."""
+        self._threads.hear(ear, heard)
 
     def withdraw(self, count: int) -> list[Claim]:
         """Take back up to `count` claims, oldest first, whose body has not begun."""

@@ -11,6 +11,7 @@ import contextlib
 import math
 import threading
 from queue import Empty, SimpleQueue
+from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from mainspring.model.job import Claim, Outcome
+    from mainspring.protocols import Ear
     from mainspring.protocols.executor import Grant
 
 _JOIN_SECONDS = 1.0
@@ -42,22 +44,22 @@ class ThreadAttempt(Protocol):
 class Hold:
     """A slot's hold on one claim. It is never used again: who looks late can't hit the next one."""
 
-    __slots__ = ("_claims", "began", "deadline")
+    __slots__ = ("began", "claims", "deadline")
 
     def __init__(self, claim: Claim, timeout: float | None) -> None:
         self.began = monotonic()
         self.deadline = math.inf if timeout is None else self.began + timeout
-        self._claims = [claim]
+        self.claims = [claim]
 
     @property
     def live(self) -> bool:
         """Whether nobody has let go of it yet."""
-        return bool(self._claims)
+        return bool(self.claims)
 
     @property
     def claim(self) -> Claim | None:
         """The claim, as long as nobody has let go of it."""
-        claims = self._claims[:1]  # atomic
+        claims = self.claims[:1]  # atomic
         return claims[0] if claims else None
 
     def is_of(self, grants: Collection[Grant]) -> bool:
@@ -68,7 +70,7 @@ class Hold:
     def let_go(self) -> Claim | None:
         """Give the claim to whoever asks first: the outcome is theirs to tell."""
         try:
-            return self._claims.pop()  # atomic
+            return self.claims.pop()  # atomic
         except IndexError:
             return None
 
@@ -93,7 +95,8 @@ class Slot:
 class ThreadExecutor:
     """`size` threads that run attempts. Outcomes go to `done`, from any thread.
 
-    A slot's own thread calls `done_here` instead, if given: that may take its time.
+    A slot's own thread calls `done_here` instead, if given: that may take its time. Of the claims
+    submitted in a slot's own thread, that slot keeps the first: it runs without a thread hop.
     """
 
     def __init__(  # noqa: PLR0913  # two ways out, and where it stands
@@ -116,6 +119,11 @@ class ThreadExecutor:
         self._done = done
         self._done_here = done_here or done
         self._inbox: SimpleQueue[Claim | None] = SimpleQueue()
+        self._kept: dict[int, list[Claim]] = {}
+        self._ear: Ear | None = None
+        self._heard: Callable[[], None] = _nobody
+        self._at_ear = threading.Lock()
+        self._listening = False
         self._slots = [Slot(first_slot + number) for number in range(size)]
         self._next_look = math.inf
         self._closing = threading.Event()
@@ -124,20 +132,29 @@ class ThreadExecutor:
 
     def submit(self, claims: Sequence[Claim]) -> None:
         """Queue claims for the slots."""
-        for claim in claims:
+        kept = self._kept.get(get_ident())
+        first = 0
+        if kept is not None and not kept and claims:
+            kept.append(claims[0])
+            first = 1
+        for claim in claims[first:]:
             self._inbox.put(claim)
+        if len(claims) > first:
+            self._call_from_ear()
+
+    def hear(self, ear: Ear, heard: Callable[[], None]) -> None:
+        """Let one idle slot at a time wait at `ear`, and call `heard` in its thread."""
+        self._heard = heard
+        self._ear = ear
 
     def withdraw(self, count: int) -> list[Claim]:
-        """Take back up to `count` claims, oldest first, whose body has not begun."""
-        claims: list[Claim] = []
-        while len(claims) < count:
-            try:
-                claim = self._inbox.get_nowait()
-            except Empty:
-                break
-            if claim is not None:
-                claims.append(claim)
-        return claims
+        """Take back up to `count` claims, oldest first, whose body has not begun.
+
+        In a slot's thread also what that slot has kept.
+        """
+        kept = self._kept.get(get_ident(), [])
+        own, kept[:] = kept[:], []
+        return own + self._withdraw_waiting(count)
 
     def waiting(self) -> int:
         """How many claims no slot has taken yet."""
@@ -159,12 +176,13 @@ class ThreadExecutor:
 
     def running(self) -> int:
         """How many attempts run now."""
-        return sum(1 for slot in self._slots if slot.busy)
+        # Spelled out: it is asked for in each turn of the exchange.
+        return len([1 for slot in self._slots if slot.hold is not None and slot.hold.claims])
 
     def began(self) -> float:
         """Return when the oldest running attempt began (monotonic), infinity if none runs."""
-        holds = [slot.hold for slot in self._slots]
-        return min((hold.began for hold in holds if hold and hold.live), default=math.inf)
+        holds = [slot.hold for slot in self._slots if slot.hold is not None]
+        return min([hold.began for hold in holds if hold.claims], default=math.inf)
 
     def lag(self) -> None:
         """Return None: there is no loop."""
@@ -220,14 +238,22 @@ class ThreadExecutor:
 
     def _man(self, slot: Slot) -> None:
         slot.thread = threading.Thread(
-            target=self._work, args=(slot,), name=f"mainspring-{self.kind}-{slot.number}"
+            target=self._live, args=(slot,), name=f"mainspring-{self.kind}-{slot.number}"
         )
         slot.thread.daemon = True  # an abandoned thread must not keep the process from ending
         slot.thread.start()
 
-    def _work(self, slot: Slot) -> None:
-        next_claim, attempt, done = self._inbox.get, self._attempt, self._done_here
-        while (claim := next_claim()) is not None:
+    def _live(self, slot: Slot) -> None:
+        kept: list[Claim] = []
+        self._kept[get_ident()] = kept
+        try:
+            self._work(slot, kept)
+        finally:
+            del self._kept[get_ident()]
+
+    def _work(self, slot: Slot, kept: list[Claim]) -> None:
+        attempt, done = self._attempt, self._done_here
+        while (claim := kept.pop() if kept else self._next_claim(kept)) is not None:
             hold = slot.hold = Hold(claim, attempt.timeout(claim))
             if hold.deadline < self._next_look:
                 # Said here, so that those who come before the loop has looked need not stir it too.
@@ -240,6 +266,45 @@ class ThreadExecutor:
             if hold.let_go() is None:
                 return
             done(outcome)
+
+    def _next_claim(self, kept: list[Claim]) -> Claim | None:
+        with contextlib.suppress(Empty):
+            return self._inbox.get_nowait()
+        if self._ear is None or not self._at_ear.acquire(blocking=False):
+            return self._inbox.get()
+        try:
+            return self._listen(self._ear, kept)
+        finally:
+            self._at_ear.release()
+
+    def _listen(self, ear: Ear, kept: list[Claim]) -> Claim | None:
+        while not kept:
+            # Said before the look: who puts something into the inbox does it the other way round.
+            self._listening = True
+            try:
+                return self._inbox.get_nowait()
+            except Empty:
+                rung = ear.wait()
+            finally:
+                self._listening = False
+            if rung:
+                self._heard()
+        return kept.pop()
+
+    def _withdraw_waiting(self, count: int) -> list[Claim]:
+        claims: list[Claim] = []
+        while len(claims) < count:
+            try:
+                claim = self._inbox.get_nowait()
+            except Empty:
+                break
+            if claim is not None:
+                claims.append(claim)
+        return claims
+
+    def _call_from_ear(self) -> None:
+        if self._listening and self._ear is not None:
+            self._ear.poke()
 
     def _abandon_overdue(self) -> None:
         now = monotonic()
@@ -289,6 +354,11 @@ class ThreadExecutor:
     def _dismiss(self) -> None:
         for _ in self._slots:
             self._inbox.put(None)
+        self._call_from_ear()
         for slot in self._slots:
             if slot.thread is not None and not slot.busy:
                 slot.thread.join(_JOIN_SECONDS)
+
+
+def _nobody() -> None:
+    """Hear nothing: there is no ear yet."""

@@ -15,14 +15,16 @@ ticks of schedules, which are instants by nature: each store owns its clock.
 
 from mainspring.protocols.cache import CacheAdapter
 from mainspring.protocols.codec import Codec
-from mainspring.protocols.executor import Executor
+from mainspring.protocols.executor import Executor, Hearing
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
 from mainspring.protocols.store import (
     Catalog,
     Controls,
+    Ear,
     JobStore,
     Journal,
     Listener,
+    SharedListener,
     Store,
     Timetable,
     Transactional,
@@ -33,12 +35,15 @@ __all__ = [
     "Catalog",
     "Codec",
     "Controls",
+    "Ear",
     "Executor",
+    "Hearing",
     "JobStore",
     "Journal",
     "Listener",
     "Schedule",
     "Service",
+    "SharedListener",
     "Store",
     "Subscriber",
     "Timetable",

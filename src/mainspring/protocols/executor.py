@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mainspring.protocols.lifetime import Service
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from mainspring.model.job import Claim, Outcome
+    from mainspring.protocols.store import Ear
 
 
 Grant = tuple[int, int]
@@ -81,4 +82,13 @@ class Executor(Service, Protocol):
 
     def announce_stop(self) -> None:
         """Let bodies learn, wherever they run, that the worker was asked to stop."""
+        ...
+
+
+@runtime_checkable
+class Hearing(Protocol):
+    """An executor whose idle slots can wait for work themselves, which saves a thread hop."""
+
+    def hear(self, ear: Ear, heard: Callable[[], None]) -> None:
+        """Let one idle slot at a time wait at `ear`, and call `heard` in its thread."""
         ...

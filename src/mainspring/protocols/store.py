@@ -45,6 +45,27 @@ class Listener(Protocol):
         ...
 
 
+class Ear(Protocol):
+    """A second place to wait for a listener's news, woken instead of the first."""
+
+    def wait(self) -> bool:
+        """Sleep until there may be something new (True), or until poked (False)."""
+        ...
+
+    def poke(self) -> None:
+        """End the wait, or the next one; from any thread."""
+        ...
+
+
+@runtime_checkable
+class SharedListener(Protocol):
+    """A listener at which an idle slot can wait beside the one who listens always."""
+
+    def ear(self) -> Ear | None:
+        """Return that place, asked for before the first wait; None where there can be none."""
+        ...
+
+
 class Store(Protocol):
     """Keeps jobs. What the engine and producers need of it.
 

@@ -17,6 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mainspring.stores import ear
+from mainspring.stores.net import LONGEST_NAP_SECONDS, NET_SECONDS, Net, NoNet
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,17 +27,6 @@ RUNTIME = Path("/tmp")  # noqa: S108  # ours in it is checked; socket paths end 
 DATAGRAM = b"!"
 SETTLED_NANOSECONDS = 50_000_000
 """A folder changed since less than this may change again without a change of its time."""
-
-NET_SECONDS = 0.1
-"""How often a listener looks for itself, should a datagram have been lost."""
-
-LONGEST_NAP_SECONDS = 86_400.0
-"""How long a listener without a net sleeps at a time: `poll` counts in 32 bits."""
-
-
-def nothing_new() -> bool:
-    """Look for nothing."""
-    return False
 
 
 def meeting_place(name: str) -> Path:
@@ -102,27 +94,39 @@ class Ringer:
 class SocketListener:
     """Sleeps until the topic is rung or, as a net under that, until `changed()` says so.
 
-    Without `changed` there is no net, and it costs nothing while it sleeps.
+    Without `changed` there is no net, and it costs nothing while it sleeps. `watched` is a file
+    that each change is written to: while nothing is, the net looks rarely.
     """
 
-    def __init__(self, place: Path, topic: str, *, changed: Callable[[], bool] | None) -> None:
-        self._changed = changed or nothing_new
+    def __init__(
+        self,
+        place: Path,
+        topic: str,
+        *,
+        changed: Callable[[], bool] | None,
+        watched: str | None = None,
+    ) -> None:
         self._closed = False
         self._poked = False
-        self._bound = False
         self._in_use = threading.Lock()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)  # noqa: FBT003  # the standard library's signature
         # Asked directly: a socket's own timeout costs a call more, and an exception for each look.
-        self._ear = select.poll()
-        self._ear.register(self._socket, select.POLLIN)
+        self._place = select.poll()
+        self._place.register(self._socket, select.POLLIN)
+        self._first: ear.SocketEar | None = None
+        self._second: ear.Place | None = None
+        self._bound = False
         self._path = f"{place}/{topic}-{os.getpid():x}-{id(self):x}"
         # Who closes last removes the folder, perhaps between our making it and our binding.
         while open_place(place) and not self._bind():
             pass
-        # Without a socket nobody can end a longer sleep.
-        netted = changed is not None or not self._bound
-        self._nap = NET_SECONDS if netted else LONGEST_NAP_SECONDS
+        self._net: Net | NoNet
+        if changed is None:
+            # Without a socket nobody can end a longer sleep.
+            self._net = NoNet(LONGEST_NAP_SECONDS if self._bound else NET_SECONDS)
+        else:
+            self._net = Net(changed, watched, self._join)
 
     def _bind(self) -> bool:
         """Bind the socket; False if the folder has gone. Without any socket there is the net."""
@@ -137,6 +141,16 @@ class SocketListener:
         self._bound = True
         return True
 
+    def ear(self) -> ear.SocketEar | None:
+        """Return a place to wait that is woken instead of `wait`; None if there can be none.
+
+        To be asked for before the first wait, and not to be used after `close`.
+        """
+        if self._first is None and self._bound and ear.POSSIBLE:
+            self._first = ear.SocketEar(self._socket, self._drain)
+            self._second = ear.Place(self._socket)
+        return self._first
+
     def wait(self, timeout: float) -> bool:
         """Sleep until there may be something new (True), `timeout` seconds, or until `close`."""
         with self._in_use:
@@ -148,6 +162,9 @@ class SocketListener:
         """End the wait, or the next one, as if the topic had been rung."""
         # Where there is no socket to send to, the net finds this.
         self._poked = True
+        if self._second is not None:
+            self._second.poke()
+            return
         with suppress(OSError):
             self._socket.sendto(DATAGRAM, self._path)
 
@@ -158,31 +175,57 @@ class SocketListener:
         self._let_go()
 
     def _watch(self, deadline: float) -> bool:
+        now = time.monotonic()
         while not self._closed:
-            left = deadline - time.monotonic()
-            rung = self._sleep(max(0.0, min(left, self._nap)))
+            pause = min(deadline - now, self._net.pause(now))
+            rung, stirred = self._sleep(max(0.0, pause))
             if self._closed:
                 return False
             # A ring is taken at its word, without a look; the next look then wakes once more.
-            if rung or self._poked or self._changed():
+            if rung or self._poked:
                 self._poked = False
                 return True
-            if left <= self._nap:
+            now = time.monotonic()
+            if not stirred and self._net.look(now):
+                return True
+            if now >= deadline:
                 return False
         return False
 
-    def _sleep(self, seconds: float) -> bool:
-        if not self._ear.poll(math.ceil(seconds * 1000)):
-            return False
+    def _sleep(self, seconds: float) -> tuple[bool, bool]:
+        """Return whether it was rung, and whether the net was stirred, within so many seconds."""
+        if self._second is not None:
+            found = self._second.wait(seconds)
+        else:
+            found = [descriptor for descriptor, _ in self._place.poll(math.ceil(seconds * 1000))]
+        if not found:
+            return False, False
+        stirred = self._net.descriptor in found
+        if stirred:
+            self._net.stir()
+        return self._drain(), stirred
+
+    def _join(self, descriptor: int) -> None:
+        place = self._place if self._second is None else self._second
+        place.register(descriptor, select.POLLIN)
+
+    def _drain(self) -> bool:
+        """Empty the socket; False if another was faster."""
+        found = False
         with suppress(BlockingIOError):
             while self._socket.recv(len(DATAGRAM)):
-                pass
-        return True
+                found = True
+        return found
 
     def _let_go(self) -> None:
         if not self._closed or not self._in_use.acquire(blocking=False):
             return
         self._socket.close()
+        self._net.close()
+        if self._first is not None:
+            self._first.close()
+        if self._second is not None:
+            self._second.close()
         with suppress(OSError):
             os.unlink(self._path)  # noqa: PTH108  # one flavour of path in this module
             os.rmdir(os.path.dirname(self._path))  # noqa: PTH106, PTH120  # kept while others are in it

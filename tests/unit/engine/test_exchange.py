@@ -396,3 +396,47 @@ def test_a_lease_that_is_lost_again_and_again_costs_no_job(desk):
 
     desk.turn_until(work)
     assert len(desk.memory.nodes()) == 1
+
+
+def test_a_slot_that_hears_claims_in_its_own_thread(desk):
+    desk.enqueue(3)
+    desk.exchange.turn()
+    desk.shelf.begin(3)
+    desk.enqueue()
+    desk.exchange.heard()
+    assert len(desk.shelf.line) == 1
+
+
+def test_a_slot_that_hears_while_another_turns_leaves_it_to_the_exchange(desk):
+    desk.exchange.turn()
+    desk.enqueue()
+    with desk.exchange._turning:
+        desk.exchange.heard()
+    assert not desk.shelf.line
+    assert desk.woken.is_set()
+    assert desk.exchange.due(time.monotonic()) == 0.0
+
+
+def test_a_slot_that_hears_during_the_drain_claims_nothing(desk):
+    desk.exchange.turn()
+    desk.enqueue()
+    desk.exchange.drain(30)
+    desk.exchange.heard()
+    assert desk.exchange.drained
+    assert not desk.shelf.line
+
+
+def test_it_is_not_drained_while_a_slot_turns(desk):
+    drained = []
+    desk.enqueue()
+
+    def drain_meanwhile(*_, **__):
+        desk.exchange.drain(30)
+        drained.append(desk.exchange.drained)
+
+    desk.store.raises["exchange"] = drain_meanwhile
+    desk.exchange.heard()
+    assert drained[0] is False
+    desk.store.raises.clear()
+    desk.turn_until(lambda: desk.exchange.drained)
+    assert desk.memory.stats()["default"]["running"] == 0

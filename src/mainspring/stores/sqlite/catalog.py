@@ -46,6 +46,12 @@ CROSS JOIN finished ON finished.key = asked.value
 JOIN lanes USING (lane)
 """
 
+ENDED_ONE = """
+SELECT key, nonce, state, task, coalesce(result, 'null'), failure
+FROM finished JOIN lanes USING (lane)
+WHERE key = ? AND nonce = ?
+"""
+
 STATS = """
 SELECT queue, state, sum(jobs) FROM (
   SELECT lane, state, count(*) AS jobs FROM jobs GROUP BY lane, state
@@ -78,7 +84,10 @@ ORDER BY live.node
 MOST_IDS = 1_000
 """Ids of one statement; their results stand in one text."""
 
-endings = json.Decoder(list[tuple[int, int, int, str, Raw, Failure | None]])
+Ending = tuple[int, int, int, str, Raw, Failure | None]
+"""A row of `ENDED`: key, nonce, state, task, result, failure."""
+
+endings = json.Decoder(list[Ending])
 
 
 def history(connection: sqlite3.Connection, job_id: str) -> list[AttemptRecord]:
@@ -102,6 +111,8 @@ def attempt_of(row: tuple[Any, ...]) -> AttemptRecord:
 
 def ended(connection: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, Ended]:
     """Return how those of the jobs ended that have ended."""
+    if len(job_ids) == 1:
+        return ended_one(connection, job_ids[0])
     asked = set(job_ids)
     keys = list({parsed[0] for job_id in asked if (parsed := parse_id(job_id))})
     found: dict[str, Ended] = {}
@@ -114,7 +125,20 @@ def ended(connection: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, E
     return found
 
 
-def end_of(row: tuple[int, int, int, str, Raw, Failure | None]) -> Ended:
+def ended_one(connection: sqlite3.Connection, job_id: str) -> dict[str, Ended]:
+    """Return the same for one job, which a lone waiter asks for: without a text between."""
+    found = connection.execute(ENDED_ONE, parse_id(job_id) or (0, 0)).fetchall()
+    return {job_id: end_of(ending_of(found[0]))} if found else {}
+
+
+def ending_of(row: tuple[int, int, int, str, str, str | None]) -> Ending:
+    """Return a row of `ENDED_ONE` as one of `ENDED`."""
+    key, nonce, state, task, result, failure = row
+    told = None if failure is None else failure_text.decode(failure)
+    return key, nonce, state, task, Raw(result.encode()), told
+
+
+def end_of(row: Ending) -> Ended:
     """Return the value of a row of `ENDED`."""
     key, _, number, task, result, failure = row
     state = FINAL_STATES[number]

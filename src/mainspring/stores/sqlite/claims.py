@@ -49,6 +49,8 @@ UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = fence + 1
 WHERE key IN (SELECT value FROM json_each(?))
 """
 
+TAKE_ONE = "UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = fence + 1 WHERE key = ?"
+
 FIRSTS_DUE = """
 SELECT group_concat('[' || lane || ',' || first || ']')
 FROM (
@@ -101,13 +103,22 @@ def claim(
     while lanes and len(claimed) < limit:
         most = min(limit - len(claimed), MOST_CLAIMS)
         rows = first_in_line(connection, lanes, most, moment)
-        if rows:
-            keys = json.encode([row[2] for row in rows]).decode()
-            connection.execute(TAKE, (node, moment.micros, keys))
-        claimed += rows
+        claimed += take(connection, node, rows, moment)
         if len(rows) < most:
             break
     return claimed
+
+
+def take(
+    connection: sqlite3.Connection, node: int, rows: list[Waiting], moment: Moment
+) -> list[Waiting]:
+    """Give a node the jobs of these rows, which were read in this transaction; return the rows."""
+    if len(rows) == 1:
+        connection.execute(TAKE_ONE, (node, moment.micros, rows[0][2]))
+    elif rows:
+        keys = json.encode([row[2] for row in rows]).decode()
+        connection.execute(TAKE, (node, moment.micros, keys))
+    return rows
 
 
 def first_in_line(

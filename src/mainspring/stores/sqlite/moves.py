@@ -57,6 +57,7 @@ WHERE finished.key = json_extract(told.value, '$[0]')
 """
 
 FORGET = "DELETE FROM jobs WHERE key IN (SELECT value FROM json_each(?))"
+FORGET_ONE = "DELETE FROM jobs WHERE key = ?"
 
 RECORD = """
 INSERT INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
@@ -125,6 +126,8 @@ def finish(
     crashed: int = 0,
 ) -> set[Grant]:
     """Move jobs to the finished ones; return the grants that are not current (any more)."""
+    if not endings:
+        return set()
     moved = 0
     for chunk in in_chunks(endings):
         parameters: list[object] = [charged, crashed]
@@ -136,8 +139,7 @@ def finish(
     asked = [(row[0], row[1]) for row in endings]
     refused = set() if moved == len(endings) else stale(connection, node, asked)
     if moved:
-        keys = [key for key, fence in asked if (key, fence) not in refused]
-        connection.execute(FORGET, (json.encode(keys).decode(),))
+        forget(connection, [key for key, fence in asked if (key, fence) not in refused])
     return refused
 
 
@@ -147,6 +149,14 @@ def keep(
     """Say of jobs that were just finished how long (stored time) each is kept after its end."""
     if keeping:
         connection.execute(KEEP, (json.encode(keeping).decode(), node))
+
+
+def forget(connection: sqlite3.Connection, keys: list[int]) -> None:
+    """Drop the rows of jobs that have been moved."""
+    if len(keys) == 1:
+        connection.execute(FORGET_ONE, keys)
+    else:
+        connection.execute(FORGET, (json.encode(keys).decode(),))
 
 
 def give_back(connection: sqlite3.Connection, node: int, returns: Sequence[Return]) -> set[Grant]:

@@ -40,6 +40,8 @@ def record(
     connection: sqlite3.Connection, node: int, outcomes: Sequence[Outcome], moment: Moment
 ) -> list[bool]:
     """Record a node's outcomes; return which were accepted. The first of two alike wins."""
+    if not outcomes:
+        return []
     told: dict[Grant, Outcome] = {}
     for outcome in outcomes:
         told.setdefault((outcome.key, outcome.fence), outcome)
@@ -72,7 +74,7 @@ def record_each(
             returns.append(return_of(outcome, moment))
     refused = finish(connection, node, endings) | give_back(connection, node, returns)
     keep(connection, node, keeping)
-    return refused | record_held_crashes(connection, node, crashes, moment)
+    return refused | record_held_crashes(connection, node, crashes, moment) if crashes else refused
 
 
 def record_held_crashes(

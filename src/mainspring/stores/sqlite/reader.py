@@ -4,18 +4,40 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from mainspring.stores.sqlite.database import DatabaseFile
 
 PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA temp_store = MEMORY")
 KEPT = 4
 """Idle connections that are kept open."""
+
+
+class Loan:
+    """A connection lent for a block; `contextmanager` would cost as much as a query."""
+
+    __slots__ = ("_connection", "_file", "_give_back")
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        give_back: Callable[[sqlite3.Connection], None],
+        file: DatabaseFile,
+    ) -> None:
+        self._connection = connection
+        self._give_back = give_back
+        self._file = file
+
+    def __enter__(self) -> sqlite3.Connection:
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._give_back(self._connection)
+        self._file.explain(error)
 
 
 class Readers:
@@ -32,18 +54,10 @@ class Readers:
         self._lent = 0
         self._watch: sqlite3.Connection | None = None
 
-    @contextmanager
-    def lend(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for the block."""
+    def lend(self) -> Loan:
+        """Lend a connection for a block."""
         self._ready()
-        connection = self._take()
-        try:
-            yield connection
-        except BaseException as error:
-            self._file.explain(error)
-            raise
-        finally:
-            self._give_back(connection)
+        return Loan(self._take(), self._give_back, self._file)
 
     def data_version(self) -> int:
         """Return a number that changes when anybody has committed anything."""

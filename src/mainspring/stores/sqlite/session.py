@@ -56,8 +56,9 @@ class Session:
         if topic == ORDERS:
             self.writer.ready()  # the file names the place
             return SocketListener(self._place(), topic, changed=None)
-        look = CommitLook(str(self._file.wal), self.readers.data_version)
-        return SocketListener(self._place(), topic, changed=look.changed)
+        log = str(self._file.wal)
+        look = CommitLook(log, self.readers.data_version)
+        return SocketListener(self._place(), topic, changed=look.changed, watched=log)
 
     def close(self) -> None:
         """Let go of files and connections; the next use opens them again."""

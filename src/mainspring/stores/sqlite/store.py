@@ -11,7 +11,7 @@ from mainspring.model.job import Exchanged
 from mainspring.model.timetable import Timetabled
 from mainspring.stores.clock import Moment, SystemClock, as_datetime
 from mainspring.stores.sqlite import catalog, controls, forks, journal, listing, nodes, timetable
-from mainspring.stores.sqlite.claims import claim, claim_of, promote
+from mainspring.stores.sqlite.claiming import claim_for
 from mainspring.stores.sqlite.database import DatabaseFile
 from mainspring.stores.sqlite.guest import Guest
 from mainspring.stores.sqlite.intake import enqueue_into, wakes_for
@@ -22,7 +22,6 @@ from mainspring.stores.sqlite.session import Session
 from mainspring.stores.topics import ENDED, ORDERS, READY, topics_of
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
@@ -34,14 +33,6 @@ if TYPE_CHECKING:
     from mainspring.stores.clock import Clock
 
 DURABILITIES = ("full", "normal")
-
-PULSE = """
-SELECT
-  EXISTS (SELECT 1 FROM nodes WHERE node = ? AND ended_at IS NULL),
-  (SELECT max(lane) FROM lanes),
-  EXISTS (SELECT 1 FROM jobs INDEXED BY scheduled WHERE state = 1),
-  EXISTS (SELECT 1 FROM paused)
-"""
 
 
 class SqliteStore:
@@ -103,14 +94,8 @@ class SqliteStore:
         with self._session.writer as connection:
             moment = Moment(self._clock)
             accepted = record(connection, node, outcomes, moment)
-            delayed, paused = self._feel_pulse(connection, node)
-            claims = []
-            next_due = None
-            if delayed:
-                next_due = promote(connection, self._lanes(wants, paused), moment)
-            for want in wants:
-                lanes = self._session.lanes.matching(want, paused)
-                claims += self._claim(connection, node, lanes, want.limit, moment)
+            lanes = self._session.lanes
+            claims, next_due = claim_for(connection, node, wants, lanes=lanes, moment=moment)
         self._tell(outcomes, accepted)
         return Exchanged(accepted=accepted, claims=claims, next_due=next_due)
 
@@ -322,34 +307,6 @@ class SqliteStore:
         """Wake who sleeps: such a transaction has committed."""
         self._session.ring(READY)
         self._session.ring(ENDED)
-
-    def _feel_pulse(self, connection: sqlite3.Connection, node: int) -> tuple[bool, Sequence[str]]:
-        """Refuse a node that has gone, learn of new lanes.
-
-        Return whether jobs are delayed, and which queues are paused.
-        """
-        live, last_lane, delayed, any_paused = connection.execute(PULSE, (node,)).fetchone()
-        if not live:
-            raise LeaseLost(nodes.name_of(connection, node))
-        if not self._session.lanes.up_to(last_lane):
-            self._session.lanes.learn(connection)
-        return bool(delayed), catalog.paused(connection) if any_paused else ()
-
-    def _lanes(self, wants: Sequence[Want], paused: Sequence[str]) -> list[int]:
-        matching = self._session.lanes.matching
-        return sorted({lane for want in wants for lane in matching(want, paused)})
-
-    def _claim(
-        self,
-        connection: sqlite3.Connection,
-        node: int,
-        lanes: Sequence[int],
-        limit: int,
-        moment: Moment,
-    ) -> list[Claim]:
-        known = self._session.lanes
-        rows = claim(connection, node, lanes=lanes, limit=limit, moment=moment)
-        return [claim_of(row, known) for row in rows]
 
     def _tell(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> None:
         """Wake who waits for these jobs to end, or for those that may be claimed again."""

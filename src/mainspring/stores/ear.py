@@ -1,0 +1,73 @@
+"""The first of two places to sleep at one socket: while anybody sleeps in it, only it is woken.
+
+So a thread that has nothing to do can wait where news arrives, and act on them without a hop from
+another thread; while it is busy, the one in the second place is woken. Linux only: of the epolls
+that watch a descriptor exclusively it wakes the first in which somebody sleeps.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+POSSIBLE = sys.platform == "linux" and hasattr(os, "eventfd")
+
+
+class Place:
+    """A place to sleep at a socket, woken if nobody sleeps in one that was made before.
+
+    Who sleeps in it may be poked, which wakes nobody else.
+    """
+
+    def __init__(self, source: socket.socket) -> None:
+        self._pokes = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._sleeper = select.epoll()
+        self._sleeper.register(source, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+        self.register(self._pokes, select.EPOLLIN)
+
+    def register(self, descriptor: int, events: int) -> None:
+        """Wait for that descriptor as well."""
+        self._sleeper.register(descriptor, events)
+
+    def wait(self, seconds: float | None) -> list[int]:
+        """Sleep so long at most (None: without end); return which descriptors have something."""
+        found = [descriptor for descriptor, _ in self._sleeper.poll(seconds)]
+        if self._pokes in found:
+            os.eventfd_read(self._pokes)
+        return found
+
+    def poke(self) -> None:
+        """End the wait, or the next one; from any thread."""
+        os.eventfd_write(self._pokes, 1)
+
+    def close(self) -> None:
+        """Let go of it, when nobody waits any more."""
+        self._sleeper.close()
+        os.close(self._pokes)
+
+
+class SocketEar:
+    """The first place. `drain` empties the socket and says whether anything lay in it."""
+
+    def __init__(self, source: socket.socket, drain: Callable[[], bool]) -> None:
+        self._place = Place(source)
+        self._source = source.fileno()
+        self._drain = drain
+
+    def wait(self) -> bool:
+        """Sleep until the socket is rung (True), or until poked (False)."""
+        return self._source in self._place.wait(None) and self._drain()
+
+    def poke(self) -> None:
+        """End the wait, or the next one; from any thread."""
+        self._place.poke()
+
+    def close(self) -> None:
+        """Let go of it, when nobody waits any more."""
+        self._place.close()

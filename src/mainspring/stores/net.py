@@ -1,0 +1,122 @@
+"""The net under a listener: when it looks for itself, should nobody have rung.
+
+While things happen it looks ten times a second. When nothing has happened for a while it asks the
+kernel to tell of the next write, looks for a while longer, since of what was being written just
+then it is not told, and rests. The first write ends the rest. Where a change shows that was not
+told of, it trusts that no more, and looks ten times a second from then on.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mainspring.stores.file_watch import FileWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NET_SECONDS = 0.1
+"""How often it looks, and so how late it sees what was committed without a ring."""
+
+SOON_SECONDS = 0.01
+"""So long after a write that ended a rest it looks: what is written can be seen a little later."""
+
+LONGEST_NAP_SECONDS = 86_400.0
+"""How long a listener without a net sleeps at a time: `poll` counts in 32 bits."""
+
+CALM_SECONDS = 0.35
+"""So long without a change it asks the kernel; so long after that it rests."""
+
+REST_SECONDS = 2.0
+"""How often it looks while it rests: for commits that took longer than CALM_SECONDS."""
+
+
+class Net:
+    """`changed()` looks; `watched` is the file that every change is written to, if there is one.
+
+    `join` takes the descriptor that is to be waited for as well. Times are monotonic.
+    """
+
+    def __init__(
+        self, changed: Callable[[], bool], watched: str | None, join: Callable[[int], object]
+    ) -> None:
+        self._changed = changed
+        self._watch = None if watched is None else FileWatch(watched, join)
+        self._stirred = False
+        self._calm_since = math.inf
+        self._armed_at = math.inf
+
+    @property
+    def descriptor(self) -> int:
+        """What tells of writes; -1 if there is none (yet)."""
+        return -1 if self._watch is None else self._watch.descriptor
+
+    def pause(self, now: float) -> float:
+        """Return the seconds until the next look."""
+        if self._stirred:
+            return SOON_SECONDS
+        return REST_SECONDS if self._rests(now) else NET_SECONDS
+
+    def look(self, now: float) -> bool:
+        """Look for changes."""
+        self._stirred = False
+        if self._changed():
+            if self._rests(now) and not self._told():
+                self.close()
+            self._begin_anew()
+            return True
+        self._calm_since = min(self._calm_since, now)
+        if now - self._calm_since >= CALM_SECONDS and self._armed_at == math.inf:
+            self._arm(now)
+        return False
+
+    def stir(self) -> None:
+        """Learn that the kernel tells of a write: what it was, the next looks will show."""
+        if self._told():
+            self._begin_anew()
+            self._stirred = True
+
+    def close(self) -> None:
+        """Watch no more."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _rests(self, now: float) -> bool:
+        return now - self._armed_at >= CALM_SECONDS
+
+    def _told(self) -> bool:
+        return self._watch is not None and self._watch.take()
+
+    def _begin_anew(self) -> None:
+        self._calm_since = self._armed_at = math.inf
+
+    def _arm(self, now: float) -> None:
+        if self._watch is not None and self._watch.arm():
+            self._armed_at = now
+        else:
+            self._calm_since = now
+
+
+class NoNet:
+    """For a listener that trusts its rings: it never looks, and sleeps for `nap` seconds."""
+
+    descriptor = -1
+
+    def __init__(self, nap: float) -> None:
+        self._nap = nap
+
+    def pause(self, now: float) -> float:  # noqa: ARG002  # the seam's signature
+        """Return the seconds it sleeps at a time."""
+        return self._nap
+
+    def look(self, now: float) -> bool:  # noqa: ARG002  # as above
+        """See nothing."""
+        return False
+
+    def stir(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
