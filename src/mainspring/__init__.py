@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from mainspring.handle import JobHandle
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
+    from mainspring.model.pickled import PickleCodec
     from mainspring.model.retry import Exponential
+    from mainspring.model.unique import Unique
     from mainspring.pool.handle import TaskHandle
     from mainspring.pool.record import TaskInfo
     from mainspring.pool.registry import (
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     )
     from mainspring.pool.worker import AsyncTaskWorker
     from mainspring.protocols import CacheAdapter
-    from mainspring.queue import Queue
+    from mainspring.queue.front import Queue
     from mainspring.supervision.restart import Restart
     from mainspring.supervision.threads.priority import (
         TASK_CRITICAL,
@@ -75,7 +77,8 @@ _HOMES = {
     "JobHandle": "mainspring.handle",
     "JobState": "mainspring.model.job",
     "MemoryCache": "mainspring.cache.memory",
-    "Queue": "mainspring.queue",
+    "PickleCodec": "mainspring.model.pickled",
+    "Queue": "mainspring.queue.front",
     "RedisCache": "mainspring.cache.redis",
     "Restart": "mainspring.supervision.restart",
     "SQLiteCache": "mainspring.cache.sqlite",
@@ -91,6 +94,7 @@ _HOMES = {
     "TaskInfo": "mainspring.pool.record",
     "TaskStatus": "mainspring.model.job:JobState",
     "TaskSupervisor": "mainspring.background.task_supervisor",
+    "Unique": "mainspring.model.unique",
     "background_task": "mainspring.background.task",
     "background_worker": "mainspring.background.decorators",
     "co_apply": "mainspring.background.task",
@@ -127,6 +131,7 @@ __all__ = [
     "JobHandle",
     "JobState",
     "MemoryCache",
+    "PickleCodec",
     "Queue",
     "RedisCache",
     "Restart",
@@ -136,6 +141,7 @@ __all__ = [
     "TaskInfo",
     "TaskStatus",
     "TaskSupervisor",
+    "Unique",
     "background_task",
     "background_worker",
     "co_apply",

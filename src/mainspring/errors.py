@@ -11,6 +11,7 @@ MainspringError
 │   ├── DuplicateTaskError     (ValueError)    two tasks of one pool with one id
 │   ├── DuplicateJob           (ValueError)    a job whose unique key a live job bears already
 │   ├── InvalidConnection      (ValueError)    a `conn=` whose transaction can't take a job
+│   ├── NotRetryable           (RuntimeError)  a job that is live or completed can't run again
 │   ├── InvalidPriority        (TypeError)     a priority that is no number
 │   ├── MissingExtra           (ImportError)   what needs an extra that is not installed
 │   ├── NotRunning             (RuntimeError)  asked of something that is not started, or closed
@@ -52,6 +53,7 @@ class InvalidOption(UsageError, ValueError):
     def __init__(self, option: str, value: object, *, owner: str, expected: str) -> None:
         self.option = option
         self.owner = owner
+        self.expected = expected
         super().__init__(f"{owner}: {option}={value!r} can't work; give {expected}")
 
 
@@ -125,6 +127,18 @@ class InvalidConnection(UsageError, ValueError):
 
     def __init__(self, why: str, remedy: str) -> None:
         super().__init__(f"conn= can't be used: {why}; {remedy}")
+
+
+class NotRetryable(UsageError, RuntimeError):
+    """A job that is not failed or cancelled was to run again; `job_id` says which."""
+
+    def __init__(self, job_id: str, task: str, state: str) -> None:
+        self.job_id = job_id
+        self.state = state
+        super().__init__(
+            f"job {job_id} ({task}) is {state}, and only failed and cancelled jobs can run again; "
+            "enqueue another with delay()"
+        )
 
 
 class InvalidPriority(UsageError, TypeError):

@@ -5,42 +5,58 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from mainspring.errors import JobCancelled, JobError, JobFailed, MainspringError, StoreError
-from mainspring.model.job import Ended, Failure, JobState
+from mainspring.errors import (
+    JobCancelled,
+    JobError,
+    JobExpired,
+    JobFailed,
+    NotRetryable,
+    StoreError,
+)
+from mainspring.model.evidence import RemoteError, cause_of
+from mainspring.model.job import CANCELLED, EXPIRED, Ended, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from datetime import datetime
 
-    from mainspring.model.codec import JsonCodec
     from mainspring.model.job import NewJob
+    from mainspring.model.note import LogLine
     from mainspring.model.view import AttemptRecord, JobRecord
+    from mainspring.protocols import Codec
+
+__all__ = ["Desk", "JobHandle", "RemoteError"]
 
 R = TypeVar("R")
-
-
-class RemoteError(MainspringError):
-    """The original error of a failed attempt, as its evidence: type, message, traceback text."""
-
-    def __init__(self, failure: Failure) -> None:
-        self.failure = failure
-        super().__init__(f"{failure}\n\n{failure.traceback}" if failure.traceback else str(failure))
 
 
 class Desk(Protocol):
     """What the handles and tasks of one queue share: how to enqueue, read, wait and decode."""
 
     @property
-    def codec(self) -> JsonCodec:
+    def codec(self) -> Codec:
         """Encodes arguments, decodes results."""
         ...
 
-    def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
-        """Keep new jobs; return their ids."""
+    @property
+    def errors(self) -> Mapping[str, type[Exception]]:
+        """The exceptions that the program has registered, by full name."""
         ...
 
-    async def aenqueue(self, job: NewJob) -> str:
+    def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
+        """Keep new jobs, in the transaction of `connection` if there is one; return their ids."""
+        ...
+
+    async def aenqueue(self, job: NewJob, connection: Any = None) -> str:
         """Keep a new job without blocking the loop; return its id."""
+        ...
+
+    def check_connection(self, owner: str, connection: object) -> None:
+        """Raise InvalidOption if the store can't take jobs into somebody's transaction."""
+        ...
+
+    def encode(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Return a payload; its arguments are checked if the task is known here."""
         ...
 
     def get(self, job_id: str) -> JobRecord | None:
@@ -49,6 +65,18 @@ class Desk(Protocol):
 
     def history(self, job_id: str) -> list[AttemptRecord]:
         """Return its attempts."""
+        ...
+
+    def log(self, job_id: str) -> list[LogLine]:
+        """Return what its bodies have logged."""
+        ...
+
+    def cancel(self, job_ids: Sequence[str]) -> list[bool]:
+        """Cancel jobs; return for each whether it was live."""
+        ...
+
+    def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
+        """Let failed and cancelled jobs run again; return the id of the live job for each."""
         ...
 
     def wait(self, job_id: str, timeout: float | None) -> Ended | None:
@@ -65,7 +93,8 @@ class Desk(Protocol):
 class JobHandle(Generic[R]):
     """A job that was enqueued. Every field is read from the store when it is asked for.
 
-    `await job` is `job.result()` without blocking the loop. Thread-safe.
+    For several fields of one moment, read `record` once. Fields raise LookupError when the job has
+    been purged. `await job` is `job.result()` without blocking the loop. Thread-safe.
     """
 
     __slots__ = ("_desk", "id", "task")
@@ -85,68 +114,118 @@ class JobHandle(Generic[R]):
         return hash(self.id)
 
     @property
+    def record(self) -> JobRecord:
+        """All that the store has of it, as a value of this moment."""
+        record = self._desk.get(self.id)
+        if record is None:
+            raise LookupError(f"job {self.id} ({self.task}) is not in the store any more")
+        return record
+
+    @property
     def status(self) -> JobState:
-        """The job's state now. LookupError when the job has been purged."""
-        return self._record().state
+        """The job's state now."""
+        return self.record.state
 
     @property
     def queue(self) -> str:
         """The queue it is in."""
-        return self._record().queue
+        return self.record.queue
 
     @property
     def priority(self) -> int:
         """Lower is more urgent."""
-        return self._record().priority
+        return self.record.priority
 
     @property
     def args(self) -> tuple[Any, ...]:
         """The positional arguments."""
-        return self._desk.codec.decode_call(self._record().payload)[0]
+        return self._desk.codec.decode_call(self.record.payload)[0]
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """The keyword arguments."""
-        return self._desk.codec.decode_call(self._record().payload)[1]
+        return self._desk.codec.decode_call(self.record.payload)[1]
+
+    @property
+    def progress(self) -> float:
+        """How far its body says it is, from 0 to 1."""
+        return self.record.progress
+
+    @property
+    def message(self) -> str:
+        """What its body told last along with its progress."""
+        return self.record.message
 
     @property
     def error(self) -> str | None:
         """The last line of what it failed of, last time; None if it did not."""
-        failure = self._record().failure
+        failure = self.record.failure
         return None if failure is None else str(failure)
 
     @property
     def created_at(self) -> datetime:
         """When it was enqueued (aware UTC)."""
-        return self._record().created_at
+        return self.record.created_at
 
     @property
     def run_at(self) -> datetime:
         """When it may start, or might have (aware UTC)."""
-        return self._record().run_at
+        return self.record.run_at
 
     @property
     def started_at(self) -> datetime | None:
         """When its last attempt began (aware UTC)."""
-        return self._record().started_at
+        return self.record.started_at
 
     @property
     def completed_at(self) -> datetime | None:
         """When it ended for good, however it ended (aware UTC)."""
-        return self._record().completed_at
+        return self.record.completed_at
 
     @property
     def history(self) -> list[AttemptRecord]:
         """Every attempt with node, start, end, outcome and error; oldest first."""
         return self._desk.history(self.id)
 
+    @property
+    def log(self) -> list[LogLine]:
+        """The lines that its bodies have logged; oldest first."""
+        return self._desk.log(self.id)
+
+    def cancel(self) -> bool:
+        """Cancel the job; True if it was live.
+
+        A job that waits is cancelled at once. One that runs is told so; it may still complete or
+        fail, but does not run again.
+        """
+        return self._desk.cancel([self.id])[0]
+
+    def retry(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None
+    ) -> JobHandle[R]:
+        """Let a failed or cancelled job run again, now and as if new; its history stays.
+
+        `args` and `kwargs` take the place of its own. Returns the live job: another one if that
+        bears this job's unique key (which stays what it was). Raises NotRetryable,
+        InvalidArguments, or LookupError.
+        """
+        edited = args is not None or kwargs is not None
+        payload = self._edited(args, kwargs) if edited else None
+        live = self._desk.retry([self.id], payload=payload)[0]
+        if live is None:
+            raise NotRetryable(self.id, self.task, self.status)
+        return self if live == self.id else JobHandle(self._desk, live, self.task)
+
     def result(self, timeout: float | None = None) -> R:
         """Wait until the job has ended, at most `timeout` seconds, and return its result.
 
-        Raises JobFailed (its `__cause__` is the evidence, as RemoteError), JobCancelled, or
-        TimeoutError; LookupError when the job has been purged.
+        Raises JobFailed, JobCancelled, JobExpired or TimeoutError; LookupError when the job has
+        been purged. The `__cause__` of a JobFailed is the evidence: a RemoteError with type,
+        message and traceback text. If the original is a built-in exception, or registered with the
+        queue, the cause is one of that class with that message, and the RemoteError is its own
+        `__cause__`.
         """
-        self._record()
+        _ = self.record
         ended = self._desk.wait(self.id, timeout)
         if ended is None:
             state = self.status
@@ -172,29 +251,40 @@ class JobHandle(Generic[R]):
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, ended)
 
-        self._record()
+        _ = self.record
         cancel = self._desk.subscribe(self.id, tell)
         try:
             return self._value(await future)
         finally:
             cancel()
 
-    def _record(self) -> JobRecord:
-        record = self._desk.get(self.id)
-        if record is None:
-            raise LookupError(f"job {self.id} ({self.task}) is not in the store any more")
-        return record
+    def _edited(self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> bytes:
+        if args is None or kwargs is None:
+            had_args, had_kwargs = self._desk.codec.decode_call(self.record.payload)
+            args = had_args if args is None else args
+            kwargs = had_kwargs if kwargs is None else kwargs
+        return self._desk.encode(self.task, tuple(args), dict(kwargs))
 
     def _value(self, ended: Ended | StoreError) -> R:
         if isinstance(ended, StoreError):
             raise ended
         if ended.state is JobState.COMPLETED:
             return cast("R", self._desk.codec.decode_result(ended.result or b"null"))
-        raise self._error(ended)
+        raise self._cancelled(ended) if ended.state is JobState.CANCELLED else self._failed(ended)
 
-    def _error(self, ended: Ended) -> JobError:
-        reason = "no reason was recorded" if ended.failure is None else str(ended.failure)
-        kind = JobFailed if ended.state is JobState.FAILED else JobCancelled
-        error = kind(self.id, self.task, reason)
-        error.__cause__ = None if ended.failure is None else RemoteError(ended.failure)
+    def _failed(self, ended: Ended) -> JobError:
+        failure = ended.failure
+        error = JobFailed(self.id, self.task, str(failure or "no reason was recorded"))
+        error.__cause__ = None if failure is None else cause_of(failure, self._desk.errors)
+        return error
+
+    def _cancelled(self, ended: Ended) -> JobError:
+        failure = ended.failure
+        if failure is not None and failure.type == EXPIRED.type:
+            return JobExpired(self.id, self.task, failure.message)
+        if failure is None or failure.type == CANCELLED.type:
+            reason = "no reason was recorded" if failure is None else failure.message
+            return JobCancelled(self.id, self.task, reason)
+        error = JobCancelled(self.id, self.task, str(failure))
+        error.__cause__ = cause_of(failure, self._desk.errors)
         return error

@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import functools
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeVar
 
-from mainspring.errors import InvalidArguments, InvalidOption, UnknownOption
+from mainspring.errors import InvalidArguments, UnknownOption
 from mainspring.handle import JobHandle
 from mainspring.model.job import NewJob
 from mainspring.model.shape import shape_of
 from mainspring.model.task import check_priority
+from mainspring.model.terms import Terms
+from mainspring.model.unique import key_of_arguments, key_of_task, key_of_users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
 
     from mainspring.handle import Desk
+    from mainspring.model.job import OnConflict
     from mainspring.model.task import Task
+    from mainspring.model.unique import Unique
+    from mainspring.protocols import Codec
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Raw = TypeVar("Raw")
 
-_USING_OPTIONS = ("queue", "priority", "delay", "run_at")
-LONGEST_DELAY = 1e10
-"""Seconds: what every store and every calendar can hold."""
+_USING_OPTIONS = (
+    "queue",
+    "priority",
+    "delay",
+    "run_at",
+    "unique",
+    "on_conflict",
+    "idempotency_key",
+    "expires",
+    "conn",
+)
+_NO_TERMS = Terms()
 
 
 class Call(Generic[R]):
     """A task with its arguments, checked and encoded: ready for `queue.enqueue_many`."""
 
-    __slots__ = ("job",)
+    __slots__ = ("connection", "job")
 
-    def __init__(self, job: NewJob) -> None:
+    def __init__(self, job: NewJob, connection: Any = None) -> None:
         self.job = job
+        self.connection = connection
 
 
 class QueueTask(Generic[P, R, Raw]):
@@ -41,17 +56,18 @@ class QueueTask(Generic[P, R, Raw]):
 
     `P` are the function's parameters, `R` its result, `Raw` what calling it gives (a coroutine for
     `async def`). `delay`, `map` and their kin raise InvalidArguments when the arguments do not fit
-    the function or can't be stored, and StoreError when the store can't take the job.
+    the function or can't be stored, DuplicateJob when a unique key says so, and StoreError when the
+    store can't take the job.
     """
 
     def __init__(
-        self, task: Task, desk: Desk, *, delay: float = 0.0, run_at: datetime | None = None
+        self, task: Task, desk: Desk, *, terms: Terms | None = None, connection: Any = None
     ) -> None:
         self.task = task
         self.name = task.name
         self._desk = desk
-        self._delay = delay
-        self._run_at = run_at
+        self._terms = terms or _terms_of(task)
+        self._connection = connection
         self._shape = shape_of(task.name, task.function)
         self._encode = desk.codec.encode_call
         # Its attributes stay its own: one named `delay` or `name` must not hide ours.
@@ -64,49 +80,95 @@ class QueueTask(Generic[P, R, Raw]):
         """Run the function itself, here and now."""
         return self.task.function(*args, **kwargs)  # type: ignore[no-any-return]  # its own type
 
+    @property
+    def codec(self) -> Codec:
+        """What encodes its arguments and results."""
+        return self._desk.codec
+
+    @property
+    def terms(self) -> Terms:
+        """When its jobs may start, how long, and how many at once."""
+        return self._terms
+
+    @property
+    def connection(self) -> Any:
+        """The caller's connection that its jobs go into, None for the store's own."""
+        return self._connection
+
     def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Return the call as a value, for `queue.enqueue_many`."""
-        return Call(self._new_job(args, kwargs))
+        return Call(self._new_job(args, kwargs), self._connection)
 
     def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
-        """Enqueue a job; when this returns, the job is in the store."""
-        job_id = self._desk.enqueue([self._new_job(args, kwargs)])[0]
+        """Enqueue a job; when this returns, the job is in the store.
+
+        With `using(conn=...)` it is there if and only if the transaction there commits.
+        """
+        job_id = self._desk.enqueue([self._new_job(args, kwargs)], self._connection)[0]
         return JobHandle(self._desk, job_id, self.name)
 
     async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
-        """Enqueue a job without blocking the loop; calls at the same time share a commit."""
-        job_id = await self._desk.aenqueue(self._new_job(args, kwargs))
+        """Enqueue a job without blocking the loop; calls at the same time share a commit.
+
+        With `using(conn=...)` it is as `delay`: a connection belongs to its thread.
+        """
+        job_id = await self._desk.aenqueue(self._new_job(args, kwargs), self._connection)
         return JobHandle(self._desk, job_id, self.name)
 
     def map(self, arguments: Iterable[Sequence[Any]]) -> list[JobHandle[R]]:
         """Enqueue a job for each tuple of positional arguments, all in one transaction."""
         jobs = [self._new_job(self._tuple(item), {}) for item in arguments]
-        ids = self._desk.enqueue(jobs)
+        ids = self._desk.enqueue(jobs, self._connection)
         return [JobHandle(self._desk, job_id, self.name) for job_id in ids]
 
-    def using(
+    def using(  # noqa: PLR0913  # the options of an enqueuing
         self,
         *,
         queue: str | None = None,
         priority: int | None = None,
         delay: float | timedelta | None = None,
         run_at: datetime | None = None,
+        unique: str | Unique | None = None,
+        on_conflict: OnConflict | None = None,
+        idempotency_key: str | None = None,
+        expires: float | timedelta | None = None,
+        conn: Any = None,
         **unknown: Never,
     ) -> QueueTask[P, R, Raw]:
         """Return the same task with other options for the jobs enqueued through it.
 
-        `delay` is seconds (or a timedelta) from each enqueuing, `run_at` an aware moment.
+        `delay`: seconds (or a timedelta) from each enqueuing, `run_at` an aware moment. `expires`:
+        seconds (or a timedelta) from each enqueuing, after which a job may not start any more.
+        `unique`: a key, at most one live job of this task bears it, or a Unique; what happens to a
+        second, `on_conflict` says: `"return_existing"` (the handle is the live job's), `"raise"`
+        (DuplicateJob) or `"replace"`. `idempotency_key`: within 24 hours one job of this task bears
+        it, whatever became of it. `conn`: the caller's own connection, in whose open transaction
+        the jobs are enqueued. Raises InvalidOption, UnknownOption.
         """
         owner = f"{self.name}.using()"
         refuse_unknown(owner, unknown, _USING_OPTIONS)
-        if delay is not None and run_at is not None:
-            raise InvalidOption("run_at", run_at, owner=owner, expected="either delay or run_at")
-        task = self._task_with(owner, queue, priority)
-        if delay is not None:
-            return QueueTask(task, self._desk, delay=_seconds(owner, delay))
-        if run_at is not None:
-            return QueueTask(task, self._desk, run_at=_aware(owner, run_at))
-        return QueueTask(task, self._desk, delay=self._delay, run_at=self._run_at)
+        given = {
+            "delay": delay,
+            "run_at": run_at,
+            "unique": unique,
+            "on_conflict": on_conflict,
+            "idempotency_key": idempotency_key,
+            "expires": expires,
+        }
+        given = {option: value for option, value in given.items() if value is not None}
+        if conn is not None:
+            self._desk.check_connection(owner, conn)
+        return QueueTask(
+            self._task_with(owner, queue, priority),
+            self._desk,
+            terms=self._terms.changed(owner, given) if given else self._terms,
+            connection=self._connection if conn is None else conn,
+        )
+
+    def payload(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Return the arguments as the store keeps them; raises InvalidArguments."""
+        self._shape.check(args, kwargs)
+        return self._encode(self.name, args, kwargs)
 
     def _task_with(self, owner: str, queue: str | None, priority: int | None) -> Task:
         task = self.task
@@ -118,15 +180,35 @@ class QueueTask(Generic[P, R, Raw]):
         return task
 
     def _new_job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
-        self._shape.check(args, kwargs)
-        task = self.task
-        payload = self._encode(task.name, args, kwargs)
-        return NewJob(task.name, task.queue, payload, task.priority, self._wait())
+        task, terms = self.task, self._terms
+        payload = self.payload(args, kwargs)
+        if terms is _NO_TERMS:
+            return NewJob(task.name, task.queue, payload, task.priority)
+        wait = terms.wait()
+        terms.check_expiry(f"task {task.name!r}", wait)
+        key = terms.idempotency_key
+        return NewJob(
+            task.name,
+            task.queue,
+            payload,
+            task.priority,
+            wait,
+            unique=self._unique_key(args, kwargs),
+            on_conflict=terms.answer(),
+            idempotency_key=None if key is None else key_of_users(task.name, key),
+            expires=terms.expires,
+        )
 
-    def _wait(self) -> float:
-        if self._run_at is None:
-            return self._delay
-        return max(0.0, (self._run_at - datetime.now(UTC)).total_seconds())
+    def _unique_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        unique, name = self._terms.unique, self.name
+        if unique is None:
+            return None
+        if isinstance(unique, str):
+            return key_of_users(name, unique)
+        if unique.by == "task":
+            return key_of_task(name)
+        text = self._desk.codec.canonical_call(name, *self._shape.values(args, kwargs))
+        return key_of_arguments(name, text)
 
     def _tuple(self, item: Sequence[Any]) -> tuple[Any, ...]:
         if isinstance(item, (tuple, list)):
@@ -137,25 +219,14 @@ class QueueTask(Generic[P, R, Raw]):
         )
 
 
-def refuse_unknown(owner: str, unknown: dict[str, Any], known: tuple[str, ...]) -> None:
+def refuse_unknown(owner: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
     """Raise UnknownOption for the first option that does not exist."""
-    for option in unknown:
-        raise UnknownOption(option, owner=owner, known=known)
+    for option in given:
+        if option not in known:
+            raise UnknownOption(option, owner=owner, known=known)
 
 
-def _seconds(owner: str, delay: float | timedelta) -> float:
-    seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
-    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-    if not number or not 0 <= seconds <= LONGEST_DELAY:
-        expected = "seconds from 0 to 1e10 (300 years), or a timedelta"
-        raise InvalidOption("delay", delay, owner=owner, expected=expected)
-    return float(seconds)
-
-
-def _aware(owner: str, moment: datetime) -> datetime:
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        expected = "an aware datetime, such as datetime.now(UTC) + timedelta(hours=1)"
-        raise InvalidOption("run_at", moment, owner=owner, expected=expected)
-    if (moment - datetime.now(UTC)).total_seconds() > LONGEST_DELAY:
-        raise InvalidOption("run_at", moment, owner=owner, expected="a moment within 300 years")
-    return moment
+def _terms_of(task: Task) -> Terms:
+    if task.expires is None and task.unique is None:
+        return _NO_TERMS
+    return Terms(expires=task.expires, unique=task.unique)

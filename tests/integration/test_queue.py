@@ -126,7 +126,9 @@ def test_a_failing_job_runs_again_as_often_as_its_retries_say(queue):
     with queue.worker(), pytest.raises(JobFailed, match="ValueError: no luck") as caught:
         job.result(timeout=10)
     assert attempts == [1, 2, 3]
-    assert "raise ValueError" in str(caught.value.__cause__)
+    cause = caught.value.__cause__
+    assert (type(cause), str(cause)) == (ValueError, "no luck")
+    assert "raise ValueError" in str(cause.__cause__)
     assert job.status == JobState.FAILED
     assert [entry.outcome for entry in job.history] == ["retry", "retry", "failed"]
     assert job.error == "ValueError: no luck"
@@ -320,7 +322,7 @@ def test_a_stop_lets_running_jobs_end_and_releases_the_rest(queue, eventually):
         return go.wait(30)
 
     jobs = wait.map([()] * 20)
-    consumer = queue._new_consumer(None)
+    consumer = queue._crew.new_consumer(None)
     consumer.start()
     for _ in range(4):
         assert running.acquire(timeout=10)

@@ -23,6 +23,7 @@ class Desk:
 
     def __init__(self):
         self.codec = JsonCodec(limit_bytes=1 << 20)
+        self.errors = {}
         self.reads = 0
         self.state = JobState.PENDING
         self.there = True
@@ -101,8 +102,10 @@ def test_a_job_without_a_result_raises_with_the_evidence(desk, job, state, kind,
     with pytest.raises(kind, match=says) as caught:
         job.result()
     assert caught.value.job_id == "1-x"
-    assert isinstance(caught.value.__cause__, RemoteError)
-    assert caught.value.__cause__.failure == FAILURE
+    cause = caught.value.__cause__
+    assert (type(cause), str(cause)) == (ValueError, "no luck")
+    assert isinstance(cause.__cause__, RemoteError)
+    assert cause.__cause__.failure == FAILURE
 
 
 def test_a_failure_without_evidence_says_so(desk, job):

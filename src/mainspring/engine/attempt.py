@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from mainspring.engine.pipeline import Call
-    from mainspring.model.codec import JsonCodec
     from mainspring.model.task import Task
 
 TRACEBACK_CHARACTERS = 16_000
@@ -40,11 +39,23 @@ class Tasks(Protocol):
         ...
 
 
+class BodyCodec(Protocol):
+    """The part of a codec that an attempt needs."""
+
+    def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return `(args, kwargs)`, or raise `Undecodable`."""
+        ...
+
+    def encode_result(self, value: object) -> bytes:
+        """Return the text of a result, or raise `Unstorable`."""
+        ...
+
+
 class Attempt:
     """Runs claims. `note(slot, key, fence)` is told before a body begins."""
 
     def __init__(
-        self, tasks: Tasks, codec: JsonCodec, note: Callable[[int, int, int], None]
+        self, tasks: Tasks, codec: BodyCodec, note: Callable[[int, int, int], None]
     ) -> None:
         self._tasks = tasks
         self._decode = codec.decode_call

@@ -15,10 +15,9 @@ from mainspring.supervision.processes.pool import ProcessPool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.model.codec import JsonCodec
     from mainspring.model.job import Outcome
     from mainspring.model.task import ExecutorKind, Registry
-    from mainspring.protocols import Executor
+    from mainspring.protocols import Codec, Executor
 
 
 class Bench:
@@ -27,7 +26,7 @@ class Bench:
     def __init__(
         self,
         tasks: Registry,
-        codec: JsonCodec,
+        codec: Codec,
         note: Callable[[int, int, int], None],
         done: Callable[[Outcome], None],
         done_here: Callable[[Outcome], None],

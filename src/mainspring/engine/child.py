@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.engine.attempt import Tasks
+    from mainspring.protocols import Codec
 
 _MANY = 2**31
 """Retries that the child need not count: the parent does."""
@@ -45,7 +46,7 @@ _decode_outcome = msgspec.msgpack.Decoder(Outcome).decode
 def answer(request: bytes, *, limit_bytes: int) -> bytes:
     """Run an errand, in the child. The reply is an encoded outcome, of failures too."""
     errand = _decode_errand(request)
-    attempt = Attempt(_Found(errand), JsonCodec(limit_bytes), _note_nothing)
+    attempt = Attempt(_Found(errand), _FoundCodec(errand, limit_bytes), _note_nothing)
     return _encode(attempt.run(errand.claim, 0))
 
 
@@ -122,15 +123,49 @@ class _Found:
         return Task(name, found, executor="process", retries=_MANY)
 
 
+class _FoundCodec:
+    """The codec of the task's own queue, found where the task is, once the attempt has begun.
+
+    So registered types and signing keys come from the user's module, in the child as in the parent,
+    and never cross the pipe. A bare function under that name leaves plain JSON.
+    """
+
+    def __init__(self, errand: Errand, limit_bytes: int) -> None:
+        self._errand = errand
+        self.limit_bytes = limit_bytes
+
+    def _own(self) -> Codec:
+        found = _found(self._errand.module, self._errand.qualname)
+        own: Codec | None = getattr(found, "codec", None) if _is_task(found) else None
+        return own or JsonCodec(self.limit_bytes)
+
+    def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return `(args, kwargs)`, or raise `Undecodable`."""
+        return self._own().decode_call(payload)
+
+    def encode_result(self, value: object) -> bytes:
+        """Return the text of a result, or raise `Unstorable`."""
+        return self._own().encode_result(value)
+
+
 @functools.cache
-def _function(module: str, qualname: str) -> Callable[..., Any]:
+def _found(module: str, qualname: str) -> Any:
     found: Any = import_module(module)
     for name in qualname.split("."):
         found = getattr(found, name)
+    return found
+
+
+def _is_task(found: Any) -> bool:
+    return isinstance(getattr(found, "task", None), Task)
+
+
+@functools.cache
+def _function(module: str, qualname: str) -> Callable[..., Any]:
+    found = _found(module, qualname)
     # The module's name holds the task of the function. Never unwrap further than that: below may
     # be decorators of the user's own, which belong to the body.
-    task = getattr(found, "task", None)
-    function = task.function if isinstance(task, Task) else found
+    function: Callable[..., Any] = found.task.function if _is_task(found) else found
     if inspect.iscoroutinefunction(function):
         return functools.partial(_run_coroutine, function)
     return function

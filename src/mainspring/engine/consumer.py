@@ -30,12 +30,12 @@ from mainspring.supervision.worker import Worker
 from mainspring.telemetry.log import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mainspring.engine.settings import WorkerSettings
-    from mainspring.model.codec import JsonCodec
     from mainspring.model.task import ExecutorKind, Registry
-    from mainspring.protocols import Executor, JobStore, Service, Subscriber
+    from mainspring.model.timetable import NewSchedule
+    from mainspring.protocols import Codec, Executor, JobStore, Service, Subscriber
 
 RESCUE_SECONDS = 1.0
 PURGE_SECONDS = 60.0
@@ -50,13 +50,15 @@ SIGNAL_SECONDS = 0.5
 class Consumer:
     """One lifetime of a worker: start, drain, stop. Thread-safe."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all that a queue has to say
         self,
         store: JobStore,
         tasks: Registry,
-        codec: JsonCodec,
+        codec: Codec,
         settings: WorkerSettings,
         queues: tuple[str, ...] | None = None,
+        *,
+        schedules: Sequence[NewSchedule] = (),  # noqa: ARG002  # the scheduler's, which comes next
     ) -> None:
         self._settings = settings
         self._asked = 0
@@ -121,7 +123,7 @@ class Consumer:
         return self._settings.async_slots if kind == "async" else self._settings.workers
 
     def _executors(
-        self, tasks: Registry, codec: JsonCodec, kinds: dict[ExecutorKind, tuple[str, ...]]
+        self, tasks: Registry, codec: Codec, kinds: dict[ExecutorKind, tuple[str, ...]]
     ) -> list[Executor]:
         bench = Bench(
             tasks, codec, self._node.note, self._exchange.put, self._exchange.put_and_turn

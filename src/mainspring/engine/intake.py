@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mainspring.model.job import NewJob
 
@@ -75,3 +75,9 @@ class Intakes:
         if intake is None:
             intake = self._by_loop[loop] = Intake(self._store)
         return intake
+
+    async def alone(
+        self, enqueue_many: Callable[[Sequence[NewJob]], list[str]], job: NewJob
+    ) -> str:
+        """Keep a job in a commit of its own."""
+        return (await asyncio.to_thread(enqueue_many, [job]))[0]

@@ -12,7 +12,10 @@ _OWNER = "Queue"
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """`workers`, `async_slots`: attempts at once; `grace`, `lease`, `heartbeat`: seconds."""
+    """`workers`, `async_slots`: attempts at once; all others are seconds.
+
+    `keep_completed` (cancelled jobs, too) and `keep_failed` say when final jobs are purged.
+    """
 
     workers: int
     async_slots: int = 100
@@ -28,6 +31,8 @@ class WorkerSettings:
         _check_seconds("grace", self.grace, least=0)
         _check_seconds("lease", self.lease, least=0.2)
         _check_seconds("heartbeat", self.heartbeat, least=0.05)
+        _check_seconds("keep_completed", self.keep_completed, least=0)
+        _check_seconds("keep_failed", self.keep_failed, least=0)
         if self.heartbeat * 2 > self.lease:
             expected = f"at most half the lease of {self.lease:g} s"
             raise InvalidOption("heartbeat", self.heartbeat, owner=_OWNER, expected=expected)

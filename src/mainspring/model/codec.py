@@ -36,6 +36,7 @@ LIMIT_BYTES = 1 << 20
 _MARK = b'"$'  # stands in every text with a tag
 _UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
 _encode = Encoder().encode
+_encode_sorted = Encoder(order="deterministic").encode
 _decode = Decoder().decode
 _decode_call = Decoder(tuple[tuple[Any, ...], dict[str, Any]]).decode
 _plain = SCALARS.issuperset
@@ -90,6 +91,13 @@ class JsonCodec:
             return tuple(self._lifting.lift_all(args, 0)), self._lifting.lift_values(kwargs, 0)
         except _UNREADABLE as error:
             raise Undecodable(f"the stored arguments can't be read: {error}") from error
+
+    def canonical_call(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Return a text that equal arguments of equal types share, whatever the order of dicts.
+
+        Raises `InvalidArguments` as `encode_call` does.
+        """
+        return _encode_sorted(_in_order(_decode(self.encode_call(task, args, kwargs))))
 
     def encode_result(self, value: object) -> bytes:
         """Return the JSON text of a result, or raise `Unstorable`."""
@@ -175,3 +183,15 @@ def _as_it_is(value: object) -> bytes | None:
         return _encode(value)
     except ValueError:
         return None
+
+
+def _in_order(told: Any) -> Any:
+    """Return a told value with the pairs of each `$dict` in an order of their own."""
+    if type(told) is list:
+        return [_in_order(item) for item in told]
+    if type(told) is not dict:
+        return told
+    ordered = {key: _in_order(item) for key, item in told.items()}
+    if len(ordered) == 1 and type(ordered.get("$dict")) is list:
+        ordered["$dict"].sort(key=_encode_sorted)
+    return ordered

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mainspring.errors import DuplicateName, InvalidOption, TaskNotImportable
 from mainspring.model.retry import Exponential
+from mainspring.model.unique import Unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +26,8 @@ class Task:
 
     `retries` is how often it may run again after an error (attempts = 1 + retries), `timeout` the
     seconds one attempt may take (None: as long as it likes), `executor` where it runs. Lower
-    `priority` is more urgent.
+    `priority` is more urgent. Its jobs may start until `expires` seconds after their enqueuing, and
+    at most one is live at a time for what `unique` says. `http`: it may be enqueued over HTTP.
     """
 
     name: str
@@ -36,6 +38,9 @@ class Task:
     timeout: float | None = None
     executor: ExecutorKind = "thread"
     backoff: Exponential = field(default_factory=Exponential)
+    expires: float | None = None
+    unique: Unique | None = None
+    http: bool = False
 
     def __post_init__(self) -> None:
         owner = f"task {self.name!r}"
@@ -44,6 +49,11 @@ class Task:
         check_priority(owner, self.priority)
         _check(owner, "retries", self.retries, _is_count(self.retries), "a whole number from 0")
         _check(owner, "timeout", self.timeout, _is_timeout(self.timeout), "seconds > 0, or None")
+        _check(owner, "expires", self.expires, _is_timeout(self.expires), "seconds > 0, or None")
+        unique = self.unique
+        by = 'a Unique, as in unique=Unique(by="args"); a key goes to using(unique=...)'
+        _check(owner, "unique", unique, unique is None or isinstance(unique, Unique), by)
+        _check(owner, "http", self.http, isinstance(self.http, bool), "True or False")
 
     def with_options(self, **options: Any) -> Task:
         """Return the same task with other options, checked like the first."""

@@ -14,6 +14,7 @@ ticks of schedules, which are instants by nature: each store owns its clock.
 """
 
 from mainspring.protocols.cache import CacheAdapter
+from mainspring.protocols.codec import Codec
 from mainspring.protocols.executor import Executor
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
 from mainspring.protocols.store import (
@@ -30,6 +31,7 @@ from mainspring.protocols.store import (
 __all__ = [
     "CacheAdapter",
     "Catalog",
+    "Codec",
     "Controls",
     "Executor",
     "JobStore",

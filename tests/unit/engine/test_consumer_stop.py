@@ -88,7 +88,7 @@ def nodes(queue):
 
 def test_asked_before_it_starts_it_returns_at_once(queue):
     queue.task(name="noop")(lambda: None)
-    consumer = queue._new_consumer(None)
+    consumer = queue._crew.new_consumer(None)
     consumer.shutdown()
     consumer.run()
     assert nodes(queue) == []
@@ -99,7 +99,7 @@ def test_asked_while_it_starts_it_ends(queue, start):
     queue.task(name="anoop")(_anoop)
     for number in range(15):
         worker = start(queue)
-        while not queue._consumers and worker.thread.is_alive():
+        while not queue._crew._consumers and worker.thread.is_alive():
             time.sleep(0)
         time.sleep(number * 0.001)  # a moment of its start, another each time
         queue.shutdown()
@@ -373,7 +373,7 @@ def test_a_worker_that_can_not_join_says_why_and_leaves_nothing_open(queue, monk
     for run in (queue.run_worker, lambda: queue.worker().__enter__()):
         with pytest.raises(StoreBusy):
             run()
-    assert queue._consumers == []
+    assert queue._crew._consumers == []
     assert {one for one in threading.enumerate() if not one.daemon} <= before
 
 
@@ -387,4 +387,4 @@ def test_an_error_in_the_block_shuts_the_worker_down(queue):
 
     with pytest.raises(ZeroDivisionError):
         use()
-    assert (nodes(queue), queue._consumers) == ([], [])
+    assert (nodes(queue), queue._crew._consumers) == ([], [])

@@ -1,0 +1,82 @@
+"""Unique keys: what makes two jobs of one task the same, as a text that stores compare.
+
+Each key begins with the task's name, so that two tasks never meet in one. It is a JSON text: no
+name and no key of the user's, whatever characters it holds, reads like another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal, get_args
+
+from msgspec import json
+
+from mainspring.errors import InvalidOption
+from mainspring.model.job import OnConflict
+
+By = Literal["args", "task"]
+ON_CONFLICT: tuple[OnConflict, ...] = get_args(OnConflict)
+LONGEST_KEY = 500
+"""Characters of a key of the user's: an index of PostgreSQL must hold it."""
+
+_encode = json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """At most one live job of a task: one for each set of arguments, or one at all.
+
+    `by` is `"args"` (equal arguments, defaults included, however the call was written) or `"task"`.
+    `on_conflict` says what enqueuing another does: `"return_existing"` gives the live job's handle,
+    `"raise"` raises DuplicateJob, `"replace"` gives the live job the new arguments and times, or
+    raises DuplicateJob if it runs. Raises InvalidOption.
+    """
+
+    by: By = "args"
+    on_conflict: OnConflict = "return_existing"
+
+    def __post_init__(self) -> None:
+        if self.by not in get_args(By):
+            raise InvalidOption("by", self.by, owner="Unique", expected='"args" or "task"')
+        check_on_conflict("Unique", self.on_conflict)
+
+
+def check_on_conflict(owner: str, value: object) -> OnConflict:
+    """Return what was given as `on_conflict=`; raises InvalidOption."""
+    for known in ON_CONFLICT:
+        if value == known:
+            return known
+    expected = " or ".join(f'"{known}"' for known in ON_CONFLICT)
+    raise InvalidOption("on_conflict", value, owner=owner, expected=expected)
+
+
+def check_key(owner: str, option: str, value: object) -> str:
+    """Return a key of the user's; raises InvalidOption."""
+    if isinstance(value, str) and 0 < len(value) <= LONGEST_KEY and _is_utf8(value):
+        return value
+    expected = f"a text of 1 to {LONGEST_KEY} characters"
+    raise InvalidOption(option, value, owner=owner, expected=expected)
+
+
+def key_of_users(task: str, key: str) -> str:
+    """Return the key for one that the user chose."""
+    return _encode([task, "key", key]).decode()
+
+
+def key_of_task(task: str) -> str:
+    """Return the key that all jobs of a task share."""
+    return _encode([task, "task"]).decode()
+
+
+def key_of_arguments(task: str, text: bytes) -> str:
+    """Return the key for the arguments of which `text` is the canonical form."""
+    return _encode([task, "args", blake2b(text, digest_size=16).hexdigest()]).decode()
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""Jobs named by ids or handles, one or many, and what is done to all of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from mainspring.errors import InvalidOption
+from mainspring.handle import JobHandle
+from mainspring.model.duration import seconds_of
+from mainspring.model.job import FINAL, JobState
+from mainspring.queue.listing import filter_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from mainspring.model.view import JobFilter, JobRecord
+    from mainspring.protocols import JobStore
+    from mainspring.queue.desk import QueueDesk
+    from mainspring.queue_task import Call
+
+JobRef = str | JobHandle[Any]
+PURGED_AT_ONCE = 200
+"""So many jobs are read and dropped in one transaction: a claim must not wait long."""
+
+
+def ids_of(owner: str, jobs: JobRef | Iterable[JobRef]) -> list[str]:
+    """Return the ids of jobs; raises InvalidOption for what is neither an id nor a handle."""
+    several = [jobs] if isinstance(jobs, (str, JobHandle)) else list(jobs)
+    return [_id_of(owner, job) for job in several]
+
+
+def _id_of(owner: str, job: object) -> str:
+    if isinstance(job, JobHandle):
+        return job.id
+    if isinstance(job, str):
+        return job
+    raise InvalidOption("jobs", job, owner=owner, expected="ids or handles, one or many")
+
+
+def enqueue(desk: QueueDesk, calls: Sequence[Call[Any]]) -> list[JobHandle[Any]]:
+    """Enqueue calls in one transaction; raises InvalidOption if it can't be one."""
+    connection = calls[0].connection if calls else None
+    if any(call.connection is not connection for call in calls):
+        expected = "the same connection for all calls of a batch, or none"
+        raise InvalidOption("conn", "several", owner="Queue.enqueue_many()", expected=expected)
+    ids = desk.enqueue([call.job for call in calls], connection)
+    return [JobHandle(desk, job_id, call.job.task) for job_id, call in zip(ids, calls, strict=True)]
+
+
+def retry(desk: QueueDesk, jobs: JobRef | Iterable[JobRef]) -> list[JobHandle[Any] | None]:
+    """Let failed and cancelled jobs run again; return the live job for each."""
+    live = desk.retry(ids_of("Queue.retry()", jobs))
+    return [None if job_id is None else handle_of(desk, job_id) for job_id in live]
+
+
+def handle_of(desk: QueueDesk, job_id: str) -> JobHandle[Any] | None:
+    """Return a handle of the job, None if there is none (any more)."""
+    record = desk.get(job_id)
+    return None if record is None else JobHandle(desk, record.id, record.task)
+
+
+class Purge:
+    """Drops final jobs that fit a filter, in small batches, newest first."""
+
+    def __init__(self, store: JobStore, wanted: JobFilter, older_than: float) -> None:
+        self._store = store
+        self._wanted = wanted
+        # The store's own time: that is what its jobs' times are of.
+        self._ended_before = store.schedules().now - timedelta(seconds=older_than)
+
+    def run(self) -> int:
+        """Drop them; return how many."""
+        dropped, before = 0, None
+        while records := self._store.jobs(self._wanted, before=before, limit=PURGED_AT_ONCE):
+            before = records[-1].key
+            dropped += self._drop([record.id for record in records if self._is_due(record)])
+        return dropped
+
+    def _is_due(self, record: JobRecord) -> bool:
+        ended: datetime | None = record.completed_at
+        return record.state in FINAL and ended is not None and ended <= self._ended_before
+
+    def _drop(self, job_ids: list[str]) -> int:
+        return self._store.drop(job_ids) if job_ids else 0
+
+
+def purge(
+    store: JobStore,
+    *,
+    status: str | None,
+    queue: str | None,
+    task: str | None,
+    older_than: float | timedelta,
+) -> int:
+    """Drop final jobs; return how many. Raises InvalidOption."""
+    wanted = filter_of(status, queue, task)
+    if wanted.status in (JobState.PENDING, JobState.RUNNING):
+        expected = "a final state, or None for all three: cancel jobs that are live first"
+        raise InvalidOption("status", status, owner="Queue.purge()", expected=expected)
+    seconds = seconds_of("Queue.purge()", "older_than", older_than)
+    return Purge(store, wanted, seconds).run()

@@ -1,0 +1,142 @@
+"""Declaring schedules: what `@queue.cron` and `@queue.every` say, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, get_args
+from zoneinfo import ZoneInfo
+
+from mainspring.errors import InvalidArguments, InvalidOption
+from mainspring.model.duration import seconds_of
+from mainspring.model.schedule import Cron
+from mainspring.model.timetable import CatchUp, NewSchedule, RuleText
+from mainspring.queue.options import RUN_OPTIONS
+from mainspring.queue_task import QueueTask, refuse_unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from mainspring.queue.options import ScheduleDecorator
+
+LEAST_SECONDS = 0.1
+"""A shorter interval would keep the store busy with ticks and nothing else."""
+
+SCHEDULE_OPTIONS = ("name", "catch_up", "args", "kwargs", *RUN_OPTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a decorator of a schedule was given; the task is still to come."""
+
+    rule: RuleText
+    name: str | None
+    catch_up: CatchUp
+    args: object
+    kwargs: object
+    options: Mapping[str, Any]
+
+    def decorator(
+        self,
+        register: Callable[..., Any],
+        add: Callable[[NewSchedule, Callable[..., Any]], None],
+    ) -> ScheduleDecorator:
+        """Return what registers a function, unless it is a task already, and adds the schedule."""
+        refuse_unknown(_owner(self.name), self.options, SCHEDULE_OPTIONS)
+        if self.name is not None and (not isinstance(self.name, str) or not self.name):
+            raise InvalidOption("name", self.name, owner="a schedule", expected="a text")
+        if self.catch_up not in get_args(CatchUp):
+            expected = '"skip", "one" or "all"'
+            owner = _owner(self.name)
+            raise InvalidOption("catch_up", self.catch_up, owner=owner, expected=expected)
+
+        def declare(function: Any) -> Any:
+            task = self._task(function, register)
+            add(self._schedule(task), task.task.function)
+            return task
+
+        return declare
+
+    def _task(self, function: Any, register: Callable[..., Any]) -> QueueTask[..., Any, Any]:
+        if not isinstance(function, QueueTask):
+            # A function that is found nowhere needs a name, and the schedule's is all there is.
+            nested = "<" in getattr(function, "__qualname__", "")
+            found: QueueTask[..., Any, Any] = register(
+                name=self.name if nested else None, **self.options
+            )(function)
+            return found
+        for option, value in self.options.items():
+            expected = "it to @queue.task, where the task is registered"
+            owner = f"a schedule of task {function.name!r}"
+            raise InvalidOption(option, value, owner=owner, expected=expected)
+        return function
+
+    def _schedule(self, task: QueueTask[..., Any, Any]) -> NewSchedule:
+        name = task.name if self.name is None else self.name
+        _refuse_terms(_owner(name), task)
+        return NewSchedule(
+            name,
+            self.rule,
+            task.name,
+            task.task.queue,
+            self._payload(_owner(name), task),
+            task.task.priority,
+            self.catch_up,
+        )
+
+    def _payload(self, owner: str, task: QueueTask[..., Any, Any]) -> bytes:
+        args, kwargs = self.args, self.kwargs
+        if isinstance(args, (tuple, list)) and isinstance(kwargs, Mapping):
+            return task.payload(tuple(args), dict(kwargs))
+        raise InvalidArguments(f"{owner}: give args=(...) as a tuple and kwargs={{...}} as a dict")
+
+
+def cron_rule(name: str | None, expression: str, tz: object) -> RuleText:
+    """Return a cron rule as it is stored; raises InvalidOption."""
+    zone = tz.key if isinstance(tz, ZoneInfo) else "UTC" if tz is UTC else tz
+    if not isinstance(zone, str) or not zone:
+        expected = "a time zone's name such as 'Europe/Prague', or a ZoneInfo with one"
+        raise InvalidOption("tz", tz, owner=_owner(name), expected=expected)
+    try:
+        first = Cron(expression, zone).next_after(datetime.now(UTC))
+    except InvalidOption as error:
+        value = tz if error.option == "tz" else expression
+        raise InvalidOption(
+            error.option, value, owner=_owner(name), expected=error.expected
+        ) from None
+    if first is None:
+        expected = "one that comes within 50 years"
+        raise InvalidOption("cron", expression, owner=_owner(name), expected=expected)
+    return RuleText(cron=expression, tz=zone)
+
+
+def interval_rule(name: str | None, seconds: float | timedelta) -> RuleText:
+    """Return an interval as it is stored; raises InvalidOption."""
+    every = seconds_of(_owner(name), "seconds", seconds, positive=True)
+    if every < LEAST_SECONDS:
+        expected = f"at least {LEAST_SECONDS:g} s"
+        raise InvalidOption("seconds", seconds, owner=_owner(name), expected=expected)
+    return RuleText(every=every)
+
+
+def _owner(name: str | None) -> str:
+    return "a schedule" if name is None else f"schedule {name!r}"
+
+
+def _refuse_terms(owner: str, task: QueueTask[..., Any, Any]) -> None:
+    """Refuse what a schedule has no place for, rather than let it do nothing."""
+    terms = task.terms
+    given = {
+        "unique": terms.unique,
+        "expires": terms.expires,
+        "delay": terms.delay or None,
+        "run_at": terms.run_at,
+        "idempotency_key": terms.idempotency_key,
+        "conn": task.connection,
+    }
+    for option, value in given.items():
+        if value is not None:
+            expected = f"a task without {option}=: the jobs of a schedule can't have it"
+            raise InvalidOption(option, value, owner=owner, expected=expected)

@@ -1,0 +1,137 @@
+"""What the handles, tasks and schedules of one queue share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mainspring.engine.waiter import Waiter
+from mainspring.errors import InvalidOption
+from mainspring.model.codec import JsonCodec
+from mainspring.model.shape import shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mainspring.engine.intake import Intakes
+    from mainspring.errors import StoreError
+    from mainspring.model.job import Ended, NewJob
+    from mainspring.model.note import LogLine
+    from mainspring.model.task import Registry
+    from mainspring.model.view import AttemptRecord, JobRecord
+    from mainspring.protocols import Codec, JobStore
+    from mainspring.queue.transaction import Transactions
+
+BATCH = 500
+"""So many jobs are cancelled, retried or dropped in one transaction: a claim must not wait long."""
+
+
+class QueueDesk:
+    """Implements `handle.Desk` over a store. Thread-safe."""
+
+    def __init__(
+        self, store: JobStore, codec: Codec, tasks: Registry, transactions: Transactions
+    ) -> None:
+        self.codec = codec
+        self.errors: dict[str, type[Exception]] = {}
+        self.transactions = transactions
+        self._store = store
+        self._tasks = tasks
+        self._waiter = Waiter(store)
+        self._intakes: Intakes | None = None
+
+    def register(
+        self,
+        cls: type,
+        to_json: Callable[[Any], object] | None,
+        from_json: Callable[[Any], Any] | None,
+    ) -> None:
+        """Let the codec store a class, or let `result()` raise an exception's own class."""
+        is_error = issubclass(cls, Exception)
+        if is_error:
+            self.errors[f"{cls.__module__}.{cls.__qualname__}"] = cls
+        if to_json is not None and from_json is not None:
+            if not isinstance(self.codec, JsonCodec):
+                expected = "a queue without codec=: this one's codec knows all types it can store"
+                raise InvalidOption("cls", cls, owner="Queue.register()", expected=expected)
+            self.codec.register(cls, to_json, from_json)
+        elif not is_error or to_json is not from_json:
+            expected = "both to_json and from_json; an exception class needs neither"
+            raise InvalidOption("to_json", to_json, owner="Queue.register()", expected=expected)
+
+    def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
+        """Keep new jobs, in the transaction of `connection` if there is one; return their ids."""
+        if connection is not None:
+            return self.transactions.enqueue(connection, jobs)
+        if self.transactions.in_the_way():
+            return self.transactions.enqueue_beside(jobs)
+        return self._store.enqueue_many(jobs)
+
+    async def aenqueue(self, job: NewJob, connection: Any = None) -> str:
+        """Keep a new job without blocking the loop; return its id."""
+        if connection is not None:
+            return self.transactions.enqueue(connection, [job])[0]
+        if self._intakes is None:
+            from mainspring.engine.intake import Intakes  # noqa: PLC0415  # a lazy door
+
+            self._intakes = Intakes(self._store)
+        if self.transactions.in_the_way():
+            return await self._intakes.alone(self.transactions.enqueue_beside, job)
+        if job.on_conflict != "return_existing":
+            # In a batch, a conflict would refuse those who have nothing to do with it.
+            return await self._intakes.alone(self._store.enqueue_many, job)
+        return await self._intakes.here().enqueue(job)
+
+    def check_connection(self, owner: str, connection: object) -> None:
+        """Raise InvalidOption if the store can't take jobs into somebody's transaction."""
+        self.transactions.check(owner, connection)
+
+    def encode(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Return a payload; its arguments are checked if the task is known here."""
+        if task in self._tasks:
+            shape_of(task, self._tasks[task].function).check(args, kwargs)
+        return self.codec.encode_call(task, args, kwargs)
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """Return the job as it is now, None if it is gone."""
+        return self._store.get(job_id)
+
+    def history(self, job_id: str) -> list[AttemptRecord]:
+        """Return its attempts."""
+        return self._store.history(job_id)
+
+    def log(self, job_id: str) -> list[LogLine]:
+        """Return what its bodies have logged."""
+        return self._store.log(job_id)
+
+    def cancel(self, job_ids: Sequence[str]) -> list[bool]:
+        """Cancel jobs; return for each whether it was live."""
+        return [live for batch in batches(job_ids) for live in self._store.cancel(batch)]
+
+    def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
+        """Let failed and cancelled jobs run again; return the id of the live job for each."""
+        retry = self._store.retry
+        return [live for batch in batches(job_ids) for live in retry(batch, payload=payload)]
+
+    def drop(self, job_ids: Sequence[str]) -> int:
+        """Drop final jobs; return how many."""
+        return sum(self._store.drop(batch) for batch in batches(job_ids))
+
+    def wait(self, job_id: str, timeout: float | None) -> Ended | None:
+        """Block until the job has ended, at most `timeout` seconds."""
+        return self._waiter.wait(job_id, timeout)
+
+    def subscribe(
+        self, job_id: str, tell: Callable[[Ended | StoreError], None]
+    ) -> Callable[[], None]:
+        """Call `tell` when the job has ended, or with why that can't be known."""
+        return self._waiter.subscribe(job_id, tell)
+
+    def close(self) -> None:
+        """End the thread that waits for results."""
+        self._waiter.close()
+        self.transactions.close()
+
+
+def batches(job_ids: Sequence[str]) -> list[Sequence[str]]:
+    """Return the ids in batches of a size that no claim has to wait for."""
+    return [job_ids[start : start + BATCH] for start in range(0, len(job_ids), BATCH)]

@@ -1,0 +1,374 @@
+"""The front door of the durable queue: `Queue`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
+
+from mainspring.engine.settings import WorkerSettings
+from mainspring.handle import JobHandle
+from mainspring.model.duration import seconds_of
+from mainspring.model.job import JobState
+from mainspring.model.task import Registry
+from mainspring.queue import bulk
+from mainspring.queue.crew import Crew
+from mainspring.queue.desk import QueueDesk
+from mainspring.queue.listing import filter_of, read_page
+from mainspring.queue.nodes import node_info, stats_of
+from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, check_queue, codec_of, new_task
+from mainspring.queue.transaction import Transactions
+from mainspring.queue_task import Call, QueueTask, refuse_unknown
+from mainspring.stores.url import location, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import timedelta
+    from os import PathLike
+    from typing import ParamSpec, Unpack
+
+    from mainspring.model.task import Task
+    from mainspring.model.timetable import CatchUp, NewSchedule
+    from mainspring.protocols import Codec, JobStore, Subscriber
+    from mainspring.queue.bulk import JobRef
+    from mainspring.queue.listing import JobPage
+    from mainspring.queue.nodes import NodeInfo
+    from mainspring.queue.options import (
+        RunOptions,
+        ScheduleDecorator,
+        TaskDecorator,
+        TaskOptions,
+    )
+    from mainspring.queue.schedules import Schedules
+
+    P = ParamSpec("P")
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Queue:
+    """Named lines of durable jobs in one store, and the tasks that run them. Thread-safe.
+
+    `url` is `sqlite:///jobs.db` or `memory://`, `db_path` a file for the former; with neither, the
+    environment's MAINSPRING_URL, else `sqlite:///mainspring.db`.
+
+    `durability`: `"full"` (on disk when `delay` returns) or `"normal"` (a power cut may cost the
+    last moments; a killed process costs nothing). `busy_timeout`: seconds to wait for another
+    writer. `workers`: slots for threads, and as many for child processes, 0 for the number of
+    CPUs. `async_slots`: coroutines at once. `grace`: seconds that running jobs get at a stop.
+    `lease`, `heartbeat`: seconds a silent node keeps its jobs, and between its signs of life.
+    `limit_bytes`: the most that the arguments of a job, or its result, may take (1 MiB).
+    `keep_completed`, `keep_failed`: seconds (or a timedelta) for which its workers leave completed
+    and cancelled jobs (a day), and failed ones (30 days), in the store. `codec`: a
+    `PickleCodec(signing_key=...)` for arguments that JSON can't carry; it has a limit of its own.
+    """
+
+    def __init__(  # noqa: PLR0913  # the front door may be wider
+        self,
+        url: str | None = None,
+        *,
+        db_path: str | PathLike[str] | None = None,
+        durability: str = "full",
+        busy_timeout: float = 30.0,
+        workers: int = 0,
+        async_slots: int = 100,
+        grace: float = 30.0,
+        lease: float = 15.0,
+        heartbeat: float = 5.0,
+        limit_bytes: int | None = None,
+        keep_completed: float | timedelta = 86_400.0,
+        keep_failed: float | timedelta = 30 * 86_400.0,
+        codec: Codec | None = None,
+        **unknown: Never,
+    ) -> None:
+        refuse_unknown("Queue", unknown, QUEUE_OPTIONS)
+        settings = WorkerSettings(
+            workers=workers or os.cpu_count() or 1,
+            async_slots=async_slots,
+            grace=grace,
+            lease=lease,
+            heartbeat=heartbeat,
+            keep_completed=seconds_of("Queue", "keep_completed", keep_completed),
+            keep_failed=seconds_of("Queue", "keep_failed", keep_failed),
+        )
+        self.url = location(url, db_path)
+
+        def open_(patience: float) -> JobStore:
+            return open_store(self.url, durability=durability, busy_timeout=patience)
+
+        self._store = open_(busy_timeout)
+        self._tasks = Registry()
+        transactions = Transactions(self._store, open_)
+        codec = codec_of(codec, limit_bytes)
+        self._desk = QueueDesk(self._store, codec, self._tasks, transactions)
+        self._schedules: Schedules | None = None
+        self._crew = Crew(self._store, self._tasks, codec, settings, self._declared)
+
+    def __repr__(self) -> str:
+        return f"<Queue {self.url}>"
+
+    @overload
+    def task(self, function: Callable[P, Awaitable[R]], /) -> QueueTask[P, R, Awaitable[R]]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> QueueTask[P, R, R]: ...
+    @overload
+    def task(self, /, **options: Unpack[TaskOptions]) -> TaskDecorator: ...
+    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Register a function as a task: `@queue.task` or `@queue.task(...)`.
+
+        `name`: by default module and qualified name. `queue`, `priority` (lower is more urgent):
+        where its jobs stand. `retries`: how often it may run again after an error (3), with
+        `backoff` between. `timeout`: seconds an attempt may take. `executor`: `"process"` for a
+        child process; by default `async def` runs on an event loop and `def` in a thread.
+        `expires`: seconds (or a timedelta) from the enqueuing, after which a job may not start any
+        more. `unique`: a Unique, for at most one live job. `http`: it may be enqueued over HTTP.
+        Raises InvalidOption, UnknownOption, TaskNotImportable or DuplicateName.
+        """
+        refuse_unknown("@queue.task", options, TASK_OPTIONS)
+
+        def register(function: Callable[..., Any]) -> QueueTask[..., Any, Any]:
+            task = new_task(function, options)
+            self._tasks.add(task)
+            return QueueTask(task, self._desk)
+
+        return register if function is None else register(function)
+
+    def cron(  # noqa: PLR0913  # the options of a schedule
+        self,
+        expression: str,
+        *,
+        tz: str = "UTC",
+        name: str | None = None,
+        catch_up: CatchUp = "one",
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> ScheduleDecorator:
+        """Enqueue a job of the decorated task whenever a cron expression says, in time zone `tz`.
+
+        Put on a function it registers that as a task with `options` (see `task`); on a task it
+        adds a schedule, and each but the first needs a `name` of its own. `args`, `kwargs`: those
+        of each job. `catch_up`: what becomes of ticks missed while no worker ran: `"skip"`,
+        `"one"` job for all of them, or `"all"`. A tick is enqueued once, over any number of
+        workers. Raises InvalidOption, InvalidArguments, UnknownOption, DuplicateName.
+        """
+        from mainspring.queue.declaring import Declaration, cron_rule  # noqa: PLC0415  # a lazy door
+
+        rule = cron_rule(name, expression, tz)
+        declaration = Declaration(rule, name, catch_up, args, kwargs or {}, options)
+        return declaration.decorator(self.task, self.schedules.add)
+
+    def every(  # the options of a schedule
+        self,
+        seconds: float | timedelta,
+        *,
+        name: str | None = None,
+        catch_up: CatchUp = "one",
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> ScheduleDecorator:
+        """Enqueue a job of the decorated task every so many seconds (or a timedelta); see `cron`.
+
+        They count from the moment when a worker first brings the schedule to the store.
+        """
+        from mainspring.queue.declaring import Declaration, interval_rule  # noqa: PLC0415  # as above
+
+        rule = interval_rule(name, seconds)
+        declaration = Declaration(rule, name, catch_up, args, kwargs or {}, options)
+        return declaration.decorator(self.task, self.schedules.add)
+
+    @property
+    def schedules(self) -> Schedules:
+        """The schedules by name: those declared here, and all others in the store."""
+        if self._schedules is None:
+            from mainspring.queue.schedules import Schedules  # noqa: PLC0415  # a lazy door
+
+            self._schedules = Schedules(self._desk, self._store)
+        return self._schedules
+
+    def register(
+        self,
+        cls: type[T],
+        to_json: Callable[[T], object] | None = None,
+        from_json: Callable[[Any], T] | None = None,
+    ) -> None:
+        """Store instances of `cls` as what `to_json` returns; `from_json` makes one of that.
+
+        An exception class needs neither: once it is registered, `result()` raises with one of it as
+        the cause, made of the message alone. Every process must register the same classes.
+        """
+        self._desk.register(cls, to_json, from_json)
+
+    def transaction(self, conn: Any) -> AbstractContextManager[None]:
+        """Wake workers after the block, in which a transaction of the caller's own commits.
+
+        What is enqueued with `using(conn=conn)` belongs to that transaction, which is begun and
+        committed by the caller, in the block. Without the block, workers see it within 100 ms. A
+        plain `delay()` in the block, while the transaction holds the store, would wait for itself:
+        it raises StoreBusy after a second.
+        """
+        return self._desk.transactions.block(conn)
+
+    def enqueue_many(self, calls: Iterable[Call[Any]]) -> list[JobHandle[Any]]:
+        """Enqueue what `task.call(...)` made: all of it or nothing, in one transaction.
+
+        A DuplicateJob refuses them all.
+        """
+        return bulk.enqueue(self._desk, list(calls))
+
+    def get_job(self, job_id: str) -> JobHandle[Any] | None:
+        """Return the job of that id, or None if there is none (any more)."""
+        return bulk.handle_of(self._desk, job_id)
+
+    def jobs(  # noqa: PLR0913  # the fields of a filter
+        self,
+        *,
+        status: str | None = None,
+        queue: str | None = None,
+        task: str | None = None,
+        search: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> JobPage:
+        """Return a page of the jobs that fit all that is given, newest first.
+
+        `search` is a text in the job's id, task, arguments or error, whatever its case. `cursor` is
+        the `.cursor` of the page before. Raises InvalidOption.
+        """
+        wanted = filter_of(status, queue, task, search)
+        return read_page(self._store, self._desk, wanted, cursor=cursor, limit=limit)
+
+    def dead_letters(
+        self,
+        *,
+        queue: str | None = None,
+        task: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> JobPage:
+        """Return a page of the failed jobs; see `jobs`."""
+        return self.jobs(status=JobState.FAILED, queue=queue, task=task, cursor=cursor, limit=limit)
+
+    @overload
+    def retry(self, jobs: JobRef) -> JobHandle[Any] | None: ...  # type: ignore[overload-overlap]  # a text is one id
+    @overload
+    def retry(self, jobs: Iterable[JobRef]) -> list[JobHandle[Any] | None]: ...
+    def retry(self, jobs: JobRef | Iterable[JobRef]) -> Any:
+        """Let failed and cancelled jobs, given by id or handle, run again as if new.
+
+        Returns the live job for each; None for one that is unknown or in another state.
+        """
+        retried = bulk.retry(self._desk, jobs)
+        return retried[0] if isinstance(jobs, (str, JobHandle)) else retried
+
+    @overload
+    def cancel(self, jobs: JobRef) -> bool: ...  # type: ignore[overload-overlap]  # as above
+    @overload
+    def cancel(self, jobs: Iterable[JobRef]) -> list[bool]: ...
+    def cancel(self, jobs: JobRef | Iterable[JobRef]) -> bool | list[bool]:
+        """Cancel jobs, given by id or handle; return for each whether it was live."""
+        live = self._desk.cancel(bulk.ids_of("Queue.cancel()", jobs))
+        return live[0] if isinstance(jobs, (str, JobHandle)) else live
+
+    def drop(self, jobs: JobRef | Iterable[JobRef]) -> int:
+        """Drop final jobs, given by id or handle, with their history; return how many."""
+        return self._desk.drop(bulk.ids_of("Queue.drop()", jobs))
+
+    def purge(
+        self,
+        *,
+        status: str | None = None,
+        queue: str | None = None,
+        task: str | None = None,
+        older_than: float | timedelta = 0.0,
+    ) -> int:
+        """Drop the final jobs that fit, and ended `older_than` seconds ago; return how many.
+
+        In small batches, so that no claim waits for it.
+        """
+        return bulk.purge(self._store, status=status, queue=queue, task=task, older_than=older_than)
+
+    def pause(self, queue: str) -> bool:
+        """Start no more jobs of a queue, in any worker; False if it was paused already."""
+        return self._store.pause(check_queue("Queue.pause()", queue))
+
+    def resume(self, queue: str) -> bool:
+        """Start jobs of a queue again; False if it was not paused."""
+        return self._store.resume(check_queue("Queue.resume()", queue))
+
+    def paused(self) -> list[str]:
+        """Return the names of the paused queues."""
+        return self._store.paused()
+
+    def nodes(self) -> list[NodeInfo]:
+        """Return the processes that drain this store, as values of this moment."""
+        return [node_info(record) for record in self._store.nodes()]
+
+    def stats(self) -> Mapping[str, Any]:
+        """Return the number of jobs in each state, and the same by queue under `queues`.
+
+        `unclaimable` are the pending ones of tasks that no live worker knows.
+        """
+        return stats_of(self._store)
+
+    def run_worker(self, queues: Sequence[str] | None = None) -> None:
+        """Run jobs in this process until `shutdown()`, SIGINT or SIGTERM; blocks.
+
+        `queues`: take only from these. Signals are heeded only in the main thread.
+        """
+        with self._crew.consumer(queues) as consumer:
+            consumer.run()
+
+    async def arun_worker(self, queues: Sequence[str] | None = None) -> None:
+        """Run jobs in threads of this process, without blocking the loop, until `shutdown()`.
+
+        Cancelling it shuts the worker down in the same way, and waits for that.
+        """
+        from mainspring.engine.offload import run_off_loop  # noqa: PLC0415  # a lazy door
+
+        with self._crew.consumer(queues) as consumer:
+            await run_off_loop(consumer.run, consumer.shutdown)
+
+    @contextmanager
+    def worker(self, queues: Sequence[str] | None = None) -> Iterator[None]:
+        """Run jobs in threads of this process while the block runs."""
+        with self._crew.consumer(queues) as consumer:
+            consumer.start()
+            try:
+                yield
+            finally:
+                consumer.shutdown()
+                consumer.wait()
+
+    def shutdown(self) -> None:
+        """Ask the workers of this queue in this process to stop; returns at once.
+
+        The first call gives running jobs their grace, a second ends them now. May be called from a
+        signal handler, any thread or an event loop.
+        """
+        self._crew.shutdown()
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell `subscriber` what happens in the workers that this queue starts from now on."""
+        self._crew.subscribe(subscriber)
+
+    def close(self) -> None:
+        """Let go of the store's files and threads; the next use opens them again."""
+        self._desk.close()
+        self._store.close()
+
+    @property
+    def grace(self) -> float:
+        """Seconds that running jobs get when a worker is asked to stop."""
+        return self._crew.settings.grace
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The registered tasks."""
+        return tuple(self._tasks)
+
+    def _declared(self) -> Sequence[NewSchedule]:
+        return () if self._schedules is None else self._schedules.declared

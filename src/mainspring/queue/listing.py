@@ -1,0 +1,90 @@
+"""Pages of jobs: a filter checked, and a cursor that leads on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from mainspring.errors import InvalidOption
+from mainspring.handle import JobHandle
+from mainspring.model.job import JobState
+from mainspring.model.view import JobFilter
+
+if TYPE_CHECKING:
+    from mainspring.handle import Desk
+    from mainspring.model.view import JobRecord
+    from mainspring.protocols import Catalog
+
+LONGEST_PAGE = 1_000
+_OWNER = "Queue.jobs()"
+_CURSOR = re.compile(r"before-([0-9a-f]{1,15})", re.ASCII)
+
+
+class JobPage(Sequence[JobHandle[Any]]):
+    """Jobs, newest first. `cursor` is for the next page, None at the end.
+
+    `records` are the same jobs as values of the moment when the page was read.
+    """
+
+    def __init__(self, desk: Desk, records: Sequence[JobRecord], cursor: str | None) -> None:
+        self._handles = [JobHandle[Any](desk, record.id, record.task) for record in records]
+        self.records = tuple(records)
+        self.cursor = cursor
+
+    def __repr__(self) -> str:
+        return f"<JobPage of {len(self)}{', the last' if self.cursor is None else ''}>"
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    @overload
+    def __getitem__(self, index: int, /) -> JobHandle[Any]: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[JobHandle[Any]]: ...
+    def __getitem__(self, index: int | slice, /) -> JobHandle[Any] | list[JobHandle[Any]]:
+        return self._handles[index]
+
+
+def read_page(
+    catalog: Catalog, desk: Desk, wanted: JobFilter, *, cursor: str | None, limit: int
+) -> JobPage:
+    """Return a page; raises InvalidOption for a cursor that no page gave, or a senseless limit."""
+    before = None if cursor is None else _key_of(cursor)
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= LONGEST_PAGE:
+        expected = f"a whole number from 1 to {LONGEST_PAGE}"
+        raise InvalidOption("limit", limit, owner=_OWNER, expected=expected)
+    # One more than is shown tells whether there is another page.
+    records = catalog.jobs(wanted, before=before, limit=limit + 1)
+    shown = records[:limit]
+    return JobPage(desk, shown, _cursor_of(shown[-1].key) if len(records) > limit else None)
+
+
+def filter_of(
+    status: str | None, queue: str | None, task: str | None, search: str | None = None
+) -> JobFilter:
+    """Return the filter that the options say; raises InvalidOption."""
+    for option, value in (("queue", queue), ("task", task), ("search", search)):
+        if value is not None and not isinstance(value, str):
+            raise InvalidOption(option, value, owner=_OWNER, expected="a text, or None for all")
+    return JobFilter(_state_of(status), queue, task, search or None)
+
+
+def _state_of(status: str | None) -> JobState | None:
+    try:
+        return None if status is None else JobState(status)
+    except ValueError:
+        expected = " or ".join(f'"{state}"' for state in JobState)
+        raise InvalidOption("status", status, owner=_OWNER, expected=expected) from None
+
+
+def _cursor_of(key: int) -> str:
+    return f"before-{key:x}"
+
+
+def _key_of(cursor: object) -> int:
+    found = _CURSOR.fullmatch(cursor) if isinstance(cursor, str) else None
+    if found is None:
+        expected = "the .cursor of a page, or None for the first"
+        raise InvalidOption("cursor", cursor, owner=_OWNER, expected=expected)
+    return int(found[1], 16)

@@ -1,0 +1,159 @@
+"""The options of a task: what there are, and a `Task` made of them, each checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+from mainspring.errors import InvalidOption
+from mainspring.model.codec import LIMIT_BYTES, JsonCodec
+from mainspring.model.duration import seconds_of
+from mainspring.model.retry import Exponential
+from mainspring.model.task import ExecutorKind, Task, executor_of, task_name
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import timedelta
+    from typing import ParamSpec, Protocol, overload
+
+    from mainspring.model.unique import Unique
+    from mainspring.protocols import Codec
+    from mainspring.queue_task import QueueTask
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    Raw = TypeVar("Raw")
+
+    class TaskDecorator(Protocol):
+        """What `@queue.task(...)` puts on a function."""
+
+        @overload
+        def __call__(
+            self, function: Callable[P, Awaitable[R]], /
+        ) -> QueueTask[P, R, Awaitable[R]]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> QueueTask[P, R, R]: ...
+
+    class ScheduleDecorator(Protocol):
+        """What `@queue.cron(...)` puts on a function, or on a task."""
+
+        @overload
+        def __call__(  # type: ignore[overload-overlap]  # a task is callable, and told first
+            self, function: QueueTask[P, R, Raw], /
+        ) -> QueueTask[P, R, Raw]: ...
+        @overload
+        def __call__(
+            self, function: Callable[P, Awaitable[R]], /
+        ) -> QueueTask[P, R, Awaitable[R]]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> QueueTask[P, R, R]: ...
+
+
+class RunOptions(TypedDict, total=False):
+    """How the jobs of a task stand in line and run; see `Queue.task`."""
+
+    queue: str
+    priority: int
+    retries: int
+    backoff: Exponential | None
+    timeout: float | None
+    executor: ExecutorKind | None
+    expires: float | timedelta | None
+    unique: Unique | None
+    http: bool
+
+
+class TaskOptions(RunOptions, total=False):
+    """All options of a task."""
+
+    name: str | None
+
+
+QUEUE_OPTIONS = (
+    "db_path",
+    "durability",
+    "busy_timeout",
+    "workers",
+    "async_slots",
+    "grace",
+    "lease",
+    "heartbeat",
+    "limit_bytes",
+    "keep_completed",
+    "keep_failed",
+    "codec",
+)
+RUN_OPTIONS = tuple(RunOptions.__annotations__)
+TASK_OPTIONS = ("name", *RUN_OPTIONS)
+LONGEST_TIMEOUT = 1e8
+"""Seconds: what every clock and socket of the system can wait for."""
+
+
+def new_task(function: Callable[..., Any], options: Mapping[str, Any]) -> Task:
+    """Return a function with its options; raises InvalidOption or TaskNotImportable."""
+    _check_function(function)
+    given = dict(options)
+    executor = given.pop("executor", None)
+    name = task_name(function, given.pop("name", None), executor)
+    owner = f"task {name!r}"
+    if given.get("backoff") is None:
+        given.pop("backoff", None)
+    _check_backoff(owner, given.get("backoff"))
+    _check_timeout(owner, given.get("timeout"))
+    if given.get("expires") is not None:
+        given["expires"] = seconds_of(owner, "expires", given["expires"], positive=True)
+    return Task(name, function, executor=executor_of(function, executor, owner), **given)
+
+
+def codec_of(codec: Codec | None, limit_bytes: int | None) -> Codec:
+    """Return the codec that a queue's options say; raises InvalidOption."""
+    if codec is None:
+        _check_limit(LIMIT_BYTES if limit_bytes is None else limit_bytes)
+        return JsonCodec(LIMIT_BYTES if limit_bytes is None else limit_bytes)
+    if limit_bytes is not None:
+        expected = "it to the codec, as in PickleCodec(signing_key=..., limit_bytes=...)"
+        raise InvalidOption("limit_bytes", limit_bytes, owner="Queue", expected=expected)
+    if not callable(getattr(codec, "decode_call", None)):
+        expected = "a PickleCodec(signing_key=...), or leave it out"
+        raise InvalidOption("codec", codec, owner="Queue", expected=expected)
+    return codec
+
+
+def check_queue(owner: str, queue: object) -> str:
+    """Return the name of a queue; raises InvalidOption."""
+    if isinstance(queue, str) and queue:
+        return queue
+    raise InvalidOption("queue", queue, owner=owner, expected="the name of a queue")
+
+
+def names_of(queues: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the queues that a worker is to take from, None for all; raises InvalidOption."""
+    if isinstance(queues, str):
+        expected = f"a list of names, as in [{queues!r}]"
+        raise InvalidOption("queues", queues, owner="run_worker", expected=expected)
+    return None if queues is None else tuple(queues)
+
+
+def _check_limit(limit_bytes: object) -> None:
+    if not isinstance(limit_bytes, int) or isinstance(limit_bytes, bool) or limit_bytes < 1:
+        expected = "a whole number of bytes above 0"
+        raise InvalidOption("limit_bytes", limit_bytes, owner="Queue", expected=expected)
+
+
+def _check_function(function: object) -> None:
+    if not callable(function) or not hasattr(function, "__qualname__"):
+        expected = "a function: write @queue.task, or @queue.task(name=...) with keywords"
+        raise InvalidOption("function", function, owner="@queue.task", expected=expected)
+
+
+def _check_backoff(owner: str, backoff: object) -> None:
+    # Found out when a job fails, it would be too late: nobody but the worker could be told.
+    if backoff is not None and not isinstance(backoff, Exponential):
+        expected = "an Exponential, as in backoff=Exponential(base=1, cap=300)"
+        raise InvalidOption("backoff", backoff, owner=owner, expected=expected)
+
+
+def _check_timeout(owner: str, timeout: object) -> None:
+    # Of any other kind of value the task itself says what is wrong with it.
+    if isinstance(timeout, (int, float)) and timeout > LONGEST_TIMEOUT:
+        expected = "seconds up to 1e8 (3 years), or None for no limit"
+        raise InvalidOption("timeout", timeout, owner=owner, expected=expected)

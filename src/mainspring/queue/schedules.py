@@ -1,0 +1,185 @@
+"""The schedules of a queue: declared by decorators, ticked by its workers, looked at by people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mainspring.errors import DuplicateName, InvalidOption
+from mainspring.handle import JobHandle
+from mainspring.model.job import NewJob
+from mainspring.model.timetable import ScheduleRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from mainspring.handle import Desk
+    from mainspring.model.timetable import CatchUp, NewSchedule
+    from mainspring.protocols import Timetable
+
+MOST_TIMES = 1_000
+
+
+class ScheduleHandle:
+    """A schedule in the caller's hand. Every field is read from the store when it is asked for.
+
+    One that no worker has brought to the store yet is told as it was declared, with no last tick.
+    """
+
+    def __init__(
+        self, desk: Desk, timetable: Timetable, name: str, declared: NewSchedule | None
+    ) -> None:
+        self._desk = desk
+        self._timetable = timetable
+        self._declared = declared
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<ScheduleHandle {self.name}>"
+
+    @property
+    def rule(self) -> str:
+        """When it ticks, as a person would say it."""
+        return str(self._new().rule)
+
+    @property
+    def task(self) -> str:
+        """The name of the task of its jobs."""
+        return self._new().task
+
+    @property
+    def queue(self) -> str:
+        """The queue of its jobs."""
+        return self._new().queue
+
+    @property
+    def priority(self) -> int:
+        """The priority of its jobs: lower is more urgent."""
+        return self._new().priority
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The positional arguments of its jobs."""
+        return self._desk.codec.decode_call(self._new().payload)[0]
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The keyword arguments of its jobs."""
+        return self._desk.codec.decode_call(self._new().payload)[1]
+
+    @property
+    def catch_up(self) -> CatchUp:
+        """What becomes of ticks that were missed."""
+        return self._new().catch_up
+
+    @property
+    def last_tick(self) -> datetime | None:
+        """Its last tick, or when the store first knew it (aware UTC); None: it does not yet."""
+        record, _ = self._look()
+        return None if record is None else record.last_tick
+
+    @property
+    def paused(self) -> bool:
+        """Whether it ticks no more until `resume`."""
+        record, _ = self._look()
+        return record is not None and record.paused
+
+    def next(self, count: int = 1) -> list[datetime]:
+        """Return its next times (aware UTC), at most `count`; a pause is not looked at.
+
+        Fewer than that if the rule has no more.
+        """
+        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_TIMES:
+            expected = f"a whole number from 1 to {MOST_TIMES}"
+            raise InvalidOption("count", count, owner=f"schedule {self.name!r}", expected=expected)
+        record, now = self._look()
+        if record is None:
+            record = ScheduleRecord(self._new(), now, now, paused=False)
+        times = [now]
+        while len(times) <= count and (following := record.next_after(times[-1])) is not None:
+            times.append(following)
+        return times[1:]
+
+    def pause(self) -> bool:
+        """Tick no more, in no process; False if it was paused already."""
+        self._make_known()
+        return self._timetable.pause_schedule(self.name)
+
+    def resume(self) -> bool:
+        """Tick again, from now on; False if it was not paused."""
+        return self._timetable.resume_schedule(self.name)
+
+    def trigger(self) -> JobHandle[Any]:
+        """Enqueue one of its jobs now; its ticks go on as they were."""
+        new = self._new()
+        job = NewJob(new.task, new.queue, new.payload, new.priority)
+        return JobHandle(self._desk, self._desk.enqueue([job])[0], new.task)
+
+    def forget(self) -> bool:
+        """Drop it from the store; False if it is not there.
+
+        A worker whose code declares it brings it back.
+        """
+        return self._timetable.forget_schedule(self.name)
+
+    def _look(self) -> tuple[ScheduleRecord | None, datetime]:
+        """Return it as the store has it, and the store's time."""
+        told = self._timetable.schedules()
+        found = (record for record in told.schedules if record.new.name == self.name)
+        return next(found, None), told.now
+
+    def _new(self) -> NewSchedule:
+        record, _ = self._look()
+        new = self._declared if record is None else record.new
+        if new is None:
+            raise LookupError(f"schedule {self.name!r} is not in the store any more")
+        return new
+
+    def _make_known(self) -> None:
+        if self._declared is not None and self._look()[0] is None:
+            self._timetable.declare([self._declared])
+
+
+class Schedules(Mapping[str, ScheduleHandle]):
+    """The schedules by name: those that this program declares, and all others in the store."""
+
+    def __init__(self, desk: Desk, timetable: Timetable) -> None:
+        self._desk = desk
+        self._timetable = timetable
+        self._declared: dict[str, tuple[NewSchedule, Callable[..., Any]]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Schedules {', '.join(self)}>"
+
+    @property
+    def declared(self) -> tuple[NewSchedule, ...]:
+        """What this program declares, for the workers that tick."""
+        return tuple(new for new, _ in self._declared.values())
+
+    def __getitem__(self, name: str) -> ScheduleHandle:
+        """Return a schedule; KeyError if neither this program nor the store knows it."""
+        if name not in self._names():
+            raise KeyError(name)
+        declared = self._declared.get(name)
+        return ScheduleHandle(self._desk, self._timetable, name, declared and declared[0])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._names()))
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def add(self, new: NewSchedule, function: Callable[..., Any]) -> None:
+        """Declare a schedule; DuplicateName if another one has its name."""
+        known = self._declared.get(new.name)
+        # A module that is loaded again brings new functions under the names of the old.
+        if known is not None and (known[1] is function or known[0].task != new.task):
+            first, second = (f"{one.rule} of {one.task}" for one in (known[0], new))
+            raise DuplicateName(new.name, kind="schedule", first=first, second=second)
+        self._declared[new.name] = new, function
+
+    def _names(self) -> set[str]:
+        return {record.new.name for record in self._timetable.schedules().schedules}.union(
+            self._declared
+        )

@@ -1,0 +1,131 @@
+"""Jobs in the caller's own transaction: `using(conn=...)` and `queue.transaction(conn)`.
+
+It knows connections only by what they say of themselves; what a store can do with one, the store
+knows. It never begins or commits anything.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+
+from mainspring.errors import InvalidConnection, InvalidOption, StoreBusy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mainspring.model.job import NewJob
+    from mainspring.protocols import JobStore, Transactional
+
+PATIENCE = 1.0
+"""Seconds that an enqueuing waits for a transaction of its own thread, which can't end then."""
+
+HOLDER = (
+    "most likely this thread's own transaction, that of queue.transaction(conn): enqueue in it, "
+    "with using(conn=conn)"
+)
+
+
+_held: ContextVar[tuple[tuple[Transactions, Any], ...]] = ContextVar("mainspring_held", default=())
+"""Whose connections this thread, or this coroutine, is in a block of."""
+
+
+class Transactions:
+    """The transactions of callers that jobs of one queue go into. Thread-safe."""
+
+    def __init__(self, store: JobStore, open_beside: Callable[[float], JobStore]) -> None:
+        self._store = store
+        self._open_beside = open_beside
+        self._beside: JobStore | None = None
+        self._opening = Lock()
+
+    def check(self, owner: str, connection: object) -> None:
+        """Raise InvalidOption if the store has no transactions that callers could share."""
+        if not hasattr(self._store, "enqueue_in"):
+            kind = type(connection).__name__
+            expected = "a queue in a database, such as sqlite:///jobs.db: this store has none"
+            raise InvalidOption("conn", kind, owner=owner, expected=expected)
+
+    def enqueue(self, connection: Any, jobs: Sequence[NewJob]) -> list[str]:
+        """Keep jobs, if and only if the transaction that is open on the connection commits."""
+        store = cast("Transactional", self._store)
+        job_ids = store.enqueue_in(_driven(connection), jobs)
+        _announce_after_commit(connection, store.announce)
+        return job_ids
+
+    @contextmanager
+    def block(self, connection: Any) -> Iterator[None]:
+        """Wake who sleeps after the block, unless the transaction is still open then."""
+        self.check("Queue.transaction()", connection)
+        token = _held.set((*_held.get(), (self, connection)))
+        try:
+            yield
+        finally:
+            _held.reset(token)
+            if not _is_open(connection):
+                cast("Transactional", self._store).announce()
+
+    def in_the_way(self) -> bool:
+        """Whether this thread holds a transaction that an enqueuing would have to wait for."""
+        held = _held.get()
+        return bool(held) and any(owner is self and _is_open(conn) for owner, conn in held)
+
+    def enqueue_beside(self, jobs: Sequence[NewJob]) -> list[str]:
+        """Keep jobs while the thread may hold the store itself; raises StoreBusy soon."""
+        with self._opening:
+            beside = self._beside = self._beside or self._open_beside(PATIENCE)
+        try:
+            return beside.enqueue_many(jobs)
+        except StoreBusy as busy:
+            raise StoreBusy(busy.store, busy.waited, HOLDER) from busy
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        if self._beside is not None:
+            self._beside.close()
+
+
+def _is_open(connection: Any) -> bool:
+    """Whether a transaction is open, as sqlite3, SQLAlchemy and psycopg each tell it."""
+    try:
+        told = getattr(connection, "in_transaction", None)
+    except sqlite3.ProgrammingError:
+        return False  # it is closed, and what was open was rolled back
+    if told is not None:
+        return bool(told() if callable(told) else told)
+    return bool(getattr(getattr(connection, "info", None), "transaction_status", 0))
+
+
+def _is_sqlalchemy(connection: object, below: str = "") -> bool:
+    root = f"sqlalchemy{below}"
+    return any(f"{cls.__module__}.".startswith(f"{root}.") for cls in type(connection).__mro__)
+
+
+def _driven(connection: Any) -> Any:
+    """Return the driver's connection under one of SQLAlchemy's; any other as it is."""
+    if not _is_sqlalchemy(connection):
+        return connection
+    if _is_sqlalchemy(connection, ".ext.asyncio") or not hasattr(connection, "connection"):
+        why = f"it is a {type(connection).__name__}"
+        raise InvalidConnection(why, "give a Connection or a Session, or their run_sync()")
+    if not _is_open(connection):
+        raise InvalidConnection("no transaction is open on it", "begin one before you enqueue")
+    # A session has a method of that name, a connection the driver's under a pool's proxy.
+    bound = connection.connection() if callable(connection.connection) else connection
+    return bound.connection.dbapi_connection
+
+
+def _announce_after_commit(connection: Any, announce: Callable[[], None]) -> None:
+    """Have a session of SQLAlchemy announce its commits; only it tells when one is done."""
+    if not _is_sqlalchemy(connection, ".orm"):
+        return
+    session = connection.registry() if hasattr(connection, "registry") else connection
+    event = import_module("sqlalchemy.event")
+    told = session.info.setdefault("mainspring_announced", set())
+    if announce not in told:
+        told.add(announce)
+        event.listen(session, "after_commit", lambda _session: announce())
