@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.cli.text_table import distance
 from mainspring.cli.verbs import add_verb, run
+from mainspring.queue.schedules import ScheduleHandle
 
 if TYPE_CHECKING:
     import argparse
@@ -36,62 +37,58 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def list_schedules(queue: Queue, options: argparse.Namespace) -> int:
     """Print a line for each schedule."""
-    schedules = queue.schedules()
+    rows = [_fields(schedule) for schedule in queue.schedules.values()]
     if options.json:
-        print_json([one.fields() for one in schedules])
+        print_json(rows)
         return DONE
     now = datetime.now(UTC)
-    rows = [
-        (
-            one.name,
-            str(one.rule),
-            one.task,
-            one.queue,
-            one.catch_up,
-            distance(one.last_tick, now),
-            "paused" if one.paused else distance(one.next_tick, now),
-        )
-        for one in schedules
-    ]
-    print_table(HEADS, rows)
+    print_table(HEADS, [_cells(row, now) for row in rows])
     return DONE
 
 
 def run_schedule(queue: Queue, options: argparse.Namespace) -> int:
     """Enqueue its job; its ticks stay as they are."""
-    schedule = queue.get_schedule(options.name)
+    schedule = queue.schedules.get(options.name)
     if schedule is None:
         return _unknown(options)
     job = schedule.trigger()
-    print_json({"id": job.id}) if options.json else print_lines([f"{job.id} {job.task} enqueued"])
+    if options.json:
+        print_json({"id": job.id})
+    else:
+        print_lines([f"{job.id} {job.task} enqueued"])
     return DONE
 
 
 def pause_schedule(queue: Queue, options: argparse.Namespace) -> int:
     """Pause it; 1 if it was paused already or is unknown."""
-    return _switch(queue, options, lambda name: queue.pause_schedule(name), "paused")
+    return _switch(queue, options, ScheduleHandle.pause, "paused", "was paused already")
 
 
 def resume_schedule(queue: Queue, options: argparse.Namespace) -> int:
     """Resume it; 1 if it was not paused or is unknown."""
-    return _switch(queue, options, lambda name: queue.resume_schedule(name), "goes on")
+    return _switch(queue, options, ScheduleHandle.resume, "goes on", "was not paused")
 
 
 def remove_schedule(queue: Queue, options: argparse.Namespace) -> int:
     """Remove it; 1 if it is unknown."""
-    return _switch(queue, options, lambda name: queue.forget_schedule(name), "removed")
+    return _switch(queue, options, ScheduleHandle.forget, "removed", "is declared, but not kept")
 
 
 def _switch(
-    queue: Queue, options: argparse.Namespace, switch: Callable[[str], bool], done: str
+    queue: Queue,
+    options: argparse.Namespace,
+    switch: Callable[[ScheduleHandle], bool],
+    yes: str,
+    no: str,
 ) -> int:
-    if queue.get_schedule(options.name) is None:
+    schedule = queue.schedules.get(options.name)
+    if schedule is None:
         return _unknown(options)
-    changed = switch(options.name)
+    changed = switch(schedule)
     if options.json:
         print_json({options.name: changed})
     else:
-        print_lines([f"{options.name} {done if changed else f'{done} already'}"])
+        print_lines([f"{options.name} {yes if changed else no}"])
     return DONE if changed else NOT_DONE
 
 
@@ -101,3 +98,29 @@ def _unknown(options: argparse.Namespace) -> int:
     else:
         print_lines([f"there is no schedule {options.name!r}; see mainspring cron ls"])
     return NOT_DONE
+
+
+def _fields(schedule: ScheduleHandle) -> dict[str, Any]:
+    return {
+        "name": schedule.name,
+        "rule": schedule.rule,
+        "task": schedule.task,
+        "queue": schedule.queue,
+        "catch_up": schedule.catch_up,
+        "paused": schedule.paused,
+        "last_tick": schedule.last_tick,
+        "next_ticks": [] if schedule.paused else schedule.next(5),
+    }
+
+
+def _cells(row: dict[str, Any], now: datetime) -> tuple[str, ...]:
+    following = "paused" if row["paused"] else distance(next(iter(row["next_ticks"]), None), now)
+    return (
+        row["name"],
+        row["rule"],
+        row["task"],
+        row["queue"],
+        row["catch_up"],
+        distance(row["last_tick"], now),
+        following,
+    )

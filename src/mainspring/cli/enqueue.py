@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.json_words import arguments_in
@@ -9,7 +10,7 @@ from mainspring.cli.printed import DONE, NOT_DONE, print_json, print_lines
 from mainspring.cli.shown import job_fields
 from mainspring.cli.target import add_target
 from mainspring.cli.verbs import run
-from mainspring.errors import InvalidOption
+from mainspring.errors import InvalidOption, JobError
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
@@ -42,11 +43,15 @@ def enqueue(queue: Queue, options: argparse.Namespace) -> int:
     """Enqueue a job and print its id; with `--wait`, 1 if it did not complete in time."""
     task = task_named(queue, options.task)
     names = ("queue", "priority", "delay", "unique", "idempotency_key")
-    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    given: dict[str, Any] = {
+        name: value for name in names if (value := getattr(options, name)) is not None
+    }
     args, kwargs = arguments_in(options)
     job = task.using(**given).delay(*args, **kwargs)
     if options.wait is not None:
-        job.wait(options.wait)
+        # How it ended is printed, and told by the exit code.
+        with suppress(JobError, TimeoutError):
+            job.result(options.wait)
     record = job.record
     if options.json:
         print_json(job_fields(record))
@@ -61,11 +66,10 @@ def task_named(queue: Queue, name: str) -> QueueTask[..., Any, Any]:
 
     Raises `InvalidOption`.
     """
-    found = [known for known in queue.tasks if known.name == name] or [
-        known for known in queue.tasks if known.name.endswith(f".{name}")
-    ]
-    if len(found) != 1:
-        names = ", ".join(sorted(known.name for known in queue.tasks)) or "none: name it by --app"
-        expected = f"one of the queue's tasks ({names})"
+    names = [known.name for known in queue.tasks]
+    found = [known for known in names if known == name or known.endswith(f".{name}")]
+    task = queue.get_task(name) or (queue.get_task(found[0]) if len(found) == 1 else None)
+    if task is None:
+        expected = f"one of the queue's tasks ({', '.join(sorted(names)) or 'none: give --app'})"
         raise InvalidOption("task", name, owner="enqueue", expected=expected)
-    return queue.task_of(found[0])
+    return task

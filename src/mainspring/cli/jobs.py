@@ -68,7 +68,7 @@ def list_jobs(queue: Queue, options: argparse.Namespace) -> int:
         cursor=options.cursor,
         limit=options.limit,
     )
-    records = [job.record for job in page]
+    records = page.records
     if options.json:
         print_json({"jobs": [job_fields(one) for one in records], "cursor": page.cursor})
         return DONE
@@ -123,7 +123,7 @@ def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
 
 def remove_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Remove jobs; 1 if any has not ended."""
-    outcome = {one: bool(queue.drop([one])) for one in options.ids}
+    outcome = {one: queue.drop(one) == 1 for one in options.ids}
     return _told(options, outcome, "removed", "not there, or not ended yet")
 
 

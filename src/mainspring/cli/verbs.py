@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.target import add_target, queue_of
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from mainspring.queue import Queue

@@ -20,6 +20,7 @@ from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
 from mainspring.protocols.store import (
     Catalog,
     Controls,
+    Examinable,
     JobStore,
     Journal,
     Listener,
@@ -33,6 +34,7 @@ __all__ = [
     "Catalog",
     "Codec",
     "Controls",
+    "Examinable",
     "Executor",
     "JobStore",
     "Journal",

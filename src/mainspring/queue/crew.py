@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mainspring.queue.options import names_of
@@ -41,21 +43,44 @@ class Crew:
         self._subscribers.append(subscriber)
 
     @contextmanager
-    def consumer(self, queues: Sequence[str] | None) -> Iterator[Consumer]:
-        """Return a consumer that `shutdown` reaches during the block."""
-        consumer = self.new_consumer(queues)
+    def consumer(
+        self, queues: Sequence[str] | None, *, workers: int | None, grace: float | None
+    ) -> Iterator[Consumer]:
+        """Return a consumer that `shutdown` reaches during the block.
+
+        `workers` and `grace` take the place of the settings' own, unless they are None.
+        """
+        settings = self.settings
+        if workers is not None:
+            settings = replace(settings, workers=workers or os.cpu_count() or 1)
+        if grace is not None:
+            settings = replace(settings, grace=grace)
+        consumer = self.new_consumer(queues, settings)
         self._consumers.append(consumer)
         try:
             yield consumer
         finally:
             self._consumers.remove(consumer)
 
+    @contextmanager
+    def at_work(
+        self, queues: Sequence[str] | None, *, workers: int | None, grace: float | None
+    ) -> Iterator[None]:
+        """Run a consumer during the block."""
+        with self.consumer(queues, workers=workers, grace=grace) as consumer:
+            consumer.start()
+            try:
+                yield
+            finally:
+                consumer.shutdown()
+                consumer.wait()
+
     def shutdown(self) -> None:
         """Ask all of them to stop; returns at once."""
         for consumer in list(self._consumers):
             consumer.shutdown()
 
-    def new_consumer(self, queues: Sequence[str] | None) -> Consumer:
+    def new_consumer(self, queues: Sequence[str] | None, settings: WorkerSettings) -> Consumer:
         """Return a consumer that was not started; raises InvalidOption."""
         from mainspring.engine.consumer import Consumer  # noqa: PLC0415  # a lazy door
 
@@ -63,7 +88,7 @@ class Crew:
             self._store,
             self._tasks,
             self._codec,
-            self.settings,
+            settings,
             names_of(queues),
             schedules=self._declared(),
         )
