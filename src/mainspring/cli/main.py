@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "worker": "run the jobs of a queue",
+    "jobs": "list, show, cancel, retry and remove jobs",
+    "queues": "list, pause and resume queues",
+    "nodes": "list the workers that live",
+    "cron": "list, run, pause and resume schedules",
+    "enqueue": "enqueue a job",
+    "purge": "remove jobs that have ended",
+    "doctor": "look whether the store is well, and say what to do",
     "supervise": "run the workers of a module as a daemon",
     "demo": "index the standard library, and lose a worker on the way",
 }

@@ -1,15 +1,15 @@
-"""`mainspring worker`: run a queue's jobs in this process."""
+"""`mainspring worker`: run a queue's jobs, in this process or in several below it."""
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 import threading
 from typing import TYPE_CHECKING
 
 from mainspring.cli.app import HELP as APP_HELP
 from mainspring.cli.app import load_app
+from mainspring.cli.lifeline import hold_on
+from mainspring.cli.log_format import FORMATS, Voice
 from mainspring.cli.recycle import Recycling
 from mainspring.model.events import ShutdownAsked
 
@@ -29,47 +29,71 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queues", metavar="A,B", help="take jobs from these queues only (default: all)"
     )
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        metavar="N",
+        help="threads, and as many child processes; 0: CPUs (default: the queue's workers=)",
+    )
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="worker processes (default: 1)"
+    )
+    parser.add_argument(
+        "--grace",
+        type=float,
+        metavar="SECONDS",
+        help="what running jobs get at a stop (default: the queue's grace=)",
+    )
+    parser.add_argument(
+        "--log-format", choices=FORMATS, default="text", help="how the log is written"
+    )
+    parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="start anew when a Python file below this folder changes; for development",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the worker until SIGINT or SIGTERM; 0 when it stopped as asked."""
-    logging.basicConfig(level=logging.INFO, format="[mainspring] %(levelname)s %(message)s")
+    if options.processes != 1 or options.reload:
+        from mainspring.cli.herd_command import run_herd  # noqa: PLC0415  # a lazy door
+
+        return run_herd(options)
+    voice = Voice(options.log_format)
     queue = load_app(options.app)
-    names = _names(options.queues)
-    say("Starting worker...")
-    say(f"Registered tasks: {len(queue.tasks)}")
-    say(f"Queues: {', '.join(names or _registered(queue))}")
-    queue.subscribe(Farewell(queue.grace))
-    recycling = Recycling(queue.shutdown, say)
+    grace = queue.grace if options.grace is None else options.grace
+    names = names_in(options.queues)
+    voice.say("Starting worker...")
+    voice.say(f"Registered tasks: {len(queue.tasks)}")
+    voice.say(f"Queues: {', '.join(names or _registered(queue))}")
+    queue.subscribe(Farewell(grace, voice))
+    recycling = Recycling(queue.shutdown, voice.say)
     queue.subscribe(recycling)
-    queue.run_worker(names)
+    hold_on(queue.shutdown)
+    queue.run_worker(names, workers=options.concurrency, grace=grace)
     if recycling.due:
         queue.close()
         recycling.start_anew()
-    say("Worker stopped.")
+    voice.say("Worker stopped.")
     return 0
-
-
-def say(line: str) -> None:
-    """Print a line of the worker's own on standard error."""
-    # Not print(): this is also called from a signal handler, in the midst of another print.
-    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"[mainspring] {line}\n".encode())
 
 
 class Farewell:
     """Says that the worker stops, and sees to it that it does."""
 
-    def __init__(self, grace: float) -> None:
+    def __init__(self, grace: float, voice: Voice) -> None:
         self._grace = grace
+        self._voice = voice
 
     def __call__(self, event: Event) -> None:
         """Take notice of an event."""
         if isinstance(event, ShutdownAsked):
             if event.times == 1:
-                say("Shutting down gracefully (waiting for in-flight jobs)...")
+                self._voice.say("Shutting down gracefully (waiting for in-flight jobs)...")
                 self._guard(self._grace + GUARD_SECONDS)
             else:
-                say("Stopping at once...")
+                self._voice.say("Stopping at once...")
                 self._guard(GUARD_SECONDS)
 
     def _guard(self, seconds: float) -> None:
@@ -78,11 +102,12 @@ class Farewell:
         timer.start()
 
     def _end(self) -> None:
-        say("Worker did not stop in time; ending the process. Its jobs run elsewhere.")
+        self._voice.say("Worker did not stop in time; ending the process. Its jobs run elsewhere.")
         os._exit(1)
 
 
-def _names(queues: str | None) -> list[str] | None:
+def names_in(queues: str | None) -> list[str] | None:
+    """Return the names in a list with commas; None for none."""
     return [name.strip() for name in queues.split(",") if name.strip()] if queues else None
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from mainspring.model.finding import Finding
     from mainspring.model.job import (
         Claim,
         Ended,
@@ -296,7 +297,15 @@ class Timetable(Protocol):
         ...
 
 
-class JobStore(Store, Catalog, Controls, Journal, Timetable, Protocol):
+class Examinable(Protocol):
+    """What can look at itself."""
+
+    def examine(self) -> list[Finding]:
+        """Return how its parts are, most basic first; changes nothing."""
+        ...
+
+
+class JobStore(Store, Catalog, Controls, Journal, Timetable, Examinable, Protocol):
     """All that a Queue stands on."""
 
 

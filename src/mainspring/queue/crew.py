@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mainspring.queue.options import names_of
+from mainspring.queue.options import names_of, settings_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mainspring.model.task import Registry
     from mainspring.model.timetable import NewSchedule
     from mainspring.protocols import Codec, JobStore, Subscriber
+    from mainspring.queue.options import OwnOptions
 
 
 class Crew:
@@ -45,21 +46,34 @@ class Crew:
         self._subscribers.append(subscriber)
 
     @contextmanager
-    def consumer(self, queues: Sequence[str] | None) -> Iterator[Consumer]:
+    def consumer(self, queues: Sequence[str] | None, own: OwnOptions) -> Iterator[Consumer]:
         """Return a consumer that `shutdown` reaches during the block."""
-        consumer = self.new_consumer(queues)
+        consumer = self.new_consumer(queues, own)
         self._consumers.append(consumer)
         try:
             yield consumer
         finally:
             self._consumers.remove(consumer)
 
+    @contextmanager
+    def at_work(self, queues: Sequence[str] | None, own: OwnOptions) -> Iterator[None]:
+        """Run a consumer during the block."""
+        with self.consumer(queues, own) as consumer:
+            consumer.start()
+            try:
+                yield
+            finally:
+                consumer.shutdown()
+                consumer.wait()
+
     def shutdown(self) -> None:
         """Ask all of them to stop; returns at once."""
         for consumer in list(self._consumers):
             consumer.shutdown()
 
-    def new_consumer(self, queues: Sequence[str] | None) -> Consumer:
+    def new_consumer(
+        self, queues: Sequence[str] | None = None, own: OwnOptions | None = None
+    ) -> Consumer:
         """Return a consumer that was not started; raises InvalidOption."""
         from mainspring.engine.consumer import Consumer  # noqa: PLC0415  # a lazy door
 
@@ -67,7 +81,7 @@ class Crew:
             self._store,
             self._tasks,
             self._codec,
-            self.settings,
+            settings_with(self.settings, own or {}),
             names_of(queues),
             schedules=self._declared(),
             cache=self._caches.open(self._tasks, self._codec),

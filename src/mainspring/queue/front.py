@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 
 from mainspring.engine.cache_desk import CacheDesk
@@ -23,13 +22,14 @@ from mainspring.queue_task import Call, QueueTask, refuse_unknown
 from mainspring.stores.url import file_of, location, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import timedelta
     from os import PathLike
     from typing import ParamSpec, Unpack
     from zoneinfo import ZoneInfo
 
+    from mainspring.model.finding import Finding
     from mainspring.model.task import Task
     from mainspring.model.timetable import CatchUp, NewSchedule
     from mainspring.protocols import Codec, JobStore, Subscriber
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mainspring.queue.listing import JobPage
     from mainspring.queue.nodes import NodeInfo
     from mainspring.queue.options import (
+        OwnOptions,
         RunOptions,
         ScheduleDecorator,
         TaskDecorator,
@@ -328,6 +329,10 @@ class Queue:
         """Return the processes that drain this store, as values of this moment."""
         return [node_info(record) for record in self._store.nodes()]
 
+    def examine(self) -> list[Finding]:
+        """Look whether the store is well: files, versions, locks, clock; most basic first."""
+        return self._store.examine()
+
     def stats(self) -> Mapping[str, Any]:
         """Return the number of jobs in each state, and the same by queue under `queues`.
 
@@ -335,34 +340,32 @@ class Queue:
         """
         return stats_of(self._store)
 
-    def run_worker(self, queues: Sequence[str] | None = None) -> None:
+    def run_worker(self, queues: Sequence[str] | None = None, **own: Unpack[OwnOptions]) -> None:
         """Run jobs in this process until `shutdown()`, SIGINT or SIGTERM; blocks.
 
-        `queues`: take only from these. Signals are heeded only in the main thread.
+        `queues`: take only from these. `workers`, `grace`: other than the queue's own. Signals are
+        heeded only in the main thread.
         """
-        with self._crew.consumer(queues) as consumer:
+        with self._crew.consumer(queues, own) as consumer:
             consumer.run()
 
-    async def arun_worker(self, queues: Sequence[str] | None = None) -> None:
+    async def arun_worker(
+        self, queues: Sequence[str] | None = None, **own: Unpack[OwnOptions]
+    ) -> None:
         """Run jobs in threads of this process, without blocking the loop, until `shutdown()`.
 
         Cancelling it shuts the worker down in the same way, and waits for that.
         """
         from mainspring.engine.offload import run_off_loop  # noqa: PLC0415  # a lazy door
 
-        with self._crew.consumer(queues) as consumer:
+        with self._crew.consumer(queues, own) as consumer:
             await run_off_loop(consumer.run, consumer.shutdown)
 
-    @contextmanager
-    def worker(self, queues: Sequence[str] | None = None) -> Iterator[None]:
+    def worker(
+        self, queues: Sequence[str] | None = None, **own: Unpack[OwnOptions]
+    ) -> AbstractContextManager[None]:
         """Run jobs in threads of this process while the block runs."""
-        with self._crew.consumer(queues) as consumer:
-            consumer.start()
-            try:
-                yield
-            finally:
-                consumer.shutdown()
-                consumer.wait()
+        return self._crew.at_work(queues, own)
 
     def shutdown(self) -> None:
         """Ask the workers of this queue in this process to stop; returns at once.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from mainspring.errors import InvalidOption
@@ -9,6 +11,7 @@ from mainspring.model.codec import LIMIT_BYTES, JsonCodec
 from mainspring.model.duration import seconds_of
 from mainspring.model.retry import Exponential, rules_of
 from mainspring.model.task import ExecutorKind, Task, executor_of, task_name
+from mainspring.queue_task import refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from typing import ParamSpec, Protocol, overload
 
     from mainspring.cache.policy import Cache
+    from mainspring.engine.settings import WorkerSettings
     from mainspring.model.unique import Unique
     from mainspring.protocols import Codec
     from mainspring.queue_task import QueueTask
@@ -75,6 +79,13 @@ class TaskOptions(RunOptions, total=False):
     name: str | None
 
 
+class OwnOptions(TypedDict, total=False):
+    """What one worker may have of its own; None: as the queue says."""
+
+    workers: int | None
+    grace: float | None
+
+
 QUEUE_OPTIONS = (
     "db_path",
     "durability",
@@ -93,6 +104,7 @@ QUEUE_OPTIONS = (
 )
 RUN_OPTIONS = tuple(RunOptions.__annotations__)
 TASK_OPTIONS = ("name", *RUN_OPTIONS)
+OWN_OPTIONS = tuple(OwnOptions.__annotations__)
 LONGEST_TIMEOUT = 1e8
 """Seconds: what every clock and socket of the system can wait for."""
 
@@ -142,6 +154,15 @@ def names_of(queues: Sequence[str] | None) -> tuple[str, ...] | None:
         expected = f"a list of names, as in [{queues!r}]"
         raise InvalidOption("queues", queues, owner="run_worker", expected=expected)
     return None if queues is None else tuple(queues)
+
+
+def settings_with(settings: WorkerSettings, own: OwnOptions) -> WorkerSettings:
+    """Return a queue's settings with a worker's own; raises UnknownOption or InvalidOption."""
+    refuse_unknown("run_worker", own, OWN_OPTIONS)
+    workers, grace = own.get("workers"), own.get("grace")
+    if workers is not None:
+        settings = replace(settings, workers=workers or os.cpu_count() or 1)
+    return settings if grace is None else replace(settings, grace=grace)
 
 
 def _check_limit(limit_bytes: object) -> None:

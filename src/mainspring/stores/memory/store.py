@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mainspring.errors import LeaseLost
+from mainspring.model.finding import Finding
 from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
 from mainspring.model.timetable import Timetabled
 from mainspring.model.view import LaneRecord, NodeRecord
@@ -216,6 +217,10 @@ class MemoryStore:
         with self._lock:
             now = Moment(self._clock).micros
             return [node_record(key, node, now) for key, node in self._nodes.items()]
+
+    def examine(self) -> list[Finding]:
+        """Return that it is there: nothing of it can be unwell."""
+        return [Finding("memory", "ok", "jobs live in this process, and end with it")]
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""

@@ -13,6 +13,7 @@ from mainspring.stores.clock import Moment, SystemClock, as_datetime
 from mainspring.stores.sqlite import catalog, controls, forks, journal, listing, nodes, timetable
 from mainspring.stores.sqlite.claiming import claim_for
 from mainspring.stores.sqlite.database import DatabaseFile
+from mainspring.stores.sqlite.examination import examine
 from mainspring.stores.sqlite.guest import Guest
 from mainspring.stores.sqlite.intake import enqueue_into, wakes_for
 from mainspring.stores.sqlite.outcomes import record
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from mainspring.model.finding import Finding
     from mainspring.model.job import Claim, Ended, NewJob, Outcome, Renewed, Rescued, Want
     from mainspring.model.note import LogLine, Note
     from mainspring.model.timetable import NewSchedule
@@ -200,6 +202,10 @@ class SqliteStore:
         """Return the nodes that have joined and not left."""
         with self._session.readers.lend() as connection:
             return catalog.nodes(connection, Moment(self._clock).micros)
+
+    def examine(self) -> list[Finding]:
+        """Look at the file, its disk, library, schema, log, locks and clock."""
+        return list(examine(self._file, Moment(self._clock).micros))
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""

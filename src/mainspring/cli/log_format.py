@@ -1,0 +1,56 @@
+"""How a command's log is written: as lines for people, or as one JSON object a line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+
+from msgspec import json
+
+FORMATS = ("text", "json")
+
+_log = logging.getLogger("mainspring.worker")
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line: `at` (UTC, ISO 8601), `level`, `logger`, `message`, perhaps `error`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line."""
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        # Lone surrogates (from file names, for one) are no UTF-8.
+        clean = {name: text.encode(errors="backslashreplace") for name, text in line.items()}
+        return json.encode({name: text.decode() for name, text in clean.items()}).decode()
+
+
+class Voice:
+    """What a command says on standard error: its log, and lines of its own in the same format."""
+
+    def __init__(self, log_format: str) -> None:
+        self._json = JsonFormatter() if log_format == "json" else None
+        handler = logging.StreamHandler()
+        handler.setFormatter(
+            self._json or logging.Formatter("[mainspring] %(levelname)s %(message)s")
+        )
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+    def say(self, line: str) -> None:
+        """Write a line of the command's own."""
+        # Not print(): this is also called from a signal handler, in the midst of another print.
+        descriptor = sys.__stderr__.fileno() if sys.__stderr__ else 2
+        os.write(descriptor, f"{self._told(line)}\n".encode())
+
+    def _told(self, line: str) -> str:
+        if self._json is None:
+            return f"[mainspring] {line}"
+        record = _log.makeRecord(_log.name, logging.INFO, "", 0, line, (), None)
+        return self._json.format(record)

@@ -1,0 +1,41 @@
+"""Which queue an operator's command works on: `--app`, `--url` or `--db`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mainspring.cli.app import HELP as APP_HELP
+from mainspring.cli.app import load_app
+from mainspring.errors import StoreUnusable
+from mainspring.queue import Queue
+
+if TYPE_CHECKING:
+    import argparse
+
+SQLITE = "sqlite:///"
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the queue, and `--json`."""
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--app", metavar="MODULE:QUEUE", help=APP_HELP)
+    which.add_argument(
+        "--url",
+        help="where the jobs are (default: MAINSPRING_URL, or mainspring.db in this folder)",
+    )
+    which.add_argument("--db", metavar="FILE", help="the SQLite file that the jobs are in")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def queue_of(options: argparse.Namespace) -> Queue:
+    """Return the queue that the options name. Raises `StoreUnusable` for a file that is not there.
+
+    An operator's command must not make a new, empty database out of a slip of the pen.
+    """
+    queue = load_app(options.app) if options.app else Queue(options.url, db_path=options.db)
+    if queue.url.startswith(SQLITE):
+        path = Path(queue.url.removeprefix(SQLITE))
+        if not path.exists():
+            raise StoreUnusable(str(path), "there is no such file", "name it with --db or --url")
+    return queue
