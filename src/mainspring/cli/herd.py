@@ -1,4 +1,4 @@
-"""Several worker processes under one: each is a service of a supervisor, which starts it again."""
+"""Several worker processes under one: each is a service, which starts another when one ends."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainspring.cli.lifeline import Lifeline
-from mainspring.errors import ServiceFailed
-from mainspring.supervision.restart import Doubling, Restart
+from mainspring.supervision.restart import Doubling, Failures, Restart
 from mainspring.supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -26,33 +26,41 @@ BEYOND_GRACE = 6.0
 
 
 class WorkerProcess:
-    """One process; when it ends unasked, it has failed. A service."""
+    """One process, and another in its place whenever it ends unasked. A service."""
 
     def __init__(
-        self, number: int, command: Sequence[str], lifeline: Lifeline, *, grace: float
+        self,
+        number: int,
+        command: Sequence[str],
+        lifeline: Lifeline,
+        *,
+        grace: float,
+        say: Callable[[str], None],
     ) -> None:
         self.name = f"worker {number}"
         self.grace = grace + BEYOND_GRACE
         self._command = command
         self._lifeline = lifeline
+        self._say = say
+        self._failures = Failures(PATIENT, backoff=Doubling())
         self._process: asyncio.subprocess.Process | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._roused = asyncio.Event()
         self._closed = False
         self._replaced = False
 
     async def run(self, started: Callable[[], None]) -> None:
-        """Start the process, and another whenever it is to be replaced; live as long as it does."""
-        if not self._closed:
-            self._process = await self._spawn()
+        """Keep a process running until closed."""
+        self._loop = asyncio.get_running_loop()
         started()
-        while self._process is not None:
-            code = await self._end_of(self._process)
+        while not self._closed:
+            self._replaced = False
+            code = await self._end_of(await self._spawn())
             if not self._closed and not self._replaced:
-                raise ServiceFailed(self.name, f"its process ended with {told(code)}")
-            self._process = None if self._closed else await self._spawn()
+                await self._rest(code)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        self._replaced = False
-        process = await asyncio.create_subprocess_exec(
+        self._process = await asyncio.create_subprocess_exec(
             *self._command,
             env={**os.environ, **self._lifeline.environment()},
             pass_fds=(self._lifeline.descriptor,),
@@ -60,8 +68,8 @@ class WorkerProcess:
             start_new_session=True,
         )
         if self._closed:  # while it was being started
-            process.send_signal(signal.SIGTERM)
-        return process
+            self._signal(signal.SIGTERM)
+        return self._process
 
     async def _end_of(self, process: asyncio.subprocess.Process) -> int:
         try:
@@ -71,15 +79,30 @@ class WorkerProcess:
             await process.wait()
             raise
 
+    async def _rest(self, code: int) -> None:
+        seconds = self._failures.failed(monotonic()) or 0.0
+        self._say(f"{self.name} ended with {told(code)}; another starts in {seconds:.1f} s")
+        self._roused.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._roused.wait(), seconds)
+
     def close(self) -> None:
         """Ask the process to stop with its grace; again: at once."""
         self._closed = True
         self._signal(signal.SIGTERM)
+        self._rouse()
 
     def replace(self) -> None:
-        """Let the process end, and start another."""
+        """Let the process end, and start another without a rest."""
         self._replaced = True
         self._signal(signal.SIGTERM)
+        self._rouse()
+
+    def _rouse(self) -> None:
+        # A loop that is closed has nobody who rests.
+        with suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._roused.set)
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -96,16 +119,21 @@ class Herd:
     """The processes, and the supervisor that starts and stops them together."""
 
     def __init__(
-        self, command: Sequence[str], count: int, *, grace: float, also: Sequence[Service] = ()
+        self,
+        command: Sequence[str],
+        count: int,
+        *,
+        grace: float,
+        say: Callable[[str], None],
+        also: Sequence[Service] = (),
     ) -> None:
         self._lifeline = Lifeline()
         self._workers = [
-            WorkerProcess(number, command, self._lifeline, grace=grace)
+            WorkerProcess(number, command, self._lifeline, grace=grace, say=say)
             for number in range(1, count + 1)
         ]
-        self._supervisor = Supervisor(also, name="herd", grace=grace + BEYOND_GRACE)
-        for worker in self._workers:
-            self._supervisor.add(worker, restart=PATIENT)
+        services = [*also, *self._workers]
+        self._supervisor = Supervisor(services, name="herd", grace=grace + BEYOND_GRACE)
 
     def start(self) -> None:
         """Start every process."""

@@ -38,7 +38,7 @@ def run_herd(options: argparse.Namespace) -> int:
     watch = SourceWatch(Path.cwd(), lambda path: _reload(herd, voice, path))
     watcher = Worker("reload", watch.look, Interval(LOOK_SECONDS))
     also = [watcher] if options.reload else []
-    herd = Herd(command_of(options), options.processes, grace=grace, also=also)
+    herd = Herd(command_of(options), options.processes, grace=grace, say=voice.say, also=also)
     hold_on(herd.stop)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: herd.stop())

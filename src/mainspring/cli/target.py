@@ -29,11 +29,14 @@ def add_target(parser: argparse.ArgumentParser) -> None:
 
 
 def queue_of(options: argparse.Namespace) -> Queue:
-    """Return the queue that the options name. Raises `StoreUnusable` for a file that is not there.
+    """Return the queue that the options name.
 
-    An operator's command must not make a new, empty database out of a slip of the pen.
+    Raises `StoreUnusable` for a file that is not there, unless the program's own code names it: a
+    slip of the pen must not make a new, empty database.
     """
-    queue = load_app(options.app) if options.app else Queue(options.url, db_path=options.db)
+    if options.app:
+        return load_app(options.app)
+    queue = Queue(options.url, db_path=options.db)
     if queue.url.startswith(SQLITE):
         path = Path(queue.url.removeprefix(SQLITE))
         if not path.exists():

@@ -1,0 +1,217 @@
+"""The operator's commands, against a real database."""
+
+from __future__ import annotations
+
+import pytest
+
+APP = """
+    from mainspring import Queue
+
+    queue = Queue(db_path="jobs.db", workers=2, durability="normal")
+
+    @queue.task(retries=0)
+    def divide(a, b):
+        return a // b
+
+    @queue.task(queue="mail")
+    def send(to, subject="hello"):
+        return f"sent to {to}"
+
+    @queue.every(seconds=3600, name="hourly", args=("boss",), queue="mail")
+    def report(to):
+        return to
+"""
+
+DB = ("--db", "jobs.db")
+
+
+@pytest.fixture
+def app(make_app):
+    return make_app(APP)
+
+
+@pytest.fixture
+def failed(app):
+    """A job that has failed for good."""
+    job = app.divide.delay(1, 0)
+    with app.queue.worker(), pytest.raises(Exception, match="division"):
+        job.result(timeout=20)
+    return job
+
+
+def test_jobs_are_listed_by_status_task_and_page(app, command):
+    jobs = [app.divide.delay(number, 1) for number in range(3)]
+    app.send.delay("you")
+    listed = command("jobs", "ls", *DB, "--task", "app.divide", "--limit", "2", "--json").json
+    assert [job["id"] for job in listed["jobs"]] == [jobs[2].id, jobs[1].id]
+    assert (listed["jobs"][0]["args"], listed["jobs"][0]["status"]) == ([2, 1], "pending")
+    rest = command(
+        "jobs", "ls", *DB, "--task", "app.divide", "--cursor", listed["cursor"], "--json"
+    ).json
+    assert ([job["id"] for job in rest["jobs"]], rest["cursor"]) == ([jobs[0].id], None)
+    assert command("jobs", "ls", *DB, "--status", "failed", "--json").json["jobs"] == []
+    text = command("jobs", "ls", *DB)
+    assert text.code == 0
+    assert text.out.splitlines()[0].split()[:4] == ["ID", "TASK", "QUEUE", "STATUS"]
+    assert jobs[0].id in text.out
+
+
+def test_a_job_is_shown_with_its_history_and_traceback(failed, command):
+    shown = command("jobs", "show", failed.id, *DB)
+    assert shown.code == 0
+    assert "ZeroDivisionError" in shown.out
+    assert 'File "' in shown.out
+    told = command("jobs", "show", failed.id, *DB, "--json").json
+    assert [attempt["outcome"] for attempt in told["history"]] == ["failed"]
+    assert told["error"]["type"] == "builtins.ZeroDivisionError"
+
+
+def test_a_job_that_is_not_there_is_exit_code_1(app, command):
+    app.queue.stats()
+    assert command("jobs", "show", "1-00000000", *DB).code == 1
+    assert command("jobs", "cancel", "1-00000000", *DB).code == 1
+
+
+def test_a_pending_job_is_cancelled_once(app, command):
+    job = app.send.delay("you")
+    assert command("jobs", "cancel", job.id, *DB).code == 0
+    assert job.status == "cancelled"
+    again = command("jobs", "cancel", job.id, *DB, "--json")
+    assert (again.code, again.json) == (1, {job.id: False})
+
+
+def test_a_failed_job_runs_again_with_other_arguments(app, failed, command):
+    assert command("jobs", "retry", failed.id, "--app", "app:queue", "--args", "[6, 3]").code == 0
+    assert (failed.status, failed.args) == ("pending", (6, 3))
+    with app.queue.worker():
+        assert failed.result(timeout=20) == 2
+
+
+def test_all_failed_jobs_run_again(app, failed, command):
+    other = app.send.delay("you")
+    other.cancel()
+    assert command("jobs", "retry", "--all-failed", *DB, "--json").json == {failed.id: True}
+    assert (failed.status, other.status) == ("pending", "cancelled")
+
+
+def test_retry_wants_ids_or_all(failed, command):
+    nothing = command("jobs", "retry", *DB)
+    assert nothing.code == 2
+    assert "--all-failed" in nothing.err
+
+
+def test_only_a_job_that_has_ended_is_removed(app, failed, command):
+    waiting = app.send.delay("you")
+    removed = command("jobs", "rm", failed.id, waiting.id, *DB, "--json")
+    assert (removed.code, removed.json) == (1, {failed.id: True, waiting.id: False})
+    assert app.queue.get_job(failed.id) is None
+
+
+def test_queues_are_paused_and_resumed(app, command):
+    app.send.delay("you")
+    assert command("queues", "pause", "mail", *DB).code == 0
+    assert command("queues", "pause", "mail", *DB).code == 1
+    listed = command("queues", "ls", *DB, "--json").json
+    assert (listed["mail"]["paused"], listed["mail"]["pending"]) == (True, 1)
+    assert "yes" in command("queues", "ls", *DB).out
+    assert command("queues", "resume", "mail", *DB).code == 0
+    assert app.queue.paused() == []
+
+
+def test_stats_tell_of_jobs_that_nobody_knows(app, command):
+    app.send.delay("you")
+    assert command("queues", "stats", *DB, "--json").json["unclaimable"] == 1
+
+
+def test_live_nodes_are_listed_and_asked_for_by_a_probe(app, command):
+    app.queue.stats()
+    assert command("nodes", *DB, "--here").code == 1
+    with app.queue.worker():
+        assert command("nodes", *DB, "--here").code == 0
+        (node,) = command("nodes", *DB, "--json").json
+        assert "app.send" in node["tasks"]
+
+
+def test_a_schedule_is_listed_run_paused_and_removed(app, command):
+    with app.queue.worker():
+        (listed,) = command("cron", "ls", *DB, "--json").json
+        assert (listed["name"], listed["rule"]) == ("hourly", "every 3600 s")
+        assert len(listed["next_ticks"]) == 5
+        job = app.queue.get_job(command("cron", "run", "hourly", *DB, "--json").json["id"])
+        assert job.result(timeout=20) == "boss"
+    assert command("cron", "pause", "hourly", *DB).code == 0
+    assert command("cron", "pause", "hourly", *DB).code == 1
+    assert "paused" in command("cron", "ls", *DB).out
+    assert command("cron", "resume", "hourly", *DB).code == 0
+    assert command("cron", "rm", "hourly", *DB).code == 0
+    assert command("cron", "rm", "hourly", *DB).code == 1
+
+
+def test_a_job_is_enqueued_and_its_arguments_are_checked(app, command):
+    done = command("enqueue", "send", "--app", "app:queue", "--args", '["you"]', "--json")
+    assert (done.code, done.json["task"], done.json["status"]) == (0, "app.send", "pending")
+    wrong = command("enqueue", "send", "--app", "app:queue", "--kwargs", '{"whom": 1}')
+    assert wrong.code == 2
+    assert "signature" in wrong.err
+    assert command("enqueue", "send", "--app", "app:queue", "--args", "you").code == 2
+    assert "app.divide" in command("enqueue", "nothing", "--app", "app:queue").err
+
+
+def test_enqueue_waits_for_the_result_if_asked_to(app, command):
+    with app.queue.worker():
+        done = command(
+            "enqueue", "divide", "--app", "app:queue", "--args", "[6, 3]", "--wait", "20"
+        )
+        assert (done.code, done.out.split()[1:]) == (0, ["completed", "2"])
+        failed = command(
+            "enqueue", "divide", "--app", "app:queue", "--args", "[6, 0]", "--wait", "20"
+        )
+        assert (failed.code, failed.out.split()[1:]) == (1, ["failed"])
+
+
+def test_jobs_that_have_ended_are_purged(failed, command):
+    assert command("purge", *DB, "--status", "failed", "--older-than", "60").out[0] == "0"
+    assert command("purge", *DB, "--status", "failed", "--json").json == {"removed": 1}
+
+
+@pytest.mark.parametrize(
+    "words", [("jobs", "ls"), ("queues", "ls"), ("nodes",), ("cron", "ls"), ("doctor",), ("purge",)]
+)
+def test_no_command_makes_a_database(tmp_path, command, words):
+    answer = command(*words, "--db", "nothing.db")
+    assert answer.code == 2
+    assert "there is no such file" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_doctor_finds_a_healthy_database_well(app, command):
+    app.queue.stats()
+    answer = command("doctor", *DB, "--json")
+    assert answer.code == 0
+    levels = {finding["check"]: finding["level"] for finding in answer.json}
+    del levels["library"]  # that depends on the machine
+    assert set(levels.values()) == {"ok"}
+
+
+def test_the_doctor_warns_and_says_what_to_do(app, tmp_path, command):
+    app.send.delay("you")
+    app.queue.pause("mail")
+    app.queue.close()
+    (tmp_path / "jobs.db").chmod(0o644)
+    answer = command("doctor", *DB)
+    assert answer.code == 0
+    for remedy in ("chmod 600", "mainspring worker", "mainspring queues resume mail"):
+        assert remedy in answer.out
+
+
+def test_the_doctor_finds_a_damaged_file(app, tmp_path, command):
+    app.send.map([("you" * 100,)] * 500)
+    app.queue.close()
+    database = tmp_path / "jobs.db"
+    content = bytearray(database.read_bytes())
+    content[4096 * 3 : 4096 * 6] = b"\x55" * 4096 * 3
+    database.write_bytes(content)
+    answer = command("doctor", *DB)
+    assert answer.code == 1
+    assert "PROBLEM" in answer.out
+    assert "backup" in answer.out
