@@ -170,9 +170,10 @@ def found_in_sqlalchemy(connection: Any) -> Found:
 
     Its transaction counts though the driver has not begun it: that does so at the first write.
     """
-    if not hasattr(connection, "in_transaction"):
+    asked = getattr(connection, "in_transaction", None)
+    if not callable(asked):
         raise refused(connection, set())
-    if not connection.in_transaction():
+    if not asked():
         raise InvalidConnection(
             "no transaction is open on it", "begin one, as by `with session.begin():`"
         )
