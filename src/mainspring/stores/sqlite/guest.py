@@ -178,7 +178,7 @@ def found_in_sqlalchemy(connection: Any) -> Found:
             "no transaction is open on it", "begin one, as by `with session.begin():`"
         )
     # A Session's `connection` is a method, a Connection's the driver's connection in its wrapper.
-    owner = connection.connection() if callable(connection.connection) else connection
+    owner: Any = connection.connection() if callable(connection.connection) else connection
     under = getattr(owner.connection, "dbapi_connection", None)
     if isinstance(under, sqlite3.Connection):
         return Found(under, in_transaction=True)
