@@ -71,7 +71,7 @@ def test_the_jobs_exist_if_the_transaction_commits(store, connect, mode, jobs):
     connection = connect(**mode)
     connection.execute("CREATE TABLE orders (number INTEGER PRIMARY KEY)")
     connection.commit()
-    if not connection.in_transaction and connection.isolation_level is None:
+    if mode.get("isolation_level", "") is None or mode.get("autocommit") is True:
         connection.execute("BEGIN")
     connection.execute("INSERT INTO orders VALUES (1)")
     job_ids = store.enqueue_in(connection, jobs)

@@ -349,7 +349,8 @@ from mainspring.stores.sqlite import SqliteStore
 store = SqliteStore(sys.argv[1], durability="normal")
 node = store.join(sys.argv[2], host="host", pid=1, lease=600)
 print("here", flush=True)
-until = time.monotonic() + float(sys.stdin.readline())
+seconds = float(sys.stdin.readline())
+until = time.monotonic() + seconds
 done, outcomes = 0, []
 while time.monotonic() < until:
     exchanged = store.exchange(node, outcomes, [Want(("task",), None, 4)])
@@ -390,7 +391,7 @@ def test_sixteen_claimers_never_find_it_locked_and_each_gets_its_share(store, se
     done = [int(line) for line, _ in told]
     assert store.stats()["queue"]["completed"] == sum(done)
     # In two seconds of a busy machine each has a few turns only, so a share is a rough one.
-    assert min(done) > sum(done) / 16 / (2 if seconds > 10 else 10), done
+    assert min(done) > sum(done) / 16 / (2 if seconds > 10 else 8), done
 
 
 def test_who_takes_orders_sleeps_without_a_look(store, monkeypatch):

@@ -63,7 +63,7 @@ class DatabaseFile(Struct, frozen=True):
             if needed.exists() and not os.access(needed, os.R_OK | os.W_OK):
                 raise self.unusable(f"{needed} is not readable and writable", "change its mode")
         # Its locks and its shared memory are of one machine: two that write damage the file.
-        network = file_system.network_under(self.path.parent)
+        network = file_system.network_under(self.path if self.path.exists() else self.path.parent)
         if network is not None:
             raise self.unusable(
                 f"it is on a network file system ({network}), where SQLite's locks don't hold",

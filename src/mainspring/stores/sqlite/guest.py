@@ -170,14 +170,15 @@ def found_in_sqlalchemy(connection: Any) -> Found:
 
     Its transaction counts though the driver has not begun it: that does so at the first write.
     """
-    if not hasattr(connection, "in_transaction"):
+    asked = getattr(connection, "in_transaction", None)
+    if not callable(asked):
         raise refused(connection, set())
-    if not connection.in_transaction():
+    if not asked():
         raise InvalidConnection(
             "no transaction is open on it", "begin one, as by `with session.begin():`"
         )
     # A Session's `connection` is a method, a Connection's the driver's connection in its wrapper.
-    owner = connection.connection() if callable(connection.connection) else connection
+    owner: Any = connection.connection() if callable(connection.connection) else connection
     under = getattr(owner.connection, "dbapi_connection", None)
     if isinstance(under, sqlite3.Connection):
         return Found(under, in_transaction=True)
