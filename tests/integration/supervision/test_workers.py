@@ -841,12 +841,12 @@ def test_there_are_as_many_runs_as_ticks(make, seconds, interval):
 
     make(work, interval=interval).start()
     assert over.wait(3 * seconds)
+    ticks = (runs[-1] - runs[0]) / interval + 1
     # A machine too busy to run it at all swallows ticks, which become one run; that is no drift.
-    swallowed = sum(round((later - one) / interval) - 1 for one, later in pairwise(runs))
-    print(f"{len(runs)} runs, {swallowed} ticks swallowed")  # noqa: T201  asked for with -s
-    assert len(runs) <= seconds / interval + 2
-    # A run that comes late after such a gap makes it look a tick longer or shorter than it was.
-    assert abs(len(runs) + swallowed - (runs[-1] - runs[0]) / interval - 1) <= 2 + swallowed
+    gaps = [(later - one) / interval for one, later in pairwise(runs)]
+    swallowed = sum(round(gap) - 1 for gap in gaps if gap > 1.5)
+    print(f"{len(runs)} runs at {ticks:.1f} ticks, {swallowed} swallowed")  # noqa: T201  asked for with -s
+    assert ticks - 2 - 2 * swallowed <= len(runs) <= ticks + 2
 
 
 def test_triggers_during_a_run_are_no_error_and_one_more_run(make, until):
