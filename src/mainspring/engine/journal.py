@@ -162,8 +162,8 @@ class Journal:
                 refused, first = error, refused
                 if first is None and len(batch) > 1:
                     continue
-            self._forget(batch)
             del waiting[: len(batch)]
+        self._sweep()
         if refused is not None:
             raise refused
 
@@ -171,7 +171,6 @@ class Journal:
         room, first = MOST_BYTES, len(waiting)
         while first and (room := room - size_of(waiting[first - 1][1])) >= 0:
             first -= 1
-        self._forget(waiting[:first])
         for one, note in waiting[first:]:
             one.put_back(note)
         with self._lock:
@@ -182,10 +181,11 @@ class Journal:
             self._marked[:0] = kept
             self._plan_flush()
 
-    def _forget(self, written: list[tuple[Page, Note]]) -> None:
-        for one, _ in written:
+    def _sweep(self) -> None:
+        """Forget the pages of ended attempts that have nothing more to write."""
+        for grant, one in list(self._ended.items()):
             if not one.marked:
-                self._ended.pop(one.grant, None)
+                self._ended.pop(grant, None)
 
 
 def _fitting(waiting: list[tuple[Page, Note]]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable  # the type of a Struct's field
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ Grant = tuple[int, int]
 _PAGE_SIZE = 500
 _LINE_SIZE = 150
 """What a page and a line take by themselves, in bytes."""
+
+
+_making = Lock()
 
 
 class Page(Struct, eq=False):
@@ -69,8 +73,7 @@ class Page(Struct, eq=False):
         lines = self.lines
         if not lines:
             return Note(*self.grant, self.last, message)
-        taken = [lines.popleft() for _ in range(len(lines))]
-        storable = tuple((at, _storable(text)) for at, text in taken)
+        storable = tuple((at, _storable(text)) for at, text in _drain(lines))
         return Note(*self.grant, self.last, message, storable)
 
     def put_back(self, note: Note) -> None:
@@ -88,15 +91,27 @@ class Page(Struct, eq=False):
             self.mark(self)
 
     def _own_lines(self) -> deque[tuple[float, str]]:
-        lines = self.lines
-        if lines is None:
-            lines = self.lines = deque()
-        return lines
+        if self.lines is None:
+            # Two threads of one body must not make two of them.
+            with _making:
+                self.lines = deque() if self.lines is None else self.lines
+        return self.lines
 
 
 def size_of(note: Note) -> int:
     """Return roughly what a note takes in memory, in bytes."""
     return _PAGE_SIZE + sum(_LINE_SIZE + len(text) for _, text in note.lines)
+
+
+def _drain(lines: deque[tuple[float, str]]) -> list[tuple[float, str]]:
+    drained: list[tuple[float, str]] = []
+    try:
+        # Not until it is empty: a body that never stops would never let go.
+        for _ in range(len(lines)):
+            drained.append(lines.popleft())  # noqa: PERF401  # what is out must not be lost
+    except IndexError:
+        pass  # the body has shortened it meanwhile
+    return drained
 
 
 def _shorten(lines: deque[tuple[float, str]]) -> None:

@@ -326,6 +326,25 @@ def test_notes_of_a_child_join_what_was_said_before(journal, shelf):
     assert shelf.notes == [Note(1, 1, 0.7, "half", ((1.0, "one"),))]
 
 
+def test_a_thread_that_never_stops_talking_and_a_flush_do_not_trip_over_each_other(
+    journal, shelf, body
+):
+    context = body(lambda: None)
+
+    def speak():
+        for number in range(50_000):
+            current_job.log(number)
+
+    thread = threading.Thread(target=context.copy().run, args=(speak,))
+    thread.start()
+    while thread.is_alive():
+        journal.flush()
+    journal.flush()
+    numbers = [int(text) for text in shelf.texts()]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 49_999
+
+
 def test_words_from_many_threads_at_once_are_all_written(journal, shelf, body):
     context = body(lambda: None)
     each = MOST_LINES // 8
