@@ -94,19 +94,22 @@ class Attempt:
 
     def run(self, claim: Claim, slot: int) -> Outcome:
         """Run the body in this thread."""
+        if host.get() is not self._host:
+            host.set(self._host)  # once a slot: its context stays, and a body's is a copy of it
         return copy_context().run(run, self, claim, slot)
 
     def arun(
         self, claim: Claim, slot: int, asked: Callable[[float], Outcome | None]
     ) -> Coroutine[Any, Any, Outcome]:
         """Run the coroutine body in the caller's task; see `pipeline.arun`."""
+        if host.get() is not self._host:
+            host.set(self._host)
         return arun(self, claim, slot, asked)
 
     def open(self, claim: Claim, slot: int) -> Call:
         """Return the call that the claim's payload tells, and note that it begins."""
         function = self._tasks[claim.task].function
         args, kwargs = self._decode(claim.payload)
-        host.set(self._host)
         self._note(slot, claim.key, claim.fence)
         fault("before_body")
         return function, args, kwargs

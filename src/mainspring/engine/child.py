@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from mainspring.engine.attempt import Attempt, Ruling, crashed, put_off
 from mainspring.engine.child_journal import told
+from mainspring.engine.context import host
 from mainspring.engine.host import ChildHost
 from mainspring.engine.pipeline import run
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
@@ -48,6 +49,8 @@ class Errand(msgspec.Struct, frozen=True):
     claim: Claim
 
 
+_HOST = ChildHost(stop_asked)
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_errand = msgspec.msgpack.Decoder(Errand).decode
 _decode_ruling = msgspec.msgpack.Decoder(Ruling).decode
@@ -56,8 +59,8 @@ _decode_ruling = msgspec.msgpack.Decoder(Ruling).decode
 def answer(request: bytes, *, limit_bytes: int) -> bytes:
     """Run an errand, in the child. The reply is an encoded ruling, of failures too."""
     errand = _decode_errand(request)
-    host = ChildHost(stop_asked)
-    attempt = Attempt(_Found(errand), _FoundCodec(errand, limit_bytes), _note_nothing, at=host)
+    attempt = Attempt(_Found(errand), _FoundCodec(errand, limit_bytes), _note_nothing)
+    host.set(_HOST)
     with told(errand.claim):
         return _encode(copy_context().run(run, _Terms(attempt), errand.claim, 0))
 

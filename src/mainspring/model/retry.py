@@ -80,8 +80,9 @@ def rules_of(owner: str, retry_on: object, give_up_on: object) -> RetryRules:
 
 
 def _kinds(option: str, owner: str, value: object) -> Kinds:
-    kinds = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+    named: tuple[object, ...] = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    kinds = tuple(one for one in named if isinstance(one, type) and issubclass(one, BaseException))
+    if len(kinds) < len(named):
         expected = f"exception classes, as in {option}=(OSError, ValueError)"
         raise InvalidOption(option, value, owner=owner, expected=expected)
     return kinds
