@@ -38,7 +38,7 @@ WALK = settings(
 )
 
 # Without chance, so that what was found once is found again; without shrinking, which takes longer.
-HUNT = settings(WALK, max_examples=300, phases=[Phase.generate], derandomize=True, database=None)
+HUNT = settings(WALK, max_examples=1000, phases=[Phase.generate], derandomize=True, database=None)
 
 # Where there is one, a file system in memory: thousands of small files are made and thrown away.
 QUICK = "/dev/shm" if Path("/dev/shm").is_dir() else None

@@ -280,7 +280,7 @@ def test_what_a_child_said_before_it_died_is_kept(children, eventually, tmp_path
         assert texts(queue, job) == ["before the end", "again"]
 
 
-def test_an_idle_worker_asks_nothing_of_the_journal(eventually):
+def test_an_idle_worker_asks_nothing_of_the_journal(eventually, monkeypatch):
     class Counting(MemoryStore):
         asked = 0
 
@@ -288,8 +288,8 @@ def test_an_idle_worker_asks_nothing_of_the_journal(eventually):
             Counting.asked += 1
             super().note_many(notes)
 
+    monkeypatch.setattr("mainspring.queue.front.open_store", lambda *_, **__: Counting())
     queue = Queue("memory://", workers=2, grace=5)
-    queue._store = Counting()
 
     @queue.task(name="quiet")
     def quiet():

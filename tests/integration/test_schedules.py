@@ -33,7 +33,7 @@ PROGRAM = """
     rule = RuleText(every=0.05)
     schedules = [NewSchedule("fast", rule, "tick", "default", b"[[],{}]", catch_up="all")]
     consumer = Consumer(
-        queue._store, queue._tasks, queue._desk.codec, queue._settings, schedules=schedules
+        queue._store, queue._tasks, queue._desk.codec, queue._crew.settings, schedules=schedules
     )
     consumer.run()
 """
@@ -65,7 +65,7 @@ def queue():
 @contextmanager
 def consumer(queue, *schedules, told):
     made = Consumer(
-        queue._store, queue._tasks, queue._desk.codec, queue._settings, schedules=schedules
+        queue._store, queue._tasks, queue._desk.codec, queue._crew.settings, schedules=schedules
     )
     made.subscribe(told.append)
     made.start()
@@ -131,10 +131,6 @@ def test_a_store_in_trouble_costs_no_tick(queue, eventually):
 
 
 def test_worker_processes_make_each_tick_once_also_when_one_is_killed(tmp_path, eventually):
-    from mainspring.stores.sqlite import SqliteStore  # noqa: PLC0415  # it may have no schedules yet
-
-    if not hasattr(SqliteStore, "tick"):
-        pytest.skip("this store keeps no schedules yet")
     url = f"sqlite:///{tmp_path / 'jobs.db'}"
     queue = make_queue(url)
     command = (sys.executable, "-c", textwrap.dedent(PROGRAM), url)

@@ -79,7 +79,8 @@ def test_the_packages_have_names_and_versions_and_nothing_else():
 
 
 def test_a_package_file_holds_names_and_no_logic():
-    """Only the package's own door does more: it imports each public name on first use."""
+    """Only two doors do more, and import each public name on first use."""
     logic = re.compile(r"^(?:async |def |class |for |while |with |try:)", re.MULTILINE)
-    doors = (ROOT / "src" / "mainspring").glob("*/**/__init__.py")
+    package = ROOT / "src" / "mainspring"
+    doors = set(package.glob("*/**/__init__.py")) - {package / "testing" / "__init__.py"}
     assert [str(door) for door in doors if logic.search(door.read_text())] == []

@@ -46,7 +46,9 @@ class Crew:
         self._subscribers.append(subscriber)
 
     @contextmanager
-    def consumer(self, queues: Sequence[str] | None, own: OwnOptions) -> Iterator[Consumer]:
+    def consumer(
+        self, queues: Sequence[str] | None, own: OwnOptions | None = None
+    ) -> Iterator[Consumer]:
         """Return a consumer that `shutdown` reaches during the block."""
         consumer = self.new_consumer(queues, own)
         self._consumers.append(consumer)

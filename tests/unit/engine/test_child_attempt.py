@@ -26,7 +26,7 @@ class Children:
         self.ended = threading.Event()
         self.free = threading.Event()
 
-    def request(self, payload, *, label, timeout, key):
+    def request(self, payload, *, label, timeout, key, on_note=None):
         self.waiting = key
         while not self.free.wait(0.002):
             if self.waiting is None:
