@@ -308,3 +308,31 @@ def test_a_clock_that_jumps_an_hour_makes_no_second_lease(path, seconds):
             store.finish_many(node, told)
     assert store.get(first).state == ("completed" if seconds < 0 else "pending")
     store.close()
+
+
+DROPPED = """
+import gc, os, sys
+from mainspring.stores.sqlite import SqliteStore
+
+def descriptors():
+    return len(os.listdir("/dev/fd"))
+
+def use(path):
+    store = SqliteStore(path, durability="normal")
+    store.pause("queue")
+    assert store.paused() == ["queue"]
+
+use(sys.argv[1])
+gc.collect()
+before = descriptors()
+for _ in range(3):
+    use(sys.argv[1] + str(_))
+gc.collect()
+assert descriptors() == before
+"""
+
+
+def test_a_store_that_is_dropped_leaves_nothing_open(tmp_path):
+    command = (sys.executable, "-X", "dev", "-W", "error", "-c", DROPPED, str(tmp_path / "a.db"))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
