@@ -16,6 +16,7 @@ JOBS = 400
 
 APP = """
     import os
+    import time
     from pathlib import Path
 
     from mainspring import Queue
@@ -34,6 +35,7 @@ APP = """
     @queue.task
     def work(number):
         write(number)
+        time.sleep(0.01)
         # As large as a page: what is recorded takes room in the file.
         return [number, "x" * 4000]
 """
@@ -70,10 +72,11 @@ def test_a_worker_outlives_a_program_that_holds_the_file_for_longer_than_it_wait
     other = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None, timeout=20)
     worker = start_worker()
     for told in (1, 2, 3):
-        eventually(lambda: begun(tmp_path), within=20)
+        eventually(lambda told=told: len(begun(tmp_path)) > 30 * told, within=20)
         other.execute("BEGIN IMMEDIATE")
         eventually(lambda told=told: worker.output().count("outside mainspring") >= told, within=20)
         other.execute("COMMIT")
+        assert app.queue.stats()["completed"] < JOBS
     other.close()
     eventually(lambda: app.queue.stats()["completed"] == JOBS, within=30)
     assert_all_are_completed_once(jobs)
