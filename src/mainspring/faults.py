@@ -18,6 +18,7 @@ POINTS = (
     "during_enqueue",
     "during_purge",
     "during_migration",
+    "during_tick",
 )
 """Every point there is."""
 

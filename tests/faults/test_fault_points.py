@@ -22,20 +22,28 @@ APP = """
     async def async_job(number):
         await asyncio.sleep(0)
         return number
+
+    @queue.task(executor="process")
+    def process_job(number):
+        return number
 """
 
+WAYS = [
+    ("after_claim", 0),
+    ("before_body", 1),
+    ("before_body:20", 1),
+    ("after_body:5", 1),
+    ("before_flush:3", 1),
+    ("after_flush:3", 1),
+]
+# A body in a child process passes its points there: what dies then is the child.
+OF_WORKERS = [way for way in WAYS if "body" not in way[0]]
 
-@pytest.mark.parametrize("task", ["thread_job", "async_job"])
+
 @pytest.mark.parametrize(
-    ("point", "begun"),
-    [
-        ("after_claim", 0),
-        ("before_body", 1),
-        ("before_body:20", 1),
-        ("after_body:5", 1),
-        ("before_flush:3", 1),
-        ("after_flush:3", 1),
-    ],
+    ("task", "point", "begun"),
+    [(task, *way) for task in ("thread_job", "async_job") for way in WAYS]
+    + [("process_job", *way) for way in OF_WORKERS],
 )
 def test_no_job_is_lost_or_fails_when_the_worker_is_killed_at(
     make_app, start_worker, eventually, point, begun, task
@@ -56,6 +64,20 @@ def test_no_job_is_lost_or_fails_when_the_worker_is_killed_at(
         crashes += outcomes.count("crashed")
     # One slot notes one body: no more than the slots can be charged, and nothing before a body.
     assert crashes <= 4 * begun
+
+
+@pytest.mark.parametrize("point", ["before_body", "after_body"])
+def test_children_that_are_killed_at_every_body_cost_no_more_than_three_crashes_a_job(
+    make_app, start_worker, eventually, point
+):
+    app = make_app(APP)
+    job = app.process_job.delay(1)
+    worker = start_worker(env={"MAINSPRING_FAULT": point})
+    eventually(lambda: job.status == "failed", within=40)
+    assert [entry.outcome for entry in job.history] == ["crashed", "crashed", "failed"]
+    assert "WorkerLost" in job.error
+    worker.send(signal.SIGTERM)
+    assert worker.wait(20) == 0
 
 
 def test_an_attempt_whose_body_raises_at_a_point_is_a_failed_attempt(

@@ -6,6 +6,8 @@ import random
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +66,13 @@ APP = """
         return number
 
     @queue.task
+    async def async_job(number):
+        write(f"begin {number} {time.time()}")
+        await asyncio.sleep(0.015)
+        write(f"end {number}")
+        return number
+
+    @queue.task
     def quick_job(number):
         write(f"begin {number} {time.time()}")
         write(f"end {number}")
@@ -102,6 +111,10 @@ def kill_soon(worker, folder, eventually, delay):
     started = time.time()
     eventually(lambda: begun_after(folder, started), within=15)
     time.sleep(delay)
+    kill_with_children(worker, eventually)
+
+
+def kill_with_children(worker, eventually):
     offspring = children(worker.process.pid)
     worker.kill()
     eventually(lambda: not alive(offspring), within=1.0)
@@ -130,7 +143,60 @@ def test_no_job_is_lost_or_fails_in_20_kills(make_app, start_worker, tmp_path, e
         assert outcomes[-1] == "completed"
 
 
+ROUNDS = 20
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_no_job_is_lost_when_one_of_two_workers_with_work_of_every_kind_dies_20_times(
+    make_app, start_worker, tmp_path, eventually
+):
+    app = make_app(APP)
+    chance = random.Random(2)
+    workers = [start_worker(), start_worker()]
+    jobs = []
+    for place in range(ROUNDS):
+        numbers = range(place * 400, (place + 1) * 400)
+        kinds = [app.thread_job, app.process_job, app.async_job, app.quick_job]
+        calls = [kinds[number % 4].call(number) for number in numbers]
+        since = time.time()
+        jobs += app.queue.enqueue_many(calls)
+        eventually(lambda since=since: begun_after(tmp_path, since), within=20)
+        time.sleep(chance.random() * 0.2)
+        kill_with_children(workers.pop(chance.randrange(2)), eventually)
+        workers.append(start_worker())
+    eventually(lambda: app.queue.stats()["completed"] == len(jobs), within=120)
+    assert [job.result(timeout=1) for job in jobs] == list(range(len(jobs)))
+    crashed = [job for job in jobs if "crashed" in {entry.outcome for entry in job.history}]
+    assert crashed, "no kill has hit a body"
+    for job in jobs:
+        outcomes = [entry.outcome for entry in job.history]
+        assert outcomes.count("completed") == 1
+        assert outcomes[-1] == "completed"
+
+
 HELD = 4
+WITHIN = 2.0
+SETTLED = 0.7
+
+
+def starved(pid):
+    """Seconds for which a process had a thread ready and the machine ran others: the worst thread.
+
+    It is the kernel's count, near 0 on a machine that has CPUs to spare, and always 0 where the
+    kernel doesn't count: there a machine that is too busy looks like a slow worker.
+    """
+    nanoseconds = [0]
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread may end meanwhile
+            nanoseconds.append(int(path.read_text().split()[1]))
+    return max(nanoseconds) / 1e9
+
+
+def starved_on_the_way(worker):
+    """Seconds that a redelivery may have lost so: in the worker, then in one of its children."""
+    pid = worker.process.pid
+    return starved(pid) + max(map(starved, children(pid)), default=0.0)
 
 
 @pytest.mark.parametrize("task", ["thread_hold", "process_hold", "async_hold"])
@@ -143,18 +209,23 @@ def test_a_job_of_a_killed_worker_runs_again_within_two_seconds(
     jobs = getattr(app, task).map([(number,) for number in range(HELD)])
     eventually(lambda: len(begun_after(tmp_path, 0)) == HELD, within=20)
     if when == "while another lives":
-        start_worker()
-        app.thread_job.delay(-1).result(timeout=20)
+        rescuer = start_worker()
+        eventually(lambda: len(app.queue.nodes()) == 2, within=20)
+        # Until its first look at others is behind it: that one is no measure of the next ones.
+        up = time.monotonic()
+        eventually(lambda: time.monotonic() - up > SETTLED, within=20)
+        since, lost = time.time(), starved_on_the_way(rescuer)
         victim.kill()
-        since = time.time()
     else:
         victim.kill()
-        since = time.time()
-        start_worker()
+        since, lost = time.time(), 0.0
+        rescuer = start_worker()
     begun = eventually(
-        lambda: len(moments := begun_after(tmp_path, since)) >= HELD and moments, within=20
+        lambda: len(moments := begun_after(tmp_path, since)) >= HELD and moments, within=60
     )
-    assert max(begun) - since < 2
+    lost = starved_on_the_way(rescuer) - lost
+    took = max(begun) - since
+    assert took - lost < WITHIN, f"{took:.2f} s, of which {lost:.2f} s without a CPU"
     (tmp_path / "go").touch()
     assert [job.result(timeout=10) for job in jobs] == list(range(HELD))
     for job in jobs:

@@ -135,7 +135,9 @@ def test_a_failing_job_runs_again_as_often_as_its_retries_say(queue):
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+@pytest.mark.parametrize(
+    "error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError, MemoryError]
+)
 def test_what_would_end_a_program_fails_the_attempt_only(queue, kind, error):
     def fail():
         raise error("stop")

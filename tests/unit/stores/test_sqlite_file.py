@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -86,10 +87,44 @@ def test_a_missing_folder_is_named(tmp_path):
     assert "make the folder first" in refused(tmp_path / "nowhere" / "jobs.db")
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_a_read_only_file_is_refused(path):
-    path.touch(0o400)
-    assert "not readable and writable" in refused(path)
+# Root may write everywhere, so it becomes somebody else first.
+READER = """
+import os, sys
+from mainspring.errors import StoreUnusable
+from mainspring.model.job import NewJob
+from mainspring.stores.sqlite import SqliteStore
+
+folder, path = sys.argv[1], sys.argv[1] + "/jobs.db"
+job = NewJob("task", "queue", b"[[],{}]")
+store = SqliteStore(path)
+store.enqueue_many([job])
+store.close()
+os.chmod(folder, 0o755)
+os.chmod(path, 0o444)
+if os.getuid() == 0:
+    os.setresuid(65534, 65534, 65534)
+for use in (lambda store: store.enqueue_many([job]), lambda store: store.stats()):
+    try:
+        use(SqliteStore(path))
+    except StoreUnusable as error:
+        print(error)
+"""
+
+
+def test_a_read_only_file_is_refused():
+    # Not in pytest's own folder: nobody but its owner may pass through that.
+    with tempfile.TemporaryDirectory() as folder:
+        child = subprocess.run(
+            [sys.executable, "-c", READER, folder],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        sentences = child.stdout.splitlines()
+        assert len(sentences) == 2
+        for sentence in sentences:
+            assert f"{folder}/jobs.db is not readable and writable; change its mode" in sentence
 
 
 def test_a_file_that_became_read_only_is_told(path, monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidOption, LeaseLost
+from mainspring.faults import fault
 from mainspring.model.job import Exchanged
 from mainspring.model.timetable import Timetabled
 from mainspring.stores.clock import Moment, SystemClock, as_datetime
@@ -277,6 +278,7 @@ class SqliteStore:
                 return None
             kept = enqueue_into(connection, jobs, lanes, Moment(self._clock))
             news = wakes_for(connection, kept.placed)
+            fault("during_tick")
         if news:
             self._session.ring(READY)
         return kept.ids
