@@ -35,7 +35,14 @@ if TYPE_CHECKING:
     from mainspring.cache.redis import RedisCache
     from mainspring.cache.sqlite import SQLiteCache
     from mainspring.engine.context import current_job
-    from mainspring.errors import JobCancelled, JobExpired, JobFailed
+    from mainspring.errors import (
+        DuplicateJob,
+        JobCancelled,
+        JobExpired,
+        JobFailed,
+        StoreBusy,
+        StoreError,
+    )
     from mainspring.handle import JobHandle
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
@@ -73,6 +80,7 @@ _HOMES = {
     "BackgroundWorker": "mainspring.background.worker",
     "Cache": "mainspring.cache.policy",
     "CacheAdapter": "mainspring.protocols",
+    "DuplicateJob": "mainspring.errors",
     "Exponential": "mainspring.model.retry",
     "FunctionCollection": "mainspring.background.collection",
     "GiveUp": "mainspring.model.verdict",
@@ -89,6 +97,8 @@ _HOMES = {
     "Retry": "mainspring.model.verdict",
     "SQLiteCache": "mainspring.cache.sqlite",
     "Snooze": "mainspring.model.verdict",
+    "StoreBusy": "mainspring.errors",
+    "StoreError": "mainspring.errors",
     "TASK_CRITICAL": "mainspring.supervision.threads.priority",
     "TASK_HIGH": "mainspring.supervision.threads.priority",
     "TASK_LOW": "mainspring.supervision.threads.priority",
@@ -132,6 +142,7 @@ __all__ = [
     "BackgroundWorker",
     "Cache",
     "CacheAdapter",
+    "DuplicateJob",
     "Exponential",
     "FunctionCollection",
     "GiveUp",
@@ -148,6 +159,8 @@ __all__ = [
     "Retry",
     "SQLiteCache",
     "Snooze",
+    "StoreBusy",
+    "StoreError",
     "TaskCollection",
     "TaskHandle",
     "TaskInfo",
