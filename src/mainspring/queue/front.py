@@ -235,7 +235,7 @@ class Queue:
 
         A DuplicateJob refuses them all.
         """
-        return bulk.enqueue(self._desk, list(calls))
+        return bulk.enqueue(self._desk, bulk.calls_of(calls))
 
     def get_job(self, job_id: str) -> JobHandle[Any] | None:
         """Return the job of that id, or None if there is none (any more)."""
