@@ -217,6 +217,8 @@ class StoreUnusable(StoreError):
 
     def __init__(self, store: str, why: str, remedy: str) -> None:
         self.store = store
+        self.why = why
+        self.remedy = remedy
         super().__init__(f"{store} can't be used: {why}; {remedy}")
 
 

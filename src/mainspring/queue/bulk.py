@@ -29,10 +29,11 @@ PURGED_AT_ONCE = 200
 def ids_of(owner: str, jobs: JobRef | Iterable[JobRef]) -> list[str]:
     """Return the ids of jobs; raises InvalidOption for what is neither an id nor a handle."""
     several = [jobs] if isinstance(jobs, (str, JobHandle)) else list(jobs)
-    return [_id_of(owner, job) for job in several]
+    return [id_of(owner, job) for job in several]
 
 
-def _id_of(owner: str, job: object) -> str:
+def id_of(owner: str, job: object) -> str:
+    """Return the id of a job; raises InvalidOption for what is neither an id nor a handle."""
     if isinstance(job, JobHandle):
         return job.id
     if isinstance(job, str):
