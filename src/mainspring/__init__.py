@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         JobCancelled,
         JobExpired,
         JobFailed,
+        JobGone,
         StoreBusy,
         StoreError,
     )
@@ -87,6 +88,7 @@ _HOMES = {
     "JobCancelled": "mainspring.errors",
     "JobExpired": "mainspring.errors",
     "JobFailed": "mainspring.errors",
+    "JobGone": "mainspring.errors",
     "JobHandle": "mainspring.handle",
     "JobState": "mainspring.model.job",
     "MemoryCache": "mainspring.cache.memory",
@@ -149,6 +151,7 @@ __all__ = [
     "JobCancelled",
     "JobExpired",
     "JobFailed",
+    "JobGone",
     "JobHandle",
     "JobState",
     "MemoryCache",
