@@ -35,7 +35,15 @@ if TYPE_CHECKING:
     from mainspring.cache.redis import RedisCache
     from mainspring.cache.sqlite import SQLiteCache
     from mainspring.engine.context import current_job
-    from mainspring.errors import JobCancelled, JobExpired, JobFailed
+    from mainspring.errors import (
+        DuplicateJob,
+        JobCancelled,
+        JobExpired,
+        JobFailed,
+        JobGone,
+        StoreBusy,
+        StoreError,
+    )
     from mainspring.handle import JobHandle
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
@@ -73,12 +81,14 @@ _HOMES = {
     "BackgroundWorker": "mainspring.background.worker",
     "Cache": "mainspring.cache.policy",
     "CacheAdapter": "mainspring.protocols",
+    "DuplicateJob": "mainspring.errors",
     "Exponential": "mainspring.model.retry",
     "FunctionCollection": "mainspring.background.collection",
     "GiveUp": "mainspring.model.verdict",
     "JobCancelled": "mainspring.errors",
     "JobExpired": "mainspring.errors",
     "JobFailed": "mainspring.errors",
+    "JobGone": "mainspring.errors",
     "JobHandle": "mainspring.handle",
     "JobState": "mainspring.model.job",
     "MemoryCache": "mainspring.cache.memory",
@@ -89,6 +99,8 @@ _HOMES = {
     "Retry": "mainspring.model.verdict",
     "SQLiteCache": "mainspring.cache.sqlite",
     "Snooze": "mainspring.model.verdict",
+    "StoreBusy": "mainspring.errors",
+    "StoreError": "mainspring.errors",
     "TASK_CRITICAL": "mainspring.supervision.threads.priority",
     "TASK_HIGH": "mainspring.supervision.threads.priority",
     "TASK_LOW": "mainspring.supervision.threads.priority",
@@ -132,12 +144,14 @@ __all__ = [
     "BackgroundWorker",
     "Cache",
     "CacheAdapter",
+    "DuplicateJob",
     "Exponential",
     "FunctionCollection",
     "GiveUp",
     "JobCancelled",
     "JobExpired",
     "JobFailed",
+    "JobGone",
     "JobHandle",
     "JobState",
     "MemoryCache",
@@ -148,6 +162,8 @@ __all__ = [
     "Retry",
     "SQLiteCache",
     "Snooze",
+    "StoreBusy",
+    "StoreError",
     "TaskCollection",
     "TaskHandle",
     "TaskInfo",

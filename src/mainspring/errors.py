@@ -21,6 +21,7 @@ MainspringError
 ├── StoreError                 the store can't do it
 │   ├── StoreBusy              another writer holds it for too long
 │   ├── StoreUnusable          not ours, damaged, read-only, replaced, or of a newer version
+│   ├── JobGone                (LookupError)   the job was purged or dropped
 │   └── LeaseLost              a node's claims were taken from it
 ├── ServiceFailed              a supervised service ended when it should not have
 │   └── ChildStartFailed       the children of a process pool can't start
@@ -217,7 +218,18 @@ class StoreUnusable(StoreError):
 
     def __init__(self, store: str, why: str, remedy: str) -> None:
         self.store = store
+        self.why = why
+        self.remedy = remedy
         super().__init__(f"{store} can't be used: {why}; {remedy}")
+
+
+class JobGone(StoreError, LookupError):
+    """The job was purged or dropped; `job_id` says which."""
+
+    def __init__(self, job_id: str, task: str | None = None) -> None:
+        self.job_id = job_id
+        named = job_id if task is None else f"{job_id} ({task})"
+        super().__init__(f"job {named} is not in the store any more")
 
 
 class LeaseLost(StoreError):

@@ -10,6 +10,7 @@ from mainspring.errors import (
     JobError,
     JobExpired,
     JobFailed,
+    JobGone,
     NotRetryable,
     StoreError,
 )
@@ -93,8 +94,8 @@ class Desk(Protocol):
 class JobHandle(Generic[R]):
     """A job that was enqueued. Every field is read from the store when it is asked for.
 
-    For several fields of one moment, read `record` once. Fields raise LookupError when the job has
-    been purged. `await job` is `job.result()` without blocking the loop. Thread-safe.
+    For several fields of one moment, read `record` once. Fields raise JobGone, a LookupError, when
+    the job has been purged. `await job` is `job.result()` without blocking the loop. Thread-safe.
     """
 
     __slots__ = ("_desk", "id", "task")
@@ -118,7 +119,7 @@ class JobHandle(Generic[R]):
         """All that the store has of it, as a value of this moment."""
         record = self._desk.get(self.id)
         if record is None:
-            raise LookupError(f"job {self.id} ({self.task}) is not in the store any more")
+            raise JobGone(self.id, self.task)
         return record
 
     @property
@@ -219,11 +220,11 @@ class JobHandle(Generic[R]):
     def result(self, timeout: float | None = None) -> R:
         """Wait until the job has ended, at most `timeout` seconds, and return its result.
 
-        Raises JobFailed, JobCancelled, JobExpired or TimeoutError; LookupError when the job has
-        been purged. The `__cause__` of a JobFailed is the evidence: a RemoteError with type,
-        message and traceback text. If the original is a built-in exception, or registered with the
-        queue, the cause is one of that class with that message, and the RemoteError is its own
-        `__cause__`.
+        Raises JobFailed, JobCancelled, JobExpired or TimeoutError; JobGone, a LookupError, when the
+        job has been purged, also while it was waited for. The `__cause__` of a JobFailed is the
+        evidence: a RemoteError with type, message and traceback text. If the original is a built-in
+        exception, or registered with the queue, the cause is one of that class with that message,
+        and the RemoteError is its own `__cause__`.
         """
         _ = self.record
         ended = self._desk.wait(self.id, timeout)

@@ -170,6 +170,18 @@ class QueueTask(Generic[P, R, Raw]):
         self._shape.check(args, kwargs)
         return self._encode(self.name, args, kwargs)
 
+    def unique_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """Return the key that its jobs with these arguments bear, as stores compare it."""
+        unique, name = self._terms.unique, self.name
+        if unique is None:
+            return None
+        if isinstance(unique, str):
+            return key_of_users(name, unique)
+        if unique.by == "task":
+            return key_of_task(name)
+        text = self._desk.codec.canonical_call(name, *self._shape.values(args, kwargs))
+        return key_of_arguments(name, text)
+
     def _task_with(self, owner: str, queue: str | None, priority: int | None) -> Task:
         task = self.task
         if queue is not None:
@@ -194,22 +206,11 @@ class QueueTask(Generic[P, R, Raw]):
             payload,
             task.priority,
             wait,
-            unique=self._unique_key(args, kwargs),
+            unique=self.unique_key(args, kwargs),
             on_conflict=terms.answer(),
             idempotency_key=None if key is None else key_of_users(task.name, key),
             expires=terms.expires,
         )
-
-    def _unique_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-        unique, name = self._terms.unique, self.name
-        if unique is None:
-            return None
-        if isinstance(unique, str):
-            return key_of_users(name, unique)
-        if unique.by == "task":
-            return key_of_task(name)
-        text = self._desk.codec.canonical_call(name, *self._shape.values(args, kwargs))
-        return key_of_arguments(name, text)
 
     def _tuple(self, item: Sequence[Any]) -> tuple[Any, ...]:
         if isinstance(item, (tuple, list)):

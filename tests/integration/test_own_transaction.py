@@ -99,6 +99,19 @@ def test_a_connection_of_sqlalchemy_takes_a_job(queue, noop, engine):
         assert job.result(timeout=10) == 7
 
 
+def test_a_job_may_be_the_first_thing_in_a_transaction_of_sqlalchemy(queue, noop, engine):
+    orm = pytest.importorskip("sqlalchemy.orm")
+    with engine.begin() as connection:
+        first = noop.using(conn=connection).delay(1)
+    with orm.Session(engine) as session, session.begin():
+        second = noop.using(conn=session).delay(2)
+    with orm.Session(engine) as session, session.begin():
+        third = noop.using(conn=session).delay(3)
+        session.rollback()
+    assert [first.status, second.status] == ["pending", "pending"]
+    assert queue.get_job(third.id) is None
+
+
 def test_a_session_of_sqlalchemy_takes_a_job(queue, noop, engine):
     orm = pytest.importorskip("sqlalchemy.orm")
     with queue.worker(), orm.Session(engine) as session:

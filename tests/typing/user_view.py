@@ -92,6 +92,13 @@ def stacked(days: int = 7) -> list[int]:
     return [days]
 
 
+@queue.every(60, unique=Unique(by="task"), expires=timedelta(minutes=5))
+def sweep() -> None: ...
+
+
+queue.every(60, unique="k")  # type: ignore[arg-type]
+queue.enqueue_many(tick.call(1))  # type: ignore[arg-type]
+assert_type(queue.schedules["beat"].next(3), list[datetime])
 queue.cron("* * * * *", catch_up="some")  # type: ignore[arg-type]
 queue.every("30")  # type: ignore[arg-type]
 queue.every(30, retrys=5)  # type: ignore[call-arg]

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mainspring import Queue
+from mainspring.engine import waiter as module
 from mainspring.engine.waiter import Waiter
-from mainspring.errors import StoreBusy, StoreError
+from mainspring.errors import JobGone, StoreBusy, StoreError
 from mainspring.model.job import Ended, JobState
 
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
@@ -45,6 +46,7 @@ class Ends:
 
     def __init__(self):
         self.told = {}
+        self.gone = set()
         self.bells = []
         self.error = None
 
@@ -52,6 +54,9 @@ class Ends:
         if self.error is not None:
             raise self.error
         return {one: self.told[one] for one in job_ids if one in self.told}
+
+    def get(self, job_id):
+        return None if job_id in self.gone else job_id
 
     def listen(self, topic):
         assert topic == "ended"
@@ -104,6 +109,23 @@ def test_a_wake_up_that_got_lost_is_made_up_for(ends, waiter, pool, eventually):
     eventually(lambda: ends.bells and ends.bells[0].waits)
     ends.end("a", ring=False)
     assert waiting.result(10).result == b'"a"'
+
+
+def test_who_waits_for_a_job_that_was_dropped_is_told(ends, waiter, pool, eventually, monkeypatch):
+    monkeypatch.setattr(module, "LOOKED_FOR", 3)
+    waiting = [pool.submit(waiter.wait, f"job-{number}", 30) for number in range(7)]
+    told = []
+    waiter.subscribe("job-7", told.append)
+    eventually(lambda: len(waiter._room.waiting) == 8)
+    ends.gone.update(f"job-{number}" for number in range(1, 8))
+    for number, one in enumerate(waiting[1:], 1):
+        with pytest.raises(JobGone, match=f"job-{number} is not in the store"):
+            one.result(20)
+    eventually(lambda: told, within=20)
+    assert isinstance(told[0], LookupError)
+    assert not waiting[0].done()
+    ends.end("job-0")
+    assert waiting[0].result(10).result == b'"job-0"'
 
 
 def test_fifty_threads_that_wait_for_fifty_jobs_are_all_told(ends, waiter, pool, eventually):

@@ -11,6 +11,7 @@ from mainspring.cli.shown import job_fields
 from mainspring.cli.target import add_target
 from mainspring.cli.verbs import run
 from mainspring.errors import InvalidOption, JobError
+from mainspring.model.duration import seconds_of
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
@@ -50,9 +51,16 @@ def enqueue(queue: Queue, options: argparse.Namespace) -> int:
     job = task.using(**given).delay(*args, **kwargs)
     if options.wait is not None:
         # How it ended is printed, and told by the exit code.
-        with suppress(JobError, TimeoutError):
-            job.result(options.wait)
-    record = job.record
+        with suppress(JobError, TimeoutError, LookupError):
+            job.result(seconds_of("enqueue", "--wait", options.wait))
+    try:
+        record = job.record
+    except LookupError as gone:  # an idempotency key outlives its job
+        if options.json:
+            print_json({"id": job.id, "status": None})
+        else:
+            print_lines([str(gone)])
+        return NOT_DONE
     if options.json:
         print_json(job_fields(record))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -35,10 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     options = parser(words).parse_args(words)
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()
     except MainspringError as error:
         print(f"mainspring: error: {error}", file=sys.stderr)  # noqa: T201  # it is the command
         return USAGE_ERROR
+    except BrokenPipeError:
+        # Whoever read has read enough, as `head` does; at its exit Python would flush once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
 
 
 def parser(words: Sequence[str]) -> argparse.ArgumentParser:

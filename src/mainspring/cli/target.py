@@ -9,11 +9,10 @@ from mainspring.cli.app import HELP as APP_HELP
 from mainspring.cli.app import load_app
 from mainspring.errors import StoreUnusable
 from mainspring.queue import Queue
+from mainspring.stores.url import file_of
 
 if TYPE_CHECKING:
     import argparse
-
-SQLITE = "sqlite:///"
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +36,10 @@ def queue_of(options: argparse.Namespace) -> Queue:
     if options.app:
         return load_app(options.app)
     queue = Queue(options.url, db_path=options.db)
-    if queue.url.startswith(SQLITE):
-        path = Path(queue.url.removeprefix(SQLITE))
-        if not path.exists():
-            raise StoreUnusable(str(path), "there is no such file", "name it with --db or --url")
+    path = file_of(queue.url)
+    if path is None:
+        remedy = "name a file with --db or --url, or the queue with --app"
+        raise StoreUnusable(queue.url, "it is in this process's memory, and empty", remedy)
+    if not Path(path).exists():
+        raise StoreUnusable(path, "there is no such file", "name it with --db or --url")
     return queue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from mainspring.cli.app import load_app
 from mainspring.cli.lifeline import hold_on
 from mainspring.cli.log_format import FORMATS, Voice
 from mainspring.cli.recycle import Recycling
+from mainspring.engine.settings import MOST_SLOTS
+from mainspring.errors import InvalidOption
 from mainspring.model.events import ShutdownAsked
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the worker until SIGINT or SIGTERM; 0 when it stopped as asked."""
+    _check(options)
     if options.processes != 1 or options.reload:
         from mainspring.cli.herd_command import run_herd  # noqa: PLC0415  # a lazy door
 
@@ -108,7 +112,22 @@ class Farewell:
 
 def names_in(queues: str | None) -> list[str] | None:
     """Return the names in a list with commas; None for none."""
-    return [name.strip() for name in queues.split(",") if name.strip()] if queues else None
+    if queues is None:
+        return None
+    return [name.strip() for name in queues.split(",") if name.strip()]
+
+
+def _check(options: argparse.Namespace) -> None:
+    # Told once, by the name that was typed, and not by each process of a herd over and over.
+    count, grace = options.concurrency, options.grace
+    if count is not None and not 0 <= count <= MOST_SLOTS:
+        expected = f"a number from 1 to {MOST_SLOTS}, or 0 for that of the CPUs"
+        raise InvalidOption("--concurrency", count, owner="worker", expected=expected)
+    if grace is not None and not 0 <= grace < math.inf:
+        raise InvalidOption("--grace", grace, owner="worker", expected="seconds, at least 0")
+    if names_in(options.queues) == []:
+        expected = "names of queues, as in mail,default; or leave it out for all"
+        raise InvalidOption("--queues", options.queues, owner="worker", expected=expected)
 
 
 def _registered(queue: Queue) -> list[str]:

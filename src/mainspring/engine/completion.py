@@ -43,6 +43,10 @@ class Completions:
             claim.key, claim.fence, OutcomeKind.COMPLETED, began, monotonic(), result, keep=keep
         )
         if not self._store.finish_in(connection, self._node.key, outcome):
+            if (claim.key, claim.fence) in self.outcomes:
+                raise InvalidConnection(
+                    "complete_in() was called before in this attempt, and holds", "call it once"
+                )
             raise LeaseLost(self._node.name)
         self.outcomes[claim.key, claim.fence] = outcome
 

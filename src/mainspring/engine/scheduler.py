@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidOption
 from mainspring.model.events import ScheduleTicked
-from mainspring.model.job import NewJob
 from mainspring.model.timetable import due_at, next_tick
 
 if TYPE_CHECKING:
@@ -78,10 +77,8 @@ class Scheduler:
             return PAUSED_LOOK_SECONDS
         due = due_at(record, now)
         if due is not None:
-            job = _job_of(record.new)
-            made = self._store.tick(
-                record.new.name, last=record.last_tick, to=due.to, jobs=[job] * due.jobs
-            )
+            jobs = [record.new.job()] * due.jobs
+            made = self._store.tick(record.new.name, last=record.last_tick, to=due.to, jobs=jobs)
             if made is not None:
                 self._tell(ScheduleTicked(record.new.name, due.to, tuple(made)))
         following = next_tick(record, now)
@@ -92,7 +89,3 @@ class Scheduler:
             return None
         self._refused.add(name)
         return error
-
-
-def _job_of(new: NewSchedule) -> NewJob:
-    return NewJob(new.task, new.queue, new.payload, new.priority)

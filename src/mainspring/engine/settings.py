@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 _OWNER = "Queue"
+MOST_SLOTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,15 @@ class WorkerSettings:
             raise InvalidOption("heartbeat", self.heartbeat, owner=_OWNER, expected=expected)
 
 
+def slots_of(workers: int) -> int:
+    """Return the slots that `workers=` says: 0 is the number of CPUs."""
+    # Compared, not asked whether it is empty: an empty text is a slip, and is refused as one.
+    return os.cpu_count() or 1 if workers == 0 else workers
+
+
 def _check_count(option: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100_000:  # noqa: PLR2004  # the sentence below names it
-        expected = "a whole number from 1 to 100000 (0 workers: the number of CPUs)"
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SLOTS:
+        expected = f"a whole number from 1 to {MOST_SLOTS} (0 workers: the number of CPUs)"
         raise InvalidOption(option, value, owner=_OWNER, expected=expected)
 
 

@@ -16,16 +16,20 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from mainspring.errors import StoreError, StoreUnusable
+from mainspring.errors import JobGone, StoreError, StoreUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mainspring.model.job import Ended
+    from mainspring.model.view import JobRecord
     from mainspring.protocols import Listener
 
 NET_SECONDS = 1.0
 """A wake-up that got lost costs a waiting side this long at most."""
+
+LOOKED_FOR = 100
+"""So many jobs at most are looked for in NET_SECONDS, whether they are still there."""
 
 IDLE_TURNS = 5
 """The relay thread ends when nobody has waited for so many turns of NET_SECONDS."""
@@ -40,6 +44,10 @@ class EndedJobs(Protocol):
 
     def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
         """Return how those of the jobs ended that have ended."""
+        ...
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """Return the job as it is now, None if it is gone."""
         ...
 
     def listen(self, topic: str) -> Listener:
@@ -149,6 +157,7 @@ class Waiter:
         if seat.ended is None and room.listener is not None:
             room.listener.wait(seconds)
             self._look(room, list(room.waiting))
+            self._look_for_gone(room)
 
     def _relay(self, room: _Room) -> None:
         try:
@@ -173,6 +182,13 @@ class Waiter:
             for tell in room.leave(job_id):
                 tell(ended)
 
+    def _look_for_gone(self, room: _Room) -> None:
+        """Tell those whose job was dropped before anybody here saw its end: none comes any more."""
+        for job_id in room.to_look_for(monotonic()):
+            if self._store.get(job_id) is None:
+                for tell in room.leave(job_id):
+                    tell(JobGone(job_id))
+
 
 class _Room:
     """Those who wait in one process."""
@@ -186,6 +202,19 @@ class _Room:
         self.listener: Listener | None = None
         self.relayed = False
         self.closed = False
+        self.looked_at = monotonic()
+
+    def to_look_for(self, now: float) -> list[str]:
+        """Return the jobs that it is time to look for; those that wait longest come first."""
+        if now - self.looked_at < NET_SECONDS:
+            return []
+        self.looked_at = now
+        with self.lock:
+            due = list(self.waiting)[:LOOKED_FOR]
+            # To the end of the line, so that all of many have their turn.
+            for job_id in due:
+                self.waiting[job_id] = self.waiting.pop(job_id)
+            return due
 
     def leave(self, job_id: str) -> list[Tell]:
         with self.lock:

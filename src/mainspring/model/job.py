@@ -139,7 +139,8 @@ class Failure(Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         """Read as the last line of a traceback does."""
-        return f"{self.type.removeprefix('builtins.')}: {self.message}"
+        kind = self.type.removeprefix("builtins.")
+        return f"{kind}: {self.message}" if self.message else kind
 
 
 CANCELLED = Failure("mainspring.errors.JobCancelled", "it was asked to be cancelled")

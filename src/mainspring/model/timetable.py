@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, json
 
+from mainspring.model.job import NewJob
 from mainspring.model.schedule import Cron, Every, Recurrent
 
 CatchUp = Literal["skip", "one", "all"]
@@ -38,7 +39,10 @@ class RuleText(Struct, frozen=True, omit_defaults=True):
 
 
 class NewSchedule(Struct, frozen=True):
-    """A schedule as it is declared: jobs of `task` with that payload, whenever `rule` says."""
+    """A schedule as it is declared: jobs of `task` with that payload, whenever `rule` says.
+
+    `unique` and `expires` are those of its jobs, as in `NewJob`.
+    """
 
     name: str
     rule: RuleText
@@ -47,6 +51,22 @@ class NewSchedule(Struct, frozen=True):
     payload: bytes
     priority: int = 0
     catch_up: CatchUp = "one"
+    unique: str | None = None
+    expires: float | None = None
+
+    def job(self) -> NewJob:
+        """Return one of its jobs.
+
+        One that meets a live job of its unique key is that one: a tick has nobody to raise to.
+        """
+        return NewJob(
+            self.task,
+            self.queue,
+            self.payload,
+            self.priority,
+            unique=self.unique,
+            expires=self.expires,
+        )
 
 
 class ScheduleRecord(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,15 @@ from mainspring.handle import JobHandle
 from mainspring.model.duration import seconds_of
 from mainspring.model.job import FINAL, JobState
 from mainspring.queue.listing import filter_of
+from mainspring.queue_task import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from mainspring.model.view import JobFilter, JobRecord
     from mainspring.protocols import JobStore
     from mainspring.queue.desk import QueueDesk
-    from mainspring.queue_task import Call
 
 JobRef = str | JobHandle[Any]
 PURGED_AT_ONCE = 200
@@ -28,15 +29,25 @@ PURGED_AT_ONCE = 200
 def ids_of(owner: str, jobs: JobRef | Iterable[JobRef]) -> list[str]:
     """Return the ids of jobs; raises InvalidOption for what is neither an id nor a handle."""
     several = [jobs] if isinstance(jobs, (str, JobHandle)) else list(jobs)
-    return [_id_of(owner, job) for job in several]
+    return [id_of(owner, job) for job in several]
 
 
-def _id_of(owner: str, job: object) -> str:
+def id_of(owner: str, job: object) -> str:
+    """Return the id of a job; raises InvalidOption for what is neither an id nor a handle."""
     if isinstance(job, JobHandle):
         return job.id
     if isinstance(job, str):
         return job
     raise InvalidOption("jobs", job, owner=owner, expected="ids or handles, one or many")
+
+
+def calls_of(calls: object) -> list[Call[Any]]:
+    """Return what was given as calls; raises InvalidOption for anything else."""
+    several = list(calls) if isinstance(calls, Iterable) else None
+    if several is not None and all(isinstance(call, Call) for call in several):
+        return several
+    expected = "what task.call() makes, as in [add.call(1, 2), send.call('you')]"
+    raise InvalidOption("calls", calls, owner="Queue.enqueue_many()", expected=expected)
 
 
 def enqueue(desk: QueueDesk, calls: Sequence[Call[Any]]) -> list[JobHandle[Any]]:

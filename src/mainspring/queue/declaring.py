@@ -76,20 +76,23 @@ class Declaration:
     def _schedule(self, task: QueueTask[..., Any, Any]) -> NewSchedule:
         name = task.name if self.name is None else self.name
         _refuse_terms(_owner(name), task)
+        args, kwargs = self._arguments(_owner(name))
         return NewSchedule(
             name,
             self.rule,
             task.name,
             task.task.queue,
-            self._payload(_owner(name), task),
+            task.payload(args, kwargs),
             task.task.priority,
             self.catch_up,
+            task.unique_key(args, kwargs),
+            task.terms.expires,
         )
 
-    def _payload(self, owner: str, task: QueueTask[..., Any, Any]) -> bytes:
+    def _arguments(self, owner: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args, kwargs = self.args, self.kwargs
         if isinstance(args, (tuple, list)) and isinstance(kwargs, Mapping):
-            return task.payload(tuple(args), dict(kwargs))
+            return tuple(args), dict(kwargs)
         raise InvalidArguments(f"{owner}: give args=(...) as a tuple and kwargs={{...}} as a dict")
 
 
@@ -129,8 +132,6 @@ def _refuse_terms(owner: str, task: QueueTask[..., Any, Any]) -> None:
     """Refuse what a schedule has no place for, rather than let it do nothing."""
     terms = task.terms
     given = {
-        "unique": terms.unique,
-        "expires": terms.expires,
         "delay": terms.delay or None,
         "run_at": terms.run_at,
         "idempotency_key": terms.idempotency_key,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 
 from mainspring.engine.cache_desk import CacheDesk
-from mainspring.engine.settings import WorkerSettings
+from mainspring.engine.settings import WorkerSettings, slots_of
 from mainspring.handle import JobHandle
 from mainspring.model.duration import seconds_of
 from mainspring.model.job import JobState
@@ -92,7 +91,7 @@ class Queue:
     ) -> None:
         refuse_unknown("Queue", unknown, QUEUE_OPTIONS)
         settings = WorkerSettings(
-            workers=workers or os.cpu_count() or 1,
+            workers=slots_of(workers),
             async_slots=async_slots,
             grace=grace,
             lease=lease,
@@ -235,11 +234,11 @@ class Queue:
 
         A DuplicateJob refuses them all.
         """
-        return bulk.enqueue(self._desk, list(calls))
+        return bulk.enqueue(self._desk, bulk.calls_of(calls))
 
     def get_job(self, job_id: str) -> JobHandle[Any] | None:
         """Return the job of that id, or None if there is none (any more)."""
-        return bulk.handle_of(self._desk, job_id)
+        return bulk.handle_of(self._desk, bulk.id_of("Queue.get_job()", job_id))
 
     def get_task(self, name: str) -> QueueTask[..., Any, Any] | None:
         """Return the registered task of that name, or None if there is none."""

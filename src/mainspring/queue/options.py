@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
+from mainspring.engine.settings import slots_of
 from mainspring.errors import InvalidOption
 from mainspring.model.codec import LIMIT_BYTES, JsonCodec
 from mainspring.model.duration import seconds_of
@@ -153,7 +153,12 @@ def names_of(queues: Sequence[str] | None) -> tuple[str, ...] | None:
     if isinstance(queues, str):
         expected = f"a list of names, as in [{queues!r}]"
         raise InvalidOption("queues", queues, owner="run_worker", expected=expected)
-    return None if queues is None else tuple(queues)
+    if queues is None:
+        return None
+    if not queues or not all(isinstance(name, str) and name for name in queues):
+        expected = "names of queues, as in ['mail'], or leave it out for all"
+        raise InvalidOption("queues", queues, owner="run_worker", expected=expected)
+    return tuple(queues)
 
 
 def settings_with(settings: WorkerSettings, own: OwnOptions) -> WorkerSettings:
@@ -161,7 +166,7 @@ def settings_with(settings: WorkerSettings, own: OwnOptions) -> WorkerSettings:
     refuse_unknown("run_worker", own, OWN_OPTIONS)
     workers, grace = own.get("workers"), own.get("grace")
     if workers is not None:
-        settings = replace(settings, workers=workers or os.cpu_count() or 1)
+        settings = replace(settings, workers=slots_of(workers))
     return settings if grace is None else replace(settings, grace=grace)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import DuplicateName, InvalidOption
 from mainspring.handle import JobHandle
-from mainspring.model.job import NewJob
 from mainspring.model.timetable import ScheduleRecord
 
 if TYPE_CHECKING:
@@ -111,10 +110,12 @@ class ScheduleHandle:
         return self._timetable.resume_schedule(self.name)
 
     def trigger(self) -> JobHandle[Any]:
-        """Enqueue one of its jobs now; its ticks go on as they were."""
+        """Enqueue one of its jobs now; its ticks go on as they were.
+
+        If a live job bears its unique key, the handle is that one's.
+        """
         new = self._new()
-        job = NewJob(new.task, new.queue, new.payload, new.priority)
-        return JobHandle(self._desk, self._desk.enqueue([job])[0], new.task)
+        return JobHandle(self._desk, self._desk.enqueue([new.job()])[0], new.task)
 
     def forget(self) -> bool:
         """Drop it from the store; False if it is not there.

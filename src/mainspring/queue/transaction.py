@@ -53,7 +53,7 @@ class Transactions:
     def enqueue(self, connection: Any, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs, if and only if the transaction that is open on the connection commits."""
         store = cast("Transactional", self._store)
-        job_ids = store.enqueue_in(_driven(connection), jobs)
+        job_ids = store.enqueue_in(_checked(connection), jobs)
         _announce_after_commit(connection, store.announce)
         return job_ids
 
@@ -111,8 +111,11 @@ def _own(connection: Any) -> Any:
     return connection.registry() if scoped else connection
 
 
-def _driven(connection: Any) -> Any:
-    """Return the driver's connection under one of SQLAlchemy's; any other as it is."""
+def _checked(connection: Any) -> Any:
+    """Return a connection, behind a scoped session this thread's; raise InvalidConnection.
+
+    One of SQLAlchemy's is not unwrapped: its transaction is open before the driver's is.
+    """
     if not _is_sqlalchemy(connection):
         return connection
     connection = _own(connection)
@@ -121,10 +124,7 @@ def _driven(connection: Any) -> Any:
         raise InvalidConnection(why, "give a Connection or a Session, or their run_sync()")
     if not _is_open(connection):
         raise InvalidConnection("no transaction is open on it", "begin one before you enqueue")
-    # A session has a method of that name, a connection the driver's under a pool's proxy.
-    is_session = callable(connection.connection)
-    bound = connection.connection() if is_session else connection
-    return bound.connection.dbapi_connection
+    return connection
 
 
 def _announce_after_commit(connection: Any, announce: Callable[[], None]) -> None:

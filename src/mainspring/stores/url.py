@@ -7,23 +7,29 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from mainspring.errors import InvalidOption
+from mainspring.model.duration import seconds_of
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from mainspring.protocols import JobStore
 
+SQLITE = "sqlite:///"
+URLS = "sqlite:///jobs.db, sqlite:////var/lib/jobs.db or memory://"
+
 
 def location(url: str | None, db_path: str | PathLike[str] | None) -> str:
     """Return the URL meant: `url`, or `db_path` as one, or MAINSPRING_URL, or a file here.
 
-    Raises InvalidOption if both are given.
+    Raises InvalidOption if both are given, or what is no text.
     """
     if url is not None and db_path is not None:
         raise InvalidOption("db_path", db_path, owner="Queue", expected="either a URL or db_path")
     if db_path is not None:
-        return f"sqlite:///{os.fspath(db_path)}"
-    return url or os.environ.get("MAINSPRING_URL") or "sqlite:///mainspring.db"
+        return f"{SQLITE}{os.fspath(db_path).replace('%', '%25')}"
+    if url is not None and not isinstance(url, str):
+        raise InvalidOption("url", url, owner="Queue", expected=URLS)
+    return url or os.environ.get("MAINSPRING_URL") or f"{SQLITE}mainspring.db"
 
 
 def file_of(url: str) -> str | None:
@@ -37,6 +43,7 @@ def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
 
     `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory://`. `busy_timeout` in seconds.
     """
+    _check(durability, busy_timeout)
     scheme, _, path = url.partition("://")
     if scheme == "memory":
         from mainspring.stores.memory import MemoryStore  # noqa: PLC0415  # a lazy door
@@ -46,5 +53,12 @@ def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
         from mainspring.stores.sqlite.store import SqliteStore  # noqa: PLC0415  # a lazy door
 
         return SqliteStore(unquote(path[1:]), durability=durability, busy_timeout=busy_timeout)
-    expected = "sqlite:///jobs.db, sqlite:////var/lib/jobs.db or memory://"
-    raise InvalidOption("url", url, owner="Queue", expected=expected)
+    raise InvalidOption("url", url, owner="Queue", expected=URLS)
+
+
+def _check(durability: object, busy_timeout: object) -> None:
+    # For every store: a queue that is in memory under test is on a disk one day.
+    if durability not in ("full", "normal"):
+        expected = '"full" or "normal"'
+        raise InvalidOption("durability", durability, owner="Queue", expected=expected)
+    seconds_of("Queue", "busy_timeout", busy_timeout, positive=True)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from mainspring.errors import DuplicateJob
 from mainspring.model.timetable import NewSchedule, RuleText, due_at
@@ -61,6 +62,8 @@ class TimetableContract:
             payload=new_job().payload,
             priority=-3,
             catch_up="all",
+            unique="ein Schlüssel",
+            expires=0.1,
         )
         store.declare([new, schedule("b"), schedule("a", 0.5)])
         told = store.schedules()
@@ -154,9 +157,11 @@ class TimetableContract:
         before = kept(store)
         clock.advance(90)
         new = schedule(task="b", queue="y", payload=b"[[1],{}]", priority=4, catch_up="skip")
-        store.declare([new])
-        after = kept(store)
-        assert (after.new, after.anchor, after.last_tick) == (new, before.anchor, before.last_tick)
+        for changed in (new, replace(new, unique="k", expires=60.0), new):
+            store.declare([changed])
+            after = kept(store)
+            assert after.new == changed
+            assert (after.anchor, after.last_tick) == (before.anchor, before.last_tick)
 
     def test_a_new_rule_has_missed_nothing(self, store: JobStore, clock: FrozenClock) -> None:
         store.declare([schedule()])

@@ -12,7 +12,14 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from mainspring.errors import InvalidArguments, InvalidOption, JobError, StoreBusy, StoreError
+from mainspring.errors import (
+    InvalidArguments,
+    InvalidOption,
+    JobError,
+    JobGone,
+    StoreBusy,
+    StoreError,
+)
 from mainspring.model.job import JobState
 from mainspring.model.task import MAX_PRIORITY
 from mainspring.web.params import check_params
@@ -306,6 +313,8 @@ def _store_trouble_told() -> Iterator[None]:
     """Turn what the store raises into what a client is told."""
     try:
         yield
+    except JobGone:
+        raise  # a client's question, not the store's trouble
     except StoreBusy as error:
         raise Refused(503, "store_busy", str(error)) from error
     except StoreError as error:

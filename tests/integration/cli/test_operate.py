@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
 import pytest
 
 APP = """
@@ -202,6 +207,51 @@ def test_the_doctor_warns_and_says_what_to_do(app, tmp_path, command):
     assert answer.code == 0
     for remedy in ("chmod 600", "mainspring worker", "mainspring queues resume mail"):
         assert remedy in answer.out
+
+
+def test_the_doctor_has_nothing_done_to_a_file_of_another_program(tmp_path, command):
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as theirs:
+        theirs.execute("CREATE TABLE theirs (x)")
+    (tmp_path / "jobs.db").chmod(0o644)
+    answer = command("doctor", *DB, "--json")
+    assert answer.code == 1
+    problem = answer.json[-1]
+    assert problem["says"].endswith("it is another program's database")
+    assert problem["remedy"] == "give the path of another file"
+    assert "chmod" not in answer.out
+    assert "it is a folder" in command("doctor", "--db", ".").out
+
+
+def test_the_doctor_finds_an_empty_file_to_be_migrated(tmp_path, command):
+    (tmp_path / "jobs.db").touch(mode=0o600)
+    answer = command("doctor", *DB, "--json")
+    assert [finding["check"] for finding in answer.json if finding["level"] == "problem"] == []
+
+
+def test_a_reader_who_has_read_enough_is_no_error(app, tmp_path):
+    app.send.map([("you" * 300,)] * 500)
+    app.queue.close()
+    script = f"{sys.executable} -m mainspring jobs ls --db jobs.db --json --limit 500 | head -n 1"
+    command = ["bash", "-o", "pipefail", "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_queue_in_memory_is_not_one_to_look_at(command):
+    answer = command("jobs", "ls", "--url", "memory://")
+    assert answer.code == 2
+    assert "this process's memory" in answer.err
+
+
+def test_a_job_that_is_gone_answers_for_its_idempotency_key(app, command):
+    words = ("enqueue", "send", "--app", "app:queue", "--args", '["you"]', "--idempotency-key", "k")
+    (job,) = app.queue.jobs() if command(*words).code == 0 else ()
+    assert job.cancel()
+    assert app.queue.drop(job) == 1
+    answer = command(*words)
+    assert answer.code == 1
+    assert "not in the store any more" in answer.out
+    assert command(*words, "--json").json == {"id": job.id, "status": None}
 
 
 def test_the_doctor_finds_a_damaged_file(app, tmp_path, command):

@@ -124,6 +124,25 @@ def test_a_file_that_is_no_database_is_one_line_and_exit_code_2(make_app, tmp_pa
     assert (tmp_path / "jobs.db").read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--concurrency", "-1"], "--concurrency=-1"),
+        (["--concurrency", "-1", "--processes", "2"], "--concurrency=-1"),
+        (["--grace", "-1"], "--grace=-1.0"),
+        (["--grace", "nan", "--processes", "2"], "--grace=nan"),
+        (["--queues", ""], "--queues=''"),
+        (["--queues", " , ", "--processes", "2"], "--queues=' , '"),
+    ],
+)
+def test_a_wrong_value_is_one_line_and_exit_code_2(make_app, tmp_path, words, says):
+    make_app(APP)
+    result = run_cli(tmp_path, "worker", "--app", "app:queue", *words)
+    assert result.returncode == 2
+    assert result.stderr.startswith("mainspring: error: worker: " + says)
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
 def test_a_command_that_does_not_exist_is_refused(tmp_path):
     result = run_cli(tmp_path, "wrok")
     assert result.returncode == 2

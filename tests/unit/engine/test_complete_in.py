@@ -177,6 +177,22 @@ def test_a_result_that_can_not_be_stored_is_an_error_before_anything_is_written(
     assert conn.pending == []
 
 
+def test_completing_twice_in_one_transaction_is_an_error_that_says_so(queue, run):
+    def body():
+        conn = Connection()
+        current_job.complete_in(conn, 1)
+        conn.commit()
+        try:
+            current_job.complete_in(conn, 2)
+        except InvalidConnection as error:
+            said.append(str(error))
+
+    said = []
+    job = run(body)
+    assert job.result(timeout=5) == 1
+    assert "called before" in said[0]
+
+
 def test_a_job_in_other_hands_is_not_completed(queue, store, eventually):
     caught = []
     taken, go = threading.Event(), threading.Event()

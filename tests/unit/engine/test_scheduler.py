@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mainspring.engine import scheduler as module
 from mainspring.engine.scheduler import LOOK_SECONDS, PAUSED_LOOK_SECONDS, Scheduler
@@ -155,6 +156,22 @@ def test_ticks_missed_while_nobody_ran_are_made_by_the_policy(store, clock, catc
     assert [len(event.job_ids) for event in office.told] == [made]
     assert office.turn() == 30
     assert len(jobs(store)) == made
+
+
+def test_a_tick_that_meets_a_live_job_of_its_key_adds_none(store, clock):
+    rule = replace(schedule(catch_up="all"), unique="k", expires=90.0)
+    office = Office(store, rule)
+    office.turn()
+    for minutes in (1, 3):
+        clock.advance(60 * minutes)
+        office.turn()
+    (live,) = jobs(store)
+    assert live.expires_at == live.created_at + timedelta(seconds=90)
+    assert {job_id for event in office.told for job_id in event.job_ids} == {live.id}
+    assert store.cancel([live.id]) == [True]
+    clock.advance(60)
+    office.turn()
+    assert len(jobs(store)) == 2
 
 
 def test_a_new_schedule_has_missed_nothing(store, clock):

@@ -155,8 +155,6 @@ class TestDeclaring:
         "using",
         [
             {"delay": 5},
-            {"expires": 5},
-            {"unique": "k"},
             {"idempotency_key": "k"},
             {"run_at": datetime(2100, 1, 1, tzinfo=UTC)},
         ],
@@ -164,8 +162,27 @@ class TestDeclaring:
     def test_terms_that_its_jobs_cannot_have_are_refused(self, queue, add, using):
         with pytest.raises(InvalidOption, match=f"schedule 'add': {next(iter(using))}="):
             queue.every(30, args=(1,))(add.using(**using))
-        with pytest.raises(InvalidOption, match="unique="):
-            queue.every(30, unique=Unique(by="task"))(clean)
+
+    @pytest.mark.parametrize(
+        "unique", [Unique(by="args"), Unique(by="task", on_conflict="raise"), "a key"]
+    )
+    def test_its_jobs_have_the_unique_key_and_the_expiry_of_the_task(self, queue, add, unique):
+        by_hand = add.using(unique=unique, expires=5)
+        queue.every(30, args=(1,), kwargs={"b": 2})(by_hand)
+        (declared,) = queue.schedules.declared
+        job = by_hand.call(1, 2).job
+        assert (declared.unique, declared.expires) == (job.unique, 5.0)
+        live = by_hand.delay(1, 2)
+        assert queue.schedules["add"].trigger() == live
+        assert live.record.expires_at == live.created_at + timedelta(seconds=5)
+
+    def test_a_function_may_forbid_its_jobs_to_overlap(self, queue):
+        queue.every(30, unique=Unique(by="task"))(clean)
+        schedule = queue.schedules[queue.schedules.declared[0].name]
+        first = schedule.trigger()
+        assert schedule.trigger() == first
+        assert first.cancel()
+        assert schedule.trigger() != first
 
     def test_what_is_no_function_is_refused(self, queue):
         with pytest.raises(InvalidOption, match="function="):

@@ -158,6 +158,12 @@ class TestBatches:
             queue.enqueue_many(calls)
         assert pending(queue) == 1
 
+    def test_what_is_no_list_of_calls_is_refused(self, queue, add):
+        for calls in (add.call(1), [add], [add.call(1), (1, 2)], 5):
+            with pytest.raises(InvalidOption, match=r"enqueue_many\(\): calls=.*add\.call"):
+                queue.enqueue_many(calls)
+        assert pending(queue) == 0
+
     def test_two_alike_in_one_batch_meet(self, queue, add):
         same = add.using(unique="k")
         jobs = queue.enqueue_many([same.call(1), add.call(1), same.call(2)])

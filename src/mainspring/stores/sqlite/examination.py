@@ -9,7 +9,7 @@ import stat
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from mainspring.errors import StoreUnusable
+from mainspring.errors import StoreError, StoreUnusable
 from mainspring.model.finding import Finding
 from mainspring.stores.clock import MICROS
 from mainspring.stores.sqlite.database import WAL_CAP_BYTES
@@ -33,6 +33,8 @@ RESET_BUG_MENDED = (3, 51, 3)
 BACKPORTS = {(3, 44): 6, (3, 50): 7}
 """The WAL-reset bug's other ends, by branch: https://sqlite.org/wal.html#walresetbug."""
 
+TABLES = "SELECT count(*) FROM sqlite_master"
+
 NEWEST = """
 SELECT max(
   coalesce((SELECT max(created_at) FROM jobs WHERE key = (SELECT max(key) FROM jobs)), 0),
@@ -46,11 +48,17 @@ def examine(file: DatabaseFile, now_micros: int) -> Iterator[Finding]:
     try:
         yield from _of_the_file(file)
         with closing(sqlite3.connect(f"{file.path.as_uri()}?mode=ro", uri=True)) as connection:
-            yield _schema(connection, file)
-            yield _integrity(connection)
+            schema = _schema(connection, file)
+            # Not before: nobody should change the mode of another program's file for us.
+            yield from _privacy(file)
+            yield schema
+            integrity = _integrity(connection)
+            yield integrity
+            if integrity.level == "problem" or connection.execute(TABLES).fetchone() == (0,):
+                return
             yield _clock(connection, now_micros)
     except (sqlite3.Error, OSError, StoreUnusable) as error:
-        yield Finding("file", "problem", str(error), "see to that first")
+        yield _unusable(file, error)
         return
     yield _library()
     yield _log(file)
@@ -58,13 +66,9 @@ def examine(file: DatabaseFile, now_micros: int) -> Iterator[Finding]:
 
 
 def _of_the_file(file: DatabaseFile) -> Iterator[Finding]:
-    found = file.path.stat()
-    mode = stat.S_IMODE(found.st_mode)
-    if mode & ~PRIVATE:
-        says, remedy = f"{file.path} has the mode {mode:o}", f"chmod 600 {file.path}"
-        yield Finding("file", "warning", f"{says}: others may read the jobs", remedy)
-    else:
-        yield Finding("file", "ok", f"{file.path}, {found.st_size / 1e6:,.1f} MB")
+    if file.path.is_dir():
+        raise file.unusable("it is a folder", "give the path of a file in it")
+    yield Finding("file", "ok", f"{file.path}, {file.path.stat().st_size / 1e6:,.1f} MB")
     free = shutil.disk_usage(file.path.parent).free
     says = f"{free / 1e9:,.1f} GB are free"
     if free < LEAST_FREE_BYTES:
@@ -80,6 +84,25 @@ def _of_the_file(file: DatabaseFile) -> Iterator[Finding]:
         yield Finding("rights", "problem", says, "run as the file's owner, or change its mode")
 
 
+def _privacy(file: DatabaseFile) -> Iterator[Finding]:
+    mode = stat.S_IMODE(file.path.stat().st_mode)
+    if mode & ~PRIVATE:
+        says = f"{file.path} has the mode {mode:o}: others may read the jobs"
+        yield Finding("privacy", "warning", says, f"chmod 600 {file.path}")
+
+
+def _unusable(file: DatabaseFile, error: Exception) -> Finding:
+    try:
+        file.explain(error)
+    except StoreUnusable as meaning:
+        error = meaning
+    except StoreError as meaning:
+        return Finding("file", "problem", str(meaning), "try again later")
+    if isinstance(error, StoreUnusable):
+        return Finding("file", "problem", f"{error.store}: {error.why}", error.remedy)
+    return Finding("file", "problem", str(error), "see to that first")
+
+
 def _schema(connection: sqlite3.Connection, file: DatabaseFile) -> Finding:
     version = version_of(connection, file.path)
     if version == VERSION:
@@ -92,7 +115,8 @@ def _integrity(connection: sqlite3.Connection) -> Finding:
     (told,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if told == "ok":
         return Finding("integrity", "ok", "SQLite's quick check finds nothing")
-    return Finding("integrity", "problem", str(told), "restore the file from a backup")
+    says = " ".join(str(told).split())
+    return Finding("integrity", "problem", says, "restore the file from a backup")
 
 
 def _clock(connection: sqlite3.Connection, now_micros: int) -> Finding:

@@ -24,16 +24,19 @@ RULE = "SELECT rule, last_tick FROM schedules WHERE name = ?"
 
 DECLARE = """
 INSERT INTO schedules (
-  name, rule, task, queue, payload, priority, catch_up, anchor, last_tick
+  name, rule, task, queue, payload, priority, catch_up, unique_key, expires, anchor, last_tick
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET
   rule = excluded.rule, task = excluded.task, queue = excluded.queue, payload = excluded.payload,
-  priority = excluded.priority, catch_up = excluded.catch_up, last_tick = excluded.last_tick
+  priority = excluded.priority, catch_up = excluded.catch_up,
+  unique_key = excluded.unique_key, expires = excluded.expires, last_tick = excluded.last_tick
 """
 
 ALL = """
-SELECT name, rule, task, queue, payload, priority, catch_up, anchor, last_tick, paused
+SELECT
+  name, rule, task, queue, payload, priority, catch_up, unique_key, expires,
+  anchor, last_tick, paused
 FROM schedules ORDER BY name
 """
 
@@ -58,8 +61,9 @@ def declare(
         known = connection.execute(RULE, (new.name,)).fetchone()
         rule = encode_rule(new.rule).decode()
         last = now if known is None else last_tick(known, new.rule, now)
-        row = (new.name, rule, new.task, new.queue, new.payload.decode(), new.priority)
-        connection.execute(DECLARE, (*row, new.catch_up, now, last))
+        job = (new.task, new.queue, new.payload.decode(), new.priority)
+        terms = (new.catch_up, new.unique, new.expires)
+        connection.execute(DECLARE, (new.name, rule, *job, *terms, now, last))
 
 
 def last_tick(known: tuple[str, int], rule: RuleText, now: int) -> int:
@@ -81,7 +85,8 @@ def schedules(connection: sqlite3.Connection) -> list[ScheduleRecord]:
 
 def schedule_of(row: tuple[Any, ...]) -> ScheduleRecord:
     """Return the record of a row of `ALL`."""
-    name, rule, task, queue, payload, priority, catch_up, anchor, last, paused = row
+    name, rule, task, queue, payload, priority, catch_up, *terms, anchor, last, paused = row
+    unique, expires = terms
     new = NewSchedule(
         name=name,
         rule=decode_rule(rule),
@@ -90,5 +95,7 @@ def schedule_of(row: tuple[Any, ...]) -> ScheduleRecord:
         payload=payload.encode(),
         priority=priority,
         catch_up=catch_up,
+        unique=unique,
+        expires=expires,
     )
     return ScheduleRecord(new, as_datetime(anchor), as_datetime(last), bool(paused))

@@ -61,6 +61,8 @@ CREATE TABLE schedules (
   payload TEXT NOT NULL,
   priority INTEGER NOT NULL,
   catch_up TEXT NOT NULL,
+  unique_key TEXT,
+  expires REAL,
   anchor INTEGER NOT NULL,
   last_tick INTEGER NOT NULL,
   paused INTEGER NOT NULL DEFAULT 0
