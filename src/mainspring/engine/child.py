@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mainspring.engine.attempt import Attempt, Ruling, crashed, put_off
-from mainspring.engine.child_journal import told
+from mainspring.engine.child_journal import Told
 from mainspring.engine.context import host
 from mainspring.engine.host import ChildHost
 from mainspring.engine.pipeline import run
@@ -39,13 +39,15 @@ if TYPE_CHECKING:
 Place = tuple[str, str]
 """Module and qualified name of a function or class: how a child finds it."""
 
+Rules = tuple[tuple[Place, ...] | None, tuple[Place, ...]]
+"""Where the classes are of `retry_on` (None: of all errors) and of `give_up_on`."""
+
 
 class Errand(msgspec.Struct, frozen=True):
     """A claim, with the places where the child finds the function and the classes of its rules."""
 
     function: Place
-    retry_on: tuple[Place, ...] | None
-    give_up_on: tuple[Place, ...]
+    rules: Rules
     claim: Claim
 
 
@@ -59,10 +61,12 @@ _decode_ruling = msgspec.msgpack.Decoder(Ruling).decode
 def answer(request: bytes, *, limit_bytes: int) -> bytes:
     """Run an errand, in the child. The reply is an encoded ruling, of failures too."""
     errand = _decode_errand(request)
-    attempt = Attempt(_Found(errand), _FoundCodec(errand, limit_bytes), _note_nothing)
-    host.set(_HOST)
-    with told(errand.claim):
-        return _encode(copy_context().run(run, _Terms(attempt), errand.claim, 0))
+    claim = errand.claim
+    terms = _terms(claim.task, errand.function, errand.rules, limit_bytes)
+    if host.get() is not _HOST:
+        host.set(_HOST)
+    with Told(claim):
+        return _encode(copy_context().run(run, terms, claim, 0))
 
 
 class _Terms:
@@ -170,42 +174,47 @@ class ChildAttempt:
 
     def _send(self, claim: Claim) -> bytes:
         task = self._tasks[claim.task]
-        rules = task.rules
-        errand = _encode(
-            Errand(
-                function=(task.module, task.qualname),
-                retry_on=None if rules.retry_on is None else _places_of(rules.retry_on),
-                give_up_on=_places_of(rules.give_up_on),
-                claim=claim,
-            )
-        )
+        errand = _encode(Errand((task.module, task.qualname), _told_rules(task.rules), claim))
         grant = claim.key, claim.fence
         return self._children.request(
             errand, label=claim.task, timeout=task.timeout, key=grant, on_note=self._hear
         )
 
 
+@functools.cache
+def _told_rules(rules: RetryRules) -> Rules:
+    retry_on = None if rules.retry_on is None else _places_of(rules.retry_on)
+    return retry_on, _places_of(rules.give_up_on)
+
+
 def _places_of(kinds: Iterable[type]) -> tuple[Place, ...]:
     return tuple((importable_module(kind), kind.__qualname__) for kind in kinds)
+
+
+@functools.cache
+def _terms(task: str, function: Place, rules: Rules, limit_bytes: int) -> _Terms:
+    """Return the terms of a task's errands; to make them anew takes as long as a short body."""
+    codec = _FoundCodec(function, limit_bytes)
+    return _Terms(Attempt(_Found(task, function, rules), codec, _note_nothing))
 
 
 class _Found:
     """The one task of an errand, imported when the attempt asks for it: inside its border."""
 
-    def __init__(self, errand: Errand) -> None:
-        self._errand = errand
+    def __init__(self, name: str, function: Place, rules: Rules) -> None:
+        self._name = name
+        self._function = function
+        self._rules = rules
         self._task: Task | None = None
 
     def __getitem__(self, name: str) -> Task:
         if self._task is None:
-            errand = self._errand
-            rules = _rules(errand.retry_on, errand.give_up_on)
-            self._task = Task(name, _function(*errand.function), rules=rules)
+            rules = _found_rules(*self._rules)
+            self._task = Task(self._name, _function(*self._function), rules=rules)
         return self._task
 
 
-@functools.cache
-def _rules(retry_on: tuple[Place, ...] | None, give_up_on: tuple[Place, ...]) -> RetryRules:
+def _found_rules(retry_on: tuple[Place, ...] | None, give_up_on: tuple[Place, ...]) -> RetryRules:
     retried = None if retry_on is None else tuple(_found(*place) for place in retry_on)
     return RetryRules(retried, tuple(_found(*place) for place in give_up_on))
 
@@ -225,14 +234,15 @@ class _FoundCodec:
     and never cross the pipe. A bare function under that name leaves plain JSON.
     """
 
-    def __init__(self, errand: Errand, limit_bytes: int) -> None:
-        self._errand = errand
+    def __init__(self, function: Place, limit_bytes: int) -> None:
+        self._function = function
+        self._plain = JsonCodec(limit_bytes)
         self.limit_bytes = limit_bytes
 
     def _own(self) -> Codec:
-        found = _found(*self._errand.function)
+        found = _found(*self._function)
         own: Codec | None = getattr(found, "codec", None) if _is_task(found) else None
-        return own or JsonCodec(self.limit_bytes)
+        return own or self._plain
 
     def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return `(args, kwargs)`, or raise `Undecodable`."""

@@ -84,21 +84,32 @@ class Journal:
 
     def before(self, note: Callable[[int, int, int], None]) -> Callable[[int, int, int], None]:
         """Return `note(slot, key, fence)`, with a `begin` after it."""
+        # `begin`, spelled out: each attempt passes here.
+        pages, mark, turn_to = self._pages, self._mark, page.set
 
         def begin(slot: int, key: int, fence: int) -> None:
             note(slot, key, fence)
-            self.begin(key, fence)
+            grant = key, fence
+            fresh = pages[grant] = Page(grant, mark)
+            turn_to(fresh)
 
         return begin
 
     def after(self, done: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
         """Return `done(outcome)`, with an `end` before it."""
+        end = self.end
 
-        def end(outcome: Outcome) -> None:
-            self.end(outcome.key, outcome.fence)
+        def end_and_tell(outcome: Outcome) -> None:
+            end(outcome.key, outcome.fence)
             done(outcome)
 
-        return end
+        return end_and_tell
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was said is written."""
+        # In this order: who flushes takes the pages when it holds the lock.
+        return not self._marked and not self._writing.locked()
 
     def hear(self, told: bytes) -> None:
         """Take notes from a child. Bytes of any other kind are a body's own, and passed over."""

@@ -44,17 +44,15 @@ class Terms(Protocol[C_contra, O_co]):
 
 
 def run(terms: Terms[C_contra, O_co], claim: C_contra, slot: int) -> O_co:
-    """Run the body in this thread."""
+    """Run the body in this thread, in a context of its own."""
     began = monotonic()
-    token = running.set(claim)
+    running.set(claim)
     try:
         function, args, kwargs = terms.open(claim, slot)
         result = terms.seal(function(*args, **kwargs))
         fault("after_body")
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
         return terms.failed(claim, error, began)
-    finally:
-        running.reset(token)
     return terms.completed(claim, result, began)
 
 

@@ -7,7 +7,7 @@ from time import monotonic
 import msgspec
 import pytest
 
-from mainspring.engine.child_journal import told
+from mainspring.engine.child_journal import Told
 from mainspring.engine.context import current_job, running
 from mainspring.engine.journal import FLUSH_SECONDS
 from mainspring.model.job import Claim
@@ -35,13 +35,13 @@ def notes(frames):
 
 
 def test_a_body_that_says_nothing_sends_nothing(claim, frames):
-    with told(claim):
+    with Told(claim):
         pass
     assert frames == []
 
 
 def test_everything_is_sent_before_the_reply(claim, frames):
-    with told(claim):
+    with Told(claim):
         current_job.progress(0.1)
         current_job.progress(0.2, "here")
     assert notes(frames) == [Note(1, 1, 0.2, "here")]
@@ -49,7 +49,7 @@ def test_everything_is_sent_before_the_reply(claim, frames):
 
 def test_a_busy_body_sends_at_most_one_frame_each_tenth_of_a_second(claim, frames):
     began = monotonic()
-    with told(claim):
+    with Told(claim):
         while len(frames) < 3:
             assert monotonic() < began + 30
             current_job.progress(monotonic() % 1)

@@ -276,6 +276,41 @@ def test_a_writer_that_waits_for_the_guest_goes_on_after_it(store, guest):
     assert pending(store) == 3
 
 
+def grow_log(store, connection, commits, *, announced=True):
+    for _ in range(commits):
+        connection.execute("BEGIN IMMEDIATE")
+        store.enqueue_in(connection, [new_job(payload=b'["' + b"x" * 50_000 + b'"]')])
+        connection.execute("COMMIT")
+        if announced:
+            store.announce()
+
+
+def test_a_program_that_only_writes_on_its_own_connection_keeps_the_log_short(store, connect):
+    log = store._session.writer._log
+    log._fold_bytes = log._fold_at_bytes = 1 << 20
+    grow_log(store, connect(isolation_level=None), 200)
+    assert store._file.wal.stat().st_size < 5 << 20
+
+
+def test_folding_waits_for_nobody(store, connect):
+    log = store._session.writer._log
+    log._fold_bytes = log._fold_at_bytes = 1 << 20
+    connection = connect(isolation_level=None)
+    grow_log(store, connection, 40, announced=False)
+    other = SqliteStore(store._file.path, durability="normal")
+    with other._session.writer:
+        began = time.monotonic()
+        for _ in range(64):
+            store.announce()
+        assert time.monotonic() - began < 5
+        assert log.is_long()
+    other.close()
+    for _ in range(64):
+        store.announce()
+    grow_log(store, connection, 1)
+    assert not log.is_long()
+
+
 def test_the_connection_does_not_fold_the_log(store, guest):
     store.enqueue_in(guest, [new_job()])
     assert guest.execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)

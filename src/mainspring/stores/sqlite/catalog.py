@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw, json
 
-from mainspring.model.job import Ended, Failure, JobState
+from mainspring.model.job import Ended, JobState
 from mainspring.model.view import AttemptRecord, LaneRecord, NodeRecord
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import format_id, parse_id
-from mainspring.stores.sqlite.records import failure_text, parameters_of
+from mainspring.stores.sqlite.records import failure_of, parameters_of
 from mainspring.stores.sqlite.states import FINAL_STATES, STATES
-from mainspring.stores.sqlite.values import text_of
+from mainspring.stores.sqlite.values import UNREADABLE, text_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,16 +38,25 @@ ORDER BY fence
 
 ENDED = """
 SELECT group_concat(printf(
-  '[%d,%d,%d,%s,%s,%s]', finished.key, nonce, state, json_quote(task),
-  coalesce(result, 'null'), coalesce(failure, 'null')
+  '[%d,%d,%d,%s,%d,%s,%d,%s]', finished.key, nonce, state, json_quote(CAST(task AS TEXT)),
+  coalesce(length(CAST(result AS BLOB)), 4), coalesce(result, 'null'),
+  coalesce(length(CAST(failure AS BLOB)), 4), coalesce(failure, 'null')
 ))
 FROM json_each(?) AS asked
 CROSS JOIN finished ON finished.key = asked.value
 JOIN lanes USING (lane)
 """
 
+ENDED_EACH = """
+SELECT
+  finished.key, nonce, state, CAST(task AS TEXT), CAST(coalesce(result, 'null') AS BLOB), failure
+FROM json_each(?) AS asked
+CROSS JOIN finished ON finished.key = asked.value
+JOIN lanes USING (lane)
+"""
+
 ENDED_ONE = """
-SELECT key, nonce, state, task, coalesce(result, 'null'), failure
+SELECT key, nonce, state, CAST(task AS TEXT), CAST(coalesce(result, 'null') AS BLOB), failure
 FROM finished JOIN lanes USING (lane)
 WHERE key = ? AND nonce = ?
 """
@@ -81,13 +90,16 @@ WHERE ended_at IS NULL
 ORDER BY live.node
 """
 
+NULL = Raw(b"null")
+"""What stands for a failure that there is not."""
+
 MOST_IDS = 1_000
 """Ids of one statement; their results stand in one text."""
 
-Ending = tuple[int, int, int, str, Raw, Failure | None]
-"""A row of `ENDED`: key, nonce, state, task, result, failure."""
+Ending = tuple[int, int, int, str, bytes, str | bytes | None]
+"""A row of `ENDED_EACH`: key, nonce, state, task, result, failure."""
 
-endings = json.Decoder(list[Ending])
+endings = json.Decoder(list[tuple[int, int, int, str, int, Raw, int, Raw]])
 
 
 def history(connection: sqlite3.Connection, job_id: str) -> list[AttemptRecord]:
@@ -105,7 +117,7 @@ def attempt_of(row: tuple[Any, ...]) -> AttemptRecord:
         started_at=as_datetime(began_at),
         ended_at=None if ended_at is None else as_datetime(ended_at),
         outcome=FINAL_STATES[outcome].value if outcome in FINAL_STATES else outcome,
-        failure=None if failure is None else failure_text.decode(failure),
+        failure=failure_of(failure),
     )
 
 
@@ -118,7 +130,7 @@ def ended(connection: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, E
     found: dict[str, Ended] = {}
     for start in range(0, len(keys), MOST_IDS):
         some = json.encode(keys[start : start + MOST_IDS]).decode()
-        for row in endings.decode(f"[{text_of(connection, ENDED, (some,))}]"):
+        for row in endings_of(connection, some):
             job_id = format_id(row[0], row[1])
             if job_id in asked:
                 found[job_id] = end_of(row)
@@ -128,22 +140,29 @@ def ended(connection: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, E
 def ended_one(connection: sqlite3.Connection, job_id: str) -> dict[str, Ended]:
     """Return the same for one job, which a lone waiter asks for: without a text between."""
     found = connection.execute(ENDED_ONE, parse_id(job_id) or (0, 0)).fetchall()
-    return {job_id: end_of(ending_of(found[0]))} if found else {}
+    return {job_id: end_of(found[0])} if found else {}
 
 
-def ending_of(row: tuple[int, int, int, str, str, str | None]) -> Ending:
-    """Return a row of `ENDED_ONE` as one of `ENDED`."""
-    key, nonce, state, task, result, failure = row
-    told = None if failure is None else failure_text.decode(failure)
-    return key, nonce, state, task, Raw(result.encode()), told
+def endings_of(connection: sqlite3.Connection, keys: str) -> list[Ending]:
+    """Return what `ENDED` finds; row by row if one has a result that is no JSON (see `rows_in`)."""
+    try:
+        rows = endings.decode(f"[{text_of(connection, ENDED, (keys,))}]")
+    except UNREADABLE:
+        return connection.execute(ENDED_EACH, (keys,)).fetchall()
+    if [row for row in rows if len(row[5]) != row[4] or len(row[7]) != row[6]]:
+        return connection.execute(ENDED_EACH, (keys,)).fetchall()
+    return [
+        (key, nonce, state, task, bytes(result), None if failure == NULL else bytes(failure))
+        for key, nonce, state, task, _, result, _, failure in rows
+    ]
 
 
 def end_of(row: Ending) -> Ended:
     """Return the value of a row of `ENDED`."""
     key, _, number, task, result, failure = row
     state = FINAL_STATES[number]
-    kept = bytes(result) if state is JobState.COMPLETED else None
-    return Ended(key=key, task=task, state=state, result=kept, failure=failure)
+    kept = result if state is JobState.COMPLETED else None
+    return Ended(key=key, task=task, state=state, result=kept, failure=failure_of(failure))
 
 
 def stats(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mainspring.errors import LeaseLost
 from mainspring.stores.sqlite.catalog import paused
-from mainspring.stores.sqlite.claims import claim, claim_of, promote, take, waiting
+from mainspring.stores.sqlite.claims import Waiting, claim, claim_of, promote, rows_in, take
 from mainspring.stores.sqlite.look import NO_LOOK, Look, look_at
 from mainspring.stores.sqlite.nodes import name_of
 
@@ -30,17 +30,20 @@ SELECT
 
 
 class Pulse(Struct, frozen=True, gc=False):
-    """What an exchange meets: delayed jobs, new lanes, paused queues, and what the look showed."""
+    """What an exchange meets: delayed jobs, new lanes, paused queues, and what the look showed.
+
+    That is None where it can't be read.
+    """
 
     delayed: bool
     changed: bool
     paused: tuple[str, ...]
-    first: str
+    first: list[Waiting] | None
 
     @property
     def held_up(self) -> bool:
         """Whether the look may have shown too little, or too much."""
-        return self.delayed or self.changed or bool(self.paused)
+        return self.delayed or self.changed or bool(self.paused) or self.first is None
 
 
 def claim_for(
@@ -58,7 +61,7 @@ def claim_for(
     look = look_for(lanes, wants, moment)
     pulse = feel_pulse(connection, node, look, lanes)
     if look.whole and not pulse.held_up:
-        rows = take(connection, node, waiting.decode(f"[{pulse.first}]"), moment)
+        rows = take(connection, node, pulse.first or [], moment)
         return [claim_of(row, lanes) for row in rows], None
     return claim_each(connection, node, wants, lanes=lanes, moment=moment, pulse=pulse)
 
@@ -86,7 +89,7 @@ def feel_pulse(connection: sqlite3.Connection, node: int, look: Look, lanes: Lan
         delayed=bool(delayed),
         changed=changed,
         paused=tuple(paused(connection)) if any_paused else (),
-        first=first or "",
+        first=rows_in(first or ""),
     )
 
 

@@ -10,7 +10,7 @@ from msgspec import Raw, json
 from mainspring.model.job import Claim
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id
-from mainspring.stores.sqlite.values import text_of
+from mainspring.stores.sqlite.values import UNREADABLE, text_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,9 +30,22 @@ MOST_PROMOTED = 1_000
 
 FIRST_IN_LINE = """
 SELECT group_concat(printf(
-  '[%d,%d,%d,%d,%d,%d,%d,%d,%d,%s]',
-  priority, run_at, key, nonce, lane, fence + 1, attempts + 1, crashes, expires_at <= ?, payload
+  '[%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%s]',
+  priority, run_at, key, nonce, lane, fence + 1, attempts + 1, crashes, expires_at <= ?,
+  length(CAST(payload AS BLOB)), payload
 ))
+FROM (
+  {lanes}
+  ORDER BY priority, run_at, key LIMIT ?
+)
+"""
+
+# What `%d` makes of a column of another kind, CAST makes, too.
+EACH_IN_LINE = """
+SELECT
+  CAST(priority AS INTEGER), CAST(run_at AS INTEGER), key, CAST(nonce AS INTEGER), lane,
+  CAST(fence + 1 AS INTEGER), CAST(attempts + 1 AS INTEGER), CAST(crashes AS INTEGER),
+  coalesce(expires_at <= ?, 0), length(CAST(payload AS BLOB)), CAST(payload AS BLOB)
 FROM (
   {lanes}
   ORDER BY priority, run_at, key LIMIT ?
@@ -70,8 +83,11 @@ UPDATE jobs SET state = 0 WHERE key IN (
 )
 """
 
-Waiting = tuple[int, int, int, int, int, int, int, int, int, Raw]
-"""A row of `FIRST_IN_LINE`; its first three fields are its place in the line."""
+Waiting = tuple[int, int, int, int, int, int, int, int, int, int, Raw]
+"""A row of `FIRST_IN_LINE`; its first three fields are its place in the line.
+
+The last two are the number of its payload's bytes, and they themselves, as a view of them.
+"""
 
 waiting = json.Decoder(list[Waiting])
 firsts = json.Decoder(list[tuple[int, int]])
@@ -128,17 +144,46 @@ def first_in_line(
     rows: list[Waiting] = []
     for start in range(0, len(lanes), MOST_LANES):
         some = lanes[start : start + MOST_LANES]
-        text = text_of(connection, first_in_line_of(len(some)), (moment.micros, *some, limit))
-        rows += waiting.decode(f"[{text}]")
+        rows += first_of(connection, len(some), (moment.micros, *some, limit))
     if len(lanes) > MOST_LANES:
         rows = sorted(rows, key=place_in_line)[:limit]
     return rows
+
+
+def first_of(
+    connection: sqlite3.Connection, lanes: int, parameters: Sequence[int]
+) -> list[Waiting]:
+    """Return what `FIRST_IN_LINE` finds in so many lanes."""
+    rows = rows_in(text_of(connection, first_in_line_of(lanes), parameters))
+    if rows is None:
+        # As it stands, so that the attempt of whoever has it finds that it can't be read.
+        rows = connection.execute(each_in_line_of(lanes), parameters).fetchall()
+    return rows
+
+
+def rows_in(text: str) -> list[Waiting] | None:
+    """Return the rows in a text of `FIRST_IN_LINE`; None if one has a payload that is no JSON.
+
+    Only somebody else writes such a one. It may end its row, and forge others behind it: then it is
+    not so long as its row says.
+    """
+    try:
+        rows = waiting.decode(f"[{text}]")
+    except UNREADABLE:
+        return None
+    return None if [row for row in rows if len(row[10]) != row[9]] else rows
 
 
 @cache
 def first_in_line_of(lanes: int) -> str:
     """Return the statement for so many lanes: SQLite merges their ends of the index lazily."""
     return FIRST_IN_LINE.replace("{lanes}", "UNION ALL".join([ONE_LANE] * lanes))
+
+
+@cache
+def each_in_line_of(lanes: int) -> str:
+    """Return the statement that finds the same, a row of SQLite's for each."""
+    return EACH_IN_LINE.replace("{lanes}", "UNION ALL".join([ONE_LANE] * lanes))
 
 
 def place_in_line(row: Waiting) -> tuple[int, int, int]:
@@ -148,7 +193,7 @@ def place_in_line(row: Waiting) -> tuple[int, int, int]:
 
 def claim_of(row: Waiting, known: Lanes) -> Claim:
     """Return the grant for a row."""
-    _, _, key, nonce, lane, fence, attempt, crashes, expired, payload = row
+    _, _, key, nonce, lane, fence, attempt, crashes, expired, _, payload = row
     queue, task = known.name(lane)
     return Claim(
         key=key,

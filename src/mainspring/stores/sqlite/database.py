@@ -13,6 +13,7 @@ from msgspec import Struct
 from mainspring.errors import StoreUnusable
 from mainspring.stores.sqlite import file_system
 from mainspring.stores.sqlite.trouble import meaning_of
+from mainspring.stores.sqlite.values import as_text
 
 OLDEST_SQLITE = (3, 35, 0)
 CACHED_STATEMENTS = 512
@@ -80,7 +81,7 @@ class DatabaseFile(Struct, frozen=True):
 
     def connect(self) -> sqlite3.Connection:
         """Open a connection as it is: it may be another program's file yet."""
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",
             uri=True,
             timeout=self.busy_timeout,
@@ -88,6 +89,8 @@ class DatabaseFile(Struct, frozen=True):
             check_same_thread=False,
             cached_statements=CACHED_STATEMENTS,
         )
+        connection.text_factory = as_text
+        return connection
 
     def writing_pragmas(self) -> tuple[str, ...]:
         """Return how the writing connection is set up; the first makes the file a WAL database."""

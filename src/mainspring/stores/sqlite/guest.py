@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from mainspring.errors import InvalidConnection, StoreBusy
 from mainspring.stores.sqlite.migration import VERSION
 from mainspring.stores.sqlite.trouble import BUSY, code_of
+from mainspring.stores.sqlite.values import as_text
 from mainspring.stores.sqlite.writer import Writer
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Guest:
                 "no transaction is open on it", "begin one, as by BEGIN IMMEDIATE, and commit it"
             )
         self._text_factory = self._connection.text_factory
-        self._connection.text_factory = str
+        self._connection.text_factory = as_text
         try:
             self._enter()
         except BaseException:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 ADD_LANE = "INSERT OR IGNORE INTO lanes (queue, task) VALUES (?, ?)"
 LANE = "SELECT lane FROM lanes WHERE queue = ? AND task = ?"
-LANES_AFTER = "SELECT lane, queue, task FROM lanes WHERE lane > ? ORDER BY lane"
+LANES_AFTER = """
+SELECT lane, CAST(queue AS BLOB), CAST(task AS BLOB) FROM lanes WHERE lane > ? ORDER BY lane
+"""
 
 Name = tuple[str, str]
 """Queue and task."""
@@ -68,7 +70,9 @@ class Lanes:
 
     def learn(self, connection: sqlite3.Connection) -> None:
         """Learn the lanes that have been added."""
-        for lane, queue, task in connection.execute(LANES_AFTER, (self._last,)).fetchall():
+        for lane, *name in connection.execute(LANES_AFTER, (self._last,)).fetchall():
+            # Somebody else's that are no UTF-8 must not read as one that is.
+            queue, task = (part.decode("utf-8", "surrogateescape") for part in name)
             self._names[lane] = queue, task
             self._numbers[queue, task] = lane
             self._last = lane

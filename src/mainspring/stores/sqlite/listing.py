@@ -17,6 +17,7 @@ from msgspec import json
 from mainspring.model.job import FINAL, JobState
 from mainspring.stores.sqlite.records import by_keys
 from mainspring.stores.sqlite.states import FINAL_STATES
+from mainspring.stores.sqlite.values import as_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -67,14 +68,14 @@ SEARCH = """
 AND (
   job.lane IN (SELECT value FROM json_each(:told))
   OR instr(printf('%d-%08x', job.key, job.nonce), :text)
-  OR instr({lower}(payload), :text)
-  OR instr({lower}((
+  OR instr({lower}(CAST(payload AS {kind})), :text)
+  OR instr({lower}(CAST((
     SELECT substr(type, 1 + 9 * (substr(type, 1, 9) = 'builtins.')) || ': ' || message
     FROM (
       SELECT json_extract(said, '$.type') AS type, json_extract(said, '$.message') AS message
-      FROM (SELECT {failure} AS said)
+      FROM (SELECT iif(json_valid(text), text, NULL) AS said FROM (SELECT {failure} AS text))
     )
-  )), :text)
+  ) AS {kind})), :text)
 )
 """
 LAST_FAILURE = "(SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1)"
@@ -192,10 +193,12 @@ def search_in(wanted: JobFilter, failure: str) -> str:
     if wanted.search is None:
         return ""
     # SQLite's own function is ten times as quick, and knows ASCII only.
-    lower = "lower" if wanted.search.isascii() else "folded"
-    return SEARCH.replace("{lower}", lower).replace("{failure}", failure)
+    # It takes bytes: sqlite3 hands no text that is not UTF-8 to Python.
+    lower, kind = ("lower", "TEXT") if wanted.search.isascii() else ("folded", "BLOB")
+    condition = SEARCH.replace("{lower}", lower).replace("{kind}", kind)
+    return condition.replace("{failure}", failure)
 
 
-def folded(text: str | None) -> str | None:
+def folded(text: bytes | None) -> str | None:
     """Return a text as `JobFilter.search` compares it."""
-    return None if text is None else text.lower()
+    return None if text is None else as_text(text).lower()

@@ -39,7 +39,7 @@ PAGE_SIZE_IN_HEADER = slice(8, 12)
 
 
 class Log:
-    """Keeps the log short. Used under the writer's lock only."""
+    """Keeps the log short. Used under the writer's lock, but for `is_long`."""
 
     def __init__(self, file: DatabaseFile) -> None:
         self._file = file
@@ -53,11 +53,12 @@ class Log:
         if self._commits % LOOK_EVERY == 0:
             # What was committed stays in the log if this fails, so the commit has not failed.
             with suppress(sqlite3.Error, OSError):
-                self._fold_if_long(connection)
+                if self.is_long():
+                    self.fold(connection)
 
-    def _fold_if_long(self, connection: sqlite3.Connection) -> None:
-        if reaches(self._file.wal, self._fold_at_bytes):
-            self.fold(connection)
+    def is_long(self) -> bool:
+        """Whether it is to be folded. Needs no lock: who folds meanwhile makes it untrue."""
+        return reaches(self._file.wal, self._fold_at_bytes)
 
     def fold(self, connection: sqlite3.Connection) -> None:
         """Checkpoint as far as readers allow, without waiting for them: writers wait for us."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec import json
 
 from mainspring.model.job import Failure
+from mainspring.model.record import Undecodable, type_name
 from mainspring.model.view import JobRecord
 from mainspring.stores.clock import as_datetime
 from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.sqlite.states import STATES
+from mainspring.stores.sqlite.values import UNREADABLE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 RECORDS = """
 SELECT
-  job.key, job.nonce, task, queue, priority, state, payload, attempts + (state = 2), crashes,
+  job.key, job.nonce, task, queue, priority, state, CAST(payload AS BLOB),
+  attempts + (state = 2), crashes,
   created_at, run_at, claimed_at, NULL, coalesce(nodes.name, job.node), NULL,
   (SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1),
   expires_at, cancel_asked, fraction, message
@@ -30,8 +33,9 @@ LEFT JOIN progress ON progress.key = job.key
 WHERE {which}
 UNION ALL
 SELECT
-  job.key, job.nonce, task, queue, priority, state, payload, attempts, crashes,
-  created_at, run_at, began_at, job.ended_at, coalesce(nodes.name, job.node), result, failure,
+  job.key, job.nonce, task, queue, priority, state, CAST(payload AS BLOB), attempts, crashes,
+  created_at, run_at, began_at, job.ended_at, coalesce(nodes.name, job.node),
+  CAST(result AS BLOB), failure,
   expires_at, 0, fraction, message
 FROM finished AS job
 JOIN lanes USING (lane)
@@ -77,7 +81,7 @@ def record_of(row: tuple[Any, ...]) -> JobRecord:
         queue=queue,
         priority=priority,
         state=STATES[state],
-        payload=payload.encode(),
+        payload=payload,
         attempts=attempts,
         crashes=crashes,
         created_at=as_datetime(created_at),
@@ -85,13 +89,26 @@ def record_of(row: tuple[Any, ...]) -> JobRecord:
         started_at=moment_of(started_at),
         completed_at=moment_of(completed_at),
         node=None if node is None else str(node),
-        result=None if result is None else result.encode(),
-        failure=None if failure is None else failure_text.decode(failure),
+        result=result,
+        failure=failure_of(failure),
         expires_at=moment_of(expires_at),
         cancelling=bool(cancelling),
         progress=fraction or 0.0,
         message=message or "",
     )
+
+
+def failure_of(text: str | bytes | None) -> Failure | None:
+    """Return a stored failure; for one that can't be read (somebody else's) one that says so.
+
+    Else a single one would fail a whole list of jobs.
+    """
+    if text is None:
+        return None
+    try:
+        return failure_text.decode(text)
+    except UNREADABLE as error:
+        return Failure(type_name(Undecodable), f"the stored failure can't be read: {error}")
 
 
 def moment_of(micros: int | None) -> datetime | None:

@@ -315,6 +315,8 @@ class SqliteStore:
         """Wake who sleeps: such a transaction has committed."""
         self._session.ring(READY)
         self._session.ring(ENDED)
+        # Where nobody works, nobody else would.
+        self._session.writer.committed_elsewhere()
 
     def _tell(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> None:
         """Wake who waits for these jobs to end, or for those that may be claimed again."""

@@ -6,14 +6,23 @@ for 5 ms. So a batch is written as rows of one VALUES clause, and read as one ro
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import DecodeError
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
 
 Row = TypeVar("Row")
+
+UNREADABLE = (DecodeError, UnicodeError, RecursionError)
+"""What a text raises that is no JSON, or nested too deep."""
+
+as_text = partial(str, encoding="utf-8", errors="backslashreplace")
+"""How texts are read: what is no UTF-8 (which only somebody else writes) spoils no other row."""
+
 MOST_ROWS = 256
 """Rows of one statement: some 2,000 parameters, of the 32,766 that SQLite takes."""
 

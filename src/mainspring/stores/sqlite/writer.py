@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mainspring.errors import StoreBusy
+from mainspring.errors import StoreBusy, StoreError
 from mainspring.stores.sqlite.database import check_library
-from mainspring.stores.sqlite.log import Log
+from mainspring.stores.sqlite.log import LOOK_EVERY, Log
 from mainspring.stores.sqlite.migration import migrate, version_of
 from mainspring.stores.sqlite.turnstile import Turnstile
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
     from mainspring.stores.sqlite.database import DatabaseFile
@@ -37,6 +38,7 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._look_again_at = 0.0
+        self._elsewhere = 0
 
     def __enter__(self) -> sqlite3.Connection:
         connection = self._take_turn()
@@ -95,6 +97,25 @@ class Writer:
         finally:
             self._end_turn()
 
+    def committed_elsewhere(self) -> None:
+        """Count a commit on a connection of somebody's own; fold the log when it has become long.
+
+        Only if it is our turn just now: it fails nothing, and makes nobody wait.
+        """
+        self._elsewhere += 1
+        if self._elsewhere % LOOK_EVERY == 0:
+            with suppress(StoreError, sqlite3.Error, OSError):
+                self._fold_if_long()
+
+    def _fold_if_long(self) -> None:
+        if not self._log.is_long():
+            return
+        connection = self._take_turn(patience=0.0)
+        try:
+            self._log.fold(connection)
+        finally:
+            self._end_turn()
+
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
         with self._lock:
@@ -123,20 +144,21 @@ class Writer:
             self._turnstile.close()
             self._turnstile = None
 
-    def _take_turn(self) -> sqlite3.Connection:
+    def _take_turn(self, patience: float | None = None) -> sqlite3.Connection:
         started = time.monotonic()
-        if not self._lock.acquire(timeout=self._file.busy_timeout):
+        patience = self._file.busy_timeout if patience is None else patience
+        if not self._lock.acquire(timeout=patience):
             raise self._busy(started, "another thread of this process")
         try:
-            self._pass(self._gate(), started)
+            self._pass(self._gate(), started, patience)
             return self._open(started)
         except BaseException as error:
             self._end_turn()
             self._file.explain(error)
             raise
 
-    def _pass(self, turnstile: Turnstile, started: float) -> None:
-        if not turnstile.enter(self._file.busy_timeout):
+    def _pass(self, turnstile: Turnstile, started: float, patience: float) -> None:
+        if not turnstile.enter(patience):
             raise self._busy(started, turnstile.holder())
 
     def _end_turn(self) -> None:
