@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -60,6 +61,9 @@ class Row:
 
 
 SPACED, AT_ONCE, IDLE = "0.15 / 1 ms", "0.2 ms (p50)", "0.1 %"
+LIMITS = {(SPACED, "p50 ms"): 0.15, (SPACED, "p99 ms"): 1.0}
+"""Bars in numbers, where a machine may wake too slowly for anybody to keep them."""
+
 ROWS = (
     Row("queue", "queue", "async", 50_000, ">= 50,000", rivals_size=100),
     Row("queue", "queue", "sync", 50_000, ">= 20,000", rivals_size=100),
@@ -76,7 +80,7 @@ ROWS = (
     Row("100 at 1 s", "idle_second", "sync", 2, "1.2 x asyncio", growth=5, once=True),
     Row("1,000 intervals", "crowd", "async", 1, "0.2, 0.2 s", growth=1),
     Row("1,000 intervals", "crowd", "sync", 1, "0.2, 0.2 s", growth=1),
-    Row("spawn", "spawn", "sync", 20_000, ">= 1.0 x asyncio", floor=True),
+    Row("spawn", "spawn", "sync", 60, ">= 1.0 x plain", floor=True, growth=1),
     Row("lateness at 10 ms", "lateness", "async", 200, "0.5 / 2.5 ms", floor=True, growth=5),
 )
 
@@ -136,7 +140,11 @@ def print_table(samples: Samples) -> None:
                 cell(ours, medians.get((title, figure, name)), name)
                 for name in (OURS, RIVAL, FLOOR)
             ]
-            print(f"{title:<31}{figure:<13}{''.join(f'{one:>20}' for one in cells)}   {row.bar}")
+            # Where a bare event takes longer, the bar says more of the machine than of anybody.
+            limit = LIMITS.get((row.bar, figure), math.inf)
+            below = medians.get((title, figure, FLOOR), 0.0) > limit
+            bar = f"{row.bar}{', below the floor here' if below else ''}"
+            print(f"{title:<31}{figure:<13}{''.join(f'{one:>20}' for one in cells)}   {bar}")
 
 
 def cell(ours: float | None, value: float | None, name: str) -> str:

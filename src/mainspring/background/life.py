@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.supervision.group import Group
 from mainspring.supervision.supervisor import Supervisor
 from mainspring.supervision.threads.pool import PriorityThreadPool
-from mainspring.supervision.trigger import Interval
-from mainspring.supervision.watchdog import LOOK, Watchdog
+from mainspring.supervision.watchdog import Watchdog
 from mainspring.supervision.worker import Worker
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Life:
         self._begun = False
         self._lock = threading.Lock()
         self.watchdog = Watchdog(loops, tell=tell)
-        watchdog = Worker("watchdog", self.watchdog.look, Interval(LOOK))
+        watchdog = Worker("watchdog", self.watchdog.look, self.watchdog.trigger)
         groups = (self.pools, self.loops, self.task_pools, self.jobs, self.workers)
         for group in groups:
             group.subscribe(tell)

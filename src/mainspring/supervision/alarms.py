@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(slots=True)
@@ -64,13 +64,24 @@ class Alarms:
 
     def _arm(self, loop: asyncio.AbstractEventLoop, moment: float, group: Group) -> None:
         with self._lock:
-            group.timer = loop.call_later(moment - time.monotonic(), self._ring, moment)
+            group.timer = loop.call_later(moment - time.monotonic(), self._ring, loop, moment)
 
-    def _ring(self, moment: float) -> None:
+    def _ring(self, loop: asyncio.AbstractEventLoop, moment: float) -> None:
         with self._lock:
             group = self._groups.pop(moment, None)
-        for function in () if group is None else group.calls:
-            function()
+        if group is not None:
+            self._call_each(loop, iter(group.calls))
+
+    def _call_each(
+        self, loop: asyncio.AbstractEventLoop, functions: Iterator[Callable[[], object]]
+    ) -> None:
+        try:
+            for function in functions:
+                function()
+        except BaseException:
+            # What one raises, an exit or the interrupt of a signal, must not lose the others.
+            loop.call_soon(self._call_each, loop, functions)
+            raise
 
 
 _alarms: WeakKeyDictionary[asyncio.AbstractEventLoop, Alarms] = WeakKeyDictionary()

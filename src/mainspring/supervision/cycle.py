@@ -78,7 +78,7 @@ class Cycle:
         """Return the run's arguments, or None: it was closed meanwhile, or to take them failed."""
         with self._lock:
             # Running already: a signal handler that looked in the middle of a look was faster.
-            if self.over or self.running:
+            if self.running or self.trigger.closed or self.gave_up is not None:
                 return None
             self.running = True
         self._hold = 0.0
@@ -93,7 +93,9 @@ class Cycle:
 
     def succeeded(self, result: object) -> None:
         """Record a run; only False ends the worker."""
-        self._ended(time.monotonic())
+        self.running = False
+        self.tally.runs += 1
+        self.trigger.done(time.monotonic())
         if self.tally.failing:
             self.tally.failing = False
             self._failures.succeeded()

@@ -78,18 +78,18 @@ class LoopDriver:
         sleeper = LoopSleeper(asyncio.get_running_loop())
         cycle.trigger.bind(sleeper.wake)
         started()
-        alone_since = time.monotonic()
+        now = alone_since = time.monotonic()
         while not cycle.over:
-            now = time.monotonic()
             pause = cycle.pause(now)
             if pause is None or pause > 0:
-                await sleeper.sleep(pause)
-                alone_since = time.monotonic()
-            else:
-                await self._run_once(cycle, now)
-                if time.monotonic() - alone_since > FAIR_SHARE:
-                    await asyncio.sleep(0)
-                    alone_since = time.monotonic()
+                await sleeper.sleep(pause, now)
+                now = alone_since = time.monotonic()
+                continue
+            await self._run_once(cycle, now)
+            now = time.monotonic()
+            if now - alone_since > FAIR_SHARE:
+                await asyncio.sleep(0)
+                now = alone_since = time.monotonic()
 
     async def _run_once(self, cycle: Cycle, now: float) -> None:
         arguments = cycle.begin(now)

@@ -12,11 +12,16 @@ import asyncio
 import select
 import selectors
 import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HIGHEST_DESCRIPTOR = 1023
 """`select` takes no higher one."""
 
-GRAINS = ((0.5, 0.005), (0.1, 0.001))
+GRAINS = ((0.9, 0.02), (0.5, 0.005), (0.1, 0.001))
 """Sleeps of at least so many seconds end at multiples of so many."""
 
 SHARED_FROM = GRAINS[-1][0]
@@ -35,15 +40,35 @@ def moment_after(now: float, seconds: float) -> float:
 if sys.platform == "linux":
 
     class FineSelector(selectors.EpollSelector):
-        """Epoll, with `select` for the time to wait."""
+        """Epoll, with `select` for the time to wait, which knows since when it does not wait."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.back_since: float | None = None  # time.monotonic(); None: it waits
 
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             """Wait for events up to `timeout` seconds (None: for ever; 0 or less: not at all)."""
-            if timeout is not None and timeout > 0 and self.fileno() <= HIGHEST_DESCRIPTOR:
-                if not select.select((self,), (), (), timeout)[0]:
-                    return []
-                timeout = 0
-            return super().select(timeout)
+            self.back_since = None
+            try:
+                if timeout is not None and timeout > 0 and self.fileno() <= HIGHEST_DESCRIPTOR:
+                    if not select.select((self,), (), (), timeout)[0]:
+                        return []
+                    timeout = 0
+                return super().select(timeout)
+            finally:
+                self.back_since = time.monotonic()
+
+    class FineLoop(asyncio.SelectorEventLoop):
+        """A loop on that selector, which tells for how long it has been at work."""
+
+        def __init__(self) -> None:
+            self._fine = FineSelector()
+            super().__init__(self._fine)
+
+        def turn_lasts(self) -> float:
+            """Return the seconds since it last waited; 0 while it does. From any thread."""
+            since = self._fine.back_since
+            return 0.0 if since is None else time.monotonic() - since
 
     def new_loop() -> asyncio.AbstractEventLoop:
         """Return a new loop of the program's kind, a fine one if that is asyncio's own."""
@@ -51,10 +76,16 @@ if sys.platform == "linux":
         if type(loop) is not asyncio.SelectorEventLoop:
             return loop
         loop.close()
-        return asyncio.SelectorEventLoop(FineSelector())
+        return FineLoop()
 
 else:
 
     def new_loop() -> asyncio.AbstractEventLoop:
         """Return a new loop of the program's kind: elsewhere asyncio's own does not round."""
         return asyncio.new_event_loop()
+
+
+def turn_of(loop: asyncio.AbstractEventLoop | None) -> float | None:
+    """Return the seconds since a loop last waited (0: it waits); None if it is not a fine one."""
+    turn_lasts: Callable[[], float] | None = getattr(loop, "turn_lasts", None)
+    return None if turn_lasts is None else turn_lasts()

@@ -7,16 +7,19 @@ and takes no lock: it may be called from a signal handler.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from contextlib import suppress
+from types import coroutine
 from typing import TYPE_CHECKING
 
 from mainspring.supervision.alarms import alarms_of
 from mainspring.supervision.fine_loop import SHARED_FROM, moment_after
 
 if TYPE_CHECKING:
-    import asyncio
+    from collections.abc import Callable, Generator
+    from contextvars import Context
 
 LONGEST = 3600.0
 """Seconds slept in one go; a driver that wakes early just asks its trigger again."""
@@ -54,18 +57,25 @@ class ThreadSleeper:
 
 
 class LoopSleeper:
-    """Sleeps in a coroutine of `loop`; woken from any thread."""
+    """Sleeps in a coroutine of `loop`; woken from any thread.
 
-    __slots__ = ("_alarms", "_future", "_loop", "_moment", "_sleeping", "_timer", "_woken")
+    It is future-like, as `asyncio.isfuture` has it, and what its task waits for. A future would
+    queue the task's next step behind a handle of its own, for the next turn of the loop; this takes
+    the step at once, and of a worker that runs often that is much of the cost.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._alarms = alarms_of(loop)
         self._timer: asyncio.TimerHandle | None = None
         self._moment = 0.0  # of the alarm that it shares with others
-        self._future: asyncio.Future[None] | None = None
+        self._step: Callable[[LoopSleeper], object] | None = None
+        self._context: Context | None = None
+        self._cancelled = False
         self._sleeping = False
         self._woken = False
+        self._asyncio_future_blocking = False
+        self._ring = self._rung  # bound once, since it is a key
 
     def wake(self) -> None:
         """End the sleep, or the next one; from any thread."""
@@ -77,36 +87,69 @@ class LoopSleeper:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._rouse)
 
-    async def sleep(self, seconds: float | None) -> None:
-        """Sleep so long, or until woken (None: until woken)."""
+    @coroutine
+    def sleep(
+        self, seconds: float | None, now: float | None = None
+    ) -> Generator[LoopSleeper, None, None]:
+        """Sleep so long from `now` on, or until woken (None: until woken)."""
         self._sleeping = True
         try:
-            # One coroutine, not two: of a worker that runs often this is most of the cost.
             if not self._woken:
-                self._future = self._loop.create_future()
                 if seconds is not None:
-                    self._set_alarm(min(seconds, LONGEST))
-                await self._future
+                    self._set_alarm(seconds, time.monotonic() if now is None else now)
+                self._asyncio_future_blocking = True
+                yield self
         finally:
-            self._sleeping = False
-            self._woken = False
-            self._drop_alarm()
+            self._sleeping = self._woken = self._cancelled = False
+            if self._moment or self._timer is not None:
+                self._drop_alarm()
 
-    def _set_alarm(self, seconds: float) -> None:
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop, as a future does."""
+        return self._loop
+
+    def add_done_callback(
+        self, step: Callable[[LoopSleeper], object], *, context: Context | None = None
+    ) -> None:
+        """Take the next step of the task that waits."""
+        self._step = step
+        self._context = context
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002  a future's signature
+        """End the sleep by `CancelledError`: the task was cancelled."""
+        self._cancelled = True
+        self._loop.call_soon(self._rouse)
+        return True
+
+    def result(self) -> None:
+        """Return nothing, or raise that it was cancelled; the task asks at its next step."""
+        if self._cancelled:
+            raise asyncio.CancelledError
+
+    def _set_alarm(self, seconds: float, now: float) -> None:
         if seconds < SHARED_FROM:
             self._timer = self._loop.call_later(seconds, self._rouse)
         else:
-            self._moment = moment_after(time.monotonic(), seconds)
-            self._alarms.set(self._loop, self._moment, self._rouse)
+            self._moment = moment_after(now, min(seconds, LONGEST))
+            self._alarms.set(self._loop, self._moment, self._ring)
 
     def _drop_alarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        elif self._moment > time.monotonic():
-            self._alarms.drop(self._moment, self._rouse)
+        else:
+            self._alarms.drop(self._moment, self._ring)
             self._moment = 0.0
 
+    def _rung(self) -> None:
+        """Take the step, as `_rouse` does: the alarm is spent."""
+        self._moment = 0.0
+        step, self._step = self._step, None
+        if step is not None and self._context is not None:
+            self._context.run(step, self)
+
     def _rouse(self) -> None:
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
+        """Take the step; called by the loop, never by a task."""
+        step, self._step = self._step, None
+        if step is not None and self._context is not None:
+            self._context.run(step, self)

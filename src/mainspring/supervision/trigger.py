@@ -174,8 +174,15 @@ class Interval(WakingTrigger):
         if self._pending:
             self._pending = self._moved = False
             self._tick = now - self.delay_before
-        if self.interval is not None:
-            self._set_tick(self._following(now))
+        tick, interval = self._tick, self.interval
+        if interval is None:
+            return ()
+        if tick is None:
+            self._set_tick(now)
+        elif now - self.delay_before - tick < interval or self.misfire == "all":
+            self._set_tick(tick + interval)
+        else:
+            self._set_tick(self._next_on_grid(now))
         return ()
 
     def done(self, now: float) -> None:
@@ -193,7 +200,8 @@ class Interval(WakingTrigger):
 
     def _set_tick(self, moment: float) -> None:
         self._tick = moment
-        self._extra = random.random() * self.jitter if self.jitter else 0.0
+        if self.jitter:
+            self._extra = random.random() * self.jitter
 
     def _start(self) -> float:
         """Return when the run of the next cycle starts: a wait before it is never cut short."""
@@ -201,13 +209,6 @@ class Interval(WakingTrigger):
         if self.delay_before:
             tick = max(tick, self._ended)
         return tick + self.delay_before + self._extra
-
-    def _following(self, now: float) -> float:
-        if self._tick is None or self.interval is None:
-            return now
-        if self.misfire == "all":
-            return self._tick + self.interval
-        return self._next_on_grid(now)
 
     def _next_on_grid(self, now: float) -> float:
         tick = self._tick if self._tick is not None else now

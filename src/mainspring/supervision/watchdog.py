@@ -1,7 +1,8 @@
 """Notices event loops that are blocked, and says by what.
 
-Most loops wait for something most of the time, and a look at their thread shows it. Only a loop
-that is found at work is asked for a sign of life, since to ask means to wake it.
+Most loops wait for something most of the time. Ours say since when they do not, so that one look
+is enough. Of another kind of loop a look at its thread shows it; only one that is found at work is
+asked for a sign of life, since to ask means to wake it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.model.events import LoopStalled
+from mainspring.supervision.fine_loop import turn_of
 from mainspring.supervision.own_thread import stack_of
+from mainspring.supervision.trigger import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +31,9 @@ log = logging.getLogger("mainspring.supervision")
 LOOK = 0.9
 """Seconds between two looks: one finds the loop at work, the next reports that it still is."""
 
+RARE_LOOK = 1.8
+"""The same while all loops wait and say so: one that stops may be reported at the first look."""
+
 STALLED_AFTER = 0.8
 """Seconds without an answer after which a loop counts as blocked."""
 
@@ -40,7 +46,7 @@ class Pulse:
 
     def __init__(self, loop: EventLoopThread) -> None:
         self.loop = loop
-        self.latency = 0.0  # seconds that the last answer took; 0: it was found waiting
+        self.latency = 0.0  # seconds that the last answer took; 0: it was found well
         self._asked: float | None = None
         self._reported = False
 
@@ -49,7 +55,7 @@ class Pulse:
         return 0.0 if self._asked is None else now - self._asked
 
     def ask(self, now: float) -> None:
-        """Ask for a beat, unless one is awaited."""
+        """Ask for a beat, unless one is awaited, and count its silence from `now`."""
         if self._asked is not None:
             return
         self._asked = now
@@ -58,7 +64,7 @@ class Pulse:
             self.loop.loop.call_soon_threadsafe(self._answer)
 
     def rest(self) -> None:
-        """Take notice that the loop was found waiting."""
+        """Take notice that the loop was found well."""
         if self._asked is None:
             self.latency = 0.0
 
@@ -82,12 +88,16 @@ class Watchdog:
         self._loops = loops
         self._tell = tell
         self._pulses: dict[EventLoopThread, Pulse] = {}
+        self.trigger = Interval(delay=LOOK)
 
     def latencies(self) -> dict[str, float]:
         """Return by loop how many seconds its last answer took, or has not come for."""
         now = time.monotonic()
         pulses = list(self._pulses.values())
-        return {one.loop.name: max(one.latency, one.silence(now)) for one in pulses}
+        return {
+            one.loop.name: max(one.latency, one.silence(now), turn_of(one.loop.current_loop) or 0.0)
+            for one in pulses
+        }
 
     async def look(self) -> None:
         """Look at each loop once."""
@@ -95,14 +105,25 @@ class Watchdog:
         self._pulses = {
             loop: self._pulses.get(loop) or Pulse(loop) for loop in self._loops() if loop.active
         }
-        frames = sys._current_frames() if self._pulses else {}  # noqa: SLF001  the documented name
-        for pulse in self._pulses.values():
-            if waits(pulse.loop, frames):
+        turns = [(pulse, turn_of(pulse.loop.current_loop)) for pulse in self._pulses.values()]
+        self.trigger.delay = LOOK if any(turn != 0 for _, turn in turns) else RARE_LOOK
+        for pulse, turn in turns:
+            if turn is None:
+                self._look_at_thread(pulse, now)
+            elif turn <= STALLED_AFTER:
                 pulse.rest()
-                continue
-            if pulse.silence(now) > STALLED_AFTER and pulse.first_report():
+            elif pulse.first_report():
+                # Its answer tells that it goes on.
+                pulse.ask(now - turn)
                 self._report(pulse, now)
-            pulse.ask(now)
+
+    def _look_at_thread(self, pulse: Pulse, now: float) -> None:
+        if waits(pulse.loop, sys._current_frames()):  # noqa: SLF001  the documented name
+            pulse.rest()
+            return
+        if pulse.silence(now) > STALLED_AFTER and pulse.first_report():
+            self._report(pulse, now)
+        pulse.ask(now)
 
     def _report(self, pulse: Pulse, now: float) -> None:
         thread = pulse.loop.thread

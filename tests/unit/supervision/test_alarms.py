@@ -4,6 +4,8 @@ import threading
 import time
 import weakref
 
+import pytest
+
 from mainspring.supervision.alarms import Alarms, alarms_of
 
 
@@ -62,6 +64,31 @@ def test_a_loop_is_woken_once_for_the_alarms_that_a_thread_sets():
         assert len(rung) == 50
 
     run(main)
+
+
+def test_what_one_raises_does_not_lose_the_others():
+    rung = []
+
+    def leave():
+        rung.append("exit")
+        raise SystemExit
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        moment = time.monotonic() + 0.01
+        for function in (lambda: rung.append(1), leave, lambda: rung.append(2)):
+            alarms_of(loop).set(loop, moment, function)
+        await asyncio.sleep(60)
+
+    loop = asyncio.new_event_loop()
+    life = loop.create_task(main())
+    with pytest.raises(SystemExit):
+        loop.run_until_complete(life)
+    loop.run_until_complete(asyncio.sleep(0))
+    assert rung == [1, "exit", 2]
+    life.cancel()
+    loop.run_until_complete(asyncio.wait([life]))
+    loop.close()
 
 
 def test_a_dropped_alarm_does_not_ring_and_the_last_takes_its_timer_along():
