@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal, get_args
 
-from msgspec import json
+from msgspec import DecodeError, ValidationError, json
 
 from mainspring.errors import InvalidOption
 from mainspring.model.job import OnConflict
@@ -21,6 +21,7 @@ LONGEST_KEY = 500
 """Characters of a key of the user's: an index of PostgreSQL must hold it."""
 
 _encode = json.Encoder().encode
+_decode = json.Decoder(list[str]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,17 @@ def key_of_task(task: str) -> str:
 def key_of_arguments(task: str, text: bytes) -> str:
     """Return the key for the arguments of which `text` is the canonical form."""
     return _encode([task, "args", blake2b(text, digest_size=16).hexdigest()]).decode()
+
+
+def words_of(key: str) -> str:
+    """Return a key as its user would say it; one that none of the above made, as it is."""
+    try:
+        told = _decode(key)
+    except (DecodeError, ValidationError):
+        return key
+    if told[1:2] == ["key"]:
+        return f"{told[0]}: {told[-1]}"
+    return f"{told[0]} by {told[1]}" if len(told) > 1 else key
 
 
 def _is_utf8(text: str) -> bool:

@@ -158,6 +158,17 @@ class TestBatches:
             queue.enqueue_many(calls)
         assert pending(queue) == 1
 
+    def test_a_duplicate_names_the_key_as_its_user_does(self, queue, add):
+        for unique, says in (
+            ("k", "add: k"),
+            (Unique("task"), "add by task"),
+            (Unique(), "add by args"),
+        ):
+            same = add.using(unique=unique, on_conflict="raise")
+            same.delay(1)
+            with pytest.raises(DuplicateJob, match=f"the unique key '{says}' already"):
+                same.delay(1)
+
     def test_what_is_no_list_of_calls_is_refused(self, queue, add):
         for calls in (add.call(1), [add], [add.call(1), (1, 2)], 5):
             with pytest.raises(InvalidOption, match=r"enqueue_many\(\): calls=.*add\.call"):

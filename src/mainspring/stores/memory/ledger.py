@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mainspring.errors import DuplicateJob
 from mainspring.model.job import CANCELLED, EXPIRED, FINAL, TRANSITIONS, JobState, Step
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
+from mainspring.model.unique import words_of
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import format_id, new_nonce, parse_id
 from mainspring.stores.memory.job import Job
@@ -82,9 +83,11 @@ class Ledger:
                 continue
             live = self._unique.get(new.unique)
             if new.on_conflict == "raise" and (live is not None or new.unique in met):
-                raise DuplicateJob(new.unique, live.id if live else None, "already")
+                raise DuplicateJob(words_of(new.unique), live.id if live else None, "already")
             if new.on_conflict == "replace" and live and live.state is JobState.RUNNING:
-                raise DuplicateJob(new.unique, live.id, "and runs, so it can't be replaced")
+                raise DuplicateJob(
+                    words_of(new.unique), live.id, "and runs, so it can't be replaced"
+                )
             met.add(new.unique)
 
     def _answer(self, new: NewJob, moment: Moment) -> str | None:

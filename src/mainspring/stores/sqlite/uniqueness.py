@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mainspring.errors import DuplicateJob
+from mainspring.model.unique import words_of
 from mainspring.stores.job_id import format_id, new_nonce
 from mainspring.stores.sqlite.states import READY, RUNNING, SCHEDULED
 
@@ -140,10 +141,10 @@ class Keeping:
             return
         job_id = None if bearer.key in self._made else bearer.id
         if new.on_conflict == "raise":
-            raise DuplicateJob(new.unique or "", job_id, "already")
+            raise DuplicateJob(words_of(new.unique or ""), job_id, "already")
         if bearer.state == RUNNING:
             why = "and runs, so it can't be replaced"
-            raise DuplicateJob(new.unique or "", job_id, why)
+            raise DuplicateJob(words_of(new.unique or ""), job_id, why)
         placed, expires_at = self._place(new, bearer.lane)
         self._connection.execute(
             REPLACE,
