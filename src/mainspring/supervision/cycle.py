@@ -34,6 +34,18 @@ class Tally:
 class Cycle:
     """One worker's trigger, restart policy and tally. One driver calls the steps."""
 
+    __slots__ = (
+        "_failures",
+        "_hold",
+        "_lock",
+        "_tell",
+        "gave_up",
+        "name",
+        "running",
+        "tally",
+        "trigger",
+    )
+
     def __init__(
         self,
         name: str,

@@ -64,6 +64,20 @@ class LoopSleeper:
     the step at once, and of a worker that runs often that is much of the cost.
     """
 
+    __slots__ = (
+        "_alarms",
+        "_asyncio_future_blocking",
+        "_cancelled",
+        "_context",
+        "_loop",
+        "_moment",
+        "_ring",
+        "_sleeping",
+        "_step",
+        "_timer",
+        "_woken",
+    )
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._alarms = alarms_of(loop)
