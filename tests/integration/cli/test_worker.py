@@ -11,6 +11,7 @@ import pytest
 
 APP = """
     import time
+    from pathlib import Path
     from mainspring import Queue
 
     queue = Queue(db_path="jobs.db", workers=2, durability="normal", grace=20)
@@ -25,6 +26,7 @@ APP = """
 
     @queue.task
     def sleep(seconds):
+        Path("began").touch()
         time.sleep(seconds)
         return "slept"
 """
@@ -57,11 +59,12 @@ def test_a_worker_process_runs_jobs_and_says_what_it_does(make_app, start_worker
     ]
 
 
-def test_the_first_interrupt_waits_for_what_runs(make_app, start_worker, eventually):
+def test_the_first_interrupt_waits_for_what_runs(make_app, start_worker, eventually, tmp_path):
     app = make_app(APP)
     worker = start_worker()
     job = app.sleep.delay(1)
-    eventually(lambda: job.status == "running", within=20)
+    # A claim that has not begun would be released: `running` alone does not tell.
+    eventually((tmp_path / "began").exists, within=20)
     worker.send(signal.SIGINT)
     assert worker.wait() == 0
     assert job.status == "completed"

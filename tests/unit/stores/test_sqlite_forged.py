@@ -23,7 +23,7 @@ TEXTS = {
     "two": "'[[],{}],[[],{}]'",
     "the end of its row": "'[[],{}]],[0,0,1,0,1,1,1,0,0,7,[[],{}]'",
     "the start of a text": """'["'""",
-    "too deep": "printf('%.*c', 5000, '[') || printf('%.*c', 5000, ']')",
+    "too deep": "printf('%.*c', 100000, '[') || printf('%.*c', 100000, ']')",
     "a surrogate": "CAST(x'5b5b22eda080225d2c7b7d5d' AS TEXT)",
 }
 
