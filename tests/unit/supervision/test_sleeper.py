@@ -70,13 +70,17 @@ def test_no_wake_of_a_loop_is_ever_lost():
     asyncio.run(asyncio.wait_for(live(), 60))
 
 
+async def slept(sleeper):
+    await sleeper.sleep(None)
+
+
 def test_a_coroutine_sleeps_for_its_time_and_can_be_cancelled():
     async def live():
         sleeper = LoopSleeper(asyncio.get_running_loop())
         began = time.monotonic()
         await sleeper.sleep(0.02)
         assert time.monotonic() - began >= 0.02
-        task = asyncio.create_task(sleeper.sleep(None))
+        task = asyncio.create_task(slept(sleeper))
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait([task])
@@ -88,7 +92,7 @@ def test_a_coroutine_sleeps_for_its_time_and_can_be_cancelled():
 def test_waking_a_sleeper_of_a_loop_that_is_closed_is_harmless():
     async def live():
         sleeper = LoopSleeper(asyncio.get_running_loop())
-        task = asyncio.create_task(sleeper.sleep(None))
+        task = asyncio.create_task(slept(sleeper))
         await asyncio.sleep(0)
         task.cancel()
         return sleeper

@@ -7,7 +7,6 @@ all is closed, after it each side opens again on first use, and the child starts
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -68,11 +67,6 @@ class Session:
         if self._ringer is not None:
             self._ringer.close()
             self._ringer = None
-
-    def __del__(self) -> None:
-        # A store that is dropped without `close` must leave no lock files open behind it.
-        with suppress(AttributeError, OSError, sqlite3.Error):
-            self.close()
 
     def suspend(self) -> None:
         """Close all and let nothing open it, until `resume`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ class SqliteStore:
             path=Path(path).absolute(), full=durability == "full", busy_timeout=busy_timeout
         )
         self._clock = clock or SystemClock()
-        self._session = Session(self._file, self._clock)
+        self._begin_session()
         forks.watch(self)
 
     @property
@@ -142,7 +143,8 @@ class SqliteStore:
 
     def begin_anew(self) -> None:
         """Forget what was open, in a forked child: its threads and connections are the parent's."""
-        self._session = Session(self._file, self._clock)
+        self._when_dropped.detach()
+        self._begin_session()
 
     def suspend(self) -> Session:
         """Close what must not cross a fork, and let nothing open it until `resume` of that."""
@@ -317,6 +319,13 @@ class SqliteStore:
         self._session.ring(ENDED)
         # Where nobody works, nobody else would.
         self._session.writer.committed_elsewhere()
+
+    def _begin_session(self) -> None:
+        self._session = Session(self._file, self._clock)
+        # Who drops a store without closing it must leave no connection and no lock file open. Not
+        # at exit: then a thread that never goes on may be in the midst of a turn.
+        self._when_dropped = weakref.finalize(self, self._session.close)
+        self._when_dropped.atexit = False
 
     def _tell(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> None:
         """Wake who waits for these jobs to end, or for those that may be claimed again."""
