@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mainspring.background.aloop import ALoop
     from mainspring.supervision.driver import Driver
     from mainspring.supervision.group import Group, Member
+    from mainspring.supervision.threads.lender import Lender
 
 _numbers = itertools.count(1)
 
@@ -67,14 +68,14 @@ class AsyncJob:
         if self.member is not None:
             self.member.service.close()
 
-    def make_worker(self, aloop: ALoop, lend: Callable[[Callable[[], None]], object]) -> Worker:
+    def make_worker(self, aloop: ALoop, lender: Lender) -> Worker:
         """Return the worker that runs it: on the aloop, or a sync target in borrowed threads."""
         trigger = _FirstAfter(self.timer, self.interval)
         driver: Driver
         if is_async(self.target):
             driver = ElsewhereDriver(self._run_later, aloop.spawn_coroutine_threadsafe)
         else:
-            driver = PoolDriver(self._run, lend)
+            driver = PoolDriver(self._run, lender)
         return Worker(self.name, self.target, trigger, driver=driver)
 
     def _run(self) -> bool | None:
@@ -219,12 +220,10 @@ class AsyncJobs:
         return list(self._schedulers.values())
 
 
-def launch_in(
-    group: Group, aloop: ALoop, lend: Callable[[Callable[[], None]], object]
-) -> Callable[[AsyncJob], None]:
+def launch_in(group: Group, aloop: ALoop, lender: Lender) -> Callable[[AsyncJob], None]:
     """Return what starts a job in a group."""
 
     def launch(job: AsyncJob) -> None:
-        job.member = group.add(job.make_worker(aloop, lend))
+        job.member = group.add(job.make_worker(aloop, lender))
 
     return launch

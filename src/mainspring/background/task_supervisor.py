@@ -9,7 +9,6 @@ import logging
 import os
 import threading
 import uuid
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mainspring.background import ending
@@ -31,6 +30,7 @@ from mainspring.background.task_pools import TaskPool, TaskPools
 from mainspring.errors import InvalidOption
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.own_thread import live_in_thread
+from mainspring.supervision.threads.lender import Lender
 from mainspring.supervision.threads.priority import TASK_NORMAL, pool_sizes
 
 if TYPE_CHECKING:
@@ -350,7 +350,7 @@ class TaskSupervisor:
     def start_job_scheduler(self, scheduler: AsyncJobScheduler) -> None:
         """Start a scheduler that was made with `start=False`."""
         aloop = self.running_aloop(scheduler.aloop)
-        scheduler.start(launch_in(self.jobs, aloop, partial(self.threads.execute, TASK_NORMAL)))
+        scheduler.start(launch_in(self.jobs, aloop, Lender(self.threads, TASK_NORMAL)))
 
     def create_async_job(  # noqa: PLR0913  the pages' options
         self,

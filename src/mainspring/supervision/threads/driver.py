@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.supervision.cycle import Cycle
+    from mainspring.supervision.threads.lender import Lender
 
 log = logging.getLogger("mainspring.supervision")
 
@@ -27,21 +28,19 @@ FAIR_SHARE = 0.02
 
 
 class PoolDriver:
-    """Whoever wakes the worker looks whether a run is due, and if so lends it a thread.
+    """Whoever wakes the worker looks whether a run is due, and if so borrows a thread for it.
 
-    `lend` queues a function for a thread of a pool. So a wake reaches the target with one hop, and
-    a sleeping worker costs a timer at most.
+    So a wake reaches the target with one hop, and a sleeping worker costs a timer at most. Those
+    that sleep to one moment borrow together, and look in the thread that they get.
     """
 
-    def __init__(
-        self, target: Callable[..., object], lend: Callable[[Callable[[], None]], object]
-    ) -> None:
+    def __init__(self, target: Callable[..., object], lender: Lender) -> None:
         self._target = target
-        self._lend = lend
+        self._lender = lender
 
     async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
         """Return when the cycle is over and no run is under way."""
-        loan = _Loan(cycle, self._target, self._lend)
+        loan = _Loan(cycle, self._target, self._lender)
         cycle.trigger.bind(loan.look)
         started()
         loan.look()
@@ -51,19 +50,14 @@ class PoolDriver:
 class _Loan:
     """The state of one drive: `busy` while a thread is lent, or about to be."""
 
-    def __init__(
-        self,
-        cycle: Cycle,
-        target: Callable[..., object],
-        lend: Callable[[Callable[[], None]], object],
-    ) -> None:
+    def __init__(self, cycle: Cycle, target: Callable[..., object], lender: Lender) -> None:
         self._cycle = cycle
         self._target = target
-        self._lend = lend
+        self._lender = lender
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
         self._alarms = alarms_of(self._loop)
-        self._alarm = math.inf  # when somebody looks again, if nobody does before
+        self._alarm = math.inf  # when it looks again, if nobody does before
         self._busy = False
         # Reentrant, since a signal handler may wake the worker while its own thread is in here.
         self._lock = threading.RLock()
@@ -73,26 +67,21 @@ class _Loan:
         try:
             await self._over
         finally:
-            self._alarms.drop(self._alarm, self._look_after_sleep)
+            self._alarms.drop(self._alarm, self, self._lender)
 
     def look(self) -> None:
-        """Lend a thread if a run is due; from any thread."""
+        """Borrow a thread if a run is due; from any thread."""
+        if self._occupy():
+            self._lender.lend(self)
+
+    def rise(self) -> None:
+        """Look after a sleep, in a thread that is lent already."""
         with self._lock:
-            if self._busy or not self._due():
-                return
-            self._busy = True
-        self._borrow()
+            self._alarm = math.inf
+        if self._occupy():
+            self.turn()
 
-    def _borrow(self) -> None:
-        try:
-            self._lend(self._turn)
-        except Exception as error:  # noqa: BLE001  a pool that is closed lends no more
-            log.warning("worker %r gets no thread (%r) and stops", self._cycle.name, error)
-            self._cycle.close()
-            self._busy = False
-            self.look()
-
-    def _turn(self) -> None:
+    def turn(self) -> None:
         """Run as long as a run is due, then give the thread back."""
         began = time.monotonic()
         while True:
@@ -102,8 +91,22 @@ class _Loan:
                     self._busy = False
                     return
             if time.monotonic() - began > FAIR_SHARE:
-                self._borrow()
+                self._lender.lend(self)
                 return
+
+    def refused(self, error: Exception) -> None:
+        """End the worker: a pool that is closed lends no more."""
+        log.warning("worker %r gets no thread (%r) and stops", self._cycle.name, error)
+        self._cycle.close()
+        self._busy = False
+        self.look()
+
+    def _occupy(self) -> bool:
+        with self._lock:
+            if self._busy or not self._due():
+                return False
+            self._busy = True
+            return True
 
     def _due(self) -> bool:
         """Whether a run is due now; if not, see to it that somebody looks again."""
@@ -127,12 +130,7 @@ class _Loan:
         # One that rings before is kept: whoever looks then sets the next.
         if moment < self._alarm:
             self._alarm = moment
-            self._alarms.set(self._loop, moment, self._look_after_sleep)
-
-    def _look_after_sleep(self) -> None:
-        with self._lock:
-            self._alarm = math.inf
-        self.look()
+            self._alarms.set(self._loop, moment, self, self._lender)
 
     def _finish(self) -> None:
         if not self._over.done():

@@ -30,7 +30,7 @@ from mainspring.supervision.threads.priority import (
 from mainspring.supervision.threads.priority import pool_sizes as sizes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
 
@@ -152,6 +152,10 @@ class PriorityThreadPool(Executor):
         """Queue a call that nobody asks after; what it raises is logged. Raises `NotRunning`."""
         self._push(priority, Call(fn, (), {}, None))
 
+    def execute_many(self, priority: int, functions: Iterable[Callable[[], object]]) -> None:
+        """Queue calls, in order, as `execute` does one. Raises `NotRunning`."""
+        self._push(priority, *(Call(one, (), {}, None) for one in functions))
+
     async def run(self, started: Callable[[], None]) -> None:
         """Be a service: return when it was closed and has made its calls.
 
@@ -195,11 +199,12 @@ class PriorityThreadPool(Executor):
         self._sizes = sizes
         self._limits = {priority: sizes.limit(priority) for priority in NAMES}
 
-    def _push(self, priority: int, call: Call) -> None:
+    def _push(self, priority: int, *calls: Call) -> None:
         with self._lock:
             if self._closed:
                 raise NotRunning(f"thread pool {self._name!r} is closed and takes no calls")
-            self._queue.put(priority, call)
+            for call in calls:
+                self._queue.put(priority, call)
             if not self._waking or priority <= TASK_CRITICAL:
                 self._call_for_hands()
 
