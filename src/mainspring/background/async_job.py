@@ -10,6 +10,7 @@ from mainspring.errors import InvalidOption, NotRunning
 from mainspring.supervision.driver import ElsewhereDriver
 from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.threads.driver import PoolDriver
+from mainspring.supervision.threads.priority import TASK_NORMAL
 from mainspring.supervision.trigger import Interval
 from mainspring.supervision.worker import Worker, is_async
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mainspring.background.aloop import ALoop
     from mainspring.supervision.driver import Driver
     from mainspring.supervision.group import Group, Member
-    from mainspring.supervision.threads.lender import Lender
+    from mainspring.supervision.threads.pool import PriorityThreadPool
 
 _numbers = itertools.count(1)
 
@@ -68,14 +69,14 @@ class AsyncJob:
         if self.member is not None:
             self.member.service.close()
 
-    def make_worker(self, aloop: ALoop, lender: Lender) -> Worker:
+    def make_worker(self, aloop: ALoop, pool: PriorityThreadPool) -> Worker:
         """Return the worker that runs it: on the aloop, or a sync target in borrowed threads."""
         trigger = _FirstAfter(self.timer, self.interval)
         driver: Driver
         if is_async(self.target):
             driver = ElsewhereDriver(self._run_later, aloop.spawn_coroutine_threadsafe)
         else:
-            driver = PoolDriver(self._run, lender)
+            driver = PoolDriver(self._run, pool, TASK_NORMAL)
         return Worker(self.name, self.target, trigger, driver=driver)
 
     def _run(self) -> bool | None:
@@ -220,10 +221,10 @@ class AsyncJobs:
         return list(self._schedulers.values())
 
 
-def launch_in(group: Group, aloop: ALoop, lender: Lender) -> Callable[[AsyncJob], None]:
+def launch_in(group: Group, aloop: ALoop, pool: PriorityThreadPool) -> Callable[[AsyncJob], None]:
     """Return what starts a job in a group."""
 
     def launch(job: AsyncJob) -> None:
-        job.member = group.add(job.make_worker(aloop, lender))
+        job.member = group.add(job.make_worker(aloop, pool))
 
     return launch

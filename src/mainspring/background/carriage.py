@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mainspring.background.target import call_run
 from mainspring.supervision.driver import Driver, ElsewhereDriver, ThreadDriver
 from mainspring.supervision.threads.driver import PoolDriver
-from mainspring.supervision.threads.lender import Lender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,8 +84,8 @@ def _in_thread(worker: CarriedWorker, call: Callable[..., Any], options: Options
     call = _tracked(_judged(worker, worker.unpack(call, awaited=False)), runner)
     if not worker.borrows_threads:
         return Carriage(ThreadDriver(call), runner=runner)
-    lender = Lender(worker.supervisor.threads, options.priority)
-    return Carriage(PoolDriver(call, lender), runner=runner)
+    driver = PoolDriver(call, worker.supervisor.threads, options.priority)
+    return Carriage(driver, runner=runner)
 
 
 def _on_loop(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:

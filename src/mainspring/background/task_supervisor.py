@@ -30,8 +30,7 @@ from mainspring.background.task_pools import TaskPool, TaskPools
 from mainspring.errors import InvalidOption
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.own_thread import live_in_thread
-from mainspring.supervision.threads.lender import Lender
-from mainspring.supervision.threads.priority import TASK_NORMAL, pool_sizes
+from mainspring.supervision.threads.priority import pool_sizes
 
 if TYPE_CHECKING:
     import asyncio
@@ -350,7 +349,7 @@ class TaskSupervisor:
     def start_job_scheduler(self, scheduler: AsyncJobScheduler) -> None:
         """Start a scheduler that was made with `start=False`."""
         aloop = self.running_aloop(scheduler.aloop)
-        scheduler.start(launch_in(self.jobs, aloop, Lender(self.threads, TASK_NORMAL)))
+        scheduler.start(launch_in(self.jobs, aloop, self.threads))
 
     def create_async_job(  # noqa: PLR0913  the pages' options
         self,

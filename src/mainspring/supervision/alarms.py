@@ -9,44 +9,25 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-Ring = Callable[[Iterable[Any]], object]
-
-
-def call_each(functions: Iterable[Callable[[], object]]) -> None:
-    """Call functions; what one raises, an exit or a signal's interrupt, loses none of the others.
-
-    Called on a loop.
-    """
-    rest = iter(functions)
-    try:
-        for function in rest:
-            function()
-    except BaseException:
-        asyncio.get_running_loop().call_soon(call_each, rest)
-        raise
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(slots=True)
 class Group:
-    """Who is to be rung at one moment, in the order in which it was said, and how."""
+    """The alarms of one moment, in the order in which they were set."""
 
-    sleepers: dict[Ring, dict[Any, None]] = field(default_factory=dict)
+    calls: dict[Callable[[], object], None] = field(default_factory=dict)
     timer: asyncio.TimerHandle | None = None
 
 
 class Alarms:
-    """Rings sleepers on a loop, at moments of `time.monotonic()`.
-
-    `ring` gets all those of one moment at once that name it; by default they are functions and it
-    calls each.
-    """
+    """Calls functions on a loop, at moments of `time.monotonic()`."""
 
     def __init__(self) -> None:
         self._groups: dict[float, Group] = {}
@@ -54,19 +35,15 @@ class Alarms:
         self._lock = threading.RLock()
 
     def set(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        moment: float,
-        sleeper: Any,
-        ring: Ring = call_each,
+        self, loop: asyncio.AbstractEventLoop, moment: float, function: Callable[[], object]
     ) -> None:
-        """Ring a sleeper on this loop, the one that these alarms are of, at a moment."""
+        """Call a function on this loop, the one that these alarms are of, at a moment."""
         with self._lock:
             group = self._groups.get(moment)
             if group is not None:
-                group.sleepers.setdefault(ring, {})[sleeper] = None
+                group.calls[function] = None
                 return
-            group = self._groups[moment] = Group({ring: {sleeper: None}})
+            group = self._groups[moment] = Group({function: None})
         if asyncio._get_running_loop() is loop:  # noqa: SLF001  documented, and does not raise
             self._arm(loop, moment, group)
         else:
@@ -74,26 +51,37 @@ class Alarms:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._arm, loop, moment, group)
 
-    def drop(self, moment: float, sleeper: Any, ring: Ring = call_each) -> None:
-        """Ring it no more; on the loop, and harmless once it was rung."""
+    def drop(self, moment: float, function: Callable[[], object]) -> None:
+        """Call it no more; on the loop, and harmless once it was called."""
         with self._lock:
             group = self._groups.get(moment)
-            if group is None or ring not in group.sleepers:
+            if group is None:
                 return
-            group.sleepers[ring].pop(sleeper, None)
-            if group.timer is not None and not any(group.sleepers.values()):
+            group.calls.pop(function, None)
+            if not group.calls and group.timer is not None:
                 del self._groups[moment]
                 group.timer.cancel()
 
     def _arm(self, loop: asyncio.AbstractEventLoop, moment: float, group: Group) -> None:
         with self._lock:
-            group.timer = loop.call_later(moment - time.monotonic(), self._ring, moment)
+            group.timer = loop.call_later(moment - time.monotonic(), self._ring, loop, moment)
 
-    def _ring(self, moment: float) -> None:
+    def _ring(self, loop: asyncio.AbstractEventLoop, moment: float) -> None:
         with self._lock:
             group = self._groups.pop(moment, None)
         if group is not None:
-            call_each(partial(ring, sleepers) for ring, sleepers in group.sleepers.items())
+            self._call_each(loop, iter(group.calls))
+
+    def _call_each(
+        self, loop: asyncio.AbstractEventLoop, functions: Iterator[Callable[[], object]]
+    ) -> None:
+        try:
+            for function in functions:
+                function()
+        except BaseException:
+            # What one raises, an exit or the interrupt of a signal, must not lose the others.
+            loop.call_soon(self._call_each, loop, functions)
+            raise
 
 
 _alarms: WeakKeyDictionary[asyncio.AbstractEventLoop, Alarms] = WeakKeyDictionary()

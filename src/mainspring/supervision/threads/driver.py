@@ -10,7 +10,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mainspring.supervision.alarms import alarms_of
 from mainspring.supervision.driver import run_once
 from mainspring.supervision.fine_loop import moment_after
 from mainspring.supervision.sleeper import LONGEST
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.supervision.cycle import Cycle
-    from mainspring.supervision.threads.lender import Lender
+    from mainspring.supervision.threads.pool import PriorityThreadPool
 
 log = logging.getLogger("mainspring.supervision")
 
@@ -30,17 +29,20 @@ FAIR_SHARE = 0.02
 class PoolDriver:
     """Whoever wakes the worker looks whether a run is due, and if so borrows a thread for it.
 
-    So a wake reaches the target with one hop, and a sleeping worker costs a timer at most. Those
-    that sleep to one moment borrow together, and look in the thread that they get.
+    So a wake reaches the target with one hop, and a worker that sleeps costs an entry in the
+    agenda of the pool.
     """
 
-    def __init__(self, target: Callable[..., object], lender: Lender) -> None:
+    def __init__(
+        self, target: Callable[..., object], pool: PriorityThreadPool, priority: int
+    ) -> None:
         self._target = target
-        self._lender = lender
+        self._pool = pool
+        self._priority = priority
 
     async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
         """Return when the cycle is over and no run is under way."""
-        loan = _Loan(cycle, self._target, self._lender)
+        loan = _Loan(cycle, self._target, self._pool, self._priority)
         cycle.trigger.bind(loan.look)
         started()
         loan.look()
@@ -50,14 +52,21 @@ class PoolDriver:
 class _Loan:
     """The state of one drive: `busy` while a thread is lent, or about to be."""
 
-    def __init__(self, cycle: Cycle, target: Callable[..., object], lender: Lender) -> None:
+    def __init__(
+        self,
+        cycle: Cycle,
+        target: Callable[..., object],
+        pool: PriorityThreadPool,
+        priority: int,
+    ) -> None:
         self._cycle = cycle
         self._target = target
-        self._lender = lender
+        self._pool = pool
+        self._priority = priority
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
-        self._alarms = alarms_of(self._loop)
         self._alarm = math.inf  # when it looks again, if nobody does before
+        self._rise = self._look_after_sleep  # bound once, since it is a key
         self._busy = False
         # Reentrant, since a signal handler may wake the worker while its own thread is in here.
         self._lock = threading.RLock()
@@ -67,21 +76,37 @@ class _Loan:
         try:
             await self._over
         finally:
-            self._alarms.drop(self._alarm, self, self._lender)
+            self._pool.forget(self._alarm, self._rise)
 
     def look(self) -> None:
         """Borrow a thread if a run is due; from any thread."""
         if self._occupy():
-            self._lender.lend(self)
+            self._borrow()
 
-    def rise(self) -> None:
-        """Look after a sleep, in a thread that is lent already."""
+    def _look_after_sleep(self) -> None:
+        """Run if a run is due; in a thread that is lent already."""
         with self._lock:
             self._alarm = math.inf
         if self._occupy():
-            self.turn()
+            self._turn()
 
-    def turn(self) -> None:
+    def _occupy(self) -> bool:
+        """Take the loan for oneself if a run is due."""
+        with self._lock:
+            if self._busy or not self._due():
+                return False
+            self._busy = True
+            return True
+
+    def _borrow(self) -> None:
+        try:
+            self._pool.execute(self._priority, self._turn)
+        except Exception as error:  # noqa: BLE001  a pool that is closed lends no more
+            self._give_up(error)
+            self._busy = False
+            self.look()
+
+    def _turn(self) -> None:
         """Run as long as a run is due, then give the thread back."""
         began = time.monotonic()
         while True:
@@ -91,46 +116,42 @@ class _Loan:
                     self._busy = False
                     return
             if time.monotonic() - began > FAIR_SHARE:
-                self._lender.lend(self)
+                self._borrow()
                 return
-
-    def refused(self, error: Exception) -> None:
-        """End the worker: a pool that is closed lends no more."""
-        log.warning("worker %r gets no thread (%r) and stops", self._cycle.name, error)
-        self._cycle.close()
-        self._busy = False
-        self.look()
-
-    def _occupy(self) -> bool:
-        with self._lock:
-            if self._busy or not self._due():
-                return False
-            self._busy = True
-            return True
 
     def _due(self) -> bool:
         """Whether a run is due now; if not, see to it that somebody looks again."""
+        pause = self._pause()
+        if pause is not None and pause > 0:
+            self._set_alarm(moment_after(time.monotonic(), min(pause, LONGEST)))
         if self._cycle.over:
-            self._call_on_loop(self._finish)
+            self._tell_over()
             return False
-        now = time.monotonic()
-        pause = self._cycle.pause(now)
-        if pause is None:
-            return False
-        if pause > 0:
-            self._set_alarm(moment_after(now, min(pause, LONGEST)))
-        return pause <= 0
+        return pause is not None and pause <= 0
 
-    def _call_on_loop(self, function: Callable[[], None]) -> None:
-        # A loop that is closed has nobody who waits.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(function)
+    def _pause(self) -> float | None:
+        return None if self._cycle.over else self._cycle.pause(time.monotonic())
 
     def _set_alarm(self, moment: float) -> None:
         # One that rings before is kept: whoever looks then sets the next.
-        if moment < self._alarm:
+        if moment >= self._alarm:
+            return
+        self._pool.forget(self._alarm, self._rise)
+        try:
+            self._pool.execute_at(moment, self._priority, self._rise)
+        except Exception as error:  # noqa: BLE001  as in `_borrow`
+            self._give_up(error)
+        else:
             self._alarm = moment
-            self._alarms.set(self._loop, moment, self, self._lender)
+
+    def _give_up(self, error: Exception) -> None:
+        log.warning("worker %r gets no thread (%r) and stops", self._cycle.name, error)
+        self._cycle.close()
+
+    def _tell_over(self) -> None:
+        # A loop that is closed has nobody who waits.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._finish)
 
     def _finish(self) -> None:
         if not self._over.done():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring.errors import NotRunning
 from mainspring.supervision.own_thread import stack_of
+from mainspring.supervision.threads.agenda import Agenda
 from mainspring.supervision.threads.lanes import Lanes
 from mainspring.supervision.threads.priority import (
     NAMES,
@@ -30,7 +32,7 @@ from mainspring.supervision.threads.priority import (
 from mainspring.supervision.threads.priority import pool_sizes as sizes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -88,6 +90,8 @@ class PriorityThreadPool(Executor):
     """Threads that make calls, the most urgent first, as many at once as their priority may.
 
     Threads are started when they are needed. It takes calls from when it is made until `close`.
+    While there are calls to be made later, one idle thread, the leader, sleeps to the first of
+    their moments; when it is woken for anything, another takes its place.
     """
 
     def __init__(self, sizes: PoolSizes | None = None, *, name: str = "threads") -> None:
@@ -97,7 +101,10 @@ class PriorityThreadPool(Executor):
         self._lock = threading.RLock()
         self._queue: Lanes[Call] = Lanes()
         self._numbers = itertools.count(1)
+        self._agenda = Agenda()
         self._idle: list[threading.Lock] = []
+        self._leader: threading.Lock | None = None  # of the idle thread that minds the agenda
+        self._led_to = math.inf  # until when it sleeps
         self._threads: set[threading.Thread] = set()
         self._retired: list[threading.Thread] = []  # about to end, if they have not yet
         self._busy = 0  # critical calls aside
@@ -116,8 +123,8 @@ class PriorityThreadPool(Executor):
             queued: Counter[str] = Counter()
             for priority, count in self._queue.counts().items():
                 queued[NAMES[level(priority)]] += count
-            sizes, busy = self._sizes, len(self._threads) - len(self._idle)
-            threads = len(self._threads)
+            sizes, threads = self._sizes, len(self._threads)
+            busy = threads - len(self._idle) - (self._leader is not None)
         return ThreadPoolStatus(
             sizes.size, sizes.reserve_normal, sizes.reserve_high, threads, busy, dict(queued)
         )
@@ -152,9 +159,20 @@ class PriorityThreadPool(Executor):
         """Queue a call that nobody asks after; what it raises is logged. Raises `NotRunning`."""
         self._push(priority, Call(fn, (), {}, None))
 
-    def execute_many(self, priority: int, functions: Iterable[Callable[[], object]]) -> None:
-        """Queue calls, in order, as `execute` does one. Raises `NotRunning`."""
-        self._push(priority, *(Call(one, (), {}, None) for one in functions))
+    def execute_at(self, moment: float, priority: int, fn: Callable[[], object]) -> None:
+        """Queue such a call at a moment of `time.monotonic()`. Raises `NotRunning`."""
+        with self._lock:
+            self._check_open()
+            self._agenda.put(moment, priority, fn)
+            if self._leader is not None and moment < self._led_to:
+                self._wake_leader()
+            elif not self._waking:
+                self._call_for_hands()
+
+    def forget(self, moment: float, fn: Callable[[], object]) -> None:
+        """Do not make a call that was to be queued at a moment; harmless once it was."""
+        with self._lock:
+            self._agenda.drop(moment, fn)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Be a service: return when it was closed and has made its calls.
@@ -178,9 +196,12 @@ class PriorityThreadPool(Executor):
             self._leave_threads()
 
     def close(self) -> None:
-        """Take no more calls; those that wait are still made."""
+        """Take no more calls; those that wait are still made, at once."""
         with self._lock:
             self._closed = True
+            self._open_agenda(math.inf)
+            if self._leader is not None:
+                self._wake_leader()
             for gate in self._idle:
                 gate.release()
             self._idle.clear()
@@ -199,28 +220,42 @@ class PriorityThreadPool(Executor):
         self._sizes = sizes
         self._limits = {priority: sizes.limit(priority) for priority in NAMES}
 
-    def _push(self, priority: int, *calls: Call) -> None:
+    def _push(self, priority: int, call: Call) -> None:
         with self._lock:
-            if self._closed:
-                raise NotRunning(f"thread pool {self._name!r} is closed and takes no calls")
-            for call in calls:
-                self._queue.put(priority, call)
+            self._check_open()
+            self._queue.put(priority, call)
             if not self._waking or priority <= TASK_CRITICAL:
                 self._call_for_hands()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise NotRunning(f"thread pool {self._name!r} is closed and takes no calls")
+
     def _call_for_hands(self) -> None:
-        """Wake or start a thread for the first call; asked for unless one is on its way.
+        """Wake or start a thread if there is need; asked for unless one is on its way.
 
         A thread that takes a call looks whether there is another, and calls for hands again: so
         that a burst of calls does not wake every thread at once, to fight for the interpreter.
         """
-        if not self._may_start():
+        if not self._may_start() and (self._leader is not None or not self._agenda.moments):
             return
         if self._idle:
             self._waking += 1
             self._idle.pop().release()
+        elif self._leader is not None:
+            self._wake_leader()
         else:
             self._start_thread()
+
+    def _wake_leader(self) -> None:
+        if self._leader is not None:
+            self._waking += 1
+            self._leader.release()
+            self._leader = None
+
+    def _open_agenda(self, now: float) -> None:
+        for priority, function in self._agenda.take_due(now):
+            self._queue.put(priority, Call(function, (), {}, None))
 
     def _may_start(self) -> bool:
         waiting = self._queue.open
@@ -266,12 +301,14 @@ class PriorityThreadPool(Executor):
             self._busy -= put_down
             if woken and self._waking:
                 self._waking -= 1
+            if self._agenda.moments:
+                self._open_agenda(time.monotonic())
             if not self._may_start():
                 return None, 0
             weight = 1 if self._queue.open[0] > TASK_CRITICAL else 0
             call = self._queue.take()
             self._busy += weight
-            if self._queue.open and not self._waking:
+            if not self._waking:
                 self._call_for_hands()
             return call, weight
 
@@ -282,14 +319,26 @@ class PriorityThreadPool(Executor):
                 return True
             if self._closed:
                 return False
-            self._idle.append(gate)
-        if gate.acquire(timeout=IDLE_LIFE):
+            seconds = self._lie_down(gate)
+        if gate.acquire(timeout=seconds):
             return True
         return self._stay(gate)
 
+    def _lie_down(self, gate: threading.Lock) -> float:
+        """Be idle, or the leader if there is need of one; return how long."""
+        if self._leader is not None or not self._agenda.moments:
+            self._idle.append(gate)
+            return IDLE_LIFE
+        self._leader, self._led_to = gate, self._agenda.moments[0]
+        return max(self._led_to - time.monotonic(), 0.0)
+
     def _stay(self, gate: threading.Lock) -> bool:
-        """After an idle life: stay if there is a call after all, or if idle threads are kept."""
+        """After a sleep: stay as the leader, for a call after all, or if idle threads are kept."""
         with self._lock:
+            if gate is self._leader:
+                self._leader = None
+                self._waking += 1
+                return True
             if gate not in self._idle:
                 gate.acquire()
                 return True
