@@ -77,8 +77,8 @@ ROWS = (
     Row("100 idle: slow interval", "idle_slow", "async", 2, IDLE, growth=5, once=True),
     Row("100 idle: slow interval", "idle_slow", "sync", 2, IDLE, growth=5, once=True),
     # In every round: how often a process wakes depends on the moment at which its workers started.
-    Row("100 at 1 s", "idle_second", "async", 4, "1.2 x asyncio", floor=True),
-    Row("100 at 1 s", "idle_second", "sync", 4, "1.2 x asyncio"),
+    Row("100 at 1 s", "idle_second", "async", 8, "1.2 x asyncio", floor=True),
+    Row("100 at 1 s", "idle_second", "sync", 8, "1.2 x asyncio"),
     Row("1,000 intervals", "crowd", "async", 1, "0.2, 0.2 s", growth=1),
     Row("1,000 intervals", "crowd", "sync", 1, "0.2, 0.2 s", growth=1),
     Row("spawn", "spawn", "sync", 60, ">= 1.0 x plain", floor=True, growth=1),

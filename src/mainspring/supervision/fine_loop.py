@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HIGHEST_DESCRIPTOR = 1023
 """`select` takes no higher one."""
 
-GRAINS = ((0.9, 0.02), (0.5, 0.005), (0.1, 0.001))
+GRAINS = ((0.9, 0.02), (0.45, 0.005), (0.09, 0.001))
 """Sleeps of at least so many seconds end at multiples of so many."""
 
 SHARED_FROM = GRAINS[-1][0]

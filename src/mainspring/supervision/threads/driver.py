@@ -85,8 +85,7 @@ class _Loan:
 
     def _look_after_sleep(self) -> None:
         """Run if a run is due; in a thread that is lent already."""
-        with self._lock:
-            self._alarm = math.inf
+        self._alarm = math.inf
         if self._occupy():
             self._turn()
 
@@ -121,22 +120,23 @@ class _Loan:
 
     def _due(self) -> bool:
         """Whether a run is due now; if not, see to it that somebody looks again."""
-        pause = self._pause()
-        if pause is not None and pause > 0:
-            self._set_alarm(moment_after(time.monotonic(), min(pause, LONGEST)))
+        if not self._cycle.over:
+            now = time.monotonic()
+            pause = self._cycle.pause(now)
+            if pause is not None and pause <= 0:
+                return True
+            if pause is not None:
+                self._set_alarm(moment_after(now, min(pause, LONGEST)))
         if self._cycle.over:
             self._tell_over()
-            return False
-        return pause is not None and pause <= 0
-
-    def _pause(self) -> float | None:
-        return None if self._cycle.over else self._cycle.pause(time.monotonic())
+        return False
 
     def _set_alarm(self, moment: float) -> None:
         # One that rings before is kept: whoever looks then sets the next.
         if moment >= self._alarm:
             return
-        self._pool.forget(self._alarm, self._rise)
+        if self._alarm < math.inf:
+            self._pool.forget(self._alarm, self._rise)
         try:
             self._pool.execute_at(moment, self._priority, self._rise)
         except Exception as error:  # noqa: BLE001  as in `_borrow`

@@ -301,14 +301,14 @@ class PriorityThreadPool(Executor):
             self._busy -= put_down
             if woken and self._waking:
                 self._waking -= 1
-            if self._agenda.moments:
-                self._open_agenda(time.monotonic())
+            if self._agenda.moments and self._agenda.moments[0] <= (now := time.monotonic()):
+                self._open_agenda(now)
             if not self._may_start():
                 return None, 0
             weight = 1 if self._queue.open[0] > TASK_CRITICAL else 0
             call = self._queue.take()
             self._busy += weight
-            if not self._waking:
+            if not self._waking and (self._queue.open or self._leader is None):
                 self._call_for_hands()
             return call, weight
 
