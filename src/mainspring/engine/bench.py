@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from mainspring.engine.attempt import Attempt
-from mainspring.engine.cached_child import CachedChildAttempt
-from mainspring.engine.child import ChildAttempt, answer
+from mainspring.engine.attempts.attempt import Attempt
+from mainspring.engine.children.answer import answer
+from mainspring.engine.children.attempt import ChildAttempt
+from mainspring.engine.children.cached import CachedChildAttempt
 from mainspring.executors.event_loop import AsyncExecutor
 from mainspring.executors.process import ProcessExecutor
 from mainspring.executors.thread import ThreadExecutor
@@ -16,8 +17,8 @@ from mainspring.supervision.processes.pool import ProcessPool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.engine.host import JobHost
-    from mainspring.engine.job_cache import JobCache
+    from mainspring.engine.cache.cache import JobCache
+    from mainspring.engine.claims.host import JobHost
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.job import Outcome
     from mainspring.model.task import ExecutorKind, Registry

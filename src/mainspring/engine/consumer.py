@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.alarm import Alarm
 from mainspring.engine.bench import Bench
-from mainspring.engine.exchange import Exchange
-from mainspring.engine.host import JobHost
-from mainspring.engine.journal import Journal
-from mainspring.engine.keeper import Expirer, Heartbeat, Purger, Rescuer
-from mainspring.engine.node import Node
-from mainspring.engine.orders import HeartbeatTrigger
-from mainspring.engine.pace import ExchangeTrigger, StoreSleeper, listen_together
-from mainspring.engine.report import Reporter, serves_of
+from mainspring.engine.claims.exchange import Exchange
+from mainspring.engine.claims.host import JobHost
+from mainspring.engine.claims.pace import ExchangeTrigger, StoreSleeper, listen_together
+from mainspring.engine.claims.slots import Slots
+from mainspring.engine.journal.journal import Journal
+from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
+from mainspring.engine.node.node import Node
+from mainspring.engine.node.report import Reporter, serves_of
+from mainspring.engine.node.rescuer import Rescuer
 from mainspring.engine.scheduler import Scheduler
-from mainspring.engine.slots import Slots
-from mainspring.engine.unclaimable import Overlooked
+from mainspring.engine.upkeep.expirer import Expirer
+from mainspring.engine.upkeep.purger import Purger
+from mainspring.engine.upkeep.unclaimable import Overlooked
 from mainspring.errors import NotRunning
 from mainspring.model.duration import seconds_of
 from mainspring.model.events import ShutdownAsked
@@ -42,7 +44,7 @@ from mainspring.telemetry.log import log_event
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mainspring.engine.job_cache import JobCache
+    from mainspring.engine.cache.cache import JobCache
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.task import ExecutorKind, Registry
     from mainspring.model.timetable import NewSchedule

@@ -10,7 +10,7 @@ from mainspring.queue.options import names_of, settings_with
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mainspring.engine.cache_desk import CacheDesk
+    from mainspring.engine.cache.desk import CacheDesk
     from mainspring.engine.consumer import Consumer
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.task import Registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 
-from mainspring.engine.cache_desk import CacheDesk
+from mainspring.engine.cache.desk import CacheDesk
 from mainspring.engine.settings import WorkerSettings, slots_of
 from mainspring.handle import JobHandle
 from mainspring.model.duration import seconds_of
@@ -355,7 +355,7 @@ class Queue:
 
         Cancelling it shuts the worker down in the same way, and waits for that.
         """
-        from mainspring.engine.offload import run_off_loop  # noqa: PLC0415  # a lazy door
+        from mainspring.queue.offload import run_off_loop  # noqa: PLC0415  # a lazy door
 
         with self._crew.consumer(queues, own) as consumer:
             await run_off_loop(consumer.run, consumer.shutdown)

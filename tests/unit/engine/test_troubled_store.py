@@ -75,8 +75,8 @@ class TroubledStore:
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr("mainspring.engine.slots.MOST_CLAIMED", 12)
-    monkeypatch.setattr("mainspring.engine.exchange.MOST_OUTCOMES", 8)
+    monkeypatch.setattr("mainspring.engine.claims.slots.MOST_CLAIMED", 12)
+    monkeypatch.setattr("mainspring.engine.claims.exchange.MOST_OUTCOMES", 8)
 
 
 @pytest.fixture

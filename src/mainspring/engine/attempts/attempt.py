@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from mainspring.engine.context import NoHost, host
-from mainspring.engine.pipeline import arun, run
+from mainspring.engine.attempts.context import NoHost, host
+from mainspring.engine.attempts.pipeline import arun, run
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
@@ -24,8 +24,8 @@ from mainspring.model.verdict import GiveUp, Retry, Snooze, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from mainspring.engine.context import Host
-    from mainspring.engine.pipeline import Call
+    from mainspring.engine.attempts.context import Host
+    from mainspring.engine.attempts.pipeline import Call
     from mainspring.model.task import Task
     from mainspring.protocols.executor import Grant
 

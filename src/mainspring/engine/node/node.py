@@ -8,10 +8,10 @@ import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.engine.board import FileBoard, NoBoard
+from mainspring.engine.node.board import FileBoard, NoBoard
 
 if TYPE_CHECKING:
-    from mainspring.engine.board import Board
+    from mainspring.engine.node.board import Board
     from mainspring.model.job import Renewed
     from mainspring.protocols import Store
 

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from mainspring.engine.context import page
-from mainspring.engine.page import Page, size_of
+from mainspring.engine.journal.page import Page, page, size_of
 from mainspring.errors import StoreError
 from mainspring.model.note import Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mainspring.engine.page import Grant
+    from mainspring.engine.journal.page import Grant
     from mainspring.model.job import Outcome
 
 FLUSH_SECONDS = 0.1

@@ -14,8 +14,8 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.engine.attempt import cancelled, overdue, released, unrecordable
-from mainspring.engine.completion import Completions
+from mainspring.engine.attempts.attempt import cancelled, overdue, released, unrecordable
+from mainspring.engine.claims.completion import Completions
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.faults import fault
 from mainspring.model.events import AttemptsEnded, ConsumerUnhealthy, NodeLost, OutcomesRefused
@@ -24,8 +24,8 @@ from mainspring.model.job import Outcome, Want
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mainspring.engine.node import Node
-    from mainspring.engine.slots import Slots
+    from mainspring.engine.claims.slots import Slots
+    from mainspring.engine.node.node import Node
     from mainspring.model.events import Event
     from mainspring.model.job import Claim, Exchanged
     from mainspring.protocols import Store

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from mainspring.engine.journal import Journal, encode_notes
+from mainspring.engine.journal.journal import Journal, encode_notes
 from mainspring.supervision.processes import program
 
 if TYPE_CHECKING:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from mainspring.engine.journal.page import page
 from mainspring.errors import InvalidConnection, InvalidOption, JobCancelled, NotRunning
 from mainspring.model.job import Claim
-
-if TYPE_CHECKING:
-    from mainspring.engine.page import Page
 
 
 class Running(Protocol):
@@ -75,9 +73,6 @@ class NoHost:
 
 host: ContextVar[Host] = ContextVar("mainspring_host", default=NoHost())  # noqa: B039  # it has no state
 """The worker that the calling code runs in."""
-
-page: ContextVar[Page] = ContextVar("mainspring_page")
-"""What the body that runs in this thread or coroutine says: there for every stored job."""
 
 running: ContextVar[Running | None] = ContextVar("mainspring_running_claim", default=None)
 """The claim whose body runs in this thread or coroutine."""

@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cache.keys import cache_key
 from mainspring.cache.results import PATIENCE, Results
-from mainspring.engine.context import running
+from mainspring.engine.attempts.context import running
+from mainspring.engine.cache.plan import Plan
+from mainspring.engine.cache.turn import Turn
 from mainspring.errors import NotRunning
-from mainspring.model.shape import shape_of
 from mainspring.model.task import Registry
 from mainspring.supervision.event_loop import EventLoopThread
 
@@ -35,73 +34,6 @@ log = logging.getLogger("mainspring.cache")
 
 class AttemptOver(Exception):
     """An attempt was given up while it waited for its turn: its body must not begin."""
-
-
-class Turn:
-    """One attempt's turn at a key. `decided` is done when it is known whether it runs the body."""
-
-    def __init__(self, limit: float | None) -> None:
-        self.decided: Future[bool] = Future()
-        self.value: Any = None
-        self.limit = limit
-        self._landing: asyncio.Future[Any] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._fetching: Future[tuple[Any, bool]] | None = None
-
-    def follow(self, fetching: Future[tuple[Any, bool]]) -> None:
-        """Learn what asks the cache for it."""
-        self._fetching = fetching
-        fetching.add_done_callback(self._note_value)
-
-    async def lead(self) -> Any:
-        """Have the body run elsewhere, and return its value; on the cache's loop."""
-        self._loop = asyncio.get_running_loop()
-        self._landing = self._loop.create_future()
-        self._decide(leads=True)
-        if self.decided.cancelled():
-            raise asyncio.CancelledError
-        try:
-            # Who runs past its time may never come back: others must not wait for it.
-            async with asyncio.timeout(self.limit):
-                return await self._landing
-        except TimeoutError:
-            raise asyncio.CancelledError from None
-
-    def land(self, value: Any) -> Future[tuple[Any, bool]] | None:
-        """Give the cache the body's value; return what is done when it is kept."""
-        # A loop that is closed keeps nothing any more.
-        with suppress(RuntimeError):
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._settle, value)
-                return self._fetching
-        return None
-
-    def land_and_wait(self, value: Any) -> None:
-        """Give the cache the body's value, and wait until it is kept; not on a loop."""
-        if (kept := self.land(value)) is not None:
-            wait([kept], PATIENCE + 1)
-
-    def give_up(self) -> None:
-        """Let the next of those that wait run its body."""
-        if self._fetching is not None:
-            self._fetching.cancel()
-
-    def _settle(self, value: Any) -> None:
-        if self._landing is not None and not self._landing.done():
-            self._landing.set_result(value)
-
-    def _note_value(self, fetching: Future[tuple[Any, bool]]) -> None:
-        if not fetching.cancelled() and fetching.exception() is None:
-            self.value = fetching.result()[0]
-            self._decide(leads=False)
-        else:
-            # The cache has failed, or ends: a body that nobody waits for is no harm to others.
-            self._decide(leads=True)
-
-    def _decide(self, *, leads: bool) -> None:
-        # It may be decided already, or given up.
-        with suppress(InvalidStateError):
-            self.decided.set_result(leads)
 
 
 class JobCache:
@@ -256,27 +188,6 @@ class JobCache:
             log.warning("results of task %r are not cached: %s", task, why)
 
 
-class Plan:
-    """How one task is cached."""
-
-    def __init__(self, task: Task, policy: Cache, results: Results) -> None:
-        self.task = task.name
-        self.limit = task.timeout
-        self.seconds = policy.seconds
-        self.results = results
-        self._shape = shape_of(task.name, task.function)
-        self._name = policy.key if isinstance(policy.key, str) else identity(task)
-        self._told_by = policy.key if callable(policy.key) else None
-
-    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """Return the key of a job; raises what its values, or the user's function, raise."""
-        if self._told_by is None:
-            return cache_key(self._name, self._shape, args, kwargs)
-        told = (self._told_by(*args, **kwargs),)
-        # Marked, or it might meet the key of arguments as they are.
-        return cache_key(f"{self._name}()", _ONE, told, {})
-
-
 @contextmanager
 def _giving_up(turn: Turn) -> Iterator[None]:
     """Give the turn up if what is inside raises."""
@@ -285,15 +196,6 @@ def _giving_up(turn: Turn) -> Iterator[None]:
     except BaseException:
         turn.give_up()
         raise
-
-
-def identity(task: Task) -> str:
-    """Return a name that no other function has: two queues may have tasks of one name."""
-    home = f"{task.module}.{task.qualname}"
-    return f"job:{task.name}" if task.name == home else f"job:{task.name}@{home}"
-
-
-_ONE = shape_of("key", lambda value: value)
 
 
 def _always(claim: Claim) -> bool:  # noqa: ARG001  # what `watch` replaces

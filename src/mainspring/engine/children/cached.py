@@ -11,8 +11,9 @@ from mainspring.model.job import Outcome, OutcomeKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.engine.child import ChildAttempt
-    from mainspring.engine.job_cache import JobCache, Turn
+    from mainspring.engine.cache.cache import JobCache
+    from mainspring.engine.cache.turn import Turn
+    from mainspring.engine.children.attempt import ChildAttempt
     from mainspring.model.job import Claim
     from mainspring.protocols import Codec
     from mainspring.protocols.executor import Grant

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainspring.errors import InvalidConnection
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.engine.attempt import Tasks
-    from mainspring.engine.completion import Completions
+    from mainspring.engine.attempts.attempt import Tasks
+    from mainspring.engine.claims.completion import Completions
     from mainspring.model.job import Claim
     from mainspring.protocols import Codec, Executor
 
@@ -50,24 +48,3 @@ class JobHost:
     def _held_since(self, claim: Claim) -> float | None:
         moments = (executor.held_since(claim) for executor in self.executors)
         return next((moment for moment in moments if moment is not None), None)
-
-
-class ChildHost:
-    """The host of a body in a child process, which is killed when its attempt counts no more."""
-
-    def __init__(self, stopping: Callable[[], bool]) -> None:
-        self._stopping = stopping
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the worker was asked to stop."""
-        return self._stopping()
-
-    def holds(self, claim: Claim) -> bool:  # noqa: ARG002  # the seam's signature
-        """Return True: this process would not be here."""
-        return True
-
-    def complete_in(self, claim: Claim, connection: Any, result: object) -> None:  # noqa: ARG002  # as above
-        """Raise InvalidConnection: the store is in another process."""
-        why = f"task {claim.task!r} runs in a child process, which does not hold its job"
-        raise InvalidConnection(why, "let it run in a thread: leave out executor=")

@@ -15,7 +15,7 @@ from mainspring.model.job import Outcome, OutcomeKind
 from mainspring.protocols.store import Transactional
 
 if TYPE_CHECKING:
-    from mainspring.engine.node import Node
+    from mainspring.engine.node.node import Node
     from mainspring.model.job import Claim
     from mainspring.protocols import Store
     from mainspring.protocols.executor import Grant

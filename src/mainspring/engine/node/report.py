@@ -11,16 +11,29 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.json import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mainspring.engine.exchange import Exchange
     from mainspring.protocols import Executor
     from mainspring.supervision.supervised import ServiceStatus
+
+
+class Load(Protocol):
+    """What a node holds: the part of an exchange that its report tells."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many claims wait, run or are not recorded yet."""
+        ...
+
+    @property
+    def draining(self) -> bool:
+        """Whether it claims no more."""
+        ...
 
 
 def serves_of(tasks: Iterable[str], queues: Sequence[str] | None) -> bytes:
@@ -42,11 +55,11 @@ class Reporter:
     def __init__(
         self,
         executors: Sequence[Executor],
-        exchange: Exchange,
+        load: Load,
         services: Callable[[], Sequence[ServiceStatus]],
     ) -> None:
         self._executors = executors
-        self._exchange = exchange
+        self._load = load
         self._services = services
 
     def report(self) -> bytes:
@@ -55,9 +68,9 @@ class Reporter:
         return encode(
             {
                 "slots": {executor.kind: _slots(executor) for executor in self._executors},
-                "in_flight": self._exchange.in_flight,
+                "in_flight": self._load.in_flight,
                 "restarts": {one.name: one.restarts for one in self._services() if one.restarts},
-                "draining": self._exchange.draining,
+                "draining": self._load.draining,
                 "loop_lag": max(lags, default=None),
             }
         )

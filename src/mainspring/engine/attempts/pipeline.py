@@ -9,13 +9,13 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from mainspring.engine.context import running
+from mainspring.engine.attempts.context import running
 from mainspring.faults import fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.engine.context import Running
+    from mainspring.engine.attempts.context import Running
 
     Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 

@@ -13,7 +13,7 @@ from mainspring.protocols import Hearing, SharedListener
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mainspring.engine.exchange import Exchange
+    from mainspring.engine.claims.exchange import Exchange
     from mainspring.protocols import Executor, Listener, Store
 
 

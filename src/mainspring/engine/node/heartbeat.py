@@ -1,11 +1,17 @@
-"""When the heartbeat beats: at its interval, and as soon as the store rings for orders."""
+"""A node's sign of life: each renews its lease, says how it is and brings orders back.
+
+It beats at its interval, and as soon as the store rings for orders.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from mainspring.engine.node.node import Node
+    from mainspring.protocols.executor import Grant
 
 FIRST_REST = 0.02
 LONGEST_REST = 1.0
@@ -13,6 +19,58 @@ LONGEST_REST = 1.0
 
 A store may ring for orders that are another node's.
 """
+
+
+class Orders(Protocol):
+    """Who is told what a renewal brought."""
+
+    def lose(self, key: int) -> None:
+        """Learn that the lease was lost which the node had under `key`."""
+        ...
+
+    def cancel(self, grants: Iterable[Grant]) -> None:
+        """Learn all claims of the node whose jobs are to be cancelled."""
+        ...
+
+
+class Heartbeat:
+    """Renews the node's lease, and hands on what that brings: orders, or that it came too late.
+
+    `report` gives the JSON text that says how the node is.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        orders: Orders,
+        trigger: HeartbeatTrigger,
+        report: Callable[[], bytes | None],
+    ) -> None:
+        self._node = node
+        self._orders = orders
+        self._trigger = trigger
+        self._report = report
+        self._known: frozenset[Grant] = frozenset()
+
+    def beat(self) -> None:
+        """Renew once. The lease is lost to a rescuer, or to time when the store does not answer."""
+        # Of the node that it is now: the exchange may join anew while the store is being asked.
+        key = self._node.key
+        try:
+            renewed = self._node.renew(key, self._report())
+        except BaseException:
+            if self._node.overdue():
+                self._orders.lose(key)
+            raise
+        if renewed is None:
+            self._orders.lose(key)
+        else:
+            self._hand_on(frozenset(renewed.cancel))
+
+    def _hand_on(self, cancel: frozenset[Grant]) -> None:
+        self._trigger.learn(orders=not cancel <= self._known)
+        self._known = cancel
+        self._orders.cancel(cancel)
 
 
 class HeartbeatTrigger:

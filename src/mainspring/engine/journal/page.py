@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable  # the type of a Struct's field
+from contextvars import ContextVar
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -96,6 +97,10 @@ class Page(Struct, eq=False):
             with _making:
                 self.lines = deque() if self.lines is None else self.lines
         return self.lines
+
+
+page: ContextVar[Page] = ContextVar("mainspring_page")
+"""What the body that runs in this thread or coroutine says: there for every stored job."""
 
 
 def size_of(note: Note) -> int:

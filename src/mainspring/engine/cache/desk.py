@@ -9,7 +9,7 @@ from mainspring.cache.policy import Cache
 from mainspring.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from mainspring.engine.job_cache import JobCache
+    from mainspring.engine.cache.cache import JobCache
     from mainspring.model.task import Registry
     from mainspring.protocols import Codec
 
@@ -44,7 +44,7 @@ class CacheDesk:
         """Return the cache of a worker that is about to start, None if no task has one."""
         if not self._policies:
             return None
-        from mainspring.engine.job_cache import JobCache  # noqa: PLC0415  # a lazy door
+        from mainspring.engine.cache.cache import JobCache  # noqa: PLC0415  # a lazy door
 
         if self._usual is None:
             self._usual = self._new_adapter()
