@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.cli.printed import DONE, print_json, print_lines
-from mainspring.cli.target import add_target
-from mainspring.cli.verbs import run
+from mainspring.cli.target.queue import add_target
+from mainspring.cli.target.verbs import run
+from mainspring.cli.text.printed import DONE, print_json, print_lines
 from mainspring.model.job import FINAL, JobState
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import asyncio
 import os
 
 from mainspring import Queue
-from mainspring.cli.demo_source import Listing, SourceFile, list_sources, measure
+from mainspring.cli.demo.source import Listing, SourceFile, list_sources, measure
 
 MOST_CHILDREN = 4
 """More in each worker take longer to start than they save."""

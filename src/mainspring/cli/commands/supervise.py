@@ -6,24 +6,24 @@ import logging
 import signal
 import sys
 import time
-from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from mainspring.background.task_supervisor import TaskSupervisor
-from mainspring.cli.address import Address
-from mainspring.cli.crew import Crew
-from mainspring.cli.notify import Herald, Notifier
-from mainspring.cli.screen import Screen, redraws
-from mainspring.cli.worker_table import table_of
+from mainspring.cli.daemon.crew import Crew
+from mainspring.cli.daemon.notify import Herald, Notifier
+from mainspring.cli.daemon.table import table_of
+from mainspring.cli.daemon.view import new_view
+from mainspring.cli.target.address import Address
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.trigger import Interval
 from mainspring.supervision.worker import Worker
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
-    from typing import TextIO
+
+    from mainspring.cli.daemon.view import View
 
 log = logging.getLogger("mainspring")
 
@@ -34,8 +34,6 @@ SETTLED_WITHIN = 1.0
 """Seconds that `--once` gives the workers to come up."""
 
 EXAMPLE = "myapp.workers:task_supervisor"
-
-ENDED = frozenset({"stopped", "failed"})
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the workers until SIGINT or SIGTERM; 0 when they stopped as asked."""
     address = Address(options.supervisor, TaskSupervisor, noun="supervisor", example=EXAMPLE)
     with ExitStack() as stack:
-        view = _view(stack, table_wanted=not options.once)
+        view = new_view(stack, table_wanted=not options.once)
         logging.basicConfig(level=logging.INFO, format="[mainspring] %(levelname)s %(message)s")
         supervisor = address.find()
         crew = Crew(supervisor, sys.modules[address.module])
@@ -68,62 +66,6 @@ def run(options: argparse.Namespace) -> int:
                 log.warning("interrupted: stopping at once")
                 supervisor.stop(wait=0, cancel_tasks=True)
     return 0
-
-
-class View(Protocol):
-    """What shows the workers."""
-
-    def show(self, workers: Sequence[dict[str, Any]]) -> None:
-        """Show what `get_info()["workers"]` holds."""
-        ...
-
-
-class TableView:
-    """A table at the foot of a terminal."""
-
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-
-    def show(self, workers: Sequence[dict[str, Any]]) -> None:
-        """Put it in the place of the last one."""
-        self._screen.show(table_of(workers, datetime.now(UTC)))
-
-
-class ChangeView:
-    """A line whenever a worker starts, begins to fail, is well again, or ends."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._known: dict[str, str] = {}
-
-    def show(self, workers: Sequence[dict[str, Any]]) -> None:
-        """Write what has changed since the last time."""
-        for worker in workers:
-            condition, name = _condition(worker), worker["name"]
-            if self._known.get(name) != condition:
-                self._known[name] = condition
-                counts = f"{worker['runs']} runs, {worker['errors']} errors"
-                error = f"; {worker['error']}" if condition in ("failing", "failed") else ""
-                self._out.write(f"[mainspring] worker {name!r} {condition}: {counts}{error}\n")
-        self._out.flush()
-
-
-def _condition(worker: dict[str, Any]) -> str:
-    if worker["state"] in ENDED:
-        return str(worker["state"])
-    return "failing" if worker["failing"] else "active"
-
-
-def _view(stack: ExitStack, *, table_wanted: bool) -> View:
-    """Return what suits standard output; a screen stands in for that while the stack lasts."""
-    if not table_wanted or not redraws(sys.stdout):
-        return ChangeView(sys.stdout)
-    screen = Screen(sys.stdout)
-    stack.callback(screen.leave)
-    if sys.stderr.isatty():
-        stack.enter_context(redirect_stderr(screen))
-    stack.enter_context(redirect_stdout(screen))
-    return TableView(screen)
 
 
 def _stay(supervisor: TaskSupervisor, crew: Crew, view: View) -> None:

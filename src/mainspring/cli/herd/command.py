@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.app import load_app
-from mainspring.cli.herd import Herd
-from mainspring.cli.lifeline import hold_on
-from mainspring.cli.log_format import Voice
-from mainspring.cli.source_watch import SourceWatch
+from mainspring.cli.herd.herd import Herd
+from mainspring.cli.herd.source_watch import SourceWatch
+from mainspring.cli.target.app import load_app
+from mainspring.cli.worker.lifeline import hold_on
+from mainspring.cli.worker.log_format import Voice
 from mainspring.errors import InvalidOption
 from mainspring.supervision.trigger import Interval
 from mainspring.supervision.worker import Worker

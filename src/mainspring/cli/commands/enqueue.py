@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.json_words import arguments_in
-from mainspring.cli.printed import DONE, NOT_DONE, print_json, print_lines
-from mainspring.cli.shown import job_fields
-from mainspring.cli.target import add_target
-from mainspring.cli.verbs import run
+from mainspring.cli.target.queue import add_target
+from mainspring.cli.target.verbs import run
+from mainspring.cli.text.arguments import arguments_in
+from mainspring.cli.text.job import job_fields
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
 from mainspring.errors import InvalidOption, JobError
 from mainspring.model.duration import seconds_of
 from mainspring.model.job import JobState

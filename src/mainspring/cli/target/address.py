@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+import mainspring
 from mainspring.errors import AppNotFound
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Address(Generic[T]):
 
 def _last_line(name: str, error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    ours = str(Path(__file__).parents[1])
+    ours = str(Path(mainspring.__file__).parent)
     theirs = [one for one in frames if not one.filename.startswith((ours, "<frozen"))]
     place = f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
     said = " ".join(str(error).split())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.printed import DONE, NOT_DONE, print_json, print_lines, print_table
-from mainspring.cli.text_table import distance
-from mainspring.cli.verbs import add_verb, run
+from mainspring.cli.target.verbs import add_verb, run
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
+from mainspring.cli.text.table import distance
 from mainspring.queue.schedules import ScheduleHandle
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-from mainspring.cli.demo_processes import Process, children_of, still_alive
+from mainspring.cli.demo.processes import Process, children_of, still_alive
 from mainspring.errors import ServiceFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mainspring.cli.demo_screen import Screen
+    from mainspring.cli.demo.screen import Screen
 
-COMMAND = (sys.executable, "-m", "mainspring", "worker", "--app", "mainspring.cli.demo_tasks:queue")
+COMMAND = (sys.executable, "-m", "mainspring", "worker", "--app", "mainspring.cli.demo.tasks:queue")
 STOP_SECONDS = 10.0
 ORPHAN_SECONDS = 2.0
 """A child may outlive its worker by a second; this is twice that."""

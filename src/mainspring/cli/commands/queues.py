@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.printed import DONE, NOT_DONE, print_json, print_lines, print_table
-from mainspring.cli.verbs import add_verb, run
+from mainspring.cli.target.verbs import add_verb, run
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.cli.lifeline import Lifeline
+from mainspring.cli.worker.lifeline import Lifeline
 from mainspring.supervision.restart import Doubling, Failures, Restart
 from mainspring.supervision.supervisor import Supervisor
 

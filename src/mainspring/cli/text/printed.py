@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import json
 
-from mainspring.cli.text_table import lines_of
+from mainspring.cli.text.table import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

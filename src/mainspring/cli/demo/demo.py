@@ -1,26 +1,22 @@
-"""`mainspring demo`: index the standard library with two workers, and lose one on the way.
+"""The demo's course: what is enqueued, watched, killed and checked, one after the other.
 
 Two kinds of background work side by side. *Jobs* stand in a durable queue and run in worker
-processes: one a folder to list, one a file to measure (`demo_tasks`). *Loops* run in this process:
+processes: one a folder to list, one a file to measure (`tasks`). *Loops* run in this process:
 an interval worker shows progress, an event worker kills a worker process half-way, and another
 checks the index against a straight loop and prints the report.
 """
 
 from __future__ import annotations
 
-import signal
-import sys
-import sysconfig
 import time
 from contextlib import closing, suppress
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.demo_report import Attempts, Report
-from mainspring.cli.demo_screen import Progress, Screen
-from mainspring.cli.demo_source import TESTS, measure, walk_sources
-from mainspring.cli.demo_workers import WorkerProcesses, workplace
+from mainspring.cli.demo.progress import Progress
+from mainspring.cli.demo.report import Attempts, Report
+from mainspring.cli.demo.source import measure, walk_sources
+from mainspring.cli.demo.workers import WorkerProcesses
 from mainspring.errors import InvalidOption, JobError
 from mainspring.stores.url import open_store
 from mainspring.supervision.restart import Restart
@@ -29,41 +25,16 @@ from mainspring.supervision.trigger import Event, Interval
 from mainspring.supervision.worker import Worker
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from mainspring.cli.demo_source import Listing, SourceFile
+    from mainspring.cli.demo.screen import Screen
+    from mainspring.cli.demo.source import Listing, SourceFile
     from mainspring.handle import JobHandle
     from mainspring.protocols import Trigger
 
 LOOK_SECONDS = 0.1
 FIRST_FAILURE = Restart(max_failures=0)
-INTERRUPTED = 130
-"""What a shell says of a command that Ctrl+C ended."""
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
-    stdlib = sysconfig.get_path("stdlib")
-    parser.add_argument("--path", default=stdlib, help="the tree to index (default: %(default)s)")
-    parser.add_argument("--with-tests", action="store_true", help="index its test folders, too")
-    parser.add_argument("--keep", action="store_true", help="leave the database for a look")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run the demo; 0 if the index is right and no process is left behind."""
-    root = Path(options.path).absolute()
-    if not root.is_dir():
-        raise _no_tree(options.path)
-    skip = [] if options.with_tests else sorted(TESTS)
-    screen = Screen(sys.stdout)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with workplace(screen, keep=options.keep) as folder:
-        try:
-            return Demo(root, skip, folder, screen).run()
-        except KeyboardInterrupt:
-            screen.say("Interrupted; the workers have ended.")
-            return INTERRUPTED
 
 
 class Demo:
@@ -71,7 +42,7 @@ class Demo:
 
     def __init__(self, root: Path, skip: list[str], folder: Path, screen: Screen) -> None:
         # A lazy door: the queue is in the store that MAINSPRING_URL names by now.
-        from mainspring.cli.demo_tasks import index_file, list_folder, queue  # noqa: PLC0415
+        from mainspring.cli.demo.tasks import index_file, list_folder, queue  # noqa: PLC0415
 
         self.queue, self.list_folder, self.index_file = queue, list_folder, index_file
         self.catalog = open_store(queue.url, durability="full", busy_timeout=30.0)
@@ -129,7 +100,7 @@ class Demo:
         """Have each file measured by a job in a child process, which is told its path only."""
         paths = list(chain.from_iterable(self.listing(job).files for job in self.listings))
         if not paths:
-            raise _no_tree(self.root)
+            raise no_tree(self.root)
         self.screen.say(f"{len(self.listings):,} folders listed, {len(paths):,} files to measure")
         return self.index_file.map((path,) for path in paths)
 
@@ -192,6 +163,7 @@ class Demo:
                 yield job.result()
 
 
-def _no_tree(path: object) -> InvalidOption:
+def no_tree(path: object) -> InvalidOption:
+    """Return the error for a tree without Python files."""
     expected = "a folder that holds Python files"
     return InvalidOption("--path", str(path), owner="mainspring demo", expected=expected)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.cli.printed import DONE, NOT_DONE, print_json, print_lines
-from mainspring.cli.target import add_target
-from mainspring.cli.verbs import run
+from mainspring.cli.target.queue import add_target
+from mainspring.cli.target.verbs import run
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
 from mainspring.model.finding import Finding
 
 if TYPE_CHECKING:

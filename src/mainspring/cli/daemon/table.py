@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.text_table import distance, lines_of
+from mainspring.cli.text.table import distance, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.json_words import arguments_in
-from mainspring.cli.printed import DONE, NOT_DONE, print_json, print_lines, print_table
-from mainspring.cli.shown import (
+from mainspring.cli.target.verbs import add_verb, run
+from mainspring.cli.text.arguments import arguments_in
+from mainspring.cli.text.job import (
     ATTEMPT_HEADS,
     JOB_HEADS,
     attempt_fields,
@@ -17,7 +17,7 @@ from mainspring.cli.shown import (
     job_row,
     log_fields,
 )
-from mainspring.cli.verbs import add_verb, run
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.errors import InvalidOption
 from mainspring.model.job import JobState
 

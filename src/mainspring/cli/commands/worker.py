@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
-import threading
 from typing import TYPE_CHECKING
 
-from mainspring.cli.app import HELP as APP_HELP
-from mainspring.cli.app import load_app
-from mainspring.cli.lifeline import hold_on
-from mainspring.cli.log_format import FORMATS, Voice
-from mainspring.cli.recycle import Recycling
+from mainspring.cli.target.app import HELP as APP_HELP
+from mainspring.cli.target.app import load_app
+from mainspring.cli.worker.farewell import Farewell
+from mainspring.cli.worker.lifeline import hold_on
+from mainspring.cli.worker.log_format import FORMATS, Voice
+from mainspring.cli.worker.recycle import Recycling
 from mainspring.engine.settings import MOST_SLOTS
 from mainspring.errors import InvalidOption
-from mainspring.model.events import ShutdownAsked
 
 if TYPE_CHECKING:
     import argparse
 
-    from mainspring.model.events import Event
     from mainspring.queue import Queue
-
-GUARD_SECONDS = 5.0
-"""So long after the grace a worker that still hangs is ended hard."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the worker until SIGINT or SIGTERM; 0 when it stopped as asked."""
     _check(options)
     if options.processes != 1 or options.reload:
-        from mainspring.cli.herd_command import run_herd  # noqa: PLC0415  # a lazy door
+        from mainspring.cli.herd.command import run_herd  # noqa: PLC0415  # a lazy door
 
         return run_herd(options)
     voice = Voice(options.log_format)
@@ -81,33 +75,6 @@ def run(options: argparse.Namespace) -> int:
         recycling.start_anew()
     voice.say("Worker stopped.")
     return 0
-
-
-class Farewell:
-    """Says that the worker stops, and sees to it that it does."""
-
-    def __init__(self, grace: float, voice: Voice) -> None:
-        self._grace = grace
-        self._voice = voice
-
-    def __call__(self, event: Event) -> None:
-        """Take notice of an event."""
-        if isinstance(event, ShutdownAsked):
-            if event.times == 1:
-                self._voice.say("Shutting down gracefully (waiting for in-flight jobs)...")
-                self._guard(self._grace + GUARD_SECONDS)
-            else:
-                self._voice.say("Stopping at once...")
-                self._guard(GUARD_SECONDS)
-
-    def _guard(self, seconds: float) -> None:
-        timer = threading.Timer(seconds, self._end)
-        timer.daemon = True
-        timer.start()
-
-    def _end(self) -> None:
-        self._voice.say("Worker did not stop in time; ending the process. Its jobs run elsewhere.")
-        os._exit(1)
 
 
 def names_in(queues: str | None) -> list[str] | None:

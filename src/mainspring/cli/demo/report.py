@@ -8,15 +8,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.demo_screen import BOLD, GREEN, RED
-from mainspring.cli.demo_source import longest_of
+from mainspring.cli.demo.screen import BOLD, GREEN, RED
+from mainspring.cli.demo.source import longest_of
 from mainspring.errors import WorkerLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mainspring.cli.demo_screen import Screen
-    from mainspring.cli.demo_source import SourceFile
+    from mainspring.cli.demo.screen import Screen
+    from mainspring.cli.demo.source import SourceFile
     from mainspring.model.view import AttemptRecord
 
 NAMED = 5

@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.printed import DONE, NOT_DONE, print_json, print_table
-from mainspring.cli.target import add_target
-from mainspring.cli.verbs import run
+from mainspring.cli.target.queue import add_target
+from mainspring.cli.target.verbs import run
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_table
 
 if TYPE_CHECKING:
     import argparse

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw, json
 
-from mainspring.cli.text_table import distance, short
+from mainspring.cli.text.table import distance, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
