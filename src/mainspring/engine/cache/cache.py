@@ -60,9 +60,6 @@ class JobCache:
                 results = self._results_of(usual if policy.adapter is None else policy.adapter)
                 self._plans[task.name] = Plan(task, policy, results)
 
-    def __contains__(self, task: object) -> bool:
-        return task in self._plans
-
     def over(self, tasks: Registry) -> Registry:
         """Return the tasks; the functions of those that have a cache ask it first.
 
@@ -97,15 +94,6 @@ class JobCache:
             self._thread.submit(self._wind_up())
         except NotRunning:
             self._thread.close()
-
-    def stats(self) -> dict[str, int]:
-        """Return how often results were found or not, and how often an adapter failed."""
-        every = self._results.values()
-        return {
-            "hits": sum(one.hits for one in every),
-            "misses": sum(one.misses for one in every),
-            "errors": sum(one.troubles for one in every),
-        }
 
     async def _wind_up(self) -> None:
         for adapter in self._adapters.values():
