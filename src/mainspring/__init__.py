@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mainspring.cache.policy import Cache
     from mainspring.cache.redis import RedisCache
     from mainspring.cache.sqlite import SQLiteCache
-    from mainspring.engine.context import current_job
+    from mainspring.engine.attempts.context import current_job
     from mainspring.errors import (
         DuplicateJob,
         JobCancelled,
@@ -118,7 +118,7 @@ _HOMES = {
     "background_worker": "mainspring.background.decorators",
     "co_apply": "mainspring.background.task",
     "co_mp_apply": "mainspring.background.task",
-    "current_job": "mainspring.engine.context",
+    "current_job": "mainspring.engine.attempts.context",
     "g": "mainspring.background.local",
     "get_all_task_types": "mainspring.pool.registry",
     "get_task_function": "mainspring.pool.registry",

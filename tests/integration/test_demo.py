@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from mainspring.cli.demo_report import Attempts, Report
-from mainspring.cli.demo_source import SourceFile
+from mainspring.cli.demo.report import Attempts, Report
+from mainspring.cli.demo.source import SourceFile
 from mainspring.errors import WorkerLost
 from mainspring.model.job import Failure
 from mainspring.model.view import AttemptRecord

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from mainspring import JobCancelled, JobExpired, JobState, Queue
-from mainspring.engine.keeper import Expirer
+from mainspring.engine.upkeep.expirer import Expirer
 from mainspring.model.job import NewJob
 
 
@@ -85,7 +85,7 @@ def test_a_result_is_kept_as_long_as_its_task_says(make_app, keep, stays):
         jobs = [task.delay() for task in (app.thread, app.coroutine, app.child)]
         for job in jobs:
             job.result(timeout=20)
-        # As the keeper says for all others: nothing is kept.
+        # As the purger says for all others: nothing is kept.
         app.queue._store.purge(completed_after=0.0, failed_after=0.0, limit=10)
     assert [app.queue.get_job(job.id) is not None for job in jobs] == [stays] * 3
 

@@ -13,6 +13,7 @@ import pytest
 
 from mainspring import Cache, CacheAdapter, MemoryCache, Queue, RedisCache, SQLiteCache
 from mainspring.errors import InvalidOption, JobFailed, UnknownOption
+from mainspring.model.job import Claim
 
 APP = """
     import asyncio
@@ -471,7 +472,7 @@ def test_a_task_without_a_cache_is_not_touched(queue):
     queue.task(name="cached", cache=Cache())(lambda: None)
     cache = queue._caches.open(queue._tasks, queue._desk.codec)
     assert cache.over(queue._tasks)["plain"] is task.task
-    assert "plain" not in cache
+    assert cache.turn_of(Claim(1, "1-x", 7, "plain", "default", b"[[],{}]", 1, 0)) is None
 
 
 def test_options_that_make_no_sense_are_refused(queue):

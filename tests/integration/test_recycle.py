@@ -83,7 +83,7 @@ def gate():
 
 
 def test_in_process_it_tells_and_takes_no_thread_jobs_until_one_ends(gate, eventually, monkeypatch):
-    monkeypatch.setattr("mainspring.engine.slots.REST_SECONDS", 0.02)
+    monkeypatch.setattr("mainspring.engine.claims.slots.REST_SECONDS", 0.02)
     queue = Queue("memory://", workers=2, grace=0.2)
     told = []
     queue.subscribe(told.append)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -20,6 +21,7 @@ from mainspring.model.timetable import NewSchedule, RuleText
 
 PROGRAM = """
     import sys
+    from dataclasses import replace
     from mainspring import Queue
     from mainspring.engine.consumer import Consumer
     from mainspring.model.timetable import NewSchedule, RuleText
@@ -31,11 +33,8 @@ PROGRAM = """
         pass
 
     rule = RuleText(every=0.05)
-    schedules = [NewSchedule("fast", rule, "tick", "default", b"[[],{}]", catch_up="all")]
-    consumer = Consumer(
-        queue._store, queue._tasks, queue._desk.codec, queue._crew.settings, schedules=schedules
-    )
-    consumer.run()
+    schedules = (NewSchedule("fast", rule, "tick", "default", b"[[],{}]", catch_up="all"),)
+    Consumer(replace(queue._crew.charter, schedules=schedules)).run()
 """
 
 
@@ -64,9 +63,7 @@ def queue():
 
 @contextmanager
 def consumer(queue, *schedules, told):
-    made = Consumer(
-        queue._store, queue._tasks, queue._desk.codec, queue._crew.settings, schedules=schedules
-    )
+    made = Consumer(replace(queue._crew.charter, schedules=schedules))
     made.subscribe(told.append)
     made.start()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,13 @@ def test_a_package_file_holds_names_and_no_logic():
     package = ROOT / "src" / "mainspring"
     doors = set(package.glob("*/**/__init__.py")) - {package / "testing" / "__init__.py"}
     assert [str(door) for door in doors if logic.search(door.read_text())] == []
+
+
+def test_the_picture_of_the_house_names_every_floor_and_room():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = [one for rule in contracts["contracts"] for one in rule.get("layers", ())]
+    rooms = {room for layer in layers for room in re.findall(r"\w+", layer)}
+    pictures = (ROOT / "docs" / "architecture.md").read_text().split("```")[1::2]
+    drawn = {word for picture in pictures for word in re.findall(r"\w+", picture)}
+    assert rooms
+    assert rooms - drawn == set()

@@ -26,7 +26,7 @@ COMMANDS = {
     "supervise": "run the workers of a module as a daemon",
     "demo": "index the standard library, and lose a worker on the way",
 }
-"""Each is a module of this folder with `add_options(parser)` and `run(options)`."""
+"""Each is a file in the room `commands`, with `add_options(parser)` and `run(options)`."""
 
 USAGE_ERROR = 2
 
@@ -56,7 +56,7 @@ def parser(words: Sequence[str]) -> argparse.ArgumentParser:
     for name, purpose in COMMANDS.items():
         sub = commands.add_parser(name, help=purpose, description=purpose)
         if name in words:
-            command = import_module(f"mainspring.cli.{name}")
+            command = import_module(f"mainspring.cli.commands.{name}")
             command.add_options(sub)
             sub.set_defaults(run=command.run)
     return top

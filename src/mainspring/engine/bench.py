@@ -5,53 +5,44 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from mainspring.engine.attempt import Attempt
-from mainspring.engine.cached_child import CachedChildAttempt
-from mainspring.engine.child import ChildAttempt, answer
+from mainspring.engine.attempts.attempt import Attempt
+from mainspring.engine.children.answer import answer
+from mainspring.engine.children.attempt import ChildAttempt
+from mainspring.engine.children.cached import CachedChildAttempt
+from mainspring.engine.claims.host import JobHost
 from mainspring.executors.event_loop import AsyncExecutor
 from mainspring.executors.process import ProcessExecutor
 from mainspring.executors.thread import ThreadExecutor
 from mainspring.supervision.processes.pool import ProcessPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mainspring.engine.host import JobHost
-    from mainspring.engine.job_cache import JobCache
-    from mainspring.engine.settings import WorkerSettings
-    from mainspring.model.job import Outcome
-    from mainspring.model.task import ExecutorKind, Registry
-    from mainspring.protocols import Codec, Executor
+    from mainspring.engine.charter import Charter
+    from mainspring.engine.claims.exchange import Exchange
+    from mainspring.engine.journal.journal import Journal
+    from mainspring.engine.node.node import Node
+    from mainspring.model.task import ExecutorKind
+    from mainspring.protocols import Executor
 
 
 class Bench:
-    """Makes executors that share one attempt pipeline, and one way out for outcomes."""
+    """Makes executors that share one attempt pipeline, and one way out: by journal and exchange."""
 
-    def __init__(  # noqa: PLR0913  # two ways out, who listens, what stands before bodies
-        self,
-        tasks: Registry,
-        codec: Codec,
-        note: Callable[[int, int, int], None],
-        done: Callable[[Outcome], None],
-        done_here: Callable[[Outcome], None],
-        *,
-        at: JobHost,
-        settings: WorkerSettings,
-        hear: Callable[[bytes], object],
-        cache: JobCache | None = None,
-    ) -> None:
-        self._tasks = tasks
-        self._cache = cache
-        self._codec = codec
-        self._note = note
-        self._hear = hear
-        self._done = done
-        self._done_here = done_here
-        self._host = at
-        self._settings = settings
-        covered = tasks if cache is None else cache.over(tasks)
-        inside = at.completions.outcomes
-        self._attempt = Attempt(covered, codec, note, at=at, completed_inside=inside)
+    def __init__(self, charter: Charter, node: Node, exchange: Exchange, journal: Journal) -> None:
+        self._charter = charter
+        self._note = journal.before(node.note)
+        self._done = journal.after(exchange.put)
+        self._done_here = journal.after(exchange.put_and_turn)
+        self._hear = journal.hear
+        tasks, codec, cache = charter.tasks, charter.codec, charter.cache
+        completions = exchange.completions
+        self._host = JobHost(tasks, codec, completions, lambda: exchange.draining)
+        self._attempt = Attempt(
+            tasks if cache is None else cache.over(tasks),
+            codec,
+            self._note,
+            at=self._host,
+            completed_inside=completions.outcomes,
+        )
 
     def executor(self, kind: ExecutorKind, size: int, first_slot: int) -> Executor:
         """Return an executor of `size` slots, numbered from `first_slot`."""
@@ -70,22 +61,22 @@ class Bench:
         executor = ThreadExecutor(
             size, self._attempt, self._done, done_here=self._done_here, first_slot=first_slot
         )
-        if self._cache is not None:
-            self._cache.watch(lambda claim: executor.held_since(claim) is not None)
+        if (cache := self._charter.cache) is not None:
+            cache.watch(lambda claim: executor.held_since(claim) is not None)
         return executor
 
     def _process_executor(self, size: int, first_slot: int) -> ProcessExecutor:
-        handler = functools.partial(answer, limit_bytes=self._codec.limit_bytes)
+        charter = self._charter
         pool = ProcessPool(
             size,
-            handler=handler,
+            handler=functools.partial(answer, limit_bytes=charter.codec.limit_bytes),
             name="mainspring-jobs",
-            max_tasks_per_child=self._settings.max_tasks_per_child,
-            max_memory_per_child_bytes=self._settings.max_memory_per_child,
+            max_tasks_per_child=charter.settings.max_tasks_per_child,
+            max_memory_per_child_bytes=charter.settings.max_memory_per_child,
         )
-        child = ChildAttempt(self._attempt, self._tasks, pool, self._note, hear=self._hear)
-        cache = self._cache
-        attempt = child if cache is None else CachedChildAttempt(child, cache, self._codec)
+        child = ChildAttempt(self._attempt, charter.tasks, pool, self._note, hear=self._hear)
+        cache = charter.cache
+        attempt = child if cache is None else CachedChildAttempt(child, cache, charter.codec)
         return ProcessExecutor(
             size,
             attempt,

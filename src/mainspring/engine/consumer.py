@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.alarm import Alarm
 from mainspring.engine.bench import Bench
-from mainspring.engine.exchange import Exchange
-from mainspring.engine.host import JobHost
-from mainspring.engine.journal import Journal
-from mainspring.engine.keeper import Expirer, Heartbeat, Purger, Rescuer
-from mainspring.engine.node import Node
-from mainspring.engine.orders import HeartbeatTrigger
-from mainspring.engine.pace import ExchangeTrigger, StoreSleeper, listen_together
-from mainspring.engine.report import Reporter, serves_of
+from mainspring.engine.claims.exchange import Exchange
+from mainspring.engine.claims.pace import ExchangeTrigger, StoreSleeper, listen_together
+from mainspring.engine.claims.slots import Slots
+from mainspring.engine.journal.journal import Journal
+from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
+from mainspring.engine.node.node import Node
+from mainspring.engine.node.report import Reporter, serves_of
+from mainspring.engine.node.rescuer import Rescuer
 from mainspring.engine.scheduler import Scheduler
-from mainspring.engine.slots import Slots
-from mainspring.engine.unclaimable import Overlooked
+from mainspring.engine.upkeep.expirer import Expirer
+from mainspring.engine.upkeep.purger import Purger
+from mainspring.engine.upkeep.unclaimable import Overlooked
 from mainspring.errors import NotRunning
 from mainspring.model.duration import seconds_of
 from mainspring.model.events import ShutdownAsked
@@ -40,13 +41,11 @@ from mainspring.supervision.worker import Worker
 from mainspring.telemetry.log import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from mainspring.engine.job_cache import JobCache
-    from mainspring.engine.settings import WorkerSettings
+    from mainspring.engine.charter import Charter
     from mainspring.model.task import ExecutorKind, Registry
-    from mainspring.model.timetable import NewSchedule
-    from mainspring.protocols import Codec, Executor, JobStore, Service, Subscriber
+    from mainspring.protocols import Executor, Service, Subscriber
 
 log = logging.getLogger("mainspring.engine")
 
@@ -63,29 +62,16 @@ SIGNAL_SECONDS = 0.5
 
 
 class Consumer:
-    """One lifetime of a worker: start, drain, stop. Thread-safe.
+    """One lifetime of a worker: start, drain, stop. Thread-safe."""
 
-    `schedules` are those whose ticks it makes.
-    """
-
-    def __init__(  # noqa: PLR0913  # what it works on, and how
-        self,
-        store: JobStore,
-        tasks: Registry,
-        codec: Codec,
-        settings: WorkerSettings,
-        queues: tuple[str, ...] | None = None,
-        *,
-        schedules: Sequence[NewSchedule] = (),
-        cache: JobCache | None = None,
-    ) -> None:
-        self._cache = cache
-        self._settings = settings
-        self._schedules = tuple(schedules)
+    def __init__(self, charter: Charter) -> None:
+        self._charter = charter
+        self._settings = settings = charter.settings
+        store, queues = charter.store, charter.queues
         self._asked = 0
         self._megaphone = Megaphone()
         self._megaphone.subscribe(log_event)
-        kinds = _kinds(tasks)
+        kinds = _kinds(charter.tasks)
         slots = sum(self._size(kind) for kind in kinds)
         names = [name for kind in kinds.values() for name in kind]
         self._node = Node(store, slots=slots, lease=settings.lease, serves=serves_of(names, queues))
@@ -95,12 +81,12 @@ class Consumer:
         self._exchange.precede(self._journal.flush_of)
         self._beats = HeartbeatTrigger(settings.heartbeat)
         self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.ring)
-        executors = self._executors(tasks, codec, kinds)
+        executors = self._executors(kinds)
         self._sleeper = StoreSleeper(
             lambda: listen_together(store, executors, self._exchange.heard), self._exchange.ring
         )
         self._supervisor = Supervisor(
-            self._services(store, executors), name="consumer", grace=settings.grace + LAST_SECONDS
+            self._services(executors), name="consumer", grace=settings.grace + LAST_SECONDS
         )
         self._supervisor.subscribe(self._megaphone.tell)
 
@@ -156,34 +142,21 @@ class Consumer:
     def _size(self, kind: ExecutorKind) -> int:
         return self._settings.async_slots if kind == "async" else self._settings.workers
 
-    def _executors(
-        self, tasks: Registry, codec: Codec, kinds: dict[ExecutorKind, tuple[str, ...]]
-    ) -> list[Executor]:
-        exchange, journal = self._exchange, self._journal
-        host = JobHost(tasks, codec, exchange.completions, lambda: exchange.draining)
-        bench = Bench(
-            tasks,
-            codec,
-            journal.before(self._node.note),
-            journal.after(exchange.put),
-            journal.after(exchange.put_and_turn),
-            at=host,
-            settings=self._settings,
-            hear=journal.hear,
-            cache=self._cache,
-        )
+    def _executors(self, kinds: dict[ExecutorKind, tuple[str, ...]]) -> list[Executor]:
+        bench = Bench(self._charter, self._node, self._exchange, self._journal)
         executors: list[Executor] = []
         first_slot = 0
         for kind, names in kinds.items():
             size = self._size(kind)
             executor = bench.executor(kind, size, first_slot)
-            exchange.serve(Slots(executor, names))
+            self._exchange.serve(Slots(executor, names))
             executors.append(executor)
             first_slot += size
         return executors
 
-    def _services(self, store: JobStore, executors: list[Executor]) -> list[Service]:
-        settings, node, exchange = self._settings, self._node, self._exchange
+    def _services(self, executors: list[Executor]) -> list[Service]:
+        store, cache, settings = self._charter.store, self._charter.cache, self._settings
+        node, exchange = self._node, self._exchange
         reporter = Reporter(executors, exchange, lambda: self._supervisor.services())  # noqa: PLW0108  # it is not there yet
         heartbeat = Heartbeat(node, exchange, self._beats, reporter.report)
         rescuer = Rescuer(store, node, self._megaphone.tell, lease=settings.lease)
@@ -207,18 +180,18 @@ class Consumer:
             ),
             Worker("rescue", rescuer.look, Interval(RESCUE_SECONDS)),
             Worker("journal", self._journal.flush, self._alarm, restart=patient),
-            *([] if self._cache is None else [self._cache]),
+            *([] if cache is None else [cache]),
             *executors,
             Worker("exchange", exchange.turn, trigger, restart=patient, driver=driver),
-            *([self._scheduler(store)] if self._schedules else []),
+            *([self._scheduler()] if self._charter.schedules else []),
             Worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
             Worker("purge", purger.purge, Interval(PURGE_SECONDS)),
             Worker("overlooked", overlooked.look, Interval(OVERLOOKED_SECONDS)),
         ]
 
-    def _scheduler(self, store: JobStore) -> Worker:
-        alarm = Alarm(monotonic())
-        scheduler = Scheduler(store, self._schedules, self._megaphone.tell, alarm.set)
+    def _scheduler(self) -> Worker:
+        alarm, charter = Alarm(monotonic()), self._charter
+        scheduler = Scheduler(charter.store, charter.schedules, self._megaphone.tell, alarm.set)
         return Worker("scheduler", scheduler.turn, alarm, restart=Restart(backoff=Doubling()))
 
 

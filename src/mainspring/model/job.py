@@ -157,7 +157,7 @@ class Outcome(Struct, frozen=True, gc=False):
     turns them into its own time by their age. `result` is an encoded JSON text, set if and only if
     completed. `delay` is the seconds until the next attempt of a retried or snoozed job. A crash is
     counted by the store, which says by `model.retry.delay_after_crash` what becomes of the job.
-    `keep` is the seconds for which a completed job is to be kept (None: as the keeper says).
+    `keep` is the seconds for which a completed job is to be kept (None: as the purger says).
     """
 
     key: int

@@ -7,7 +7,7 @@ from asyncio import CancelledError
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from mainspring.engine.pipeline import arun
+from mainspring.engine.attempts.pipeline import arun
 from mainspring.errors import AttemptTimeout
 from mainspring.model.job import JobState
 from mainspring.pool.body import PROGRESS
@@ -17,7 +17,7 @@ from mainspring.pool.thread import run_in_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from mainspring.engine.pipeline import Call
+    from mainspring.engine.attempts.pipeline import Call
     from mainspring.pool.caching import PoolCache
     from mainspring.pool.record import Record
 

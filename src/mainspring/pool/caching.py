@@ -13,7 +13,7 @@ from mainspring.pool.body import PROGRESS
 from mainspring.pool.options import OWNER, CachePlan, check_timeout
 
 if TYPE_CHECKING:
-    from mainspring.engine.pipeline import Call
+    from mainspring.engine.attempts.pipeline import Call
     from mainspring.pool.body import Body
     from mainspring.pool.options import TaskOptions
     from mainspring.pool.record import Record

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from mainspring.engine.attempt import message_of
+from mainspring.engine.attempts.attempt import message_of
 from mainspring.errors import InvalidOption
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
     import asyncio
 
-    from mainspring.engine.pipeline import Call
+    from mainspring.engine.attempts.pipeline import Call
     from mainspring.pool.body import Body
     from mainspring.pool.options import CachePlan
 

@@ -8,7 +8,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mainspring.engine.attempt import failure_of
+from mainspring.engine.attempts.attempt import failure_of
 from mainspring.errors import NotRunning, WrongLoop
 from mainspring.executors.event_loop import Crew
 from mainspring.model.events import AttemptsEnded

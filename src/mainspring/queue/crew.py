@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mainspring.queue.options import names_of, settings_with
@@ -10,32 +11,24 @@ from mainspring.queue.options import names_of, settings_with
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mainspring.engine.cache_desk import CacheDesk
+    from mainspring.engine.cache.desk import CacheDesk
+    from mainspring.engine.charter import Charter
     from mainspring.engine.consumer import Consumer
-    from mainspring.engine.settings import WorkerSettings
-    from mainspring.model.task import Registry
     from mainspring.model.timetable import NewSchedule
-    from mainspring.protocols import Codec, JobStore, Subscriber
+    from mainspring.protocols import Subscriber
     from mainspring.queue.options import OwnOptions
 
 
 class Crew:
-    """Thread-safe. `declared` tells the schedules when a consumer is made, no sooner."""
+    """Thread-safe. `charter` is what they have in common, but for a worker's own options.
 
-    def __init__(  # noqa: PLR0913  # all that a consumer is made of
-        self,
-        store: JobStore,
-        tasks: Registry,
-        codec: Codec,
-        settings: WorkerSettings,
-        *,
-        caches: CacheDesk,
-        declared: Callable[[], Sequence[NewSchedule]],
+    `declared` tells the schedules when a consumer is made, no sooner.
+    """
+
+    def __init__(
+        self, charter: Charter, caches: CacheDesk, declared: Callable[[], Sequence[NewSchedule]]
     ) -> None:
-        self.settings = settings
-        self._store = store
-        self._tasks = tasks
-        self._codec = codec
+        self.charter = charter
         self._caches = caches
         self._declared = declared
         self._consumers: list[Consumer] = []
@@ -79,15 +72,15 @@ class Crew:
         """Return a consumer that was not started; raises InvalidOption."""
         from mainspring.engine.consumer import Consumer  # noqa: PLC0415  # a lazy door
 
-        consumer = Consumer(
-            self._store,
-            self._tasks,
-            self._codec,
-            settings_with(self.settings, own or {}),
-            names_of(queues),
-            schedules=self._declared(),
-            cache=self._caches.open(self._tasks, self._codec),
+        usual = self.charter
+        charter = replace(
+            usual,
+            settings=settings_with(usual.settings, own or {}),
+            queues=names_of(queues),
+            schedules=tuple(self._declared()),
+            cache=self._caches.open(usual.tasks, usual.codec),
         )
+        consumer = Consumer(charter)
         for subscriber in self._subscribers:
             consumer.subscribe(subscriber)
         return consumer

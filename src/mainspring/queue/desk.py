@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainspring.engine.waiter import Waiter
+from mainspring.engine.producer.waiter import Waiter
 from mainspring.errors import InvalidOption
 from mainspring.model.codec import JsonCodec
 from mainspring.model.shape import shape_of
@@ -12,7 +12,7 @@ from mainspring.model.shape import shape_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mainspring.engine.intake import Intakes
+    from mainspring.engine.producer.intake import Intakes
     from mainspring.errors import StoreError
     from mainspring.model.job import Ended, NewJob
     from mainspring.model.note import LogLine
@@ -73,7 +73,7 @@ class QueueDesk:
         if connection is not None:
             return self.transactions.enqueue(connection, [job])[0]
         if self._intakes is None:
-            from mainspring.engine.intake import Intakes  # noqa: PLC0415  # a lazy door
+            from mainspring.engine.producer.intake import Intakes  # noqa: PLC0415  # a lazy door
 
             self._intakes = Intakes(self._store)
         if self.transactions.in_the_way():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 
-from mainspring.engine.cache_desk import CacheDesk
+from mainspring.engine.cache.desk import CacheDesk
+from mainspring.engine.charter import Charter
 from mainspring.engine.settings import WorkerSettings, slots_of
 from mainspring.handle import JobHandle
 from mainspring.model.duration import seconds_of
@@ -113,9 +114,8 @@ class Queue:
         self._desk = QueueDesk(self._store, codec, self._tasks, transactions)
         self._schedules: Schedules | None = None
         self._caches = CacheDesk(file_of(self.url))
-        self._crew = Crew(
-            self._store, self._tasks, codec, settings, caches=self._caches, declared=self._declared
-        )
+        charter = Charter(self._store, self._tasks, codec, settings)
+        self._crew = Crew(charter, self._caches, self._declared)
 
     def __repr__(self) -> str:
         return f"<Queue {self.url}>"
@@ -355,7 +355,7 @@ class Queue:
 
         Cancelling it shuts the worker down in the same way, and waits for that.
         """
-        from mainspring.engine.offload import run_off_loop  # noqa: PLC0415  # a lazy door
+        from mainspring.queue.offload import run_off_loop  # noqa: PLC0415  # a lazy door
 
         with self._crew.consumer(queues, own) as consumer:
             await run_off_loop(consumer.run, consumer.shutdown)
@@ -387,7 +387,7 @@ class Queue:
     @property
     def grace(self) -> float:
         """Seconds that running jobs get when a worker is asked to stop."""
-        return self._crew.settings.grace
+        return self._crew.charter.settings.grace
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mainspring.cli.notify import Herald, Notifier
+from mainspring.cli.daemon.notify import Herald, Notifier
 
 
 class Manager:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mainspring.cli.screen import NO_WRAP, WRAP, Screen, redraws
+from mainspring.cli.daemon.screen import NO_WRAP, WRAP, Screen, redraws
 
 UP = re.compile(r"\x1b\[(\d+)F\x1b\[J")
 

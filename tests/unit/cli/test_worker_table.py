@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mainspring.cli.worker_table import table_of
+from mainspring.cli.daemon.table import table_of
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

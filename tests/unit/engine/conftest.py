@@ -8,10 +8,10 @@ from collections import deque
 
 import pytest
 
-from mainspring.engine.attempt import released
-from mainspring.engine.exchange import Exchange
-from mainspring.engine.node import Node
-from mainspring.engine.slots import Slots
+from mainspring.engine.attempts.attempt import released
+from mainspring.engine.claims.exchange import Exchange
+from mainspring.engine.claims.slots import Slots
+from mainspring.engine.node.node import Node
 from mainspring.model.job import NewJob, Outcome, OutcomeKind
 from mainspring.stores.memory import MemoryStore
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from mainspring.engine.board import FileBoard, begun_on, find_dead
+from mainspring.engine.node.board import FileBoard, begun_on, find_dead
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from mainspring.engine.attempt import Attempt, cancelled
-from mainspring.engine.child import ChildAttempt
+from mainspring.engine.attempts.attempt import Attempt, cancelled
+from mainspring.engine.children.attempt import ChildAttempt
 from mainspring.errors import ChildDied, NotRunning
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Claim, OutcomeKind

@@ -7,9 +7,9 @@ from time import monotonic
 import msgspec
 import pytest
 
-from mainspring.engine.child_journal import Told
-from mainspring.engine.context import current_job, running
-from mainspring.engine.journal import FLUSH_SECONDS
+from mainspring.engine.attempts.context import current_job, running
+from mainspring.engine.journal.child import Told
+from mainspring.engine.journal.journal import FLUSH_SECONDS
 from mainspring.model.job import Claim
 from mainspring.model.note import Note
 from mainspring.supervision.processes import program

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from mainspring.engine.exchange import MOST_OUTCOMES, STUBBORN_SECONDS
-from mainspring.engine.slots import REST_SECONDS, STALE_SECONDS
+from mainspring.engine.claims.exchange import MOST_OUTCOMES, STUBBORN_SECONDS
+from mainspring.engine.claims.slots import REST_SECONDS, STALE_SECONDS
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.model.events import AttemptsEnded, NodeLost, OutcomesRefused
 from mainspring.model.job import Outcome, OutcomeKind

@@ -7,9 +7,9 @@ from contextvars import copy_context
 
 import pytest
 
-from mainspring.engine import journal as module
-from mainspring.engine.context import current_job, running
-from mainspring.engine.journal import Journal, encode_notes
+from mainspring.engine.attempts.context import current_job, running
+from mainspring.engine.journal import journal as module
+from mainspring.engine.journal.journal import Journal, encode_notes
 from mainspring.errors import InvalidOption, NotRunning, StoreBusy
 from mainspring.model.job import Claim, Outcome, OutcomeKind
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, Note

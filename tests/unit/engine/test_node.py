@@ -7,10 +7,10 @@ import threading
 
 import pytest
 
-from mainspring.engine.board import find_dead
-from mainspring.engine.keeper import Heartbeat, Rescuer
-from mainspring.engine.node import Node
-from mainspring.engine.orders import HeartbeatTrigger
+from mainspring.engine.node.board import find_dead
+from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
+from mainspring.engine.node.node import Node
+from mainspring.engine.node.rescuer import Rescuer
 from mainspring.errors import StoreBusy
 from mainspring.model.events import NodeRescued
 from mainspring.model.job import NewJob, Want

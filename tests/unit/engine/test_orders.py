@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mainspring.engine.orders import FIRST_REST, LONGEST_REST, HeartbeatTrigger
+from mainspring.engine.node.heartbeat import FIRST_REST, LONGEST_REST, HeartbeatTrigger
 from mainspring.model.job import CANCELLED, OutcomeKind
 
 MOMENT = 1_000.0
@@ -124,7 +124,7 @@ class TestExpiry:
 
 class TestHealth:
     def test_with_as_many_abandoned_bodies_as_slots_it_claims_no_more(self, desk, monkeypatch):
-        monkeypatch.setattr("mainspring.engine.slots.REST_SECONDS", 0.0)
+        monkeypatch.setattr("mainspring.engine.claims.slots.REST_SECONDS", 0.0)
         desk.enqueue(3)
         desk.shelf.abandoned = 4
         desk.exchange.turn()

@@ -9,8 +9,8 @@ from datetime import datetime
 import pytest
 
 from mainspring import Queue
-from mainspring.engine.report import serves_of
-from mainspring.engine.unclaimable import Overlooked, unclaimable
+from mainspring.engine.node.report import serves_of
+from mainspring.engine.upkeep.unclaimable import Overlooked, unclaimable
 from mainspring.errors import InvalidOption
 from mainspring.model.events import JobsUnclaimable
 from mainspring.model.job import NewJob

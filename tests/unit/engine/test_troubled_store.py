@@ -6,6 +6,7 @@ import asyncio
 import random
 import sqlite3
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -75,8 +76,8 @@ class TroubledStore:
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr("mainspring.engine.slots.MOST_CLAIMED", 12)
-    monkeypatch.setattr("mainspring.engine.exchange.MOST_OUTCOMES", 8)
+    monkeypatch.setattr("mainspring.engine.claims.slots.MOST_CLAIMED", 12)
+    monkeypatch.setattr("mainspring.engine.claims.exchange.MOST_OUTCOMES", 8)
 
 
 @pytest.fixture
@@ -90,7 +91,8 @@ def quick_recovery(monkeypatch):
 def test_every_job_is_recorded_completed_exactly_once(seed, eventually):
     queue = Queue("memory://", workers=4, async_slots=4, grace=5, lease=2.0, heartbeat=0.05)
     store = queue._store
-    troubled = queue._crew._store = TroubledStore(store, seed)
+    troubled = TroubledStore(store, seed)
+    queue._crew.charter = replace(queue._crew.charter, store=troubled)
 
     @queue.task(name="double", backoff=Exponential(base=0.0))
     def double(n):

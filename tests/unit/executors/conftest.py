@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from mainspring.engine.attempt import Attempt
+from mainspring.engine.attempts.attempt import Attempt
 from mainspring.executors.event_loop import AsyncExecutor
 from mainspring.executors.thread import ThreadExecutor
 from mainspring.model.codec import JsonCodec

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mainspring.engine.attempt import cancelled, released
+from mainspring.engine.attempts.attempt import cancelled, released
 from mainspring.executors.event_loop import AsyncExecutor
 from mainspring.testing.service_contract import ServiceContract
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from mainspring.engine.attempt import cancelled, released
+from mainspring.engine.attempts.attempt import cancelled, released
 from mainspring.executors.thread import Hold, ThreadExecutor
 from mainspring.model.job import Claim
 from mainspring.testing.service_contract import ServiceContract

@@ -255,10 +255,10 @@ class TestLooking:
         given = []
         real = consumer.Consumer
 
-        def spy(*args, schedules, **kwargs):
-            given.append(schedules)
-            return real(*args, schedules=schedules, **kwargs)
+        def spy(charter):
+            given.append(charter.schedules)
+            return real(charter)
 
         monkeypatch.setattr(consumer, "Consumer", spy)
         queue._crew.new_consumer(None)
-        assert given == [queue.schedules.declared]
+        assert given == [tuple(queue.schedules.declared)]

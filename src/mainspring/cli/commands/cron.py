@@ -1,0 +1,126 @@
+"""`mainspring cron`: the durable schedules: list, run now, pause, resume and remove them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mainspring.cli.target.verbs import add_verb, run
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
+from mainspring.cli.text.table import distance
+from mainspring.queue.schedules import ScheduleHandle
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from mainspring.queue import Queue
+
+__all__ = ["add_options", "run"]
+
+HEADS = ("SCHEDULE", "RULE", "TASK", "QUEUE", "CATCH UP", "LAST TICK", "NEXT TICK")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the commands and their options."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    add_verb(verbs, "ls", "list schedules with their next tick", list_schedules)
+    for name, purpose, function in (
+        ("run", "enqueue a schedule's job now", run_schedule),
+        ("pause", "let a schedule tick no more", pause_schedule),
+        ("resume", "let a schedule tick again, from now on", resume_schedule),
+        ("rm", "remove a schedule that no code declares any more", remove_schedule),
+    ):
+        verb = add_verb(verbs, name, purpose, function)
+        verb.add_argument("name", metavar="SCHEDULE")
+
+
+def list_schedules(queue: Queue, options: argparse.Namespace) -> int:
+    """Print a line for each schedule."""
+    rows = [_fields(schedule) for schedule in queue.schedules.values()]
+    if options.json:
+        print_json(rows)
+        return DONE
+    now = datetime.now(UTC)
+    print_table(HEADS, [_cells(row, now) for row in rows])
+    return DONE
+
+
+def run_schedule(queue: Queue, options: argparse.Namespace) -> int:
+    """Enqueue its job; its ticks stay as they are."""
+    schedule = queue.schedules.get(options.name)
+    if schedule is None:
+        return _unknown(options)
+    job = schedule.trigger()
+    if options.json:
+        print_json({"id": job.id})
+    else:
+        print_lines([f"{job.id} {job.task} enqueued"])
+    return DONE
+
+
+def pause_schedule(queue: Queue, options: argparse.Namespace) -> int:
+    """Pause it; 1 if it was paused already or is unknown."""
+    return _switch(queue, options, ScheduleHandle.pause, "paused", "was paused already")
+
+
+def resume_schedule(queue: Queue, options: argparse.Namespace) -> int:
+    """Resume it; 1 if it was not paused or is unknown."""
+    return _switch(queue, options, ScheduleHandle.resume, "goes on", "was not paused")
+
+
+def remove_schedule(queue: Queue, options: argparse.Namespace) -> int:
+    """Remove it; 1 if it is unknown."""
+    return _switch(queue, options, ScheduleHandle.forget, "removed", "is declared, but not kept")
+
+
+def _switch(
+    queue: Queue,
+    options: argparse.Namespace,
+    switch: Callable[[ScheduleHandle], bool],
+    yes: str,
+    no: str,
+) -> int:
+    schedule = queue.schedules.get(options.name)
+    if schedule is None:
+        return _unknown(options)
+    changed = switch(schedule)
+    if options.json:
+        print_json({options.name: changed})
+    else:
+        print_lines([f"{options.name} {yes if changed else no}"])
+    return DONE if changed else NOT_DONE
+
+
+def _unknown(options: argparse.Namespace) -> int:
+    if options.json:
+        print_json({options.name: None})
+    else:
+        print_lines([f"there is no schedule {options.name!r}; see mainspring cron ls"])
+    return NOT_DONE
+
+
+def _fields(schedule: ScheduleHandle) -> dict[str, Any]:
+    return {
+        "name": schedule.name,
+        "rule": schedule.rule,
+        "task": schedule.task,
+        "queue": schedule.queue,
+        "catch_up": schedule.catch_up,
+        "paused": schedule.paused,
+        "last_tick": schedule.last_tick,
+        "next_ticks": [] if schedule.paused else schedule.next(5),
+    }
+
+
+def _cells(row: dict[str, Any], now: datetime) -> tuple[str, ...]:
+    following = "paused" if row["paused"] else distance(next(iter(row["next_ticks"]), None), now)
+    return (
+        row["name"],
+        row["rule"],
+        row["task"],
+        row["queue"],
+        row["catch_up"],
+        distance(row["last_tick"], now),
+        following,
+    )

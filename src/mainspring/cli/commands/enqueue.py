@@ -1,0 +1,83 @@
+"""`mainspring enqueue TASK`: enqueue a job from the command line."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from mainspring.cli.target.queue import add_target
+from mainspring.cli.target.verbs import run
+from mainspring.cli.text.arguments import arguments_in
+from mainspring.cli.text.job import job_fields
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
+from mainspring.errors import InvalidOption, JobError
+from mainspring.model.duration import seconds_of
+from mainspring.model.job import JobState
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mainspring.queue import Queue
+    from mainspring.queue_task import QueueTask
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add_target(parser)
+    parser.add_argument("task", metavar="TASK", help="its name, or the last part of that")
+    parser.add_argument("--args", metavar="JSON", help="as in '[1, \"two\"]'")
+    parser.add_argument("--kwargs", metavar="JSON", help="as in '{\"name\": 1}'")
+    parser.add_argument("--queue", metavar="NAME", help="(default: the task's)")
+    parser.add_argument("--priority", type=int, metavar="N", help="lower is more urgent")
+    parser.add_argument("--delay", type=float, metavar="SECONDS")
+    parser.add_argument("--unique", metavar="KEY", help="no second live job of this key")
+    parser.add_argument("--idempotency-key", metavar="KEY", help="one job of this key in 24 hours")
+    parser.add_argument(
+        "--wait", type=float, metavar="SECONDS", help="wait for its end, and print the result"
+    )
+    parser.set_defaults(verb=enqueue)
+
+
+def enqueue(queue: Queue, options: argparse.Namespace) -> int:
+    """Enqueue a job and print its id; with `--wait`, 1 if it did not complete in time."""
+    task = task_named(queue, options.task)
+    names = ("queue", "priority", "delay", "unique", "idempotency_key")
+    given: dict[str, Any] = {
+        name: value for name in names if (value := getattr(options, name)) is not None
+    }
+    args, kwargs = arguments_in(options)
+    job = task.using(**given).delay(*args, **kwargs)
+    if options.wait is not None:
+        # How it ended is printed, and told by the exit code.
+        with suppress(JobError, TimeoutError, LookupError):
+            job.result(seconds_of("enqueue", "--wait", options.wait))
+    try:
+        record = job.record
+    except LookupError as gone:  # an idempotency key outlives its job
+        if options.json:
+            print_json({"id": job.id, "status": None})
+        else:
+            print_lines([str(gone)])
+        return NOT_DONE
+    if options.json:
+        print_json(job_fields(record))
+    else:
+        result = "" if record.result is None else f" {record.result.decode()}"
+        print_lines([f"{record.id} {record.state}{result}"])
+    return DONE if options.wait is None or record.state is JobState.COMPLETED else NOT_DONE
+
+
+def task_named(queue: Queue, name: str) -> QueueTask[..., Any, Any]:
+    """Return the task of that name, or the only one whose name ends in it.
+
+    Raises `InvalidOption`.
+    """
+    names = [known.name for known in queue.tasks]
+    found = [known for known in names if known == name or known.endswith(f".{name}")]
+    task = queue.get_task(name) or (queue.get_task(found[0]) if len(found) == 1 else None)
+    if task is None:
+        expected = f"one of the queue's tasks ({', '.join(sorted(names)) or 'none: give --app'})"
+        raise InvalidOption("task", name, owner="enqueue", expected=expected)
+    return task

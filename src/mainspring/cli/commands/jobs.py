@@ -1,0 +1,162 @@
+"""`mainspring jobs`: list, show, cancel, retry and remove jobs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mainspring.cli.target.verbs import add_verb, run
+from mainspring.cli.text.arguments import arguments_in
+from mainspring.cli.text.job import (
+    ATTEMPT_HEADS,
+    JOB_HEADS,
+    attempt_fields,
+    attempt_rows,
+    job_fields,
+    job_lines,
+    job_row,
+    log_fields,
+)
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
+from mainspring.errors import InvalidOption
+from mainspring.model.job import JobState
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from mainspring.handle import JobHandle
+    from mainspring.queue import Queue
+
+STATES = [state.value for state in JobState]
+__all__ = ["add_options", "run"]
+
+PAGE = 500
+"""Jobs that a command over all of them takes at a time."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the commands and their options."""
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    listing = add_verb(verbs, "ls", "list jobs, newest first", list_jobs)
+    listing.add_argument("--status", choices=STATES)
+    _add_filter(listing)
+    listing.add_argument("--search", metavar="TEXT", help="in id, task, arguments or error")
+    listing.add_argument("--limit", type=int, default=50, help="(default: 50)")
+    listing.add_argument("--cursor", help="where the last page ended")
+    showing = add_verb(verbs, "show", "show a job with its history and log", show_job)
+    showing.add_argument("id")
+    cancelling = add_verb(verbs, "cancel", "cancel jobs that wait or run", cancel_jobs)
+    cancelling.add_argument("ids", nargs="+", metavar="ID")
+    retrying = add_verb(verbs, "retry", "let failed or cancelled jobs run again", retry_jobs)
+    retrying.add_argument("ids", nargs="*", metavar="ID")
+    retrying.add_argument("--all-failed", action="store_true", help="every failed job")
+    _add_filter(retrying)
+    retrying.add_argument("--args", metavar="JSON", help="new arguments, as in '[1, 2]'")
+    retrying.add_argument("--kwargs", metavar="JSON", help="new keyword arguments")
+    removing = add_verb(verbs, "rm", "remove jobs that have ended", remove_jobs)
+    removing.add_argument("ids", nargs="+", metavar="ID")
+
+
+def list_jobs(queue: Queue, options: argparse.Namespace) -> int:
+    """Print one page of jobs."""
+    page = queue.jobs(
+        status=options.status,
+        queue=options.queue,
+        task=options.task,
+        search=options.search,
+        cursor=options.cursor,
+        limit=options.limit,
+    )
+    records = page.records
+    if options.json:
+        print_json({"jobs": [job_fields(one) for one in records], "cursor": page.cursor})
+        return DONE
+    now = datetime.now(UTC)
+    print_table(JOB_HEADS, [job_row(one, now) for one in records], numbers={"ATTEMPT"})
+    if page.cursor is not None:
+        print_lines([f"more: --cursor {page.cursor}"])
+    return DONE
+
+
+def show_job(queue: Queue, options: argparse.Namespace) -> int:
+    """Print a job with its history and log."""
+    job = queue.get_job(options.id)
+    if job is None:
+        print_lines([f"there is no job {options.id}"])
+        return NOT_DONE
+    record, attempts, log = job.record, job.history, job.log
+    if options.json:
+        history = [attempt_fields(one) for one in attempts]
+        lines = [log_fields(one) for one in log]
+        print_json({**job_fields(record), "history": history, "log": lines})
+        return DONE
+    print_lines(job_lines(record))
+    if attempts:
+        print_lines([""])
+        print_table(ATTEMPT_HEADS, attempt_rows(attempts, datetime.now(UTC)))
+    if record.failure is not None and record.failure.traceback:
+        print_lines(["", record.failure.traceback.rstrip()])
+    if log:
+        print_lines(["", *(f"{line.at:%H:%M:%S.%f} {line.text}" for line in log)])
+    return DONE
+
+
+def cancel_jobs(queue: Queue, options: argparse.Namespace) -> int:
+    """Cancel jobs; 1 if any had ended or is unknown."""
+    live = queue.cancel(options.ids)
+    return _told(options, dict(zip(options.ids, live, strict=True)), "cancelled", "not live")
+
+
+def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
+    """Let jobs run again; 1 if any is neither failed nor cancelled."""
+    if bool(options.ids) is options.all_failed:
+        expected = "ids, or --all-failed with --queue or --task as you like"
+        raise InvalidOption("ids", options.ids, owner="jobs retry", expected=expected)
+    if options.args is not None or options.kwargs is not None:
+        return _retry_edited(queue, options)
+    ids = [job.id for job in _failed(queue, options)] if options.all_failed else options.ids
+    given = [live for start in range(0, len(ids), PAGE) for live in queue.retry(ids[start:][:PAGE])]
+    outcome = {one: live is not None for one, live in zip(ids, given, strict=True)}
+    return _told(options, outcome, "runs again", "neither failed nor cancelled")
+
+
+def remove_jobs(queue: Queue, options: argparse.Namespace) -> int:
+    """Remove jobs; 1 if any has not ended."""
+    outcome = {one: queue.drop(one) == 1 for one in options.ids}
+    return _told(options, outcome, "removed", "not there, or not ended yet")
+
+
+def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
+    if len(options.ids) != 1:
+        expected = "one id: new arguments are for one job"
+        raise InvalidOption("ids", options.ids, owner="jobs retry", expected=expected)
+    job = queue.get_job(options.ids[0])
+    if job is None:
+        return _told(options, {options.ids[0]: False}, "", "not there")
+    args, kwargs = arguments_in(options)
+    job.retry(args=args, kwargs=kwargs)
+    return _told(options, {job.id: True}, "runs again with new arguments", "")
+
+
+def _failed(queue: Queue, options: argparse.Namespace) -> Iterator[JobHandle[Any]]:
+    cursor = None
+    while True:
+        page = queue.dead_letters(queue=options.queue, task=options.task, cursor=cursor, limit=PAGE)
+        yield from page
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+def _told(options: argparse.Namespace, outcome: dict[str, bool], yes: str, no: str) -> int:
+    if options.json:
+        print_json(outcome)
+    else:
+        print_lines(f"{job_id} {yes if done else no}" for job_id, done in outcome.items())
+    return DONE if all(outcome.values()) else NOT_DONE
+
+
+def _add_filter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--queue", metavar="NAME", help="of this queue only")
+    parser.add_argument("--task", metavar="NAME", help="of this task only")

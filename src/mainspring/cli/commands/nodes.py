@@ -1,0 +1,69 @@
+"""`mainspring nodes`: the workers that live, and what they do."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from mainspring.cli.target.queue import add_target
+from mainspring.cli.target.verbs import run
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_table
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mainspring.queue import Queue
+    from mainspring.queue.nodes import NodeInfo
+
+__all__ = ["add_options", "run"]
+
+HEADS = ("NODE", "HOST", "PID", "LEASE", "HOLDS", "SLOTS", "QUEUES")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add_target(parser)
+    parser.add_argument(
+        "--here", action="store_true", help="those of this host; exit code 1 if none is live"
+    )
+    parser.set_defaults(verb=list_nodes)
+
+
+def list_nodes(queue: Queue, options: argparse.Namespace) -> int:
+    """Print a line for each node; with `--here`, 1 if none of this host is live."""
+    nodes = queue.nodes()
+    if options.here:
+        nodes = [node for node in nodes if node.host == socket.gethostname()]
+    if options.json:
+        print_json([_fields(node) for node in nodes])
+    else:
+        print_table(HEADS, [_cells(node) for node in nodes], numbers={"PID", "LEASE", "HOLDS"})
+    return NOT_DONE if options.here and not any(node.live for node in nodes) else DONE
+
+
+def _fields(node: NodeInfo) -> dict[str, Any]:
+    queues = node.serves.queues
+    return {
+        "name": node.name,
+        "host": node.host,
+        "pid": node.pid,
+        "live": node.live,
+        "expires_in": node.expires_in,
+        "running": node.running,
+        "tasks": sorted(node.serves.tasks),
+        "queues": None if queues is None else sorted(queues),
+        "report": node.report,
+    }
+
+
+def _cells(node: NodeInfo) -> tuple[str, ...]:
+    slots = node.report.get("slots", {})
+    return (
+        node.name,
+        node.host,
+        str(node.pid),
+        f"{node.expires_in:.1f} s",
+        str(node.running),
+        ", ".join(f"{kind} {one['running']}/{one['size']}" for kind, one in slots.items()),
+        ", ".join(sorted(node.serves.queues or ["all"])),
+    )

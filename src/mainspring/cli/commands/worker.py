@@ -1,0 +1,101 @@
+"""`mainspring worker`: run a queue's jobs, in this process or in several below it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mainspring.cli.target.app import HELP as APP_HELP
+from mainspring.cli.target.app import load_app
+from mainspring.cli.worker.farewell import Farewell
+from mainspring.cli.worker.lifeline import hold_on
+from mainspring.cli.worker.log_format import FORMATS, Voice
+from mainspring.cli.worker.recycle import Recycling
+from mainspring.engine.settings import MOST_SLOTS
+from mainspring.errors import InvalidOption
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mainspring.queue import Queue
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--app", required=True, metavar="MODULE:QUEUE", help=APP_HELP)
+    parser.add_argument(
+        "--queues", metavar="A,B", help="take jobs from these queues only (default: all)"
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        metavar="N",
+        help="threads, and as many child processes; 0: CPUs (default: the queue's workers=)",
+    )
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="worker processes (default: 1)"
+    )
+    parser.add_argument(
+        "--grace",
+        type=float,
+        metavar="SECONDS",
+        help="what running jobs get at a stop (default: the queue's grace=)",
+    )
+    parser.add_argument(
+        "--log-format", choices=FORMATS, default="text", help="how the log is written"
+    )
+    parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="start anew when a Python file below this folder changes; for development",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the worker until SIGINT or SIGTERM; 0 when it stopped as asked."""
+    _check(options)
+    if options.processes != 1 or options.reload:
+        from mainspring.cli.herd.command import run_herd  # noqa: PLC0415  # a lazy door
+
+        return run_herd(options)
+    voice = Voice(options.log_format)
+    queue = load_app(options.app)
+    grace = queue.grace if options.grace is None else options.grace
+    names = names_in(options.queues)
+    voice.say("Starting worker...")
+    voice.say(f"Registered tasks: {len(queue.tasks)}")
+    voice.say(f"Queues: {', '.join(names or _registered(queue))}")
+    queue.subscribe(Farewell(grace, voice))
+    recycling = Recycling(queue.shutdown, voice.say)
+    queue.subscribe(recycling)
+    hold_on(queue.shutdown)
+    queue.run_worker(names, workers=options.concurrency, grace=grace)
+    if recycling.due:
+        queue.close()
+        recycling.start_anew()
+    voice.say("Worker stopped.")
+    return 0
+
+
+def names_in(queues: str | None) -> list[str] | None:
+    """Return the names in a list with commas; None for none."""
+    if queues is None:
+        return None
+    return [name.strip() for name in queues.split(",") if name.strip()]
+
+
+def _check(options: argparse.Namespace) -> None:
+    # Told once, by the name that was typed, and not by each process of a herd over and over.
+    count, grace = options.concurrency, options.grace
+    if count is not None and not 0 <= count <= MOST_SLOTS:
+        expected = f"a number from 1 to {MOST_SLOTS}, or 0 for that of the CPUs"
+        raise InvalidOption("--concurrency", count, owner="worker", expected=expected)
+    if grace is not None and not 0 <= grace < math.inf:
+        raise InvalidOption("--grace", grace, owner="worker", expected="seconds, at least 0")
+    if names_in(options.queues) == []:
+        expected = "names of queues, as in mail,default; or leave it out for all"
+        raise InvalidOption("--queues", options.queues, owner="worker", expected=expected)
+
+
+def _registered(queue: Queue) -> list[str]:
+    return sorted({task.queue for task in queue.tasks})

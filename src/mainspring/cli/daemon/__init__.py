@@ -1,0 +1,1 @@
+"""What `mainspring supervise` adds to a supervisor: its crew on a screen, and service managers."""

@@ -1,0 +1,1 @@
+"""What `mainspring demo` is made of."""

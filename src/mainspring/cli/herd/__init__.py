@@ -1,0 +1,1 @@
+"""`mainspring worker` in several processes, or anew when its code changes."""

@@ -1,0 +1,76 @@
+"""`mainspring worker` with `--processes` or `--reload`: workers in processes below this one."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mainspring.cli.herd.herd import Herd
+from mainspring.cli.herd.source_watch import SourceWatch
+from mainspring.cli.target.app import load_app
+from mainspring.cli.worker.lifeline import hold_on
+from mainspring.cli.worker.log_format import Voice
+from mainspring.errors import InvalidOption
+from mainspring.supervision.trigger import Interval
+from mainspring.supervision.worker import Worker
+
+if TYPE_CHECKING:
+    import argparse
+
+LOOK_SECONDS = 0.5
+"""Between two looks at the files."""
+
+NAP_SECONDS = 0.5
+"""So long at most the main thread sleeps before a signal's handler runs."""
+
+MOST_PROCESSES = 1_000
+
+
+def run_herd(options: argparse.Namespace) -> int:
+    """Run the processes until SIGINT or SIGTERM; 0 when they stopped as asked."""
+    if not 1 <= options.processes <= MOST_PROCESSES:
+        expected = f"a number from 1 to {MOST_PROCESSES}"
+        raise InvalidOption("--processes", options.processes, owner="worker", expected=expected)
+    voice = Voice(options.log_format)
+    grace = _grace(options)
+    watch = SourceWatch(Path.cwd(), lambda path: _reload(herd, voice, path))
+    watcher = Worker("reload", watch.look, Interval(LOOK_SECONDS))
+    also = [watcher] if options.reload else []
+    herd = Herd(command_of(options), options.processes, grace=grace, say=voice.say, also=also)
+    hold_on(herd.stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: herd.stop())
+    herd.start()
+    while not herd.wait(NAP_SECONDS):
+        pass
+    return 0
+
+
+def command_of(options: argparse.Namespace) -> list[str]:
+    """Return the command of one worker process."""
+    command = [sys.executable, "-m", "mainspring", "worker", "--app", options.app]
+    given = {
+        "--queues": options.queues,
+        "--concurrency": options.concurrency,
+        "--grace": options.grace,
+        "--log-format": options.log_format,
+    }
+    for option, value in given.items():
+        if value is not None:
+            command += [option, str(value)]
+    return command
+
+
+def _grace(options: argparse.Namespace) -> float:
+    if options.grace is not None:
+        return float(options.grace)
+    # Loaded here for its grace, and so that a wrong --app is told once. Not where it is reloaded:
+    # there it may be broken now and mended with the next change.
+    return 30.0 if options.reload else load_app(options.app).grace
+
+
+def _reload(herd: Herd, voice: Voice, path: str) -> None:
+    voice.say(f"{Path(path).name} changed: starting anew...")
+    herd.replace()

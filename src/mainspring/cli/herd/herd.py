@@ -1,0 +1,158 @@
+"""Several worker processes under one: each is a service, which starts another when one ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mainspring.cli.worker.lifeline import Lifeline
+from mainspring.supervision.restart import Doubling, Failures, Restart
+from mainspring.supervision.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mainspring.protocols import Service
+
+PATIENT = Restart(backoff=Doubling(base=0.5, cap=5.0))
+"""A process that ends unasked is started again at once, later with rests in between."""
+
+BEYOND_GRACE = 6.0
+"""Seconds after the grace by which a worker has ended itself; later it is killed."""
+
+
+class WorkerProcess:
+    """One process, and another in its place whenever it ends unasked. A service."""
+
+    def __init__(
+        self,
+        number: int,
+        command: Sequence[str],
+        lifeline: Lifeline,
+        *,
+        grace: float,
+        say: Callable[[str], None],
+    ) -> None:
+        self.name = f"worker {number}"
+        self.grace = grace + BEYOND_GRACE
+        self._command = command
+        self._lifeline = lifeline
+        self._say = say
+        self._failures = Failures(PATIENT, backoff=Doubling())
+        self._process: asyncio.subprocess.Process | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._roused = asyncio.Event()
+        self._closed = False
+        self._replaced = False
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Keep a process running until closed."""
+        self._loop = asyncio.get_running_loop()
+        started()
+        while not self._closed:
+            self._replaced = False
+            code = await self._end_of(await self._spawn())
+            if not self._closed and not self._replaced:
+                await self._rest(code)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            env={**os.environ, **self._lifeline.environment()},
+            pass_fds=(self._lifeline.descriptor,),
+            # Ctrl+C in a terminal reaches a whole group: ours must come from us, once.
+            start_new_session=True,
+        )
+        if self._closed:  # while it was being started
+            self._signal(signal.SIGTERM)
+        return self._process
+
+    async def _end_of(self, process: asyncio.subprocess.Process) -> int:
+        try:
+            return await process.wait()
+        except asyncio.CancelledError:
+            self._signal(signal.SIGKILL)
+            await process.wait()
+            raise
+
+    async def _rest(self, code: int) -> None:
+        seconds = self._failures.failed(monotonic()) or 0.0
+        self._say(f"{self.name} ended with {told(code)}; another starts in {seconds:.1f} s")
+        self._roused.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._roused.wait(), seconds)
+
+    def close(self) -> None:
+        """Ask the process to stop with its grace; again: at once."""
+        self._closed = True
+        self._signal(signal.SIGTERM)
+        self._rouse()
+
+    def replace(self) -> None:
+        """Let the process end, and start another without a rest."""
+        self._replaced = True
+        self._signal(signal.SIGTERM)
+        self._rouse()
+
+    def _rouse(self) -> None:
+        # A loop that is closed has nobody who rests.
+        with suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._roused.set)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            if self._process is not None and self._process.returncode is None:
+                self._process.send_signal(number)
+
+
+def told(code: int) -> str:
+    """Return how a process ended, in words."""
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
+
+
+class Herd:
+    """The processes, and the supervisor that starts and stops them together."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        count: int,
+        *,
+        grace: float,
+        say: Callable[[str], None],
+        also: Sequence[Service] = (),
+    ) -> None:
+        self._lifeline = Lifeline()
+        self._workers = [
+            WorkerProcess(number, command, self._lifeline, grace=grace, say=say)
+            for number in range(1, count + 1)
+        ]
+        services = [*also, *self._workers]
+        self._supervisor = Supervisor(services, name="herd", grace=grace + BEYOND_GRACE)
+
+    def start(self) -> None:
+        """Start every process."""
+        self._supervisor.start()
+
+    def stop(self) -> None:
+        """Ask every process to stop, all at the same time; a second time: at once."""
+        for worker in self._workers:
+            worker.close()
+        self._supervisor.close()
+
+    def replace(self) -> None:
+        """Have every process end and another take its place."""
+        for worker in self._workers:
+            worker.replace()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end so long; return whether it came."""
+        ended = self._supervisor.join(seconds)
+        if ended:
+            self._lifeline.close()
+        return ended

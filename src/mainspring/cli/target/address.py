@@ -1,0 +1,83 @@
+"""`module:attribute`: the object that a command works with, seen from the current folder."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import mainspring
+from mainspring.errors import AppNotFound
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+T = TypeVar("T")
+
+
+class Address(Generic[T]):
+    """Where an object of `kind` is, which messages call `noun`; `example` is such an address."""
+
+    def __init__(self, text: str, kind: type[T], *, noun: str, example: str) -> None:
+        self.text = text
+        self._kind = kind
+        self._noun = noun
+        self._example = example
+
+    @property
+    def module(self) -> str:
+        """The name of the module."""
+        return self.text.partition(":")[0]
+
+    def find(self) -> T:
+        """Import the module and return the object. Raises `AppNotFound`, with the reason."""
+        module, colon, path = self.text.partition(":")
+        if not module or not colon or not path:
+            raise self._not_found(f"write it as module:attribute, for example {self._example}")
+        found: object = self._import(module)
+        for name in path.split("."):
+            found = self._attribute(found, name)
+        if not isinstance(found, self._kind):
+            kind = type(found).__name__
+            raise self._not_found(f"{path} is {kind}; name a mainspring.{self._kind.__name__}")
+        return found
+
+    def _import(self, name: str) -> ModuleType:
+        here = str(Path.cwd())
+        if here not in sys.path:
+            sys.path.insert(0, here)
+        try:
+            return import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+                why = f"there is no module {error.name!r} in {here} or on the path"
+            else:
+                why = _last_line(name, error)
+            raise self._not_found(why) from None
+        except Exception as error:
+            raise self._not_found(_last_line(name, error)) from error
+
+    def _attribute(self, owner: object, name: str) -> object:
+        try:
+            return getattr(owner, name)
+        except AttributeError:
+            known = getattr(owner, "__dict__", {})
+            ours = [key for key, value in known.items() if isinstance(value, self._kind)]
+            named = f"; its {self._noun}s are {', '.join(ours)}"
+            hint = named if ours else f", nor any {self._kind.__name__}"
+            label = getattr(owner, "__name__", type(owner).__name__)
+            raise self._not_found(f"{label} has no {name!r}{hint}") from None
+
+    def _not_found(self, why: str) -> AppNotFound:
+        return AppNotFound(self.text, self._kind.__name__, why)
+
+
+def _last_line(name: str, error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = str(Path(mainspring.__file__).parent)
+    theirs = [one for one in frames if not one.filename.startswith((ours, "<frozen"))]
+    place = f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
+    said = " ".join(str(error).split())
+    return f"importing {name} raised {type(error).__name__}: {said}{place}; mend that first"

@@ -1,0 +1,45 @@
+"""Which queue an operator's command works on: `--app`, `--url` or `--db`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mainspring.cli.target.app import HELP as APP_HELP
+from mainspring.cli.target.app import load_app
+from mainspring.errors import StoreUnusable
+from mainspring.queue import Queue
+from mainspring.stores.url import file_of
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the queue, and `--json`."""
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--app", metavar="MODULE:QUEUE", help=APP_HELP)
+    which.add_argument(
+        "--url",
+        help="where the jobs are (default: MAINSPRING_URL, or mainspring.db in this folder)",
+    )
+    which.add_argument("--db", metavar="FILE", help="the SQLite file that the jobs are in")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def queue_of(options: argparse.Namespace) -> Queue:
+    """Return the queue that the options name.
+
+    Raises `StoreUnusable` for a file that is not there, unless the program's own code names it: a
+    slip of the pen must not make a new, empty database.
+    """
+    if options.app:
+        return load_app(options.app)
+    queue = Queue(options.url, db_path=options.db)
+    path = file_of(queue.url)
+    if path is None:
+        remedy = "name a file with --db or --url, or the queue with --app"
+        raise StoreUnusable(queue.url, "it is in this process's memory, and empty", remedy)
+    if not Path(path).exists():
+        raise StoreUnusable(path, "there is no such file", "name it with --db or --url")
+    return queue

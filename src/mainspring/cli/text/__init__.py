@@ -1,0 +1,1 @@
+"""Words in, words out: arguments as JSON, tables, jobs as people and programs read them."""

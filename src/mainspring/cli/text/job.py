@@ -1,0 +1,143 @@
+"""Jobs as an operator sees them: fields as values for JSON, and as texts.
+
+Arguments and results are shown as the JSON that is stored. They are never decoded: looking at a job
+must not make an object of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Raw, json
+
+from mainspring.cli.text.table import distance, short
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from mainspring.model.job import Failure
+    from mainspring.model.note import LogLine
+    from mainspring.model.view import AttemptRecord, JobRecord
+
+JOB_HEADS = ("ID", "TASK", "QUEUE", "STATUS", "ATTEMPT", "CREATED", "DUE", "ERROR")
+ATTEMPT_HEADS = ("NUMBER", "NODE", "STARTED", "SECONDS", "OUTCOME", "ERROR")
+
+
+def job_fields(job: JobRecord) -> dict[str, Any]:
+    """Return all fields of a job for JSON."""
+    args, kwargs = stored_call(job.payload)
+    return {
+        "id": job.id,
+        "task": job.task,
+        "queue": job.queue,
+        "priority": job.priority,
+        "status": job.state,
+        "cancelling": job.cancelling,
+        "args": args,
+        "kwargs": kwargs,
+        "attempts": job.attempts,
+        "crashes": job.crashes,
+        "progress": job.progress,
+        "message": job.message,
+        "created_at": job.created_at,
+        "run_at": job.run_at,
+        "started_at": job.started_at,
+        "completed_at": job.completed_at,
+        "expires_at": job.expires_at,
+        "node": job.node,
+        "result": None if job.result is None else Raw(job.result),
+        "error": failure_fields(job.failure),
+    }
+
+
+def attempt_fields(attempt: AttemptRecord) -> dict[str, Any]:
+    """Return all fields of an attempt for JSON."""
+    return {
+        "number": attempt.number,
+        "node": attempt.node,
+        "started_at": attempt.started_at,
+        "ended_at": attempt.ended_at,
+        "outcome": attempt.outcome,
+        "error": failure_fields(attempt.failure),
+    }
+
+
+def log_fields(line: LogLine) -> dict[str, Any]:
+    """Return all fields of a line of a job's log for JSON."""
+    return {"at": line.at, "attempt": line.number, "text": line.text}
+
+
+def failure_fields(failure: Failure | None) -> dict[str, str] | None:
+    """Return the evidence of a failure for JSON."""
+    if failure is None:
+        return None
+    return {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
+
+
+def stored_call(payload: bytes) -> tuple[Any, Any]:
+    """Return arguments as the JSON that is stored; of another codec's text, the text itself."""
+    stored = json.decode(payload, type=Raw)
+    try:
+        args, kwargs = json.decode(stored, type=tuple[Raw, Raw])
+    except ValueError:
+        return Raw(stored), None
+    return args, kwargs
+
+
+def job_row(job: JobRecord, now: datetime) -> tuple[str, ...]:
+    """Return a job's cells below `JOB_HEADS`."""
+    waits = job.run_at > now and job.state == "pending"
+    return (
+        job.id,
+        job.task,
+        job.queue,
+        f"{job.state}, cancelling" if job.cancelling else job.state.value,
+        str(job.attempts),
+        distance(job.created_at, now),
+        distance(job.run_at, now) if waits else "",
+        short(str(job.failure)) if job.failure else "",
+    )
+
+
+def attempt_rows(attempts: Sequence[AttemptRecord], now: datetime) -> list[tuple[str, ...]]:
+    """Return the cells of attempts below `ATTEMPT_HEADS`."""
+    return [
+        (
+            str(one.number),
+            one.node,
+            distance(one.started_at, now),
+            f"{((one.ended_at or now) - one.started_at).total_seconds():.3f}",
+            one.outcome or "running",
+            short(str(one.failure)) if one.failure else "",
+        )
+        for one in attempts
+    ]
+
+
+def job_lines(job: JobRecord) -> list[str]:
+    """Return a job's fields, one a line."""
+    args, kwargs = stored_call(job.payload)
+    facts: dict[str, object] = {
+        "id": job.id,
+        "task": job.task,
+        "queue": f"{job.queue}, priority {job.priority}",
+        "status": f"{job.state}, cancelling" if job.cancelling else job.state.value,
+        "arguments": text_of(args) if kwargs is None else f"{text_of(args)} {text_of(kwargs)}",
+        "attempts": f"{job.attempts}, and {job.crashes} crashes",
+        "progress": f"{job.progress:.0%} {job.message}".rstrip() if job.progress else None,
+        "created": job.created_at,
+        "due": job.run_at,
+        "expires": job.expires_at,
+        "started": job.started_at,
+        "completed": job.completed_at,
+        "node": job.node,
+        "result": None if job.result is None else job.result.decode(),
+        "error": job.failure,
+    }
+    return [f"{name:<12}{told}" for name, told in facts.items() if told is not None]
+
+
+def text_of(stored: Any) -> str:
+    """Return stored JSON as text."""
+    return bytes(stored).decode()

@@ -1,0 +1,254 @@
+"""An attempt of a stored job: what it brings to the pipeline, and how its failures are judged.
+
+`run` is for threads and children, `arun` for event loops; they differ in how the body is called
+and in nothing else.
+"""
+
+from __future__ import annotations
+
+import traceback
+from contextvars import copy_context
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from msgspec.structs import replace
+
+from mainspring.engine.attempts.context import NoHost, host
+from mainspring.engine.attempts.pipeline import arun, run
+from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
+from mainspring.faults import fault
+from mainspring.model.codec import Undecodable, Unstorable
+from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
+from mainspring.model.verdict import GiveUp, Retry, Snooze, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from mainspring.engine.attempts.context import Host
+    from mainspring.engine.attempts.pipeline import Call
+    from mainspring.model.task import Task
+    from mainspring.protocols.executor import Grant
+
+TRACEBACK_CHARACTERS = 16_000
+"""The last so many characters of a traceback are kept: its end says what happened."""
+
+_NONE: Mapping[Grant, Outcome] = {}
+
+PUT_OFF_SECONDS = 5.0
+"""So long a job waits that could not begin because no child process would start."""
+
+
+class Tasks(Protocol):
+    """Finds a task by name."""
+
+    def __getitem__(self, name: str) -> Task:
+        """Return the task; KeyError if there is none."""
+        ...
+
+
+class BodyCodec(Protocol):
+    """The part of a codec that an attempt needs."""
+
+    def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return `(args, kwargs)`, or raise `Undecodable`."""
+        ...
+
+    def encode_result(self, value: object) -> bytes:
+        """Return the text of a result, or raise `Unstorable`."""
+        ...
+
+
+class Ruling(NamedTuple):
+    """What an error makes of its attempt; `by_backoff`: it says no delay of its own."""
+
+    outcome: Outcome
+    by_backoff: bool
+
+
+class Attempt:
+    """Runs claims; in a thread or child each in a context of its own.
+
+    `note(slot, key, fence)` is told before a body begins, `at` is the worker it runs in.
+    `completed_inside` holds claims whose bodies have completed them in transactions of their own.
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        codec: BodyCodec,
+        note: Callable[[int, int, int], None],
+        *,
+        at: Host | None = None,
+        completed_inside: Mapping[Grant, Outcome] = _NONE,
+    ) -> None:
+        self._tasks = tasks
+        self._decode = codec.decode_call
+        self.seal = codec.encode_result
+        self._note = note
+        self._host = at or NoHost()
+        self._completed_inside = completed_inside
+
+    def timeout(self, claim: Claim) -> float | None:
+        """Return the seconds this attempt may take, None for as long as it likes."""
+        return self._tasks[claim.task].timeout
+
+    def run(self, claim: Claim, slot: int) -> Outcome:
+        """Run the body in this thread."""
+        if host.get() is not self._host:
+            host.set(self._host)  # once a slot: its context stays, and a body's is a copy of it
+        return copy_context().run(run, self, claim, slot)
+
+    def arun(
+        self, claim: Claim, slot: int, asked: Callable[[float], Outcome | None]
+    ) -> Coroutine[Any, Any, Outcome]:
+        """Run the coroutine body in the caller's task; see `pipeline.arun`."""
+        if host.get() is not self._host:
+            host.set(self._host)
+        return arun(self, claim, slot, asked)
+
+    def open(self, claim: Claim, slot: int) -> Call:
+        """Return the call that the claim's payload tells, and note that it begins."""
+        function = self._tasks[claim.task].function
+        args, kwargs = self._decode(claim.payload)
+        self._note(slot, claim.key, claim.fence)
+        fault("before_body")
+        return function, args, kwargs
+
+    def completed(self, claim: Claim, result: bytes, began: float) -> Outcome:
+        """Return the outcome of a body that returned."""
+        if self._completed_inside and (claim.key, claim.fence) in self._completed_inside:
+            return self.failed(claim, NotCommitted(claim.task), began)
+        return Outcome(
+            claim.key,
+            claim.fence,
+            OutcomeKind.COMPLETED,
+            began,
+            monotonic(),
+            result,
+            keep=self._tasks[claim.task].keep_result,
+        )
+
+    def failed(self, claim: Claim, error: BaseException, began: float) -> Outcome:
+        """Return the outcome of an attempt that raised: retry while attempts are left."""
+        return self.judged(claim, self.ruling(claim, error, began))
+
+    def ruling(self, claim: Claim, error: BaseException, began: float) -> Ruling:
+        """Return what the error itself says, before attempts are counted."""
+        if isinstance(error, Unstorable):
+            error = UnstorableResult(claim.task, error.why)
+        kind, delay = self._ruled(claim, error)
+        failure = _evidence_of(error)
+        outcome = Outcome(claim.key, claim.fence, kind, began, monotonic(), failure=failure)
+        return Ruling(outcome if delay is None else replace(outcome, delay=delay), delay is None)
+
+    def judged(self, claim: Claim, ruling: Ruling) -> Outcome:
+        """Return the outcome, with the delay of its retry, or as a failure when none is left."""
+        outcome, by_backoff = ruling
+        if outcome.kind is not OutcomeKind.RETRY:
+            return outcome
+        task = self._tasks[claim.task]
+        if claim.attempt > task.retries:
+            return replace(outcome, kind=OutcomeKind.FAILED, delay=0.0)
+        return replace(outcome, delay=task.backoff.delay(claim.attempt)) if by_backoff else outcome
+
+    def _ruled(self, claim: Claim, error: BaseException) -> tuple[OutcomeKind, float | None]:
+        """Return the kind of the outcome, and the delay if the error says one."""
+        if isinstance(error, Snooze):
+            return OutcomeKind.SNOOZED, error.delay
+        if isinstance(error, Retry):
+            return OutcomeKind.RETRY, error.delay
+        if isinstance(error, (GiveUp, Undecodable)):
+            return OutcomeKind.FAILED, None
+        again = self._tasks[claim.task].rules.again(error)
+        return OutcomeKind.RETRY if again else OutcomeKind.FAILED, None
+
+    def timed_out(self, claim: Claim, began: float) -> Outcome:
+        """Return the outcome of an attempt that ran past its timeout."""
+        return self.failed(claim, AttemptTimeout(claim.task, self.timeout(claim) or 0.0), began)
+
+
+def released(claim: Claim) -> Outcome:
+    """Return the outcome that gives a claim back, uncharged."""
+    return Outcome(claim.key, claim.fence, OutcomeKind.RELEASED)
+
+
+def overdue(claim: Claim) -> Outcome:
+    """Return the outcome of a claim whose job expired before its body could begin."""
+    return Outcome(claim.key, claim.fence, OutcomeKind.CANCELLED, failure=EXPIRED)
+
+
+def cancelled(claim: Claim) -> Outcome:
+    """Return the outcome of a claim whose job was asked to be cancelled."""
+    return Outcome(claim.key, claim.fence, OutcomeKind.CANCELLED, failure=CANCELLED)
+
+
+def crashed(claim: Claim, death: BaseException, began: float) -> Outcome:
+    """Return the outcome of an attempt whose child process died under it; the store counts it."""
+    failure = failure_of(death)
+    return Outcome(claim.key, claim.fence, OutcomeKind.CRASHED, began, monotonic(), failure=failure)
+
+
+def put_off(claim: Claim, error: BaseException, began: float) -> Outcome:
+    """Return the outcome of an attempt that could not begin here; it is tried again, uncharged."""
+    return Outcome(
+        claim.key,
+        claim.fence,
+        OutcomeKind.SNOOZED,
+        began,
+        monotonic(),
+        failure=failure_of(error),
+        delay=PUT_OFF_SECONDS,
+    )
+
+
+def _evidence_of(error: BaseException) -> Failure | None:
+    """Return the failure to record: a retry's is the error that led to it, a snooze is none."""
+    if not isinstance(error, Verdict) or isinstance(error, GiveUp):
+        return failure_of(error)
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is None:
+        return None if isinstance(error, Snooze) else failure_of(error)
+    return replace(failure_of(cause), traceback=failure_of(error).traceback)
+
+
+def unrecordable(outcome: Outcome, error: BaseException) -> Outcome:
+    """Return a failure with the store's reason, for what it refuses to record."""
+    return Outcome(
+        outcome.key,
+        outcome.fence,
+        OutcomeKind.FAILED,
+        outcome.began,
+        outcome.ended,
+        failure=failure_of(error),
+    )
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return the evidence of an error: whatever its class, this never raises."""
+    kind = type(error)
+    return Failure(
+        type=f"{kind.__module__}.{kind.__qualname__}",
+        message=_storable(message_of(error)),
+        traceback=_storable("".join(_traceback(error)))[-TRACEBACK_CHARACTERS:],
+    )
+
+
+def message_of(error: BaseException) -> str:
+    """Return what `str` gives, or say that it raised."""
+    try:
+        return str(error)
+    except BaseException as second:  # noqa: BLE001  # a user's __str__ may do anything
+        return f"<its message raised {type(second).__name__}>"
+
+
+def _traceback(error: BaseException) -> list[str]:
+    ours = error.__traceback__
+    try:
+        return traceback.format_exception(type(error), error, ours and ours.tb_next)
+    except BaseException:  # noqa: BLE001  # as above: formatting calls the user's __str__
+        return ["<its traceback can't be formatted>"]
+
+
+def _storable(text: str) -> str:
+    # Lone surrogates (from file names, for one) are no UTF-8, and no store takes them.
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,199 @@
+"""What the running body may ask of its own job: `current_job`."""
+
+from __future__ import annotations
+
+import math
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from mainspring.engine.journal.page import page
+from mainspring.errors import InvalidConnection, InvalidOption, JobCancelled, NotRunning
+from mainspring.model.job import Claim
+
+
+class Running(Protocol):
+    """What a claim says of itself to the body that it runs."""
+
+    @property
+    def id(self) -> str:
+        """The job's public name."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        ...
+
+    @property
+    def queue(self) -> str:
+        """The queue it came from."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt it is, from 1."""
+        ...
+
+    @property
+    def crashes(self) -> int:
+        """How many workers it has cost."""
+        ...
+
+
+class Host(Protocol):
+    """What a body may ask of the worker that it runs in."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to stop."""
+        ...
+
+    def holds(self, claim: Any, /) -> bool:
+        """Whether the attempt still counts: not cancelled, overdue or lost with the lease."""
+        ...
+
+    def complete_in(self, claim: Any, connection: Any, result: object, /) -> None:
+        """Complete the job in the transaction that is open on `connection`."""
+        ...
+
+
+class NoHost:
+    """For bodies of no stored job, which are cancelled without being asked."""
+
+    stopping = False
+
+    def holds(self, claim: Any, /) -> bool:  # noqa: ARG002  # the seam's signature
+        """Return True."""
+        return True
+
+    def complete_in(self, claim: Any, connection: Any, result: object, /) -> None:  # noqa: ARG002  # as above
+        """Raise InvalidConnection."""
+        raise InvalidConnection("this job is in no store", "use complete_in in tasks of a Queue")
+
+
+host: ContextVar[Host] = ContextVar("mainspring_host", default=NoHost())  # noqa: B039  # it has no state
+"""The worker that the calling code runs in."""
+
+running: ContextVar[Running | None] = ContextVar("mainspring_running_claim", default=None)
+"""The claim whose body runs in this thread or coroutine."""
+
+
+class CurrentJob:
+    """The job that the calling code is the body of; NotRunning anywhere else."""
+
+    __slots__ = ()
+
+    @property
+    def id(self) -> str:
+        """The job's id, as `delay` gave it."""
+        return _claim().id
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return _claim().task
+
+    @property
+    def queue(self) -> str:
+        """The queue it came from."""
+        return _claim().queue
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1; crashes do not count."""
+        return _claim().attempt
+
+    @property
+    def crashes(self) -> int:
+        """How many workers died while they ran this job."""
+        return _claim().crashes
+
+    @property
+    def idempotency_key(self) -> str:
+        """A key that is the same in every attempt of this job, and in no other job's."""
+        return f"mainspring-{_claim().id}"
+
+    @property
+    def shutdown_requested(self) -> bool:
+        """Whether the worker was asked to stop: a long body may end early, or save where it is."""
+        _claim()
+        return host.get().stopping
+
+    def check_cancelled(self) -> None:
+        """Raise JobCancelled if nobody waits for this attempt any more.
+
+        Because the job was cancelled, the attempt ran past its timeout, or the worker lost its
+        lease or was stopped. For bodies in threads, which nothing else can end.
+        """
+        claim = _claim()
+        if not host.get().holds(claim):
+            raise JobCancelled(claim.id, claim.task, "this attempt of it is over")
+
+    def complete_in(self, conn: Any, result: object = None) -> None:
+        """Complete the job in the caller's own transaction: it is completed if that commits.
+
+        Commit before the task returns. If it is rolled back, raise: the job is tried again. What
+        the task returns after this is not looked at. Raises InvalidConnection (the store has no
+        transactions, the connection leads elsewhere, the task runs in a child process),
+        JobCancelled (as `check_cancelled`), LeaseLost (the job is in other hands: roll back).
+        """
+        self.check_cancelled()
+        host.get().complete_in(_claim(), conn, result)
+
+    def progress(self, progress: float, message: str | None = None) -> None:
+        """Say how far the job is, from 0 to 1 (what is beyond is clamped), and where it stands.
+
+        Costs about a microsecond; the store learns the last one, at most ten times a second. From
+        the body's thread or coroutine and what carries its context (`asyncio.to_thread`, tasks): a
+        plain thread of the body's own gets NotRunning. Ignored once the attempt is over. Raises
+        InvalidOption for what is no number.
+        """
+        if not isinstance(running.get(), Claim):
+            raise _unheard()
+        if type(progress) is not float or not 0.0 <= progress <= 1.0:
+            progress = _clamped(progress)
+        page.get().progress(progress, None if message is None else str(message))
+
+    def log(self, text: object) -> None:
+        """Add a line to the job's log, from where `progress` may be called.
+
+        The last 1,000 lines of a job are kept, 4,000 characters of each.
+        """
+        if not isinstance(running.get(), Claim):
+            raise _unheard()
+        page.get().log(str(text))
+
+    def __bool__(self) -> bool:
+        """Whether the calling code is the body of a job."""
+        return running.get() is not None
+
+
+def _claim() -> Running:
+    claim = running.get()
+    if claim is None:
+        raise NotRunning("current_job was asked outside a job; use it in a task's body only")
+    return claim
+
+
+def _unheard() -> NotRunning:
+    task = _claim().task
+    return NotRunning(
+        f"{task!r} is a task of a pool, which keeps no journal; "
+        "give its function a parameter progress_callback"
+    )
+
+
+def _clamped(progress: float) -> float:
+    try:
+        number = float(progress)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isnan(number):
+        expected = "a number from 0 to 1"
+        raise InvalidOption(
+            "progress", progress, owner="current_job.progress", expected=expected
+        ) from None
+    return min(1.0, max(0.0, number))
+
+
+current_job = CurrentJob()

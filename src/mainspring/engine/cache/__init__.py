@@ -1,0 +1,1 @@
+"""Results kept for later jobs with equal arguments, wherever their bodies run."""

@@ -1,0 +1,66 @@
+"""The caches of one queue's tasks, before a worker needs them; loads no asyncio."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from mainspring.cache.policy import Cache
+from mainspring.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from mainspring.engine.cache.cache import JobCache
+    from mainspring.model.task import Registry
+    from mainspring.protocols import Codec
+
+MAX_SIZE = 10_000
+"""So many results of all tasks are kept where no adapter is named."""
+
+
+class CacheDesk:
+    """Which tasks have a cache, and the adapter of those that name none.
+
+    That is the file `<database>-cache` for a database in the file `database`, else memory: one for
+    all workers of this queue, and in case of a file for other processes and later ones, too.
+    """
+
+    def __init__(self, database: str | None) -> None:
+        # Now, not when a worker starts: what is relative is meant from here.
+        self._file = None if database is None else f"{os.path.abspath(database)}-cache"  # noqa: PTH100  # no pathlib for a producer
+        self._policies: dict[str, Cache] = {}
+        self._usual: Any = None
+
+    def note(self, task: str, cache: object) -> None:
+        """Learn how a task is cached, None for not at all; raises InvalidOption."""
+        if cache is None:
+            self._policies.pop(task, None)
+            return
+        if not isinstance(cache, Cache):
+            expected = "a Cache, as in cache=Cache(ttl=60)"
+            raise InvalidOption("cache", cache, owner=f"task {task!r}", expected=expected)
+        self._policies[task] = cache
+
+    def open(self, tasks: Registry, codec: Codec) -> JobCache | None:
+        """Return the cache of a worker that is about to start, None if no task has one."""
+        if not self._policies:
+            return None
+        from mainspring.engine.cache.cache import JobCache  # noqa: PLC0415  # a lazy door
+
+        if self._usual is None:
+            self._usual = self._new_adapter()
+        return JobCache(tasks, self._policies, self._usual, codec)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        usual, self._usual = self._usual, None
+        if usual is not None and self._file is not None:
+            usual.close()
+
+    def _new_adapter(self) -> Any:
+        if self._file is not None:
+            from mainspring.cache.sqlite import SQLiteCache  # noqa: PLC0415  # a lazy door
+
+            return SQLiteCache(self._file, max_size=MAX_SIZE)
+        from mainspring.cache.memory import MemoryCache  # noqa: PLC0415  # a lazy door
+
+        return MemoryCache(MAX_SIZE)

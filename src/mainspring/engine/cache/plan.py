@@ -1,0 +1,43 @@
+"""How the results of one task are cached: where, for how long, and under which key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mainspring.cache.keys import cache_key
+from mainspring.model.shape import shape_of
+
+if TYPE_CHECKING:
+    from mainspring.cache.policy import Cache
+    from mainspring.cache.results import Results
+    from mainspring.model.task import Task
+
+
+class Plan:
+    """How one task is cached."""
+
+    def __init__(self, task: Task, policy: Cache, results: Results) -> None:
+        self.task = task.name
+        self.limit = task.timeout
+        self.seconds = policy.seconds
+        self.results = results
+        self._shape = shape_of(task.name, task.function)
+        self._name = policy.key if isinstance(policy.key, str) else identity(task)
+        self._told_by = policy.key if callable(policy.key) else None
+
+    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """Return the key of a job; raises what its values, or the user's function, raise."""
+        if self._told_by is None:
+            return cache_key(self._name, self._shape, args, kwargs)
+        told = (self._told_by(*args, **kwargs),)
+        # Marked, or it might meet the key of arguments as they are.
+        return cache_key(f"{self._name}()", _ONE, told, {})
+
+
+def identity(task: Task) -> str:
+    """Return a name that no other function has: two queues may have tasks of one name."""
+    home = f"{task.module}.{task.qualname}"
+    return f"job:{task.name}" if task.name == home else f"job:{task.name}@{home}"
+
+
+_ONE = shape_of("key", lambda value: value)

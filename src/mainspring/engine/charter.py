@@ -1,0 +1,29 @@
+"""What a consumer works on, and how: handed on whole, from the queue to its executors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mainspring.engine.cache.cache import JobCache
+    from mainspring.engine.settings import WorkerSettings
+    from mainspring.model.task import Registry
+    from mainspring.model.timetable import NewSchedule
+    from mainspring.protocols import Codec, JobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Charter:
+    """`queues` are those it claims from (None: all), `schedules` those whose ticks it makes.
+
+    `cache` is None if no task has one.
+    """
+
+    store: JobStore
+    tasks: Registry
+    codec: Codec
+    settings: WorkerSettings
+    queues: tuple[str, ...] | None = None
+    schedules: tuple[NewSchedule, ...] = ()
+    cache: JobCache | None = None

@@ -1,0 +1,1 @@
+"""Attempts in child processes: what goes over, what comes back, what a death means."""

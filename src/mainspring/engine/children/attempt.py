@@ -1,0 +1,115 @@
+"""The parent's side: an attempt sent to a child process, and what a dead child means.
+
+Whether attempts are left is judged here, where the task's options are known.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec.structs import replace
+
+from mainspring.engine.attempts.attempt import crashed, put_off
+from mainspring.engine.children.errand import decode_ruling, encode, errand_of
+from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
+from mainspring.model.job import OutcomeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.engine.attempts.attempt import Attempt, Ruling, Tasks
+    from mainspring.model.job import Claim, Outcome
+    from mainspring.protocols.executor import Grant
+
+
+class Children(Protocol):
+    """The pool of children."""
+
+    def request(
+        self,
+        payload: bytes,
+        *,
+        label: str = ...,
+        timeout: float | None = ...,
+        key: Any = ...,
+        on_note: Callable[[bytes], object] | None = ...,
+    ) -> bytes:
+        """Have a child answer."""
+        ...
+
+    def kill(self, key: Any) -> bool:
+        """Kill the child that answers the request of that key; False if none does yet."""
+        ...
+
+    def withdraw(self, key: Any) -> bool:
+        """End the request of that key, if it still waits for a child."""
+        ...
+
+
+class ChildAttempt:
+    """Runs claims in children; what a thread slot needs of an attempt."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        tasks: Tasks,
+        children: Children,
+        note: Callable[[int, int, int], None],
+        *,
+        hear: Callable[[bytes], object] | None = None,
+    ) -> None:
+        self._hear = hear
+        self._attempt = attempt
+        self._tasks = tasks
+        self._children = children
+        self._note = note
+        self._asked: dict[Grant, Callable[[Claim], Outcome]] = {}
+
+    def timeout(self, claim: Claim) -> float | None:  # noqa: ARG002  # the seam's signature
+        """Return None: the pool keeps the deadline, by killing the child."""
+        return None
+
+    def timed_out(self, claim: Claim, began: float) -> Outcome:
+        """Return the outcome of an attempt that ran past its limit."""
+        return self._attempt.timed_out(claim, began)
+
+    def kill(self, claim: Claim, outcome: Callable[[Claim], Outcome]) -> None:
+        """Kill the child that runs this very claim, which ends with that outcome."""
+        grant = claim.key, claim.fence
+        self._asked[grant] = outcome
+        if not self._children.kill(grant):
+            self._children.withdraw(grant)
+
+    def run(self, claim: Claim, slot: int) -> Outcome:
+        """Run it in a child; never raises."""
+        began = monotonic()
+        try:
+            self._note(slot, claim.key, claim.fence)
+            return self._judged(claim, decode_ruling(self._send(claim)))
+        except AttemptTimeout:
+            return self._attempt.timed_out(claim, began)
+        except BaseException as error:  # noqa: BLE001  # the border of an attempt
+            if (outcome := self._asked.get((claim.key, claim.fence))) is not None:
+                return outcome(claim)
+            if isinstance(error, ChildDied):
+                return crashed(claim, error, began)
+            if isinstance(error, (ChildStartFailed, NotRunning)):
+                return put_off(claim, error, began)
+            return self._attempt.failed(claim, error, began)
+        finally:
+            self._asked.pop((claim.key, claim.fence), None)
+
+    def _judged(self, claim: Claim, ruling: Ruling) -> Outcome:
+        keep = self._tasks[claim.task].keep_result
+        if keep is not None and ruling.outcome.kind is OutcomeKind.COMPLETED:
+            return replace(ruling.outcome, keep=keep)
+        return self._attempt.judged(claim, ruling)
+
+    def _send(self, claim: Claim) -> bytes:
+        task = self._tasks[claim.task]
+        errand = encode(errand_of(claim, task))
+        grant = claim.key, claim.fence
+        return self._children.request(
+            errand, label=claim.task, timeout=task.timeout, key=grant, on_note=self._hear
+        )

@@ -1,0 +1,1 @@
+"""Claims in and outcomes out, for the slots of one node."""

@@ -1,0 +1,394 @@
+"""The exchange: outcomes out, claims in, in one transaction a batch.
+
+It runs in a thread of its own. Slots put outcomes into its outbox; it turns when the slots run low,
+when the outbox is full or has waited long enough, or when the store says that work has come. A slot
+whose thread would otherwise sleep turns it itself: that saves the way of a result a thread hop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mainspring.engine.attempts.attempt import cancelled, overdue, released, unrecordable
+from mainspring.engine.claims.completion import Completions
+from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
+from mainspring.faults import fault
+from mainspring.model.events import AttemptsEnded, ConsumerUnhealthy, NodeLost, OutcomesRefused
+from mainspring.model.job import Outcome, Want
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from mainspring.engine.claims.slots import Slots
+    from mainspring.engine.node.node import Node
+    from mainspring.model.events import Event
+    from mainspring.model.job import Claim, Exchanged
+    from mainspring.protocols import Store
+    from mainspring.protocols.executor import Grant
+
+MOST_OUTCOMES = 256
+FLUSH_SECONDS = 0.01
+"""While the slots have work, outcomes are flushed when there are so many, or so long after."""
+
+STUBBORN_SECONDS = 2.0
+"""So long after the grace a body may go on ignoring its cancellation before it is disowned."""
+
+
+class Exchange:
+    """Flushes outcomes and claims work for the executors of one node."""
+
+    def __init__(
+        self,
+        store: Store,
+        node: Node,
+        queues: tuple[str, ...] | None,
+        tell: Callable[[Event], None],
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._queues = queues
+        self._tell = tell
+        self._slots: list[Slots] = []
+        self._by_task: dict[str, Slots] = {}
+        self._outbox: deque[Outcome] = deque()
+        self._held: dict[int, Claim] = {}
+        self._wake: Callable[[], None] = _nobody
+        self._before: Callable[[Sequence[Outcome]], None] = _nothing
+        self._next_due = math.inf
+        self._batch = MOST_OUTCOMES
+        self._refusals = 0
+        self._deadline = math.inf
+        self._interrupted = False
+        self._lost_key: int | None = None
+        self._troubled = False
+        self._turning = threading.Lock()
+        self._cancels: frozenset[Grant] = frozenset()
+        self._unhealthy = False
+        self.completions = Completions(store, node)
+        self.draining = False
+
+    def serve(self, slots: Slots) -> None:
+        """Claim for these slots too."""
+        self._slots.append(slots)
+        self._by_task |= dict.fromkeys(slots.tasks, slots)
+
+    def precede(self, flush: Callable[[Sequence[Outcome]], None]) -> None:
+        """Have `flush` called with outcomes before they are recorded; it must not raise."""
+        self._before = flush
+
+    def put(self, outcome: Outcome) -> None:
+        """Take an outcome from a slot; from any thread."""
+        self._outbox.append(outcome)
+        if len(self._outbox) >= MOST_OUTCOMES or self._low():
+            self._wake()
+
+    def put_and_turn(self, outcome: Outcome) -> None:
+        """Take an outcome from a slot whose thread has time, and turn in it if a turn is due."""
+        self._outbox.append(outcome)
+        if len(self._outbox) >= MOST_OUTCOMES or self._low():
+            self._turn_here()
+
+    def heard(self) -> None:
+        """Learn in the thread of an idle slot that there may be work, and turn in it."""
+        for slots in self._slots:
+            slots.more = True
+        self._turn_here()
+
+    def _turn_here(self) -> None:
+        if self.draining or self._troubled or not self._turning.acquire(blocking=False):
+            self._wake()
+            return
+        try:
+            # What goes wrong goes wrong again in the exchange's own thread, and is told there.
+            with contextlib.suppress(Exception):
+                self._turn()
+            rest = self._due(monotonic())
+        finally:
+            self._turning.release()
+        if rest is not None:
+            self._wake()
+
+    def ring(self) -> None:
+        """Learn that there may be work; from any thread."""
+        for slots in self._slots:
+            slots.more = True
+        self._wake()
+
+    def drain(self, grace: float) -> None:
+        """Claim no more; give bodies `grace` seconds to end, then end them. From any thread."""
+        if not self._interrupted:
+            self._deadline = min(self._deadline, monotonic() + grace)
+        self.draining = True
+        for slots in self._slots:
+            slots.executor.announce_stop()
+        self._withdraw_all()
+        self._wake()
+
+    def cancel(self, grants: Iterable[Grant]) -> None:
+        """Learn all claims of this node whose jobs are to be cancelled; from any thread."""
+        known, self._cancels = self._cancels, frozenset(grants)
+        if known or self._cancels:
+            self._end_cancelled()
+
+    def lose(self, key: int) -> None:
+        """Learn that the lease was lost which the node had under `key`; from any thread.
+
+        It may come late, when the node has joined anew: then it says nothing any more.
+        """
+        self._lost_key = key
+        self._wake()
+
+    @property
+    def in_flight(self) -> int:
+        """How many claims the node has whose outcome is not recorded."""
+        return len(self._held)
+
+    @property
+    def drained(self) -> bool:
+        """Whether everything that was claimed has been flushed, and no more will be claimed."""
+        if not self.draining or self._turning.locked():
+            # A slot that began to turn just before the drain may come back with claims.
+            return False
+        return not self._held and not self._outbox
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function that ends the wait for the next turn."""
+        self._wake = wake
+
+    def due(self, now: float) -> float | None:
+        """Return the seconds until the next turn; None: not before a wake."""
+        with self._turning:
+            return self._due(now)
+
+    def turn(self) -> None:
+        """Flush the outcomes at hand and claim what the slots can take on."""
+        with self._turning:
+            self._turn()
+
+    def _due(self, now: float) -> float | None:
+        if self._lost() or self._hungry():
+            return 0.0
+        waits = [slots.due(now) for slots in self._slots]
+        if self._has_waiting() and not self._low():
+            # As long as claims wait, nobody wakes us for an outcome.
+            waits.append(FLUSH_SECONDS)
+        if self._outbox:
+            waits.append(self._flush_in(now))
+        if self.draining:
+            waits.append(0.0 if self._has_waiting() else self._deadline - now)
+        waits.append(self._next_due - now)
+        soonest = min(waits)
+        return None if soonest == math.inf else soonest
+
+    def _turn(self) -> None:
+        if self._lost():
+            self._disown()
+        self._give_back()
+        # A batch that was refused is tried alone: a claim that goes wrong must not be its fault.
+        idle = self.draining or (self._outbox and self._refusals > 1)
+        outcomes = self._take()
+        asked = [] if idle else self._rooms(outcomes)
+        wants = [Want(slots.tasks, self._queues, room) for slots, room in asked if room]
+        if not outcomes and not wants:
+            return
+        for slots, room in asked:
+            slots.more = slots.more and not room
+        exchanged = self._exchange(outcomes, wants)
+        if exchanged is not None:
+            self._take_on(outcomes, exchanged, asked)
+
+    def _rooms(self, outcomes: list[Outcome]) -> list[tuple[Slots, int]]:
+        self._look_after_health()
+        leaving = dict.fromkeys(self._slots, 0)
+        for outcome in outcomes:
+            if (claim := self._held.get(outcome.key)) is not None:
+                leaving[self._by_task[claim.task]] += 1
+        return [(slots, slots.room(count)) for slots, count in leaving.items()]
+
+    def _look_after_health(self) -> None:
+        exhausted = [slots.executor.abandoned for slots in self._slots if slots.exhausted]
+        if exhausted and not self._unhealthy:
+            self._tell(ConsumerUnhealthy(self._node.name, sum(exhausted)))
+        self._unhealthy = bool(exhausted)
+
+    def _lost(self) -> bool:
+        return self._lost_key == self._node.key
+
+    def _low(self) -> bool:
+        return any(slots.low() for slots in self._slots)
+
+    def _hungry(self) -> bool:
+        return not self.draining and any(
+            slots.more and slots.low() and slots.room() for slots in self._slots
+        )
+
+    def _has_waiting(self) -> bool:
+        return any(slots.executor.waiting() for slots in self._slots)
+
+    def _flush_in(self, now: float) -> float:
+        if self.draining or self._low() or len(self._outbox) >= MOST_OUTCOMES:
+            return 0.0
+        return self._outbox[0].ended + FLUSH_SECONDS - now
+
+    def _take(self) -> list[Outcome]:
+        count = min(len(self._outbox), self._batch)
+        return [self._outbox.popleft() for _ in range(count)]
+
+    def _exchange(self, outcomes: list[Outcome], wants: list[Want]) -> Exchanged | None:
+        key = self._node.key
+        self._before(outcomes)
+        try:
+            fault("before_flush")
+            exchanged = self._store.exchange(key, outcomes, wants)
+        except LeaseLost:
+            self._lost_key = key
+            return None
+        except BaseException as error:
+            self._put_back(outcomes, error)
+            raise
+        fault("after_flush")
+        self._batch, self._refusals, self._troubled = MOST_OUTCOMES, 0, False
+        return exchanged
+
+    def _put_back(self, outcomes: list[Outcome], error: BaseException) -> None:
+        self._troubled = True
+        for slots in self._slots:
+            slots.more = True
+        if isinstance(error, (StoreBusy, StoreUnusable)):
+            self._outbox.extendleft(reversed(outcomes))
+            return
+        self._refusals += 1
+        self._outbox.extendleft(reversed(outcomes))
+        if len(outcomes) == 1 and self._batch == 1:
+            self._fail_alone(outcomes[0], error)
+        elif self._refusals > 1:
+            self._batch = max(1, len(outcomes) // 2)
+
+    def _fail_alone(self, outcome: Outcome, error: BaseException) -> None:
+        failure = unrecordable(outcome, error)
+        # A store that refuses this too is not well itself: then the outcome stays as it is.
+        accepted = self._store.finish_many(self._node.key, [failure])
+        self._outbox.popleft()
+        self._batch, self._refusals = MOST_OUTCOMES, 0
+        self._settle([failure], accepted)
+
+    def _take_on(
+        self, outcomes: list[Outcome], exchanged: Exchanged, asked: list[tuple[Slots, int]]
+    ) -> None:
+        try:
+            if outcomes:
+                self._settle(outcomes, exchanged.accepted)
+            self._deliver(exchanged, asked)
+        except BaseException:
+            # Claims that are committed and in no slot would stay ours for ever: begin anew.
+            self._lost_key = self._node.key
+            raise
+
+    def _settle(self, outcomes: list[Outcome], accepted: Sequence[bool]) -> None:
+        ended: list[tuple[Claim, Outcome]] = []
+        refused: list[Outcome] = []
+        for outcome, good in zip(outcomes, accepted, strict=True):
+            claim = self._held.get(outcome.key)
+            if claim is not None and claim.fence == outcome.fence:
+                del self._held[outcome.key]
+                self._by_task[claim.task].in_flight -= 1
+                committed = None
+                if self.completions.outcomes:
+                    committed = self.completions.settle(outcome, accepted=good)
+                if good or committed is not None:
+                    ended.append((claim, committed or outcome))
+                    continue
+            if not good:
+                refused.append(outcome)
+        for slots in self._slots:
+            slots.learn([done for claim, done in ended if self._by_task[claim.task] is slots])
+        if ended:
+            self._tell(AttemptsEnded(tuple(ended)))
+        if refused:
+            self._tell(OutcomesRefused(tuple(refused)))
+
+    def _deliver(self, exchanged: Exchanged, asked: list[tuple[Slots, int]]) -> None:
+        fault("after_claim")
+        self._plan_next_look(exchanged.next_due, asked)
+        shares: dict[int, list[Claim]] = {id(slots): [] for slots, _ in asked}
+        for claim in exchanged.claims:
+            self._held[claim.key] = claim
+            if claim.expired:
+                self._by_task[claim.task].in_flight += 1
+                self._outbox.append(overdue(claim))
+            else:
+                shares[id(self._by_task[claim.task])].append(claim)
+        for slots, room in asked:
+            share = shares[id(slots)]
+            slots.more = slots.more or (room > 0 and len(share) == room)
+            if share:
+                slots.submit(share)
+        if self.draining:
+            self._withdraw_all()
+        if self._cancels:
+            # One of these may have been given to a slot after its cancelling was heard of.
+            self._end_cancelled()
+
+    def _end_cancelled(self) -> None:
+        for slots in self._slots:
+            slots.executor.interrupt(cancelled, self._cancels)
+
+    def _plan_next_look(self, next_due: float | None, asked: list[tuple[Slots, int]]) -> None:
+        due = math.inf if next_due is None else monotonic() + next_due
+        # It is of the lanes that were asked for: of the others, what was known before holds.
+        everything = bool(asked) and all(room for _, room in asked)
+        self._next_due = due if everything else min(due, self._next_due)
+
+    def _withdraw_all(self) -> None:
+        for slots in self._slots:
+            self._outbox.extend(released(claim) for claim in slots.withdraw_all())
+
+    def _give_back(self) -> None:
+        now = monotonic()
+        for slots in self._slots:
+            self._outbox.extend(released(claim) for claim in slots.withdraw_stale(now))
+        if self.draining:
+            self._withdraw_all()
+        if now >= self._next_due:
+            self._next_due = math.inf
+            self.ring()
+        if now >= self._deadline:
+            self._end_bodies(now)
+
+    def _end_bodies(self, now: float) -> None:
+        if self._interrupted:
+            ended = {outcome.key for outcome in self._outbox.copy()}
+            stubborn = [claim for claim in self._held.values() if claim.key not in ended]
+            self._outbox.extend(released(claim) for claim in stubborn)
+            self._deadline = math.inf
+            return
+        self._interrupted = True
+        self._deadline = now + STUBBORN_SECONDS
+        for slots in self._slots:
+            slots.executor.interrupt(released)
+
+    def _disown(self) -> None:
+        self._tell(NodeLost(self._node.name))
+        for slots in self._slots:
+            slots.withdraw_all()
+            slots.executor.interrupt(released)
+            slots.in_flight = 0
+        self._outbox.clear()
+        self._held.clear()
+        self.completions.clear()
+        self.ring()
+        if not self.draining:
+            self._node.rejoin()
+
+
+def _nobody() -> None:
+    """Wake nobody: no driver is bound yet."""
+
+
+def _nothing(outcomes: Sequence[Outcome]) -> None:
+    """Do nothing: what the attempts said is nobody's concern."""

@@ -1,0 +1,50 @@
+"""What the worker knows of the bodies that run in it, and does for them: behind `current_job`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.engine.attempts.attempt import Tasks
+    from mainspring.engine.claims.completion import Completions
+    from mainspring.model.job import Claim
+    from mainspring.protocols import Codec, Executor
+
+
+class JobHost:
+    """The host of bodies in threads and on the event loop of one consumer."""
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        codec: Codec,
+        completions: Completions,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._tasks = tasks
+        self._codec = codec
+        self._stopping = stopping
+        self.completions = completions
+        self.executors: list[Executor] = []
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to stop."""
+        return self._stopping()
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether the attempt still counts."""
+        return self._held_since(claim) is not None
+
+    def complete_in(self, claim: Claim, connection: Any, result: object) -> None:
+        """Complete the job in the transaction that is open on `connection`."""
+        began = self._held_since(claim) or 0.0
+        keep = self._tasks[claim.task].keep_result
+        encoded = self._codec.encode_result(result)
+        self.completions.complete(claim, connection, encoded, began=began, keep=keep)
+
+    def _held_since(self, claim: Claim) -> float | None:
+        moments = (executor.held_since(claim) for executor in self.executors)
+        return next((moment for moment in moments if moment is not None), None)

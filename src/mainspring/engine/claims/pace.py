@@ -1,0 +1,109 @@
+"""How the exchange's worker is driven: its pace is its trigger, and it sleeps on the store's bell.
+
+Sleeping on the listener itself, rather than on a lock that a listening thread releases, saves a
+thread hop on the way of every job that comes to an idle node.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.protocols import Hearing, SharedListener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mainspring.engine.claims.exchange import Exchange
+    from mainspring.protocols import Executor, Listener, Store
+
+
+def listen_together(
+    store: Store, executors: Sequence[Executor], heard: Callable[[], None]
+) -> Listener:
+    """Listen for work; where the store can, idle slots of one executor listen as well."""
+    listener = store.listen("ready")
+    hearing = [executor for executor in executors if isinstance(executor, Hearing)]
+    if hearing and isinstance(listener, SharedListener) and (ear := listener.ear()) is not None:
+        hearing[0].hear(ear, heard)
+    return listener
+
+
+LONGEST = 3600.0
+"""Seconds slept in one go."""
+
+
+class ExchangeTrigger:
+    """Fires as the exchange's pace says; once closed, it is over when the exchange has drained."""
+
+    def __init__(self, exchange: Exchange, grace: float) -> None:
+        self._exchange = exchange
+        self._grace = grace
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function that ends the driver's sleep."""
+        self._exchange.bind(wake)
+
+    def due(self, now: float) -> float | None:
+        """Return the seconds until the next turn."""
+        return self._exchange.due(now)
+
+    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  # the seam's signature
+        """Return no arguments."""
+        return ()
+
+    def done(self, now: float) -> None:
+        """Change nothing: the exchange knows what it did."""
+
+    def wake(self) -> None:
+        """Look for work."""
+        self._exchange.ring()
+
+    def close(self) -> None:
+        """Begin the drain."""
+        self._exchange.drain(self._grace)
+
+    @property
+    def closed(self) -> bool:
+        """Whether everything claimed has been flushed."""
+        return self._exchange.drained
+
+
+class StoreSleeper:
+    """Sleeps until woken, or until the store says that there may be work: then it rings."""
+
+    def __init__(self, listen: Callable[[], Listener], ring: Callable[[], None]) -> None:
+        self._listen = listen
+        self._ring = ring
+        self._listener: Listener | None = None
+        self._sleeping = False
+        self._woken = False
+
+    def wake(self) -> None:
+        """End the sleep, or the next one; from any thread. Costs little while it is awake."""
+        if self._woken:
+            return
+        self._woken = True
+        if self._sleeping and self._listener is not None:
+            self._listener.poke()
+
+    def sleep(self, seconds: float | None) -> None:
+        """Sleep so long at most, or until woken (None: until woken)."""
+        if self._listener is None:
+            self._listener = self._listen()
+            # What came before we listened has rung for nobody.
+            self._ring()
+            return
+        # It says that it sleeps before it looks for a wake; a waker does it the other way round.
+        self._sleeping = True
+        heard = not self._woken and self._listener.wait(
+            LONGEST if seconds is None else min(seconds, LONGEST)
+        )
+        self._sleeping = False
+        self._woken = False
+        if heard:
+            self._ring()
+
+    def close(self) -> None:
+        """Listen no more; when the worker has ended."""
+        if self._listener is not None:
+            self._listener.close()

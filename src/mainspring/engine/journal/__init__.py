@@ -1,0 +1,1 @@
+"""What bodies say while they run, on its way to the store."""

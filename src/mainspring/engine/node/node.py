@@ -1,0 +1,85 @@
+"""A consumer as the store sees it: a row with a lease, and a board that outlives a kill."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mainspring.engine.node.board import FileBoard, NoBoard
+
+if TYPE_CHECKING:
+    from mainspring.engine.node.board import Board
+    from mainspring.model.job import Renewed
+    from mainspring.protocols import Store
+
+
+class Node:
+    """Joins, renews its lease (seconds), leaves; joins anew under another name when it was lost.
+
+    `serves` is the JSON text that says to views what it runs.
+    """
+
+    def __init__(self, store: Store, *, slots: int, lease: float, serves: bytes = b"{}") -> None:
+        self._store = store
+        self._serves = serves
+        self._slots = slots
+        self._lease = lease
+        self._renewed = 0.0
+        self._board: Board = NoBoard()
+        self.key = 0
+        self.name = ""
+
+    def join(self) -> None:
+        """Take the kernel lock, then become visible: never the other way round."""
+        host = socket.gethostname()
+        name = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
+        board = self._new_board(name)
+        try:
+            key = self._store.join(
+                name, host=host, pid=os.getpid(), lease=self._lease, serves=self._serves
+            )
+        except BaseException:
+            board.close()
+            raise
+        self.name, self._board, self.key = name, board, key
+        self._renewed = monotonic()
+
+    def note(self, slot: int, key: int, fence: int) -> None:
+        """Note on the board that the slot begins the body of this claim."""
+        self._board.note(slot, key, fence)
+
+    def renew(self, key: int, report: bytes | None = None) -> Renewed | None:
+        """Renew the lease that this node has under `key`; None if a rescuer was faster.
+
+        `report` is the JSON text that says to views how it is.
+        """
+        renewed = self._store.renew(key, lease=self._lease, report=report)
+        if renewed is not None:
+            self._renewed = monotonic()
+        return renewed
+
+    def overdue(self) -> bool:
+        """Whether the lease may have run out by now, as far as this process knows."""
+        return monotonic() - self._renewed >= self._lease
+
+    def rejoin(self) -> None:
+        """Go on as a new node: what the old one held is in other hands, or goes back."""
+        self.leave()
+        self.join()
+
+    def leave(self) -> None:
+        """Become invisible, then free the kernel lock."""
+        try:
+            self._store.leave(self.key)
+        except BaseException:
+            # The row stays: with the lock free and the board in place, any rescuer takes over.
+            self._board.let_go()
+            raise
+        self._board.close()
+
+    def _new_board(self, name: str) -> Board:
+        run_dir = self._store.run_dir
+        return NoBoard() if run_dir is None else FileBoard(run_dir / name, self._slots)

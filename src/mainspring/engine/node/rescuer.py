@@ -1,0 +1,66 @@
+"""Who looks after other nodes: their jobs are taken from those that are lost."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mainspring.engine.node.board import begun_on, find_dead
+from mainspring.errors import StoreError
+from mainspring.model.events import NodeRescued
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.engine.node.board import DeadBoard
+    from mainspring.engine.node.node import Node
+    from mainspring.model.events import Event
+    from mainspring.model.job import Rescued
+    from mainspring.model.view import NodeRecord
+    from mainspring.protocols import JobStore
+
+
+class Rescuer:
+    """Looks for lost nodes and takes their jobs from them."""
+
+    def __init__(
+        self, store: JobStore, node: Node, tell: Callable[[Event], None], *, lease: float
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._tell = tell
+        self._lease = lease
+        self._trusts_leases_from = 0.0
+
+    def look(self) -> None:
+        """Look at every other node once."""
+        try:
+            for other in self._store.nodes():
+                if other.key != self._node.key:
+                    self._look_at(other)
+        except StoreError:
+            # After an outage all leases have run out: who is back first must let others renew.
+            self._trusts_leases_from = monotonic() + self._lease
+            raise
+
+    def _look_at(self, other: NodeRecord) -> None:
+        run_dir = self._store.run_dir
+        path = None if run_dir is None else run_dir / other.name
+        if path is not None and (board := find_dead(path)) is not None:
+            self._bury(other, board)
+        elif other.expires_in <= 0 and monotonic() >= self._trusts_leases_from:
+            begun = None if path is None else begun_on(path)
+            self._report(other, self._store.rescue(other.key, dead=False, begun=begun))
+
+    def _bury(self, other: NodeRecord, board: DeadBoard) -> None:
+        try:
+            begun = board.begun()
+            self._report(other, self._store.rescue(other.key, dead=True, begun=begun))
+            board.remove()
+        finally:
+            board.close()
+
+    def _report(self, other: NodeRecord, rescued: Rescued | None) -> None:
+        if rescued is not None:
+            requeued, failed = len(rescued.requeued), len(rescued.failed)
+            self._tell(NodeRescued(other.name, requeued, failed))

@@ -1,0 +1,1 @@
+"""For those who enqueue and wait, in threads or coroutines; it runs no job."""
