@@ -161,14 +161,14 @@ class AsyncExecutor:
 
     def lag(self) -> float | None:
         """Return how long the loop kept the last call of this waiting, or has kept it by now."""
-        asked_at, now = self._asked_at, monotonic()
+        asked_at, last, now = self._asked_at, self._lag, monotonic()
         if self._loop is None:
             return None
         if asked_at is None:
             self._asked_at = now
             self._on_loop(partial(self._answer, now))
-            return self._lag
-        return max(self._lag, now - asked_at)
+            return last
+        return max(last, now - asked_at)
 
     def _answer(self, asked_at: float) -> None:
         self._lag, self._asked_at = monotonic() - asked_at, None
