@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from mainspring.errors import NotRunning
-from mainspring.supervision.threads import pool as pool_module
+from mainspring.supervision.threads import idlers
 from mainspring.supervision.threads.pool import PriorityThreadPool
 from mainspring.supervision.threads.priority import (
     TASK_CRITICAL,
@@ -149,7 +149,7 @@ def test_a_closed_pool_makes_what_is_on_its_agenda_at_once_and_takes_no_more(mak
 
 
 def test_while_the_leader_sleeps_the_other_idle_threads_end(make_bench, until, monkeypatch):
-    monkeypatch.setattr(pool_module, "IDLE_LIFE", 0.02)
+    monkeypatch.setattr(idlers, "IDLE_LIFE", 0.02)
     bench = make_bench(3)
     bench.at(time.monotonic() + FAR, "far")
     for _ in range(3):
@@ -157,6 +157,20 @@ def test_while_the_leader_sleeps_the_other_idle_threads_end(make_bench, until, m
     bench.let_go.set()
     until(lambda: bench.pool.status().threads == 1)
     assert bench.pool.status().busy == 0
+
+
+def test_idle_threads_that_are_kept_stay(until, monkeypatch):
+    monkeypatch.setattr(idlers, "IDLE_LIFE", 0.01)
+    pool = PriorityThreadPool(PoolSizes(4, keep=2))
+    barrier = threading.Barrier(5)
+    for _ in range(4):
+        pool.submit(barrier.wait, 20)
+    barrier.wait(20)
+    until(lambda: pool.status().threads == 2)
+    # As long as several idle lives.
+    assert pool.submit(time.sleep, 0.05).result(10) is None
+    assert pool.status().threads == 2
+    pool.shutdown()
 
 
 def test_a_hundred_calls_of_one_moment_do_not_wake_every_thread(make_bench, until):

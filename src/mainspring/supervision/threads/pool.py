@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mainspring.errors import NotRunning
 from mainspring.supervision.own_thread import stack_of
 from mainspring.supervision.threads.agenda import Agenda
+from mainspring.supervision.threads.idlers import Idlers
 from mainspring.supervision.threads.lanes import Lanes
 from mainspring.supervision.threads.priority import (
     NAMES,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger("mainspring.supervision")
-
-IDLE_LIFE = 10.0
-"""Seconds that a thread waits for a call before it ends."""
 
 LAST_WAIT = 0.5
 """Seconds for threads to end once there is nothing left for them to do."""
@@ -102,9 +100,7 @@ class PriorityThreadPool(Executor):
         self._queue: Lanes[Call] = Lanes()
         self._numbers = itertools.count(1)
         self._agenda = Agenda()
-        self._idle: list[threading.Lock] = []
-        self._leader: threading.Lock | None = None  # of the idle thread that minds the agenda
-        self._led_to = math.inf  # until when it sleeps
+        self._idlers = Idlers()
         self._threads: set[threading.Thread] = set()
         self._retired: list[threading.Thread] = []  # about to end, if they have not yet
         self._busy = 0  # critical calls aside
@@ -124,7 +120,7 @@ class PriorityThreadPool(Executor):
             for priority, count in self._queue.counts().items():
                 queued[NAMES[level(priority)]] += count
             sizes, threads = self._sizes, len(self._threads)
-            busy = threads - len(self._idle) - (self._leader is not None)
+            busy = threads - len(self._idlers)
         return ThreadPoolStatus(
             sizes.size, sizes.reserve_normal, sizes.reserve_high, threads, busy, dict(queued)
         )
@@ -164,8 +160,8 @@ class PriorityThreadPool(Executor):
         with self._lock:
             self._check_open()
             self._agenda.put(moment, priority, fn)
-            if self._leader is not None and moment < self._led_to:
-                self._wake_leader()
+            if self._idlers.wake_leader(sleeping_past=moment):
+                self._waking += 1
             elif not self._waking:
                 self._call_for_hands()
 
@@ -200,11 +196,7 @@ class PriorityThreadPool(Executor):
         with self._lock:
             self._closed = True
             self._open_agenda(math.inf)
-            if self._leader is not None:
-                self._wake_leader()
-            for gate in self._idle:
-                gate.release()
-            self._idle.clear()
+            self._idlers.wake_all()
         if self._is_over():
             self._tell_ended()
 
@@ -237,21 +229,12 @@ class PriorityThreadPool(Executor):
         A thread that takes a call looks whether there is another, and calls for hands again: so
         that a burst of calls does not wake every thread at once, to fight for the interpreter.
         """
-        if not self._may_start() and (self._leader is not None or not self._agenda.moments):
+        if not self._may_start() and (self._idlers.leader or not self._agenda.moments):
             return
-        if self._idle:
+        if self._idlers.wake_one():
             self._waking += 1
-            self._idle.pop().release()
-        elif self._leader is not None:
-            self._wake_leader()
         else:
             self._start_thread()
-
-    def _wake_leader(self) -> None:
-        if self._leader is not None:
-            self._waking += 1
-            self._leader.release()
-            self._leader = None
 
     def _open_agenda(self, now: float) -> None:
         for priority, function in self._agenda.take_due(now):
@@ -308,7 +291,7 @@ class PriorityThreadPool(Executor):
             weight = 1 if self._queue.open[0] > TASK_CRITICAL else 0
             call = self._queue.take()
             self._busy += weight
-            if not self._waking and (self._queue.open or self._leader is None):
+            if not self._waking and (self._queue.open or not self._idlers.leader):
                 self._call_for_hands()
             return call, weight
 
@@ -319,31 +302,20 @@ class PriorityThreadPool(Executor):
                 return True
             if self._closed:
                 return False
-            seconds = self._lie_down(gate)
+            seconds = self._idlers.lie_down(gate, self._agenda.moments)
         if gate.acquire(timeout=seconds):
             return True
         return self._stay(gate)
 
-    def _lie_down(self, gate: threading.Lock) -> float:
-        """Be idle, or the leader if there is need of one; return how long."""
-        if self._leader is not None or not self._agenda.moments:
-            self._idle.append(gate)
-            return IDLE_LIFE
-        self._leader, self._led_to = gate, self._agenda.moments[0]
-        return max(self._led_to - time.monotonic(), 0.0)
-
     def _stay(self, gate: threading.Lock) -> bool:
-        """After a sleep: stay as the leader, for a call after all, or if idle threads are kept."""
+        """After a sleep: stay to look at the agenda, for a call, or if idle threads are kept."""
         with self._lock:
-            if gate is self._leader:
-                self._leader = None
+            if not self._idlers.get_up(gate):
+                return True
+            if self._may_start() or (self._agenda.moments and not self._idlers.leader):
                 self._waking += 1
                 return True
-            if gate not in self._idle:
-                gate.acquire()
-                return True
-            self._idle.remove(gate)
-            return self._may_start() or len(self._threads) <= self._sizes.keep
+            return len(self._threads) <= self._sizes.keep
 
     def _retire(self) -> None:
         with self._lock:

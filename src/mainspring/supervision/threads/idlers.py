@@ -1,0 +1,75 @@
+"""The threads of a pool that have nothing to do: they sleep until they are woken.
+
+One of them, the leader, sleeps only to the first moment of the agenda, so that nobody else need
+wake for it. Used under the lock of the pool.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from threading import Lock
+
+IDLE_LIFE = 10.0
+"""Seconds that a thread waits for a call before it ends."""
+
+
+class Idlers:
+    """Locks that idle threads wait at, each at its own; to release one wakes its thread."""
+
+    __slots__ = ("_gates", "_until", "leader")
+
+    def __init__(self) -> None:
+        self._gates: list[Lock] = []
+        self.leader: Lock | None = None
+        """To be read, at every call."""
+        self._until = 0.0  # when the leader wakes by itself
+
+    def __len__(self) -> int:
+        """Return how many are idle."""
+        return len(self._gates) + (self.leader is not None)
+
+    def lie_down(self, gate: Lock, moments: Sequence[float]) -> float:
+        """Take a thread in, as the leader if there is none to sleep to the first of `moments`.
+
+        Return how many seconds it should wait at its gate.
+        """
+        if self.leader is not None or not moments:
+            self._gates.append(gate)
+            return IDLE_LIFE
+        self.leader, self._until = gate, moments[0]
+        return max(self._until - time.monotonic(), 0.0)
+
+    def get_up(self, gate: Lock) -> bool:
+        """Let a thread go that waited long enough; False: it has been woken meanwhile."""
+        if gate is self.leader:
+            self.leader = None
+        elif gate in self._gates:
+            self._gates.remove(gate)
+        else:
+            gate.acquire()
+            return False
+        return True
+
+    def wake_one(self) -> bool:
+        """Wake a thread, the leader last; False: none is idle."""
+        if self._gates:
+            self._gates.pop().release()
+            return True
+        return self.wake_leader()
+
+    def wake_leader(self, sleeping_past: float = 0.0) -> bool:
+        """Wake the leader if it sleeps past a moment; return whether it did."""
+        if self.leader is None or self._until <= sleeping_past:
+            return False
+        self.leader.release()
+        self.leader = None
+        return True
+
+    def wake_all(self) -> None:
+        """Wake every thread."""
+        while self.wake_one():
+            pass
