@@ -1,20 +1,18 @@
-"""The alarms of an event loop, set from any thread: those of one moment share one timer.
+"""The alarms of an event loop: those of one moment share one timer.
 
 A hundred workers with one interval sleep to the same moment (see `fine_loop`). A timer each costs
-more than their runs, and to set one from another thread means to wake the loop for it.
+more than their runs.
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
 
 
@@ -22,53 +20,38 @@ if TYPE_CHECKING:
 class Group:
     """The alarms of one moment, in the order in which they were set."""
 
+    timer: asyncio.TimerHandle
     calls: dict[Callable[[], object], None] = field(default_factory=dict)
-    timer: asyncio.TimerHandle | None = None
 
 
 class Alarms:
-    """Calls functions on a loop, at moments of `time.monotonic()`."""
+    """Calls functions on a loop, at moments of `time.monotonic()`. Used on the loop alone."""
 
     def __init__(self) -> None:
         self._groups: dict[float, Group] = {}
-        # Reentrant, since a signal handler may set an alarm while its own thread is in here.
-        self._lock = threading.RLock()
 
     def set(
         self, loop: asyncio.AbstractEventLoop, moment: float, function: Callable[[], object]
     ) -> None:
         """Call a function on this loop, the one that these alarms are of, at a moment."""
-        with self._lock:
-            group = self._groups.get(moment)
-            if group is not None:
-                group.calls[function] = None
-                return
-            group = self._groups[moment] = Group({function: None})
-        if asyncio._get_running_loop() is loop:  # noqa: SLF001  documented, and does not raise
-            self._arm(loop, moment, group)
-        else:
-            # A loop that is closed has nobody who waits.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._arm, loop, moment, group)
+        group = self._groups.get(moment)
+        if group is None:
+            timer = loop.call_later(moment - time.monotonic(), self._ring, loop, moment)
+            group = self._groups[moment] = Group(timer)
+        group.calls[function] = None
 
     def drop(self, moment: float, function: Callable[[], object]) -> None:
-        """Call it no more; on the loop, and harmless once it was called."""
-        with self._lock:
-            group = self._groups.get(moment)
-            if group is None:
-                return
-            group.calls.pop(function, None)
-            if not group.calls and group.timer is not None:
-                del self._groups[moment]
-                group.timer.cancel()
-
-    def _arm(self, loop: asyncio.AbstractEventLoop, moment: float, group: Group) -> None:
-        with self._lock:
-            group.timer = loop.call_later(moment - time.monotonic(), self._ring, loop, moment)
+        """Call it no more; harmless once it was called."""
+        group = self._groups.get(moment)
+        if group is None:
+            return
+        group.calls.pop(function, None)
+        if not group.calls:
+            del self._groups[moment]
+            group.timer.cancel()
 
     def _ring(self, loop: asyncio.AbstractEventLoop, moment: float) -> None:
-        with self._lock:
-            group = self._groups.pop(moment, None)
+        group = self._groups.pop(moment, None)
         if group is not None:
             self._call_each(loop, iter(group.calls))
 

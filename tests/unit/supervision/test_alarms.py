@@ -1,6 +1,5 @@
 import asyncio
 import gc
-import threading
 import time
 import weakref
 
@@ -13,15 +12,10 @@ class CountingLoop(asyncio.SelectorEventLoop):
     def __init__(self):
         super().__init__()
         self.timers = 0
-        self.wakes = 0
 
     def call_at(self, *args, **kwargs):
         self.timers += 1
         return super().call_at(*args, **kwargs)
-
-    def call_soon_threadsafe(self, *args, **kwargs):
-        self.wakes += 1
-        return super().call_soon_threadsafe(*args, **kwargs)
 
 
 def run(main):
@@ -42,28 +36,6 @@ def test_alarms_of_one_moment_share_a_timer_and_ring_in_order():
         return loop.timers
 
     assert run(main) == 1
-
-
-def test_a_loop_is_woken_once_for_the_alarms_that_a_thread_sets():
-    async def main():
-        loop, rung = asyncio.get_running_loop(), []
-        alarms, done = alarms_of(loop), loop.create_future()
-        moment = time.monotonic() + 0.1
-
-        def set_alarms():
-            for number in range(50):
-                alarms.set(loop, moment, lambda number=number: rung.append(number))
-            alarms.set(loop, moment, lambda: done.set_result(None))
-
-        thread = threading.Thread(target=set_alarms)
-        before = loop.wakes
-        thread.start()
-        thread.join()
-        assert loop.wakes == before + 1
-        await asyncio.wait_for(done, 10)
-        assert len(rung) == 50
-
-    run(main)
 
 
 def test_what_one_raises_does_not_lose_the_others():
@@ -110,12 +82,6 @@ def test_a_dropped_alarm_does_not_ring_and_the_last_takes_its_timer_along():
         assert all(timer.cancelled() for timer in loop._scheduled)
 
     run(main)
-
-
-def test_an_alarm_for_a_loop_that_is_closed_is_harmless():
-    loop = asyncio.new_event_loop()
-    loop.close()
-    Alarms().set(loop, time.monotonic(), print)
 
 
 def test_a_loop_that_is_gone_leaves_no_alarms_behind():
