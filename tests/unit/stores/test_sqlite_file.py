@@ -18,11 +18,6 @@ from mainspring.testing import FrozenClock
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "jobs.db"
-
-
 def refused(path):
     store = SqliteStore(path)
     with pytest.raises(StoreUnusable) as caught:

@@ -34,18 +34,11 @@ def text(request):
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = SqliteStore(tmp_path / "jobs.db", durability="normal")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def forge(tmp_path):
+def forge(path):
     """Write as somebody else does."""
 
     def write(statement):
-        with closing(sqlite3.connect(tmp_path / "jobs.db")) as connection, connection:
+        with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute(statement)
 
     return write
@@ -152,11 +145,11 @@ def test_a_failure_that_cannot_be_read_says_so_itself(store, node, forge, text, 
         assert "the stored failure can't be read" in failure.message
 
 
-def test_names_that_are_no_text_stop_nobody(store, node, forge):
+def test_names_that_are_no_text_stop_nobody(store, path, node, forge):
     ids = enqueued(store, 1)
     forge("INSERT INTO lanes (queue, task) VALUES ('queue', CAST(x'7461736bff' AS TEXT))")
     forge("INSERT INTO lanes (queue, task) VALUES (x'ff', x'7461736b')")
-    other = SqliteStore(store._file.path)
+    other = SqliteStore(path)
     assert [claim.id for claim in other.claim(node, wants("task"))] == ids
     assert len(other.lanes()) == 3
     other.close()

@@ -23,13 +23,6 @@ FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 ALL = [Want(tasks=("task",), queues=None, limit=100)]
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = SqliteStore(tmp_path / "jobs.db", durability="normal", busy_timeout=30)
-    yield store
-    store.close()
-
-
 def test_threads_that_enqueue_at_once_share_commits(store):
     store.enqueue_many([JOB])
     commits = []
