@@ -1,4 +1,4 @@
-"""What all tests share: waiting on a condition with a deadline, and worker processes."""
+"""What all tests share: waiting on a condition with a deadline, queues, and worker processes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from mainspring import Queue
 
 REDIS_VARIABLE = "MAINSPRING_TEST_REDIS"
 REDIS_PATIENCE = 10.0
@@ -71,6 +73,40 @@ def no_thread_left():
     while left := set(threading.enumerate()) - before:
         assert time.monotonic() < deadline, f"threads were left behind: {left}"
         time.sleep(0.001)
+
+
+@pytest.fixture
+def gate():
+    """An event that bodies wait for; it is set after the test, so that none is left behind."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def url(request, tmp_path):
+    """Where an empty store is: of each kind that a queue can have."""
+    return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture
+def make_queue(url):
+    """Make queues over that store; they are closed after the test."""
+    queues = []
+
+    def make(**options):
+        queues.append(Queue(url, **{"workers": 2, "durability": "normal", "grace": 5, **options}))
+        return queues[-1]
+
+    yield make
+    for queue in queues:
+        queue.close()
+
+
+@pytest.fixture
+def queue(make_queue):
+    """An empty queue of each kind."""
+    return make_queue()
 
 
 class WorkerProcess:

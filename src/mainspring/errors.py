@@ -202,7 +202,7 @@ class StoreError(MainspringError):
 
 
 class StoreBusy(StoreError):
-    """Another writer holds the store for longer than `busy_timeout`."""
+    """Another writer holds the store for longer than `busy_timeout`; `waited` is in seconds."""
 
     def __init__(self, store: str, waited: float, holder: str) -> None:
         self.store = store

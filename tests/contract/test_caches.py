@@ -6,11 +6,13 @@ import asyncio
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from redis.asyncio import Redis
 
 from mainspring import AsyncTaskWorker, MemoryCache, RedisCache, SQLiteCache
+from mainspring.errors import InvalidOption
 
 
 @dataclass
@@ -180,3 +182,10 @@ def test_the_missing_extra_is_named_at_once(monkeypatch):
     monkeypatch.setattr("mainspring.cache.redis.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"mainspring\[redis\]"):
         RedisCache("redis://localhost")
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "10", True])
+@pytest.mark.parametrize("kind", [MemoryCache, partial(SQLiteCache, "cache.db")])
+def test_a_size_that_makes_no_sense_is_refused(kind, size):
+    with pytest.raises(InvalidOption, match="max_size="):
+        kind(max_size=size)

@@ -107,7 +107,7 @@ EVERY_BEARER = """FROM (
         (claims, "FIRST_IN_LINE", "attempts + 1", "attempts"),
         (claims, "FIRST_IN_LINE", "expires_at <= ?", "expires_at < ?"),
         (controls, "LATE", "expires_at <= ?", "expires_at < ?"),
-        (controls, "REVIVABLE", "IN (4, 5)", "IN (3, 4, 5)"),
+        (controls, "REVIVABLE", "NOT IN (3, 6)", "<> 6"),
         (purge, "OLD", "ended_at <= ?", "ended_at < ?"),
         (timetable, "ADVANCE", "AND last_tick = :last", "AND :last = :last"),
         (timetable, "ADVANCE", "AND paused = 0", ""),

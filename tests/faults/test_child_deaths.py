@@ -76,9 +76,8 @@ ERRORS = [
 ]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def app(request, tmp_path, make_app):
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
+@pytest.fixture
+def app(url, make_app):
     return make_app(APP.format(url=url))
 
 

@@ -12,20 +12,13 @@ from mainspring.errors import ChildDied
 from mainspring.supervision.processes.pool import ProcessPool
 
 
-def until(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.002)
-
-
-def test_two_hundred_kills_in_a_row_leave_nothing_behind():
+def test_two_hundred_kills_in_a_row_leave_nothing_behind(until):
     threads, descriptors = set(threading.enumerate()), len(list(Path("/dev/fd").iterdir()))
     pool = ProcessPool(2)
     for _ in range(200):
         with pytest.raises(ChildDied, match="SIGKILL"):
             pool.call(signal.raise_signal, signal.SIGKILL)
-    until(lambda: pool.status().ready == 3)
+    until(lambda: pool.status().ready == 3, 20)
     left = [child.pid for child in pool._keeper._children]
     assert (pool.status().deaths, len(left)) == (200, 3)
     pool.close()
@@ -37,7 +30,7 @@ def test_two_hundred_kills_in_a_row_leave_nothing_behind():
             os.kill(pid, 0)
 
 
-def test_every_call_ends_while_children_are_killed_at_random():
+def test_every_call_ends_while_children_are_killed_at_random(until):
     with ProcessPool(2, grace=0) as pool:
         futures = [pool.submit(os.getpid) for _ in range(2000)]
         while not all(future.done() for future in futures):
@@ -45,4 +38,4 @@ def test_every_call_ends_while_children_are_killed_at_random():
             time.sleep(0.02)
         errors = [future.exception() for future in futures if future.exception()]
         assert all(isinstance(error, ChildDied) for error in errors)
-        until(lambda: pool.status().ready == 3)
+        until(lambda: pool.status().ready == 3, 20)

@@ -9,25 +9,15 @@ import time
 
 import pytest
 
-from mainspring import JobCancelled, JobState, Queue, current_job
+from mainspring import JobCancelled, JobState, current_job
 
 # Far below the heartbeat's interval: what happens within it happened by a wake-up.
 SOON = 2.5
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def queue(request, tmp_path):
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
-    queue = Queue(url, workers=2, async_slots=2, durability="normal", grace=5)
-    yield queue
-    queue.close()
-
-
 @pytest.fixture
-def gate():
-    event = threading.Event()
-    yield event
-    event.set()
+def queue(make_queue):
+    return make_queue(async_slots=2)
 
 
 def cancel(queue, *jobs):

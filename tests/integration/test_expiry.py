@@ -6,17 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from mainspring import JobCancelled, JobExpired, JobState, Queue
+from mainspring import JobCancelled, JobExpired, JobState
 from mainspring.engine.upkeep.expirer import Expirer
 from mainspring.model.job import NewJob
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def queue(request, tmp_path):
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
-    queue = Queue(url, workers=1, durability="normal", grace=5)
-    yield queue
-    queue.close()
+@pytest.fixture
+def queue(make_queue):
+    return make_queue(workers=1)
 
 
 def enqueue(queue, task, *, expires):

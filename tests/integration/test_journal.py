@@ -64,22 +64,9 @@ IN_CHILDREN = """
 """
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request, tmp_path):
-    if request.param == "memory":
-        return "memory://"
-    from mainspring.stores.sqlite import SqliteStore  # noqa: PLC0415  # it may keep no notes yet
-
-    if not hasattr(SqliteStore, "note_many"):
-        pytest.skip("this store keeps no notes yet")
-    return f"sqlite:///{tmp_path / 'jobs.db'}"
-
-
 @pytest.fixture
-def queue(url):
-    queue = Queue(url, workers=4, durability="normal", grace=5)
-    yield queue
-    queue.close()
+def queue(make_queue):
+    return make_queue(workers=4)
 
 
 @pytest.fixture

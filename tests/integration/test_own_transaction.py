@@ -10,11 +10,6 @@ import pytest
 
 from mainspring import Queue
 from mainspring.errors import InvalidConnection, StoreBusy
-from mainspring.stores.sqlite.store import SqliteStore
-
-pytestmark = pytest.mark.skipif(
-    not hasattr(SqliteStore, "enqueue_in"), reason="the store has not learned it yet"
-)
 
 
 @pytest.fixture

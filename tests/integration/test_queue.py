@@ -25,12 +25,9 @@ from mainspring.errors import (
 NO_WAIT = Exponential(base=0.0)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def queue(request, tmp_path):
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
-    queue = Queue(url, workers=4, durability="normal", grace=5)
-    yield queue
-    queue.close()
+@pytest.fixture
+def queue(make_queue):
+    return make_queue(workers=4)
 
 
 def test_a_job_runs_and_gives_its_result(queue):

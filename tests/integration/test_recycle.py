@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 
 import pytest
@@ -73,13 +72,6 @@ def test_a_signal_in_the_midst_of_it_ends_the_worker_for_good(worker, eventually
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
     assert worker.output().count("Starting worker...") == 1
-
-
-@pytest.fixture
-def gate():
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 def test_in_process_it_tells_and_takes_no_thread_jobs_until_one_ends(gate, eventually, monkeypatch):

@@ -70,11 +70,6 @@ APP = """
 """
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request):
-    return "memory://" if request.param == "memory" else "sqlite:///jobs.db"
-
-
 @pytest.fixture
 def app(make_app, url):
     return make_app(APP.format(url=url))

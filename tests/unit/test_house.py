@@ -20,15 +20,21 @@ PLACES = re.compile(r"/(?:home|root|Users|work|opt)/\w+")
 HOSTS = re.compile(r"\b(?:pythonhosted\.org|pypi\.org|index-url|find-links)\b")
 
 
-def texts():
+# Not the project's: in a worktree `.git` is a file that says where the repository lies.
+NOT_OURS = frozenset({"__pycache__", ".git"})
+
+
+def texts(root=ROOT):
     """Every text file of the project: what is tracked, and what may be soon."""
-    found = [path for path in ROOT.iterdir() if path.is_file()]
+    found = [path for path in root.iterdir() if path.is_file()]
     for folder in FOLDERS:
-        found += [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+        found += [path for path in (root / folder).rglob("*") if path.is_file()]
     return sorted(
         path
         for path in found
-        if path.suffix in ENDINGS and "__pycache__" not in path.parts and path != Path(__file__)
+        if path.suffix in ENDINGS
+        and NOT_OURS.isdisjoint(path.relative_to(root).parts)
+        and path != Path(__file__)
     )
 
 
@@ -66,6 +72,12 @@ def test_no_source_file_is_longer_than_a_noun(folder):
 
 def test_no_file_names_a_place_on_somebodys_machine():
     assert not lines_that_match(PLACES)
+
+
+def test_what_git_keeps_in_a_worktree_is_no_file_of_the_project(tmp_path):
+    for name in (".git", ".gitignore", "README.md"):
+        (tmp_path / name).write_text("gitdir: elsewhere")
+    assert [path.name for path in texts(tmp_path)] == [".gitignore", "README.md"]
 
 
 def test_no_file_names_where_packages_come_from():

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 import pytest
 
-import mainspring
-
 RUNS = 15
 NO_BUDGET = float("inf")
 REPORT = """
@@ -112,7 +110,6 @@ def test_a_producer_is_ready_to_delay_cheaply_and_without_asyncio(cost_over_bare
     assert cost.within(budget), cost
 
 
-@pytest.mark.skipif("background_worker" not in mainspring.__all__, reason="not built yet")
 def test_a_background_worker_is_imported_cheaply(cost_over_bare):
     budget = Cost(seconds=0.200, megabytes=NO_BUDGET, asyncio=True)
     cost = cost_over_bare(BACKGROUND_WORKER, budget=budget)

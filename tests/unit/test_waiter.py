@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mainspring import Queue
 from mainspring.engine.producer import waiter as module
 from mainspring.engine.producer.waiter import Waiter
 from mainspring.errors import JobGone, StoreBusy, StoreError
@@ -265,12 +264,9 @@ def test_a_forked_child_waits_on_its_own(ends, waiter, pool, eventually):
     assert waiting.result(10).result == b'"a"'
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def queue(request, tmp_path):
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
-    queue = Queue(url, workers=4, durability="normal", grace=5)
-    yield queue
-    queue.close()
+@pytest.fixture
+def queue(make_queue):
+    return make_queue(workers=4)
 
 
 def test_fifty_threads_and_two_hundred_coroutines_wait_at_once(queue, pool):

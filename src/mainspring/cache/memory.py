@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cache.separate import UNCHANGEABLE, separate
-from mainspring.errors import InvalidOption
+from mainspring.cache.size import check_size
 from mainspring.protocols import CacheAdapter
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 class MemoryCache(CacheAdapter):
-    """At most `max_size` results (None: any number). Thread-safe.
+    """A cache in this process: at most `max_size` results (None: any number). Thread-safe.
 
-    Every receiver gets a copy of its own. `clock` is monotonic seconds.
+    The least recently used goes first. Every receiver gets a copy of its own. `clock` is monotonic
+    seconds. Raises InvalidOption.
     """
 
     exact = True
@@ -31,10 +32,7 @@ class MemoryCache(CacheAdapter):
     def __init__(
         self, max_size: int | None = 1000, *, clock: Callable[[], float] = monotonic
     ) -> None:
-        counts = isinstance(max_size, int) and not isinstance(max_size, bool)
-        if max_size is not None and not (counts and max_size >= 1):
-            expected = "a whole number, at least 1, or None"
-            raise InvalidOption("max_size", max_size, owner="MemoryCache", expected=expected)
+        check_size("MemoryCache", max_size)
         self._max_size = math.inf if max_size is None else max_size
         self._clock = clock
         self._entries: OrderedDict[str, tuple[Any, float]] = OrderedDict()

@@ -20,12 +20,13 @@ _OWNER = "Cache"
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """For `@queue.task(cache=...)`: an equal job is completed with the result of an earlier one.
+    """How a durable task's results are kept: `@queue.task(cache=Cache(...))`.
 
-    `ttl`: seconds (or a timedelta) that a result is kept, None for good. `key`: a text in the place
-    of the task's name, or a function that is given a job's arguments and returns what to tell jobs
-    apart by. `adapter`: where results are kept; None: in a file beside the queue's database, or in
-    memory if it has none. Raises InvalidOption.
+    An equal job is then completed with the result of an earlier one. `ttl`: seconds (or a
+    timedelta) that a result is kept, None for good. `key`: a text in the place of the task's name,
+    or a function that is given a job's arguments and returns what to tell jobs apart by. `adapter`:
+    where results are kept; None: in a file beside the queue's database, or in memory if it has
+    none. Raises InvalidOption.
     """
 
     ttl: float | timedelta | None = 3600.0

@@ -21,10 +21,12 @@ SCAN = 500
 
 
 class RedisCache(CacheAdapter):
-    """Results on a server: `RedisCache("redis://localhost:6379/0")`, or with a client of yours.
+    """A cache on a Redis or Valkey server: `RedisCache("redis://localhost:6379/0")`.
 
-    Values are stored as JSON, by the rules of the durable queue's results; one that can't be is
-    not cached. `await aclose()` closes the connections that it opened itself.
+    Or with a client of yours, which then must be of the loop that awaits it; else each event loop
+    gets connections of its own, and `await aclose()` closes those of the running one. Values are
+    stored as JSON, by the rules of the durable queue's results; one that can't be is not cached.
+    Raises MissingExtra.
     """
 
     exact = True

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mainspring.cache.size import check_size
 from mainspring.model.codec import JsonCodec
 from mainspring.protocols import CacheAdapter
 
@@ -49,15 +50,17 @@ CLEAR = "DELETE FROM task_cache"
 
 
 class SQLiteCache(CacheAdapter):
-    """At most `max_size` results (None: any number) in the file `path`, the oldest out first.
+    """A cache in the file `path`, which all that open it share: at most `max_size` results.
 
-    Values are stored as JSON, by the rules of the durable queue's results; one that can't be
-    is not cached. The file is opened on first use; `close()` lets go of it. Thread-safe.
+    The oldest goes first (None: any number is kept). Values are stored as JSON, by the rules of the
+    durable queue's results; one that can't be is not cached. The file is opened on first use;
+    `close()` lets go of it. Thread-safe. Raises InvalidOption.
     """
 
     exact = True
 
     def __init__(self, path: str | PathLike[str], *, max_size: int | None = None) -> None:
+        check_size("SQLiteCache", max_size)
         self._path = os.fspath(path)
         self._max_size = max_size
         self._codec = JsonCodec(limit_bytes=64 << 20)

@@ -16,7 +16,10 @@ OnConflict = Literal["return_existing", "raise", "replace"]
 
 
 class JobState(StrEnum):
-    """What a job is; the same five words everywhere."""
+    """The state of a job, or of a pool's task: one of the same five words everywhere.
+
+    A str: it equals and prints as its word. COMPLETED, FAILED and CANCELLED are final.
+    """
 
     PENDING = "pending"
     RUNNING = "running"

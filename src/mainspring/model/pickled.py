@@ -39,7 +39,7 @@ class PickleCodec:
     `signing_key`: at least 16 bytes (a text counts as UTF-8), the same in every process that uses
     the queue, and known to nobody who must not run code there. `limit_bytes`: how long a stored
     text may be. Plain JSON is read, too, so that jobs which wait when a queue is given this codec
-    still run. May be used from any thread. The store's search can't look into pickles.
+    still run. Thread-safe. The store's search can't look into pickles. Raises InvalidOption.
     """
 
     def __init__(self, signing_key: bytes | str, *, limit_bytes: int = LIMIT_BYTES) -> None:

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 from mainspring.errors import InvalidOption
+from mainspring.model.duration import LONGEST_SECONDS
 
 CRASH_DELAYS = (0.0, 5.0)
 """Seconds until a job runs again after its first and second crash; a third fails it."""
@@ -25,11 +26,21 @@ class Exponential:
     """Backoff with full jitter: a random delay up to `base * factor ** (attempt - 1)`, capped.
 
     Seconds. Source of the rule: AWS Architecture Blog, "Exponential Backoff And Jitter" (2015).
+    Raises InvalidOption.
     """
 
     base: float = 1.0
     factor: float = 2.0
     cap: float = 300.0
+
+    def __post_init__(self) -> None:
+        # Found out when a job fails, it would be too late: nobody but the worker could be told.
+        for option in ("base", "factor", "cap"):
+            value = getattr(self, option)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not (number and 0 <= value <= LONGEST_SECONDS):
+                expected = "a number from 0 to 1e10"
+                raise InvalidOption(option, value, owner="Exponential", expected=expected)
 
     def delay(self, attempt: int, *, chance: float | None = None) -> float:
         """Return the delay after the failed attempt number `attempt` (from 1).

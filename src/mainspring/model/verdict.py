@@ -19,10 +19,11 @@ class Verdict(MainspringError):
 
 
 class Retry(Verdict):
-    """Try again in `delay` seconds (or a timedelta), None: by the task's backoff; costs an attempt.
+    """What a durable task's body raises to be tried again; this attempt is charged.
 
-    With no attempts left the job fails. `raise Retry(...) from error` keeps the error as the
-    evidence of this attempt. Raises InvalidOption for a delay that makes no sense.
+    In `delay` seconds (or a timedelta), None: by the task's backoff. With no attempts left the job
+    fails. `raise Retry(...) from error` keeps the error as the evidence of this attempt. Raises
+    InvalidOption for a delay that makes no sense.
     """
 
     def __init__(self, delay: float | timedelta | None = None) -> None:
@@ -31,16 +32,20 @@ class Retry(Verdict):
 
 
 class GiveUp(Verdict):
-    """Fail now, whatever attempts are left; `reason` is what `job.error` says."""
+    """What a durable task's body raises to fail now, whatever attempts are left.
+
+    `reason` is what `job.error` says.
+    """
 
     def __init__(self, reason: object = "the task gave up") -> None:
         super().__init__(str(reason))
 
 
 class Snooze(Verdict):
-    """Run again in `delay` seconds (or a timedelta) as if this attempt had not been; it costs none.
+    """What a durable task's body raises to run again later; no attempt is charged.
 
-    Nothing limits how often: the body must know when to end. Raises InvalidOption as `Retry` does.
+    In `delay` seconds (or a timedelta), as if this attempt had not been. Nothing limits how often:
+    the body must know when to end. Raises InvalidOption as `Retry` does.
     """
 
     def __init__(self, delay: float | timedelta) -> None:

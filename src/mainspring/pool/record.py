@@ -116,7 +116,10 @@ class Record:
 
 
 class TaskInfo:
-    """A live, read-only view of a task. Times are aware UTC."""
+    """A live, read-only view of a task, from any thread. Times are aware UTC.
+
+    It shows its task for as long as it lives, also when the pool has forgotten it.
+    """
 
     __slots__ = ("_record",)
 

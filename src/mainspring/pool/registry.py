@@ -18,7 +18,7 @@ log = logging.getLogger("mainspring.pool")
 def task(task_type: str, *, http: bool = True) -> Callable[[F], F]:
     """Register the function that follows under a name; it stays what it was.
 
-    `http=False` keeps it from being started over HTTP.
+    `http=False` keeps it from being started over HTTP. Raises as `register_task` does.
     """
     _check_name(task_type)
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 class CacheAdapter(Protocol):
     """Keeps results by key: subclass it, or write a class that looks the same.
 
-    Keys begin with `task_cache:`. Values come as they are; an adapter that stores them elsewhere
+    Its methods are awaited on the loop of the pool, or for a queue on one of the cache's own. Keys
+    begin with `task_cache:`. Values come as they are; an adapter that stores them elsewhere
     encodes them. What it raises costs a log line and fails no task.
     """
 

@@ -67,7 +67,7 @@ class Queue:
     and cancelled jobs (a day), and failed ones (30 days), in the store. `max_tasks_per_child`,
     `max_memory_per_child` (bytes): after so many jobs, or with so much memory resident after one, a
     child process is replaced. `codec`: a `PickleCodec(signing_key=...)` for arguments that JSON
-    can't carry; it has a limit of its own.
+    can't carry; it has a limit of its own. Raises InvalidOption, UnknownOption.
     """
 
     def __init__(  # noqa: PLR0913  # the front door may be wider

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from typing import Self
 
     from mainspring.protocols import Service
 
@@ -45,12 +46,9 @@ class ServiceContract:
         """`started()` exactly once, and `run` returns after `close`."""
 
         async def live() -> None:
-            service, starts = self.make(), _Starts()
-            task = asyncio.create_task(service.run(starts))
-            await _in_time(starts.first.wait(), "it did not start")
-            service.close()
-            await _in_time(task, "it did not end after close()")
-            _must(starts.count == 1, f"started() was called {starts.count} times")
+            life = await _Life(self.make()).begun()
+            await life.end()
+            life.must_have_started_once()
 
         asyncio.run(live())
 
@@ -58,14 +56,11 @@ class ServiceContract:
         """It does not end by itself."""
 
         async def live() -> None:
-            service, starts = self.make(), _Starts()
-            task = asyncio.create_task(service.run(starts))
-            await _in_time(starts.first.wait(), "it did not start")
+            life = await _Life(self.make()).begun()
             for _ in range(10):
                 await asyncio.sleep(0)
-            _must(not task.done(), "it ended without being asked")
-            service.close()
-            await _in_time(task, "it did not end after close()")
+            _must(not life.task.done(), "it ended without being asked")
+            await life.end()
 
         asyncio.run(live())
 
@@ -73,10 +68,11 @@ class ServiceContract:
         """`run` after `close` calls `started()` and returns."""
 
         async def live() -> None:
-            service, starts = self.make(), _Starts()
+            service = self.make()
             service.close()
-            await _in_time(service.run(starts), "run() after close() did not return")
-            _must(starts.count == 1, f"started() was called {starts.count} times")
+            life = _Life(service)
+            await _in_time(life.task, "run() after close() did not return")
+            life.must_have_started_once()
 
         asyncio.run(live())
 
@@ -84,13 +80,10 @@ class ServiceContract:
         """`close` any number of times."""
 
         async def live() -> None:
-            service, starts = self.make(), _Starts()
-            task = asyncio.create_task(service.run(starts))
-            await _in_time(starts.first.wait(), "it did not start")
-            service.close()
-            service.close()
-            await _in_time(task, "it did not end after close()")
-            service.close()
+            life = await _Life(self.make()).begun()
+            life.service.close()
+            await life.end()
+            life.service.close()
 
         asyncio.run(live())
 
@@ -98,13 +91,11 @@ class ServiceContract:
         """`close` at every early step of the start: it ends, and has called `started()` once."""
 
         async def live(steps: int) -> None:
-            service, starts = self.make(), _Starts()
-            task = asyncio.create_task(service.run(starts))
+            life = _Life(self.make())
             for _ in range(steps):
                 await asyncio.sleep(0)
-            service.close()
-            await _in_time(task, f"closed after {steps} steps of its start, it did not end")
-            _must(starts.count == 1, f"started() was called {starts.count} times")
+            await life.end(f"closed after {steps} steps of its start, it did not end")
+            life.must_have_started_once()
 
         for steps in range(ROUNDS):
             asyncio.run(live(steps))
@@ -113,15 +104,14 @@ class ServiceContract:
         """`close` from four threads, while it starts and later."""
 
         async def live() -> None:
-            service, starts = self.make(), _Starts()
-            task = asyncio.create_task(service.run(starts))
-            threads = [threading.Thread(target=service.close) for _ in range(4)]
+            life = _Life(self.make())
+            threads = [threading.Thread(target=life.service.close) for _ in range(4)]
             for thread in threads:
                 thread.start()
-            await _in_time(task, "closed from several threads, it did not end")
+            await _in_time(life.task, "closed from several threads, it did not end")
             for thread in threads:
                 thread.join()
-            _must(starts.count == 1, f"started() was called {starts.count} times")
+            life.must_have_started_once()
 
         for _ in range(ROUNDS):
             asyncio.run(live())
@@ -130,13 +120,11 @@ class ServiceContract:
         """`run` after a full life does not hang: closed is closed."""
 
         async def live() -> None:
-            service, starts = self.make(), _Starts()
-            task = asyncio.create_task(service.run(starts))
-            await _in_time(starts.first.wait(), "it did not start")
-            service.close()
-            await _in_time(task, "it did not end after close()")
+            life = await _Life(self.make()).begun()
+            await life.end()
+            again = _Life(life.service)
             with suppress(RuntimeError):
-                await _in_time(service.run(_Starts()), "run() after its end did not return")
+                await _in_time(again.task, "run() after its end did not return")
 
         asyncio.run(live())
 
@@ -144,14 +132,12 @@ class ServiceContract:
         """Cancelling is the last resort, and it works; the cancellation is not swallowed."""
 
         async def live() -> None:
-            service, starts = self.make(), _Starts()
-            task = asyncio.create_task(service.run(starts))
-            await _in_time(starts.first.wait(), "it did not start")
-            task.cancel()
-            await asyncio.wait([task], timeout=PATIENCE)
-            _must(task.done(), "it did not end when cancelled")
-            _must(task.cancelled(), "it swallowed its cancellation")
-            service.close()
+            life = await _Life(self.make()).begun()
+            life.task.cancel()
+            await asyncio.wait([life.task], timeout=PATIENCE)
+            _must(life.task.done(), "it did not end when cancelled")
+            _must(life.task.cancelled(), "it swallowed its cancellation")
+            life.service.close()
 
         asyncio.run(live())
 
@@ -159,7 +145,7 @@ class ServiceContract:
         """`close` from another thread while `run` raises: it ends, with that error or without."""
 
         async def live(service: Service) -> None:
-            task = asyncio.create_task(service.run(_Starts()))
+            task = _Life(service).task
             thread = threading.Thread(target=service.close)
             thread.start()
             await asyncio.wait([task], timeout=PATIENCE)
@@ -177,27 +163,40 @@ class ServiceContract:
         before = set(threading.enumerate())
 
         async def live() -> None:
-            service, starts = self.make(), _Starts()
-            task = asyncio.create_task(service.run(starts))
-            await _in_time(starts.first.wait(), "it did not start")
-            service.close()
-            await _in_time(task, "it did not end after close()")
+            life = await _Life(self.make()).begun()
+            await life.end()
             left = {one for one in threading.enumerate() if one.is_alive()} - before
             _must(not left, f"threads were left behind: {left}")
 
         asyncio.run(live())
 
 
-class _Starts:
-    """Counts calls of `started`."""
+class _Life:
+    """A service that runs in a task, and how often it has called `started()`."""
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.first = asyncio.Event()
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.starts = 0
+        self._first = asyncio.Event()
+        self.task = asyncio.create_task(service.run(self._started))
 
-    def __call__(self) -> None:
-        self.count += 1
-        self.first.set()
+    def _started(self) -> None:
+        self.starts += 1
+        self._first.set()
+
+    async def begun(self) -> Self:
+        """Wait until it has started."""
+        await _in_time(self._first.wait(), "it did not start")
+        return self
+
+    async def end(self, complaint: str = "it did not end after close()") -> None:
+        """Close it, and wait for its end."""
+        self.service.close()
+        await _in_time(self.task, complaint)
+
+    def must_have_started_once(self) -> None:
+        """Complain unless it has."""
+        _must(self.starts == 1, f"started() was called {self.starts} times")
 
 
 async def _in_time(awaitable: Awaitable[object], complaint: str) -> None:

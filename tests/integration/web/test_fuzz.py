@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import httpx
-import pytest
 import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
@@ -49,7 +48,6 @@ def test_two_thousand_requests_find_no_error_of_the_server(serve):
     assert sum(sent) >= REQUESTS
 
 
-@pytest.mark.skipif(not hasattr(Queue, "jobs"), reason="not all there yet")
 def test_a_queue_behind_the_router_makes_no_error_of_the_server(serve):
     queue = Queue("memory://", grace=5)
     queue.task(name="fuzz.echo", http=True)(echo)

@@ -21,8 +21,6 @@ from mainspring.errors import InvalidArguments, InvalidOption, JobFailed, StoreB
 from mainspring.model.job import Failure, JobState
 from mainspring.web import create_task_worker_router
 
-COMPLETE = all(hasattr(Queue, name) for name in ("jobs", "get_task", "nodes"))
-
 
 def add(first, second=1):
     return first + second
@@ -162,10 +160,7 @@ class FakeQueue:
         yield
 
 
-REAL = pytest.param("real", marks=pytest.mark.skipif(not COMPLETE, reason="not all there yet"))
-
-
-@pytest.fixture(params=["fake", REAL])
+@pytest.fixture(params=["fake", "real"])
 def queue(request):
     queue = FakeQueue() if request.param == "fake" else Queue("memory://", grace=5)
     queue.task(name="add", http=True, priority=7)(add)

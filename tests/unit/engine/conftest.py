@@ -66,7 +66,10 @@ class Shelf:
 
 
 class Trouble:
-    """A store in front of another: raises what a test has put into `raises`, by verb."""
+    """A store in front of another: raises what a test has put into `raises`, by verb.
+
+    That is an error, or a function of the verb's arguments that returns one, or None.
+    """
 
     def __init__(self, store):
         self._store = store
@@ -81,7 +84,7 @@ class Trouble:
         def call(*args, **kwargs):
             self.calls.append((name, args))
             trouble = self.raises.get(name)
-            error = trouble(*args, **kwargs) if callable(trouble) else None
+            error = trouble(*args, **kwargs) if callable(trouble) else trouble
             if error is not None:
                 raise error
             return found(*args, **kwargs)
@@ -134,6 +137,11 @@ class Desk:
             except Exception as error:  # noqa: BLE001  # the worker's border, which goes on
                 errors.append(error)
         raise AssertionError(f"not within {most} turns; errors: {errors}")
+
+
+@pytest.fixture
+def make_trouble():
+    return Trouble
 
 
 @pytest.fixture

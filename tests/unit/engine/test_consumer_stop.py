@@ -7,37 +7,19 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 
 import pytest
 
-from mainspring import Exponential, JobState, Queue
+from mainspring import Exponential, JobState
 from mainspring.errors import StoreBusy
 
 NO_WAIT = Exponential(base=0.0)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def url(request, tmp_path):
-    return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
-
-
 @pytest.fixture
-def make_queue(url):
-    queues = []
-
-    def make(**options):
-        options = {"workers": 2, "async_slots": 4, "durability": "normal", "grace": 10} | options
-        queues.append(Queue(url, **options))
-        return queues[-1]
-
-    yield make
-    for queue in queues:
-        queue.close()
-
-
-@pytest.fixture
-def queue(make_queue):
-    return make_queue()
+def make_queue(make_queue):
+    return partial(make_queue, async_slots=4, grace=10)
 
 
 class Running:
@@ -73,13 +55,6 @@ def start():
         worker.queue.shutdown()
         worker.queue.shutdown()
         assert worker.ended(20)
-
-
-@pytest.fixture
-def gate():
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 def nodes(queue):

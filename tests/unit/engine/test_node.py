@@ -19,19 +19,6 @@ from mainspring.stores.sqlite import SqliteStore
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
 
 
-class Trouble:
-    """A store that raises what a test has put into `raises`, by verb."""
-
-    def __init__(self, store):
-        self._store = store
-        self.raises = {}
-
-    def __getattr__(self, name):
-        if name in self.raises:
-            raise self.raises[name]
-        return getattr(self._store, name)
-
-
 @pytest.fixture
 def store(tmp_path):
     store = SqliteStore(tmp_path / "jobs.db", durability="normal")
@@ -74,8 +61,8 @@ def test_a_node_is_locked_before_it_is_seen(store, make_node):
     assert find_dead(store.run_dir / node.name) is None
 
 
-def test_a_join_that_fails_leaves_no_board_behind(store, make_node):
-    trouble = Trouble(store)
+def test_a_join_that_fails_leaves_no_board_behind(store, make_node, make_trouble):
+    trouble = make_trouble(store)
     node = make_node(of=trouble)
     trouble.raises["join"] = BUSY
     with pytest.raises(StoreBusy):
@@ -91,8 +78,8 @@ def test_leaving_takes_row_and_board_down_and_releases_what_it_holds(store, make
     assert (store.nodes(), boards(store), crashes(store, claims)) == ([], [], [0, 0])
 
 
-def test_a_leave_that_fails_leaves_what_a_rescuer_needs(store, make_node):
-    trouble = Trouble(store)
+def test_a_leave_that_fails_leaves_what_a_rescuer_needs(store, make_node, make_trouble):
+    trouble = make_trouble(store)
     node, other = make_node(of=trouble), make_node()
     node.join()
     other.join()
@@ -227,9 +214,9 @@ class TestHeartbeat:
 
     @pytest.mark.parametrize("error", [BUSY, sqlite3.OperationalError("disk I/O error")])
     def test_a_store_that_does_not_answer_is_an_error_until_the_lease_is_over(
-        self, store, make_node, error, monkeypatch
+        self, store, make_node, make_trouble, error, monkeypatch
     ):
-        trouble = Trouble(store)
+        trouble = make_trouble(store)
         node, orders = make_node(of=trouble), Orders()
         node.join()
         trouble.raises["renew"] = error

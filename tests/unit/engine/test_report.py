@@ -19,14 +19,9 @@ from mainspring.stores.memory import MemoryStore
 from mainspring.telemetry.log import log_event
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def queue(request, tmp_path):
-    url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
-    queue = Queue(
-        url, workers=3, async_slots=7, durability="normal", grace=5, lease=2, heartbeat=0.05
-    )
-    yield queue
-    queue.close()
+@pytest.fixture
+def queue(make_queue):
+    return make_queue(workers=3, async_slots=7, lease=2, heartbeat=0.05)
 
 
 def test_a_node_says_what_it_serves_and_how_it_is(queue, eventually):

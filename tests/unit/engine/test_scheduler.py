@@ -16,6 +16,7 @@ from mainspring.model.events import ScheduleTicked
 from mainspring.model.timetable import NewSchedule, RuleText
 from mainspring.model.view import JobFilter
 from mainspring.stores.memory import MemoryStore
+from mainspring.stores.sqlite import SqliteStore
 from mainspring.testing.clock import START, FrozenClock
 
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
@@ -32,10 +33,6 @@ def store(request, clock, tmp_path):
     if request.param == "memory":
         yield MemoryStore(clock=clock)
         return
-    from mainspring.stores.sqlite import SqliteStore  # noqa: PLC0415  # it may have no schedules yet
-
-    if not hasattr(SqliteStore, "tick"):
-        pytest.skip("this store keeps no schedules yet")
     store = SqliteStore(tmp_path / "jobs.db", clock=clock)
     yield store
     store.close()
@@ -45,19 +42,6 @@ def store(request, clock, tmp_path):
 def standing_clock(monkeypatch):
     """What a scheduler plans is then the seconds it waits."""
     monkeypatch.setattr(module, "monotonic", lambda: 0.0)
-
-
-class Troubled:
-    """A store that raises what a test has put into `raises`, by verb."""
-
-    def __init__(self, store):
-        self._store = store
-        self.raises = {}
-
-    def __getattr__(self, name):
-        if name in self.raises:
-            raise self.raises[name]
-        return getattr(self._store, name)
 
 
 class Office:
@@ -129,15 +113,14 @@ def test_two_schedulers_make_each_tick_once(store, clock):
     assert len(set(told)) == len(told) == 19
 
 
-def test_two_that_saw_the_same_tick_due_make_it_once(store, clock):
-    class Slow(Troubled):
-        """A store where another scheduler is always a little faster."""
+def test_two_that_saw_the_same_tick_due_make_it_once(store, clock, make_trouble):
+    slow = make_trouble(store)
 
-        def tick(self, *args, **kwargs):
-            self._store.tick(*args, **kwargs)
-            return self._store.tick(*args, **kwargs)
+    def other_is_faster(*args, **kwargs):
+        store.tick(*args, **kwargs)
 
-    office = Office(Slow(store), schedule())
+    slow.raises["tick"] = other_is_faster
+    office = Office(slow, schedule())
     office.turn()
     clock.advance(60)
     assert office.turn() == 60
@@ -181,8 +164,8 @@ def test_a_new_schedule_has_missed_nothing(store, clock):
 
 
 @pytest.mark.parametrize("verb", ["declare", "schedules", "tick"])
-def test_a_store_that_raises_costs_no_tick(store, clock, verb):
-    troubled = Troubled(store)
+def test_a_store_that_raises_costs_no_tick(store, clock, verb, make_trouble):
+    troubled = make_trouble(store)
     office = Office(troubled, schedule())
     if verb != "declare":
         office.turn()

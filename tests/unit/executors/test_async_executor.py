@@ -357,7 +357,7 @@ def test_it_tells_how_long_its_loop_keeps_a_call_waiting(rig, eventually):
     rig.task(block)
     assert rig.executor.lag() is None
     rig.start()
-    assert rig.executor.lag() == 0.0
+    assert rig.executor.lag() is not None  # 0.0, unless the loop has answered already
     rig.submit("block")
     assert blocked.wait(10)
     eventually(lambda: rig.executor.lag() > 0.05)

@@ -31,13 +31,6 @@ def ear():
     return Ear()
 
 
-@pytest.fixture
-def gate():
-    event = threading.Event()
-    yield event
-    event.set()
-
-
 def listen(rig, ear, heard=lambda: None):
     """Start the rig with one slot at the ear."""
     rig.executor.hear(ear, heard)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mainspring.errors import InvalidOption
 from mainspring.model.retry import Exponential, delay_after_crash
 
 attempts = st.integers(min_value=1, max_value=10**9)
@@ -49,6 +50,13 @@ def test_a_factor_of_one_waits_the_same_each_time():
 
 def test_a_base_over_the_cap_waits_the_cap():
     assert Exponential(base=10, cap=4).delay(1, chance=1.0) == 4
+
+
+@pytest.mark.parametrize("option", ["base", "factor", "cap"])
+@pytest.mark.parametrize("value", [-1, "1", None, True, float("nan"), float("inf"), 10**400])
+def test_numbers_that_make_no_sense_are_refused_where_they_are_written(option, value):
+    with pytest.raises(InvalidOption, match=f"Exponential: {option}="):
+        Exponential(**{option: value})
 
 
 def test_policies_with_the_same_numbers_are_equal():

@@ -1,6 +1,5 @@
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -9,18 +8,6 @@ from mainspring.supervision.processes.pool import ProcessPool
 
 # Children find `pool_bodies` by the path they inherit.
 sys.path.insert(0, str(Path(__file__).parent))
-
-
-@pytest.fixture
-def until():
-    def wait(condition, seconds=10.0):
-        deadline = time.monotonic() + seconds
-        while not (answer := condition()):
-            assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
-            time.sleep(0.002)
-        return answer
-
-    return wait
 
 
 @pytest.fixture

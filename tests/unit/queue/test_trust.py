@@ -109,10 +109,8 @@ def finished(queue, job, outcome):
     assert queue._store.finish_many(node, [Outcome(claim.key, claim.fence, kind, **fields)])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "no call"])
 def test_a_forged_result_is_refused_and_runs_nothing(queue, add, bomb, payloads, name):
-    if name == "no call":
-        pytest.skip("any text is a result")
     job = add.delay(1)
     result = PickleCodec(KEY).encode_call("add", (bomb,), {})
     finished(queue, job, {"result": result if "result" in name else payloads[name]})

@@ -292,9 +292,8 @@ class TestBadOptions:
         with pytest.raises(InvalidOption, match="on_conflict="):
             Unique(on_conflict="drop")
 
+    @pytest.mark.parametrize("url", ["memory://"])
     def test_a_connection_is_refused_where_there_are_no_transactions(self, queue, add):
-        if hasattr(queue._store, "enqueue_in"):
-            pytest.skip("this store has them")
         with pytest.raises(InvalidOption, match=r"add\.using\(\): conn='object'.*sqlite"):
             add.using(conn=object())
         with (

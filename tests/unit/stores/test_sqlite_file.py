@@ -1,5 +1,6 @@
 """What SqliteStore does with files that are not as they should be."""
 
+import errno
 import os
 import sqlite3
 import stat
@@ -15,11 +16,6 @@ from mainspring.stores.sqlite import SqliteStore, file_system, migration, writer
 from mainspring.testing import FrozenClock
 
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "jobs.db"
 
 
 def refused(path):
@@ -87,6 +83,11 @@ def test_a_missing_folder_is_named(tmp_path):
     assert "make the folder first" in refused(tmp_path / "nowhere" / "jobs.db")
 
 
+READ_ONLY = (
+    "{0} can't be used: this user may not both read and write {1}; "
+    "change the owner or the mode of {1}"
+)
+
 # Root may write everywhere, so it becomes somebody else first.
 READER = """
 import os, sys
@@ -121,16 +122,26 @@ def test_a_read_only_file_is_refused():
             timeout=60,
             check=True,
         )
-        sentences = child.stdout.splitlines()
-        assert len(sentences) == 2
-        for sentence in sentences:
-            assert f"{folder}/jobs.db is not readable and writable; change its mode" in sentence
+        assert child.stdout.splitlines() == [READ_ONLY.format(f"{folder}/jobs.db", "it")] * 2
 
 
-def test_a_file_that_became_read_only_is_told(path, monkeypatch):
+@pytest.mark.parametrize("named", ["it", "its folder"])
+def test_a_file_or_folder_that_became_read_only_is_told_once(path, named, monkeypatch):
     path.touch()
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    assert "not readable and writable" in refused(path)
+    closed = path if named == "it" else path.parent
+    monkeypatch.setattr(os, "access", lambda needed, _: needed != closed)
+    assert refused(path) == READ_ONLY.format(path, named)
+
+
+@pytest.mark.parametrize("beside", ["", ".run"])
+def test_what_the_system_does_not_permit_is_named_once(path, beside, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", f"{path}{beside}")
+
+    monkeypatch.setattr(os, "mkdir" if beside else "open", refuse)
+    named = f"{path}{beside}" if beside else "it"
+    why = f"this user may not open {named}; change its owner or its mode"
+    assert refused(path) == f"{path} can't be used: {why}"
 
 
 def test_a_damaged_file_is_told(path):

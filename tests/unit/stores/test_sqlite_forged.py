@@ -34,18 +34,11 @@ def text(request):
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = SqliteStore(tmp_path / "jobs.db", durability="normal")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def forge(tmp_path):
+def forge(path):
     """Write as somebody else does."""
 
     def write(statement):
-        with closing(sqlite3.connect(tmp_path / "jobs.db")) as connection, connection:
+        with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute(statement)
 
     return write
@@ -152,11 +145,11 @@ def test_a_failure_that_cannot_be_read_says_so_itself(store, node, forge, text, 
         assert "the stored failure can't be read" in failure.message
 
 
-def test_names_that_are_no_text_stop_nobody(store, node, forge):
+def test_names_that_are_no_text_stop_nobody(store, path, node, forge):
     ids = enqueued(store, 1)
     forge("INSERT INTO lanes (queue, task) VALUES ('queue', CAST(x'7461736bff' AS TEXT))")
     forge("INSERT INTO lanes (queue, task) VALUES (x'ff', x'7461736b')")
-    other = SqliteStore(store._file.path)
+    other = SqliteStore(path)
     assert [claim.id for claim in other.claim(node, wants("task"))] == ids
     assert len(other.lanes()) == 3
     other.close()
@@ -179,3 +172,70 @@ def test_a_search_passes_over_what_cannot_be_read(store, node, forge, text, colu
     forge(f"UPDATE finished SET state = 4, failure = '{failure}' WHERE key = 2")
     found = [record.id for record in store.jobs(JobFilter(search=search))]
     assert found == [ids[1]]
+
+
+NO_STATES = [-1, 3, 7, 2**40]
+NO_FINAL_STATES = [-1, 0, 2, 7, 2**40]
+
+
+def listed(store, **fields):
+    return [record.id for record in store.jobs(JobFilter(**fields))]
+
+
+@pytest.mark.parametrize("number", NO_STATES)
+def test_a_live_job_of_no_known_state_is_pending_and_spoils_no_list(store, node, forge, number):
+    ids = enqueued(store, 3)
+    forge(f"UPDATE jobs SET state = {number} WHERE key = 2")
+    for fields in ({}, {"status": JobState.PENDING}, {"queue": "queue"}, {"search": "task"}):
+        assert listed(store, **fields) == ids[::-1]
+    assert store.stats()["queue"]["pending"] == 3
+    record = store.get(ids[1])
+    assert record.state is JobState.PENDING
+    assert record.failure.message == f"the stored state {number} is no live job's"
+    assert store.get(ids[0]).failure is None
+
+
+@pytest.mark.parametrize("number", NO_STATES)
+def test_a_job_of_no_known_state_is_never_claimed_and_can_be_cancelled(store, node, forge, number):
+    first, odd, last = enqueued(store, 3)
+    forge(f"UPDATE jobs SET state = {number} WHERE key = 2")
+    assert [claim.id for claim in store.claim(node, wants("task"))] == [first, last]
+    assert [claim.id for claim in store.claim(node, wants("task", "other"))] == []
+    assert store.cancel([odd]) == [True]
+    assert store.get(odd).state is JobState.CANCELLED
+
+
+def test_a_job_of_no_known_state_can_be_replaced_by_its_unique_key(store, node, forge):
+    new = NewJob("task", "queue", CALL, unique="k", on_conflict="replace")
+    ids = store.enqueue_many([new])
+    forge("UPDATE jobs SET state = 7")
+    assert store.enqueue_many([new]) == ids
+    assert [claim.id for claim in store.claim(node, wants("task"))] == ids
+
+
+@pytest.mark.parametrize("number", NO_FINAL_STATES)
+def test_a_final_job_of_no_known_state_has_failed_and_spoils_no_list(store, node, forge, number):
+    ids = completed(store, node, 3)
+    forge(f"UPDATE finished SET state = {number} WHERE key = 2")
+    for fields in ({}, {"queue": "queue"}, {"task": "task"}, {"search": "task"}):
+        assert listed(store, **fields) == ids[::-1]
+    for fields in ({}, {"queue": "queue"}, {"search": "task"}):
+        assert listed(store, status=JobState.FAILED, **fields) == [ids[1]]
+    assert store.stats()["queue"] | {"completed": 2, "failed": 1} == store.stats()["queue"]
+    told = f"the stored state {number} is no final job's"
+    assert store.get(ids[1]).failure.message == told
+    assert store.history(ids[1])[-1].outcome == "failed"
+    for asked in (ids, ids[1:2]):
+        ended = store.ended(asked)
+        assert list(ended) == asked
+        assert (ended[ids[1]].state, ended[ids[1]].result) == (JobState.FAILED, None)
+        assert ended[ids[1]].failure.message == told
+
+
+@pytest.mark.parametrize("number", NO_FINAL_STATES)
+def test_a_final_job_of_no_known_state_can_run_again(store, node, forge, number):
+    ids = completed(store, node, 2)
+    forge(f"UPDATE finished SET state = {number} WHERE key = 2")
+    assert store.retry(ids) == [None, ids[1]]
+    assert [claim.id for claim in store.claim(node, wants("task"))] == [ids[1]]
+    assert [one.outcome for one in store.history(ids[1])] == ["failed", None]

@@ -27,16 +27,9 @@ if sys.version_info >= (3, 12):
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "jobs.db"
-
-
-@pytest.fixture
-def store(path):
-    store = SqliteStore(path, durability="normal", busy_timeout=30)
-    store.stats()
-    yield store
-    store.close()
+def store(store):
+    store.stats()  # the file and its tables are there from now on
+    return store
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import pytest
 
 from mainspring.errors import InvalidConnection
-from mainspring.stores.sqlite import SqliteStore
 from mainspring.testing.store_cases import enqueue, new_job, outcome, start
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
@@ -11,16 +10,9 @@ orm = pytest.importorskip("sqlalchemy.orm")
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "jobs.db"
-
-
-@pytest.fixture
-def store(path):
-    store = SqliteStore(path, durability="normal")
-    store.stats()
-    yield store
-    store.close()
+def store(store):
+    store.stats()  # the file and its tables are there from now on
+    return store
 
 
 def pending(store):

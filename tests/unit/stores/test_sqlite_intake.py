@@ -6,17 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mainspring.model.job import NewJob
-from mainspring.stores.sqlite import SqliteStore, intake
+from mainspring.stores.sqlite import intake
 
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = SqliteStore(tmp_path / "jobs.db", durability="normal")
+def store(store):
     store.enqueue_many([JOB])
-    yield store
-    store.close()
+    return store
 
 
 def test_an_interrupted_leader_leaves_the_others_batches_to_the_next(store, monkeypatch):

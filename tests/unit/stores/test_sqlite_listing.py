@@ -99,13 +99,6 @@ def test_a_search_among_few_reads_few(crowded):
     assert steps_of(store, wanted) == ([ids[JobState.FAILED]], pytest.approx(10, abs=10))
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = SqliteStore(tmp_path / "jobs.db", durability="normal")
-    yield store
-    store.close()
-
-
 @pytest.mark.parametrize("text", ["'", '"', "' OR 1=1 --", "%", "_", "*", "?", ":text", "{lower}"])
 def test_a_text_is_only_a_text(store, text):
     other = enqueue(store, payload=b"[[],{}]")

@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -23,13 +22,6 @@ FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 ALL = [Want(tasks=("task",), queues=None, limit=100)]
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = SqliteStore(tmp_path / "jobs.db", durability="normal", busy_timeout=30)
-    yield store
-    store.close()
-
-
 def test_threads_that_enqueue_at_once_share_commits(store):
     store.enqueue_many([JOB])
     commits = []
@@ -42,7 +34,7 @@ def test_threads_that_enqueue_at_once_share_commits(store):
     assert store.stats()["queue"]["pending"] == 801
 
 
-def test_threads_that_wait_for_a_commit_are_committed_together(store):
+def test_threads_that_wait_for_a_commit_are_committed_together(store, until):
     store.enqueue_many([JOB])
     intake, groups = store._session.intake, []
     commit = intake._commit
@@ -55,21 +47,14 @@ def test_threads_that_wait_for_a_commit_are_committed_together(store):
     with ThreadPoolExecutor(8) as threads:
         with store._session.writer:
             first = threads.submit(store.enqueue_many, [JOB])
-            wait_for(lambda: groups)
+            until(lambda: groups, 30)
             others = [threads.submit(store.enqueue_many, [JOB]) for _ in range(7)]
-            wait_for(lambda: len(intake._waiting) == 7)
+            until(lambda: len(intake._waiting) == 7, 30)
         assert len({job_id for done in (first, *others) for job_id in done.result(30)}) == 8
     assert groups == [1, 7]
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
-def test_a_refused_batch_refuses_none_of_those_that_share_its_commit(store):
+def test_a_refused_batch_refuses_none_of_those_that_share_its_commit(store, until):
     (first,) = store.enqueue_many([replace(JOB, unique="k")])
     intake, groups = store._session.intake, []
     commit = intake._commit
@@ -84,9 +69,9 @@ def test_a_refused_batch_refuses_none_of_those_that_share_its_commit(store):
     with ThreadPoolExecutor(8) as threads:
         with store._session.writer:
             leader = threads.submit(store.enqueue_many, [JOB])
-            wait_for(lambda: groups)
+            until(lambda: groups, 30)
             told = [threads.submit(store.enqueue_many, jobs) for jobs in [refused, *others]]
-            wait_for(lambda: len(intake._waiting) == 5)
+            until(lambda: len(intake._waiting) == 5, 30)
         with pytest.raises(DuplicateJob):
             told[0].result(30)
         ids = [leader.result(30), *(one.result(30) for one in told[1:])]
@@ -160,7 +145,7 @@ def test_a_forked_child_uses_the_store_and_the_parent_goes_on(store):
 
 
 @FORKS
-def test_a_fork_while_other_threads_enqueue_hangs_nobody(store):
+def test_a_fork_while_other_threads_enqueue_hangs_nobody(store, until):
     stop = threading.Event()
 
     def busy():
@@ -169,7 +154,7 @@ def test_a_fork_while_other_threads_enqueue_hangs_nobody(store):
 
     with ThreadPoolExecutor(4) as threads:
         running = [threads.submit(busy) for _ in range(4)]
-        wait_for(lambda: store.stats().get("queue", {}).get("pending", 0) > 10)
+        until(lambda: store.stats().get("queue", {}).get("pending", 0) > 10, 30)
         for _ in range(5):
             child = os.fork()
             if child == 0:
@@ -246,7 +231,7 @@ def test_a_commit_that_rings_nobody_is_found_by_the_net(store):
     listener.close()
 
 
-def test_a_dead_listeners_socket_is_removed(store):
+def test_a_dead_listeners_socket_is_removed(store, until):
     store.enqueue_many([JOB])
     code = (
         "import os, sys; from mainspring.stores.sqlite import SqliteStore as S;"
@@ -255,7 +240,7 @@ def test_a_dead_listeners_socket_is_removed(store):
     subprocess.run([sys.executable, "-c", code, str(store._file.path)], check=True, timeout=60)
     place = store._session._place()
     assert len(list(place.iterdir())) == 1
-    wait_for(lambda: store.enqueue_many([JOB]) and not list(place.iterdir()))
+    until(lambda: store.enqueue_many([JOB]) and not list(place.iterdir()), 30)
 
 
 def test_the_last_listener_leaves_no_folder_behind(store):
@@ -394,7 +379,7 @@ def test_sixteen_claimers_never_find_it_locked_and_each_gets_its_share(store, se
     assert min(done) > sum(done) / 16 / (2 if seconds > 10 else 8), done
 
 
-def test_who_takes_orders_sleeps_without_a_look(store, monkeypatch):
+def test_who_takes_orders_sleeps_without_a_look(store, monkeypatch, until):
     store.enqueue_many([JOB])
     looks = []
     monkeypatch.setattr(wake.SocketListener, "_sleep", watched(wake.SocketListener._sleep, looks))
@@ -403,7 +388,7 @@ def test_who_takes_orders_sleeps_without_a_look(store, monkeypatch):
     assert len(looks) == 1
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(orders.wait, 60)
-        wait_for(lambda: len(looks) == 2)
+        until(lambda: len(looks) == 2, 30)
         orders.close()
         assert waiting.result(30) is False
 

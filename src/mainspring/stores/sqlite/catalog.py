@@ -11,7 +11,7 @@ from mainspring.model.view import AttemptRecord, LaneRecord, NodeRecord
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.sqlite.records import failure_of, parameters_of
-from mainspring.stores.sqlite.states import FINAL_STATES, STATES
+from mainspring.stores.sqlite.states import final_state, live_state, trouble_with
 from mainspring.stores.sqlite.values import UNREADABLE, text_of
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ WHERE key = ? AND nonce = ?
 """
 
 STATS = """
-SELECT queue, state, sum(jobs) FROM (
-  SELECT lane, state, count(*) AS jobs FROM jobs GROUP BY lane, state
+SELECT queue, final, state, sum(jobs) FROM (
+  SELECT lane, 0 AS final, state, count(*) AS jobs FROM jobs GROUP BY lane, state
   UNION ALL
-  SELECT lane, state, count(*) FROM finished GROUP BY lane, state
+  SELECT lane, 1, state, count(*) FROM finished GROUP BY lane, state
 ) JOIN lanes USING (lane)
-GROUP BY queue, state
+GROUP BY queue, final, state
 """
 
 LANES = """
@@ -116,7 +116,7 @@ def attempt_of(row: tuple[Any, ...]) -> AttemptRecord:
         node=str(node),
         started_at=as_datetime(began_at),
         ended_at=None if ended_at is None else as_datetime(ended_at),
-        outcome=FINAL_STATES[outcome].value if outcome in FINAL_STATES else outcome,
+        outcome=final_state(outcome).value if isinstance(outcome, int) else outcome,
         failure=failure_of(failure),
     )
 
@@ -160,17 +160,19 @@ def endings_of(connection: sqlite3.Connection, keys: str) -> list[Ending]:
 def end_of(row: Ending) -> Ended:
     """Return the value of a row of `ENDED`."""
     key, _, number, task, result, failure = row
-    state = FINAL_STATES[number]
+    state = final_state(number)
     kept = result if state is JobState.COMPLETED else None
-    return Ended(key=key, task=task, state=state, result=kept, failure=failure_of(failure))
+    told = trouble_with(number, final=True) or failure_of(failure)
+    return Ended(key=key, task=task, state=state, result=kept, failure=told)
 
 
 def stats(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     """Return the number of jobs by queue and state."""
     counts: dict[str, dict[str, int]] = {}
-    for queue, state, jobs in connection.execute(STATS).fetchall():
+    for queue, final, number, jobs in connection.execute(STATS).fetchall():
         of_queue = counts.setdefault(queue, {state.value: 0 for state in JobState})
-        of_queue[STATES[state].value] += jobs
+        state = final_state(number) if final else live_state(number)
+        of_queue[state.value] += jobs
     return counts
 
 

@@ -10,7 +10,7 @@ from mainspring.model.job import CANCELLED, EXPIRED, JobState
 from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.sqlite.moves import FORGET, text_of_failure
 from mainspring.stores.sqlite.purge import drop
-from mainspring.stores.sqlite.states import FINAL_STATES, NUMBERS, READY, RUNNING
+from mainspring.stores.sqlite.states import NUMBERS, READY, RUNNING
 from mainspring.stores.sqlite.values import text_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ SELECT
   jobs.key, nonce, lane, ?, priority, run_at, created_at, attempts, crashes, fence,
   ?, ?, payload, unique_key, expires_at
 FROM json_each(?) AS asked CROSS JOIN jobs ON jobs.key = asked.value
-WHERE state < 2
+WHERE state <> 2
 """
 
 ANY_LATE = "SELECT EXISTS (SELECT 1 FROM jobs WHERE expires_at <= ? AND state < 2)"
@@ -59,13 +59,13 @@ SELECT done.key, done.nonce, done.unique_key, live.key, live.nonce
 FROM json_each(?) AS asked
 CROSS JOIN finished AS done ON done.key = asked.value
 LEFT JOIN jobs AS live ON live.unique_key = done.unique_key AND live.unique_key IS NOT NULL
-WHERE done.state IN (4, 5)
+WHERE done.state NOT IN (3, 6)
 """
 
 NOTE_LAST_ATTEMPT = """
 INSERT INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
 SELECT
-  finished.key, fence, node, began_at, ended_at, CASE state WHEN 4 THEN ? ELSE ? END, failure
+  finished.key, fence, node, began_at, ended_at, CASE state WHEN 5 THEN ? ELSE ? END, failure
 FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
 WHERE node IS NOT NULL
 """
@@ -193,7 +193,7 @@ def revive(
 ) -> None:
     """Move final jobs back into their lanes, as if new but for their history."""
     asked = text_of_keys(keys)
-    words = FINAL_STATES[4].value, FINAL_STATES[5].value
+    words = JobState.CANCELLED.value, JobState.FAILED.value
     connection.execute(NOTE_LAST_ATTEMPT, (*words, asked))
     arguments = None if payload is None else payload.decode()
     connection.execute(REVIVE, (READY, moment.micros, arguments, asked))

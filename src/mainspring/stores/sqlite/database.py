@@ -60,9 +60,10 @@ class DatabaseFile(Struct, frozen=True):
             raise self.unusable("it is a folder", "give the path of a file in it")
         if not self.path.parent.is_dir():
             raise self.unusable("its folder does not exist", "make the folder first")
-        for needed in (self.path, self.path.parent):
+        for needed, named in ((self.path, "it"), (self.path.parent, "its folder")):
             if needed.exists() and not os.access(needed, os.R_OK | os.W_OK):
-                raise self.unusable(f"{needed} is not readable and writable", "change its mode")
+                why = f"this user may not both read and write {named}"
+                raise self.unusable(why, f"change the owner or the mode of {named}")
         # Its locks and its shared memory are of one machine: two that write damage the file.
         network = file_system.network_under(self.path if self.path.exists() else self.path.parent)
         if network is not None:
@@ -103,7 +104,9 @@ class DatabaseFile(Struct, frozen=True):
         if isinstance(error, sqlite3.Error):
             meaning = meaning_of(error, self.path, self.busy_timeout)
         elif isinstance(error, PermissionError):
-            meaning = self.unusable(f"{error.filename} is not permitted", "change its mode")
+            named = "it" if error.filename == str(self.path) else str(error.filename)
+            why = f"this user may not open {named}"
+            meaning = self.unusable(why, "change its owner or its mode")
         else:
             return
         if meaning is not None:

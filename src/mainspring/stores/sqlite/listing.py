@@ -47,6 +47,9 @@ LIVE = "FROM jobs AS job NOT INDEXED"
 COMPLETED = "FROM finished AS job NOT INDEXED"
 UNSUCCESSFUL = "FROM finished AS job INDEXED BY exceptions"
 
+ANY = "IS NOT NULL"
+"""Any state, also one that no state has the number of (see `states`)."""
+
 GLANCE = 5_000
 """The newest jobs of a table, among which a page of a lane is sought before its index is read."""
 
@@ -143,11 +146,15 @@ def statements(wanted: JobFilter) -> Iterator[list[str]]:
         yield live_page(wanted, by_lane=by_lane)
     if wanted.status is None or wanted.status in FINAL:
         yield final_page(wanted, by_lane=by_lane)
+    if wanted.status is JobState.FAILED:
+        # Two steps a lane: one condition over all other numbers would read what completed.
+        for unknown in (f"< {min(FINAL_STATES)}", f"> {max(FINAL_STATES)}"):
+            yield [final_of_lanes(unknown, search_in(wanted, "job.failure"))]
 
 
 def live_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
     """Return the statements over what has not ended."""
-    states = {None: "< 3", JobState.PENDING: "< 2", JobState.RUNNING: "= 2"}[wanted.status]
+    states = {None: ANY, JobState.PENDING: "<> 2", JobState.RUNNING: "= 2"}[wanted.status]
     search = search_in(wanted, LAST_FAILURE)
     # The few that run may stand before a million that wait.
     if wanted.status is JobState.RUNNING:
@@ -160,15 +167,19 @@ def live_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
 
 def final_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
     """Return the statements over what has ended."""
-    states = f"IN ({', '.join(str(one) for one in numbers_of(wanted.status))})"
+    states = ANY if wanted.status is None else numbers_of(wanted.status)
     search = search_in(wanted, "job.failure")
     if by_lane:
-        whole = page_of(FINAL_OF_LANES.replace("{states}", states), search)
-        return [*glances("finished", states, search), whole]
+        return [*glances("finished", states, search), final_of_lanes(states, search)]
     if wanted.status in (JobState.FAILED, JobState.CANCELLED):
         exception = f"AND job.state <> 3 AND job.keep_until IS NULL AND job.state {states}"
         return [page_of(UNSUCCESSFUL, f"{exception} {search}")]
     return [page_of(COMPLETED, f"AND job.state {states} {search}")]
+
+
+def final_of_lanes(states: str, search: str) -> str:
+    """Return the statement over what has ended in some lanes, by their index."""
+    return page_of(FINAL_OF_LANES.replace("{states}", states), search)
 
 
 def glances(table: str, states: str, search: str) -> list[str]:
@@ -178,9 +189,10 @@ def glances(table: str, states: str, search: str) -> list[str]:
     return [page_of(AMONG_NEWEST.replace("{table}", table), OF_LANES.replace("{states}", states))]
 
 
-def numbers_of(status: JobState | None) -> list[int]:
-    """Return the numbers of a final state, or of all."""
-    return [number for number, state in FINAL_STATES.items() if status in (None, state)]
+def numbers_of(status: JobState) -> str:
+    """Return the condition of a final state."""
+    known = [str(number) for number, state in FINAL_STATES.items() if state is status]
+    return f"IN ({', '.join(known)})"
 
 
 def page_of(source: str, conditions: str) -> str:

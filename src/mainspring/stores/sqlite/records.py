@@ -11,7 +11,7 @@ from mainspring.model.record import Undecodable, type_name
 from mainspring.model.view import JobRecord
 from mainspring.stores.clock import as_datetime
 from mainspring.stores.job_id import format_id, parse_id
-from mainspring.stores.sqlite.states import STATES
+from mainspring.stores.sqlite.states import final_state, live_state, trouble_with
 from mainspring.stores.sqlite.values import UNREADABLE
 
 if TYPE_CHECKING:
@@ -74,13 +74,14 @@ def record_of(row: tuple[Any, ...]) -> JobRecord:
     key, nonce, task, queue, priority, state, payload, attempts, crashes, *rest = row
     created_at, run_at, started_at, completed_at, node, result, failure, *rest = rest
     expires_at, cancelling, fraction, message = rest
+    final = completed_at is not None
     return JobRecord(
         key=key,
         id=format_id(key, nonce),
         task=task,
         queue=queue,
         priority=priority,
-        state=STATES[state],
+        state=final_state(state) if final else live_state(state),
         payload=payload,
         attempts=attempts,
         crashes=crashes,
@@ -90,7 +91,7 @@ def record_of(row: tuple[Any, ...]) -> JobRecord:
         completed_at=moment_of(completed_at),
         node=None if node is None else str(node),
         result=result,
-        failure=failure_of(failure),
+        failure=trouble_with(state, final=final) or failure_of(failure),
         expires_at=moment_of(expires_at),
         cancelling=bool(cancelling),
         progress=fraction or 0.0,

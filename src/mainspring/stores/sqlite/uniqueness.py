@@ -52,7 +52,7 @@ SELECT
 
 REPLACE = """
 UPDATE jobs SET state = ?, priority = ?, run_at = ?, payload = ?, expires_at = ?
-WHERE key = ? AND state < 2
+WHERE key = ? AND state <> 2
 """
 
 
