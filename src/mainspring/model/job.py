@@ -130,6 +130,10 @@ class Claim(Struct, frozen=True, gc=False):
     expired: bool = False
 
 
+Grant = tuple[int, int]
+"""Key and fence of a claim: what a store calls it by."""
+
+
 class Failure(Struct, frozen=True, gc=False):
     """The evidence of a failed attempt: the type's full name, its message and traceback text."""
 
