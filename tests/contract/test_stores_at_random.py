@@ -97,7 +97,7 @@ EVERY_BEARER = """FROM (
     ("module", "statement", "right", "wrong"),
     [
         (endings, "FINISH", "job.fence = ", "job.fence >= "),
-        (returns, "RECORD", "job.fence = ", "job.fence >= "),
+        (returns, "NOTE_ATTEMPTS", "job.fence = ", "job.fence >= "),
         (grants, "MARKED", "state = 2", "state = 1"),
         (line, "FIRST_IN_LINE", "attempts + 1", "attempts"),
         (line, "FIRST_IN_LINE", "expires_at <= ?", "expires_at < ?"),

@@ -14,6 +14,9 @@ from msgspec import Struct
 OnConflict = Literal["return_existing", "raise", "replace"]
 """What enqueuing does when a live job bears the unique key already."""
 
+Grant = tuple[int, int]
+"""Key and fence of a claim: what a store calls it by."""
+
 
 class JobState(StrEnum):
     """What a job is; the same five words everywhere."""
@@ -130,10 +133,6 @@ class Claim(Struct, frozen=True, gc=False):
     expired: bool = False
 
 
-Grant = tuple[int, int]
-"""Key and fence of a claim: what a store calls it by."""
-
-
 class Failure(Struct, frozen=True, gc=False):
     """The evidence of a failed attempt: the type's full name, its message and traceback text."""
 
@@ -189,7 +188,7 @@ class Exchanged(Struct, frozen=True, gc=False):
 class Renewed(Struct, frozen=True, gc=False):
     """What a renewal brings back: key and fence of each job of the node that is to be cancelled."""
 
-    cancel: tuple[tuple[int, int], ...] = ()
+    cancel: tuple[Grant, ...] = ()
 
 
 class Rescued(Struct, frozen=True, gc=False):

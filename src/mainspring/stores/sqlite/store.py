@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mainspring.model.finding import Finding
-    from mainspring.model.job import Claim, Ended, NewJob, Outcome, Renewed, Rescued, Want
+    from mainspring.model.job import Claim, Ended, Grant, NewJob, Outcome, Renewed, Rescued, Want
     from mainspring.model.note import LogLine, Note
     from mainspring.model.timetable import NewSchedule
     from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, LaneRecord, NodeRecord
@@ -115,9 +115,7 @@ class SqliteStore:
         """Claim work: the second half of `exchange`."""
         return self.exchange(node, (), wants).claims
 
-    def rescue(
-        self, node: int, *, dead: bool, begun: Collection[tuple[int, int]] | None
-    ) -> Rescued | None:
+    def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Take a lost node's jobs from it; None if its lease still runs, or it has gone already."""
         with self._session.writer as connection:
             moment = Moment(self._clock)

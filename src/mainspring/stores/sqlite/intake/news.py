@@ -33,7 +33,7 @@ def wakes_for(connection: sqlite3.Connection, placed: Sequence[Placed]) -> bool:
 
 
 def wakes_sleepers(connection: sqlite3.Connection, rows: list[Row]) -> bool:
-    """Whether there is work now, or work due before what any sleeper waits for."""
+    """Whether rows that are not inserted yet are work now, or sooner than any sleeper waits for."""
     if any(is_ready(row) for row in rows):
         return True
     firsts: dict[int, int] = {}

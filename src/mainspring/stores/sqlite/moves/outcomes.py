@@ -106,7 +106,6 @@ def return_of(outcome: Outcome, moment: Moment) -> Return:
         state=SCHEDULED if outcome.delay > 0 and not keeps_place else READY,
         run_at=None if keeps_place else moment.after(outcome.delay),
         charged=int(outcome.kind is OutcomeKind.RETRY),
-        crashed=int(outcome.kind is OutcomeKind.CRASHED),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Grant
 
-RECORD = """
+NOTE_ATTEMPTS = """
 INSERT INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
 SELECT
   job.key, job.fence, job.node,
@@ -30,7 +30,7 @@ CROSS JOIN jobs AS job ON job.key = json_extract(told.value, '$.key')
 WHERE job.state = 2 AND job.fence = json_extract(told.value, '$.fence') AND job.node = ?
 """
 
-REQUEUE = """
+PUT_BACK = """
 UPDATE jobs SET
   state = json_extract(told.value, '$.state'),
   run_at = coalesce(json_extract(told.value, '$.run_at'), run_at),
@@ -94,8 +94,8 @@ def end_marked(connection: sqlite3.Connection, node: int, row: Return) -> None:
 def put_back(connection: sqlite3.Connection, node: int, returns: Sequence[Return]) -> set[Grant]:
     """Let jobs wait again; return the grants that are not current (any more)."""
     parameters = (json.encode(returns).decode(), node)
-    recorded = connection.execute(RECORD, parameters).rowcount
+    recorded = connection.execute(NOTE_ATTEMPTS, parameters).rowcount
     asked = [(row.key, row.fence) for row in returns]
     refused = set() if recorded == len(returns) else stale(connection, node, asked)
-    connection.execute(REQUEUE, parameters)
+    connection.execute(PUT_BACK, parameters)
     return refused
