@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import json
-
 from mainspring.stores.sqlite.intake.ordinary import is_ready
 from mainspring.stores.sqlite.rows.states import READY
 
@@ -17,11 +15,8 @@ if TYPE_CHECKING:
     from mainspring.stores.sqlite.intake.particular import Placed
 
 FIRST_DUE = """
-SELECT min((
-  SELECT run_at FROM jobs INDEXED BY scheduled
-  WHERE state = 1 AND lane = asked.value ORDER BY run_at LIMIT 1
-))
-FROM json_each(?) AS asked
+SELECT run_at FROM jobs INDEXED BY scheduled
+WHERE state = 1 AND lane = ? ORDER BY run_at LIMIT 1
 """
 
 
@@ -44,5 +39,5 @@ def wakes_sleepers(connection: sqlite3.Connection, rows: list[Row]) -> bool:
 
 def first_due(connection: sqlite3.Connection, lane: int, run_at: int) -> int:
     """Return when the lane's first delayed job is due; just after `run_at` if it has none."""
-    (first,) = connection.execute(FIRST_DUE, (json.encode([lane]).decode(),)).fetchone()
-    return run_at + 1 if first is None else int(first)
+    first = connection.execute(FIRST_DUE, (lane,)).fetchone()
+    return run_at + 1 if first is None else int(first[0])
