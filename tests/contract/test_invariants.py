@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mainspring.testing import StoreContract, StoreMachine
-from mainspring.testing.store_check import StoreCheck
-from mainspring.testing.store_walk import StoreWalk
+from mainspring.testing.machine.check import StoreCheck
+from mainspring.testing.machine.walk import StoreWalk
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "store.md"
 ROWS = re.findall(r"^\| (I\d+) (.*)$", PAGE.read_text(), re.MULTILINE)

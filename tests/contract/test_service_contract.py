@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from mainspring.testing import service_contract
-from mainspring.testing.service_contract import ServiceContract
+from mainspring.testing.contracts import service
+from mainspring.testing.contracts.service import ServiceContract
 
 
 class Good:
@@ -104,7 +104,7 @@ TESTS = [name for name in vars(ServiceContract) if name.startswith("test_")]
 @pytest.fixture
 def impatient(monkeypatch):
     """What hangs is waited for only a little; what is good may take its time."""
-    monkeypatch.setattr(service_contract, "PATIENCE", 0.3)
+    monkeypatch.setattr(service, "PATIENCE", 0.3)
 
 
 def contract_of(kind):

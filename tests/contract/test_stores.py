@@ -4,7 +4,7 @@ import pytest
 
 from mainspring.stores.memory import MemoryStore
 from mainspring.stores.sqlite import SqliteStore
-from mainspring.testing.store_contract import StoreContract
+from mainspring.testing.contracts.store import StoreContract
 
 
 class TestMemoryStore(StoreContract):

@@ -16,15 +16,10 @@ from mainspring.stores.memory.job import Job
 from mainspring.stores.memory.lanes import Lanes
 from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.timetable import Schedules
-from mainspring.stores.sqlite import (
-    SqliteStore,
-    claims,
-    controls,
-    moves,
-    purge,
-    timetable,
-    uniqueness,
-)
+from mainspring.stores.sqlite import SqliteStore, controls, purge, timetable
+from mainspring.stores.sqlite.claims import line
+from mainspring.stores.sqlite.intake import particular
+from mainspring.stores.sqlite.moves import endings, grants, returns
 from mainspring.testing import StoreMachine
 
 # Up to 40 seconds of processor time each, and they run beside others.
@@ -101,17 +96,17 @@ EVERY_BEARER = """FROM (
 @pytest.mark.parametrize(
     ("module", "statement", "right", "wrong"),
     [
-        (moves, "FINISH", "job.fence = ", "job.fence >= "),
-        (moves, "RECORD", "job.fence = ", "job.fence >= "),
-        (moves, "MARKED", "state = 2", "state = 1"),
-        (claims, "FIRST_IN_LINE", "attempts + 1", "attempts"),
-        (claims, "FIRST_IN_LINE", "expires_at <= ?", "expires_at < ?"),
+        (endings, "FINISH", "job.fence = ", "job.fence >= "),
+        (returns, "NOTE_ATTEMPTS", "job.fence = ", "job.fence >= "),
+        (grants, "MARKED", "state = 2", "state = 1"),
+        (line, "FIRST_IN_LINE", "attempts + 1", "attempts"),
+        (line, "FIRST_IN_LINE", "expires_at <= ?", "expires_at < ?"),
         (controls, "LATE", "expires_at <= ?", "expires_at < ?"),
         (controls, "REVIVABLE", "NOT IN (3, 6)", "<> 6"),
         (purge, "OLD", "ended_at <= ?", "ended_at < ?"),
         (timetable, "ADVANCE", "AND last_tick = :last", "AND :last = :last"),
         (timetable, "ADVANCE", "AND paused = 0", ""),
-        (uniqueness, "BEARER", "FROM jobs WHERE", EVERY_BEARER),
+        (particular, "BEARER", "FROM jobs WHERE", EVERY_BEARER),
     ],
 )
 def test_a_loose_statement_of_the_sqlite_store(monkeypatch, module, statement, right, wrong):
@@ -119,7 +114,7 @@ def test_a_loose_statement_of_the_sqlite_store(monkeypatch, module, statement, r
     assert loose != getattr(module, statement)
     monkeypatch.setattr(module, statement, loose)
     # Its text is made once for each number of lanes.
-    monkeypatch.setattr(claims, "first_in_line_of", claims.first_in_line_of.__wrapped__)
+    monkeypatch.setattr(line, "first_in_line_of", line.first_in_line_of.__wrapped__)
     assert_caught(SqliteMachine)
 
 

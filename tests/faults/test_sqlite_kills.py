@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from mainspring.stores.sqlite import SqliteStore
-from mainspring.testing.store_cases import end, enqueue, new_job
+from mainspring.testing.contracts.cases import end, enqueue, new_job
 
 ENQUEUER = """
 import sys

@@ -19,8 +19,7 @@ from mainspring.supervision.event_loop import EventLoopThread
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 
-    from mainspring.model.job import Claim, Outcome
-    from mainspring.protocols.executor import Grant
+    from mainspring.model.job import Claim, Grant, Outcome
 
 C = TypeVar("C")
 O = TypeVar("O")  # noqa: E741  # outcomes: no number

@@ -13,9 +13,8 @@ from mainspring.executors.thread import ThreadAttempt, ThreadExecutor
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from mainspring.model.job import Claim, Outcome
+    from mainspring.model.job import Claim, Grant, Outcome
     from mainspring.protocols import Ear
-    from mainspring.protocols.executor import Grant
     from mainspring.supervision.processes.pool import ProcessPool
 
 

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from mainspring.model.job import Claim, Outcome
+    from mainspring.model.job import Claim, Grant, Outcome
     from mainspring.protocols import Ear
-    from mainspring.protocols.executor import Grant
 
 _JOIN_SECONDS = 1.0
 

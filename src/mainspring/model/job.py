@@ -14,6 +14,9 @@ from msgspec import Struct
 OnConflict = Literal["return_existing", "raise", "replace"]
 """What enqueuing does when a live job bears the unique key already."""
 
+Grant = tuple[int, int]
+"""Key and fence of a claim: what a store calls it by."""
+
 
 class JobState(StrEnum):
     """The state of a job, or of a pool's task: one of the same five words everywhere.
@@ -188,7 +191,7 @@ class Exchanged(Struct, frozen=True, gc=False):
 class Renewed(Struct, frozen=True, gc=False):
     """What a renewal brings back: key and fence of each job of the node that is to be cancelled."""
 
-    cancel: tuple[tuple[int, int], ...] = ()
+    cancel: tuple[Grant, ...] = ()
 
 
 class Rescued(Struct, frozen=True, gc=False):

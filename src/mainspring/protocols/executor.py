@@ -9,12 +9,8 @@ from mainspring.protocols.lifetime import Service
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from mainspring.model.job import Claim, Outcome
+    from mainspring.model.job import Claim, Grant, Outcome
     from mainspring.protocols.store import Ear
-
-
-Grant = tuple[int, int]
-"""Key and fence of a claim: what a store calls it by."""
 
 
 class Executor(Service, Protocol):

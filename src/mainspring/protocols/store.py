@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Claim,
         Ended,
         Exchanged,
+        Grant,
         NewJob,
         Outcome,
         Renewed,
@@ -134,9 +135,7 @@ class Store(Protocol):
         """Claim work: the second half of `exchange`."""
         ...
 
-    def rescue(
-        self, node: int, *, dead: bool, begun: Collection[tuple[int, int]] | None
-    ) -> Rescued | None:
+    def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Take a lost node's jobs from it and remove it.
 
         None if its lease still runs, or somebody was faster.

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.testing.clock import FrozenClock
-    from mainspring.testing.service_contract import ServiceContract
-    from mainspring.testing.store_contract import StoreContract
-    from mainspring.testing.store_machine import StoreMachine
+    from mainspring.testing.contracts.service import ServiceContract
+    from mainspring.testing.contracts.store import StoreContract
+    from mainspring.testing.machine.store import StoreMachine
 
 _HOMES = {
     "FrozenClock": "mainspring.testing.clock",
-    "ServiceContract": "mainspring.testing.service_contract",
-    "StoreContract": "mainspring.testing.store_contract",
-    "StoreMachine": "mainspring.testing.store_machine",
+    "ServiceContract": "mainspring.testing.contracts.service",
+    "StoreContract": "mainspring.testing.contracts.store",
+    "StoreMachine": "mainspring.testing.machine.store",
 }
 
 __all__ = ["FrozenClock", "ServiceContract", "StoreContract", "StoreMachine"]

@@ -20,7 +20,7 @@ from mainspring.supervision.threads.priority import (
     level,
     pool_sizes,
 )
-from mainspring.testing.service_contract import ServiceContract
+from mainspring.testing.contracts.service import ServiceContract
 
 
 class TestThreadPool(ServiceContract):

@@ -9,12 +9,12 @@ from datetime import datetime
 import pytest
 
 from mainspring import Queue
-from mainspring.engine.node.report import serves_of
-from mainspring.engine.upkeep.unclaimable import Overlooked, unclaimable
+from mainspring.engine.upkeep.unclaimable import Overlooked
 from mainspring.errors import InvalidOption
 from mainspring.model.events import JobsUnclaimable
 from mainspring.model.job import NewJob
-from mainspring.model.view import LaneRecord, NodeRecord
+from mainspring.model.serves import Serves, served_by
+from mainspring.model.view import LaneRecord
 from mainspring.stores.memory import MemoryStore
 from mainspring.telemetry.log import log_event
 
@@ -36,6 +36,7 @@ def test_a_node_says_what_it_serves_and_how_it_is(queue, eventually):
         eventually(lambda: "loop_lag" in json.loads(queue._store.nodes()[0].report))
         (after,) = queue._store.nodes()
     serves, report = json.loads(node.serves), json.loads(after.report)
+    assert served_by(node) == Serves(frozenset({"a", "b"}), frozenset({"default", "mail"}))
     assert (serves["tasks"], serves["queues"]) == (["a", "b"], ["default", "mail"])
     assert datetime.fromisoformat(serves["started_at"]).tzinfo is not None
     assert serves["version"]
@@ -45,29 +46,7 @@ def test_a_node_says_what_it_serves_and_how_it_is(queue, eventually):
     assert report["loop_lag"] is None or report["loop_lag"] < 5
 
 
-def node(serves, *, expires_in=10.0):
-    return NodeRecord(1, "n", "h", 1, expires_in, 0, serves=serves)
-
-
 LANE = LaneRecord("mail", "send", 3)
-
-
-@pytest.mark.parametrize(
-    ("nodes", "told"),
-    [
-        ([], [LANE]),
-        ([node(serves_of(["send"], None))], []),
-        ([node(serves_of(["send"], ["mail"]))], []),
-        ([node(serves_of(["send"], ["slow"]))], [LANE]),
-        ([node(serves_of(["other"], None))], [LANE]),
-        ([node(serves_of(["other"], None)), node(serves_of(["send"], None))], []),
-        ([node(serves_of(["send"], None), expires_in=-1.0)], [LANE]),
-        ([node(b"{}")], []),
-        ([node(b"no json")], []),
-    ],
-)
-def test_a_lane_is_unclaimable_if_no_live_node_is_known_to_serve_it(nodes, told):
-    assert unclaimable([LANE, LaneRecord("mail", "done", 0)], nodes) == told
 
 
 def test_it_is_told_with_the_number_of_jobs_and_logged(caplog):

@@ -10,7 +10,7 @@ import pytest
 
 from mainspring.engine.attempts.attempt import cancelled, released
 from mainspring.executors.event_loop import AsyncExecutor
-from mainspring.testing.service_contract import ServiceContract
+from mainspring.testing.contracts.service import ServiceContract
 
 
 class NoAttempt:

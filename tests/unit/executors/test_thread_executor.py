@@ -12,7 +12,7 @@ import pytest
 from mainspring.engine.attempts.attempt import cancelled, released
 from mainspring.executors.thread import Hold, ThreadExecutor
 from mainspring.model.job import Claim
-from mainspring.testing.service_contract import ServiceContract
+from mainspring.testing.contracts.service import ServiceContract
 
 
 class NoAttempt:

@@ -12,7 +12,7 @@ import pytest
 from mainspring import AsyncTaskWorker
 from mainspring.errors import AttemptTimeout
 from mainspring.supervision.supervisor import Supervisor
-from mainspring.testing.service_contract import ServiceContract
+from mainspring.testing.contracts.service import ServiceContract
 
 
 class TestLifecycle(ServiceContract):

@@ -1,5 +1,5 @@
 from mainspring.supervision.processes.pool import ProcessPool
-from mainspring.testing.service_contract import ServiceContract
+from mainspring.testing.contracts.service import ServiceContract
 
 
 class TestProcessPoolAsService(ServiceContract):

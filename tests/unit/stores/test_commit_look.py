@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mainspring.stores.sqlite.commit_look import CommitLook
+from mainspring.stores.sqlite.file.commit_look import CommitLook
 
 
 @pytest.fixture

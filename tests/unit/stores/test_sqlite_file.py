@@ -12,7 +12,10 @@ import pytest
 
 from mainspring.errors import InvalidOption, LeaseLost, StoreUnusable
 from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
-from mainspring.stores.sqlite import SqliteStore, file_system, migration, writer
+from mainspring.stores.sqlite import SqliteStore
+from mainspring.stores.sqlite.connections import writer
+from mainspring.stores.sqlite.file import file_system
+from mainspring.stores.sqlite.schema import migration
 from mainspring.testing import FrozenClock
 
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")

@@ -10,8 +10,8 @@ import pytest
 from mainspring.errors import DuplicateJob, InvalidConnection, LeaseLost, StoreBusy
 from mainspring.model.job import JobState, Outcome, OutcomeKind
 from mainspring.stores.sqlite import SqliteStore
-from mainspring.stores.sqlite.guest import qualified
-from mainspring.testing.store_cases import enqueue, join, new_job, outcome, start, want
+from mainspring.stores.sqlite.connections.guest import qualified
+from mainspring.testing.contracts.cases import enqueue, join, new_job, outcome, start, want
 
 # How the caller's driver begins: by hand, before the first write, or (3.12) always.
 MODES = [

@@ -3,7 +3,7 @@
 import pytest
 
 from mainspring.errors import InvalidConnection
-from mainspring.testing.store_cases import enqueue, new_job, outcome, start
+from mainspring.testing.contracts.cases import enqueue, new_job, outcome, start
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
 orm = pytest.importorskip("sqlalchemy.orm")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mainspring.model.job import NewJob
-from mainspring.stores.sqlite import intake
+from mainspring.stores.sqlite.intake.batch import Batch
 
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
 
@@ -44,7 +44,7 @@ def test_an_interrupted_leader_leaves_the_others_batches_to_the_next(store, monk
 
 
 def test_an_interrupted_follower_passes_the_lead_on(store):
-    batch = intake.Batch([])
+    batch = Batch([])
     store._session.intake._waiting.append(batch)
     store._session.intake._led = True
     batch.leads = True

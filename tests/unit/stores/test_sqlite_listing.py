@@ -4,8 +4,9 @@ import pytest
 
 from mainspring.model.job import JobState, OutcomeKind
 from mainspring.model.view import JobFilter
-from mainspring.stores.sqlite import SqliteStore, listing
-from mainspring.testing.store_cases import end, enqueue, join, new_job, outcome, want
+from mainspring.stores.sqlite import SqliteStore
+from mainspring.stores.sqlite.catalog import listing
+from mainspring.testing.contracts.cases import end, enqueue, join, new_job, outcome, want
 
 MANY = 20_000
 

@@ -9,8 +9,9 @@ import pytest
 
 from mainspring.model.job import JobState, OutcomeKind
 from mainspring.model.view import JobFilter
-from mainspring.stores.sqlite import SqliteStore, migration
-from mainspring.testing.store_cases import new_job, outcome, want
+from mainspring.stores.sqlite import SqliteStore
+from mainspring.stores.sqlite.schema import migration
+from mainspring.testing.contracts.cases import new_job, outcome, want
 
 # A file as version 1 wrote it: jobs that wait, are delayed, run, and have ended in each way.
 OLD_ROWS = """

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from mainspring.errors import DuplicateJob, StoreBusy
 from mainspring.model.job import NewJob, Want
 from mainspring.stores import wake
-from mainspring.stores.sqlite import SqliteStore, log
-from mainspring.stores.sqlite.database import WAL_CAP_BYTES
+from mainspring.stores.sqlite import SqliteStore
+from mainspring.stores.sqlite.file import log
+from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
 
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
 FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")

@@ -8,7 +8,7 @@ from mainspring.supervision.restart import Restart
 from mainspring.supervision.supervisor import Supervisor
 from mainspring.supervision.trigger import Continuous, Event, Interval
 from mainspring.supervision.worker import Worker
-from mainspring.testing.service_contract import ServiceContract
+from mainspring.testing.contracts.service import ServiceContract
 
 
 def fail():

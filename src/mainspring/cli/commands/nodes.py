@@ -11,6 +11,7 @@ from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_table
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from mainspring.queue import Queue
     from mainspring.queue.nodes import NodeInfo
@@ -42,7 +43,6 @@ def list_nodes(queue: Queue, options: argparse.Namespace) -> int:
 
 
 def _fields(node: NodeInfo) -> dict[str, Any]:
-    queues = node.serves.queues
     return {
         "name": node.name,
         "host": node.host,
@@ -50,10 +50,14 @@ def _fields(node: NodeInfo) -> dict[str, Any]:
         "live": node.live,
         "expires_in": node.expires_in,
         "running": node.running,
-        "tasks": sorted(node.serves.tasks),
-        "queues": None if queues is None else sorted(queues),
+        "tasks": _names(node.serves.tasks),
+        "queues": _names(node.serves.queues),
         "report": node.report,
     }
+
+
+def _names(some: Iterable[str] | None) -> list[str] | None:
+    return None if some is None else sorted(some)
 
 
 def _cells(node: NodeInfo) -> tuple[str, ...]:

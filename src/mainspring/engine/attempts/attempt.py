@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from mainspring.engine.attempts.context import Host
     from mainspring.engine.attempts.pipeline import Call
+    from mainspring.model.job import Grant
     from mainspring.model.task import Task
-    from mainspring.protocols.executor import Grant
 
 TRACEBACK_CHARACTERS = 16_000
 """The last so many characters of a traceback are kept: its end says what happened."""

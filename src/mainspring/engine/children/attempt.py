@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.engine.attempts.attempt import Attempt, Ruling, Tasks
-    from mainspring.model.job import Claim, Outcome
-    from mainspring.protocols.executor import Grant
+    from mainspring.model.job import Claim, Grant, Outcome
 
 
 class Children(Protocol):

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from mainspring.engine.cache.cache import JobCache
     from mainspring.engine.cache.turn import Turn
     from mainspring.engine.children.attempt import ChildAttempt
-    from mainspring.model.job import Claim
+    from mainspring.model.job import Claim, Grant
     from mainspring.protocols import Codec
-    from mainspring.protocols.executor import Grant
 
 
 class CachedChildAttempt:

@@ -16,9 +16,8 @@ from mainspring.protocols.store import Transactional
 
 if TYPE_CHECKING:
     from mainspring.engine.node.node import Node
-    from mainspring.model.job import Claim
+    from mainspring.model.job import Claim, Grant
     from mainspring.protocols import Store
-    from mainspring.protocols.executor import Grant
 
 
 class Completions:

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from mainspring.engine.claims.slots import Slots
     from mainspring.engine.node.node import Node
     from mainspring.model.events import Event
-    from mainspring.model.job import Claim, Exchanged
+    from mainspring.model.job import Claim, Exchanged, Grant
     from mainspring.protocols import Store
-    from mainspring.protocols.executor import Grant
 
 MOST_OUTCOMES = 256
 FLUSH_SECONDS = 0.01

@@ -21,8 +21,7 @@ from mainspring.model.note import Note
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mainspring.engine.journal.page import Grant
-    from mainspring.model.job import Outcome
+    from mainspring.model.job import Grant, Outcome
 
 FLUSH_SECONDS = 0.1
 REST_FACTOR = 4.0

@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mainspring.model.job import Grant  # the type of a Struct's field
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-Grant = tuple[int, int]
-"""Key and fence of a claim."""
 
 _PAGE_SIZE = 500
 _LINE_SIZE = 150

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mainspring.model.job import Grant
+
 _ENTRY = struct.Struct("<qq")
 
 
@@ -82,7 +84,7 @@ class FileBoard:
             os.close(lock)
 
 
-def begun_on(path: Path) -> frozenset[tuple[int, int]] | None:
+def begun_on(path: Path) -> frozenset[Grant] | None:
     """Return (key, fence) of every body begun by the node of that board; None: it can't be read."""
     try:
         content = path.read_bytes()
@@ -99,7 +101,7 @@ class DeadBoard:
         self._path = path
         self._lock = lock
 
-    def begun(self) -> frozenset[tuple[int, int]] | None:
+    def begun(self) -> frozenset[Grant] | None:
         """Return (key, fence) of every body that had begun and may not have been recorded."""
         return begun_on(self._path)
 

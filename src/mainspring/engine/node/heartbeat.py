@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mainspring.engine.node.node import Node
-    from mainspring.protocols.executor import Grant
+    from mainspring.model.job import Grant
 
 FIRST_REST = 0.02
 LONGEST_REST = 1.0

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from mainspring.model.job import Claim, Ended, NewJob, Outcome, Want
+    from mainspring.model.job import Claim, Ended, Grant, NewJob, Outcome, Want
     from mainspring.model.note import LogLine, Note
     from mainspring.model.timetable import NewSchedule
     from mainspring.model.view import AttemptRecord, JobFilter, JobRecord
@@ -117,9 +117,7 @@ class MemoryStore:
         """Claim work: the second half of `exchange`."""
         return self.exchange(node, (), wants).claims
 
-    def rescue(
-        self, node: int, *, dead: bool, begun: Collection[tuple[int, int]] | None
-    ) -> Rescued | None:
+    def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Take a lost node's jobs from it; None if its lease still runs, or it has gone already."""
         with self._lock:
             moment = Moment(self._clock)

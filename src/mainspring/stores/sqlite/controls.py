@@ -8,10 +8,10 @@ from msgspec import Struct, json
 
 from mainspring.model.job import CANCELLED, EXPIRED, JobState
 from mainspring.stores.job_id import format_id, parse_id
-from mainspring.stores.sqlite.moves import FORGET, text_of_failure
+from mainspring.stores.sqlite.moves.endings import FORGET, text_of_failure
 from mainspring.stores.sqlite.purge import drop
-from mainspring.stores.sqlite.states import NUMBERS, READY, RUNNING
-from mainspring.stores.sqlite.values import text_of
+from mainspring.stores.sqlite.rows.bulk import text_of
+from mainspring.stores.sqlite.rows.states import NUMBERS, READY, RUNNING
 
 if TYPE_CHECKING:
     import sqlite3

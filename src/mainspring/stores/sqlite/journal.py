@@ -8,7 +8,7 @@ from msgspec import json
 
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
 from mainspring.stores.clock import as_datetime
-from mainspring.stores.sqlite.values import in_chunks, text_of, with_rows
+from mainspring.stores.sqlite.rows.bulk import in_chunks, text_of, with_rows
 
 if TYPE_CHECKING:
     import sqlite3

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from mainspring.model.job import OutcomeKind, Renewed, Rescued
 from mainspring.stores.loss import evidence_of
-from mainspring.stores.sqlite.crashes import Crash, Held, held_by, record_crashes
-from mainspring.stores.sqlite.moves import Return, give_back, marked_of
+from mainspring.stores.sqlite.moves.crashes import Crash, Held, held_by, record_crashes
+from mainspring.stores.sqlite.moves.grants import marked_of
+from mainspring.stores.sqlite.moves.returns import Return, give_back
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection
 
+    from mainspring.model.job import Grant
     from mainspring.stores.clock import Moment
-    from mainspring.stores.sqlite.moves import Grant
 
 JOIN = """
 INSERT INTO nodes (name, host, pid, joined_at, lease_until, serves) VALUES (?, ?, ?, ?, ?, ?)

@@ -8,8 +8,8 @@ from msgspec import json
 
 from mainspring.faults import fault
 from mainspring.model.job import JobState
-from mainspring.stores.sqlite.states import NUMBERS
-from mainspring.stores.sqlite.values import text_of
+from mainspring.stores.sqlite.rows.bulk import text_of
+from mainspring.stores.sqlite.rows.states import NUMBERS
 
 if TYPE_CHECKING:
     import sqlite3

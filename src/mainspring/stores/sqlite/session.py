@@ -10,11 +10,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mainspring.stores.sqlite.commit_look import CommitLook
-from mainspring.stores.sqlite.intake import Intake
-from mainspring.stores.sqlite.lanes import Lanes
-from mainspring.stores.sqlite.reader import Readers
-from mainspring.stores.sqlite.writer import Writer
+from mainspring.stores.sqlite.connections.readers import Readers
+from mainspring.stores.sqlite.connections.writer import Writer
+from mainspring.stores.sqlite.file.commit_look import CommitLook
+from mainspring.stores.sqlite.intake.groups import Intake
+from mainspring.stores.sqlite.rows.lanes import Lanes
 from mainspring.stores.topics import ORDERS
 from mainspring.stores.wake import Ringer, SocketListener, meeting_place
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
-    from mainspring.stores.sqlite.database import DatabaseFile
+    from mainspring.stores.sqlite.file.database import DatabaseFile
 
 PATIENCE = 5.0
 """Seconds that a fork waits for transactions of other threads."""

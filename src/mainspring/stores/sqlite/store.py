@@ -12,15 +12,19 @@ from mainspring.faults import fault
 from mainspring.model.job import Exchanged
 from mainspring.model.timetable import Timetabled
 from mainspring.stores.clock import Moment, SystemClock, as_datetime
-from mainspring.stores.sqlite import catalog, controls, forks, journal, listing, nodes, timetable
-from mainspring.stores.sqlite.claiming import claim_for
-from mainspring.stores.sqlite.database import DatabaseFile
-from mainspring.stores.sqlite.examination import examine
-from mainspring.stores.sqlite.guest import Guest
-from mainspring.stores.sqlite.intake import enqueue_into, wakes_for
-from mainspring.stores.sqlite.outcomes import record
+from mainspring.stores.sqlite import controls, forks, journal, nodes, timetable
+from mainspring.stores.sqlite.catalog import listing, queues
+from mainspring.stores.sqlite.catalog.history import ended, history, stats
+from mainspring.stores.sqlite.catalog.nodes import live_nodes
+from mainspring.stores.sqlite.catalog.records import by_id, parameters_of
+from mainspring.stores.sqlite.claims.wants import claim_for
+from mainspring.stores.sqlite.connections.guest import Guest
+from mainspring.stores.sqlite.file.database import DatabaseFile
+from mainspring.stores.sqlite.file.examination import examine
+from mainspring.stores.sqlite.intake.news import wakes_for
+from mainspring.stores.sqlite.intake.transaction import enqueue_into
+from mainspring.stores.sqlite.moves.outcomes import record
 from mainspring.stores.sqlite.purge import purge
-from mainspring.stores.sqlite.records import by_id, parameters_of
 from mainspring.stores.sqlite.session import Session
 from mainspring.stores.topics import ENDED, ORDERS, READY, topics_of
 
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mainspring.model.finding import Finding
-    from mainspring.model.job import Claim, Ended, NewJob, Outcome, Renewed, Rescued, Want
+    from mainspring.model.job import Claim, Ended, Grant, NewJob, Outcome, Renewed, Rescued, Want
     from mainspring.model.note import LogLine, Note
     from mainspring.model.timetable import NewSchedule
     from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, LaneRecord, NodeRecord
@@ -111,9 +115,7 @@ class SqliteStore:
         """Claim work: the second half of `exchange`."""
         return self.exchange(node, (), wants).claims
 
-    def rescue(
-        self, node: int, *, dead: bool, begun: Collection[tuple[int, int]] | None
-    ) -> Rescued | None:
+    def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Take a lost node's jobs from it; None if its lease still runs, or it has gone already."""
         with self._session.writer as connection:
             moment = Moment(self._clock)
@@ -167,7 +169,7 @@ class SqliteStore:
     def history(self, job_id: str) -> list[AttemptRecord]:
         """Return every attempt, oldest first; empty for an unknown id."""
         with self._session.readers.lend() as connection:
-            return catalog.history(connection, job_id)
+            return history(connection, job_id)
 
     def log(self, job_id: str) -> list[LogLine]:
         """Return the lines that the job's bodies logged, oldest first."""
@@ -177,34 +179,34 @@ class SqliteStore:
     def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
         """Return how those of the given jobs ended that have ended."""
         with self._session.readers.lend() as connection:
-            return catalog.ended(connection, job_ids)
+            return ended(connection, job_ids)
 
     def stats(self) -> dict[str, dict[str, int]]:
         """Return the number of jobs by queue and state."""
         with self._session.readers.lend() as connection:
-            return catalog.stats(connection)
+            return stats(connection)
 
     def jobs(
         self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
     ) -> list[JobRecord]:
-        """Return up to `limit` jobs, newest first. What it costs: see `listing`."""
+        """Return up to `limit` jobs, newest first. What it costs: see `catalog.listing`."""
         with self._session.readers.lend() as connection:
             return listing.jobs(connection, wanted, before=before, limit=limit)
 
     def lanes(self) -> list[LaneRecord]:
         """Return each task of each queue, with the number of its jobs that wait."""
         with self._session.readers.lend() as connection:
-            return catalog.lanes(connection)
+            return queues.lanes(connection)
 
     def paused(self) -> list[str]:
         """Return the names of the paused queues, in order."""
         with self._session.readers.lend() as connection:
-            return catalog.paused(connection)
+            return queues.paused(connection)
 
     def nodes(self) -> list[NodeRecord]:
         """Return the nodes that have joined and not left."""
         with self._session.readers.lend() as connection:
-            return catalog.nodes(connection, Moment(self._clock).micros)
+            return live_nodes(connection, Moment(self._clock).micros)
 
     def examine(self) -> list[Finding]:
         """Look at the file, its disk, library, schema, log, locks and clock."""

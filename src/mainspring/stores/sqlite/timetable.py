@@ -33,7 +33,7 @@ ON CONFLICT (name) DO UPDATE SET
   unique_key = excluded.unique_key, expires = excluded.expires, last_tick = excluded.last_tick
 """
 
-ALL = """
+SCHEDULES = """
 SELECT
   name, rule, task, queue, payload, priority, catch_up, unique_key, expires,
   anchor, last_tick, paused
@@ -80,11 +80,11 @@ def advance(connection: sqlite3.Connection, name: str, last: datetime, to: datet
 
 def schedules(connection: sqlite3.Connection) -> list[ScheduleRecord]:
     """Return all schedules by name."""
-    return [schedule_of(row) for row in connection.execute(ALL).fetchall()]
+    return [schedule_of(row) for row in connection.execute(SCHEDULES).fetchall()]
 
 
 def schedule_of(row: tuple[Any, ...]) -> ScheduleRecord:
-    """Return the record of a row of `ALL`."""
+    """Return the record of a row of `SCHEDULES`."""
     name, rule, task, queue, payload, priority, catch_up, *terms, anchor, last, paused = row
     unique, expires = terms
     new = NewSchedule(

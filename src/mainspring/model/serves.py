@@ -1,0 +1,45 @@
+"""What a node says that it serves, and which jobs no live node would take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import DecodeError, Struct, json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mainspring.model.view import LaneRecord, NodeRecord
+
+
+class Serves(Struct, frozen=True):
+    """What a node claims: jobs of these tasks, in these queues. None: any, for all we know."""
+
+    tasks: frozenset[str] | None = None
+    queues: frozenset[str] | None = None
+
+    def takes(self, lane: LaneRecord) -> bool:
+        """Whether it may claim the jobs of that task and queue."""
+        knows = self.tasks is None or lane.task in self.tasks
+        return knows and (self.queues is None or lane.queue in self.queues)
+
+
+_decode = json.Decoder(Serves).decode
+
+
+def served_by(node: NodeRecord) -> Serves:
+    """Return what a node serves: anything, if it says so in a way that can't be read.
+
+    Another version wrote that, or somebody's hand. To say that nobody takes its jobs would be a
+    false alarm; to say that it may take any hides a true one at worst while it lives.
+    """
+    try:
+        return _decode(node.serves)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return Serves()
+
+
+def unclaimable(lanes: Iterable[LaneRecord], nodes: Iterable[NodeRecord]) -> list[LaneRecord]:
+    """Return the lanes whose jobs wait and are taken by no node whose lease still runs."""
+    served = [served_by(node) for node in nodes if node.expires_in > 0]
+    return [lane for lane in lanes if lane.pending and not any(one.takes(lane) for one in served)]

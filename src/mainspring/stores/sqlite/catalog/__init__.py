@@ -1,0 +1,1 @@
+"""What views read of jobs, queues and nodes. Nothing here writes."""

@@ -1,0 +1,159 @@
+"""What became of jobs: attempts, ends, and how many are in which state.
+
+One statement each, so that a job on the move is seen exactly once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Raw, json
+
+from mainspring.model.job import Ended, JobState
+from mainspring.model.view import AttemptRecord
+from mainspring.stores.clock import as_datetime
+from mainspring.stores.job_id import format_id, parse_id
+from mainspring.stores.sqlite.catalog.records import failure_of, parameters_of
+from mainspring.stores.sqlite.rows.bulk import UNREADABLE, text_of
+from mainspring.stores.sqlite.rows.states import final_state, live_state, trouble_with
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+HISTORY = """
+SELECT fence, coalesce(nodes.name, node), began_at, said.ended_at, outcome, failure
+FROM (
+  SELECT fence, node, began_at, ended_at, outcome, failure FROM attempts
+  WHERE key = :key AND EXISTS (
+    SELECT 1 FROM jobs WHERE key = :key AND nonce = :nonce
+    UNION ALL SELECT 1 FROM finished WHERE key = :key AND nonce = :nonce
+  )
+  UNION ALL
+  SELECT fence, node, claimed_at, NULL, NULL, NULL FROM jobs
+  WHERE key = :key AND nonce = :nonce AND state = 2
+  UNION ALL
+  SELECT fence, node, began_at, ended_at, state, failure FROM finished
+  WHERE key = :key AND nonce = :nonce AND node IS NOT NULL
+) AS said LEFT JOIN nodes USING (node)
+ORDER BY fence
+"""
+
+ENDED = """
+SELECT group_concat(printf(
+  '[%d,%d,%d,%s,%d,%s,%d,%s]', finished.key, nonce, state, json_quote(CAST(task AS TEXT)),
+  coalesce(length(CAST(result AS BLOB)), 4), coalesce(result, 'null'),
+  coalesce(length(CAST(failure AS BLOB)), 4), coalesce(failure, 'null')
+))
+FROM json_each(?) AS asked
+CROSS JOIN finished ON finished.key = asked.value
+JOIN lanes USING (lane)
+"""
+
+ENDED_EACH = """
+SELECT
+  finished.key, nonce, state, CAST(task AS TEXT), CAST(coalesce(result, 'null') AS BLOB), failure
+FROM json_each(?) AS asked
+CROSS JOIN finished ON finished.key = asked.value
+JOIN lanes USING (lane)
+"""
+
+ENDED_ONE = """
+SELECT key, nonce, state, CAST(task AS TEXT), CAST(coalesce(result, 'null') AS BLOB), failure
+FROM finished JOIN lanes USING (lane)
+WHERE key = ? AND nonce = ?
+"""
+
+STATS = """
+SELECT queue, final, state, sum(jobs) FROM (
+  SELECT lane, 0 AS final, state, count(*) AS jobs FROM jobs GROUP BY lane, state
+  UNION ALL
+  SELECT lane, 1, state, count(*) FROM finished GROUP BY lane, state
+) JOIN lanes USING (lane)
+GROUP BY queue, final, state
+"""
+
+NULL = Raw(b"null")
+"""What stands for a failure that there is not."""
+
+MOST_IDS = 1_000
+"""Ids of one statement; their results stand in one text."""
+
+Ending = tuple[int, int, int, str, bytes, str | bytes | None]
+"""A row of `ENDED_EACH`: key, nonce, state, task, result, failure."""
+
+endings = json.Decoder(list[tuple[int, int, int, str, int, Raw, int, Raw]])
+
+
+def history(connection: sqlite3.Connection, job_id: str) -> list[AttemptRecord]:
+    """Return a job's attempts, oldest first."""
+    rows = connection.execute(HISTORY, parameters_of(job_id)).fetchall()
+    return [attempt_of(row) for row in rows]
+
+
+def attempt_of(row: tuple[Any, ...]) -> AttemptRecord:
+    """Return the record of a row of `HISTORY`."""
+    number, node, began_at, ended_at, outcome, failure = row
+    return AttemptRecord(
+        number=number,
+        node=str(node),
+        started_at=as_datetime(began_at),
+        ended_at=None if ended_at is None else as_datetime(ended_at),
+        outcome=final_state(outcome).value if isinstance(outcome, int) else outcome,
+        failure=failure_of(failure),
+    )
+
+
+def ended(connection: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, Ended]:
+    """Return how those of the jobs ended that have ended."""
+    if len(job_ids) == 1:
+        return ended_one(connection, job_ids[0])
+    asked = set(job_ids)
+    keys = list({parsed[0] for job_id in asked if (parsed := parse_id(job_id))})
+    found: dict[str, Ended] = {}
+    for start in range(0, len(keys), MOST_IDS):
+        some = json.encode(keys[start : start + MOST_IDS]).decode()
+        for row in endings_of(connection, some):
+            job_id = format_id(row[0], row[1])
+            if job_id in asked:
+                found[job_id] = end_of(row)
+    return found
+
+
+def ended_one(connection: sqlite3.Connection, job_id: str) -> dict[str, Ended]:
+    """Return the same for one job, which a lone waiter asks for: without a text between."""
+    found = connection.execute(ENDED_ONE, parse_id(job_id) or (0, 0)).fetchall()
+    return {job_id: end_of(found[0])} if found else {}
+
+
+def endings_of(connection: sqlite3.Connection, keys: str) -> list[Ending]:
+    """Return what `ENDED` finds; row by row if a result is no JSON (see `claims.line.rows_in`)."""
+    try:
+        rows = endings.decode(f"[{text_of(connection, ENDED, (keys,))}]")
+    except UNREADABLE:
+        return connection.execute(ENDED_EACH, (keys,)).fetchall()
+    if [row for row in rows if len(row[5]) != row[4] or len(row[7]) != row[6]]:
+        return connection.execute(ENDED_EACH, (keys,)).fetchall()
+    return [
+        (key, nonce, state, task, bytes(result), None if failure == NULL else bytes(failure))
+        for key, nonce, state, task, _, result, _, failure in rows
+    ]
+
+
+def end_of(row: Ending) -> Ended:
+    """Return the value of a row of `ENDED`."""
+    key, _, number, task, result, failure = row
+    state = final_state(number)
+    kept = result if state is JobState.COMPLETED else None
+    told = trouble_with(number, final=True) or failure_of(failure)
+    return Ended(key=key, task=task, state=state, result=kept, failure=told)
+
+
+def stats(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    """Return the number of jobs by queue and state."""
+    counts: dict[str, dict[str, int]] = {}
+    for queue, final, number, jobs in connection.execute(STATS).fetchall():
+        of_queue = counts.setdefault(queue, {state.value: 0 for state in JobState})
+        state = final_state(number) if final else live_state(number)
+        of_queue[state.value] += jobs
+    return counts

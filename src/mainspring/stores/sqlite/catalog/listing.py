@@ -1,0 +1,216 @@
+"""Lists of jobs, newest first: the keys of a page by the index that fits the filter, then its rows.
+
+Every text of the caller's is a parameter; what varies in the statements is ours.
+
+Before 1,000,000 finished jobs a page takes 1 ms, also by state. By queue or task it takes 2 ms if
+they have few jobs, or if the newest 5,000 jobs fill it; if neither, 0.6 µs for each job of theirs.
+A search reads what the other fields leave until the page is full: at worst 2.6 µs a job, 4.4 for a
+text with letters outside ASCII. (Measured on two busy cores.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import json
+
+from mainspring.model.job import FINAL, JobState
+from mainspring.stores.sqlite.catalog.records import by_keys
+from mainspring.stores.sqlite.file.database import as_text
+from mainspring.stores.sqlite.rows.states import FINAL_STATES
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+
+    from mainspring.model.view import JobFilter, JobRecord
+
+LANES = "SELECT lane, queue, task FROM lanes"
+
+NEWEST = 2**63 - 1
+"""Above any key."""
+
+# A lane's rows stand together in these indexes, and only the index is read: the cost goes by how
+# many jobs the filter leaves, however many others there are.
+LIVE_OF_LANES = """
+FROM json_each(:lanes) AS lane
+CROSS JOIN jobs AS job INDEXED BY line ON job.lane = lane.value AND job.state {states}
+"""
+FINAL_OF_LANES = """
+FROM json_each(:lanes) AS lane
+CROSS JOIN finished AS job INDEXED BY finished_by_end
+  ON job.lane = lane.value AND job.state {states}
+"""
+
+# In the order of their keys, to the end of the page.
+LIVE = "FROM jobs AS job NOT INDEXED"
+COMPLETED = "FROM finished AS job NOT INDEXED"
+UNSUCCESSFUL = "FROM finished AS job INDEXED BY exceptions"
+
+ANY = "IS NOT NULL"
+"""Any state, also one that no state has the number of (see `states`)."""
+
+GLANCE = 5_000
+"""The newest jobs of a table, among which a page of a lane is sought before its index is read."""
+
+AMONG_NEWEST = """
+FROM (
+  SELECT key, lane, state FROM {table} NOT INDEXED WHERE key < :before
+  ORDER BY key DESC LIMIT :glance
+) AS job
+"""
+OF_LANES = "AND job.state {states} AND job.lane IN (SELECT value FROM json_each(:lanes))"
+
+PAGE = """
+SELECT job.key {source}
+WHERE job.key < :before {conditions}
+ORDER BY job.key DESC LIMIT :limit
+"""
+
+SEARCH = """
+AND (
+  job.lane IN (SELECT value FROM json_each(:told))
+  OR instr(printf('%d-%08x', job.key, job.nonce), :text)
+  OR instr({lower}(CAST(payload AS {kind})), :text)
+  OR instr({lower}(CAST((
+    SELECT substr(type, 1 + 9 * (substr(type, 1, 9) = 'builtins.')) || ': ' || message
+    FROM (
+      SELECT json_extract(said, '$.type') AS type, json_extract(said, '$.message') AS message
+      FROM (SELECT iif(json_valid(text), text, NULL) AS said FROM (SELECT {failure} AS text))
+    )
+  ) AS {kind})), :text)
+)
+"""
+LAST_FAILURE = "(SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1)"
+
+Lane = tuple[int, str, str]
+"""Number, queue and task."""
+
+
+def jobs(
+    connection: sqlite3.Connection, wanted: JobFilter, *, before: int | None, limit: int
+) -> list[JobRecord]:
+    """Return up to `limit` jobs that fit, newest first."""
+    connection.create_function("folded", 1, folded, deterministic=True)
+    # One transaction, in which no job moves from one table to the other.
+    connection.execute("BEGIN")
+    try:
+        keys = page(connection, wanted, NEWEST if before is None else before, limit)
+        return by_keys(connection, keys)
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+
+
+def page(connection: sqlite3.Connection, wanted: JobFilter, before: int, limit: int) -> list[int]:
+    """Return the keys of a page."""
+    lanes = connection.execute(LANES).fetchall()
+    told: dict[str, object] = {"before": before, "limit": limit, "glance": GLANCE}
+    told["lanes"] = numbers(lane for lane in lanes if fits(lane, wanted))
+    if wanted.search is not None:
+        told["text"] = wanted.search.lower()
+        told["told"] = numbers(lane for lane in lanes if wanted.search.lower() in lane[2].lower())
+    keys: list[int] = []
+    for alternatives in statements(wanted):
+        keys += keys_of(connection, alternatives, told)
+    return sorted(keys, reverse=True)[:limit]
+
+
+def keys_of(
+    connection: sqlite3.Connection, alternatives: Iterable[str], told: dict[str, object]
+) -> list[int]:
+    """Return what the first statement finds that fills the page, or the last one."""
+    keys: list[int] = []
+    for statement in alternatives:
+        keys = [key for (key,) in connection.execute(statement, told).fetchall()]
+        if len(keys) == told["limit"]:
+            break
+    return keys
+
+
+def numbers(lanes: Iterable[Lane]) -> str:
+    """Return the numbers of lanes as JSON text."""
+    return json.encode([lane[0] for lane in lanes]).decode()
+
+
+def fits(lane: Lane, wanted: JobFilter) -> bool:
+    """Whether jobs of the lane are among those wanted."""
+    _, queue, task = lane
+    return wanted.queue in (None, queue) and wanted.task in (None, task)
+
+
+def statements(wanted: JobFilter) -> Iterator[list[str]]:
+    """Yield what finds the keys in one or both tables: the last of each does, others may."""
+    by_lane = wanted.queue is not None or wanted.task is not None
+    if wanted.status not in FINAL:
+        yield live_page(wanted, by_lane=by_lane)
+    if wanted.status is None or wanted.status in FINAL:
+        yield final_page(wanted, by_lane=by_lane)
+    if wanted.status is JobState.FAILED:
+        # Two steps a lane: one condition over all other numbers would read what completed.
+        for unknown in (f"< {min(FINAL_STATES)}", f"> {max(FINAL_STATES)}"):
+            yield [final_of_lanes(unknown, search_in(wanted, "job.failure"))]
+
+
+def live_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
+    """Return the statements over what has not ended."""
+    states = {None: ANY, JobState.PENDING: "<> 2", JobState.RUNNING: "= 2"}[wanted.status]
+    search = search_in(wanted, LAST_FAILURE)
+    # The few that run may stand before a million that wait.
+    if wanted.status is JobState.RUNNING:
+        return [page_of(LIVE_OF_LANES.replace("{states}", states), search)]
+    if by_lane:
+        whole = page_of(LIVE_OF_LANES.replace("{states}", states), search)
+        return [*glances("jobs", states, search), whole]
+    return [page_of(LIVE, f"AND job.state {states} {search}")]
+
+
+def final_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
+    """Return the statements over what has ended."""
+    states = ANY if wanted.status is None else numbers_of(wanted.status)
+    search = search_in(wanted, "job.failure")
+    if by_lane:
+        return [*glances("finished", states, search), final_of_lanes(states, search)]
+    if wanted.status in (JobState.FAILED, JobState.CANCELLED):
+        exception = f"AND job.state <> 3 AND job.keep_until IS NULL AND job.state {states}"
+        return [page_of(UNSUCCESSFUL, f"{exception} {search}")]
+    return [page_of(COMPLETED, f"AND job.state {states} {search}")]
+
+
+def final_of_lanes(states: str, search: str) -> str:
+    """Return the statement over what has ended in some lanes, by their index."""
+    return page_of(FINAL_OF_LANES.replace("{states}", states), search)
+
+
+def glances(table: str, states: str, search: str) -> list[str]:
+    """Return the look at the newest, but for a search, which would read them twice."""
+    if search:
+        return []
+    return [page_of(AMONG_NEWEST.replace("{table}", table), OF_LANES.replace("{states}", states))]
+
+
+def numbers_of(status: JobState) -> str:
+    """Return the condition of a final state."""
+    known = [str(number) for number, state in FINAL_STATES.items() if state is status]
+    return f"IN ({', '.join(known)})"
+
+
+def page_of(source: str, conditions: str) -> str:
+    """Return the statement of a page; both texts are ours."""
+    return PAGE.replace("{source}", source).replace("{conditions}", conditions)
+
+
+def search_in(wanted: JobFilter, failure: str) -> str:
+    """Return the condition of a search, or nothing."""
+    if wanted.search is None:
+        return ""
+    # SQLite's own function is ten times as quick, and knows ASCII only.
+    # It takes bytes: sqlite3 hands no text that is not UTF-8 to Python.
+    lower, kind = ("lower", "TEXT") if wanted.search.isascii() else ("folded", "BLOB")
+    condition = SEARCH.replace("{lower}", lower).replace("{kind}", kind)
+    return condition.replace("{failure}", failure)
+
+
+def folded(text: bytes | None) -> str | None:
+    """Return a text as `JobFilter.search` compares it."""
+    return None if text is None else as_text(text).lower()

@@ -1,0 +1,40 @@
+"""Nodes as views read them: who lives, for how long yet, and with how many jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.model.view import NodeRecord
+from mainspring.stores.clock import MICROS
+
+if TYPE_CHECKING:
+    import sqlite3
+
+LIVE_NODES = """
+SELECT live.node, name, host, pid, lease_until, coalesce(running, 0), serves, report
+FROM nodes AS live LEFT JOIN (
+  SELECT node, count(*) AS running
+  FROM lanes CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
+  GROUP BY node
+) AS held USING (node)
+WHERE ended_at IS NULL
+ORDER BY live.node
+"""
+
+
+def live_nodes(connection: sqlite3.Connection, now: int) -> list[NodeRecord]:
+    """Return the live nodes; `now` is stored time."""
+    rows = connection.execute(LIVE_NODES).fetchall()
+    return [
+        NodeRecord(
+            key=key,
+            name=name,
+            host=host,
+            pid=pid,
+            expires_in=(lease_until - now) / MICROS,
+            running=running,
+            serves=serves.encode(),
+            report=report.encode(),
+        )
+        for key, name, host, pid, lease_until, running, serves, report in rows
+    ]

@@ -1,0 +1,1 @@
+"""How jobs go out: what a node wants becomes what it holds."""

@@ -1,0 +1,208 @@
+"""How jobs go out: the most urgent ones of some lanes become running, in two statements."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from msgspec import Raw, json
+
+from mainspring.model.job import Claim
+from mainspring.stores.clock import MICROS
+from mainspring.stores.job_id import format_id
+from mainspring.stores.sqlite.rows.bulk import UNREADABLE, text_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from mainspring.stores.clock import Moment
+    from mainspring.stores.sqlite.rows.lanes import Lanes
+
+MOST_LANES = 400
+"""Lanes of one statement: SQLite joins at most 500 selects."""
+
+MOST_CLAIMS = 512
+"""Jobs of one statement: their payloads together must stay below SQLite's 1,000,000,000 bytes."""
+
+MOST_PROMOTED = 1_000
+"""Delayed jobs of a lane that become ready at a time: others wait for the write lock meanwhile."""
+
+FIRST_IN_LINE = """
+SELECT group_concat(printf(
+  '[%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%s]',
+  priority, run_at, key, nonce, lane, fence + 1, attempts + 1, crashes, expires_at <= ?,
+  length(CAST(payload AS BLOB)), payload
+))
+FROM (
+  {lanes}
+  ORDER BY priority, run_at, key LIMIT ?
+)
+"""
+
+# What `%d` makes of a column of another kind, CAST makes, too.
+EACH_IN_LINE = """
+SELECT
+  CAST(priority AS INTEGER), CAST(run_at AS INTEGER), key, CAST(nonce AS INTEGER), lane,
+  CAST(fence + 1 AS INTEGER), CAST(attempts + 1 AS INTEGER), CAST(crashes AS INTEGER),
+  coalesce(expires_at <= ?, 0), length(CAST(payload AS BLOB)), CAST(payload AS BLOB)
+FROM (
+  {lanes}
+  ORDER BY priority, run_at, key LIMIT ?
+)
+"""
+
+ONE_LANE = """
+  SELECT priority, run_at, key, nonce, lane, fence, attempts, crashes, expires_at, payload
+  FROM jobs INDEXED BY line WHERE state = 0 AND lane = ?
+"""
+
+TAKE = """
+UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = fence + 1
+WHERE key IN (SELECT value FROM json_each(?))
+"""
+
+TAKE_ONE = "UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = fence + 1 WHERE key = ?"
+
+FIRSTS_DUE = """
+SELECT group_concat('[' || lane || ',' || first || ']')
+FROM (
+  SELECT asked.value AS lane, (
+    SELECT run_at FROM jobs INDEXED BY scheduled
+    WHERE state = 1 AND lane = asked.value ORDER BY run_at LIMIT 1
+  ) AS first
+  FROM json_each(?) AS asked
+)
+WHERE first IS NOT NULL
+"""
+
+PROMOTE = """
+UPDATE jobs SET state = 0 WHERE key IN (
+  SELECT key FROM jobs INDEXED BY scheduled
+  WHERE state = 1 AND lane = ? AND run_at <= ? ORDER BY run_at LIMIT ?
+)
+"""
+
+Waiting = tuple[int, int, int, int, int, int, int, int, int, int, Raw]
+"""A row of `FIRST_IN_LINE`; its first three fields are its place in the line.
+
+The last two are the number of its payload's bytes, and they themselves, as a view of them.
+"""
+
+waiting = json.Decoder(list[Waiting])
+firsts = json.Decoder(list[tuple[int, int]])
+
+
+def promote(connection: sqlite3.Connection, lanes: Sequence[int], moment: Moment) -> float | None:
+    """Make the delayed jobs that are due ready; return the seconds until the next is due."""
+    first_of = firsts_due(connection, lanes)
+    due = [lane for lane, run_at in first_of if run_at <= moment.micros]
+    for lane in due:
+        connection.execute(PROMOTE, (lane, moment.micros, MOST_PROMOTED))
+    if due:
+        first_of = firsts_due(connection, lanes)
+    if not first_of:
+        return None
+    return max(0.0, (min(run_at for _, run_at in first_of) - moment.micros) / MICROS)
+
+
+def firsts_due(connection: sqlite3.Connection, lanes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return each lane that has delayed jobs, with the time its first is due."""
+    return firsts.decode(f"[{text_of(connection, FIRSTS_DUE, (json.encode(lanes).decode(),))}]")
+
+
+def claim(
+    connection: sqlite3.Connection, node: int, *, lanes: Sequence[int], limit: int, moment: Moment
+) -> list[Waiting]:
+    """Give a node up to `limit` jobs of the lanes; return their rows in order."""
+    claimed: list[Waiting] = []
+    while lanes and len(claimed) < limit:
+        most = min(limit - len(claimed), MOST_CLAIMS)
+        rows = first_in_line(connection, lanes, most, moment)
+        claimed += take(connection, node, rows, moment)
+        if len(rows) < most:
+            break
+    return claimed
+
+
+def take(
+    connection: sqlite3.Connection, node: int, rows: list[Waiting], moment: Moment
+) -> list[Waiting]:
+    """Give a node the jobs of these rows, which were read in this transaction; return the rows."""
+    if len(rows) == 1:
+        connection.execute(TAKE_ONE, (node, moment.micros, rows[0][2]))
+    elif rows:
+        keys = json.encode([row[2] for row in rows]).decode()
+        connection.execute(TAKE, (node, moment.micros, keys))
+    return rows
+
+
+def first_in_line(
+    connection: sqlite3.Connection, lanes: Sequence[int], limit: int, moment: Moment
+) -> list[Waiting]:
+    """Return the ready jobs of the lanes that are first in line."""
+    rows: list[Waiting] = []
+    for start in range(0, len(lanes), MOST_LANES):
+        some = lanes[start : start + MOST_LANES]
+        rows += first_of(connection, len(some), (moment.micros, *some, limit))
+    if len(lanes) > MOST_LANES:
+        rows = sorted(rows, key=place_in_line)[:limit]
+    return rows
+
+
+def first_of(
+    connection: sqlite3.Connection, lanes: int, parameters: Sequence[int]
+) -> list[Waiting]:
+    """Return what `FIRST_IN_LINE` finds in so many lanes."""
+    rows = rows_in(text_of(connection, first_in_line_of(lanes), parameters))
+    if rows is None:
+        # As it stands, so that the attempt of whoever has it finds that it can't be read.
+        rows = connection.execute(each_in_line_of(lanes), parameters).fetchall()
+    return rows
+
+
+def rows_in(text: str) -> list[Waiting] | None:
+    """Return the rows in a text of `FIRST_IN_LINE`; None if one has a payload that is no JSON.
+
+    Only somebody else writes such a one. It may end its row, and forge others behind it: then it is
+    not so long as its row says.
+    """
+    try:
+        rows = waiting.decode(f"[{text}]")
+    except UNREADABLE:
+        return None
+    return None if [row for row in rows if len(row[10]) != row[9]] else rows
+
+
+@cache
+def first_in_line_of(lanes: int) -> str:
+    """Return the statement for so many lanes: SQLite merges their ends of the index lazily."""
+    return FIRST_IN_LINE.replace("{lanes}", "UNION ALL".join([ONE_LANE] * lanes))
+
+
+@cache
+def each_in_line_of(lanes: int) -> str:
+    """Return the statement that finds the same, a row of SQLite's for each."""
+    return EACH_IN_LINE.replace("{lanes}", "UNION ALL".join([ONE_LANE] * lanes))
+
+
+def place_in_line(row: Waiting) -> tuple[int, int, int]:
+    """Return priority, run_at and key."""
+    return row[:3]
+
+
+def claim_of(row: Waiting, known: Lanes) -> Claim:
+    """Return the grant for a row."""
+    _, _, key, nonce, lane, fence, attempt, crashes, expired, _, payload = row
+    queue, task = known.name(lane)
+    return Claim(
+        key=key,
+        id=format_id(key, nonce),
+        fence=fence,
+        task=task,
+        queue=queue,
+        payload=bytes(payload),
+        attempt=attempt,
+        crashes=crashes,
+        expired=bool(expired),
+    )

@@ -1,0 +1,116 @@
+"""The claiming half of an exchange: feel the pulse, and give a node what it wants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mainspring.errors import LeaseLost
+from mainspring.stores.sqlite.catalog.queues import paused
+from mainspring.stores.sqlite.claims.line import Waiting, claim, claim_of, promote, rows_in, take
+from mainspring.stores.sqlite.claims.look import NO_LOOK, Look, look_at
+from mainspring.stores.sqlite.nodes import name_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from mainspring.model.job import Claim, Want
+    from mainspring.stores.clock import Moment
+    from mainspring.stores.sqlite.rows.lanes import Lanes
+
+PULSE = """
+SELECT
+  EXISTS (SELECT 1 FROM nodes WHERE node = ? AND ended_at IS NULL),
+  (SELECT max(lane) FROM lanes),
+  EXISTS (SELECT 1 FROM jobs INDEXED BY scheduled WHERE state = 1),
+  EXISTS (SELECT 1 FROM paused)
+"""
+
+
+class Pulse(Struct, frozen=True, gc=False):
+    """What an exchange meets: delayed jobs, new lanes, paused queues, and what the look showed.
+
+    That is None where it can't be read.
+    """
+
+    delayed: bool
+    changed: bool
+    paused: tuple[str, ...]
+    first: list[Waiting] | None
+
+    @property
+    def held_up(self) -> bool:
+        """Whether the look may have shown too little, or too much."""
+        return self.delayed or self.changed or bool(self.paused) or self.first is None
+
+
+def claim_for(
+    connection: sqlite3.Connection,
+    node: int,
+    wants: Sequence[Want],
+    *,
+    lanes: Lanes,
+    moment: Moment,
+) -> tuple[list[Claim], float | None]:
+    """Return a node's new claims, and the seconds until the first delayed job may start.
+
+    Raises `LeaseLost` for a node that has gone.
+    """
+    look = look_for(lanes, wants, moment)
+    pulse = feel_pulse(connection, node, look, lanes)
+    if look.whole and not pulse.held_up:
+        rows = take(connection, node, pulse.first or [], moment)
+        return [claim_of(row, lanes) for row in rows], None
+    return claim_each(connection, node, wants, lanes=lanes, moment=moment, pulse=pulse)
+
+
+def look_for(lanes: Lanes, wants: Sequence[Want], moment: Moment) -> Look:
+    """Return the look that shows all that can be claimed; an empty one if none does."""
+    if len(wants) != 1:
+        return NO_LOOK
+    return look_at(lanes.matching(wants[0]), wants[0].limit, moment)
+
+
+def feel_pulse(connection: sqlite3.Connection, node: int, look: Look, lanes: Lanes) -> Pulse:
+    """Refuse a node that has gone, learn of new lanes, and look.
+
+    Pulse and look are one statement, since each costs 20 µs.
+    """
+    row = connection.execute(look.behind(PULSE), (node, *look.parameters)).fetchone()
+    live, last_lane, delayed, any_paused, first = row
+    if not live:
+        raise LeaseLost(name_of(connection, node))
+    changed = not lanes.up_to(last_lane)
+    if changed:
+        lanes.learn(connection)
+    return Pulse(
+        delayed=bool(delayed),
+        changed=changed,
+        paused=tuple(paused(connection)) if any_paused else (),
+        first=rows_in(first or ""),
+    )
+
+
+def claim_each(  # noqa: PLR0913  # as above, and the pulse
+    connection: sqlite3.Connection,
+    node: int,
+    wants: Sequence[Want],
+    *,
+    lanes: Lanes,
+    moment: Moment,
+    pulse: Pulse,
+) -> tuple[list[Claim], float | None]:
+    """Claim for one want after the other, delayed jobs that are due among the rest."""
+    matching = [(want, lanes.matching(want, pulse.paused)) for want in wants]
+    next_due = None
+    if pulse.delayed:
+        every = sorted({lane for _, some in matching for lane in some})
+        next_due = promote(connection, every, moment)
+    rows = [
+        row
+        for want, some in matching
+        for row in claim(connection, node, lanes=some, limit=want.limit, moment=moment)
+    ]
+    return [claim_of(row, lanes) for row in rows], next_due

@@ -1,0 +1,1 @@
+"""The database file and what lies beside it: its log, its locks, its troubles."""

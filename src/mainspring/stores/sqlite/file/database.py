@@ -1,0 +1,132 @@
+"""The database file: how it is made, opened, recognised and watched. Knows nothing of jobs."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct
+
+from mainspring.errors import StoreUnusable
+from mainspring.stores.sqlite.file import file_system
+from mainspring.stores.sqlite.file.trouble import meaning_of
+
+OLDEST_SQLITE = (3, 35, 0)
+CACHED_STATEMENTS = 512
+WAL_CAP_BYTES = 64 * 1024 * 1024
+
+WRITER_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    # A checkpoint that races a commit can lose it (SQLite before 3.51.3): ours hold the pen.
+    "PRAGMA wal_autocheckpoint = 0",
+    f"PRAGMA journal_size_limit = {WAL_CAP_BYTES}",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA trusted_schema = OFF",
+)
+MACOS_PRAGMAS = ("PRAGMA fullfsync = ON", "PRAGMA checkpoint_fullfsync = ON")
+
+
+as_text = partial(str, encoding="utf-8", errors="backslashreplace")
+"""How texts are read: what is no UTF-8 (which only somebody else writes) spoils no other row."""
+
+
+class DatabaseFile(Struct, frozen=True):
+    """Where the database lies and how it is written; `busy_timeout` is in seconds."""
+
+    path: Path
+    full: bool
+    busy_timeout: float
+
+    @property
+    def wal(self) -> Path:
+        """The write-ahead log beside it."""
+        return Path(f"{self.path}-wal")
+
+    @property
+    def run_dir(self) -> Path:
+        """The folder beside it for what lives only as long as processes do."""
+        return Path(f"{self.path}.run")
+
+    def prepare(self) -> None:
+        """Make file and folder, readable to their owner alone, where they are missing."""
+        self._check()
+        with suppress(FileExistsError):
+            # EXCL: closing a descriptor of a file that SQLite has open here drops SQLite's locks.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        self.run_dir.mkdir(mode=0o700, exist_ok=True)
+
+    def _check(self) -> None:
+        if self.path.is_dir():
+            raise self.unusable("it is a folder", "give the path of a file in it")
+        if not self.path.parent.is_dir():
+            raise self.unusable("its folder does not exist", "make the folder first")
+        for needed, named in ((self.path, "it"), (self.path.parent, "its folder")):
+            if needed.exists() and not os.access(needed, os.R_OK | os.W_OK):
+                why = f"this user may not both read and write {named}"
+                raise self.unusable(why, f"change the owner or the mode of {named}")
+        # Its locks and its shared memory are of one machine: two that write damage the file.
+        network = file_system.network_under(self.path if self.path.exists() else self.path.parent)
+        if network is not None:
+            raise self.unusable(
+                f"it is on a network file system ({network}), where SQLite's locks don't hold",
+                "put it on a local disk, or use a PostgreSQL or Redis URL",
+            )
+
+    def identity(self) -> tuple[int, int]:
+        """Return what tells this file from another at the same path."""
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  # once a write: Path.stat costs twice that
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_dev, found.st_ino
+
+    def connect(self) -> sqlite3.Connection:
+        """Open a connection as it is: it may be another program's file yet."""
+        connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=self.busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=CACHED_STATEMENTS,
+        )
+        connection.text_factory = as_text
+        return connection
+
+    def writing_pragmas(self) -> tuple[str, ...]:
+        """Return how the writing connection is set up; the first makes the file a WAL database."""
+        synchronous = f"PRAGMA synchronous = {'FULL' if self.full else 'NORMAL'}"
+        on_disk = MACOS_PRAGMAS if sys.platform == "darwin" else ()
+        return (*WRITER_PRAGMAS, synchronous, *on_disk)
+
+    def explain(self, error: BaseException | None) -> None:
+        """Raise the `StoreError` that says what the error means, if there is one."""
+        if isinstance(error, sqlite3.Error):
+            meaning = meaning_of(error, self.path, self.busy_timeout)
+        elif isinstance(error, PermissionError):
+            named = "it" if error.filename == str(self.path) else str(error.filename)
+            why = f"this user may not open {named}"
+            meaning = self.unusable(why, "change its owner or its mode")
+        else:
+            return
+        if meaning is not None:
+            raise meaning from error
+
+    def unusable(self, why: str, remedy: str) -> StoreUnusable:
+        """Return the error that says so."""
+        return StoreUnusable(str(self.path), why, remedy)
+
+
+def check_library() -> None:
+    """Refuse a SQLite that lacks what the statements need."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise StoreUnusable(
+            f"SQLite {sqlite3.sqlite_version}",
+            f"mainspring needs {oldest} or newer",
+            "install a Python that is linked with a newer one",
+        )

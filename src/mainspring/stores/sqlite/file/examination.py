@@ -1,0 +1,174 @@
+"""Whether a database is well: its file, disk, library, schema, log, locks and clock. Only looks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from mainspring.errors import StoreError, StoreUnusable
+from mainspring.model.finding import Finding
+from mainspring.stores.clock import MICROS
+from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
+from mainspring.stores.sqlite.file.file_system import network_under
+from mainspring.stores.sqlite.file.turnstile import Turnstile
+from mainspring.stores.sqlite.schema.migration import VERSION, version_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mainspring.stores.sqlite.file.database import DatabaseFile
+
+PATIENCE = 2.0
+"""Seconds that the lock of another writer is waited for."""
+
+SLACK_MICROS = 5 * MICROS
+LEAST_FREE_BYTES = 256 * 1024 * 1024
+PRIVATE = stat.S_IRUSR | stat.S_IWUSR
+
+RESET_BUG_MENDED = (3, 51, 3)
+BACKPORTS = {(3, 44): 6, (3, 50): 7}
+"""The WAL-reset bug's other ends, by branch: https://sqlite.org/wal.html#walresetbug."""
+
+TABLES = "SELECT count(*) FROM sqlite_master"
+
+NEWEST = """
+SELECT max(
+  coalesce((SELECT max(created_at) FROM jobs WHERE key = (SELECT max(key) FROM jobs)), 0),
+  coalesce((SELECT max(joined_at) FROM nodes), 0)
+)
+"""
+
+
+def examine(file: DatabaseFile, now_micros: int) -> Iterator[Finding]:
+    """Yield what is found, most basic first; no more once the file can't be read."""
+    try:
+        yield from _of_the_file(file)
+        with closing(sqlite3.connect(f"{file.path.as_uri()}?mode=ro", uri=True)) as connection:
+            schema = _schema(connection, file)
+            # Not before: nobody should change the mode of another program's file for us.
+            yield from _privacy(file)
+            yield schema
+            integrity = _integrity(connection)
+            yield integrity
+            if integrity.level == "problem" or connection.execute(TABLES).fetchone() == (0,):
+                return
+            yield _clock(connection, now_micros)
+    except (sqlite3.Error, OSError, StoreUnusable) as error:
+        yield _unusable(file, error)
+        return
+    yield _library()
+    yield _log(file)
+    yield _lock(file)
+
+
+def _of_the_file(file: DatabaseFile) -> Iterator[Finding]:
+    if file.path.is_dir():
+        raise file.unusable("it is a folder", "give the path of a file in it")
+    yield Finding("file", "ok", f"{file.path}, {file.path.stat().st_size / 1e6:,.1f} MB")
+    free = shutil.disk_usage(file.path.parent).free
+    says = f"{free / 1e9:,.1f} GB are free"
+    if free < LEAST_FREE_BYTES:
+        yield Finding("disk", "problem", says, "free some space: a full disk refuses jobs")
+    else:
+        yield Finding("disk", "ok", says)
+    network = network_under(file.path.parent)
+    if network is not None:
+        says = f"it lies on a network file system ({network}), where SQLite's locks don't hold"
+        yield Finding("place", "problem", says, "move it to a local disk")
+    if not os.access(file.path, os.W_OK) or not os.access(file.path.parent, os.W_OK):
+        says = f"{file.path} or its folder is not writable for this user"
+        yield Finding("rights", "problem", says, "run as the file's owner, or change its mode")
+
+
+def _privacy(file: DatabaseFile) -> Iterator[Finding]:
+    mode = stat.S_IMODE(file.path.stat().st_mode)
+    if mode & ~PRIVATE:
+        says = f"{file.path} has the mode {mode:o}: others may read the jobs"
+        yield Finding("privacy", "warning", says, f"chmod 600 {file.path}")
+
+
+def _unusable(file: DatabaseFile, error: Exception) -> Finding:
+    try:
+        file.explain(error)
+    except StoreUnusable as meaning:
+        error = meaning
+    except StoreError as meaning:
+        return Finding("file", "problem", str(meaning), "try again later")
+    if isinstance(error, StoreUnusable):
+        return Finding("file", "problem", f"{error.store}: {error.why}", error.remedy)
+    return Finding("file", "problem", str(error), "see to that first")
+
+
+def _schema(connection: sqlite3.Connection, file: DatabaseFile) -> Finding:
+    version = version_of(connection, file.path)
+    if version == VERSION:
+        return Finding("schema", "ok", f"version {version}")
+    says = f"version {version}; this mainspring writes {VERSION}"
+    return Finding("schema", "warning", says, "the next worker or enqueuing migrates it")
+
+
+def _integrity(connection: sqlite3.Connection) -> Finding:
+    (told,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if told == "ok":
+        return Finding("integrity", "ok", "SQLite's quick check finds nothing")
+    says = " ".join(str(told).split())
+    return Finding("integrity", "problem", says, "restore the file from a backup")
+
+
+def _clock(connection: sqlite3.Connection, now_micros: int) -> Finding:
+    (newest,) = connection.execute(NEWEST).fetchone()
+    if newest <= now_micros + SLACK_MICROS:
+        return Finding("clock", "ok", "it is later than all that was written")
+    ahead = (newest - now_micros) / MICROS
+    says = f"the newest row was written {ahead:,.0f} s from now: the clock was set back"
+    return Finding("clock", "warning", says, "check the time service; delayed jobs wait longer")
+
+
+def _library() -> Finding:
+    version = sqlite3.sqlite_version_info
+    says = f"SQLite {sqlite3.sqlite_version}"
+    patch = BACKPORTS.get(version[:2])
+    if version >= RESET_BUG_MENDED or (patch is not None and version[2] >= patch):
+        return Finding("library", "ok", says)
+    says += " has the WAL-reset bug; mainspring's own writing does not meet it"
+    remedy = "other programs that write this file must set wal_autocheckpoint = 0, or use 3.51.3"
+    return Finding("library", "warning", says, remedy)
+
+
+def _log(file: DatabaseFile) -> Finding:
+    size = file.wal.stat().st_size if file.wal.exists() else 0
+    if size <= WAL_CAP_BYTES:
+        return Finding("log", "ok", f"{size / 1e6:,.1f} MB")
+    says = f"the write-ahead log has grown to {size / 1e6:,.0f} MB"
+    return Finding("log", "warning", says, "end the program that keeps a read transaction open")
+
+
+def _lock(file: DatabaseFile) -> Finding:
+    file.run_dir.mkdir(mode=0o700, exist_ok=True)
+    turnstile = Turnstile(file.run_dir)
+    try:
+        if not turnstile.enter(PATIENCE):
+            says = f"{turnstile.holder()} has held the write lock for {PATIENCE:g} s"
+            return Finding("lock", "problem", says, "end that process if it is stuck")
+        try:
+            return _foreign_lock(file)
+        finally:
+            turnstile.leave()
+    finally:
+        turnstile.close()
+
+
+def _foreign_lock(file: DatabaseFile) -> Finding:
+    with closing(sqlite3.connect(file.path, timeout=PATIENCE, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            says = f"a program outside mainspring holds the write lock ({error})"
+            return Finding("lock", "problem", says, "end its transaction")
+        connection.execute("ROLLBACK")
+    return Finding("lock", "ok", "free")

@@ -1,0 +1,74 @@
+"""Ordinary jobs: many rows in one statement, one in a statement of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.stores.job_id import format_id, new_nonce
+from mainspring.stores.sqlite.rows.bulk import in_chunks, with_rows
+from mainspring.stores.sqlite.rows.states import READY, SCHEDULED
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from mainspring.model.job import NewJob
+    from mainspring.stores.clock import Moment
+    from mainspring.stores.sqlite.rows.lanes import Name
+
+COLUMNS = 8
+ENQUEUE = """
+INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload) VALUES {rows}
+"""
+
+LAST_KEY = """
+SELECT max(
+  (SELECT key FROM spent),
+  coalesce((SELECT max(key) FROM jobs), 0), coalesce((SELECT max(key) FROM finished), 0)
+)
+"""
+
+ENQUEUE_ONE = """
+INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload)
+VALUES (
+  1 + max(
+    (SELECT key FROM spent),
+    coalesce((SELECT max(key) FROM jobs), 0), coalesce((SELECT max(key) FROM finished), 0)
+  ),
+  ?, ?, ?, ?, ?, ?, ?
+)
+"""
+
+Row = tuple[int, int, int, int, int, int, str]
+"""One job: nonce, lane, state, priority, run_at, created_at, payload."""
+
+
+def rows_of(jobs: Sequence[NewJob], lanes: Mapping[Name, int], moment: Moment) -> list[Row]:
+    """Return the rows of ordinary jobs."""
+    return [
+        (
+            new_nonce(),
+            lanes[job.queue, job.task],
+            SCHEDULED if job.delay > 0 else READY,
+            job.priority,
+            moment.after(job.delay),
+            moment.micros,
+            job.payload.decode(),
+        )
+        for job in jobs
+    ]
+
+
+def insert(connection: sqlite3.Connection, rows: list[Row]) -> list[str]:
+    """Insert jobs and return their ids."""
+    (last,) = connection.execute(LAST_KEY).fetchone()
+    keyed = [(key, *row) for key, row in enumerate(rows, last + 1)]
+    for chunk in in_chunks(keyed):
+        flat = [value for row in chunk for value in row]
+        connection.execute(with_rows(ENQUEUE, COLUMNS, len(chunk)), flat)
+    return [format_id(row[0], row[1]) for row in keyed]
+
+
+def is_ready(row: Row) -> bool:
+    """Whether a job can start at once."""
+    return row[2] == READY

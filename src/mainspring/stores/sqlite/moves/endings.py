@@ -1,0 +1,94 @@
+"""How a running job's row becomes a finished one, guarded by state, node and fence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import json
+
+from mainspring.stores.sqlite.moves.grants import stale
+from mainspring.stores.sqlite.rows.bulk import in_chunks, with_rows
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from mainspring.model.job import Failure, Grant
+
+FINISH_COLUMNS = 7
+FINISH = """
+INSERT INTO finished (
+  key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, node,
+  began_at, ended_at, result, failure, payload, unique_key, expires_at
+)
+SELECT
+  job.key, job.nonce, job.lane, told.column3, job.priority, job.run_at, job.created_at,
+  job.attempts + ?, job.crashes + ?, job.fence, job.node,
+  coalesce(told.column4, job.claimed_at), told.column5, told.column6, told.column7, job.payload,
+  job.unique_key, job.expires_at
+FROM (VALUES {rows}) AS told
+CROSS JOIN jobs AS job ON job.key = told.column1
+WHERE job.state = 2 AND job.fence = told.column2 AND job.node = ?
+"""
+
+KEEP = """
+UPDATE finished SET keep_until = ended_at + json_extract(told.value, '$[2]')
+FROM json_each(?) AS told
+WHERE finished.key = json_extract(told.value, '$[0]')
+  AND finished.fence = json_extract(told.value, '$[1]')
+  AND finished.node = ?
+  AND finished.state = 6 AND keep_until IS NULL
+"""
+
+FORGET = "DELETE FROM jobs WHERE key IN (SELECT value FROM json_each(?))"
+FORGET_ONE = "DELETE FROM jobs WHERE key = ?"
+
+Ending = tuple[int, int, int, int | None, int, str | None, str | None]
+"""A row of `FINISH`: key, fence, state, began_at (None: never), ended_at, result, failure."""
+
+
+def text_of_failure(failure: Failure | None) -> str | None:
+    """Return a failure as JSON text."""
+    return None if failure is None else json.encode(failure).decode()
+
+
+def finish(
+    connection: sqlite3.Connection,
+    node: int,
+    endings: Sequence[Ending],
+    *,
+    charged: int = 1,
+    crashed: int = 0,
+) -> set[Grant]:
+    """Move jobs to the finished ones; return the grants that are not current (any more)."""
+    if not endings:
+        return set()
+    moved = 0
+    for chunk in in_chunks(endings):
+        parameters: list[object] = [charged, crashed]
+        for row in chunk:
+            parameters += row
+        parameters.append(node)
+        statement = with_rows(FINISH, FINISH_COLUMNS, len(chunk))
+        moved += connection.execute(statement, parameters).rowcount
+    asked = [(row[0], row[1]) for row in endings]
+    refused = set() if moved == len(endings) else stale(connection, node, asked)
+    if moved:
+        forget(connection, [key for key, fence in asked if (key, fence) not in refused])
+    return refused
+
+
+def keep(
+    connection: sqlite3.Connection, node: int, keeping: Sequence[tuple[int, int, int]]
+) -> None:
+    """Say of jobs that were just finished how long (stored time) each is kept after its end."""
+    if keeping:
+        connection.execute(KEEP, (json.encode(keeping).decode(), node))
+
+
+def forget(connection: sqlite3.Connection, keys: list[int]) -> None:
+    """Drop the rows of jobs that have been moved."""
+    if len(keys) == 1:
+        connection.execute(FORGET_ONE, keys)
+    else:
+        connection.execute(FORGET, (json.encode(keys).decode(),))

@@ -1,0 +1,38 @@
+"""What a node holds, by key and fence: which of its grants are current, and which are marked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import json
+
+from mainspring.model.job import Grant
+from mainspring.stores.sqlite.rows.bulk import text_of
+
+if TYPE_CHECKING:
+    import sqlite3
+
+CURRENT = """
+SELECT group_concat('[' || job.key || ',' || job.fence || ']')
+FROM json_each(?) AS told
+CROSS JOIN jobs AS job ON job.key = json_extract(told.value, '$[0]')
+WHERE job.state = 2 AND job.fence = json_extract(told.value, '$[1]') AND job.node = ?
+"""
+
+MARKED = """
+SELECT group_concat('[' || key || ',' || fence || ']')
+FROM jobs INDEXED BY cancelling WHERE cancel_asked = 1 AND state = 2 AND node = ?
+"""
+
+grants = json.Decoder(list[Grant])
+
+
+def marked_of(connection: sqlite3.Connection, node: int) -> set[Grant]:
+    """Return what a node holds that was asked to be cancelled."""
+    return set(grants.decode(f"[{text_of(connection, MARKED, (node,))}]"))
+
+
+def stale(connection: sqlite3.Connection, node: int, asked: list[Grant]) -> set[Grant]:
+    """Return those of the grants that the node does not hold."""
+    rows = text_of(connection, CURRENT, (json.encode(asked).decode(), node))
+    return set(asked).difference(grants.decode(f"[{rows}]"))

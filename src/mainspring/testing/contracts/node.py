@@ -1,0 +1,239 @@
+"""What every store must do with nodes: those that live, leave and are lost. Needs pytest."""
+# ruff: noqa: S101, PLR2004, D102
+# A contract is made of asserts and of example numbers, and a test's name is its docstring.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mainspring.errors import LeaseLost
+from mainspring.model.job import JobState, OutcomeKind
+from mainspring.testing.contracts.cases import (
+    BROKEN,
+    LEASE,
+    found,
+    ids,
+    join,
+    new_job,
+    outcome,
+    want,
+)
+
+if TYPE_CHECKING:
+    from mainspring.model.job import Claim
+    from mainspring.protocols import JobStore
+    from mainspring.testing.clock import FrozenClock
+
+
+def lose(store: JobStore, *, begun: bool) -> Claim:
+    """Let a new node claim the one job there is, and die; return what it had claimed."""
+    node = join(store, "lost")
+    (claim,) = store.claim(node, [want()])
+    store.rescue(node, dead=True, begun={(claim.key, claim.fence)} if begun else set())
+    return claim
+
+
+class NodeContract:
+    """Joining, renewing, leaving, being lost."""
+
+    def test_leaving_gives_back_what_is_held(self, store: JobStore) -> None:
+        job_ids = store.enqueue_many([new_job(), new_job()])
+        node = join(store)
+        store.claim(node, [want()])
+        store.leave(node)
+        store.leave(node)
+        again = store.claim(join(store, "other"), [want()])
+        assert (ids(again), {claim.attempt for claim in again}) == (job_ids, {1})
+        assert [line.outcome for line in store.history(job_ids[0])] == ["released", None]
+
+    def test_nodes_are_seen_while_they_live(self, store: JobStore, clock: FrozenClock) -> None:
+        store.enqueue_many([new_job()] * 3)
+        node, gone = join(store), join(store, "gone")
+        store.claim(node, [want(limit=2)])
+        store.leave(gone)
+        clock.advance(5)
+        (record,) = store.nodes()
+        assert (record.key, record.name, record.host, record.pid) == (node, "node", "host", 1)
+        assert (record.expires_in, record.running) == (10.0, 2)
+        assert store.renew(node, lease=LEASE) is not None
+        assert store.nodes()[0].expires_in == LEASE
+
+    def test_a_node_whose_lease_runs_is_not_rescued(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        store.enqueue_many([new_job()])
+        node = join(store)
+        store.claim(node, [want()])
+        clock.advance(LEASE - 1)
+        assert store.rescue(node, dead=False, begun=None) is None
+        assert store.renew(node, lease=LEASE) is not None
+        clock.advance(LEASE - 1)
+        assert store.rescue(node, dead=False, begun=None) is None
+
+    def test_a_node_whose_lease_ran_out_is_rescued_once(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        store.enqueue_many([new_job()])
+        node = join(store)
+        (claim,) = store.claim(node, [want()])
+        clock.advance(LEASE)
+        rescued = store.rescue(node, dead=False, begun=None)
+        assert rescued is not None
+        assert (rescued.requeued, rescued.failed) == ([claim.key], [])
+        assert store.rescue(node, dead=True, begun=None) is None
+        assert store.nodes() == []
+
+    def test_an_unknown_node_is_not_rescued(self, store: JobStore) -> None:
+        assert store.rescue(99, dead=True, begun=None) is None
+
+    def test_a_clock_that_jumps_back_makes_no_second_lease(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        store.enqueue_many([new_job()])
+        node = join(store)
+        (old,) = store.claim(node, [want()])
+        clock.advance(LEASE)
+        store.rescue(node, dead=False, begun=set())
+        clock.jump(-3600)
+        (new,) = store.claim(join(store, "other"), [want()])
+        assert new.fence > old.fence
+        with pytest.raises(LeaseLost):
+            store.finish_many(node, [outcome(old)])
+
+    def test_a_lost_node_is_refused_and_its_job_runs_elsewhere(self, store: JobStore) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        node = join(store)
+        (old,) = store.claim(node, [want()])
+        store.rescue(node, dead=True, begun=None)
+        other = join(store, "other")
+        (new,) = store.claim(other, [want()])
+        with pytest.raises(LeaseLost):
+            store.finish_many(node, [outcome(old, result=b"1")])
+        assert store.finish_many(other, [outcome(new, result=b"2")]) == [True]
+        assert found(store, job_id).result == b"2"
+
+    def test_a_crash_is_charged_to_what_had_begun_and_to_nothing_else(
+        self, store: JobStore
+    ) -> None:
+        job_ids = store.enqueue_many([new_job()] * 3)
+        node = join(store)
+        claims = store.claim(node, [want()])
+        begun = {(claims[1].key, claims[1].fence), (claims[2].key, claims[2].fence + 1)}
+        store.rescue(node, dead=True, begun=begun)
+        assert [found(store, job_id).crashes for job_id in job_ids] == [0, 1, 0]
+        assert [found(store, job_id).attempts for job_id in job_ids] == [0, 0, 0]
+        again = store.claim(join(store, "other"), [want()])
+        assert [(claim.attempt, claim.crashes) for claim in again] == [(1, 0), (1, 1), (1, 0)]
+
+    def test_where_no_board_can_be_read_all_are_charged(self, store: JobStore) -> None:
+        job_ids = store.enqueue_many([new_job()] * 2)
+        node = join(store)
+        store.claim(node, [want()])
+        store.rescue(node, dead=True, begun=None)
+        assert [found(store, job_id).crashes for job_id in job_ids] == [1, 1]
+
+    def test_the_first_crash_keeps_its_place_and_the_second_waits(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        lose(store, begun=True)
+        clock.advance(1)
+        store.enqueue_many([new_job()])
+        node = join(store)
+        first, second = store.claim(node, [want()])
+        assert first.id == job_id
+        store.finish_many(node, [outcome(second)])
+        store.rescue(node, dead=True, begun=None)
+        waiting = store.exchange(join(store, "other"), [], [want()])
+        assert (waiting.claims, waiting.next_due) == ([], 5.0)
+
+    def test_the_third_crash_fails_the_job_with_the_evidence(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        for _ in range(3):
+            lose(store, begun=True)
+            clock.advance(30)
+        end = store.ended([job_id])[job_id]
+        assert (end.state, end.result) == (JobState.FAILED, None)
+        assert end.failure is not None
+        assert end.failure.type == "mainspring.errors.WorkerLost"
+        assert "lost" in end.failure.message
+        assert (found(store, job_id).crashes, found(store, job_id).attempts) == (3, 0)
+
+    def test_each_crash_has_its_line_in_the_history(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        lose(store, begun=False)
+        lose(store, begun=True)
+        lose(store, begun=True)
+        clock.advance(30)
+        lose(store, begun=True)
+        lines = store.history(job_id)
+        assert [line.outcome for line in lines] == ["released", "crashed", "crashed", "failed"]
+        assert [line.number for line in lines] == [1, 2, 3, 4]
+        assert {line.node for line in lines} == {"lost"}
+
+    def test_what_has_crashed_can_still_complete(self, store: JobStore) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        lose(store, begun=True)
+        node = join(store)
+        store.finish_many(node, [outcome(store.claim(node, [want()])[0])])
+        record = found(store, job_id)
+        assert (record.state, record.attempts, record.crashes) == (JobState.COMPLETED, 1, 1)
+
+    def test_a_crash_told_by_the_node_itself_counts_like_a_rescuers(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        node = join(store)
+        for due in (None, 5.0, None):
+            (claim,) = store.claim(node, [want()])
+            told = outcome(claim, OutcomeKind.CRASHED, failure=BROKEN)
+            assert store.finish_many(node, [told, told]) == [True, False]
+            assert store.finish_many(node, [told]) == [False]
+            if due:
+                assert store.exchange(node, [], [want()]).next_due == due
+                clock.advance(due)
+        record = found(store, job_id)
+        assert (record.state, record.attempts, record.crashes) == (JobState.FAILED, 0, 3)
+        assert record.failure is not None
+        assert "and broken" in record.failure.message
+        assert [line.outcome for line in store.history(job_id)] == ["crashed", "crashed", "failed"]
+
+    def test_a_lost_node_without_jobs_is_removed(self, store: JobStore) -> None:
+        rescued = store.rescue(join(store), dead=True, begun=None)
+        assert rescued is not None
+        assert (rescued.requeued, rescued.failed) == ([], [])
+
+    def test_old_final_jobs_are_dropped_and_others_stay(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        job_ids = store.enqueue_many([new_job(priority=number) for number in range(6)])
+        node = join(store)
+        claims = store.claim(node, [want(limit=4)])
+        kinds = [OutcomeKind.COMPLETED, OutcomeKind.CANCELLED, OutcomeKind.FAILED]
+        store.finish_many(
+            node, [outcome(claim, kind) for claim, kind in zip(claims, kinds, strict=False)]
+        )
+        clock.advance(100)
+        assert store.purge(completed_after=101, failed_after=101, limit=10) == 0
+        assert store.purge(completed_after=100, failed_after=101, limit=10) == 2
+        known = [store.get(job_id) is not None for job_id in job_ids]
+        assert known == [False, False, True, True, True, True]
+        assert store.purge(completed_after=100, failed_after=100, limit=10) == 1
+        assert store.history(job_ids[2]) == []
+
+    def test_a_purge_drops_no_more_than_its_limit(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        store.enqueue_many([new_job()] * 5)
+        node = join(store)
+        store.finish_many(node, [outcome(claim) for claim in store.claim(node, [want()])])
+        clock.advance(1)
+        dropped = [store.purge(completed_after=0, failed_after=0, limit=2) for _ in range(4)]
+        assert dropped == [2, 2, 1, 0]
+        assert store.stats().get("queue", {}).get("completed", 0) == 0

@@ -1,0 +1,48 @@
+"""What every store must do, as tests that a test module inherits. Needs pytest.
+
+    from mainspring.testing import StoreContract
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        def store(self, clock, tmp_path):
+            store = MyStore(tmp_path, clock=clock)
+            yield store
+            store.close()
+
+`store` gives an empty store that implements `mainspring.protocols.JobStore` and asks `clock`, and
+nothing else, for the time. `StoreMachine` walks the same ground at random, and more of it. How to
+use both, and which test holds which invariant: docs/howto/store.md.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from mainspring.testing.clock import FrozenClock
+from mainspring.testing.contracts.catalog import CatalogContract
+from mainspring.testing.contracts.controls import ControlsContract
+from mainspring.testing.contracts.job import JobContract
+from mainspring.testing.contracts.journal import JournalContract
+from mainspring.testing.contracts.node import NodeContract
+from mainspring.testing.contracts.timetable import TimetableContract
+from mainspring.testing.contracts.unique import IdempotencyContract, UniqueContract
+from mainspring.testing.contracts.wake import WakeContract
+
+
+class StoreContract(
+    JobContract,
+    NodeContract,
+    UniqueContract,
+    IdempotencyContract,
+    ControlsContract,
+    CatalogContract,
+    JournalContract,
+    TimetableContract,
+    WakeContract,
+):
+    """The contract of a JobStore: inherit it, and add a fixture `store`."""
+
+    @pytest.fixture
+    def clock(self) -> FrozenClock:
+        """Return the clock that the store is to be made with."""
+        return FrozenClock()

@@ -1,0 +1,1 @@
+"""A random walk over a store's verbs, beside a model that says what each must answer."""
