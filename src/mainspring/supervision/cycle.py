@@ -38,6 +38,7 @@ class Cycle:
         "_failures",
         "_hold",
         "_lock",
+        "_misled",
         "_tell",
         "gave_up",
         "name",
@@ -62,6 +63,7 @@ class Cycle:
         self._failures = failures
         self._tell = tell
         self._hold = 0.0
+        self._misled: BaseException | None = None
         # Reentrant, since a signal handler may close while its own thread is in `begin`.
         self._lock = threading.RLock()
 
@@ -76,8 +78,14 @@ class Cycle:
             self.trigger.close()
 
     def pause(self, now: float) -> float | None:
-        """Return the seconds until the next run (0 or less: now; None: not before a wake)."""
-        due = self.trigger.due(now)
+        """Return the seconds until the next run (0 or less: now; None: not before a wake).
+
+        A trigger that raises is due now: the run that begins is where its error is recorded.
+        """
+        try:
+            due, self._misled = self.trigger.due(now), None
+        except BaseException as error:  # noqa: BLE001  raised by `begin`, a worker's border
+            due, self._misled = 0.0, error
         if due is None:
             self.tally.next_run = None
             return None
@@ -96,6 +104,8 @@ class Cycle:
         self._hold = 0.0
         self.tally.last_run = now
         try:
+            if self._misled is not None:
+                raise self._misled
             return self.trigger.take(now)
         except Exception as error:  # noqa: BLE001  a hook of the user's, as good as the target
             self.failed(error)
@@ -121,7 +131,8 @@ class Cycle:
         self.tally.errors += 1
         self.tally.failing = True
         self.tally.last_error = error
-        rest = self._failures.failed(now)
+        # A trigger that does not know when would otherwise be asked again at once, for ever.
+        rest = self._failures.failed(now, paced=self._misled is None)
         log.error("worker %r failed: %r; %s", self.name, error, _plan(rest), exc_info=error)
         if rest is None:
             self.gave_up = ServiceFailed(

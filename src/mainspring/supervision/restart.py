@@ -86,10 +86,16 @@ class Failures:
         self._in_a_row = 0
         self._recent: deque[float] = deque()
 
-    def failed(self, now: float) -> float | None:
-        """Count a failure; return the seconds to rest, or None to give up."""
+    def failed(self, now: float, *, paced: bool = True) -> float | None:
+        """Count a failure; return the seconds to rest, or None to give up.
+
+        Unless something else sets the pace, it rests at least as `Doubling` says.
+        """
         self._in_a_row += 1
-        return None if self._too_many(now) else self._rest()
+        if self._too_many(now):
+            return None
+        rest = self._rest()
+        return rest if paced else max(rest, Doubling().delay(self._in_a_row))
 
     def succeeded(self) -> None:
         """Start the backoff afresh."""
