@@ -6,11 +6,12 @@ import asyncio
 import itertools
 import threading
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.background.target import call_run
+from mainspring.errors import InvalidOption
 from mainspring.supervision.driver import Driver, ElsewhereDriver, ThreadDriver
+from mainspring.supervision.post import Post
 from mainspring.supervision.threads.driver import PoolDriver
 from mainspring.supervision.threads.lender import Lender
 
@@ -93,14 +94,13 @@ def _on_loop(worker: CarriedWorker, call: Callable[..., Any], options: Options) 
     call = _judged_later(worker, worker.unpack(call, awaited=True))
     given = options.loop
     if isinstance(given, asyncio.AbstractEventLoop):
-        submit = partial(_submit, given)
-        return Carriage(ElsewhereDriver(call, submit), loop=given, foreign=True)
+        if given.is_closed():
+            expected = "a loop that is not closed"
+            raise InvalidOption("loop", given, owner=f"worker {options.name!r}", expected=expected)
+        driver = ElsewhereDriver(call, Post(given).submit, foreign=given)
+        return Carriage(driver, loop=given, foreign=True)
     aloop = worker.supervisor.running_aloop(given)
     return Carriage(ElsewhereDriver(call, aloop.spawn_coroutine_threadsafe), loop=aloop.get_loop())
-
-
-def _submit(loop: asyncio.AbstractEventLoop, coroutine: Any) -> Any:
-    return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
 
 def _in_process(worker: CarriedWorker, target: Target) -> Callable[..., Any]:

@@ -146,10 +146,21 @@ class Cycle:
         except BaseException as ending:  # noqa: BLE001  on_error may exit as a target may
             self._abort(ending)
 
-    def cancelled(self) -> None:
-        """Record a run that was cancelled from within: neither a success nor a failure."""
+    def cancelled(self, *, asked: bool = False) -> None:
+        """Record a run that was cancelled: neither a success nor a failure.
+
+        `asked`: not from within, but by who ends the worker.
+        """
         self._ended(time.monotonic())
-        log.warning("a run of worker %r was cancelled from within; it goes on", self.name)
+        if not asked:
+            log.warning("a run of worker %r was cancelled from within; it goes on", self.name)
+
+    def lost(self, why: str) -> None:
+        """Record that what carries it is gone: it ends, and a run under way never will."""
+        self.running = False
+        if not self.over:
+            log.warning("worker %r stops: %s", self.name, why)
+            self.close()
 
     def aborted(self, error: BaseException) -> None:
         """Record a run that asked for the end of the program: it is the end of the worker."""

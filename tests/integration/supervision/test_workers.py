@@ -1,6 +1,7 @@
 """What the spec says must hold of background workers, by kind and by colour of the target."""
 
 import asyncio
+import gc
 import queue
 import random
 import threading
@@ -19,6 +20,7 @@ from mainspring.background.paced_worker import (
 from mainspring.background.queue_worker import BackgroundQueueWorker
 from mainspring.background.worker import BackgroundWorker
 from mainspring.errors import DuplicateName, InvalidOption, NotRunning, UnknownOption
+from mainspring.supervision import driver
 from mainspring.supervision.restart import Restart
 
 KINDS = {
@@ -574,7 +576,7 @@ def test_stop_does_not_wait_for_a_loop_that_its_owner_has_stopped(supervisor, au
     assert len(runs) == count
 
 
-def test_a_worker_ends_with_the_loop_of_its_owner(supervisor, auntil, until):
+def test_a_worker_ends_with_the_loop_of_its_owner(supervisor, auntil, until, caplog):
     async def live():
         runs = []
 
@@ -590,6 +592,86 @@ def test_a_worker_ends_with_the_loop_of_its_owner(supervisor, auntil, until):
     worker = asyncio.run(live())
     until(worker.is_stopped)
     assert worker.stop()
+    assert worker.status().state == "stopped"
+    assert "stops: its event loop ends" in caplog.text
+    assert "started again" not in caplog.text
+
+
+@pytest.fixture
+def foreign_loop():
+    """A loop of the user's own in a thread of its own, and what ends it without a word."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def close():
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    yield loop, close
+    if not loop.is_closed():
+        close()
+
+
+async def no_pause(runs):
+    runs.append(1)
+
+
+async def a_pause(runs):
+    runs.append(1)
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("body", [no_pause, a_pause])
+def test_a_worker_ends_when_its_owners_loop_is_closed_without_a_word(
+    supervisor, until, foreign_loop, caplog, monkeypatch, body
+):
+    monkeypatch.setattr(driver, "LOOK", 0.01)
+    loop, close = foreign_loop
+    runs = []
+
+    async def target():
+        await body(runs)
+
+    worker = background_worker(interval=0.01, loop=loop, supervisor=supervisor)(target)
+    worker.start()
+    until(lambda: runs)
+    close()
+    until(worker.is_stopped)
+    assert worker.status().state == "stopped"
+    assert "worker 'target' stops: its event loop is closed" in caplog.text
+    assert supervisor.stop()
+    del worker
+    gc.collect()
+    assert "raised" not in caplog.text
+
+
+def test_a_loop_that_is_closed_already_is_an_error(supervisor):
+    async def target():
+        pass
+
+    loop = asyncio.new_event_loop()
+    loop.close()
+    worker = background_worker(interval=1, loop=loop, supervisor=supervisor)(target)
+    with pytest.raises(InvalidOption, match="loop"):
+        worker.start()
+    assert worker.is_stopped()
+
+
+def test_a_run_that_the_supervisor_cancels_is_not_said_to_go_on(supervisor, until, caplog):
+    began = []
+
+    async def target():
+        began.append(1)
+        await asyncio.sleep(60)
+
+    worker = background_worker(supervisor=supervisor)(target)
+    worker.start()
+    until(lambda: began)
+    supervisor.stop(0.1)
+    assert worker.is_stopped()
+    assert "it goes on" not in caplog.text
 
 
 def test_items_come_in_order_from_any_thread_and_none_is_an_item(make, until):
