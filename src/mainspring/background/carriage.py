@@ -71,6 +71,11 @@ class Carriage:
     runner: Runner = field(default_factory=Runner)
     foreign: bool = False  # the loop is the user's own
 
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task that awaits an async target, once it has begun."""
+        return self.driver.task if isinstance(self.driver, ElsewhereDriver) else None
+
 
 def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Carriage:
     """Choose by what the target is. Raises `InvalidOption` for a loop that does not exist."""
@@ -82,6 +87,8 @@ def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Car
 
 
 def _in_thread(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
+    if isinstance(options.loop, str):
+        worker.supervisor.get_aloop(options.loop)  # it needs none, but the name must be right
     runner = Runner()
     call = _tracked(_judged(worker, worker.unpack(call, awaited=False)), runner)
     if not worker.borrows_threads:

@@ -39,7 +39,7 @@ class NamedWorker(Protocol):
         ...
 
     def runs_here(self) -> bool:
-        """Whether its target is what the calling thread runs."""
+        """Whether its target is what the calling thread or task runs."""
         ...
 
     def status(self) -> WorkerStatus:

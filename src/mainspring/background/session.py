@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mainspring.background.aloop import running_loop
+from mainspring.errors import InvalidOption
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
 
     from mainspring.background.carriage import Carriage
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 OVERRIDES = ("_name", "_priority", "_loop", "_interval", "_delay", "_delay_before")
 """What `start` takes for one life in the place of what the worker was made with."""
+
+
+PACE = ("interval", "delay", "delay_before")
+"""Those of them that only a worker with a pace can heed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,15 @@ class StartArguments:
         mine = {name[1:]: kwargs[name] for name in OVERRIDES if name in kwargs}
         theirs = {name: value for name, value in kwargs.items() if name not in OVERRIDES}
         return cls(args, theirs, mine)
+
+    def refuse_pace(self, owner: str) -> None:
+        """Raise `InvalidOption` if it sets the pace of a worker that has none to be set."""
+        for option in PACE:
+            if self.overrides.get(option) is not None:
+                value = self.overrides[option]
+                raise InvalidOption(
+                    f"_{option}", value, owner=owner, expected="it to workers with an interval"
+                )
 
 
 class Session:
@@ -86,8 +100,11 @@ class Session:
         return self._carriage.foreign and loop is not None and not loop.is_running()
 
     def runs_here(self) -> bool:
-        """Whether its sync target is what the calling thread runs."""
-        return self._carriage.runner.thread == threading.get_ident()
+        """Whether its target is what the calling thread or task runs."""
+        if self._carriage.runner.thread == threading.get_ident():
+            return True
+        task = self._carriage.task
+        return task is not None and running_loop() is not None and asyncio.current_task() is task
 
     def still_runs(self) -> bool:
         """Whether a run was left behind, stuck in the target, when this life ended."""

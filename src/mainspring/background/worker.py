@@ -54,7 +54,8 @@ class BackgroundWorker(Generic[P, R]):
         self, name: str | None = None, func: Callable[P, R] | None = None, **options: Any
     ) -> None:
         function = func or options.pop("fn", None)
-        options.pop("fn", None)
+        if options.pop("fn", None) is not None:
+            raise InvalidOption("fn", function, owner=f"worker {name!r}", expected="it or func=")
         self.isolated = isinstance(inspect.getattr_static(type(self), "run", None), staticmethod)
         if function is not None:
             self.run = function
@@ -65,12 +66,12 @@ class BackgroundWorker(Generic[P, R]):
             self.isolated = True
         self.awaited = is_async(self.run)
         self.takes = declared(self.run)
-        if self.isolated and self.awaited:
+        if self.awaited and (self.isolated or self._options.executor == "thread"):
             raise InvalidOption(
                 "executor",
-                "process",
+                "process" if self.isolated else "thread",
                 owner=f"worker {self._options.name!r}",
-                expected="another executor for an async target",
+                expected="none for an async target, which runs on a loop",
             )
         self._session: Session | None = None
         self._lock = threading.RLock()
@@ -140,7 +141,7 @@ class BackgroundWorker(Generic[P, R]):
         return not self.is_started()
 
     def runs_here(self) -> bool:
-        """Whether its target is what the calling thread runs."""
+        """Whether its target is what the calling thread or task runs."""
         session = self._session
         return session is not None and session.runs_here()
 
@@ -168,6 +169,8 @@ class BackgroundWorker(Generic[P, R]):
         `_delay`, `_delay_before`, which hold for this life. Raises what `before_start` or
         `after_start` raised, `DuplicateName`, `InvalidOption`, `AlreadyRunning`.
         """
+        # Before the lock too: who holds it may wait for the run that calls this.
+        self._refuse_to_wait_for_itself()
         with self._lock:
             if self.is_active():
                 return False
@@ -193,7 +196,13 @@ class BackgroundWorker(Generic[P, R]):
         return self._wait_for_end(session, wait)
 
     def restart(self, *args: Any, **kwargs: Any) -> bool:
-        """Stop it, wait for its end, and start it with these arguments."""
+        """Stop it, wait for its end, and start it with these arguments.
+
+        Raises as `start` does; `AlreadyRunning` from its own target or loop, before it is stopped.
+        """
+        session = self._session
+        if session is not None:
+            self._refuse_to_wait_for(session)
         self.stop()
         return self.start(*args, **kwargs)
 
@@ -202,7 +211,7 @@ class BackgroundWorker(Generic[P, R]):
         return self.start(*args, **kwargs)
 
     async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
-        """Stop it from a coroutine, also of its own loop."""
+        """Stop it from a coroutine, also of its own loop; from its own target it only asks."""
         session = self._session
         if session is None:
             return True
@@ -237,6 +246,11 @@ class BackgroundWorker(Generic[P, R]):
         return function
 
     @property
+    def paced(self) -> bool:
+        """Whether `start` may be given another pace."""
+        return False
+
+    @property
     def judges(self) -> bool:
         """Whether it has a `process_result` of its own."""
         plain = BackgroundWorker.process_result
@@ -268,6 +282,8 @@ class BackgroundWorker(Generic[P, R]):
         supervisor = self.supervisor
         supervisor.start()
         options = self._options.overridden(start.overrides)
+        if not self.paced:
+            start.refuse_pace(f"worker {options.name!r}")
         supervisor.roster.remember(self, options.name)
         try:
             session = self._make_session(options, start)
@@ -313,7 +329,7 @@ class BackgroundWorker(Generic[P, R]):
         return False
 
     async def _await_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
-        if wait is not False:
+        if wait is not False and not session.runs_here():
             finished = asyncio.wrap_future(session.finished)
             await asyncio.wait([finished], timeout=None if wait is True else float(wait))
         return session.finished.done()
@@ -326,9 +342,17 @@ class BackgroundWorker(Generic[P, R]):
             if session.still_runs():
                 raise AlreadyRunning("target of worker", self.name)
             return
-        if session.would_wait_for_itself(self.supervisor.control_loop):
-            raise AlreadyRunning("worker", self.name)
+        self._refuse_to_wait_for(session)
         session.finished.result()
+
+    def _refuse_to_wait_for_itself(self) -> None:
+        session = self._session
+        if session is not None and not session.active:
+            self._refuse_to_wait_for(session)
+
+    def _refuse_to_wait_for(self, session: Session) -> None:
+        if not session.over and session.would_wait_for_itself(self.supervisor.control_loop):
+            raise AlreadyRunning("worker", self.name)
 
     def _report(self, event: events.Event) -> None:
         on_error = self._options.on_error

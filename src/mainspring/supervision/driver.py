@@ -75,9 +75,12 @@ class LoopDriver:
 
     def __init__(self, target: Callable[..., Awaitable[object]]) -> None:
         self._target = target
+        self.task: asyncio.Task[Any] | None = None
+        """The task that drives, once it has begun."""
 
     async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
         """Return when the cycle is over; cancelling cancels the run under way."""
+        self.task = asyncio.current_task()
         sleeper = LoopSleeper(asyncio.get_running_loop())
         cycle.trigger.bind(sleeper.wake)
         started()
@@ -132,6 +135,11 @@ class ElsewhereDriver:
         self._inner = LoopDriver(target)
         self._submit = submit
         self._foreign = foreign
+
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task on the other loop that awaits the target, once it has begun."""
+        return self._inner.task
 
     async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
         """Return when the cycle is over; cancelling cancels the run under way."""

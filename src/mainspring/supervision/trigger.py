@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from mainspring.errors import InvalidOption
+from mainspring.supervision.restart import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -290,10 +291,10 @@ def check_pace(  # noqa: PLR0913  one check for one set of options
         raise InvalidOption(
             "interval", None, owner=owner, expected="interval=, delay= or delay_before="
         )
-    if interval is not None and not 0 < interval < math.inf:
+    if interval is not None and not (is_number(interval) and 0 < interval < math.inf):
         raise InvalidOption("interval", interval, owner=owner, expected="seconds greater than 0")
     for option, value in (("delay", delay), ("delay_before", delay_before), ("jitter", jitter)):
-        if value is not None and not 0 <= value < math.inf:
+        if value is not None and not (is_number(value) and 0 <= value < math.inf):
             raise InvalidOption(option, value, owner=owner, expected="seconds, 0 or more")
     if misfire not in MISFIRES:
         raise InvalidOption("misfire", misfire, owner=owner, expected=" or ".join(MISFIRES))

@@ -19,7 +19,13 @@ from mainspring.background.paced_worker import (
 )
 from mainspring.background.queue_worker import BackgroundQueueWorker
 from mainspring.background.worker import BackgroundWorker
-from mainspring.errors import DuplicateName, InvalidOption, NotRunning, UnknownOption
+from mainspring.errors import (
+    AlreadyRunning,
+    DuplicateName,
+    InvalidOption,
+    NotRunning,
+    UnknownOption,
+)
 from mainspring.supervision import driver
 from mainspring.supervision.restart import Restart
 
@@ -407,12 +413,178 @@ def test_a_class_worker_without_a_name_gets_one_of_its_own():
         ({"cron": "* * * * *", "interval": 1}, InvalidOption, "interval"),
         ({"event": True, "on_error": "print"}, InvalidOption, "on_error"),
         ({"event": True, "priority": "high"}, InvalidOption, "priority"),
+        ({"priority": True}, InvalidOption, "priority"),
+        ({"interval": "1"}, InvalidOption, "interval"),
+        ({"interval": None}, InvalidOption, "interval"),
+        ({"interval": True}, InvalidOption, "interval"),
+        ({"delay": "1"}, InvalidOption, "delay"),
+        ({"delay": 1, "misfire": "skip"}, InvalidOption, "misfire"),
+        ({"cron": "* * * * *", "misfire": "skip"}, InvalidOption, "misfire"),
+        ({"cron": "* * * * *", "jitter": 1}, InvalidOption, "jitter"),
+        ({"poll_delay": "fast"}, InvalidOption, "poll_delay"),
+        ({"restart": 5}, InvalidOption, "restart"),
+        ({"supervisor": "mine"}, InvalidOption, "supervisor"),
+        ({"loop": 5}, InvalidOption, "loop"),
+        ({"on_error_kwargs": ["error"]}, InvalidOption, "on_error_kwargs"),
+        ({"name": 5}, InvalidOption, "name"),
+        ({"fn": print}, InvalidOption, "fn"),
+        ({"queue": True, "interval_": 1}, UnknownOption, "interval_"),
+        ({"jitter": 1}, UnknownOption, "jitter"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named_at_construction(options, error, named):
     with pytest.raises(error) as caught:
         background_worker(**options)(lambda: None)
     assert caught.value.option == named
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "error", "named"),
+    [
+        (BackgroundWorker, {"interval": 1}, UnknownOption, "interval"),
+        (BackgroundQueueWorker, {"event": True}, UnknownOption, "event"),
+        (BackgroundEventWorker, {"q": True}, UnknownOption, "q"),
+        (BackgroundIntervalWorker, {"interval": 1, "colour": "red"}, UnknownOption, "colour"),
+        (BackgroundIntervalWorker, {}, InvalidOption, "interval"),
+        (BackgroundIntervalWorker, {"interval": 0}, InvalidOption, "interval"),
+    ],
+)
+@pytest.mark.parametrize("form", ["func", "class"])
+def test_a_constructor_names_an_option_that_makes_no_sense(kind, options, error, named, form):
+    made = type("Mine", (kind,), {"run": lambda self, *a, **k: None})
+    with pytest.raises(error) as caught:
+        kind("w", print, **options) if form == "func" else made(**options)
+    assert caught.value.option == named
+
+
+def test_a_thread_is_no_executor_for_an_async_target():
+    async def target():
+        pass
+
+    with pytest.raises(InvalidOption, match="executor"):
+        background_worker(executor="thread")(target)
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ({"_priority": "high"}, "priority"),
+        ({"_name": 5}, "name"),
+        ({"_loop": 5}, "loop"),
+        ({"_loop": "nowhere"}, "loop"),
+        ({"_interval": 0}, "interval"),
+        ({"_interval": "1"}, "interval"),
+        ({"_delay": -1}, "delay"),
+        ({"_interval": 1, "_delay": 1}, "delay"),
+    ],
+)
+def test_an_override_that_makes_no_sense_fails_the_start_and_leaves_it_startable(
+    make, until, override, named
+):
+    runs = []
+    worker = make(lambda **_: runs.append(1), interval=0.01)
+    with pytest.raises(InvalidOption) as caught:
+        worker.start(**override)
+    assert caught.value.option == named
+    assert worker.is_stopped()
+    assert worker.start(_name=None, _priority=None, _loop=None)
+    until(lambda: len(runs) > 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"q": True}, {"e": True}, {"cron": "* * * * *"}])
+@pytest.mark.parametrize("override", ["_interval", "_delay", "_delay_before"])
+def test_a_pace_for_a_worker_that_has_none_is_an_error(make, options, override):
+    worker = make(lambda *_, **__: None, **options)
+    with pytest.raises(InvalidOption, match=override):
+        worker.start(**{override: 1})
+    assert worker.is_stopped()
+
+
+def test_name_and_loop_of_a_start_hold_for_that_life(make, kind, supervisor):
+    supervisor.create_aloop("io")
+    worker = make(lambda *_, **__: time.sleep(0.001), name="mine", **KINDS[kind])
+    worker.start(_name="other", _loop="io")
+    assert worker.name == worker.status().name == "other"
+    assert worker.restart()
+    assert worker.name == "mine"
+
+
+def test_restart_waits_for_the_end_and_gives_the_target_the_new_arguments(make, kind, feed, until):
+    seen, under_way, at_once = [], [], []
+
+    def target(*args, word, **kwargs):
+        under_way.append(1)
+        at_once.append(len(under_way))
+        time.sleep(0.002)
+        seen.append(word)
+        under_way.pop()
+
+    worker = make(target, **KINDS[kind])
+    worker.start(word="first")
+    for number in range(5):
+        feed(worker)
+        until(lambda: seen)
+        assert worker.restart(word=number)
+        seen.clear()
+        feed(worker)
+        until(lambda: seen)
+        assert set(seen) == {number}
+    assert max(at_once) == 1
+
+
+def test_restart_of_a_worker_that_is_stopped_starts_it(make, kind):
+    worker = make(lambda *_, **__: time.sleep(0.001), **KINDS[kind])
+    assert worker.restart()
+    assert worker.is_active()
+
+
+def test_restart_and_start_from_inside_the_target_never_deadlock(make, kind, feed, until):
+    caught = []
+
+    def target(*args, _worker, **kwargs):
+        if not caught:
+            caught.append(_worker.start())
+            try:
+                _worker.restart()
+            except AlreadyRunning as error:
+                caught.append(error)
+
+    worker = make(target, **KINDS[kind])
+    worker.start()
+    feed(worker)
+    until(lambda: len(caught) == 2)
+    assert caught[0] is False
+    assert worker.is_active()
+    assert worker.status().errors == 0
+
+
+def test_a_target_may_ask_for_a_start_while_another_thread_waits_to_start(make, kind, feed, until):
+    began, asked = threading.Event(), threading.Event()
+    caught = []
+
+    def target(*args, _worker, **kwargs):
+        if caught:
+            return
+        began.set()
+        asked.wait(10)
+        time.sleep(0.05)  # the other thread waits for this run by now
+        try:
+            caught.append(_worker.start())
+        except AlreadyRunning as error:
+            caught.append(error)
+
+    worker = make(target, **KINDS[kind])
+    worker.start()
+    feed(worker)
+    assert began.wait(10)
+    worker.stop(wait=False)
+    starter = threading.Thread(target=worker.start, daemon=True)
+    starter.start()
+    asked.set()
+    starter.join(10)
+    assert not starter.is_alive()
+    assert isinstance(caught[0], AlreadyRunning)
+    assert worker.is_active()
 
 
 def test_a_worker_without_a_target_is_refused():
@@ -555,6 +727,67 @@ def test_start_and_stop_on_the_callers_own_loop_never_deadlock(supervisor, aunti
 
     asyncio.run(live())
     assert set(runs) == {threading.main_thread()}
+
+
+@pytest.mark.parametrize("own_loop", [True, False])
+@pytest.mark.parametrize("what", ["worker", "supervisor"])
+def test_a_target_that_awaits_the_stop_of_itself_only_asks(
+    supervisor, kind, feed, auntil, own_loop, what
+):
+    async def live():
+        answers = []
+
+        async def target(*args, _worker, **kwargs):
+            one = _worker if what == "worker" else supervisor
+            answers.append(await one.astop())
+
+        loop = asyncio.get_running_loop() if own_loop else None
+        worker = background_worker(loop=loop, supervisor=supervisor, **KINDS[kind])(target)
+        worker.start()
+        feed(worker)
+        await auntil(lambda: answers)
+        await auntil(worker.is_stopped)
+        return answers
+
+    assert asyncio.run(asyncio.wait_for(live(), 10)) == [False]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_supervisor_stop_and_start_on_the_callers_own_loop_never_deadlock(
+    supervisor, kind, feed, auntil, inside
+):
+    async def live():
+        runs, caught = [], []
+
+        def stop_and_start():
+            caught.append(supervisor.stop())
+            try:
+                supervisor.start()
+            except AlreadyRunning as error:
+                caught.append(error)
+
+        async def target(*args, **kwargs):
+            runs.append(1)
+            if inside and not caught:
+                stop_and_start()
+            await asyncio.sleep(0)
+
+        loop = asyncio.get_running_loop()
+        worker = background_worker(loop=loop, supervisor=supervisor, **KINDS[kind])(target)
+        worker.start()
+        feed(worker)
+        await auntil(lambda: runs)
+        if not inside:
+            stop_and_start()
+        await auntil(worker.is_stopped)
+        assert await supervisor.astop()
+        return caught
+
+    since = time.monotonic()
+    stopped, error = asyncio.run(live())
+    assert stopped is False
+    assert isinstance(error, AlreadyRunning)
+    assert time.monotonic() - since < supervisor.grace
 
 
 def test_stop_does_not_wait_for_a_loop_that_its_owner_has_stopped(supervisor, auntil):
