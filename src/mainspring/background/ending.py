@@ -67,7 +67,7 @@ def awaits_itself(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
         return True
     if life.threads.is_mine(threading.current_thread()):
         return True
-    return any(worker.runs_here() for worker in roster.all())
+    return roster.runs_here()
 
 
 def waits_for_itself(life: Life, loops: Loops, roster: WorkerRoster) -> bool:

@@ -12,10 +12,11 @@ from mainspring.background.aloop import running_loop
 from mainspring.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mainspring.background.carriage import Carriage
-    from mainspring.protocols import Trigger
+    from mainspring.background.farewell import Farewell
+    from mainspring.protocols import Subscriber, Trigger
     from mainspring.supervision.group import Member
     from mainspring.supervision.worker import Worker, WorkerStatus
 
@@ -53,11 +54,12 @@ class StartArguments:
 
 
 class Session:
-    """A core worker with its trigger, and where it runs."""
+    """A core worker with its trigger, where it runs, and what follows its end. It is a service."""
 
     def __init__(self, core: Worker, trigger: Trigger, carriage: Carriage) -> None:
         self.core = core
         self.trigger = trigger
+        self.farewell: Farewell | None = None
         self.member: Member | None = None
         self.finished: Future[None] = Future()
         # As one that runs it can't be cancelled by somebody who no longer waits for it.
@@ -66,6 +68,27 @@ class Session:
         self.over = False  # ended, but for the hooks that follow
         self._carriage = carriage
         self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The worker's name."""
+        return self.core.name
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell `subscriber` of each run that fails."""
+        self.core.subscribe(subscriber)
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Run the worker, and say farewell once it is at its end."""
+        try:
+            await self.core.run(started)
+        finally:
+            if self.core.ending and self.farewell is not None:
+                await self.farewell.say(self.core.failure)
+
+    def close(self) -> None:
+        """Let no further run begin; from any thread."""
+        self.core.close()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -92,7 +115,7 @@ class Session:
         here = running_loop()
         if here is not None and here in (self._carriage.loop, control):
             return True
-        return self.runs_here()
+        return self.runs_here() or (self.farewell is not None and self.farewell.is_said_here())
 
     def is_stranded(self) -> bool:
         """Whether it is on a loop of the user's own that does not run, so that it can't end."""

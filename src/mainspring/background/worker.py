@@ -11,9 +11,11 @@ import inspect
 import logging
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar
 
 from mainspring.background.carriage import carriage_for
+from mainspring.background.farewell import Farewell
 from mainspring.background.options import Options
 from mainspring.background.session import Session, StartArguments
 from mainspring.background.target import Target, declared
@@ -32,6 +34,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 log = logging.getLogger("mainspring.supervision")
+
+HOOKS_OF_THE_END = ("before_stop", "send_stop_events", "after_stop")
 
 
 class BackgroundWorker(Generic[P, R]):
@@ -253,8 +257,7 @@ class BackgroundWorker(Generic[P, R]):
     @property
     def judges(self) -> bool:
         """Whether it has a `process_result` of its own."""
-        plain = BackgroundWorker.process_result
-        return getattr(self.process_result, "__func__", None) is not plain
+        return _is_own(self.process_result)
 
     @property
     def borrows_threads(self) -> bool:
@@ -265,17 +268,12 @@ class BackgroundWorker(Generic[P, R]):
         """Ask this life to end; more than once, maybe."""
         session.core.close()
 
-    def note_end(self, session: Session, failure: BaseException | None) -> None:
+    def _leave(self, session: Session) -> None:
         """Take notice that a life has ended, of itself or as asked."""
         self._ask(session)
-        roster = self.supervisor.roster
-        roster.forget(self)
+        self.supervisor.roster.forget(self)
         session.over = True
         guard(self.after_stop, self.name)
-        session.finish()
-        # At last, since who is told may want to start it again.
-        if failure is not None:
-            roster.tell(self, failure)
 
     def _begin(self, start: StartArguments) -> Session:
         self.before_start()
@@ -288,13 +286,26 @@ class BackgroundWorker(Generic[P, R]):
         try:
             session = self._make_session(options, start)
             self._session = session
-            session.member = supervisor.workers.add(session.core)
+            session.farewell = self._farewell_of(session)
+            session.member = supervisor.workers.add(session)
         except BaseException:
             supervisor.roster.forget(self)
             self._session = None
             raise
-        session.member.ended.add_done_callback(lambda ended: self.note_end(session, ended.result()))
+        farewell = session.farewell
+        session.member.ended.add_done_callback(lambda ended: farewell.end(ended.result()))
         return session
+
+    def _farewell_of(self, session: Session) -> Farewell:
+        roster = self.supervisor.roster
+        return Farewell(
+            session.name,
+            hooks=partial(self._leave, session),
+            finish=session.finish,
+            tell=partial(roster.tell, self),
+            hooked=any(_is_own(getattr(self, hook)) for hook in HOOKS_OF_THE_END),
+            departing=roster,
+        )
 
     def _make_session(self, options: Options, start: StartArguments) -> Session:
         trigger = self.make_trigger(start)
@@ -341,6 +352,8 @@ class BackgroundWorker(Generic[P, R]):
         if session.over:
             if session.still_runs():
                 raise AlreadyRunning("target of worker", self.name)
+            if not session.would_wait_for_itself(self.supervisor.control_loop):
+                session.finished.result()
             return
         self._refuse_to_wait_for(session)
         session.finished.result()
@@ -372,6 +385,12 @@ def guard(hook: Callable[[], object], name: str) -> None:
         hook()
     except Exception:
         log.exception("hook %s of worker %r raised", getattr(hook, "__name__", hook), name)
+
+
+def _is_own(hook: Callable[..., object]) -> bool:
+    """Whether a hook is not the one that does nothing."""
+    plain = getattr(BackgroundWorker, getattr(hook, "__name__", ""), None)
+    return getattr(hook, "__func__", None) is not plain
 
 
 def _name_of(function: Callable[..., object] | None) -> str | None:

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 
+from mainspring.background.aloop import START_PATIENCE
 from mainspring.background.decorators import background_worker
 from mainspring.background.paced_worker import (
     BackgroundAsyncWorker,
@@ -26,6 +27,7 @@ from mainspring.errors import (
     NotRunning,
     UnknownOption,
 )
+from mainspring.model.events import ServiceStopped
 from mainspring.supervision import driver
 from mainspring.supervision.restart import Restart
 
@@ -376,6 +378,149 @@ def test_a_hook_of_the_stop_that_raises_does_not_keep_it_from_stopping(superviso
     worker.start()
     assert worker.stop()
     assert caplog.text.count("OSError: hook is broken") == 3
+
+
+def ended(supervisor, hook, then):
+    """Return a worker that ends of itself, and does `then` in a hook or when it has failed."""
+
+    def run(self, **kwargs):
+        if hook == "on_worker_failed":
+            raise OSError("no sensor")
+        return False
+
+    if hook == "on_worker_failed":
+        supervisor.on_worker_failed = lambda worker, error: then(worker)
+        hooks = {}
+    else:
+        hooks = {hook: then}
+    kind = type("Ending", (BackgroundIntervalWorker,), {"run": run, **hooks})
+    return kind("ending", interval=60, supervisor=supervisor, restart=Restart(max_failures=0))
+
+
+@pytest.fixture(params=["before_stop", "send_stop_events", "after_stop", "on_worker_failed"])
+def hook(request):
+    return request.param
+
+
+def test_a_hook_of_the_end_may_start_the_first_async_worker(supervisor, until, hook):
+    took, runs = [], []
+
+    async def target():
+        runs.append(1)
+
+    other = background_worker(interval=60, supervisor=supervisor)(target)
+
+    def start_other(worker):
+        since = time.monotonic()
+        other.start()
+        took.append(time.monotonic() - since)
+
+    ended(supervisor, hook, start_other).start()
+    until(lambda: runs)
+    until(lambda: took)
+    assert took[0] < START_PATIENCE / 2
+
+
+def test_a_hook_of_the_end_that_takes_its_time_holds_up_no_other_worker(supervisor, until, hook):
+    began, release, runs = threading.Event(), threading.Event(), []
+
+    def wait(worker):
+        began.set()
+        release.wait(10)
+
+    other = background_worker(interval=0.005, supervisor=supervisor)(lambda: runs.append(1))
+    other.start()
+    worker = ended(supervisor, hook, wait)
+    worker.start()
+    assert began.wait(10)
+    count = len(runs)
+    until(lambda: len(runs) > count + 5)
+    assert not release.is_set()
+    release.set()
+    assert worker.stop()
+
+
+@pytest.mark.parametrize("what", ["worker", "supervisor"])
+def test_a_hook_of_the_end_that_stops_what_ends_does_not_deadlock(supervisor, until, hook, what):
+    answers = []
+
+    def stop(worker):
+        answers.append((worker if what == "worker" else supervisor).stop())
+
+    worker = ended(supervisor, hook, stop)
+    since = time.monotonic()
+    worker.start()
+    until(lambda: answers)
+    assert worker.stop()
+    assert supervisor.stop()
+    assert time.monotonic() - since < supervisor.grace
+
+
+def test_a_stop_waits_for_the_hook_after_it_and_so_does_the_next_start(supervisor, until):
+    began, release, over = threading.Event(), threading.Event(), []
+
+    class Slow(BackgroundIntervalWorker):
+        def run(self, **kwargs):
+            pass
+
+        def after_stop(self):
+            began.set()
+            release.wait(10)
+            over.append(1)
+
+    worker = Slow(interval=60, supervisor=supervisor)
+    worker.start()
+    assert not worker.stop(0.05)
+    assert began.wait(10)
+    assert not over
+    threading.Timer(0.05, release.set).start()
+    assert worker.start()
+    assert over
+    assert worker.stop()
+
+
+def test_a_supervisor_leaves_a_hook_behind_that_does_not_end(supervisor, until, caplog):
+    release = threading.Event()
+
+    class Stuck(BackgroundIntervalWorker):
+        def run(self, **kwargs):
+            pass
+
+        def after_stop(self):
+            release.wait(60)
+
+    Stuck("stuck", interval=60, supervisor=supervisor).start()
+    since = time.monotonic()
+    assert supervisor.stop(0.1)
+    assert time.monotonic() - since < supervisor.grace
+    assert "thread 'stuck_end' does not end and is left behind" in caplog.text
+    release.set()
+
+
+def test_a_subscriber_on_the_supervisors_loop_does_not_hold_it_up(supervisor, until):
+    took, caught = [], []
+
+    async def target():
+        pass
+
+    other = background_worker(interval=60, supervisor=supervisor)(target)
+
+    def start_other(event):
+        if isinstance(event, ServiceStopped) and not took:
+            since = time.monotonic()
+            try:
+                other.start()
+            except NotRunning as error:
+                caught.append(error)
+            took.append(time.monotonic() - since)
+
+    supervisor.subscribe(start_other)
+    background_worker(interval=60, supervisor=supervisor)(lambda: False).start()
+    until(lambda: took)
+    assert took[0] < START_PATIENCE / 2
+    assert caught
+    until(lambda: supervisor.get_aloop().active)
+    assert other.start()
 
 
 def test_two_active_workers_of_one_name_are_refused(supervisor):
