@@ -6,10 +6,11 @@ import asyncio
 import itertools
 import threading
 from dataclasses import dataclass, field
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.background.target import call_run
-from mainspring.errors import InvalidOption
+from mainspring.background.target import importable
+from mainspring.errors import InvalidOption, TargetNotAsync
 from mainspring.supervision.driver import Driver, ElsewhereDriver, ThreadDriver
 from mainspring.supervision.post import Post
 from mainspring.supervision.threads.driver import PoolDriver
@@ -90,7 +91,8 @@ def _in_thread(worker: CarriedWorker, call: Callable[..., Any], options: Options
     if isinstance(options.loop, str):
         worker.supervisor.get_aloop(options.loop)  # it needs none, but the name must be right
     runner = Runner()
-    call = _tracked(_judged(worker, worker.unpack(call, awaited=False)), runner)
+    call = worker.unpack(_done_when_returned(call, options.name), awaited=False)
+    call = _tracked(_judged(worker, call), runner)
     if not worker.borrows_threads:
         return Carriage(ThreadDriver(call), runner=runner)
     lender = Lender(worker.supervisor.threads, options.priority)
@@ -114,18 +116,27 @@ def _in_process(worker: CarriedWorker, target: Target) -> Callable[..., Any]:
     """Return what awaits a call in the process pool; `_task_id` is the call's own."""
     pool = worker.supervisor.mp_pool
     kwargs, takes_id = target.for_process()
-    decorated = "__wrapped__" in vars(worker)
+    function = importable(worker, target.function)
 
     async def call(*lead: Any) -> Any:
         more = {"_task_id": f"{pool.name}_{next(call_numbers)}"} if takes_id else {}
-        args = (*lead, *target.args)
-        if decorated:
-            future = pool.submit(call_run, worker, args, {**kwargs, **more})
-        else:
-            future = pool.submit(target.function, *args, **kwargs, **more)
+        future = pool.submit(function, *lead, *target.args, **kwargs, **more)
         return await asyncio.wrap_future(future)
 
     return call
+
+
+def _done_when_returned(call: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Refuse a coroutine, of which no step would ever be taken."""
+
+    def done(*lead: Any) -> Any:
+        result = call(*lead)
+        if type(result) is CoroutineType:
+            result.close()
+            raise TargetNotAsync(name)
+        return result
+
+    return done
 
 
 def _judged(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[..., Any]:

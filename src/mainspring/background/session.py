@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.background.aloop import running_loop
 from mainspring.errors import InvalidOption
+from mainspring.supervision.own_thread import stack_of, whereabouts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -128,6 +129,17 @@ class Session:
             return True
         task = self._carriage.task
         return task is not None and running_loop() is not None and asyncio.current_task() is task
+
+    def whereabouts(self) -> str:
+        """Return where its run is just now, as text; empty if none is under way."""
+        for thread in threading.enumerate():
+            if thread.ident in (self._carriage.runner.thread, self._hooks_thread()):
+                return stack_of(thread)
+        task = self._carriage.task
+        return "" if task is None else whereabouts_of(task)
+
+    def _hooks_thread(self) -> int | None:
+        return None if self.farewell is None else self.farewell.thread
 
     def still_runs(self) -> bool:
         """Whether a run was left behind, stuck in the target, when this life ended."""

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar
 
 from mainspring.background.carriage import carriage_for
 from mainspring.background.farewell import Farewell
+from mainspring.background.on_error import call_on_error
 from mainspring.background.options import Options
 from mainspring.background.session import Session, StartArguments
-from mainspring.background.target import Target, declared
+from mainspring.background.target import Target, declared, is_generator
 from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
 from mainspring.errors import AlreadyRunning, InvalidOption
-from mainspring.model import events
 from mainspring.supervision.trigger import Continuous
 from mainspring.supervision.worker import Worker, WorkerStatus, is_async
 
@@ -57,6 +57,8 @@ class BackgroundWorker(Generic[P, R]):
     def __init__(
         self, name: str | None = None, func: Callable[P, R] | None = None, **options: Any
     ) -> None:
+        self._session: Session | None = None
+        self._lock = threading.RLock()
         function = func or options.pop("fn", None)
         if options.pop("fn", None) is not None:
             raise InvalidOption("fn", function, owner=f"worker {name!r}", expected="it or func=")
@@ -68,6 +70,9 @@ class BackgroundWorker(Generic[P, R]):
         self._options = Options.of(name or _name_of(function), options, also=self.own_options)
         if self._options.executor == "process":
             self.isolated = True
+        if is_generator(self.run):
+            owner, expected = f"worker {self._options.name!r}", "a function without a yield"
+            raise InvalidOption("func", self.run, owner=owner, expected=expected)
         self.awaited = is_async(self.run)
         self.takes = declared(self.run)
         if self.awaited and (self.isolated or self._options.executor == "thread"):
@@ -77,8 +82,6 @@ class BackgroundWorker(Generic[P, R]):
                 owner=f"worker {self._options.name!r}",
                 expected="none for an async target, which runs on a loop",
             )
-        self._session: Session | None = None
-        self._lock = threading.RLock()
         if function is not None:
             functools.update_wrapper(self, function)
 
@@ -316,7 +319,7 @@ class BackgroundWorker(Generic[P, R]):
             options.name, self.run, trigger, restart=options.restart, driver=carriage.driver
         )
         core.kind = self.kind
-        core.subscribe(self._report)
+        core.subscribe(partial(call_on_error, self, self._options))
         return Session(core, trigger, carriage)
 
     def _ask(self, session: Session) -> None:
@@ -336,13 +339,15 @@ class BackgroundWorker(Generic[P, R]):
         with suppress(TimeoutError):
             session.finished.result(None if wait is True else float(wait))
             return True
-        log.warning("worker %r has not ended after %s s: its target still runs", self.name, wait)
+        _tell_stuck(session, wait)
         return False
 
     async def _await_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
         if wait is not False and not session.runs_here():
             finished = asyncio.wrap_future(session.finished)
-            await asyncio.wait([finished], timeout=None if wait is True else float(wait))
+            done, _ = await asyncio.wait([finished], timeout=None if wait is True else float(wait))
+            if not done:
+                _tell_stuck(session, wait)
         return session.finished.done()
 
     def _wait_for_last_life(self) -> None:
@@ -367,16 +372,10 @@ class BackgroundWorker(Generic[P, R]):
         if not session.over and session.would_wait_for_itself(self.supervisor.control_loop):
             raise AlreadyRunning("worker", self.name)
 
-    def _report(self, event: events.Event) -> None:
-        on_error = self._options.on_error
-        if on_error is None or not isinstance(event, events.ServiceFailed):
-            return
-        takes = declared(on_error)
-        also = {"error": event.error, "worker": self}
-        given = {name: value for name, value in also.items() if takes.takes(name)}
-        result = on_error(**{**given, **self._options.on_error_kwargs})
-        if inspect.iscoroutine(result):
-            self.supervisor.background_task(result)
+
+def _tell_stuck(session: Session, wait: float) -> None:
+    where = session.whereabouts()
+    log.warning("worker %r has not ended after %s s, and is at:\n%s", session.name, wait, where)
 
 
 def guard(hook: Callable[[], object], name: str) -> None:

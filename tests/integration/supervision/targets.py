@@ -33,6 +33,11 @@ def square(number, _name, _task_id):
     return number * number, os.getpid(), _name, _task_id
 
 
+@background_worker(queue=True, executor="process")
+def leave(code):
+    os._exit(code)
+
+
 class Failing(BackgroundIntervalWorker):
     @staticmethod
     def run(**kwargs):

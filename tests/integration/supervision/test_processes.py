@@ -1,5 +1,6 @@
 """Workers whose target runs in another process."""
 
+import functools
 import os
 import sys
 import time
@@ -10,8 +11,15 @@ from pathlib import Path
 import pytest
 
 from mainspring.background.decorators import background_worker
+from mainspring.background.paced_worker import BackgroundIntervalWorker
 from mainspring.background.task import background_task, co_mp_apply, wait_completed
-from mainspring.errors import InvalidArguments, InvalidOption, NotRunning
+from mainspring.errors import (
+    ChildDied,
+    InvalidArguments,
+    InvalidOption,
+    NotRunning,
+    TaskNotImportable,
+)
 from mainspring.supervision.restart import Restart
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -149,6 +157,51 @@ def test_an_argument_that_can_not_be_pickled_is_an_error(doubler):
     with pytest.raises(InvalidArguments, match="argument 'task' of .*can't be pickled"):
         doubler.put_threadsafe(lambda: None).result(30)
     assert doubler.put_threadsafe(1).result(30)[0] == 2
+
+
+def test_an_argument_of_a_decorated_function_that_can_not_be_pickled_is_named(supervisor):
+    worker = targets.square
+    worker._options = replace(worker._options, supervisor=supervisor)
+    worker.start()
+    with pytest.raises(InvalidArguments, match="argument 'number' of square can't be pickled"):
+        worker.put_threadsafe(lambda: None).result(30)
+    worker.stop()
+
+
+def test_a_decorated_function_whose_child_dies_is_named(supervisor, until):
+    errors = []
+    worker = targets.leave
+    on_error = lambda error: errors.append(error)  # noqa: E731, PLW0108  it must declare `error`
+    worker._options = replace(worker._options, supervisor=supervisor, on_error=on_error)
+    worker.start()
+    with pytest.raises(ChildDied, match="'leave'"):
+        worker.put_threadsafe(1).result(30)
+    until(lambda: errors)
+    assert worker.stop()
+
+
+@pytest.mark.parametrize("options", [{}, {"interval": 0.01}, {"q": True}, {"e": True}])
+@pytest.mark.parametrize("target", [lambda **_: None, functools.partial(lambda: None)])
+def test_a_target_that_a_process_could_not_find_fails_the_start(supervisor, options, target):
+    worker = background_worker(executor="process", supervisor=supervisor, **options)(target)
+    with pytest.raises(TaskNotImportable):
+        worker.start()
+    assert worker.is_stopped()
+
+
+@pytest.mark.parametrize("target", [os.getppid, functools.partial(os.getppid)])
+def test_a_function_that_pickles_needs_no_decorator_to_run_in_a_process(supervisor, until, target):
+    seen = []
+
+    class Watching(BackgroundIntervalWorker):
+        def process_result(self, result):
+            seen.append(result)
+
+    worker = Watching("w", target, interval=0.01, executor="process", supervisor=supervisor)
+    worker.start()
+    until(lambda: seen, 30)
+    assert worker.stop()
+    assert seen[0] == os.getpid()
 
 
 def test_process_result_ends_the_worker_with_false(doubler, until):

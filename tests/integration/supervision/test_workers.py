@@ -1,6 +1,7 @@
 """What the spec says must hold of background workers, by kind and by colour of the target."""
 
 import asyncio
+import functools
 import gc
 import queue
 import random
@@ -298,6 +299,45 @@ def test_stop_with_a_limit_returns_in_time_and_says_what_is_stuck(make, kind, fe
     assert not worker.stop(wait=False)
     release.set()
     until(worker.is_stopped)
+
+
+@pytest.mark.parametrize("astop", [False, True])
+def test_stop_with_a_limit_says_where_it_is_stuck(make, kind, feed, until, caplog, astop):
+    began, release = threading.Event(), threading.Event()
+
+    def the_place_where_it_is_stuck(*args, **kwargs):
+        began.set()
+        release.wait(30)
+
+    worker = make(the_place_where_it_is_stuck, name="w", **KINDS[kind])
+    worker.start()
+    feed(worker)
+    assert began.wait(10)
+    assert not (asyncio.run(worker.astop(0.05)) if astop else worker.stop(0.05))
+    assert "worker 'w' has not ended after 0.05 s" in caplog.text
+    assert "in the_place_where_it_is_stuck" in caplog.text
+    release.set()
+    assert worker.stop()
+
+
+def test_stop_with_a_limit_says_what_a_coroutine_awaits(supervisor, until, caplog):
+    began, release = [], []
+
+    async def the_place_where_it_is_stuck():
+        began.append(1)
+        while not release:
+            await asyncio.sleep(0.01)
+
+    async def target():
+        await the_place_where_it_is_stuck()
+
+    worker = background_worker(supervisor=supervisor)(target)
+    worker.start()
+    until(lambda: began)
+    assert not worker.stop(0.05)
+    assert "in the_place_where_it_is_stuck" in caplog.text
+    release.append(1)
+    assert worker.stop()
 
 
 def test_no_run_begins_after_stop(make, kind, feed, until):
@@ -729,6 +769,177 @@ def test_a_target_may_ask_for_a_start_while_another_thread_waits_to_start(make, 
     starter.join(10)
     assert not starter.is_alive()
     assert isinstance(caught[0], AlreadyRunning)
+    assert worker.is_active()
+
+
+def gives(*args, **kwargs):
+    yield
+
+
+async def gives_later(*args, **kwargs):
+    yield
+
+
+class Giving:
+    def __call__(self, *args, **kwargs):
+        yield
+
+
+@pytest.mark.parametrize("target", [gives, gives_later, functools.partial(gives, 1), Giving()])
+def test_a_target_with_a_yield_is_refused_since_calling_it_does_nothing(kind, target):
+    with pytest.raises(InvalidOption, match="yield"):
+        background_worker(**KINDS[kind])(target)
+
+
+def test_a_method_run_with_a_yield_is_refused():
+    mine = type("Mine", (BackgroundWorker,), {"run": lambda self, **kwargs: (yield)})
+    with pytest.raises(InvalidOption, match="yield"):
+        mine()
+
+
+def test_a_plain_target_that_returns_a_coroutine_has_failed(supervisor, kind, feed, until):
+    async def work():
+        pass
+
+    def target(*args, **kwargs):
+        return work()
+
+    worker = background_worker(supervisor=supervisor, **KINDS[kind])(target)
+    worker.start()
+    feed(worker)
+    until(lambda: worker.status().errors)
+    assert "make it `async def`" in worker.status().error
+
+
+class Callables:
+    """A target of each shape that Python knows, which all note what they are given."""
+
+    def __init__(self, note):
+        self.note = note
+
+    def __call__(self, *args, **kwargs):
+        self.note(args, kwargs)
+
+    def method(self, *args, **kwargs):
+        self.note(args, kwargs)
+
+    def static(self):
+        note = self.note
+
+        class Static:
+            @staticmethod
+            def run(*args, **kwargs):
+                note(args, kwargs)
+
+        return Static.run
+
+    async def coroutine(self, *args, **kwargs):
+        self.note(args, kwargs)
+
+    def awaitable_object(self):
+        note = self.note
+
+        class Awaited:
+            async def __call__(self, *args, **kwargs):
+                note(args, kwargs)
+
+        return Awaited()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda one: one,
+        lambda one: one.method,
+        lambda one: one.static(),
+        lambda one: one.coroutine,
+        lambda one: one.awaitable_object(),
+        lambda one: functools.partial(one.method),
+        lambda one: functools.partial(one.coroutine),
+        lambda one: functools.partial(functools.partial(one.awaitable_object())),
+        lambda one: lambda *args, **kwargs: one(*args, **kwargs),  # noqa: PLW0108  a shape of its own
+        lambda one: functools.lru_cache(lambda *args, **kwargs: one(*args, **kwargs)),  # noqa: PLW0108  a shape of its own
+    ],
+)
+def test_a_target_may_be_anything_that_can_be_called(supervisor, kind, feed, until, shape):
+    calls = []
+    one = Callables(lambda args, kwargs: calls.append((args, kwargs)))
+    worker = background_worker(supervisor=supervisor, **KINDS[kind])(shape(one))
+    worker.start("more", x=1)
+    feed(worker)
+    until(lambda: calls)
+    assert worker.stop()
+    assert worker.status().errors == 0
+    args, kwargs = calls[0]
+    assert args == (("item", "more") if kind == "queue" else ("more",))
+    assert kwargs["x"] == 1
+    assert kwargs["_worker"] is worker
+
+
+@pytest.mark.parametrize(
+    ("on_error", "kwargs", "told"),
+    [
+        (lambda note: lambda: note("nothing"), {}, "nothing"),
+        (lambda note: lambda error: note(error), {}, "error"),  # noqa: PLW0108  it must declare it
+        (lambda note: lambda worker: note(worker), {}, "worker"),  # noqa: PLW0108  it must declare it
+        (lambda note: lambda error, worker: note((error, worker)), {}, "both"),
+        (lambda note: lambda **all_of_it: note(set(all_of_it)), {}, {"error", "worker"}),
+        (lambda note: lambda *args: note(args), {}, ()),
+        (lambda note: lambda x, error: note((x, error)), {"x": 1}, "x"),
+        (lambda note: lambda error: note(error), {"error": "mine"}, "mine"),  # noqa: PLW0108  it must declare it
+        (lambda note: functools.partial(lambda x, error: note((x, error)), 1), {}, "x"),
+    ],
+)
+def test_on_error_gets_what_it_declares_once_a_failure(
+    make, kind, feed, until, on_error, kwargs, told
+):
+    heard = []
+
+    def fail(*args, **_):
+        raise OSError("no sensor")
+
+    worker = make(
+        fail,
+        on_error=on_error(heard.append),
+        on_error_kwargs=kwargs,
+        restart=Restart(max_failures=0),
+        **KINDS[kind],
+    )
+    worker.start()
+    feed(worker)
+    until(worker.is_stopped)
+    [one] = heard
+    error = worker._session.core._cycle.tally.last_error
+    known = {"error": error, "worker": worker, "both": (error, worker), "x": (1, error)}
+    assert one == (known.get(told, told) if isinstance(told, str) else told)
+
+
+def test_an_on_error_that_raises_is_logged_and_the_worker_goes_on(make, kind, feed, until, caplog):
+    def fail(*args, **_):
+        raise OSError("no sensor")
+
+    def on_error():
+        raise ZeroDivisionError("on_error is broken")
+
+    worker = make(fail, on_error=on_error, **KINDS[kind])
+    worker.start()
+    feed(worker)
+    until(lambda: worker.status().errors)
+    assert worker.is_active()
+    until(lambda: "on_error is broken" in caplog.text)
+    assert "on_error of worker 'fail' raised" in caplog.text
+
+
+def test_an_async_on_error_that_raises_is_logged(make, until, caplog):
+    def fail(*args, **_):
+        raise OSError("no sensor")
+
+    async def on_error(error):
+        raise ZeroDivisionError(f"on_error is broken by {error}")
+
+    worker = make(fail, on_error=on_error, interval=60)
+    worker.start()
+    until(lambda: "on_error is broken by no sensor" in caplog.text)
     assert worker.is_active()
 
 
