@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from mainspring.background.paced_worker import (
@@ -107,7 +109,10 @@ def make_worker(func: Callable[..., Any], options: dict[str, Any]) -> Background
         _refuse_none(func, given)
     kind = kinds[0] if kinds else BackgroundAsyncWorker if is_async(func) else BackgroundWorker
     name = given.pop("name", None) or getattr(func, "__name__", None)
-    return kind(name, func, **given)
+    worker = kind(name, func, **given)
+    if inspect.isfunction(func):
+        worker.remake = lambda instance: make_worker(MethodType(func, instance), options)
+    return worker
 
 
 def _refuse_none(func: Callable[..., Any], given: dict[str, Any]) -> None:

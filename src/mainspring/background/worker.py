@@ -12,10 +12,12 @@ import logging
 import threading
 from contextlib import suppress
 from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar
 
 from mainspring.background.carriage import carriage_for
 from mainspring.background.farewell import Farewell
+from mainspring.background.hooks import guard, has_own_end, is_own
 from mainspring.background.on_error import call_on_error
 from mainspring.background.options import Options
 from mainspring.background.session import Session, StartArguments
@@ -34,8 +36,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 log = logging.getLogger("mainspring.supervision")
-
-HOOKS_OF_THE_END = ("before_stop", "send_stop_events", "after_stop")
 
 
 class BackgroundWorker(Generic[P, R]):
@@ -59,6 +59,9 @@ class BackgroundWorker(Generic[P, R]):
     ) -> None:
         self._session: Session | None = None
         self._lock = threading.RLock()
+        self._method = False
+        self.remake: Callable[[object], Any] | None = None
+        """Make one like it of a method's function, for an instance; set by the decorator."""
         function = func or options.pop("fn", None)
         if options.pop("fn", None) is not None:
             raise InvalidOption("fn", function, owner=f"worker {name!r}", expected="it or func=")
@@ -97,6 +100,19 @@ class BackgroundWorker(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        # A method that was decorated, and not a worker of something else kept in a class.
+        self._method = self.__dict__.get("__qualname__") == f"{owner.__qualname__}.{name}"
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return the worker of a method for its instance, which has one of its own."""
+        if instance is owner:
+            return MethodType(self, instance)  # as of Python 3.13: a classmethod around it
+        if instance is None or not self._method or self.remake is None:
+            return self
+        # From now on it is found there first.
+        return vars(instance).setdefault(self.__name__, self.remake(instance))
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         # A decorated function pickles by its name, so that a child process can import it.
@@ -260,7 +276,7 @@ class BackgroundWorker(Generic[P, R]):
     @property
     def judges(self) -> bool:
         """Whether it has a `process_result` of its own."""
-        return _is_own(self.process_result)
+        return is_own(self, "process_result", BackgroundWorker)
 
     @property
     def borrows_threads(self) -> bool:
@@ -306,7 +322,7 @@ class BackgroundWorker(Generic[P, R]):
             hooks=partial(self._leave, session),
             finish=session.finish,
             tell=partial(roster.tell, self),
-            hooked=any(_is_own(getattr(self, hook)) for hook in HOOKS_OF_THE_END),
+            hooked=has_own_end(self, BackgroundWorker),
             departing=roster,
         )
 
@@ -376,20 +392,6 @@ class BackgroundWorker(Generic[P, R]):
 def _tell_stuck(session: Session, wait: float) -> None:
     where = session.whereabouts()
     log.warning("worker %r has not ended after %s s, and is at:\n%s", session.name, wait, where)
-
-
-def guard(hook: Callable[[], object], name: str) -> None:
-    """Call a hook of a stop, which goes on whatever the hook raises."""
-    try:
-        hook()
-    except Exception:
-        log.exception("hook %s of worker %r raised", getattr(hook, "__name__", hook), name)
-
-
-def _is_own(hook: Callable[..., object]) -> bool:
-    """Whether a hook is not the one that does nothing."""
-    plain = getattr(BackgroundWorker, getattr(hook, "__name__", ""), None)
-    return getattr(hook, "__func__", None) is not plain
 
 
 def _name_of(function: Callable[..., object] | None) -> str | None:

@@ -20,6 +20,7 @@ from mainspring.background.paced_worker import (
     BackgroundIntervalWorker,
 )
 from mainspring.background.queue_worker import BackgroundQueueWorker
+from mainspring.background.task_supervisor import task_supervisor
 from mainspring.background.worker import BackgroundWorker
 from mainspring.errors import (
     AlreadyRunning,
@@ -970,6 +971,74 @@ def test_a_decorated_function_stays_what_it_was():
     assert measure.__name__ == measure.name == "measure"
     assert measure.__doc__ == "Measure it."
     assert measure.__wrapped__.__annotations__ == {"depth": int, "return": int}
+
+
+def poll_from_outside(**kwargs):
+    return kwargs["_worker"].seen.append("outside")
+
+
+class Station:
+    """Has decorated methods, and a worker that is none."""
+
+    outside = background_worker(interval=0.001)(poll_from_outside)
+
+    def __init__(self, name):
+        self.name = name
+        self.seen = []
+
+    @background_worker(interval=0.001)
+    def read(self, **kwargs):
+        """Read it."""
+        self.seen.append(self.name)
+        return self.name
+
+    @background_worker(interval=0.001)
+    async def aread(self, **kwargs):
+        self.seen.append(self.name)
+
+    @background_worker(queue=True)
+    def note(self, item, **kwargs):
+        return self.name, item
+
+    @staticmethod
+    @background_worker(interval=60)
+    def plain(x, **kwargs):
+        return x
+
+    @classmethod
+    @background_worker(interval=60)
+    def of_class(cls, x):
+        return cls, x
+
+
+def test_a_decorated_method_is_a_worker_of_its_own_for_each_instance(until):
+    north, south = Station("north"), Station("south")
+    assert north.read() == "north"
+    assert (north.read.__name__, north.read.__doc__) == ("read", "Read it.")
+    assert north.read is north.read is not south.read
+    for method in ("read", "aread"):
+        one, two = getattr(north, method), getattr(south, method)
+        north.seen.clear()
+        assert one.start()
+        assert two.start(_name="of the south")
+        until(lambda: north.seen and south.seen)
+        assert one.stop()
+        assert two.stop()
+        assert set(north.seen) == {"north"}
+        assert one.status().errors == two.status().errors == 0
+    assert north.note.start()
+    assert north.note.put_threadsafe(1).result(10) == ("north", 1)
+    assert north.note.stop()
+    task_supervisor.stop()
+
+
+def test_a_worker_in_a_class_that_is_no_method_of_it_stays_what_it_is():
+    station = Station("north")
+    assert station.outside is Station.outside
+    assert station.plain is Station.plain
+    assert station.plain(1) == 1
+    assert Station.of_class(2) == (Station, 2)
+    assert Station.read(station) == "north"
 
 
 def test_the_decorator_chooses_the_kind():
