@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +15,15 @@ from mainspring.errors import InvalidOption
 from mainspring.supervision.own_thread import stack_of, whereabouts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mainspring.background.carriage import Carriage
     from mainspring.background.farewell import Farewell
     from mainspring.protocols import Subscriber, Trigger
     from mainspring.supervision.group import Member
     from mainspring.supervision.worker import Worker, WorkerStatus
+
+log = logging.getLogger("mainspring.supervision")
 
 OVERRIDES = ("_name", "_priority", "_loop", "_interval", "_delay", "_delay_before")
 """What `start` takes for one life in the place of what the worker was made with."""
@@ -68,6 +72,7 @@ class Session:
         self.asked = False
         self.over = False  # ended, but for the hooks that follow
         self._carriage = carriage
+        self._announcer: int | None = None  # the thread that is in the hooks before a stop
         self._lock = threading.Lock()
 
     @property
@@ -116,7 +121,23 @@ class Session:
         here = running_loop()
         if here is not None and here in (self._carriage.loop, control):
             return True
-        return self.runs_here() or (self.farewell is not None and self.farewell.is_said_here())
+        if self._announcer == threading.get_ident() or self.runs_here():
+            return True
+        return self.farewell is not None and self.farewell.is_said_here()
+
+    @contextmanager
+    def announcing(self) -> Iterator[None]:
+        """In the hooks before a stop, which it can't end before."""
+        self._announcer = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._announcer = None
+
+    def tell_stuck(self, wait: float) -> None:
+        """Say in the log where a run is that has not ended within `wait` seconds."""
+        where = self.whereabouts()
+        log.warning("worker %r has not ended after %s s, and is at:\n%s", self.name, wait, where)
 
     def is_stranded(self) -> bool:
         """Whether it is on a loop of the user's own that does not run, so that it can't end."""

@@ -60,6 +60,7 @@ class BackgroundWorker(Generic[P, R]):
         self._session: Session | None = None
         self._lock = threading.RLock()
         self._method = False
+        self._starting = False  # so that `before_start` begins no second life
         self.remake: Callable[[object], Any] | None = None
         """Make one like it of a method's function, for an instance; set by the decorator."""
         function = func or options.pop("fn", None)
@@ -195,10 +196,14 @@ class BackgroundWorker(Generic[P, R]):
         # Before the lock too: who holds it may wait for the run that calls this.
         self._refuse_to_wait_for_itself()
         with self._lock:
-            if self.is_active():
+            if self.is_active() or self._starting:
                 return False
             self._wait_for_last_life()
-            session = self._begin(StartArguments.of(args, kwargs))
+            self._starting = True
+            try:
+                session = self._begin(StartArguments.of(args, kwargs))
+            finally:
+                self._starting = False
         try:
             self.after_start()
         except BaseException:
@@ -344,8 +349,9 @@ class BackgroundWorker(Generic[P, R]):
 
     def _announce_end(self, session: Session) -> None:
         if session.first_to_ask():
-            guard(self.before_stop, self.name)
-            guard(self.send_stop_events, self.name)
+            with session.announcing():
+                guard(self.before_stop, self.name)
+                guard(self.send_stop_events, self.name)
 
     def _wait_for_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
         if wait is False or session.would_wait_for_itself(self.supervisor.control_loop):
@@ -355,7 +361,7 @@ class BackgroundWorker(Generic[P, R]):
         with suppress(TimeoutError):
             session.finished.result(None if wait is True else float(wait))
             return True
-        _tell_stuck(session, wait)
+        session.tell_stuck(wait)
         return False
 
     async def _await_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
@@ -363,7 +369,7 @@ class BackgroundWorker(Generic[P, R]):
             finished = asyncio.wrap_future(session.finished)
             done, _ = await asyncio.wait([finished], timeout=None if wait is True else float(wait))
             if not done:
-                _tell_stuck(session, wait)
+                session.tell_stuck(wait)
         return session.finished.done()
 
     def _wait_for_last_life(self) -> None:
@@ -387,11 +393,6 @@ class BackgroundWorker(Generic[P, R]):
     def _refuse_to_wait_for(self, session: Session) -> None:
         if not session.over and session.would_wait_for_itself(self.supervisor.control_loop):
             raise AlreadyRunning("worker", self.name)
-
-
-def _tell_stuck(session: Session, wait: float) -> None:
-    where = session.whereabouts()
-    log.warning("worker %r has not ended after %s s, and is at:\n%s", session.name, wait, where)
 
 
 def _name_of(function: Callable[..., object] | None) -> str | None:

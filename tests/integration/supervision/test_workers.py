@@ -421,6 +421,75 @@ def test_a_hook_of_the_stop_that_raises_does_not_keep_it_from_stopping(superviso
     assert caplog.text.count("OSError: hook is broken") == 3
 
 
+HOOKS = ["before_start", "after_start", "before_stop", "send_stop_events", "after_stop"]
+
+
+@pytest.mark.parametrize("what", ["start", "stop"])
+@pytest.mark.parametrize("hook", HOOKS)
+def test_start_and_stop_in_a_hook_never_deadlock_and_begin_no_second_life(
+    supervisor, kind, colour, hook, what, until
+):
+    lives, asked = [], []
+
+    def call(self):
+        if not asked:
+            asked.append(1)
+            with suppress(AlreadyRunning):
+                getattr(self, what)()
+
+    def make_trigger(self, start):
+        lives.append(1)
+        return base.make_trigger(self, start)
+
+    def run(self, *args, **kwargs):
+        time.sleep(0.001)
+
+    async def arun(self, *args, **kwargs):
+        await asyncio.sleep(0.001)
+
+    base = type(background_worker(**KINDS[kind])(lambda *a, **k: None))
+    methods = {hook: call, "make_trigger": make_trigger, "run": run if colour == "sync" else arun}
+    pace = {} if kind in ("queue", "event") else KINDS[kind]
+    worker = type("Mine", (base,), methods)(supervisor=supervisor, **pace)
+    assert worker.start()
+    assert worker.stop(10)
+    assert asked
+    assert worker.stop(10)
+    assert worker.is_stopped()
+    assert len(lives) == (2 if (hook, what) == ("after_stop", "start") else 1)
+    until(lambda: not supervisor.workers.members)
+
+
+@pytest.mark.parametrize("error", [OSError("not yet"), SystemExit(1), KeyboardInterrupt()])
+def test_an_after_start_that_raises_leaves_no_worker_of_any_kind_running(
+    supervisor, kind, colour, feed, until, error
+):
+    errors = [error]
+
+    def after_start(self):
+        if errors:
+            raise errors.pop()
+
+    def run(self, *args, **kwargs):
+        time.sleep(0.001)
+
+    async def arun(self, *args, **kwargs):
+        await asyncio.sleep(0.001)
+
+    base = type(background_worker(**KINDS[kind])(lambda *a, **k: None))
+    methods = {"after_start": after_start, "run": run if colour == "sync" else arun}
+    pace = {} if kind in ("queue", "event") else KINDS[kind]
+    worker = type("Mine", (base,), methods)(supervisor=supervisor, **pace)
+    with pytest.raises(type(error)):
+        worker.start()
+    assert not worker.is_active()
+    until(worker.is_stopped)
+    assert worker not in supervisor.roster.all()
+    assert worker.start()
+    feed(worker)
+    until(lambda: worker.status().runs)
+
+
 def ended(supervisor, hook, then):
     """Return a worker that ends of itself, and does `then` in a hook or when it has failed."""
 
