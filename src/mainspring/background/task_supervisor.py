@@ -253,8 +253,9 @@ class TaskSupervisor:
         self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> Future[T]:
         """Call a function in the thread pool; a lower priority number is more urgent."""
-        if not self._life.active:
-            self.start()
+        if not isinstance(priority, int):
+            raise InvalidOption("priority", priority, owner="spawn_at", expected="a whole number")
+        self.start()
         if self._executor is not None:
             return self._executor.submit(fn, *args, **kwargs)
         return self.threads.submit_at(priority, fn, *args, **kwargs)
