@@ -98,3 +98,13 @@ class Echo(BackgroundQueueWorker):
     @staticmethod
     def run(task, **kwargs):
         return task
+
+
+class Waiting(BackgroundIntervalWorker):
+    """Runs in its child until a file says that it may go."""
+
+    @staticmethod
+    def run(folder, **kwargs):
+        (Path(folder) / "began").touch()
+        while not (Path(folder) / "go").exists():
+            time.sleep(0.005)

@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -103,7 +104,7 @@ def test_a_target_in_a_process_never_runs_twice_at_once(alone, tmp_path, until):
 def test_false_on_the_very_first_run_in_a_process_never_deadlocks_the_start(alone, tmp_path, until):
     worker, push = alone
     worker.take_up(verdict=False)
-    for number in range(1, 11):
+    for number in range(1, 201):
         assert worker.start(str(tmp_path / "busy"))
         with suppress(NotRunning):
             push()
@@ -239,3 +240,39 @@ def test_a_call_in_a_process_from_a_coroutine(supervisor):
         return await co_mp_apply(divmod, args=(7, 2), supervisor=supervisor)
 
     assert supervisor.background_task(live()).result(30) == (3, 1)
+
+
+def test_stop_of_a_run_in_a_process_keeps_to_its_limit_and_waits_without_one(
+    supervisor, tmp_path, until, caplog
+):
+    worker = targets.Waiting("w", interval=60, supervisor=supervisor)
+    assert worker.start(str(tmp_path))
+    assert not worker.start(str(tmp_path))
+    until((tmp_path / "began").exists, 30)
+    since = time.monotonic()
+    assert not worker.stop(wait=False)
+    assert not worker.stop(0.05)
+    assert time.monotonic() - since < 2
+    assert "worker 'w' has not ended after 0.05 s" in caplog.text
+    threading.Timer(0.05, (tmp_path / "go").touch).start()
+    assert worker.stop()
+    assert worker.status().runs == 1
+
+
+def test_a_worker_in_a_process_restarts_with_other_arguments(alone, tmp_path, until):
+    worker, push = alone
+    worker.start(str(tmp_path / "first" / "busy"))  # there is no such folder
+
+    def failed():
+        push()
+        return worker.status().errors
+
+    def ran():
+        push()
+        return worker.seen
+
+    until(failed, 30)
+    assert worker.restart(str(tmp_path / "busy"))
+    until(ran, 30)
+    assert worker.stop()
+    assert worker.status().errors == 0
