@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FAIR_SHARE = 0.002
 """Seconds that one worker keeps a loop to itself when its target never waits."""
 
-LOOK = 1.0
+LOOK = 2.0
 """Seconds between two looks whether somebody else's loop is closed; all workers share the timer."""
 
 
