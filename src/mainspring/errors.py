@@ -14,6 +14,7 @@ MainspringError
 │   ├── NotRetryable           (RuntimeError)  a job that is live or completed can't run again
 │   ├── InvalidPriority        (TypeError)     a priority that is no number
 │   ├── MissingExtra           (ImportError)   what needs an extra that is not installed
+│   ├── TargetNotAsync         (TypeError)     a plain function that returned a coroutine
 │   ├── NotRunning             (RuntimeError)  asked of something that is not started, or closed
 │   ├── WrongLoop              (RuntimeError)  asked from another thread or event loop
 │   ├── AlreadyRunning         (RuntimeError)  a service that is run twice at once
@@ -163,6 +164,17 @@ class MissingExtra(UsageError, ImportError):
     def __init__(self, what: str, extra: str) -> None:
         self.extra = extra
         super().__init__(f"{what} needs an extra: pip install 'mainspring[{extra}]'")
+
+
+class TargetNotAsync(UsageError, TypeError):
+    """The target of a worker is a plain function, and returned a coroutine, which nobody awaits."""
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        super().__init__(
+            f"the target of worker {worker!r} is a plain function and returned a coroutine, which "
+            "nobody awaits; make it `async def`, and await the coroutine there"
+        )
 
 
 class NotRunning(UsageError, RuntimeError):

@@ -73,7 +73,8 @@ class ALoop:
         self.wanted = True
         self._thread = EventLoopThread(self.name, thread_name=self._thread_name)
         self._member = group.add(self._thread)
-        return self._thread.wait_active(START_PATIENCE)
+        # A subscriber to events, on the supervisor's loop, can't have it at once.
+        return self._thread.wait_active(0 if group.is_run_here() else START_PATIENCE)
 
     def forget_life(self) -> None:
         """In a forked child: be stopped, but start again with the supervisor."""

@@ -6,11 +6,13 @@ import asyncio
 import itertools
 import threading
 from dataclasses import dataclass, field
-from functools import partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.background.target import call_run
+from mainspring.background.target import importable
+from mainspring.errors import InvalidOption, TargetNotAsync
 from mainspring.supervision.driver import Driver, ElsewhereDriver, ThreadDriver
+from mainspring.supervision.post import Post
 from mainspring.supervision.threads.driver import PoolDriver
 
 if TYPE_CHECKING:
@@ -69,6 +71,11 @@ class Carriage:
     runner: Runner = field(default_factory=Runner)
     foreign: bool = False  # the loop is the user's own
 
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task that awaits an async target, once it has begun."""
+        return self.driver.task if isinstance(self.driver, ElsewhereDriver) else None
+
 
 def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Carriage:
     """Choose by what the target is. Raises `InvalidOption` for a loop that does not exist."""
@@ -80,8 +87,11 @@ def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Car
 
 
 def _in_thread(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
+    if isinstance(options.loop, str):
+        worker.supervisor.get_aloop(options.loop)  # it needs none, but the name must be right
     runner = Runner()
-    call = _tracked(_judged(worker, worker.unpack(call, awaited=False)), runner)
+    call = worker.unpack(_done_when_returned(call, options.name), awaited=False)
+    call = _tracked(_judged(worker, call), runner)
     if not worker.borrows_threads:
         return Carriage(ThreadDriver(call), runner=runner)
     driver = PoolDriver(call, worker.supervisor.threads, options.priority)
@@ -92,32 +102,40 @@ def _on_loop(worker: CarriedWorker, call: Callable[..., Any], options: Options) 
     call = _judged_later(worker, worker.unpack(call, awaited=True))
     given = options.loop
     if isinstance(given, asyncio.AbstractEventLoop):
-        submit = partial(_submit, given)
-        return Carriage(ElsewhereDriver(call, submit), loop=given, foreign=True)
+        if given.is_closed():
+            expected = "a loop that is not closed"
+            raise InvalidOption("loop", given, owner=f"worker {options.name!r}", expected=expected)
+        driver = ElsewhereDriver(call, Post(given).submit, foreign=given)
+        return Carriage(driver, loop=given, foreign=True)
     aloop = worker.supervisor.running_aloop(given)
     return Carriage(ElsewhereDriver(call, aloop.spawn_coroutine_threadsafe), loop=aloop.get_loop())
-
-
-def _submit(loop: asyncio.AbstractEventLoop, coroutine: Any) -> Any:
-    return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
 
 def _in_process(worker: CarriedWorker, target: Target) -> Callable[..., Any]:
     """Return what awaits a call in the process pool; `_task_id` is the call's own."""
     pool = worker.supervisor.mp_pool
     kwargs, takes_id = target.for_process()
-    decorated = "__wrapped__" in vars(worker)
+    function = importable(worker, target.function)
 
     async def call(*lead: Any) -> Any:
         more = {"_task_id": f"{pool.name}_{next(call_numbers)}"} if takes_id else {}
-        args = (*lead, *target.args)
-        if decorated:
-            future = pool.submit(call_run, worker, args, {**kwargs, **more})
-        else:
-            future = pool.submit(target.function, *args, **kwargs, **more)
+        future = pool.submit(function, *lead, *target.args, **kwargs, **more)
         return await asyncio.wrap_future(future)
 
     return call
+
+
+def _done_when_returned(call: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Refuse a coroutine, of which no step would ever be taken."""
+
+    def done(*lead: Any) -> Any:
+        result = call(*lead)
+        if type(result) is CoroutineType:
+            result.close()
+            raise TargetNotAsync(name)
+        return result
+
+    return done
 
 
 def _judged(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[..., Any]:

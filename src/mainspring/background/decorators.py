@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from mainspring.background.paced_worker import (
@@ -103,9 +105,22 @@ def make_worker(func: Callable[..., Any], options: dict[str, Any]) -> Background
     ]
     if len(kinds) > 1:
         _refuse_two_kinds(func, given, kinds)
+    if not kinds:
+        _refuse_none(func, given)
     kind = kinds[0] if kinds else BackgroundAsyncWorker if is_async(func) else BackgroundWorker
     name = given.pop("name", None) or getattr(func, "__name__", None)
-    return kind(name, func, **given)
+    worker = kind(name, func, **given)
+    if inspect.isfunction(func):
+        worker.remake = lambda instance: make_worker(MethodType(func, instance), options)
+    return worker
+
+
+def _refuse_none(func: Callable[..., Any], given: dict[str, Any]) -> None:
+    """Refuse `interval=None`, which would run without a pause what is meant to have one."""
+    for option in (name for names in KINDS.values() for name in names):
+        if option in given:
+            owner = f"worker {getattr(func, '__name__', func)!r}"
+            raise InvalidOption(option, None, owner=owner, expected="a value, or leave it out")
 
 
 def _refuse_two_kinds(

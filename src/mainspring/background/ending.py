@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from mainspring.background.aloop import Loops, running_loop
+from mainspring.errors import AlreadyRunning
 
 if TYPE_CHECKING:
     from mainspring.background.aloop import ALoop
@@ -51,12 +52,30 @@ def cancel_all(life: Life, loops: Loops) -> None:
         aloop.thread.cancel_all()
 
 
-def waits_for_itself(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
-    """Whether the calling thread runs on what it wants to see the end of."""
+def wait_for_end(life: Life, loops: Loops, roster: WorkerRoster) -> None:
+    """Wait for the end that was asked for; raises `AlreadyRunning` where it would never come."""
+    if life.core.running and waits_for_itself(life, loops, roster):
+        raise AlreadyRunning("supervisor", life.core.name)
+    life.core.join()
+
+
+def awaits_itself(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
+    """Whether the calling thread or task is one that it wants to see the end of."""
     here = running_loop()
     own = [aloop.thread.current_loop for aloop in loops.all()]
     if here is not None and here in (life.core.loop, *own):
         return True
     if life.threads.is_mine(threading.current_thread()):
         return True
-    return any(worker.runs_here() for worker in roster.all())
+    return roster.runs_here()
+
+
+def waits_for_itself(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
+    """Whether to block the calling thread would keep from ending what it wants to see the end of.
+
+    So it does on a loop of the user's own that a worker's target is awaited on.
+    """
+    here = running_loop()
+    if here is not None and any(worker.runs_on(here) for worker in roster.all()):
+        return True
+    return awaits_itself(life, loops, roster)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
+from mainspring.background.aloop import ALoop
+from mainspring.background.task_supervisor import TaskSupervisor
 from mainspring.errors import InvalidOption, UnknownOption
+from mainspring.supervision.restart import Restart, is_number
 from mainspring.supervision.threads.priority import TASK_NORMAL
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Mapping
-
-    from mainspring.background.aloop import ALoop
-    from mainspring.background.task_supervisor import TaskSupervisor
-    from mainspring.supervision.restart import Restart
 
 EXECUTORS = (None, "thread", "process")
 
@@ -68,20 +65,45 @@ class Options:
 
     def check(self, owner: str) -> None:
         """Raise `InvalidOption` for a value that makes no sense."""
-        if self.executor not in EXECUTORS:
-            expected = "'thread', 'process' or None"
-            raise InvalidOption("executor", self.executor, owner=owner, expected=expected)
-        if not isinstance(self.priority, int):
-            raise InvalidOption("priority", self.priority, owner=owner, expected="a whole number")
-        if self.on_error is not None and not callable(self.on_error):
-            raise InvalidOption("on_error", self.on_error, owner=owner, expected="a function")
-        if self.poll_delay is not None and not self.poll_delay > 0:
-            raise InvalidOption("poll_delay", self.poll_delay, owner=owner, expected="seconds > 0")
+        for option, (sensible, expected) in CHECKS.items():
+            value = getattr(self, option)
+            if value is not None and not sensible(value):
+                raise InvalidOption(option, value, owner=owner, expected=expected)
 
     def overridden(self, overrides: Mapping[str, Any]) -> Options:
-        """Return these options with those that `start` was given in their place."""
-        known = {name: value for name, value in overrides.items() if name in OVERRIDABLE}
-        return replace(self, **known) if known else self
+        """Return these options with those that `start` was given in their place.
+
+        Raises `InvalidOption`.
+        """
+        known = {
+            name: value
+            for name, value in overrides.items()
+            if name in OVERRIDABLE and value is not None
+        }
+        if not known:
+            return self
+        options = replace(self, **known)
+        options.check(f"worker {self.name!r}")
+        return options
 
 
 OVERRIDABLE = ("name", "priority", "loop")
+
+CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (lambda name: isinstance(name, str), "a text"),
+    "priority": (
+        lambda priority: isinstance(priority, int) and not isinstance(priority, bool),
+        "a whole number",
+    ),
+    "on_error": (callable, "a function"),
+    "on_error_kwargs": (lambda kwargs: isinstance(kwargs, Mapping), "a dict"),
+    "supervisor": (lambda one: isinstance(one, TaskSupervisor), "a TaskSupervisor"),
+    "poll_delay": (lambda seconds: is_number(seconds) and seconds > 0, "seconds > 0"),
+    "loop": (
+        lambda loop: isinstance(loop, str | ALoop | asyncio.AbstractEventLoop),
+        "the name of an aloop, an aloop, or an asyncio loop",
+    ),
+    "executor": (EXECUTORS.__contains__, "'thread', 'process' or None"),
+    "restart": (lambda restart: isinstance(restart, Restart), "a Restart"),
+}
+"""What makes sense for each option, and how to say it."""

@@ -152,6 +152,11 @@ class BackgroundIntervalWorker(TriggeredWorker[P, R]):
         }
         self._schedule = self._check(cron, tz)
 
+    @property
+    def paced(self) -> bool:
+        """Whether `start` may be given another pace: not with a cron rule."""
+        return self._schedule is None
+
     def make_trigger(self, start: StartArguments) -> Trigger:
         """Return what fires at the pace that it was made with, or that `start` was given."""
         if self._schedule is not None:
@@ -170,10 +175,12 @@ class BackgroundIntervalWorker(TriggeredWorker[P, R]):
             if tz is not None:
                 raise InvalidOption("tz", tz, owner=owner, expected="cron= with it")
             check_pace(**self._pace, owner=owner)
+            if self._pace["interval"] is None and self._pace["misfire"] != "coalesce":
+                misfire = self._pace["misfire"]
+                raise InvalidOption("misfire", misfire, owner=owner, expected="interval= with it")
             return None
-        for option in ("interval", "delay", "delay_before"):
-            if self._pace[option] is not None:
-                value = self._pace[option]
+        for option, value in self._pace.items():
+            if value not in (None, 0.0, "coalesce"):
                 raise InvalidOption(option, value, owner=owner, expected="it or cron=, not both")
         from mainspring.model.schedule import Cron  # noqa: PLC0415  a lazy door: 20 ms for few
 

@@ -39,7 +39,7 @@ class NamedWorker(Protocol):
         ...
 
     def runs_here(self) -> bool:
-        """Whether its target is what the calling thread runs."""
+        """Whether its target is what the calling thread or task runs."""
         ...
 
     def status(self) -> WorkerStatus:
@@ -53,6 +53,7 @@ class WorkerRoster:
     def __init__(self, told: Callable[[NamedWorker, BaseException], object]) -> None:
         self._workers: dict[str, NamedWorker] = {}
         self._names: dict[int, str] = {}  # by the worker's id(): a thousand may end at once
+        self._departing: set[int] = set()  # the threads of farewells
         self._told = told
         self._lock = threading.RLock()
         forget_in_child(self)
@@ -61,6 +62,7 @@ class WorkerRoster:
         """In a forked child: the workers that are active are so in the parent."""
         self._lock = threading.RLock()
         workers, self._workers, self._names = self._workers, {}, {}
+        self._departing = set()
         for worker in workers.values():
             worker.forget_life()
 
@@ -84,6 +86,20 @@ class WorkerRoster:
             name = self._names.pop(id(worker), None)
             if name is not None:
                 del self._workers[name]
+
+    def enter(self) -> None:
+        """Take notice that the calling thread is in the farewell of a worker."""
+        self._departing.add(threading.get_ident())
+
+    def leave(self) -> None:
+        """Take notice that it no longer is."""
+        self._departing.discard(threading.get_ident())
+
+    def runs_here(self) -> bool:
+        """Whether the calling thread is in a worker's target or in its farewell."""
+        if threading.get_ident() in self._departing:
+            return True
+        return any(worker.runs_here() for worker in self.all())
 
     def tell(self, worker: NamedWorker, failure: BaseException) -> None:
         """Tell of a worker that gave up, and why."""

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import threading
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mainspring.background.aloop import running_loop
+from mainspring.errors import InvalidOption
+from mainspring.supervision.own_thread import stack_of, whereabouts_of
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mainspring.background.carriage import Carriage
-    from mainspring.protocols import Trigger
+    from mainspring.background.farewell import Farewell
+    from mainspring.protocols import Subscriber, Trigger
     from mainspring.supervision.group import Member
     from mainspring.supervision.worker import Worker, WorkerStatus
 
+log = logging.getLogger("mainspring.supervision")
+
 OVERRIDES = ("_name", "_priority", "_loop", "_interval", "_delay", "_delay_before")
 """What `start` takes for one life in the place of what the worker was made with."""
+
+
+PACE = ("interval", "delay", "delay_before")
+"""Those of them that only a worker with a pace can heed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +48,23 @@ class StartArguments:
         theirs = {name: value for name, value in kwargs.items() if name not in OVERRIDES}
         return cls(args, theirs, mine)
 
+    def refuse_pace(self, owner: str) -> None:
+        """Raise `InvalidOption` if it sets the pace of a worker that has none to be set."""
+        for option in PACE:
+            if self.overrides.get(option) is not None:
+                value = self.overrides[option]
+                raise InvalidOption(
+                    f"_{option}", value, owner=owner, expected="it to workers with an interval"
+                )
+
 
 class Session:
-    """A core worker with its trigger, and where it runs."""
+    """A core worker with its trigger, where it runs, and what follows its end. It is a service."""
 
     def __init__(self, core: Worker, trigger: Trigger, carriage: Carriage) -> None:
         self.core = core
         self.trigger = trigger
+        self.farewell: Farewell | None = None
         self.member: Member | None = None
         self.finished: Future[None] = Future()
         # As one that runs it can't be cancelled by somebody who no longer waits for it.
@@ -51,7 +72,29 @@ class Session:
         self.asked = False
         self.over = False  # ended, but for the hooks that follow
         self._carriage = carriage
+        self._announcer: int | None = None  # the thread that is in the hooks before a stop
         self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The worker's name."""
+        return self.core.name
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell `subscriber` of each run that fails."""
+        self.core.subscribe(subscriber)
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Run the worker, and say farewell once it is at its end."""
+        try:
+            await self.core.run(started)
+        finally:
+            if self.core.ending and self.farewell is not None:
+                await self.farewell.say(self.core.failure)
+
+    def close(self) -> None:
+        """Let no further run begin; from any thread."""
+        self.core.close()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -78,7 +121,23 @@ class Session:
         here = running_loop()
         if here is not None and here in (self._carriage.loop, control):
             return True
-        return self.runs_here()
+        if self._announcer == threading.get_ident() or self.runs_here():
+            return True
+        return self.farewell is not None and self.farewell.is_said_here()
+
+    @contextmanager
+    def announcing(self) -> Iterator[None]:
+        """In the hooks before a stop, which it can't end before."""
+        self._announcer = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._announcer = None
+
+    def tell_stuck(self, wait: float) -> None:
+        """Say in the log where a run is that has not ended within `wait` seconds."""
+        where = self.whereabouts()
+        log.warning("worker %r has not ended after %s s, and is at:\n%s", self.name, wait, where)
 
     def is_stranded(self) -> bool:
         """Whether it is on a loop of the user's own that does not run, so that it can't end."""
@@ -86,8 +145,22 @@ class Session:
         return self._carriage.foreign and loop is not None and not loop.is_running()
 
     def runs_here(self) -> bool:
-        """Whether its sync target is what the calling thread runs."""
-        return self._carriage.runner.thread == threading.get_ident()
+        """Whether its target is what the calling thread or task runs."""
+        if self._carriage.runner.thread == threading.get_ident():
+            return True
+        task = self._carriage.task
+        return task is not None and running_loop() is not None and asyncio.current_task() is task
+
+    def whereabouts(self) -> str:
+        """Return where its run is just now, as text; empty if none is under way."""
+        for thread in threading.enumerate():
+            if thread.ident in (self._carriage.runner.thread, self._hooks_thread()):
+                return stack_of(thread)
+        task = self._carriage.task
+        return "" if task is None else whereabouts_of(task)
+
+    def _hooks_thread(self) -> int | None:
+        return None if self.farewell is None else self.farewell.thread
 
     def still_runs(self) -> bool:
         """Whether a run was left behind, stuck in the target, when this life ended."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
+import pickle
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from mainspring.errors import TaskNotImportable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +49,16 @@ def declared(function: Callable[..., object]) -> Declared:
         names=frozenset(one.name for one in parameters if one.kind in by_keyword),
         any_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
         any_keyword=inspect.Parameter.VAR_KEYWORD in kinds,
+    )
+
+
+def is_generator(function: Callable[..., object]) -> bool:
+    """Return whether calling it does nothing yet: it has a `yield`."""
+    while isinstance(function, partial):
+        function = function.func
+    return any(
+        inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one)
+        for one in (function, getattr(function, "__call__", None))  # noqa: B004  an object's
     )
 
 
@@ -98,6 +113,39 @@ class Target:
         return call
 
 
-def call_run(worker: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call, in a child process, the target of a decorated function, which pickles by its name."""
-    return worker.run(*args, **kwargs)
+def importable(worker: object, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a target in the form in which a child process can import it.
+
+    Raises `TaskNotImportable`.
+    """
+    decorated = "__wrapped__" in vars(worker)
+    try:
+        pickle.dumps(function)
+    except Exception as error:  # noqa: BLE001  a user's __reduce__ may raise anything
+        why = str(error)
+    else:
+        return function
+    if decorated:
+        with suppress(Exception):
+            pickle.dumps(worker)
+            return ByName(worker)
+    raise TaskNotImportable(getattr(function, "__qualname__", repr(function)), why)
+
+
+class ByName:
+    """The target of a decorated function for a child process: its worker pickles by name.
+
+    It passes for the function, so that errors name that and its arguments.
+    """
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+        functools.update_wrapper(self, worker.run)
+        self.__code__ = getattr(worker.run, "__code__", None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ByName, (self._worker,)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it."""
+        return self._worker.run(*args, **kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 import time
 import uuid
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ov
 
 from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
 from mainspring.errors import InvalidOption, UnknownOption
+from mainspring.supervision.restart import is_number
 from mainspring.supervision.threads.priority import TASK_NORMAL
 from mainspring.supervision.worker import is_async
 
@@ -58,7 +60,12 @@ class TaskPlan:
         if tt not in TASK_TYPES or awaited != (tt == TT_COROUTINE):
             expected = "'coroutine' for an async function, else 'thread' or 'process'"
             raise InvalidOption("tt", tt, owner=owner, expected=expected)
-        return cls(function, tt, **given)
+        plan = cls(function, tt, **given)
+        if not isinstance(plan.priority, int):
+            raise InvalidOption("priority", plan.priority, owner=owner, expected="a whole number")
+        if plan.delay is not None and not (is_number(plan.delay) and 0 <= plan.delay < math.inf):
+            raise InvalidOption("delay", plan.delay, owner=owner, expected="seconds, 0 or more")
+        return plan
 
     def submit(self, task: Task[Any], supervisor: TaskSupervisor) -> Future[Any]:
         """Start the call."""

@@ -109,14 +109,14 @@ class TaskSupervisor:
         return self._life.watchdog
 
     def start(self) -> bool:
-        """Start it; False: it was started already. It ends with the main thread."""
+        """Start it; False: it runs. Raises `AlreadyRunning` where its own stop waits for us."""
         if self.active:
             return False
         with self._life_lock:
             if self.active:
                 return False
             if self._life.over:
-                self._life.core.join()
+                ending.wait_for_end(self._life, self._loops, self.roster)
                 self._life = self._new_life()
             self._life.begin()
             self.threads.resize(self._sizes)
@@ -166,7 +166,9 @@ class TaskSupervisor:
         return self.start()
 
     async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
-        """Stop it from a coroutine, without blocking its loop."""
+        """Stop it from a coroutine, without blocking its loop; from its own it only asks."""
+        if ending.awaits_itself(self._life, self._loops, self.roster):
+            return self.stop(wait=False)
         await live_in_thread(lambda: self.stop(wait), name=f"{self.id}_stop")
         return not self.active
 
@@ -250,8 +252,9 @@ class TaskSupervisor:
         self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> Future[T]:
         """Call a function in the thread pool; a lower priority number is more urgent."""
-        if not self._life.active:
-            self.start()
+        if not isinstance(priority, int):
+            raise InvalidOption("priority", priority, owner="spawn_at", expected="a whole number")
+        self.start()
         if self._executor is not None:
             return self._executor.submit(fn, *args, **kwargs)
         return self.threads.submit_at(priority, fn, *args, **kwargs)

@@ -11,15 +11,19 @@ import inspect
 import logging
 import threading
 from contextlib import suppress
+from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar
 
 from mainspring.background.carriage import carriage_for
+from mainspring.background.farewell import Farewell
+from mainspring.background.hooks import guard, has_own_end, is_own
+from mainspring.background.on_error import call_on_error
 from mainspring.background.options import Options
 from mainspring.background.session import Session, StartArguments
-from mainspring.background.target import Target, declared
+from mainspring.background.target import Target, declared, is_generator
 from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
 from mainspring.errors import AlreadyRunning, InvalidOption
-from mainspring.model import events
 from mainspring.supervision.trigger import Continuous
 from mainspring.supervision.worker import Worker, WorkerStatus, is_async
 
@@ -53,8 +57,15 @@ class BackgroundWorker(Generic[P, R]):
     def __init__(
         self, name: str | None = None, func: Callable[P, R] | None = None, **options: Any
     ) -> None:
+        self._session: Session | None = None
+        self._lock = threading.RLock()
+        self._method = False
+        self._starting = False  # so that `before_start` begins no second life
+        self.remake: Callable[[object], Any] | None = None
+        """Make one like it of a method's function, for an instance; set by the decorator."""
         function = func or options.pop("fn", None)
-        options.pop("fn", None)
+        if options.pop("fn", None) is not None:
+            raise InvalidOption("fn", function, owner=f"worker {name!r}", expected="it or func=")
         self.isolated = isinstance(inspect.getattr_static(type(self), "run", None), staticmethod)
         if function is not None:
             self.run = function
@@ -63,17 +74,18 @@ class BackgroundWorker(Generic[P, R]):
         self._options = Options.of(name or _name_of(function), options, also=self.own_options)
         if self._options.executor == "process":
             self.isolated = True
+        if is_generator(self.run):
+            owner, expected = f"worker {self._options.name!r}", "a function without a yield"
+            raise InvalidOption("func", self.run, owner=owner, expected=expected)
         self.awaited = is_async(self.run)
         self.takes = declared(self.run)
-        if self.isolated and self.awaited:
+        if self.awaited and (self.isolated or self._options.executor == "thread"):
             raise InvalidOption(
                 "executor",
-                "process",
+                "process" if self.isolated else "thread",
                 owner=f"worker {self._options.name!r}",
-                expected="another executor for an async target",
+                expected="none for an async target, which runs on a loop",
             )
-        self._session: Session | None = None
-        self._lock = threading.RLock()
         if function is not None:
             functools.update_wrapper(self, function)
 
@@ -89,6 +101,19 @@ class BackgroundWorker(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        # A method that was decorated, and not a worker of something else kept in a class.
+        self._method = self.__dict__.get("__qualname__") == f"{owner.__qualname__}.{name}"
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return the worker of a method for its instance, which has one of its own."""
+        if instance is owner:
+            return MethodType(self, instance)  # as of Python 3.13: a classmethod around it
+        if instance is None or not self._method or self.remake is None:
+            return self
+        # From now on it is found there first.
+        return vars(instance).setdefault(self.__name__, self.remake(instance))
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         # A decorated function pickles by its name, so that a child process can import it.
@@ -140,7 +165,7 @@ class BackgroundWorker(Generic[P, R]):
         return not self.is_started()
 
     def runs_here(self) -> bool:
-        """Whether its target is what the calling thread runs."""
+        """Whether its target is what the calling thread or task runs."""
         session = self._session
         return session is not None and session.runs_here()
 
@@ -168,11 +193,17 @@ class BackgroundWorker(Generic[P, R]):
         `_delay`, `_delay_before`, which hold for this life. Raises what `before_start` or
         `after_start` raised, `DuplicateName`, `InvalidOption`, `AlreadyRunning`.
         """
+        # Before the lock too: who holds it may wait for the run that calls this.
+        self._refuse_to_wait_for_itself()
         with self._lock:
-            if self.is_active():
+            if self.is_active() or self._starting:
                 return False
             self._wait_for_last_life()
-            session = self._begin(StartArguments.of(args, kwargs))
+            self._starting = True
+            try:
+                session = self._begin(StartArguments.of(args, kwargs))
+            finally:
+                self._starting = False
         try:
             self.after_start()
         except BaseException:
@@ -193,7 +224,13 @@ class BackgroundWorker(Generic[P, R]):
         return self._wait_for_end(session, wait)
 
     def restart(self, *args: Any, **kwargs: Any) -> bool:
-        """Stop it, wait for its end, and start it with these arguments."""
+        """Stop it, wait for its end, and start it with these arguments.
+
+        Raises as `start` does; `AlreadyRunning` from its own target or loop, before it is stopped.
+        """
+        session = self._session
+        if session is not None:
+            self._refuse_to_wait_for(session)
         self.stop()
         return self.start(*args, **kwargs)
 
@@ -202,7 +239,7 @@ class BackgroundWorker(Generic[P, R]):
         return self.start(*args, **kwargs)
 
     async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
-        """Stop it from a coroutine, also of its own loop."""
+        """Stop it from a coroutine, also of its own loop; from its own target it only asks."""
         session = self._session
         if session is None:
             return True
@@ -237,10 +274,14 @@ class BackgroundWorker(Generic[P, R]):
         return function
 
     @property
+    def paced(self) -> bool:
+        """Whether `start` may be given another pace."""
+        return False
+
+    @property
     def judges(self) -> bool:
         """Whether it has a `process_result` of its own."""
-        plain = BackgroundWorker.process_result
-        return getattr(self.process_result, "__func__", None) is not plain
+        return is_own(self, "process_result", BackgroundWorker)
 
     @property
     def borrows_threads(self) -> bool:
@@ -251,34 +292,44 @@ class BackgroundWorker(Generic[P, R]):
         """Ask this life to end; more than once, maybe."""
         session.core.close()
 
-    def note_end(self, session: Session, failure: BaseException | None) -> None:
+    def _leave(self, session: Session) -> None:
         """Take notice that a life has ended, of itself or as asked."""
         self._ask(session)
-        roster = self.supervisor.roster
-        roster.forget(self)
+        self.supervisor.roster.forget(self)
         session.over = True
         guard(self.after_stop, self.name)
-        session.finish()
-        # At last, since who is told may want to start it again.
-        if failure is not None:
-            roster.tell(self, failure)
 
     def _begin(self, start: StartArguments) -> Session:
         self.before_start()
         supervisor = self.supervisor
         supervisor.start()
         options = self._options.overridden(start.overrides)
+        if not self.paced:
+            start.refuse_pace(f"worker {options.name!r}")
         supervisor.roster.remember(self, options.name)
         try:
             session = self._make_session(options, start)
             self._session = session
-            session.member = supervisor.workers.add(session.core)
+            session.farewell = self._farewell_of(session)
+            session.member = supervisor.workers.add(session)
         except BaseException:
             supervisor.roster.forget(self)
             self._session = None
             raise
-        session.member.ended.add_done_callback(lambda ended: self.note_end(session, ended.result()))
+        farewell = session.farewell
+        session.member.ended.add_done_callback(lambda ended: farewell.end(ended.result()))
         return session
+
+    def _farewell_of(self, session: Session) -> Farewell:
+        roster = self.supervisor.roster
+        return Farewell(
+            session.name,
+            hooks=partial(self._leave, session),
+            finish=session.finish,
+            tell=partial(roster.tell, self),
+            hooked=has_own_end(self, BackgroundWorker),
+            departing=roster,
+        )
 
     def _make_session(self, options: Options, start: StartArguments) -> Session:
         trigger = self.make_trigger(start)
@@ -289,7 +340,7 @@ class BackgroundWorker(Generic[P, R]):
             options.name, self.run, trigger, restart=options.restart, driver=carriage.driver
         )
         core.kind = self.kind
-        core.subscribe(self._report)
+        core.subscribe(partial(call_on_error, self, self._options))
         return Session(core, trigger, carriage)
 
     def _ask(self, session: Session) -> None:
@@ -298,8 +349,9 @@ class BackgroundWorker(Generic[P, R]):
 
     def _announce_end(self, session: Session) -> None:
         if session.first_to_ask():
-            guard(self.before_stop, self.name)
-            guard(self.send_stop_events, self.name)
+            with session.announcing():
+                guard(self.before_stop, self.name)
+                guard(self.send_stop_events, self.name)
 
     def _wait_for_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
         if wait is False or session.would_wait_for_itself(self.supervisor.control_loop):
@@ -309,13 +361,15 @@ class BackgroundWorker(Generic[P, R]):
         with suppress(TimeoutError):
             session.finished.result(None if wait is True else float(wait))
             return True
-        log.warning("worker %r has not ended after %s s: its target still runs", self.name, wait)
+        session.tell_stuck(wait)
         return False
 
     async def _await_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
-        if wait is not False:
+        if wait is not False and not session.runs_here():
             finished = asyncio.wrap_future(session.finished)
-            await asyncio.wait([finished], timeout=None if wait is True else float(wait))
+            done, _ = await asyncio.wait([finished], timeout=None if wait is True else float(wait))
+            if not done:
+                session.tell_stuck(wait)
         return session.finished.done()
 
     def _wait_for_last_life(self) -> None:
@@ -325,29 +379,20 @@ class BackgroundWorker(Generic[P, R]):
         if session.over:
             if session.still_runs():
                 raise AlreadyRunning("target of worker", self.name)
+            if not session.would_wait_for_itself(self.supervisor.control_loop):
+                session.finished.result()
             return
-        if session.would_wait_for_itself(self.supervisor.control_loop):
-            raise AlreadyRunning("worker", self.name)
+        self._refuse_to_wait_for(session)
         session.finished.result()
 
-    def _report(self, event: events.Event) -> None:
-        on_error = self._options.on_error
-        if on_error is None or not isinstance(event, events.ServiceFailed):
-            return
-        takes = declared(on_error)
-        also = {"error": event.error, "worker": self}
-        given = {name: value for name, value in also.items() if takes.takes(name)}
-        result = on_error(**{**given, **self._options.on_error_kwargs})
-        if inspect.iscoroutine(result):
-            self.supervisor.background_task(result)
+    def _refuse_to_wait_for_itself(self) -> None:
+        session = self._session
+        if session is not None and not session.active:
+            self._refuse_to_wait_for(session)
 
-
-def guard(hook: Callable[[], object], name: str) -> None:
-    """Call a hook of a stop, which goes on whatever the hook raises."""
-    try:
-        hook()
-    except Exception:
-        log.exception("hook %s of worker %r raised", getattr(hook, "__name__", hook), name)
+    def _refuse_to_wait_for(self, session: Session) -> None:
+        if not session.over and session.would_wait_for_itself(self.supervisor.control_loop):
+            raise AlreadyRunning("worker", self.name)
 
 
 def _name_of(function: Callable[..., object] | None) -> str | None:

@@ -38,6 +38,7 @@ class Cycle:
         "_failures",
         "_hold",
         "_lock",
+        "_misled",
         "_tell",
         "gave_up",
         "name",
@@ -62,6 +63,7 @@ class Cycle:
         self._failures = failures
         self._tell = tell
         self._hold = 0.0
+        self._misled: BaseException | None = None
         # Reentrant, since a signal handler may close while its own thread is in `begin`.
         self._lock = threading.RLock()
 
@@ -76,8 +78,14 @@ class Cycle:
             self.trigger.close()
 
     def pause(self, now: float) -> float | None:
-        """Return the seconds until the next run (0 or less: now; None: not before a wake)."""
-        due = self.trigger.due(now)
+        """Return the seconds until the next run (0 or less: now; None: not before a wake).
+
+        A trigger that raises is due now: the run that begins is where its error is recorded.
+        """
+        try:
+            due, self._misled = self.trigger.due(now), None
+        except BaseException as error:  # noqa: BLE001  raised by `begin`, a worker's border
+            due, self._misled = 0.0, error
         if due is None:
             self.tally.next_run = None
             return None
@@ -96,6 +104,8 @@ class Cycle:
         self._hold = 0.0
         self.tally.last_run = now
         try:
+            if self._misled is not None:
+                raise self._misled  # noqa: TRY301  recorded as what `take` raises is
             return self.trigger.take(now)
         except Exception as error:  # noqa: BLE001  a hook of the user's, as good as the target
             self.failed(error)
@@ -121,7 +131,8 @@ class Cycle:
         self.tally.errors += 1
         self.tally.failing = True
         self.tally.last_error = error
-        rest = self._failures.failed(now)
+        # A trigger that does not know when would otherwise be asked again at once, for ever.
+        rest = self._failures.failed(now, paced=self._misled is None)
         log.error("worker %r failed: %r; %s", self.name, error, _plan(rest), exc_info=error)
         if rest is None:
             self.gave_up = ServiceFailed(
@@ -135,10 +146,21 @@ class Cycle:
         except BaseException as ending:  # noqa: BLE001  on_error may exit as a target may
             self._abort(ending)
 
-    def cancelled(self) -> None:
-        """Record a run that was cancelled from within: neither a success nor a failure."""
+    def cancelled(self, *, asked: bool = False) -> None:
+        """Record a run that was cancelled: neither a success nor a failure.
+
+        `asked`: not from within, but by who ends the worker.
+        """
         self._ended(time.monotonic())
-        log.warning("a run of worker %r was cancelled from within; it goes on", self.name)
+        if not asked:
+            log.warning("a run of worker %r was cancelled from within; it goes on", self.name)
+
+    def lost(self, why: str) -> None:
+        """Record that what carries it is gone: it ends, and a run under way never will."""
+        self.running = False
+        if not self.over:
+            log.warning("worker %r stops: %s", self.name, why)
+            self.close()
 
     def aborted(self, error: BaseException) -> None:
         """Record a run that asked for the end of the program: it is the end of the worker."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 FAIR_SHARE = 0.002
 """Seconds that one worker keeps a loop to itself when its target never waits."""
 
+LOOK = 2.0
+"""Seconds between two looks whether somebody else's loop is closed; all workers share the timer."""
+
 
 class Driver(Protocol):
     """Carries the steps of a cycle out until it is over."""
@@ -72,9 +75,12 @@ class LoopDriver:
 
     def __init__(self, target: Callable[..., Awaitable[object]]) -> None:
         self._target = target
+        self.task: asyncio.Task[Any] | None = None
+        """The task that drives, once it has begun."""
 
     async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
         """Return when the cycle is over; cancelling cancels the run under way."""
+        self.task = asyncio.current_task()
         sleeper = LoopSleeper(asyncio.get_running_loop())
         cycle.trigger.bind(sleeper.wake)
         started()
@@ -100,9 +106,13 @@ class LoopDriver:
         except Exception as error:  # noqa: BLE001  a worker's border: recorded by the cycle
             cycle.failed(error)
         except asyncio.CancelledError:
-            cycle.cancelled()
-            if asked_to_cancel():
+            asked = asked_to_cancel()
+            cycle.cancelled(asked=asked)
+            if asked:
                 raise
+        except GeneratorExit:
+            # Python throws the coroutine away, since its loop was closed under it.
+            raise
         except BaseException as error:  # noqa: BLE001  it must not end the loop
             cycle.aborted(error)
         else:
@@ -110,26 +120,65 @@ class LoopDriver:
 
 
 class ElsewhereDriver:
-    """Awaits an async target on a loop of another thread."""
+    """Awaits an async target on a loop of another thread.
+
+    `foreign` is that loop if somebody else owns it, who may close it without a word.
+    """
 
     def __init__(
         self,
         target: Callable[..., Awaitable[object]],
         submit: Callable[[Coroutine[Any, Any, None]], Future[None]],
+        *,
+        foreign: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._inner = LoopDriver(target)
         self._submit = submit
+        self._foreign = foreign
+
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task on the other loop that awaits the target, once it has begun."""
+        return self._inner.task
 
     async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
         """Return when the cycle is over; cancelling cancels the run under way."""
         future = self._submit(self._inner.drive(cycle, _nobody))
         started()
         try:
-            await asyncio.wrap_future(future)
+            await self._end_of(asyncio.wrap_future(future))
         except asyncio.CancelledError:
-            # The loop may be ended before its workers have; that is no failure of theirs.
-            if asked_to_cancel() or not cycle.over:
+            if asked_to_cancel():
+                self._give_up(cycle)
                 raise
+            # It is no failure of the worker's, and its own loop can't be had again.
+            cycle.lost("its event loop ends, or somebody has cancelled its task there")
+        self._give_up(cycle)
+
+    async def _end_of(self, drive: asyncio.Future[None]) -> None:
+        """Wait for the end of the drive, or of a loop of somebody else."""
+        if self._foreign is None:
+            await drive
+            return
+        closed = asyncio.ensure_future(_closing_of(self._foreign))
+        try:
+            await asyncio.wait([drive, closed], return_when=asyncio.FIRST_COMPLETED)
+            if drive.done():
+                drive.result()
+        finally:
+            closed.cancel()
+            drive.cancel()
+
+    def _give_up(self, cycle: Cycle) -> None:
+        if self._foreign is not None and not self._foreign.is_running():
+            cycle.lost("its event loop is closed")
+
+
+async def _closing_of(loop: asyncio.AbstractEventLoop) -> None:
+    """Wait until a loop is closed, which tells nobody."""
+    sleeper = LoopSleeper(asyncio.get_running_loop())
+    while not loop.is_closed():
+        await sleeper.sleep(LOOK)
 
 
 def _nobody() -> None:

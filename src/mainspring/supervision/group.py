@@ -75,6 +75,11 @@ class Group:
         """The longest grace that one of them has of its own; 0 if none has."""
         return max((grace_of(member.service) for member in self.members), default=0.0)
 
+    def is_run_here(self) -> bool:
+        """Whether the calling thread runs its loop, so that to wait would keep it from starting."""
+        here = asyncio._get_running_loop()  # noqa: SLF001  documented, and does not raise
+        return here is not None and self._post is not None and self._post.loop is here
+
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens to the services."""
         self._megaphone.subscribe(subscriber)

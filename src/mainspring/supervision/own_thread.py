@@ -8,10 +8,11 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 log = logging.getLogger("mainspring.supervision")
 
@@ -63,6 +64,30 @@ def _settle(ended: asyncio.Future[BaseException | None], error: BaseException | 
 def _tell_stuck(thread: threading.Thread) -> None:
     if thread.is_alive():
         log.warning("thread %r does not end and is left behind:\n%s", thread.name, stack_of(thread))
+
+
+def whereabouts_of(task: asyncio.Task[Any]) -> str:
+    """Return where a task is just now, as text; from any thread.
+
+    That is what it awaits, from the outermost coroutine in, or where it keeps its loop's thread.
+    """
+    frames: list[tuple[FrameType, int]] = []
+    awaited: Any = task.get_coro()
+    if getattr(awaited, "cr_running", False):
+        return _running_stack(awaited.cr_frame)
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None)
+        if frame is not None:
+            frames.append((frame, frame.f_lineno))
+        awaited = getattr(awaited, "cr_await", None)
+    return "".join(traceback.StackSummary.extract(frames).format()).rstrip()
+
+
+def _running_stack(outermost: FrameType) -> str:
+    for innermost in sys._current_frames().values():  # noqa: SLF001  the documented name
+        if any(frame is outermost for frame, _ in traceback.walk_stack(innermost)):
+            return "".join(traceback.format_stack(innermost)).rstrip()
+    return ""
 
 
 def stack_of(thread: threading.Thread) -> str:

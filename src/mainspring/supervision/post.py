@@ -27,6 +27,11 @@ class Post:
         self._calls: deque[Callable[[], object]] = deque()
         self._ringing = False
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop."""
+        return self._loop
+
     def call(self, function: Callable[[], object]) -> None:
         """Call a function on the loop soon, in order. Raises `RuntimeError` if it is closed."""
         self._calls.append(function)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import numbers
 import random
 from collections import deque
 from dataclasses import dataclass
@@ -67,14 +68,23 @@ class Restart:
     backoff: Backoff | None = None
 
     def __post_init__(self) -> None:
-        if self.max_failures is not None and self.max_failures < 0:
+        most = self.max_failures
+        if most is not None and not (isinstance(most, int) and most >= 0):
             raise InvalidOption(
-                "max_failures", self.max_failures, owner="Restart", expected="0 or more, or None"
+                "max_failures", most, owner="Restart", expected="0 or more, or None"
             )
-        if not self.within > 0:
+        if not (is_number(self.within) and self.within > 0):
             raise InvalidOption(
                 "within", self.within, owner="Restart", expected="seconds greater than 0"
             )
+        if self.backoff is not None and not callable(getattr(self.backoff, "delay", None)):
+            expected = "a value with a method delay(attempt), such as Exponential()"
+            raise InvalidOption("backoff", self.backoff, owner="Restart", expected=expected)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value can be compared with and added to numbers."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 class Failures:
@@ -86,10 +96,16 @@ class Failures:
         self._in_a_row = 0
         self._recent: deque[float] = deque()
 
-    def failed(self, now: float) -> float | None:
-        """Count a failure; return the seconds to rest, or None to give up."""
+    def failed(self, now: float, *, paced: bool = True) -> float | None:
+        """Count a failure; return the seconds to rest, or None to give up.
+
+        Unless something else sets the pace, it rests at least as `Doubling` says.
+        """
         self._in_a_row += 1
-        return None if self._too_many(now) else self._rest()
+        if self._too_many(now):
+            return None
+        rest = self._rest()
+        return rest if paced else max(rest, Doubling().delay(self._in_a_row))
 
     def succeeded(self) -> None:
         """Start the backoff afresh."""

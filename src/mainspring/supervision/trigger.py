@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from mainspring.errors import InvalidOption
+from mainspring.supervision.restart import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,6 +232,7 @@ class Scheduled(WakingTrigger):
         self._clock = clock
         self._next: datetime | None = None
         self._begun = False
+        self._since: datetime | None = None  # the tick after this one is still to be asked for
         self._skipping = False
         self._pending = False
 
@@ -244,20 +246,17 @@ class Scheduled(WakingTrigger):
         if self._pending:
             return 0.0
         if not self._begun:
+            self._since = self._clock()
             self._begun = True
-            self._next = self.schedule.next_after(self._clock())
-        if self._skipping and self._next is not None:
-            self._skipping = False
-            self._next = self.schedule.next_after(self._next)
+        self._find_next()
         if self._next is None:
             return None
         return min((self._next - self._clock()).total_seconds(), CLOCK_LOOK)
 
     def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the wall clock counts here
         """Move on to the first tick after now."""
-        moment = self._clock()
         if self._next is not None and not self._pending:
-            self._next = self.schedule.next_after(max(moment, self._next))
+            self._since = max(self._clock(), self._next)
         self._pending = False
         return ()
 
@@ -265,6 +264,15 @@ class Scheduled(WakingTrigger):
         """Fire now, besides the schedule; from any thread."""
         self._pending = True
         self._wake()
+
+    def _find_next(self) -> None:
+        """Ask the schedule; when it raises, the same is asked the next time."""
+        if self._since is not None:
+            self._next = self.schedule.next_after(self._since)
+            self._since = None
+        if self._skipping and self._next is not None:
+            self._next = self.schedule.next_after(self._next)
+            self._skipping = False
 
 
 def check_pace(  # noqa: PLR0913  one check for one set of options
@@ -283,10 +291,10 @@ def check_pace(  # noqa: PLR0913  one check for one set of options
         raise InvalidOption(
             "interval", None, owner=owner, expected="interval=, delay= or delay_before="
         )
-    if interval is not None and not 0 < interval < math.inf:
+    if interval is not None and not (is_number(interval) and 0 < interval < math.inf):
         raise InvalidOption("interval", interval, owner=owner, expected="seconds greater than 0")
     for option, value in (("delay", delay), ("delay_before", delay_before), ("jitter", jitter)):
-        if value is not None and not 0 <= value < math.inf:
+        if value is not None and not (is_number(value) and 0 <= value < math.inf):
             raise InvalidOption(option, value, owner=owner, expected="seconds, 0 or more")
     if misfire not in MISFIRES:
         raise InvalidOption("misfire", misfire, owner=owner, expected=" or ".join(MISFIRES))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from mainspring.errors import ServiceFailed
     from mainspring.protocols import Subscriber, Trigger
 
 
@@ -96,6 +97,11 @@ class Worker:
     def gave_up(self) -> bool:
         """Whether it ended by its restart policy."""
         return self._cycle.gave_up is not None
+
+    @property
+    def failure(self) -> ServiceFailed | None:
+        """Why it gave up, if it did."""
+        return self._cycle.gave_up
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` of each run that fails, in the thread or loop of the run."""

@@ -33,6 +33,11 @@ def square(number, _name, _task_id):
     return number * number, os.getpid(), _name, _task_id
 
 
+@background_worker(queue=True, executor="process")
+def leave(code):
+    os._exit(code)
+
+
 class Failing(BackgroundIntervalWorker):
     @staticmethod
     def run(**kwargs):
@@ -93,3 +98,13 @@ class Echo(BackgroundQueueWorker):
     @staticmethod
     def run(task, **kwargs):
         return task
+
+
+class Waiting(BackgroundIntervalWorker):
+    """Runs in its child until a file says that it may go."""
+
+    @staticmethod
+    def run(folder, **kwargs):
+        (Path(folder) / "began").touch()
+        while not (Path(folder) / "go").exists():
+            time.sleep(0.005)

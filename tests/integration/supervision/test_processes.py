@@ -1,7 +1,9 @@
 """Workers whose target runs in another process."""
 
+import functools
 import os
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -10,8 +12,15 @@ from pathlib import Path
 import pytest
 
 from mainspring.background.decorators import background_worker
+from mainspring.background.paced_worker import BackgroundIntervalWorker
 from mainspring.background.task import background_task, co_mp_apply, wait_completed
-from mainspring.errors import InvalidArguments, InvalidOption, NotRunning
+from mainspring.errors import (
+    ChildDied,
+    InvalidArguments,
+    InvalidOption,
+    NotRunning,
+    TaskNotImportable,
+)
 from mainspring.supervision.restart import Restart
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -95,7 +104,7 @@ def test_a_target_in_a_process_never_runs_twice_at_once(alone, tmp_path, until):
 def test_false_on_the_very_first_run_in_a_process_never_deadlocks_the_start(alone, tmp_path, until):
     worker, push = alone
     worker.take_up(verdict=False)
-    for number in range(1, 11):
+    for number in range(1, 201):
         assert worker.start(str(tmp_path / "busy"))
         with suppress(NotRunning):
             push()
@@ -151,6 +160,51 @@ def test_an_argument_that_can_not_be_pickled_is_an_error(doubler):
     assert doubler.put_threadsafe(1).result(30)[0] == 2
 
 
+def test_an_argument_of_a_decorated_function_that_can_not_be_pickled_is_named(supervisor):
+    worker = targets.square
+    worker._options = replace(worker._options, supervisor=supervisor)
+    worker.start()
+    with pytest.raises(InvalidArguments, match="argument 'number' of square can't be pickled"):
+        worker.put_threadsafe(lambda: None).result(30)
+    worker.stop()
+
+
+def test_a_decorated_function_whose_child_dies_is_named(supervisor, until):
+    errors = []
+    worker = targets.leave
+    on_error = lambda error: errors.append(error)  # noqa: E731, PLW0108  it must declare `error`
+    worker._options = replace(worker._options, supervisor=supervisor, on_error=on_error)
+    worker.start()
+    with pytest.raises(ChildDied, match="'leave'"):
+        worker.put_threadsafe(1).result(30)
+    until(lambda: errors)
+    assert worker.stop()
+
+
+@pytest.mark.parametrize("options", [{}, {"interval": 0.01}, {"q": True}, {"e": True}])
+@pytest.mark.parametrize("target", [lambda **_: None, functools.partial(lambda: None)])
+def test_a_target_that_a_process_could_not_find_fails_the_start(supervisor, options, target):
+    worker = background_worker(executor="process", supervisor=supervisor, **options)(target)
+    with pytest.raises(TaskNotImportable):
+        worker.start()
+    assert worker.is_stopped()
+
+
+@pytest.mark.parametrize("target", [os.getppid, functools.partial(os.getppid)])
+def test_a_function_that_pickles_needs_no_decorator_to_run_in_a_process(supervisor, until, target):
+    seen = []
+
+    class Watching(BackgroundIntervalWorker):
+        def process_result(self, result):
+            seen.append(result)
+
+    worker = Watching("w", target, interval=0.01, executor="process", supervisor=supervisor)
+    worker.start()
+    until(lambda: seen, 30)
+    assert worker.stop()
+    assert seen[0] == os.getpid()
+
+
 def test_process_result_ends_the_worker_with_false(doubler, until):
     targets.Doubler.verdict = False
     doubler.put_threadsafe(1)
@@ -186,3 +240,39 @@ def test_a_call_in_a_process_from_a_coroutine(supervisor):
         return await co_mp_apply(divmod, args=(7, 2), supervisor=supervisor)
 
     assert supervisor.background_task(live()).result(30) == (3, 1)
+
+
+def test_stop_of_a_run_in_a_process_keeps_to_its_limit_and_waits_without_one(
+    supervisor, tmp_path, until, caplog
+):
+    worker = targets.Waiting("w", interval=60, supervisor=supervisor)
+    assert worker.start(str(tmp_path))
+    assert not worker.start(str(tmp_path))
+    until((tmp_path / "began").exists, 30)
+    since = time.monotonic()
+    assert not worker.stop(wait=False)
+    assert not worker.stop(0.05)
+    assert time.monotonic() - since < 2
+    assert "worker 'w' has not ended after 0.05 s" in caplog.text
+    threading.Timer(0.05, (tmp_path / "go").touch).start()
+    assert worker.stop()
+    assert worker.status().runs == 1
+
+
+def test_a_worker_in_a_process_restarts_with_other_arguments(alone, tmp_path, until):
+    worker, push = alone
+    worker.start(str(tmp_path / "first" / "busy"))  # there is no such folder
+
+    def failed():
+        push()
+        return worker.status().errors
+
+    def ran():
+        push()
+        return worker.seen
+
+    until(failed, 30)
+    assert worker.restart(str(tmp_path / "busy"))
+    until(ran, 30)
+    assert worker.stop()
+    assert worker.status().errors == 0

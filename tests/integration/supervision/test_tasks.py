@@ -384,3 +384,21 @@ def test_a_delayed_coroutine_on_a_loop_that_does_not_exist_fails(supervisor):
     with pytest.raises(InvalidOption, match="nowhere"):
         wait_completed(task, timeout=5)
     assert supervisor.get_task(task.id) is None
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("priority", "high"), ("delay", "soon"), ("delay", -1)]
+)
+def test_an_option_of_a_task_that_makes_no_sense_is_named_and_harms_no_other(
+    supervisor, option, value
+):
+    with pytest.raises(InvalidOption) as caught:
+        background_task(abs, supervisor=supervisor, **{option: value})
+    assert caught.value.option == option
+    assert supervisor.spawn(abs, -1).result(10) == 1
+
+
+def test_a_call_at_a_priority_that_is_no_number_is_refused_and_harms_no_other(supervisor):
+    with pytest.raises(InvalidOption, match="priority"):
+        supervisor.spawn_at("high", abs, -1)
+    assert supervisor.spawn(abs, -1).result(10) == 1

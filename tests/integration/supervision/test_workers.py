@@ -1,6 +1,8 @@
 """What the spec says must hold of background workers, by kind and by colour of the target."""
 
 import asyncio
+import functools
+import gc
 import queue
 import random
 import threading
@@ -10,6 +12,7 @@ from itertools import pairwise
 
 import pytest
 
+from mainspring.background.aloop import START_PATIENCE
 from mainspring.background.decorators import background_worker
 from mainspring.background.paced_worker import (
     BackgroundAsyncWorker,
@@ -17,8 +20,17 @@ from mainspring.background.paced_worker import (
     BackgroundIntervalWorker,
 )
 from mainspring.background.queue_worker import BackgroundQueueWorker
+from mainspring.background.task_supervisor import task_supervisor
 from mainspring.background.worker import BackgroundWorker
-from mainspring.errors import DuplicateName, InvalidOption, NotRunning, UnknownOption
+from mainspring.errors import (
+    AlreadyRunning,
+    DuplicateName,
+    InvalidOption,
+    NotRunning,
+    UnknownOption,
+)
+from mainspring.model.events import ServiceStopped
+from mainspring.supervision import driver
 from mainspring.supervision.restart import Restart
 
 KINDS = {
@@ -290,6 +302,45 @@ def test_stop_with_a_limit_returns_in_time_and_says_what_is_stuck(make, kind, fe
     until(worker.is_stopped)
 
 
+@pytest.mark.parametrize("astop", [False, True])
+def test_stop_with_a_limit_says_where_it_is_stuck(make, kind, feed, until, caplog, astop):
+    began, release = threading.Event(), threading.Event()
+
+    def the_place_where_it_is_stuck(*args, **kwargs):
+        began.set()
+        release.wait(30)
+
+    worker = make(the_place_where_it_is_stuck, name="w", **KINDS[kind])
+    worker.start()
+    feed(worker)
+    assert began.wait(10)
+    assert not (asyncio.run(worker.astop(0.05)) if astop else worker.stop(0.05))
+    assert "worker 'w' has not ended after 0.05 s" in caplog.text
+    assert "in the_place_where_it_is_stuck" in caplog.text
+    release.set()
+    assert worker.stop()
+
+
+def test_stop_with_a_limit_says_what_a_coroutine_awaits(supervisor, until, caplog):
+    began, release = [], []
+
+    async def the_place_where_it_is_stuck():
+        began.append(1)
+        while not release:
+            await asyncio.sleep(0.01)
+
+    async def target():
+        await the_place_where_it_is_stuck()
+
+    worker = background_worker(supervisor=supervisor)(target)
+    worker.start()
+    until(lambda: began)
+    assert not worker.stop(0.05)
+    assert "in the_place_where_it_is_stuck" in caplog.text
+    release.append(1)
+    assert worker.stop()
+
+
 def test_no_run_begins_after_stop(make, kind, feed, until):
     runs = []
     worker = make(lambda *a, **k: runs.append(1), **KINDS[kind])
@@ -370,6 +421,218 @@ def test_a_hook_of_the_stop_that_raises_does_not_keep_it_from_stopping(superviso
     assert caplog.text.count("OSError: hook is broken") == 3
 
 
+HOOKS = ["before_start", "after_start", "before_stop", "send_stop_events", "after_stop"]
+
+
+@pytest.mark.parametrize("what", ["start", "stop"])
+@pytest.mark.parametrize("hook", HOOKS)
+def test_start_and_stop_in_a_hook_never_deadlock_and_begin_no_second_life(
+    supervisor, kind, colour, hook, what, until
+):
+    lives, asked = [], []
+
+    def call(self):
+        if not asked:
+            asked.append(1)
+            with suppress(AlreadyRunning):
+                getattr(self, what)()
+
+    def make_trigger(self, start):
+        lives.append(1)
+        return base.make_trigger(self, start)
+
+    def run(self, *args, **kwargs):
+        time.sleep(0.001)
+
+    async def arun(self, *args, **kwargs):
+        await asyncio.sleep(0.001)
+
+    base = type(background_worker(**KINDS[kind])(lambda *a, **k: None))
+    methods = {hook: call, "make_trigger": make_trigger, "run": run if colour == "sync" else arun}
+    pace = {} if kind in ("queue", "event") else KINDS[kind]
+    worker = type("Mine", (base,), methods)(supervisor=supervisor, **pace)
+    assert worker.start()
+    assert worker.stop(10)
+    assert asked
+    assert worker.stop(10)
+    assert worker.is_stopped()
+    assert len(lives) == (2 if (hook, what) == ("after_stop", "start") else 1)
+    until(lambda: not supervisor.workers.members)
+
+
+@pytest.mark.parametrize("error", [OSError("not yet"), SystemExit(1), KeyboardInterrupt()])
+def test_an_after_start_that_raises_leaves_no_worker_of_any_kind_running(
+    supervisor, kind, colour, feed, until, error
+):
+    errors = [error]
+
+    def after_start(self):
+        if errors:
+            raise errors.pop()
+
+    def run(self, *args, **kwargs):
+        time.sleep(0.001)
+
+    async def arun(self, *args, **kwargs):
+        await asyncio.sleep(0.001)
+
+    base = type(background_worker(**KINDS[kind])(lambda *a, **k: None))
+    methods = {"after_start": after_start, "run": run if colour == "sync" else arun}
+    pace = {} if kind in ("queue", "event") else KINDS[kind]
+    worker = type("Mine", (base,), methods)(supervisor=supervisor, **pace)
+    with pytest.raises(type(error)):
+        worker.start()
+    assert not worker.is_active()
+    until(worker.is_stopped)
+    assert worker not in supervisor.roster.all()
+    assert worker.start()
+    feed(worker)
+    until(lambda: worker.status().runs)
+
+
+def ended(supervisor, hook, then):
+    """Return a worker that ends of itself, and does `then` in a hook or when it has failed."""
+
+    def run(self, **kwargs):
+        if hook == "on_worker_failed":
+            raise OSError("no sensor")
+        return False
+
+    if hook == "on_worker_failed":
+        supervisor.on_worker_failed = lambda worker, error: then(worker)
+        hooks = {}
+    else:
+        hooks = {hook: then}
+    kind = type("Ending", (BackgroundIntervalWorker,), {"run": run, **hooks})
+    return kind("ending", interval=60, supervisor=supervisor, restart=Restart(max_failures=0))
+
+
+@pytest.fixture(params=["before_stop", "send_stop_events", "after_stop", "on_worker_failed"])
+def hook(request):
+    return request.param
+
+
+def test_a_hook_of_the_end_may_start_the_first_async_worker(supervisor, until, hook):
+    took, runs = [], []
+
+    async def target():
+        runs.append(1)
+
+    other = background_worker(interval=60, supervisor=supervisor)(target)
+
+    def start_other(worker):
+        since = time.monotonic()
+        other.start()
+        took.append(time.monotonic() - since)
+
+    ended(supervisor, hook, start_other).start()
+    until(lambda: runs)
+    until(lambda: took)
+    assert took[0] < START_PATIENCE / 2
+
+
+def test_a_hook_of_the_end_that_takes_its_time_holds_up_no_other_worker(supervisor, until, hook):
+    began, release, runs = threading.Event(), threading.Event(), []
+
+    def wait(worker):
+        began.set()
+        release.wait(10)
+
+    other = background_worker(interval=0.005, supervisor=supervisor)(lambda: runs.append(1))
+    other.start()
+    worker = ended(supervisor, hook, wait)
+    worker.start()
+    assert began.wait(10)
+    count = len(runs)
+    until(lambda: len(runs) > count + 5)
+    assert not release.is_set()
+    release.set()
+    assert worker.stop()
+
+
+@pytest.mark.parametrize("what", ["worker", "supervisor"])
+def test_a_hook_of_the_end_that_stops_what_ends_does_not_deadlock(supervisor, until, hook, what):
+    answers = []
+
+    def stop(worker):
+        answers.append((worker if what == "worker" else supervisor).stop())
+
+    worker = ended(supervisor, hook, stop)
+    since = time.monotonic()
+    worker.start()
+    until(lambda: answers)
+    assert worker.stop()
+    assert supervisor.stop()
+    assert time.monotonic() - since < supervisor.grace
+
+
+def test_a_stop_waits_for_the_hook_after_it_and_so_does_the_next_start(supervisor, until):
+    began, release, over = threading.Event(), threading.Event(), []
+
+    class Slow(BackgroundIntervalWorker):
+        def run(self, **kwargs):
+            pass
+
+        def after_stop(self):
+            began.set()
+            release.wait(10)
+            over.append(1)
+
+    worker = Slow(interval=60, supervisor=supervisor)
+    worker.start()
+    assert not worker.stop(0.05)
+    assert began.wait(10)
+    assert not over
+    threading.Timer(0.05, release.set).start()
+    assert worker.start()
+    assert over
+    assert worker.stop()
+
+
+def test_a_supervisor_leaves_a_hook_behind_that_does_not_end(supervisor, until, caplog):
+    release = threading.Event()
+
+    class Stuck(BackgroundIntervalWorker):
+        def run(self, **kwargs):
+            pass
+
+        def after_stop(self):
+            release.wait(60)
+
+    Stuck("stuck", interval=60, supervisor=supervisor).start()
+    since = time.monotonic()
+    assert supervisor.stop(0.1)
+    assert time.monotonic() - since < supervisor.grace
+    assert "thread 'stuck_end' does not end and is left behind" in caplog.text
+    release.set()
+
+
+def test_a_subscriber_on_the_supervisors_loop_does_not_hold_it_up(supervisor, until):
+    took, caught = [], []
+
+    async def target():
+        pass
+
+    other = background_worker(interval=60, supervisor=supervisor)(target)
+
+    def start_other(event):
+        if isinstance(event, ServiceStopped) and not took:
+            since = time.monotonic()
+            try:
+                other.start()
+            except NotRunning as error:
+                caught.append(error)
+            took.append(time.monotonic() - since)
+
+    supervisor.subscribe(start_other)
+    background_worker(interval=60, supervisor=supervisor)(lambda: False).start()
+    until(lambda: took)
+    assert took[0] < START_PATIENCE / 2
+    assert caught
+    until(lambda: supervisor.get_aloop().active)
+    assert other.start()
+
+
 def test_two_active_workers_of_one_name_are_refused(supervisor):
     first = background_worker(event=True, name="w", supervisor=supervisor)(print)
     second = background_worker(event=True, name="w", supervisor=supervisor)(print)
@@ -405,12 +668,349 @@ def test_a_class_worker_without_a_name_gets_one_of_its_own():
         ({"cron": "* * * * *", "interval": 1}, InvalidOption, "interval"),
         ({"event": True, "on_error": "print"}, InvalidOption, "on_error"),
         ({"event": True, "priority": "high"}, InvalidOption, "priority"),
+        ({"priority": True}, InvalidOption, "priority"),
+        ({"interval": "1"}, InvalidOption, "interval"),
+        ({"interval": None}, InvalidOption, "interval"),
+        ({"interval": True}, InvalidOption, "interval"),
+        ({"delay": "1"}, InvalidOption, "delay"),
+        ({"delay": 1, "misfire": "skip"}, InvalidOption, "misfire"),
+        ({"cron": "* * * * *", "misfire": "skip"}, InvalidOption, "misfire"),
+        ({"cron": "* * * * *", "jitter": 1}, InvalidOption, "jitter"),
+        ({"poll_delay": "fast"}, InvalidOption, "poll_delay"),
+        ({"restart": 5}, InvalidOption, "restart"),
+        ({"supervisor": "mine"}, InvalidOption, "supervisor"),
+        ({"loop": 5}, InvalidOption, "loop"),
+        ({"on_error_kwargs": ["error"]}, InvalidOption, "on_error_kwargs"),
+        ({"name": 5}, InvalidOption, "name"),
+        ({"fn": print}, InvalidOption, "fn"),
+        ({"queue": True, "interval_": 1}, UnknownOption, "interval_"),
+        ({"jitter": 1}, UnknownOption, "jitter"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named_at_construction(options, error, named):
     with pytest.raises(error) as caught:
         background_worker(**options)(lambda: None)
     assert caught.value.option == named
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "error", "named"),
+    [
+        (BackgroundWorker, {"interval": 1}, UnknownOption, "interval"),
+        (BackgroundQueueWorker, {"event": True}, UnknownOption, "event"),
+        (BackgroundEventWorker, {"q": True}, UnknownOption, "q"),
+        (BackgroundIntervalWorker, {"interval": 1, "colour": "red"}, UnknownOption, "colour"),
+        (BackgroundIntervalWorker, {}, InvalidOption, "interval"),
+        (BackgroundIntervalWorker, {"interval": 0}, InvalidOption, "interval"),
+    ],
+)
+@pytest.mark.parametrize("form", ["func", "class"])
+def test_a_constructor_names_an_option_that_makes_no_sense(kind, options, error, named, form):
+    made = type("Mine", (kind,), {"run": lambda self, *a, **k: None})
+    with pytest.raises(error) as caught:
+        kind("w", print, **options) if form == "func" else made(**options)
+    assert caught.value.option == named
+
+
+def test_a_thread_is_no_executor_for_an_async_target():
+    async def target():
+        pass
+
+    with pytest.raises(InvalidOption, match="executor"):
+        background_worker(executor="thread")(target)
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ({"_priority": "high"}, "priority"),
+        ({"_name": 5}, "name"),
+        ({"_loop": 5}, "loop"),
+        ({"_loop": "nowhere"}, "loop"),
+        ({"_interval": 0}, "interval"),
+        ({"_interval": "1"}, "interval"),
+        ({"_delay": -1}, "delay"),
+        ({"_interval": 1, "_delay": 1}, "delay"),
+    ],
+)
+def test_an_override_that_makes_no_sense_fails_the_start_and_leaves_it_startable(
+    make, until, override, named
+):
+    runs = []
+    worker = make(lambda **_: runs.append(1), interval=0.01)
+    with pytest.raises(InvalidOption) as caught:
+        worker.start(**override)
+    assert caught.value.option == named
+    assert worker.is_stopped()
+    assert worker.start(_name=None, _priority=None, _loop=None)
+    until(lambda: len(runs) > 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"q": True}, {"e": True}, {"cron": "* * * * *"}])
+@pytest.mark.parametrize("override", ["_interval", "_delay", "_delay_before"])
+def test_a_pace_for_a_worker_that_has_none_is_an_error(make, options, override):
+    worker = make(lambda *_, **__: None, **options)
+    with pytest.raises(InvalidOption, match=override):
+        worker.start(**{override: 1})
+    assert worker.is_stopped()
+
+
+def test_name_and_loop_of_a_start_hold_for_that_life(make, kind, supervisor):
+    supervisor.create_aloop("io")
+    worker = make(lambda *_, **__: time.sleep(0.001), name="mine", **KINDS[kind])
+    worker.start(_name="other", _loop="io")
+    assert worker.name == worker.status().name == "other"
+    assert worker.restart()
+    assert worker.name == "mine"
+
+
+def test_restart_waits_for_the_end_and_gives_the_target_the_new_arguments(make, kind, feed, until):
+    seen, under_way, at_once = [], [], []
+
+    def target(*args, word, **kwargs):
+        under_way.append(1)
+        at_once.append(len(under_way))
+        time.sleep(0.002)
+        seen.append(word)
+        under_way.pop()
+
+    worker = make(target, **KINDS[kind])
+    worker.start(word="first")
+    for number in range(5):
+        feed(worker)
+        until(lambda: seen)
+        assert worker.restart(word=number)
+        seen.clear()
+        feed(worker)
+        until(lambda: seen)
+        assert set(seen) == {number}
+    assert max(at_once) == 1
+
+
+def test_restart_of_a_worker_that_is_stopped_starts_it(make, kind):
+    worker = make(lambda *_, **__: time.sleep(0.001), **KINDS[kind])
+    assert worker.restart()
+    assert worker.is_active()
+
+
+def test_restart_and_start_from_inside_the_target_never_deadlock(make, kind, feed, until):
+    caught = []
+
+    def target(*args, _worker, **kwargs):
+        if not caught:
+            caught.append(_worker.start())
+            try:
+                _worker.restart()
+            except AlreadyRunning as error:
+                caught.append(error)
+
+    worker = make(target, **KINDS[kind])
+    worker.start()
+    feed(worker)
+    until(lambda: len(caught) == 2)
+    assert caught[0] is False
+    assert worker.is_active()
+    assert worker.status().errors == 0
+
+
+def test_a_target_may_ask_for_a_start_while_another_thread_waits_to_start(make, kind, feed, until):
+    began, asked = threading.Event(), threading.Event()
+    caught = []
+
+    def target(*args, _worker, **kwargs):
+        if caught:
+            return
+        began.set()
+        asked.wait(10)
+        time.sleep(0.05)  # the other thread waits for this run by now
+        try:
+            caught.append(_worker.start())
+        except AlreadyRunning as error:
+            caught.append(error)
+
+    worker = make(target, **KINDS[kind])
+    worker.start()
+    feed(worker)
+    assert began.wait(10)
+    worker.stop(wait=False)
+    starter = threading.Thread(target=worker.start, daemon=True)
+    starter.start()
+    asked.set()
+    starter.join(10)
+    assert not starter.is_alive()
+    assert isinstance(caught[0], AlreadyRunning)
+    assert worker.is_active()
+
+
+def gives(*args, **kwargs):
+    yield
+
+
+async def gives_later(*args, **kwargs):
+    yield
+
+
+class Giving:
+    def __call__(self, *args, **kwargs):
+        yield
+
+
+@pytest.mark.parametrize("target", [gives, gives_later, functools.partial(gives, 1), Giving()])
+def test_a_target_with_a_yield_is_refused_since_calling_it_does_nothing(kind, target):
+    with pytest.raises(InvalidOption, match="yield"):
+        background_worker(**KINDS[kind])(target)
+
+
+def test_a_method_run_with_a_yield_is_refused():
+    mine = type("Mine", (BackgroundWorker,), {"run": lambda self, **kwargs: (yield)})
+    with pytest.raises(InvalidOption, match="yield"):
+        mine()
+
+
+def test_a_plain_target_that_returns_a_coroutine_has_failed(supervisor, kind, feed, until):
+    async def work():
+        pass
+
+    def target(*args, **kwargs):
+        return work()
+
+    worker = background_worker(supervisor=supervisor, **KINDS[kind])(target)
+    worker.start()
+    feed(worker)
+    until(lambda: worker.status().errors)
+    assert "make it `async def`" in worker.status().error
+
+
+class Callables:
+    """A target of each shape that Python knows, which all note what they are given."""
+
+    def __init__(self, note):
+        self.note = note
+
+    def __call__(self, *args, **kwargs):
+        self.note(args, kwargs)
+
+    def method(self, *args, **kwargs):
+        self.note(args, kwargs)
+
+    def static(self):
+        note = self.note
+
+        class Static:
+            @staticmethod
+            def run(*args, **kwargs):
+                note(args, kwargs)
+
+        return Static.run
+
+    async def coroutine(self, *args, **kwargs):
+        self.note(args, kwargs)
+
+    def awaitable_object(self):
+        note = self.note
+
+        class Awaited:
+            async def __call__(self, *args, **kwargs):
+                note(args, kwargs)
+
+        return Awaited()
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda one: one,
+        lambda one: one.method,
+        lambda one: one.static(),
+        lambda one: one.coroutine,
+        lambda one: one.awaitable_object(),
+        lambda one: functools.partial(one.method),
+        lambda one: functools.partial(one.coroutine),
+        lambda one: functools.partial(functools.partial(one.awaitable_object())),
+        lambda one: lambda *args, **kwargs: one(*args, **kwargs),  # noqa: PLW0108  a shape of its own
+        lambda one: functools.lru_cache(lambda *args, **kwargs: one(*args, **kwargs)),  # noqa: PLW0108  a shape of its own
+    ],
+)
+def test_a_target_may_be_anything_that_can_be_called(supervisor, kind, feed, until, shape):
+    calls = []
+    one = Callables(lambda args, kwargs: calls.append((args, kwargs)))
+    worker = background_worker(supervisor=supervisor, **KINDS[kind])(shape(one))
+    worker.start("more", x=1)
+    feed(worker)
+    until(lambda: calls)
+    assert worker.stop()
+    assert worker.status().errors == 0
+    args, kwargs = calls[0]
+    assert args == (("item", "more") if kind == "queue" else ("more",))
+    assert kwargs["x"] == 1
+    assert kwargs["_worker"] is worker
+
+
+@pytest.mark.parametrize(
+    ("on_error", "kwargs", "told"),
+    [
+        (lambda note: lambda: note("nothing"), {}, "nothing"),
+        (lambda note: lambda error: note(error), {}, "error"),  # noqa: PLW0108  it must declare it
+        (lambda note: lambda worker: note(worker), {}, "worker"),  # noqa: PLW0108  it must declare it
+        (lambda note: lambda error, worker: note((error, worker)), {}, "both"),
+        (lambda note: lambda **all_of_it: note(set(all_of_it)), {}, {"error", "worker"}),
+        (lambda note: lambda *args: note(args), {}, ()),
+        (lambda note: lambda x, error: note((x, error)), {"x": 1}, "x"),
+        (lambda note: lambda error: note(error), {"error": "mine"}, "mine"),  # noqa: PLW0108  it must declare it
+        (lambda note: functools.partial(lambda x, error: note((x, error)), 1), {}, "x"),
+    ],
+)
+def test_on_error_gets_what_it_declares_once_a_failure(
+    make, kind, feed, until, on_error, kwargs, told
+):
+    heard = []
+
+    def fail(*args, **_):
+        raise OSError("no sensor")
+
+    worker = make(
+        fail,
+        on_error=on_error(heard.append),
+        on_error_kwargs=kwargs,
+        restart=Restart(max_failures=0),
+        **KINDS[kind],
+    )
+    worker.start()
+    feed(worker)
+    until(worker.is_stopped)
+    [one] = heard
+    error = worker._session.core._cycle.tally.last_error
+    known = {"error": error, "worker": worker, "both": (error, worker), "x": (1, error)}
+    assert one == (known.get(told, told) if isinstance(told, str) else told)
+
+
+def test_an_on_error_that_raises_is_logged_and_the_worker_goes_on(make, kind, feed, until, caplog):
+    def fail(*args, **_):
+        raise OSError("no sensor")
+
+    def on_error():
+        raise ZeroDivisionError("on_error is broken")
+
+    worker = make(fail, on_error=on_error, **KINDS[kind])
+    worker.start()
+    feed(worker)
+    until(lambda: worker.status().errors)
+    assert worker.is_active()
+    until(lambda: "on_error is broken" in caplog.text)
+    assert "on_error of worker 'fail' raised" in caplog.text
+
+
+def test_an_async_on_error_that_raises_is_logged(make, until, caplog):
+    def fail(*args, **_):
+        raise OSError("no sensor")
+
+    async def on_error(error):
+        raise ZeroDivisionError(f"on_error is broken by {error}")
+
+    worker = make(fail, on_error=on_error, interval=60)
+    worker.start()
+    until(lambda: "on_error is broken by no sensor" in caplog.text)
+    assert worker.is_active()
 
 
 def test_a_worker_without_a_target_is_refused():
@@ -440,6 +1040,74 @@ def test_a_decorated_function_stays_what_it_was():
     assert measure.__name__ == measure.name == "measure"
     assert measure.__doc__ == "Measure it."
     assert measure.__wrapped__.__annotations__ == {"depth": int, "return": int}
+
+
+def poll_from_outside(**kwargs):
+    return kwargs["_worker"].seen.append("outside")
+
+
+class Station:
+    """Has decorated methods, and a worker that is none."""
+
+    outside = background_worker(interval=0.001)(poll_from_outside)
+
+    def __init__(self, name):
+        self.name = name
+        self.seen = []
+
+    @background_worker(interval=0.001)
+    def read(self, **kwargs):
+        """Read it."""
+        self.seen.append(self.name)
+        return self.name
+
+    @background_worker(interval=0.001)
+    async def aread(self, **kwargs):
+        self.seen.append(self.name)
+
+    @background_worker(queue=True)
+    def note(self, item, **kwargs):
+        return self.name, item
+
+    @staticmethod
+    @background_worker(interval=60)
+    def plain(x, **kwargs):
+        return x
+
+    @classmethod
+    @background_worker(interval=60)
+    def of_class(cls, x):
+        return cls, x
+
+
+def test_a_decorated_method_is_a_worker_of_its_own_for_each_instance(until):
+    north, south = Station("north"), Station("south")
+    assert north.read() == "north"
+    assert (north.read.__name__, north.read.__doc__) == ("read", "Read it.")
+    assert north.read is north.read is not south.read
+    for method in ("read", "aread"):
+        one, two = getattr(north, method), getattr(south, method)
+        north.seen.clear()
+        assert one.start()
+        assert two.start(_name="of the south")
+        until(lambda: north.seen and south.seen)
+        assert one.stop()
+        assert two.stop()
+        assert set(north.seen) == {"north"}
+        assert one.status().errors == two.status().errors == 0
+    assert north.note.start()
+    assert north.note.put_threadsafe(1).result(10) == ("north", 1)
+    assert north.note.stop()
+    task_supervisor.stop()
+
+
+def test_a_worker_in_a_class_that_is_no_method_of_it_stays_what_it_is():
+    station = Station("north")
+    assert station.outside is Station.outside
+    assert station.plain is Station.plain
+    assert station.plain(1) == 1
+    assert Station.of_class(2) == (Station, 2)
+    assert Station.read(station) == "north"
 
 
 def test_the_decorator_chooses_the_kind():
@@ -555,6 +1223,67 @@ def test_start_and_stop_on_the_callers_own_loop_never_deadlock(supervisor, aunti
     assert set(runs) == {threading.main_thread()}
 
 
+@pytest.mark.parametrize("own_loop", [True, False])
+@pytest.mark.parametrize("what", ["worker", "supervisor"])
+def test_a_target_that_awaits_the_stop_of_itself_only_asks(
+    supervisor, kind, feed, auntil, own_loop, what
+):
+    async def live():
+        answers = []
+
+        async def target(*args, _worker, **kwargs):
+            one = _worker if what == "worker" else supervisor
+            answers.append(await one.astop())
+
+        loop = asyncio.get_running_loop() if own_loop else None
+        worker = background_worker(loop=loop, supervisor=supervisor, **KINDS[kind])(target)
+        worker.start()
+        feed(worker)
+        await auntil(lambda: answers)
+        await auntil(worker.is_stopped)
+        return answers
+
+    assert asyncio.run(asyncio.wait_for(live(), 10)) == [False]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_supervisor_stop_and_start_on_the_callers_own_loop_never_deadlock(
+    supervisor, kind, feed, auntil, inside
+):
+    async def live():
+        runs, caught = [], []
+
+        def stop_and_start():
+            caught.append(supervisor.stop())
+            try:
+                supervisor.start()
+            except AlreadyRunning as error:
+                caught.append(error)
+
+        async def target(*args, **kwargs):
+            runs.append(1)
+            if inside and not caught:
+                stop_and_start()
+            await asyncio.sleep(0)
+
+        loop = asyncio.get_running_loop()
+        worker = background_worker(loop=loop, supervisor=supervisor, **KINDS[kind])(target)
+        worker.start()
+        feed(worker)
+        await auntil(lambda: runs)
+        if not inside:
+            stop_and_start()
+        await auntil(worker.is_stopped)
+        assert await supervisor.astop()
+        return caught
+
+    since = time.monotonic()
+    stopped, error = asyncio.run(live())
+    assert stopped is False
+    assert isinstance(error, AlreadyRunning)
+    assert time.monotonic() - since < supervisor.grace
+
+
 def test_stop_does_not_wait_for_a_loop_that_its_owner_has_stopped(supervisor, auntil):
     runs = []
 
@@ -574,7 +1303,7 @@ def test_stop_does_not_wait_for_a_loop_that_its_owner_has_stopped(supervisor, au
     assert len(runs) == count
 
 
-def test_a_worker_ends_with_the_loop_of_its_owner(supervisor, auntil, until):
+def test_a_worker_ends_with_the_loop_of_its_owner(supervisor, auntil, until, caplog):
     async def live():
         runs = []
 
@@ -590,6 +1319,86 @@ def test_a_worker_ends_with_the_loop_of_its_owner(supervisor, auntil, until):
     worker = asyncio.run(live())
     until(worker.is_stopped)
     assert worker.stop()
+    assert worker.status().state == "stopped"
+    assert "stops: its event loop ends" in caplog.text
+    assert "started again" not in caplog.text
+
+
+@pytest.fixture
+def foreign_loop():
+    """A loop of the user's own in a thread of its own, and what ends it without a word."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def close():
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    yield loop, close
+    if not loop.is_closed():
+        close()
+
+
+async def no_pause(runs):
+    runs.append(1)
+
+
+async def a_pause(runs):
+    runs.append(1)
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("body", [no_pause, a_pause])
+def test_a_worker_ends_when_its_owners_loop_is_closed_without_a_word(
+    supervisor, until, foreign_loop, caplog, monkeypatch, body
+):
+    monkeypatch.setattr(driver, "LOOK", 0.01)
+    loop, close = foreign_loop
+    runs = []
+
+    async def target():
+        await body(runs)
+
+    worker = background_worker(interval=0.01, loop=loop, supervisor=supervisor)(target)
+    worker.start()
+    until(lambda: runs)
+    close()
+    until(worker.is_stopped)
+    assert worker.status().state == "stopped"
+    assert "worker 'target' stops: its event loop is closed" in caplog.text
+    assert supervisor.stop()
+    del worker
+    gc.collect()
+    assert "raised" not in caplog.text
+
+
+def test_a_loop_that_is_closed_already_is_an_error(supervisor):
+    async def target():
+        pass
+
+    loop = asyncio.new_event_loop()
+    loop.close()
+    worker = background_worker(interval=1, loop=loop, supervisor=supervisor)(target)
+    with pytest.raises(InvalidOption, match="loop"):
+        worker.start()
+    assert worker.is_stopped()
+
+
+def test_a_run_that_the_supervisor_cancels_is_not_said_to_go_on(supervisor, until, caplog):
+    began = []
+
+    async def target():
+        began.append(1)
+        await asyncio.sleep(60)
+
+    worker = background_worker(supervisor=supervisor)(target)
+    worker.start()
+    until(lambda: began)
+    supervisor.stop(0.1)
+    assert worker.is_stopped()
+    assert "it goes on" not in caplog.text
 
 
 def test_items_come_in_order_from_any_thread_and_none_is_an_item(make, until):

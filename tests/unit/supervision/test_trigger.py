@@ -261,3 +261,29 @@ def test_a_schedule_that_has_ended_never_fires():
 
     trigger = Scheduled(Over())
     assert trigger.due(0) is None
+
+
+class Failing:
+    """Raises as often as it is told to, then ticks every half a minute."""
+
+    def __init__(self):
+        self.failures = 0
+
+    def next_after(self, moment):
+        if self.failures:
+            self.failures -= 1
+            raise OSError("no calendar")
+        return moment + timedelta(seconds=30)
+
+
+def test_a_schedule_that_raises_is_asked_the_same_again_and_loses_no_tick():
+    clock, schedule = WallClock(), Failing()
+    trigger = Scheduled(schedule, clock=clock)
+    for step in (lambda: None, lambda: trigger.take(0), trigger.rebase):
+        schedule.failures = 1
+        step()
+        with pytest.raises(OSError, match="no calendar"):
+            trigger.due(0)
+        clock.advance(5)
+        assert trigger.due(0) == 25
+        clock.advance(25)

@@ -427,3 +427,50 @@ def test_a_backoff_that_raises_is_logged_and_the_usual_one_stands_in(make, aunti
     worker = make(fail, Interval(0.001), restart=Restart(backoff=Broken()))
     assert live(worker, lambda: worker.status().errors >= 2, auntil) is None
     assert "backoff is broken" in caplog.text
+
+
+class Lost:
+    """A schedule that can't say when: always, or once it has ticked."""
+
+    def __init__(self, ticks):
+        self.ticks = ticks
+
+    def next_after(self, moment):
+        if not self.ticks:
+            raise OSError("no calendar")
+        self.ticks -= 1
+        return moment
+
+
+@pytest.mark.parametrize("ticks", [0, 2])
+def test_a_schedule_that_raises_is_a_failed_run_and_does_not_spin(make, auntil, caplog, ticks):
+    told = []
+    worker = make(lambda: None, Scheduled(Lost(ticks)))
+    worker.subscribe(told.append)
+    since = time.monotonic()
+    assert live(worker, lambda: worker.status().errors >= 3, auntil) is None
+    # Rests of 0, 0.1 and 0.2 s, of which chance takes up to a half.
+    assert time.monotonic() - since > 0.05
+    assert worker.status().failing
+    assert "no calendar" in worker.status().error
+    assert "Traceback" in caplog.text
+    assert len(told) == worker.status().errors
+
+
+def test_a_schedule_that_raises_too_often_ends_its_worker(make, auntil):
+    worker = make(lambda: None, Scheduled(Lost(0)), restart=Restart(max_failures=1))
+    assert isinstance(live(worker, lambda: False, auntil), ServiceFailed)
+    assert worker.status().state == "failed"
+
+
+def test_a_schedule_that_finds_its_way_again_goes_on(make, auntil):
+    schedule, runs = Lost(0), []
+
+    def ran():
+        if worker.status().errors:
+            schedule.ticks = 1000
+        return runs
+
+    worker = make(lambda: runs.append(1), Scheduled(schedule))
+    assert live(worker, ran, auntil) is None
+    assert worker.status().state == "stopped"
