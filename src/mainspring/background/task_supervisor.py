@@ -28,6 +28,7 @@ from mainspring.background.scheduler import (
 from mainspring.background.signals import Blockade
 from mainspring.background.task_pools import TaskPool, TaskPools
 from mainspring.errors import InvalidOption
+from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.own_thread import live_in_thread
 from mainspring.supervision.threads.priority import pool_sizes
@@ -72,6 +73,11 @@ class TaskSupervisor:
         self._loops = Loops(self.id)
         self._task_pools = TaskPools(self._loops)
         self._jobs = AsyncJobs()
+        self.forget_life()
+        forget_in_child(self)
+
+    def forget_life(self) -> None:
+        """Have a life that has not begun; in a forked child, since the parent's is not its own."""
         self._life_lock = threading.RLock()  # never held by what a life's own threads call
         self._life = self._new_life()
 
