@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
 
-LAST_WAIT = 1.0
+LAST_WAIT = 0.5
 """Seconds for cancelled coroutines to end."""
 
 

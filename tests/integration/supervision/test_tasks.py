@@ -121,6 +121,13 @@ def test_a_closed_pool_takes_nothing_and_finishes_what_it_has():
         pool.submit(int)
 
 
+def test_a_priority_that_is_no_number_is_refused_and_the_pool_goes_on(pool):
+    for refused in ("high", None, 1.5):
+        with pytest.raises(InvalidOption, match="priority"):
+            pool.submit_at(refused, int)
+    assert pool.submit(int).result(10) == 0
+
+
 def test_a_call_that_raises_tells_its_future_or_the_log(pool, caplog, until):
     with pytest.raises(ZeroDivisionError):
         pool.submit(lambda: 1 / 0).result(10)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mainspring.errors import NotRunning
+from mainspring.errors import InvalidOption, NotRunning
 from mainspring.supervision.own_thread import stack_of
 from mainspring.supervision.threads.agenda import Agenda
 from mainspring.supervision.threads.idlers import Idlers
@@ -146,7 +146,10 @@ class PriorityThreadPool(Executor):
     def submit_at(
         self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> Future[T]:
-        """Queue a call; a lower priority number is more urgent. Raises `NotRunning`."""
+        """Queue a call; a lower priority number is more urgent.
+
+        Raises `NotRunning` after `close`, `InvalidOption`.
+        """
         future: Future[T] = Future()
         self._push(priority, Call(fn, args, kwargs, future))
         return future
@@ -158,7 +161,7 @@ class PriorityThreadPool(Executor):
     def execute_at(self, moment: float, priority: int, fn: Callable[[], object]) -> None:
         """Queue such a call at a moment of `time.monotonic()`. Raises `NotRunning`."""
         with self._lock:
-            self._check_open()
+            self._check_open(priority)
             self._agenda.put(moment, priority, fn)
             if self._idlers.wake_leader(sleeping_past=moment):
                 self._waking += 1
@@ -214,14 +217,18 @@ class PriorityThreadPool(Executor):
 
     def _push(self, priority: int, call: Call) -> None:
         with self._lock:
-            self._check_open()
+            self._check_open(priority)
             self._queue.put(priority, call)
             if not self._waking or priority <= TASK_CRITICAL:
                 self._call_for_hands()
 
-    def _check_open(self) -> None:
+    def _check_open(self, priority: object) -> None:
         if self._closed:
             raise NotRunning(f"thread pool {self._name!r} is closed and takes no calls")
+        if not isinstance(priority, int):
+            # One that can't be sorted among the others would hold up all of them.
+            owner = f"thread pool {self._name!r}"
+            raise InvalidOption("priority", priority, owner=owner, expected="a whole number")
 
     def _call_for_hands(self) -> None:
         """Wake or start a thread if there is need; asked for unless one is on its way.
