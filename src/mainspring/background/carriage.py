@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -54,20 +53,12 @@ class CarriedWorker(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Runner:
-    """The thread of the run under way, if the target is sync."""
-
-    thread: int | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Carriage:
-    """A driver, and what tells whether somebody who waits for it would wait for himself."""
+    """A driver, and the loop of an async target: who waits for it there waits for himself."""
 
     driver: Driver
     loop: asyncio.AbstractEventLoop | None = None
-    runner: Runner = field(default_factory=Runner)
     foreign: bool = False  # the loop is the user's own
 
 
@@ -81,12 +72,11 @@ def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Car
 
 
 def _in_thread(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
-    runner = Runner()
-    call = _tracked(_judged(worker, worker.unpack(call, awaited=False)), runner)
+    call = _judged(worker, worker.unpack(call, awaited=False))
     if not worker.borrows_threads:
-        return Carriage(ThreadDriver(call), runner=runner)
+        return Carriage(ThreadDriver(call))
     lender = Lender(worker.supervisor.threads, options.priority)
-    return Carriage(PoolDriver(call, lender), runner=runner)
+    return Carriage(PoolDriver(call, lender))
 
 
 def _on_loop(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
@@ -141,14 +131,3 @@ def _judged_later(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[.
         return worker.process_result(result) is not False and result is not False
 
     return judged
-
-
-def _tracked(call: Callable[..., Any], runner: Runner) -> Callable[..., Any]:
-    def tracked(*lead: Any) -> Any:
-        runner.thread = threading.get_ident()
-        try:
-            return call(*lead)
-        finally:
-            runner.thread = None
-
-    return tracked

@@ -51,7 +51,8 @@ class Session:
         self.asked = False
         self.over = False  # ended, but for the hooks that follow
         self._carriage = carriage
-        self._lock = threading.Lock()
+        # Reentrant, since a signal handler may stop it while its own thread is in here.
+        self._lock = threading.RLock()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -87,11 +88,11 @@ class Session:
 
     def runs_here(self) -> bool:
         """Whether its sync target is what the calling thread runs."""
-        return self._carriage.runner.thread == threading.get_ident()
+        return self.core.runner == threading.get_ident()
 
     def still_runs(self) -> bool:
         """Whether a run was left behind, stuck in the target, when this life ended."""
-        left = self._carriage.runner.thread
+        left = self.core.runner
         return left is not None and any(one.ident == left for one in threading.enumerate())
 
     def status(self) -> WorkerStatus:

@@ -97,6 +97,11 @@ class Worker:
         """Whether it ended by its restart policy."""
         return self._cycle.gave_up is not None
 
+    @property
+    def runner(self) -> int | None:
+        """The thread that runs a sync target just now, its hooks and `on_error` included."""
+        return self._cycle.runner
+
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` of each run that fails, in the thread or loop of the run."""
         self._megaphone.subscribe(subscriber)

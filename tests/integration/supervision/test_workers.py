@@ -1378,3 +1378,42 @@ def test_a_bounded_queue_makes_a_coroutine_wait_and_a_stop_wakes_it(make, until)
     asyncio.run(live())
     assert worker.stop()
     assert worker.status().queued == 1
+
+
+@pytest.mark.parametrize("kind", ["continuous", "interval"])
+def test_stop_from_on_error_does_not_deadlock(make, kind, until):
+    stopped = []
+
+    def give_up(worker):
+        worker.stop()
+        stopped.append(worker)
+
+    worker = make(fail, **KINDS[kind], on_error=give_up)
+    worker.start()
+    until(lambda: stopped)
+    until(worker.is_stopped)
+    assert worker.status().runs == 1
+
+
+def fail():
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize("hook", ["before_queue_get", "after_queue_get", "process_result"])
+def test_stop_from_a_hook_around_the_target_does_not_deadlock(supervisor, hook, until):
+    stopped = []
+
+    class Stopping(BackgroundQueueWorker):
+        def run(self, item):
+            pass
+
+    def stop(self, *args):
+        self.stop()
+        stopped.append(args)
+
+    setattr(Stopping, hook, stop)
+    worker = Stopping(supervisor=supervisor)
+    worker.start()
+    worker.put_threadsafe("item")
+    until(lambda: stopped)
+    until(worker.is_stopped)
