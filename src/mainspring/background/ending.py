@@ -60,3 +60,9 @@ def waits_for_itself(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
     if life.threads.is_mine(threading.current_thread()):
         return True
     return any(worker.runs_here() for worker in roster.all())
+
+
+def holds_up(roster: WorkerRoster) -> bool:
+    """Whether to block here would hold up a loop, of the user's own maybe, that a worker needs."""
+    here = running_loop()
+    return here is not None and any(worker.runs_on(here) for worker in roster.all())

@@ -7,7 +7,8 @@ import functools
 import logging
 import time
 import uuid
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
@@ -87,6 +88,7 @@ class Task(Generic[R]):
         self.time_queued: float | None = None
         self.time_started: float | None = None
         self._inner: Future[Any] | None = None
+        self.future.add_done_callback(self._pass_on_cancel)
 
     def __repr__(self) -> str:
         name = getattr(self.plan.function, "__name__", self.plan.function)
@@ -120,9 +122,7 @@ class Task(Generic[R]):
 
     def cancel(self) -> bool:
         """Cancel it unless it has begun (a coroutine: also then); return whether that worked."""
-        if self._inner is None:
-            return self.future.cancel()
-        return self._inner.cancel()
+        return self.future.cancel() if self._inner is None else self._inner.cancel()
 
     def launch(self, supervisor: TaskSupervisor) -> None:
         """Start it, after its delay."""
@@ -136,7 +136,7 @@ class Task(Generic[R]):
                 supervisor.running_aloop(self.plan.loop)
             loop.call_soon_threadsafe(loop.call_later, self.plan.delay, self._queue, supervisor)
         except Exception as error:  # noqa: BLE001  told to who waits for it
-            self.future.set_exception(error)
+            self._fail(error)
 
     def cancel_delay(self) -> None:
         """Cancel it if it has not been queued yet."""
@@ -164,19 +164,34 @@ class Task(Generic[R]):
         try:
             self._inner = self.plan.submit(self, supervisor)
         except Exception as error:  # noqa: BLE001  told to who waits for it
-            self.future.set_exception(error)
-        else:
-            self._inner.add_done_callback(self._settle)
+            self._fail(error)
+            return
+        self._inner.add_done_callback(self._settle)
+        if self.future.cancelled():
+            self._inner.cancel()
 
     def _settle(self, inner: Future[Any]) -> None:
         if inner.cancelled():
             self.future.cancel()
-            self.future.set_running_or_notify_cancel()
         elif (error := inner.exception()) is not None:
-            self.future.set_exception(error)
+            self._fail(error)
         else:
-            self.future.set_result(inner.result())
+            # Who waited may have cancelled it, as a coroutine does that waits no longer.
+            with suppress(InvalidStateError):
+                self.future.set_result(inner.result())
             self._call_back(inner.result())
+
+    def _fail(self, error: BaseException) -> None:
+        with suppress(InvalidStateError):
+            self.future.set_exception(error)
+
+    def _pass_on_cancel(self, future: Future[R]) -> None:
+        if not future.cancelled():
+            return
+        # For who waits for several: only then does it count as done.
+        future.set_running_or_notify_cancel()
+        if self._inner is not None:
+            self._inner.cancel()
 
     def _call_back(self, result: Any) -> None:
         if self.plan.callback is not None:

@@ -110,8 +110,12 @@ class TaskSupervisor:
         return self._life.watchdog
 
     def start(self) -> bool:
-        """Start it; False: it was started already. It ends with the main thread."""
-        if self.active:
+        """Start it; False: it was started already. It ends with the main thread.
+
+        A stop under way is waited for; by what that stop waits for itself it can't be undone:
+        there, too, it returns False, and what runs may still use the pools and loops.
+        """
+        if self.active or self._is_ending_here():
             return False
         with self._life_lock:
             if self.active:
@@ -149,7 +153,7 @@ class TaskSupervisor:
             ending.cancel_all(self._life, self._loops)
         core.close(core.grace if isinstance(wait, bool) else float(wait))
         self._blockade.lift()
-        if wait is False or ending.waits_for_itself(self._life, self._loops, self.roster):
+        if wait is False or self._would_wait_for_itself() or ending.holds_up(self.roster):
             return not core.running
         return core.join(core.time_left())
 
@@ -167,7 +171,9 @@ class TaskSupervisor:
         return self.start()
 
     async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
-        """Stop it from a coroutine, without blocking its loop."""
+        """Stop it from a coroutine, without blocking its loop; from one of its own it only asks."""
+        if self._would_wait_for_itself():
+            return self.stop(wait)
         await live_in_thread(lambda: self.stop(wait), name=f"{self.id}_stop")
         return not self.active
 
@@ -386,6 +392,13 @@ class TaskSupervisor:
     def get_task(self, task_id: str) -> LaunchableTask | None:
         """Return a task that has not ended, by its id."""
         return self._launches.get(task_id)
+
+    def _is_ending_here(self) -> bool:
+        """Whether it was asked to end, and the calling thread is one whose end that awaits."""
+        return self._life.over and self._would_wait_for_itself()
+
+    def _would_wait_for_itself(self) -> bool:
+        return ending.waits_for_itself(self._life, self._loops, self.roster)
 
     def _new_life(self) -> Life:
         tell, loops = self._megaphone.tell, self._loops.threads

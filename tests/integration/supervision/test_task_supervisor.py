@@ -603,3 +603,83 @@ assert stuck.wait(10)
         [sys.executable, "-c", program], check=True, timeout=30, capture_output=True, text=True
     )
     assert done.stdout == "stuck\n"
+
+
+def test_what_runs_while_it_stops_may_use_its_pools_and_does_not_start_it_again(supervisor):
+    got, begun = [], threading.Event()
+
+    @background_worker(supervisor=supervisor)
+    def work():
+        begun.set()
+        while supervisor.active:
+            time.sleep(0.001)
+        got.append(supervisor.start())
+        got.append(supervisor.spawn(divmod, 7, 2).result(5))
+
+    work.start()
+    begun.wait(5)
+    since = time.monotonic()
+    assert supervisor.stop()
+    assert time.monotonic() - since < supervisor.grace / 2
+    assert got == [False, (3, 1)]
+    assert not supervisor.active
+
+
+def test_a_worker_can_not_be_started_by_what_runs_while_its_supervisor_stops(supervisor):
+    got, begun = [], threading.Event()
+    late = background_worker(interval=60, supervisor=supervisor, name="late")(lambda: None)
+
+    @background_worker(supervisor=supervisor)
+    def work():
+        begun.set()
+        while supervisor.active:
+            time.sleep(0.001)
+        with pytest.raises(NotRunning) as caught:
+            late.start()
+        got.append(caught.value)
+
+    def let_in():
+        work.start()
+        begun.wait(5)
+        return supervisor.stop()
+
+    assert let_in()
+    assert got
+    assert late.is_stopped()
+    assert not supervisor.active
+
+
+def test_stop_from_a_coroutine_of_its_own_only_asks(supervisor, until):
+    runs = []
+
+    @background_worker(supervisor=supervisor)
+    async def work():
+        runs.append(await supervisor.astop())
+
+    since = time.monotonic()
+    work.start()
+    until(lambda: supervisor.stop())
+    assert time.monotonic() - since < supervisor.grace / 2
+    assert runs == [False]
+
+
+def test_stop_on_the_callers_own_loop_does_not_hold_up_the_worker_there(supervisor, until):
+    async def main():
+        runs = []
+
+        @background_worker(supervisor=supervisor, loop=asyncio.get_running_loop())
+        async def work():
+            runs.append(1)
+            await asyncio.sleep(0.001)
+
+        work.start()
+        while not runs:
+            await asyncio.sleep(0.001)
+        since = time.monotonic()
+        assert not supervisor.stop()
+        assert time.monotonic() - since < 1
+        while not work.is_stopped():
+            await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+    until(lambda: supervisor.stop())

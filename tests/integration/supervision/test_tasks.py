@@ -1,7 +1,8 @@
 import asyncio
 import threading
 import time
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
 
 import pytest
 
@@ -384,3 +385,40 @@ def test_a_delayed_coroutine_on_a_loop_that_does_not_exist_fails(supervisor):
     with pytest.raises(InvalidOption, match="nowhere"):
         wait_completed(task, timeout=5)
     assert supervisor.get_task(task.id) is None
+
+
+def test_a_call_that_its_coroutine_no_longer_waits_for_is_cancelled_without_a_word(
+    supervisor, caplog
+):
+    begun, go_on, made = threading.Event(), threading.Event(), []
+    supervisor.set_thread_pool(pool_size=1)
+
+    def first():
+        begun.set()
+        go_on.wait(5)
+
+    async def main():
+        running = asyncio.create_task(co_apply(first, supervisor=supervisor))
+        queued = asyncio.create_task(co_apply(made.append, (1,), supervisor=supervisor))
+        await asyncio.to_thread(begun.wait, 5)
+        for task in (running, queued):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        go_on.set()
+        assert await co_apply(divmod, (7, 2), supervisor=supervisor) == (3, 1)
+
+    asyncio.run(main())
+    supervisor.stop()
+    assert made == []
+    assert not caplog.records
+
+
+def test_who_waits_for_several_tasks_hears_of_a_cancelled_one(supervisor):
+    start = background_task(time.sleep, delay=60, supervisor=supervisor)
+    task = start(0)
+    assert task.cancel()
+    assert task.cancel()
+    done, _ = wait([task.future], timeout=5)
+    assert done == {task.future}
+    assert task.status == "cancelled"
