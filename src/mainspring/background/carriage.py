@@ -73,6 +73,9 @@ def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Car
 
 def _in_thread(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
     call = _judged(worker, worker.unpack(call, awaited=False))
+    if isinstance(options.loop, str):
+        # It runs on no loop, but a name that is wrong here is wrong.
+        worker.supervisor.get_aloop(options.loop)
     if not worker.borrows_threads:
         return Carriage(ThreadDriver(call))
     lender = Lender(worker.supervisor.threads, options.priority)

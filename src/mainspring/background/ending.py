@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from mainspring.background.aloop import Loops, running_loop
+from mainspring.background.scheduler import SchedulerService
 
 if TYPE_CHECKING:
     from mainspring.background.aloop import ALoop
@@ -44,6 +45,14 @@ def ask_jobs(life: Life) -> None:
         member.service.close()
 
 
+def leave(jobs: AsyncJobs, life: Life) -> None:
+    """End jobs, and the loops of schedulers whose `stop` was not called and will not be."""
+    jobs.stop()
+    for member in reversed(life.jobs.members):
+        if isinstance(member.service, SchedulerService):
+            member.service.leave()
+
+
 def cancel_all(life: Life, loops: Loops) -> None:
     """Cancel what waits for a thread, and every coroutine."""
     life.threads.cancel_waiting()
@@ -62,7 +71,13 @@ def waits_for_itself(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
     return any(worker.runs_here() for worker in roster.all())
 
 
-def holds_up(roster: WorkerRoster) -> bool:
-    """Whether to block here would hold up a loop, of the user's own maybe, that a worker needs."""
+def ends_here(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
+    """Whether it was asked to end, and the calling thread runs on what that waits for."""
+    return life.over and waits_for_itself(life, loops, roster)
+
+
+def is_awaited_here(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
+    """Whether to block here would hold up its end: also that of a worker on the user's own loop."""
     here = running_loop()
-    return here is not None and any(worker.runs_on(here) for worker in roster.all())
+    on_this_loop = here is not None and any(worker.runs_on(here) for worker in roster.all())
+    return on_this_loop or waits_for_itself(life, loops, roster)

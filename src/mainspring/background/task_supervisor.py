@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from mainspring.supervision.group import Group
     from mainspring.supervision.processes.pool import ProcessPool
     from mainspring.supervision.threads.pool import PriorityThreadPool
-    from mainspring.supervision.watchdog import Watchdog
 
 T = TypeVar("T")
 K = TypeVar("K", bound="LaunchableTask")
@@ -104,18 +103,12 @@ class TaskSupervisor:
         """The services that its jobs and schedulers are."""
         return self._life.jobs
 
-    @property
-    def watchdog(self) -> Watchdog:
-        """What watches its loops."""
-        return self._life.watchdog
-
     def start(self) -> bool:
         """Start it; False: it was started already. It ends with the main thread.
 
-        A stop under way is waited for; by what that stop waits for itself it can't be undone:
-        there, too, it returns False, and what runs may still use the pools and loops.
+        Waits for a stop under way; False, too, from what that stop waits for.
         """
-        if self.active or self._is_ending_here():
+        if self.active or ending.ends_here(self._life, self._loops, self.roster):
             return False
         with self._life_lock:
             if self.active:
@@ -126,6 +119,8 @@ class TaskSupervisor:
             self._life.begin()
             self.threads.resize(self._sizes)
             self._loops.start_again(self._life.loops)
+        for scheduler in self._jobs.to_start_again():
+            self.start_job_scheduler(scheduler)
         self._task_pools.start(self._life)
         return True
 
@@ -138,22 +133,23 @@ class TaskSupervisor:
         """Stop workers, jobs, task pools, loops and pools in turn; return whether all have ended.
 
         `wait`: True gives its grace to what runs, a number so many seconds, False returns at once.
-        After that what runs is cancelled, and a thread that is stuck is named in the log and left
-        behind. `stop_schedulers=False` calls no `stop` of workers and schedulers, they just end.
+        After that what runs is cancelled; a thread that is stuck is named in the log and left.
+        `stop_schedulers=False` calls no `stop` of workers and schedulers, they just end.
         `cancel_tasks` cancels coroutines and what waits for a thread at once. From one of its own
-        loops or targets it only asks.
+        loops or targets, or a worker's loop, it only asks.
         """
         core = self._life.core
         if not core.running:
             return core.join(core.time_left())
         if stop_schedulers:
             ending.ask_all(self.roster, self._jobs, self._life, self._sync_schedulers)
+        ending.leave(self._jobs, self._life)
         self._launches.cancel_delayed()
         if cancel_tasks:
             ending.cancel_all(self._life, self._loops)
         core.close(core.grace if isinstance(wait, bool) else float(wait))
         self._blockade.lift()
-        if wait is False or self._would_wait_for_itself() or ending.holds_up(self.roster):
+        if wait is False or ending.is_awaited_here(self._life, self._loops, self.roster):
             return not core.running
         return core.join(core.time_left())
 
@@ -172,7 +168,7 @@ class TaskSupervisor:
 
     async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
         """Stop it from a coroutine, without blocking its loop; from one of its own it only asks."""
-        if self._would_wait_for_itself():
+        if ending.waits_for_itself(self._life, self._loops, self.roster):
             return self.stop(wait)
         await live_in_thread(lambda: self.stop(wait), name=f"{self.id}_stop")
         return not self.active
@@ -272,8 +268,7 @@ class TaskSupervisor:
     ) -> ALoop:
         """Make an event loop in a thread of its own, and start it. Raises `DuplicateName`.
 
-        `daemon` is accepted: every loop is stopped in order at the end of the main thread, and
-        none keeps the process from ending after the grace.
+        `daemon` is accepted: no loop keeps the process from ending after the grace.
         """
         aloop = self._loops.create(name, default=default)
         if start:
@@ -347,7 +342,7 @@ class TaskSupervisor:
         start: bool = True,  # noqa: FBT001, FBT002  the pages' signature
         default: bool = False,  # noqa: FBT001, FBT002  the pages' signature
     ) -> AsyncJobScheduler:
-        """Make a scheduler of jobs on an aloop; the first one is the default."""
+        """Make a scheduler on an aloop; the first is the default. Raises `DuplicateName`."""
         scheduler = self._jobs.create(name, aloop, default=default)
         if start:
             self.start_job_scheduler(scheduler)
@@ -392,13 +387,6 @@ class TaskSupervisor:
     def get_task(self, task_id: str) -> LaunchableTask | None:
         """Return a task that has not ended, by its id."""
         return self._launches.get(task_id)
-
-    def _is_ending_here(self) -> bool:
-        """Whether it was asked to end, and the calling thread is one whose end that awaits."""
-        return self._life.over and self._would_wait_for_itself()
-
-    def _would_wait_for_itself(self) -> bool:
-        return ending.waits_for_itself(self._life, self._loops, self.roster)
 
     def _new_life(self) -> Life:
         tell, loops = self._megaphone.tell, self._loops.threads

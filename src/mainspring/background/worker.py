@@ -61,16 +61,17 @@ class BackgroundWorker(Generic[P, R]):
         if not callable(getattr(self, "run", None)):
             raise TypeError(f"worker {name!r} has no target: give func=, or define a method run")
         self._options = Options.of(name or _name_of(function), options, also=self.own_options)
-        if self._options.executor == "process":
-            self.isolated = True
+        executor = self._options.executor
+        if executor is not None:
+            self.isolated = executor == "process"
         self.awaited = is_async(self.run)
         self.takes = declared(self.run)
-        if self.isolated and self.awaited:
+        if self.awaited and (self.isolated or executor is not None):
             raise InvalidOption(
                 "executor",
-                "process",
+                executor or "process",
                 owner=f"worker {self._options.name!r}",
-                expected="another executor for an async target",
+                expected="none for an async target, which runs on a loop",
             )
         self._session: Session | None = None
         self._lock = threading.RLock()

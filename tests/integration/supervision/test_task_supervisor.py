@@ -658,7 +658,8 @@ def test_stop_from_a_coroutine_of_its_own_only_asks(supervisor, until):
 
     since = time.monotonic()
     work.start()
-    until(lambda: supervisor.stop())
+    until(lambda: runs)
+    assert supervisor.stop()
     assert time.monotonic() - since < supervisor.grace / 2
     assert runs == [False]
 
@@ -682,4 +683,172 @@ def test_stop_on_the_callers_own_loop_does_not_hold_up_the_worker_there(supervis
             await asyncio.sleep(0.001)
 
     asyncio.run(asyncio.wait_for(main(), 10))
-    until(lambda: supervisor.stop())
+    until(supervisor.stop)
+
+
+def test_a_job_whose_runs_raise_ends_after_as_many(supervisor, until, colour):
+    runs = []
+    supervisor.create_async_job_scheduler("main")
+    job = supervisor.create_async_job(coloured(failing(runs), colour), interval=0.001, number=3)
+    until(lambda: not job.active)
+    assert job.runs == len(runs) == 3
+
+
+def test_a_job_runs_on_after_a_run_that_raised(supervisor, until, colour):
+    runs = []
+    supervisor.create_async_job_scheduler("main")
+    job = supervisor.create_async_job(coloured(failing(runs), colour), interval=0.001)
+    until(lambda: len(runs) > 3)
+    assert job.active
+    assert supervisor.cancel_async_job(job)
+    assert not supervisor.cancel_async_job(job)
+
+
+@pytest.fixture(params=["sync", "async"])
+def colour(request):
+    return request.param
+
+
+def coloured(target, colour):
+    if colour == "sync":
+        return target
+
+    async def later():
+        await asyncio.sleep(0)
+        target()
+
+    return later
+
+
+def failing(runs):
+    def target():
+        runs.append(1)
+        raise ValueError("no")
+
+    return target
+
+
+def test_the_first_run_of_a_job_comes_after_its_timer_and_the_next_after_the_interval(
+    supervisor, until
+):
+    moments = []
+    supervisor.create_async_job_scheduler("main")
+    since = time.monotonic()
+    target = lambda *args, **kwargs: moments.append((time.monotonic(), args, kwargs))  # noqa: E731
+    job = supervisor.create_async_job(target, (1,), {"two": 2}, timer=0.2, interval=0.05, number=3)
+    until(lambda: not job.active)
+    times = [moment for moment, *_ in moments]
+    assert times[0] - since >= 0.2
+    assert times[2] - times[0] >= 0.09
+    assert {(args, *kwargs) for _, args, kwargs in moments} == {((1,), "two")}
+
+
+def test_a_scheduler_of_jobs_keeps_none_that_has_ended(supervisor, until):
+    scheduler = supervisor.create_async_job_scheduler("main")
+    for _ in range(50):
+        supervisor.create_async_job(time.monotonic, number=1)
+    until(lambda: not scheduler.jobs)
+
+
+def test_a_scheduler_of_jobs_that_is_started_twice_runs_each_job_once(supervisor, until):
+    runs = []
+    scheduler = supervisor.create_async_job_scheduler("main")
+    job = supervisor.create_async_job(lambda: runs.append(1), interval=0.05, number=3)
+    supervisor.start_job_scheduler(scheduler)
+    until(lambda: not job.active)
+    assert len(runs) == 3
+
+
+def test_two_schedulers_of_jobs_of_one_name_are_refused(supervisor):
+    supervisor.create_async_job_scheduler("main")
+    with pytest.raises(DuplicateName, match="two job schedulers are named 'main'"):
+        supervisor.create_async_job_scheduler("main")
+
+
+@pytest.mark.parametrize("stop_schedulers", [True, False])
+def test_jobs_run_again_after_their_supervisor_was_stopped_and_started(
+    supervisor, until, stop_schedulers
+):
+    first, second, third = [], [], []
+    supervisor.create_async_job_scheduler("main")
+    supervisor.create_async_job(lambda: first.append(1), interval=0.001)
+    until(lambda: first)
+    supervisor.stop(stop_schedulers=stop_schedulers)
+    supervisor.create_async_job(lambda: second.append(1), number=1)
+    count = len(first)
+    supervisor.start()
+    supervisor.create_async_job(lambda: third.append(1), number=1)
+    until(lambda: second and third)
+    assert len(first) == count
+
+
+class Clock:
+    """A scheduler of the user's own."""
+
+    def __init__(self, error=None):
+        self.error = error
+        self.stopped = []
+        self.begun = threading.Event()
+        self.ended = threading.Event()
+
+    async def loop(self):
+        self.begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self.ended.set()
+
+    def stop(self):
+        self.stopped.append(1)
+        raise self.error
+
+
+def test_a_scheduler_whose_stop_raises_is_logged_and_does_not_keep_others_from_stopping(
+    supervisor, caplog
+):
+    clock = Clock(ValueError("no hands"))
+    worker = background_worker(interval=60, supervisor=supervisor)(lambda: None)
+    worker.start()
+    supervisor.register_scheduler(clock)
+    clock.begun.wait(5)
+    since = time.monotonic()
+    assert supervisor.stop()
+    assert time.monotonic() - since < supervisor.grace / 2
+    assert clock.stopped == [1]
+    assert clock.ended.is_set()
+    assert worker.is_stopped()
+    assert "no hands" in caplog.text
+
+
+def test_a_stop_without_schedulers_calls_no_stop_of_theirs_and_ends_their_loops(supervisor):
+    clock = Clock()
+    supervisor.register_scheduler(clock)
+    supervisor.register_sync_scheduler(clock)
+    clock.begun.wait(5)
+    since = time.monotonic()
+    assert supervisor.stop(stop_schedulers=False)
+    assert time.monotonic() - since < supervisor.grace / 2
+    assert clock.stopped == []
+    assert clock.ended.is_set()
+
+
+def test_a_coroutine_for_a_loop_that_does_not_run_is_closed(supervisor):
+    async def nothing():
+        pass
+
+    aloop = supervisor.create_aloop("io", start=False)
+    for run in (aloop.run, aloop.run_coroutine_threadsafe, aloop.spawn_coroutine_threadsafe):
+        with pytest.raises(NotRunning):
+            run(nothing())
+
+
+def test_a_loop_can_not_bear_the_name_of_the_supervisors_own(supervisor):
+    with pytest.raises(DuplicateName, match="supervisor"):
+        supervisor.create_aloop("supervisor")
+
+
+def test_get_info_tells_of_a_loop_as_soon_as_it_is_there(supervisor):
+    supervisor.create_aloop("io")
+    assert set(supervisor.get_info()["loops"]) == {"io"}
+    supervisor.stop_aloop("io")
+    assert supervisor.get_info()["loops"] == {}

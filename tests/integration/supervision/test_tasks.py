@@ -422,3 +422,10 @@ def test_who_waits_for_several_tasks_hears_of_a_cancelled_one(supervisor):
     done, _ = wait([task.future], timeout=5)
     assert done == {task.future}
     assert task.status == "cancelled"
+
+
+def test_a_bound_method_can_be_removed_from_a_collection():
+    collection, heard = FunctionCollection(), []
+    collection.append(heard.clear)
+    collection.remove(heard.clear)
+    assert collection.run() == {}

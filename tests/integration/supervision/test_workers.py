@@ -1417,3 +1417,34 @@ def test_stop_from_a_hook_around_the_target_does_not_deadlock(supervisor, hook, 
     worker.put_threadsafe("item")
     until(lambda: stopped)
     until(worker.is_stopped)
+
+
+def test_a_static_run_stays_in_a_thread_if_that_is_said(supervisor, until):
+    threads = []
+
+    class Here(BackgroundIntervalWorker):
+        @staticmethod
+        def run():
+            threads.append(threading.current_thread().name)
+
+    Here(interval=60, executor="thread", supervisor=supervisor).start()
+    until(lambda: threads)
+    assert threads[0].startswith("test_thread")
+
+
+@pytest.mark.parametrize("executor", ["thread", "process"])
+def test_an_executor_for_an_async_target_is_refused(executor):
+    async def target():
+        pass
+
+    with pytest.raises(InvalidOption, match=f"executor='{executor}'"):
+        background_worker(executor=executor)(target)
+
+
+def test_a_loop_that_does_not_exist_is_an_error_for_a_sync_target_too(supervisor):
+    worker = background_worker(interval=60, loop="nowhere", supervisor=supervisor)(lambda: None)
+    with pytest.raises(InvalidOption, match="loop='nowhere'"):
+        worker.start()
+    assert worker.is_stopped()
+    supervisor.create_aloop("nowhere")
+    assert worker.start()
