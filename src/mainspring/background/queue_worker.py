@@ -150,10 +150,13 @@ class _HookedItems(Items):
         super().__init__(backlog)
         self._worker = worker
 
-    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the seam's signature
+    def take(self, now: float) -> tuple[object, ...] | None:
         """Return the next item; one whose hook raises is taken too, as a failed run."""
         failure = _error_of(self._worker.before_queue_get)
-        parcel = parcel_of(self.backlog.take())
+        taken = super().take(now)
+        if taken is None:
+            return None
+        parcel = parcel_of(taken[0])
         failure = failure or _error_of(partial(self._worker.after_queue_get, parcel.item))
         if failure is not None:
             parcel.fail(failure)

@@ -89,9 +89,9 @@ class Cycle:
         return due
 
     def begin(self, now: float, runner: int | None = None) -> tuple[object, ...] | None:
-        """Return the run's arguments, or None: it was closed meanwhile, or to take them failed.
+        """Return the run's arguments; `runner` is the thread that a sync target runs in.
 
-        `runner` is the thread that a sync target runs in.
+        None: it was closed meanwhile, or is no longer due, or to take them failed.
         """
         with self._lock:
             # Running already: a signal handler that looked in the middle of a look was faster.
@@ -102,11 +102,14 @@ class Cycle:
         self._hold = 0.0
         self.tally.last_run = now
         try:
-            return self.trigger.take(now)
+            arguments = self.trigger.take(now)
         except Exception as error:  # noqa: BLE001  a hook of the user's, as good as the target
             self.failed(error)
         except BaseException as error:  # noqa: BLE001  see above
             self.aborted(error)
+        else:
+            self.running = arguments is not None
+            return arguments
         return None
 
     def leave(self, runner: int) -> None:

@@ -1448,3 +1448,78 @@ def test_a_loop_that_does_not_exist_is_an_error_for_a_sync_target_too(supervisor
     assert worker.is_stopped()
     supervisor.create_aloop("nowhere")
     assert worker.start()
+
+
+def test_workers_may_share_a_queue_and_each_item_runs_once(make, until):
+    got, items = [], asyncio.Queue()
+    workers = [
+        make(lambda item, **_: got.append(item), queue=items, name=f"w{number}")
+        for number in range(3)
+    ]
+    for worker in workers:
+        worker.start()
+    futures = [workers[number % 3].put_threadsafe(number) for number in range(3000)]
+    for future in futures:
+        future.result(20)
+    assert sorted(got) == [*range(3000)]
+    workers[0].stop()
+    workers[1].put_threadsafe("after one has stopped").result(20)
+    assert sum(worker.status().errors for worker in workers) == 0
+
+
+def test_an_item_taken_by_hand_is_no_failed_run(make, until):
+    got = []
+    worker = make(lambda item, **_: got.append(item), queue=queue.Queue())
+    worker.start()
+    by_hand, items = [], worker.get_queue_obj()
+
+    def take():
+        while len(by_hand) + len(got) < 3000:
+            with suppress(queue.Empty):
+                by_hand.append(items.get(timeout=0.01))
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    for number in range(3000):
+        worker.put_threadsafe(number)
+    until(lambda: len(by_hand) + len(got) == 3000)
+    taker.join(10)
+    assert sorted([*got, *by_hand]) == [*range(3000)]
+    assert worker.status().errors == 0
+    worker.stop()
+    assert worker.status().runs == len(got)
+
+
+@pytest.mark.parametrize(
+    "kind", [queue.Queue, queue.PriorityQueue, queue.LifoQueue, asyncio.Queue, asyncio.LifoQueue]
+)
+def test_every_kind_of_queue_wakes_a_worker_that_waits_also_if_put_by_hand(make, until, kind):
+    got = []
+    worker = make(lambda item, **_: got.append(item), queue=kind)
+    worker.start()
+    for number in range(0, 200, 2):
+        worker.put_threadsafe(number).result(10)
+        worker.get_queue_obj().put_nowait(number + 1)
+        until(lambda number=number: len(got) == number + 2)
+    assert got == [*range(200)]
+
+
+@pytest.mark.parametrize("kind", [queue.Queue, asyncio.Queue])
+def test_many_threads_put_take_and_push_back_at_once(make, until, kind):
+    got, producers = [], 4
+    worker = make(lambda item, **_: got.append(item), queue=kind(maxsize=3))
+    worker.start()
+
+    def produce(producer):
+        for number in range(500):
+            worker.put_threadsafe((producer, number), timeout=20)
+
+    threads = [threading.Thread(target=produce, args=(number,)) for number in range(producers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    until(lambda: len(got) == producers * 500)
+    for producer in range(producers):
+        assert [number for which, number in got if which == producer] == [*range(500)]

@@ -1,0 +1,102 @@
+"""What a queue object does more for the backlogs on it: it packs, unpacks and wakes.
+
+It is set on the queue itself, once, so that several backlogs may share one, and so that what is put
+straight into the queue, or taken out by hand, is seen by all of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME = "_mainspring_tap"
+
+
+class Tap:
+    """The lock, the listeners and those who wait for space, of one queue.
+
+    `pack` makes what the queue holds of an item, `unpack` what is got from it by hand.
+    """
+
+    def __init__(
+        self,
+        queue: Any,
+        pack: Callable[[object], object] | None,
+        unpack: Callable[[Any], object] | None,
+    ) -> None:
+        # Reentrant, since a signal handler may put while its own thread is in here.
+        self.lock = threading.RLock()
+        self.wakes: dict[object, Callable[[], None]] = {}  # by backlog
+        # Changed without our lock, since who takes by hand may hold one of the queue's own.
+        self._waiters: OrderedDict[Callable[[], None], None] = OrderedDict()
+        self._mine = threading.local()
+        self._pack = pack
+        self._unpack = unpack
+        self._put: Callable[[object], None] = queue._put  # noqa: SLF001  made to be overridden
+        self._get: Callable[[], object] = queue._get  # noqa: SLF001  made to be overridden
+        queue._put, queue._get = self._put_and_wake, self._get_and_wake  # noqa: SLF001  see above
+        setattr(queue, NAME, self)
+
+    def take(self, queue: Any) -> object:
+        """Get the next item as it was packed; under the lock."""
+        item = queue.get_nowait()
+        return item if self._unpack is None else self._mine.__dict__.pop("taken")
+
+    def wait_for_space(self, wake: Callable[[], None]) -> None:
+        """Call `wake`, once, when an item was taken and it is its turn."""
+        self._waiters.setdefault(wake)
+
+    def leave(self, wake: Callable[[], None]) -> bool:
+        """Wait no longer; return whether it still did."""
+        if wake not in self._waiters:
+            return False
+        del self._waiters[wake]
+        return True
+
+    def let_in(self) -> None:
+        """Wake the one who has waited longest for space."""
+        try:
+            wake, _ = self._waiters.popitem(last=False)
+        except KeyError:
+            return
+        wake()
+
+    def wake_waiters(self) -> None:
+        """Wake all who wait for space."""
+        while self._waiters:
+            self.let_in()
+
+    def forget(self) -> None:
+        """In a forked child: drop whoever listens or waits, who are the parent's."""
+        self.lock = threading.RLock()
+        self.wakes.clear()
+        self._waiters.clear()
+
+    def _put_and_wake(self, item: object) -> None:
+        self._put(item if self._pack is None else self._pack(item))
+        for wake in tuple(self.wakes.values()):
+            wake()
+
+    def _get_and_wake(self) -> object:
+        taken = self._get()
+        if self._waiters:
+            self.let_in()
+        if self._unpack is None:
+            return taken
+        # Of this thread alone, since another may take one by hand just now.
+        self._mine.taken = taken
+        return self._unpack(taken)
+
+
+def tap_of(
+    queue: Any,
+    pack: Callable[[object], object] | None,
+    unpack: Callable[[Any], object] | None,
+) -> Tap:
+    """Return the tap of a queue, set on it by the first who asks."""
+    tap: Tap | None = getattr(queue, NAME, None)
+    return Tap(queue, pack, unpack) if tap is None else tap
