@@ -76,7 +76,7 @@ class Backlog:
         """Refuse further items; those who wait for space get `NotRunning`."""
         with self._tap.lock:
             self._open = False
-            self._tap.wakes.pop(self, None)
+        self._tap.listen(self, None)
         self._tap.wake_waiters()
 
     def forget(self) -> None:
@@ -87,7 +87,7 @@ class Backlog:
 
     def bind(self, wake: Callable[[], None]) -> None:
         """Take the function to call after each item."""
-        self._tap.wakes[self] = wake
+        self._tap.listen(self, wake)
 
     def put(self, item: object) -> None:
         """Add an item at once.
@@ -132,9 +132,7 @@ class Backlog:
 
         Raises `asyncio.QueueEmpty` or `queue.Empty`.
         """
-        tap = self._tap
-        with tap.lock:
-            return tap.take(self.queue)
+        return self._tap.take()
 
     def _added(self, item: object, wake: Callable[[], None] | None = None) -> bool:
         tap = self._tap

@@ -30,21 +30,36 @@ class Tap:
     ) -> None:
         # Reentrant, since a signal handler may put while its own thread is in here.
         self.lock = threading.RLock()
-        self.wakes: dict[object, Callable[[], None]] = {}  # by backlog
+        self._wakes: dict[object, Callable[[], None]] = {}  # by backlog
+        self._to_wake: tuple[Callable[[], None], ...] = ()
         # Changed without our lock, since who takes by hand may hold one of the queue's own.
         self._waiters: OrderedDict[Callable[[], None], None] = OrderedDict()
-        self._mine = threading.local()
+        self._taker: int | None = None  # the thread that takes through us, and gets it packed
         self._pack = pack
         self._unpack = unpack
+        self._get_next: Callable[[], object] = queue.get_nowait
         self._put: Callable[[object], None] = queue._put  # noqa: SLF001  made to be overridden
         self._get: Callable[[], object] = queue._get  # noqa: SLF001  made to be overridden
         queue._put, queue._get = self._put_and_wake, self._get_and_wake  # noqa: SLF001  see above
         setattr(queue, NAME, self)
 
-    def take(self, queue: Any) -> object:
-        """Get the next item as it was packed; under the lock."""
-        item = queue.get_nowait()
-        return item if self._unpack is None else self._mine.__dict__.pop("taken")
+    def listen(self, backlog: object, wake: Callable[[], None] | None) -> None:
+        """Call `wake` after each item, for this backlog; None: no more."""
+        with self.lock:
+            if wake is None:
+                self._wakes.pop(backlog, None)
+            else:
+                self._wakes[backlog] = wake
+            self._to_wake = tuple(self._wakes.values())
+
+    def take(self) -> object:
+        """Get the next item as it was packed."""
+        with self.lock:
+            self._taker = threading.get_ident()
+            try:
+                return self._get_next()
+            finally:
+                self._taker = None
 
     def wait_for_space(self, wake: Callable[[], None]) -> None:
         """Call `wake`, once, when an item was taken and it is its turn."""
@@ -73,22 +88,22 @@ class Tap:
     def forget(self) -> None:
         """In a forked child: drop whoever listens or waits, who are the parent's."""
         self.lock = threading.RLock()
-        self.wakes.clear()
+        self._wakes.clear()
+        self._to_wake = ()
         self._waiters.clear()
 
     def _put_and_wake(self, item: object) -> None:
         self._put(item if self._pack is None else self._pack(item))
-        for wake in tuple(self.wakes.values()):
+        for wake in self._to_wake:
             wake()
 
     def _get_and_wake(self) -> object:
         taken = self._get()
         if self._waiters:
             self.let_in()
-        if self._unpack is None:
+        # Another thread may take one by hand just now.
+        if self._unpack is None or self._taker == threading.get_ident():
             return taken
-        # Of this thread alone, since another may take one by hand just now.
-        self._mine.taken = taken
         return self._unpack(taken)
 
 
