@@ -69,6 +69,10 @@ class TaskPlan:
         if self.tt == TT_MP:
             task.begin()
             return supervisor.mp_pool.submit(self.function, *task.args, **task.kwargs)
+        if supervisor.thread_pool is not supervisor.threads:
+            # It may be one of processes, which could not take the task itself.
+            task.begin()
+            return supervisor.spawn(self.function, *task.args, **task.kwargs)
         return supervisor.spawn_at(self.priority, task.run)
 
 

@@ -6,6 +6,8 @@ straight into the queue, or taken out by hand, is seen by all of them.
 
 from __future__ import annotations
 
+import asyncio
+import queue as standard
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -40,8 +42,12 @@ class Tap:
         self._get_next: Callable[[], object] = queue.get_nowait
         self._put: Callable[[object], None] = queue._put  # noqa: SLF001  made to be overridden
         self._get: Callable[[], object] = queue._get  # noqa: SLF001  made to be overridden
+        waiting = [] if pack is None else _take_all(queue)
         queue._put, queue._get = self._put_and_wake, self._get_and_wake  # noqa: SLF001  see above
         setattr(queue, NAME, self)
+        for item in waiting:
+            queue.put_nowait(item)
+            queue.task_done()  # it was counted before
 
     def listen(self, backlog: object, wake: Callable[[], None] | None) -> None:
         """Call `wake` after each item, for this backlog; None: no more."""
@@ -105,6 +111,12 @@ class Tap:
         if self._unpack is None or self._taker == threading.get_ident():
             return taken
         return self._unpack(taken)
+
+
+def _take_all(queue: Any) -> list[object]:
+    """Take what is in a queue, in the order in which it has to be put back."""
+    items = [queue.get_nowait() for _ in range(queue.qsize())]
+    return items[::-1] if isinstance(queue, (asyncio.LifoQueue, standard.LifoQueue)) else items
 
 
 def tap_of(

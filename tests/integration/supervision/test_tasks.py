@@ -1,8 +1,16 @@
 import asyncio
 import threading
 import time
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import (
+    CancelledError,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import suppress
+from functools import partial
+from multiprocessing import get_context
 
 import pytest
 
@@ -429,3 +437,22 @@ def test_a_bound_method_can_be_removed_from_a_collection():
     collection.append(heard.clear)
     collection.remove(heard.clear)
     assert collection.run() == {}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [ThreadPoolExecutor, partial(ProcessPoolExecutor, mp_context=get_context("spawn"))],
+    ids=["threads", "processes"],
+)
+def test_tasks_and_calls_go_to_the_executor_that_stands_in_for_the_pool(supervisor, kind):
+    with kind(1) as executor:
+        supervisor.thread_pool = executor
+        assert supervisor.spawn(divmod, 7, 2).result(20) == (3, 1)
+        task = background_task(divmod, supervisor=supervisor)(7, 2)
+        assert wait_completed(task, 20) == (3, 1)
+        assert task.status == "completed"
+        assert asyncio.run(co_apply(divmod, (9, 2), supervisor=supervisor)) == (4, 1)
+        collection = TaskCollection(supervisor=supervisor)
+        collection.append(time.monotonic)
+        assert collection.run()["time.monotonic"] > 0
+        supervisor.stop()

@@ -1523,3 +1523,55 @@ def test_many_threads_put_take_and_push_back_at_once(make, until, kind):
     until(lambda: len(got) == producers * 500)
     for producer in range(producers):
         assert [number for which, number in got if which == producer] == [*range(500)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "order"),
+    [
+        (queue.Queue, [3, 1, 2]),
+        (queue.LifoQueue, [2, 1, 3]),
+        (queue.PriorityQueue, [1, 2, 3]),
+        (asyncio.Queue, [3, 1, 2]),
+        (asyncio.LifoQueue, [2, 1, 3]),
+        (asyncio.PriorityQueue, [1, 2, 3]),
+    ],
+)
+def test_what_a_queue_holds_before_it_has_a_worker_is_run_in_its_order(make, until, kind, order):
+    got, items = [], kind(maxsize=3)
+    for item in (3, 1, 2):
+        items.put_nowait(item)
+    worker = make(lambda item, **_: got.append(item), queue=items)
+    assert items.qsize() == 3
+    worker.start()
+    until(lambda: len(got) == 3)
+    assert got == order
+    assert worker.status().errors == 0
+
+
+def test_an_item_whose_future_is_cancelled_before_its_run_is_not_run(make, until):
+    got = []
+    worker = make(lambda item, **_: got.append(item), queue=True)
+    futures = [worker.put_threadsafe(number) for number in range(3)]
+    assert futures[1].cancel()
+    worker.start()
+    assert futures[2].result(10) is None
+    assert got == [0, 2]
+    worker.stop()
+    assert worker.status().runs == 2
+    assert not futures[0].cancel()
+
+
+def test_skip_during_a_run_counts_from_the_moment_it_was_said(make, until):
+    runs, worker = [], None
+
+    def work(**_):
+        runs.append(time.monotonic())
+        time.sleep(0.3)
+
+    worker = make(work, interval=0.5)
+    worker.start()
+    until(lambda: runs)
+    said = time.monotonic()
+    worker.trigger_threadsafe(skip=True)
+    until(lambda: len(runs) == 2)
+    assert 0.5 <= runs[1] - said < 0.7

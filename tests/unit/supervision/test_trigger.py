@@ -261,3 +261,21 @@ def test_a_schedule_that_has_ended_never_fires():
 
     trigger = Scheduled(Over())
     assert trigger.due(0) is None
+
+
+def test_a_rebase_counts_from_its_moment_though_a_run_is_under_way():
+    trigger = Interval(1.0)
+    trigger.due(100.0)
+    trigger.take(100.0)
+    trigger.rebase(100.25)
+    trigger.done(100.75)
+    assert trigger.due(100.75) == pytest.approx(0.5)
+
+
+def test_a_rebase_during_a_run_shortens_no_delay():
+    trigger = Interval(delay=1.0)
+    trigger.due(100.0)
+    trigger.take(100.0)
+    trigger.rebase(100.25)
+    trigger.done(100.75)
+    assert trigger.due(100.75) == pytest.approx(1.0)
