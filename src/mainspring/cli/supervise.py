@@ -35,6 +35,8 @@ SETTLED_WITHIN = 1.0
 
 EXAMPLE = "myapp.workers:task_supervisor"
 
+NOBODY = "%s has no worker of %s: give each supervisor=, and a name that does not begin with _"
+
 ENDED = frozenset({"stopped", "failed"})
 
 
@@ -58,8 +60,9 @@ def run(options: argparse.Namespace) -> int:
         logging.basicConfig(level=logging.INFO, format="[mainspring] %(levelname)s %(message)s")
         supervisor = address.find()
         crew = Crew(supervisor, sys.modules[address.module])
-        # For a signal that comes before `block` heeds it, or again while all is being stopped.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if crew.empty:
+            log.warning(NOBODY, *address.text.split(":"))
+        _heed_signals()
         with supervisor:
             try:
                 crew.start()
@@ -68,6 +71,16 @@ def run(options: argparse.Namespace) -> int:
                 log.warning("interrupted: stopping at once")
                 supervisor.stop(wait=0, cancel_tasks=True)
     return 0
+
+
+def _heed_signals() -> None:
+    """Let SIGTERM and the end of the terminal stop the workers in order, as SIGINT does."""
+    # For one that comes before `block` heeds it, or again while all is being stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    hangup = getattr(signal, "SIGHUP", None)
+    # `nohup` has it ignored.
+    if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
+        signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 class View(Protocol):
