@@ -12,6 +12,7 @@ import pytest
 
 from mainspring.background.decorators import background_worker
 from mainspring.background.paced_worker import BackgroundIntervalWorker
+from mainspring.background.task import Task, TaskPlan, wait_completed
 from mainspring.background.task_supervisor import TaskSupervisor
 from mainspring.errors import DuplicateName, InvalidOption, NotRunning
 from mainspring.model import events
@@ -535,6 +536,7 @@ def test_stopping_a_loop_stops_the_workers_and_jobs_on_it_and_no_others(supervis
 FORKING = """
 import asyncio, os, threading, time
 from mainspring.background.decorators import background_worker
+from mainspring.background.task import Task, TaskPlan, wait_completed
 from mainspring.background.task_supervisor import TaskSupervisor
 
 ran, slow = threading.Event(), threading.Event()
@@ -581,6 +583,7 @@ def test_a_target_that_is_stuck_does_not_keep_the_process_from_ending(colour):
     program = f"""
 import threading, time
 from mainspring.background.decorators import background_worker
+from mainspring.background.task import Task, TaskPlan, wait_completed
 from mainspring.background.task_supervisor import TaskSupervisor
 
 stuck = threading.Event()
@@ -852,3 +855,105 @@ def test_get_info_tells_of_a_loop_as_soon_as_it_is_there(supervisor):
     assert set(supervisor.get_info()["loops"]) == {"io"}
     supervisor.stop_aloop("io")
     assert supervisor.get_info()["loops"] == {}
+
+
+def test_a_task_that_was_put_can_be_found_by_its_id_until_it_has_ended(supervisor, until):
+    go_on = threading.Event()
+    plan = TaskPlan.of(go_on.wait, {})
+    task = supervisor.put_task(Task(plan, (5,), {}))
+    assert supervisor.get_task(task.id) is task
+    go_on.set()
+    assert wait_completed(task, 5) is True
+    until(lambda: supervisor.get_task(task.id) is None)
+    assert supervisor.get_task("unknown") is None
+
+
+def test_a_stop_with_a_limit_ends_soon_after_it_whatever_is_stuck(supervisor, until):
+    go_on, begun = threading.Event(), []
+
+    def stuck():
+        begun.append(1)
+        go_on.wait(30)
+
+    async def waiting():
+        begun.append(1)
+        await asyncio.sleep(30)
+
+    async def blocking():
+        stuck()
+
+    supervisor.create_aloop("io")
+    background_worker(supervisor=supervisor, name="thread")(stuck).start()
+    background_worker(supervisor=supervisor, name="pool", interval=60)(stuck).start()
+    background_worker(supervisor=supervisor, name="coroutine")(waiting).start()
+    background_worker(supervisor=supervisor, name="loop", loop="io")(blocking).start()
+    supervisor.spawn(stuck)
+    until(lambda: len(begun) == 5)
+    since = time.monotonic()
+    assert supervisor.stop(wait=1)
+    assert 1 <= time.monotonic() - since < 4
+    assert not supervisor.active
+    go_on.set()
+
+
+def test_health_names_a_loop_while_it_is_blocked(supervisor, until):
+    go_on = threading.Event()
+
+    @background_worker(delay=60, supervisor=supervisor)
+    async def block():
+        go_on.wait(30)
+
+    block.start()
+    until(lambda: supervisor.health()["stalled_loops"] == ["supervisor"])
+    assert not supervisor.health()["healthy"]
+    go_on.set()
+    until(lambda: supervisor.health()["healthy"])
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_stop_from_a_signal_handler_stops_it(supervisor, until, waiting):
+    stopped = []
+
+    def stop(*_):
+        stopped.append(supervisor.stop(waiting))
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    try:
+        workers = [
+            background_worker(interval=0.001, supervisor=supervisor, name=name)(lambda: None)
+            for name in "abc"
+        ]
+        for worker in workers:
+            worker.start()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        until(lambda: stopped)
+        until(lambda: all(worker.is_stopped() for worker in workers))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not supervisor.active
+
+
+def test_info_and_health_are_json_at_every_moment_of_starts_and_stops(supervisor):
+    over, looks, errors = threading.Event(), [], []
+
+    def look():
+        while not over.is_set():
+            try:
+                looks.append(json.dumps([supervisor.get_info(), supervisor.health()]))
+            except Exception as error:  # noqa: BLE001  the test's own border
+                errors.append(error)
+
+    lookers = [threading.Thread(target=look) for _ in range(3)]
+    for looker in lookers:
+        looker.start()
+    supervisor.create_aloop("io")
+    for _ in range(10):
+        for number in range(10):
+            options = {"interval": 0.01, "supervisor": supervisor, "name": f"w{number}"}
+            background_worker(**options)(lambda: None).start()
+        supervisor.stop()
+    over.set()
+    for looker in lookers:
+        looker.join(10)
+    assert looks
+    assert not errors
