@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ class AsyncJob:
         number: int | None = None,
         timer: float = 0.0,
     ) -> None:
-        check_job(interval, number, timer)
+        check_job(target, interval, number, timer)
         self.id = next(_numbers)
         self.target = target
         self.args = args
@@ -169,14 +170,16 @@ class AsyncJobScheduler:
             self.jobs.remove(job)
 
 
-def check_job(interval: float, number: int | None, timer: float) -> None:
+def check_job(target: object, interval: float, number: int | None, timer: float) -> None:
     """Raise `InvalidOption` for a job that makes no sense."""
     owner = "create_async_job"
-    if not interval > 0:
+    if not callable(target):
+        raise InvalidOption("target", target, owner=owner, expected="a function")
+    if not (isinstance(interval, int | float) and 0 < interval < math.inf):
         raise InvalidOption("interval", interval, owner=owner, expected="seconds greater than 0")
-    if number is not None and number < 1:
+    if number is not None and not (isinstance(number, int) and number >= 1):
         raise InvalidOption("number", number, owner=owner, expected="1 or more, or None")
-    if timer < 0:
+    if not (isinstance(timer, int | float) and 0 <= timer < math.inf):
         raise InvalidOption("timer", timer, owner=owner, expected="seconds, 0 or more")
 
 

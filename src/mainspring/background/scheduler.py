@@ -44,7 +44,8 @@ class SyncSchedulers:
         self._lock = threading.RLock()
 
     def add(self, scheduler: SyncScheduler) -> None:
-        """Stop it, too, when the time has come."""
+        """Stop it, too, when the time has come. Raises `TypeError` if it can't be stopped."""
+        _check(scheduler, "stop")
         with self._lock:
             self._schedulers.append(scheduler)
 
@@ -68,9 +69,13 @@ class SyncSchedulers:
 
 
 class SchedulerService:
-    """A scheduler as a service: its `loop` runs on an aloop, `close` calls its `stop`."""
+    """A scheduler as a service: its `loop` runs on an aloop, `close` calls its `stop`.
+
+    Raises `TypeError` for an object that has not both.
+    """
 
     def __init__(self, scheduler: AsyncScheduler, aloop: ALoop) -> None:
+        _check(scheduler, "stop", "loop")
         self.scheduler = scheduler
         self._aloop = aloop
         self._closed = False
@@ -115,6 +120,12 @@ class SchedulerService:
     def _cancel(self) -> None:
         if self._life is not None:
             self._life.cancel()
+
+
+def _check(scheduler: object, *methods: str) -> None:
+    for method in methods:
+        if not callable(getattr(scheduler, method, None)):
+            raise TypeError(f"{scheduler!r} is no scheduler: give it a method {method}")
 
 
 def unregister(scheduler: AsyncScheduler, group: Group) -> bool:

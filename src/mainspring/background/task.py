@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 import time
 import uuid
 from concurrent.futures import Future, InvalidStateError
@@ -59,7 +60,19 @@ class TaskPlan:
         if tt not in TASK_TYPES or awaited != (tt == TT_COROUTINE):
             expected = "'coroutine' for an async function, else 'thread' or 'process'"
             raise InvalidOption("tt", tt, owner=owner, expected=expected)
-        return cls(function, tt, **given)
+        plan = cls(function, tt, **given)
+        plan.check(owner)
+        return plan
+
+    def check(self, owner: str) -> None:
+        """Raise `InvalidOption` for a value that makes no sense."""
+        delay = self.delay
+        if delay is not None and not (isinstance(delay, int | float) and 0 <= delay < math.inf):
+            raise InvalidOption("delay", delay, owner=owner, expected="seconds, 0 or more")
+        if not isinstance(self.priority, int):
+            raise InvalidOption("priority", self.priority, owner=owner, expected="a whole number")
+        if self.callback is not None and not callable(self.callback):
+            raise InvalidOption("callback", self.callback, owner=owner, expected="a function")
 
     def submit(self, task: Task[Any], supervisor: TaskSupervisor) -> Future[Any]:
         """Start the call."""

@@ -225,6 +225,8 @@ class TaskSupervisor:
 
     def set_mp_pool(self, pool_size: int | None = None, **options: Any) -> None:
         """Make the process pool: so many children (one a CPU), and options of `ProcessPool`."""
+        if pool_size is not None and pool_size < 1:
+            raise InvalidOption("pool_size", pool_size, owner="set_mp_pool", expected="1 or more")
         self._mp_options = {"size": pool_size or os.cpu_count() or 1, **options}
         self._life.drop_processes()
 

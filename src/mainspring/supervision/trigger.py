@@ -103,9 +103,11 @@ class Event(WakingTrigger):
         """Return 0 when fired, else None."""
         return 0.0 if self._pending else None
 
-    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the seam's signature
-        """Return the payload, if the target wants it."""
+    def take(self, now: float) -> tuple[object, ...] | None:  # noqa: ARG002  the seam's signature
+        """Return the payload, if the target wants it; None if the firing was dropped meanwhile."""
         with self._lock:
+            if not self._pending:
+                return None
             payload, self._payload = self._payload, None
             self._pending = False
         return (payload,) if self._payloads else ()

@@ -957,3 +957,41 @@ def test_info_and_health_are_json_at_every_moment_of_starts_and_stops(supervisor
         looker.join(10)
     assert looks
     assert not errors
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"interval": 0},
+        {"interval": "1"},
+        {"interval": float("inf")},
+        {"number": 0},
+        {"number": 1.5},
+        {"timer": -1},
+        {"timer": float("nan")},
+        {"scheduler": "nowhere"},
+        {"target": 5},
+    ],
+)
+def test_options_of_a_job_that_make_no_sense_are_named(supervisor, options):
+    supervisor.create_async_job_scheduler("main")
+    with pytest.raises(InvalidOption, match=next(iter(options))):
+        supervisor.create_async_job(**{"target": time.monotonic, **options})
+
+
+@pytest.mark.parametrize("missing", ["stop", "loop"])
+def test_an_object_that_is_no_scheduler_is_refused_when_it_is_registered(supervisor, missing):
+    methods = {"stop": lambda _: None, "loop": lambda _: None}
+    methods.pop(missing)
+    scheduler = type("Scheduler", (), methods)()
+    with pytest.raises(TypeError, match=f"give it a method {missing}"):
+        supervisor.register_scheduler(scheduler)
+    if missing == "stop":
+        with pytest.raises(TypeError, match="give it a method stop"):
+            supervisor.register_sync_scheduler(scheduler)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_process_pool_of_no_children_is_refused(supervisor, size):
+    with pytest.raises(InvalidOption, match=f"pool_size={size}"):
+        supervisor.set_mp_pool(size)

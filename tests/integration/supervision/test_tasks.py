@@ -456,3 +456,12 @@ def test_tasks_and_calls_go_to_the_executor_that_stands_in_for_the_pool(supervis
         collection.append(time.monotonic)
         assert collection.run()["time.monotonic"] > 0
         supervisor.stop()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"delay": -1}, {"delay": "soon"}, {"priority": "high"}, {"callback": 5}],
+)
+def test_a_value_of_a_tasks_option_that_makes_no_sense_is_named(options):
+    with pytest.raises(InvalidOption, match=next(iter(options))):
+        background_task(time.monotonic, **options)

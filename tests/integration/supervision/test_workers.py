@@ -1577,17 +1577,23 @@ def test_skip_during_a_run_counts_from_the_moment_it_was_said(make, until):
     assert 0.5 <= runs[1] - said < 0.7
 
 
-def test_the_future_of_an_item_tells_of_a_raise_a_cut_run_and_a_run_that_never_came(supervisor):
+def test_the_future_of_an_item_tells_of_a_raise_a_cut_run_and_a_run_that_never_came(
+    supervisor, until
+):
+    begun = []
+
     @background_worker(queue=True, supervisor=supervisor)
     async def work(item):
         if item == "bad":
             raise ValueError(item)
+        begun.append(item)
         await asyncio.sleep(60)
 
     work.start()
     bad, cut, left = [work.put_threadsafe(item) for item in ("bad", "long", "left")]
     with pytest.raises(ValueError, match="bad"):
         bad.result(10)
+    until(lambda: begun)
     supervisor.stop(wait=0.05)
     with pytest.raises(asyncio.CancelledError):
         cut.result(10)

@@ -279,3 +279,13 @@ def test_a_rebase_during_a_run_shortens_no_delay():
     trigger.rebase(100.25)
     trigger.done(100.75)
     assert trigger.due(100.75) == pytest.approx(1.0)
+
+
+def test_an_event_that_is_forgotten_when_its_run_is_about_to_begin_is_no_run():
+    trigger = Event(payloads=True)
+    trigger.fire("payload")
+    assert trigger.due(0.0) == 0.0
+    trigger.forget()
+    assert trigger.take(0.0) is None
+    trigger.fire("next")
+    assert trigger.take(0.0) == ("next",)
