@@ -14,6 +14,9 @@ from mainspring.supervision.tap import tap_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+FULL = (asyncio.QueueFull, standard.Full)
+"""What a queue raises that has no space."""
+
 EMPTY = (asyncio.QueueEmpty, standard.Empty)
 """What a queue raises that has no item."""
 
@@ -142,12 +145,21 @@ class Backlog:
             if wake is not None:
                 # Before the look: an item may be taken by hand at any moment.
                 tap.wait_for_space(wake)
-            if 0 < self._bound <= self.queue.qsize():
+            if not self._fits(item):
                 return False
             if wake is not None:
-                tap.leave(wake)
-            self.queue.put_nowait(item)
+                self._leave(wake)
             return True
+
+    def _fits(self, item: object) -> bool:
+        if 0 < self._bound <= self.queue.qsize():
+            return False
+        try:
+            self.queue.put_nowait(item)
+        except FULL:
+            # A signal handler, or somebody who puts by hand, was faster.
+            return False
+        return True
 
     def _leave(self, wake: Callable[[], None]) -> None:
         """Wait for space no longer; a place that was offered meanwhile goes to the next."""

@@ -192,7 +192,7 @@ def test_no_one_who_waits_for_space_is_forgotten_however_items_are_taken():
 
 def taken(backlog):
     while True:
-        with suppress(queue.Empty):
+        with suppress(queue.Empty, asyncio.QueueEmpty):
             return backlog.take()
         time.sleep(0)
 
@@ -204,7 +204,7 @@ def test_who_takes_by_hand_and_who_takes_the_packed_one_never_get_the_same():
         backlog.put(number)
 
     def take(get, got):
-        with suppress(queue.Empty):
+        with suppress(queue.Empty, asyncio.QueueEmpty):
             while True:
                 got.append(get())
 
@@ -241,3 +241,22 @@ def test_backlogs_of_one_queue_are_all_woken_and_shut_apart():
     assert everything(second) == ["item"]
     first.put("another")
     assert woken == [1, 2, 1]
+
+
+@pytest.mark.parametrize("kind", [asyncio.Queue, queue.Queue])
+def test_who_finds_that_another_was_faster_waits_as_if_there_had_been_no_space(kind):
+    class Claimed(kind):
+        claimed = False
+
+        def put_nowait(self, item):
+            if not self.claimed:
+                self.claimed = True
+                super().put_nowait("a signal handler's")
+            super().put_nowait(item)
+
+    backlog = Backlog(Claimed(maxsize=1))
+    thread = threading.Thread(target=backlog.offer, args=("mine", 10))
+    thread.start()
+    got = [taken(backlog), taken(backlog)]
+    thread.join(10)
+    assert got == ["a signal handler's", "mine"]
