@@ -59,7 +59,7 @@ class ALoop:
         Raises what the coroutine raised, `NotRunning`, `TimeoutError`; `RuntimeError` from a
         coroutine of this loop, which would wait for itself.
         """
-        if running_loop() is self._thread.loop:
+        if running_loop() is self._thread.current_loop is not None:
             coro.close()
             raise RuntimeError(f"loop {self.name!r} would wait for itself; await the coroutine")
         return self._thread.submit(coro).result(timeout)
@@ -115,8 +115,8 @@ class Loops:
     def create(self, name: str, *, default: bool) -> ALoop:
         """Make a loop; raises `DuplicateName`."""
         with self._lock:
-            if name in self._loops:
-                known = repr(self._loops[name])
+            if name in self._loops or name == self._own.name:
+                known = repr(self._loops.get(name, self._own))
                 raise DuplicateName(name, kind="aloop", first=known, second="a new one")
             loop = self._loops[name] = ALoop(name)
             if default:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from mainspring.errors import InvalidOption, NotRunning
+from mainspring.errors import DuplicateName, InvalidOption, NotRunning
 from mainspring.supervision.driver import ElsewhereDriver
 from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.threads.driver import PoolDriver
@@ -41,7 +43,7 @@ class AsyncJob:
         number: int | None = None,
         timer: float = 0.0,
     ) -> None:
-        check_job(interval, number, timer)
+        check_job(target, interval, number, timer)
         self.id = next(_numbers)
         self.target = target
         self.args = args
@@ -52,6 +54,7 @@ class AsyncJob:
         self.runs = 0
         self.cancelled = False
         self.member: Member | None = None
+        self._worker: Worker | None = None
 
     @property
     def name(self) -> str:
@@ -77,20 +80,22 @@ class AsyncJob:
             driver = ElsewhereDriver(self._run_later, aloop.spawn_coroutine_threadsafe)
         else:
             driver = PoolDriver(self._run, pool, TASK_NORMAL)
-        return Worker(self.name, self.target, trigger, driver=driver)
+        self._worker = Worker(self.name, self.target, trigger, driver=driver)
+        return self._worker
 
-    def _run(self) -> bool | None:
-        self.runs += 1
+    def _run(self) -> None:
+        self._count()
         self.target(*self.args, **self.kwargs)
-        return self._goes_on()
 
-    async def _run_later(self) -> bool | None:
-        self.runs += 1
+    async def _run_later(self) -> None:
+        self._count()
         await self.target(*self.args, **self.kwargs)
-        return self._goes_on()
 
-    def _goes_on(self) -> bool | None:
-        return False if self.number is not None and self.runs >= self.number else None
+    def _count(self) -> None:
+        self.runs += 1
+        if self.runs == self.number and self._worker is not None:
+            # Before the last run, which may raise.
+            self._worker.close()
 
 
 class _FirstAfter(Interval):
@@ -114,15 +119,18 @@ class AsyncJobScheduler:
         self.aloop = aloop
         self.jobs: list[AsyncJob] = []
         self.active = False
-        self._launch: Callable[[AsyncJob], None] | None = None
+        self.wanted = False
+        self._launch: Callable[[AsyncJob], Member] | None = None
         self._lock = threading.RLock()
 
-    def start(self, launch: Callable[[AsyncJob], None]) -> None:
-        """Run the jobs; `launch` starts one."""
+    def start(self, launch: Callable[[AsyncJob], Member]) -> None:
+        """Run the jobs, unless it does; `launch` starts one."""
         with self._lock:
-            self._launch, self.active = launch, True
-            for job in self.jobs:
-                launch(job)
+            if self.active:
+                return
+            self._launch, self.active, self.wanted = launch, True, True
+            for job in tuple(self.jobs):
+                self._begin(job, launch)
 
     def forget_life(self) -> None:
         """In a forked child: the jobs are the parent's."""
@@ -142,7 +150,7 @@ class AsyncJobScheduler:
         with self._lock:
             self.jobs.append(job)
             if self._launch is not None:
-                self._launch(job)
+                self._begin(job, self._launch)
         return job
 
     def drop(self, job: AsyncJob) -> bool:
@@ -154,15 +162,25 @@ class AsyncJobScheduler:
         job.cancel()
         return True
 
+    def _begin(self, job: AsyncJob, launch: Callable[[AsyncJob], Member]) -> None:
+        job.member = launch(job)
+        job.member.ended.add_done_callback(lambda _: self._forget(job))
 
-def check_job(interval: float, number: int | None, timer: float) -> None:
+    def _forget(self, job: AsyncJob) -> None:
+        with self._lock, suppress(ValueError):
+            self.jobs.remove(job)
+
+
+def check_job(target: object, interval: float, number: int | None, timer: float) -> None:
     """Raise `InvalidOption` for a job that makes no sense."""
     owner = "create_async_job"
-    if not interval > 0:
+    if not callable(target):
+        raise InvalidOption("target", target, owner=owner, expected="a function")
+    if not (isinstance(interval, int | float) and 0 < interval < math.inf):
         raise InvalidOption("interval", interval, owner=owner, expected="seconds greater than 0")
-    if number is not None and number < 1:
+    if number is not None and not (isinstance(number, int) and number >= 1):
         raise InvalidOption("number", number, owner=owner, expected="1 or more, or None")
-    if timer < 0:
+    if not (isinstance(timer, int | float) and 0 <= timer < math.inf):
         raise InvalidOption("timer", timer, owner=owner, expected="seconds, 0 or more")
 
 
@@ -184,9 +202,13 @@ class AsyncJobs:
         for scheduler in self.all():
             if scheduler.aloop in (aloop, aloop.name):
                 scheduler.stop()
+                scheduler.wanted = False
 
     def create(self, name: str, aloop: ALoop | str | None, *, default: bool) -> AsyncJobScheduler:
-        """Make a scheduler; the first one is the default, too."""
+        """Make a scheduler; the first one is the default, too. Raises `DuplicateName`."""
+        if name in self._schedulers:
+            first = repr(self._schedulers[name])
+            raise DuplicateName(name, kind="job scheduler", first=first, second="a new one")
         scheduler = self._schedulers[name] = AsyncJobScheduler(name, aloop)
         if default or self._default is None:
             self._default = scheduler
@@ -211,6 +233,10 @@ class AsyncJobs:
         schedulers = self.all() if scheduler is None else [self.get(scheduler)]
         return any(one.drop(job) for one in schedulers)
 
+    def to_start_again(self) -> list[AsyncJobScheduler]:
+        """Return those that were started, and stopped with their supervisor."""
+        return [one for one in self.all() if one.wanted and not one.active]
+
     def stop(self) -> None:
         """Stop every scheduler, the last made first."""
         for scheduler in reversed(self.all()):
@@ -221,10 +247,6 @@ class AsyncJobs:
         return list(self._schedulers.values())
 
 
-def launch_in(group: Group, aloop: ALoop, pool: PriorityThreadPool) -> Callable[[AsyncJob], None]:
+def launch_in(group: Group, aloop: ALoop, pool: PriorityThreadPool) -> Callable[[AsyncJob], Member]:
     """Return what starts a job in a group."""
-
-    def launch(job: AsyncJob) -> None:
-        job.member = group.add(job.make_worker(aloop, pool))
-
-    return launch
+    return lambda job: group.add(job.make_worker(aloop, pool))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -55,20 +54,12 @@ class CarriedWorker(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Runner:
-    """The thread of the run under way, if the target is sync."""
-
-    thread: int | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Carriage:
-    """A driver, and what tells whether somebody who waits for it would wait for himself."""
+    """A driver, and the loop of an async target: who waits for it there waits for himself."""
 
     driver: Driver
     loop: asyncio.AbstractEventLoop | None = None
-    runner: Runner = field(default_factory=Runner)
     foreign: bool = False  # the loop is the user's own
 
     @property
@@ -89,13 +80,10 @@ def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Car
 def _in_thread(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
     if isinstance(options.loop, str):
         worker.supervisor.get_aloop(options.loop)  # it needs none, but the name must be right
-    runner = Runner()
-    call = worker.unpack(_done_when_returned(call, options.name), awaited=False)
-    call = _tracked(_judged(worker, call), runner)
+    call = _judged(worker, worker.unpack(_done_when_returned(call, options.name), awaited=False))
     if not worker.borrows_threads:
-        return Carriage(ThreadDriver(call), runner=runner)
-    driver = PoolDriver(call, worker.supervisor.threads, options.priority)
-    return Carriage(driver, runner=runner)
+        return Carriage(ThreadDriver(call))
+    return Carriage(PoolDriver(call, worker.supervisor.threads, options.priority))
 
 
 def _on_loop(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
@@ -158,14 +146,3 @@ def _judged_later(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[.
         return worker.process_result(result) is not False and result is not False
 
     return judged
-
-
-def _tracked(call: Callable[..., Any], runner: Runner) -> Callable[..., Any]:
-    def tracked(*lead: Any) -> Any:
-        runner.thread = threading.get_ident()
-        try:
-            return call(*lead)
-        finally:
-            runner.thread = None
-
-    return tracked

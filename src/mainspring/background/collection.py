@@ -89,7 +89,7 @@ class FunctionCollection:
 
     def remove(self, function: Callable[..., Any]) -> None:
         """Take a function out; harmless if it is not in."""
-        self._entries = [one for one in self._entries if one.function is not function]
+        self._entries = [one for one in self._entries if one.function != function]
 
     def run(self) -> dict[str, Any]:
         """Call the functions; return the results by module and name.

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from mainspring.background.aloop import Loops, running_loop
+from mainspring.background.scheduler import SchedulerService
 from mainspring.errors import AlreadyRunning
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ def ask_jobs(life: Life) -> None:
         member.service.close()
 
 
+def leave(jobs: AsyncJobs, life: Life) -> None:
+    """End jobs, and the loops of schedulers whose `stop` was not called and will not be."""
+    jobs.stop()
+    for member in reversed(life.jobs.members):
+        if isinstance(member.service, SchedulerService):
+            member.service.leave()
+
+
 def cancel_all(life: Life, loops: Loops) -> None:
     """Cancel what waits for a thread, and every coroutine."""
     life.threads.cancel_waiting()
@@ -79,3 +88,8 @@ def waits_for_itself(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
     if here is not None and any(worker.runs_on(here) for worker in roster.all()):
         return True
     return awaits_itself(life, loops, roster)
+
+
+def ends_here(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
+    """Whether it was asked to end, and the calling thread or task is what that waits for."""
+    return life.over and awaits_itself(life, loops, roster)

@@ -13,6 +13,7 @@ from mainspring.supervision.watchdog import Watchdog
 from mainspring.supervision.worker import Worker
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterable
 
     from mainspring.protocols import Service, Subscriber
@@ -28,7 +29,6 @@ class Life:
         self,
         name: str,
         *,
-        grace: float,
         sizes: PoolSizes,
         loops: Callable[[], Iterable[EventLoopThread]],
         tell: Subscriber,
@@ -48,7 +48,7 @@ class Life:
         for group in groups:
             group.subscribe(tell)
         services: list[Service] = [*groups, watchdog]
-        self.core = Supervisor(services, name=name, grace=grace)
+        self.core = Supervisor(services, name=name)
 
     def make_processes(self, options: dict[str, Any]) -> ProcessPool:
         """Return the process pool, started on demand, of one child a CPU unless `size` says."""
@@ -79,8 +79,14 @@ class Life:
         """Whether it was asked to end, or has ended."""
         return self.core.closing
 
-    def begin(self) -> None:
-        """Start everything."""
+    @property
+    def control_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that it runs on itself, which runs no user's code, while it runs."""
+        return self.core.loop
+
+    def begin(self, grace: float) -> None:
+        """Start everything; a stop gives so many seconds to what runs."""
+        self.core.own_grace = grace
         self.core.start()
         self.pools.add(self.threads)
         self._begun = True

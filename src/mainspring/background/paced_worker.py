@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 from mainspring.background.worker import BackgroundWorker
@@ -191,7 +192,9 @@ def pull(trigger: Trigger, *, skip: bool, payload: Any) -> None:
     """Set a trigger off by hand, or put it off."""
     if isinstance(trigger, Event):
         trigger.forget() if skip else trigger.fire(payload)
-    elif skip and isinstance(trigger, Interval | Scheduled):
+    elif skip and isinstance(trigger, Interval):
+        trigger.rebase(time.monotonic())
+    elif skip and isinstance(trigger, Scheduled):
         trigger.rebase()
     else:
         trigger.wake()

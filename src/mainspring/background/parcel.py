@@ -34,14 +34,21 @@ class Parcel:
             return bool(self.item < other.item or (earlier and not other.item < self.item))
         return earlier
 
+    def begin(self) -> bool:
+        """Return whether it is to be run: it is not once who holds the future has cancelled that.
+
+        From here on it can't be cancelled.
+        """
+        return self.future is None or self.future.set_running_or_notify_cancel()
+
     def settle(self, result: Any) -> None:
-        """Tell the result to who holds the future; one that was cancelled is let be."""
-        if self.future is not None and self.future.set_running_or_notify_cancel():
+        """Tell the result to who holds the future."""
+        if self.future is not None:
             self.future.set_result(result)
 
     def fail(self, error: BaseException) -> None:
-        """Tell the error to who holds the future; one that was cancelled is let be."""
-        if self.future is not None and self.future.set_running_or_notify_cancel():
+        """Tell the error to who holds the future."""
+        if self.future is not None:
             self.future.set_exception(error)
 
 

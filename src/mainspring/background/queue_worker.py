@@ -69,6 +69,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
     def put_threadsafe(self, item: Any, timeout: float | None = None) -> Future[Any]:
         """Put an item from any thread; return a future of what the target makes of it.
 
+        To cancel that future before its run begins cancels the item.
         In a bounded queue it blocks up to `timeout` seconds for space (None: for ever), then
         raises `TimeoutError`. Raises `NotRunning` after a stop.
         """
@@ -119,7 +120,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
             plain.before_queue_get,
             plain.after_queue_get,
         )
-        return _HookedItems(self._backlog, self) if hooked else Items(self._backlog)
+        return _HookedParcels(self._backlog, self) if hooked else _Parcels(self._backlog)
 
     def ask_end(self, session: Session) -> None:
         """Take no more items; those that are left wait for the next start."""
@@ -143,17 +144,29 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         return session.finished.done()
 
 
-class _HookedItems(Items):
-    """Items with the hooks of their worker."""
+class _Parcels(Items):
+    """Items as parcels, but for those that were cancelled."""
+
+    def take(self, now: float) -> tuple[object, ...] | None:
+        """Return the next parcel."""
+        taken: Any = super().take(now)
+        return taken if taken is not None and taken[0].begin() else None
+
+
+class _HookedParcels(_Parcels):
+    """Parcels with the hooks of their worker."""
 
     def __init__(self, backlog: Backlog, worker: BackgroundQueueWorker[Any, Any]) -> None:
         super().__init__(backlog)
         self._worker = worker
 
-    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the seam's signature
+    def take(self, now: float) -> tuple[object, ...] | None:
         """Return the next item; one whose hook raises is taken too, as a failed run."""
         failure = _error_of(self._worker.before_queue_get)
-        parcel = parcel_of(self.backlog.take())
+        taken: Any = super().take(now)
+        if taken is None:
+            return None
+        parcel: Parcel = taken[0]
         failure = failure or _error_of(partial(self._worker.after_queue_get, parcel.item))
         if failure is not None:
             parcel.fail(failure)

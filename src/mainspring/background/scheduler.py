@@ -8,8 +8,11 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mainspring.supervision.driver import asked_to_cancel
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
 
     from mainspring.background.aloop import ALoop
     from mainspring.supervision.group import Group
@@ -41,7 +44,8 @@ class SyncSchedulers:
         self._lock = threading.RLock()
 
     def add(self, scheduler: SyncScheduler) -> None:
-        """Stop it, too, when the time has come."""
+        """Stop it, too, when the time has come. Raises `TypeError` if it can't be stopped."""
+        _check(scheduler, "stop")
         with self._lock:
             self._schedulers.append(scheduler)
 
@@ -65,12 +69,17 @@ class SyncSchedulers:
 
 
 class SchedulerService:
-    """A scheduler as a service: its `loop` runs on an aloop, `close` calls its `stop`."""
+    """A scheduler as a service: its `loop` runs on an aloop, `close` calls its `stop`.
+
+    Raises `TypeError` for an object that has not both.
+    """
 
     def __init__(self, scheduler: AsyncScheduler, aloop: ALoop) -> None:
+        _check(scheduler, "stop", "loop")
         self.scheduler = scheduler
         self._aloop = aloop
         self._closed = False
+        self._life: Future[Any] | None = None
 
     @property
     def name(self) -> str:
@@ -82,16 +91,41 @@ class SchedulerService:
         started()
         if self._closed:
             return
-        await asyncio.wrap_future(self._aloop.spawn_coroutine_threadsafe(self.scheduler.loop()))
+        self._life = self._aloop.spawn_coroutine_threadsafe(self.scheduler.loop())
+        try:
+            await asyncio.wrap_future(self._life)
+        except asyncio.CancelledError:
+            if asked_to_cancel() or not self._closed:
+                raise
 
     def close(self) -> None:
-        """Call the scheduler's `stop`, once."""
+        """Call the scheduler's `stop`, once; what it raises is logged, and ends its loop too."""
         if self._closed:
             return
         self._closed = True
-        result = self.scheduler.stop()
-        if inspect.iscoroutine(result):
-            self._aloop.spawn_coroutine_threadsafe(result)
+        try:
+            result = self.scheduler.stop()
+            if inspect.iscoroutine(result):
+                self._aloop.spawn_coroutine_threadsafe(result)
+        except Exception:
+            log.exception("stop of scheduler %r raised; its loop is cancelled", self.scheduler)
+            self._cancel()
+
+    def leave(self) -> None:
+        """End the scheduler's loop without calling its `stop`, unless that was called."""
+        if not self._closed:
+            self._closed = True
+            self._cancel()
+
+    def _cancel(self) -> None:
+        if self._life is not None:
+            self._life.cancel()
+
+
+def _check(scheduler: object, *methods: str) -> None:
+    for method in methods:
+        if not callable(getattr(scheduler, method, None)):
+            raise TypeError(f"{scheduler!r} is no scheduler: give it a method {method}")
 
 
 def unregister(scheduler: AsyncScheduler, group: Group) -> bool:

@@ -73,7 +73,8 @@ class Session:
         self.over = False  # ended, but for the hooks that follow
         self._carriage = carriage
         self._announcer: int | None = None  # the thread that is in the hooks before a stop
-        self._lock = threading.Lock()
+        # Reentrant, since a signal handler may stop it while its own thread is in here.
+        self._lock = threading.RLock()
 
     @property
     def name(self) -> str:
@@ -146,7 +147,7 @@ class Session:
 
     def runs_here(self) -> bool:
         """Whether its target is what the calling thread or task runs."""
-        if self._carriage.runner.thread == threading.get_ident():
+        if self.core.runner == threading.get_ident():
             return True
         task = self._carriage.task
         return task is not None and running_loop() is not None and asyncio.current_task() is task
@@ -154,7 +155,7 @@ class Session:
     def whereabouts(self) -> str:
         """Return where its run is just now, as text; empty if none is under way."""
         for thread in threading.enumerate():
-            if thread.ident in (self._carriage.runner.thread, self._hooks_thread()):
+            if thread.ident in (self.core.runner, self._hooks_thread()):
                 return stack_of(thread)
         task = self._carriage.task
         return "" if task is None else whereabouts_of(task)
@@ -164,7 +165,7 @@ class Session:
 
     def still_runs(self) -> bool:
         """Whether a run was left behind, stuck in the target, when this life ended."""
-        left = self._carriage.runner.thread
+        left = self.core.runner
         return left is not None and any(one.ident == left for one in threading.enumerate())
 
     def status(self) -> WorkerStatus:

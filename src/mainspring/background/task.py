@@ -8,13 +8,13 @@ import logging
 import math
 import time
 import uuid
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
 from mainspring.errors import InvalidOption, UnknownOption
-from mainspring.supervision.restart import is_number
 from mainspring.supervision.threads.priority import TASK_NORMAL
 from mainspring.supervision.worker import is_async
 
@@ -61,11 +61,18 @@ class TaskPlan:
             expected = "'coroutine' for an async function, else 'thread' or 'process'"
             raise InvalidOption("tt", tt, owner=owner, expected=expected)
         plan = cls(function, tt, **given)
-        if not isinstance(plan.priority, int):
-            raise InvalidOption("priority", plan.priority, owner=owner, expected="a whole number")
-        if plan.delay is not None and not (is_number(plan.delay) and 0 <= plan.delay < math.inf):
-            raise InvalidOption("delay", plan.delay, owner=owner, expected="seconds, 0 or more")
+        plan.check(owner)
         return plan
+
+    def check(self, owner: str) -> None:
+        """Raise `InvalidOption` for a value that makes no sense."""
+        delay = self.delay
+        if delay is not None and not (isinstance(delay, int | float) and 0 <= delay < math.inf):
+            raise InvalidOption("delay", delay, owner=owner, expected="seconds, 0 or more")
+        if not isinstance(self.priority, int):
+            raise InvalidOption("priority", self.priority, owner=owner, expected="a whole number")
+        if self.callback is not None and not callable(self.callback):
+            raise InvalidOption("callback", self.callback, owner=owner, expected="a function")
 
     def submit(self, task: Task[Any], supervisor: TaskSupervisor) -> Future[Any]:
         """Start the call."""
@@ -75,6 +82,10 @@ class TaskPlan:
         if self.tt == TT_MP:
             task.begin()
             return supervisor.mp_pool.submit(self.function, *task.args, **task.kwargs)
+        if supervisor.thread_pool is not supervisor.threads:
+            # It may be one of processes, which could not take the task itself.
+            task.begin()
+            return supervisor.spawn(self.function, *task.args, **task.kwargs)
         return supervisor.spawn_at(self.priority, task.run)
 
 
@@ -94,6 +105,7 @@ class Task(Generic[R]):
         self.time_queued: float | None = None
         self.time_started: float | None = None
         self._inner: Future[Any] | None = None
+        self.future.add_done_callback(self._pass_on_cancel)
 
     def __repr__(self) -> str:
         name = getattr(self.plan.function, "__name__", self.plan.function)
@@ -127,13 +139,11 @@ class Task(Generic[R]):
 
     def cancel(self) -> bool:
         """Cancel it unless it has begun (a coroutine: also then); return whether that worked."""
-        if self._inner is None:
-            return self.future.cancel()
-        return self._inner.cancel()
+        return self.future.cancel() if self._inner is None else self._inner.cancel()
 
     def launch(self, supervisor: TaskSupervisor) -> None:
         """Start it, after its delay."""
-        loop = supervisor.control_loop
+        loop = supervisor.life.control_loop
         if not self.plan.delay or loop is None:
             self._queue(supervisor)
             return
@@ -143,7 +153,7 @@ class Task(Generic[R]):
                 supervisor.running_aloop(self.plan.loop)
             loop.call_soon_threadsafe(loop.call_later, self.plan.delay, self._queue, supervisor)
         except Exception as error:  # noqa: BLE001  told to who waits for it
-            self.future.set_exception(error)
+            self._fail(error)
 
     def cancel_delay(self) -> None:
         """Cancel it if it has not been queued yet."""
@@ -171,19 +181,34 @@ class Task(Generic[R]):
         try:
             self._inner = self.plan.submit(self, supervisor)
         except Exception as error:  # noqa: BLE001  told to who waits for it
-            self.future.set_exception(error)
-        else:
-            self._inner.add_done_callback(self._settle)
+            self._fail(error)
+            return
+        self._inner.add_done_callback(self._settle)
+        if self.future.cancelled():
+            self._inner.cancel()
 
     def _settle(self, inner: Future[Any]) -> None:
         if inner.cancelled():
             self.future.cancel()
-            self.future.set_running_or_notify_cancel()
         elif (error := inner.exception()) is not None:
-            self.future.set_exception(error)
+            self._fail(error)
         else:
-            self.future.set_result(inner.result())
+            # Who waited may have cancelled it, as a coroutine does that waits no longer.
+            with suppress(InvalidStateError):
+                self.future.set_result(inner.result())
             self._call_back(inner.result())
+
+    def _fail(self, error: BaseException) -> None:
+        with suppress(InvalidStateError):
+            self.future.set_exception(error)
+
+    def _pass_on_cancel(self, future: Future[R]) -> None:
+        if not future.cancelled():
+            return
+        # For who waits for several: only then does it count as done.
+        future.set_running_or_notify_cancel()
+        if self._inner is not None:
+            self._inner.cancel()
 
     def _call_back(self, result: Any) -> None:
         if self.plan.callback is not None:

@@ -39,10 +39,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from mainspring.protocols import Subscriber
-    from mainspring.supervision.group import Group
     from mainspring.supervision.processes.pool import ProcessPool
     from mainspring.supervision.threads.pool import PriorityThreadPool
-    from mainspring.supervision.watchdog import Watchdog
 
 T = TypeVar("T")
 K = TypeVar("K", bound="LaunchableTask")
@@ -90,33 +88,22 @@ class TaskSupervisor:
         return self._life.active
 
     @property
-    def control_loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop that it runs on itself, which runs no user's code, while it runs."""
-        return self._life.core.loop
+    def life(self) -> Life:
+        """What it is made of, from a start to the stop."""
+        return self._life
 
     @property
     def threads(self) -> PriorityThreadPool:
         """Its own thread pool."""
         return self._life.threads
 
-    @property
-    def workers(self) -> Group:
-        """The services that its workers are."""
-        return self._life.workers
-
-    @property
-    def jobs(self) -> Group:
-        """The services that its jobs and schedulers are."""
-        return self._life.jobs
-
-    @property
-    def watchdog(self) -> Watchdog:
-        """What watches its loops."""
-        return self._life.watchdog
-
     def start(self) -> bool:
-        """Start it; False: it runs. Raises `AlreadyRunning` where its own stop waits for us."""
-        if self.active:
+        """Start it; False: it was started already. It ends with the main thread.
+
+        Waits for a stop under way; False, too, from what that stop waits for. Raises
+        `AlreadyRunning` on a loop of the user's own that it waits for.
+        """
+        if self.active or ending.ends_here(self._life, self._loops, self.roster):
             return False
         with self._life_lock:
             if self.active:
@@ -124,9 +111,11 @@ class TaskSupervisor:
             if self._life.over:
                 ending.wait_for_end(self._life, self._loops, self.roster)
                 self._life = self._new_life()
-            self._life.begin()
+            self._life.begin(self.grace)
             self.threads.resize(self._sizes)
             self._loops.start_again(self._life.loops)
+        for scheduler in self._jobs.to_start_again():
+            self.start_job_scheduler(scheduler)
         self._task_pools.start(self._life)
         return True
 
@@ -139,16 +128,17 @@ class TaskSupervisor:
         """Stop workers, jobs, task pools, loops and pools in turn; return whether all have ended.
 
         `wait`: True gives its grace to what runs, a number so many seconds, False returns at once.
-        After that what runs is cancelled, and a thread that is stuck is named in the log and left
-        behind. `stop_schedulers=False` calls no `stop` of workers and schedulers, they just end.
+        After that what runs is cancelled; a thread that is stuck is named in the log and left.
+        `stop_schedulers=False` calls no `stop` of workers and schedulers, they just end.
         `cancel_tasks` cancels coroutines and what waits for a thread at once. From one of its own
-        loops or targets it only asks.
+        loops or targets, or a worker's loop, it only asks.
         """
         core = self._life.core
         if not core.running:
             return core.join(core.time_left())
         if stop_schedulers:
             ending.ask_all(self.roster, self._jobs, self._life, self._sync_schedulers)
+        ending.leave(self._jobs, self._life)
         self._launches.cancel_delayed()
         if cancel_tasks:
             ending.cancel_all(self._life, self._loops)
@@ -174,7 +164,7 @@ class TaskSupervisor:
     async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
         """Stop it from a coroutine, without blocking its loop; from its own it only asks."""
         if ending.awaits_itself(self._life, self._loops, self.roster):
-            return self.stop(wait=False)
+            return self.stop(wait)
         await live_in_thread(lambda: self.stop(wait), name=f"{self.id}_stop")
         return not self.active
 
@@ -230,6 +220,8 @@ class TaskSupervisor:
 
     def set_mp_pool(self, pool_size: int | None = None, **options: Any) -> None:
         """Make the process pool: so many children (one a CPU), and options of `ProcessPool`."""
+        if pool_size is not None and pool_size < 1:
+            raise InvalidOption("pool_size", pool_size, owner="set_mp_pool", expected="1 or more")
         self._mp_options = {"size": pool_size or os.cpu_count() or 1, **options}
         self._life.drop_processes()
 
@@ -274,8 +266,7 @@ class TaskSupervisor:
     ) -> ALoop:
         """Make an event loop in a thread of its own, and start it. Raises `DuplicateName`.
 
-        `daemon` is accepted: every loop is stopped in order at the end of the main thread, and
-        none keeps the process from ending after the grace.
+        `daemon` is accepted: no loop keeps the process from ending after the grace.
         """
         aloop = self._loops.create(name, default=default)
         if start:
@@ -328,11 +319,11 @@ class TaskSupervisor:
 
     def register_scheduler(self, scheduler: AsyncScheduler) -> None:
         """Run the `loop` coroutine of a scheduler, and call its `stop` at the end."""
-        self.jobs.add(SchedulerService(scheduler, self.running_aloop()))
+        self._life.jobs.add(SchedulerService(scheduler, self.running_aloop()))
 
     def unregister_scheduler(self, scheduler: AsyncScheduler) -> bool:
         """Stop a scheduler; return whether it was registered."""
-        return unregister(scheduler, self.jobs)
+        return unregister(scheduler, self._life.jobs)
 
     def register_sync_scheduler(self, scheduler: SyncScheduler) -> None:
         """Call the `stop` of a scheduler at the end."""
@@ -349,7 +340,7 @@ class TaskSupervisor:
         start: bool = True,  # noqa: FBT001, FBT002  the pages' signature
         default: bool = False,  # noqa: FBT001, FBT002  the pages' signature
     ) -> AsyncJobScheduler:
-        """Make a scheduler of jobs on an aloop; the first one is the default."""
+        """Make a scheduler on an aloop; the first is the default. Raises `DuplicateName`."""
         scheduler = self._jobs.create(name, aloop, default=default)
         if start:
             self.start_job_scheduler(scheduler)
@@ -358,7 +349,7 @@ class TaskSupervisor:
     def start_job_scheduler(self, scheduler: AsyncJobScheduler) -> None:
         """Start a scheduler that was made with `start=False`."""
         aloop = self.running_aloop(scheduler.aloop)
-        scheduler.start(launch_in(self.jobs, aloop, self.threads))
+        scheduler.start(launch_in(self._life.jobs, aloop, self.threads))
 
     def create_async_job(  # noqa: PLR0913  the pages' options
         self,
@@ -397,7 +388,7 @@ class TaskSupervisor:
 
     def _new_life(self) -> Life:
         tell, loops = self._megaphone.tell, self._loops.threads
-        return Life(self.id, grace=self.grace, sizes=self._sizes, loops=loops, tell=tell)
+        return Life(self.id, sizes=self._sizes, loops=loops, tell=tell)
 
 
 task_supervisor = TaskSupervisor("supervisor")

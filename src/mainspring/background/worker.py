@@ -72,17 +72,18 @@ class BackgroundWorker(Generic[P, R]):
         if not callable(getattr(self, "run", None)):
             raise TypeError(f"worker {name!r} has no target: give func=, or define a method run")
         self._options = Options.of(name or _name_of(function), options, also=self.own_options)
-        if self._options.executor == "process":
-            self.isolated = True
+        executor = self._options.executor
+        if executor is not None:
+            self.isolated = executor == "process"
         if is_generator(self.run):
             owner, expected = f"worker {self._options.name!r}", "a function without a yield"
             raise InvalidOption("func", self.run, owner=owner, expected=expected)
         self.awaited = is_async(self.run)
         self.takes = declared(self.run)
-        if self.awaited and (self.isolated or self._options.executor == "thread"):
+        if self.awaited and (self.isolated or executor is not None):
             raise InvalidOption(
                 "executor",
-                "process" if self.isolated else "thread",
+                executor or "process",
                 owner=f"worker {self._options.name!r}",
                 expected="none for an async target, which runs on a loop",
             )
@@ -311,7 +312,7 @@ class BackgroundWorker(Generic[P, R]):
             session = self._make_session(options, start)
             self._session = session
             session.farewell = self._farewell_of(session)
-            session.member = supervisor.workers.add(session)
+            session.member = supervisor.life.workers.add(session)
         except BaseException:
             supervisor.roster.forget(self)
             self._session = None
@@ -344,20 +345,17 @@ class BackgroundWorker(Generic[P, R]):
         return Session(core, trigger, carriage)
 
     def _ask(self, session: Session) -> None:
-        self._announce_end(session)
-        self.ask_end(session)
-
-    def _announce_end(self, session: Session) -> None:
         if session.first_to_ask():
             with session.announcing():
                 guard(self.before_stop, self.name)
                 guard(self.send_stop_events, self.name)
+        self.ask_end(session)
 
     def _wait_for_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
-        if wait is False or session.would_wait_for_itself(self.supervisor.control_loop):
+        if wait is False or session.would_wait_for_itself(self.supervisor.life.control_loop):
             return session.finished.done()
         if session.member is not None and session.is_stranded():
-            self.supervisor.workers.cancel(session.member)
+            self.supervisor.life.workers.cancel(session.member)
         with suppress(TimeoutError):
             session.finished.result(None if wait is True else float(wait))
             return True
@@ -379,7 +377,7 @@ class BackgroundWorker(Generic[P, R]):
         if session.over:
             if session.still_runs():
                 raise AlreadyRunning("target of worker", self.name)
-            if not session.would_wait_for_itself(self.supervisor.control_loop):
+            if not session.would_wait_for_itself(self.supervisor.life.control_loop):
                 session.finished.result()
             return
         self._refuse_to_wait_for(session)
@@ -391,7 +389,7 @@ class BackgroundWorker(Generic[P, R]):
             self._refuse_to_wait_for(session)
 
     def _refuse_to_wait_for(self, session: Session) -> None:
-        if not session.over and session.would_wait_for_itself(self.supervisor.control_loop):
+        if not session.over and session.would_wait_for_itself(self.supervisor.life.control_loop):
             raise AlreadyRunning("worker", self.name)
 
 

@@ -60,8 +60,11 @@ class Trigger(Protocol):
         """Return the seconds until the next firing (0 or less: now; None: not before a wake)."""
         ...
 
-    def take(self, now: float) -> tuple[object, ...]:
-        """Consume the firing that is due; return positional arguments for the target."""
+    def take(self, now: float) -> tuple[object, ...] | None:
+        """Consume the firing that is due; return positional arguments for the target.
+
+        None: it is no longer due, and there is no run.
+        """
         ...
 
     def done(self, now: float) -> None:

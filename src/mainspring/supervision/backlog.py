@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import queue as standard
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.errors import NotRunning
 from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
+from mainspring.supervision.tap import tap_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+FULL = (asyncio.QueueFull, standard.Full)
+"""What a queue raises that has no space."""
+
+EMPTY = (asyncio.QueueEmpty, standard.Empty)
+"""What a queue raises that has no item."""
 
 
 class ItemQueue(Protocol):
@@ -38,7 +44,7 @@ class Backlog:
     `asyncio` or `queue`; to put there from another thread is the queue's own affair. A bounded
     queue pushes back: `offer` blocks, `aput` waits. `pack` makes what the queue holds of an item;
     the backlog hands that out, and the queue itself, to whoever looks into it, what `unpack` makes
-    of it.
+    of it. Several backlogs may share a queue.
     """
 
     def __init__(
@@ -51,16 +57,16 @@ class Backlog:
     ) -> None:
         self.queue: ItemQueue = asyncio.Queue() if queue is None else queue
         self.owner = owner
-        self._pack = pack
-        self._unpack = unpack
-        self._taken: object = None
         self._bound: int = getattr(self.queue, "maxsize", 0)
-        # Reentrant, since a signal handler may put while its own thread is in here.
-        self._lock = threading.RLock()
-        self._waiters: deque[Callable[[], None]] = deque()
-        self._wake: Callable[[], None] | None = None
         self._open = True
-        self._hook()
+        if not hasattr(self.queue, "_put"):
+            raise TypeError(
+                f"{self.owner}: queue={self.queue!r} can't work; "
+                "give a queue of asyncio or of the queue module"
+            )
+        # Without the queue's own lock if it has one: whoever puts by hand wakes us under it.
+        self.size: Callable[[], int] = getattr(self.queue, "_qsize", self.queue.qsize)
+        self._tap = tap_of(self.queue, pack, unpack)
 
     def __len__(self) -> int:
         return self.queue.qsize()
@@ -71,29 +77,27 @@ class Backlog:
 
     def shut(self) -> None:
         """Refuse further items; those who wait for space get `NotRunning`."""
-        with self._lock:
+        with self._tap.lock:
             self._open = False
-            waiters, self._waiters = self._waiters, deque()
-        for wake in waiters:
-            wake()
+        self._tap.listen(self, None)
+        self._tap.wake_waiters()
 
     def forget(self) -> None:
         """In a forked child: drop the items and whoever waits, which are the parent's."""
-        self._lock = threading.RLock()
-        self._wake, self._waiters = None, deque()
+        self._tap.forget()
         while self.queue.qsize():
             self.take()
 
     def bind(self, wake: Callable[[], None]) -> None:
         """Take the function to call after each item."""
-        self._wake = wake
+        self._tap.listen(self, wake)
 
     def put(self, item: object) -> None:
         """Add an item at once.
 
         Raises `NotRunning` after `shut`, `asyncio.QueueFull` or `queue.Full` without space.
         """
-        with self._lock:
+        with self._tap.lock:
             if not self._open:
                 raise self._refusal()
             self.queue.put_nowait(item)
@@ -127,68 +131,43 @@ class Backlog:
                 raise
 
     def take(self) -> object:
-        """Remove and return the next item, and let one who waits for space in."""
-        with self._lock:
-            item = self.queue.get_nowait()
-            if self._unpack is not None:
-                item, self._taken = self._taken, None
-            waiter = self._waiters.popleft() if self._waiters else None
-        if waiter is not None:
-            waiter()
-        return item
+        """Remove and return the next item, which lets one who waits for space in.
+
+        Raises `asyncio.QueueEmpty` or `queue.Empty`.
+        """
+        return self._tap.take()
 
     def _added(self, item: object, wake: Callable[[], None] | None = None) -> bool:
-        with self._lock:
+        tap = self._tap
+        with tap.lock:
             if not self._open:
                 raise self._refusal()
-            if self._bound <= 0 or self.queue.qsize() < self._bound:
-                self.queue.put_nowait(item)
-                return True
-            if wake is not None and wake not in self._waiters:
-                self._waiters.append(wake)
+            if wake is not None:
+                # Before the look: an item may be taken by hand at any moment.
+                tap.wait_for_space(wake)
+            if not self._fits(item):
+                return False
+            if wake is not None:
+                self._leave(wake)
+            return True
+
+    def _fits(self, item: object) -> bool:
+        if 0 < self._bound <= self.queue.qsize():
             return False
+        try:
+            self.queue.put_nowait(item)
+        except FULL:
+            # A signal handler, or somebody who puts by hand, was faster.
+            return False
+        return True
 
     def _leave(self, wake: Callable[[], None]) -> None:
         """Wait for space no longer; a place that was offered meanwhile goes to the next."""
-        with self._lock:
-            if wake in self._waiters:
-                self._waiters.remove(wake)
-                return
-            heir = self._waiters.popleft() if self._waiters else None
-        if heir is not None:
-            heir()
+        if not self._tap.leave(wake):
+            self._tap.let_in()
 
     def _refusal(self) -> NotRunning:
         return NotRunning(f"{self.owner!r} is stopped and takes no items; start it first")
-
-    def _hook(self) -> None:
-        put = getattr(self.queue, "_put", None)
-        if put is None:
-            raise TypeError(
-                f"{self.owner}: queue={self.queue!r} can't work; "
-                "give a queue of asyncio or of the queue module"
-            )
-
-        pack = self._pack
-
-        def put_and_wake(item: object) -> None:
-            put(item if pack is None else pack(item))
-            if self._wake is not None:
-                self._wake()
-
-        # These are made to be overridden.
-        self.queue._put = put_and_wake  # type: ignore[attr-defined]  # noqa: SLF001  see above
-        if self._unpack is not None:
-            self._hook_get(self._unpack)
-
-    def _hook_get(self, unpack: Callable[[Any], object]) -> None:
-        get = self.queue._get  # type: ignore[attr-defined]  # noqa: SLF001  see above
-
-        def get_unpacked() -> object:
-            self._taken = taken = get()
-            return unpack(taken)
-
-        self.queue._get = get_unpacked  # type: ignore[attr-defined]  # noqa: SLF001  see above
 
 
 class Items:
@@ -207,11 +186,14 @@ class Items:
 
     def due(self, now: float) -> float | None:  # noqa: ARG002  the seam's signature
         """Return 0 when there is an item, else None."""
-        return 0.0 if self.backlog.queue.qsize() else None
+        return 0.0 if self.backlog.size() else None
 
-    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the seam's signature
-        """Return the next item."""
-        return (self.backlog.take(),)
+    def take(self, now: float) -> tuple[object, ...] | None:  # noqa: ARG002  the seam's signature
+        """Return the next item, or None if somebody else has taken it meanwhile."""
+        try:
+            return (self.backlog.take(),)
+        except EMPTY:
+            return None
 
     def done(self, now: float) -> None:
         """Change nothing."""
@@ -234,4 +216,4 @@ class Items:
     @property
     def closed(self) -> bool:
         """Whether it was closed, or has drained."""
-        return self._closed or (self._draining and not self.backlog.queue.qsize())
+        return self._closed or (self._draining and not self.backlog.size())

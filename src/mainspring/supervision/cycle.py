@@ -42,6 +42,7 @@ class Cycle:
         "_tell",
         "gave_up",
         "name",
+        "runner",
         "running",
         "tally",
         "trigger",
@@ -59,6 +60,7 @@ class Cycle:
         self.trigger = trigger
         self.tally = Tally()
         self.running = False
+        self.runner: int | None = None
         self.gave_up: ServiceFailed | None = None
         self._failures = failures
         self._tell = tell
@@ -94,24 +96,36 @@ class Cycle:
         self.tally.next_run = now + due
         return due
 
-    def begin(self, now: float) -> tuple[object, ...] | None:
-        """Return the run's arguments, or None: it was closed meanwhile, or to take them failed."""
+    def begin(self, now: float, runner: int | None = None) -> tuple[object, ...] | None:
+        """Return the run's arguments; `runner` is the thread that a sync target runs in.
+
+        None: it was closed meanwhile, or is no longer due, or to take them failed.
+        """
         with self._lock:
             # Running already: a signal handler that looked in the middle of a look was faster.
             if self.running or self.trigger.closed or self.gave_up is not None:
                 return None
             self.running = True
+            self.runner = runner
         self._hold = 0.0
         self.tally.last_run = now
         try:
             if self._misled is not None:
                 raise self._misled  # noqa: TRY301  recorded as what `take` raises is
-            return self.trigger.take(now)
+            arguments = self.trigger.take(now)
         except Exception as error:  # noqa: BLE001  a hook of the user's, as good as the target
             self.failed(error)
         except BaseException as error:  # noqa: BLE001  see above
             self.aborted(error)
+        else:
+            self.running = arguments is not None
+            return arguments
         return None
+
+    def leave(self, runner: int) -> None:
+        """Take notice that this thread is done with its run, and with who was told of it."""
+        if self.runner == runner:
+            self.runner = None
 
     def succeeded(self, result: object) -> None:
         """Record a run; only False ends the worker."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -187,9 +188,16 @@ def _nobody() -> None:
 
 def run_once(cycle: Cycle, target: Callable[..., object], now: float) -> None:
     """Run a sync target once, in this thread."""
-    arguments = cycle.begin(now)
-    if arguments is None:
-        return
+    thread = threading.get_ident()
+    try:
+        arguments = cycle.begin(now, thread)
+        if arguments is not None:
+            _call(cycle, target, arguments)
+    finally:
+        cycle.leave(thread)
+
+
+def _call(cycle: Cycle, target: Callable[..., object], arguments: tuple[object, ...]) -> None:
     try:
         result = target(*arguments)
     except Exception as error:  # noqa: BLE001  a worker's border: recorded by the cycle

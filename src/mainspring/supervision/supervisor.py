@@ -49,7 +49,7 @@ class Supervisor:
         self, services: Iterable[Service] = (), *, name: str = "supervisor", grace: float = 25.0
     ) -> None:
         self._name = name
-        self._grace = grace
+        self.own_grace = grace
         self._megaphone = Megaphone()
         self._offers: list[tuple[Service, Restart | None]] = [(one, None) for one in services]
         self._entries: list[Supervised] = []
@@ -71,7 +71,7 @@ class Supervisor:
     @property
     def grace(self) -> float:
         """Seconds that closing may take: its own, or more if a service has a longer one."""
-        return max(self._grace, *(grace_of(service) for service, _ in self._offers), 0.0)
+        return max(self.own_grace, *(grace_of(service) for service, _ in self._offers), 0.0)
 
     @property
     def failed(self) -> ServiceFailed | None:

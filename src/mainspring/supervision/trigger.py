@@ -104,9 +104,11 @@ class Event(WakingTrigger):
         """Return 0 when fired, else None."""
         return 0.0 if self._pending else None
 
-    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the seam's signature
-        """Return the payload, if the target wants it."""
+    def take(self, now: float) -> tuple[object, ...] | None:  # noqa: ARG002  the seam's signature
+        """Return the payload, if the target wants it; None if the firing was dropped meanwhile."""
         with self._lock:
+            if not self._pending:
+                return None
             payload, self._payload = self._payload, None
             self._pending = False
         return (payload,) if self._payloads else ()
@@ -151,9 +153,14 @@ class Interval(WakingTrigger):
         self._extra = 0.0  # this cycle's jitter
         self._pending = False
         self._moved = False
+        self._moved_to: float | None = None
 
-    def rebase(self) -> None:
-        """Count the next firing from now, as if a run had begun; from any thread."""
+    def rebase(self, moment: float | None = None) -> None:
+        """Count the next firing from a moment, as if a run had begun then; from any thread.
+
+        None: when it is next asked, so after a run under way, as always with a `delay`.
+        """
+        self._moved_to = moment
         self._moved = True
         self._wake()
 
@@ -163,7 +170,7 @@ class Interval(WakingTrigger):
             return 0.0
         if self._moved:
             self._moved = False
-            self._set_tick(now + (self.interval or self.delay or 0.0))
+            self._set_tick(self._moved_tick(now))
         if self._tick is None:
             self._set_tick(now)
         elif not self.delay_before:
@@ -203,6 +210,11 @@ class Interval(WakingTrigger):
         self._tick = moment
         if self.jitter:
             self._extra = random.random() * self.jitter
+
+    def _moved_tick(self, now: float) -> float:
+        if self.interval is None:
+            return now + (self.delay or 0.0)
+        return (now if self._moved_to is None else self._moved_to) + self.interval
 
     def _start(self) -> float:
         """Return when the run of the next cycle starts: a wait before it is never cut short."""

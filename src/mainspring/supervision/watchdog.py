@@ -92,12 +92,9 @@ class Watchdog:
 
     def latencies(self) -> dict[str, float]:
         """Return by loop how many seconds its last answer took, or has not come for."""
-        now = time.monotonic()
-        pulses = list(self._pulses.values())
-        return {
-            one.loop.name: max(one.latency, one.silence(now), turn_of(one.loop.current_loop) or 0.0)
-            for one in pulses
-        }
+        now, pulses = time.monotonic(), self._pulses
+        loops = [loop for loop in self._loops() if loop.active]
+        return {loop.name: _latency(pulses.get(loop), loop, now) for loop in loops}
 
     async def look(self) -> None:
         """Look at each loop once."""
@@ -131,6 +128,11 @@ class Watchdog:
         seconds = pulse.silence(now)
         log.error("event loop %r is blocked for %.1f s by:\n%s", pulse.loop.name, seconds, stack)
         self._tell(LoopStalled(pulse.loop.name, seconds, stack))
+
+
+def _latency(pulse: Pulse | None, loop: EventLoopThread, now: float) -> float:
+    at_work = turn_of(loop.current_loop) or 0.0
+    return at_work if pulse is None else max(pulse.latency, pulse.silence(now), at_work)
 
 
 def waits(loop: EventLoopThread, frames: Mapping[int, FrameType]) -> bool:

@@ -103,6 +103,11 @@ class Worker:
         """Why it gave up, if it did."""
         return self._cycle.gave_up
 
+    @property
+    def runner(self) -> int | None:
+        """The thread that runs a sync target just now, its hooks and `on_error` included."""
+        return self._cycle.runner
+
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` of each run that fails, in the thread or loop of the run."""
         self._megaphone.subscribe(subscriber)

@@ -60,6 +60,8 @@ TTY_LINES, TTY_COLUMNS = 30, 70
 def folder(tmp_path):
     (tmp_path / "beats.py").write_text(WORKERS)
     (tmp_path / "broken.py").write_text("1 / 0\n")
+    (tmp_path / "leaves.py").write_text("raise SystemExit('use: leaves FILE')\n")
+    (tmp_path / "nobody.py").write_text("from mainspring import task_supervisor\n")
     (tmp_path / "wrong.py").write_text(
         "from mainspring import background_worker, task_supervisor\n"
         "@background_worker(interval=1, loop='nowhere')\n"
@@ -99,7 +101,7 @@ def end_of(process):
     return rest, errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_modules_workers_run_until_a_signal_stops_them_in_order(folder, number):
     with supervised(
         folder, "beats:task_supervisor", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -137,6 +139,36 @@ def test_a_second_signal_does_not_wait_for_the_grace(folder, number):
     assert process.returncode == 0, errors
     assert time.monotonic() - since < 15
     assert "stopping at once" in errors
+
+
+def test_under_nohup_it_outlives_its_terminal(folder):
+    with supervised(
+        folder,
+        "beats:task_supervisor",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    ) as process:
+        read_until(process.stdout, "worker 'goodbye' active")
+        process.send_signal(signal.SIGHUP)
+        read_until(process.stdout, "tick")
+        process.terminate()
+        _, errors = end_of(process)
+    assert f"stops: signal {signal.SIGTERM.value}" in errors
+
+
+def test_a_module_without_workers_is_told_why_nothing_runs(folder):
+    done = subprocess.run(
+        command("nobody:task_supervisor", "--once"),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "nobody has no worker of task_supervisor: give each supervisor=" in done.stderr
 
 
 def test_without_a_terminal_each_change_is_a_line(folder):
@@ -177,6 +209,10 @@ def test_once_prints_the_table_once_and_ends(folder):
         ("beats:number", "number is int; name a mainspring.TaskSupervisor"),
         ("beats", "module:attribute"),
         ("broken:task_supervisor", "ZeroDivisionError"),
+        ("leaves:task_supervisor", "SystemExit: use: leaves FILE"),
+        ("./beats.py:task_supervisor", "name the module, not its file: beats:task_supervisor"),
+        ("/srv/beats.py:missing", "name the module, not its file: beats:missing"),
+        ("app/beats.py:missing", "name the module, not its file: app.beats:missing"),
         ("wrong:task_supervisor", "loop='nowhere'"),
     ],
 )

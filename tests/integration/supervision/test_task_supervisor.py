@@ -12,6 +12,7 @@ import pytest
 
 from mainspring.background.decorators import background_worker
 from mainspring.background.paced_worker import BackgroundIntervalWorker
+from mainspring.background.task import Task, TaskPlan, wait_completed
 from mainspring.background.task_supervisor import TaskSupervisor
 from mainspring.errors import DuplicateName, InvalidOption, NotRunning
 from mainspring.model import events
@@ -535,6 +536,7 @@ def test_stopping_a_loop_stops_the_workers_and_jobs_on_it_and_no_others(supervis
 FORKING = """
 import asyncio, os, threading, time
 from mainspring.background.decorators import background_worker
+from mainspring.background.task import Task, TaskPlan, wait_completed
 from mainspring.background.task_supervisor import TaskSupervisor
 
 ran, slow = threading.Event(), threading.Event()
@@ -581,6 +583,7 @@ def test_a_target_that_is_stuck_does_not_keep_the_process_from_ending(colour):
     program = f"""
 import threading, time
 from mainspring.background.decorators import background_worker
+from mainspring.background.task import Task, TaskPlan, wait_completed
 from mainspring.background.task_supervisor import TaskSupervisor
 
 stuck = threading.Event()
@@ -603,3 +606,404 @@ assert stuck.wait(10)
         [sys.executable, "-c", program], check=True, timeout=30, capture_output=True, text=True
     )
     assert done.stdout == "stuck\n"
+
+
+def test_what_runs_while_it_stops_may_use_its_pools_and_does_not_start_it_again(supervisor):
+    got, begun = [], threading.Event()
+
+    @background_worker(supervisor=supervisor)
+    def work():
+        begun.set()
+        while supervisor.active:
+            time.sleep(0.001)
+        got.append(supervisor.start())
+        got.append(supervisor.spawn(divmod, 7, 2).result(5))
+
+    work.start()
+    begun.wait(5)
+    since = time.monotonic()
+    assert supervisor.stop()
+    assert time.monotonic() - since < supervisor.grace / 2
+    assert got == [False, (3, 1)]
+    assert not supervisor.active
+
+
+def test_a_worker_can_not_be_started_by_what_runs_while_its_supervisor_stops(supervisor):
+    got, begun = [], threading.Event()
+    late = background_worker(interval=60, supervisor=supervisor, name="late")(lambda: None)
+
+    @background_worker(supervisor=supervisor)
+    def work():
+        begun.set()
+        while supervisor.active:
+            time.sleep(0.001)
+        with pytest.raises(NotRunning) as caught:
+            late.start()
+        got.append(caught.value)
+
+    def let_in():
+        work.start()
+        begun.wait(5)
+        return supervisor.stop()
+
+    assert let_in()
+    assert got
+    assert late.is_stopped()
+    assert not supervisor.active
+
+
+def test_stop_from_a_coroutine_of_its_own_only_asks(supervisor, until):
+    runs = []
+
+    @background_worker(supervisor=supervisor)
+    async def work():
+        runs.append(await supervisor.astop())
+
+    since = time.monotonic()
+    work.start()
+    until(lambda: runs)
+    assert supervisor.stop()
+    assert time.monotonic() - since < supervisor.grace / 2
+    assert runs == [False]
+
+
+def test_stop_on_the_callers_own_loop_does_not_hold_up_the_worker_there(supervisor, until):
+    async def main():
+        runs = []
+
+        @background_worker(supervisor=supervisor, loop=asyncio.get_running_loop())
+        async def work():
+            runs.append(1)
+            await asyncio.sleep(0.001)
+
+        work.start()
+        while not runs:
+            await asyncio.sleep(0.001)
+        since = time.monotonic()
+        assert not supervisor.stop()
+        assert time.monotonic() - since < 1
+        while not work.is_stopped():
+            await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+    until(supervisor.stop)
+
+
+def test_a_job_whose_runs_raise_ends_after_as_many(supervisor, until, colour):
+    runs = []
+    supervisor.create_async_job_scheduler("main")
+    job = supervisor.create_async_job(coloured(failing(runs), colour), interval=0.001, number=3)
+    until(lambda: not job.active)
+    assert job.runs == len(runs) == 3
+
+
+def test_a_job_runs_on_after_a_run_that_raised(supervisor, until, colour):
+    runs = []
+    supervisor.create_async_job_scheduler("main")
+    job = supervisor.create_async_job(coloured(failing(runs), colour), interval=0.001)
+    until(lambda: len(runs) > 3)
+    assert job.active
+    assert supervisor.cancel_async_job(job)
+    assert not supervisor.cancel_async_job(job)
+
+
+@pytest.fixture(params=["sync", "async"])
+def colour(request):
+    return request.param
+
+
+def coloured(target, colour):
+    if colour == "sync":
+        return target
+
+    async def later():
+        await asyncio.sleep(0)
+        target()
+
+    return later
+
+
+def failing(runs):
+    def target():
+        runs.append(1)
+        raise ValueError("no")
+
+    return target
+
+
+def test_the_first_run_of_a_job_comes_after_its_timer_and_the_next_after_the_interval(
+    supervisor, until
+):
+    moments = []
+    supervisor.create_async_job_scheduler("main")
+    since = time.monotonic()
+    target = lambda *args, **kwargs: moments.append((time.monotonic(), args, kwargs))  # noqa: E731
+    job = supervisor.create_async_job(target, (1,), {"two": 2}, timer=0.2, interval=0.05, number=3)
+    until(lambda: not job.active)
+    times = [moment for moment, *_ in moments]
+    assert times[0] - since >= 0.2
+    assert times[2] - times[0] >= 0.09
+    assert {(args, *kwargs) for _, args, kwargs in moments} == {((1,), "two")}
+
+
+def test_a_scheduler_of_jobs_keeps_none_that_has_ended(supervisor, until):
+    scheduler = supervisor.create_async_job_scheduler("main")
+    for _ in range(50):
+        supervisor.create_async_job(time.monotonic, number=1)
+    until(lambda: not scheduler.jobs)
+
+
+def test_a_scheduler_of_jobs_that_is_started_twice_runs_each_job_once(supervisor, until):
+    runs = []
+    scheduler = supervisor.create_async_job_scheduler("main")
+    job = supervisor.create_async_job(lambda: runs.append(1), interval=0.05, number=3)
+    supervisor.start_job_scheduler(scheduler)
+    until(lambda: not job.active)
+    assert len(runs) == 3
+
+
+def test_two_schedulers_of_jobs_of_one_name_are_refused(supervisor):
+    supervisor.create_async_job_scheduler("main")
+    with pytest.raises(DuplicateName, match="two job schedulers are named 'main'"):
+        supervisor.create_async_job_scheduler("main")
+
+
+@pytest.mark.parametrize("stop_schedulers", [True, False])
+def test_jobs_run_again_after_their_supervisor_was_stopped_and_started(
+    supervisor, until, stop_schedulers
+):
+    first, second, third = [], [], []
+    supervisor.create_async_job_scheduler("main")
+    supervisor.create_async_job(lambda: first.append(1), interval=0.001)
+    until(lambda: first)
+    supervisor.stop(stop_schedulers=stop_schedulers)
+    supervisor.create_async_job(lambda: second.append(1), number=1)
+    count = len(first)
+    supervisor.start()
+    supervisor.create_async_job(lambda: third.append(1), number=1)
+    until(lambda: second and third)
+    assert len(first) == count
+
+
+class Clock:
+    """A scheduler of the user's own."""
+
+    def __init__(self, error=None):
+        self.error = error
+        self.stopped = []
+        self.begun = threading.Event()
+        self.ended = threading.Event()
+
+    async def loop(self):
+        self.begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self.ended.set()
+
+    def stop(self):
+        self.stopped.append(1)
+        raise self.error
+
+
+def test_a_scheduler_whose_stop_raises_is_logged_and_does_not_keep_others_from_stopping(
+    supervisor, caplog
+):
+    clock = Clock(ValueError("no hands"))
+    worker = background_worker(interval=60, supervisor=supervisor)(lambda: None)
+    worker.start()
+    supervisor.register_scheduler(clock)
+    clock.begun.wait(5)
+    since = time.monotonic()
+    assert supervisor.stop()
+    assert time.monotonic() - since < supervisor.grace / 2
+    assert clock.stopped == [1]
+    assert clock.ended.is_set()
+    assert worker.is_stopped()
+    assert "no hands" in caplog.text
+
+
+def test_a_stop_without_schedulers_calls_no_stop_of_theirs_and_ends_their_loops(supervisor):
+    clock = Clock()
+    supervisor.register_scheduler(clock)
+    supervisor.register_sync_scheduler(clock)
+    clock.begun.wait(5)
+    since = time.monotonic()
+    assert supervisor.stop(stop_schedulers=False)
+    assert time.monotonic() - since < supervisor.grace / 2
+    assert clock.stopped == []
+    assert clock.ended.is_set()
+
+
+def test_a_coroutine_for_a_loop_that_does_not_run_is_closed(supervisor):
+    async def nothing():
+        pass
+
+    aloop = supervisor.create_aloop("io", start=False)
+    for run in (aloop.run, aloop.run_coroutine_threadsafe, aloop.spawn_coroutine_threadsafe):
+        with pytest.raises(NotRunning):
+            run(nothing())
+
+
+def test_a_loop_can_not_bear_the_name_of_the_supervisors_own(supervisor):
+    with pytest.raises(DuplicateName, match="supervisor"):
+        supervisor.create_aloop("supervisor")
+
+
+def test_get_info_tells_of_a_loop_as_soon_as_it_is_there(supervisor):
+    supervisor.create_aloop("io")
+    assert set(supervisor.get_info()["loops"]) == {"io"}
+    supervisor.stop_aloop("io")
+    assert supervisor.get_info()["loops"] == {}
+
+
+def test_a_task_that_was_put_can_be_found_by_its_id_until_it_has_ended(supervisor, until):
+    go_on = threading.Event()
+    plan = TaskPlan.of(go_on.wait, {})
+    task = supervisor.put_task(Task(plan, (5,), {}))
+    assert supervisor.get_task(task.id) is task
+    go_on.set()
+    assert wait_completed(task, 5) is True
+    until(lambda: supervisor.get_task(task.id) is None)
+    assert supervisor.get_task("unknown") is None
+
+
+def test_a_stop_with_a_limit_ends_soon_after_it_whatever_is_stuck(supervisor, until):
+    go_on, begun = threading.Event(), []
+
+    def stuck():
+        begun.append(1)
+        go_on.wait(30)
+
+    async def waiting():
+        begun.append(1)
+        await asyncio.sleep(30)
+
+    async def blocking():
+        stuck()
+
+    supervisor.create_aloop("io")
+    background_worker(supervisor=supervisor, name="thread")(stuck).start()
+    background_worker(supervisor=supervisor, name="pool", interval=60)(stuck).start()
+    background_worker(supervisor=supervisor, name="coroutine")(waiting).start()
+    background_worker(supervisor=supervisor, name="loop", loop="io")(blocking).start()
+    supervisor.spawn(stuck)
+    until(lambda: len(begun) == 5)
+    since = time.monotonic()
+    assert supervisor.stop(wait=1)
+    assert 1 <= time.monotonic() - since < 4
+    assert not supervisor.active
+    go_on.set()
+
+
+def test_health_names_a_loop_while_it_is_blocked(supervisor, until):
+    go_on = threading.Event()
+
+    @background_worker(delay=60, supervisor=supervisor)
+    async def block():
+        go_on.wait(30)
+
+    block.start()
+    until(lambda: supervisor.health()["stalled_loops"] == ["supervisor"])
+    assert not supervisor.health()["healthy"]
+    go_on.set()
+    until(lambda: supervisor.health()["healthy"])
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_stop_from_a_signal_handler_stops_it(supervisor, until, waiting):
+    stopped = []
+
+    def stop(*_):
+        stopped.append(supervisor.stop(waiting))
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    try:
+        workers = [
+            background_worker(interval=0.001, supervisor=supervisor, name=name)(lambda: None)
+            for name in "abc"
+        ]
+        for worker in workers:
+            worker.start()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        until(lambda: stopped)
+        until(lambda: all(worker.is_stopped() for worker in workers))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not supervisor.active
+
+
+def test_info_and_health_are_json_at_every_moment_of_starts_and_stops(supervisor):
+    over, looks, errors = threading.Event(), [], []
+
+    def look():
+        while not over.is_set():
+            try:
+                looks.append(json.dumps([supervisor.get_info(), supervisor.health()]))
+            except Exception as error:  # noqa: BLE001  the test's own border
+                errors.append(error)
+
+    lookers = [threading.Thread(target=look) for _ in range(3)]
+    for looker in lookers:
+        looker.start()
+    supervisor.create_aloop("io")
+    for _ in range(10):
+        for number in range(10):
+            options = {"interval": 0.01, "supervisor": supervisor, "name": f"w{number}"}
+            background_worker(**options)(lambda: None).start()
+        supervisor.stop()
+    over.set()
+    for looker in lookers:
+        looker.join(10)
+    assert looks
+    assert not errors
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"interval": 0},
+        {"interval": "1"},
+        {"interval": float("inf")},
+        {"number": 0},
+        {"number": 1.5},
+        {"timer": -1},
+        {"timer": float("nan")},
+        {"scheduler": "nowhere"},
+        {"target": 5},
+    ],
+)
+def test_options_of_a_job_that_make_no_sense_are_named(supervisor, options):
+    supervisor.create_async_job_scheduler("main")
+    with pytest.raises(InvalidOption, match=next(iter(options))):
+        supervisor.create_async_job(**{"target": time.monotonic, **options})
+
+
+@pytest.mark.parametrize("missing", ["stop", "loop"])
+def test_an_object_that_is_no_scheduler_is_refused_when_it_is_registered(supervisor, missing):
+    methods = {"stop": lambda _: None, "loop": lambda _: None}
+    methods.pop(missing)
+    scheduler = type("Scheduler", (), methods)()
+    with pytest.raises(TypeError, match=f"give it a method {missing}"):
+        supervisor.register_scheduler(scheduler)
+    if missing == "stop":
+        with pytest.raises(TypeError, match="give it a method stop"):
+            supervisor.register_sync_scheduler(scheduler)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_process_pool_of_no_children_is_refused(supervisor, size):
+    with pytest.raises(InvalidOption, match=f"pool_size={size}"):
+        supervisor.set_mp_pool(size)
+
+
+def test_a_grace_that_is_set_before_the_start_holds(until):
+    supervisor, release = TaskSupervisor("short"), threading.Event()
+    supervisor.grace = 0.1
+    supervisor.start()
+    supervisor.spawn(release.wait, 20)
+    until(lambda: supervisor.threads.status().busy == 1)
+    since = time.monotonic()
+    supervisor.stop()
+    release.set()
+    assert time.monotonic() - since < 5

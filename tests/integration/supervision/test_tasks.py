@@ -1,7 +1,16 @@
 import asyncio
 import threading
 import time
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import (
+    CancelledError,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from contextlib import suppress
+from functools import partial
+from multiprocessing import get_context
 
 import pytest
 
@@ -409,3 +418,75 @@ def test_a_call_at_a_priority_that_is_no_number_is_refused_and_harms_no_other(su
     with pytest.raises(InvalidOption, match="priority"):
         supervisor.spawn_at("high", abs, -1)
     assert supervisor.spawn(abs, -1).result(10) == 1
+
+
+def test_a_call_that_its_coroutine_no_longer_waits_for_is_cancelled_without_a_word(
+    supervisor, caplog
+):
+    begun, go_on, made = threading.Event(), threading.Event(), []
+    supervisor.set_thread_pool(pool_size=1)
+
+    def first():
+        begun.set()
+        go_on.wait(5)
+
+    async def main():
+        running = asyncio.create_task(co_apply(first, supervisor=supervisor))
+        queued = asyncio.create_task(co_apply(made.append, (1,), supervisor=supervisor))
+        await asyncio.to_thread(begun.wait, 5)
+        for task in (running, queued):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        go_on.set()
+        assert await co_apply(divmod, (7, 2), supervisor=supervisor) == (3, 1)
+
+    asyncio.run(main())
+    supervisor.stop()
+    assert made == []
+    assert not caplog.records
+
+
+def test_who_waits_for_several_tasks_hears_of_a_cancelled_one(supervisor):
+    start = background_task(time.sleep, delay=60, supervisor=supervisor)
+    task = start(0)
+    assert task.cancel()
+    assert task.cancel()
+    done, _ = wait([task.future], timeout=5)
+    assert done == {task.future}
+    assert task.status == "cancelled"
+
+
+def test_a_bound_method_can_be_removed_from_a_collection():
+    collection, heard = FunctionCollection(), []
+    collection.append(heard.clear)
+    collection.remove(heard.clear)
+    assert collection.run() == {}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [ThreadPoolExecutor, partial(ProcessPoolExecutor, mp_context=get_context("spawn"))],
+    ids=["threads", "processes"],
+)
+def test_tasks_and_calls_go_to_the_executor_that_stands_in_for_the_pool(supervisor, kind):
+    with kind(1) as executor:
+        supervisor.thread_pool = executor
+        assert supervisor.spawn(divmod, 7, 2).result(20) == (3, 1)
+        task = background_task(divmod, supervisor=supervisor)(7, 2)
+        assert wait_completed(task, 20) == (3, 1)
+        assert task.status == "completed"
+        assert asyncio.run(co_apply(divmod, (9, 2), supervisor=supervisor)) == (4, 1)
+        collection = TaskCollection(supervisor=supervisor)
+        collection.append(time.monotonic)
+        assert collection.run()["time.monotonic"] > 0
+        supervisor.stop()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"delay": -1}, {"delay": "soon"}, {"priority": "high"}, {"callback": 5}],
+)
+def test_a_value_of_a_tasks_option_that_makes_no_sense_is_named(options):
+    with pytest.raises(InvalidOption, match=next(iter(options))):
+        background_task(time.monotonic, **options)

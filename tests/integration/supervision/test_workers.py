@@ -457,7 +457,7 @@ def test_start_and_stop_in_a_hook_never_deadlock_and_begin_no_second_life(
     assert worker.stop(10)
     assert worker.is_stopped()
     assert len(lives) == (2 if (hook, what) == ("after_stop", "start") else 1)
-    until(lambda: not supervisor.workers.members)
+    until(lambda: not supervisor.life.workers.members)
 
 
 @pytest.mark.parametrize("error", [OSError("not yet"), SystemExit(1), KeyboardInterrupt()])
@@ -1256,7 +1256,7 @@ def test_supervisor_stop_and_start_on_the_callers_own_loop_never_deadlock(
         def stop_and_start():
             caught.append(supervisor.stop())
             try:
-                supervisor.start()
+                caught.append(supervisor.start())
             except AlreadyRunning as error:
                 caught.append(error)
 
@@ -1278,9 +1278,10 @@ def test_supervisor_stop_and_start_on_the_callers_own_loop_never_deadlock(
         return caught
 
     since = time.monotonic()
-    stopped, error = asyncio.run(live())
+    stopped, started = asyncio.run(live())
     assert stopped is False
-    assert isinstance(error, AlreadyRunning)
+    # A target is told that nothing was started; who blocks its loop from outside, that he does.
+    assert started is False if inside else isinstance(started, AlreadyRunning)
     assert time.monotonic() - since < supervisor.grace
 
 
@@ -2187,3 +2188,224 @@ def test_a_bounded_queue_makes_a_coroutine_wait_and_a_stop_wakes_it(make, until)
     asyncio.run(live())
     assert worker.stop()
     assert worker.status().queued == 1
+
+
+@pytest.mark.parametrize("kind", ["continuous", "interval"])
+def test_stop_from_on_error_does_not_deadlock(make, kind, until):
+    stopped = []
+
+    def give_up(worker):
+        worker.stop()
+        stopped.append(worker)
+
+    worker = make(fail, **KINDS[kind], on_error=give_up)
+    worker.start()
+    until(lambda: stopped)
+    until(worker.is_stopped)
+    assert worker.status().runs == 1
+
+
+def fail():
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize("hook", ["before_queue_get", "after_queue_get", "process_result"])
+def test_stop_from_a_hook_around_the_target_does_not_deadlock(supervisor, hook, until):
+    stopped = []
+
+    class Stopping(BackgroundQueueWorker):
+        def run(self, item):
+            pass
+
+    def stop(self, *args):
+        self.stop()
+        stopped.append(args)
+
+    setattr(Stopping, hook, stop)
+    worker = Stopping(supervisor=supervisor)
+    worker.start()
+    worker.put_threadsafe("item")
+    until(lambda: stopped)
+    until(worker.is_stopped)
+
+
+def test_a_static_run_stays_in_a_thread_if_that_is_said(supervisor, until):
+    threads = []
+
+    class Here(BackgroundIntervalWorker):
+        @staticmethod
+        def run():
+            threads.append(threading.current_thread().name)
+
+    Here(interval=60, executor="thread", supervisor=supervisor).start()
+    until(lambda: threads)
+    assert threads[0].startswith("test_thread")
+
+
+@pytest.mark.parametrize("executor", ["thread", "process"])
+def test_an_executor_for_an_async_target_is_refused(executor):
+    async def target():
+        pass
+
+    with pytest.raises(InvalidOption, match=f"executor='{executor}'"):
+        background_worker(executor=executor)(target)
+
+
+def test_a_loop_that_does_not_exist_is_an_error_for_a_sync_target_too(supervisor):
+    worker = background_worker(interval=60, loop="nowhere", supervisor=supervisor)(lambda: None)
+    with pytest.raises(InvalidOption, match="loop='nowhere'"):
+        worker.start()
+    assert worker.is_stopped()
+    supervisor.create_aloop("nowhere")
+    assert worker.start()
+
+
+def test_workers_may_share_a_queue_and_each_item_runs_once(make, until):
+    got, items = [], asyncio.Queue()
+    workers = [
+        make(lambda item, **_: got.append(item), queue=items, name=f"w{number}")
+        for number in range(3)
+    ]
+    for worker in workers:
+        worker.start()
+    futures = [workers[number % 3].put_threadsafe(number) for number in range(3000)]
+    for future in futures:
+        future.result(20)
+    assert sorted(got) == [*range(3000)]
+    workers[0].stop()
+    workers[1].put_threadsafe("after one has stopped").result(20)
+    assert sum(worker.status().errors for worker in workers) == 0
+
+
+def test_an_item_taken_by_hand_is_no_failed_run(make, until):
+    got = []
+    worker = make(lambda item, **_: got.append(item), queue=queue.Queue())
+    worker.start()
+    by_hand, items = [], worker.get_queue_obj()
+
+    def take():
+        while len(by_hand) + len(got) < 3000:
+            with suppress(queue.Empty):
+                by_hand.append(items.get(timeout=0.01))
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    for number in range(3000):
+        worker.put_threadsafe(number)
+    until(lambda: len(by_hand) + len(got) == 3000)
+    taker.join(10)
+    assert sorted([*got, *by_hand]) == [*range(3000)]
+    assert worker.status().errors == 0
+    worker.stop()
+    assert worker.status().runs == len(got)
+
+
+@pytest.mark.parametrize(
+    "kind", [queue.Queue, queue.PriorityQueue, queue.LifoQueue, asyncio.Queue, asyncio.LifoQueue]
+)
+def test_every_kind_of_queue_wakes_a_worker_that_waits_also_if_put_by_hand(make, until, kind):
+    got = []
+    worker = make(lambda item, **_: got.append(item), queue=kind)
+    worker.start()
+    for number in range(0, 200, 2):
+        worker.put_threadsafe(number).result(10)
+        worker.get_queue_obj().put_nowait(number + 1)
+        until(lambda number=number: len(got) == number + 2)
+    assert got == [*range(200)]
+
+
+@pytest.mark.parametrize("kind", [queue.Queue, asyncio.Queue])
+def test_many_threads_put_take_and_push_back_at_once(make, until, kind):
+    got, producers = [], 4
+    worker = make(lambda item, **_: got.append(item), queue=kind(maxsize=3))
+    worker.start()
+
+    def produce(producer):
+        for number in range(500):
+            worker.put_threadsafe((producer, number), timeout=20)
+
+    threads = [threading.Thread(target=produce, args=(number,)) for number in range(producers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    until(lambda: len(got) == producers * 500)
+    for producer in range(producers):
+        assert [number for which, number in got if which == producer] == [*range(500)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "order"),
+    [
+        (queue.Queue, [3, 1, 2]),
+        (queue.LifoQueue, [2, 1, 3]),
+        (queue.PriorityQueue, [1, 2, 3]),
+        (asyncio.Queue, [3, 1, 2]),
+        (asyncio.LifoQueue, [2, 1, 3]),
+        (asyncio.PriorityQueue, [1, 2, 3]),
+    ],
+)
+def test_what_a_queue_holds_before_it_has_a_worker_is_run_in_its_order(make, until, kind, order):
+    got, items = [], kind(maxsize=3)
+    for item in (3, 1, 2):
+        items.put_nowait(item)
+    worker = make(lambda item, **_: got.append(item), queue=items)
+    assert items.qsize() == 3
+    worker.start()
+    until(lambda: len(got) == 3)
+    assert got == order
+    assert worker.status().errors == 0
+
+
+def test_an_item_whose_future_is_cancelled_before_its_run_is_not_run(make, until):
+    got = []
+    worker = make(lambda item, **_: got.append(item), queue=True)
+    futures = [worker.put_threadsafe(number) for number in range(3)]
+    assert futures[1].cancel()
+    worker.start()
+    assert futures[2].result(10) is None
+    assert got == [0, 2]
+    worker.stop()
+    assert worker.status().runs == 2
+    assert not futures[0].cancel()
+
+
+def test_skip_during_a_run_counts_from_the_moment_it_was_said(make, until):
+    runs, worker = [], None
+
+    def work(**_):
+        runs.append(time.monotonic())
+        time.sleep(0.3)
+
+    worker = make(work, interval=0.5)
+    worker.start()
+    until(lambda: runs)
+    said = time.monotonic()
+    worker.trigger_threadsafe(skip=True)
+    until(lambda: len(runs) == 2)
+    assert 0.5 <= runs[1] - said < 0.7
+
+
+def test_the_future_of_an_item_tells_of_a_raise_a_cut_run_and_a_run_that_never_came(
+    supervisor, until
+):
+    begun = []
+
+    @background_worker(queue=True, supervisor=supervisor)
+    async def work(item):
+        if item == "bad":
+            raise ValueError(item)
+        begun.append(item)
+        await asyncio.sleep(60)
+
+    work.start()
+    bad, cut, left = [work.put_threadsafe(item) for item in ("bad", "long", "left")]
+    with pytest.raises(ValueError, match="bad"):
+        bad.result(10)
+    until(lambda: begun)
+    supervisor.stop(wait=0.05)
+    with pytest.raises(asyncio.CancelledError):
+        cut.result(10)
+    assert not left.done()
+    assert work.status().queued == 1

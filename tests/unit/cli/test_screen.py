@@ -81,3 +81,10 @@ def test_only_a_terminal_that_moves_its_cursor_redraws(terminal, monkeypatch):
     assert not redraws(io.StringIO())
     monkeypatch.setitem(os.environ, "TERM", "dumb")
     assert not redraws(terminal)
+
+
+def test_a_line_ends_where_the_terminal_does(screen, terminal, monkeypatch):
+    monkeypatch.setattr(Terminal, "fileno", lambda _: 1)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((4, 10)))
+    screen.show(["a long line", "b"])
+    assert terminal.shown() == ["a lo", "b"]

@@ -1,6 +1,8 @@
 import asyncio
 import queue
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -154,3 +156,107 @@ def test_the_queue_holds_what_is_packed_and_shows_what_is_unpacked():
     assert backlog.take() == ["one"]
     assert backlog.queue.get_nowait() == "two"
     assert backlog.take() == ["three"]
+
+
+@pytest.mark.parametrize("kind", [asyncio.Queue, queue.Queue])
+def test_an_item_taken_by_hand_lets_one_who_waits_for_space_in(kind):
+    inner = kind(maxsize=1)
+    backlog = Backlog(inner, pack=lambda item: [item], unpack=lambda packed: packed[0])
+    backlog.offer("first")
+    thread = threading.Thread(target=backlog.offer, args=("second", 10))
+    thread.start()
+    assert inner.get_nowait() == "first"
+    thread.join(5)
+    assert not thread.is_alive()
+    assert everything(backlog) == [["second"]]
+
+
+def test_no_one_who_waits_for_space_is_forgotten_however_items_are_taken():
+    inner, count = queue.Queue(maxsize=1), 300
+    backlog, got = Backlog(inner), []
+
+    def produce():
+        for number in range(count):
+            backlog.offer(number, 30)
+
+    producers = [threading.Thread(target=produce) for _ in range(2)]
+    for producer in producers:
+        producer.start()
+    while len(got) < 2 * count:
+        got.append(inner.get(timeout=10) if len(got) % 2 else taken(backlog))
+    for producer in producers:
+        producer.join(10)
+        assert not producer.is_alive()
+    assert sorted(got) == sorted(2 * [*range(count)])
+
+
+def taken(backlog):
+    while True:
+        with suppress(queue.Empty, asyncio.QueueEmpty):
+            return backlog.take()
+        time.sleep(0)
+
+
+def test_who_takes_by_hand_and_who_takes_the_packed_one_never_get_the_same():
+    inner, count, by_hand, packed = queue.Queue(), 20_000, [], []
+    backlog = Backlog(inner, pack=lambda item: [item], unpack=lambda one: one[0])
+    for number in range(count):
+        backlog.put(number)
+
+    def take(get, got):
+        with suppress(queue.Empty, asyncio.QueueEmpty):
+            while True:
+                got.append(get())
+
+    threads = [
+        threading.Thread(target=take, args=args)
+        for args in ((inner.get_nowait, by_hand), (backlog.take, packed), (backlog.take, packed))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted([*by_hand, *(number for (number,) in packed)]) == [*range(count)]
+
+
+def test_a_trigger_whose_item_is_gone_has_nothing_to_run():
+    backlog = Backlog()
+    items = Items(backlog)
+    backlog.put("item")
+    assert items.due(0.0) == 0.0
+    backlog.queue.get_nowait()
+    assert items.take(0.0) is None
+
+
+def test_backlogs_of_one_queue_are_all_woken_and_shut_apart():
+    inner, woken = asyncio.Queue(maxsize=1), []
+    first, second = Backlog(inner, owner="first"), Backlog(inner, owner="second")
+    first.bind(lambda: woken.append(1))
+    second.bind(lambda: woken.append(2))
+    first.put("item")
+    assert woken == [1, 2]
+    second.shut()
+    with pytest.raises(NotRunning, match="second"):
+        second.put("item")
+    assert everything(second) == ["item"]
+    first.put("another")
+    assert woken == [1, 2, 1]
+
+
+@pytest.mark.parametrize("kind", [asyncio.Queue, queue.Queue])
+def test_who_finds_that_another_was_faster_waits_as_if_there_had_been_no_space(kind):
+    class Claimed(kind):
+        claimed = False
+
+        def put_nowait(self, item):
+            if not self.claimed:
+                self.claimed = True
+                super().put_nowait("a signal handler's")
+            super().put_nowait(item)
+
+    backlog = Backlog(Claimed(maxsize=1))
+    thread = threading.Thread(target=backlog.offer, args=("mine", 10))
+    thread.start()
+    got = [taken(backlog), taken(backlog)]
+    thread.join(10)
+    assert got == ["a signal handler's", "mine"]

@@ -287,3 +287,31 @@ def test_a_schedule_that_raises_is_asked_the_same_again_and_loses_no_tick():
         clock.advance(5)
         assert trigger.due(0) == 25
         clock.advance(25)
+
+
+def test_a_rebase_counts_from_its_moment_though_a_run_is_under_way():
+    trigger = Interval(1.0)
+    trigger.due(100.0)
+    trigger.take(100.0)
+    trigger.rebase(100.25)
+    trigger.done(100.75)
+    assert trigger.due(100.75) == pytest.approx(0.5)
+
+
+def test_a_rebase_during_a_run_shortens_no_delay():
+    trigger = Interval(delay=1.0)
+    trigger.due(100.0)
+    trigger.take(100.0)
+    trigger.rebase(100.25)
+    trigger.done(100.75)
+    assert trigger.due(100.75) == pytest.approx(1.0)
+
+
+def test_an_event_that_is_forgotten_when_its_run_is_about_to_begin_is_no_run():
+    trigger = Event(payloads=True)
+    trigger.fire("payload")
+    assert trigger.due(0.0) == 0.0
+    trigger.forget()
+    assert trigger.take(0.0) is None
+    trigger.fire("next")
+    assert trigger.take(0.0) == ("next",)

@@ -35,6 +35,8 @@ SETTLED_WITHIN = 1.0
 
 EXAMPLE = "myapp.workers:task_supervisor"
 
+NOBODY = "%s has no worker of %s: give each supervisor=, and a name that does not begin with _"
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
@@ -56,8 +58,9 @@ def run(options: argparse.Namespace) -> int:
         logging.basicConfig(level=logging.INFO, format="[mainspring] %(levelname)s %(message)s")
         supervisor = address.find()
         crew = Crew(supervisor, sys.modules[address.module])
-        # For a signal that comes before `block` heeds it, or again while all is being stopped.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if crew.empty:
+            log.warning(NOBODY, *address.text.split(":"))
+        _heed_signals()
         with supervisor:
             try:
                 crew.start()
@@ -68,13 +71,23 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _heed_signals() -> None:
+    """Let SIGTERM and the end of the terminal stop the workers in order, as SIGINT does."""
+    # For one that comes before `block` heeds it, or again while all is being stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    hangup = getattr(signal, "SIGHUP", None)
+    # `nohup` has it ignored.
+    if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
+        signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
 def _stay(supervisor: TaskSupervisor, crew: Crew, view: View) -> None:
     """Run until asked to stop; show the workers and tell the service manager on the way."""
     show = Worker(
         "view", lambda: view.show(crew.look()), Interval(LOOK), restart=Restart(max_failures=0)
     )
-    supervisor.jobs.add(show)
-    supervisor.jobs.add(Herald(Notifier(), lambda: bool(supervisor.health()["healthy"])))
+    supervisor.life.jobs.add(show)
+    supervisor.life.jobs.add(Herald(Notifier(), lambda: bool(supervisor.health()["healthy"])))
     supervisor.block()
     with suppress(OSError):
         view.show(crew.look())

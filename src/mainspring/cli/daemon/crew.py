@@ -31,6 +31,12 @@ class Crew:
         ]
         self._seen: dict[int, NamedWorker] = {id(one): one for one in self._named}
 
+    @property
+    def empty(self) -> bool:
+        """Whether the module names no worker, and the supervisor has nothing else to do."""
+        supervisor = self._supervisor
+        return not (self._named or supervisor.active or supervisor.get_info()["task_pools"])
+
     def start(self) -> None:
         """Start the workers that the module names and has not started itself."""
         for worker in dict.fromkeys(self._named):

@@ -70,18 +70,21 @@ class Screen(io.TextIOBase):
                 self.write("\n")
 
     def _put(self, text: str) -> None:
-        table = _fitting(self._table, self._height())
+        columns, lines = self._size()
+        table = _fitting([line[:columns] for line in self._table], lines)
         erase = UP.format(self._drawn) if self._drawn else ""
         drawn = "".join(f"{line}\n" for line in table)
         self._out.write(f"{erase}{text}{NO_WRAP}{drawn}{WRAP}" if table else erase + text)
         self._out.flush()
         self._drawn = len(table)
 
-    def _height(self) -> int:
+    def _size(self) -> tuple[int, int]:
         try:
-            return os.get_terminal_size(self._out.fileno()).lines
+            size = os.get_terminal_size(self._out.fileno())
         except OSError:
-            return 24
+            return 80, 24
+        # A terminal that does not know its size says 0.
+        return size.columns or 80, size.lines or 24
 
 
 def _fitting(table: Sequence[str], height: int) -> list[str]:

@@ -36,6 +36,10 @@ class Address(Generic[T]):
         module, colon, path = self.text.partition(":")
         if not module or not colon or not path:
             raise self._not_found(f"write it as module:attribute, for example {self._example}")
+        if "/" in module or module.endswith(".py"):
+            file = Path(module).with_suffix("")
+            named = file.name if file.is_absolute() else ".".join(file.parts)
+            raise self._not_found(f"name the module, not its file: {named}:{path}")
         found: object = self._import(module)
         for name in path.split("."):
             found = self._attribute(found, name)
@@ -56,7 +60,7 @@ class Address(Generic[T]):
             else:
                 why = _last_line(name, error)
             raise self._not_found(why) from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._not_found(_last_line(name, error)) from error
 
     def _attribute(self, owner: object, name: str) -> object:
@@ -74,7 +78,7 @@ class Address(Generic[T]):
         return AppNotFound(self.text, self._kind.__name__, why)
 
 
-def _last_line(name: str, error: Exception) -> str:
+def _last_line(name: str, error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     ours = str(Path(mainspring.__file__).parent)
     theirs = [one for one in frames if not one.filename.startswith((ours, "<frozen"))]

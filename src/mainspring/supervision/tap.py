@@ -1,0 +1,129 @@
+"""What a queue object does more for the backlogs on it: it packs, unpacks and wakes.
+
+It is set on the queue itself, once, so that several backlogs may share one, and so that what is put
+straight into the queue, or taken out by hand, is seen by all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue as standard
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME = "_mainspring_tap"
+
+
+class Tap:
+    """The lock, the listeners and those who wait for space, of one queue.
+
+    `pack` makes what the queue holds of an item, `unpack` what is got from it by hand.
+    """
+
+    def __init__(
+        self,
+        queue: Any,
+        pack: Callable[[object], object] | None,
+        unpack: Callable[[Any], object] | None,
+    ) -> None:
+        # Reentrant, since a signal handler may put while its own thread is in here.
+        self.lock = threading.RLock()
+        self._wakes: dict[object, Callable[[], None]] = {}  # by backlog
+        self._to_wake: tuple[Callable[[], None], ...] = ()
+        # Changed without our lock, since who takes by hand may hold one of the queue's own.
+        self._waiters: OrderedDict[Callable[[], None], None] = OrderedDict()
+        self._taker: int | None = None  # the thread that takes through us, and gets it packed
+        self._pack = pack
+        self._unpack = unpack
+        self._get_next: Callable[[], object] = queue.get_nowait
+        self._put: Callable[[object], None] = queue._put  # noqa: SLF001  made to be overridden
+        self._get: Callable[[], object] = queue._get  # noqa: SLF001  made to be overridden
+        waiting = [] if pack is None else _take_all(queue)
+        queue._put, queue._get = self._put_and_wake, self._get_and_wake  # noqa: SLF001  see above
+        setattr(queue, NAME, self)
+        for item in waiting:
+            queue.put_nowait(item)
+            queue.task_done()  # it was counted before
+
+    def listen(self, backlog: object, wake: Callable[[], None] | None) -> None:
+        """Call `wake` after each item, for this backlog; None: no more."""
+        with self.lock:
+            if wake is None:
+                self._wakes.pop(backlog, None)
+            else:
+                self._wakes[backlog] = wake
+            self._to_wake = tuple(self._wakes.values())
+
+    def take(self) -> object:
+        """Get the next item as it was packed."""
+        with self.lock:
+            self._taker = threading.get_ident()
+            try:
+                return self._get_next()
+            finally:
+                self._taker = None
+
+    def wait_for_space(self, wake: Callable[[], None]) -> None:
+        """Call `wake`, once, when an item was taken and it is its turn."""
+        self._waiters.setdefault(wake)
+
+    def leave(self, wake: Callable[[], None]) -> bool:
+        """Wait no longer; return whether it still did."""
+        if wake not in self._waiters:
+            return False
+        del self._waiters[wake]
+        return True
+
+    def let_in(self) -> None:
+        """Wake the one who has waited longest for space."""
+        try:
+            wake, _ = self._waiters.popitem(last=False)
+        except KeyError:
+            return
+        wake()
+
+    def wake_waiters(self) -> None:
+        """Wake all who wait for space."""
+        while self._waiters:
+            self.let_in()
+
+    def forget(self) -> None:
+        """In a forked child: drop whoever listens or waits, who are the parent's."""
+        self.lock = threading.RLock()
+        self._wakes.clear()
+        self._to_wake = ()
+        self._waiters.clear()
+
+    def _put_and_wake(self, item: object) -> None:
+        self._put(item if self._pack is None else self._pack(item))
+        for wake in self._to_wake:
+            wake()
+
+    def _get_and_wake(self) -> object:
+        taken = self._get()
+        if self._waiters:
+            self.let_in()
+        # Another thread may take one by hand just now.
+        if self._unpack is None or self._taker == threading.get_ident():
+            return taken
+        return self._unpack(taken)
+
+
+def _take_all(queue: Any) -> list[object]:
+    """Take what is in a queue, in the order in which it has to be put back."""
+    items = [queue.get_nowait() for _ in range(queue.qsize())]
+    return items[::-1] if isinstance(queue, (asyncio.LifoQueue, standard.LifoQueue)) else items
+
+
+def tap_of(
+    queue: Any,
+    pack: Callable[[object], object] | None,
+    unpack: Callable[[Any], object] | None,
+) -> Tap:
+    """Return the tap of a queue, set on it by the first who asks."""
+    tap: Tap | None = getattr(queue, NAME, None)
+    return Tap(queue, pack, unpack) if tap is None else tap
