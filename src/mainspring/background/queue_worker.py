@@ -94,7 +94,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         if not (drain and session is not None and session.active):
             return await super().astop(wait)
         self._drain(session)
-        return await self._await_end(session, wait) or self._cut_short(session, wait)
+        return await session.await_end(wait) or self._cut_short(session, wait)
 
     def status(self) -> WorkerStatus:
         """Return what it is doing, and how many items wait; from any thread."""
@@ -132,7 +132,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         return _unpack_later(function) if awaited else _unpack(function)
 
     def _drain(self, session: Session) -> None:
-        self._announce_end(session)
+        self.announce_end(session)
         self._backlog.shut()
         if isinstance(session.trigger, Items):
             session.trigger.drain()

@@ -140,6 +140,15 @@ class Session:
         where = self.whereabouts()
         log.warning("worker %r has not ended after %s s, and is at:\n%s", self.name, wait, where)
 
+    async def await_end(self, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
+        """Wait for its end as `stop` says, but in its own target; return whether it has ended."""
+        if wait is not False and not self.runs_here():
+            finished = asyncio.wrap_future(self.finished)
+            done, _ = await asyncio.wait([finished], timeout=None if wait is True else float(wait))
+            if not done:
+                self.tell_stuck(wait)
+        return self.finished.done()
+
     def is_stranded(self) -> bool:
         """Whether it is on a loop of the user's own that does not run, so that it can't end."""
         loop = self._carriage.loop

@@ -229,9 +229,8 @@ class BackgroundWorker(Generic[P, R]):
 
         Raises as `start` does; `AlreadyRunning` from its own target or loop, before it is stopped.
         """
-        session = self._session
-        if session is not None:
-            self._refuse_to_wait_for(session)
+        if self._session is not None:
+            self._refuse_to_wait_for(self._session)
         self.stop()
         return self.start(*args, **kwargs)
 
@@ -245,7 +244,7 @@ class BackgroundWorker(Generic[P, R]):
         if session is None:
             return True
         self._ask(session)
-        return await self._await_end(session, wait)
+        return await session.await_end(wait)
 
     def before_start(self) -> None:
         """Do something before the start; what it raises fails the start."""
@@ -288,6 +287,13 @@ class BackgroundWorker(Generic[P, R]):
     def borrows_threads(self) -> bool:
         """Whether a sync target runs in the thread pool instead of a thread of its own."""
         return False
+
+    def announce_end(self, session: Session) -> None:
+        """Call the hooks before a stop, once a life."""
+        if session.first_to_ask():
+            with session.announcing():
+                guard(self.before_stop, self.name)
+                guard(self.send_stop_events, self.name)
 
     def ask_end(self, session: Session) -> None:
         """Ask this life to end; more than once, maybe."""
@@ -345,10 +351,7 @@ class BackgroundWorker(Generic[P, R]):
         return Session(core, trigger, carriage)
 
     def _ask(self, session: Session) -> None:
-        if session.first_to_ask():
-            with session.announcing():
-                guard(self.before_stop, self.name)
-                guard(self.send_stop_events, self.name)
+        self.announce_end(session)
         self.ask_end(session)
 
     def _wait_for_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
@@ -361,14 +364,6 @@ class BackgroundWorker(Generic[P, R]):
             return True
         session.tell_stuck(wait)
         return False
-
-    async def _await_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
-        if wait is not False and not session.runs_here():
-            finished = asyncio.wrap_future(session.finished)
-            done, _ = await asyncio.wait([finished], timeout=None if wait is True else float(wait))
-            if not done:
-                session.tell_stuck(wait)
-        return session.finished.done()
 
     def _wait_for_last_life(self) -> None:
         session = self._session

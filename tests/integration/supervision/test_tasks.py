@@ -1,4 +1,5 @@
 import asyncio
+import signal
 import threading
 import time
 from concurrent.futures import (
@@ -19,6 +20,7 @@ from mainspring.background.local import g
 from mainspring.background.task import background_task, co_apply, wait_completed
 from mainspring.errors import InvalidOption, NotRunning, UnknownOption
 from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.threads import lanes
 from mainspring.supervision.threads.pool import PriorityThreadPool
 from mainspring.supervision.threads.priority import (
     TASK_CRITICAL,
@@ -135,6 +137,29 @@ def test_a_priority_that_is_no_number_is_refused_and_the_pool_goes_on(pool):
         with pytest.raises(InvalidOption, match="priority"):
             pool.submit_at(refused, int)
     assert pool.submit(int).result(10) == 0
+
+
+def test_a_signal_in_the_middle_of_a_submission_loses_no_call(pool, monkeypatch, until):
+    insort, made = lanes.insort, []
+
+    def interrupted(priorities, priority):
+        monkeypatch.setattr(lanes, "insort", insort)
+        signal.raise_signal(signal.SIGUSR1)
+        insort(priorities, priority)
+
+    def heed(*_):
+        pool.execute(TASK_NORMAL, lambda: made.append("handler"))
+        pool.execute_at(time.monotonic() + 0.01, TASK_NORMAL, lambda: made.append("timed"))
+
+    before = signal.signal(signal.SIGUSR1, heed)
+    try:
+        for number in range(20):
+            monkeypatch.setattr(lanes, "insort", interrupted)
+            pool.execute(TASK_NORMAL, lambda: made.append("plain"))
+            until(lambda: len(made) == (number + 1) * 3)  # noqa: B023  called at once
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert {made.count(which) for which in ("plain", "handler", "timed")} == {20}
 
 
 def test_a_call_that_raises_tells_its_future_or_the_log(pool, caplog, until):

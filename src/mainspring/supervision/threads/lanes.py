@@ -46,4 +46,4 @@ class Lanes(Generic[T]):
 
     def counts(self) -> Counter[int]:
         """Return how many items wait, by priority."""
-        return Counter({priority: len(lane) for priority, lane in self._lanes.items()})
+        return Counter({priority: len(lane) for priority, lane in list(self._lanes.items())})

@@ -31,6 +31,7 @@ from mainspring.supervision.threads.priority import (
     level,
 )
 from mainspring.supervision.threads.priority import pool_sizes as sizes_of
+from mainspring.supervision.threads.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,8 +96,8 @@ class PriorityThreadPool(Executor):
     def __init__(self, sizes: PoolSizes | None = None, *, name: str = "threads") -> None:
         self._name = name
         self._take_sizes(sizes or sizes_of())
-        # Reentrant, since a signal handler may submit while its own thread is in here.
-        self._lock = threading.RLock()
+        self._section = Section()
+        self._lock = self._section.lock
         self._queue: Lanes[Call] = Lanes()
         self._numbers = itertools.count(1)
         self._agenda = Agenda()
@@ -131,11 +132,7 @@ class PriorityThreadPool(Executor):
 
     def resize(self, sizes: PoolSizes) -> None:
         """Take other sizes, also while it works."""
-        with self._lock:
-            self._take_sizes(sizes)
-            for _ in range(sizes.keep - len(self._threads)):
-                self._start_thread()
-            self._call_for_hands()
+        self._section.take(self._resize, sizes)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Queue a call of normal priority. Raises `NotRunning` after `close`."""
@@ -160,18 +157,12 @@ class PriorityThreadPool(Executor):
 
     def execute_at(self, moment: float, priority: int, fn: Callable[[], object]) -> None:
         """Queue such a call at a moment of `time.monotonic()`. Raises `NotRunning`."""
-        with self._lock:
-            self._check_open(priority)
-            self._agenda.put(moment, priority, fn)
-            if self._idlers.wake_leader(sleeping_past=moment):
-                self._waking += 1
-            elif not self._waking:
-                self._call_for_hands()
+        self._check(priority)
+        self._section.take(self._plan, moment, priority, fn)
 
     def forget(self, moment: float, fn: Callable[[], object]) -> None:
         """Do not make a call that was to be queued at a moment; harmless once it was."""
-        with self._lock:
-            self._agenda.drop(moment, fn)
+        self._section.take(self._agenda.drop, moment, fn)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Be a service: return when it was closed and has made its calls.
@@ -196,10 +187,7 @@ class PriorityThreadPool(Executor):
 
     def close(self) -> None:
         """Take no more calls; those that wait are still made, at once."""
-        with self._lock:
-            self._closed = True
-            self._open_agenda(math.inf)
-            self._idlers.wake_all()
+        self._section.take(self._close)
         if self._is_over():
             self._tell_ended()
 
@@ -215,14 +203,34 @@ class PriorityThreadPool(Executor):
         self._sizes = sizes
         self._limits = {priority: sizes.limit(priority) for priority in NAMES}
 
-    def _push(self, priority: int, call: Call) -> None:
-        with self._lock:
-            self._check_open(priority)
-            self._queue.put(priority, call)
-            if not self._waking or priority <= TASK_CRITICAL:
-                self._call_for_hands()
+    def _resize(self, sizes: PoolSizes) -> None:
+        self._take_sizes(sizes)
+        for _ in range(sizes.keep - len(self._threads)):
+            self._start_thread()
+        self._call_for_hands()
 
-    def _check_open(self, priority: object) -> None:
+    def _close(self) -> None:
+        self._closed = True
+        self._open_agenda(math.inf)
+        self._idlers.wake_all()
+
+    def _push(self, priority: int, call: Call) -> None:
+        self._check(priority)
+        self._section.take(self._put, priority, call)
+
+    def _put(self, priority: int, call: Call) -> None:
+        self._queue.put(priority, call)
+        if not self._waking or priority <= TASK_CRITICAL:
+            self._call_for_hands()
+
+    def _plan(self, moment: float, priority: int, fn: Callable[[], object]) -> None:
+        self._agenda.put(moment, priority, fn)
+        if self._idlers.wake_leader(sleeping_past=moment):
+            self._waking += 1
+        elif not self._waking:
+            self._call_for_hands()
+
+    def _check(self, priority: object) -> None:
         if self._closed:
             raise NotRunning(f"thread pool {self._name!r} is closed and takes no calls")
         if not isinstance(priority, int):
@@ -344,9 +352,10 @@ class PriorityThreadPool(Executor):
 
     def cancel_waiting(self) -> None:
         """Cancel the calls that no thread has begun."""
-        with self._lock:
-            calls = self._queue.clear()
-        for call in calls:
+        self._section.take(self._cancel_waiting)
+
+    def _cancel_waiting(self) -> None:
+        for call in self._queue.clear():
             if call.future is not None:
                 call.future.cancel()
                 call.future.set_running_or_notify_cancel()

@@ -1,0 +1,42 @@
+"""What a pool changes under its lock, also when a signal handler comes in the middle of it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Section:
+    """Steps that are taken one after the other, each whole.
+
+    A signal handler runs in the middle of whatever its thread does, and that may be a step. A plain
+    lock would hold it up for ever, and a reentrant one alone would let it take its own step on
+    things that are half done. So its step is left, and taken at the end of the one in the way.
+    """
+
+    __slots__ = ("_busy", "_left", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        """For threads that no signal handler runs in: all but the main one."""
+        self._busy = False
+        self._left: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+
+    def take(self, step: Callable[..., object], *args: Any) -> None:
+        """Take a step, or leave it for who is in the middle of one in this very thread."""
+        with self.lock:
+            if self._busy:
+                self._left.append((step, args))
+                return
+            self._busy = True
+            try:
+                step(*args)
+            finally:
+                self._busy = False
+                while self._left:
+                    left, its_args = self._left.popleft()
+                    self.take(left, *its_args)
