@@ -5,7 +5,6 @@ Each start makes a core `Worker` and gives it to the supervisor; what is here tr
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import logging
@@ -28,6 +27,7 @@ from mainspring.supervision.trigger import Continuous
 from mainspring.supervision.worker import Worker, WorkerStatus, is_async
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from mainspring.protocols import Trigger
