@@ -101,10 +101,13 @@ def test_a_target_in_a_process_never_runs_twice_at_once(alone, tmp_path, until):
     assert set(worker.seen) == {"alone"}
 
 
-def test_false_on_the_very_first_run_in_a_process_never_deadlocks_the_start(alone, tmp_path, until):
+@pytest.mark.parametrize("times", [50, pytest.param(200, marks=pytest.mark.long)])
+def test_false_on_the_very_first_run_in_a_process_never_deadlocks_the_start(
+    alone, tmp_path, until, times
+):
     worker, push = alone
     worker.take_up(verdict=False)
-    for number in range(1, 201):
+    for number in range(1, times + 1):
         assert worker.start(str(tmp_path / "busy"))
         with suppress(NotRunning):
             push()

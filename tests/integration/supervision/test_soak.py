@@ -184,7 +184,7 @@ def quiet():
 
 @pytest.mark.parametrize(
     ("workers", "seconds"),
-    [(50, 3.0), pytest.param(200, 60.0, marks=[pytest.mark.long, pytest.mark.timeout(240)])],
+    [(50, 2.0), pytest.param(200, 60.0, marks=[pytest.mark.long, pytest.mark.timeout(240)])],
 )
 def test_no_overlap_no_lost_item_and_nothing_left_behind(supervisor, workers, seconds, quiet):
     threads, opened = set(threading.enumerate()), descriptors()

@@ -1623,7 +1623,7 @@ def test_an_interval_does_not_drift(make):
 
     worker = make(work, interval=0.02)
     worker.start()
-    deadline = time.monotonic() + 1.0
+    deadline = time.monotonic() + 0.6
     while time.monotonic() < deadline:
         time.sleep(0.01)
     worker.stop()
@@ -1636,7 +1636,7 @@ def test_an_interval_does_not_drift(make):
 
 @pytest.mark.parametrize(
     ("seconds", "interval"),
-    [(1.0, 0.01), pytest.param(20.0, 0.05, marks=pytest.mark.long, id="the literal one")],
+    [(0.6, 0.01), pytest.param(20.0, 0.05, marks=pytest.mark.long, id="the literal one")],
 )
 def test_there_are_as_many_runs_as_ticks(make, seconds, interval):
     runs, over = [], threading.Event()
@@ -2384,7 +2384,7 @@ def test_skip_during_a_run_counts_from_the_moment_it_was_said(make, until):
     said = time.monotonic()
     worker.trigger_threadsafe(skip=True)
     until(lambda: len(runs) == 2)
-    assert 0.5 <= runs[1] - said < 0.7
+    assert 0.5 <= runs[1] - said < 0.75
 
 
 def test_the_future_of_an_item_tells_of_a_raise_a_cut_run_and_a_run_that_never_came(

@@ -297,7 +297,7 @@ assert threading.active_count() == 1
 
 
 def test_a_stop_in_the_middle_of_a_start_is_no_error(until):
-    for _ in range(50):
+    for _ in range(20):
         supervisor = Supervisor(name="s")
         errors = []
 
