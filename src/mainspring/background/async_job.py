@@ -9,20 +9,20 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import DuplicateName, InvalidOption, NotRunning
-from mainspring.supervision.driver import ElsewhereDriver
 from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.threads.driver import PoolDriver
 from mainspring.supervision.threads.priority import TASK_NORMAL
-from mainspring.supervision.trigger import Interval
-from mainspring.supervision.worker import Worker, is_async
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.driver import ElsewhereDriver
+from mainspring.supervision.workers.worker import Worker, is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.background.aloop import ALoop
-    from mainspring.supervision.driver import Driver
-    from mainspring.supervision.group import Group, Member
+    from mainspring.supervision.supervisor.group import Group, Member
     from mainspring.supervision.threads.pool import PriorityThreadPool
+    from mainspring.supervision.workers.driver import Driver
 
 _numbers = itertools.count(1)
 

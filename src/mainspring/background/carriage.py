@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.background.target import importable
 from mainspring.errors import InvalidOption, TargetNotAsync
-from mainspring.supervision.driver import Driver, ElsewhereDriver, ThreadDriver
-from mainspring.supervision.post import Post
+from mainspring.supervision.loops.post import Post
 from mainspring.supervision.threads.driver import PoolDriver
+from mainspring.supervision.workers.driver import Driver, ElsewhereDriver, ThreadDriver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,14 +14,14 @@ from mainspring.background.paced_worker import (
 from mainspring.background.queue_worker import BackgroundQueueWorker
 from mainspring.background.worker import BackgroundWorker
 from mainspring.errors import InvalidOption
-from mainspring.supervision.worker import is_async
+from mainspring.supervision.workers.worker import is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
     from mainspring.background.options import CommonOptions
-    from mainspring.supervision.trigger import Misfire
+    from mainspring.supervision.triggers.interval import Misfire
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -6,18 +6,18 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from mainspring.supervision.group import Group
-from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.supervisor.group import Group
+from mainspring.supervision.supervisor.supervisor import Supervisor
+from mainspring.supervision.supervisor.watchdog import Watchdog
 from mainspring.supervision.threads.pool import PriorityThreadPool
-from mainspring.supervision.watchdog import Watchdog
-from mainspring.supervision.worker import Worker
+from mainspring.supervision.workers.worker import Worker
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
     from mainspring.protocols import Service, Subscriber
-    from mainspring.supervision.event_loop import EventLoopThread
+    from mainspring.supervision.loops.event_loop import EventLoopThread
     from mainspring.supervision.processes.pool import ProcessPool
     from mainspring.supervision.threads.priority import PoolSizes
 

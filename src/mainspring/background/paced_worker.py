@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 from mainspring.background.worker import BackgroundWorker
 from mainspring.errors import InvalidOption, NotRunning
-from mainspring.supervision.trigger import Event, Interval, Misfire, Scheduled, check_pace
+from mainspring.supervision.triggers.event import Event
+from mainspring.supervision.triggers.interval import Interval, Misfire, check_pace
+from mainspring.supervision.triggers.scheduled import Scheduled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

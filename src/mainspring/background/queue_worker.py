@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 from mainspring.background.parcel import Parcel, parcel_of
 from mainspring.background.worker import BackgroundWorker
 from mainspring.errors import InvalidOption
-from mainspring.supervision.backlog import Backlog, Items
+from mainspring.supervision.triggers.backlog import Backlog, Items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.background.session import Session, StartArguments
     from mainspring.protocols import Trigger
-    from mainspring.supervision.worker import WorkerStatus
+    from mainspring.supervision.workers.worker import WorkerStatus
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from mainspring.supervision.worker import WorkerStatus
+    from mainspring.supervision.workers.worker import WorkerStatus
 
 log = logging.getLogger("mainspring.supervision")
 

@@ -8,14 +8,14 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.supervision.driver import asked_to_cancel
+from mainspring.supervision.workers.driver import asked_to_cancel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
 
     from mainspring.background.aloop import ALoop
-    from mainspring.supervision.group import Group
+    from mainspring.supervision.supervisor.group import Group
 
 log = logging.getLogger("mainspring.supervision")
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mainspring.background.carriage import Carriage
     from mainspring.background.farewell import Farewell
     from mainspring.protocols import Subscriber, Trigger
-    from mainspring.supervision.group import Member
-    from mainspring.supervision.worker import Worker, WorkerStatus
+    from mainspring.supervision.supervisor.group import Member
+    from mainspring.supervision.workers.worker import Worker, WorkerStatus
 
 log = logging.getLogger("mainspring.supervision")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ov
 from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.supervision.threads.priority import TASK_NORMAL
-from mainspring.supervision.worker import is_async
+from mainspring.supervision.workers.worker import is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping

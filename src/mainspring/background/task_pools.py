@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.background.aloop import START_PATIENCE, running_loop
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning
-from mainspring.supervision.lifeline import Lifeline, Startable
+from mainspring.supervision.supervisor.lifeline import Lifeline, Startable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.background.aloop import ALoop, Loops
     from mainspring.background.life import Life
-    from mainspring.supervision.group import Group, Member
+    from mainspring.supervision.supervisor.group import Group, Member
 
 
 class TaskPool(Startable, Protocol):

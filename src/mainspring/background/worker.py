@@ -23,8 +23,8 @@ from mainspring.background.session import Session, StartArguments
 from mainspring.background.target import Target, declared, is_generator
 from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
 from mainspring.errors import AlreadyRunning, InvalidOption
-from mainspring.supervision.trigger import Continuous
-from mainspring.supervision.worker import Worker, WorkerStatus, is_async
+from mainspring.supervision.triggers.continuous import Continuous
+from mainspring.supervision.workers.worker import Worker, WorkerStatus, is_async
 
 if TYPE_CHECKING:
     import asyncio

@@ -30,8 +30,8 @@ from mainspring.errors import (
     UnknownOption,
 )
 from mainspring.model.events import ServiceStopped
-from mainspring.supervision import driver
 from mainspring.supervision.restart import Restart
+from mainspring.supervision.workers import driver
 
 KINDS = {
     "continuous": {},

@@ -17,8 +17,8 @@ from mainspring.cli.daemon.table import table_of
 from mainspring.cli.daemon.view import new_view
 from mainspring.cli.target.address import Address
 from mainspring.supervision.restart import Restart
-from mainspring.supervision.trigger import Interval
-from mainspring.supervision.worker import Worker
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.worker import Worker
 
 if TYPE_CHECKING:
     import argparse

@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import AlreadyRunning, NotRunning
-from mainspring.supervision.fine_loop import new_loop
+from mainspring.supervision.loops.fine_loop import new_loop
+from mainspring.supervision.loops.post import Post
 from mainspring.supervision.own_thread import live_in_thread
-from mainspring.supervision.post import Post
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

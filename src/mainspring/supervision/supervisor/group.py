@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mainspring.errors import AlreadyRunning, NotRunning
+from mainspring.supervision.loops.post import Post
 from mainspring.supervision.megaphone import Megaphone
-from mainspring.supervision.post import Post
-from mainspring.supervision.supervised import ServiceStatus, Supervised, grace_of
+from mainspring.supervision.supervisor.supervised import ServiceStatus, Supervised, grace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mainspring.errors import ServiceFailed
 from mainspring.model import events
-from mainspring.supervision.driver import asked_to_cancel
 from mainspring.supervision.restart import Doubling, Failures, Restart
+from mainspring.supervision.workers.driver import asked_to_cancel
 
 if TYPE_CHECKING:
     from mainspring.protocols import Service, Subscriber

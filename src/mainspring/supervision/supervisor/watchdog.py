@@ -15,16 +15,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.model.events import LoopStalled
-from mainspring.supervision.fine_loop import turn_of
+from mainspring.supervision.loops.fine_loop import turn_of
 from mainspring.supervision.own_thread import stack_of
-from mainspring.supervision.trigger import Interval
+from mainspring.supervision.triggers.interval import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import FrameType
 
     from mainspring.protocols import Subscriber
-    from mainspring.supervision.event_loop import EventLoopThread
+    from mainspring.supervision.loops.event_loop import EventLoopThread
 
 log = logging.getLogger("mainspring.supervision")
 

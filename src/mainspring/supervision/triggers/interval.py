@@ -1,123 +1,18 @@
-"""When a worker runs: rules that decide and never wait. Items of a queue are in `backlog`.
-
-Each keeps to `mainspring.protocols.Trigger`; `now` is `time.monotonic()`.
-"""
+"""A trigger that fires every so many seconds."""
 
 from __future__ import annotations
 
 import math
 import random
-import threading
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from mainspring.errors import InvalidOption
 from mainspring.supervision.restart import is_number
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mainspring.protocols import Schedule
+from mainspring.supervision.triggers.waking import WakingTrigger
 
 Misfire = Literal["coalesce", "skip", "all"]
 
 MISFIRES: tuple[Misfire, ...] = ("coalesce", "skip", "all")
-
-CLOCK_LOOK = 60.0
-"""Seconds between two looks at the wall clock, so that one that was set is noticed."""
-
-
-def _nobody() -> None:
-    """Stand in for the wake of a driver that is not there yet."""
-
-
-class WakingTrigger:
-    """What the triggers here do alike: end the sleep of their driver, and learn of a run's end."""
-
-    def __init__(self) -> None:
-        self._wake: Callable[[], None] = _nobody
-        self.closed = False
-
-    def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function that ends the driver's sleep."""
-        self._wake = wake
-
-    def close(self) -> None:
-        """Fire no more; from any thread."""
-        self.closed = True
-        self._wake()
-
-    def done(self, now: float) -> None:
-        """Change nothing."""
-
-
-class Continuous(WakingTrigger):
-    """Fires again as soon as a run has ended."""
-
-    def due(self, now: float) -> float | None:  # noqa: ARG002  the seam's signature
-        """Return 0: always now."""
-        return 0.0
-
-    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the seam's signature
-        """Return no arguments."""
-        return ()
-
-    def wake(self) -> None:
-        """Let the driver look again."""
-        self._wake()
-
-
-class Event(WakingTrigger):
-    """Fires after `fire` or `wake`; what comes before the run begins is one firing.
-
-    A `fire` during a run is exactly one more run. With `payloads` the target gets the payload of
-    the last `fire`, None after a plain `wake`.
-    """
-
-    def __init__(self, *, payloads: bool = False) -> None:
-        super().__init__()
-        self._payloads = payloads
-        self._payload: object = None
-        self._pending = False
-        # Reentrant, since a signal handler may fire while its own thread is in here.
-        self._lock = threading.RLock()
-
-    def fire(self, payload: object = None) -> None:
-        """Ask for a run with `payload`; from any thread."""
-        with self._lock:
-            self._payload = payload
-            self._pending = True
-        self._wake()
-
-    def forget(self) -> None:
-        """Drop a firing that no run has taken yet; from any thread."""
-        with self._lock:
-            self._payload = None
-            self._pending = False
-
-    @property
-    def pending(self) -> bool:
-        """Whether it has been fired since the last run began."""
-        return self._pending
-
-    def due(self, now: float) -> float | None:  # noqa: ARG002  the seam's signature
-        """Return 0 when fired, else None."""
-        return 0.0 if self._pending else None
-
-    def take(self, now: float) -> tuple[object, ...] | None:  # noqa: ARG002  the seam's signature
-        """Return the payload, if the target wants it; None if the firing was dropped meanwhile."""
-        with self._lock:
-            if not self._pending:
-                return None
-            payload, self._payload = self._payload, None
-            self._pending = False
-        return (payload,) if self._payloads else ()
-
-    def wake(self) -> None:
-        """Fire without a payload, but keep one that waits; from any thread."""
-        with self._lock:
-            self._pending = True
-        self._wake()
 
 
 class Interval(WakingTrigger):
@@ -228,63 +123,6 @@ class Interval(WakingTrigger):
         interval = self.interval or 1.0
         missed = max(0.0, now - self.delay_before - tick) // interval
         return tick + (missed + 1) * interval
-
-
-class Scheduled(WakingTrigger):
-    """Fires when `schedule` says; ticks that went by during a run or a sleep are one run at once.
-
-    `clock` returns the aware wall-clock time. A clock set back fires no tick a second time.
-    """
-
-    def __init__(
-        self, schedule: Schedule, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
-        super().__init__()
-        self.schedule = schedule
-        self._clock = clock
-        self._next: datetime | None = None
-        self._begun = False
-        self._since: datetime | None = None  # the tick after this one is still to be asked for
-        self._skipping = False
-        self._pending = False
-
-    def rebase(self) -> None:
-        """Leave the next tick out; from any thread."""
-        self._skipping = True
-        self._wake()
-
-    def due(self, now: float) -> float | None:  # noqa: ARG002  the wall clock counts here
-        """Return the seconds until the next tick, at most `CLOCK_LOOK`."""
-        if self._pending:
-            return 0.0
-        if not self._begun:
-            self._since = self._clock()
-            self._begun = True
-        self._find_next()
-        if self._next is None:
-            return None
-        return min((self._next - self._clock()).total_seconds(), CLOCK_LOOK)
-
-    def take(self, now: float) -> tuple[object, ...]:  # noqa: ARG002  the wall clock counts here
-        """Move on to the first tick after now."""
-        if self._next is not None and not self._pending:
-            self._since = max(self._clock(), self._next)
-        self._pending = False
-        return ()
-
-    def wake(self) -> None:
-        """Fire now, besides the schedule; from any thread."""
-        self._pending = True
-        self._wake()
-
-    def _find_next(self) -> None:
-        """Ask the schedule; when it raises, the same is asked the next time."""
-        if self._since is not None:
-            self._next = self.schedule.next_after(self._since)
-            self._since = None
-        if self._skipping and self._next is not None:
-            self._next = self.schedule.next_after(self._next)
-            self._skipping = False
 
 
 def check_pace(  # noqa: PLR0913  one check for one set of options

@@ -13,11 +13,11 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Self
 
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
-from mainspring.supervision.fine_loop import new_loop
 from mainspring.supervision.forked import forget_in_child
-from mainspring.supervision.main_thread import end_with_main_thread, outlive
+from mainspring.supervision.loops.fine_loop import new_loop
 from mainspring.supervision.megaphone import Megaphone
-from mainspring.supervision.supervised import ServiceStatus, Supervised, grace_of
+from mainspring.supervision.supervisor.main_thread import end_with_main_thread, outlive
+from mainspring.supervision.supervisor.supervised import ServiceStatus, Supervised, grace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

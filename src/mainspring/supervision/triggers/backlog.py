@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.errors import NotRunning
 from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
-from mainspring.supervision.tap import tap_of
+from mainspring.supervision.triggers.tap import tap_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mainspring.errors import AlreadyRunning, InvalidOption
-from mainspring.supervision.cycle import Cycle, wall_time
-from mainspring.supervision.driver import Driver, LoopDriver, ThreadDriver
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.restart import Doubling, Failures, NoRest, Restart
-from mainspring.supervision.trigger import Continuous
+from mainspring.supervision.triggers.continuous import Continuous
+from mainspring.supervision.workers.cycle import Cycle, wall_time
+from mainspring.supervision.workers.driver import Driver, LoopDriver, ThreadDriver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

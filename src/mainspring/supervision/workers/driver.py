@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from concurrent.futures import Future
 
-    from mainspring.supervision.cycle import Cycle
+    from mainspring.supervision.workers.cycle import Cycle
 
 FAIR_SHARE = 0.002
 """Seconds that one worker keeps a loop to itself when its target never waits."""
