@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mainspring.background.task_supervisor import TaskSupervisor
+from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.cli.daemon.crew import Crew
 from mainspring.cli.daemon.notify import Herald, Notifier
 from mainspring.cli.daemon.table import table_of

@@ -6,13 +6,10 @@ import inspect
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
-from mainspring.background.paced_worker import (
-    BackgroundAsyncWorker,
-    BackgroundEventWorker,
-    BackgroundIntervalWorker,
-)
-from mainspring.background.queue_worker import BackgroundQueueWorker
-from mainspring.background.worker import BackgroundWorker
+from mainspring.background.workers.event import BackgroundEventWorker
+from mainspring.background.workers.interval import BackgroundIntervalWorker
+from mainspring.background.workers.queue import BackgroundQueueWorker
+from mainspring.background.workers.worker import BackgroundAsyncWorker, BackgroundWorker
 from mainspring.errors import InvalidOption
 from mainspring.supervision.workers.worker import is_async
 
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from mainspring.background.options import CommonOptions
+    from mainspring.background.workers.options import CommonOptions
     from mainspring.supervision.triggers.interval import Misfire
 
 P = ParamSpec("P")

@@ -7,14 +7,14 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.background.target import declared
+from mainspring.background.declared import declared
 from mainspring.model import events
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from mainspring.background.options import Options
-    from mainspring.background.task_supervisor import TaskSupervisor
+    from mainspring.background.supervisor.front import TaskSupervisor
+    from mainspring.background.workers.options import Options
 
 log = logging.getLogger("mainspring.supervision")
 

@@ -11,22 +11,23 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from mainspring.background import ending
 from mainspring.background.aloop import ALoop, Loops
-from mainspring.background.async_job import AsyncJob, AsyncJobs, AsyncJobScheduler, launch_in
-from mainspring.background.info import describe, diagnose
-from mainspring.background.launches import LaunchableTask, Launches
-from mainspring.background.life import Life
-from mainspring.background.roster import NamedWorker, WorkerRoster
-from mainspring.background.scheduler import (
+from mainspring.background.jobs.job import AsyncJob
+from mainspring.background.jobs.scheduler import AsyncJobs, AsyncJobScheduler, launch_in
+from mainspring.background.supervisor import ending
+from mainspring.background.supervisor.info import describe, diagnose
+from mainspring.background.supervisor.launches import LaunchableTask, Launches
+from mainspring.background.supervisor.life import Life
+from mainspring.background.supervisor.roster import NamedWorker, WorkerRoster
+from mainspring.background.supervisor.schedulers import (
     AsyncScheduler,
     SchedulerService,
     SyncScheduler,
     SyncSchedulers,
     unregister,
 )
-from mainspring.background.signals import Blockade
-from mainspring.background.task_pools import TaskPool, TaskPools
+from mainspring.background.supervisor.signals import Blockade
+from mainspring.background.supervisor.task_pools import TaskPool, TaskPools
 from mainspring.errors import InvalidOption
 from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.megaphone import Megaphone

@@ -7,55 +7,21 @@ import logging
 import threading
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mainspring.background.aloop import running_loop
-from mainspring.errors import InvalidOption
 from mainspring.supervision.own_thread import stack_of, whereabouts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from mainspring.background.carriage import Carriage
-    from mainspring.background.farewell import Farewell
+    from mainspring.background.workers.carriage import Carriage
+    from mainspring.background.workers.farewell import Farewell
     from mainspring.protocols import Subscriber, Trigger
     from mainspring.supervision.supervisor.group import Member
     from mainspring.supervision.workers.worker import Worker, WorkerStatus
 
 log = logging.getLogger("mainspring.supervision")
-
-OVERRIDES = ("_name", "_priority", "_loop", "_interval", "_delay", "_delay_before")
-"""What `start` takes for one life in the place of what the worker was made with."""
-
-
-PACE = ("interval", "delay", "delay_before")
-"""Those of them that only a worker with a pace can heed."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartArguments:
-    """What `start` was given: for the target, and for this life of the worker."""
-
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    overrides: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> StartArguments:
-        """Tell the target's arguments from the overrides."""
-        mine = {name[1:]: kwargs[name] for name in OVERRIDES if name in kwargs}
-        theirs = {name: value for name, value in kwargs.items() if name not in OVERRIDES}
-        return cls(args, theirs, mine)
-
-    def refuse_pace(self, owner: str) -> None:
-        """Raise `InvalidOption` if it sets the pace of a worker that has none to be set."""
-        for option in PACE:
-            if self.overrides.get(option) is not None:
-                value = self.overrides[option]
-                raise InvalidOption(
-                    f"_{option}", value, owner=owner, expected="it to workers with an interval"
-                )
 
 
 class Session:

@@ -10,15 +10,16 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
-from mainspring.background.parcel import Parcel, parcel_of
-from mainspring.background.worker import BackgroundWorker
+from mainspring.background.workers.parcel import Parcel, parcel_of
+from mainspring.background.workers.worker import BackgroundWorker
 from mainspring.errors import InvalidOption
 from mainspring.supervision.triggers.backlog import Backlog, Items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.background.session import Session, StartArguments
+    from mainspring.background.workers.session import Session
+    from mainspring.background.workers.start import StartArguments
     from mainspring.protocols import Trigger
     from mainspring.supervision.workers.worker import WorkerStatus
 

@@ -14,14 +14,16 @@ from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar
 
-from mainspring.background.carriage import carriage_for
-from mainspring.background.farewell import Farewell
-from mainspring.background.hooks import guard, has_own_end, is_own
-from mainspring.background.on_error import call_on_error
-from mainspring.background.options import Options
-from mainspring.background.session import Session, StartArguments
-from mainspring.background.target import Target, declared, is_generator
-from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
+from mainspring.background.declared import declared, is_generator
+from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
+from mainspring.background.workers.carriage import carriage_for
+from mainspring.background.workers.farewell import Farewell
+from mainspring.background.workers.hooks import guard, has_own_end, is_own
+from mainspring.background.workers.on_error import call_on_error
+from mainspring.background.workers.options import Options
+from mainspring.background.workers.session import Session
+from mainspring.background.workers.start import StartArguments
+from mainspring.background.workers.target import Target
 from mainspring.errors import AlreadyRunning, InvalidOption
 from mainspring.supervision.triggers.continuous import Continuous
 from mainspring.supervision.workers.worker import Worker, WorkerStatus, is_async
@@ -386,6 +388,10 @@ class BackgroundWorker(Generic[P, R]):
     def _refuse_to_wait_for(self, session: Session) -> None:
         if not session.over and session.would_wait_for_itself(self.supervisor.life.control_loop):
             raise AlreadyRunning("worker", self.name)
+
+
+class BackgroundAsyncWorker(BackgroundWorker[P, R]):
+    """Awaits its target again and again, on `loop`."""
 
 
 def _name_of(function: Callable[..., object] | None) -> str | None:

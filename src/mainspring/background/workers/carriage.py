@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.background.target import importable
+from mainspring.background.workers.target import importable
 from mainspring.errors import InvalidOption, TargetNotAsync
 from mainspring.supervision.loops.post import Post
 from mainspring.supervision.threads.driver import PoolDriver
@@ -17,9 +17,9 @@ from mainspring.supervision.workers.driver import Driver, ElsewhereDriver, Threa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.background.options import Options
-    from mainspring.background.target import Target
-    from mainspring.background.task_supervisor import TaskSupervisor
+    from mainspring.background.supervisor.front import TaskSupervisor
+    from mainspring.background.workers.options import Options
+    from mainspring.background.workers.target import Target
 
 call_numbers = itertools.count(1)
 

@@ -6,15 +6,15 @@ import threading
 from typing import TYPE_CHECKING
 
 from mainspring.background.aloop import Loops, running_loop
-from mainspring.background.scheduler import SchedulerService
+from mainspring.background.supervisor.schedulers import SchedulerService
 from mainspring.errors import AlreadyRunning
 
 if TYPE_CHECKING:
     from mainspring.background.aloop import ALoop
-    from mainspring.background.async_job import AsyncJobs
-    from mainspring.background.life import Life
-    from mainspring.background.roster import WorkerRoster
-    from mainspring.background.scheduler import SyncSchedulers
+    from mainspring.background.jobs.scheduler import AsyncJobs
+    from mainspring.background.supervisor.life import Life
+    from mainspring.background.supervisor.roster import WorkerRoster
+    from mainspring.background.supervisor.schedulers import SyncSchedulers
 
 
 def ask_all(roster: WorkerRoster, jobs: AsyncJobs, life: Life, others: SyncSchedulers) -> None:

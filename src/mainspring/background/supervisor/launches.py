@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LaunchableTask(Protocol):
-    """What a supervisor needs of a task; see `mainspring.background.task`."""
+    """What a supervisor needs of a task; see `mainspring.background.tasks.task`."""
 
     id: str
     future: Future[Any]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import logging
 import math
 import time
@@ -11,19 +9,17 @@ import uuid
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.supervision.threads.priority import TASK_NORMAL
 from mainspring.supervision.workers.worker import is_async
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from mainspring.background.aloop import ALoop
-
-P = ParamSpec("P")
+    from mainspring.background.supervisor.front import TaskSupervisor
 R = TypeVar("R")
 
 log = logging.getLogger("mainspring.supervision")
@@ -216,117 +212,3 @@ class Task(Generic[R]):
                 self.plan.callback(result)
             except Exception:
                 log.exception("callback of %r raised", self)
-
-
-class TaskDecorator(Protocol):
-    """Makes a function start tasks."""
-
-    @overload
-    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Callable[P, Task[R]]: ...
-    @overload
-    def __call__(self, func: Callable[P, R], /) -> Callable[P, Task[R]]: ...
-    def __call__(self, func: Any, /) -> Any:
-        """Return what starts a task with its arguments."""
-        ...
-
-
-@overload
-def background_task(
-    func: Callable[P, Coroutine[Any, Any, R]], /, **options: Any
-) -> Callable[P, Task[R]]: ...
-@overload
-def background_task(func: Callable[P, R], /, **options: Any) -> Callable[P, Task[R]]: ...
-@overload
-def background_task(func: None = None, /, **options: Any) -> TaskDecorator: ...
-
-
-def background_task(
-    func: Callable[..., Any] | None = None,
-    /,
-    *,
-    supervisor: TaskSupervisor | None = None,
-    **options: Any,
-) -> Any:
-    """Return a function that starts a task with its arguments, and returns the `Task`.
-
-    Options: `priority`; `delay` in seconds; `tt`, which is `"thread"`, `"process"` or
-    `"coroutine"` (an async function's own); `loop`, the name of an aloop; `callback`, which gets
-    the result. Raises `InvalidOption`, `UnknownOption`.
-    """
-    if func is None:
-        return functools.partial(background_task, supervisor=supervisor, **options)
-    plan = TaskPlan.of(func, options)
-
-    @functools.wraps(func)
-    def start(*args: Any, **kwargs: Any) -> Task[Any]:
-        return (supervisor or task_supervisor).put_task(Task(plan, args, kwargs))
-
-    return start
-
-
-@overload
-def wait_completed(tasks: Task[R] | Future[R], timeout: float | None = None) -> R: ...
-@overload
-def wait_completed(
-    tasks: Iterable[Task[R] | Future[R]], timeout: float | None = None
-) -> list[R]: ...
-def wait_completed(
-    tasks: Task[Any] | Future[Any] | Iterable[Task[Any] | Future[Any]],
-    timeout: float | None = None,
-) -> Any:
-    """Wait for a task, or for several; return the result, or the list of them in order.
-
-    Raises what a task raised, `CancelledError` for a cancelled one, `TimeoutError` after `timeout`
-    seconds altogether.
-    """
-    if isinstance(tasks, Task | Future):
-        return _future_of(tasks).result(timeout)
-    deadline = None if timeout is None else time.monotonic() + timeout
-    return [
-        _future_of(one).result(None if deadline is None else max(deadline - time.monotonic(), 0))
-        for one in tasks
-    ]
-
-
-async def co_apply(
-    function: Callable[..., R],
-    args: tuple[Any, ...] = (),
-    kwargs: dict[str, Any] | None = None,
-    **options: Any,
-) -> R:
-    """Call a function in the thread pool from a coroutine, and return what it returns.
-
-    Options: `priority`, `delay`, `supervisor`.
-    """
-    result: R = await _apply(function, args, kwargs or {}, {**options, "tt": TT_THREAD})
-    return result
-
-
-async def co_mp_apply(
-    function: Callable[..., R],
-    args: tuple[Any, ...] = (),
-    kwargs: dict[str, Any] | None = None,
-    **options: Any,
-) -> R:
-    """Call a function in the process pool from a coroutine, and return what it returns.
-
-    Options: `priority`, `delay`, `supervisor`.
-    """
-    result: R = await _apply(function, args, kwargs or {}, {**options, "tt": TT_MP})
-    return result
-
-
-async def _apply(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    options: dict[str, Any],
-) -> Any:
-    supervisor = options.pop("supervisor", None) or task_supervisor
-    task: Task[Any] = Task(TaskPlan.of(function, options), args, kwargs)
-    supervisor.put_task(task)
-    return await asyncio.wrap_future(task.future)
-
-
-def _future_of(task: Task[Any] | Future[Any]) -> Future[Any]:
-    return task.future if isinstance(task, Task) else task

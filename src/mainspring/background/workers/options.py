@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypedDict
 
 from mainspring.background.aloop import ALoop
-from mainspring.background.task_supervisor import TaskSupervisor
+from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.supervision.restart import Restart, is_number
 from mainspring.supervision.threads.priority import TASK_NORMAL

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mainspring.background.life import Life
-    from mainspring.background.roster import NamedWorker, WorkerRoster
-    from mainspring.background.task_pools import TaskPools
+    from mainspring.background.supervisor.life import Life
+    from mainspring.background.supervisor.roster import NamedWorker, WorkerRoster
+    from mainspring.background.supervisor.task_pools import TaskPools
 
 STALLED_AFTER = 2.0
 """Seconds without an answer after which a loop is unwell."""

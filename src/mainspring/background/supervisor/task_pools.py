@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.background.aloop import ALoop, Loops
-    from mainspring.background.life import Life
+    from mainspring.background.supervisor.life import Life
     from mainspring.supervision.supervisor.group import Group, Member
 
 

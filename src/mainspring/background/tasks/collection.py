@@ -6,9 +6,9 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
-from mainspring.background.target import declared
-from mainspring.background.task import Task, TaskPlan
-from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
+from mainspring.background.declared import declared
+from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
+from mainspring.background.tasks.task import Task, TaskPlan
 from mainspring.supervision.threads.priority import TASK_NORMAL
 
 if TYPE_CHECKING:
