@@ -1,8 +1,9 @@
-"""The steps of a task supervisor's stop that concern its workers, jobs and calls."""
+"""The end of a task supervisor's lives: who is asked, in which order, and who may wait for it."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mainspring.background.aloop import Loops, running_loop
@@ -17,79 +18,74 @@ if TYPE_CHECKING:
     from mainspring.background.supervisor.schedulers import SyncSchedulers
 
 
-def ask_all(roster: WorkerRoster, jobs: AsyncJobs, life: Life, others: SyncSchedulers) -> None:
-    """Ask workers, jobs and schedulers to end, in this order, without waiting."""
-    ask_workers(roster)
-    jobs.stop()
-    ask_jobs(life)
-    others.stop()
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What outlasts a supervisor's lives, and has a part in the end of each."""
 
+    roster: WorkerRoster
+    loops: Loops
+    jobs: AsyncJobs
+    schedulers: SyncSchedulers
 
-def ask_workers(roster: WorkerRoster) -> None:
-    """Ask every worker to end, the last started first, without waiting."""
-    for worker in reversed(roster.all()):
-        worker.stop(wait=False)
-
-
-def ask_those_on(aloop: ALoop, roster: WorkerRoster, jobs: AsyncJobs) -> None:
-    """Ask the workers and the jobs of one aloop to end, without waiting."""
-    jobs.stop_on(aloop)
-    loop = aloop.thread.current_loop
-    for worker in reversed(roster.all()):
-        if loop is not None and worker.runs_on(loop):
+    def ask_all(self, life: Life) -> None:
+        """Ask workers, jobs and schedulers to end, in this order, without waiting."""
+        for worker in reversed(self.roster.all()):
             worker.stop(wait=False)
+        self.jobs.stop()
+        for member in reversed(life.jobs.members):
+            member.service.close()
+        self.schedulers.stop()
 
+    def ask_those_on(self, aloop: ALoop) -> None:
+        """Ask the workers and the jobs of one aloop to end, without waiting."""
+        self.jobs.stop_on(aloop)
+        loop = aloop.thread.current_loop
+        for worker in reversed(self.roster.all()):
+            if loop is not None and worker.runs_on(loop):
+                worker.stop(wait=False)
 
-def ask_jobs(life: Life) -> None:
-    """Ask every job and scheduler to end, the last started first."""
-    for member in reversed(life.jobs.members):
-        member.service.close()
+    def leave(self, life: Life) -> None:
+        """End jobs, and the loops of schedulers whose `stop` was not called and will not be."""
+        self.jobs.stop()
+        for member in reversed(life.jobs.members):
+            if isinstance(member.service, SchedulerService):
+                member.service.leave()
 
+    def cancel_all(self, life: Life) -> None:
+        """Cancel what waits for a thread, and every coroutine."""
+        life.threads.cancel_waiting()
+        for aloop in self.loops.all():
+            aloop.thread.cancel_all()
 
-def leave(jobs: AsyncJobs, life: Life) -> None:
-    """End jobs, and the loops of schedulers whose `stop` was not called and will not be."""
-    jobs.stop()
-    for member in reversed(life.jobs.members):
-        if isinstance(member.service, SchedulerService):
-            member.service.leave()
+    def wait_for(self, life: Life) -> None:
+        """Wait for the end that was asked for.
 
+        Raises `AlreadyRunning` where it would never come.
+        """
+        if life.core.running and self.waits_for_itself(life):
+            raise AlreadyRunning("supervisor", life.core.name)
+        life.core.join()
 
-def cancel_all(life: Life, loops: Loops) -> None:
-    """Cancel what waits for a thread, and every coroutine."""
-    life.threads.cancel_waiting()
-    for aloop in loops.all():
-        aloop.thread.cancel_all()
+    def is_awaited_here(self, life: Life) -> bool:
+        """Whether it was asked for, and the calling thread or task is what it waits for."""
+        return life.over and self.awaits_itself(life)
 
+    def awaits_itself(self, life: Life) -> bool:
+        """Whether the calling thread or task is one that it wants to see the end of."""
+        here = running_loop()
+        own = [aloop.thread.current_loop for aloop in self.loops.all()]
+        if here is not None and here in (life.core.loop, *own):
+            return True
+        if life.threads.is_mine(threading.current_thread()):
+            return True
+        return self.roster.runs_here()
 
-def wait_for_end(life: Life, loops: Loops, roster: WorkerRoster) -> None:
-    """Wait for the end that was asked for; raises `AlreadyRunning` where it would never come."""
-    if life.core.running and waits_for_itself(life, loops, roster):
-        raise AlreadyRunning("supervisor", life.core.name)
-    life.core.join()
+    def waits_for_itself(self, life: Life) -> bool:
+        """Whether to block the calling thread would keep it from coming.
 
-
-def awaits_itself(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
-    """Whether the calling thread or task is one that it wants to see the end of."""
-    here = running_loop()
-    own = [aloop.thread.current_loop for aloop in loops.all()]
-    if here is not None and here in (life.core.loop, *own):
-        return True
-    if life.threads.is_mine(threading.current_thread()):
-        return True
-    return roster.runs_here()
-
-
-def waits_for_itself(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
-    """Whether to block the calling thread would keep from ending what it wants to see the end of.
-
-    So it does on a loop of the user's own that a worker's target is awaited on.
-    """
-    here = running_loop()
-    if here is not None and any(worker.runs_on(here) for worker in roster.all()):
-        return True
-    return awaits_itself(life, loops, roster)
-
-
-def ends_here(life: Life, loops: Loops, roster: WorkerRoster) -> bool:
-    """Whether it was asked to end, and the calling thread or task is what that waits for."""
-    return life.over and awaits_itself(life, loops, roster)
+        So it does on a loop of the user's own that a worker's target is awaited on.
+        """
+        here = running_loop()
+        if here is not None and any(worker.runs_on(here) for worker in self.roster.all()):
+            return True
+        return self.awaits_itself(life)

@@ -5,8 +5,6 @@ A front door: most of what is here delegates to its `Life`, loops, jobs and rost
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
 import uuid
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -14,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from mainspring.background.aloop import ALoop, Loops
 from mainspring.background.jobs.job import AsyncJob
 from mainspring.background.jobs.scheduler import AsyncJobs, AsyncJobScheduler, launch_in
-from mainspring.background.supervisor import ending
+from mainspring.background.supervisor.ending import Ending
 from mainspring.background.supervisor.info import describe, diagnose
 from mainspring.background.supervisor.launches import LaunchableTask, Launches
 from mainspring.background.supervisor.life import Life
+from mainspring.background.supervisor.pools import Pools
 from mainspring.background.supervisor.roster import NamedWorker, WorkerRoster
 from mainspring.background.supervisor.schedulers import (
     AsyncScheduler,
@@ -32,7 +31,6 @@ from mainspring.errors import InvalidOption
 from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.own_thread import live_in_thread
-from mainspring.supervision.threads.priority import pool_sizes
 
 if TYPE_CHECKING:
     import asyncio
@@ -45,8 +43,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 K = TypeVar("K", bound="LaunchableTask")
-
-log = logging.getLogger("mainspring.supervision")
 
 
 class TaskSupervisor:
@@ -61,17 +57,16 @@ class TaskSupervisor:
         self.grace = grace
         self._poll_delay = 0.01
         self._megaphone = Megaphone()
-        self._blockade = Blockade()
+        self._blockade = Blockade(self.id)
         # Looked up at each call: it may be set, and a subclass may have its own.
         self.roster = WorkerRoster(lambda *what: self.on_worker_failed(*what))  # noqa: PLW0108  see above
         self._sync_schedulers = SyncSchedulers()
-        self._sizes = pool_sizes()
-        self._executor: Executor | None = None
-        self._mp_options: dict[str, Any] = {}
+        self._pools = Pools()
         self._launches = Launches()
         self._loops = Loops(self.id)
         self._task_pools = TaskPools(self._loops)
         self._jobs = AsyncJobs()
+        self._ending = Ending(self.roster, self._loops, self._jobs, self._sync_schedulers)
         self.forget_life()
         forget_in_child(self)
 
@@ -104,16 +99,16 @@ class TaskSupervisor:
         Waits for a stop under way; False, too, from what that stop waits for. Raises
         `AlreadyRunning` on a loop of the user's own that it waits for.
         """
-        if self.active or ending.ends_here(self._life, self._loops, self.roster):
+        if self.active or self._ending.is_awaited_here(self._life):
             return False
         with self._life_lock:
             if self.active:
                 return False
             if self._life.over:
-                ending.wait_for_end(self._life, self._loops, self.roster)
+                self._ending.wait_for(self._life)
                 self._life = self._new_life()
             self._life.begin(self.grace)
-            self.threads.resize(self._sizes)
+            self.threads.resize(self._pools.sizes)
             self._loops.start_again(self._life.loops)
         for scheduler in self._jobs.to_start_again():
             self.start_job_scheduler(scheduler)
@@ -138,24 +133,22 @@ class TaskSupervisor:
         if not core.running:
             return core.join(core.time_left())
         if stop_schedulers:
-            ending.ask_all(self.roster, self._jobs, self._life, self._sync_schedulers)
-        ending.leave(self._jobs, self._life)
+            self._ending.ask_all(self._life)
+        self._ending.leave(self._life)
         self._launches.cancel_delayed()
         if cancel_tasks:
-            ending.cancel_all(self._life, self._loops)
+            self._ending.cancel_all(self._life)
         core.close(core.grace if isinstance(wait, bool) else float(wait))
         self._blockade.lift()
-        if wait is False or ending.waits_for_itself(self._life, self._loops, self.roster):
+        if wait is False or self._ending.waits_for_itself(self._life):
             return not core.running
         return core.join(core.time_left())
 
     def block(self) -> None:
         """Wait until it stops; SIGTERM and SIGINT stop it (in the main thread only)."""
         self.start()
-        self._blockade = Blockade()
+        self._blockade = Blockade(self.id)
         self._blockade.hold(lambda: self.active)
-        if self._blockade.signal is not None:
-            log.info("supervisor %r stops: signal %s", self.id, self._blockade.signal)
         self.stop()
 
     async def astart(self) -> bool:
@@ -164,7 +157,7 @@ class TaskSupervisor:
 
     async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
         """Stop it from a coroutine, without blocking its loop; from its own it only asks."""
-        if ending.awaits_itself(self._life, self._loops, self.roster):
+        if self._ending.awaits_itself(self._life):
             return self.stop(wait)
         await live_in_thread(lambda: self.stop(wait), name=f"{self.id}_stop")
         return not self.active
@@ -215,37 +208,32 @@ class TaskSupervisor:
         `pool_size`, `reserve_normal`, `reserve_high`, `min_size` (a number or "max"), `max_size`:
         see `priority.pool_sizes`. Raises `InvalidOption`.
         """
-        self._sizes = pool_sizes(**sizes)
-        if self.active:
-            self.threads.resize(self._sizes)
+        self._pools.size_threads(self._life, sizes)
 
     def set_mp_pool(self, pool_size: int | None = None, **options: Any) -> None:
         """Make the process pool: so many children (one a CPU), and options of `ProcessPool`."""
-        if pool_size is not None and pool_size < 1:
-            raise InvalidOption("pool_size", pool_size, owner="set_mp_pool", expected="1 or more")
-        self._mp_options = {"size": pool_size or os.cpu_count() or 1, **options}
-        self._life.drop_processes()
+        self._pools.set_processes(self._life, pool_size, options)
 
     @property
     def mp_pool(self) -> ProcessPool:
         """The process pool, made on demand."""
         self.start()
-        return self._life.make_processes(self._mp_options)
+        return self._pools.processes(self._life)
 
     @property
     def thread_pool(self) -> Executor:
         """What `spawn` submits to; any executor may be put in its place."""
-        return self._executor or self.threads
+        return self._pools.stand_in or self.threads
 
     @thread_pool.setter
     def thread_pool(self, executor: Executor | None) -> None:
-        self._executor = executor
+        self._pools.stand_in = executor
 
     def spawn(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Call a function in the thread pool, at normal priority."""
         if not self._life.active:
             self.start()
-        return (self._executor or self._life.threads).submit(fn, *args, **kwargs)
+        return (self._pools.stand_in or self._life.threads).submit(fn, *args, **kwargs)
 
     def spawn_at(
         self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
@@ -254,8 +242,8 @@ class TaskSupervisor:
         if not isinstance(priority, int):
             raise InvalidOption("priority", priority, owner="spawn_at", expected="a whole number")
         self.start()
-        if self._executor is not None:
-            return self._executor.submit(fn, *args, **kwargs)
+        if self._pools.stand_in is not None:
+            return self._pools.stand_in.submit(fn, *args, **kwargs)
         return self.threads.submit_at(priority, fn, *args, **kwargs)
 
     def create_aloop(
@@ -281,7 +269,7 @@ class TaskSupervisor:
 
     def stop_aloop(self, name: str, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
         """Stop a loop, its workers, jobs and pools; return whether all that ran on it has ended."""
-        ending.ask_those_on(self._loops.get(name), self.roster, self._jobs)
+        self._ending.ask_those_on(self._loops.get(name))
         return self._task_pools.stop_loop(name, wait)
 
     def get_aloop(self, name: str | None = None) -> ALoop:
@@ -310,9 +298,7 @@ class TaskSupervisor:
 
         Raises `AlreadyRunning`, `DuplicateName`, `InvalidOption`.
         """
-        self._task_pools.add(pool, loop)
-        if self.active:
-            self._task_pools.start_one(pool, self._life)
+        self._task_pools.add(pool, loop, self._life)
 
     def remove_pool(self, pool: TaskPool) -> bool:
         """Stop a task pool and forget it; return whether it was known."""
@@ -389,7 +375,7 @@ class TaskSupervisor:
 
     def _new_life(self) -> Life:
         tell, loops = self._megaphone.tell, self._loops.threads
-        return Life(self.id, sizes=self._sizes, loops=loops, tell=tell)
+        return Life(self.id, sizes=self._pools.sizes, loops=loops, tell=tell)
 
 
 task_supervisor = TaskSupervisor("supervisor")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from mainspring.supervision.sleeper import ThreadSleeper
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+log = logging.getLogger("mainspring.supervision")
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 LOOK = 0.2
@@ -21,9 +24,10 @@ LOOK = 0.2
 class Blockade:
     """Holds up a thread until a signal comes or somebody lifts it."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
         self._sleeper = ThreadSleeper()
-        self.signal: int | None = None
+        self._signal: int | None = None
 
     def lift(self) -> None:
         """Let the thread go on; from any thread."""
@@ -32,11 +36,13 @@ class Blockade:
     def hold(self, while_true: Callable[[], bool]) -> None:
         """Wait while the condition holds and no signal has come."""
         with self._listening():
-            while self.signal is None and while_true():
+            while self._signal is None and while_true():
                 self._sleeper.sleep(LOOK)
+        if self._signal is not None:
+            log.info("supervisor %r stops: signal %s", self._owner, self._signal)
 
     def _note(self, number: int, _frame: object) -> None:
-        self.signal = number
+        self._signal = number
         self._sleeper.wake()
 
     @contextmanager

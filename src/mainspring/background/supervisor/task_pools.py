@@ -157,8 +157,11 @@ class TaskPools:
         with self._lock:
             return list(self._places.values())
 
-    def add(self, pool: TaskPool, loop: ALoop | str | None) -> None:
-        """Take a pool in; raises `AlreadyRunning`, `DuplicateName`, `InvalidOption`."""
+    def add(self, pool: TaskPool, loop: ALoop | str | None, life: Life) -> None:
+        """Take a pool in, and start it unless a start is to come.
+
+        Raises `AlreadyRunning`, `DuplicateName`, `InvalidOption`.
+        """
         if pool.running:
             raise AlreadyRunning("task pool", pool.name)
         if isinstance(loop, str):
@@ -168,7 +171,9 @@ class TaskPools:
             if other is not None:
                 first, second = repr(other.pool), repr(pool)
                 raise DuplicateName(pool.name, kind="task pool", first=first, second=second)
-            self._places[pool.name] = Place(pool, loop)
+            place = self._places[pool.name] = Place(pool, loop)
+        if life.active:
+            self._start([place], life)
 
     def drop(self, pool: TaskPool) -> bool:
         """Stop a pool and forget it; from a coroutine without waiting for its end."""
@@ -183,10 +188,6 @@ class TaskPools:
     def start(self, life: Life) -> None:
         """Start those that do not run, and wait until they take tasks."""
         self._start(self.all(), life)
-
-    def start_one(self, pool: TaskPool, life: Life) -> None:
-        """Start a pool that was added."""
-        self._start([place for place in self.all() if place.pool is pool], life)
 
     def start_loop(self, name: str, life: Life) -> bool:
         """Start a loop, and the pools that belong on it; False: it runs already."""

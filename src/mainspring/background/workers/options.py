@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypedDict
 
 from mainspring.background.aloop import ALoop
+from mainspring.background.declared import is_generator
 from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.supervision.restart import Restart, is_number
@@ -69,6 +70,16 @@ class Options:
             value = getattr(self, option)
             if value is not None and not sensible(value):
                 raise InvalidOption(option, value, owner=owner, expected=expected)
+
+    def check_target(self, run: Callable[..., Any], *, awaited: bool, isolated: bool) -> None:
+        """Raise `InvalidOption` for a target that can't be run as these options say."""
+        owner = f"worker {self.name!r}"
+        if is_generator(run):
+            raise InvalidOption("func", run, owner=owner, expected="a function without a yield")
+        if awaited and (isolated or self.executor is not None):
+            executor = self.executor or "process"
+            expected = "none for an async target, which runs on a loop"
+            raise InvalidOption("executor", executor, owner=owner, expected=expected)
 
     def overridden(self, overrides: Mapping[str, Any]) -> Options:
         """Return these options with those that `start` was given in their place.

@@ -9,14 +9,18 @@ import functools
 import inspect
 import logging
 import threading
-from contextlib import suppress
 from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar
 
-from mainspring.background.declared import declared, is_generator
+from mainspring.background.declared import declared
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
 from mainspring.background.workers.carriage import carriage_for
+from mainspring.background.workers.ending import (
+    refuse_to_wait_for_itself,
+    wait_for_end,
+    wait_for_last_life,
+)
 from mainspring.background.workers.farewell import Farewell
 from mainspring.background.workers.hooks import guard, has_own_end, is_own
 from mainspring.background.workers.on_error import call_on_error
@@ -24,7 +28,7 @@ from mainspring.background.workers.options import Options
 from mainspring.background.workers.session import Session
 from mainspring.background.workers.start import StartArguments
 from mainspring.background.workers.target import Target
-from mainspring.errors import AlreadyRunning, InvalidOption
+from mainspring.errors import InvalidOption
 from mainspring.supervision.triggers.continuous import Continuous
 from mainspring.supervision.workers.worker import Worker, WorkerStatus, is_async
 
@@ -68,27 +72,16 @@ class BackgroundWorker(Generic[P, R]):
         function = func or options.pop("fn", None)
         if options.pop("fn", None) is not None:
             raise InvalidOption("fn", function, owner=f"worker {name!r}", expected="it or func=")
-        self.isolated = isinstance(inspect.getattr_static(type(self), "run", None), staticmethod)
         if function is not None:
             self.run = function
         if not callable(getattr(self, "run", None)):
             raise TypeError(f"worker {name!r} has no target: give func=, or define a method run")
         self._options = Options.of(name or _name_of(function), options, also=self.own_options)
         executor = self._options.executor
-        if executor is not None:
-            self.isolated = executor == "process"
-        if is_generator(self.run):
-            owner, expected = f"worker {self._options.name!r}", "a function without a yield"
-            raise InvalidOption("func", self.run, owner=owner, expected=expected)
+        self.isolated = _has_static_run(type(self)) if executor is None else executor == "process"
         self.awaited = is_async(self.run)
+        self._options.check_target(self.run, awaited=self.awaited, isolated=self.isolated)
         self.takes = declared(self.run)
-        if self.awaited and (self.isolated or executor is not None):
-            raise InvalidOption(
-                "executor",
-                executor or "process",
-                owner=f"worker {self._options.name!r}",
-                expected="none for an async target, which runs on a loop",
-            )
         if function is not None:
             functools.update_wrapper(self, function)
 
@@ -197,11 +190,14 @@ class BackgroundWorker(Generic[P, R]):
         `after_start` raised, `DuplicateName`, `InvalidOption`, `AlreadyRunning`.
         """
         # Before the lock too: who holds it may wait for the run that calls this.
-        self._refuse_to_wait_for_itself()
+        session = self._session
+        if session is not None and not session.active:
+            refuse_to_wait_for_itself(session, self.supervisor.life)
         with self._lock:
             if self.is_active() or self._starting:
                 return False
-            self._wait_for_last_life()
+            if self._session is not None:
+                wait_for_last_life(self._session, self.supervisor.life)
             self._starting = True
             try:
                 session = self._begin(StartArguments.of(args, kwargs))
@@ -231,8 +227,9 @@ class BackgroundWorker(Generic[P, R]):
 
         Raises as `start` does; `AlreadyRunning` from its own target or loop, before it is stopped.
         """
-        if self._session is not None:
-            self._refuse_to_wait_for(self._session)
+        session = self._session
+        if session is not None:
+            refuse_to_wait_for_itself(session, self.supervisor.life)
         self.stop()
         return self.start(*args, **kwargs)
 
@@ -357,41 +354,16 @@ class BackgroundWorker(Generic[P, R]):
         self.ask_end(session)
 
     def _wait_for_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
-        if wait is False or session.would_wait_for_itself(self.supervisor.life.control_loop):
-            return session.finished.done()
-        if session.member is not None and session.is_stranded():
-            self.supervisor.life.workers.cancel(session.member)
-        with suppress(TimeoutError):
-            session.finished.result(None if wait is True else float(wait))
-            return True
-        session.tell_stuck(wait)
-        return False
-
-    def _wait_for_last_life(self) -> None:
-        session = self._session
-        if session is None:
-            return
-        if session.over:
-            if session.still_runs():
-                raise AlreadyRunning("target of worker", self.name)
-            if not session.would_wait_for_itself(self.supervisor.life.control_loop):
-                session.finished.result()
-            return
-        self._refuse_to_wait_for(session)
-        session.finished.result()
-
-    def _refuse_to_wait_for_itself(self) -> None:
-        session = self._session
-        if session is not None and not session.active:
-            self._refuse_to_wait_for(session)
-
-    def _refuse_to_wait_for(self, session: Session) -> None:
-        if not session.over and session.would_wait_for_itself(self.supervisor.life.control_loop):
-            raise AlreadyRunning("worker", self.name)
+        return wait_for_end(session, wait, self.supervisor.life)
 
 
 class BackgroundAsyncWorker(BackgroundWorker[P, R]):
     """Awaits its target again and again, on `loop`."""
+
+
+def _has_static_run(kind: type) -> bool:
+    """Whether a class has its target as a static method, which another process can call."""
+    return isinstance(inspect.getattr_static(kind, "run", None), staticmethod)
 
 
 def _name_of(function: Callable[..., object] | None) -> str | None:
