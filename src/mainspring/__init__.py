@@ -10,26 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mainspring.background.collection import FunctionCollection, TaskCollection
-    from mainspring.background.decorators import background_worker
     from mainspring.background.local import g
-    from mainspring.background.paced_worker import (
-        BackgroundAsyncWorker,
-        BackgroundEventWorker,
-        BackgroundIntervalWorker,
-    )
-    from mainspring.background.queue_worker import BackgroundQueueWorker
-    from mainspring.background.task import (
-        TT_COROUTINE,
-        TT_MP,
-        TT_THREAD,
-        background_task,
-        co_apply,
-        co_mp_apply,
-        wait_completed,
-    )
-    from mainspring.background.task_supervisor import TaskSupervisor, task_supervisor
-    from mainspring.background.worker import BackgroundWorker
+    from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
+    from mainspring.background.tasks.collection import FunctionCollection, TaskCollection
+    from mainspring.background.tasks.decorator import background_task
+    from mainspring.background.tasks.task import TT_COROUTINE, TT_MP, TT_THREAD
+    from mainspring.background.tasks.waiting import co_apply, co_mp_apply, wait_completed
+    from mainspring.background.workers.decorator import background_worker
+    from mainspring.background.workers.event import BackgroundEventWorker
+    from mainspring.background.workers.interval import BackgroundIntervalWorker
+    from mainspring.background.workers.queue import BackgroundQueueWorker
+    from mainspring.background.workers.worker import BackgroundAsyncWorker, BackgroundWorker
     from mainspring.cache.memory import MemoryCache
     from mainspring.cache.policy import Cache
     from mainspring.cache.redis import RedisCache
@@ -74,16 +65,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncTaskWorker": "mainspring.pool.worker",
-    "BackgroundAsyncWorker": "mainspring.background.paced_worker",
-    "BackgroundEventWorker": "mainspring.background.paced_worker",
-    "BackgroundIntervalWorker": "mainspring.background.paced_worker",
-    "BackgroundQueueWorker": "mainspring.background.queue_worker",
-    "BackgroundWorker": "mainspring.background.worker",
+    "BackgroundAsyncWorker": "mainspring.background.workers.worker",
+    "BackgroundEventWorker": "mainspring.background.workers.event",
+    "BackgroundIntervalWorker": "mainspring.background.workers.interval",
+    "BackgroundQueueWorker": "mainspring.background.workers.queue",
+    "BackgroundWorker": "mainspring.background.workers.worker",
     "Cache": "mainspring.cache.policy",
     "CacheAdapter": "mainspring.protocols",
     "DuplicateJob": "mainspring.errors",
     "Exponential": "mainspring.model.retry",
-    "FunctionCollection": "mainspring.background.collection",
+    "FunctionCollection": "mainspring.background.tasks.collection",
     "GiveUp": "mainspring.model.verdict",
     "JobCancelled": "mainspring.errors",
     "JobExpired": "mainspring.errors",
@@ -105,27 +96,27 @@ _HOMES = {
     "TASK_HIGH": "mainspring.supervision.threads.priority",
     "TASK_LOW": "mainspring.supervision.threads.priority",
     "TASK_NORMAL": "mainspring.supervision.threads.priority",
-    "TT_COROUTINE": "mainspring.background.task",
-    "TT_MP": "mainspring.background.task",
-    "TT_THREAD": "mainspring.background.task",
-    "TaskCollection": "mainspring.background.collection",
+    "TT_COROUTINE": "mainspring.background.tasks.task",
+    "TT_MP": "mainspring.background.tasks.task",
+    "TT_THREAD": "mainspring.background.tasks.task",
+    "TaskCollection": "mainspring.background.tasks.collection",
     "TaskHandle": "mainspring.pool.handle",
     "TaskInfo": "mainspring.pool.record",
     "TaskStatus": "mainspring.model.job:JobState",
-    "TaskSupervisor": "mainspring.background.task_supervisor",
+    "TaskSupervisor": "mainspring.background.supervisor.front",
     "Unique": "mainspring.model.unique",
-    "background_task": "mainspring.background.task",
-    "background_worker": "mainspring.background.decorators",
-    "co_apply": "mainspring.background.task",
-    "co_mp_apply": "mainspring.background.task",
+    "background_task": "mainspring.background.tasks.decorator",
+    "background_worker": "mainspring.background.workers.decorator",
+    "co_apply": "mainspring.background.tasks.waiting",
+    "co_mp_apply": "mainspring.background.tasks.waiting",
     "current_job": "mainspring.engine.attempts.context",
     "g": "mainspring.background.local",
     "get_all_task_types": "mainspring.pool.registry",
     "get_task_function": "mainspring.pool.registry",
     "register_task": "mainspring.pool.registry",
     "task": "mainspring.pool.registry",
-    "task_supervisor": "mainspring.background.task_supervisor",
-    "wait_completed": "mainspring.background.task",
+    "task_supervisor": "mainspring.background.supervisor.front",
+    "wait_completed": "mainspring.background.tasks.waiting",
 }
 
 __all__ = [

@@ -8,14 +8,14 @@ from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import DuplicateName, InvalidOption
-from mainspring.supervision.event_loop import EventLoopThread
 from mainspring.supervision.forked import forget_in_child
+from mainspring.supervision.loops.event_loop import EventLoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from concurrent.futures import Future
 
-    from mainspring.supervision.group import Group, Member
+    from mainspring.supervision.supervisor.group import Group, Member
 
 START_PATIENCE = 10.0
 """Seconds for a thread to begin; longer only on a machine that has none to give."""

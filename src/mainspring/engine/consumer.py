@@ -32,12 +32,12 @@ from mainspring.errors import NotRunning
 from mainspring.model.duration import seconds_of
 from mainspring.model.events import ShutdownAsked
 from mainspring.model.task import EXECUTOR_KINDS
-from mainspring.supervision.driver import ThreadDriver
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.restart import Doubling, Restart
-from mainspring.supervision.supervisor import Supervisor
-from mainspring.supervision.trigger import Interval
-from mainspring.supervision.worker import Worker
+from mainspring.supervision.supervisor.supervisor import Supervisor
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.driver import ThreadDriver
+from mainspring.supervision.workers.worker import Worker
 from mainspring.telemetry.log import log_event
 
 if TYPE_CHECKING:

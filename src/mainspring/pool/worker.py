@@ -16,8 +16,8 @@ from mainspring.pool.options import OWNER, PoolOptions, TaskOptions, check_secon
 from mainspring.pool.record import TaskInfo
 from mainspring.pool.shift import LAST_SECONDS, Shift
 from mainspring.pool.waiting import future_of
-from mainspring.supervision.lifeline import Lifeline
 from mainspring.supervision.megaphone import Megaphone
+from mainspring.supervision.supervisor.lifeline import Lifeline
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence

@@ -14,8 +14,8 @@ from contextlib import suppress
 from types import coroutine
 from typing import TYPE_CHECKING
 
-from mainspring.supervision.alarms import alarms_of
-from mainspring.supervision.fine_loop import SHARED_FROM, moment_after
+from mainspring.supervision.loops.alarms import alarms_of
+from mainspring.supervision.loops.fine_loop import SHARED_FROM, moment_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

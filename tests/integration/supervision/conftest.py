@@ -2,7 +2,7 @@
 
 import pytest
 
-from mainspring.background.task_supervisor import TaskSupervisor
+from mainspring.background.supervisor.front import TaskSupervisor
 
 
 @pytest.fixture(autouse=True)

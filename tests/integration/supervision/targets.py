@@ -5,10 +5,11 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from mainspring.background.decorators import background_worker
-from mainspring.background.paced_worker import BackgroundEventWorker, BackgroundIntervalWorker
-from mainspring.background.queue_worker import BackgroundQueueWorker
-from mainspring.background.worker import BackgroundWorker
+from mainspring.background.workers.decorator import background_worker
+from mainspring.background.workers.event import BackgroundEventWorker
+from mainspring.background.workers.interval import BackgroundIntervalWorker
+from mainspring.background.workers.queue import BackgroundQueueWorker
+from mainspring.background.workers.worker import BackgroundWorker
 
 
 class Doubler(BackgroundQueueWorker):

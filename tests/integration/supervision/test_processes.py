@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mainspring.background.decorators import background_worker
-from mainspring.background.paced_worker import BackgroundIntervalWorker
-from mainspring.background.task import background_task, co_mp_apply, wait_completed
+from mainspring.background.tasks.decorator import background_task
+from mainspring.background.tasks.waiting import co_mp_apply, wait_completed
+from mainspring.background.workers.decorator import background_worker
+from mainspring.background.workers.interval import BackgroundIntervalWorker
 from mainspring.errors import (
     ChildDied,
     InvalidArguments,

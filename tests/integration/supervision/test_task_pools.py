@@ -8,7 +8,7 @@ import time
 import pytest
 
 from mainspring import AsyncTaskWorker, background_worker
-from mainspring.background.task_supervisor import TaskSupervisor
+from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.errors import (
     AlreadyRunning,
     DuplicateName,

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mainspring.background.decorators import background_worker
-from mainspring.background.paced_worker import BackgroundIntervalWorker
-from mainspring.background.task import Task, TaskPlan, wait_completed
-from mainspring.background.task_supervisor import TaskSupervisor
+from mainspring.background.supervisor.front import TaskSupervisor
+from mainspring.background.tasks.task import Task, TaskPlan
+from mainspring.background.tasks.waiting import wait_completed
+from mainspring.background.workers.decorator import background_worker
+from mainspring.background.workers.interval import BackgroundIntervalWorker
 from mainspring.errors import DuplicateName, InvalidOption, NotRunning
 from mainspring.model import events
 
@@ -433,8 +434,8 @@ def test_it_is_a_context_manager_in_both_worlds():
 
 PROGRAM = """
 import sys, time
-from mainspring.background.decorators import background_worker
-from mainspring.background.task_supervisor import task_supervisor
+from mainspring.background.workers.decorator import background_worker
+from mainspring.background.supervisor.front import task_supervisor
 
 @background_worker(interval=0.01)
 def tick(**kwargs):
@@ -480,8 +481,8 @@ def test_signals_stop_what_blocks(number):
 def test_importing_starts_no_thread_and_is_light():
     program = """
 import sys, threading
-import mainspring.background.decorators, mainspring.background.task_supervisor
-import mainspring.background.task, mainspring.background.collection
+import mainspring.background.workers.decorator, mainspring.background.supervisor.front
+import mainspring.background.tasks.decorator, mainspring.background.tasks.collection
 assert threading.active_count() == 1
 heavy = {"multiprocessing", "cronsim", "msgspec", "concurrent.futures.thread"} & set(sys.modules)
 assert not heavy, heavy
@@ -535,9 +536,10 @@ def test_stopping_a_loop_stops_the_workers_and_jobs_on_it_and_no_others(supervis
 
 FORKING = """
 import asyncio, os, threading, time
-from mainspring.background.decorators import background_worker
-from mainspring.background.task import Task, TaskPlan, wait_completed
-from mainspring.background.task_supervisor import TaskSupervisor
+from mainspring.background.workers.decorator import background_worker
+from mainspring.background.tasks.task import Task, TaskPlan
+from mainspring.background.tasks.waiting import wait_completed
+from mainspring.background.supervisor.front import TaskSupervisor
 
 ran, slow = threading.Event(), threading.Event()
 supervisor = TaskSupervisor("s", grace=3)
@@ -582,9 +584,10 @@ def test_a_forked_child_begins_anew_and_leaves_its_parent_alone():
 def test_a_target_that_is_stuck_does_not_keep_the_process_from_ending(colour):
     program = f"""
 import threading, time
-from mainspring.background.decorators import background_worker
-from mainspring.background.task import Task, TaskPlan, wait_completed
-from mainspring.background.task_supervisor import TaskSupervisor
+from mainspring.background.workers.decorator import background_worker
+from mainspring.background.tasks.task import Task, TaskPlan
+from mainspring.background.tasks.waiting import wait_completed
+from mainspring.background.supervisor.front import TaskSupervisor
 
 stuck = threading.Event()
 

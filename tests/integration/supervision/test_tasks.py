@@ -15,11 +15,12 @@ from multiprocessing import get_context
 
 import pytest
 
-from mainspring.background.collection import FunctionCollection, TaskCollection
 from mainspring.background.local import g
-from mainspring.background.task import background_task, co_apply, wait_completed
+from mainspring.background.tasks.collection import FunctionCollection, TaskCollection
+from mainspring.background.tasks.decorator import background_task
+from mainspring.background.tasks.waiting import co_apply, wait_completed
 from mainspring.errors import InvalidOption, NotRunning, UnknownOption
-from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.threads import lanes
 from mainspring.supervision.threads.pool import PriorityThreadPool
 from mainspring.supervision.threads.priority import (

@@ -13,15 +13,12 @@ from itertools import pairwise
 import pytest
 
 from mainspring.background.aloop import START_PATIENCE
-from mainspring.background.decorators import background_worker
-from mainspring.background.paced_worker import (
-    BackgroundAsyncWorker,
-    BackgroundEventWorker,
-    BackgroundIntervalWorker,
-)
-from mainspring.background.queue_worker import BackgroundQueueWorker
-from mainspring.background.task_supervisor import task_supervisor
-from mainspring.background.worker import BackgroundWorker
+from mainspring.background.supervisor.front import task_supervisor
+from mainspring.background.workers.decorator import background_worker
+from mainspring.background.workers.event import BackgroundEventWorker
+from mainspring.background.workers.interval import BackgroundIntervalWorker
+from mainspring.background.workers.queue import BackgroundQueueWorker
+from mainspring.background.workers.worker import BackgroundAsyncWorker, BackgroundWorker
 from mainspring.errors import (
     AlreadyRunning,
     DuplicateName,
@@ -30,8 +27,8 @@ from mainspring.errors import (
     UnknownOption,
 )
 from mainspring.model.events import ServiceStopped
-from mainspring.supervision import driver
 from mainspring.supervision.restart import Restart
+from mainspring.supervision.workers import driver
 
 KINDS = {
     "continuous": {},

@@ -11,7 +11,7 @@ import pytest
 
 from mainspring import AsyncTaskWorker
 from mainspring.errors import AttemptTimeout
-from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.testing.contracts.service import ServiceContract
 
 

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from mainspring.supervision.alarms import Alarms, alarms_of
+from mainspring.supervision.loops.alarms import Alarms, alarms_of
 
 
 class CountingLoop(asyncio.SelectorEventLoop):

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from mainspring.errors import NotRunning
-from mainspring.supervision.backlog import Backlog, Items
+from mainspring.supervision.triggers.backlog import Backlog, Items
 
 
 def everything(backlog):

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from mainspring.errors import NotRunning
-from mainspring.supervision.event_loop import EventLoopThread
-from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.loops.event_loop import EventLoopThread
+from mainspring.supervision.supervisor.supervisor import Supervisor
 
 
 async def where():

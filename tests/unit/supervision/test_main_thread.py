@@ -5,9 +5,9 @@ import sys
 
 PROGRAM = """
 import os, sys, threading, time
-from mainspring.supervision.supervisor import Supervisor
-from mainspring.supervision.trigger import Interval
-from mainspring.supervision.worker import Worker
+from mainspring.supervision.supervisor.supervisor import Supervisor
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.worker import Worker
 
 def work():
     time.sleep(0.1)

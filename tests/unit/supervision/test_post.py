@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from mainspring.supervision.post import Post
+from mainspring.supervision.loops.post import Post
 
 
 def test_calls_of_many_threads_all_arrive_each_thread_in_order():

@@ -2,12 +2,14 @@
 
 import asyncio
 
-from mainspring.supervision.backlog import Backlog, Items
-from mainspring.supervision.event_loop import EventLoopThread
+from mainspring.supervision.loops.event_loop import EventLoopThread
 from mainspring.supervision.restart import Restart
-from mainspring.supervision.supervisor import Supervisor
-from mainspring.supervision.trigger import Continuous, Event, Interval
-from mainspring.supervision.worker import Worker
+from mainspring.supervision.supervisor.supervisor import Supervisor
+from mainspring.supervision.triggers.backlog import Backlog, Items
+from mainspring.supervision.triggers.continuous import Continuous
+from mainspring.supervision.triggers.event import Event
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.worker import Worker
 from mainspring.testing.contracts.service import ServiceContract
 
 

@@ -8,12 +8,14 @@ import pytest
 
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.model import events
-from mainspring.supervision.event_loop import EventLoopThread
-from mainspring.supervision.group import Group
+from mainspring.supervision.loops.event_loop import EventLoopThread
 from mainspring.supervision.restart import Restart
-from mainspring.supervision.supervisor import Supervisor
-from mainspring.supervision.trigger import Continuous, Event, Interval
-from mainspring.supervision.worker import Worker
+from mainspring.supervision.supervisor.group import Group
+from mainspring.supervision.supervisor.supervisor import Supervisor
+from mainspring.supervision.triggers.continuous import Continuous
+from mainspring.supervision.triggers.event import Event
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.worker import Worker
 
 
 class Step:
@@ -271,9 +273,10 @@ def test_cancelling_its_run_closes_the_services_and_does_not_swallow_the_cancell
 def test_the_end_of_the_main_thread_ends_the_process_in_order():
     program = """
 import time
-from mainspring.supervision.supervisor import Supervisor
-from mainspring.supervision.trigger import Continuous, Interval
-from mainspring.supervision.worker import Worker
+from mainspring.supervision.supervisor.supervisor import Supervisor
+from mainspring.supervision.triggers.continuous import Continuous
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.worker import Worker
 
 def work():
     time.sleep(0.3)
@@ -290,7 +293,8 @@ Supervisor([Worker("w", work, Interval(60))]).start()
 
 def test_importing_starts_no_thread_and_no_loop():
     program = """
-import threading, mainspring.supervision.supervisor, mainspring.supervision.worker
+import threading
+import mainspring.supervision.supervisor.supervisor, mainspring.supervision.workers.worker
 assert threading.active_count() == 1
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

@@ -4,7 +4,10 @@ import pytest
 
 from mainspring.errors import InvalidOption
 from mainspring.model.schedule import Every
-from mainspring.supervision.trigger import Continuous, Event, Interval, Scheduled
+from mainspring.supervision.triggers.continuous import Continuous
+from mainspring.supervision.triggers.event import Event
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.triggers.scheduled import Scheduled
 
 
 def starts(trigger, run_times, *, begin=100.0):

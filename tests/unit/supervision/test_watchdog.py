@@ -8,10 +8,10 @@ import time
 import pytest
 
 from mainspring.model.events import LoopStalled
-from mainspring.supervision import event_loop
-from mainspring.supervision import watchdog as watching
-from mainspring.supervision.event_loop import EventLoopThread
-from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.loops import event_loop
+from mainspring.supervision.loops.event_loop import EventLoopThread
+from mainspring.supervision.supervisor import watchdog as watching
+from mainspring.supervision.supervisor.supervisor import Supervisor
 
 
 @pytest.fixture

@@ -8,10 +8,13 @@ import pytest
 
 from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
 from mainspring.model import events
-from mainspring.supervision.backlog import Backlog, Items
 from mainspring.supervision.restart import Restart
-from mainspring.supervision.trigger import Continuous, Event, Interval, Scheduled
-from mainspring.supervision.worker import Worker, is_async
+from mainspring.supervision.triggers.backlog import Backlog, Items
+from mainspring.supervision.triggers.continuous import Continuous
+from mainspring.supervision.triggers.event import Event
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.triggers.scheduled import Scheduled
+from mainspring.supervision.workers.worker import Worker, is_async
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -10,15 +10,15 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mainspring.background.task_supervisor import TaskSupervisor
+from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.cli.daemon.crew import Crew
 from mainspring.cli.daemon.notify import Herald, Notifier
 from mainspring.cli.daemon.table import table_of
 from mainspring.cli.daemon.view import new_view
 from mainspring.cli.target.address import Address
 from mainspring.supervision.restart import Restart
-from mainspring.supervision.trigger import Interval
-from mainspring.supervision.worker import Worker
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.worker import Worker
 
 if TYPE_CHECKING:
     import argparse

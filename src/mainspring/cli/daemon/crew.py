@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainspring.background.info import describe_worker
-from mainspring.background.worker import BackgroundWorker
+from mainspring.background.supervisor.info import describe_worker
+from mainspring.background.workers.worker import BackgroundWorker
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from mainspring.background.roster import NamedWorker
-    from mainspring.background.task_supervisor import TaskSupervisor
+    from mainspring.background.supervisor.front import TaskSupervisor
+    from mainspring.background.supervisor.roster import NamedWorker
 
 
 class Crew:

@@ -10,8 +10,9 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from mainspring.supervision.trigger import Event, Interval
-from mainspring.supervision.worker import Worker
+from mainspring.supervision.triggers.event import Event
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -20,9 +20,10 @@ from mainspring.cli.demo.workers import WorkerProcesses
 from mainspring.errors import InvalidOption, JobError
 from mainspring.stores.url import open_store
 from mainspring.supervision.restart import Restart
-from mainspring.supervision.supervisor import Supervisor
-from mainspring.supervision.trigger import Event, Interval
-from mainspring.supervision.worker import Worker
+from mainspring.supervision.supervisor.supervisor import Supervisor
+from mainspring.supervision.triggers.event import Event
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,8 +13,8 @@ from mainspring.cli.target.app import load_app
 from mainspring.cli.worker.lifeline import hold_on
 from mainspring.cli.worker.log_format import Voice
 from mainspring.errors import InvalidOption
-from mainspring.supervision.trigger import Interval
-from mainspring.supervision.worker import Worker
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.worker import Worker
 
 if TYPE_CHECKING:
     import argparse

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.cli.worker.lifeline import Lifeline
 from mainspring.supervision.restart import Doubling, Failures, Restart
-from mainspring.supervision.supervisor import Supervisor
+from mainspring.supervision.supervisor.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,7 +19,7 @@ from mainspring.engine.cache.plan import Plan
 from mainspring.engine.cache.turn import Turn
 from mainspring.errors import NotRunning
 from mainspring.model.task import Registry
-from mainspring.supervision.event_loop import EventLoopThread
+from mainspring.supervision.loops.event_loop import EventLoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping

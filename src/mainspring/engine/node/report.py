@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mainspring.protocols import Executor
-    from mainspring.supervision.supervised import ServiceStatus
+    from mainspring.supervision.supervisor.supervised import ServiceStatus
 
 
 class Load(Protocol):

@@ -10,15 +10,15 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mainspring.supervision.driver import run_once
-from mainspring.supervision.fine_loop import moment_after
+from mainspring.supervision.loops.fine_loop import moment_after
 from mainspring.supervision.sleeper import LONGEST
+from mainspring.supervision.workers.driver import run_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.supervision.cycle import Cycle
     from mainspring.supervision.threads.pool import PriorityThreadPool
+    from mainspring.supervision.workers.cycle import Cycle
 
 log = logging.getLogger("mainspring.supervision")
 

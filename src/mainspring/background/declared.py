@@ -1,0 +1,53 @@
+"""What a function declares, so that it is called with just that."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The parameters of a function, of which a bound `self` is none."""
+
+    positional: int
+    names: frozenset[str]
+    any_positional: bool
+    any_keyword: bool
+
+    def takes(self, name: str) -> bool:
+        """Whether it can be given by keyword."""
+        return self.any_keyword or name in self.names
+
+
+def declared(function: Callable[..., object]) -> Declared:
+    """Return what a function declares; one whose signature can't be read takes no keywords."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return Declared(0, frozenset(), any_positional=True, any_keyword=False)
+    kinds = {parameter.kind for parameter in parameters}
+    by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return Declared(
+        positional=sum(parameter.kind in POSITIONAL for parameter in parameters),
+        names=frozenset(one.name for one in parameters if one.kind in by_keyword),
+        any_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
+        any_keyword=inspect.Parameter.VAR_KEYWORD in kinds,
+    )
+
+
+def is_generator(function: Callable[..., object]) -> bool:
+    """Return whether calling it does nothing yet: it has a `yield`."""
+    while isinstance(function, partial):
+        function = function.func
+    return any(
+        inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one)
+        for one in (function, getattr(function, "__call__", None))  # noqa: B004  an object's
+    )

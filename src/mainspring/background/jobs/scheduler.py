@@ -1,0 +1,146 @@
+"""Job schedulers: jobs on one aloop each, and those of one supervisor by name."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from mainspring.errors import DuplicateName, InvalidOption, NotRunning
+from mainspring.supervision.forked import forget_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.background.aloop import ALoop
+    from mainspring.background.jobs.job import AsyncJob
+    from mainspring.supervision.supervisor.group import Group, Member
+    from mainspring.supervision.threads.pool import PriorityThreadPool
+
+
+class AsyncJobScheduler:
+    """Jobs on one aloop; those created before its start wait for it."""
+
+    def __init__(self, name: str, aloop: ALoop | str | None) -> None:
+        self.name = name
+        self.aloop = aloop
+        self.jobs: list[AsyncJob] = []
+        self.active = False
+        self.wanted = False
+        self._launch: Callable[[AsyncJob], Member] | None = None
+        self._lock = threading.RLock()
+
+    def start(self, launch: Callable[[AsyncJob], Member]) -> None:
+        """Run the jobs, unless it does; `launch` starts one."""
+        with self._lock:
+            if self.active:
+                return
+            self._launch, self.active, self.wanted = launch, True, True
+            for job in tuple(self.jobs):
+                self._begin(job, launch)
+
+    def forget_life(self) -> None:
+        """In a forked child: the jobs are the parent's."""
+        self._launch, self.active, self.jobs = None, False, []
+        self._lock = threading.RLock()
+
+    def stop(self) -> None:
+        """Run no job any more."""
+        with self._lock:
+            self._launch, self.active = None, False
+            for job in self.jobs:
+                job.cancel()
+            self.jobs.clear()
+
+    def add(self, job: AsyncJob) -> AsyncJob:
+        """Run a job, once the scheduler is started."""
+        with self._lock:
+            self.jobs.append(job)
+            if self._launch is not None:
+                self._begin(job, self._launch)
+        return job
+
+    def drop(self, job: AsyncJob) -> bool:
+        """Cancel a job; return whether it was one of this scheduler."""
+        with self._lock:
+            if job not in self.jobs:
+                return False
+            self.jobs.remove(job)
+        job.cancel()
+        return True
+
+    def _begin(self, job: AsyncJob, launch: Callable[[AsyncJob], Member]) -> None:
+        job.member = launch(job)
+        job.member.ended.add_done_callback(lambda _: self._forget(job))
+
+    def _forget(self, job: AsyncJob) -> None:
+        with self._lock, suppress(ValueError):
+            self.jobs.remove(job)
+
+
+class AsyncJobs:
+    """The job schedulers of one supervisor."""
+
+    def __init__(self) -> None:
+        self._schedulers: dict[str, AsyncJobScheduler] = {}
+        self._default: AsyncJobScheduler | None = None
+        forget_in_child(self)
+
+    def forget_life(self) -> None:
+        """In a forked child: none runs."""
+        for scheduler in self._schedulers.values():
+            scheduler.forget_life()
+
+    def stop_on(self, aloop: ALoop) -> None:
+        """Stop the schedulers of this aloop."""
+        for scheduler in self.all():
+            if scheduler.aloop in (aloop, aloop.name):
+                scheduler.stop()
+                scheduler.wanted = False
+
+    def create(self, name: str, aloop: ALoop | str | None, *, default: bool) -> AsyncJobScheduler:
+        """Make a scheduler; the first one is the default, too. Raises `DuplicateName`."""
+        if name in self._schedulers:
+            first = repr(self._schedulers[name])
+            raise DuplicateName(name, kind="job scheduler", first=first, second="a new one")
+        scheduler = self._schedulers[name] = AsyncJobScheduler(name, aloop)
+        if default or self._default is None:
+            self._default = scheduler
+        return scheduler
+
+    def get(self, scheduler: AsyncJobScheduler | str | None = None) -> AsyncJobScheduler:
+        """Return a scheduler by name, or the default; raises `NotRunning`, `InvalidOption`."""
+        if isinstance(scheduler, AsyncJobScheduler):
+            return scheduler
+        if scheduler is None:
+            if self._default is None:
+                raise NotRunning("there is no job scheduler; call create_async_job_scheduler first")
+            return self._default
+        if scheduler not in self._schedulers:
+            known = ", ".join(self._schedulers) or "there is none"
+            expected = f"one that was created: {known}"
+            raise InvalidOption("scheduler", scheduler, owner="create_async_job", expected=expected)
+        return self._schedulers[scheduler]
+
+    def drop(self, job: AsyncJob, scheduler: AsyncJobScheduler | str | None = None) -> bool:
+        """Cancel a job of this scheduler, or of any; return whether it was known."""
+        schedulers = self.all() if scheduler is None else [self.get(scheduler)]
+        return any(one.drop(job) for one in schedulers)
+
+    def to_start_again(self) -> list[AsyncJobScheduler]:
+        """Return those that were started, and stopped with their supervisor."""
+        return [one for one in self.all() if one.wanted and not one.active]
+
+    def stop(self) -> None:
+        """Stop every scheduler, the last made first."""
+        for scheduler in reversed(self.all()):
+            scheduler.stop()
+
+    def all(self) -> list[AsyncJobScheduler]:
+        """Return every scheduler."""
+        return list(self._schedulers.values())
+
+
+def launch_in(group: Group, aloop: ALoop, pool: PriorityThreadPool) -> Callable[[AsyncJob], Member]:
+    """Return what starts a job in a group."""
+    return lambda job: group.add(job.make_worker(aloop, pool))

@@ -1,0 +1,382 @@
+"""`TaskSupervisor`: workers, jobs, loops and pools of one program part, under one roof.
+
+A front door: most of what is here delegates to its `Life`, loops, jobs and rosters.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from mainspring.background.aloop import ALoop, Loops
+from mainspring.background.jobs.job import AsyncJob
+from mainspring.background.jobs.scheduler import AsyncJobs, AsyncJobScheduler, launch_in
+from mainspring.background.supervisor.ending import Ending
+from mainspring.background.supervisor.info import describe, diagnose
+from mainspring.background.supervisor.launches import LaunchableTask, Launches
+from mainspring.background.supervisor.life import Life
+from mainspring.background.supervisor.pools import Pools
+from mainspring.background.supervisor.roster import NamedWorker, WorkerRoster
+from mainspring.background.supervisor.schedulers import (
+    AsyncScheduler,
+    SchedulerService,
+    SyncScheduler,
+    SyncSchedulers,
+    unregister,
+)
+from mainspring.background.supervisor.signals import Blockade
+from mainspring.background.supervisor.task_pools import TaskPool, TaskPools
+from mainspring.errors import InvalidOption
+from mainspring.supervision.forked import forget_in_child
+from mainspring.supervision.megaphone import Megaphone
+from mainspring.supervision.own_thread import live_in_thread
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+    from concurrent.futures import Executor, Future
+
+    from mainspring.protocols import Subscriber
+    from mainspring.supervision.processes.pool import ProcessPool
+    from mainspring.supervision.threads.pool import PriorityThreadPool
+
+T = TypeVar("T")
+K = TypeVar("K", bound="LaunchableTask")
+
+
+class TaskSupervisor:
+    """Starts, watches and stops background workers, jobs, loops and pools.
+
+    `id` is for the log. `grace` is the seconds that a stop gives to what runs. It can be started
+    again after a stop. All methods may be called from any thread.
+    """
+
+    def __init__(self, id: str | None = None, *, grace: float = 25.0) -> None:  # noqa: A002  the pages' name
+        self.id = id or str(uuid.uuid4())
+        self.grace = grace
+        self._poll_delay = 0.01
+        self._megaphone = Megaphone()
+        self._blockade = Blockade(self.id)
+        # Looked up at each call: it may be set, and a subclass may have its own.
+        self.roster = WorkerRoster(lambda *what: self.on_worker_failed(*what))  # noqa: PLW0108  see above
+        self._sync_schedulers = SyncSchedulers()
+        self._pools = Pools()
+        self._launches = Launches()
+        self._loops = Loops(self.id)
+        self._task_pools = TaskPools(self._loops)
+        self._jobs = AsyncJobs()
+        self._ending = Ending(self.roster, self._loops, self._jobs, self._sync_schedulers)
+        self.forget_life()
+        forget_in_child(self)
+
+    def forget_life(self) -> None:
+        """Have a life that has not begun; in a forked child, since the parent's is not its own."""
+        self._life_lock = threading.RLock()  # never held by what a life's own threads call
+        self._life = self._new_life()
+
+    def __repr__(self) -> str:
+        return f"<TaskSupervisor {self.id!r}>"
+
+    @property
+    def active(self) -> bool:
+        """Whether it is started and not about to stop."""
+        return self._life.active
+
+    @property
+    def life(self) -> Life:
+        """What it is made of, from a start to the stop."""
+        return self._life
+
+    @property
+    def threads(self) -> PriorityThreadPool:
+        """Its own thread pool."""
+        return self._life.threads
+
+    def start(self) -> bool:
+        """Start it; False: it was started already. It ends with the main thread.
+
+        Waits for a stop under way; False, too, from what that stop waits for. Raises
+        `AlreadyRunning` on a loop of the user's own that it waits for.
+        """
+        if self.active or self._ending.is_awaited_here(self._life):
+            return False
+        with self._life_lock:
+            if self.active:
+                return False
+            if self._life.over:
+                self._ending.wait_for(self._life)
+                self._life = self._new_life()
+            self._life.begin(self.grace)
+            self.threads.resize(self._pools.sizes)
+            self._loops.start_again(self._life.loops)
+        for scheduler in self._jobs.to_start_again():
+            self.start_job_scheduler(scheduler)
+        self._task_pools.start(self._life)
+        return True
+
+    def stop(
+        self,
+        wait: float | bool = True,  # noqa: FBT001, FBT002  the pages' signature
+        stop_schedulers: bool = True,  # noqa: FBT001, FBT002  the pages' signature
+        cancel_tasks: bool = False,  # noqa: FBT001, FBT002  the pages' signature
+    ) -> bool:
+        """Stop workers, jobs, task pools, loops and pools in turn; return whether all have ended.
+
+        `wait`: True gives its grace to what runs, a number so many seconds, False returns at once.
+        After that what runs is cancelled; a thread that is stuck is named in the log and left.
+        `stop_schedulers=False` calls no `stop` of workers and schedulers, they just end.
+        `cancel_tasks` cancels coroutines and what waits for a thread at once. From one of its own
+        loops or targets, or a worker's loop, it only asks.
+        """
+        core = self._life.core
+        if not core.running:
+            return core.join(core.time_left())
+        if stop_schedulers:
+            self._ending.ask_all(self._life)
+        self._ending.leave(self._life)
+        self._launches.cancel_delayed()
+        if cancel_tasks:
+            self._ending.cancel_all(self._life)
+        core.close(core.grace if isinstance(wait, bool) else float(wait))
+        self._blockade.lift()
+        if wait is False or self._ending.waits_for_itself(self._life):
+            return not core.running
+        return core.join(core.time_left())
+
+    def block(self) -> None:
+        """Wait until it stops; SIGTERM and SIGINT stop it (in the main thread only)."""
+        self.start()
+        self._blockade = Blockade(self.id)
+        self._blockade.hold(lambda: self.active)
+        self.stop()
+
+    async def astart(self) -> bool:
+        """Start it from a coroutine."""
+        return self.start()
+
+    async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
+        """Stop it from a coroutine, without blocking its loop; from its own it only asks."""
+        if self._ending.awaits_itself(self._life):
+            return self.stop(wait)
+        await live_in_thread(lambda: self.stop(wait), name=f"{self.id}_stop")
+        return not self.active
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.astop()
+
+    @property
+    def poll_delay(self) -> float:
+        """How often a stop looks at its deadline, at most; it limits nothing else."""
+        return self._poll_delay
+
+    @poll_delay.setter
+    def poll_delay(self, seconds: float) -> None:
+        if not seconds > 0:
+            raise InvalidOption("poll_delay", seconds, owner=self.id, expected="seconds > 0")
+        self._poll_delay = seconds
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell `subscriber` what happens to workers, loops and pools, as `model.events`."""
+        self._megaphone.subscribe(subscriber)
+
+    def on_worker_failed(self, worker: NamedWorker, error: BaseException) -> None:
+        """Be told that a worker gave up by its restart policy; for subclasses, or to be set."""
+
+    def get_info(self) -> dict[str, Any]:
+        """Return what it is and does, as a value that serialises to JSON."""
+        return describe(self.id, self._life, self.roster, self._task_pools)
+
+    def health(self) -> dict[str, Any]:
+        """Return whether it is well, and what is not, for probes."""
+        return diagnose(self._life, self.roster, self._task_pools)
+
+    def set_thread_pool(self, **sizes: Any) -> None:
+        """Set the sizes of the thread pool, also while it works.
+
+        `pool_size`, `reserve_normal`, `reserve_high`, `min_size` (a number or "max"), `max_size`:
+        see `priority.pool_sizes`. Raises `InvalidOption`.
+        """
+        self._pools.size_threads(self._life, sizes)
+
+    def set_mp_pool(self, pool_size: int | None = None, **options: Any) -> None:
+        """Make the process pool: so many children (one a CPU), and options of `ProcessPool`."""
+        self._pools.set_processes(self._life, pool_size, options)
+
+    @property
+    def mp_pool(self) -> ProcessPool:
+        """The process pool, made on demand."""
+        self.start()
+        return self._pools.processes(self._life)
+
+    @property
+    def thread_pool(self) -> Executor:
+        """What `spawn` submits to; any executor may be put in its place."""
+        return self._pools.stand_in or self.threads
+
+    @thread_pool.setter
+    def thread_pool(self, executor: Executor | None) -> None:
+        self._pools.stand_in = executor
+
+    def spawn(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Call a function in the thread pool, at normal priority."""
+        if not self._life.active:
+            self.start()
+        return (self._pools.stand_in or self._life.threads).submit(fn, *args, **kwargs)
+
+    def spawn_at(
+        self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
+    ) -> Future[T]:
+        """Call a function in the thread pool; a lower priority number is more urgent."""
+        if not isinstance(priority, int):
+            raise InvalidOption("priority", priority, owner="spawn_at", expected="a whole number")
+        self.start()
+        if self._pools.stand_in is not None:
+            return self._pools.stand_in.submit(fn, *args, **kwargs)
+        return self.threads.submit_at(priority, fn, *args, **kwargs)
+
+    def create_aloop(
+        self,
+        name: str,
+        default: bool = False,  # noqa: FBT001, FBT002  the pages' signature
+        daemon: bool = True,  # noqa: ARG002, FBT001, FBT002  the pages' signature
+        start: bool = True,  # noqa: FBT001, FBT002  the pages' signature
+    ) -> ALoop:
+        """Make an event loop in a thread of its own, and start it. Raises `DuplicateName`.
+
+        `daemon` is accepted: no loop keeps the process from ending after the grace.
+        """
+        aloop = self._loops.create(name, default=default)
+        if start:
+            self.start_aloop(name)
+        return aloop
+
+    def start_aloop(self, name: str) -> bool:
+        """Start a loop; False: it runs already."""
+        self.start()
+        return self._task_pools.start_loop(name, self._life)
+
+    def stop_aloop(self, name: str, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
+        """Stop a loop, its workers, jobs and pools; return whether all that ran on it has ended."""
+        self._ending.ask_those_on(self._loops.get(name))
+        return self._task_pools.stop_loop(name, wait)
+
+    def get_aloop(self, name: str | None = None) -> ALoop:
+        """Return a loop by name, or the default one. Raises `InvalidOption`."""
+        return self._loops.get(name)
+
+    def set_default_aloop(self, aloop: ALoop | str | None) -> None:
+        """Run on this loop what names none."""
+        self._loops.set_default(aloop)
+
+    def running_aloop(self, aloop: ALoop | str | None = None) -> ALoop:
+        """Return a loop to run something on; its own loop is started on demand."""
+        self.start()
+        return self._loops.running(aloop, self._life.loops)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the asyncio loop that runs what names no loop."""
+        return self.running_aloop().get_loop()
+
+    def background_task(self, coro: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine on the default loop."""
+        return self.running_aloop().spawn_coroutine_threadsafe(coro)
+
+    def add_pool(self, pool: TaskPool, loop: ALoop | str | None = None) -> None:
+        """Run a task pool on an aloop (None: the default) whenever it is started itself.
+
+        Raises `AlreadyRunning`, `DuplicateName`, `InvalidOption`.
+        """
+        self._task_pools.add(pool, loop, self._life)
+
+    def remove_pool(self, pool: TaskPool) -> bool:
+        """Stop a task pool and forget it; return whether it was known."""
+        return self._task_pools.drop(pool)
+
+    def register_scheduler(self, scheduler: AsyncScheduler) -> None:
+        """Run the `loop` coroutine of a scheduler, and call its `stop` at the end."""
+        self._life.jobs.add(SchedulerService(scheduler, self.running_aloop()))
+
+    def unregister_scheduler(self, scheduler: AsyncScheduler) -> bool:
+        """Stop a scheduler; return whether it was registered."""
+        return unregister(scheduler, self._life.jobs)
+
+    def register_sync_scheduler(self, scheduler: SyncScheduler) -> None:
+        """Call the `stop` of a scheduler at the end."""
+        self._sync_schedulers.add(scheduler)
+
+    def unregister_sync_scheduler(self, scheduler: SyncScheduler) -> bool:
+        """Forget a scheduler; return whether it was registered."""
+        return self._sync_schedulers.drop(scheduler)
+
+    def create_async_job_scheduler(
+        self,
+        name: str,
+        aloop: ALoop | str | None = None,
+        start: bool = True,  # noqa: FBT001, FBT002  the pages' signature
+        default: bool = False,  # noqa: FBT001, FBT002  the pages' signature
+    ) -> AsyncJobScheduler:
+        """Make a scheduler on an aloop; the first is the default. Raises `DuplicateName`."""
+        scheduler = self._jobs.create(name, aloop, default=default)
+        if start:
+            self.start_job_scheduler(scheduler)
+        return scheduler
+
+    def start_job_scheduler(self, scheduler: AsyncJobScheduler) -> None:
+        """Start a scheduler that was made with `start=False`."""
+        aloop = self.running_aloop(scheduler.aloop)
+        scheduler.start(launch_in(self._life.jobs, aloop, self.threads))
+
+    def create_async_job(  # noqa: PLR0913  the pages' options
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        *,
+        interval: float = 1.0,
+        number: int | None = None,
+        timer: float = 0.0,
+        scheduler: AsyncJobScheduler | str | None = None,
+    ) -> AsyncJob:
+        """Run a target every `interval` seconds, `number` times (None: for ever).
+
+        The first run comes after `timer` seconds. Runs of one job never overlap. Raises
+        `InvalidOption`, `NotRunning` without a scheduler.
+        """
+        job = AsyncJob(target, args, kwargs or {}, interval=interval, number=number, timer=timer)
+        return self._jobs.get(scheduler).add(job)
+
+    def cancel_async_job(
+        self, job: AsyncJob, scheduler: AsyncJobScheduler | str | None = None
+    ) -> bool:
+        """Run a job no more; return whether it was known."""
+        return self._jobs.drop(job, scheduler)
+
+    def put_task(self, task: K) -> K:
+        """Start a task; see `background_task`."""
+        self.start()
+        self._launches.launch(task, self)
+        return task
+
+    def get_task(self, task_id: str) -> LaunchableTask | None:
+        """Return a task that has not ended, by its id."""
+        return self._launches.get(task_id)
+
+    def _new_life(self) -> Life:
+        tell, loops = self._megaphone.tell, self._loops.threads
+        return Life(self.id, sizes=self._pools.sizes, loops=loops, tell=tell)
+
+
+task_supervisor = TaskSupervisor("supervisor")
+"""The supervisor of those who name none; it is started when first needed."""

@@ -1,0 +1,92 @@
+"""What a task supervisor has for one life, from a start to the stop that follows it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mainspring.supervision.supervisor.group import Group
+from mainspring.supervision.supervisor.supervisor import Supervisor
+from mainspring.supervision.supervisor.watchdog import Watchdog
+from mainspring.supervision.threads.pool import PriorityThreadPool
+from mainspring.supervision.workers.worker import Worker
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable
+
+    from mainspring.protocols import Service, Subscriber
+    from mainspring.supervision.loops.event_loop import EventLoopThread
+    from mainspring.supervision.processes.pool import ProcessPool
+    from mainspring.supervision.threads.priority import PoolSizes
+
+
+class Life:
+    """Groups of pools, loops, task pools, jobs and workers, in the order in which they start."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        sizes: PoolSizes,
+        loops: Callable[[], Iterable[EventLoopThread]],
+        tell: Subscriber,
+    ) -> None:
+        self.pools = Group("pools")
+        self.loops = Group("loops")
+        self.task_pools = Group("task pools")
+        self.jobs = Group("jobs")
+        self.workers = Group("workers")
+        self.threads = PriorityThreadPool(sizes, name=f"{name}_thread")
+        self.processes: ProcessPool | None = None
+        self._begun = False
+        self._lock = threading.Lock()
+        self.watchdog = Watchdog(loops, tell=tell)
+        watchdog = Worker("watchdog", self.watchdog.look, self.watchdog.trigger)
+        groups = (self.pools, self.loops, self.task_pools, self.jobs, self.workers)
+        for group in groups:
+            group.subscribe(tell)
+        services: list[Service] = [*groups, watchdog]
+        self.core = Supervisor(services, name=name)
+
+    def make_processes(self, options: dict[str, Any]) -> ProcessPool:
+        """Return the process pool, started on demand, of one child a CPU unless `size` says."""
+        from mainspring.supervision.processes.pool import ProcessPool  # noqa: PLC0415  a lazy door
+
+        with self._lock:
+            if self.processes is None:
+                name = f"{self.core.name}_process"
+                pool = ProcessPool(**{"name": name, "size": os.cpu_count() or 1, **options})
+                self.pools.add(pool)
+                self.processes = pool
+            return self.processes
+
+    def drop_processes(self) -> None:
+        """Close the process pool; the next that is asked for is a new one."""
+        with self._lock:
+            if self.processes is not None:
+                self.processes.close()
+            self.processes = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs and was not asked to end."""
+        return self._begun and self.core.working
+
+    @property
+    def over(self) -> bool:
+        """Whether it was asked to end, or has ended."""
+        return self.core.closing
+
+    @property
+    def control_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that it runs on itself, which runs no user's code, while it runs."""
+        return self.core.loop
+
+    def begin(self, grace: float) -> None:
+        """Start everything; a stop gives so many seconds to what runs."""
+        self.core.own_grace = grace
+        self.core.start()
+        self.pools.add(self.threads)
+        self._begun = True

@@ -1,0 +1,138 @@
+"""Schedulers of the user's own: objects with a `stop` method and, if async, a `loop` coroutine."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mainspring.supervision.workers.driver import asked_to_cancel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
+
+    from mainspring.background.aloop import ALoop
+    from mainspring.supervision.supervisor.group import Group
+
+log = logging.getLogger("mainspring.supervision")
+
+
+class SyncScheduler(Protocol):
+    """What a supervisor can stop."""
+
+    def stop(self) -> object:
+        """End."""
+        ...
+
+
+class AsyncScheduler(SyncScheduler, Protocol):
+    """What a supervisor can run and stop."""
+
+    def loop(self) -> Coroutine[Any, Any, Any]:
+        """Live until stopped."""
+        ...
+
+
+class SyncSchedulers:
+    """The schedulers that a supervisor only stops; they run by themselves."""
+
+    def __init__(self) -> None:
+        self._schedulers: list[SyncScheduler] = []
+        self._lock = threading.RLock()
+
+    def add(self, scheduler: SyncScheduler) -> None:
+        """Stop it, too, when the time has come. Raises `TypeError` if it can't be stopped."""
+        _check(scheduler, "stop")
+        with self._lock:
+            self._schedulers.append(scheduler)
+
+    def drop(self, scheduler: SyncScheduler) -> bool:
+        """Forget a scheduler; return whether it was known."""
+        with self._lock:
+            known = scheduler in self._schedulers
+            if known:
+                self._schedulers.remove(scheduler)
+        return known
+
+    def stop(self) -> None:
+        """Stop and forget all of them, the last first; what one raises is logged."""
+        with self._lock:
+            schedulers, self._schedulers = self._schedulers, []
+        for scheduler in reversed(schedulers):
+            try:
+                scheduler.stop()
+            except Exception:
+                log.exception("stop of scheduler %r raised", scheduler)
+
+
+class SchedulerService:
+    """A scheduler as a service: its `loop` runs on an aloop, `close` calls its `stop`.
+
+    Raises `TypeError` for an object that has not both.
+    """
+
+    def __init__(self, scheduler: AsyncScheduler, aloop: ALoop) -> None:
+        _check(scheduler, "stop", "loop")
+        self.scheduler = scheduler
+        self._aloop = aloop
+        self._closed = False
+        self._life: Future[Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The scheduler's name, or its type's."""
+        return str(getattr(self.scheduler, "name", type(self.scheduler).__name__))
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Await the scheduler's loop; its end, or a cancellation after `stop`, is ours."""
+        started()
+        if self._closed:
+            return
+        self._life = self._aloop.spawn_coroutine_threadsafe(self.scheduler.loop())
+        try:
+            await asyncio.wrap_future(self._life)
+        except asyncio.CancelledError:
+            if asked_to_cancel() or not self._closed:
+                raise
+
+    def close(self) -> None:
+        """Call the scheduler's `stop`, once; what it raises is logged, and ends its loop too."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            result = self.scheduler.stop()
+            if inspect.iscoroutine(result):
+                self._aloop.spawn_coroutine_threadsafe(result)
+        except Exception:
+            log.exception("stop of scheduler %r raised; its loop is cancelled", self.scheduler)
+            self._cancel()
+
+    def leave(self) -> None:
+        """End the scheduler's loop without calling its `stop`, unless that was called."""
+        if not self._closed:
+            self._closed = True
+            self._cancel()
+
+    def _cancel(self) -> None:
+        if self._life is not None:
+            self._life.cancel()
+
+
+def _check(scheduler: object, *methods: str) -> None:
+    for method in methods:
+        if not callable(getattr(scheduler, method, None)):
+            raise TypeError(f"{scheduler!r} is no scheduler: give it a method {method}")
+
+
+def unregister(scheduler: AsyncScheduler, group: Group) -> bool:
+    """Stop a scheduler that is a service of a group; return whether it is one."""
+    for member in group.members:
+        service = member.service
+        if isinstance(service, SchedulerService) and service.scheduler is scheduler:
+            service.close()
+            return True
+    return False

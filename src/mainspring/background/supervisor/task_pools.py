@@ -1,0 +1,222 @@
+"""The asyncio task pools of a supervisor: each lives on one of its aloops.
+
+It knows of a pool that it starts, stops and counts, and not what its tasks are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent import futures
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mainspring.background.aloop import START_PATIENCE, running_loop
+from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning
+from mainspring.supervision.supervisor.lifeline import Lifeline, Startable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.background.aloop import ALoop, Loops
+    from mainspring.background.supervisor.life import Life
+    from mainspring.supervision.supervisor.group import Group, Member
+
+
+class TaskPool(Startable, Protocol):
+    """What a supervisor needs of an `AsyncTaskWorker`."""
+
+    @property
+    def grace(self) -> float:
+        """The seconds that its end may take."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """Whether it takes tasks."""
+        ...
+
+    def stats(self) -> dict[str, Any]:
+        """Return counts; from any thread."""
+        ...
+
+
+class PoolService:
+    """One life of a pool on an aloop, from a supervisor's start to its stop."""
+
+    def __init__(self, pool: TaskPool, aloop: ALoop) -> None:
+        self.pool = pool
+        self.aloop = aloop
+        self._lifeline = Lifeline()
+        self._ready = threading.Event()
+
+    @property
+    def name(self) -> str:
+        """The pool's name."""
+        return self.pool.name
+
+    @property
+    def grace(self) -> float:
+        """The pool's own."""
+        return self.pool.grace
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Start the pool on its loop, and stop it there when closed."""
+        home = asyncio.get_running_loop()
+
+        def ready() -> None:
+            home.call_soon_threadsafe(self._begin, started)
+
+        life = self._lifeline.live(self.pool, ready)
+        living = asyncio.wrap_future(self.aloop.spawn_coroutine_threadsafe(life))
+        try:
+            await asyncio.shield(living)
+        except asyncio.CancelledError:
+            self.close()
+            await self._hasten()
+            raise
+        finally:
+            # Who waits for a start that failed has waited long enough.
+            self._ready.set()
+
+    def close(self) -> None:
+        """Ask it to end; from any thread."""
+        self._lifeline.close()
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Block until it takes tasks or has failed, up to `timeout` seconds; whether one is so."""
+        return self._ready.wait(timeout)
+
+    def _begin(self, started: Callable[[], None]) -> None:
+        started()
+        self._ready.set()
+
+    async def _hasten(self) -> None:
+        # A loop that has ended has cancelled the bodies that ran on it.
+        with suppress(NotRunning):
+            stop = self.aloop.spawn_coroutine_threadsafe(self.pool.stop(0))
+            await asyncio.wait([asyncio.wrap_future(stop)])
+
+
+class Place:
+    """A pool of a supervisor, the loop it belongs on (None: the default), and its present life."""
+
+    def __init__(self, pool: TaskPool, loop: ALoop | None) -> None:
+        self.pool = pool
+        self.loop = loop
+        self._service: PoolService | None = None
+        self._member: Member | None = None
+
+    @property
+    def vacant(self) -> bool:
+        """Whether nothing keeps the pool running."""
+        return self._member is None or self._member.ended.done()
+
+    def start(self, aloop: ALoop, group: Group) -> PoolService:
+        """Start the pool there, without waiting for it."""
+        self._service = PoolService(self.pool, aloop)
+        self._member = group.add(self._service)
+        return self._service
+
+    def stop(self, wait: float | None) -> bool:
+        """Ask the pool to end, and wait so many seconds; return whether it has ended."""
+        if self._service is None or self._member is None:
+            return True
+        self._service.close()
+        futures.wait([self._member.ended], wait)
+        return self.vacant
+
+    def lives_on(self, aloop: ALoop) -> bool:
+        """Whether the pool runs on that loop."""
+        return not self.vacant and self._service is not None and self._service.aloop is aloop
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the pool is and has done; it serialises to JSON."""
+        service, member = self._service, self._member
+        status = None if member is None else member.status()
+        return {
+            "name": self.pool.name,
+            "state": "new" if status is None else status.state,
+            "loop": None if service is None else service.aloop.name,
+            "restarts": 0 if status is None else status.restarts,
+            "error": None if status is None else status.error,
+            **self.pool.stats(),
+        }
+
+
+class TaskPools:
+    """The pools of one supervisor. They stay its own over its stops and starts."""
+
+    def __init__(self, loops: Loops) -> None:
+        self._loops = loops
+        self._places: dict[str, Place] = {}
+        self._lock = threading.RLock()
+
+    def all(self) -> list[Place]:
+        """Return every pool's place, in the order in which they were added."""
+        with self._lock:
+            return list(self._places.values())
+
+    def add(self, pool: TaskPool, loop: ALoop | str | None, life: Life) -> None:
+        """Take a pool in, and start it unless a start is to come.
+
+        Raises `AlreadyRunning`, `DuplicateName`, `InvalidOption`.
+        """
+        if pool.running:
+            raise AlreadyRunning("task pool", pool.name)
+        if isinstance(loop, str):
+            loop = self._loops.get(loop)
+        with self._lock:
+            other = self._places.get(pool.name)
+            if other is not None:
+                first, second = repr(other.pool), repr(pool)
+                raise DuplicateName(pool.name, kind="task pool", first=first, second=second)
+            place = self._places[pool.name] = Place(pool, loop)
+        if life.active:
+            self._start([place], life)
+
+    def drop(self, pool: TaskPool) -> bool:
+        """Stop a pool and forget it; from a coroutine without waiting for its end."""
+        with self._lock:
+            place = self._places.get(pool.name)
+            if place is None or place.pool is not pool:
+                return False
+            del self._places[pool.name]
+        place.stop(None if running_loop() is None else 0)
+        return True
+
+    def start(self, life: Life) -> None:
+        """Start those that do not run, and wait until they take tasks."""
+        self._start(self.all(), life)
+
+    def start_loop(self, name: str, life: Life) -> bool:
+        """Start a loop, and the pools that belong on it; False: it runs already."""
+        aloop = self._loops.get(name)
+        started = aloop.start(life.loops)
+        self._start([place for place in self.all() if place.loop is aloop], life)
+        return started
+
+    def stop_loop(self, name: str, wait: float | bool) -> bool:  # noqa: FBT001  the pages' signature
+        """Stop the pools of a loop, for which it would wait, then the loop itself."""
+        aloop = self._loops.get(name)
+        for place in self.all():
+            if place.lives_on(aloop):
+                place.stop(wait=0)
+        return aloop.stop(wait)
+
+    def _start(self, places: list[Place], life: Life) -> None:
+        with self._lock:
+            services = [
+                place.start(self._loop_of(place, life), life.task_pools)
+                for place in places
+                if place.vacant
+            ]
+        for service in services:
+            # A loop can't wait for what is about to start on it.
+            if service.aloop.thread.current_loop is not running_loop():
+                service.wait_ready(START_PATIENCE)
+
+    def _loop_of(self, place: Place, life: Life) -> ALoop:
+        aloop = self._loops.running(place.loop, life.loops)
+        aloop.start(life.loops)
+        return aloop

@@ -1,0 +1,1 @@
+"""Single calls in the background, and collections of them."""

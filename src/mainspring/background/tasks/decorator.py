@@ -1,0 +1,62 @@
+"""`background_task`: a function becomes one that starts tasks."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
+
+from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
+from mainspring.background.tasks.task import Task, TaskPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TaskDecorator(Protocol):
+    """Makes a function start tasks."""
+
+    @overload
+    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Callable[P, Task[R]]: ...
+    @overload
+    def __call__(self, func: Callable[P, R], /) -> Callable[P, Task[R]]: ...
+    def __call__(self, func: Any, /) -> Any:
+        """Return what starts a task with its arguments."""
+        ...
+
+
+@overload
+def background_task(
+    func: Callable[P, Coroutine[Any, Any, R]], /, **options: Any
+) -> Callable[P, Task[R]]: ...
+@overload
+def background_task(func: Callable[P, R], /, **options: Any) -> Callable[P, Task[R]]: ...
+@overload
+def background_task(func: None = None, /, **options: Any) -> TaskDecorator: ...
+
+
+def background_task(
+    func: Callable[..., Any] | None = None,
+    /,
+    *,
+    supervisor: TaskSupervisor | None = None,
+    **options: Any,
+) -> Any:
+    """Return a function that starts a task with its arguments, and returns the `Task`.
+
+    Options: `priority`; `delay` in seconds; `tt`, which is `"thread"`, `"process"` or
+    `"coroutine"` (an async function's own); `loop`, the name of an aloop; `callback`, which gets
+    the result. Raises `InvalidOption`, `UnknownOption`.
+    """
+    if func is None:
+        return functools.partial(background_task, supervisor=supervisor, **options)
+    plan = TaskPlan.of(func, options)
+
+    @functools.wraps(func)
+    def start(*args: Any, **kwargs: Any) -> Task[Any]:
+        return (supervisor or task_supervisor).put_task(Task(plan, args, kwargs))
+
+    return start

@@ -1,0 +1,84 @@
+"""Waiting for tasks, in a thread or in a coroutine that starts one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from mainspring.background.supervisor.front import task_supervisor
+from mainspring.background.tasks.task import TT_MP, TT_THREAD, Task, TaskPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+R = TypeVar("R")
+
+
+@overload
+def wait_completed(tasks: Task[R] | Future[R], timeout: float | None = None) -> R: ...
+@overload
+def wait_completed(
+    tasks: Iterable[Task[R] | Future[R]], timeout: float | None = None
+) -> list[R]: ...
+def wait_completed(
+    tasks: Task[Any] | Future[Any] | Iterable[Task[Any] | Future[Any]],
+    timeout: float | None = None,
+) -> Any:
+    """Wait for a task, or for several; return the result, or the list of them in order.
+
+    Raises what a task raised, `CancelledError` for a cancelled one, `TimeoutError` after `timeout`
+    seconds altogether.
+    """
+    if isinstance(tasks, Task | Future):
+        return _future_of(tasks).result(timeout)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    return [
+        _future_of(one).result(None if deadline is None else max(deadline - time.monotonic(), 0))
+        for one in tasks
+    ]
+
+
+async def co_apply(
+    function: Callable[..., R],
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    **options: Any,
+) -> R:
+    """Call a function in the thread pool from a coroutine, and return what it returns.
+
+    Options: `priority`, `delay`, `supervisor`.
+    """
+    result: R = await _apply(function, args, kwargs or {}, {**options, "tt": TT_THREAD})
+    return result
+
+
+async def co_mp_apply(
+    function: Callable[..., R],
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    **options: Any,
+) -> R:
+    """Call a function in the process pool from a coroutine, and return what it returns.
+
+    Options: `priority`, `delay`, `supervisor`.
+    """
+    result: R = await _apply(function, args, kwargs or {}, {**options, "tt": TT_MP})
+    return result
+
+
+async def _apply(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    options: dict[str, Any],
+) -> Any:
+    supervisor = options.pop("supervisor", None) or task_supervisor
+    task: Task[Any] = Task(TaskPlan.of(function, options), args, kwargs)
+    supervisor.put_task(task)
+    return await asyncio.wrap_future(task.future)
+
+
+def _future_of(task: Task[Any] | Future[Any]) -> Future[Any]:
+    return task.future if isinstance(task, Task) else task

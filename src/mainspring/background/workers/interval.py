@@ -1,0 +1,99 @@
+"""Background workers with a pace: an interval, a delay, or a cron rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
+
+from mainspring.background.workers.triggered import TriggeredWorker
+from mainspring.errors import InvalidOption
+from mainspring.supervision.triggers.interval import Interval, Misfire, check_pace
+from mainspring.supervision.triggers.scheduled import Scheduled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import tzinfo
+
+    from mainspring.background.workers.start import StartArguments
+    from mainspring.protocols import Trigger
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class BackgroundIntervalWorker(TriggeredWorker[P, R]):
+    """Runs its target every `interval` seconds, or `delay` seconds after the last run's end.
+
+    The first run is at once. `delay_before` seconds are waited before each run. `jitter` adds up
+    to so many seconds at random. Ticks that a long run misses become one run
+    (`misfire="coalesce"`), none (`"skip"`), or one each (`"all"`). Or by `cron`, five fields, in
+    the time zone `tz` (UTC).
+    """
+
+    kind: ClassVar[str] = "interval"
+    own_options: ClassVar[tuple[str, ...]] = (
+        "interval",
+        "delay",
+        "delay_before",
+        "jitter",
+        "misfire",
+        "cron",
+        "tz",
+    )
+
+    def __init__(  # noqa: PLR0913  the options of the reference pages, and ours
+        self,
+        name: str | None = None,
+        func: Callable[P, R] | None = None,
+        *,
+        interval: float | None = None,
+        delay: float | None = None,
+        delay_before: float | None = None,
+        jitter: float = 0.0,
+        misfire: Misfire = "coalesce",
+        cron: str | None = None,
+        tz: str | tzinfo | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(name, func, **options)
+        self._pace: dict[str, Any] = {
+            "interval": interval,
+            "delay": delay,
+            "delay_before": delay_before,
+            "jitter": jitter,
+            "misfire": misfire,
+        }
+        self._schedule = self._check(cron, tz)
+
+    @property
+    def paced(self) -> bool:
+        """Whether `start` may be given another pace: not with a cron rule."""
+        return self._schedule is None
+
+    def make_trigger(self, start: StartArguments) -> Trigger:
+        """Return what fires at the pace that it was made with, or that `start` was given."""
+        if self._schedule is not None:
+            return Scheduled(self._schedule)
+        pace = {name: value for name, value in start.overrides.items() if name in self._pace}
+        # An interval given at the start stands in for a delay, and the other way round.
+        if pace.get("interval") is not None:
+            pace.setdefault("delay", None)
+        elif pace.get("delay") is not None:
+            pace["interval"] = None
+        return Interval(**{**self._pace, **pace}, owner=f"worker {self.name!r}")
+
+    def _check(self, cron: str | None, tz: str | tzinfo | None) -> Any:
+        owner = f"worker {self.name!r}"
+        if cron is None:
+            if tz is not None:
+                raise InvalidOption("tz", tz, owner=owner, expected="cron= with it")
+            check_pace(**self._pace, owner=owner)
+            if self._pace["interval"] is None and self._pace["misfire"] != "coalesce":
+                misfire = self._pace["misfire"]
+                raise InvalidOption("misfire", misfire, owner=owner, expected="interval= with it")
+            return None
+        for option, value in self._pace.items():
+            if value not in (None, 0.0, "coalesce"):
+                raise InvalidOption(option, value, owner=owner, expected="it or cron=, not both")
+        from mainspring.model.schedule import Cron  # noqa: PLC0415  a lazy door: 20 ms for few
+
+        return Cron(cron) if tz is None else Cron(cron, tz)

@@ -1,0 +1,120 @@
+"""What a background worker is made with, checked when it is made."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypedDict
+
+from mainspring.background.aloop import ALoop
+from mainspring.background.declared import is_generator
+from mainspring.background.supervisor.front import TaskSupervisor
+from mainspring.errors import InvalidOption, UnknownOption
+from mainspring.supervision.restart import Restart, is_number
+from mainspring.supervision.threads.priority import TASK_NORMAL
+
+EXECUTORS = (None, "thread", "process")
+
+
+class CommonOptions(TypedDict, total=False):
+    """What every kind of worker takes besides what makes it one of its kind; see `Options`."""
+
+    name: str | None
+    priority: int
+    o: Any
+    on_error: Callable[..., object] | None
+    on_error_kwargs: Mapping[str, Any] | None
+    supervisor: TaskSupervisor | None
+    poll_delay: float | None
+    loop: ALoop | asyncio.AbstractEventLoop | str | None
+    executor: Literal["thread", "process"] | None
+    restart: Restart | None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options that every kind of worker takes; see `BackgroundWorker`."""
+
+    name: str
+    priority: int = TASK_NORMAL
+    o: Any = None
+    on_error: Callable[..., object] | None = None
+    on_error_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    supervisor: TaskSupervisor | None = None
+    poll_delay: float | None = None
+    loop: ALoop | asyncio.AbstractEventLoop | str | None = None
+    executor: Literal["thread", "process"] | None = None
+    restart: Restart | None = None
+
+    @classmethod
+    def of(cls, name: str | None, given: dict[str, Any], *, also: tuple[str, ...]) -> Options:
+        """Check and keep what was given; `also` names what the kind takes besides.
+
+        Raises `UnknownOption`, `InvalidOption`.
+        """
+        known = tuple(one.name for one in fields(cls))
+        owner = f"worker {name!r}"
+        for option in given:
+            if option not in known:
+                raise UnknownOption(option, owner=owner, known=(*known, "func", "fn", *also))
+        given = {option: value for option, value in given.items() if value is not None}
+        options = cls(name=name or str(uuid.uuid4()), **given)
+        options.check(owner)
+        return options
+
+    def check(self, owner: str) -> None:
+        """Raise `InvalidOption` for a value that makes no sense."""
+        for option, (sensible, expected) in CHECKS.items():
+            value = getattr(self, option)
+            if value is not None and not sensible(value):
+                raise InvalidOption(option, value, owner=owner, expected=expected)
+
+    def check_target(self, run: Callable[..., Any], *, awaited: bool, isolated: bool) -> None:
+        """Raise `InvalidOption` for a target that can't be run as these options say."""
+        owner = f"worker {self.name!r}"
+        if is_generator(run):
+            raise InvalidOption("func", run, owner=owner, expected="a function without a yield")
+        if awaited and (isolated or self.executor is not None):
+            executor = self.executor or "process"
+            expected = "none for an async target, which runs on a loop"
+            raise InvalidOption("executor", executor, owner=owner, expected=expected)
+
+    def overridden(self, overrides: Mapping[str, Any]) -> Options:
+        """Return these options with those that `start` was given in their place.
+
+        Raises `InvalidOption`.
+        """
+        known = {
+            name: value
+            for name, value in overrides.items()
+            if name in OVERRIDABLE and value is not None
+        }
+        if not known:
+            return self
+        options = replace(self, **known)
+        options.check(f"worker {self.name!r}")
+        return options
+
+
+OVERRIDABLE = ("name", "priority", "loop")
+
+CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (lambda name: isinstance(name, str), "a text"),
+    "priority": (
+        lambda priority: isinstance(priority, int) and not isinstance(priority, bool),
+        "a whole number",
+    ),
+    "on_error": (callable, "a function"),
+    "on_error_kwargs": (lambda kwargs: isinstance(kwargs, Mapping), "a dict"),
+    "supervisor": (lambda one: isinstance(one, TaskSupervisor), "a TaskSupervisor"),
+    "poll_delay": (lambda seconds: is_number(seconds) and seconds > 0, "seconds > 0"),
+    "loop": (
+        lambda loop: isinstance(loop, str | ALoop | asyncio.AbstractEventLoop),
+        "the name of an aloop, an aloop, or an asyncio loop",
+    ),
+    "executor": (EXECUTORS.__contains__, "'thread', 'process' or None"),
+    "restart": (lambda restart: isinstance(restart, Restart), "a Restart"),
+}
+"""What makes sense for each option, and how to say it."""

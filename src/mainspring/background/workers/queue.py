@@ -1,0 +1,220 @@
+"""A background worker that runs its target with each item of a queue."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
+
+from mainspring.background.workers.parcel import Parcel, parcel_of
+from mainspring.background.workers.worker import BackgroundWorker
+from mainspring.errors import InvalidOption
+from mainspring.supervision.triggers.backlog import Backlog, Items
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.background.workers.session import Session
+    from mainspring.background.workers.start import StartArguments
+    from mainspring.protocols import Trigger
+    from mainspring.supervision.workers.worker import WorkerStatus
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class BackgroundQueueWorker(BackgroundWorker[P, R]):
+    """Runs its target with each item that is put, in order, one at a time.
+
+    `queue` (or `q`) is True for an `asyncio.Queue`, or the class or an instance of another queue
+    of `asyncio` or of the `queue` module; its `maxsize` pushes back.
+    """
+
+    kind: ClassVar[str] = "queue"
+    own_options: ClassVar[tuple[str, ...]] = ("queue", "q")
+
+    def __init__(
+        self,
+        name: str | None = None,
+        func: Callable[P, R] | None = None,
+        *,
+        queue: Any = True,
+        q: Any = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(name, func, **options)
+        self._backlog = Backlog(
+            _queue_of(queue if q is None else q, self.name),
+            owner=self.name,
+            pack=parcel_of,
+            unpack=attrgetter("item"),
+        )
+
+    @property
+    def borrows_threads(self) -> bool:
+        """Whether a sync target runs in the thread pool: it does."""
+        return True
+
+    def get_queue_obj(self) -> Any:
+        """Return the queue; items may be put straight into it, or taken out by hand."""
+        return self._backlog.queue
+
+    async def put(self, item: Any) -> None:
+        """Put an item; wait for space in a bounded queue. Raises `NotRunning` after a stop."""
+        await self._backlog.aput(item)
+
+    def put_threadsafe(self, item: Any, timeout: float | None = None) -> Future[Any]:
+        """Put an item from any thread; return a future of what the target makes of it.
+
+        To cancel that future before its run begins cancels the item.
+        In a bounded queue it blocks up to `timeout` seconds for space (None: for ever), then
+        raises `TimeoutError`. Raises `NotRunning` after a stop.
+        """
+        future: Future[Any] = Future()
+        self._backlog.offer(Parcel(item, future), timeout)
+        return future
+
+    def stop(self, wait: float | bool = True, *, drain: bool = False) -> bool:  # noqa: FBT001, FBT002  the pages' signature
+        """Stop it as every worker; with `drain` once it has finished what is queued.
+
+        What a limited `wait` leaves no time for stays for the next start.
+        """
+        session = self._session
+        if not (drain and session is not None and session.active):
+            return super().stop(wait)
+        self._drain(session)
+        return self._wait_for_end(session, wait) or self._cut_short(session, wait)
+
+    async def astop(self, wait: float | bool = True, *, drain: bool = False) -> bool:  # noqa: FBT001, FBT002  as `stop`
+        """Stop it from a coroutine; with `drain` once it has finished what is queued."""
+        session = self._session
+        if not (drain and session is not None and session.active):
+            return await super().astop(wait)
+        self._drain(session)
+        return await session.await_end(wait) or self._cut_short(session, wait)
+
+    def status(self) -> WorkerStatus:
+        """Return what it is doing, and how many items wait; from any thread."""
+        return replace(super().status(), queued=len(self._backlog))
+
+    def forget_life(self) -> None:
+        """In a forked child: be stopped; what is queued is the parent's."""
+        super().forget_life()
+        self._backlog.forget()
+
+    def before_queue_get(self) -> None:
+        """Do something before an item is taken."""
+
+    def after_queue_get(self, task: Any) -> None:
+        """Do something with an item before the target gets it."""
+
+    def make_trigger(self, start: StartArguments) -> Trigger:  # noqa: ARG002  the seam's signature
+        """Return what fires for each item."""
+        self._backlog.open()
+        plain = BackgroundQueueWorker
+        kind = type(self)
+        hooked = (kind.before_queue_get, kind.after_queue_get) != (
+            plain.before_queue_get,
+            plain.after_queue_get,
+        )
+        return _HookedParcels(self._backlog, self) if hooked else _Parcels(self._backlog)
+
+    def ask_end(self, session: Session) -> None:
+        """Take no more items; those that are left wait for the next start."""
+        self._backlog.shut()
+        super().ask_end(session)
+
+    def unpack(self, function: Callable[..., Any], *, awaited: bool) -> Callable[..., Any]:
+        """Return what takes an item, and tells the result to who has put it."""
+        return _unpack_later(function) if awaited else _unpack(function)
+
+    def _drain(self, session: Session) -> None:
+        self.announce_end(session)
+        self._backlog.shut()
+        if isinstance(session.trigger, Items):
+            session.trigger.drain()
+
+    def _cut_short(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
+        """After a wait with a limit: begin no further run."""
+        if not isinstance(wait, bool):
+            self.ask_end(session)
+        return session.finished.done()
+
+
+class _Parcels(Items):
+    """Items as parcels, but for those that were cancelled."""
+
+    def take(self, now: float) -> tuple[object, ...] | None:
+        """Return the next parcel."""
+        taken: Any = super().take(now)
+        return taken if taken is not None and taken[0].begin() else None
+
+
+class _HookedParcels(_Parcels):
+    """Parcels with the hooks of their worker."""
+
+    def __init__(self, backlog: Backlog, worker: BackgroundQueueWorker[Any, Any]) -> None:
+        super().__init__(backlog)
+        self._worker = worker
+
+    def take(self, now: float) -> tuple[object, ...] | None:
+        """Return the next item; one whose hook raises is taken too, as a failed run."""
+        failure = _error_of(self._worker.before_queue_get)
+        taken: Any = super().take(now)
+        if taken is None:
+            return None
+        parcel: Parcel = taken[0]
+        failure = failure or _error_of(partial(self._worker.after_queue_get, parcel.item))
+        if failure is not None:
+            parcel.fail(failure)
+            raise failure
+        return (parcel,)
+
+
+def _error_of(hook: Callable[[], object]) -> Exception | None:
+    try:
+        hook()
+    except Exception as error:  # noqa: BLE001  raised again with the item in hand
+        return error
+    return None
+
+
+def _unpack(function: Callable[..., Any]) -> Callable[..., Any]:
+    def run(parcel: Parcel) -> Any:
+        try:
+            result = function(parcel.item)
+        except BaseException as error:
+            parcel.fail(error)
+            raise
+        parcel.settle(result)
+        return result
+
+    return run
+
+
+def _unpack_later(function: Callable[..., Any]) -> Callable[..., Any]:
+    async def run(parcel: Parcel) -> Any:
+        try:
+            result = await function(parcel.item)
+        except BaseException as error:
+            parcel.fail(error)
+            raise
+        parcel.settle(result)
+        return result
+
+    return run
+
+
+def _queue_of(queue: Any, owner: str) -> Any:
+    if queue is True:
+        return asyncio.Queue()
+    if inspect.isclass(queue):
+        queue = queue()
+    if not hasattr(queue, "_put"):
+        expected = "True, or a queue (or its class) of asyncio or of the queue module"
+        raise InvalidOption("queue", queue, owner=f"worker {owner!r}", expected=expected)
+    return queue

@@ -1,0 +1,65 @@
+"""What event and interval workers share: they can be set off by hand."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from mainspring.background.workers.worker import BackgroundWorker
+from mainspring.errors import NotRunning
+from mainspring.supervision.triggers.event import Event
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.triggers.scheduled import Scheduled
+
+if TYPE_CHECKING:
+    from mainspring.protocols import Trigger
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TriggeredWorker(BackgroundWorker[P, R]):
+    """What event and interval workers share: they can be triggered by hand."""
+
+    @property
+    def borrows_threads(self) -> bool:
+        """Whether a sync target runs in the thread pool: it does."""
+        return True
+
+    async def trigger(
+        self,
+        force: bool = False,  # noqa: FBT001, FBT002  the pages' signature
+        skip: bool = False,  # noqa: FBT001, FBT002  the pages' signature
+        payload: Any = None,
+    ) -> None:
+        """Trigger it from a coroutine, as `trigger_threadsafe`."""
+        self.trigger_threadsafe(force, skip, payload)
+
+    def trigger_threadsafe(
+        self,
+        force: bool = False,  # noqa: ARG002, FBT001, FBT002  accepted: no trigger is ever dropped
+        skip: bool = False,  # noqa: FBT001, FBT002  the pages' signature
+        payload: Any = None,
+    ) -> None:
+        """Run the target as soon as possible; from any thread. During a run: once more after it.
+
+        With `skip` it does not run: an interval counts anew from now, a cron worker leaves its
+        next tick out, an event worker forgets what it has not run for yet. `payload` reaches an
+        event target that declares a positional. Raises `NotRunning` unless it is active.
+        """
+        session = self._session
+        if session is None or not session.active:
+            raise NotRunning(f"worker {self.name!r} is not running; start it first")
+        pull(session.trigger, skip=skip, payload=payload)
+
+
+def pull(trigger: Trigger, *, skip: bool, payload: Any) -> None:
+    """Set a trigger off by hand, or put it off."""
+    if isinstance(trigger, Event):
+        trigger.forget() if skip else trigger.fire(payload)
+    elif skip and isinstance(trigger, Interval):
+        trigger.rebase(time.monotonic())
+    elif skip and isinstance(trigger, Scheduled):
+        trigger.rebase()
+    else:
+        trigger.wake()

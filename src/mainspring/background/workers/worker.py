@@ -1,0 +1,370 @@
+"""Background workers as the reference pages know them: targets with hooks, started and stopped.
+
+Each start makes a core `Worker` and gives it to the supervisor; what is here translates.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import threading
+from functools import partial
+from types import MethodType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar
+
+from mainspring.background.declared import declared
+from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
+from mainspring.background.workers.carriage import carriage_for
+from mainspring.background.workers.ending import (
+    refuse_to_wait_for_itself,
+    wait_for_end,
+    wait_for_last_life,
+)
+from mainspring.background.workers.farewell import Farewell
+from mainspring.background.workers.hooks import guard, has_own_end, is_own
+from mainspring.background.workers.on_error import call_on_error
+from mainspring.background.workers.options import Options
+from mainspring.background.workers.session import Session
+from mainspring.background.workers.start import StartArguments
+from mainspring.background.workers.target import Target
+from mainspring.errors import InvalidOption
+from mainspring.supervision.triggers.continuous import Continuous
+from mainspring.supervision.workers.worker import Worker, WorkerStatus, is_async
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from mainspring.protocols import Trigger
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = logging.getLogger("mainspring.supervision")
+
+
+class BackgroundWorker(Generic[P, R]):
+    """Runs its target again and again: `func` (or `fn`), or the method `run` of a subclass.
+
+    A sync target has a thread of its own, an async one runs on `loop` (the name of an aloop, an
+    aloop, an asyncio loop, or else the supervisor's default), a static `run` or
+    `executor="process"` in the supervisor's process pool. `priority` counts in the thread pool.
+    `on_error` is called once a failure with `on_error_kwargs`, and `error` and `worker` if it
+    declares them. `restart` says when a failing worker rests or gives up; without it it goes on
+    for ever. The target gets what it declares of `_worker`, `_name`, `_task_id` and `o`.
+
+    Raises `UnknownOption`, `InvalidOption`; `TypeError` without a target.
+    """
+
+    kind: ClassVar[str] = "continuous"
+    own_options: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self, name: str | None = None, func: Callable[P, R] | None = None, **options: Any
+    ) -> None:
+        self._session: Session | None = None
+        self._lock = threading.RLock()
+        self._method = False
+        self._starting = False  # so that `before_start` begins no second life
+        self.remake: Callable[[object], Any] | None = None
+        """Make one like it of a method's function, for an instance; set by the decorator."""
+        function = func or options.pop("fn", None)
+        if options.pop("fn", None) is not None:
+            raise InvalidOption("fn", function, owner=f"worker {name!r}", expected="it or func=")
+        if function is not None:
+            self.run = function
+        if not callable(getattr(self, "run", None)):
+            raise TypeError(f"worker {name!r} has no target: give func=, or define a method run")
+        self._options = Options.of(name or _name_of(function), options, also=self.own_options)
+        executor = self._options.executor
+        self.isolated = _has_static_run(type(self)) if executor is None else executor == "process"
+        self.awaited = is_async(self.run)
+        self._options.check_target(self.run, awaited=self.awaited, isolated=self.isolated)
+        self.takes = declared(self.run)
+        if function is not None:
+            functools.update_wrapper(self, function)
+
+    if TYPE_CHECKING:
+        run: Callable[..., Any]
+        __name__: str
+        __qualname__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the target, here and now."""
+        result: R = self.run(*args, **kwargs)
+        return result
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        # A method that was decorated, and not a worker of something else kept in a class.
+        self._method = self.__dict__.get("__qualname__") == f"{owner.__qualname__}.{name}"
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return the worker of a method for its instance, which has one of its own."""
+        if instance is owner:
+            return MethodType(self, instance)  # as of Python 3.13: a classmethod around it
+        if instance is None or not self._method or self.remake is None:
+            return self
+        # From now on it is found there first.
+        return vars(instance).setdefault(self.__name__, self.remake(instance))
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # A decorated function pickles by its name, so that a child process can import it.
+        return getattr(self, "__qualname__", None) or super().__reduce__()
+
+    @property
+    def name(self) -> str:
+        """Its name, for this life the one that `start` was given."""
+        session = self._session
+        return self._options.name if session is None else session.core.name
+
+    @property
+    def options(self) -> Options:
+        """What it was made with."""
+        return self._options
+
+    @property
+    def o(self) -> Any:
+        """The object it is running for."""
+        return self._options.o
+
+    @property
+    def priority(self) -> int:
+        """Its priority in the thread pool."""
+        return self._options.priority
+
+    @property
+    def poll_delay(self) -> float:
+        """Accepted for the reference pages' sake; it limits neither throughput nor latency."""
+        return self._options.poll_delay or self.supervisor.poll_delay
+
+    @property
+    def supervisor(self) -> TaskSupervisor:
+        """Who it is started by."""
+        return self._options.supervisor or task_supervisor
+
+    def is_active(self) -> bool:
+        """Whether it was started and goes on running its target."""
+        session = self._session
+        return session is not None and session.active
+
+    def is_started(self) -> bool:
+        """Whether it was started and has not ended."""
+        session = self._session
+        return session is not None and not session.over
+
+    def is_stopped(self) -> bool:
+        """Whether it has ended, or was never started."""
+        return not self.is_started()
+
+    def runs_here(self) -> bool:
+        """Whether its target is what the calling thread or task runs."""
+        session = self._session
+        return session is not None and session.runs_here()
+
+    def runs_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether its target is awaited on this loop."""
+        session = self._session
+        return session is not None and session.loop is loop
+
+    def forget_life(self) -> None:
+        """In a forked child: be stopped, for what runs is the parent's."""
+        self._session = None
+        self._lock = threading.RLock()
+
+    def status(self) -> WorkerStatus:
+        """Return what it is doing and has done since its last start; from any thread."""
+        session = self._session
+        if session is None:
+            return WorkerStatus(self.name, self.kind, "stopped", 0, 0, None, None, None)
+        return session.core.status()
+
+    def start(self, *args: Any, **kwargs: Any) -> bool:
+        """Start it, and its supervisor if need be; False: it is active already.
+
+        The arguments go to the target, but for `_name`, `_priority`, `_loop`, `_interval`,
+        `_delay`, `_delay_before`, which hold for this life. Raises what `before_start` or
+        `after_start` raised, `DuplicateName`, `InvalidOption`, `AlreadyRunning`.
+        """
+        # Before the lock too: who holds it may wait for the run that calls this.
+        session = self._session
+        if session is not None and not session.active:
+            refuse_to_wait_for_itself(session, self.supervisor.life)
+        with self._lock:
+            if self.is_active() or self._starting:
+                return False
+            if self._session is not None:
+                wait_for_last_life(self._session, self.supervisor.life)
+            self._starting = True
+            try:
+                session = self._begin(StartArguments.of(args, kwargs))
+            finally:
+                self._starting = False
+        try:
+            self.after_start()
+        except BaseException:
+            self.stop(wait=False)
+            raise
+        return session is self._session
+
+    def stop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
+        """Stop it; return whether it has ended.
+
+        `wait` for the run under way: True without end, a number so many seconds, False not at
+        all. From its own target or loop it only asks.
+        """
+        session = self._session
+        if session is None:
+            return True
+        self._ask(session)
+        return self._wait_for_end(session, wait)
+
+    def restart(self, *args: Any, **kwargs: Any) -> bool:
+        """Stop it, wait for its end, and start it with these arguments.
+
+        Raises as `start` does; `AlreadyRunning` from its own target or loop, before it is stopped.
+        """
+        session = self._session
+        if session is not None:
+            refuse_to_wait_for_itself(session, self.supervisor.life)
+        self.stop()
+        return self.start(*args, **kwargs)
+
+    async def astart(self, *args: Any, **kwargs: Any) -> bool:
+        """Start it from a coroutine."""
+        return self.start(*args, **kwargs)
+
+    async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
+        """Stop it from a coroutine, also of its own loop; from its own target it only asks."""
+        session = self._session
+        if session is None:
+            return True
+        self._ask(session)
+        return await session.await_end(wait)
+
+    def before_start(self) -> None:
+        """Do something before the start; what it raises fails the start."""
+
+    def after_start(self) -> None:
+        """Do something after the start; what it raises stops the worker again."""
+
+    def before_stop(self) -> None:
+        """Do something before it is asked to end."""
+
+    def send_stop_events(self) -> None:
+        """Wake what the target waits for."""
+
+    def after_stop(self) -> None:
+        """Do something after its end."""
+
+    def process_result(self, result: Any) -> Any:  # noqa: ARG002  for subclasses
+        """Look at what the target returned; False ends the worker."""
+        return None
+
+    def make_trigger(self, start: StartArguments) -> Trigger:  # noqa: ARG002  for other kinds
+        """Return when the target runs, for one life."""
+        return Continuous()
+
+    def unpack(self, function: Callable[..., Any], *, awaited: bool) -> Callable[..., Any]:  # noqa: ARG002  for other kinds
+        """Return what takes the trigger's arguments and calls, or awaits, `function`."""
+        return function
+
+    @property
+    def paced(self) -> bool:
+        """Whether `start` may be given another pace."""
+        return False
+
+    @property
+    def judges(self) -> bool:
+        """Whether it has a `process_result` of its own."""
+        return is_own(self, "process_result", BackgroundWorker)
+
+    @property
+    def borrows_threads(self) -> bool:
+        """Whether a sync target runs in the thread pool instead of a thread of its own."""
+        return False
+
+    def announce_end(self, session: Session) -> None:
+        """Call the hooks before a stop, once a life."""
+        if session.first_to_ask():
+            with session.announcing():
+                guard(self.before_stop, self.name)
+                guard(self.send_stop_events, self.name)
+
+    def ask_end(self, session: Session) -> None:
+        """Ask this life to end; more than once, maybe."""
+        session.core.close()
+
+    def _leave(self, session: Session) -> None:
+        """Take notice that a life has ended, of itself or as asked."""
+        self._ask(session)
+        self.supervisor.roster.forget(self)
+        session.over = True
+        guard(self.after_stop, self.name)
+
+    def _begin(self, start: StartArguments) -> Session:
+        self.before_start()
+        supervisor = self.supervisor
+        supervisor.start()
+        options = self._options.overridden(start.overrides)
+        if not self.paced:
+            start.refuse_pace(f"worker {options.name!r}")
+        supervisor.roster.remember(self, options.name)
+        try:
+            session = self._make_session(options, start)
+            self._session = session
+            session.farewell = self._farewell_of(session)
+            session.member = supervisor.life.workers.add(session)
+        except BaseException:
+            supervisor.roster.forget(self)
+            self._session = None
+            raise
+        farewell = session.farewell
+        session.member.ended.add_done_callback(lambda ended: farewell.end(ended.result()))
+        return session
+
+    def _farewell_of(self, session: Session) -> Farewell:
+        roster = self.supervisor.roster
+        return Farewell(
+            session.name,
+            hooks=partial(self._leave, session),
+            finish=session.finish,
+            tell=partial(roster.tell, self),
+            hooked=has_own_end(self, BackgroundWorker),
+            departing=roster,
+        )
+
+    def _make_session(self, options: Options, start: StartArguments) -> Session:
+        trigger = self.make_trigger(start)
+        own = {"_worker": self, "_name": options.name, "o": options.o}
+        target = Target(self.run, start.args, start.kwargs, own, self.takes)
+        carriage = carriage_for(self, target, options)
+        core = Worker(
+            options.name, self.run, trigger, restart=options.restart, driver=carriage.driver
+        )
+        core.kind = self.kind
+        core.subscribe(partial(call_on_error, self, self._options))
+        return Session(core, trigger, carriage)
+
+    def _ask(self, session: Session) -> None:
+        self.announce_end(session)
+        self.ask_end(session)
+
+    def _wait_for_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
+        return wait_for_end(session, wait, self.supervisor.life)
+
+
+class BackgroundAsyncWorker(BackgroundWorker[P, R]):
+    """Awaits its target again and again, on `loop`."""
+
+
+def _has_static_run(kind: type) -> bool:
+    """Whether a class has its target as a static method, which another process can call."""
+    return isinstance(inspect.getattr_static(kind, "run", None), staticmethod)
+
+
+def _name_of(function: Callable[..., object] | None) -> str | None:
+    return getattr(function, "__name__", None)

@@ -1,0 +1,147 @@
+"""Notices event loops that are blocked, and says by what.
+
+Most loops wait for something most of the time. Ours say since when they do not, so that one look
+is enough. Of another kind of loop a look at its thread shows it; only one that is found at work is
+asked for a sign of life, since to ask means to wake it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from mainspring.model.events import LoopStalled
+from mainspring.supervision.loops.fine_loop import turn_of
+from mainspring.supervision.own_thread import stack_of
+from mainspring.supervision.triggers.interval import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import FrameType
+
+    from mainspring.protocols import Subscriber
+    from mainspring.supervision.loops.event_loop import EventLoopThread
+
+log = logging.getLogger("mainspring.supervision")
+
+LOOK = 0.9
+"""Seconds between two looks: one finds the loop at work, the next reports that it still is."""
+
+RARE_LOOK = 1.8
+"""The same while all loops wait and say so: one that stops may be reported at the first look."""
+
+STALLED_AFTER = 0.8
+"""Seconds without an answer after which a loop counts as blocked."""
+
+TURN = getattr(getattr(asyncio.BaseEventLoop, "_run_once", None), "__code__", None)
+"""The code of one turn of asyncio's own loop; another kind of loop is asked every time."""
+
+
+class Pulse:
+    """The last beat asked of one loop, and its answer."""
+
+    def __init__(self, loop: EventLoopThread) -> None:
+        self.loop = loop
+        self.latency = 0.0  # seconds that the last answer took; 0: it was found well
+        self._asked: float | None = None
+        self._reported = False
+
+    def silence(self, now: float) -> float:
+        """Return for how long the loop has not answered."""
+        return 0.0 if self._asked is None else now - self._asked
+
+    def ask(self, now: float) -> None:
+        """Ask for a beat, unless one is awaited, and count its silence from `now`."""
+        if self._asked is not None:
+            return
+        self._asked = now
+        # A loop that ends meanwhile is none to watch.
+        with suppress(RuntimeError):
+            self.loop.loop.call_soon_threadsafe(self._answer)
+
+    def rest(self) -> None:
+        """Take notice that the loop was found well."""
+        if self._asked is None:
+            self.latency = 0.0
+
+    def first_report(self) -> bool:
+        """Whether this silence has not been reported."""
+        first, self._reported = not self._reported, True
+        return first
+
+    def _answer(self) -> None:
+        if self._asked is not None:
+            self.latency = time.monotonic() - self._asked
+        if self._reported:
+            log.warning("event loop %r goes on after %.1f s", self.loop.name, self.latency)
+        self._asked, self._reported = None, False
+
+
+class Watchdog:
+    """Looks whether each loop waits or answers, and reports one that does neither, once."""
+
+    def __init__(self, loops: Callable[[], Iterable[EventLoopThread]], *, tell: Subscriber) -> None:
+        self._loops = loops
+        self._tell = tell
+        self._pulses: dict[EventLoopThread, Pulse] = {}
+        self.trigger = Interval(delay=LOOK)
+
+    def latencies(self) -> dict[str, float]:
+        """Return by loop how many seconds its last answer took, or has not come for."""
+        now, pulses = time.monotonic(), self._pulses
+        loops = [loop for loop in self._loops() if loop.active]
+        return {loop.name: _latency(pulses.get(loop), loop, now) for loop in loops}
+
+    async def look(self) -> None:
+        """Look at each loop once."""
+        now = time.monotonic()
+        self._pulses = {
+            loop: self._pulses.get(loop) or Pulse(loop) for loop in self._loops() if loop.active
+        }
+        turns = [(pulse, turn_of(pulse.loop.current_loop)) for pulse in self._pulses.values()]
+        self.trigger.delay = LOOK if any(turn != 0 for _, turn in turns) else RARE_LOOK
+        for pulse, turn in turns:
+            if turn is None:
+                self._look_at_thread(pulse, now)
+            elif turn <= STALLED_AFTER:
+                pulse.rest()
+            elif pulse.first_report():
+                # Its answer tells that it goes on.
+                pulse.ask(now - turn)
+                self._report(pulse, now)
+
+    def _look_at_thread(self, pulse: Pulse, now: float) -> None:
+        if waits(pulse.loop, sys._current_frames()):  # noqa: SLF001  the documented name
+            pulse.rest()
+            return
+        if pulse.silence(now) > STALLED_AFTER and pulse.first_report():
+            self._report(pulse, now)
+        pulse.ask(now)
+
+    def _report(self, pulse: Pulse, now: float) -> None:
+        thread = pulse.loop.thread
+        stack = "" if thread is None else stack_of(thread)
+        seconds = pulse.silence(now)
+        log.error("event loop %r is blocked for %.1f s by:\n%s", pulse.loop.name, seconds, stack)
+        self._tell(LoopStalled(pulse.loop.name, seconds, stack))
+
+
+def _latency(pulse: Pulse | None, loop: EventLoopThread, now: float) -> float:
+    at_work = turn_of(loop.current_loop) or 0.0
+    return at_work if pulse is None else max(pulse.latency, pulse.silence(now), at_work)
+
+
+def waits(loop: EventLoopThread, frames: Mapping[int, FrameType]) -> bool:
+    """Whether a loop's thread is where asyncio waits for something to happen."""
+    ident = None if loop.thread is None else loop.thread.ident
+    frame = None if ident is None else frames.get(ident)
+    if frame is None or frame.f_code.co_name != "select":
+        return False
+    # Up from the selector, of which one may be built on another.
+    while frame is not None and frame.f_code.co_name == "select":
+        frame = frame.f_back
+    return frame is not None and frame.f_code is TURN

@@ -1,0 +1,219 @@
+"""The items that wait for a queue worker, and the trigger that hands them out one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import queue as standard
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mainspring.errors import NotRunning
+from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
+from mainspring.supervision.triggers.tap import tap_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FULL = (asyncio.QueueFull, standard.Full)
+"""What a queue raises that has no space."""
+
+EMPTY = (asyncio.QueueEmpty, standard.Empty)
+"""What a queue raises that has no item."""
+
+
+class ItemQueue(Protocol):
+    """What a backlog needs of a queue; those of `asyncio` and `queue` have it."""
+
+    def put_nowait(self, item: object, /) -> None:
+        """Add an item, or raise."""
+        ...
+
+    def get_nowait(self) -> object:
+        """Take the next item, or raise."""
+        ...
+
+    def qsize(self) -> int:
+        """Return how many items wait."""
+        ...
+
+
+class Backlog:
+    """Items from any thread or loop, in the order of the queue that it wraps.
+
+    What is put straight into the queue object wakes the worker too, if the queue is one of
+    `asyncio` or `queue`; to put there from another thread is the queue's own affair. A bounded
+    queue pushes back: `offer` blocks, `aput` waits. `pack` makes what the queue holds of an item;
+    the backlog hands that out, and the queue itself, to whoever looks into it, what `unpack` makes
+    of it. Several backlogs may share a queue.
+    """
+
+    def __init__(
+        self,
+        queue: ItemQueue | None = None,
+        *,
+        owner: str = "backlog",
+        pack: Callable[[object], object] | None = None,
+        unpack: Callable[[Any], object] | None = None,
+    ) -> None:
+        self.queue: ItemQueue = asyncio.Queue() if queue is None else queue
+        self.owner = owner
+        self._bound: int = getattr(self.queue, "maxsize", 0)
+        self._open = True
+        if not hasattr(self.queue, "_put"):
+            raise TypeError(
+                f"{self.owner}: queue={self.queue!r} can't work; "
+                "give a queue of asyncio or of the queue module"
+            )
+        # Without the queue's own lock if it has one: whoever puts by hand wakes us under it.
+        self.size: Callable[[], int] = getattr(self.queue, "_qsize", self.queue.qsize)
+        self._tap = tap_of(self.queue, pack, unpack)
+
+    def __len__(self) -> int:
+        return self.queue.qsize()
+
+    def open(self) -> None:
+        """Accept items (again)."""
+        self._open = True
+
+    def shut(self) -> None:
+        """Refuse further items; those who wait for space get `NotRunning`."""
+        with self._tap.lock:
+            self._open = False
+        self._tap.listen(self, None)
+        self._tap.wake_waiters()
+
+    def forget(self) -> None:
+        """In a forked child: drop the items and whoever waits, which are the parent's."""
+        self._tap.forget()
+        while self.queue.qsize():
+            self.take()
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function to call after each item."""
+        self._tap.listen(self, wake)
+
+    def put(self, item: object) -> None:
+        """Add an item at once.
+
+        Raises `NotRunning` after `shut`, `asyncio.QueueFull` or `queue.Full` without space.
+        """
+        with self._tap.lock:
+            if not self._open:
+                raise self._refusal()
+            self.queue.put_nowait(item)
+
+    def offer(self, item: object, timeout: float | None = None) -> None:
+        """Add an item; block up to `timeout` seconds for space (None: for ever).
+
+        Raises `TimeoutError`, or `NotRunning` after `shut`.
+        """
+        if self._added(item):
+            return
+        sleeper = ThreadSleeper()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._added(item, sleeper.wake):
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                self._leave(sleeper.wake)
+                raise TimeoutError(f"no space in the queue of {self.owner!r} for {timeout} s")
+            sleeper.sleep(left)
+
+    async def aput(self, item: object) -> None:
+        """Add an item; wait for space. Raises `NotRunning` after `shut`."""
+        if self._added(item):
+            return
+        sleeper = LoopSleeper(asyncio.get_running_loop())
+        while not self._added(item, sleeper.wake):
+            try:
+                await sleeper.sleep(None)
+            except asyncio.CancelledError:
+                self._leave(sleeper.wake)
+                raise
+
+    def take(self) -> object:
+        """Remove and return the next item, which lets one who waits for space in.
+
+        Raises `asyncio.QueueEmpty` or `queue.Empty`.
+        """
+        return self._tap.take()
+
+    def _added(self, item: object, wake: Callable[[], None] | None = None) -> bool:
+        tap = self._tap
+        with tap.lock:
+            if not self._open:
+                raise self._refusal()
+            if wake is not None:
+                # Before the look: an item may be taken by hand at any moment.
+                tap.wait_for_space(wake)
+            if not self._fits(item):
+                return False
+            if wake is not None:
+                self._leave(wake)
+            return True
+
+    def _fits(self, item: object) -> bool:
+        if 0 < self._bound <= self.queue.qsize():
+            return False
+        try:
+            self.queue.put_nowait(item)
+        except FULL:
+            # A signal handler, or somebody who puts by hand, was faster.
+            return False
+        return True
+
+    def _leave(self, wake: Callable[[], None]) -> None:
+        """Wait for space no longer; a place that was offered meanwhile goes to the next."""
+        if not self._tap.leave(wake):
+            self._tap.let_in()
+
+    def _refusal(self) -> NotRunning:
+        return NotRunning(f"{self.owner!r} is stopped and takes no items; start it first")
+
+
+class Items:
+    """Fires once for each item of a backlog."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        self.backlog = backlog
+        self._wake: Callable[[], None] | None = None
+        self._closed = False
+        self._draining = False
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Take the function that ends the driver's sleep."""
+        self._wake = wake
+        self.backlog.bind(wake)
+
+    def due(self, now: float) -> float | None:  # noqa: ARG002  the seam's signature
+        """Return 0 when there is an item, else None."""
+        return 0.0 if self.backlog.size() else None
+
+    def take(self, now: float) -> tuple[object, ...] | None:  # noqa: ARG002  the seam's signature
+        """Return the next item, or None if somebody else has taken it meanwhile."""
+        try:
+            return (self.backlog.take(),)
+        except EMPTY:
+            return None
+
+    def done(self, now: float) -> None:
+        """Change nothing."""
+
+    def wake(self) -> None:
+        """Let the driver look again; from any thread."""
+        if self._wake is not None:
+            self._wake()
+
+    def drain(self) -> None:
+        """Close as soon as no item is left."""
+        self._draining = True
+        self.wake()
+
+    def close(self) -> None:
+        """Fire no more; what is left stays in the backlog."""
+        self._closed = True
+        self.wake()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or has drained."""
+        return self._closed or (self._draining and not self.backlog.size())

@@ -1,0 +1,1 @@
+"""One worker: its steps, and who carries them out."""
