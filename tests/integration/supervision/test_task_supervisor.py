@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mainspring.background.supervisor import info
 from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.background.tasks.task import Task, TaskPlan
 from mainspring.background.tasks.waiting import wait_completed
@@ -899,7 +900,8 @@ def test_a_stop_with_a_limit_ends_soon_after_it_whatever_is_stuck(supervisor, un
     go_on.set()
 
 
-def test_health_names_a_loop_while_it_is_blocked(supervisor, until):
+def test_health_names_a_loop_while_it_is_blocked(supervisor, until, monkeypatch):
+    monkeypatch.setattr(info, "STALLED_AFTER", 0.1)
     go_on = threading.Event()
 
     @background_worker(delay=60, supervisor=supervisor)

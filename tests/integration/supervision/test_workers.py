@@ -2373,15 +2373,15 @@ def test_skip_during_a_run_counts_from_the_moment_it_was_said(make, until):
 
     def work(**_):
         runs.append(time.monotonic())
-        time.sleep(0.3)
+        time.sleep(0.2)
 
-    worker = make(work, interval=0.5)
+    worker = make(work, interval=0.3)
     worker.start()
     until(lambda: runs)
     said = time.monotonic()
     worker.trigger_threadsafe(skip=True)
     until(lambda: len(runs) == 2)
-    assert 0.5 <= runs[1] - said < 0.75
+    assert 0.3 <= runs[1] - said < 0.48
 
 
 def test_the_future_of_an_item_tells_of_a_raise_a_cut_run_and_a_run_that_never_came(
