@@ -900,6 +900,20 @@ def test_a_stop_with_a_limit_ends_soon_after_it_whatever_is_stuck(supervisor, un
     go_on.set()
 
 
+def test_a_loop_that_starts_long_after_its_supervisor_is_watched(supervisor, until, caplog):
+    runs, go_on = [], threading.Event()
+    background_worker(interval=0.001, supervisor=supervisor)(lambda: runs.append(1)).start()
+    until(lambda: len(runs) > 3 and supervisor.life.watchdog.trigger.delay > 60)
+
+    @background_worker(delay=60, supervisor=supervisor)
+    async def block():
+        go_on.wait(30)
+
+    block.start()
+    until(lambda: "is blocked for" in caplog.text)
+    go_on.set()
+
+
 def test_health_names_a_loop_while_it_is_blocked(supervisor, until, monkeypatch):
     monkeypatch.setattr(info, "STALLED_AFTER", 0.1)
     go_on = threading.Event()

@@ -128,3 +128,15 @@ def test_a_block_is_found_within_two_seconds_whenever_it_begins():
     # Another kind of loop is asked at the first look, and reported at the next.
     assert watching.LOOK > watching.STALLED_AFTER
     assert 2 * watching.LOOK < 1.9
+
+
+def test_without_a_loop_it_rests_until_it_is_woken(loop):
+    loops = []
+    watchdog = watching.Watchdog(lambda: loops, tell=print)
+    asyncio.run(watchdog.look())
+    assert watchdog.trigger.delay == watching.NO_LOOK
+    watchdog.wake()
+    assert watchdog.trigger.due(time.monotonic()) == 0
+    loops.append(loop)
+    asyncio.run(watchdog.look())
+    assert watchdog.trigger.delay <= watching.RARE_LOOK

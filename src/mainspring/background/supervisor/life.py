@@ -47,6 +47,7 @@ class Life:
         groups = (self.pools, self.loops, self.task_pools, self.jobs, self.workers)
         for group in groups:
             group.subscribe(tell)
+        self.loops.subscribe(lambda _: self.watchdog.wake())
         services: list[Service] = [*groups, watchdog]
         self.core = Supervisor(services, name=name)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import dataclass
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.background.workers.target import importable
-from mainspring.errors import InvalidOption, TargetNotAsync
+from mainspring.errors import InvalidOption
 from mainspring.supervision.loops.post import Post
 from mainspring.supervision.threads.driver import PoolDriver
 from mainspring.supervision.workers.driver import Driver, ElsewhereDriver, ThreadDriver
@@ -80,7 +79,7 @@ def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Car
 def _in_thread(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
     if isinstance(options.loop, str):
         worker.supervisor.get_aloop(options.loop)  # it needs none, but the name must be right
-    call = _judged(worker, worker.unpack(_done_when_returned(call, options.name), awaited=False))
+    call = _judged(worker, worker.unpack(call, awaited=False))
     if not worker.borrows_threads:
         return Carriage(ThreadDriver(call))
     return Carriage(PoolDriver(call, worker.supervisor.threads, options.priority))
@@ -111,19 +110,6 @@ def _in_process(worker: CarriedWorker, target: Target) -> Callable[..., Any]:
         return await asyncio.wrap_future(future)
 
     return call
-
-
-def _done_when_returned(call: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Refuse a coroutine, of which no step would ever be taken."""
-
-    def done(*lead: Any) -> Any:
-        result = call(*lead)
-        if type(result) is CoroutineType:
-            result.close()
-            raise TargetNotAsync(name)
-        return result
-
-    return done
 
 
 def _judged(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -34,6 +34,9 @@ LOOK = 0.9
 RARE_LOOK = 1.8
 """The same while all loops wait and say so: one that stops may be reported at the first look."""
 
+NO_LOOK = 3600.0
+"""The same while there is no loop: `wake` is called when one starts."""
+
 STALLED_AFTER = 0.8
 """Seconds without an answer after which a loop counts as blocked."""
 
@@ -96,6 +99,10 @@ class Watchdog:
         loops = [loop for loop in self._loops() if loop.active]
         return {loop.name: _latency(pulses.get(loop), loop, now) for loop in loops}
 
+    def wake(self) -> None:
+        """Look now: a loop has started or ended. From any thread."""
+        self.trigger.wake()
+
     async def look(self) -> None:
         """Look at each loop once."""
         now = time.monotonic()
@@ -103,7 +110,7 @@ class Watchdog:
             loop: self._pulses.get(loop) or Pulse(loop) for loop in self._loops() if loop.active
         }
         turns = [(pulse, turn_of(pulse.loop.current_loop)) for pulse in self._pulses.values()]
-        self.trigger.delay = LOOK if any(turn != 0 for _, turn in turns) else RARE_LOOK
+        self.trigger.delay = _rest_after([turn for _, turn in turns])
         for pulse, turn in turns:
             if turn is None:
                 self._look_at_thread(pulse, now)
@@ -133,6 +140,13 @@ class Watchdog:
 def _latency(pulse: Pulse | None, loop: EventLoopThread, now: float) -> float:
     at_work = turn_of(loop.current_loop) or 0.0
     return at_work if pulse is None else max(pulse.latency, pulse.silence(now), at_work)
+
+
+def _rest_after(turns: list[float | None]) -> float:
+    """Return the seconds until the next look, by how the loops were found."""
+    if not turns:
+        return NO_LOOK
+    return LOOK if any(turn != 0 for turn in turns) else RARE_LOOK
 
 
 def waits(loop: EventLoopThread, frames: Mapping[int, FrameType]) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mainspring.errors import TargetNotAsync
 from mainspring.supervision.own_thread import live_in_thread
 from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
 
@@ -191,15 +193,11 @@ def run_once(cycle: Cycle, target: Callable[..., object], now: float) -> None:
     thread = threading.get_ident()
     try:
         arguments = cycle.begin(now, thread)
-        if arguments is not None:
-            _call(cycle, target, arguments)
-    finally:
-        cycle.leave(thread)
-
-
-def _call(cycle: Cycle, target: Callable[..., object], arguments: tuple[object, ...]) -> None:
-    try:
+        if arguments is None:
+            return
         result = target(*arguments)
+        if type(result) is CoroutineType:
+            _refuse(result, cycle.name)
     except Exception as error:  # noqa: BLE001  a worker's border: recorded by the cycle
         cycle.failed(error)
     except asyncio.CancelledError:
@@ -208,6 +206,14 @@ def _call(cycle: Cycle, target: Callable[..., object], arguments: tuple[object, 
         cycle.aborted(error)
     else:
         cycle.succeeded(result)
+    finally:
+        cycle.leave(thread)
+
+
+def _refuse(result: CoroutineType[Any, Any, Any], name: str) -> None:
+    """Fail a run that left a coroutine, of which no step would ever be taken."""
+    result.close()
+    raise TargetNotAsync(name)
 
 
 def asked_to_cancel() -> bool:
