@@ -28,10 +28,6 @@ class Megaphone:
         if subscriber not in self._subscribers:
             self._subscribers = (*self._subscribers, subscriber)
 
-    def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Tell it no more; harmless if it never subscribed."""
-        self._subscribers = tuple(one for one in self._subscribers if one != subscriber)
-
     def tell(self, event: Event) -> None:
         """Tell every subscriber, in the order in which they subscribed."""
         for subscriber in self._subscribers:
