@@ -279,6 +279,15 @@ def withdrawn(pool, caught):
         caught.append(error)
 
 
+@pytest.fixture
+def interruptible():
+    """Whoever starts the tests in the background of a shell has interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_caller_costs_no_slot(make_pool, until):
     pool = make_pool()
     pool.call(os.getpid)

@@ -79,6 +79,7 @@ class SchedulerService:
         self.scheduler = scheduler
         self._aloop = aloop
         self._closed = False
+        self._cancelled = False
         self._life: Future[Any] | None = None
 
     @property
@@ -92,6 +93,8 @@ class SchedulerService:
         if self._closed:
             return
         self._life = self._aloop.spawn_coroutine_threadsafe(self.scheduler.loop())
+        if self._cancelled:  # while it was spawned
+            self._life.cancel()
         try:
             await asyncio.wrap_future(self._life)
         except asyncio.CancelledError:
@@ -118,6 +121,7 @@ class SchedulerService:
             self._cancel()
 
     def _cancel(self) -> None:
+        self._cancelled = True
         if self._life is not None:
             self._life.cancel()
 

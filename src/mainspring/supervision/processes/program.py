@@ -114,8 +114,9 @@ def main(boot: Boot) -> None:
     sys.argv[:] = boot["argv"]
     process_main.inherit(boot["main"])
     handler = _prepared(boot["startup"], line)
-    line.answer(READY, b"")
+    # The parent may have hung up already.
     with suppress(EOFError, OSError):
+        line.answer(READY, b"")
         _serve(line, handler, _Scales(boot["max_memory_bytes"]))
 
 
@@ -164,7 +165,8 @@ def _prepared(startup: bytes, line: Line) -> Callable[[bytes], bytes]:
         if initializer is not None:
             initializer(*initargs)
     except BaseException as error:  # noqa: BLE001  # the border of a child: the parent is told
-        line.answer(RAISED, pack_error(error))
+        with suppress(OSError):
+            line.answer(RAISED, pack_error(error))
         sys.exit(1)
     return handler  # type: ignore[no-any-return]  # the pool packed it
 
