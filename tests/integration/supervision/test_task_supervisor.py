@@ -657,6 +657,23 @@ def test_a_worker_can_not_be_started_by_what_runs_while_its_supervisor_stops(sup
     assert not supervisor.active
 
 
+def test_no_worker_is_started_from_the_moment_at_which_a_stop_can_be_seen(supervisor, monkeypatch):
+    late = background_worker(interval=60, supervisor=supervisor)(lambda: None)
+    supervisor.start()
+    core, refused = supervisor.life.core, []
+    close = core.close
+
+    def close_late(grace):
+        with pytest.raises(NotRunning):
+            late.start()
+        refused.append(True)
+        close(grace)
+
+    monkeypatch.setattr(core, "close", close_late)
+    assert supervisor.stop()
+    assert refused
+
+
 def test_stop_from_a_coroutine_of_its_own_only_asks(supervisor, until):
     runs = []
 

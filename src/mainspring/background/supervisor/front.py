@@ -138,6 +138,8 @@ class TaskSupervisor:
         self._launches.cancel_delayed()
         if cancel_tasks:
             self._ending.cancel_all(self._life)
+        # First, so that whoever sees it stop can't start a worker any more.
+        self._life.workers.close()
         core.close(core.grace if isinstance(wait, bool) else float(wait))
         self._blockade.lift()
         if wait is False or self._ending.waits_for_itself(self._life):
