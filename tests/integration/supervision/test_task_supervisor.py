@@ -435,13 +435,18 @@ def test_it_is_a_context_manager_in_both_worlds():
 
 
 PROGRAM = """
-import sys, time
+import signal, sys, time
 from mainspring.background.workers.decorator import background_worker
 from mainspring.background.supervisor.front import task_supervisor
+
+awaited = sys.argv[1:] and int(sys.argv[1])
 
 @background_worker(interval=0.01)
 def tick(**kwargs):
     global ticked
+    # Not before the signal is heeded: until then it ends the process as it always does.
+    while awaited and signal.getsignal(awaited) in (before, signal.SIG_IGN):
+        time.sleep(0.001)
     if not ticked:
         print("ticking", flush=True)
     ticked = True
@@ -449,6 +454,7 @@ def tick(**kwargs):
     print("run ended", flush=True)
 
 ticked = False
+before = awaited and signal.getsignal(awaited)
 tick.start()
 """
 
@@ -470,7 +476,10 @@ def test_the_end_of_the_main_thread_ends_the_process():
 def test_signals_stop_what_blocks(number):
     program = PROGRAM + "task_supervisor.block()\nprint('after', task_supervisor.active)\n"
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, str(int(number))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout.readline() == "ticking\n"
         os.kill(process.pid, number)
