@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
+    from mainspring.model.events import Event
     from mainspring.protocols import Service, Subscriber
     from mainspring.supervision.loops.event_loop import EventLoopThread
     from mainspring.supervision.processes.pool import ProcessPool
@@ -47,9 +48,12 @@ class Life:
         groups = (self.pools, self.loops, self.task_pools, self.jobs, self.workers)
         for group in groups:
             group.subscribe(tell)
-        self.loops.subscribe(lambda _: self.watchdog.wake())
+        self.loops.subscribe(self._look_at_loops)
         services: list[Service] = [*groups, watchdog]
         self.core = Supervisor(services, name=name)
+
+    def _look_at_loops(self, event: Event) -> None:  # noqa: ARG002  whichever it is, there are others now
+        self.watchdog.wake()
 
     def make_processes(self, options: dict[str, Any]) -> ProcessPool:
         """Return the process pool, started on demand, of one child a CPU unless `size` says."""
