@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidOption
+from mainspring.model.number import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +36,7 @@ class Cache:
 
     def __post_init__(self) -> None:
         seconds = self.ttl.total_seconds() if isinstance(self.ttl, timedelta) else self.ttl
-        number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
-        if seconds is not None and not (number and seconds > 0):
+        if seconds is not None and not (is_number(seconds) and seconds > 0):
             expected = "seconds above 0, a timedelta, or None to keep results for good"
             raise InvalidOption("ttl", self.ttl, owner=_OWNER, expected=expected)
         if self.key is not None and not callable(self.key) and not (self.key and _text(self.key)):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mainspring.errors import InvalidOption
+from mainspring.model.number import is_whole
 
 
 def check_size(owner: str, max_size: object) -> None:
     """Raise InvalidOption unless it is a whole number above 0, or None for any number."""
-    counts = isinstance(max_size, int) and not isinstance(max_size, bool)
-    if max_size is not None and not (counts and int(str(max_size)) >= 1):
+    if max_size is not None and not (is_whole(max_size) and max_size >= 1):
         expected = "a whole number, at least 1, or None"
         raise InvalidOption("max_size", max_size, owner=owner, expected=expected)

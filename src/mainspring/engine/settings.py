@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidOption
 from mainspring.model.duration import seconds_of
+from mainspring.model.number import is_number, is_whole
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -58,19 +59,17 @@ def slots_of(workers: int) -> int:
 
 
 def _check_count(option: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SLOTS:
+    if not (is_whole(value) and 1 <= value <= MOST_SLOTS):
         expected = f"a whole number from 1 to {MOST_SLOTS} (0 workers: the number of CPUs)"
         raise InvalidOption(option, value, owner=_OWNER, expected=expected)
 
 
 def _check_limit(option: str, value: object) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if value is not None and not (whole and int(str(value)) > 0):
+    if value is not None and not (is_whole(value) and value > 0):
         expected = "a whole number above 0, or None for no limit"
         raise InvalidOption(option, value, owner=_OWNER, expected=expected)
 
 
 def _check_seconds(option: str, value: object, *, least: float) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not least <= float(str(value)) < math.inf:
+    if not (is_number(value) and least <= value < math.inf):
         raise InvalidOption(option, value, owner=_OWNER, expected=f"seconds, at least {least:g}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mainspring.errors import InvalidOption
 from mainspring.model.duration import LONGEST_SECONDS
+from mainspring.model.number import is_number
 
 CRASH_DELAYS = (0.0, 5.0)
 """Seconds until a job runs again after its first and second crash; a third fails it."""
@@ -37,8 +38,7 @@ class Exponential:
         # Found out when a job fails, it would be too late: nobody but the worker could be told.
         for option in ("base", "factor", "cap"):
             value = getattr(self, option)
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not (number and 0 <= value <= LONGEST_SECONDS):
+            if not (is_number(value) and 0 <= value <= LONGEST_SECONDS):
                 expected = "a number from 0 to 1e10"
                 raise InvalidOption(option, value, owner="Exponential", expected=expected)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mainspring.errors import DuplicateName, InvalidOption, TaskNotImportable
+from mainspring.model.number import is_number, is_whole
 from mainspring.model.retry import Exponential, RetryRules
 from mainspring.model.unique import Unique
 
@@ -78,12 +79,11 @@ class Task:
 
 def check_priority(owner: str, priority: object) -> None:
     """Raise InvalidOption unless `priority` is a whole number that every store can hold."""
-    fits = isinstance(priority, int) and not isinstance(priority, bool)
     _check(
         owner,
         "priority",
         priority,
-        fits and abs(int(str(priority))) <= MAX_PRIORITY,
+        is_whole(priority) and abs(priority) <= MAX_PRIORITY,
         "a whole number of at most 31 bits; lower is more urgent",
     )
 
@@ -172,13 +172,11 @@ def _check_importable(owner: str, rules: RetryRules) -> None:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return is_whole(value) and value >= 0
 
 
 def _is_timeout(value: object) -> bool:
-    return value is None or (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
-    )
+    return value is None or (is_number(value) and value > 0)
 
 
 def _place(function: Callable[..., Any]) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 from msgspec import Struct
 
 from mainspring.errors import InvalidOption, InvalidPriority
+from mainspring.model.number import is_number, is_whole
 
 OWNER = "AsyncTaskWorker"
 ADD = "add_task"
@@ -85,28 +85,23 @@ def check_task(options: TaskOptions) -> None:
 
 def check_timeout(owner: str, option: str, value: object) -> None:
     """Raise InvalidOption unless it is seconds above 0 (infinity included), or None."""
-    if value is not None and not (_is_number(value) and float(str(value)) > 0):
+    if value is not None and not (is_number(value) and value > 0):
         expected = "seconds above 0, or math.inf for no limit"
         raise InvalidOption(option, value, owner=owner, expected=expected)
 
 
 def _check_priority(priority: object) -> None:
-    number = isinstance(priority, Real) and not isinstance(priority, bool)
-    if not number or math.isnan(float(str(priority))):
+    if not is_number(priority) or math.isnan(priority):
         raise InvalidPriority(priority, owner=ADD)
 
 
 def _check_count(option: str, value: object, *, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not (is_whole(value) and value >= least):
         expected = f"a whole number, at least {least}"
         raise InvalidOption(option, value, owner=OWNER, expected=expected)
 
 
 def check_seconds(option: str, value: object) -> None:
     """Raise InvalidOption unless it is seconds, 0 or more."""
-    if not _is_number(value) or not float(str(value)) >= 0:
+    if not (is_number(value) and value >= 0):
         raise InvalidOption(option, value, owner=OWNER, expected="seconds, at least 0")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from mainspring.errors import InvalidOption
 from mainspring.handle import JobHandle
 from mainspring.model.job import JobState
+from mainspring.model.number import is_whole
 from mainspring.model.view import JobFilter
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def read_page(
 ) -> JobPage:
     """Return a page; raises InvalidOption for a cursor that no page gave, or a senseless limit."""
     before = None if cursor is None else _key_of(cursor)
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= LONGEST_PAGE:
+    if not (is_whole(limit) and 1 <= limit <= LONGEST_PAGE):
         expected = f"a whole number from 1 to {LONGEST_PAGE}"
         raise InvalidOption("limit", limit, owner=_OWNER, expected=expected)
     # One more than is shown tells whether there is another page.

@@ -9,6 +9,7 @@ from mainspring.engine.settings import slots_of
 from mainspring.errors import InvalidOption
 from mainspring.model.codec import LIMIT_BYTES, JsonCodec
 from mainspring.model.duration import seconds_of
+from mainspring.model.number import is_whole
 from mainspring.model.retry import Exponential, rules_of
 from mainspring.model.task import ExecutorKind, Task, executor_of, task_name
 from mainspring.queue_task import refuse_unknown
@@ -171,7 +172,7 @@ def settings_with(settings: WorkerSettings, own: OwnOptions) -> WorkerSettings:
 
 
 def _check_limit(limit_bytes: object) -> None:
-    if not isinstance(limit_bytes, int) or isinstance(limit_bytes, bool) or limit_bytes < 1:
+    if not (is_whole(limit_bytes) and limit_bytes >= 1):
         expected = "a whole number of bytes above 0"
         raise InvalidOption("limit_bytes", limit_bytes, owner="Queue", expected=expected)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import DuplicateName, InvalidOption
 from mainspring.handle import JobHandle
+from mainspring.model.number import is_whole
 from mainspring.model.timetable import ScheduleRecord
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class ScheduleHandle:
 
         Fewer than that if the rule has no more.
         """
-        if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_TIMES:
+        if not (is_whole(count) and 1 <= count <= MOST_TIMES):
             expected = f"a whole number from 1 to {MOST_TIMES}"
             raise InvalidOption("count", count, owner=f"schedule {self.name!r}", expected=expected)
         record, now = self._look()

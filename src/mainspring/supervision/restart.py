@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import numbers
 import random
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
 from mainspring.errors import InvalidOption
+from mainspring.model.number import is_number
 
 log = logging.getLogger("mainspring.supervision")
 
@@ -80,11 +80,6 @@ class Restart:
         if self.backoff is not None and not callable(getattr(self.backoff, "delay", None)):
             expected = "a value with a method delay(attempt), such as Exponential()"
             raise InvalidOption("backoff", self.backoff, owner="Restart", expected=expected)
-
-
-def is_number(value: object) -> bool:
-    """Whether a value can be compared with and added to numbers."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 class Failures:

@@ -819,7 +819,10 @@ def test_a_target_may_ask_for_a_start_while_another_thread_waits_to_start(make, 
             return
         began.set()
         asked.wait(10)
-        time.sleep(0.05)  # the other thread waits for this run by now
+        # Until the other thread waits for this run, with the worker's lock.
+        while _worker._lock.acquire(blocking=False):
+            _worker._lock.release()
+            time.sleep(0.001)
         try:
             caught.append(_worker.start())
         except AlreadyRunning as error:

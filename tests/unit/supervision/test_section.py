@@ -38,7 +38,12 @@ def test_a_step_that_raises_is_told_and_holds_up_none():
 
 def test_another_thread_waits_for_the_step_to_end():
     section, taken, inside = Section(), [], threading.Event()
-    thread = threading.Thread(target=lambda: section.take(taken.append, "other"))
+
+    def other():
+        inside.set()
+        taken.append("other")
+
+    thread = threading.Thread(target=section.take, args=(other,))
 
     def outer():
         thread.start()

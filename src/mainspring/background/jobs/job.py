@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption
+from mainspring.model.number import is_number, is_whole
 from mainspring.supervision.threads.driver import PoolDriver
 from mainspring.supervision.threads.priority import TASK_NORMAL
 from mainspring.supervision.triggers.interval import Interval
@@ -113,9 +114,9 @@ def check_job(target: object, interval: float, number: int | None, timer: float)
     owner = "create_async_job"
     if not callable(target):
         raise InvalidOption("target", target, owner=owner, expected="a function")
-    if not (isinstance(interval, int | float) and 0 < interval < math.inf):
+    if not (is_number(interval) and 0 < interval < math.inf):
         raise InvalidOption("interval", interval, owner=owner, expected="seconds greater than 0")
-    if number is not None and not (isinstance(number, int) and number >= 1):
+    if number is not None and not (is_whole(number) and number >= 1):
         raise InvalidOption("number", number, owner=owner, expected="1 or more, or None")
-    if not (isinstance(timer, int | float) and 0 <= timer < math.inf):
+    if not (is_number(timer) and 0 <= timer < math.inf):
         raise InvalidOption("timer", timer, owner=owner, expected="seconds, 0 or more")

@@ -31,6 +31,7 @@ from mainspring.errors import InvalidOption
 from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.own_thread import live_in_thread
+from mainspring.supervision.threads.priority import check_priority
 
 if TYPE_CHECKING:
     import asyncio
@@ -241,8 +242,7 @@ class TaskSupervisor:
         self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
     ) -> Future[T]:
         """Call a function in the thread pool; a lower priority number is more urgent."""
-        if not isinstance(priority, int):
-            raise InvalidOption("priority", priority, owner="spawn_at", expected="a whole number")
+        check_priority("spawn_at", priority)
         self.start()
         if self._pools.stand_in is not None:
             return self._pools.stand_in.submit(fn, *args, **kwargs)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption
+from mainspring.model.number import is_whole
 from mainspring.supervision.threads.priority import pool_sizes
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ class Pools:
 
     def set_processes(self, life: Life, size: int | None, options: dict[str, Any]) -> None:
         """Have another process pool from now on. Raises `InvalidOption`."""
-        if size is not None and size < 1:
+        if size is not None and not (is_whole(size) and size >= 1):
             raise InvalidOption("pool_size", size, owner="set_mp_pool", expected="1 or more")
-        self._process_options = {"size": size or os.cpu_count() or 1, **options}
+        self._process_options = options if size is None else {"size": size, **options}
         life.drop_processes()
 
     def processes(self, life: Life) -> ProcessPool:

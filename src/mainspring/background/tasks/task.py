@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mainspring.errors import InvalidOption, UnknownOption
-from mainspring.supervision.threads.priority import TASK_NORMAL
+from mainspring.model.number import is_number
+from mainspring.supervision.threads.priority import TASK_NORMAL, check_priority
 from mainspring.supervision.workers.worker import is_async
 
 if TYPE_CHECKING:
@@ -63,10 +64,9 @@ class TaskPlan:
     def check(self, owner: str) -> None:
         """Raise `InvalidOption` for a value that makes no sense."""
         delay = self.delay
-        if delay is not None and not (isinstance(delay, int | float) and 0 <= delay < math.inf):
+        if delay is not None and not (is_number(delay) and 0 <= delay < math.inf):
             raise InvalidOption("delay", delay, owner=owner, expected="seconds, 0 or more")
-        if not isinstance(self.priority, int):
-            raise InvalidOption("priority", self.priority, owner=owner, expected="a whole number")
+        check_priority(owner, self.priority)
         if self.callback is not None and not callable(self.callback):
             raise InvalidOption("callback", self.callback, owner=owner, expected="a function")
 

@@ -12,7 +12,8 @@ from mainspring.background.aloop import ALoop
 from mainspring.background.declared import is_generator
 from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.errors import InvalidOption, UnknownOption
-from mainspring.supervision.restart import Restart, is_number
+from mainspring.model.number import is_number, is_whole
+from mainspring.supervision.restart import Restart
 from mainspring.supervision.threads.priority import TASK_NORMAL
 
 EXECUTORS = (None, "thread", "process")
@@ -102,10 +103,7 @@ OVERRIDABLE = ("name", "priority", "loop")
 
 CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "name": (lambda name: isinstance(name, str), "a text"),
-    "priority": (
-        lambda priority: isinstance(priority, int) and not isinstance(priority, bool),
-        "a whole number",
-    ),
+    "priority": (is_whole, "a whole number"),
     "on_error": (callable, "a function"),
     "on_error_kwargs": (lambda kwargs: isinstance(kwargs, Mapping), "a dict"),
     "supervisor": (lambda one: isinstance(one, TaskSupervisor), "a TaskSupervisor"),

@@ -10,6 +10,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
+from mainspring.background.workers.hooks import is_own
 from mainspring.background.workers.parcel import Parcel, parcel_of
 from mainspring.background.workers.worker import BackgroundWorker
 from mainspring.errors import InvalidOption
@@ -115,12 +116,8 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
     def make_trigger(self, start: StartArguments) -> Trigger:  # noqa: ARG002  the seam's signature
         """Return what fires for each item."""
         self._backlog.open()
-        plain = BackgroundQueueWorker
-        kind = type(self)
-        hooked = (kind.before_queue_get, kind.after_queue_get) != (
-            plain.before_queue_get,
-            plain.after_queue_get,
-        )
+        hooks = ("before_queue_get", "after_queue_get")
+        hooked = any(is_own(self, hook, BackgroundQueueWorker) for hook in hooks)
         return _HookedParcels(self._backlog, self) if hooked else _Parcels(self._backlog)
 
     def ask_end(self, session: Session) -> None:

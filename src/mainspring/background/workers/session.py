@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mainspring.background.workers.farewell import Farewell
     from mainspring.protocols import Subscriber, Trigger
     from mainspring.supervision.supervisor.group import Member
-    from mainspring.supervision.workers.worker import Worker, WorkerStatus
+    from mainspring.supervision.workers.worker import Worker
 
 log = logging.getLogger("mainspring.supervision")
 
@@ -142,7 +142,3 @@ class Session:
         """Whether a run was left behind, stuck in the target, when this life ended."""
         left = self.core.runner
         return left is not None and any(one.ident == left for one in threading.enumerate())
-
-    def status(self) -> WorkerStatus:
-        """Return what the core worker is and has done."""
-        return self.core.status()

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mainspring.errors import InvalidOption, NotRunning
+from mainspring.errors import NotRunning
 from mainspring.supervision.own_thread import stack_of
 from mainspring.supervision.threads.agenda import Agenda
 from mainspring.supervision.threads.idlers import Idlers
@@ -28,6 +28,7 @@ from mainspring.supervision.threads.priority import (
     TASK_CRITICAL,
     TASK_NORMAL,
     PoolSizes,
+    check_priority,
     level,
 )
 from mainspring.supervision.threads.priority import pool_sizes as sizes_of
@@ -233,10 +234,9 @@ class PriorityThreadPool(Executor):
     def _check(self, priority: object) -> None:
         if self._closed:
             raise NotRunning(f"thread pool {self._name!r} is closed and takes no calls")
-        if not isinstance(priority, int):
-            # One that can't be sorted among the others would hold up all of them.
-            owner = f"thread pool {self._name!r}"
-            raise InvalidOption("priority", priority, owner=owner, expected="a whole number")
+        if type(priority) is not int:
+            # Most are; one that can't be sorted among the others would hold up all of them.
+            check_priority(f"thread pool {self._name!r}", priority)
 
     def _call_for_hands(self) -> None:
         """Wake or start a thread if there is need; asked for unless one is on its way.

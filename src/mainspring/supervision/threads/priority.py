@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mainspring.errors import InvalidOption
+from mainspring.model.number import is_whole
 
 TASK_CRITICAL = 0
 TASK_HIGH = 50
@@ -24,6 +25,12 @@ NAMES = {
 def level(priority: int) -> int:
     """Return the level that a priority belongs to: the first that is no more urgent."""
     return next((one for one in NAMES if priority <= one), TASK_LOW)
+
+
+def check_priority(owner: str, priority: object) -> None:
+    """Raise `InvalidOption` for one that can't be sorted among others, in the name of `owner`."""
+    if not is_whole(priority):
+        raise InvalidOption("priority", priority, owner=owner, expected="a whole number")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import random
 from typing import Literal
 
 from mainspring.errors import InvalidOption
-from mainspring.supervision.restart import is_number
+from mainspring.model.number import is_number
 from mainspring.supervision.triggers.waking import WakingTrigger
 
 Misfire = Literal["coalesce", "skip", "all"]
