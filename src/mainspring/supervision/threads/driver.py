@@ -107,14 +107,15 @@ class _Loan:
 
     def _turn(self) -> None:
         """Run as long as a run is due, then give the thread back."""
-        began = time.monotonic()
+        began = now = time.monotonic()
         while True:
-            run_once(self._cycle, self._target, time.monotonic())
+            run_once(self._cycle, self._target, now)
             with self._lock:
                 if not self._due():
                     self._busy = False
                     return
-            if time.monotonic() - began > FAIR_SHARE:
+            now = time.monotonic()
+            if now - began > FAIR_SHARE:
                 self._borrow()
                 return
 
