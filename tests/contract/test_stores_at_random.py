@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from mainspring.errors import MainspringError
-from mainspring.stores import loss
+from mainspring.model import crash
 from mainspring.stores.memory import MemoryStore
 from mainspring.stores.memory.job import Job
 from mainspring.stores.memory.lanes import Lanes
@@ -76,14 +76,14 @@ def assert_caught(machine):
 
 @BOTH
 def test_ignoring_the_crash_limit(monkeypatch, machine):
-    monkeypatch.setattr(loss, "delay_after_crash", lambda crashes: 0.0 if crashes < 2 else 5.0)
+    monkeypatch.setattr(crash, "delay_after_crash", lambda crashes: 0.0 if crashes < 2 else 5.0)
     assert_caught(machine)
 
 
 @BOTH
 def test_a_crash_limit_that_is_off_by_one(monkeypatch, machine):
-    right = loss.delay_after_crash
-    monkeypatch.setattr(loss, "delay_after_crash", lambda crashes: right(max(1, crashes - 1)))
+    right = crash.delay_after_crash
+    monkeypatch.setattr(crash, "delay_after_crash", lambda crashes: right(max(1, crashes - 1)))
     assert_caught(machine)
 
 

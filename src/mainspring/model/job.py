@@ -161,9 +161,10 @@ class Outcome(Struct, frozen=True, gc=False):
 
     `began` and `ended` are `time.monotonic()` of the node (0.0: the body never began); the store
     turns them into its own time by their age. `result` is an encoded JSON text, set if and only if
-    completed. `delay` is the seconds until the next attempt of a retried or snoozed job. A crash is
-    counted by the store, which says by `model.retry.delay_after_crash` what becomes of the job.
-    `keep` is the seconds for which a completed job is to be kept (None: as the purger says).
+    completed. `delay` is the seconds until the next attempt of a job that was retried, snoozed or
+    crashed; 0.0 leaves a crashed one its place in line. `crashed` goes with FAILED: the last crash
+    was one too many, so a crash is counted and no attempt charged. `keep` is the seconds for which
+    a completed job is to be kept (None: as the purger says).
     """
 
     key: int
@@ -175,6 +176,7 @@ class Outcome(Struct, frozen=True, gc=False):
     failure: Failure | None = None
     delay: float = 0.0
     keep: float | None = None
+    crashed: bool = False
 
 
 class Exchanged(Struct, frozen=True, gc=False):

@@ -116,7 +116,9 @@ class Store(Protocol):
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work in one transaction.
 
-        An outcome with a stale fence changes nothing and is answered False. Claims come by
+        An outcome with a stale fence changes nothing and is answered False; but one that is on
+        record already for the same claim is answered True, since its first answer may have been
+        lost. Claims come by
         priority, then `run_at`, then order of enqueuing; none from a paused queue. `next_due` is
         of the lanes wanted that are not paused; 0.0 asks to be called again at once. A node that
         is gone raises `LeaseLost`, and changes nothing; one whose lease has run out is not gone
@@ -135,6 +137,13 @@ class Store(Protocol):
         """Claim work: the second half of `exchange`."""
         ...
 
+    def held(self, node: int) -> list[Claim]:
+        """Return the claims that a node holds: some may have been granted in an answer it lost.
+
+        A node that is gone raises `LeaseLost`.
+        """
+        ...
+
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Take a lost node's jobs from it and remove it.
 
@@ -143,14 +152,6 @@ class Store(Protocol):
         `dead` says that its kernel lock is free, so that the lease need not have run out. `begun`
         holds (key, fence) of each body that had begun: only those are charged a crash; None: the
         board can't be read, and all are charged.
-        """
-        ...
-
-    def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
-        """Drop up to `limit` final jobs older than so many seconds; return how many.
-
-        Cancelled jobs are kept as long as completed ones. A completed job whose outcome said how
-        long to `keep` it goes by that instead. Idempotency keys older than 24 hours go, too.
         """
         ...
 
@@ -234,6 +235,14 @@ class Controls(Protocol):
 
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs with all that is known of them; return how many."""
+        ...
+
+    def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
+        """Drop up to `limit` final jobs older than so many seconds; return how many.
+
+        Cancelled jobs are kept as long as completed ones. A completed job whose outcome said how
+        long to `keep` it goes by that instead. Idempotency keys older than 24 hours go, too.
+        """
         ...
 
     def expire(self, *, limit: int) -> int:

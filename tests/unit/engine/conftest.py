@@ -68,12 +68,14 @@ class Shelf:
 class Trouble:
     """A store in front of another: raises what a test has put into `raises`, by verb.
 
-    That is an error, or a function of the verb's arguments that returns one, or None.
+    That is an error, or a function of the verb's arguments that returns one, or None. `loses` holds
+    verbs, each with the error that comes once in the place of an answer.
     """
 
     def __init__(self, store):
         self._store = store
         self.raises = {}
+        self.loses = {}
         self.calls = []
 
     def __getattr__(self, name):
@@ -87,7 +89,11 @@ class Trouble:
             error = trouble(*args, **kwargs) if callable(trouble) else trouble
             if error is not None:
                 raise error
-            return found(*args, **kwargs)
+            answer = found(*args, **kwargs)
+            lost = self.loses.pop(name, None)
+            if lost is not None:
+                raise lost
+            return answer
 
         return call
 

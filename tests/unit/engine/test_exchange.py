@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from mainspring.engine.claims.exchange import MOST_OUTCOMES, STUBBORN_SECONDS
+from mainspring.engine.claims.exchange import STUBBORN_SECONDS
+from mainspring.engine.claims.outbox import MOST_OUTCOMES
 from mainspring.engine.claims.slots import REST_SECONDS, STALE_SECONDS
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.model.events import AttemptsEnded, NodeLost, OutcomesRefused
@@ -144,6 +145,64 @@ def test_at_most_a_batch_goes_in_one_exchange(make_desk):
     desk.turn_until(lambda: desk.states(ids) == ["completed"] * count)
     sizes = [len(args[1]) for name, args in desk.store.calls if name == "exchange"]
     assert max(sizes) == MOST_OUTCOMES
+
+
+class TestAnswerLost:
+    """The store did all that it was asked, and its answer never came."""
+
+    ERRORS = pytest.mark.parametrize("error", [BUSY, UNUSABLE, FOREIGN, RuntimeError("odd")])
+
+    @ERRORS
+    def test_claims_are_found_again_and_run(self, desk, error):
+        ids = desk.enqueue(4)
+        desk.store.loses["exchange"] = error
+        desk.turn_until(lambda: len(desk.shelf.line) == 4)
+        assert desk.slots.in_flight == desk.exchange.in_flight == 4
+        for claim in desk.shelf.begin(4):
+            desk.end(claim)
+        desk.turn_until(lambda: desk.states(ids) == ["completed"] * 4)
+
+    @ERRORS
+    def test_outcomes_are_told_once_and_none_is_refused(self, desk, error):
+        ids = desk.enqueue(4)
+        desk.exchange.turn()
+        for claim in desk.shelf.begin(4):
+            desk.end(claim)
+        desk.store.loses["exchange"] = error
+        desk.turn_until(lambda: not desk.exchange.in_flight)
+        assert desk.states(ids) == ["completed"] * 4
+        assert sum(len(event.ended) for event in told(desk, AttemptsEnded)) == 4
+        assert not told(desk, OutcomesRefused)
+
+    def test_a_job_that_came_back_in_that_answer_runs_once_more(self, desk):
+        desk.enqueue()
+        desk.exchange.turn()
+        (claim,) = desk.shelf.begin()
+        desk.end(claim, OutcomeKind.RETRY)
+        desk.store.loses["exchange"] = UNUSABLE
+        desk.turn_until(lambda: desk.shelf.line)
+        (again,) = desk.shelf.begin()
+        assert (again.key, again.attempt, desk.exchange.in_flight) == (claim.key, 2, 1)
+        desk.end(again)
+        desk.turn_until(lambda: not desk.exchange.in_flight)
+        assert desk.slots.in_flight == 0
+
+    def test_a_node_that_was_lost_meanwhile_joins_anew(self, desk):
+        ids = desk.enqueue()
+
+        def rescued(node):
+            desk.memory.rescue(node, dead=True, begun=frozenset())
+
+        desk.store.raises["held"] = rescued
+        desk.store.loses["exchange"] = UNUSABLE
+        desk.turn_until(lambda: desk.shelf.line)
+        assert len(told(desk, NodeLost)) == 1
+        assert desk.memory.history(ids[0])[0].outcome == "released"
+
+    def test_nobody_asks_while_every_answer_comes(self, desk):
+        desk.enqueue()
+        desk.exchange.turn()
+        assert "held" not in [name for name, _ in desk.store.calls]
 
 
 class TestLeaseLost:
@@ -370,9 +429,9 @@ def test_two_outcomes_for_one_claim_are_recorded_as_the_first(desk):
     desk.exchange.turn()
     (claim,) = desk.shelf.begin()
     desk.end(claim)
-    desk.exchange.put(Outcome(claim.key, claim.fence, OutcomeKind.COMPLETED, 1.0, 1.1, result=b"2"))
+    desk.exchange.put(Outcome(claim.key, claim.fence, OutcomeKind.FAILED, 1.0, 1.1))
     desk.exchange.turn()
-    assert desk.memory.get(ids[0]).result == b"1"
+    assert desk.states(ids) == ["completed"]
     assert len(told(desk, OutcomesRefused)) == 1
 
 

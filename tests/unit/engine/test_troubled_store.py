@@ -77,7 +77,7 @@ class TroubledStore:
 @pytest.fixture
 def small_batches(monkeypatch):
     monkeypatch.setattr("mainspring.engine.claims.slots.MOST_CLAIMED", 12)
-    monkeypatch.setattr("mainspring.engine.claims.exchange.MOST_OUTCOMES", 8)
+    monkeypatch.setattr("mainspring.engine.claims.outbox.MOST_OUTCOMES", 8)
 
 
 @pytest.fixture

@@ -190,8 +190,10 @@ def test_an_outcome_stands_if_the_transaction_commits(store, guest, kind):
         assert store.get(claim.id).state is JobState.RUNNING
         guest.execute(end)
         assert (store.get(claim.id).state is JobState.RUNNING) == (end == "ROLLBACK")
-    # What comes later with that fence is nothing new.
-    assert store.finish_many(node, [told]) == [False]
+    # Told later with that fence it is on record, and nothing new.
+    before = store.get(claim.id), store.history(claim.id)
+    assert store.finish_many(node, [told]) == [True]
+    assert (store.get(claim.id), store.history(claim.id)) == before
 
 
 def test_an_outcome_of_another_fence_is_refused(store, guest):

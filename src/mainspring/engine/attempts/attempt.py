@@ -18,6 +18,7 @@ from mainspring.engine.attempts.pipeline import arun, run
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
+from mainspring.model.crash import fate_of
 from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
 from mainspring.model.verdict import GiveUp, Retry, Snooze, Verdict
 
@@ -183,9 +184,19 @@ def cancelled(claim: Claim) -> Outcome:
 
 
 def crashed(claim: Claim, death: BaseException, began: float) -> Outcome:
-    """Return the outcome of an attempt whose child process died under it; the store counts it."""
-    failure = failure_of(death)
-    return Outcome(claim.key, claim.fence, OutcomeKind.CRASHED, began, monotonic(), failure=failure)
+    """Return the outcome of an attempt whose child process died under it."""
+    fate = fate_of(claim.task, claim.crashes, str(failure_of(death)))
+    last = fate.delay is None
+    return Outcome(
+        claim.key,
+        claim.fence,
+        OutcomeKind.FAILED if last else OutcomeKind.CRASHED,
+        began,
+        monotonic(),
+        failure=fate.failure,
+        delay=fate.delay or 0.0,
+        crashed=last,
+    )
 
 
 def put_off(claim: Claim, error: BaseException, began: float) -> Outcome:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainspring.engine.attempts.attempt import cancelled, overdue, released, unrecordable
 from mainspring.engine.claims.completion import Completions
+from mainspring.engine.claims.outbox import FLUSH_SECONDS, Outbox
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.faults import fault
 from mainspring.model.events import AttemptsEnded, ConsumerUnhealthy, NodeLost, OutcomesRefused
-from mainspring.model.job import Outcome, Want
+from mainspring.model.job import Want
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,12 +27,8 @@ if TYPE_CHECKING:
     from mainspring.engine.claims.slots import Slots
     from mainspring.engine.node.node import Node
     from mainspring.model.events import Event
-    from mainspring.model.job import Claim, Exchanged, Grant
+    from mainspring.model.job import Claim, Exchanged, Grant, Outcome
     from mainspring.protocols import Store
-
-MOST_OUTCOMES = 256
-FLUSH_SECONDS = 0.01
-"""While the slots have work, outcomes are flushed when there are so many, or so long after."""
 
 STUBBORN_SECONDS = 2.0
 """So long after the grace a body may go on ignoring its cancellation before it is disowned."""
@@ -54,17 +50,16 @@ class Exchange:
         self._tell = tell
         self._slots: list[Slots] = []
         self._by_task: dict[str, Slots] = {}
-        self._outbox: deque[Outcome] = deque()
+        self._outbox = Outbox()
         self._held: dict[int, Claim] = {}
         self._wake: Callable[[], None] = _nobody
         self._before: Callable[[Sequence[Outcome]], None] = _nothing
         self._next_due = math.inf
-        self._batch = MOST_OUTCOMES
-        self._refusals = 0
         self._deadline = math.inf
         self._interrupted = False
         self._lost_key: int | None = None
         self._troubled = False
+        self._unsure = False
         self._turning = threading.Lock()
         self._cancels: frozenset[Grant] = frozenset()
         self._unhealthy = False
@@ -82,14 +77,14 @@ class Exchange:
 
     def put(self, outcome: Outcome) -> None:
         """Take an outcome from a slot; from any thread."""
-        self._outbox.append(outcome)
-        if len(self._outbox) >= MOST_OUTCOMES or self._low():
+        self._outbox.put(outcome)
+        if self._outbox.full or self._low():
             self._wake()
 
     def put_and_turn(self, outcome: Outcome) -> None:
         """Take an outcome from a slot whose thread has time, and turn in it if a turn is due."""
-        self._outbox.append(outcome)
-        if len(self._outbox) >= MOST_OUTCOMES or self._low():
+        self._outbox.put(outcome)
+        if self._outbox.full or self._low():
             self._turn_here()
 
     def heard(self) -> None:
@@ -189,17 +184,18 @@ class Exchange:
             self._disown()
         self._give_back()
         # A batch that was refused is tried alone: a claim that goes wrong must not be its fault.
-        idle = self.draining or (self._outbox and self._refusals > 1)
-        outcomes = self._take()
+        idle = self.draining or self._outbox.suspected
+        outcomes = self._outbox.take()
         asked = [] if idle else self._rooms(outcomes)
         wants = [Want(slots.tasks, self._queues, room) for slots, room in asked if room]
-        if not outcomes and not wants:
-            return
-        for slots, room in asked:
-            slots.more = slots.more and not room
-        exchanged = self._exchange(outcomes, wants)
-        if exchanged is not None:
-            self._take_on(outcomes, exchanged, asked)
+        if outcomes or wants:
+            for slots, room in asked:
+                slots.more = slots.more and not room
+            exchanged = self._exchange(outcomes, wants)
+            if exchanged is not None:
+                self._take_on(outcomes, exchanged, asked)
+        if self._unsure and not self._lost():
+            self._recover()
 
     def _rooms(self, outcomes: list[Outcome]) -> list[tuple[Slots, int]]:
         self._look_after_health()
@@ -230,13 +226,9 @@ class Exchange:
         return any(slots.executor.waiting() for slots in self._slots)
 
     def _flush_in(self, now: float) -> float:
-        if self.draining or self._low() or len(self._outbox) >= MOST_OUTCOMES:
+        if self.draining or self._low() or self._outbox.full:
             return 0.0
-        return self._outbox[0].ended + FLUSH_SECONDS - now
-
-    def _take(self) -> list[Outcome]:
-        count = min(len(self._outbox), self._batch)
-        return [self._outbox.popleft() for _ in range(count)]
+        return self._outbox.due_in(now)
 
     def _exchange(self, outcomes: list[Outcome], wants: list[Want]) -> Exchanged | None:
         key = self._node.key
@@ -251,29 +243,24 @@ class Exchange:
             self._put_back(outcomes, error)
             raise
         fault("after_flush")
-        self._batch, self._refusals, self._troubled = MOST_OUTCOMES, 0, False
+        self._outbox.accepted()
+        self._troubled = False
         return exchanged
 
     def _put_back(self, outcomes: list[Outcome], error: BaseException) -> None:
-        self._troubled = True
+        self._troubled = self._unsure = True
         for slots in self._slots:
             slots.more = True
         if isinstance(error, (StoreBusy, StoreUnusable)):
-            self._outbox.extendleft(reversed(outcomes))
-            return
-        self._refusals += 1
-        self._outbox.extendleft(reversed(outcomes))
-        if len(outcomes) == 1 and self._batch == 1:
-            self._fail_alone(outcomes[0], error)
-        elif self._refusals > 1:
-            self._batch = max(1, len(outcomes) // 2)
+            self._outbox.put_back(outcomes)
+        elif (to_blame := self._outbox.refuse(outcomes)) is not None:
+            self._fail_alone(to_blame, error)
 
     def _fail_alone(self, outcome: Outcome, error: BaseException) -> None:
         failure = unrecordable(outcome, error)
         # A store that refuses this too is not well itself: then the outcome stays as it is.
         accepted = self._store.finish_many(self._node.key, [failure])
-        self._outbox.popleft()
-        self._batch, self._refusals = MOST_OUTCOMES, 0
+        self._outbox.drop_first()
         self._settle([failure], accepted)
 
     def _take_on(
@@ -316,22 +303,41 @@ class Exchange:
         self._plan_next_look(exchanged.next_due, asked)
         shares: dict[int, list[Claim]] = {id(slots): [] for slots, _ in asked}
         for claim in exchanged.claims:
-            self._held[claim.key] = claim
-            if claim.expired:
-                self._by_task[claim.task].in_flight += 1
-                self._outbox.append(overdue(claim))
-            else:
-                shares[id(self._by_task[claim.task])].append(claim)
+            shares[id(self._by_task[claim.task])].append(claim)
         for slots, room in asked:
             share = shares[id(slots)]
             slots.more = slots.more or (room > 0 and len(share) == room)
-            if share:
-                slots.submit(share)
+            self._start(slots, share)
         if self.draining:
             self._withdraw_all()
         if self._cancels:
             # One of these may have been given to a slot after its cancelling was heard of.
             self._end_cancelled()
+
+    def _start(self, slots: Slots, claims: list[Claim]) -> None:
+        self._held |= {claim.key: claim for claim in claims}
+        late = [claim for claim in claims if claim.expired]
+        slots.in_flight += len(late)
+        self._outbox.extend(overdue(claim) for claim in late)
+        if in_time := [claim for claim in claims if not claim.expired]:
+            slots.submit(in_time)
+
+    def _recover(self) -> None:
+        """Start what the store granted in an answer that was lost."""
+        try:
+            unknown = [claim for claim in self._store.held(self._node.key) if self._is_new(claim)]
+        except LeaseLost:
+            self._lost_key = self._node.key
+            return
+        # While the outcome of an earlier claim is on its way, its job is still counted.
+        ours = [claim for claim in unknown if claim.key not in self._held]
+        for slots in self._slots:
+            self._start(slots, [one for one in ours if self._by_task[one.task] is slots])
+        self._unsure = len(ours) < len(unknown)
+
+    def _is_new(self, claim: Claim) -> bool:
+        known = self._held.get(claim.key)
+        return known is None or known.fence != claim.fence
 
     def _end_cancelled(self) -> None:
         for slots in self._slots:
@@ -361,7 +367,7 @@ class Exchange:
 
     def _end_bodies(self, now: float) -> None:
         if self._interrupted:
-            ended = {outcome.key for outcome in self._outbox.copy()}
+            ended = {outcome.key for outcome in self._outbox}
             stubborn = [claim for claim in self._held.values() if claim.key not in ended]
             self._outbox.extend(released(claim) for claim in stubborn)
             self._deadline = math.inf

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mainspring.protocols import Store
+    from mainspring.protocols import Controls
 
 
 class Purger:
@@ -13,7 +13,7 @@ class Purger:
 
     BATCH = 500
 
-    def __init__(self, store: Store, *, completed_after: float, failed_after: float) -> None:
+    def __init__(self, store: Controls, *, completed_after: float, failed_after: float) -> None:
         self._store = store
         self._completed_after = completed_after
         self._failed_after = failed_after

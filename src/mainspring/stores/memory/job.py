@@ -6,30 +6,24 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mainspring.model.job import (
-    CANCELLED,
-    OUTCOME_STEP,
-    TRANSITIONS,
-    Claim,
-    Ended,
-    Failure,
-    JobState,
-    OutcomeKind,
-)
+from mainspring.model.job import CANCELLED, Claim, Ended, Failure, JobState, OutcomeKind
 from mainspring.model.note import LogLine  # the type of a Struct's field
 from mainspring.model.view import AttemptRecord, JobRecord
 from mainspring.stores.clock import MICROS, as_datetime
-from mainspring.stores.loss import fate_of
+from mainspring.stores.rules.outcomes import effect_of
 
 if TYPE_CHECKING:
+    from mainspring.model.crash import Fate
     from mainspring.model.job import NewJob, Outcome
     from mainspring.stores.clock import Moment
+    from mainspring.stores.rules.outcomes import Effect
 
 
 class Attempt(Struct, frozen=True):
-    """An attempt that is over. Stored times."""
+    """An attempt that is over. Stored times; `holder` is the key of its node."""
 
     number: int
+    holder: int | None
     node: str
     began_at: int
     ended_at: int
@@ -89,6 +83,10 @@ class Job(Struct):
         self.state = JobState.RUNNING
         self.node, self.node_name, self.claimed_at = node, name, moment.micros
         self.fence += 1
+        return self.grant(moment)
+
+    def grant(self, moment: Moment) -> Claim:
+        """Return the claim by which its node holds it."""
         return Claim(
             key=self.key,
             id=self.id,
@@ -111,34 +109,36 @@ class Job(Struct):
 
     def settle(self, outcome: Outcome, moment: Moment) -> None:
         """Take an outcome of the current claim."""
+        effect = effect_of(outcome)
+        self.attempts += effect.charged
+        self.crashes += effect.crashed
         began_at = moment.at(outcome.began) if outcome.began else None
         ended_at = moment.at(outcome.ended) if outcome.ended else moment.micros
-        if outcome.kind is OutcomeKind.CRASHED:
-            evidence = str(outcome.failure or "its process died")
-            self.crash(evidence, moment, began_at=began_at, ended_at=ended_at)
+        if not effect.final:
+            self._part(outcome.kind, outcome.failure, began_at=began_at, ended_at=ended_at)
+            self._place_again(outcome, effect, moment)
             return
-        state = TRANSITIONS[JobState.RUNNING, OUTCOME_STEP[outcome.kind]]
-        if state is JobState.PENDING:
-            self._wait_again(outcome, moment, began_at=began_at, ended_at=ended_at)
-            return
-        self.attempts += 1
         self.result = outcome.result
-        if state is JobState.COMPLETED and outcome.keep is not None:
+        if effect.state is JobState.COMPLETED and outcome.keep is not None:
             self.keep_until = ended_at + int(outcome.keep * MICROS)
-        self._end(state, outcome.failure, began_at=began_at, ended_at=ended_at)
+        self._end(effect.state, outcome.failure, began_at=began_at, ended_at=ended_at)
+
+    def recorded(self, node: int, fence: int) -> str | None:
+        """Return the outcome on record of an earlier claim, in the word of the history."""
+        claims = (one for one in self.past if (one.number, one.holder) == (fence, node))
+        return next((one.outcome for one in claims), None)
 
     def release(self, moment: Moment) -> None:
         """Go back to its place, uncharged."""
         self._part(OutcomeKind.RELEASED, None, began_at=None, ended_at=moment.micros)
 
-    def crash(self, evidence: str, moment: Moment, *, began_at: int | None, ended_at: int) -> None:
-        """Take the end of its process while its body ran."""
-        fate = fate_of(self.task, self.crashes, evidence)
+    def crash(self, fate: Fate, moment: Moment) -> None:
+        """Take the loss of its node while its body ran."""
         self.crashes = fate.crashes
         if fate.delay is None:
-            self._end(JobState.FAILED, fate.failure, began_at=began_at, ended_at=ended_at)
+            self._end(JobState.FAILED, fate.failure, began_at=None, ended_at=moment.micros)
             return
-        self._part(OutcomeKind.CRASHED, fate.failure, began_at=began_at, ended_at=ended_at)
+        self._part(OutcomeKind.CRASHED, fate.failure, began_at=None, ended_at=moment.micros)
         if fate.delay and self.state is JobState.PENDING:
             self.run_at = moment.after(fate.delay)
             self.delayed = True
@@ -165,12 +165,9 @@ class Job(Struct):
         self.failure = self.past[-1].failure if self.past else None
         self.payload = self.payload if payload is None else payload
 
-    def _wait_again(
-        self, outcome: Outcome, moment: Moment, *, began_at: int | None, ended_at: int
-    ) -> None:
-        self.attempts += outcome.kind is OutcomeKind.RETRY
-        self._part(outcome.kind, outcome.failure, began_at=began_at, ended_at=ended_at)
-        if outcome.kind is not OutcomeKind.RELEASED and self.state is JobState.PENDING:
+    def _place_again(self, outcome: Outcome, effect: Effect, moment: Moment) -> None:
+        keeps_place = effect.keeps_place and not outcome.delay
+        if self.state is JobState.PENDING and not keeps_place:
             self.run_at = moment.after(outcome.delay)
             self.delayed = outcome.delay > 0
 
@@ -204,6 +201,7 @@ class Job(Struct):
             *self.past,
             Attempt(
                 number=self.fence,
+                holder=self.node,
                 node=self.node_name or "",
                 began_at=began_at or self.claimed_at or ended_at,
                 ended_at=ended_at,

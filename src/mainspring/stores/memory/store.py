@@ -13,11 +13,12 @@ from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
 from mainspring.model.timetable import Timetabled
 from mainspring.model.view import LaneRecord, NodeRecord
 from mainspring.stores.clock import MICROS, Moment, SystemClock, as_datetime
-from mainspring.stores.loss import evidence_of
 from mainspring.stores.memory.bell import Bell
 from mainspring.stores.memory.job import Job  # the type of a Struct's field
 from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.timetable import Schedules
+from mainspring.stores.rules.outcomes import told_again
+from mainspring.stores.rules.rescue import evidence_of, judge
 from mainspring.stores.topics import ENDED, ORDERS, READY, topics_of
 
 if TYPE_CHECKING:
@@ -117,6 +118,14 @@ class MemoryStore:
         """Claim work: the second half of `exchange`."""
         return self.exchange(node, (), wants).claims
 
+    def held(self, node: int) -> list[Claim]:
+        """Return the claims that a node holds."""
+        with self._lock:
+            if node not in self._nodes:
+                raise LeaseLost(str(node))
+            moment = Moment(self._clock)
+            return [job.grant(moment) for job in self._nodes[node].held.values()]
+
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Take a lost node's jobs from it; None if its lease still runs, or it has gone already."""
         with self._lock:
@@ -126,11 +135,11 @@ class MemoryStore:
                 return None
             del self._nodes[node]
             evidence = evidence_of(lost.name, lost.host, lost.pid, dead=dead)
-            for job in lost.held.values():
-                if begun is None or (job.key, job.fence) in begun:
-                    job.crash(evidence, moment, began_at=None, ended_at=moment.micros)
-                else:
+            for job, fate in judge(lost.held.values(), begun, evidence):
+                if fate is None:
                     job.release(moment)
+                else:
+                    job.crash(fate, moment)
                 self._ledger.place(job)
         self._ring(READY, ENDED)
         return Rescued(
@@ -315,8 +324,10 @@ class MemoryStore:
 
     def _settle(self, node: int, outcome: Outcome, moment: Moment) -> bool:
         job = self._ledger.jobs.get(outcome.key)
-        if job is None or not job.holds(node, outcome.fence):
+        if job is None:
             return False
+        if not job.holds(node, outcome.fence):
+            return told_again(outcome, job.recorded(node, outcome.fence))
         del self._nodes[node].held[job.key]
         job.settle(outcome, moment)
         self._ledger.place(job)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.model.job import OutcomeKind, Renewed, Rescued
-from mainspring.stores.loss import evidence_of
-from mainspring.stores.sqlite.moves.crashes import Crash, Held, held_by, record_crashes
+from mainspring.model.job import Renewed
+from mainspring.stores.rules.rescue import evidence_of
+from mainspring.stores.sqlite.moves.crashes import held_by, released, take_from
 from mainspring.stores.sqlite.moves.grants import marked_of
-from mainspring.stores.sqlite.moves.returns import Return, give_back
+from mainspring.stores.sqlite.moves.returns import give_back
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection
 
-    from mainspring.model.job import Grant
+    from mainspring.model.job import Grant, Rescued
     from mainspring.stores.clock import Moment
 
 JOIN = """
@@ -73,26 +73,4 @@ def rescue(
 ) -> Rescued:
     """End a lost node; what had begun has crashed, what had not goes back uncharged."""
     connection.execute(END, (moment.micros, node))
-    crashes: dict[Held, Crash] = {}
-    unbegun: list[Held] = []
-    for job in held_by(connection, node):
-        if begun is None or (job.key, job.fence) in begun:
-            crashes[job] = Crash(evidence=evidence, ended_at=moment.micros)
-        else:
-            unbegun.append(job)
-    marked = {key for key, _ in marked_of(connection, node)}
-    give_back(connection, node, [released(job, moment) for job in unbegun])
-    rescued = record_crashes(connection, node, crashes, moment)
-    back = [job.key for job in unbegun] + rescued.requeued
-    return Rescued(
-        requeued=[key for key in back if key not in marked],
-        failed=rescued.failed,
-        cancelled=[key for key in back if key in marked],
-    )
-
-
-def released(job: Held, moment: Moment) -> Return:
-    """Return the row of a job that goes back to its place."""
-    return Return(
-        key=job.key, fence=job.fence, outcome=OutcomeKind.RELEASED, ended_at=moment.micros
-    )
+    return take_from(connection, node, begun=begun, evidence=evidence, moment=moment)

@@ -17,13 +17,13 @@ from mainspring.stores.sqlite.catalog import listing, queues
 from mainspring.stores.sqlite.catalog.history import ended, history, stats
 from mainspring.stores.sqlite.catalog.nodes import live_nodes
 from mainspring.stores.sqlite.catalog.records import by_id, parameters_of
-from mainspring.stores.sqlite.claims.wants import claim_for
+from mainspring.stores.sqlite.claims.wants import claim_for, held_claims
 from mainspring.stores.sqlite.connections.guest import Guest
 from mainspring.stores.sqlite.file.database import DatabaseFile
 from mainspring.stores.sqlite.file.examination import examine
 from mainspring.stores.sqlite.intake.news import wakes_for
 from mainspring.stores.sqlite.intake.transaction import enqueue_into
-from mainspring.stores.sqlite.moves.outcomes import record
+from mainspring.stores.sqlite.moves.outcomes import record, record_each
 from mainspring.stores.sqlite.purge import purge
 from mainspring.stores.sqlite.session import Session
 from mainspring.stores.topics import ENDED, ORDERS, READY, topics_of
@@ -114,6 +114,12 @@ class SqliteStore:
     def claim(self, node: int, wants: Sequence[Want]) -> list[Claim]:
         """Claim work: the second half of `exchange`."""
         return self.exchange(node, (), wants).claims
+
+    def held(self, node: int) -> list[Claim]:
+        """Return the claims that a node holds."""
+        moment = Moment(self._clock)
+        with self._session.readers.lend() as connection:
+            return held_claims(connection, node, lanes=self._session.lanes, moment=moment)
 
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Take a lost node's jobs from it; None if its lease still runs, or it has gone already."""
@@ -313,7 +319,8 @@ class SqliteStore:
         with Guest(self._file, connection) as guest:
             if guest.execute(nodes.LIVE, (node,)).fetchone() is None:
                 raise LeaseLost(nodes.name_of(guest, node))
-            return record(guest, node, [outcome], Moment(self._clock)) == [True]
+            grant = outcome.key, outcome.fence
+            return not record_each(guest, node, {grant: outcome}, Moment(self._clock))
 
     def announce(self) -> None:
         """Wake who sleeps: such a transaction has committed."""

@@ -20,6 +20,7 @@ from mainspring.testing.contracts.cases import (
     join,
     new_job,
     outcome,
+    start,
     want,
 )
 
@@ -222,7 +223,7 @@ class JobContract:
         store.finish_many(node, [outcome(claim, OutcomeKind.RELEASED)])
         assert ids(store.claim(node, [want()])) == [first, second]
 
-    @pytest.mark.parametrize("kind", list(OutcomeKind))
+    @pytest.mark.parametrize("kind", sorted(set(OutcomeKind) - {OutcomeKind.RELEASED}))
     def test_a_stale_fence_changes_nothing(self, store: JobStore, kind: OutcomeKind) -> None:
         (job_id,) = store.enqueue_many([new_job()])
         node = join(store)
@@ -244,8 +245,46 @@ class JobContract:
         node = join(store)
         (claim,) = store.claim(node, [want()])
         first = outcome(claim, OutcomeKind.FAILED, failure=BROKEN)
-        assert store.finish_many(node, [first, outcome(claim), first]) == [True, False, False]
+        assert store.finish_many(node, [first, outcome(claim), first]) == [True, False, True]
+        assert store.finish_many(node, [outcome(claim)]) == [False]
         assert found(store, job_id).state is JobState.FAILED
+
+    @pytest.mark.parametrize("kind", list(OutcomeKind))
+    def test_an_outcome_told_again_is_on_record_and_changes_nothing(
+        self, store: JobStore, kind: OutcomeKind
+    ) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        node, claim = start(store, job_id)
+        told = outcome(claim, kind)
+        assert store.finish_many(node, [told]) == [True]
+        before = store.get(job_id), store.history(job_id)
+        assert store.finish_many(node, [told]) == [True]
+        assert (store.get(job_id), store.history(job_id)) == before
+        ends = {OutcomeKind.COMPLETED, OutcomeKind.FAILED, OutcomeKind.CANCELLED}
+        others = [outcome(claim, other) for other in ends - {kind}]
+        assert store.finish_many(node, others) == [False] * len(others)
+        assert store.finish_many(join(store, "other"), [told]) == [False]
+
+    @pytest.mark.parametrize("kind", [OutcomeKind.RETRY, OutcomeKind.SNOOZED, OutcomeKind.RELEASED])
+    def test_an_outcome_that_ended_a_cancelled_job_is_known_when_told_again(
+        self, store: JobStore, kind: OutcomeKind
+    ) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        node, claim = start(store, job_id)
+        store.cancel([job_id])
+        told = outcome(claim, kind)
+        assert store.finish_many(node, [told]) == store.finish_many(node, [told]) == [True]
+        assert found(store, job_id).state is JobState.CANCELLED
+
+    def test_an_outcome_is_known_when_told_after_the_job_runs_again(self, store: JobStore) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        node, claim = start(store, job_id)
+        told = outcome(claim, OutcomeKind.FAILED, failure=BROKEN)
+        store.finish_many(node, [told])
+        store.retry([job_id])
+        store.claim(node, [want()])
+        assert store.finish_many(node, [told]) == [True]
+        assert found(store, job_id).state is JobState.RUNNING
 
     def test_a_bad_outcome_does_not_spoil_its_batch(self, store: JobStore) -> None:
         job_ids = store.enqueue_many([new_job()] * 300)

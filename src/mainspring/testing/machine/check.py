@@ -90,6 +90,9 @@ class StoreCheck:
             node: (len(self._model.held(node)), until - now)
             for node, until in self._model.nodes.items()
         }
+        for node in self._model.nodes:
+            held = sorted((claim.id, claim.fence) for claim in store.held(node))
+            assert held == sorted((job.id, job.fence) for job in self._model.held(node))
 
     def counts(self, store: JobStore) -> None:
         """Expect that counts equal the rows."""

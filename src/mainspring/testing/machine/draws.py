@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 TASKS = ("a", "b")
 QUEUES = ("x", "y")
 FAILURE = Failure(type="builtins.ValueError", message="'broken'")
+WAITS_AGAIN = frozenset(
+    {OutcomeKind.RETRY, OutcomeKind.SNOOZED, OutcomeKind.RELEASED, OutcomeKind.CRASHED}
+)
 EVERYTHING = Want(tasks=TASKS, queues=None, limit=99)
 
 JUMPS = (-3600.0, 3600.0)
@@ -51,6 +54,9 @@ wants = st.builds(
 )
 kinds = st.sampled_from(list(OutcomeKind))
 delays = st.sampled_from([0.0, 1.0, 6.0])
+LAST_CRASH = 6.0
+"""The delay drawn for a failure that makes it the last crash of a job: a fourth draw costs time."""
+
 keeps = st.sampled_from([None, None, 0.0, 5.0])
 waits = st.sampled_from([1.0, 1.0, 6.0, 6.0, 20.0, 20.0, DAY, *JUMPS])
 ages = st.sampled_from([0.0, 5.0])
@@ -67,13 +73,14 @@ def outcomes_among(pools: Collection[list[Claim]]) -> st.SearchStrategy[list[Out
 def made_outcome(claim: Claim, kind: OutcomeKind, delay: float, keep: float | None) -> Outcome:
     """Return an outcome of a claim."""
     completed = kind is OutcomeKind.COMPLETED
-    waits_again = kind in {OutcomeKind.RETRY, OutcomeKind.SNOOZED}
+    delayed = kind in WAITS_AGAIN - {OutcomeKind.RELEASED}
     return Outcome(
         key=claim.key,
         fence=claim.fence,
         kind=kind,
         result=b"1" if completed else None,
         failure=None if completed else FAILURE,
-        delay=delay if waits_again else 0.0,
+        delay=delay if delayed else 0.0,
         keep=keep,
+        crashed=kind is OutcomeKind.FAILED and delay == LAST_CRASH,
     )

@@ -64,6 +64,7 @@ class ModelJob:
     progress: float = 0.0
     message: str = ""
     outcomes: list[tuple[str, str | None]] = field(default_factory=list)
+    recorded: dict[tuple[int | None, int], str] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
     def place(self) -> tuple[int, float, int]:
@@ -96,38 +97,43 @@ class ModelJob:
 
     def part(self, word: str, error: str | None, now: float) -> None:
         """Leave its node and wait again; or end, if it was asked to be cancelled."""
+        holder = self.node
         if self.cancelling:
             word, error = JobState.CANCELLED.value, CANCELLED.type
             self.end(JobState.CANCELLED, error, now)
         else:
             self.state, self.node, self.error = JobState.PENDING, None, error
+        self.note(word, error, holder)
+
+    def note(self, word: str, error: str | None, holder: int | None) -> None:
+        """Add a line to the history."""
         self.outcomes.append((word, error))
+        self.recorded[holder, self.fence] = word
 
     def settle(self, outcome: Outcome, now: float) -> None:
         """Take an outcome of the current claim."""
-        if outcome.kind is OutcomeKind.CRASHED:
-            self.crash(now)
-            return
         error = None if outcome.failure is None else outcome.failure.type
-        self.attempts += outcome.kind in CHARGED
+        self.crashes += outcome.crashed or outcome.kind is OutcomeKind.CRASHED
+        self.attempts += outcome.kind in CHARGED and not outcome.crashed
         state = TRANSITIONS[JobState.RUNNING, OUTCOME_STEP[outcome.kind]]
         if state in FINAL:
             self.end(state, error, now)
-            self.outcomes.append((state.value, error))
+            self.note(state.value, error, self.node)
             if state is JobState.COMPLETED and outcome.keep is not None:
                 self.keep_until = now + outcome.keep
             return
         self.part(outcome.kind.value, error, now)
-        if outcome.kind is not OutcomeKind.RELEASED and self.live():
+        stays = outcome.kind in {OutcomeKind.RELEASED, OutcomeKind.CRASHED} and not outcome.delay
+        if self.live() and not stays:
             self.run_at, self.ready = now + outcome.delay, outcome.delay == 0
 
     def crash(self, now: float) -> None:
-        """Count a crash."""
+        """Count the loss of its node."""
         self.crashes += 1
         delay = delay_after_crash(self.crashes)
         if delay is None:
             self.end(JobState.FAILED, LOST, now)
-            self.outcomes.append((JobState.FAILED.value, LOST))
+            self.note(JobState.FAILED.value, LOST, self.node)
             return
         self.part(OutcomeKind.CRASHED.value, LOST, now)
         if delay and self.live():

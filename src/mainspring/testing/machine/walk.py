@@ -17,7 +17,7 @@ from mainspring.errors import DuplicateJob, LeaseLost
 from mainspring.model.job import JobState
 from mainspring.testing.clock import FrozenClock
 from mainspring.testing.machine.check import StoreCheck
-from mainspring.testing.machine.draws import EVERYTHING, outcomes_among
+from mainspring.testing.machine.draws import EVERYTHING, WAITS_AGAIN, outcomes_among
 from mainspring.testing.machine.model import ModelJob, StoreModel
 from mainspring.testing.machine.timetable import TimetableModel
 
@@ -88,7 +88,15 @@ class StoreWalk(RuleBasedStateMachine):
             if (self.claim_of(job).key, job.fence) == (outcome.key, outcome.fence):
                 job.settle(outcome, self.clock.now())
                 return True
-        return False
+        return self.told_before(node, outcome)
+
+    def told_before(self, node: int, outcome: Outcome) -> bool:
+        """Whether the outcome is on record already, and its answer may have been lost."""
+        told = (claim for claim in self.claims.values() if claim.key == outcome.key)
+        jobs = {job for claim in told if (job := self.model.known(claim.id)) is not None}
+        words = [job.recorded.get((node, outcome.fence)) for job in jobs]
+        cancelled = outcome.kind in WAITS_AGAIN and JobState.CANCELLED.value in words
+        return outcome.kind.value in words or cancelled
 
     def claim_of(self, job: ModelJob) -> Claim:
         return self.claims[job.id or "", job.fence]

@@ -52,6 +52,16 @@ FROM (
 )
 """
 
+HELD = """
+SELECT
+  CAST(priority AS INTEGER), CAST(run_at AS INTEGER), key, CAST(nonce AS INTEGER), jobs.lane,
+  fence, CAST(attempts + 1 AS INTEGER), CAST(crashes AS INTEGER),
+  coalesce(expires_at <= ?, 0), length(CAST(payload AS BLOB)), CAST(payload AS BLOB)
+FROM lanes
+CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
+WHERE node = ?
+"""
+
 ONE_LANE = """
   SELECT priority, run_at, key, nonce, lane, fence, attempts, crashes, expires_at, payload
   FROM jobs INDEXED BY line WHERE state = 0 AND lane = ?
@@ -184,6 +194,11 @@ def first_in_line_of(lanes: int) -> str:
 def each_in_line_of(lanes: int) -> str:
     """Return the statement that finds the same, a row of SQLite's for each."""
     return EACH_IN_LINE.replace("{lanes}", "UNION ALL".join([ONE_LANE] * lanes))
+
+
+def held_rows(connection: sqlite3.Connection, node: int, moment: Moment) -> list[Waiting]:
+    """Return the rows of what a node holds; like those of `FIRST_IN_LINE` as they were claimed."""
+    return connection.execute(HELD, (moment.micros, node)).fetchall()
 
 
 def place_in_line(row: Waiting) -> tuple[int, int, int]:

@@ -8,9 +8,17 @@ from msgspec import Struct
 
 from mainspring.errors import LeaseLost
 from mainspring.stores.sqlite.catalog.queues import paused
-from mainspring.stores.sqlite.claims.line import Waiting, claim, claim_of, promote, rows_in, take
+from mainspring.stores.sqlite.claims.line import (
+    Waiting,
+    claim,
+    claim_of,
+    held_rows,
+    promote,
+    rows_in,
+    take,
+)
 from mainspring.stores.sqlite.claims.look import NO_LOOK, Look, look_at
-from mainspring.stores.sqlite.nodes import name_of
+from mainspring.stores.sqlite.nodes import LIVE, name_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -64,6 +72,16 @@ def claim_for(
         rows = take(connection, node, pulse.first or [], moment)
         return [claim_of(row, lanes) for row in rows], None
     return claim_each(connection, node, wants, lanes=lanes, moment=moment, pulse=pulse)
+
+
+def held_claims(
+    connection: sqlite3.Connection, node: int, *, lanes: Lanes, moment: Moment
+) -> list[Claim]:
+    """Return the claims that a node holds. Raises `LeaseLost` for a node that has gone."""
+    if connection.execute(LIVE, (node,)).fetchone() is None:
+        raise LeaseLost(name_of(connection, node))
+    lanes.learn(connection)
+    return [claim_of(row, lanes) for row in held_rows(connection, node, moment)]
 
 
 def look_for(lanes: Lanes, wants: Sequence[Want], moment: Moment) -> Look:

@@ -1,4 +1,4 @@
-"""What crashes do to rows: most jobs run again, one that has crashed too often has failed."""
+"""The jobs of a lost node: most run again, one that has crashed too often has failed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, json
 
 from mainspring.model.job import JobState, OutcomeKind, Rescued
-from mainspring.stores.loss import Fate, fate_of
+from mainspring.stores.rules.rescue import judge
 from mainspring.stores.sqlite.moves.endings import Ending, finish, text_of_failure
+from mainspring.stores.sqlite.moves.grants import marked_of
 from mainspring.stores.sqlite.moves.returns import Return, give_back
 from mainspring.stores.sqlite.rows.bulk import text_of
 from mainspring.stores.sqlite.rows.states import NUMBERS, READY, SCHEDULED
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
+    from mainspring.model.crash import Fate
     from mainspring.model.job import Grant
     from mainspring.stores.clock import Moment
 
@@ -25,14 +27,6 @@ SELECT group_concat(printf('[%d,%d,%d,%s]', key, fence, crashes, json_quote(task
 FROM lanes
 CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
 WHERE node = ?
-"""
-
-HELD_AMONG = """
-SELECT group_concat(printf('[%d,%d,%d,%s]', jobs.key, fence, crashes, json_quote(task)))
-FROM json_each(?) AS asked
-CROSS JOIN jobs ON jobs.key = asked.value
-JOIN lanes USING (lane)
-WHERE state = 2 AND node = ?
 """
 
 
@@ -45,14 +39,6 @@ class Held(Struct, frozen=True, gc=False, array_like=True):
     task: str
 
 
-class Crash(Struct, frozen=True, gc=False):
-    """An attempt that ended with its process. Stored times; `began_at` None: not known."""
-
-    evidence: str
-    ended_at: int
-    began_at: int | None = None
-
-
 held_jobs = json.Decoder(list[Held])
 
 
@@ -61,50 +47,57 @@ def held_by(connection: sqlite3.Connection, node: int) -> list[Held]:
     return held_jobs.decode(f"[{text_of(connection, HELD_BY, (node,))}]")
 
 
-def held_among(connection: sqlite3.Connection, node: int, grants: Iterable[Grant]) -> list[Held]:
-    """Return those of the grants that the node holds."""
-    asked = set(grants)
-    if not asked:
-        return []
-    keys = json.encode([key for key, _ in asked]).decode()
-    rows = held_jobs.decode(f"[{text_of(connection, HELD_AMONG, (keys, node))}]")
-    return [job for job in rows if (job.key, job.fence) in asked]
-
-
-def record_crashes(
-    connection: sqlite3.Connection, node: int, crashes: dict[Held, Crash], moment: Moment
+def take_from(
+    connection: sqlite3.Connection,
+    node: int,
+    *,
+    begun: Collection[Grant] | None,
+    evidence: str,
+    moment: Moment,
 ) -> Rescued:
-    """Write down crashes of jobs that the node holds; return what became of them."""
-    again: list[Return] = []
+    """Take a lost node's jobs from it; only what had begun is charged a crash."""
+    back: list[Return] = []
     lost: list[Ending] = []
-    for job, crash in crashes.items():
-        fate = fate_of(job.task, job.crashes, crash.evidence)
-        if fate.delay is None:
-            lost.append(given_up(job, crash, fate))
+    for job, fate in judge(held_by(connection, node), begun, evidence):
+        if fate is None:
+            back.append(released(job, moment))
+        elif fate.delay is None:
+            lost.append(given_up(job, fate, moment))
         else:
-            again.append(redelivered(job, crash, fate, moment))
-    give_back(connection, node, again)
+            back.append(redelivered(job, fate, fate.delay, moment))
+    marked = {key for key, _ in marked_of(connection, node)}
+    give_back(connection, node, back)
     finish(connection, node, lost, charged=0, crashed=1)
-    return Rescued(requeued=[row.key for row in again], failed=[row[0] for row in lost])
+    return Rescued(
+        requeued=[row.key for row in back if row.key not in marked],
+        failed=[row[0] for row in lost],
+        cancelled=[row.key for row in back if row.key in marked],
+    )
 
 
-def redelivered(job: Held, crash: Crash, fate: Fate, moment: Moment) -> Return:
+def released(job: Held, moment: Moment) -> Return:
+    """Return the row of a job that goes back to its place."""
+    return Return(
+        key=job.key, fence=job.fence, outcome=OutcomeKind.RELEASED, ended_at=moment.micros
+    )
+
+
+def redelivered(job: Held, fate: Fate, delay: float, moment: Moment) -> Return:
     """Return the row of a job that runs again; at once means in its old place."""
     return Return(
         key=job.key,
         fence=job.fence,
         outcome=OutcomeKind.CRASHED,
-        began_at=crash.began_at,
-        ended_at=crash.ended_at,
+        ended_at=moment.micros,
         failure=text_of_failure(fate.failure),
-        state=SCHEDULED if fate.delay else READY,
-        run_at=moment.after(fate.delay) if fate.delay else None,
+        state=SCHEDULED if delay else READY,
+        run_at=moment.after(delay) if delay else None,
         crashed=1,
     )
 
 
-def given_up(job: Held, crash: Crash, fate: Fate) -> Ending:
+def given_up(job: Held, fate: Fate, moment: Moment) -> Ending:
     """Return the row of a job that has crashed too often."""
     failure = text_of_failure(fate.failure)
     state = NUMBERS[JobState.FAILED]
-    return job.key, job.fence, state, crash.began_at, crash.ended_at, None, failure
+    return job.key, job.fence, state, None, moment.micros, None, failure

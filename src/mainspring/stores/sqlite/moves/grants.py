@@ -11,6 +11,7 @@ from mainspring.stores.sqlite.rows.bulk import text_of
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Collection
 
 CURRENT = """
 SELECT group_concat('[' || job.key || ',' || job.fence || ']')
@@ -22,6 +23,21 @@ WHERE job.state = 2 AND job.fence = json_extract(told.value, '$[1]') AND job.nod
 MARKED = """
 SELECT group_concat('[' || key || ',' || fence || ']')
 FROM jobs INDEXED BY cancelling WHERE cancel_asked = 1 AND state = 2 AND node = ?
+"""
+
+RECORDED = """
+SELECT key, fence, word FROM (
+  SELECT
+    json_extract(told.value, '$[0]') AS key,
+    json_extract(told.value, '$[1]') AS fence
+  FROM json_each(:asked) AS told
+)
+CROSS JOIN (
+  SELECT key, fence, outcome AS word FROM attempts WHERE node = :node
+  UNION ALL
+  SELECT key, fence, CASE state WHEN 4 THEN 'failed' WHEN 5 THEN 'cancelled' ELSE 'completed' END
+  FROM finished WHERE node = :node
+) USING (key, fence)
 """
 
 grants = json.Decoder(list[Grant])
@@ -36,3 +52,12 @@ def stale(connection: sqlite3.Connection, node: int, asked: list[Grant]) -> set[
     """Return those of the grants that the node does not hold."""
     rows = text_of(connection, CURRENT, (json.encode(asked).decode(), node))
     return set(asked).difference(grants.decode(f"[{rows}]"))
+
+
+def recorded_of(
+    connection: sqlite3.Connection, node: int, asked: Collection[Grant]
+) -> dict[Grant, str]:
+    """Return the outcomes on record of a node's earlier claims, in the words of the history."""
+    told = {"asked": json.encode(list(asked)).decode(), "node": node}
+    rows = connection.execute(RECORDED, told).fetchall()
+    return {(key, fence): word for key, fence, word in rows}

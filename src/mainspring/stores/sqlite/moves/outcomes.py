@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.model.job import FINAL, OUTCOME_STEP, TRANSITIONS, JobState, OutcomeKind
+from mainspring.model.job import JobState
 from mainspring.stores.clock import MICROS
-from mainspring.stores.sqlite.moves.crashes import Crash, held_among, record_crashes
+from mainspring.stores.rules.outcomes import effect_of, told_again
 from mainspring.stores.sqlite.moves.endings import Ending, finish, keep, text_of_failure
+from mainspring.stores.sqlite.moves.grants import recorded_of
 from mainspring.stores.sqlite.moves.returns import Return, give_back
 from mainspring.stores.sqlite.rows.states import KEPT, NUMBERS, READY, SCHEDULED
 
@@ -17,22 +18,13 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Grant, Outcome
     from mainspring.stores.clock import Moment
-
-FINAL_KINDS = {
-    kind: NUMBERS[state]
-    for kind, step in OUTCOME_STEP.items()
-    if (state := TRANSITIONS[JobState.RUNNING, step]) in FINAL
-}
-"""The final state's number for each outcome that ends a job."""
-
-KEPT_KINDS = FINAL_KINDS | {OutcomeKind.COMPLETED: KEPT}
-"""The same for an outcome that says how long to keep the job: only a completed one goes by it."""
+    from mainspring.stores.rules.outcomes import Effect
 
 
 def record(
     connection: sqlite3.Connection, node: int, outcomes: Sequence[Outcome], moment: Moment
 ) -> list[bool]:
-    """Record a node's outcomes; return which were accepted. The first of two alike wins."""
+    """Record a node's outcomes; return which are on record now. The first of a claim's wins."""
     if not outcomes:
         return []
     told: dict[Grant, Outcome] = {}
@@ -41,10 +33,10 @@ def record(
     refused = record_each(connection, node, told, moment)
     if not refused and len(told) == len(outcomes):
         return [True] * len(outcomes)
-    accepted = told.keys() - refused
+    accepted = {id(told[grant]) for grant in told.keys() - refused}
+    words = recorded_of(connection, node, told)
     return [
-        told.pop((one.key, one.fence), None) is one and (one.key, one.fence) in accepted
-        for one in outcomes
+        id(one) in accepted or told_again(one, words.get((one.key, one.fence))) for one in outcomes
     ]
 
 
@@ -53,39 +45,29 @@ def record_each(
 ) -> set[Grant]:
     """Record one outcome for each grant; return the grants that were refused."""
     endings: list[Ending] = []
+    crashes: list[Ending] = []
     keeping: list[tuple[int, int, int]] = []
     returns: list[Return] = []
-    crashes: dict[Grant, Crash] = {}
     for grant, outcome in told.items():
-        if outcome.kind in FINAL_KINDS:
-            endings.append(ending_of(outcome, moment))
-            if outcome.keep is not None:
-                keeping.append((*grant, int(outcome.keep * MICROS)))
-        elif outcome.kind is OutcomeKind.CRASHED:
-            crashes[grant] = crash_of(outcome, moment)
-        else:
-            returns.append(return_of(outcome, moment))
+        effect = effect_of(outcome)
+        if not effect.final:
+            returns.append(return_of(outcome, effect, moment))
+            continue
+        (crashes if effect.crashed else endings).append(ending_of(outcome, effect.state, moment))
+        if outcome.keep is not None:
+            keeping.append((*grant, int(outcome.keep * MICROS)))
     refused = finish(connection, node, endings) | give_back(connection, node, returns)
     keep(connection, node, keeping)
-    return refused | record_held_crashes(connection, node, crashes, moment) if crashes else refused
+    return refused | finish(connection, node, crashes, charged=0, crashed=1)
 
 
-def record_held_crashes(
-    connection: sqlite3.Connection, node: int, crashes: dict[Grant, Crash], moment: Moment
-) -> set[Grant]:
-    """Record the crashes of what the node holds; return the grants that it does not hold."""
-    held = {(job.key, job.fence): job for job in held_among(connection, node, crashes)}
-    current = {job: crashes[grant] for grant, job in held.items()}
-    record_crashes(connection, node, current, moment)
-    return crashes.keys() - held.keys()
-
-
-def ending_of(outcome: Outcome, moment: Moment) -> Ending:
+def ending_of(outcome: Outcome, state: JobState, moment: Moment) -> Ending:
     """Return the row of an outcome that ends its job."""
+    kept = outcome.keep is not None and state is JobState.COMPLETED
     return (
         outcome.key,
         outcome.fence,
-        FINAL_KINDS[outcome.kind] if outcome.keep is None else KEPT_KINDS[outcome.kind],
+        KEPT if kept else NUMBERS[state],
         moment.at(outcome.began) if outcome.began else None,
         moment.at(outcome.ended) if outcome.ended else moment.micros,
         None if outcome.result is None else outcome.result.decode(),
@@ -93,9 +75,9 @@ def ending_of(outcome: Outcome, moment: Moment) -> Ending:
     )
 
 
-def return_of(outcome: Outcome, moment: Moment) -> Return:
+def return_of(outcome: Outcome, effect: Effect, moment: Moment) -> Return:
     """Return the row of an outcome after which its job waits again."""
-    keeps_place = outcome.kind is OutcomeKind.RELEASED
+    keeps_place = effect.keeps_place and not outcome.delay
     return Return(
         key=outcome.key,
         fence=outcome.fence,
@@ -103,16 +85,8 @@ def return_of(outcome: Outcome, moment: Moment) -> Return:
         began_at=moment.at(outcome.began) if outcome.began else None,
         ended_at=moment.at(outcome.ended) if outcome.ended else moment.micros,
         failure=text_of_failure(outcome.failure),
-        state=SCHEDULED if outcome.delay > 0 and not keeps_place else READY,
+        state=SCHEDULED if outcome.delay > 0 else READY,
         run_at=None if keeps_place else moment.after(outcome.delay),
-        charged=int(outcome.kind is OutcomeKind.RETRY),
-    )
-
-
-def crash_of(outcome: Outcome, moment: Moment) -> Crash:
-    """Return the crash that an outcome tells of."""
-    return Crash(
-        evidence=str(outcome.failure or "its process died"),
-        began_at=moment.at(outcome.began) if outcome.began else None,
-        ended_at=moment.at(outcome.ended) if outcome.ended else moment.micros,
+        charged=effect.charged,
+        crashed=effect.crashed,
     )

@@ -1,4 +1,4 @@
-"""What becomes of a job whose node was lost: pure rules, shared by every store."""
+"""The consequence of a crash for its job: a pure rule."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ class Fate(Struct, frozen=True, gc=False):
 
 
 def fate_of(task: str, crashes: int, evidence: str) -> Fate:
-    """Return what becomes of a job that crashed, and had crashed `crashes` times before."""
+    """Return the fate of a job that crashed, and had crashed `crashes` times before."""
     crashes += 1
     lost = WorkerLost(task, crashes, evidence)
     failure = Failure(type=f"{WorkerLost.__module__}.{WorkerLost.__qualname__}", message=str(lost))
     return Fate(crashes=crashes, delay=delay_after_crash(crashes), failure=failure)
 
 
-def evidence_of(name: str, host: str, pid: int, *, dead: bool) -> str:
-    """Return what is known of a node's end, for people."""
-    how = "died" if dead else "stopped renewing its lease"
-    return f"node {name} (process {pid} on {host}) {how}"
+def is_suspect(crashes: int) -> bool:
+    """Whether a job's next crash would be its last: it should share a node with no other such job.
+
+    The one that kills its workers then fails, and those that only ran beside it get through.
+    """
+    return delay_after_crash(crashes + 1) is None

@@ -1,0 +1,90 @@
+"""Outcomes on their way to the store. Knows nothing of claims, slots or turns."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mainspring.model.job import Outcome
+
+MOST_OUTCOMES = 256
+FLUSH_SECONDS = 0.01
+"""While the slots have work, outcomes are flushed when there are so many, or so long after."""
+
+
+class Outbox:
+    """Outcomes in the order they came, in batches; any thread may put.
+
+    A batch that the store refuses twice is halved until the outcome to blame stands alone.
+    """
+
+    def __init__(self) -> None:
+        self._outcomes: deque[Outcome] = deque()
+        self._most = MOST_OUTCOMES
+        self._refusals = 0
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self._outcomes.copy())
+
+    def put(self, outcome: Outcome) -> None:
+        """Take an outcome."""
+        self._outcomes.append(outcome)
+
+    def extend(self, outcomes: Iterable[Outcome]) -> None:
+        """Take several."""
+        self._outcomes.extend(outcomes)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is enough for a batch."""
+        return len(self._outcomes) >= MOST_OUTCOMES
+
+    @property
+    def suspected(self) -> bool:
+        """Whether an outcome may be to blame for refusals: then batches go without claims."""
+        return self._refusals > 1 and bool(self._outcomes)
+
+    def due_in(self, now: float) -> float:
+        """Return the seconds until the first has waited for long enough; `now` is monotonic."""
+        return self._outcomes[0].ended + FLUSH_SECONDS - now
+
+    def take(self) -> list[Outcome]:
+        """Take out the next batch."""
+        count = min(len(self._outcomes), self._most)
+        return [self._outcomes.popleft() for _ in range(count)]
+
+    def put_back(self, batch: list[Outcome]) -> None:
+        """Put a batch back in front, which the store could not take just now."""
+        self._outcomes.extendleft(reversed(batch))
+
+    def refuse(self, batch: list[Outcome]) -> Outcome | None:
+        """Put back a batch that the store refused; return the outcome to blame, if that is known.
+
+        It then is the first that waits, until `drop_first`.
+        """
+        self.put_back(batch)
+        self._refusals += 1
+        if len(batch) == 1 and self._most == 1:
+            return batch[0]
+        if self._refusals > 1:
+            self._most = max(1, len(batch) // 2)
+        return None
+
+    def drop_first(self) -> None:
+        """Drop the outcome that was to blame."""
+        self._outcomes.popleft()
+        self.accepted()
+
+    def accepted(self) -> None:
+        """Learn that a batch was recorded: the next may be whole again."""
+        self._most, self._refusals = MOST_OUTCOMES, 0
+
+    def clear(self) -> None:
+        """Drop all."""
+        self._outcomes.clear()

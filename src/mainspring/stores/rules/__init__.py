@@ -1,0 +1,1 @@
+"""Decisions that every store takes alike: pure functions, no I/O."""

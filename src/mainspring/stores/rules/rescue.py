@@ -1,0 +1,62 @@
+"""The judgement on the jobs of a lost node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from mainspring.model.crash import Fate, fate_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from mainspring.model.job import Grant
+
+
+class HeldJob(Protocol):
+    """A job that a node holds, as far as its rescue needs to know it."""
+
+    @property
+    def key(self) -> int:
+        """The store's own number of it."""
+        ...
+
+    @property
+    def fence(self) -> int:
+        """The fence of the node's claim."""
+        ...
+
+    @property
+    def crashes(self) -> int:
+        """The number of its crashes so far."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
+        ...
+
+
+Held = TypeVar("Held", bound=HeldJob)
+
+
+def evidence_of(name: str, host: str, pid: int, *, dead: bool) -> str:
+    """Return what is known of a node's end, for people."""
+    how = "died" if dead else "stopped renewing its lease"
+    return f"node {name} (process {pid} on {host}) {how}"
+
+
+def judge(
+    held: Iterable[Held], begun: Collection[Grant] | None, evidence: str
+) -> list[tuple[Held, Fate | None]]:
+    """Return each job of a lost node with its fate; None: it had not begun, and is not charged.
+
+    `begun` holds (key, fence) of each body that had begun; None: not known, and all are charged.
+    """
+    return [
+        (job, fate_of(job.task, job.crashes, evidence) if _charged(job, begun) else None)
+        for job in held
+    ]
+
+
+def _charged(job: HeldJob, begun: Collection[Grant] | None) -> bool:
+    return begun is None or (job.key, job.fence) in begun
