@@ -80,6 +80,7 @@ class Consumer:
         self._journal = Journal(store, self._alarm.set)
         self._exchange.precede(self._journal.flush_of)
         self._beats = HeartbeatTrigger(settings.heartbeat)
+        self._exchange.on_lapse(self._beats.wake)
         self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.ring)
         executors = self._executors(kinds)
         self._sleeper = StoreSleeper(

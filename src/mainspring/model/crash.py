@@ -6,7 +6,10 @@ from msgspec import Struct
 
 from mainspring.errors import WorkerLost
 from mainspring.model.job import Failure
-from mainspring.model.retry import delay_after_crash
+from mainspring.model.retry import CRASH_DELAYS, delay_after_crash
+
+SUSPECT_CRASHES = len(CRASH_DELAYS)
+"""The crashes that make a job a suspect."""
 
 
 class Fate(Struct, frozen=True, gc=False):
@@ -30,8 +33,9 @@ def fate_of(task: str, crashes: int, evidence: str) -> Fate:
 
 
 def is_suspect(crashes: int) -> bool:
-    """Whether a job's next crash would be its last: it should share a node with no other such job.
+    """Whether a job's next crash would be its last.
 
-    The one that kills its workers then fails, and those that only ran beside it get through.
+    A node runs one such job at a time: the one that kills its workers then fails, and those that
+    only ran beside it get through.
     """
-    return delay_after_crash(crashes + 1) is None
+    return crashes >= SUSPECT_CRASHES

@@ -110,11 +110,15 @@ class NewJob(Struct, frozen=True, gc=False):
 
 
 class Want(Struct, frozen=True, gc=False):
-    """What a node can start now: up to `limit` jobs of these tasks and queues (None: any queue)."""
+    """The work that a node can start: up to `limit` jobs of these tasks and queues (None: any).
+
+    At most `suspects` of them (None: any number) may be jobs whose next crash would be their last.
+    """
 
     tasks: tuple[str, ...]
     queues: tuple[str, ...] | None
     limit: int
+    suspects: int | None = None
 
 
 class Claim(Struct, frozen=True, gc=False):
@@ -183,11 +187,13 @@ class Exchanged(Struct, frozen=True, gc=False):
     """What an exchange gave: one flag an outcome (False: the fence was stale), and new claims.
 
     `next_due` is the seconds until the first delayed job may start, None when there is none.
+    `lapsed`: the node's lease has run out, and it is given no claims before it has renewed it.
     """
 
     accepted: list[bool]
     claims: list[Claim]
     next_due: float | None = None
+    lapsed: bool = False
 
 
 class Renewed(Struct, frozen=True, gc=False):

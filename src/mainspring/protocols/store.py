@@ -121,8 +121,8 @@ class Store(Protocol):
         lost. Claims come by
         priority, then `run_at`, then order of enqueuing; none from a paused queue. `next_due` is
         of the lanes wanted that are not paused; 0.0 asks to be called again at once. A node that
-        is gone raises `LeaseLost`, and changes nothing; one whose lease has run out is not gone
-        before somebody has rescued it.
+        is gone raises `LeaseLost`, and changes nothing. One whose lease has run out is not gone
+        before somebody has rescued it: its outcomes count, but it claims nothing (`lapsed`).
 
         A job that was asked to be cancelled never waits again: an outcome (or a leave, or a
         rescue) that would send it back to its lane ends it as cancelled.

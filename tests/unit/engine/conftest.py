@@ -14,6 +14,7 @@ from mainspring.engine.claims.slots import Slots
 from mainspring.engine.node.node import Node
 from mainspring.model.job import NewJob, Outcome, OutcomeKind
 from mainspring.stores.memory import MemoryStore
+from mainspring.testing import FrozenClock
 
 
 class Shelf:
@@ -102,7 +103,8 @@ class Desk:
     """An exchange with a shelf, a store that can go wrong, and what it told."""
 
     def __init__(self, size=4, run_seconds=None):
-        self.memory = MemoryStore()
+        self.clock = FrozenClock()
+        self.memory = MemoryStore(clock=self.clock)
         self.store = Trouble(self.memory)
         self.told = []
         self.node = Node(self.store, slots=size, lease=15.0)

@@ -178,7 +178,7 @@ def test_a_second_signal_ends_what_runs(queue, gate):
 @pytest.fixture
 def impatient(monkeypatch):
     """What is stubborn is disowned soon."""
-    monkeypatch.setattr("mainspring.engine.claims.exchange.STUBBORN_SECONDS", 0.2)
+    monkeypatch.setattr("mainspring.engine.claims.drain.STUBBORN_SECONDS", 0.2)
     monkeypatch.setattr("mainspring.engine.consumer.LAST_SECONDS", 0.6)
 
 

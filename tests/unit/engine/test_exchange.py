@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from mainspring.engine.claims.exchange import STUBBORN_SECONDS
+from mainspring.engine.claims.drain import STUBBORN_SECONDS
 from mainspring.engine.claims.outbox import MOST_OUTCOMES
 from mainspring.engine.claims.slots import REST_SECONDS, STALE_SECONDS
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.model.events import AttemptsEnded, NodeLost, OutcomesRefused
-from mainspring.model.job import Outcome, OutcomeKind
+from mainspring.model.job import Outcome, OutcomeKind, Want
 
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
 UNUSABLE = StoreUnusable("jobs.db", "the disk is full", "make room")
@@ -205,6 +205,74 @@ class TestAnswerLost:
         assert "held" not in [name for name, _ in desk.store.calls]
 
 
+class TestLeaseLapsed:
+    """The node lives, and nobody has rescued it, but its lease has run out."""
+
+    @pytest.fixture
+    def lapsed(self, desk):
+        desk.renewals = 0
+
+        def renew():
+            desk.renewals += 1
+
+        desk.exchange.on_lapse(renew)
+        desk.memory.renew(desk.node.key, lease=0.0)
+        return desk
+
+    def test_it_asks_for_a_renewal_and_claims_nothing_before(self, lapsed):
+        lapsed.enqueue()
+        lapsed.exchange.turn()
+        assert not lapsed.shelf.line
+        assert lapsed.renewals == 1
+        assert lapsed.exchange.due(time.monotonic()) is None
+        lapsed.node.renew(lapsed.node.key)
+        lapsed.exchange.renewed()
+        lapsed.exchange.turn()
+        assert len(lapsed.shelf.line) == 1
+
+    def test_what_ended_is_recorded_all_the_same(self, desk):
+        ids = desk.enqueue()
+        desk.exchange.turn()
+        (claim,) = desk.shelf.begin()
+        desk.memory.renew(desk.node.key, lease=0.0)
+        desk.end(claim)
+        desk.exchange.turn()
+        assert desk.states(ids) == ["completed"]
+
+
+class TestSuspects:
+    """Jobs whose next crash would be their last run one at a time."""
+
+    def crash_twice(self, desk, ids):
+        for _ in range(2):
+            node = desk.memory.join("lost", host="host", pid=1, lease=15.0)
+            desk.memory.claim(node, [Want(("t",), None, len(ids))])
+            desk.memory.rescue(node, dead=True, begun=None)
+            desk.clock.advance(5)
+
+    def test_one_at_a_time_beside_any_number_of_others(self, make_desk):
+        desk = make_desk(size=4)
+        suspects = desk.enqueue(3)
+        self.crash_twice(desk, suspects)
+        desk.enqueue(2)
+        for suspect in suspects:
+            desk.exchange.turn()
+            begun = desk.shelf.begin(4)
+            assert [claim.id for claim in begun if claim.crashes == 2] == [suspect]
+            for claim in begun:
+                desk.end(claim)
+        desk.turn_until(lambda: desk.states(suspects) == ["completed"] * 3)
+
+    def test_the_next_comes_in_the_exchange_that_records_the_last(self, desk):
+        suspects = desk.enqueue(2)
+        self.crash_twice(desk, suspects)
+        desk.exchange.turn()
+        (claim,) = desk.shelf.begin(4)
+        desk.end(claim)
+        desk.exchange.turn()
+        assert [claim.id for claim in desk.shelf.line] == suspects[1:]
+
+
 class TestLeaseLost:
     def rescue(self, desk):
         desk.memory.rescue(desk.node.key, dead=True, begun=frozenset())
@@ -325,7 +393,7 @@ class TestDraining:
         assert desk.shelf.interrupted == 1
         assert not desk.exchange.drained
         assert 0 < desk.exchange.due(time.monotonic()) <= STUBBORN_SECONDS
-        desk.exchange._deadline = time.monotonic()
+        desk.exchange._drain._deadline = time.monotonic()
         desk.turn_until(lambda: desk.exchange.drained)
         assert desk.states(ids) == ["pending"]
         assert desk.memory.get(ids[0]).attempts == 0
@@ -337,7 +405,7 @@ class TestDraining:
         desk.exchange.drain(0.0)
         desk.exchange.turn()
         desk.end(one)
-        desk.exchange._deadline = time.monotonic()
+        desk.exchange._drain._deadline = time.monotonic()
         desk.turn_until(lambda: desk.exchange.drained)
         assert sorted(desk.states(ids)) == ["completed", "pending"]
         assert not told(desk, OutcomesRefused)

@@ -138,7 +138,7 @@ class TestRescue:
         assert len(store.nodes()) == 1
 
     def test_a_silent_node_is_rescued_though_it_holds_its_lock(self, store, make_node, eventually):
-        silent, other = make_node(lease=0.01), make_node()
+        silent, other = make_node(lease=0.3), make_node()
         silent.join()
         other.join()
         claims = claim(store, silent, 2)
@@ -183,10 +183,14 @@ class TestRescue:
 class Orders:
     def __init__(self):
         self.lost = []
+        self.renewals = 0
         self.cancelled = []
 
     def lose(self, key):
         self.lost.append(key)
+
+    def renewed(self):
+        self.renewals += 1
 
     def cancel(self, grants):
         self.cancelled.append(sorted(grants))
@@ -203,7 +207,7 @@ class TestHeartbeat:
         node._lease = 50.0
         heartbeat_of(node, orders).beat()
         assert store.nodes()[0].expires_in > 40
-        assert (orders.lost, orders.cancelled) == ([], [[]])
+        assert (orders.lost, orders.renewals, orders.cancelled) == ([], 1, [[]])
 
     def test_a_node_that_was_rescued_is_told_so_with_its_key(self, store, make_node):
         node, orders = make_node(), Orders()

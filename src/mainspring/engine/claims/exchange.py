@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from mainspring.engine.attempts.attempt import cancelled, overdue, released, unrecordable
 from mainspring.engine.claims.completion import Completions
+from mainspring.engine.claims.drain import Drain, DrainStep
+from mainspring.engine.claims.held import HeldClaims
 from mainspring.engine.claims.outbox import FLUSH_SECONDS, Outbox
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.faults import fault
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from mainspring.model.events import Event
     from mainspring.model.job import Claim, Exchanged, Grant, Outcome
     from mainspring.protocols import Store
-
-STUBBORN_SECONDS = 2.0
-"""So long after the grace a body may go on ignoring its cancellation before it is disowned."""
 
 
 class Exchange:
@@ -51,25 +50,35 @@ class Exchange:
         self._slots: list[Slots] = []
         self._by_task: dict[str, Slots] = {}
         self._outbox = Outbox()
-        self._held: dict[int, Claim] = {}
-        self._wake: Callable[[], None] = _nobody
-        self._before: Callable[[Sequence[Outcome]], None] = _nothing
+        self._held = HeldClaims()
+        self._wake: Callable[[], None] = lambda: None
+        self._before: Callable[[Sequence[Outcome]], None] = lambda _outcomes: None
         self._next_due = math.inf
-        self._deadline = math.inf
-        self._interrupted = False
+        self._drain = Drain()
         self._lost_key: int | None = None
         self._troubled = False
         self._unsure = False
+        self._lapsed = False
+        self._renew: Callable[[], None] = lambda: None
         self._turning = threading.Lock()
         self._cancels: frozenset[Grant] = frozenset()
         self._unhealthy = False
         self.completions = Completions(store, node)
-        self.draining = False
 
     def serve(self, slots: Slots) -> None:
         """Claim for these slots too."""
         self._slots.append(slots)
         self._by_task |= dict.fromkeys(slots.tasks, slots)
+
+    def on_lapse(self, renew: Callable[[], None]) -> None:
+        """Have `renew` called when the store says that the lease has run out."""
+        self._renew = renew
+
+    def renewed(self) -> None:
+        """Learn that the lease was renewed; from any thread."""
+        if self._lapsed:
+            self._lapsed = False
+            self.ring()
 
     def precede(self, flush: Callable[[Sequence[Outcome]], None]) -> None:
         """Have `flush` called with outcomes before they are recorded; it must not raise."""
@@ -115,9 +124,7 @@ class Exchange:
 
     def drain(self, grace: float) -> None:
         """Claim no more; give bodies `grace` seconds to end, then end them. From any thread."""
-        if not self._interrupted:
-            self._deadline = min(self._deadline, monotonic() + grace)
-        self.draining = True
+        self._drain.ask(grace)
         for slots in self._slots:
             slots.executor.announce_stop()
         self._withdraw_all()
@@ -136,6 +143,11 @@ class Exchange:
         """
         self._lost_key = key
         self._wake()
+
+    @property
+    def draining(self) -> bool:
+        """Whether no more is claimed."""
+        return self._drain.asked
 
     @property
     def in_flight(self) -> int:
@@ -174,10 +186,9 @@ class Exchange:
         if self._outbox:
             waits.append(self._flush_in(now))
         if self.draining:
-            waits.append(0.0 if self._has_waiting() else self._deadline - now)
+            waits.append(0.0 if self._has_waiting() else self._drain.due_in(now))
         waits.append(self._next_due - now)
-        soonest = min(waits)
-        return None if soonest == math.inf else soonest
+        return None if (soonest := min(waits)) == math.inf else soonest
 
     def _turn(self) -> None:
         if self._lost():
@@ -187,7 +198,7 @@ class Exchange:
         idle = self.draining or self._outbox.suspected
         outcomes = self._outbox.take()
         asked = [] if idle else self._rooms(outcomes)
-        wants = [Want(slots.tasks, self._queues, room) for slots, room in asked if room]
+        wants = self._wants(outcomes, asked)
         if outcomes or wants:
             for slots, room in asked:
                 slots.more = slots.more and not room
@@ -197,11 +208,15 @@ class Exchange:
         if self._unsure and not self._lost():
             self._recover()
 
+    def _wants(self, outcomes: list[Outcome], asked: list[tuple[Slots, int]]) -> list[Want]:
+        suspects = 0 if self._held.has_suspect_beside(outcomes) else 1
+        return [Want(slots.tasks, self._queues, room, suspects) for slots, room in asked if room]
+
     def _rooms(self, outcomes: list[Outcome]) -> list[tuple[Slots, int]]:
         self._look_after_health()
         leaving = dict.fromkeys(self._slots, 0)
         for outcome in outcomes:
-            if (claim := self._held.get(outcome.key)) is not None:
+            if (claim := self._held.of(outcome)) is not None:
                 leaving[self._by_task[claim.task]] += 1
         return [(slots, slots.room(count)) for slots, count in leaving.items()]
 
@@ -218,9 +233,9 @@ class Exchange:
         return any(slots.low() for slots in self._slots)
 
     def _hungry(self) -> bool:
-        return not self.draining and any(
-            slots.more and slots.low() and slots.room() for slots in self._slots
-        )
+        if self.draining or self._lapsed:
+            return False
+        return any(slots.more and slots.low() and slots.room() for slots in self._slots)
 
     def _has_waiting(self) -> bool:
         return any(slots.executor.waiting() for slots in self._slots)
@@ -279,9 +294,9 @@ class Exchange:
         ended: list[tuple[Claim, Outcome]] = []
         refused: list[Outcome] = []
         for outcome, good in zip(outcomes, accepted, strict=True):
-            claim = self._held.get(outcome.key)
-            if claim is not None and claim.fence == outcome.fence:
-                del self._held[outcome.key]
+            claim = self._held.of(outcome)
+            if claim is not None:
+                self._held.drop(claim)
                 self._by_task[claim.task].in_flight -= 1
                 committed = None
                 if self.completions.outcomes:
@@ -300,6 +315,9 @@ class Exchange:
 
     def _deliver(self, exchanged: Exchanged, asked: list[tuple[Slots, int]]) -> None:
         fault("after_claim")
+        if exchanged.lapsed:
+            self._lapsed = True
+            self._renew()
         self._plan_next_look(exchanged.next_due, asked)
         shares: dict[int, list[Claim]] = {id(slots): [] for slots, _ in asked}
         for claim in exchanged.claims:
@@ -315,7 +333,7 @@ class Exchange:
             self._end_cancelled()
 
     def _start(self, slots: Slots, claims: list[Claim]) -> None:
-        self._held |= {claim.key: claim for claim in claims}
+        self._held.add(claims)
         late = [claim for claim in claims if claim.expired]
         slots.in_flight += len(late)
         self._outbox.extend(overdue(claim) for claim in late)
@@ -325,19 +343,14 @@ class Exchange:
     def _recover(self) -> None:
         """Start what the store granted in an answer that was lost."""
         try:
-            unknown = [claim for claim in self._store.held(self._node.key) if self._is_new(claim)]
+            claims = self._store.held(self._node.key)
         except LeaseLost:
             self._lost_key = self._node.key
             return
-        # While the outcome of an earlier claim is on its way, its job is still counted.
-        ours = [claim for claim in unknown if claim.key not in self._held]
+        # Where an earlier claim's outcome is still on its way, the later claim waits for it.
+        missing, self._unsure = self._held.missing_among(claims)
         for slots in self._slots:
-            self._start(slots, [one for one in ours if self._by_task[one.task] is slots])
-        self._unsure = len(ours) < len(unknown)
-
-    def _is_new(self, claim: Claim) -> bool:
-        known = self._held.get(claim.key)
-        return known is None or known.fence != claim.fence
+            self._start(slots, [one for one in missing if self._by_task[one.task] is slots])
 
     def _end_cancelled(self) -> None:
         for slots in self._slots:
@@ -346,8 +359,8 @@ class Exchange:
     def _plan_next_look(self, next_due: float | None, asked: list[tuple[Slots, int]]) -> None:
         due = math.inf if next_due is None else monotonic() + next_due
         # It is of the lanes that were asked for: of the others, what was known before holds.
-        everything = bool(asked) and all(room for _, room in asked)
-        self._next_due = due if everything else min(due, self._next_due)
+        of_all = bool(asked) and all(room for _, room in asked)
+        self._next_due = due if of_all else min(due, self._next_due)
 
     def _withdraw_all(self) -> None:
         for slots in self._slots:
@@ -362,20 +375,15 @@ class Exchange:
         if now >= self._next_due:
             self._next_due = math.inf
             self.ring()
-        if now >= self._deadline:
-            self._end_bodies(now)
+        self._end_bodies(self._drain.step(now))
 
-    def _end_bodies(self, now: float) -> None:
-        if self._interrupted:
+    def _end_bodies(self, step: DrainStep) -> None:
+        if step is DrainStep.INTERRUPT:
+            for slots in self._slots:
+                slots.executor.interrupt(released)
+        elif step is DrainStep.DISOWN:
             ended = {outcome.key for outcome in self._outbox}
-            stubborn = [claim for claim in self._held.values() if claim.key not in ended]
-            self._outbox.extend(released(claim) for claim in stubborn)
-            self._deadline = math.inf
-            return
-        self._interrupted = True
-        self._deadline = now + STUBBORN_SECONDS
-        for slots in self._slots:
-            slots.executor.interrupt(released)
+            self._outbox.extend(released(claim) for claim in self._held if claim.key not in ended)
 
     def _disown(self) -> None:
         self._tell(NodeLost(self._node.name))
@@ -389,11 +397,3 @@ class Exchange:
         self.ring()
         if not self.draining:
             self._node.rejoin()
-
-
-def _nobody() -> None:
-    """Wake nobody: no driver is bound yet."""
-
-
-def _nothing(outcomes: Sequence[Outcome]) -> None:
-    """Do nothing: what the attempts said is nobody's concern."""

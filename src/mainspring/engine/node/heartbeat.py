@@ -28,6 +28,10 @@ class Orders(Protocol):
         """Learn that the lease was lost which the node had under `key`."""
         ...
 
+    def renewed(self) -> None:
+        """Learn that the lease was renewed."""
+        ...
+
     def cancel(self, grants: Iterable[Grant]) -> None:
         """Learn all claims of the node whose jobs are to be cancelled."""
         ...
@@ -65,6 +69,7 @@ class Heartbeat:
         if renewed is None:
             self._orders.lose(key)
         else:
+            self._orders.renewed()
             self._hand_on(frozenset(renewed.cancel))
 
     def _hand_on(self, cancel: frozenset[Grant]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
+from mainspring.model.crash import is_suspect
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -131,16 +133,26 @@ def promote(lanes: Iterable[Lane], now: int) -> int | None:
     return min(due, default=None)
 
 
-def take(lanes: Sequence[Lane], limit: int) -> list[Job]:
-    """Take up to `limit` ready jobs out of the lines, in order."""
+def take(lanes: Sequence[Lane], limit: int, suspects: int | None = None) -> list[Job]:
+    """Take up to `limit` ready jobs out of the lines, in order; at most so many suspects."""
     heads = [
         (*place, number) for number, lane in enumerate(lanes) if (place := lane.head()) is not None
     ]
     heapify(heads)
     taken: list[Job] = []
+    passed_over: list[tuple[Lane, Job]] = []
+    left = limit if suspects is None else suspects
     while heads and len(taken) < limit:
         number = heappop(heads)[3]
-        taken.append(lanes[number].pop())
+        job = lanes[number].pop()
+        suspect = is_suspect(job.crashes)
+        if suspect and not left:
+            passed_over.append((lanes[number], job))
+        else:
+            taken.append(job)
+            left -= suspect
         if (place := lanes[number].head()) is not None:
             heappush(heads, (*place, number))
+    for lane, job in passed_over:
+        lane.add(job)
     return taken

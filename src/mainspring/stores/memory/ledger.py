@@ -155,7 +155,7 @@ class Ledger:
 
     def claim(self, node: int, name: str, want: Want, moment: Moment) -> list[tuple[Job, Claim]]:
         """Give a node the jobs it wants, in order."""
-        jobs = take(self.lanes.matching(want), want.limit)
+        jobs = take(self.lanes.matching(want), want.limit, want.suspects)
         return [(job, job.claim(node, name, moment)) for job in jobs]
 
     def next_due(self, wants: Iterable[Want], moment: Moment) -> float | None:

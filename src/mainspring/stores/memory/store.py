@@ -337,6 +337,8 @@ class MemoryStore:
         self, node: int, wants: Sequence[Want], moment: Moment, accepted: list[bool]
     ) -> Exchanged:
         owner = self._nodes[node]
+        if owner.lease_until <= moment.micros:
+            return Exchanged(accepted, [], lapsed=True)
         due = self._ledger.next_due(wants, moment)
         given = [
             pair for want in wants for pair in self._ledger.claim(node, owner.name, want, moment)

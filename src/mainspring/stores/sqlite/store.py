@@ -103,9 +103,9 @@ class SqliteStore:
             moment = Moment(self._clock)
             accepted = record(connection, node, outcomes, moment)
             lanes = self._session.lanes
-            claims, next_due = claim_for(connection, node, wants, lanes=lanes, moment=moment)
+            given = claim_for(connection, node, wants, lanes=lanes, moment=moment)
         self._tell(outcomes, accepted)
-        return Exchanged(accepted=accepted, claims=claims, next_due=next_due)
+        return Exchanged(accepted, given.claims, given.next_due, given.lapsed)
 
     def finish_many(self, node: int, outcomes: Sequence[Outcome]) -> list[bool]:
         """Record outcomes: the first half of `exchange`."""

@@ -26,9 +26,14 @@ def new_job(task: str = "task", queue: str = "queue", **options: object) -> NewJ
     return NewJob(task=task, queue=queue, **fields)  # type: ignore[arg-type]  # options of NewJob
 
 
-def want(*tasks: str, queues: tuple[str, ...] | None = None, limit: int = 100) -> Want:
+def want(
+    *tasks: str,
+    queues: tuple[str, ...] | None = None,
+    limit: int = 100,
+    suspects: int | None = None,
+) -> Want:
     """Return a wish for jobs of these tasks."""
-    return Want(tasks=tasks or ("task",), queues=queues, limit=limit)
+    return Want(tasks=tasks or ("task",), queues=queues, limit=limit, suspects=suspects)
 
 
 def join(store: Store, name: str = "node") -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mainspring.errors import LeaseLost
-from mainspring.model.job import JobState, OutcomeKind
+from mainspring.model.job import Exchanged, JobState, OutcomeKind
 from mainspring.testing.contracts.cases import (
     BROKEN,
     LEASE,
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from mainspring.model.job import Claim
     from mainspring.protocols import JobStore
     from mainspring.testing.clock import FrozenClock
+
+
+LAST = OutcomeKind.FAILED
+"""The kind of outcome that tells of a last crash."""
 
 
 def lose(store: JobStore, *, begun: bool) -> Claim:
@@ -106,6 +110,42 @@ class NodeContract:
         store.leave(node)
         with pytest.raises(LeaseLost):
             store.held(node)
+
+    def test_a_node_whose_lease_ran_out_records_and_claims_nothing_before_it_renews(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        job_ids = store.enqueue_many([new_job()] * 2)
+        node = join(store)
+        (claim,) = store.claim(node, [want(limit=1)])
+        clock.advance(LEASE)
+        late = store.exchange(node, [outcome(claim)], [want()])
+        assert late == Exchanged([True], [], None, lapsed=True)
+        assert store.renew(node, lease=LEASE) is not None
+        again = store.exchange(node, [], [want()])
+        assert (ids(again.claims), again.lapsed) == (job_ids[1:], False)
+
+    def test_so_many_suspects_are_handed_out_as_are_wanted(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        suspects = store.enqueue_many([new_job()] * 3)
+        for _ in range(2):
+            node = join(store)
+            store.claim(node, [want()])
+            store.rescue(node, dead=True, begun=None)
+            clock.advance(5)
+        innocent = store.enqueue_many([new_job(), new_job("other")])
+        node = join(store)
+        claims = store.claim(node, [want("task", "other", suspects=0)])
+        assert ids(claims) == innocent
+        store.finish_many(node, [outcome(claim, OutcomeKind.RELEASED) for claim in claims])
+        first = store.claim(node, [want("task", "other", limit=2, suspects=1)])
+        assert ids(first) == [suspects[0], innocent[0]]
+        assert ids(store.claim(node, [want("task", "other")])) == [*suspects[1:], innocent[1]]
+
+    def test_a_job_that_crashed_once_is_no_suspect_yet(self, store: JobStore) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        lose(store, begun=True)
+        assert ids(store.claim(join(store), [want(suspects=0)])) == [job_id]
 
     def test_an_unknown_node_is_not_rescued(self, store: JobStore) -> None:
         assert store.rescue(99, dead=True, begun=None) is None
@@ -212,14 +252,12 @@ class NodeContract:
     ) -> None:
         (job_id,) = store.enqueue_many([new_job()])
         node = join(store)
-        crash = {"kind": OutcomeKind.CRASHED, "failure": BROKEN}
-        last = {"kind": OutcomeKind.FAILED, "failure": BROKEN, "crashed": True}
-        for told, due in ((crash, None), (crash | {"delay": 5.0}, 5.0), (last, None)):
+        for kind, delay in ((OutcomeKind.CRASHED, 0.0), (OutcomeKind.CRASHED, 5.0), (LAST, 0.0)):
             (claim,) = store.claim(node, [want()])
-            assert store.finish_many(node, [outcome(claim, **told)]) == [True]
-            if due:
-                assert store.exchange(node, [], [want()]).next_due == due
-                clock.advance(due)
+            told = outcome(claim, kind, failure=BROKEN, delay=delay, crashed=kind is LAST)
+            assert store.finish_many(node, [told]) == [True]
+            assert store.exchange(node, [], [want("other")]).next_due is None
+            clock.advance(delay)
         record = found(store, job_id)
         assert (record.state, record.attempts, record.crashes) == (JobState.FAILED, 0, 3)
         assert record.failure == BROKEN

@@ -51,6 +51,7 @@ wants = st.builds(
     tasks=st.sampled_from([("a",), ("b",), TASKS]),
     queues=st.sampled_from([None, None, ("x",), QUEUES]),
     limit=st.integers(1, 4),
+    suspects=st.sampled_from([None, None, 0, 1]),
 )
 kinds = st.sampled_from(list(OutcomeKind))
 delays = st.sampled_from([0.0, 1.0, 6.0])

@@ -225,6 +225,10 @@ class StoreModel:
             and job.queue not in self.paused
         ]
 
+    def leased(self, node: int, now: float) -> bool:
+        """Whether a node may claim."""
+        return self.nodes[node] > now
+
     def promote(self, wants: Collection[Want], now: float) -> float | None:
         """Make ready what is due; return the seconds until the first delayed job may start."""
         waiting = [job for want in wants for job in self.waiting(want)]
@@ -234,8 +238,11 @@ class StoreModel:
 
     def claimable(self, want: Want) -> list[ModelJob]:
         """Return what a want ought to get, in order."""
-        due = [job for job in self.waiting(want) if job.ready]
-        return sorted(due, key=ModelJob.place)[: want.limit]
+        due = sorted([job for job in self.waiting(want) if job.ready], key=ModelJob.place)
+        if want.suspects is not None:
+            last = [job for job in due if delay_after_crash(job.crashes + 1) is None]
+            due = [job for job in due if job not in last[want.suspects :]]
+        return due[: want.limit]
 
     def claim(self, job: ModelJob, node: int) -> None:
         """Give a job to a node."""

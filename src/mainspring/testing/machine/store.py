@@ -35,7 +35,7 @@ from mainspring.testing.machine.draws import (
     wants,
 )
 from mainspring.testing.machine.timetable import NAMES, rules
-from mainspring.testing.machine.walk import LEASE, StoreWalk
+from mainspring.testing.machine.walk import StoreWalk
 
 if TYPE_CHECKING:
     from mainspring.model.job import NewJob, OutcomeKind, Want
@@ -70,6 +70,9 @@ class StoreMachine(StoreWalk):
         expected = [self.expect(node, outcome) for outcome in outcomes]
         exchanged = self.store.exchange(node, outcomes, asked)
         assert exchanged.accepted == expected
+        leased = self.model.leased(node, self.clock.now())
+        assert exchanged.lapsed is not leased
+        asked = asked if leased else []
         assert exchanged.next_due == self.model.promote(asked, self.clock.now())
         self.expect_claims(node, asked, exchanged.claims)
 
@@ -123,13 +126,7 @@ class StoreMachine(StoreWalk):
         if len(self.model.nodes) < MOST_NODES and flip(data, "join"):
             self.join()
             return
-        node = self.draw_node(data)
-        renewed = self.store.renew(node, lease=LEASE)
-        assert renewed is not None
-        marked = [job for job in self.model.held(node) if job.cancelling]
-        grants = sorted((self.claim_of(job).key, job.fence) for job in marked)
-        assert sorted(renewed.cancel) == grants
-        self.model.nodes[node] = self.clock.now() + LEASE
+        self.renew(self.draw_node(data))
 
     @rule(data=st.data())
     def interfere(self, data: st.DataObject) -> None:

@@ -146,7 +146,16 @@ class StoreWalk(RuleBasedStateMachine):
         expected = [self.model.cancel(job, self.clock.now()) for job in drawn.values()]
         assert self.store.cancel(list(drawn)) == expected
 
+    def renew(self, node: int) -> None:
+        renewed = self.store.renew(node, lease=LEASE)
+        assert renewed is not None
+        marked = [job for job in self.model.held(node) if job.cancelling]
+        grants = sorted((self.claim_of(job).key, job.fence) for job in marked)
+        assert sorted(renewed.cancel) == grants
+        self.model.nodes[node] = self.clock.now() + LEASE
+
     def claim_everything(self, node: int) -> None:
+        self.renew(node)
         self.model.promote([EVERYTHING], self.clock.now())
         self.expect_claims(node, [EVERYTHING], self.store.claim(node, [EVERYTHING]))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Raw, json
 
+from mainspring.model.crash import SUSPECT_CRASHES
 from mainspring.model.job import Claim
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from mainspring.model.job import Want
     from mainspring.stores.clock import Moment
     from mainspring.stores.sqlite.rows.lanes import Lanes
 
@@ -66,6 +68,10 @@ ONE_LANE = """
   SELECT priority, run_at, key, nonce, lane, fence, attempts, crashes, expires_at, payload
   FROM jobs INDEXED BY line WHERE state = 0 AND lane = ?
 """
+
+INNOCENT = f"AND crashes < {SUSPECT_CRASHES}"
+SUSPECT = f"AND crashes >= {SUSPECT_CRASHES}"
+"""Conditions behind `ONE_LANE`."""
 
 TAKE = """
 UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = fence + 1
@@ -122,13 +128,14 @@ def firsts_due(connection: sqlite3.Connection, lanes: Sequence[int]) -> list[tup
 
 
 def claim(
-    connection: sqlite3.Connection, node: int, *, lanes: Sequence[int], limit: int, moment: Moment
+    connection: sqlite3.Connection, node: int, *, lanes: Sequence[int], want: Want, moment: Moment
 ) -> list[Waiting]:
-    """Give a node up to `limit` jobs of the lanes; return their rows in order."""
+    """Give a node the jobs of the lanes that it wants; return their rows in order."""
     claimed: list[Waiting] = []
-    while lanes and len(claimed) < limit:
-        most = min(limit - len(claimed), MOST_CLAIMS)
-        rows = first_in_line(connection, lanes, most, moment)
+    while lanes and len(claimed) < want.limit:
+        most = min(want.limit - len(claimed), MOST_CLAIMS)
+        left = None if want.suspects is None else want.suspects - suspects_in(claimed)
+        rows = first_wanted(connection, lanes, most, moment, suspects=left)
         claimed += take(connection, node, rows, moment)
         if len(rows) < most:
             break
@@ -147,27 +154,58 @@ def take(
     return rows
 
 
+def first_wanted(
+    connection: sqlite3.Connection,
+    lanes: Sequence[int],
+    limit: int,
+    moment: Moment,
+    *,
+    suspects: int | None,
+) -> list[Waiting]:
+    """Return the ready jobs that are first in line, at most so many suspects among them."""
+    rows = first_in_line(connection, lanes, limit, moment)
+    if suspects is None or not too_many_suspects(rows, suspects):
+        return rows
+    innocent = first_in_line(connection, lanes, limit, moment, INNOCENT)
+    some = first_in_line(connection, lanes, min(suspects, limit), moment, SUSPECT)
+    return sorted(innocent + some, key=place_in_line)[:limit]
+
+
+def too_many_suspects(rows: Sequence[Waiting], suspects: int | None) -> bool:
+    """Whether more than so many of the rows are of suspects."""
+    return suspects is not None and suspects_in(rows) > suspects
+
+
+def suspects_in(rows: Sequence[Waiting]) -> int:
+    """Return how many of the rows are of jobs whose next crash would be their last."""
+    return sum([row[7] >= SUSPECT_CRASHES for row in rows])
+
+
 def first_in_line(
-    connection: sqlite3.Connection, lanes: Sequence[int], limit: int, moment: Moment
+    connection: sqlite3.Connection,
+    lanes: Sequence[int],
+    limit: int,
+    moment: Moment,
+    condition: str = "",
 ) -> list[Waiting]:
     """Return the ready jobs of the lanes that are first in line."""
     rows: list[Waiting] = []
     for start in range(0, len(lanes), MOST_LANES):
         some = lanes[start : start + MOST_LANES]
-        rows += first_of(connection, len(some), (moment.micros, *some, limit))
+        rows += first_of(connection, len(some), (moment.micros, *some, limit), condition)
     if len(lanes) > MOST_LANES:
         rows = sorted(rows, key=place_in_line)[:limit]
     return rows
 
 
 def first_of(
-    connection: sqlite3.Connection, lanes: int, parameters: Sequence[int]
+    connection: sqlite3.Connection, lanes: int, parameters: Sequence[int], condition: str
 ) -> list[Waiting]:
     """Return what `FIRST_IN_LINE` finds in so many lanes."""
-    rows = rows_in(text_of(connection, first_in_line_of(lanes), parameters))
+    rows = rows_in(text_of(connection, first_in_line_of(lanes, condition), parameters))
     if rows is None:
         # As it stands, so that the attempt of whoever has it finds that it can't be read.
-        rows = connection.execute(each_in_line_of(lanes), parameters).fetchall()
+        rows = connection.execute(each_in_line_of(lanes, condition), parameters).fetchall()
     return rows
 
 
@@ -185,15 +223,20 @@ def rows_in(text: str) -> list[Waiting] | None:
 
 
 @cache
-def first_in_line_of(lanes: int) -> str:
+def first_in_line_of(lanes: int, condition: str = "") -> str:
     """Return the statement for so many lanes: SQLite merges their ends of the index lazily."""
-    return FIRST_IN_LINE.replace("{lanes}", "UNION ALL".join([ONE_LANE] * lanes))
+    return FIRST_IN_LINE.replace("{lanes}", lanes_text(lanes, condition))
 
 
 @cache
-def each_in_line_of(lanes: int) -> str:
+def each_in_line_of(lanes: int, condition: str = "") -> str:
     """Return the statement that finds the same, a row of SQLite's for each."""
-    return EACH_IN_LINE.replace("{lanes}", "UNION ALL".join([ONE_LANE] * lanes))
+    return EACH_IN_LINE.replace("{lanes}", lanes_text(lanes, condition))
+
+
+def lanes_text(lanes: int, condition: str) -> str:
+    """Return the part of the statements that reads so many lanes."""
+    return " UNION ALL".join([ONE_LANE + condition] * lanes)
 
 
 def held_rows(connection: sqlite3.Connection, node: int, moment: Moment) -> list[Waiting]:

@@ -1,0 +1,58 @@
+"""The claims that a node holds. Knows nothing of slots or the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.model.crash import is_suspect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from mainspring.model.job import Claim, Outcome
+
+
+class HeldClaims:
+    """Claims whose outcomes are not recorded yet."""
+
+    def __init__(self) -> None:
+        self._claims: dict[int, Claim] = {}
+        self._suspects: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def __iter__(self) -> Iterator[Claim]:
+        return iter(list(self._claims.values()))
+
+    def add(self, claims: Iterable[Claim]) -> None:
+        """Hold these, too."""
+        for claim in claims:
+            self._claims[claim.key] = claim
+            if is_suspect(claim.crashes):
+                self._suspects.add(claim.key)
+
+    def of(self, outcome: Outcome) -> Claim | None:
+        """Return the claim of an outcome; None if it is of an earlier claim, or of none."""
+        claim = self._claims.get(outcome.key)
+        return claim if claim is not None and claim.fence == outcome.fence else None
+
+    def drop(self, claim: Claim) -> None:
+        """Hold a claim no longer."""
+        del self._claims[claim.key]
+        self._suspects.discard(claim.key)
+
+    def missing_among(self, claims: Sequence[Claim]) -> tuple[list[Claim], bool]:
+        """Return the claims of jobs that are not held, and whether others supersede held ones."""
+        missing = [claim for claim in claims if claim.key not in self._claims]
+        known = [claim for claim in claims if claim.key in self._claims]
+        return missing, any(self._claims[claim.key].fence != claim.fence for claim in known)
+
+    def has_suspect_beside(self, ending: Iterable[Outcome]) -> bool:
+        """Whether a job runs on whose next crash would be its last, once these have ended."""
+        return bool(self._suspects) and not self._suspects <= {outcome.key for outcome in ending}
+
+    def clear(self) -> None:
+        """Hold nothing."""
+        self._claims.clear()
+        self._suspects.clear()
