@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from mainspring import Queue
+from mainspring.supervision.stop_signals import TOGETHER
 
+A_PERSON_WAITS = TOGETHER + 0.1
 REDIS_VARIABLE = "MAINSPRING_TEST_REDIS"
 REDIS_PATIENCE = 10.0
 PATIENCE = 10.0
@@ -132,6 +134,11 @@ class WorkerProcess:
     def kill(self):
         self.send(signal.SIGKILL)
         self.process.wait()
+
+    def send_again(self, number):
+        """Send a signal that is no part of the one before."""
+        time.sleep(A_PERSON_WAITS)
+        self.send(number)
 
     def wait(self, timeout=30):
         return self.process.wait(timeout)

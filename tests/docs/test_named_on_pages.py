@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import mainspring
-from mainspring.cli.main import COMMANDS, parser
+from mainspring.cli.parser import COMMANDS, parser
 from mainspring.queue.options import OWN_OPTIONS, QUEUE_OPTIONS, TASK_OPTIONS
 from mainspring.queue_task import QueueTask
 from mainspring.web import create_task_worker_router

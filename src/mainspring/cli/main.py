@@ -1,62 +1,55 @@
-"""The command `mainspring`: its parser, and what errors look like."""
+"""The command `mainspring`, from its first moment to its last: it ends in order, or with a line.
+
+It imports little before the signals are its own: Ctrl+C during the imports is answered, too.
+"""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from importlib import import_module
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import mainspring
-from mainspring.errors import MainspringError
+from mainspring.supervision.stop_signals import SIGNALLED, Interruption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = {
-    "worker": "run the jobs of a queue",
-    "jobs": "list, show, cancel, retry and remove jobs",
-    "queues": "list, pause and resume queues",
-    "nodes": "list the workers that live",
-    "cron": "list, run, pause and resume schedules",
-    "enqueue": "enqueue a job",
-    "purge": "remove jobs that have ended",
-    "doctor": "look whether the store is well, and say what to do",
-    "supervise": "run the workers of a module as a daemon",
-    "demo": "index the standard library, and lose a worker on the way",
-}
-"""Each is a file in the room `commands`, with `add_options(parser)` and `run(options)`."""
-
-USAGE_ERROR = 2
+INTERRUPTED = SIGNALLED + 2
+"""The exit code of what SIGINT has ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 2 for what the user can mend."""
-    words = sys.argv[1:] if arguments is None else arguments
-    options = parser(words).parse_args(words)
+    """Run a command and return its exit code: 2 for what the user can mend, 130 for Ctrl+C."""
+    interruption = Interruption()
+    interruption.take_signals()
+    hook, sys.unraisablehook = sys.unraisablehook, _end_if_interrupted
     try:
-        code = int(options.run(options))
-        sys.stdout.flush()
-    except MainspringError as error:
-        print(f"mainspring: error: {error}", file=sys.stderr)  # noqa: T201  # it is the command
-        return USAGE_ERROR
-    except BrokenPipeError:
-        # Whoever read has read enough, as `head` does; at its exit Python would flush once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        from mainspring.cli.parser import run_command  # noqa: PLC0415  # see above
+
+        code = run_command(sys.argv[1:] if arguments is None else arguments)
+    except BaseException as error:
+        # What it lands in may raise another error in its place.
+        if not (interruption.came or isinstance(error, KeyboardInterrupt)):
+            raise
+        _say_interrupted()
+        code = INTERRUPTED
+    finally:
+        sys.unraisablehook = hook
+    # What caught it may have ended with an error of its own, which was printed.
+    code = INTERRUPTED if interruption.came else code
+    interruption.end(code)
     return code
 
 
-def parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser, with the options of the command that is named in `words`."""
-    top = argparse.ArgumentParser(prog="mainspring", description="Background work for Python.")
-    top.add_argument("--version", action="version", version=f"mainspring {mainspring.__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, purpose in COMMANDS.items():
-        sub = commands.add_parser(name, help=purpose, description=purpose)
-        if name in words:
-            command = import_module(f"mainspring.cli.commands.{name}")
-            command.add_options(sub)
-            sub.set_defaults(run=command.run)
-    return top
+def _end_if_interrupted(problem: sys.UnraisableHookArgs) -> None:
+    """Let no interruption get lost in code that can't raise it, as a callback of the collector."""
+    if problem.exc_type is KeyboardInterrupt:
+        _say_interrupted()
+        os._exit(INTERRUPTED)
+    sys.__unraisablehook__(problem)
+
+
+def _say_interrupted() -> None:
+    with suppress(OSError):
+        os.write(2, b"mainspring: interrupted\n")

@@ -8,11 +8,8 @@ until the slots are done, and the heartbeat is the last to go.
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mainspring.engine.alarm import Alarm
 from mainspring.engine.bench import Bench
@@ -34,6 +31,7 @@ from mainspring.model.events import ShutdownAsked
 from mainspring.model.task import EXECUTOR_KINDS
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.restart import Doubling, Restart
+from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.driver import ThreadDriver
@@ -41,8 +39,6 @@ from mainspring.supervision.workers.worker import Worker
 from mainspring.telemetry.log import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from mainspring.engine.charter import Charter
     from mainspring.model.task import ExecutorKind, Registry
     from mainspring.protocols import Executor, Service, Subscriber
@@ -96,8 +92,8 @@ class Consumer:
         self._megaphone.subscribe(subscriber)
 
     def run(self) -> None:
-        """Run until asked to stop; in the main thread SIGINT and SIGTERM ask, too."""
-        with _signals(self.shutdown):
+        """Run until asked to stop; in the main thread signals ask, too: see `StopSignals`."""
+        with StopSignals(self._stop, self._stop_now):
             self.start()
             self.wait()
 
@@ -113,13 +109,27 @@ class Consumer:
             self._leave()
             raise
 
-    def shutdown(self) -> None:
-        """Ask to stop, the first time with grace, then at once; returns at once."""
+    def shutdown(self, *, at_once: bool | None = None) -> None:
+        """Ask to stop; returns at once.
+
+        False: with the grace, however often it is asked. True: without. None: the first time with
+        the grace, then without.
+        """
+        hurry = self._asked > 0 if at_once is None else at_once
         self._asked += 1
-        self._megaphone.tell(ShutdownAsked(self._asked))
+        again = self._asked > 1
+        self._megaphone.tell(ShutdownAsked(self._asked, at_once=hurry))
+        if again and not hurry:
+            return
         # At once, not when its turn to close has come: no claim follows the question.
-        self._exchange.drain(self._settings.grace if self._asked == 1 else 0.0)
-        self._supervisor.close(None if self._asked == 1 else LAST_SECONDS)
+        self._exchange.drain(0.0 if hurry else self._settings.grace)
+        self._supervisor.close(LAST_SECONDS if hurry else None)
+
+    def _stop(self) -> None:
+        self.shutdown(at_once=False)
+
+    def _stop_now(self) -> None:
+        self.shutdown(at_once=True)
 
     def wait(self) -> None:
         """Wait for the end and leave the store; raises what made a service fail for good."""
@@ -203,23 +213,3 @@ def _kinds(tasks: Registry) -> dict[ExecutorKind, tuple[str, ...]]:
         if names := tuple(task.name for task in tasks if task.executor == kind):
             kinds[kind] = names
     return kinds
-
-
-@contextmanager
-def _signals(ask: Callable[[], None]) -> Iterator[None]:
-    """Let SIGINT and SIGTERM ask while the block runs, if this is the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def heed(_number: int, _frame: Any) -> None:
-        ask()
-
-    before = {number: signal.signal(number, heed) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            # None: it was set by no Python code, and none can set it back.
-            if handler is not None:
-                signal.signal(number, handler)

@@ -63,9 +63,10 @@ class NodeRescued:
 
 @dataclass(frozen=True, slots=True)
 class ShutdownAsked:
-    """A consumer was asked to stop, for the first time (with grace) or again (at once)."""
+    """A consumer was asked to stop, now for the `times`-th time: with the grace, or at once."""
 
     times: int
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,13 +58,14 @@ class Crew:
             try:
                 yield
             finally:
-                consumer.shutdown()
+                # The end of the block is no second request: `shutdown` may have been the first.
+                consumer.shutdown(at_once=False)
                 consumer.wait()
 
-    def shutdown(self) -> None:
+    def shutdown(self, *, at_once: bool | None = None) -> None:
         """Ask all of them to stop; returns at once."""
         for consumer in list(self._consumers):
-            consumer.shutdown()
+            consumer.shutdown(at_once=at_once)
 
     def new_consumer(
         self, queues: Sequence[str] | None = None, own: OwnOptions | None = None

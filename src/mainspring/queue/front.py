@@ -340,10 +340,10 @@ class Queue:
         return stats_of(self._store)
 
     def run_worker(self, queues: Sequence[str] | None = None, **own: Unpack[OwnOptions]) -> None:
-        """Run jobs in this process until `shutdown()`, SIGINT or SIGTERM; blocks.
+        """Run jobs in this process until `shutdown()` or a signal; blocks.
 
-        `queues`: take only from these. `workers`, `grace`: other than the queue's own. Signals are
-        heeded only in the main thread.
+        `queues`: take only from these. `workers`, `grace`: other than the queue's own. In the main
+        thread SIGINT, SIGTERM, SIGHUP and SIGQUIT stop it as `shutdown()` does.
         """
         with self._crew.consumer(queues, own) as consumer:
             consumer.run()
@@ -366,13 +366,13 @@ class Queue:
         """Run jobs in threads of this process while the block runs."""
         return self._crew.at_work(queues, own)
 
-    def shutdown(self) -> None:
+    def shutdown(self, *, at_once: bool | None = None) -> None:
         """Ask the workers of this queue in this process to stop; returns at once.
 
-        The first call gives running jobs their grace, a second ends them now. May be called from a
-        signal handler, any thread or an event loop.
+        The first call gives running jobs their grace, a second ends them now, unless `at_once` says
+        which. May be called from a signal handler, any thread or an event loop.
         """
-        self._crew.shutdown()
+        self._crew.shutdown(at_once=at_once)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens in the workers that this queue starts from now on."""

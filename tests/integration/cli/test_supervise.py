@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from mainspring.supervision.stop_signals import TOGETHER
+
 WORKERS = """
 import sys
 from mainspring import BackgroundIntervalWorker, Restart, background_worker, task_supervisor
@@ -114,7 +116,7 @@ def test_a_modules_workers_run_until_a_signal_stops_them_in_order(folder, number
     assert "goodbye\n" in out
     assert "[mainspring] worker 'tick' stopped: " in out
     assert "nobody asked" not in out
-    assert "stops: signal" in errors
+    assert "stops: a signal" in errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -132,8 +134,9 @@ def test_a_second_signal_does_not_wait_for_the_grace(folder, number):
     ) as process:
         read_until(process.stdout, "asleep", "worker 'sleep' active")
         process.send_signal(number)
-        read_until(process.stderr, "stops: signal")
+        read_until(process.stderr, "stops: a signal")
         since = time.monotonic()
+        time.sleep(TOGETHER + 0.1)  # sooner it would be a part of the first
         process.send_signal(number)
         _, errors = end_of(process)
     assert process.returncode == 0, errors
@@ -155,7 +158,7 @@ def test_under_nohup_it_outlives_its_terminal(folder):
         read_until(process.stdout, "tick")
         process.terminate()
         _, errors = end_of(process)
-    assert f"stops: signal {signal.SIGTERM.value}" in errors
+    assert "stops: a signal" in errors
 
 
 def test_a_module_without_workers_is_told_why_nothing_runs(folder):

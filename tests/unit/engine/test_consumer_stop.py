@@ -13,7 +13,9 @@ import pytest
 
 from mainspring import Exponential, JobState
 from mainspring.errors import StoreBusy
+from mainspring.supervision.stop_signals import TOGETHER
 
+A_PERSON_WAITS = TOGETHER + 0.1
 NO_WAIT = Exponential(base=0.0)
 
 
@@ -161,10 +163,40 @@ def test_a_signal_asks(queue):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGINT), (signal.SIGHUP,) * 2])
+def test_signals_that_arrive_together_are_one_request(queue, gate, numbers):
+    @queue.task(name="signal_twice")
+    def signal_twice():
+        for number in numbers:
+            os.kill(os.getpid(), number)
+        gate.wait(1)
+        return "done"
+
+    job = signal_twice.delay()
+    queue.run_worker()
+    assert job.status == JobState.COMPLETED
+
+
+def test_the_end_of_the_block_is_no_second_request(queue, gate, eventually):
+    @queue.task(name="waits")
+    def waits():
+        began.set()
+        gate.wait(1)
+        return "done"
+
+    began = threading.Event()
+    with queue.worker():
+        job = waits.delay()
+        eventually(began.is_set)
+        queue.shutdown()
+    assert job.status == JobState.COMPLETED
+
+
 def test_a_second_signal_ends_what_runs(queue, gate):
     @queue.task(name="stuck")
     def stuck():
         os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(A_PERSON_WAITS)
         os.kill(os.getpid(), signal.SIGTERM)
         gate.wait(60)
 

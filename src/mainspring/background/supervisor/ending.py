@@ -46,6 +46,8 @@ class Ending:
 
     def leave(self, life: Life) -> None:
         """End jobs, and the loops of schedulers whose `stop` was not called and will not be."""
+        if life.processes is not None:
+            life.processes.announce_stop()
         self.jobs.stop()
         for member in reversed(life.jobs.members):
             if isinstance(member.service, SchedulerService):

@@ -148,11 +148,14 @@ class TaskSupervisor:
         return core.join(core.time_left())
 
     def block(self) -> None:
-        """Wait until it stops; SIGTERM and SIGINT stop it (in the main thread only)."""
+        """Wait until it stops. In the main thread, signals stop it.
+
+        They are SIGTERM, SIGINT, SIGHUP and SIGQUIT; a second one raises KeyboardInterrupt.
+        """
         self.start()
-        self._blockade = Blockade(self.id)
-        self._blockade.hold(lambda: self.active)
-        self.stop()
+        with Blockade(self.id) as self._blockade:
+            self._blockade.hold(lambda: self.active)
+            self.stop()
 
     async def astart(self) -> bool:
         """Start it from a coroutine."""

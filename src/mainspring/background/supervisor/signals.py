@@ -1,33 +1,42 @@
-"""Stops a supervisor on SIGTERM and SIGINT while the main thread waits for it."""
+"""Stops a supervisor on a signal while the main thread waits for it."""
 
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from mainspring.supervision.sleeper import ThreadSleeper
+from mainspring.supervision.stop_signals import StopSignals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 log = logging.getLogger("mainspring.supervision")
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 LOOK = 0.2
 """Seconds between two looks whether it still runs."""
 
 
 class Blockade:
-    """Holds up a thread until a signal comes or somebody lifts it."""
+    """Holds up a thread until a signal asks to stop or somebody lifts it.
 
-    def __init__(self, owner: str) -> None:
+    Signals are taken as long as its `with` block runs, so that the stop can be in it. A second
+    request raises KeyboardInterrupt there.
+    """
+
+    def __init__(self, owner: str, asked: Callable[[], object] = lambda: None) -> None:
         self._owner = owner
+        self._on_request = asked
         self._sleeper = ThreadSleeper()
-        self._signal: int | None = None
+        self._asked = False
+        self._signals = StopSignals(self._stop, _interrupt)
+
+    def __enter__(self) -> Self:
+        self._signals.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._signals.__exit__(*exc)
 
     def lift(self) -> None:
         """Let the thread go on; from any thread."""
@@ -35,25 +44,17 @@ class Blockade:
 
     def hold(self, while_true: Callable[[], bool]) -> None:
         """Wait while the condition holds and no signal has come."""
-        with self._listening():
-            while self._signal is None and while_true():
-                self._sleeper.sleep(LOOK)
-        if self._signal is not None:
-            log.info("supervisor %r stops: signal %s", self._owner, self._signal)
+        while not self._asked and while_true():
+            self._sleeper.sleep(LOOK)
+        if self._asked:
+            log.info("supervisor %r stops: a signal asked for it", self._owner)
 
-    def _note(self, number: int, _frame: object) -> None:
-        self._signal = number
+    def _stop(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._on_request()
         self._sleeper.wake()
 
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Catch the signals; a second one, while all is being stopped, finds the old handlers."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {one: signal.signal(one, self._note) for one in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt

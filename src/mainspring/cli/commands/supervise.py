@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import time
 from contextlib import ExitStack, suppress
@@ -11,19 +10,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mainspring.background.supervisor.front import TaskSupervisor
+from mainspring.background.supervisor.signals import Blockade
 from mainspring.cli.daemon.crew import Crew
 from mainspring.cli.daemon.notify import Herald, Notifier
 from mainspring.cli.daemon.table import table_of
 from mainspring.cli.daemon.view import new_view
 from mainspring.cli.target.address import Address
+from mainspring.cli.worker.guard import HardEnd
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.worker import Worker
 
 if TYPE_CHECKING:
     import argparse
-
-    from mainspring.cli.daemon.view import View
+    from collections.abc import Callable
 
 log = logging.getLogger("mainspring")
 
@@ -32,6 +32,8 @@ LOOK = 0.5
 
 SETTLED_WITHIN = 1.0
 """Seconds that `--once` gives the workers to come up."""
+
+HUNG = "the workers did not stop in time; ending the process"
 
 EXAMPLE = "myapp.workers:task_supervisor"
 
@@ -51,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the workers until SIGINT or SIGTERM; 0 when they stopped as asked."""
+    """Run the workers until asked to stop; 0 when they have."""
     address = Address(options.supervisor, TaskSupervisor, noun="supervisor", example=EXAMPLE)
     with ExitStack() as stack:
         view = new_view(stack, table_wanted=not options.once)
@@ -60,37 +62,31 @@ def run(options: argparse.Namespace) -> int:
         crew = Crew(supervisor, sys.modules[address.module])
         if crew.empty:
             log.warning(NOBODY, *address.text.split(":"))
-        _heed_signals()
-        with supervisor:
+        end = HardEnd(log.error, HUNG)
+        with Blockade(supervisor.id, lambda: end.within(supervisor.grace)) as blockade:
             try:
-                crew.start()
-                _print_once(crew) if options.once else _stay(supervisor, crew, view)
+                with supervisor:
+                    crew.start()
+                    if options.once:
+                        _print_once(crew)
+                    else:
+                        _stay(supervisor, blockade, lambda: view.show(crew.look()))
             except KeyboardInterrupt:
                 log.warning("interrupted: stopping at once")
+                end.within(0.0)
                 supervisor.stop(wait=0, cancel_tasks=True)
     return 0
 
 
-def _heed_signals() -> None:
-    """Let SIGTERM and the end of the terminal stop the workers in order, as SIGINT does."""
-    # For one that comes before `block` heeds it, or again while all is being stopped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    hangup = getattr(signal, "SIGHUP", None)
-    # `nohup` has it ignored.
-    if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
-        signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGTERM))
-
-
-def _stay(supervisor: TaskSupervisor, crew: Crew, view: View) -> None:
+def _stay(supervisor: TaskSupervisor, blockade: Blockade, show: Callable[[], None]) -> None:
     """Run until asked to stop; show the workers and tell the service manager on the way."""
-    show = Worker(
-        "view", lambda: view.show(crew.look()), Interval(LOOK), restart=Restart(max_failures=0)
-    )
-    supervisor.life.jobs.add(show)
+    view = Worker("view", show, Interval(LOOK), restart=Restart(max_failures=0))
+    supervisor.life.jobs.add(view)
     supervisor.life.jobs.add(Herald(Notifier(), lambda: bool(supervisor.health()["healthy"])))
-    supervisor.block()
+    blockade.hold(lambda: supervisor.active)
+    supervisor.stop()
     with suppress(OSError):
-        view.show(crew.look())
+        show()
 
 
 def _print_once(crew: Crew) -> None:

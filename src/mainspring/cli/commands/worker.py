@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mainspring.cli.target.app import HELP as APP_HELP
 from mainspring.cli.target.app import load_app
-from mainspring.cli.worker.farewell import Farewell
-from mainspring.cli.worker.lifeline import hold_on
+from mainspring.cli.worker.announcer import StopAnnouncer
 from mainspring.cli.worker.log_format import FORMATS, Voice
+from mainspring.cli.worker.parent_watch import watch_parent
 from mainspring.cli.worker.recycle import Recycling
 from mainspring.engine.settings import MOST_SLOTS
 from mainspring.errors import InvalidOption
@@ -52,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the worker until SIGINT or SIGTERM; 0 when it stopped as asked."""
+    """Run the worker until it is asked to stop; 0 when it has."""
     _check(options)
     if options.processes != 1 or options.reload:
         from mainspring.cli.herd.command import run_herd  # noqa: PLC0415  # a lazy door
@@ -65,10 +66,11 @@ def run(options: argparse.Namespace) -> int:
     voice.say("Starting worker...")
     voice.say(f"Registered tasks: {len(queue.tasks)}")
     voice.say(f"Queues: {', '.join(names or _registered(queue))}")
-    queue.subscribe(Farewell(grace, voice))
-    recycling = Recycling(queue.shutdown, voice.say)
+    queue.subscribe(StopAnnouncer(grace, voice))
+    stop, stop_now = partial(queue.shutdown, at_once=False), partial(queue.shutdown, at_once=True)
+    recycling = Recycling(stop, voice.say)
     queue.subscribe(recycling)
-    hold_on(queue.shutdown)
+    watch_parent(stop, stop_now)
     queue.run_worker(names, workers=options.concurrency, grace=grace)
     if recycling.due:
         queue.close()

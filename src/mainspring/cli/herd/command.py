@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.herd.herd import Herd
+from mainspring.cli.herd.herd import BEYOND_GRACE, Herd
 from mainspring.cli.herd.source_watch import SourceWatch
 from mainspring.cli.target.app import load_app
-from mainspring.cli.worker.lifeline import hold_on
+from mainspring.cli.worker.guard import HardEnd
 from mainspring.cli.worker.log_format import Voice
 from mainspring.errors import InvalidOption
+from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.worker import Worker
 
@@ -27,9 +27,11 @@ NAP_SECONDS = 0.5
 
 MOST_PROCESSES = 1_000
 
+HUNG = "The worker processes did not end in time; ending this one."
+
 
 def run_herd(options: argparse.Namespace) -> int:
-    """Run the processes until SIGINT or SIGTERM; 0 when they stopped as asked."""
+    """Run the processes until asked to stop; 0 when they have."""
     if not 1 <= options.processes <= MOST_PROCESSES:
         expected = f"a number from 1 to {MOST_PROCESSES}"
         raise InvalidOption("--processes", options.processes, owner="worker", expected=expected)
@@ -39,12 +41,20 @@ def run_herd(options: argparse.Namespace) -> int:
     watcher = Worker("reload", watch.look, Interval(LOOK_SECONDS))
     also = [watcher] if options.reload else []
     herd = Herd(command_of(options), options.processes, grace=grace, say=voice.say, also=also)
-    hold_on(herd.stop)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: herd.stop())
-    herd.start()
-    while not herd.wait(NAP_SECONDS):
-        pass
+    end = HardEnd(voice.say, HUNG)
+
+    def stop() -> None:
+        herd.stop()
+        end.within(grace + BEYOND_GRACE)
+
+    def stop_now() -> None:
+        herd.stop_now()
+        end.within(BEYOND_GRACE)
+
+    with StopSignals(stop, stop_now):
+        herd.start()
+        while not herd.wait(NAP_SECONDS):
+            pass
     return 0
 
 

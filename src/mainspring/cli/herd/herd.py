@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import suppress
+from contextlib import closing, suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.cli.worker.lifeline import Lifeline
+from mainspring.cli.worker.guard import GUARD_SECONDS, NO_THREAD_SECONDS
+from mainspring.cli.worker.parent_watch import ParentPipe
 from mainspring.supervision.restart import Doubling, Failures, Restart
 from mainspring.supervision.supervisor.supervisor import Supervisor
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 PATIENT = Restart(backoff=Doubling(base=0.5, cap=5.0))
 """A process that ends unasked is started again at once, later with rests in between."""
 
-BEYOND_GRACE = 6.0
+BEYOND_GRACE = GUARD_SECONDS + 2 * NO_THREAD_SECONDS
 """Seconds after the grace by which a worker has ended itself; later it is killed."""
 
 
@@ -32,7 +33,6 @@ class WorkerProcess:
         self,
         number: int,
         command: Sequence[str],
-        lifeline: Lifeline,
         *,
         grace: float,
         say: Callable[[str], None],
@@ -40,10 +40,10 @@ class WorkerProcess:
         self.name = f"worker {number}"
         self.grace = grace + BEYOND_GRACE
         self._command = command
-        self._lifeline = lifeline
         self._say = say
         self._failures = Failures(PATIENT, backoff=Doubling())
         self._process: asyncio.subprocess.Process | None = None
+        self._pipe: ParentPipe | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._roused = asyncio.Event()
         self._closed = False
@@ -55,16 +55,17 @@ class WorkerProcess:
         started()
         while not self._closed:
             self._replaced = False
-            code = await self._end_of(await self._spawn())
+            with closing(ParentPipe()) as self._pipe:
+                code = await self._end_of(await self._spawn(self._pipe))
             if not self._closed and not self._replaced:
                 await self._rest(code)
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
+    async def _spawn(self, pipe: ParentPipe) -> asyncio.subprocess.Process:
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
-            env={**os.environ, **self._lifeline.environment()},
-            pass_fds=(self._lifeline.descriptor,),
-            # Ctrl+C in a terminal reaches a whole group: ours must come from us, once.
+            env={**os.environ, **pipe.environment()},
+            pass_fds=(pipe.descriptor,),
+            # Ctrl+C in a terminal reaches a whole group: a subprocess of a job would end by it.
             start_new_session=True,
         )
         if self._closed:  # while it was being started
@@ -87,10 +88,16 @@ class WorkerProcess:
             await asyncio.wait_for(self._roused.wait(), seconds)
 
     def close(self) -> None:
-        """Ask the process to stop with its grace; again: at once."""
+        """Ask the process to stop with its grace, however often it is called."""
         self._closed = True
         self._signal(signal.SIGTERM)
         self._rouse()
+
+    def hurry(self) -> None:
+        """Have the process end at once what it runs."""
+        self.close()
+        if self._pipe is not None:
+            self._pipe.hurry()
 
     def replace(self) -> None:
         """Let the process end, and start another without a rest."""
@@ -127,10 +134,8 @@ class Herd:
         say: Callable[[str], None],
         also: Sequence[Service] = (),
     ) -> None:
-        self._lifeline = Lifeline()
         self._workers = [
-            WorkerProcess(number, command, self._lifeline, grace=grace, say=say)
-            for number in range(1, count + 1)
+            WorkerProcess(number, command, grace=grace, say=say) for number in range(1, count + 1)
         ]
         services = [*also, *self._workers]
         self._supervisor = Supervisor(services, name="herd", grace=grace + BEYOND_GRACE)
@@ -140,10 +145,16 @@ class Herd:
         self._supervisor.start()
 
     def stop(self) -> None:
-        """Ask every process to stop, all at the same time; a second time: at once."""
+        """Ask every process to stop with its grace, all at the same time."""
         for worker in self._workers:
             worker.close()
         self._supervisor.close()
+
+    def stop_now(self) -> None:
+        """Have every process end at once what it runs."""
+        for worker in self._workers:
+            worker.hurry()
+        self._supervisor.close(BEYOND_GRACE)
 
     def replace(self) -> None:
         """Have every process end and another take its place."""
@@ -152,7 +163,4 @@ class Herd:
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end so long; return whether it came."""
-        ended = self._supervisor.join(seconds)
-        if ended:
-            self._lifeline.close()
-        return ended
+        return self._supervisor.join(seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from msgspec import json
@@ -47,7 +48,8 @@ class Voice:
         """Write a line of the command's own."""
         # Not print(): this is also called from a signal handler, in the midst of another print.
         descriptor = sys.__stderr__.fileno() if sys.__stderr__ else 2
-        os.write(descriptor, f"{self._told(line)}\n".encode())
+        with suppress(OSError):  # a terminal that was closed, a pipe that nobody reads
+            os.write(descriptor, f"{self._told(line)}\n".encode())
 
     def _told(self, line: str) -> str:
         if self._json is None:

@@ -23,7 +23,7 @@ class Recycling:
     Not if somebody else has asked it to stop, before or meanwhile.
     """
 
-    def __init__(self, shutdown: Callable[[], None], say: Callable[[str], None]) -> None:
+    def __init__(self, shutdown: Callable[[], object], say: Callable[[str], None]) -> None:
         self._shutdown = shutdown
         self._say = say
         self._asked = False

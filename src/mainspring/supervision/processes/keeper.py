@@ -19,6 +19,7 @@ from mainspring.errors import ChildStartFailed
 from mainspring.supervision.processes.call import traceback_of
 from mainspring.supervision.processes.child import Child
 from mainspring.supervision.processes.frame import READY
+from mainspring.supervision.stop_signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,8 +133,8 @@ class ChildKeeper:
         self._gone = True
 
     def _keep(self) -> None:
-        # Inherited by children, so that Ctrl+C can't hit one before it ignores it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # Inherited by children, so that no stop can hit one before it leaves them to us.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             while not self._over():
                 self._fill()

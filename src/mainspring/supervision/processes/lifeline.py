@@ -17,9 +17,12 @@ def hold(fd: int) -> None:
     _fd = fd
 
 
-def stop_asked() -> bool:
-    """Whether the parent is to stop soon; False in a process that is no child of a pool."""
-    return _fd >= 0 and bool(_heard(_fd, select.POLLIN, 0))
+def stop_asked(seconds: float = 0.0) -> bool:
+    """Return whether the parent is to stop soon, or will be told so within `seconds`.
+
+    False in a process that is no child of a pool.
+    """
+    return _fd >= 0 and bool(_heard(_fd, select.POLLIN, round(seconds * 1000)))
 
 
 def wait_for_end(fd: int) -> None:

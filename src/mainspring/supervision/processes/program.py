@@ -26,11 +26,15 @@ from mainspring.supervision.processes.frame import (
     FrameReader,
     frame,
 )
+from mainspring.supervision.stop_signals import STOP_SIGNALS
+from mainspring.supervision.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SET_PARENT_DEATH_SIGNAL = 1
+_PARENT_STOP_PATIENCE = 2.0
+"""Seconds within which a parent that is to stop has said so to its children."""
 
 
 class Boot(TypedDict):
@@ -107,9 +111,10 @@ def main(boot: Boot) -> None:
     """Be a child: get ready, then serve until the parent hangs up or ends."""
     global _line  # noqa: PLW0603  # a process is a child once, with one line
     _bind_to_parent(boot)
-    _leave_interrupts_to_the_parent()
-    _line = line = Line(boot["line_fd"])
     lifeline.hold(boot["lifeline_fd"])
+    _leave_stops_to_the_parent()
+    Terminal().guard_output()
+    _line = line = Line(boot["line_fd"])
     _keep_from_others(boot)
     sys.argv[:] = boot["argv"]
     process_main.inherit(boot["main"])
@@ -140,10 +145,22 @@ def _end_with(lifeline_fd: int) -> None:
     os._exit(1)
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    # Ctrl+C reaches the whole group; the parent decides. It was blocked before we were started.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+def _leave_stops_to_the_parent() -> None:
+    # A terminal or a service manager signals the whole group; the parent decides what ends, and
+    # kills. They were blocked before we were started.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        # From a terminal. What a body starts inherits it, so that it can end with its job.
+        signal.signal(number, signal.SIG_IGN)
+    # Caught, and so not inherited: what a body starts can be terminated.
+    signal.signal(signal.SIGTERM, _end_unless_parent_stops)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def _end_unless_parent_stops(number: int, _frame: object) -> None:
+    # Sent to the group, it has asked the parent, too; sent to this process, it means this one.
+    if not lifeline.stop_asked(_PARENT_STOP_PATIENCE):
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
 
 def _keep_from_others(boot: Boot) -> None:
@@ -153,7 +170,9 @@ def _keep_from_others(boot: Boot) -> None:
 
 
 def _forsake() -> None:
-    # A process forked off by a body would hide our end from the parent, and answer in our place.
+    # A process forked off by a body would hide our end from the parent, and answer in our place;
+    # and whoever forked it must be able to end it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     lifeline.hold(-1)
     if _line is not None:
         _line.forsake()

@@ -1,0 +1,61 @@
+"""The commands of `mainspring`: their parser, and what their errors look like."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import mainspring
+from mainspring.errors import MainspringError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "worker": "run the jobs of a queue",
+    "jobs": "list, show, cancel, retry and remove jobs",
+    "queues": "list, pause and resume queues",
+    "nodes": "list the workers that live",
+    "cron": "list, run, pause and resume schedules",
+    "enqueue": "enqueue a job",
+    "purge": "remove jobs that have ended",
+    "doctor": "look whether the store is well, and say what to do",
+    "supervise": "run the workers of a module as a daemon",
+    "demo": "index the standard library, and lose a worker on the way",
+}
+"""Each is a file in the room `commands`, with `add_options(parser)` and `run(options)`."""
+
+USAGE_ERROR = 2
+
+
+def run_command(words: Sequence[str]) -> int:
+    """Run a command and return its exit code: 2 for what the user can mend."""
+    options = parser(words).parse_args(words)
+    try:
+        code = int(options.run(options))
+        sys.stdout.flush()
+    except MainspringError as error:
+        print(f"mainspring: error: {error}", file=sys.stderr)  # noqa: T201  # it is the command
+        return USAGE_ERROR
+    except BrokenPipeError:
+        # Whoever read has read enough, as `head` does; at its exit Python would flush once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser, with the options of the command that is named in `words`."""
+    top = argparse.ArgumentParser(prog="mainspring", description="Background work for Python.")
+    top.add_argument("--version", action="version", version=f"mainspring {mainspring.__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, purpose in COMMANDS.items():
+        sub = commands.add_parser(name, help=purpose, description=purpose)
+        if name in words:
+            command = import_module(f"mainspring.cli.commands.{name}")
+            command.add_options(sub)
+            sub.set_defaults(run=command.run)
+    return top
