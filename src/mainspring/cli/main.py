@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.cli.init import is_init, run_below_init
 from mainspring.supervision.stop_signals import SIGNALLED, Interruption
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ INTERRUPTED = SIGNALLED + 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 2 for what the user can mend, 130 for Ctrl+C."""
+    if is_init() and (code := run_below_init()) is not None:
+        return code
     interruption = Interruption()
     interruption.take_signals()
     hook, sys.unraisablehook = sys.unraisablehook, _end_if_interrupted
