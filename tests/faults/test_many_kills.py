@@ -18,6 +18,7 @@ import time
 from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,12 @@ SEED = 20_251_128
 FEWEST_CRASHES_TO_FAIL = 3
 PRODUCER_NUMBERS = 1_000_000
 ORPHAN_SECONDS = 3.0
+START_SECONDS = 60.0
 LIVE = {JobState.PENDING, JobState.RUNNING}
 SCHEDULED = {"app.tick", "app.beat"}
 MICROSECONDS = 1_000_000
 BEGUN_EARLY = {"app.in_process"}
-"""Noted as begun before the child has the request, so that a kill may charge too much."""
+"""Noted as begun before the child has the request: a kill may charge it though no body ran."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Killer:
     workers: list = field(default_factory=list)
     producer: subprocess.Popen | None = None
     killed: dict = field(default_factory=dict)
+    killed_at: dict = field(default_factory=dict)
     producers: int = 0
     orphans: set = field(default_factory=set)
 
@@ -69,6 +72,7 @@ class Killer:
         with (self.folder / "log").open("wb") as self.log:
             self.start_workers(max(self.plan.crowds))
             self.start_producer()
+            self.wait_for_work()
             for number in range(self.plan.kills):
                 time.sleep(self.rng.choice(self.plan.rests))
                 self.kill_worker()
@@ -78,6 +82,12 @@ class Killer:
                 self.start_workers(self.rng.choice(self.plan.crowds))
             self.kill_producer()
             self.start_workers(2)
+
+    def wait_for_work(self):
+        deadline = time.monotonic() + START_SECONDS
+        while not (self.folder / "ledger").exists():
+            assert time.monotonic() < deadline, "no job has begun"
+            time.sleep(0.01)
 
     def start(self, *words):
         return subprocess.Popen(
@@ -103,6 +113,7 @@ class Killer:
         assert victim.poll() is None, f"a worker ended by itself, with {victim.returncode}"
         victim.kill()
         self.killed[victim.pid] = time.monotonic()
+        self.killed_at[victim.pid] = datetime.now(UTC)
         victim.wait()
         self.orphans |= still_alive(children, ORPHAN_SECONDS)
 
@@ -172,7 +183,8 @@ class Ledger:
     def wrongly_failed(self):
         """Return the jobs that failed, but were not begun by so many workers that died."""
         for job_id, (record, _) in self.jobs.items():
-            if record.state is JobState.FAILED and self.deaths(job_id) < FEWEST_CRASHES_TO_FAIL:
+            begun = self.deaths(job_id) + record.crashes * (record.task in BEGUN_EARLY)
+            if record.state is JobState.FAILED and begun < FEWEST_CRASHES_TO_FAIL:
                 yield job_id, record.task, record.failure
 
     def wrongly_counted(self):
@@ -218,6 +230,14 @@ class Ledger:
                 if one.completed_at is None or other.created_at < one.completed_at:
                     yield key, one.id, other.id
 
+    def rescues(self, killed_at):
+        """Return the seconds from a kill until what it had interrupted could run again."""
+        for _, history in self.jobs.values():
+            for attempt in history:
+                if str(attempt.outcome) == "crashed":
+                    pid = int(attempt.node.split("-")[-2])
+                    yield (attempt.ended_at - killed_at[pid]).total_seconds()
+
     def redeliveries(self):
         """Return the seconds from a kill to the next beginning of what it had interrupted."""
         for notes in self.notes.values():
@@ -254,16 +274,21 @@ def _busy(queue):
     ]
 
 
+def _spread(seconds):
+    ordered = sorted(seconds)
+    at = [ordered[int((len(ordered) - 1) * part)] for part in (0.5, 0.9, 0.99, 1.0) if ordered]
+    return f"{len(ordered)}; at 0.5, 0.9, 0.99, 1.0: {', '.join(f'{one:.2f} s' for one in at)}"
+
+
 def _print_figures(ledger, killer):
-    times = sorted(ledger.redeliveries())
-    at = {part: times[int((len(times) - 1) * part)] for part in (0.5, 0.9, 1.0)} if times else {}
+    records = [record for record, _ in ledger.jobs.values()]
     print(  # noqa: T201  # figures are what the long form is for
         f"\n{len(killer.killed)} workers and {killer.producers} producers killed;"
-        f" {len(ledger.jobs):,} jobs {dict(Counter(str(r.state) for r, _ in ledger.jobs.values()))}"
-        f"\ncrashes charged {sum(record.crashes for record, _ in ledger.jobs.values())},"
-        f" without a line of the body {ledger.charged_unbegun()}"
-        f"\n{len(times)} redeliveries; seconds at 0.5, 0.9, 1.0:"
-        f" {', '.join(f'{seconds:.2f}' for seconds in at.values())}"
+        f" {len(records):,} jobs: {dict(Counter(str(record.state) for record in records))}"
+        f"\ncrashes charged {sum(record.crashes for record in records)},"
+        f" to jobs without a line of the body {Counter(one[1] for one in ledger.charged_unbegun())}"
+        f"\nfrom the kill until it can run again: {_spread(ledger.rescues(killer.killed_at))}"
+        f"\nfrom the kill until it begins again: {_spread(ledger.redeliveries())}"
         f"\nticks {len(ledger.records('tick'))}, beats {len(ledger.records('beat'))};"
         f" orphans {len(killer.orphans)}"
     )

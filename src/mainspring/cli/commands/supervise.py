@@ -18,6 +18,7 @@ from mainspring.cli.daemon.view import new_view
 from mainspring.cli.target.address import Address
 from mainspring.cli.worker.guard import HardEnd
 from mainspring.supervision.restart import Restart
+from mainspring.supervision.terminal import Terminal
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.worker import Worker
 
@@ -55,6 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the workers until asked to stop; 0 when they have."""
     address = Address(options.supervisor, TaskSupervisor, noun="supervisor", example=EXAMPLE)
+    Terminal().guard_output()
     with ExitStack() as stack:
         view = new_view(stack, table_wanted=not options.once)
         logging.basicConfig(level=logging.INFO, format="[mainspring] %(levelname)s %(message)s")

@@ -14,6 +14,7 @@ from mainspring.cli.worker.parent_watch import watch_parent
 from mainspring.cli.worker.recycle import Recycling
 from mainspring.engine.settings import MOST_SLOTS
 from mainspring.errors import InvalidOption
+from mainspring.supervision.terminal import Terminal
 
 if TYPE_CHECKING:
     import argparse
@@ -59,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
         from mainspring.cli.herd.command import run_herd  # noqa: PLC0415  # a lazy door
 
         return run_herd(options)
+    Terminal().guard_output()
     voice = Voice(options.log_format)
     queue = load_app(options.app)
     grace = queue.grace if options.grace is None else options.grace
