@@ -385,9 +385,9 @@ class Queue:
         self._store.close()
 
     @property
-    def grace(self) -> float:
-        """Seconds that running jobs get when a worker is asked to stop."""
-        return self._crew.charter.settings.grace
+    def settings(self) -> WorkerSettings:
+        """What its workers go by unless told otherwise: slots, grace, lease and heartbeat."""
+        return self._crew.charter.settings
 
     @property
     def tasks(self) -> tuple[Task, ...]:

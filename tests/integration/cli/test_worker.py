@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+import mainspring
+
 APP = """
     import time
     from pathlib import Path
@@ -54,9 +56,19 @@ def test_a_worker_process_runs_jobs_and_says_what_it_does(make_app, start_worker
         "[mainspring] Starting worker...",
         "[mainspring] Registered tasks: 3",
         "[mainspring] Queues: default, mail",
+        f"[mainspring] Version: {mainspring.__version__}",
+        "[mainspring] Store: sqlite:///jobs.db",
+        "[mainspring] Concurrency: 100 coroutines, 2 threads",
         "[mainspring] Shutting down gracefully (waiting for in-flight jobs)...",
         "[mainspring] Worker stopped.",
     ]
+
+
+def test_v_names_the_tasks_at_the_start(make_app, start_worker, eventually):
+    make_app(APP)
+    worker = start_worker("-v", "--concurrency", "3")
+    eventually(lambda: "Concurrency: 100 coroutines, 3 threads" in worker.output(), within=20)
+    assert "[mainspring]   app.send (async, mail)\n" in worker.output()
 
 
 def test_the_first_interrupt_waits_for_what_runs(make_app, start_worker, eventually, tmp_path):

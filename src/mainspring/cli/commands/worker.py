@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 from mainspring.cli.target.app import HELP as APP_HELP
 from mainspring.cli.target.app import load_app
 from mainspring.cli.worker.announcer import StopAnnouncer
+from mainspring.cli.worker.banner import banner
 from mainspring.cli.worker.log_format import FORMATS, Voice
 from mainspring.cli.worker.parent_watch import watch_parent
 from mainspring.cli.worker.recycle import Recycling
-from mainspring.engine.settings import MOST_SLOTS
+from mainspring.engine.settings import MOST_SLOTS, slots_of
 from mainspring.errors import InvalidOption
 from mainspring.supervision.terminal import Terminal
 
 if TYPE_CHECKING:
     import argparse
-
-    from mainspring.queue import Queue
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-format", choices=FORMATS, default="text", help="how the log is written"
     )
+    parser.add_argument("-v", "--verbose", action="store_true", help="name the tasks at the start")
     parser.add_argument(
         "--reload",
         action="store_true",
@@ -63,11 +63,12 @@ def run(options: argparse.Namespace) -> int:
     Terminal().guard_output()
     voice = Voice(options.log_format)
     queue = load_app(options.app)
-    grace = queue.grace if options.grace is None else options.grace
+    settings = queue.settings
+    grace = settings.grace if options.grace is None else options.grace
     names = names_in(options.queues)
-    voice.say("Starting worker...")
-    voice.say(f"Registered tasks: {len(queue.tasks)}")
-    voice.say(f"Queues: {', '.join(names or _registered(queue))}")
+    workers = settings.workers if options.concurrency is None else slots_of(options.concurrency)
+    for line in banner(queue, names, workers=workers, verbose=options.verbose):
+        voice.say(line)
     queue.subscribe(StopAnnouncer(grace, voice))
     stop, stop_now = partial(queue.shutdown, at_once=False), partial(queue.shutdown, at_once=True)
     recycling = Recycling(stop, voice.say)
@@ -97,9 +98,5 @@ def _check(options: argparse.Namespace) -> None:
     if grace is not None and not 0 <= grace < math.inf:
         raise InvalidOption("--grace", grace, owner="worker", expected="seconds, at least 0")
     if names_in(options.queues) == []:
-        expected = "names of queues, as in mail,default; or leave it out for all"
+        expected = "names of queues, as in --queues mail,default; all are taken without the option"
         raise InvalidOption("--queues", options.queues, owner="worker", expected=expected)
-
-
-def _registered(queue: Queue) -> list[str]:
-    return sorted({task.queue for task in queue.tasks})

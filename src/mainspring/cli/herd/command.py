@@ -70,7 +70,7 @@ def command_of(options: argparse.Namespace) -> list[str]:
     for option, value in given.items():
         if value is not None:
             command += [option, str(value)]
-    return command
+    return [*command, "--verbose"] if options.verbose else command
 
 
 def _grace(options: argparse.Namespace) -> float:
@@ -78,7 +78,7 @@ def _grace(options: argparse.Namespace) -> float:
         return float(options.grace)
     # Loaded here for its grace, and so that a wrong --app is told once. Not where it is reloaded:
     # there it may be broken now and mended with the next change.
-    return 30.0 if options.reload else load_app(options.app).grace
+    return 30.0 if options.reload else load_app(options.app).settings.grace
 
 
 def _reload(herd: Herd, voice: Voice, path: str) -> None:

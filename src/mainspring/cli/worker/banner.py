@@ -1,0 +1,31 @@
+"""The lines that a worker prints at its start: what it runs, where, and how much at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import mainspring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mainspring.queue import Queue
+
+KINDS = {"async": "coroutines", "thread": "threads", "process": "child processes"}
+
+
+def banner(
+    queue: Queue, queues: Sequence[str] | None, *, workers: int, verbose: bool
+) -> Iterator[str]:
+    """Yield the lines; `workers` is the number of slots for threads and for child processes."""
+    yield "Starting worker..."
+    yield f"Registered tasks: {len(queue.tasks)}"
+    if verbose:
+        yield from (f"  {task.name} ({task.executor}, {task.queue})" for task in queue.tasks)
+    yield f"Queues: {', '.join(queues or sorted({task.queue for task in queue.tasks}))}"
+    yield f"Version: {mainspring.__version__}"
+    yield f"Store: {queue.url}"
+    slots = {"async": queue.settings.async_slots, "thread": workers, "process": workers}
+    used = {task.executor for task in queue.tasks}
+    at_once = (f"{slots[kind]} {noun}" for kind, noun in KINDS.items() if kind in used)
+    yield f"Concurrency: {', '.join(at_once) or 'no task is registered'}"
