@@ -51,13 +51,27 @@ class UsageError(MainspringError):
 
 
 class InvalidOption(UsageError, ValueError):
-    """An option's value makes no sense; `option` and `owner` name it."""
+    """An option's value makes no sense; `option` and `owner` name it.
 
-    def __init__(self, option: str, value: object, *, owner: str, expected: str) -> None:
+    `expected` is a noun phrase for the values that do: "seconds above 0". Where the value is right
+    in itself, `remedy` is the whole clause that says what to do, and `why` what is wrong with it.
+    """
+
+    def __init__(  # noqa: PLR0913  # the parts of its sentence
+        self,
+        option: str,
+        value: object,
+        *,
+        owner: str,
+        expected: str = "",
+        why: str = "is not valid",
+        remedy: str = "",
+    ) -> None:
         self.option = option
         self.owner = owner
         self.expected = expected
-        super().__init__(f"{owner}: {option}={value!r} can't work; give {expected}")
+        end = f"expected {expected}" if expected else remedy
+        super().__init__(f"{owner}: {option}={value!r} {why}; {end}")
 
 
 class UnknownOption(UsageError, TypeError):
@@ -90,7 +104,8 @@ class DuplicateName(UsageError, ValueError):
     def __init__(self, name: str, *, kind: str, first: str, second: str) -> None:
         self.name = name
         super().__init__(
-            f"two {kind}s are named {name!r}: {first} and {second}; give one of them another name="
+            f"two {kind}s are named {name!r}: {first} and {second}; "
+            "give one of them another name with name="
         )
 
 
@@ -108,8 +123,8 @@ class DuplicateTaskError(UsageError, ValueError):
     def __init__(self, task_id: str, state: str) -> None:
         self.task_id = task_id
         super().__init__(
-            f"there is a {state} task with the id {task_id!r}; give another task_id=, "
-            "or replace=True once it has finished"
+            f"there is a {state} task with the id {task_id!r}; choose another task_id, "
+            "or give replace=True once it has finished"
         )
 
 
@@ -155,7 +170,9 @@ class InvalidPriority(UsageError, TypeError):
     """A priority that is no number."""
 
     def __init__(self, priority: object, *, owner: str) -> None:
-        super().__init__(f"{owner}: priority={priority!r} is no number; lower is more urgent")
+        super().__init__(
+            f"{owner}: priority={priority!r} is not a number; a lower number is more urgent"
+        )
 
 
 class MissingExtra(UsageError, ImportError):
@@ -163,7 +180,9 @@ class MissingExtra(UsageError, ImportError):
 
     def __init__(self, what: str, extra: str) -> None:
         self.extra = extra
-        super().__init__(f"{what} needs an extra: pip install 'mainspring[{extra}]'")
+        super().__init__(
+            f"{what} needs an extra that is not installed; run: pip install 'mainspring[{extra}]'"
+        )
 
 
 class TargetNotAsync(UsageError, TypeError):
@@ -221,7 +240,7 @@ class StoreBusy(StoreError):
         self.waited = waited
         super().__init__(
             f"{store} was locked by another writer for {waited:.1f} s ({holder}); "
-            "end that transaction, or raise busy_timeout="
+            "end that transaction, or give the queue a longer busy_timeout"
         )
 
 

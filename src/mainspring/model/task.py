@@ -126,8 +126,9 @@ def executor_of(function: Callable[..., Any], executor: str | None, owner: str) 
         return natural
     if executor == "process":
         return "process"
-    expected = f"'process', or leave it out: {'async def' if is_async else 'def'} runs {natural}"
-    raise InvalidOption("executor", executor, owner=owner, expected=expected)
+    kind = "async def" if is_async else "def"
+    remedy = f"leave it out, since {kind} runs {natural}, or give 'process'"
+    raise InvalidOption("executor", executor, owner=owner, remedy=remedy)
 
 
 class Registry:

@@ -33,8 +33,13 @@ class Terms:
     def changed(self, owner: str, given: Mapping[str, Any]) -> Terms:
         """Return the terms with other options, each checked; raises InvalidOption."""
         if "delay" in given and "run_at" in given:
-            expected = "either delay or run_at"
-            raise InvalidOption("run_at", given["run_at"], owner=owner, expected=expected)
+            raise InvalidOption(
+                "run_at",
+                given["run_at"],
+                owner=owner,
+                why="can't be combined with delay",
+                remedy="give only one of them",
+            )
         new = {option: CHECKS[option](owner, value) for option, value in given.items()}
         if "delay" in new:
             new["run_at"] = None
@@ -63,8 +68,13 @@ class Terms:
     def check_conflict(self, owner: str) -> None:
         """Raise InvalidOption for an answer to a conflict that can't come."""
         if self.on_conflict is not None and self.unique is None:
-            expected = "unique= along with it: nothing else can be in conflict"
-            raise InvalidOption("on_conflict", self.on_conflict, owner=owner, expected=expected)
+            raise InvalidOption(
+                "on_conflict",
+                self.on_conflict,
+                owner=owner,
+                why="has no effect without unique",
+                remedy="give unique, too, or leave on_conflict out",
+            )
 
     def answer(self) -> OnConflict:
         """Return what enqueuing does when a live job bears the unique key."""

@@ -75,8 +75,8 @@ class AsyncTaskWorker:
     ) -> None:
         check_seconds("stop_timeout", stop_timeout)
         if loop is not None and supervisor is None:
-            expected = "given together with supervisor=, whose aloop it names"
-            raise InvalidOption("loop", loop, owner=OWNER, expected=expected)
+            why, remedy = "names a loop of a supervisor", "give supervisor, too"
+            raise InvalidOption("loop", loop, owner=OWNER, why=why, remedy=remedy)
         self.name = name
         self.stop_timeout = stop_timeout
         self._options = PoolOptions(

@@ -68,9 +68,9 @@ class Declaration:
             )(function)
             return found
         for option, value in self.options.items():
-            expected = "it to @queue.task, where the task is registered"
             owner = f"a schedule of task {function.name!r}"
-            raise InvalidOption(option, value, owner=owner, expected=expected)
+            why, remedy = "is an option of the task", "give it to @queue.task instead"
+            raise InvalidOption(option, value, owner=owner, why=why, remedy=remedy)
         return function
 
     def _schedule(self, task: QueueTask[..., Any, Any]) -> NewSchedule:
@@ -139,5 +139,6 @@ def _refuse_terms(owner: str, task: QueueTask[..., Any, Any]) -> None:
     }
     for option, value in given.items():
         if value is not None:
-            expected = f"a task without {option}=: the jobs of a schedule can't have it"
-            raise InvalidOption(option, value, owner=owner, expected=expected)
+            why = "is not possible for the jobs of a schedule"
+            remedy = f"schedule a task without {option}"
+            raise InvalidOption(option, value, owner=owner, why=why, remedy=remedy)

@@ -53,12 +53,16 @@ class QueueDesk:
             self.errors[f"{cls.__module__}.{cls.__qualname__}"] = cls
         if to_json is not None and from_json is not None:
             if not isinstance(self.codec, JsonCodec):
-                expected = "a queue without codec=: this one's codec knows all types it can store"
-                raise InvalidOption("cls", cls, owner="Queue.register()", expected=expected)
+                why = "can't be registered with the codec of this queue"
+                remedy = "register it with the codec, or make the queue without codec"
+                raise InvalidOption("cls", cls, owner="Queue.register()", why=why, remedy=remedy)
             self.codec.register(cls, to_json, from_json)
         elif not is_error or to_json is not from_json:
-            expected = "both to_json and from_json; an exception class needs neither"
-            raise InvalidOption("to_json", to_json, owner="Queue.register()", expected=expected)
+            why = "and from_json belong together"
+            remedy = "give both; an exception class needs neither"
+            raise InvalidOption(
+                "to_json", to_json, owner="Queue.register()", why=why, remedy=remedy
+            )
 
     def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
         """Keep new jobs, in the transaction of `connection` if there is one; return their ids."""

@@ -134,10 +134,11 @@ def codec_of(codec: Codec | None, limit_bytes: int | None) -> Codec:
         _check_limit(LIMIT_BYTES if limit_bytes is None else limit_bytes)
         return JsonCodec(LIMIT_BYTES if limit_bytes is None else limit_bytes)
     if limit_bytes is not None:
-        expected = "it to the codec, as in PickleCodec(signing_key=..., limit_bytes=...)"
-        raise InvalidOption("limit_bytes", limit_bytes, owner="Queue", expected=expected)
+        why = "is an option of the codec"
+        remedy = "write PickleCodec(signing_key=..., limit_bytes=...)"
+        raise InvalidOption("limit_bytes", limit_bytes, owner="Queue", why=why, remedy=remedy)
     if not callable(getattr(codec, "decode_call", None)):
-        expected = "a PickleCodec(signing_key=...), or leave it out"
+        expected = "None or a PickleCodec(signing_key=...)"
         raise InvalidOption("codec", codec, owner="Queue", expected=expected)
     return codec
 
@@ -157,7 +158,7 @@ def names_of(queues: Sequence[str] | None) -> tuple[str, ...] | None:
     if queues is None:
         return None
     if not queues or not all(isinstance(name, str) and name for name in queues):
-        expected = "names of queues, as in ['mail'], or leave it out for all"
+        expected = "names of queues, as in ['mail'], or None for all"
         raise InvalidOption("queues", queues, owner="run_worker", expected=expected)
     return tuple(queues)
 

@@ -47,8 +47,9 @@ class Transactions:
         """Raise InvalidOption if the store has no transactions that callers could share."""
         if not hasattr(self._store, "enqueue_in"):
             kind = type(connection).__name__
-            expected = "a queue in a database, such as sqlite:///jobs.db: this store has none"
-            raise InvalidOption("conn", kind, owner=owner, expected=expected)
+            why = "can't be used, since this queue is in no database"
+            remedy = "make the queue with a database, such as sqlite:///jobs.db"
+            raise InvalidOption("conn", kind, owner=owner, why=why, remedy=remedy)
 
     def enqueue(self, connection: Any, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs, if and only if the transaction that is open on the connection commits."""

@@ -24,7 +24,13 @@ def location(url: str | None, db_path: str | PathLike[str] | None) -> str:
     Raises InvalidOption if both are given, or what is no text.
     """
     if url is not None and db_path is not None:
-        raise InvalidOption("db_path", db_path, owner="Queue", expected="either a URL or db_path")
+        raise InvalidOption(
+            "db_path",
+            db_path,
+            owner="Queue",
+            why="can't be combined with a URL",
+            remedy="give only one of them",
+        )
     if db_path is not None:
         return f"{SQLITE}{os.fspath(db_path).replace('%', '%25')}"
     if url is not None and not isinstance(url, str):

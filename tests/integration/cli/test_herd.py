@@ -141,4 +141,4 @@ def test_a_senseless_number_is_exit_code_2(write_app, command, words):
     write_app(APP)
     answer = command("worker", "--app", "app:queue", *words)
     assert answer.code == 2
-    assert "can't work" in answer.err
+    assert "is not valid; expected" in answer.err

@@ -117,7 +117,8 @@ def _refuse_none(func: Callable[..., Any], given: dict[str, Any]) -> None:
     for option in (name for names in KINDS.values() for name in names):
         if option in given:
             owner = f"worker {getattr(func, '__name__', func)!r}"
-            raise InvalidOption(option, None, owner=owner, expected="a value, or leave it out")
+            remedy = "give a value, or leave it out"
+            raise InvalidOption(option, None, owner=owner, remedy=remedy)
 
 
 def _refuse_two_kinds(

@@ -85,15 +85,18 @@ class BackgroundIntervalWorker(TriggeredWorker[P, R]):
         owner = f"worker {self.name!r}"
         if cron is None:
             if tz is not None:
-                raise InvalidOption("tz", tz, owner=owner, expected="cron= with it")
+                why, remedy = "has no effect without cron", "give cron, too, or leave tz out"
+                raise InvalidOption("tz", tz, owner=owner, why=why, remedy=remedy)
             check_pace(**self._pace, owner=owner)
             if self._pace["interval"] is None and self._pace["misfire"] != "coalesce":
                 misfire = self._pace["misfire"]
-                raise InvalidOption("misfire", misfire, owner=owner, expected="interval= with it")
+                why, remedy = "has no effect without interval", "give interval, or leave it out"
+                raise InvalidOption("misfire", misfire, owner=owner, why=why, remedy=remedy)
             return None
         for option, value in self._pace.items():
             if value not in (None, 0.0, "coalesce"):
-                raise InvalidOption(option, value, owner=owner, expected="it or cron=, not both")
+                why, remedy = "can't be combined with cron", "give only one of them"
+                raise InvalidOption(option, value, owner=owner, why=why, remedy=remedy)
         from mainspring.model.schedule import Cron  # noqa: PLC0415  a lazy door: 20 ms for few
 
         return Cron(cron) if tz is None else Cron(cron, tz)

@@ -79,8 +79,8 @@ class Options:
             raise InvalidOption("func", run, owner=owner, expected="a function without a yield")
         if awaited and (isolated or self.executor is not None):
             executor = self.executor or "process"
-            expected = "none for an async target, which runs on a loop"
-            raise InvalidOption("executor", executor, owner=owner, expected=expected)
+            why = "can't run an async target, which runs on a loop"
+            raise InvalidOption("executor", executor, owner=owner, why=why, remedy="leave it out")
 
     def overridden(self, overrides: Mapping[str, Any]) -> Options:
         """Return these options with those that `start` was given in their place.

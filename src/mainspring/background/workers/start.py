@@ -40,5 +40,9 @@ class StartArguments:
             if self.overrides.get(option) is not None:
                 value = self.overrides[option]
                 raise InvalidOption(
-                    f"_{option}", value, owner=owner, expected="it to workers with an interval"
+                    f"_{option}",
+                    value,
+                    owner=owner,
+                    why="is for workers with an interval",
+                    remedy="leave it out",
                 )

@@ -71,7 +71,8 @@ class BackgroundWorker(Generic[P, R]):
         """Make one like it of a method's function, for an instance; set by the decorator."""
         function = func or options.pop("fn", None)
         if options.pop("fn", None) is not None:
-            raise InvalidOption("fn", function, owner=f"worker {name!r}", expected="it or func=")
+            why, remedy = "can't be combined with func", "give only one of them"
+            raise InvalidOption("fn", function, owner=f"worker {name!r}", why=why, remedy=remedy)
         if function is not None:
             self.run = function
         if not callable(getattr(self, "run", None)):

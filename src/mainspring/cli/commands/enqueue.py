@@ -10,7 +10,7 @@ from mainspring.cli.target.verbs import run
 from mainspring.cli.text.arguments import arguments_in
 from mainspring.cli.text.job import job_fields
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
-from mainspring.errors import InvalidOption, JobError
+from mainspring.errors import JobError, UsageError
 from mainspring.model.duration import seconds_of
 from mainspring.model.job import JobState
 
@@ -72,12 +72,12 @@ def enqueue(queue: Queue, options: argparse.Namespace) -> int:
 def task_named(queue: Queue, name: str) -> QueueTask[..., Any, Any]:
     """Return the task of that name, or the only one whose name ends in it.
 
-    Raises `InvalidOption`.
+    Raises `UsageError`.
     """
     names = [known.name for known in queue.tasks]
     found = [known for known in names if known == name or known.endswith(f".{name}")]
     task = queue.get_task(name) or (queue.get_task(found[0]) if len(found) == 1 else None)
     if task is None:
-        expected = f"one of the queue's tasks ({', '.join(sorted(names)) or 'none: give --app'})"
-        raise InvalidOption("task", name, owner="enqueue", expected=expected)
+        known = f"it knows {', '.join(sorted(names))}" if names else "name it with --app"
+        raise UsageError(f"enqueue: the queue has no task {name!r}; {known}")
     return task

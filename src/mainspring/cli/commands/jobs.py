@@ -18,7 +18,7 @@ from mainspring.cli.text.job import (
     log_fields,
 )
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
-from mainspring.errors import InvalidOption
+from mainspring.errors import UsageError
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
@@ -105,35 +105,42 @@ def show_job(queue: Queue, options: argparse.Namespace) -> int:
 def cancel_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Cancel jobs; 1 if any had ended or is unknown."""
     live = queue.cancel(options.ids)
-    return _told(options, dict(zip(options.ids, live, strict=True)), "cancelled", "not live")
+    return _told(
+        options,
+        dict(zip(options.ids, live, strict=True)),
+        "cancelled",
+        "can't be cancelled: it has ended, or never was",
+    )
 
 
 def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Let jobs run again; 1 if any is neither failed nor cancelled."""
     if bool(options.ids) is options.all_failed:
-        expected = "ids, or --all-failed with --queue or --task as you like"
-        raise InvalidOption("ids", options.ids, owner="jobs retry", expected=expected)
+        raise UsageError(
+            "jobs retry: it is not clear which jobs are meant; name their ids, or give "
+            "--all-failed, which --queue and --task can narrow"
+        )
     if options.args is not None or options.kwargs is not None:
         return _retry_edited(queue, options)
     ids = [job.id for job in _failed(queue, options)] if options.all_failed else options.ids
     given = [live for start in range(0, len(ids), PAGE) for live in queue.retry(ids[start:][:PAGE])]
     outcome = {one: live is not None for one, live in zip(ids, given, strict=True)}
-    return _told(options, outcome, "runs again", "neither failed nor cancelled")
+    no = "can't run again: there is no such job, or it is neither failed nor cancelled"
+    return _told(options, outcome, "runs again", no)
 
 
 def remove_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Remove jobs; 1 if any has not ended."""
     outcome = {one: queue.drop(one) == 1 for one in options.ids}
-    return _told(options, outcome, "removed", "not there, or not ended yet")
+    return _told(options, outcome, "removed", "can't be removed: it has not ended, or is not there")
 
 
 def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
     if len(options.ids) != 1:
-        expected = "one id: new arguments are for one job"
-        raise InvalidOption("ids", options.ids, owner="jobs retry", expected=expected)
+        raise UsageError("jobs retry: --args and --kwargs are for one job; name exactly one id")
     job = queue.get_job(options.ids[0])
     if job is None:
-        return _told(options, {options.ids[0]: False}, "", "not there")
+        return _told(options, {options.ids[0]: False}, "", "can't run again: there is no such job")
     args, kwargs = arguments_in(options)
     job.retry(args=args, kwargs=kwargs)
     return _told(options, {job.id: True}, "runs again with new arguments", "")

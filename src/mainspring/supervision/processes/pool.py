@@ -128,7 +128,8 @@ class ProcessPool:
         Raises what the handler raised, AttemptTimeout, ChildDied, ChildStartFailed, NotRunning.
         """
         if not self._handles:
-            raise InvalidOption("handler", None, owner=self._name, expected="one, to use request")
+            why, remedy = "does not let it answer requests", "make the pool with a handler"
+            raise InvalidOption("handler", None, owner=self._name, why=why, remedy=remedy)
         self._admit(timeout)
         return self._ask(Request(REQUEST, payload, label, timeout, on_note), key)
 

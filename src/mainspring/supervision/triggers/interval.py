@@ -136,10 +136,15 @@ def check_pace(  # noqa: PLR0913  one check for one set of options
 ) -> None:
     """Raise `InvalidOption` for a pace that makes no sense, in the name of `owner`."""
     if interval is not None and delay is not None:
-        raise InvalidOption("delay", delay, owner=owner, expected="interval= or delay=, not both")
+        why, remedy = "can't be combined with interval", "give only one of them"
+        raise InvalidOption("delay", delay, owner=owner, why=why, remedy=remedy)
     if interval is None and delay is None and delay_before is None:
         raise InvalidOption(
-            "interval", None, owner=owner, expected="interval=, delay= or delay_before="
+            "interval",
+            None,
+            owner=owner,
+            why="leaves open when it runs",
+            remedy="give interval, delay or delay_before",
         )
     if interval is not None and not (is_number(interval) and 0 < interval < math.inf):
         raise InvalidOption("interval", interval, owner=owner, expected="seconds greater than 0")
