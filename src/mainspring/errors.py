@@ -23,6 +23,7 @@ MainspringError
 │   ├── StoreBusy              another writer holds it for too long
 │   ├── StoreUnusable          not ours, damaged, read-only, replaced, or of a newer version
 │   ├── JobGone                (LookupError)   the job was purged or dropped
+│   ├── ScheduleUnreadable     the store holds no sound value of a part of a schedule
 │   └── LeaseLost              a node's claims were taken from it
 ├── ServiceFailed              a supervised service ended when it should not have
 │   └── ChildStartFailed       the children of a process pool can't start
@@ -40,6 +41,9 @@ MainspringError
 """
 
 from __future__ import annotations
+
+LONGEST_VALUE = 300
+"""Characters that a sentence shows of a value."""
 
 
 class MainspringError(Exception):
@@ -70,8 +74,11 @@ class InvalidOption(UsageError, ValueError):
         self.option = option
         self.owner = owner
         self.expected = expected
+        told = repr(value)
+        if len(told) > LONGEST_VALUE:
+            told = f"{told[:LONGEST_VALUE]}..."
         end = f"expected {expected}" if expected else remedy
-        super().__init__(f"{owner}: {option}={value!r} {why}; {end}")
+        super().__init__(f"{owner}: {option}={told} {why}; {end}")
 
 
 class UnknownOption(UsageError, TypeError):
@@ -261,6 +268,18 @@ class JobGone(StoreError, LookupError):
         self.job_id = job_id
         named = job_id if task is None else f"{job_id} ({task})"
         super().__init__(f"job {named} is not in the store any more")
+
+
+class ScheduleUnreadable(StoreError):
+    """The store holds no sound value of a part of a schedule, so it does not tick."""
+
+    def __init__(self, schedule: str, fields: tuple[str, ...]) -> None:
+        self.schedule = schedule
+        self.fields = fields
+        super().__init__(
+            f"schedule {schedule!r} does not tick: its stored {', '.join(fields)} can't be read; "
+            "start a worker that declares it, or remove it with mainspring cron rm"
+        )
 
 
 class LeaseLost(StoreError):

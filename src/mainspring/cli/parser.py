@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import mainspring
+from mainspring.cli.text.streams import give_up_output, prepare_streams
 from mainspring.errors import MainspringError
+from mainspring.model.printable import printable, printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,23 +34,37 @@ USAGE_ERROR = 2
 
 def run_command(words: Sequence[str]) -> int:
     """Run a command and return its exit code: 2 for what the user can mend."""
+    prepare_streams()
     options = parser(words).parse_args(words)
     try:
         code = int(options.run(options))
         sys.stdout.flush()
     except MainspringError as error:
-        print(f"mainspring: error: {error}", file=sys.stderr)  # noqa: T201  # it is the command
+        print(error_text(error), file=sys.stderr)  # noqa: T201  # it is the command
         return USAGE_ERROR
     except BrokenPipeError:
-        # Whoever read has read enough, as `head` does; at its exit Python would flush once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read has read enough, as `head` does.
+        give_up_output()
         return 0
     return code
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors show what was typed, and do nothing else with it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and end with 2."""
+        super().error(printable(message))
+
+
+def error_text(error: BaseException) -> str:
+    """Return what is printed of an error; its further lines can't be taken for another error."""
+    return printable_lines(f"mainspring: error: {error}").replace("\n", "\n  ")
+
+
 def parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser, with the options of the command that is named in `words`."""
-    top = argparse.ArgumentParser(prog="mainspring", description="Background work for Python.")
+    top = Parser(prog="mainspring", description="Background work for Python.")
     top.add_argument("--version", action="version", version=f"mainspring {mainspring.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, purpose in COMMANDS.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.errors import InvalidOption
+from mainspring.errors import InvalidOption, ScheduleUnreadable
 from mainspring.model.events import ScheduleTicked
 from mainspring.model.timetable import due_at, next_tick
 
@@ -26,6 +26,10 @@ LOOK_SECONDS = 60.0
 
 PAUSED_LOOK_SECONDS = 5.0
 """So often while one of its schedules is paused, to see that it is resumed."""
+
+
+Unusable = InvalidOption | ScheduleUnreadable
+"""A schedule that this process can't tick."""
 
 
 class Scheduler:
@@ -59,13 +63,13 @@ class Scheduler:
             self._declared = True
         told = self._store.schedules()
         told_at = monotonic()
-        refused: InvalidOption | None = None
+        refused: Unusable | None = None
         wait = LOOK_SECONDS
         for record in told.schedules:
             if record.new.name in self._names:
                 try:
                     wait = min(wait, self._see_to(record, told.now))
-                except InvalidOption as error:
+                except (InvalidOption, ScheduleUnreadable) as error:
                     refused = self._first_refusal(record.new.name, error) or refused
         self._plan(told_at + wait)
         if refused is not None:
@@ -84,7 +88,7 @@ class Scheduler:
         following = next_tick(record, now)
         return LOOK_SECONDS if following is None else (following - now).total_seconds()
 
-    def _first_refusal(self, name: str, error: InvalidOption) -> InvalidOption | None:
+    def _first_refusal(self, name: str, error: Unusable) -> Unusable | None:
         if name in self._refused:
             return None
         self._refused.add(name)

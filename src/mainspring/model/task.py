@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mainspring.errors import DuplicateName, InvalidOption, TaskNotImportable
+from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.number import is_number, is_whole
 from mainspring.model.retry import Exponential, RetryRules
 from mainspring.model.unique import Unique
@@ -48,9 +49,9 @@ class Task:
     keep_result: float | None = None
 
     def __post_init__(self) -> None:
-        owner = f"task {self.name!r}"
-        _check(owner, "name", self.name, isinstance(self.name, str) and self.name, "a text")
-        _check(owner, "queue", self.queue, isinstance(self.queue, str) and self.queue, "a text")
+        owner = f"task {self.name!r}" if is_name(self.name) else "a task"
+        _check(owner, "name", self.name, is_name(self.name), EXPECTED)
+        _check(owner, "queue", self.queue, is_name(self.queue), EXPECTED)
         check_priority(owner, self.priority)
         _check(owner, "retries", self.retries, _is_count(self.retries), "a whole number from 0")
         _check(owner, "timeout", self.timeout, _is_timeout(self.timeout), "seconds > 0, or None")

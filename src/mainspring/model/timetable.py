@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, json
 
+from mainspring.errors import InvalidOption, ScheduleUnreadable
 from mainspring.model.job import NewJob
 from mainspring.model.schedule import Cron, Every, Recurrent
 
@@ -35,7 +36,9 @@ class RuleText(Struct, frozen=True, omit_defaults=True):
 
     def __str__(self) -> str:
         """Read as a person would say it."""
-        return f"every {self.every:g} s" if self.every is not None else f"{self.cron} ({self.tz})"
+        if self.every is not None:
+            return f"every {self.every:g} s"
+        return "unreadable" if self.cron is None else f"{self.cron} ({self.tz})"
 
 
 class NewSchedule(Struct, frozen=True):
@@ -70,16 +73,42 @@ class NewSchedule(Struct, frozen=True):
 
 
 class ScheduleRecord(Struct, frozen=True):
-    """A schedule as the store holds it. `anchor` and `last_tick` are aware UTC."""
+    """A schedule as the store holds it. `anchor` and `last_tick` are aware UTC.
+
+    `last_tick` is also set when it is declared, changed or resumed: it counts from there.
+    `unreadable` names the fields that the store holds no sound value of: then it does not tick.
+    """
 
     new: NewSchedule
     anchor: datetime
     last_tick: datetime
     paused: bool
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> Recurrent:
+        """When it ticks. Raises `ScheduleUnreadable`, or `InvalidOption` of an odd rule."""
+        self.check()
+        return self.new.rule.rule(self.anchor)
+
+    def check(self) -> None:
+        """Raise `ScheduleUnreadable` for one that can't be read."""
+        if self.unreadable:
+            raise ScheduleUnreadable(self.new.name, self.unreadable)
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return its first tick after `moment`, None if there is no further."""
-        return self.new.rule.rule(self.anchor).next_after(moment)
+        return self.rule.next_after(moment)
+
+    def ticked_at(self) -> datetime | None:
+        """Return its last tick; None if it made none since it counts, or if it can't be read."""
+        if self.last_tick <= self.anchor:
+            return None
+        try:
+            tick = self.rule.last_until(self.last_tick)
+        except (InvalidOption, ScheduleUnreadable):
+            return None
+        return tick if tick == self.last_tick else None
 
 
 class Timetabled(Struct, frozen=True):
@@ -119,7 +148,7 @@ def next_tick(schedule: ScheduleRecord, now: datetime) -> datetime | None:
 
 def _ticks_until(schedule: ScheduleRecord, now: datetime) -> list[datetime]:
     """Return the ticks since the last one; under all rules but "all", the last of them."""
-    rule = schedule.new.rule.rule(schedule.anchor)
+    rule = schedule.rule
     most = MOST_TICKS if schedule.new.catch_up == "all" else 1
     ticks: list[datetime] = []
     # Read backwards: after a month's sleep there are more ticks of a second than anybody counts.
@@ -132,3 +161,7 @@ def _ticks_until(schedule: ScheduleRecord, now: datetime) -> list[datetime]:
 
 encode_rule = json.Encoder().encode
 decode_rule = json.Decoder(RuleText).decode
+
+CATCH_UPS: tuple[CatchUp, ...] = ("one", "skip", "all")
+UNREADABLE_RULE = RuleText()
+"""Stands for a rule that can't be read."""

@@ -14,11 +14,10 @@ from msgspec import DecodeError, ValidationError, json
 
 from mainspring.errors import InvalidOption
 from mainspring.model.job import OnConflict
+from mainspring.model.name import EXPECTED, is_name
 
 By = Literal["args", "task"]
 ON_CONFLICT: tuple[OnConflict, ...] = get_args(OnConflict)
-LONGEST_KEY = 500
-"""Characters of a key of the user's: an index of PostgreSQL must hold it."""
 
 _encode = json.Encoder().encode
 _decode = json.Decoder(list[str]).decode
@@ -54,10 +53,9 @@ def check_on_conflict(owner: str, value: object) -> OnConflict:
 
 def check_key(owner: str, option: str, value: object) -> str:
     """Return a key of the user's; raises InvalidOption."""
-    if isinstance(value, str) and 0 < len(value) <= LONGEST_KEY and _is_utf8(value):
+    if is_name(value):
         return value
-    expected = f"a text of 1 to {LONGEST_KEY} characters"
-    raise InvalidOption(option, value, owner=owner, expected=expected)
+    raise InvalidOption(option, value, owner=owner, expected=EXPECTED)
 
 
 def key_of_users(task: str, key: str) -> str:
@@ -84,11 +82,3 @@ def words_of(key: str) -> str:
     if told[1:2] == ["key"]:
         return f"{told[0]}: {told[-1]}"
     return f"{told[0]} by {told[1]}" if len(told) > 1 else key
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

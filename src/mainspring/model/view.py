@@ -55,7 +55,8 @@ class JobRecord(Struct, frozen=True, gc=False):
 class NodeRecord(Struct, frozen=True, gc=False):
     """A consumer as the store sees it; `expires_in` is the seconds its lease still runs.
 
-    `serves` and `report` are JSON texts of its own: what it runs, and how it is.
+    `serves` and `report` are JSON texts of its own: what it runs, and how it is. `unreadable` names
+    the other fields that the store holds no sound value of.
     """
 
     key: int
@@ -66,6 +67,7 @@ class NodeRecord(Struct, frozen=True, gc=False):
     running: int
     serves: bytes = b"{}"
     report: bytes = b"{}"
+    unreadable: tuple[str, ...] = ()
 
 
 class LaneRecord(Struct, frozen=True, gc=False):

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from mainspring.errors import InvalidArguments, InvalidOption
 from mainspring.model.duration import seconds_of
+from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.schedule import Cron
 from mainspring.model.timetable import CatchUp, NewSchedule, RuleText
 from mainspring.queue.options import RUN_OPTIONS
@@ -45,8 +46,8 @@ class Declaration:
     ) -> ScheduleDecorator:
         """Return what registers a function, unless it is a task already, and adds the schedule."""
         refuse_unknown(_owner(self.name), self.options, SCHEDULE_OPTIONS)
-        if self.name is not None and (not isinstance(self.name, str) or not self.name):
-            raise InvalidOption("name", self.name, owner="a schedule", expected="a text")
+        if self.name is not None and not is_name(self.name):
+            raise InvalidOption("name", self.name, owner="a schedule", expected=EXPECTED)
         if self.catch_up not in get_args(CatchUp):
             expected = '"skip", "one" or "all"'
             owner = _owner(self.name)

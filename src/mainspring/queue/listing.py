@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from mainspring.errors import InvalidOption
 from mainspring.handle import JobHandle
 from mainspring.model.job import JobState
+from mainspring.model.name import is_utf8
 from mainspring.model.number import is_whole
 from mainspring.model.view import JobFilter
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 LONGEST_PAGE = 1_000
 _OWNER = "Queue.jobs()"
-_CURSOR = re.compile(r"before-([0-9a-f]{1,15})", re.ASCII)
+_CURSOR = re.compile(r"before-(-?[0-9a-f]{1,16})", re.ASCII)
+_KEYS = range(-(2**63), 2**63)
 
 
 class JobPage(Sequence[JobHandle[Any]]):
@@ -66,7 +68,7 @@ def filter_of(
 ) -> JobFilter:
     """Return the filter that the options say; raises InvalidOption."""
     for option, value in (("queue", queue), ("task", task), ("search", search)):
-        if value is not None and not isinstance(value, str):
+        if value is not None and not (isinstance(value, str) and is_utf8(value)):
             raise InvalidOption(option, value, owner=_OWNER, expected="a text, or None for all")
     return JobFilter(_state_of(status), queue, task, search or None)
 
@@ -85,7 +87,8 @@ def _cursor_of(key: int) -> str:
 
 def _key_of(cursor: object) -> int:
     found = _CURSOR.fullmatch(cursor) if isinstance(cursor, str) else None
-    if found is None:
+    key = None if found is None else int(found[1], 16)
+    if key is None or key not in _KEYS:
         expected = "the .cursor of a page, or None for the first"
         raise InvalidOption("cursor", cursor, owner=_OWNER, expected=expected)
-    return int(found[1], 16)
+    return key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from msgspec import DecodeError, json
+from msgspec import DecodeError, Struct, json
 
 from mainspring.model.job import JobState
 from mainspring.model.serves import served_by, unclaimable
@@ -18,7 +18,24 @@ if TYPE_CHECKING:
     from mainspring.protocols import Catalog
 
 
+class Slots(Struct):
+    """Slots of one kind of executor, as a report tells of them."""
+
+    size: int
+    running: int
+    waiting: int = 0
+    abandoned: int = 0
+
+
+class ReportShape(Struct):
+    """The parts of a report that views read."""
+
+    slots: dict[str, Slots] = {}
+
+
 _decode_report = json.Decoder(dict[str, Any]).decode
+_check_report = json.Decoder(ReportShape).decode
+_UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +44,7 @@ class NodeInfo:
 
     `live`: its lease still runs, for `expires_in` seconds. `running` counts its jobs, `serves` are
     the tasks and queues it claims from (None: any, or it does not say), `report` is what it says of
-    itself.
+    itself ({} if that can't be read). `unreadable` names what the store holds no sound value of.
     """
 
     name: str
@@ -38,10 +55,12 @@ class NodeInfo:
     running: int
     serves: Serves
     report: Mapping[str, Any]
+    unreadable: tuple[str, ...] = ()
 
 
 def node_info(record: NodeRecord) -> NodeInfo:
     """Return a node as users read it."""
+    report, sound = _report(record.report)
     return NodeInfo(
         name=record.name,
         host=record.host,
@@ -50,7 +69,8 @@ def node_info(record: NodeRecord) -> NodeInfo:
         expires_in=record.expires_in,
         running=record.running,
         serves=served_by(record),
-        report=_report(record.report),
+        report=report,
+        unreadable=record.unreadable if sound else (*record.unreadable, "report"),
     )
 
 
@@ -64,8 +84,14 @@ def stats_of(catalog: Catalog) -> dict[str, Any]:
     return {**states, "queues": by_queue, "unclaimable": lost}
 
 
-def _report(text: bytes) -> Mapping[str, Any]:
+def _report(text: bytes) -> tuple[Mapping[str, Any], bool]:
+    """Return a report, and whether its parts are what views take them for."""
     try:
-        return _decode_report(text)
-    except (DecodeError, UnicodeDecodeError):
-        return {}
+        report = _decode_report(text)
+    except _UNREADABLE:
+        return {}, False
+    try:
+        _check_report(text)
+    except _UNREADABLE:
+        return report, False
+    return report, True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -9,6 +10,7 @@ from mainspring.engine.settings import slots_of
 from mainspring.errors import InvalidOption
 from mainspring.model.codec import LIMIT_BYTES, JsonCodec
 from mainspring.model.duration import seconds_of
+from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.number import is_whole
 from mainspring.model.retry import Exponential, rules_of
 from mainspring.model.task import ExecutorKind, Task, executor_of, task_name
@@ -115,6 +117,7 @@ def new_task(function: Callable[..., Any], options: Mapping[str, Any]) -> Task:
     _check_function(function)
     given = dict(options)
     executor = given.pop("executor", None)
+    _check_signature(function)
     name = task_name(function, given.pop("name", None), executor)
     owner = f"task {name!r}"
     if given.get("backoff") is None:
@@ -145,9 +148,10 @@ def codec_of(codec: Codec | None, limit_bytes: int | None) -> Codec:
 
 def check_queue(owner: str, queue: object) -> str:
     """Return the name of a queue; raises InvalidOption."""
-    if isinstance(queue, str) and queue:
+    if is_name(queue):
         return queue
-    raise InvalidOption("queue", queue, owner=owner, expected="the name of a queue")
+    expected = f"the name of a queue: {EXPECTED}"
+    raise InvalidOption("queue", queue, owner=owner, expected=expected)
 
 
 def names_of(queues: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -157,7 +161,7 @@ def names_of(queues: Sequence[str] | None) -> tuple[str, ...] | None:
         raise InvalidOption("queues", queues, owner="run_worker", expected=expected)
     if queues is None:
         return None
-    if not queues or not all(isinstance(name, str) and name for name in queues):
+    if not queues or not all(map(is_name, queues)):
         expected = "names of queues, as in ['mail'], or None for all"
         raise InvalidOption("queues", queues, owner="run_worker", expected=expected)
     return tuple(queues)
@@ -182,6 +186,14 @@ def _check_function(function: object) -> None:
     if not callable(function) or not hasattr(function, "__qualname__"):
         expected = "a function: write @queue.task, or @queue.task(name=...) with keywords"
         raise InvalidOption("function", function, owner="@queue.task", expected=expected)
+
+
+def _check_signature(function: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(function)
+    except ValueError:  # as that of max, which is written in C
+        expected = "a function whose parameters are known: call this one from a def of yours"
+        raise InvalidOption("function", function, owner="@queue.task", expected=expected) from None
 
 
 def _check_backoff(owner: str, backoff: object) -> None:

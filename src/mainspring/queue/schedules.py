@@ -75,9 +75,9 @@ class ScheduleHandle:
 
     @property
     def last_tick(self) -> datetime | None:
-        """Its last tick, or when the store first knew it (aware UTC); None: it does not yet."""
+        """Its last tick (aware UTC); None: none since it was declared, changed or resumed."""
         record, _ = self._look()
-        return None if record is None else record.last_tick
+        return None if record is None else record.ticked_at()
 
     @property
     def paused(self) -> bool:
@@ -115,6 +115,9 @@ class ScheduleHandle:
 
         If a live job bears its unique key, the handle is that one's.
         """
+        record, _ = self._look()
+        if record is not None:
+            record.check()
         new = self._new()
         return JobHandle(self._desk, self._desk.enqueue([new.job()])[0], new.task)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 
-LONGEST_KEY = 18
-"""Digits; what is longer can't be a 64-bit key."""
+_ID = re.compile(r"(-?[0-9]{1,19})-(-?[0-9a-f]{7,16})", re.ASCII)
+INTEGERS = range(-(2**63), 2**63)
+"""What a column of 64 bits can hold."""
 
 
 def new_nonce() -> int:
@@ -20,11 +22,9 @@ def format_id(key: int, nonce: int) -> str:
 
 def parse_id(job_id: str) -> tuple[int, int] | None:
     """Return key and nonce, or None if `job_id` was not made by `format_id`."""
-    key, _, nonce = job_id.partition("-")
-    if not key.isdecimal() or len(key) > LONGEST_KEY:
+    found = _ID.fullmatch(job_id)
+    if found is None:
         return None
-    try:
-        parsed = int(key), int(nonce, 16)
-    except ValueError:
-        return None
-    return parsed if format_id(*parsed) == job_id else None
+    key, nonce = int(found[1]), int(found[2], 16)
+    sound = key in INTEGERS and nonce in INTEGERS and format_id(key, nonce) == job_id
+    return (key, nonce) if sound else None

@@ -1,4 +1,4 @@
-"""What happened, in the standard log under `mainspring`."""
+"""What happened, in the standard log under `mainspring`; texts of jobs are cleaned."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mainspring.model.events import (
     ScheduleTicked,
 )
 from mainspring.model.job import OutcomeKind
+from mainspring.model.printable import printable
 
 if TYPE_CHECKING:
     from mainspring.model.events import Event
@@ -55,7 +56,7 @@ def _(event: OutcomesRefused) -> None:
 def _(event: NodeRescued) -> None:
     _log.warning(
         "node %s is gone: %d of its jobs run again, %d have failed",
-        event.node,
+        printable(event.node),
         event.requeued,
         event.failed,
     )
@@ -63,14 +64,16 @@ def _(event: NodeRescued) -> None:
 
 @_write.register
 def _(event: NodeLost) -> None:
-    _log.error("node %s did not renew its lease in time and disowns what it ran", event.node)
+    _log.error(
+        "node %s did not renew its lease in time and disowns what it ran", printable(event.node)
+    )
 
 
 @_write.register
 def _(event: ConsumerUnhealthy) -> None:
     _log.error(
         "node %s claims no more jobs for threads: %d threads that were given up still run",
-        event.node,
+        printable(event.node),
         event.abandoned,
     )
 
@@ -79,7 +82,7 @@ def _(event: ConsumerUnhealthy) -> None:
 def _(event: JobsUnclaimable) -> None:
     lanes = ", ".join(f"{one.pending} of {one.task} in {one.queue}" for one in event.lanes[:10])
     jobs = sum(lane.pending for lane in event.lanes)
-    _log.warning("%d jobs wait that no worker would take: %s", jobs, lanes)
+    _log.warning("%d jobs wait that no worker would take: %s", jobs, printable(lanes))
 
 
 @_write.register
@@ -87,7 +90,7 @@ def _(event: ScheduleTicked) -> None:
     if not event.job_ids:
         _log.warning(
             "schedule %s: its ticks up to %s were missed, and are skipped",
-            event.schedule,
+            printable(event.schedule),
             event.tick.isoformat(),
         )
 
@@ -95,10 +98,13 @@ def _(event: ScheduleTicked) -> None:
 def _write_failure(claim: Claim, outcome: Outcome) -> None:
     if outcome.kind is OutcomeKind.CANCELLED:
         reason = "" if outcome.failure is None else outcome.failure.message
-        _log.info("job %s (%s) was cancelled: %s", claim.id, claim.task, reason)
+        _log.info(
+            "job %s (%s) was cancelled: %s", claim.id, printable(claim.task), printable(reason)
+        )
         return
     if outcome.kind is OutcomeKind.RETRY:
         plan = f"attempt {claim.attempt + 1} in {outcome.delay:.1f} s"
     else:
         plan = "no attempts are left" if outcome.kind is OutcomeKind.FAILED else str(outcome.kind)
-    _log.warning("job %s (%s) failed: %s; %s", claim.id, claim.task, outcome.failure, plan)
+    task, failure = printable(claim.task), printable(str(outcome.failure))
+    _log.warning("job %s (%s) failed: %s; %s", claim.id, task, failure, plan)

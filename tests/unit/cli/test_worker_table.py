@@ -35,9 +35,9 @@ def test_the_columns_stand_below_their_heads():
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (-3, "3.0 s ago"),
+        (-3, "now"),
         (0.5, "in 0.5 s"),
-        (-120, "2 min ago"),
+        (-120, "now"),
         (7200, "in 2 h"),
         (864_000, "in 10 days"),
     ],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.cli.target.verbs import add_verb, run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.cli.text.table import distance
+from mainspring.errors import InvalidOption, ScheduleUnreadable
 from mainspring.queue.schedules import ScheduleHandle
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_options", "run"]
 
+DISPENSABLE = ("CATCH UP", "QUEUE", "LAST TICK", "TASK", "RULE")
 HEADS = ("SCHEDULE", "RULE", "TASK", "QUEUE", "CATCH UP", "LAST TICK", "NEXT TICK")
 
 
@@ -42,7 +44,8 @@ def list_schedules(queue: Queue, options: argparse.Namespace) -> int:
         print_json(rows)
         return DONE
     now = datetime.now(UTC)
-    print_table(HEADS, [_cells(row, now) for row in rows])
+    print_table(HEADS, [_cells(row, now) for row in rows], dispensable=DISPENSABLE)
+    print_lines(f"{row['name']}: {row['trouble']}" for row in rows if row["trouble"])
     return DONE
 
 
@@ -101,6 +104,7 @@ def _unknown(options: argparse.Namespace) -> int:
 
 
 def _fields(schedule: ScheduleHandle) -> dict[str, Any]:
+    ticks, trouble = _next_ticks(schedule)
     return {
         "name": schedule.name,
         "rule": schedule.rule,
@@ -109,18 +113,29 @@ def _fields(schedule: ScheduleHandle) -> dict[str, Any]:
         "catch_up": schedule.catch_up,
         "paused": schedule.paused,
         "last_tick": schedule.last_tick,
-        "next_ticks": [] if schedule.paused else schedule.next(5),
+        "next_ticks": ticks,
+        "trouble": trouble,
     }
 
 
+def _next_ticks(schedule: ScheduleHandle) -> tuple[list[datetime], str | None]:
+    """Return the next ticks, and why there are none of a schedule that can't be read."""
+    try:
+        return [] if schedule.paused else schedule.next(5), None
+    except (InvalidOption, ScheduleUnreadable) as error:
+        return [], str(error)
+
+
 def _cells(row: dict[str, Any], now: datetime) -> tuple[str, ...]:
-    following = "paused" if row["paused"] else distance(next(iter(row["next_ticks"]), None), now)
+    following = distance(next(iter(row["next_ticks"]), None), now)
+    if row["paused"] or row["trouble"]:
+        following = "paused" if row["paused"] else "unreadable"
     return (
         row["name"],
         row["rule"],
         row["task"],
         row["queue"],
         row["catch_up"],
-        distance(row["last_tick"], now),
+        distance(row["last_tick"], now) or "never",
         following,
     )

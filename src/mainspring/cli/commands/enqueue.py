@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.cli.target.queue import add_target
 from mainspring.cli.target.verbs import run
 from mainspring.cli.text.arguments import arguments_in
-from mainspring.cli.text.job import job_fields
+from mainspring.cli.text.job import job_fields, stored_json, text_of
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
 from mainspring.errors import JobError, UsageError
 from mainspring.model.duration import seconds_of
@@ -64,7 +64,7 @@ def enqueue(queue: Queue, options: argparse.Namespace) -> int:
     if options.json:
         print_json(job_fields(record))
     else:
-        result = "" if record.result is None else f" {record.result.decode()}"
+        result = "" if record.result is None else f" {text_of(stored_json(record.result))}"
         print_lines([f"{record.id} {record.state}{result}"])
     return DONE if options.wait is None or record.state is JobState.COMPLETED else NOT_DONE
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from mainspring.cli.target.verbs import add_verb, run
 from mainspring.cli.text.arguments import arguments_in
 from mainspring.cli.text.job import (
+    ATTEMPT_DISPENSABLE,
     ATTEMPT_HEADS,
+    JOB_DISPENSABLE,
     JOB_HEADS,
     attempt_fields,
     attempt_rows,
@@ -73,7 +75,12 @@ def list_jobs(queue: Queue, options: argparse.Namespace) -> int:
         print_json({"jobs": [job_fields(one) for one in records], "cursor": page.cursor})
         return DONE
     now = datetime.now(UTC)
-    print_table(JOB_HEADS, [job_row(one, now) for one in records], numbers={"ATTEMPT"})
+    print_table(
+        JOB_HEADS,
+        [job_row(one, now) for one in records],
+        numbers={"ATTEMPT"},
+        dispensable=JOB_DISPENSABLE,
+    )
     if page.cursor is not None:
         print_lines([f"more: --cursor {page.cursor}"])
     return DONE
@@ -94,12 +101,21 @@ def show_job(queue: Queue, options: argparse.Namespace) -> int:
     print_lines(job_lines(record))
     if attempts:
         print_lines([""])
-        print_table(ATTEMPT_HEADS, attempt_rows(attempts, datetime.now(UTC)))
+        print_table(
+            ATTEMPT_HEADS,
+            attempt_rows(attempts, datetime.now(UTC)),
+            dispensable=ATTEMPT_DISPENSABLE,
+        )
     if record.failure is not None and record.failure.traceback:
-        print_lines(["", record.failure.traceback.rstrip()])
+        print_lines(["", *_indented(record.failure.traceback)])
     if log:
         print_lines(["", *(f"{line.at:%H:%M:%S.%f} {line.text}" for line in log)])
     return DONE
+
+
+def _indented(traceback: str) -> list[str]:
+    """Return the lines of a traceback, none of which begins as a line of ours does."""
+    return [f"  {line}" for line in traceback.rstrip().split("\n")]
 
 
 def cancel_jobs(queue: Queue, options: argparse.Namespace) -> int:

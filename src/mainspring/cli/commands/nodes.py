@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.target.queue import add_target
 from mainspring.cli.target.verbs import run
-from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_table
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 
 if TYPE_CHECKING:
     import argparse
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["add_options", "run"]
 
 HEADS = ("NODE", "HOST", "PID", "LEASE", "HOLDS", "SLOTS", "QUEUES")
+DISPENSABLE = ("QUEUES", "SLOTS", "HOST", "PID", "HOLDS")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,13 @@ def list_nodes(queue: Queue, options: argparse.Namespace) -> int:
     if options.json:
         print_json([_fields(node) for node in nodes])
     else:
-        print_table(HEADS, [_cells(node) for node in nodes], numbers={"PID", "LEASE", "HOLDS"})
+        cells = [_cells(node) for node in nodes]
+        print_table(HEADS, cells, numbers={"PID", "LEASE", "HOLDS"}, dispensable=DISPENSABLE)
+        print_lines(
+            f"{node.name}: the stored {', '.join(node.unreadable)} can't be read"
+            for node in nodes
+            if node.unreadable
+        )
     return NOT_DONE if options.here and not any(node.live for node in nodes) else DONE
 
 
@@ -53,6 +60,7 @@ def _fields(node: NodeInfo) -> dict[str, Any]:
         "tasks": _names(node.serves.tasks),
         "queues": _names(node.serves.queues),
         "report": node.report,
+        "unreadable": list(node.unreadable),
     }
 
 
@@ -61,7 +69,7 @@ def _names(some: Iterable[str] | None) -> list[str] | None:
 
 
 def _cells(node: NodeInfo) -> tuple[str, ...]:
-    slots = node.report.get("slots", {})
+    slots = {} if "report" in node.unreadable else node.report.get("slots", {})
     return (
         node.name,
         node.host,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["add_options", "run"]
 
 STATES = [state.value for state in JobState]
+DISPENSABLE = ("CANCELLED", "COMPLETED", "PAUSED", "QUEUE")
 HEADS = ("QUEUE", "PAUSED", *(state.upper() for state in STATES))
 
 
@@ -47,7 +48,7 @@ def list_queues(queue: Queue, options: argparse.Namespace) -> int:
         (name, "yes" if row["paused"] else "", *(str(row[state]) for state in STATES))
         for name, row in rows.items()
     ]
-    print_table(HEADS, cells, numbers=HEADS[2:])
+    print_table(HEADS, cells, numbers=HEADS[2:], dispensable=DISPENSABLE)
     return DONE
 
 

@@ -38,9 +38,16 @@ def _row(worker: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
         str(worker["errors"]),
         "" if worker["queued"] is None else str(worker["queued"]),
         distance(_moment(worker["last_run"]), now),
-        distance(_moment(worker["next_run"]), now),
+        _next_run(worker, now),
         worker["error"] or "",
     )
+
+
+def _next_run(worker: Mapping[str, Any], now: datetime) -> str:
+    moment = _moment(worker["next_run"])
+    if moment is None or worker["state"] == "running":
+        return ""
+    return distance(moment, now) if moment > now else "now"
 
 
 def _moment(text: str | None) -> datetime | None:

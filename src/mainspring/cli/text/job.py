@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from mainspring.model.view import AttemptRecord, JobRecord
 
 JOB_HEADS = ("ID", "TASK", "QUEUE", "STATUS", "ATTEMPT", "CREATED", "DUE", "ERROR")
+JOB_DISPENSABLE = ("ERROR", "DUE", "CREATED", "ATTEMPT", "QUEUE", "TASK")
 ATTEMPT_HEADS = ("NUMBER", "NODE", "STARTED", "SECONDS", "OUTCOME", "ERROR")
+ATTEMPT_DISPENSABLE = ("ERROR", "STARTED", "NODE")
+
+MOST_LETTERS = 10_000
+"""Letters shown of arguments, and of a result."""
 
 
 def job_fields(job: JobRecord) -> dict[str, Any]:
@@ -46,7 +51,7 @@ def job_fields(job: JobRecord) -> dict[str, Any]:
         "completed_at": job.completed_at,
         "expires_at": job.expires_at,
         "node": job.node,
-        "result": None if job.result is None else Raw(job.result),
+        "result": None if job.result is None else stored_json(job.result),
         "error": failure_fields(job.failure),
     }
 
@@ -77,12 +82,23 @@ def failure_fields(failure: Failure | None) -> dict[str, str] | None:
 
 def stored_call(payload: bytes) -> tuple[Any, Any]:
     """Return arguments as the JSON that is stored; of another codec's text, the text itself."""
-    stored = json.decode(payload, type=Raw)
+    stored = stored_json(payload)
+    if isinstance(stored, str):
+        return stored, None
     try:
         args, kwargs = json.decode(stored, type=tuple[Raw, Raw])
     except ValueError:
-        return Raw(stored), None
+        return stored, None
     return args, kwargs
+
+
+def stored_json(text: bytes) -> Raw | str:
+    """Return JSON as it is stored; a text of what is none, which somebody else has written."""
+    try:
+        json.decode(text)
+    except (ValueError, RecursionError):
+        return text.decode("utf-8", "backslashreplace")
+    return Raw(text)
 
 
 def job_row(job: JobRecord, now: datetime) -> tuple[str, ...]:
@@ -132,7 +148,7 @@ def job_lines(job: JobRecord) -> list[str]:
         "started": job.started_at,
         "completed": job.completed_at,
         "node": job.node,
-        "result": None if job.result is None else job.result.decode(),
+        "result": None if job.result is None else text_of(stored_json(job.result)),
         "error": job.failure,
     }
     return [f"{name:<12}{told}" for name, told in facts.items() if told is not None]
@@ -140,4 +156,4 @@ def job_lines(job: JobRecord) -> list[str]:
 
 def text_of(stored: Any) -> str:
     """Return stored JSON as text."""
-    return bytes(stored).decode()
+    return short(stored if isinstance(stored, str) else bytes(stored).decode(), MOST_LETTERS)

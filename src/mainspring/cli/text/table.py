@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unicodedata import combining, east_asian_width
+
+from mainspring.model.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -12,29 +15,76 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 WIDEST = 60
 """Letters shown of one cell."""
 
+NARROWEST = 12
+"""Letters to which a column is shortened before it is left out."""
+
+GAP = "  "
+
+Column = list[str]
+"""A head and the cells below it."""
+
 
 def lines_of(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Collection[str] = ()
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: Collection[str] = (),
+    dispensable: Sequence[str] = (),
+    width: int | None = None,
 ) -> list[str]:
-    """Return a table's lines; the columns named in `numbers` stand to the right."""
-    cells = [[plain(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    return [_line(row, widths, heads, numbers) for row in (heads, *cells)]
+    """Return a table's lines; the columns named in `numbers` stand to the right.
 
-
-def _line(
-    cells: Sequence[str], widths: Sequence[int], heads: Sequence[str], numbers: Collection[str]
-) -> str:
-    padded = [
-        cell.rjust(width) if head in numbers else cell.ljust(width)
-        for cell, width, head in zip(cells, widths, heads, strict=True)
+    Above `width` letters, columns named in `dispensable` are shortened, then left out, the first
+    ones first; all others stay as they are.
+    """
+    columns = [[head, *cells] for head, *cells in zip(heads, *map(_cleaned, rows), strict=True)]
+    if width is not None:
+        columns = fitting(columns, dispensable, width)
+    return [
+        GAP.join(line).rstrip()
+        for line in zip(*(_padded(one, numbers) for one in columns), strict=True)
     ]
-    return "  ".join(padded).rstrip()
 
 
-def plain(text: str) -> str:
-    """Return text that can't move the cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+def fitting(columns: list[Column], dispensable: Sequence[str], width: int) -> list[Column]:
+    """Return the columns shortened, and fewer of them, as far as it takes and can be done."""
+    for head in dispensable:
+        if (too_wide := _width(columns) - width) > 0:
+            columns = [_shortened(one, too_wide) if one[0] == head else one for one in columns]
+    for head in dispensable:
+        if _width(columns) > width:
+            columns = [one for one in columns if one[0] != head]
+    return columns
+
+
+def letters(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    wide = sum(east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(combining(letter) > 0 for letter in text)
+
+
+def _cleaned(row: Sequence[str]) -> list[str]:
+    return [printable(cell) for cell in row]
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(max(map(letters, one)) for one in columns) + len(GAP) * (len(columns) - 1)
+
+
+def _shortened(column: Column, letters_less: int) -> Column:
+    widest = max(map(letters, column))
+    allowed = max(widest - letters_less, min(widest, NARROWEST), len(column[0]))
+    return [column[0], *(short(cell, allowed) for cell in column[1:])]
+
+
+def _padded(column: Column, numbers: Collection[str]) -> list[str]:
+    widest = max(map(letters, column))
+    pads = [" " * (widest - letters(cell)) for cell in column]
+    if column[0] in numbers:
+        return [pad + cell for pad, cell in zip(pads, column, strict=True)]
+    return [cell + pad for pad, cell in zip(pads, column, strict=True)]
 
 
 def short(text: str, widest: int = WIDEST) -> str:

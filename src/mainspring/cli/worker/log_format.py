@@ -7,12 +7,27 @@ import os
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from msgspec import json
+
+from mainspring.model.printable import printable, printable_lines
 
 FORMATS = ("text", "json")
 
 _log = logging.getLogger("mainspring.worker")
+
+
+class TextFormatter(logging.Formatter):
+    """One line a record, and below it a traceback; no text of a job's can forge a record."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        """Return the record's line."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  # as above
+        """Return a traceback; no line of it begins as a record does."""
+        return printable_lines(super().formatException(ei)).replace("\n", "\n  ")
 
 
 class JsonFormatter(logging.Formatter):
@@ -39,9 +54,7 @@ class Voice:
     def __init__(self, log_format: str) -> None:
         self._json = JsonFormatter() if log_format == "json" else None
         handler = logging.StreamHandler()
-        handler.setFormatter(
-            self._json or logging.Formatter("[mainspring] %(levelname)s %(message)s")
-        )
+        handler.setFormatter(self._json or TextFormatter("[mainspring] %(levelname)s %(message)s"))
         logging.basicConfig(level=logging.INFO, handlers=[handler])
 
     def say(self, line: str) -> None:
@@ -53,6 +66,6 @@ class Voice:
 
     def _told(self, line: str) -> str:
         if self._json is None:
-            return f"[mainspring] {line}"
+            return printable(f"[mainspring] {line}")
         record = _log.makeRecord(_log.name, logging.INFO, "", 0, line, (), None)
         return self._json.format(record)

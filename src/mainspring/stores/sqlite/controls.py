@@ -33,7 +33,7 @@ FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
 MARK = "UPDATE jobs SET cancel_asked = 1 WHERE key IN (SELECT value FROM json_each(?))"
 
 END_WAITING = """
-INSERT INTO finished (
+INSERT OR REPLACE INTO finished (
   key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence,
   ended_at, failure, payload, unique_key, expires_at
 )
@@ -55,7 +55,8 @@ SELECT group_concat(key) FROM (
 """
 
 REVIVABLE = """
-SELECT done.key, done.nonce, done.unique_key, live.key, live.nonce
+SELECT
+  done.key, CAST(done.nonce AS INTEGER), done.unique_key, live.key, CAST(live.nonce AS INTEGER)
 FROM json_each(?) AS asked
 CROSS JOIN finished AS done ON done.key = asked.value
 LEFT JOIN jobs AS live ON live.unique_key = done.unique_key AND live.unique_key IS NOT NULL
@@ -63,9 +64,10 @@ WHERE done.state NOT IN (3, 6)
 """
 
 NOTE_LAST_ATTEMPT = """
-INSERT INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
+INSERT OR REPLACE INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
 SELECT
-  finished.key, fence, node, began_at, ended_at, CASE state WHEN 5 THEN ? ELSE ? END, failure
+  finished.key, fence, node, coalesce(began_at, ended_at), ended_at,
+  CASE state WHEN 5 THEN ? ELSE ? END, failure
 FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
 WHERE node IS NOT NULL
 """
@@ -113,7 +115,8 @@ def text_of_keys(keys: Collection[int]) -> str:
 
 def key_of(job_id: str) -> int:
     """Return the key in an id that the store gave."""
-    return int(job_id.partition("-")[0])
+    parsed = parse_id(job_id)
+    return 0 if parsed is None else parsed[0]
 
 
 def cancel(connection: sqlite3.Connection, job_ids: Sequence[str], moment: Moment) -> list[bool]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import json
 
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
-from mainspring.stores.clock import as_datetime
 from mainspring.stores.sqlite.rows.bulk import in_chunks, text_of, with_rows
+from mainspring.stores.sqlite.rows.columns import Columns, text_in
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mainspring.stores.clock import Moment
 
 FENCES = """
-SELECT group_concat('[' || key || ',' || fence || ']') FROM (
+SELECT group_concat(printf('[%d,%d]', key, fence)) FROM (
   SELECT jobs.key, fence FROM json_each(:asked) AS asked
   CROSS JOIN jobs ON jobs.key = asked.value
   UNION ALL
@@ -28,7 +28,7 @@ SELECT group_concat('[' || key || ',' || fence || ']') FROM (
 """
 
 LAST_NUMBERS = """
-SELECT group_concat('[' || value || ',' || last || ']') FROM (
+SELECT group_concat(printf('[%d,%d]', value, last)) FROM (
   SELECT value, (SELECT max(number) FROM log WHERE log.key = asked.value) AS last
   FROM json_each(:asked) AS asked
 )
@@ -51,8 +51,8 @@ TRIM = "DELETE FROM log WHERE key = ? AND number <= ?"
 LOG = """
 SELECT at, log.fence, line FROM log
 WHERE log.key = :key AND EXISTS (
-  SELECT 1 FROM jobs WHERE key = :key AND nonce = :nonce
-  UNION ALL SELECT 1 FROM finished WHERE key = :key AND nonce = :nonce
+  SELECT 1 FROM jobs WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
+  UNION ALL SELECT 1 FROM finished WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
 )
 ORDER BY number
 """
@@ -111,4 +111,11 @@ def write(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment)
 def log(connection: sqlite3.Connection, job: dict[str, int]) -> list[LogLine]:
     """Return a job's lines, oldest first; `job` holds its key and nonce."""
     rows = connection.execute(LOG, job).fetchall()
-    return [LogLine(as_datetime(at), fence, line) for at, fence, line in rows]
+    return [line_of(*row) for row in rows]
+
+
+def line_of(at: object, fence: object, line: object) -> LogLine:
+    """Return the line of a row of `LOG`; what can't be read of it says so at its end."""
+    read = Columns()
+    moment, number = read.moment("time", at), read.integer("number", fence)
+    return LogLine(moment, number, " ".join(filter(None, (text_in(line), read.remark()))))

@@ -9,6 +9,7 @@ from mainspring.stores.rules.rescue import evidence_of
 from mainspring.stores.sqlite.moves.crashes import held_by, released, take_from
 from mainspring.stores.sqlite.moves.grants import marked_of
 from mainspring.stores.sqlite.moves.returns import give_back
+from mainspring.stores.sqlite.rows.columns import Columns, text_in
 
 if TYPE_CHECKING:
     import sqlite3
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
     from mainspring.model.job import Grant, Rescued
     from mainspring.stores.clock import Moment
 
+# Not the next of AUTOINCREMENT: after a row that somebody else wrote with the highest number, there
+# is none.
 JOIN = """
-INSERT INTO nodes (name, host, pid, joined_at, lease_until, serves) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO nodes (node, name, host, pid, joined_at, lease_until, serves)
+SELECT 1 + max(
+  coalesce((SELECT max(node) FROM nodes WHERE node < 4611686018427387904), 0),
+  coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'nodes' AND seq < 4611686018427387904), 0)
+), ?, ?, ?, ?, ?, ?
 """
 RENEW = """
 UPDATE nodes SET lease_until = ?, report = coalesce(?, report)
@@ -33,7 +40,7 @@ NAME = "SELECT name FROM nodes WHERE node = ?"
 def name_of(connection: sqlite3.Connection, node: int) -> str:
     """Return a node's name, also when it has gone."""
     row = connection.execute(NAME, (node,)).fetchone()
-    return str(row[0] if row else node)
+    return text_in(row[0]) if row else str(node)
 
 
 def renew(
@@ -58,9 +65,13 @@ def evidence_against(
 ) -> str | None:
     """Return why a node counts as lost; None if it lives, or has gone already."""
     row = connection.execute(LIVE, (node,)).fetchone()
-    if row is None or (not dead and row[3] > moment.micros):
+    if row is None:
         return None
-    return evidence_of(*row[:3], dead=dead)
+    name, host, pid, lease_until = row
+    read = Columns()
+    if not dead and read.integer("lease_until", lease_until) > moment.micros:
+        return None
+    return evidence_of(text_in(name), text_in(host), read.integer("pid", pid), dead=dead)
 
 
 def rescue(

@@ -7,6 +7,7 @@ all is closed, after it each side opens again on first use, and the child starts
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -39,14 +40,14 @@ class Session:
         self.lanes = Lanes(self.writer, self.readers)
         self.intake = Intake(self.writer, self.lanes, clock, ring=self.ring)
         self._ringer: Ringer | None = None
+        self._opening = threading.Lock()
         self._suspended: list[Writer | Readers] = []
 
     def ring(self, topic: str) -> None:
         """Wake who listens for the topic; the net wakes them if we can't."""
         with suppress(OSError):
-            if self._ringer is None:
-                self._ringer = Ringer(self._place())
-            self._ringer.ring(topic)
+            ringer = self._ringer or self._open_ringer()
+            ringer.ring(topic)
 
     def listen(self, topic: str) -> Listener:
         """Listen for a topic, with any commit as the net under it; but not under orders.
@@ -77,6 +78,12 @@ class Session:
         """End a suspension."""
         while self._suspended:
             self._suspended.pop().resume()
+
+    def _open_ringer(self) -> Ringer:
+        with self._opening:  # of two that threads opened at once, one would stay open
+            if self._ringer is None:
+                self._ringer = Ringer(self._place())
+            return self._ringer
 
     def _place(self) -> Path:
         device, inode = self._file.identity()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mainspring.model.timetable import (
+    CATCH_UPS,
+    UNREADABLE_RULE,
     NewSchedule,
     RuleText,
     ScheduleRecord,
     decode_rule,
     encode_rule,
 )
-from mainspring.stores.clock import as_datetime, as_micros
+from mainspring.stores.clock import as_micros
+from mainspring.stores.sqlite.rows.columns import EARLIEST, LATEST, Columns, bytes_in
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,8 +33,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET
   rule = excluded.rule, task = excluded.task, queue = excluded.queue, payload = excluded.payload,
   priority = excluded.priority, catch_up = excluded.catch_up,
-  unique_key = excluded.unique_key, expires = excluded.expires, last_tick = excluded.last_tick
-"""
+  unique_key = excluded.unique_key, expires = excluded.expires, last_tick = excluded.last_tick,
+  anchor = iif(
+    typeof(anchor) = 'integer' AND anchor BETWEEN {earliest} AND {latest}, anchor, excluded.anchor
+  )
+""".replace("{earliest}", str(EARLIEST)).replace("{latest}", str(LATEST))
 
 SCHEDULES = """
 SELECT
@@ -47,7 +53,8 @@ WHERE name = :name AND last_tick = :last AND paused = 0 AND :to > last_tick
 
 PAUSE = "UPDATE schedules SET paused = 1 WHERE name = ? AND paused = 0"
 RESUME = """
-UPDATE schedules SET paused = 0, last_tick = max(last_tick, ?) WHERE name = ? AND paused = 1
+UPDATE schedules SET paused = 0, last_tick = max(CAST(last_tick AS INTEGER), ?)
+WHERE name = ? AND paused <> 0
 """
 FORGET = "DELETE FROM schedules WHERE name = ?"
 
@@ -66,10 +73,14 @@ def declare(
         connection.execute(DECLARE, (new.name, rule, *job, *terms, now, last))
 
 
-def last_tick(known: tuple[str, int], rule: RuleText, now: int) -> int:
+def last_tick(known: tuple[object, object], rule: RuleText, now: int) -> int:
     """Return the last tick of a known schedule; a new rule counts from now, and none goes back."""
-    text, last = known
-    return last if decode_rule(text) == rule else max(last, now)
+    read = Columns()
+    kept = read.decoded("rule", known[0], decode_rule, UNREADABLE_RULE)
+    last = as_micros(read.moment("last_tick", known[1]))
+    if "last_tick" in read.unreadable:
+        return now
+    return last if kept == rule else max(last, now)
 
 
 def advance(connection: sqlite3.Connection, name: str, last: datetime, to: datetime) -> bool:
@@ -87,15 +98,17 @@ def schedule_of(row: tuple[Any, ...]) -> ScheduleRecord:
     """Return the record of a row of `SCHEDULES`."""
     name, rule, task, queue, payload, priority, catch_up, *terms, anchor, last, paused = row
     unique, expires = terms
+    read = Columns()
     new = NewSchedule(
-        name=name,
-        rule=decode_rule(rule),
-        task=task,
-        queue=queue,
-        payload=payload.encode(),
-        priority=priority,
-        catch_up=catch_up,
-        unique=unique,
-        expires=expires,
+        name=read.text("name", name),
+        rule=read.decoded("rule", rule, decode_rule, UNREADABLE_RULE),
+        task=read.text("task", task),
+        queue=read.text("queue", queue),
+        payload=bytes_in(payload),
+        priority=read.integer("priority", priority),
+        catch_up=read.word("catch_up", catch_up, CATCH_UPS),
+        unique=None if unique is None else read.text("unique_key", unique),
+        expires=read.seconds("expires", expires),
     )
-    return ScheduleRecord(new, as_datetime(anchor), as_datetime(last), bool(paused))
+    anchored, ticked = read.moment("anchor", anchor), read.moment("last_tick", last)
+    return ScheduleRecord(new, anchored, ticked, bool(paused), read.unreadable)

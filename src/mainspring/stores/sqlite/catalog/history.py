@@ -11,10 +11,10 @@ from msgspec import Raw, json
 
 from mainspring.model.job import Ended, JobState
 from mainspring.model.view import AttemptRecord
-from mainspring.stores.clock import as_datetime
 from mainspring.stores.job_id import format_id, parse_id
-from mainspring.stores.sqlite.catalog.records import failure_of, parameters_of
+from mainspring.stores.sqlite.catalog.records import parameters_of
 from mainspring.stores.sqlite.rows.bulk import UNREADABLE, text_of
+from mainspring.stores.sqlite.rows.columns import Columns, failure_of, text_in
 from mainspring.stores.sqlite.rows.states import final_state, live_state, trouble_with
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ SELECT fence, coalesce(nodes.name, node), began_at, said.ended_at, outcome, fail
 FROM (
   SELECT fence, node, began_at, ended_at, outcome, failure FROM attempts
   WHERE key = :key AND EXISTS (
-    SELECT 1 FROM jobs WHERE key = :key AND nonce = :nonce
-    UNION ALL SELECT 1 FROM finished WHERE key = :key AND nonce = :nonce
+    SELECT 1 FROM jobs WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
+    UNION ALL SELECT 1 FROM finished WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
   )
   UNION ALL
   SELECT fence, node, claimed_at, NULL, NULL, NULL FROM jobs
-  WHERE key = :key AND nonce = :nonce AND state = 2
+  WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce AND state = 2
   UNION ALL
   SELECT fence, node, began_at, ended_at, state, failure FROM finished
-  WHERE key = :key AND nonce = :nonce AND node IS NOT NULL
+  WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce AND node IS NOT NULL
 ) AS said LEFT JOIN nodes USING (node)
 ORDER BY fence
 """
@@ -52,16 +52,19 @@ JOIN lanes USING (lane)
 
 ENDED_EACH = """
 SELECT
-  finished.key, nonce, state, CAST(task AS TEXT), CAST(coalesce(result, 'null') AS BLOB), failure
+  finished.key, CAST(nonce AS INTEGER), state, CAST(task AS TEXT),
+  CAST(coalesce(result, 'null') AS BLOB), failure
 FROM json_each(?) AS asked
 CROSS JOIN finished ON finished.key = asked.value
 JOIN lanes USING (lane)
 """
 
 ENDED_ONE = """
-SELECT key, nonce, state, CAST(task AS TEXT), CAST(coalesce(result, 'null') AS BLOB), failure
+SELECT
+  key, CAST(nonce AS INTEGER), state, CAST(task AS TEXT), CAST(coalesce(result, 'null') AS BLOB),
+  failure
 FROM finished JOIN lanes USING (lane)
-WHERE key = ? AND nonce = ?
+WHERE key = ? AND CAST(nonce AS INTEGER) = ?
 """
 
 STATS = """
@@ -94,14 +97,22 @@ def history(connection: sqlite3.Connection, job_id: str) -> list[AttemptRecord]:
 def attempt_of(row: tuple[Any, ...]) -> AttemptRecord:
     """Return the record of a row of `HISTORY`."""
     number, node, began_at, ended_at, outcome, failure = row
+    read = Columns()
     return AttemptRecord(
-        number=number,
-        node=str(node),
-        started_at=as_datetime(began_at),
-        ended_at=None if ended_at is None else as_datetime(ended_at),
-        outcome=final_state(outcome).value if isinstance(outcome, int) else outcome,
-        failure=failure_of(failure),
+        number=read.integer("number", number),
+        node=text_in(node),
+        started_at=read.moment("started_at", began_at),
+        ended_at=read.moment_or_none("ended_at", ended_at),
+        outcome=read_outcome(outcome),
+        failure=failure_of(failure) or read.failure(),
     )
+
+
+def read_outcome(outcome: object) -> str | None:
+    """Return the word of an outcome, or of a final state's number; None while it runs."""
+    if outcome is None:
+        return None
+    return final_state(outcome).value if isinstance(outcome, (int, float)) else text_in(outcome)
 
 
 def ended(connection: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, Ended]:
@@ -153,7 +164,7 @@ def stats(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     """Return the number of jobs by queue and state."""
     counts: dict[str, dict[str, int]] = {}
     for queue, final, number, jobs in connection.execute(STATS).fetchall():
-        of_queue = counts.setdefault(queue, {state.value: 0 for state in JobState})
+        of_queue = counts.setdefault(text_in(queue), {state.value: 0 for state in JobState})
         state = final_state(number) if final else live_state(number)
         of_queue[state.value] += jobs
     return counts

@@ -17,6 +17,7 @@ from msgspec import json
 from mainspring.model.job import FINAL, JobState
 from mainspring.stores.sqlite.catalog.records import by_keys
 from mainspring.stores.sqlite.file.database import as_text
+from mainspring.stores.sqlite.rows.columns import text_in
 from mainspring.stores.sqlite.rows.states import FINAL_STATES
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def jobs(
 
 def page(connection: sqlite3.Connection, wanted: JobFilter, before: int, limit: int) -> list[int]:
     """Return the keys of a page."""
-    lanes = connection.execute(LANES).fetchall()
+    rows = connection.execute(LANES).fetchall()
+    lanes = [(lane, text_in(queue), text_in(task)) for lane, queue, task in rows]
     told: dict[str, object] = {"before": before, "limit": limit, "glance": GLANCE}
     told["lanes"] = numbers(lane for lane in lanes if fits(lane, wanted))
     if wanted.search is not None:

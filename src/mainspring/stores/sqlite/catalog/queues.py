@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.model.view import LaneRecord
+from mainspring.stores.sqlite.rows.columns import text_in
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,9 +22,10 @@ PAUSED = "SELECT queue FROM paused ORDER BY queue"
 
 def lanes(connection: sqlite3.Connection) -> list[LaneRecord]:
     """Return each task of each queue, with the number of its jobs that wait."""
-    return [LaneRecord(*row) for row in connection.execute(LANES).fetchall()]
+    rows = connection.execute(LANES).fetchall()
+    return [LaneRecord(text_in(queue), text_in(task), jobs) for queue, task, jobs in rows]
 
 
 def paused(connection: sqlite3.Connection) -> list[str]:
     """Return the names of the paused queues."""
-    return [queue for (queue,) in connection.execute(PAUSED).fetchall()]
+    return [text_in(queue) for (queue,) in connection.execute(PAUSED).fetchall()]

@@ -5,23 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from msgspec import json
+from msgspec.structs import replace
 
-from mainspring.model.job import Failure
-from mainspring.model.record import Undecodable, type_name
 from mainspring.model.view import JobRecord
-from mainspring.stores.clock import as_datetime
 from mainspring.stores.job_id import format_id, parse_id
-from mainspring.stores.sqlite.rows.bulk import UNREADABLE
+from mainspring.stores.sqlite.rows.columns import Columns, bytes_in, failure_of, text_in
 from mainspring.stores.sqlite.rows.states import final_state, live_state, trouble_with
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
-    from datetime import datetime
 
 RECORDS = """
 SELECT
-  job.key, job.nonce, task, queue, priority, state, CAST(payload AS BLOB),
+  job.key, CAST(job.nonce AS INTEGER), task, queue, priority, state, CAST(payload AS BLOB),
   attempts + (state = 2), crashes,
   created_at, run_at, claimed_at, NULL, coalesce(nodes.name, job.node), NULL,
   (SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1),
@@ -33,8 +30,8 @@ LEFT JOIN progress ON progress.key = job.key
 WHERE {which}
 UNION ALL
 SELECT
-  job.key, job.nonce, task, queue, priority, state, CAST(payload AS BLOB), attempts, crashes,
-  created_at, run_at, began_at, job.ended_at, coalesce(nodes.name, job.node),
+  job.key, CAST(job.nonce AS INTEGER), task, queue, priority, state, CAST(payload AS BLOB),
+  attempts, crashes, created_at, run_at, began_at, job.ended_at, coalesce(nodes.name, job.node),
   CAST(result AS BLOB), failure,
   expires_at, 0, fraction, message
 FROM finished AS job
@@ -44,10 +41,8 @@ LEFT JOIN progress ON progress.key = job.key
 WHERE {which}
 """
 
-BY_ID = RECORDS.replace("{which}", "job.key = :key AND job.nonce = :nonce")
+BY_ID = RECORDS.replace("{which}", "job.key = :key AND CAST(job.nonce AS INTEGER) = :nonce")
 BY_KEYS = RECORDS.replace("{which}", "job.key IN (SELECT value FROM json_each(:keys))")
-
-failure_text = json.Decoder(Failure)
 
 
 def parameters_of(job_id: str) -> dict[str, int]:
@@ -70,48 +65,32 @@ def by_keys(connection: sqlite3.Connection, keys: Sequence[int]) -> list[JobReco
 
 
 def record_of(row: tuple[Any, ...]) -> JobRecord:
-    """Return the record of a row of `RECORDS`."""
+    """Return the record of a row of `RECORDS`; its failure tells of columns that can't be read."""
     key, nonce, task, queue, priority, state, payload, attempts, crashes, *rest = row
     created_at, run_at, started_at, completed_at, node, result, failure, *rest = rest
     expires_at, cancelling, fraction, message = rest
     final = completed_at is not None
-    return JobRecord(
+    read = Columns()
+    record = JobRecord(
         key=key,
         id=format_id(key, nonce),
-        task=task,
-        queue=queue,
-        priority=priority,
+        task=read.text("task", task),
+        queue=read.text("queue", queue),
+        priority=read.integer("priority", priority),
         state=final_state(state) if final else live_state(state),
-        payload=payload,
-        attempts=attempts,
-        crashes=crashes,
-        created_at=as_datetime(created_at),
-        run_at=as_datetime(run_at),
-        started_at=moment_of(started_at),
-        completed_at=moment_of(completed_at),
-        node=None if node is None else str(node),
+        payload=bytes_in(payload),
+        attempts=read.integer("attempts", attempts),
+        crashes=read.integer("crashes", crashes),
+        created_at=read.moment("created_at", created_at),
+        run_at=read.moment("run_at", run_at),
+        started_at=read.moment_or_none("started_at", started_at),
+        completed_at=read.moment_or_none("completed_at", completed_at),
+        node=None if node is None else text_in(node),
         result=result,
         failure=trouble_with(state, final=final) or failure_of(failure),
-        expires_at=moment_of(expires_at),
+        expires_at=read.moment_or_none("expires_at", expires_at),
         cancelling=bool(cancelling),
-        progress=fraction or 0.0,
-        message=message or "",
+        progress=read.fraction("progress", fraction),
+        message="" if message is None else read.text("message", message),
     )
-
-
-def failure_of(text: str | bytes | None) -> Failure | None:
-    """Return a stored failure; for one that can't be read (somebody else's) one that says so.
-
-    Else a single one would fail a whole list of jobs.
-    """
-    if text is None:
-        return None
-    try:
-        return failure_text.decode(text)
-    except UNREADABLE as error:
-        return Failure(type_name(Undecodable), f"the stored failure can't be read: {error}")
-
-
-def moment_of(micros: int | None) -> datetime | None:
-    """Return a stored time that may be missing."""
-    return None if micros is None else as_datetime(micros)
+    return replace(record, failure=record.failure or read.failure()) if read.unreadable else record

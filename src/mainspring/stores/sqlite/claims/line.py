@@ -30,34 +30,37 @@ MOST_CLAIMS = 512
 MOST_PROMOTED = 1_000
 """Delayed jobs of a lane that become ready at a time: others wait for the write lock meanwhile."""
 
+NEXT_FENCE = "(min(CAST(fence AS INTEGER), 4611686018427387904) + 1)"
+"""What is no number, or so high that it would overflow, becomes a fence that outcomes can name."""
+
 FIRST_IN_LINE = """
 SELECT group_concat(printf(
   '[%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%s]',
-  priority, run_at, key, nonce, lane, fence + 1, attempts + 1, crashes, expires_at <= ?,
+  priority, run_at, key, nonce, lane, {fence}, attempts + 1, crashes, expires_at <= ?,
   length(CAST(payload AS BLOB)), payload
 ))
 FROM (
   {lanes}
   ORDER BY priority, run_at, key LIMIT ?
 )
-"""
+""".replace("{fence}", NEXT_FENCE)
 
 # What `%d` makes of a column of another kind, CAST makes, too.
 EACH_IN_LINE = """
 SELECT
   CAST(priority AS INTEGER), CAST(run_at AS INTEGER), key, CAST(nonce AS INTEGER), lane,
-  CAST(fence + 1 AS INTEGER), CAST(attempts + 1 AS INTEGER), CAST(crashes AS INTEGER),
+  {fence}, CAST(attempts + 1 AS INTEGER), CAST(crashes AS INTEGER),
   coalesce(expires_at <= ?, 0), length(CAST(payload AS BLOB)), CAST(payload AS BLOB)
 FROM (
   {lanes}
   ORDER BY priority, run_at, key LIMIT ?
 )
-"""
+""".replace("{fence}", NEXT_FENCE)
 
 HELD = """
 SELECT
   CAST(priority AS INTEGER), CAST(run_at AS INTEGER), key, CAST(nonce AS INTEGER), jobs.lane,
-  fence, CAST(attempts + 1 AS INTEGER), CAST(crashes AS INTEGER),
+  CAST(fence AS INTEGER), CAST(attempts + 1 AS INTEGER), CAST(crashes AS INTEGER),
   coalesce(expires_at <= ?, 0), length(CAST(payload AS BLOB)), CAST(payload AS BLOB)
 FROM lanes
 CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
@@ -74,14 +77,16 @@ SUSPECT = f"AND crashes >= {SUSPECT_CRASHES}"
 """Conditions behind `ONE_LANE`."""
 
 TAKE = """
-UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = fence + 1
+UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = {fence}
 WHERE key IN (SELECT value FROM json_each(?))
-"""
+""".replace("{fence}", NEXT_FENCE)
 
-TAKE_ONE = "UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = fence + 1 WHERE key = ?"
+TAKE_ONE = """
+UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = {fence} WHERE key = ?
+""".replace("{fence}", NEXT_FENCE)
 
 FIRSTS_DUE = """
-SELECT group_concat('[' || lane || ',' || first || ']')
+SELECT group_concat(printf('[%d,%d]', lane, first))
 FROM (
   SELECT asked.value AS lane, (
     SELECT run_at FROM jobs INDEXED BY scheduled
@@ -89,7 +94,7 @@ FROM (
   ) AS first
   FROM json_each(?) AS asked
 )
-WHERE first IS NOT NULL
+WHERE typeof(first) IN ('integer', 'real')
 """
 
 PROMOTE = """

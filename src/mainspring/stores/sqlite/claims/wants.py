@@ -21,6 +21,7 @@ from mainspring.stores.sqlite.claims.line import (
 )
 from mainspring.stores.sqlite.claims.look import NO_LOOK, Look, look_at
 from mainspring.stores.sqlite.nodes import LIVE, name_of
+from mainspring.stores.sqlite.rows.lanes import LAST_LANE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
 PULSE = """
 SELECT
   (SELECT lease_until > ? FROM nodes WHERE node = ? AND ended_at IS NULL),
-  (SELECT max(lane) FROM lanes),
+  {last_lane},
   EXISTS (SELECT 1 FROM jobs INDEXED BY scheduled WHERE state = 1),
   EXISTS (SELECT 1 FROM paused)
-"""
+""".replace("{last_lane}", LAST_LANE)
 
 
 class Given(Struct, frozen=True, gc=False):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.stores.job_id import format_id, new_nonce
 from mainspring.stores.sqlite.rows.bulk import in_chunks, with_rows
+from mainspring.stores.sqlite.rows.numbers import NEXT_KEY
 from mainspring.stores.sqlite.rows.states import READY, SCHEDULED
 
 if TYPE_CHECKING:
@@ -21,23 +22,15 @@ ENQUEUE = """
 INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload) VALUES {rows}
 """
 
-LAST_KEY = """
-SELECT max(
-  (SELECT key FROM spent),
-  coalesce((SELECT max(key) FROM jobs), 0), coalesce((SELECT max(key) FROM finished), 0)
-)
-"""
+FIRST_KEY = "SELECT " + NEXT_KEY
 
 ENQUEUE_ONE = """
 INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload)
 VALUES (
-  1 + max(
-    (SELECT key FROM spent),
-    coalesce((SELECT max(key) FROM jobs), 0), coalesce((SELECT max(key) FROM finished), 0)
-  ),
+  {next_key},
   ?, ?, ?, ?, ?, ?, ?
 )
-"""
+""".replace("{next_key}", NEXT_KEY)
 
 Row = tuple[int, int, int, int, int, int, str]
 """One job: nonce, lane, state, priority, run_at, created_at, payload."""
@@ -61,8 +54,8 @@ def rows_of(jobs: Sequence[NewJob], lanes: Mapping[Name, int], moment: Moment) -
 
 def insert(connection: sqlite3.Connection, rows: list[Row]) -> list[str]:
     """Insert jobs and return their ids."""
-    (last,) = connection.execute(LAST_KEY).fetchone()
-    keyed = [(key, *row) for key, row in enumerate(rows, last + 1)]
+    (first,) = connection.execute(FIRST_KEY).fetchone()
+    keyed = [(key, *row) for key, row in enumerate(rows, first)]
     for chunk in in_chunks(keyed):
         flat = [value for row in chunk for value in row]
         connection.execute(with_rows(ENQUEUE, COLUMNS, len(chunk)), flat)

@@ -13,6 +13,7 @@ from msgspec import Struct
 from mainspring.errors import DuplicateJob
 from mainspring.model.unique import words_of
 from mainspring.stores.job_id import format_id, new_nonce
+from mainspring.stores.sqlite.rows.numbers import NEXT_KEY
 from mainspring.stores.sqlite.rows.states import READY, RUNNING, SCHEDULED
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 IDEMPOTENT_SECONDS = 86_400.0
 """So long an idempotency key holds."""
 
-ANSWER = "SELECT key, nonce FROM idempotency WHERE idempotency_key = ? AND until > ?"
+ANSWER = """
+SELECT CAST(key AS INTEGER), CAST(nonce AS INTEGER) FROM idempotency
+WHERE idempotency_key = ? AND until > ?
+"""
 
 REMEMBER = """
 INSERT INTO idempotency (idempotency_key, key, nonce, until) VALUES (?, ?, ?, ?)
@@ -35,7 +39,8 @@ SET key = excluded.key, nonce = excluded.nonce, until = excluded.until
 """
 
 BEARER = """
-SELECT key, nonce, lane, state FROM jobs WHERE unique_key = ? AND unique_key IS NOT NULL
+SELECT key, CAST(nonce AS INTEGER), lane, state FROM jobs
+WHERE unique_key = ? AND unique_key IS NOT NULL
 """
 
 ENQUEUE_PARTICULAR = """
@@ -43,12 +48,9 @@ INSERT INTO jobs (
   key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at
 )
 SELECT
-  1 + max(
-    (SELECT key FROM spent),
-    coalesce((SELECT max(key) FROM jobs), 0), coalesce((SELECT max(key) FROM finished), 0)
-  ),
+  {next_key},
   ?, ?, ?, ?, ?, ?, ?, ?, ?
-"""
+""".replace("{next_key}", NEXT_KEY)
 
 REPLACE = """
 UPDATE jobs SET state = ?, priority = ?, run_at = ?, payload = ?, expires_at = ?

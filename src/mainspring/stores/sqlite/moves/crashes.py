@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mainspring.stores.clock import Moment
 
 HELD_BY = """
-SELECT group_concat(printf('[%d,%d,%d,%s]', key, fence, crashes, json_quote(task)))
+SELECT group_concat(printf('[%d,%d,%d,"%s"]', key, fence, crashes, hex(task)))
 FROM lanes
 CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
 WHERE node = ?
@@ -31,12 +31,17 @@ WHERE node = ?
 
 
 class Held(Struct, frozen=True, gc=False, array_like=True):
-    """A job that a node runs or is about to run."""
+    """A job that a node runs or is about to run; `task_hex` are the bytes of its task's name."""
 
     key: int
     fence: int
     crashes: int
-    task: str
+    task_hex: str
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
+        return bytes.fromhex(self.task_hex).decode("utf-8", "backslashreplace")
 
 
 held_jobs = json.Decoder(list[Held])

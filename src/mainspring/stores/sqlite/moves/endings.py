@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FINISH_COLUMNS = 7
 FINISH = """
-INSERT INTO finished (
+INSERT OR REPLACE INTO finished (
   key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, node,
   began_at, ended_at, result, failure, payload, unique_key, expires_at
 )
@@ -28,14 +28,14 @@ SELECT
   job.unique_key, job.expires_at
 FROM (VALUES {rows}) AS told
 CROSS JOIN jobs AS job ON job.key = told.column1
-WHERE job.state = 2 AND job.fence = told.column2 AND job.node = ?
+WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = told.column2 AND job.node = ?
 """
 
 KEEP = """
 UPDATE finished SET keep_until = ended_at + json_extract(told.value, '$[2]')
 FROM json_each(?) AS told
 WHERE finished.key = json_extract(told.value, '$[0]')
-  AND finished.fence = json_extract(told.value, '$[1]')
+  AND CAST(finished.fence AS INTEGER) = json_extract(told.value, '$[1]')
   AND finished.node = ?
   AND finished.state = 6 AND keep_until IS NULL
 """

@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 CURRENT = """
-SELECT group_concat('[' || job.key || ',' || job.fence || ']')
+SELECT group_concat(printf('[%d,%d]', job.key, job.fence))
 FROM json_each(?) AS told
 CROSS JOIN jobs AS job ON job.key = json_extract(told.value, '$[0]')
-WHERE job.state = 2 AND job.fence = json_extract(told.value, '$[1]') AND job.node = ?
+WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = json_extract(told.value, '$[1]')
+  AND job.node = ?
 """
 
 MARKED = """
-SELECT group_concat('[' || key || ',' || fence || ']')
+SELECT group_concat(printf('[%d,%d]', key, fence))
 FROM jobs INDEXED BY cancelling WHERE cancel_asked = 1 AND state = 2 AND node = ?
 """
 

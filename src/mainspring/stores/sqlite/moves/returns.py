@@ -17,17 +17,21 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Grant
 
+# OR REPLACE: a row that somebody else wrote under the same key must not hold up a rescue.
 NOTE_ATTEMPTS = """
-INSERT INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
+INSERT OR REPLACE INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
 SELECT
   job.key, job.fence, job.node,
-  coalesce(json_extract(told.value, '$.began_at'), job.claimed_at),
+  coalesce(
+    json_extract(told.value, '$.began_at'), job.claimed_at, json_extract(told.value, '$.ended_at')
+  ),
   json_extract(told.value, '$.ended_at'),
   json_extract(told.value, '$.outcome'),
   json_extract(told.value, '$.failure')
 FROM json_each(?) AS told
 CROSS JOIN jobs AS job ON job.key = json_extract(told.value, '$.key')
-WHERE job.state = 2 AND job.fence = json_extract(told.value, '$.fence') AND job.node = ?
+WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = json_extract(told.value, '$.fence')
+  AND job.node = ?
 """
 
 PUT_BACK = """
@@ -41,7 +45,7 @@ UPDATE jobs SET
 FROM json_each(?) AS told
 WHERE jobs.key = json_extract(told.value, '$.key')
   AND jobs.state = 2
-  AND jobs.fence = json_extract(told.value, '$.fence')
+  AND CAST(jobs.fence AS INTEGER) = json_extract(told.value, '$.fence')
   AND jobs.node = ?
 """
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.stores.sqlite.rows.numbers import HIGHEST, NEXT_LANE
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Iterable
@@ -12,11 +14,18 @@ if TYPE_CHECKING:
     from mainspring.stores.sqlite.connections.readers import Readers
     from mainspring.stores.sqlite.connections.writer import Writer
 
-ADD_LANE = "INSERT OR IGNORE INTO lanes (queue, task) VALUES (?, ?)"
+ADD_LANE = "INSERT OR IGNORE INTO lanes (lane, queue, task) SELECT {next}, ?, ?".replace(
+    "{next}", NEXT_LANE
+)
 LANE = "SELECT lane FROM lanes WHERE queue = ? AND task = ?"
-LANES_AFTER = """
-SELECT lane, CAST(queue AS BLOB), CAST(task AS BLOB) FROM lanes WHERE lane > ? ORDER BY lane
+LANES_FROM = """
+SELECT lane, CAST(queue AS BLOB), CAST(task AS BLOB) FROM lanes WHERE lane >= ? ORDER BY lane
 """
+
+LAST_LANE = "coalesce((SELECT max(lane) FROM lanes WHERE lane < 4611686018427387904), 0)"
+"""The number of the lane that was added last, as an expression of SQL."""
+
+LOWEST = -(2**63)
 
 Name = tuple[str, str]
 """Queue and task."""
@@ -31,7 +40,7 @@ class Lanes:
     def __init__(self, writer: Writer, readers: Readers) -> None:
         self._writer = writer
         self._readers = readers
-        self._last = 0
+        self._next = LOWEST
         self._numbers: dict[Name, int] = {}
         self._names: dict[int, Name] = {}
         self._matching: dict[Asked, list[int]] = {}
@@ -70,17 +79,19 @@ class Lanes:
 
     def learn(self, connection: sqlite3.Connection) -> None:
         """Learn the lanes that have been added."""
-        for lane, *name in connection.execute(LANES_AFTER, (self._last,)).fetchall():
+        for lane, *name in connection.execute(LANES_FROM, (self._next,)).fetchall():
             # Somebody else's that are no UTF-8 must not read as one that is.
             queue, task = (part.decode("utf-8", "surrogateescape") for part in name)
             self._names[lane] = queue, task
             self._numbers[queue, task] = lane
-            self._last = lane
+            if lane < HIGHEST:
+                self._next = lane + 1
+        self._next = max(self._next, 1)
         self._matching = {}
 
-    def up_to(self, last: int | None) -> bool:
+    def up_to(self, last: int) -> bool:
         """Whether all lanes up to the number `last` are known."""
-        return self._last >= (last or 0)
+        return self._next > last
 
     def matching(self, want: Want, paused: Collection[str] = ()) -> list[int]:
         """Return the lanes a want may claim from, but for those of paused queues."""

@@ -7,6 +7,8 @@ drops it. The failure of either says which number stands there.
 
 from __future__ import annotations
 
+from typing import Any
+
 from mainspring.model.job import Failure, JobState
 from mainspring.model.record import Undecodable, type_name
 
@@ -28,17 +30,17 @@ LIVE_STATES = {
 }
 
 
-def live_state(number: int) -> JobState:
+def live_state(number: Any) -> JobState:
     """Return what views call the state of a row of `jobs`."""
     return LIVE_STATES.get(number, JobState.PENDING)
 
 
-def final_state(number: int) -> JobState:
+def final_state(number: Any) -> JobState:
     """Return what views call the state of a row of `finished`."""
     return FINAL_STATES.get(number, JobState.FAILED)
 
 
-def trouble_with(number: int, *, final: bool) -> Failure | None:
+def trouble_with(number: Any, *, final: bool) -> Failure | None:
     """Return what a view tells of a number that stands for no state in its table."""
     if number in (FINAL_STATES if final else LIVE_STATES):
         return None
