@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime  # the type of a Struct's field
 from typing import TYPE_CHECKING, Any
 
 from msgspec import DecodeError, Struct, json
@@ -31,6 +32,7 @@ class ReportShape(Struct):
     """The parts of a report that views read."""
 
     slots: dict[str, Slots] = {}
+    at: datetime | None = None
 
 
 _decode_report = json.Decoder(dict[str, Any]).decode
@@ -44,7 +46,8 @@ class NodeInfo:
 
     `live`: its lease still runs, for `expires_in` seconds. `running` counts its jobs, `serves` are
     the tasks and queues it claims from (None: any, or it does not say), `report` is what it says of
-    itself ({} if that can't be read). `unreadable` names what the store holds no sound value of.
+    itself ({} if that can't be read), as it was at `reported_at` (aware UTC).
+    `unreadable` names what the store holds no sound value of.
     """
 
     name: str
@@ -55,12 +58,13 @@ class NodeInfo:
     running: int
     serves: Serves
     report: Mapping[str, Any]
+    reported_at: datetime | None = None
     unreadable: tuple[str, ...] = ()
 
 
 def node_info(record: NodeRecord) -> NodeInfo:
     """Return a node as users read it."""
-    report, sound = _report(record.report)
+    report, shape = _report(record.report)
     return NodeInfo(
         name=record.name,
         host=record.host,
@@ -70,7 +74,8 @@ def node_info(record: NodeRecord) -> NodeInfo:
         running=record.running,
         serves=served_by(record),
         report=report,
-        unreadable=record.unreadable if sound else (*record.unreadable, "report"),
+        reported_at=None if shape is None else shape.at,
+        unreadable=record.unreadable if shape is not None else (*record.unreadable, "report"),
     )
 
 
@@ -84,14 +89,13 @@ def stats_of(catalog: Catalog) -> dict[str, Any]:
     return {**states, "queues": by_queue, "unclaimable": lost}
 
 
-def _report(text: bytes) -> tuple[Mapping[str, Any], bool]:
-    """Return a report, and whether its parts are what views take them for."""
+def _report(text: bytes) -> tuple[Mapping[str, Any], ReportShape | None]:
+    """Return a report, and its parts that views read; None if these can't be read."""
     try:
         report = _decode_report(text)
     except _UNREADABLE:
-        return {}, False
+        return {}, None
     try:
-        _check_report(text)
+        return report, _check_report(text)
     except _UNREADABLE:
-        return report, False
-    return report, True
+        return report, None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.target.queue import add_target
 from mainspring.cli.target.verbs import run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
+from mainspring.cli.text.table import distance
 
 if TYPE_CHECKING:
     import argparse
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_options", "run"]
 
-HEADS = ("NODE", "HOST", "PID", "LEASE", "HOLDS", "SLOTS", "QUEUES")
-DISPENSABLE = ("QUEUES", "SLOTS", "HOST", "PID", "HOLDS")
+HEADS = ("NODE", "HOST", "PID", "LEASE", "HOLDS", "SLOTS", "REPORTED", "QUEUES")
+DISPENSABLE = ("QUEUES", "REPORTED", "SLOTS", "HOST", "PID", "HOLDS")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +41,8 @@ def list_nodes(queue: Queue, options: argparse.Namespace) -> int:
     if options.json:
         print_json([_fields(node) for node in nodes])
     else:
-        cells = [_cells(node) for node in nodes]
+        now = datetime.now(UTC)
+        cells = [_cells(node, now) for node in nodes]
         print_table(HEADS, cells, numbers={"PID", "LEASE", "HOLDS"}, dispensable=DISPENSABLE)
         print_lines(
             f"{node.name}: the stored {', '.join(node.unreadable)} can't be read"
@@ -68,7 +71,7 @@ def _names(some: Iterable[str] | None) -> list[str] | None:
     return None if some is None else sorted(some)
 
 
-def _cells(node: NodeInfo) -> tuple[str, ...]:
+def _cells(node: NodeInfo, now: datetime) -> tuple[str, ...]:
     slots = {} if "report" in node.unreadable else node.report.get("slots", {})
     return (
         node.name,
@@ -77,5 +80,6 @@ def _cells(node: NodeInfo) -> tuple[str, ...]:
         f"{node.expires_in:.1f} s",
         str(node.running),
         ", ".join(f"{kind} {one['running']}/{one['size']}" for kind, one in slots.items()),
+        distance(node.reported_at, now),
         ", ".join(sorted(node.serves.queues or ["all"])),
     )

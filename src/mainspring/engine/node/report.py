@@ -4,7 +4,7 @@
 `started_at`. The report goes with each renewal: `slots` by kind of executor (`size`, `running`,
 `waiting`, `abandoned`), `in_flight`, `restarts` of services that had any, `draining`, and
 `loop_lag`, the seconds for which the loop of the coroutines kept a call waiting (null: there is no
-such loop).
+such loop), and `at`, when all this was so.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class Reporter:
                 "restarts": {one.name: one.restarts for one in self._services() if one.restarts},
                 "draining": self._load.draining,
                 "loop_lag": max(lags, default=None),
+                "at": datetime.now(UTC),
             }
         )
 
