@@ -343,6 +343,7 @@ def test_a_clock_that_jumps_an_hour_makes_no_second_lease(path, seconds):
     want = [Want(("task",), None, 1)]
     (claim,) = store.claim(node, want)
     clock.jump(seconds)
+    store.renew(other, lease=15)
     assert [one.id for one in store.claim(other, want)] == [second]
     rescued = store.rescue(node, dead=False, begun=None)
     # Back: its lease runs on. Forth: it seems to have run out, and what it held runs elsewhere.
