@@ -97,12 +97,14 @@ class InvalidArguments(UsageError, TypeError):
 class TaskNotImportable(UsageError, TypeError):
     """A task that another process could not find under its module and name."""
 
-    def __init__(self, task: str, why: str) -> None:
+    def __init__(
+        self,
+        task: str,
+        why: str,
+        remedy: str = "define it at the top level of an importable module",
+    ) -> None:
         self.task = task
-        super().__init__(
-            f"task {task!r} can't be imported by another process: {why}; "
-            "define it at the top level of an importable module"
-        )
+        super().__init__(f"task {task!r} can't be imported by another process: {why}; {remedy}")
 
 
 class DuplicateName(UsageError, ValueError):

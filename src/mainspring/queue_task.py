@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeVar
 from mainspring.errors import InvalidArguments, UnknownOption
 from mainspring.handle import JobHandle
 from mainspring.model.job import NewJob
+from mainspring.model.place import check_imported
 from mainspring.model.shape import shape_of
 from mainspring.model.task import check_priority
 from mainspring.model.terms import Terms
@@ -56,8 +57,9 @@ class QueueTask(Generic[P, R, Raw]):
 
     `P` are the function's parameters, `R` its result, `Raw` what calling it gives (a coroutine for
     `async def`). `delay`, `map` and their kin raise InvalidArguments when the arguments do not fit
-    the function or can't be stored, DuplicateJob when a unique key says so, and StoreError when the
-    store can't take the job.
+    the function or can't be stored, DuplicateJob when a unique key says so, StoreError when the
+    store can't take the job, and TaskNotImportable when a child process would not find the
+    function.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class QueueTask(Generic[P, R, Raw]):
         self._connection = connection
         self._shape = shape_of(task.name, task.function)
         self._encode = desk.codec.encode_call
+        self._is_checked = task.executor != "process"
         # Its attributes stay its own: one named `delay` or `name` must not hide ours.
         functools.update_wrapper(self, task.function, updated=())
 
@@ -193,6 +196,10 @@ class QueueTask(Generic[P, R, Raw]):
 
     def _new_job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         task, terms = self.task, self._terms
+        if not self._is_checked:
+            # Not sooner: a decorator registers before its function's name is bound.
+            check_imported(task.name, task.function)
+            self._is_checked = True
         self._shape.check(args, kwargs)
         payload = self._encode(task.name, args, kwargs)
         if terms is _NO_TERMS:  # most are, and a producer waits for this

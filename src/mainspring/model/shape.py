@@ -12,13 +12,21 @@ if TYPE_CHECKING:
 
 
 class Shape:
-    """Whether arguments fit a signature; `name` is the task's, for the sentence that says no."""
+    """Whether arguments fit a signature; `name` is the task's, for the sentence that says no.
 
-    __slots__ = ("_least", "_most", "_name", "signature")
+    `inner` is the signature of the function inside a wrapper that takes anything. It says which
+    calls are equal, and nothing of what fits: the wrapper may supply what that function lacks.
+    """
 
-    def __init__(self, name: str, signature: inspect.Signature) -> None:
+    __slots__ = ("_inner", "_least", "_most", "_name", "_takes_all", "signature")
+
+    def __init__(
+        self, name: str, signature: inspect.Signature, inner: inspect.Signature | None = None
+    ) -> None:
         self._name = name
         self.signature = signature
+        self._takes_all = takes_all(signature)
+        self._inner = inner if self._takes_all else None
         parameters = signature.parameters.values()
         kinds = {parameter.kind for parameter in parameters}
         simple = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}
@@ -27,7 +35,7 @@ class Shape:
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise InvalidArguments unless they fit."""
-        if not kwargs and self._least <= len(args) <= self._most:
+        if self._takes_all or (not kwargs and self._least <= len(args) <= self._most):
             return
         self.bind(args, kwargs)
 
@@ -40,7 +48,7 @@ class Shape:
         """
         if not kwargs and len(args) == self._most:
             return args, kwargs
-        bound = self.bind(args, kwargs)
+        bound = self._bind_inner(args, kwargs) or self.bind(args, kwargs)
         bound.apply_defaults()
         return bound.args, dict(sorted(bound.kwargs.items()))
 
@@ -54,7 +62,42 @@ class Shape:
                 f"its signature is {self.signature}"
             ) from None
 
+    def _bind_inner(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> inspect.BoundArguments | None:
+        try:
+            return None if self._inner is None else self._inner.bind(*args, **kwargs)
+        except TypeError:
+            return None  # the wrapper makes another call of it
+
 
 def shape_of(name: str, function: Callable[..., Any]) -> Shape:
     """Return the shape of a function."""
-    return Shape(name, inspect.signature(function))
+    return Shape(name, signature_of(function), signature_of(function, follow_wrapped=True))
+
+
+def signature_of(
+    function: Callable[..., Any], *, follow_wrapped: bool = False
+) -> inspect.Signature:
+    """Return the signature of what is called: a wrapper's own, not that of what it wraps.
+
+    For a built-in function that does not tell its own it is one that takes anything.
+    """
+    try:
+        return inspect.signature(function, follow_wrapped=follow_wrapped)
+    except ValueError:
+        return _ANY
+
+
+def takes_all(signature: inspect.Signature) -> bool:
+    """Whether it is `(*args, **kwargs)`."""
+    return {one.kind for one in signature.parameters.values()} == _VARIABLE
+
+
+_VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+_ANY = inspect.Signature(
+    [
+        inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+        inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+    ]
+)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import inspect
-import sys
+import logging
+import re
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import partial
+from itertools import zip_longest
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
 from mainspring.errors import DuplicateName, InvalidOption, TaskNotImportable
 from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.number import is_number, is_whole
+from mainspring.model.place import (
+    NOWHERE,
+    check_importable,
+    importable_module,
+    innermost,
+    layers,
+    naming_module,
+)
 from mainspring.model.retry import Exponential, RetryRules
 from mainspring.model.unique import Unique
 
@@ -20,6 +31,12 @@ if TYPE_CHECKING:
 ExecutorKind = Literal["async", "thread", "process"]
 EXECUTOR_KINDS: tuple[ExecutorKind, ...] = ("async", "thread", "process")
 MAX_PRIORITY = 2**31 - 1
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+_UNSET = object()
+
+log = logging.getLogger("mainspring.queue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +95,11 @@ class Task:
         return self.function.__qualname__
 
 
+def is_text(value: object) -> bool:
+    """Whether it is a text that every store can keep: not empty, and Unicode throughout."""
+    return isinstance(value, str) and bool(value) and not _SURROGATES.search(value)
+
+
 def check_priority(owner: str, priority: object) -> None:
     """Raise InvalidOption unless `priority` is a whole number that every store can hold."""
     _check(
@@ -89,34 +111,20 @@ def check_priority(owner: str, priority: object) -> None:
     )
 
 
-def importable_module(function: Callable[..., Any]) -> str:
-    """Return the name under which the function's module can be imported elsewhere.
-
-    For a function of a running script that is the script's own file name, so that
-    `python app.py` and `--app app:queue` agree on the names of tasks.
-    """
-    if function.__module__ != "__main__":
-        return function.__module__
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:
-        return str(spec.name)
-    file = getattr(main, "__file__", None)
-    return Path(file).stem if file else "__main__"
-
-
 def task_name(function: Callable[..., Any], name: str | None, executor: str | None) -> str:
-    """Return `name`, or the function's importable name.
+    """Return `name`, or that of the function's module with its own.
 
-    Raises TaskNotImportable for a function that has none, and in any case for one that is to run
-    in a child process, which finds it by import.
+    A function inside another is named as one at the top level. Raises TaskNotImportable for a
+    lambda without a name, and for what a child process could not find if it is to run there.
     """
-    qualname = function.__qualname__
-    if (name is None or executor == "process") and "<" in qualname:
-        nested = "a lambda" if qualname.endswith("<lambda>") else "it is defined inside a function"
-        hint = "" if executor == "process" else ", or give it a name="
-        raise TaskNotImportable(name or qualname, nested + hint)
-    return f"{importable_module(function)}.{qualname}" if name is None else name
+    if name is None:
+        own = function.__qualname__.rpartition("<locals>.")[2]
+        if own == "<lambda>":
+            raise TaskNotImportable(own, "it is a lambda, and has no name", "give it a name=")
+        name = f"{naming_module(function)}.{own}"
+    if executor == "process":
+        check_importable(name, function)
+    return name
 
 
 def executor_of(function: Callable[..., Any], executor: str | None, owner: str) -> ExecutorKind:
@@ -133,18 +141,19 @@ def executor_of(function: Callable[..., Any], executor: str | None, owner: str) 
 
 
 class Registry:
-    """The tasks of one queue by name."""
+    """The tasks of one queue by name. Thread-safe."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
 
     def add(self, task: Task) -> None:
-        """Register a task; DuplicateName if another function has its name already."""
+        """Register a task; DuplicateName if another function has its name already.
+
+        A function that is defined anew, in a reloaded module or a notebook, replaces the old one.
+        """
         known = self._tasks.get(task.name)
-        if known is not None and not _same_place(known.function, task.function):
-            raise DuplicateName(
-                task.name, kind="task", first=_place(known.function), second=_place(task.function)
-            )
+        if known is not None:
+            _check_redefined(task.name, known.function, task.function)
         self._tasks[task.name] = task
 
     def __getitem__(self, name: str) -> Task:
@@ -181,10 +190,69 @@ def _is_timeout(value: object) -> bool:
     return value is None or (is_number(value) and value > 0)
 
 
+def _check_redefined(name: str, old: Callable[..., Any], new: Callable[..., Any]) -> None:
+    first, second = _place(old), _place(new)
+    if old is new or _are_equal(old, new):
+        return
+    interactive = importable_module(new) == NOWHERE and not second.endswith("<lambda>")
+    differ = first != second or "<" in second or _are_of_two_objects(old, new)
+    if first != second or (differ and not interactive):
+        raise DuplicateName(name, kind="task", first=_described(old), second=_described(new))
+    one, other = _line(old), _line(new)
+    if one != other and one.rpartition(":")[0] == other.rpartition(":")[0] and one[:1] != "<":
+        log.warning("task %r is defined twice: %s replaces %s", name, other, one)
+
+
+def _are_of_two_objects(old: Any, new: Any) -> bool:
+    """Whether one function is bound to two objects, or to arguments that differ."""
+    for one, other in zip(layers(old), layers(new), strict=False):
+        if isinstance(one, MethodType) and isinstance(other, MethodType):
+            mine, its = one.__self__, other.__self__
+            # Of a class that was defined anew, so are the objects.
+            return mine is not its and type(mine) is type(its) and not isinstance(mine, type)
+        if isinstance(one, partial) and isinstance(other, partial):
+            return (one.args, one.keywords) != (other.args, other.keywords)
+    return False
+
+
+def _are_equal(one: Any, other: Any, seen: frozenset[int] = frozenset()) -> bool:
+    """Whether both are made by the same `def`, and hold the same variables of their makers."""
+    one, other = (getattr(getattr(it, "task", None), "function", it) for it in (one, other))
+    if one is other or id(one) in seen or _UNSET in (one, other):
+        return True
+    if isinstance(one, MethodType):
+        return one == other
+    if isinstance(one, (int, float, str, bytes)):
+        return type(one) is type(other) and bool(one == other)
+    if getattr(one, "__code__", None) is None or one.__code__ != getattr(other, "__code__", None):
+        return False
+    seen |= {id(one)}
+    pairs = zip_longest(_held(one), _held(other))
+    return all(_are_equal(mine, theirs, seen) for mine, theirs in pairs)
+
+
+def _held(function: Any) -> list[Any]:
+    """Return what a function got when it was defined: of the function around it, and as defaults.
+
+    A variable that is not set yet, as of a function that calls itself, is told as such.
+    """
+    values = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    for cell in function.__closure__ or ():
+        try:
+            values.append(cell.cell_contents)
+        except ValueError:
+            values.append(_UNSET)
+    return values
+
+
 def _place(function: Callable[..., Any]) -> str:
     return f"{importable_module(function)}.{function.__qualname__}"
 
 
-def _same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
-    """Whether both are the same function, perhaps of a module that was reloaded."""
-    return one is other or (_place(one) == _place(other) and "<" not in one.__qualname__)
+def _described(function: Callable[..., Any]) -> str:
+    return f"{_place(function)} ({_line(function)})"
+
+
+def _line(function: Callable[..., Any]) -> str:
+    code = getattr(innermost(function), "__code__", None)
+    return "" if code is None else f"{code.co_filename}:{code.co_firstlineno}"

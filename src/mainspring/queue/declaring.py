@@ -62,7 +62,7 @@ class Declaration:
 
     def _task(self, function: Any, register: Callable[..., Any]) -> QueueTask[..., Any, Any]:
         if not isinstance(function, QueueTask):
-            # A function that is found nowhere needs a name, and the schedule's is all there is.
+            # Inside another function its name may stand for nothing; the schedule's stands for it.
             nested = "<" in getattr(function, "__qualname__", "")
             found: QueueTask[..., Any, Any] = register(
                 name=self.name if nested else None, **self.options

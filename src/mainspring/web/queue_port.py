@@ -7,7 +7,6 @@ loop goes on.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -21,6 +20,7 @@ from mainspring.errors import (
     StoreError,
 )
 from mainspring.model.job import JobState
+from mainspring.model.shape import signature_of
 from mainspring.model.task import MAX_PRIORITY
 from mainspring.web.params import check_params
 from mainspring.web.port import Health, Page, Refused, View
@@ -169,7 +169,7 @@ class QueuePort:
     async def start(self, order: Order) -> View:
         """Enqueue a job; raises Refused."""
         task = self._find(order.task_type)
-        check_params(inspect.signature(task.function), order.params)
+        check_params(signature_of(task.function), order.params)
         for field in NOT_PER_JOB:
             if getattr(order, field) is not None:
                 detail = f"a durable job takes no {field} of its own"

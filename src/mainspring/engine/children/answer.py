@@ -17,6 +17,7 @@ from mainspring.engine.attempts.pipeline import run
 from mainspring.engine.children.errand import decode_errand, encode
 from mainspring.engine.children.host import ChildHost
 from mainspring.engine.journal.child import Told
+from mainspring.errors import TaskNotImportable
 from mainspring.model.codec import JsonCodec
 from mainspring.model.retry import RetryRules
 from mainspring.model.task import Task
@@ -96,6 +97,9 @@ def _found_rules(retry_on: tuple[Place, ...] | None, give_up_on: tuple[Place, ..
 def _found(module: str, qualname: str) -> Any:
     found: Any = import_module(module)
     for name in qualname.split("."):
+        if not hasattr(found, name):
+            why = f"there is no {module}.{qualname} when the module is imported there"
+            raise TaskNotImportable(f"{module}.{qualname}", why)
         found = getattr(found, name)
     return found
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mainspring.engine.attempts.attempt import Ruling
 from mainspring.model.job import Claim
-from mainspring.model.task import importable_module
+from mainspring.model.place import check_imported, importable_module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from mainspring.model.retry import RetryRules
     from mainspring.model.task import Task
@@ -38,15 +38,19 @@ decode_ruling = msgspec.msgpack.Decoder(Ruling).decode
 
 
 def errand_of(claim: Claim, task: Task) -> Errand:
-    """Return what a child is to do for this claim of the task."""
-    return Errand((task.module, task.qualname), _told_rules(task.rules), claim)
+    """Return what a child is to do for this claim of the task.
+
+    Raises TaskNotImportable if a child would find another function than the task's.
+    """
+    check_imported(task.name, task.function)
+    return Errand((task.module, task.qualname), _told_rules(task.rules, task.function), claim)
 
 
 @functools.cache
-def _told_rules(rules: RetryRules) -> Rules:
-    retry_on = None if rules.retry_on is None else _places_of(rules.retry_on)
-    return retry_on, _places_of(rules.give_up_on)
+def _told_rules(rules: RetryRules, function: Callable[..., Any]) -> Rules:
+    retry_on = None if rules.retry_on is None else _places_of(rules.retry_on, function)
+    return retry_on, _places_of(rules.give_up_on, function)
 
 
-def _places_of(kinds: Iterable[type]) -> tuple[Place, ...]:
-    return tuple((importable_module(kind), kind.__qualname__) for kind in kinds)
+def _places_of(kinds: Iterable[type], function: Callable[..., Any]) -> tuple[Place, ...]:
+    return tuple((importable_module(kind, function), kind.__qualname__) for kind in kinds)

@@ -1,0 +1,164 @@
+"""The place of a function or class: the module and qualified name under which it can be imported.
+
+A running script is called `__main__` in its own process only. Elsewhere it has the name of its
+file, and so have the tasks that it registers, whoever runs it: Python, a profiler or a tracer.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from pathlib import Path
+from types import MethodType
+from typing import TYPE_CHECKING, Any
+
+from mainspring.errors import TaskNotImportable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+SCRIPTS = ("__main__", "__mp_main__")
+"""A running script, and what `multiprocessing` calls that in its children."""
+
+NOWHERE = "__main__"
+"""Module of what was typed in, or read from standard input: no other process can import it."""
+
+
+def importable_module(found: Any, within: Any = None) -> str:
+    """Return the module under which another process can import a function or class.
+
+    `within`: a function of the same program, which tells where its script is.
+    """
+    if found.__module__ not in SCRIPTS:
+        return str(found.__module__)
+    return _script_module(_script(found, within), anywhere=False)
+
+
+def naming_module(function: Callable[..., Any]) -> str:
+    """Return the module that the name of a function's task begins with.
+
+    For a script within a package that is its name from outside, so that `python app/tasks.py` and
+    `--app app.tasks:queue` agree.
+    """
+    if function.__module__ not in SCRIPTS:
+        return function.__module__
+    return _script_module(_script(function), anywhere=True)
+
+
+def check_importable(task: str, function: Callable[..., Any]) -> None:
+    """Raise TaskNotImportable for what no other process can import, whatever its module becomes.
+
+    A name that leads nowhere yet may still be bound, as a decorator's is when it returns.
+    """
+    qualname = function.__qualname__
+    if "<" in qualname:
+        lambda_ = qualname.endswith("<lambda>")
+        why = "it is a lambda" if lambda_ else "it is defined inside a function"
+        raise TaskNotImportable(task, why)
+    if importable_module(function) == NOWHERE:
+        raise TaskNotImportable(task, "it was typed in, and stands in no file")
+    found = _found(function)
+    if _is_made_of(function, found) and not _leads_to(found, function):
+        raise _misled(task, function, found)
+
+
+def check_imported(task: str, function: Callable[..., Any]) -> None:
+    """Raise TaskNotImportable unless the function's name leads to it, or to a task of it."""
+    found = _found(function)
+    if not _leads_to(found, function):
+        raise _misled(task, function, found)
+
+
+def _misled(task: str, function: Callable[..., Any], found: object) -> TaskNotImportable:
+    place = f"{importable_module(function)}.{function.__qualname__}"
+    if found is None:
+        return TaskNotImportable(task, f"there is no {place}")
+    why = f"{place} leads to another function"
+    remedy = "let that name be bound to what is registered, as @queue.task above its def does"
+    return TaskNotImportable(task, why, remedy)
+
+
+def _found(function: Callable[..., Any]) -> Any:
+    """Return what a child would find under the function's name, None for nothing."""
+    first, *rest = function.__qualname__.split(".")
+    if function.__module__ in SCRIPTS:
+        found: Any = _script(function).get(first)
+    else:
+        found = getattr(sys.modules.get(function.__module__), first, None)
+    for name in rest:
+        found = getattr(found, name, None)
+    return found
+
+
+def _leads_to(found: Any, function: Callable[..., Any]) -> bool:
+    task = getattr(found, "task", None)
+    held = getattr(task, "function", None)
+    return any(one is function or _is_same_method(one, function) for one in (found, held))
+
+
+def _is_same_method(one: Any, other: Any) -> bool:
+    # Methods are made anew each time they are looked up.
+    return isinstance(one, MethodType) and one == other
+
+
+def _is_made_of(function: Any, found: Any) -> bool:
+    """Whether the function has what was found inside: it wraps it, or binds it to an object."""
+    if found is None:
+        return False
+    inside = getattr(getattr(found, "task", None), "function", found)
+    return any(layer is found or layer is inside for layer in layers(function))
+
+
+def layers(function: Any) -> Iterator[Any]:
+    """Yield a function and what it is made of: wrapped, bound or partially applied functions."""
+    seen: set[int] = set()
+    while function is not None and id(function) not in seen:
+        seen.add(id(function))
+        yield function
+        function = _below(function)
+
+
+def innermost(function: Any) -> Any:
+    """Return the function at the bottom of what a function is made of."""
+    *_, last = layers(function)
+    return last
+
+
+def _below(function: Any) -> Any:
+    if isinstance(function, MethodType):
+        return function.__func__
+    if isinstance(function, functools.partial):
+        return function.func
+    return inspect.getattr_static(function, "__wrapped__", None)
+
+
+def _script(*found: Any) -> Mapping[str, Any]:
+    """Return the globals of the program's script, which need not be those of `__main__`."""
+    for one in found:
+        for layer in layers(one):
+            names: Mapping[str, Any] = getattr(layer, "__globals__", {})
+            if names.get("__name__") in SCRIPTS:
+                return names
+    return vars(sys.modules["__main__"])
+
+
+def _script_module(script: Mapping[str, Any], *, anywhere: bool) -> str:
+    spec = script.get("__spec__")
+    # A profiler gives the script a spec of its own making, which names nothing.
+    if spec is not None and spec.name not in SCRIPTS:
+        return str(spec.name)
+    return _module_of_file(script.get("__file__") or "", anywhere)
+
+
+@functools.cache
+def _module_of_file(text: str, anywhere: bool) -> str:  # noqa: FBT001  # it is a cache's key
+    file = Path(text)
+    if not file.is_file():
+        return NOWHERE
+    top, package = file.absolute().parent, [file.stem]
+    while (top / "__init__.py").is_file():
+        top, package = top.parent, [top.name, *package]
+    roots = [*sys.path, *([""] if anywhere else ())]
+    reachable = len(package) > 1 and any(Path(one).resolve() == top.resolve() for one in roots)
+    return ".".join(package) if reachable else file.stem
