@@ -1,13 +1,16 @@
 """The consumer: the ordered group of services that drains queues in one process.
 
-In starting order: heartbeat, rescue, journal, cache, executors, exchange, scheduler, expire, purge,
-overlooked. Closing in reverse gives the drain: the exchange claims no more and goes on flushing
-until the slots are done, and the heartbeat is the last to go.
+In starting order: heartbeat, rescue, journal, cache, executors, late services, exchange, scheduler,
+expire, purge, overlooked. Late services are what tasks and schedules need that are registered while
+the consumer runs. Closing in reverse gives the drain: the exchange claims no more and goes on
+flushing until the slots are done, and the heartbeat is the last to go.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -15,11 +18,11 @@ from mainspring.engine.alarm import Alarm
 from mainspring.engine.bench import Bench
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.pace import ExchangeTrigger, StoreSleeper, listen_together
-from mainspring.engine.claims.slots import Slots
+from mainspring.engine.executors_by_kind import ExecutorsByKind, board_size
 from mainspring.engine.journal.journal import Journal
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
 from mainspring.engine.node.node import Node
-from mainspring.engine.node.report import Reporter, serves_of
+from mainspring.engine.node.report import Reporter
 from mainspring.engine.node.rescuer import Rescuer
 from mainspring.engine.scheduler import Scheduler
 from mainspring.engine.upkeep.expirer import Expirer
@@ -28,10 +31,11 @@ from mainspring.engine.upkeep.unclaimable import Overlooked
 from mainspring.errors import NotRunning
 from mainspring.model.duration import seconds_of
 from mainspring.model.events import ShutdownAsked
-from mainspring.model.task import EXECUTOR_KINDS
+from mainspring.model.serves import Serves
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.restart import Doubling, Restart
 from mainspring.supervision.stop_signals import StopSignals
+from mainspring.supervision.supervisor.group import Group
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.driver import ThreadDriver
@@ -39,8 +43,11 @@ from mainspring.supervision.workers.worker import Worker
 from mainspring.telemetry.log import log_event
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+
     from mainspring.engine.charter import Charter
-    from mainspring.model.task import ExecutorKind, Registry
+    from mainspring.model.timetable import NewSchedule
     from mainspring.protocols import Executor, Service, Subscriber
 
 log = logging.getLogger("mainspring.engine")
@@ -67,10 +74,7 @@ class Consumer:
         self._asked = 0
         self._megaphone = Megaphone()
         self._megaphone.subscribe(log_event)
-        kinds = _kinds(charter.tasks)
-        slots = sum(self._size(kind) for kind in kinds)
-        names = [name for kind in kinds.values() for name in kind]
-        self._node = Node(store, slots=slots, lease=settings.lease, serves=serves_of(names, queues))
+        self._node = Node(store, slots=board_size(settings), lease=settings.lease)
         self._exchange = Exchange(store, self._node, queues, self._megaphone.tell)
         self._alarm = Alarm()
         self._journal = Journal(store, self._alarm.set)
@@ -78,7 +82,22 @@ class Consumer:
         self._beats = HeartbeatTrigger(settings.heartbeat)
         self._exchange.on_lapse(self._beats.wake)
         self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.ring)
-        executors = self._executors(kinds)
+        bench = Bench(charter, self._node, self._exchange, self._journal)
+        self._executors = ExecutorsByKind(charter.tasks, settings, bench, self._exchange)
+        self._executors.prepare()
+        executors = self._executors.all
+        self._late = Group("late services")
+        self._late.subscribe(self._megaphone.tell)
+        self._failed: BaseException | None = None
+        self._is_cached = charter.cache is not None and charter.cache.is_used
+        self._following = threading.Lock()
+        self._schedules = tuple(charter.schedules)
+        ticks = Alarm(monotonic())
+        self._scheduler = Scheduler(store, self._schedules, self._megaphone.tell, ticks.set)
+        restart = Restart(backoff=Doubling())
+        self._ticking = Worker("scheduler", self._scheduler.turn, ticks, restart=restart)
+        self._ticks = bool(self._schedules)
+        self._reporter = Reporter(executors, self._exchange, lambda: self._supervisor.services())  # noqa: PLW0108  # it is not there yet
         self._sleeper = StoreSleeper(
             lambda: listen_together(store, executors, self._exchange.heard), self._exchange.ring
         )
@@ -99,15 +118,31 @@ class Consumer:
 
     def start(self) -> None:
         """Join the store and start the services; returns when all are ready."""
+        self._node.serves = self._serves()
         self._node.join()
         try:
             self._supervisor.start()
+            self.follow(self._schedules)
         except BaseException as error:
             # Asked to stop before it began: it has nothing to start, and `wait` leaves.
             if isinstance(error, NotRunning) and self._asked:
                 return
             self._leave()
             raise
+
+    def follow(self, schedules: Sequence[NewSchedule]) -> None:
+        """Serve what has been registered since the start, and make the ticks of `schedules`.
+
+        From any thread; it does nothing while the consumer does not run.
+        """
+        with self._following, suppress(NotRunning):
+            cache = self._charter.cache
+            if cache is not None and cache.is_used and not self._is_cached:
+                self._begin(cache)
+                self._is_cached = True
+            self._executors.follow(self._begin)
+            self._tick(tuple(schedules))
+            self._report_what_it_serves()
 
     def shutdown(self, *, at_once: bool | None = None) -> None:
         """Ask to stop; returns at once.
@@ -122,6 +157,7 @@ class Consumer:
         if again and not hurry:
             return
         # At once, not when its turn to close has come: no claim follows the question.
+        self._ticking.close()
         self._exchange.drain(0.0 if hurry else self._settings.grace)
         self._supervisor.close(LAST_SECONDS if hurry else None)
 
@@ -138,8 +174,9 @@ class Consumer:
         while not self._supervisor.join(SIGNAL_SECONDS):
             pass
         self._leave()
-        if self._supervisor.failed is not None:
-            raise self._supervisor.failed
+        failed = self._supervisor.failed or self._failed
+        if failed is not None:
+            raise failed
 
     def _leave(self) -> None:
         self._sleeper.close()
@@ -150,26 +187,37 @@ class Consumer:
             log.warning("what jobs said last is lost: %r", error)
         self._node.leave()
 
-    def _size(self, kind: ExecutorKind) -> int:
-        return self._settings.async_slots if kind == "async" else self._settings.workers
+    def _begin(self, service: Service) -> None:
+        """Start a service while the consumer runs; its failure for good is the consumer's."""
+        self._late.add(service).ended.add_done_callback(self._note_end)
 
-    def _executors(self, kinds: dict[ExecutorKind, tuple[str, ...]]) -> list[Executor]:
-        bench = Bench(self._charter, self._node, self._exchange, self._journal)
-        executors: list[Executor] = []
-        first_slot = 0
-        for kind, names in kinds.items():
-            size = self._size(kind)
-            executor = bench.executor(kind, size, first_slot)
-            self._exchange.serve(Slots(executor, names))
-            executors.append(executor)
-            first_slot += size
-        return executors
+    def _note_end(self, ended: Future[BaseException | None]) -> None:
+        if (error := ended.result()) is not None:
+            self._failed = error
+            self.shutdown()
+
+    def _tick(self, schedules: tuple[NewSchedule, ...]) -> None:
+        self._schedules = schedules
+        self._scheduler.declare(schedules)
+        if schedules and not self._ticks:
+            self._begin(self._ticking)
+            self._ticks = True
+
+    def _serves(self) -> Serves:
+        tasks = frozenset(task.name for task in self._charter.tasks)
+        queues, schedules = self._charter.queues, (one.name for one in self._schedules)
+        return Serves(tasks, None if queues is None else frozenset(queues), frozenset(schedules))
+
+    def _report_what_it_serves(self) -> None:
+        serves = self._serves()
+        if serves != self._node.serves:
+            self._node.serves = self._reporter.serves = serves
+            self._beats.wake()
 
     def _services(self, executors: list[Executor]) -> list[Service]:
         store, cache, settings = self._charter.store, self._charter.cache, self._settings
         node, exchange = self._node, self._exchange
-        reporter = Reporter(executors, exchange, lambda: self._supervisor.services())  # noqa: PLW0108  # it is not there yet
-        heartbeat = Heartbeat(node, exchange, self._beats, reporter.report)
+        heartbeat = Heartbeat(node, exchange, self._beats, self._reporter.report)
         rescuer = Rescuer(store, node, self._megaphone.tell, lease=settings.lease)
         purger = Purger(
             store,
@@ -191,25 +239,13 @@ class Consumer:
             ),
             Worker("rescue", rescuer.look, Interval(RESCUE_SECONDS)),
             Worker("journal", self._journal.flush, self._alarm, restart=patient),
-            *([] if cache is None else [cache]),
+            *([cache] if cache is not None and self._is_cached else []),
             *executors,
+            self._late,
             Worker("exchange", exchange.turn, trigger, restart=patient, driver=driver),
-            *([self._scheduler()] if self._charter.schedules else []),
+            *([self._ticking] if self._ticks else []),
             Worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
             Worker("purge", purger.purge, Interval(PURGE_SECONDS)),
             Worker("overlooked", overlooked.look, Interval(OVERLOOKED_SECONDS)),
         ]
 
-    def _scheduler(self) -> Worker:
-        alarm, charter = Alarm(monotonic()), self._charter
-        scheduler = Scheduler(charter.store, charter.schedules, self._megaphone.tell, alarm.set)
-        return Worker("scheduler", scheduler.turn, alarm, restart=Restart(backoff=Doubling()))
-
-
-def _kinds(tasks: Registry) -> dict[ExecutorKind, tuple[str, ...]]:
-    """Return the tasks' names by the executor they need."""
-    kinds: dict[ExecutorKind, tuple[str, ...]] = {}
-    for kind in EXECUTOR_KINDS:
-        if names := tuple(task.name for task in tasks if task.executor == kind):
-            kinds[kind] = names
-    return kinds

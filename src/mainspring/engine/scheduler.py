@@ -6,6 +6,7 @@ compare-and-set: of several schedulers one succeeds, and what goes wrong leaves 
 
 from __future__ import annotations
 
+import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mainspring.model.events import Event
     from mainspring.model.timetable import NewSchedule, ScheduleRecord
     from mainspring.protocols import Timetable
+
+log = logging.getLogger("mainspring.engine")
 
 LOOK_SECONDS = 60.0
 """So often at least it looks: a clock may have jumped, another process changed a rule."""
@@ -44,11 +47,17 @@ class Scheduler:
     ) -> None:
         self._store = store
         self._new = tuple(schedules)
-        self._names = frozenset(new.name for new in schedules)
         self._tell = tell
         self._plan = plan
-        self._declared = False
+        self._declared: tuple[NewSchedule, ...] = ()
+        self._removed: set[str] = set()
         self._refused: set[str] = set()
+
+    def declare(self, schedules: Sequence[NewSchedule]) -> None:
+        """Make the ticks of these from now on; from any thread."""
+        if tuple(schedules) != self._new:
+            self._new = tuple(schedules)
+            self._plan(monotonic())
 
     def turn(self) -> None:
         """Make every tick that is due, and plan the next turn.
@@ -58,20 +67,25 @@ class Scheduler:
         """
         # If anything goes wrong: soon again, at the pace of the restart policy.
         self._plan(monotonic())
-        if not self._declared:
-            self._store.declare(self._new)
-            self._declared = True
+        new = self._new
+        if new is not self._declared:
+            # What was removed meanwhile must not come back with a new one.
+            self._store.declare([one for one in new if one not in self._declared])
+            self._declared = new
+        names = {one.name for one in new}
         told = self._store.schedules()
         told_at = monotonic()
+        self._look_for_removed(names - {record.new.name for record in told.schedules})
         refused: Unusable | None = None
         wait = LOOK_SECONDS
         for record in told.schedules:
-            if record.new.name in self._names:
+            if record.new.name in names:
                 try:
                     wait = min(wait, self._see_to(record, told.now))
                 except (InvalidOption, ScheduleUnreadable) as error:
                     refused = self._first_refusal(record.new.name, error) or refused
-        self._plan(told_at + wait)
+        if new is self._new:
+            self._plan(told_at + wait)
         if refused is not None:
             raise refused
 
@@ -87,6 +101,15 @@ class Scheduler:
                 self._tell(ScheduleTicked(record.new.name, due.to, tuple(made)))
         following = next_tick(record, now)
         return LOOK_SECONDS if following is None else (following - now).total_seconds()
+
+    def _look_for_removed(self, removed: set[str]) -> None:
+        for name in removed - self._removed:
+            log.warning(
+                "schedule %r was removed: it ticks no more, and comes back when a worker starts "
+                "whose code still declares it",
+                name,
+            )
+        self._removed = removed
 
     def _first_refusal(self, name: str, error: Unusable) -> Unusable | None:
         if name in self._refused:

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 
 class Serves(Struct, frozen=True):
-    """What a node claims: jobs of these tasks, in these queues. None: any, for all we know."""
+    """What a node claims: jobs of these tasks, in these queues. None: any, for all we know.
+
+    `schedules` are those whose ticks it makes.
+    """
 
     tasks: frozenset[str] | None = None
     queues: frozenset[str] | None = None
+    schedules: frozenset[str] = frozenset()
 
     def takes(self, lane: LaneRecord) -> bool:
         """Whether it may claim the jobs of that task and queue."""
@@ -34,9 +38,16 @@ def served_by(node: NodeRecord) -> Serves:
     false alarm; to say that it may take any hides a true one at worst while it lives.
     """
     try:
-        return _decode(node.serves)
+        joined = _decode(node.serves)
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return Serves()
+    try:
+        later = _decode(node.report)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return joined
+    if later.tasks is None:
+        return joined
+    return Serves(later.tasks, joined.queues, later.schedules)
 
 
 def unclaimable(lanes: Iterable[LaneRecord], nodes: Iterable[NodeRecord]) -> list[LaneRecord]:

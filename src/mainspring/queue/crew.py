@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Crew:
     """Thread-safe. `charter` is what they have in common, but for a worker's own options.
 
-    `declared` tells the schedules when a consumer is made, no sooner.
+    `declared` tells the schedules when a consumer is made, and when it is to follow.
     """
 
     def __init__(
@@ -61,6 +61,11 @@ class Crew:
                 # The end of the block is no second request: `shutdown` may have been the first.
                 consumer.shutdown(at_once=False)
                 consumer.wait()
+
+    def follow(self) -> None:
+        """Have the consumers serve what was registered or declared since they started."""
+        for consumer in list(self._consumers):
+            consumer.follow(self._declared())
 
     def shutdown(self, *, at_once: bool | None = None) -> None:
         """Ask all of them to stop; returns at once."""

@@ -148,6 +148,7 @@ class Queue:
             task = new_task(function, options)
             self._tasks.add(task)
             self._caches.note(task.name, cache)
+            self._crew.follow()
             return QueueTask(task, self._desk)
 
         return register if function is None else register(function)
@@ -203,7 +204,7 @@ class Queue:
         if self._schedules is None:
             from mainspring.queue.schedules import Schedules  # noqa: PLC0415  # a lazy door
 
-            self._schedules = Schedules(self._desk, self._store)
+            self._schedules = Schedules(self._desk, self._store, self._crew.follow)
         return self._schedules
 
     def register(

@@ -45,9 +45,9 @@ class NodeInfo:
     """A node at one moment: a process that drains queues.
 
     `live`: its lease still runs, for `expires_in` seconds. `running` counts its jobs, `serves` are
-    the tasks and queues it claims from (None: any, or it does not say), `report` is what it says of
-    itself ({} if that can't be read), as it was at `reported_at` (aware UTC).
-    `unreadable` names what the store holds no sound value of.
+    the tasks and queues it claims from (None: any, or it does not say) and the schedules that it
+    declares, `report` is what it says of itself ({} if that can't be read), as it was at
+    `reported_at` (aware UTC). `unreadable` names what the store holds no sound value of.
     """
 
     name: str

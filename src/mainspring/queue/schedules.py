@@ -149,9 +149,10 @@ class ScheduleHandle:
 class Schedules(Mapping[str, ScheduleHandle]):
     """The schedules by name: those that this program declares, and all others in the store."""
 
-    def __init__(self, desk: Desk, timetable: Timetable) -> None:
+    def __init__(self, desk: Desk, timetable: Timetable, changed: Callable[[], None]) -> None:
         self._desk = desk
         self._timetable = timetable
+        self._changed = changed
         self._declared: dict[str, tuple[NewSchedule, Callable[..., Any]]] = {}
 
     def __repr__(self) -> str:
@@ -183,6 +184,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
             first, second = (f"{one.rule} of {one.task}" for one in (known[0], new))
             raise DuplicateName(new.name, kind="schedule", first=first, second=second)
         self._declared[new.name] = new, function
+        self._changed()
 
     def _names(self) -> set[str]:
         return {record.new.name for record in self._timetable.schedules().schedules}.union(

@@ -11,6 +11,7 @@ import asyncio
 import functools
 import logging
 from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cache.results import PATIENCE, Results
@@ -18,7 +19,6 @@ from mainspring.engine.attempts.context import running
 from mainspring.engine.cache.plan import Plan
 from mainspring.engine.cache.turn import Turn
 from mainspring.errors import NotRunning
-from mainspring.model.task import Registry
 from mainspring.supervision.loops.event_loop import EventLoopThread
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mainspring.cache.policy import Cache
     from mainspring.model.job import Claim
-    from mainspring.model.task import Task
+    from mainspring.model.task import Registry, Task
     from mainspring.protocols import CacheAdapter, Codec
 
 log = logging.getLogger("mainspring.cache")
@@ -36,8 +36,33 @@ class AttemptOver(Exception):
     """An attempt was given up while it waited for its turn: its body must not begin."""
 
 
+class CachedTasks:
+    """The tasks of a consumer, as its cache covers them."""
+
+    def __init__(
+        self, tasks: Registry, policies: Mapping[str, Cache], cover: Callable[[Task], Task]
+    ) -> None:
+        self._tasks = tasks
+        self._policies = policies
+        self._cover = cover
+        self._covered: dict[str, tuple[Task, Cache, Task]] = {}
+
+    def __getitem__(self, name: str) -> Task:
+        """Return the task of that name; KeyError if there is none."""
+        task = self._tasks[name]
+        if name not in self._policies:
+            return task
+        policy, known = self._policies[name], self._covered.get(name)
+        if known is None or known[0] is not task or known[1] is not policy:
+            known = self._covered[name] = task, policy, self._cover(task)
+        return known[2]
+
+
 class JobCache:
-    """The cache of one consumer, as a service. `usual` is for policies that name no adapter."""
+    """The cache of one consumer, as a service. `usual` gives that of policies that name none.
+
+    Tasks and policies may come while it runs.
+    """
 
     name = "cache"
 
@@ -45,30 +70,32 @@ class JobCache:
         self,
         tasks: Registry,
         policies: Mapping[str, Cache],
-        usual: CacheAdapter,
+        usual: Callable[[], CacheAdapter],
         codec: Codec,
     ) -> None:
+        self._tasks = tasks
+        self._policies = policies
+        self._usual = usual
         self._codec = codec
         self._thread = EventLoopThread("mainspring-cache")
         self._adapters: dict[int, CacheAdapter] = {}
         self._results: dict[int, Results] = {}
         self._told: set[str] = set()
         self._holds: Callable[[Claim], bool] = _always
-        self._plans: dict[str, Plan] = {}
-        for task in tasks:
-            if (policy := policies.get(task.name)) is not None:
-                results = self._results_of(usual if policy.adapter is None else policy.adapter)
-                self._plans[task.name] = Plan(task, policy, results)
+        self._plans: dict[str, tuple[Task, Cache, Plan]] = {}
+        self._planning = Lock()
 
-    def over(self, tasks: Registry) -> Registry:
+    @property
+    def is_used(self) -> bool:
+        """Whether a task has a cache."""
+        return bool(self._policies)
+
+    def over(self, tasks: Registry) -> CachedTasks:
         """Return the tasks; the functions of those that have a cache ask it first.
 
         Those for child processes are left as they are: a child has no cache.
         """
-        covered = Registry()
-        for task in tasks:
-            covered.add(self._covered(task))
-        return covered
+        return CachedTasks(tasks, self._policies, self._covered)
 
     def watch(self, holds: Callable[[Claim], bool]) -> None:
         """Take what tells whether a thread's attempt is still its own."""
@@ -76,13 +103,14 @@ class JobCache:
 
     def turn_of(self, claim: Claim) -> Turn | None:
         """Return the turn of a job, None if it is not cached."""
-        if claim.task not in self._plans:
+        plan = self._plan_of(claim.task)
+        if plan is None:
             return None
         try:
             args, kwargs = self._codec.decode_call(claim.payload)
         except ValueError:
             return None  # the attempt will say so
-        return self._turn(self._plans[claim.task], args, kwargs)
+        return self._turn(plan, args, kwargs)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Ask adapters on a loop of its own until closed."""
@@ -107,8 +135,21 @@ class JobCache:
         self._adapters[id(adapter)] = adapter
         return self._results.setdefault(id(adapter), Results(adapter))
 
+    def _plan_of(self, name: str) -> Plan | None:
+        policy = self._policies.get(name)
+        if policy is None:
+            return None
+        task = self._tasks[name]
+        with self._planning:
+            known = self._plans.get(name)
+            if known is None or known[0] is not task or known[1] is not policy:
+                adapter = self._usual() if policy.adapter is None else policy.adapter
+                plan = Plan(task, policy, self._results_of(adapter))
+                known = self._plans[name] = task, policy, plan
+        return known[2]
+
     def _covered(self, task: Task) -> Task:
-        plan = self._plans.get(task.name)
+        plan = self._plan_of(task.name)
         if plan is None or task.executor == "process":
             return task
         ask = self._arun if task.executor == "async" else self._run

@@ -40,21 +40,22 @@ class CacheDesk:
             raise InvalidOption("cache", cache, owner=f"task {task!r}", expected=expected)
         self._policies[task] = cache
 
-    def open(self, tasks: Registry, codec: Codec) -> JobCache | None:
-        """Return the cache of a worker that is about to start, None if no task has one."""
-        if not self._policies:
-            return None
+    def open(self, tasks: Registry, codec: Codec) -> JobCache:
+        """Return the cache of a worker that is about to start."""
         from mainspring.engine.cache.cache import JobCache  # noqa: PLC0415  # a lazy door
 
-        if self._usual is None:
-            self._usual = self._new_adapter()
-        return JobCache(tasks, self._policies, self._usual, codec)
+        return JobCache(tasks, self._policies, self._adapter, codec)
 
     def close(self) -> None:
         """Let go of the file."""
         usual, self._usual = self._usual, None
         if usual is not None and self._file is not None:
             usual.close()
+
+    def _adapter(self) -> Any:
+        if self._usual is None:
+            self._usual = self._new_adapter()
+        return self._usual
 
     def _new_adapter(self) -> Any:
         if self._file is not None:

@@ -18,13 +18,14 @@ from mainspring.engine.claims.completion import Completions
 from mainspring.engine.claims.drain import Drain, DrainStep
 from mainspring.engine.claims.held import HeldClaims
 from mainspring.engine.claims.outbox import FLUSH_SECONDS, Outbox
+from mainspring.engine.claims.slots import SlotTable
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.faults import fault
 from mainspring.model.events import AttemptsEnded, ConsumerUnhealthy, NodeLost, OutcomesRefused
 from mainspring.model.job import Want
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mainspring.engine.claims.slots import Slots
     from mainspring.engine.node.node import Node
@@ -47,8 +48,8 @@ class Exchange:
         self._node = node
         self._queues = queues
         self._tell = tell
-        self._slots: list[Slots] = []
-        self._by_task: dict[str, Slots] = {}
+        self._table = SlotTable()
+        self._slots, self._by_task = self._table.slots, self._table.by_task
         self._outbox = Outbox()
         self._held = HeldClaims()
         self._wake: Callable[[], None] = lambda: None
@@ -56,9 +57,7 @@ class Exchange:
         self._next_due = math.inf
         self._drain = Drain()
         self._lost_key: int | None = None
-        self._troubled = False
-        self._unsure = False
-        self._lapsed = False
+        self._troubled = self._unsure = self._lapsed = False
         self._renew: Callable[[], None] = lambda: None
         self._turning = threading.Lock()
         self._cancels: frozenset[Grant] = frozenset()
@@ -66,9 +65,13 @@ class Exchange:
         self.completions = Completions(store, node)
 
     def serve(self, slots: Slots) -> None:
-        """Claim for these slots too."""
-        self._slots.append(slots)
-        self._by_task |= dict.fromkeys(slots.tasks, slots)
+        """Claim for these slots too; before the first turn."""
+        self._table.add(slots)
+
+    def move(self, moves: Mapping[str, Slots]) -> None:
+        """Claim each of these tasks for those slots from now on; from any thread."""
+        self._table.move(moves)
+        self._wake()
 
     def on_lapse(self, renew: Callable[[], None]) -> None:
         """Have `renew` called when the store says that the lease has run out."""
@@ -98,8 +101,7 @@ class Exchange:
 
     def heard(self) -> None:
         """Learn in the thread of an idle slot that there may be work, and turn in it."""
-        for slots in self._slots:
-            slots.more = True
+        self._table.expect_work()
         self._turn_here()
 
     def _turn_here(self) -> None:
@@ -118,8 +120,7 @@ class Exchange:
 
     def ring(self) -> None:
         """Learn that there may be work; from any thread."""
-        for slots in self._slots:
-            slots.more = True
+        self._table.expect_work()
         self._wake()
 
     def drain(self, grace: float) -> None:
@@ -177,7 +178,7 @@ class Exchange:
             self._turn()
 
     def _due(self, now: float) -> float | None:
-        if self._lost() or self._hungry():
+        if self._lost() or self._table.pending or self._hungry():
             return 0.0
         waits = [slots.due(now) for slots in self._slots]
         if self._has_waiting() and not self._low():
@@ -193,6 +194,7 @@ class Exchange:
     def _turn(self) -> None:
         if self._lost():
             self._disown()
+        self._outbox.extend(map(released, self._table.apply(self._held)))
         self._give_back()
         # A batch that was refused is tried alone: a claim that goes wrong must not be its fault.
         idle = self.draining or self._outbox.suspected
@@ -241,9 +243,8 @@ class Exchange:
         return any(slots.executor.waiting() for slots in self._slots)
 
     def _flush_in(self, now: float) -> float:
-        if self.draining or self._low() or self._outbox.full:
-            return 0.0
-        return self._outbox.due_in(now)
+        rushed = self.draining or self._low() or self._outbox.full
+        return 0.0 if rushed else self._outbox.due_in(now)
 
     def _exchange(self, outcomes: list[Outcome], wants: list[Want]) -> Exchanged | None:
         key = self._node.key
@@ -264,8 +265,7 @@ class Exchange:
 
     def _put_back(self, outcomes: list[Outcome], error: BaseException) -> None:
         self._troubled = self._unsure = True
-        for slots in self._slots:
-            slots.more = True
+        self._table.expect_work()
         if isinstance(error, (StoreBusy, StoreUnusable)):
             self._outbox.put_back(outcomes)
         elif (to_blame := self._outbox.refuse(outcomes)) is not None:

@@ -7,12 +7,12 @@ within `PREFETCH_SECONDS`, and gives back uncharged what has not started after `
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mainspring.model.job import Claim, Outcome
     from mainspring.protocols import Executor
@@ -51,7 +51,7 @@ class Slots:
     def room(self, leaving: int = 0) -> int:
         """Return how many claims to ask for now, if `leaving` of those in flight are done."""
         now = monotonic()
-        if now < self._rests_until:
+        if now < self._rests_until or not self.tasks:
             return 0
         if self.exhausted:
             self._rests_until = now + REST_SECONDS
@@ -129,3 +129,61 @@ class Slots:
         if seconds == math.inf:
             return 0
         return min(MOST_WAITING, int(self.executor.size * PREFETCH_SECONDS / seconds))
+
+
+class SlotTable:
+    """The slots of one node, all of them and by task; tasks may come and move while it claims.
+
+    `move` is for any thread. What it says takes effect with `apply`, in the exchange's turn.
+    """
+
+    def __init__(self) -> None:
+        self.slots: list[Slots] = []
+        self.by_task: dict[str, Slots] = {}
+        self._moves: deque[Mapping[str, Slots]] = deque()
+
+    def add(self, slots: Slots) -> None:
+        """Serve the tasks of these slots too; before the first turn."""
+        self.slots.append(slots)
+        self.by_task |= dict.fromkeys(slots.tasks, slots)
+
+    def move(self, moves: Mapping[str, Slots]) -> None:
+        """Serve each task in these slots from now on."""
+        self._moves.append(moves)
+
+    def expect_work(self) -> None:
+        """Take it that the store may have jobs for each of them; from any thread."""
+        for slots in self.slots:
+            slots.more = True
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to apply."""
+        return bool(self._moves)
+
+    def apply(self, held: Iterable[Claim]) -> list[Claim]:
+        """Serve as was said; return the claims that waited in slots where their task is no more."""
+        withdrawn: list[Claim] = []
+        if not self._moves:
+            return withdrawn
+        counts = Counter(claim.task for claim in held)
+        while self._moves:
+            for task, slots in self._moves.popleft().items():
+                withdrawn += self._move(task, slots, counts[task])
+        return withdrawn
+
+    def _move(self, task: str, slots: Slots, in_flight: int) -> list[Claim]:
+        old = self.by_task.get(task)
+        if old is slots:
+            return []
+        if slots not in self.slots:
+            self.slots.append(slots)
+        self.by_task[task] = slots
+        slots.tasks = (*slots.tasks, task)
+        slots.more = True
+        if old is None:
+            return []
+        old.tasks = tuple(one for one in old.tasks if one != task)
+        old.in_flight -= in_flight
+        slots.in_flight += in_flight
+        return old.withdraw_all()

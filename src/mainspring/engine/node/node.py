@@ -9,6 +9,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainspring.engine.node.board import FileBoard, NoBoard
+from mainspring.engine.node.report import serves_of
+from mainspring.model.serves import Serves
 
 if TYPE_CHECKING:
     from mainspring.engine.node.board import Board
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
 class Node:
     """Joins, renews its lease (seconds), leaves; joins anew under another name when it was lost.
 
-    `serves` is the JSON text that says to views what it runs.
+    `serves` is what it says that it runs, from the next time it joins.
     """
 
-    def __init__(self, store: Store, *, slots: int, lease: float, serves: bytes = b"{}") -> None:
+    def __init__(self, store: Store, *, slots: int, lease: float) -> None:
         self._store = store
-        self._serves = serves
+        self.serves = Serves()
         self._slots = slots
         self._lease = lease
         self._renewed = 0.0
@@ -39,7 +41,7 @@ class Node:
         board = self._new_board(name)
         try:
             key = self._store.join(
-                name, host=host, pid=os.getpid(), lease=self._lease, serves=self._serves
+                name, host=host, pid=os.getpid(), lease=self._lease, serves=serves_of(self.serves)
             )
         except BaseException:
             board.close()

@@ -1,10 +1,11 @@
 """What a node tells views of itself, as JSON texts: what it serves, and how it is.
 
-`serves` is told once, when it joins: `tasks` and `queues` (null: any) by name, `version`,
+`serves` is told when it joins: `tasks`, `queues` (null: any) and `schedules` by name, `version`,
 `started_at`. The report goes with each renewal: `slots` by kind of executor (`size`, `running`,
-`waiting`, `abandoned`), `in_flight`, `restarts` of services that had any, `draining`, and
-`loop_lag`, the seconds for which the loop of the coroutines kept a call waiting (null: there is no
-such loop), and `at`, when all this was so.
+`waiting`, `abandoned`), `in_flight`, `restarts` of services that had any, `draining`, `loop_lag`,
+the seconds for which the loop of the coroutines kept a call waiting (null: there is no such loop),
+`at`, when all this was so, and, when it serves other tasks or schedules by now, these, under the
+names that `serves` has.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec.json import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
+    from mainspring.model.serves import Serves
     from mainspring.protocols import Executor
     from mainspring.supervision.supervisor.supervised import ServiceStatus
 
@@ -36,12 +38,11 @@ class Load(Protocol):
         ...
 
 
-def serves_of(tasks: Iterable[str], queues: Sequence[str] | None) -> bytes:
+def serves_of(serves: Serves) -> bytes:
     """Return what a node says when it joins."""
     return encode(
         {
-            "tasks": sorted(tasks),
-            "queues": None if queues is None else list(queues),
+            **_names(serves),
             # Looked up, not imported: that would be an import of the roof.
             "version": sys.modules["mainspring"].__version__,
             "started_at": datetime.now(UTC),
@@ -61,6 +62,8 @@ class Reporter:
         self._executors = executors
         self._load = load
         self._services = services
+        self.serves: Serves | None = None
+        """What the node serves by now, if it is no more what it said when it joined."""
 
     def report(self) -> bytes:
         """Return how the node is."""
@@ -73,8 +76,17 @@ class Reporter:
                 "draining": self._load.draining,
                 "loop_lag": max(lags, default=None),
                 "at": datetime.now(UTC),
+                **({} if self.serves is None else _names(self.serves)),
             }
         )
+
+
+def _names(serves: Serves) -> dict[str, object]:
+    return {
+        "tasks": None if serves.tasks is None else sorted(serves.tasks),
+        "queues": None if serves.queues is None else sorted(serves.queues),
+        "schedules": sorted(serves.schedules),
+    }
 
 
 def _slots(executor: Executor) -> dict[str, int]:
