@@ -14,6 +14,7 @@ from mainspring.errors import (
     NotRetryable,
     StoreError,
 )
+from mainspring.model.async_twin import off_loop
 from mainspring.model.evidence import RemoteError, cause_of
 from mainspring.model.job import CANCELLED, EXPIRED, Ended, JobState
 
@@ -50,6 +51,10 @@ class Desk(Protocol):
 
     async def aenqueue(self, job: NewJob, connection: Any = None) -> str:
         """Keep a new job without blocking the loop; return its id."""
+        ...
+
+    async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
+        """Keep new jobs without blocking the loop; return their ids."""
         ...
 
     def check_connection(self, owner: str, connection: object) -> None:
@@ -193,6 +198,22 @@ class JobHandle(Generic[R]):
         """The lines that its bodies have logged; oldest first."""
         return self._desk.log(self.id)
 
+    async def arecord(self) -> JobRecord:
+        """Return `record` without blocking the event loop; its fields are those of the job."""
+        return await _record(self)
+
+    async def astatus(self) -> JobState:
+        """Return `status` without blocking the event loop."""
+        return (await _record(self)).state
+
+    async def ahistory(self) -> list[AttemptRecord]:
+        """Return `history` without blocking the event loop."""
+        return await _history(self)
+
+    async def alog(self) -> list[LogLine]:
+        """Return `log` without blocking the event loop."""
+        return await _log(self)
+
     def cancel(self) -> bool:
         """Cancel the job; True if it was live.
 
@@ -200,6 +221,8 @@ class JobHandle(Generic[R]):
         fail, but does not run again.
         """
         return self._desk.cancel([self.id])[0]
+
+    acancel = off_loop(cancel)
 
     def retry(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None
@@ -217,6 +240,8 @@ class JobHandle(Generic[R]):
             raise NotRetryable(self.id, self.task, self.status)
         return self if live == self.id else JobHandle(self._desk, live, self.task)
 
+    aretry = off_loop(retry)
+
     def result(self, timeout: float | None = None) -> R:
         """Wait until the job has ended, at most `timeout` seconds, and return its result.
 
@@ -229,9 +254,21 @@ class JobHandle(Generic[R]):
         _ = self.record
         ended = self._desk.wait(self.id, timeout)
         if ended is None:
-            state = self.status
-            raise TimeoutError(f"job {self.id} ({self.task}) is still {state} after {timeout:g} s")
+            raise self._still_running(self.status, timeout)
         return self._value(ended)
+
+    async def aresult(self, timeout: float | None = None) -> R:  # noqa: ASYNC109  # as `result`
+        """Return `result(timeout)` without blocking the event loop; `await job` has no timeout."""
+        import asyncio  # noqa: PLC0415  # a lazy door
+
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                return await self._aresult()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        raise self._still_running(await self.astatus(), timeout)
 
     def __await__(self) -> Generator[Any, None, R]:
         """Wait for the result on the running event loop."""
@@ -258,6 +295,9 @@ class JobHandle(Generic[R]):
             return self._value(await future)
         finally:
             cancel()
+
+    def _still_running(self, state: JobState, timeout: float | None) -> TimeoutError:
+        return TimeoutError(f"job {self.id} ({self.task}) is still {state} after {timeout:g} s")
 
     def _edited(self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> bytes:
         if args is None or kwargs is None:
@@ -289,3 +329,18 @@ class JobHandle(Generic[R]):
         error = JobCancelled(self.id, self.task, str(failure))
         error.__cause__ = cause_of(failure, self._desk.errors)
         return error
+
+
+def _read_record(job: JobHandle[Any]) -> JobRecord:
+    return job.record
+
+
+def _read_history(job: JobHandle[Any]) -> list[AttemptRecord]:
+    return job.history
+
+
+def _read_log(job: JobHandle[Any]) -> list[LogLine]:
+    return job.log
+
+
+_record, _history, _log = off_loop(_read_record), off_loop(_read_history), off_loop(_read_log)

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Generic, Never, ParamSpec, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Never,
+    ParamSpec,
+    TypeVar,
+    TypeVarTuple,
+    Unpack,
+    overload,
+)
 
 from mainspring.errors import InvalidArguments, UnknownOption
 from mainspring.handle import JobHandle
@@ -15,7 +25,7 @@ from mainspring.model.terms import Terms
 from mainspring.model.unique import key_of_arguments, key_of_task, key_of_users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from mainspring.handle import Desk
@@ -27,6 +37,11 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 Raw = TypeVar("Raw")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+Ts = TypeVarTuple("Ts")
 
 _USING_OPTIONS = (
     "queue",
@@ -118,10 +133,61 @@ class QueueTask(Generic[P, R, Raw]):
         job_id = await self._desk.aenqueue(self._new_job(args, kwargs), self._connection)
         return JobHandle(self._desk, job_id, self.name)
 
+    @overload
+    def map(self: Callable[[], Any], arguments: Iterable[tuple[()]]) -> list[JobHandle[R]]: ...
+    @overload
+    def map(self: Callable[[A], Any], arguments: Iterable[tuple[A]]) -> list[JobHandle[R]]: ...
+    @overload
+    def map(
+        self: Callable[[A, B], Any], arguments: Iterable[tuple[A, B]]
+    ) -> list[JobHandle[R]]: ...
+    @overload
+    def map(
+        self: Callable[[A, B, C], Any], arguments: Iterable[tuple[A, B, C]]
+    ) -> list[JobHandle[R]]: ...
+    @overload
+    def map(
+        self: Callable[[A, B, C, D], Any], arguments: Iterable[tuple[A, B, C, D]]
+    ) -> list[JobHandle[R]]: ...
+    @overload
+    def map(
+        self: Callable[[Unpack[Ts]], Any], arguments: Iterable[tuple[*Ts]]
+    ) -> list[JobHandle[R]]: ...
     def map(self, arguments: Iterable[Sequence[Any]]) -> list[JobHandle[R]]:
         """Enqueue a job for each tuple of positional arguments, all in one transaction."""
-        jobs = [self._new_job(self._tuple(item), {}) for item in arguments]
-        ids = self._desk.enqueue(jobs, self._connection)
+        ids = self._desk.enqueue(self._new_jobs(arguments), self._connection)
+        return [JobHandle(self._desk, job_id, self.name) for job_id in ids]
+
+    @overload
+    async def amap(
+        self: Callable[[], Any], arguments: Iterable[tuple[()]]
+    ) -> list[JobHandle[R]]: ...
+    @overload
+    async def amap(
+        self: Callable[[A], Any], arguments: Iterable[tuple[A]]
+    ) -> list[JobHandle[R]]: ...
+    @overload
+    async def amap(
+        self: Callable[[A, B], Any], arguments: Iterable[tuple[A, B]]
+    ) -> list[JobHandle[R]]: ...
+    @overload
+    async def amap(
+        self: Callable[[A, B, C], Any], arguments: Iterable[tuple[A, B, C]]
+    ) -> list[JobHandle[R]]: ...
+    @overload
+    async def amap(
+        self: Callable[[A, B, C, D], Any], arguments: Iterable[tuple[A, B, C, D]]
+    ) -> list[JobHandle[R]]: ...
+    @overload
+    async def amap(
+        self: Callable[[Unpack[Ts]], Any], arguments: Iterable[tuple[*Ts]]
+    ) -> list[JobHandle[R]]: ...
+    async def amap(self, arguments: Iterable[Sequence[Any]]) -> list[JobHandle[R]]:
+        """Call `map` without blocking the event loop.
+
+        With `using(conn=...)` it blocks: a connection belongs to its thread.
+        """
+        ids = await self._desk.aenqueue_many(self._new_jobs(arguments), self._connection)
         return [JobHandle(self._desk, job_id, self.name) for job_id in ids]
 
     def using(  # noqa: PLR0913  # the options of an enqueuing
@@ -218,6 +284,9 @@ class QueueTask(Generic[P, R, Raw]):
             idempotency_key=None if key is None else key_of_users(task.name, key),
             expires=terms.expires,
         )
+
+    def _new_jobs(self, arguments: Iterable[Sequence[Any]]) -> list[NewJob]:
+        return [self._new_job(self._tuple(item), {}) for item in arguments]
 
     def _tuple(self, item: Sequence[Any]) -> tuple[Any, ...]:
         if isinstance(item, (tuple, list)):

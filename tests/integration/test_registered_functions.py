@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
-import logging
 import subprocess
 import sys
 import threading
@@ -123,8 +122,8 @@ class TestNames:
         with queue.worker():
             assert names["hello"].delay().result(timeout=10) == 2
 
-    def test_a_module_that_defines_a_task_twice_is_told(self, load, caplog):
-        with caplog.at_level(logging.WARNING):
+    def test_a_module_that_defines_a_task_twice_is_told(self, load):
+        with pytest.warns(UserWarning, match="'registered_app.price' is defined twice") as told:
             load("""
                 from mainspring import Queue
                 queue = Queue("memory://")
@@ -133,8 +132,8 @@ class TestNames:
                 @queue.task
                 def price(): return 2
             """)
-        assert "'registered_app.price' is defined twice" in caplog.text
-        assert "registered_app.py:6" in caplog.text
+        assert "registered_app.py:6 replaces" in str(told[0].message)
+        assert told[0].filename.endswith("registered_app.py")
 
     def test_a_lambda_needs_a_name(self, queue):
         with pytest.raises(TaskNotImportable, match="it is a lambda, and has no name; give it a"):

@@ -20,6 +20,7 @@ from mainspring import (
     Unique,
     current_job,
 )
+from mainspring.model.view import JobRecord
 
 queue = Queue(db_path="jobs.db", workers=8, durability="normal", grace=20.0)
 Queue("memory://", worker=3)  # type: ignore[arg-type]
@@ -30,6 +31,11 @@ Queue("memory://", codec="pickle")  # type: ignore[arg-type]
 @queue.task
 def add(a: int, b: int = 1) -> int:
     return a + b
+
+
+@queue.task
+def many(a: int, b: int, c: int, d: int, e: str) -> str:
+    return e * (a + b + c + d)
 
 
 @queue.task(
@@ -127,6 +133,12 @@ def enqueue() -> None:
     assert_type(nothing.delay(), JobHandle[None])
     assert_type(cached.delay("x"), JobHandle[int])
     assert_type(add.map([(1, 2), (3, 4)]), list[JobHandle[int]])
+    assert_type(add.map((n,) for n in range(3)), list[JobHandle[int]])
+    assert_type(send.map([("you",)]), list[JobHandle[list[str]]])
+    assert_type(many.map([(1, 2, 3, 4, "5")]), list[JobHandle[str]])
+    add.map([("1", 2)])  # type: ignore[list-item]
+    many.map([(1, 2, 3, 4, 5)])  # type: ignore[list-item]
+    add.map([1, 2])  # type: ignore[list-item]
     assert_type(queue.enqueue_many([add.call(1, 2), send.call("x")]), list[JobHandle[Any]])
 
 
@@ -215,5 +227,30 @@ async def main() -> None:
     assert_type(await job, int)
     assert_type(await send.delay("you"), list[str])
     await add.adelay("1")  # type: ignore[arg-type]
+    assert_type(await add.amap([(1, 2)]), list[JobHandle[int]])
+    await add.amap([("1", 2)])  # type: ignore[list-item]
+    assert_type(await queue.aenqueue_many([add.call(1, 2)]), list[JobHandle[Any]])
+    assert_type(await job.aresult(timeout=3), int)
+    assert_type(await job.arecord(), JobRecord)
+    assert_type(await job.astatus(), JobState)
+    assert_type((await job.alog())[0].text, str)
+    assert_type(await job.acancel(), bool)
+    assert_type(await job.aretry(args=(1, 2)), JobHandle[int])
+    await job.aretry(arg=(1, 2))  # type: ignore[call-arg]
+    assert_type(await queue.aget_job("1-x"), JobHandle[Any] | None)
+    page = await queue.ajobs(status="failed", limit=3)
+    assert_type(page.cursor, str | None)
+    await queue.ajobs(limit="3")  # type: ignore[arg-type]
+    assert_type(await queue.aretry(job), JobHandle[Any] | None)
+    assert_type(await queue.aretry(page), list[JobHandle[Any] | None])
+    assert_type(await queue.acancel("1-x"), bool)
+    assert_type(await queue.acancel([job]), list[bool])
+    assert_type(await queue.adrop(job), int)
+    assert_type(await queue.apause("mail"), bool)
+    assert_type(await queue.astats(), Mapping[str, Any])
+    schedule = await queue.schedules.aget("beat")
+    if schedule is not None:
+        assert_type(await schedule.anext(3), list[datetime])
+        assert_type(await schedule.atrigger(), JobHandle[Any])
     running: Coroutine[Any, Any, None] = queue.arun_worker(["mail"])
     await running

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import re
+import warnings
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import zip_longest
@@ -36,7 +36,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 _UNSET = object()
 
-log = logging.getLogger("mainspring.queue")
+_ABOVE_THE_DECORATOR = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,8 @@ def _check_redefined(name: str, old: Callable[..., Any], new: Callable[..., Any]
         raise DuplicateName(name, kind="task", first=_described(old), second=_described(new))
     one, other = _line(old), _line(new)
     if one != other and one.rpartition(":")[0] == other.rpartition(":")[0] and one[:1] != "<":
-        log.warning("task %r is defined twice: %s replaces %s", name, other, one)
+        told = f"task {name!r} is defined twice: {other} replaces {one}"
+        warnings.warn(told, stacklevel=_ABOVE_THE_DECORATOR)
 
 
 def _are_of_two_objects(old: Any, new: Any) -> bool:
@@ -221,7 +222,7 @@ def _are_equal(one: Any, other: Any, seen: frozenset[int] = frozenset()) -> bool
     if one is other or id(one) in seen or _UNSET in (one, other):
         return True
     if isinstance(one, MethodType):
-        return one == other
+        return bool(one == other)
     if isinstance(one, (int, float, str, bytes)):
         return type(one) is type(other) and bool(one == other)
     if getattr(one, "__code__", None) is None or one.__code__ != getattr(other, "__code__", None):

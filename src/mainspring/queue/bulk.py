@@ -52,11 +52,26 @@ def calls_of(calls: object) -> list[Call[Any]]:
 
 def enqueue(desk: QueueDesk, calls: Sequence[Call[Any]]) -> list[JobHandle[Any]]:
     """Enqueue calls in one transaction; raises InvalidOption if it can't be one."""
+    return _handles(desk, calls, desk.enqueue([one.job for one in calls], _connection_of(calls)))
+
+
+async def aenqueue(desk: QueueDesk, calls: Sequence[Call[Any]]) -> list[JobHandle[Any]]:
+    """Enqueue calls in one transaction without blocking the loop; raises as `enqueue` does."""
+    jobs, connection = [call.job for call in calls], _connection_of(calls)
+    return _handles(desk, calls, await desk.aenqueue_many(jobs, connection))
+
+
+def _connection_of(calls: Sequence[Call[Any]]) -> Any:
     connection = calls[0].connection if calls else None
     if any(call.connection is not connection for call in calls):
         expected = "the same connection for all calls of a batch, or none"
         raise InvalidOption("conn", "several", owner="Queue.enqueue_many()", expected=expected)
-    ids = desk.enqueue([call.job for call in calls], connection)
+    return connection
+
+
+def _handles(
+    desk: QueueDesk, calls: Sequence[Call[Any]], ids: Sequence[str]
+) -> list[JobHandle[Any]]:
     return [JobHandle(desk, job_id, call.job.task) for job_id, call in zip(ids, calls, strict=True)]
 
 

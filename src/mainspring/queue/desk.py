@@ -87,6 +87,16 @@ class QueueDesk:
             return await self._intakes.alone(self._store.enqueue_many, job)
         return await self._intakes.here().enqueue(job)
 
+    async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
+        """Keep new jobs in one transaction without blocking the loop; return their ids."""
+        import asyncio  # noqa: PLC0415  # a lazy door
+
+        if connection is not None:
+            return self.transactions.enqueue(connection, jobs)
+        in_the_way = self.transactions.in_the_way()
+        keep = self.transactions.enqueue_beside if in_the_way else self._store.enqueue_many
+        return await asyncio.to_thread(keep, jobs)
+
     def check_connection(self, owner: str, connection: object) -> None:
         """Raise InvalidOption if the store can't take jobs into somebody's transaction."""
         self.transactions.check(owner, connection)

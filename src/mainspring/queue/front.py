@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 from mainspring.engine.cache.desk import CacheDesk
 from mainspring.engine.charter import Charter
 from mainspring.engine.settings import WorkerSettings, slots_of
-from mainspring.handle import JobHandle
+from mainspring.model.async_twin import off_loop
 from mainspring.model.duration import seconds_of
-from mainspring.model.job import JobState
 from mainspring.model.task import Registry
 from mainspring.queue import bulk
 from mainspring.queue.crew import Crew
 from mainspring.queue.desk import QueueDesk
-from mainspring.queue.listing import filter_of, read_page
-from mainspring.queue.nodes import node_info, stats_of
-from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, check_queue, codec_of, new_task
+from mainspring.queue.operations import Operations
+from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
 from mainspring.queue.transaction import Transactions
 from mainspring.queue_task import Call, QueueTask, refuse_unknown
 from mainspring.stores.url import file_of, location, open_store
@@ -29,13 +27,10 @@ if TYPE_CHECKING:
     from typing import ParamSpec, Unpack
     from zoneinfo import ZoneInfo
 
-    from mainspring.model.finding import Finding
+    from mainspring.handle import JobHandle
     from mainspring.model.task import Task
     from mainspring.model.timetable import CatchUp, NewSchedule
     from mainspring.protocols import Codec, JobStore, Subscriber
-    from mainspring.queue.bulk import JobRef
-    from mainspring.queue.listing import JobPage
-    from mainspring.queue.nodes import NodeInfo
     from mainspring.queue.options import (
         OwnOptions,
         RunOptions,
@@ -51,7 +46,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Queue:
+class Queue(Operations):
     """Named lines of durable jobs in one store, and the tasks that run them. Thread-safe.
 
     `url` is `sqlite:///jobs.db` or `memory://`, `db_path` a file for the former; with neither, the
@@ -107,14 +102,13 @@ class Queue:
         def open_(patience: float) -> JobStore:
             return open_store(self.url, durability=durability, busy_timeout=patience)
 
-        self._store = open_(busy_timeout)
+        store = open_(busy_timeout)
         self._tasks = Registry()
-        transactions = Transactions(self._store, open_)
         codec = codec_of(codec, limit_bytes)
-        self._desk = QueueDesk(self._store, codec, self._tasks, transactions)
+        super().__init__(store, QueueDesk(store, codec, self._tasks, Transactions(store, open_)))
         self._schedules: Schedules | None = None
         self._caches = CacheDesk(file_of(self.url))
-        charter = Charter(self._store, self._tasks, codec, settings)
+        charter = Charter(store, self._tasks, codec, settings)
         self._crew = Crew(charter, self._caches, self._declared)
 
     def __repr__(self) -> str:
@@ -237,108 +231,16 @@ class Queue:
         """
         return bulk.enqueue(self._desk, bulk.calls_of(calls))
 
-    def get_job(self, job_id: str) -> JobHandle[Any] | None:
-        """Return the job of that id, or None if there is none (any more)."""
-        return bulk.handle_of(self._desk, bulk.id_of("Queue.get_job()", job_id))
+    async def aenqueue_many(self, calls: Iterable[Call[Any]]) -> list[JobHandle[Any]]:
+        """Call `enqueue_many` without blocking the event loop.
+
+        With `using(conn=...)` it blocks: a connection belongs to its thread.
+        """
+        return await bulk.aenqueue(self._desk, bulk.calls_of(calls))
 
     def get_task(self, name: str) -> QueueTask[..., Any, Any] | None:
         """Return the registered task of that name, or None if there is none."""
         return QueueTask(self._tasks[name], self._desk) if name in self._tasks else None
-
-    def jobs(  # noqa: PLR0913  # the fields of a filter
-        self,
-        *,
-        status: str | None = None,
-        queue: str | None = None,
-        task: str | None = None,
-        search: str | None = None,
-        cursor: str | None = None,
-        limit: int = 100,
-    ) -> JobPage:
-        """Return a page of the jobs that fit all that is given, newest first.
-
-        `search` is a text in the job's id, task, arguments or error, whatever its case. `cursor` is
-        the `.cursor` of the page before. Raises InvalidOption.
-        """
-        wanted = filter_of(status, queue, task, search)
-        return read_page(self._store, self._desk, wanted, cursor=cursor, limit=limit)
-
-    def dead_letters(
-        self,
-        *,
-        queue: str | None = None,
-        task: str | None = None,
-        cursor: str | None = None,
-        limit: int = 100,
-    ) -> JobPage:
-        """Return a page of the failed jobs; see `jobs`."""
-        return self.jobs(status=JobState.FAILED, queue=queue, task=task, cursor=cursor, limit=limit)
-
-    @overload
-    def retry(self, jobs: JobRef) -> JobHandle[Any] | None: ...  # type: ignore[overload-overlap]  # a text is one id
-    @overload
-    def retry(self, jobs: Iterable[JobRef]) -> list[JobHandle[Any] | None]: ...
-    def retry(self, jobs: JobRef | Iterable[JobRef]) -> Any:
-        """Let failed and cancelled jobs, given by id or handle, run again as if new.
-
-        Returns the live job for each; None for one that is unknown or in another state.
-        """
-        retried = bulk.retry(self._desk, jobs)
-        return retried[0] if isinstance(jobs, (str, JobHandle)) else retried
-
-    @overload
-    def cancel(self, jobs: JobRef) -> bool: ...  # type: ignore[overload-overlap]  # as above
-    @overload
-    def cancel(self, jobs: Iterable[JobRef]) -> list[bool]: ...
-    def cancel(self, jobs: JobRef | Iterable[JobRef]) -> bool | list[bool]:
-        """Cancel jobs, given by id or handle; return for each whether it was live."""
-        live = self._desk.cancel(bulk.ids_of("Queue.cancel()", jobs))
-        return live[0] if isinstance(jobs, (str, JobHandle)) else live
-
-    def drop(self, jobs: JobRef | Iterable[JobRef]) -> int:
-        """Drop final jobs, given by id or handle, with their history; return how many."""
-        return self._desk.drop(bulk.ids_of("Queue.drop()", jobs))
-
-    def purge(
-        self,
-        *,
-        status: str | None = None,
-        queue: str | None = None,
-        task: str | None = None,
-        older_than: float | timedelta = 0.0,
-    ) -> int:
-        """Drop the final jobs that fit, and ended `older_than` seconds ago; return how many.
-
-        In small batches, so that no claim waits for it.
-        """
-        return bulk.purge(self._store, status=status, queue=queue, task=task, older_than=older_than)
-
-    def pause(self, queue: str) -> bool:
-        """Start no more jobs of a queue, in any worker; False if it was paused already."""
-        return self._store.pause(check_queue("Queue.pause()", queue))
-
-    def resume(self, queue: str) -> bool:
-        """Start jobs of a queue again; False if it was not paused."""
-        return self._store.resume(check_queue("Queue.resume()", queue))
-
-    def paused(self) -> list[str]:
-        """Return the names of the paused queues."""
-        return self._store.paused()
-
-    def nodes(self) -> list[NodeInfo]:
-        """Return the processes that drain this store, as values of this moment."""
-        return [node_info(record) for record in self._store.nodes()]
-
-    def examine(self) -> list[Finding]:
-        """Look whether the store is well: files, versions, locks, clock; most basic first."""
-        return self._store.examine()
-
-    def stats(self) -> Mapping[str, Any]:
-        """Return the number of jobs in each state, and the same by queue under `queues`.
-
-        `unclaimable` are the pending ones of tasks that no live worker knows.
-        """
-        return stats_of(self._store)
 
     def run_worker(self, queues: Sequence[str] | None = None, **own: Unpack[OwnOptions]) -> None:
         """Run jobs in this process until `shutdown()` or a signal; blocks.
@@ -384,6 +286,8 @@ class Queue:
         self._desk.close()
         self._caches.close()
         self._store.close()
+
+    aclose = off_loop(close)
 
     @property
     def settings(self) -> WorkerSettings:

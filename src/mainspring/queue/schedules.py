@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import DuplicateName, InvalidOption
 from mainspring.handle import JobHandle
+from mainspring.model.async_twin import off_loop
 from mainspring.model.number import is_whole
 from mainspring.model.timetable import ScheduleRecord
 
@@ -101,14 +102,20 @@ class ScheduleHandle:
             times.append(following)
         return times[1:]
 
+    anext = off_loop(next)  # noqa: A003  # the method above
+
     def pause(self) -> bool:
         """Tick no more, in no process; False if it was paused already."""
         self._make_known()
         return self._timetable.pause_schedule(self.name)
 
+    apause = off_loop(pause)
+
     def resume(self) -> bool:
         """Tick again, from now on; False if it was not paused."""
         return self._timetable.resume_schedule(self.name)
+
+    aresume = off_loop(resume)
 
     def trigger(self) -> JobHandle[Any]:
         """Enqueue one of its jobs now; its ticks go on as they were.
@@ -121,12 +128,16 @@ class ScheduleHandle:
         new = self._new()
         return JobHandle(self._desk, self._desk.enqueue([new.job()])[0], new.task)
 
+    atrigger = off_loop(trigger)
+
     def forget(self) -> bool:
         """Drop it from the store; False if it is not there.
 
         A worker whose code declares it brings it back.
         """
         return self._timetable.forget_schedule(self.name)
+
+    aforget = off_loop(forget)
 
     def _look(self) -> tuple[ScheduleRecord | None, datetime]:
         """Return it as the store has it, and the store's time."""
@@ -170,6 +181,10 @@ class Schedules(Mapping[str, ScheduleHandle]):
         declared = self._declared.get(name)
         return ScheduleHandle(self._desk, self._timetable, name, declared and declared[0])
 
+    async def aget(self, name: str) -> ScheduleHandle | None:
+        """Return a schedule without blocking the event loop; None if there is none."""
+        return await _get(self, name)
+
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._names()))
 
@@ -190,3 +205,10 @@ class Schedules(Mapping[str, ScheduleHandle]):
         return {record.new.name for record in self._timetable.schedules().schedules}.union(
             self._declared
         )
+
+
+def _find(schedules: Schedules, name: str) -> ScheduleHandle | None:
+    return schedules.get(name)
+
+
+_get = off_loop(_find)

@@ -1,0 +1,176 @@
+"""The half of the front door that needs no tasks: inspect and act on jobs, queues and workers.
+
+Every call that touches the store blocks; its twin, whose name begins with `a`, does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+from mainspring.handle import JobHandle
+from mainspring.model.async_twin import off_loop
+from mainspring.model.job import JobState
+from mainspring.queue import bulk
+from mainspring.queue.listing import filter_of, read_page
+from mainspring.queue.nodes import node_info, stats_of
+from mainspring.queue.options import check_queue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import timedelta
+
+    from mainspring.model.finding import Finding
+    from mainspring.protocols import JobStore
+    from mainspring.queue.bulk import JobRef
+    from mainspring.queue.desk import QueueDesk
+    from mainspring.queue.listing import JobPage
+    from mainspring.queue.nodes import NodeInfo
+
+
+class Operations:
+    """What can be done with the jobs of a store, whatever tasks they are of. Thread-safe."""
+
+    def __init__(self, store: JobStore, desk: QueueDesk) -> None:
+        self._store = store
+        self._desk = desk
+
+    def get_job(self, job_id: str) -> JobHandle[Any] | None:
+        """Return the job of that id, or None if there is none (any more)."""
+        return bulk.handle_of(self._desk, bulk.id_of("Queue.get_job()", job_id))
+
+    aget_job = off_loop(get_job)
+
+    def jobs(  # noqa: PLR0913  # the fields of a filter
+        self,
+        *,
+        status: str | None = None,
+        queue: str | None = None,
+        task: str | None = None,
+        search: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> JobPage:
+        """Return a page of the jobs that fit all that is given, newest first.
+
+        `search` is a text in the job's id, task, arguments or error, whatever its case. `cursor` is
+        the `.cursor` of the page before. Raises InvalidOption.
+        """
+        wanted = filter_of(status, queue, task, search)
+        return read_page(self._store, self._desk, wanted, cursor=cursor, limit=limit)
+
+    ajobs = off_loop(jobs)
+
+    def dead_letters(
+        self,
+        *,
+        queue: str | None = None,
+        task: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> JobPage:
+        """Return a page of the failed jobs; see `jobs`."""
+        return self.jobs(status=JobState.FAILED, queue=queue, task=task, cursor=cursor, limit=limit)
+
+    adead_letters = off_loop(dead_letters)
+
+    @overload
+    def retry(self, jobs: JobRef) -> JobHandle[Any] | None: ...  # type: ignore[overload-overlap]  # a text is one id
+    @overload
+    def retry(self, jobs: Iterable[JobRef]) -> list[JobHandle[Any] | None]: ...
+    def retry(self, jobs: JobRef | Iterable[JobRef]) -> Any:
+        """Let failed and cancelled jobs, given by id or handle, run again as if new.
+
+        Returns the live job for each; None for one that is unknown or in another state.
+        """
+        retried = bulk.retry(self._desk, jobs)
+        return retried[0] if isinstance(jobs, (str, JobHandle)) else retried
+
+    @overload
+    async def aretry(self, jobs: JobRef) -> JobHandle[Any] | None: ...  # type: ignore[overload-overlap]  # as above
+    @overload
+    async def aretry(self, jobs: Iterable[JobRef]) -> list[JobHandle[Any] | None]: ...
+    async def aretry(self, jobs: JobRef | Iterable[JobRef]) -> Any:
+        """Call `retry` without blocking the event loop."""
+        return await _retry(self, jobs)
+
+    @overload
+    def cancel(self, jobs: JobRef) -> bool: ...  # type: ignore[overload-overlap]  # as above
+    @overload
+    def cancel(self, jobs: Iterable[JobRef]) -> list[bool]: ...
+    def cancel(self, jobs: JobRef | Iterable[JobRef]) -> bool | list[bool]:
+        """Cancel jobs, given by id or handle; return for each whether it was live."""
+        live = self._desk.cancel(bulk.ids_of("Queue.cancel()", jobs))
+        return live[0] if isinstance(jobs, (str, JobHandle)) else live
+
+    @overload
+    async def acancel(self, jobs: JobRef) -> bool: ...  # type: ignore[overload-overlap]  # as above
+    @overload
+    async def acancel(self, jobs: Iterable[JobRef]) -> list[bool]: ...
+    async def acancel(self, jobs: JobRef | Iterable[JobRef]) -> bool | list[bool]:
+        """Call `cancel` without blocking the event loop."""
+        return await _cancel(self, jobs)
+
+    def drop(self, jobs: JobRef | Iterable[JobRef]) -> int:
+        """Drop final jobs, given by id or handle, with their history; return how many."""
+        return self._desk.drop(bulk.ids_of("Queue.drop()", jobs))
+
+    adrop = off_loop(drop)
+
+    def purge(
+        self,
+        *,
+        status: str | None = None,
+        queue: str | None = None,
+        task: str | None = None,
+        older_than: float | timedelta = 0.0,
+    ) -> int:
+        """Drop the final jobs that fit, and ended `older_than` seconds ago; return how many.
+
+        In small batches, so that no claim waits for it.
+        """
+        return bulk.purge(self._store, status=status, queue=queue, task=task, older_than=older_than)
+
+    apurge = off_loop(purge)
+
+    def pause(self, queue: str) -> bool:
+        """Start no more jobs of a queue, in any worker; False if it was paused already."""
+        return self._store.pause(check_queue("Queue.pause()", queue))
+
+    apause = off_loop(pause)
+
+    def resume(self, queue: str) -> bool:
+        """Start jobs of a queue again; False if it was not paused."""
+        return self._store.resume(check_queue("Queue.resume()", queue))
+
+    aresume = off_loop(resume)
+
+    def paused(self) -> list[str]:
+        """Return the names of the paused queues."""
+        return self._store.paused()
+
+    apaused = off_loop(paused)
+
+    def nodes(self) -> list[NodeInfo]:
+        """Return the processes that drain this store, as values of this moment."""
+        return [node_info(record) for record in self._store.nodes()]
+
+    anodes = off_loop(nodes)
+
+    def examine(self) -> list[Finding]:
+        """Look whether the store is well: files, versions, locks, clock; most basic first."""
+        return self._store.examine()
+
+    aexamine = off_loop(examine)
+
+    def stats(self) -> Mapping[str, Any]:
+        """Return the number of jobs in each state, and the same by queue under `queues`.
+
+        `unclaimable` are the pending ones of tasks that no live worker knows.
+        """
+        return stats_of(self._store)
+
+    astats = off_loop(stats)
+
+
+_retry = off_loop(Operations.retry)
+_cancel = off_loop(Operations.cancel)
