@@ -79,10 +79,14 @@ class Crew:
         from mainspring.engine.consumer import Consumer  # noqa: PLC0415  # a lazy door
 
         usual = self.charter
+        if (names := names_of(queues)) is not None:
+            from mainspring.queue.names import warn_of_queues  # noqa: PLC0415  # as above
+
+            warn_of_queues(usual.store, usual.tasks, names)
         charter = replace(
             usual,
             settings=settings_with(usual.settings, own or {}),
-            queues=names_of(queues),
+            queues=names,
             schedules=tuple(self._declared()),
             cache=self._caches.open(usual.tasks, usual.codec),
         )

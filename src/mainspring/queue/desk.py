@@ -35,7 +35,7 @@ class QueueDesk:
         self.errors: dict[str, type[Exception]] = {}
         self.transactions = transactions
         self._store = store
-        self._tasks = tasks
+        self.tasks = tasks
         self._waiter = Waiter(store)
         self._intakes: Intakes | None = None
 
@@ -103,8 +103,8 @@ class QueueDesk:
 
     def encode(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return a payload; its arguments are checked if the task is known here."""
-        if task in self._tasks:
-            shape_of(task, self._tasks[task].function).check(args, kwargs)
+        if task in self.tasks:
+            shape_of(task, self.tasks[task].function).check(args, kwargs)
         return self.codec.encode_call(task, args, kwargs)
 
     def get(self, job_id: str) -> JobRecord | None:

@@ -53,10 +53,14 @@ class Operations:
         """Return a page of the jobs that fit all that is given, newest first.
 
         `search` is a text in the job's id, task, arguments or error, whatever its case. `cursor` is
-        the `.cursor` of the page before. Raises InvalidOption.
+        the `.cursor` of the page before. Raises InvalidOption; the log warns of an empty page
+        for a queue or task that nobody knows.
         """
         wanted = filter_of(status, queue, task, search)
-        return read_page(self._store, self._desk, wanted, cursor=cursor, limit=limit)
+        page = read_page(self._store, self._desk, wanted, cursor=cursor, limit=limit)
+        if not page:
+            self._warn_of(queue, task)
+        return page
 
     ajobs = off_loop(jobs)
 
@@ -128,19 +132,31 @@ class Operations:
 
         In small batches, so that no claim waits for it.
         """
-        return bulk.purge(self._store, status=status, queue=queue, task=task, older_than=older_than)
+        dropped = bulk.purge(
+            self._store, status=status, queue=queue, task=task, older_than=older_than
+        )
+        if not dropped:
+            self._warn_of(queue, task)
+        return dropped
 
     apurge = off_loop(purge)
 
     def pause(self, queue: str) -> bool:
-        """Start no more jobs of a queue, in any worker; False if it was paused already."""
-        return self._store.pause(check_queue("Queue.pause()", queue))
+        """Start no more jobs of a queue, in any worker; False if it was paused already.
+
+        Of one that nobody knows the log warns: it is paused for the jobs to come.
+        """
+        self._warn_of(check_queue("Queue.pause()", queue))
+        return self._store.pause(queue)
 
     apause = off_loop(pause)
 
     def resume(self, queue: str) -> bool:
         """Start jobs of a queue again; False if it was not paused."""
-        return self._store.resume(check_queue("Queue.resume()", queue))
+        resumed = self._store.resume(check_queue("Queue.resume()", queue))
+        if not resumed:
+            self._warn_of(queue)
+        return resumed
 
     aresume = off_loop(resume)
 
@@ -170,6 +186,17 @@ class Operations:
         return stats_of(self._store)
 
     astats = off_loop(stats)
+
+    def _warn_of(self, queue: str | None, task: str | None = None) -> None:
+        """Warn of names that nobody knows: with a slip of the pen nothing would be done."""
+        if queue is None and task is None:
+            return
+        from mainspring.queue.names import warn_of_queues, warn_of_task  # noqa: PLC0415  # a lazy door
+
+        if queue is not None:
+            warn_of_queues(self._store, self._desk.tasks, [queue])
+        if task is not None:
+            warn_of_task(self._store, self._desk.tasks, task)
 
 
 _retry = off_loop(Operations.retry)

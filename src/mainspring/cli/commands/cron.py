@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["add_options", "run"]
 
 DISPENSABLE = ("CATCH UP", "QUEUE", "LAST TICK", "TASK", "RULE")
+log = logging.getLogger("mainspring.queue")
+
 HEADS = ("SCHEDULE", "RULE", "TASK", "QUEUE", "CATCH UP", "LAST TICK", "NEXT TICK")
 
 
@@ -73,7 +76,15 @@ def resume_schedule(queue: Queue, options: argparse.Namespace) -> int:
 
 
 def remove_schedule(queue: Queue, options: argparse.Namespace) -> int:
-    """Remove it; 1 if it is unknown."""
+    """Remove it; 1 if it is unknown. Workers that declare it are named."""
+    live = [node for node in queue.nodes() if node.live and options.name in node.serves.schedules]
+    if live:
+        log.warning(
+            "%s is declared by the code of %s: it ticks no more there, and comes back when a "
+            "worker with that code starts; take it out of the code, or pause it",
+            options.name,
+            ", ".join(node.name for node in live),
+        )
     return _switch(queue, options, ScheduleHandle.forget, "removed", "is declared, but not kept")
 
 
