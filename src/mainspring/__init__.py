@@ -7,6 +7,7 @@ nothing.
 from __future__ import annotations
 
 from importlib import import_module
+from sys import modules
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ if TYPE_CHECKING:
     )
 
 __version__ = "0.1.0"
+
+_MODULES = ("errors", "protocols", "testing", "web")
+"""The public modules, which show once they are imported."""
 
 _HOMES = {
     "AsyncTaskWorker": "mainspring.pool.worker",
@@ -180,6 +184,7 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _check_threads()
     module, _, other_name = home.partition(":")
     value = getattr(import_module(module), other_name or name)
     globals()[name] = value
@@ -187,4 +192,15 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    shown = {name for name in globals() if name.startswith("__") or name in _MODULES}
+    return sorted({*shown, *__all__})
+
+
+def _check_threads() -> None:
+    patched = getattr(modules.get("gevent.monkey"), "is_module_patched", None)
+    if patched is not None and patched("threading"):
+        raise ImportError(
+            "mainspring does not work where gevent has patched threading: it needs threads and "
+            "event loops of the system's own; use it in a process that does not call "
+            "gevent.monkey.patch_all()"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
 from importlib import import_module
@@ -58,10 +59,10 @@ class Address(Generic[T]):
             if error.name is not None and f"{name}.".startswith(f"{error.name}."):
                 why = f"there is no module {error.name!r} in {here} or on the path"
             else:
-                why = _last_line(name, error)
+                why = _reason(name, error)
             raise self._not_found(why) from None
         except (Exception, SystemExit) as error:
-            raise self._not_found(_last_line(name, error)) from error
+            raise self._not_found(_reason(name, error)) from error
 
     def _attribute(self, owner: object, name: str) -> object:
         try:
@@ -78,10 +79,34 @@ class Address(Generic[T]):
         return AppNotFound(self.text, self._kind.__name__, why)
 
 
-def _last_line(name: str, error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
+MOST_FRAMES = 5
+
+
+def _reason(name: str, error: BaseException) -> str:
+    """Return what went wrong in a module, and the user's own lines that led there."""
+    said = " ".join(str(getattr(error, "msg", None) or error).split())
+    places = _places(error)
+    last = f" ({places[-1][0]})" if places else ""
+    lines = [f"\n  {place}: {text}".rstrip(": ") for place, text in places[-MOST_FRAMES:]]
+    more = "".join(lines) if len(lines) > 1 else ""
+    return f"importing {name} raised {type(error).__name__}: {said}{last}; mend that first{more}"
+
+
+def _places(error: BaseException) -> list[tuple[str, str]]:
+    """Return file and line with their text, of the frames that are the user's; the last one last.
+
+    A syntax error is where it stands, not where it was found.
+    """
     ours = str(Path(mainspring.__file__).parent)
-    theirs = [one for one in frames if not one.filename.startswith((ours, "<frozen"))]
-    place = f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
-    said = " ".join(str(error).split())
-    return f"importing {name} raised {type(error).__name__}: {said}{place}; mend that first"
+    frames = [
+        (f"{one.filename}, line {one.lineno}", one.line or "")
+        for one in traceback.extract_tb(error.__traceback__)
+        if not one.filename.startswith((ours, "<frozen", _IMPORTLIB))
+    ]
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        text = (error.text or "").strip()
+        frames.append((f"{error.filename}, line {error.lineno}", text))
+    return frames
+
+
+_IMPORTLIB = str(Path(importlib.__file__).parent)
