@@ -290,6 +290,11 @@ class Queue(Operations):
     aclose = off_loop(close)
 
     @property
+    def grace(self) -> float:
+        """The seconds that its workers give running jobs when they stop."""
+        return self.settings.grace
+
+    @property
     def settings(self) -> WorkerSettings:
         """What its workers go by unless told otherwise: slots, grace, lease and heartbeat."""
         return self._crew.charter.settings
