@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainspring.engine.alarm import Alarm
+from mainspring.engine.attempts.context import job_records
 from mainspring.engine.bench import Bench
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.pace import ExchangeTrigger, StoreSleeper, listen_together
@@ -120,6 +121,7 @@ class Consumer:
         """Join the store and start the services; returns when all are ready."""
         self._node.serves = self._serves()
         self._node.join()
+        job_records.install()
         try:
             self._supervisor.start()
             self.follow(self._schedules)
@@ -179,6 +181,7 @@ class Consumer:
             raise failed
 
     def _leave(self) -> None:
+        job_records.remove()
         self._sleeper.close()
         self._orders.close()
         try:

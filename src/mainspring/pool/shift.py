@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.attempt import failure_of
+from mainspring.engine.attempts.context import job_records
 from mainspring.errors import NotRunning, WrongLoop
 from mainspring.executors.event_loop import Crew
 from mainspring.model.events import AttemptsEnded
@@ -64,6 +65,7 @@ class Shift:
         self._time_up = asyncio.Event()
         self._timers: list[asyncio.TimerHandle] = []
         self._manning = self.loop.create_task(self._crew.man(), name="mainspring pool")
+        job_records.install()
         self._manning.add_done_callback(self._leave)
 
     @property
@@ -190,6 +192,7 @@ class Shift:
     def _leave(self, manning: asyncio.Task[None]) -> None:
         """Leave nobody waiting, also when the loop ended without a stop."""
         self.open = False
+        job_records.remove()
         self._cancel_pending()
         if not manning.cancelled() and (error := manning.exception()) is not None:
             log.error("the pool's slots ended of an error", exc_info=error)

@@ -15,14 +15,22 @@ from mainspring.model.events import (
     OutcomesRefused,
     ScheduleTicked,
 )
+from mainspring.model.evidence import cause_of
 from mainspring.model.job import OutcomeKind
 from mainspring.model.printable import printable
+from mainspring.telemetry.job_fields import fields_of
 
 if TYPE_CHECKING:
     from mainspring.model.events import Event
-    from mainspring.model.job import Claim, Outcome
+    from mainspring.model.job import Claim, Failure, Outcome
 
 _log = logging.getLogger("mainspring")
+
+VERDICTS = frozenset(f"mainspring.model.verdict.{name}" for name in ("GiveUp", "Retry", "Snooze"))
+"""Types of failures that a body has raised on purpose: they are no crashes."""
+
+UNABLE = frozenset(f"mainspring.errors.{name}" for name in ("ChildStartFailed", "NotRunning"))
+"""Types of failures that put an attempt off because it could not begin."""
 
 
 def log_event(event: Event) -> None:
@@ -96,15 +104,43 @@ def _(event: ScheduleTicked) -> None:
 
 
 def _write_failure(claim: Claim, outcome: Outcome) -> None:
-    if outcome.kind is OutcomeKind.CANCELLED:
-        reason = "" if outcome.failure is None else outcome.failure.message
-        _log.info(
-            "job %s (%s) was cancelled: %s", claim.id, printable(claim.task), printable(reason)
-        )
-        return
-    if outcome.kind is OutcomeKind.RETRY:
+    failure = outcome.failure
+    if outcome.kind is OutcomeKind.FAILED:
+        _write_end(claim, outcome)
+    elif outcome.kind is OutcomeKind.RETRY:
         plan = f"attempt {claim.attempt + 1} in {outcome.delay:.1f} s"
+        _write_of(claim, logging.WARNING, f"job %s (%s) failed: %s; {plan}", failure)
+    elif outcome.kind is OutcomeKind.CANCELLED:
+        _write_of(claim, logging.INFO, "job %s (%s) was cancelled: %s", failure and failure.message)
+    elif outcome.kind is OutcomeKind.SNOOZED:
+        unable = failure is not None and failure.type in UNABLE
+        level = logging.WARNING if unable else logging.INFO
+        _write_of(claim, level, f"job %s (%s) waits {outcome.delay:.1f} s: %s", failure)
     else:
-        plan = "no attempts are left" if outcome.kind is OutcomeKind.FAILED else str(outcome.kind)
-    task, failure = printable(claim.task), printable(str(outcome.failure))
-    _log.warning("job %s (%s) failed: %s; %s", claim.id, task, failure, plan)
+        _write_of(claim, logging.WARNING, f"job %s (%s) failed: %s; {outcome.kind}", failure)
+
+
+def _write_end(claim: Claim, outcome: Outcome) -> None:
+    failure = outcome.failure
+    if failure is not None and failure.type in VERDICTS:
+        _write_of(claim, logging.WARNING, "job %s (%s) has failed as it asked: %s", failure)
+    else:
+        text = "job %s (%s) failed: %s; no attempts are left"
+        _write_of(claim, logging.ERROR, text, failure, evidence=failure)
+
+
+def _write_of(
+    claim: Claim, level: int, text: str, reason: object, *, evidence: Failure | None = None
+) -> None:
+    """Write a line with the fields of the claim's job."""
+    if not _log.isEnabledFor(level):
+        return
+    args = (claim.id, printable(claim.task), printable(str(reason)))
+    record = _log.makeRecord(_log.name, level, __file__, 0, text, args, None)
+    vars(record).update(fields_of(claim))
+    if evidence is not None:
+        error = cause_of(evidence, {})
+        # The traceback's text came with the outcome; its frames may be of another process.
+        record.exc_info = (type(error), error, None)
+        record.exc_text = evidence.traceback.rstrip()
+    _log.handle(record)

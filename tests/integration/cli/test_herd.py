@@ -109,8 +109,9 @@ def test_the_log_can_be_json(make_app, start_worker, eventually):
     lines = [json.loads(line) for line in worker.output().splitlines()]
     messages = [line["message"] for line in lines]
     assert messages[0] == "Starting worker..."
-    assert any("division" in message for message in messages)
-    assert {line["level"] for line in lines} == {"info", "warning"}
+    (failure,) = (line for line in lines if "division" in line["message"])
+    assert (failure["level"], failure["job"], failure["task"]) == ("error", job.id, "app.fail")
+    assert "return 1 / 0" in failure["error"]
 
 
 def test_concurrency_and_grace_stand_in_for_the_queues_own(make_app, start_worker, eventually):

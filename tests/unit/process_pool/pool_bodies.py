@@ -209,3 +209,42 @@ def refuse_to_leave():
 def add_in_a_pool(first, second):
     with ProcessPool(1) as pool:
         return pool.call(add, first, second)
+
+
+def log(*texts):
+    import logging  # noqa: PLC0415  # a child that never logs does without
+
+    for text in texts:
+        logging.getLogger("shop").info(text)
+
+
+def log_between_calls():
+    threading.Thread(target=_log_when_free).start()
+
+
+def _log_when_free():
+    while process_program._line._asked:
+        time.sleep(0.001)
+    log("between")
+
+
+def log_in_signal_handler():
+    import logging  # noqa: PLC0415
+
+    signal.signal(signal.SIGUSR1, lambda *_: log("in a handler"))
+    send, logging.getLogger("shop").handlers = process_program._line._write, []
+
+    def interrupted(piece):
+        process_program._line._write = send
+        send(piece[:3])
+        signal.raise_signal(signal.SIGUSR1)
+        send(piece[3:])
+
+    process_program._line._write = interrupted
+    log("interrupted")
+
+
+def level_of(name):
+    import logging  # noqa: PLC0415
+
+    return logging.getLogger(name).getEffectiveLevel()

@@ -122,10 +122,10 @@ def test_a_child_has_its_parents_surroundings(pool, monkeypatch, tmp_path):
 
 def test_a_child_starts_light(pool):
     modules = pool.call(eval, "sorted(__import__('sys').modules)")
-    heavy = {"asyncio", "socket", "subprocess", "logging", "multiprocessing", "msgspec"}
+    heavy = {"asyncio", "socket", "subprocess", "multiprocessing", "msgspec"}
     ours = {
         f"mainspring.supervision.processes.{part}"
-        for part in ("call", "frame", "lifeline", "main", "program")
+        for part in ("call", "frame", "lifeline", "log_records", "main", "program")
     }
     assert not heavy.intersection(modules)
     assert {name for name in modules if name.startswith("mainspring.")} == {

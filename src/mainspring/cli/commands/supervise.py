@@ -17,6 +17,7 @@ from mainspring.cli.daemon.table import table_of
 from mainspring.cli.daemon.view import new_view
 from mainspring.cli.target.address import Address
 from mainspring.cli.worker.guard import HardEnd
+from mainspring.cli.worker.log_format import Voice, add_log_options
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.terminal import Terminal
 from mainspring.supervision.triggers.interval import Interval
@@ -51,6 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--once", action="store_true", help="start the workers, print their table once, and stop"
     )
+    add_log_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     Terminal().guard_output()
     with ExitStack() as stack:
         view = new_view(stack, table_wanted=not options.once)
-        logging.basicConfig(level=logging.INFO, format="[mainspring] %(levelname)s %(message)s")
+        Voice(options.log_format, options.log_level)
         supervisor = address.find()
         crew = Crew(supervisor, sys.modules[address.module])
         if crew.empty:

@@ -10,7 +10,7 @@ from mainspring.cli.target.app import HELP as APP_HELP
 from mainspring.cli.target.app import load_app
 from mainspring.cli.worker.announcer import StopAnnouncer
 from mainspring.cli.worker.banner import banner
-from mainspring.cli.worker.log_format import FORMATS, Voice
+from mainspring.cli.worker.log_format import Voice, add_log_options
 from mainspring.cli.worker.parent_watch import watch_parent
 from mainspring.cli.worker.recycle import Recycling
 from mainspring.engine.settings import MOST_SLOTS, slots_of
@@ -42,9 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="what running jobs get at a stop (default: the queue's grace=)",
     )
-    parser.add_argument(
-        "--log-format", choices=FORMATS, default="text", help="how the log is written"
-    )
+    add_log_options(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="name the tasks at the start")
     parser.add_argument(
         "--reload",
@@ -61,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 
         return run_herd(options)
     Terminal().guard_output()
-    voice = Voice(options.log_format)
+    voice = Voice(options.log_format, options.log_level)
     queue = load_app(options.app)
     settings = queue.settings
     grace = settings.grace if options.grace is None else options.grace

@@ -35,7 +35,7 @@ def run_herd(options: argparse.Namespace) -> int:
     if not 1 <= options.processes <= MOST_PROCESSES:
         expected = f"a number from 1 to {MOST_PROCESSES}"
         raise InvalidOption("--processes", options.processes, owner="worker", expected=expected)
-    voice = Voice(options.log_format)
+    voice = Voice(options.log_format, options.log_level)
     grace = _grace(options)
     watch = SourceWatch(Path.cwd(), lambda path: _reload(herd, voice, path))
     watcher = Worker("reload", watch.look, Interval(LOOK_SECONDS))
@@ -66,6 +66,7 @@ def command_of(options: argparse.Namespace) -> list[str]:
         "--concurrency": options.concurrency,
         "--grace": options.grace,
         "--log-format": options.log_format,
+        "--log-level": options.log_level,
     }
     for option, value in given.items():
         if value is not None:

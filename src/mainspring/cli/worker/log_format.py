@@ -1,4 +1,8 @@
-"""How a command's log is written: as lines for people, or as one JSON object a line."""
+"""Format of a command's log: lines for people, or one JSON object a line.
+
+The command owns the root logger's handler: a `basicConfig` of the app changes nothing, in the
+worker as in its child processes, and records of all loggers look alike.
+"""
 
 from __future__ import annotations
 
@@ -7,55 +11,106 @@ import os
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-from msgspec import json
+from msgspec import Raw, json
 
 from mainspring.model.printable import printable, printable_lines
+from mainspring.telemetry.job_fields import PREFIX, job_of
+
+if TYPE_CHECKING:
+    import argparse
 
 FORMATS = ("text", "json")
+LEVELS = ("debug", "info", "warning", "error", "critical")
 
 _log = logging.getLogger("mainspring.worker")
 
-
-class TextFormatter(logging.Formatter):
-    """One line a record, and below it a traceback; no text of a job's can forge a record."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
-        """Return the record's line."""
-        return printable(super().formatMessage(record))
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802  # as above
-        """Return a traceback; no line of it begins as a record does."""
-        return printable_lines(super().formatException(ei)).replace("\n", "\n  ")
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: `at` (UTC, ISO 8601), `level`, `logger`, `message`, perhaps `error`."""
+    """One object a line: `at` (UTC, ISO 8601), `level`, `logger`, `message`.
+
+    In a job also `job`, `task`, `queue` and `attempt`; if there is one the traceback as `error`;
+    as `extra` the fields that the program gave.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line."""
-        line = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        line: dict[str, object] = {
+            "at": _moment(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **job_of(record),
         }
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+        if error := _traceback(self, record):
+            line["error"] = error
+        if extra := _extra(record):
+            line["extra"] = extra
+        return json.encode({name: _encoded(value) for name, value in line.items()}).decode()
+
+
+class TextFormatter(logging.Formatter):
+    """A line a record: time (UTC), level, logger and message, then the job that it is of.
+
+    No text of a job's can forge a record, nor can a line of a traceback.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line, and below it the lines of its traceback."""
+        fields = ", ".join(f"{name} {value}" for name, value in job_of(record).items())
+        job = f" ({fields})" if fields else ""
+        line = f"{_moment(record)} {record.levelname} {record.name}: {record.getMessage()}{job}"
+        below = printable_lines(_traceback(self, record)).replace("\n", "\n  ")
+        return "\n".join(filter(None, (printable(line), below)))
+
+
+def _moment(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    if record.exc_info and not record.exc_text:
+        record.exc_text = formatter.formatException(record.exc_info)
+    return "\n".join(filter(None, (record.exc_text, record.stack_info)))
+
+
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    return {
+        name: _encoded(value)
+        for name, value in vars(record).items()
+        if name not in _STANDARD and not name.startswith(PREFIX)
+    }
+
+
+def _encoded(value: object) -> Raw:
+    try:
+        return Raw(json.encode(value, enc_hook=str))
+    except Exception:  # noqa: BLE001  # an object of the user's may raise anything
         # Lone surrogates (from file names, for one) are no UTF-8.
-        clean = {name: text.encode(errors="backslashreplace") for name, text in line.items()}
-        return json.encode({name: text.decode() for name, text in clean.items()}).decode()
+        return Raw(json.encode(f"{value!s}".encode(errors="backslashreplace").decode()))
+
+
+def add_log_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how the log is written."""
+    parser.add_argument(
+        "--log-format", choices=FORMATS, default="text", help="how the log is written"
+    )
+    parser.add_argument(
+        "--log-level", choices=LEVELS, default="info", help="the least that is logged"
+    )
 
 
 class Voice:
     """What a command says on standard error: its log, and lines of its own in the same format."""
 
-    def __init__(self, log_format: str) -> None:
+    def __init__(self, log_format: str, level: str) -> None:
         self._json = JsonFormatter() if log_format == "json" else None
         handler = logging.StreamHandler()
-        handler.setFormatter(self._json or TextFormatter("[mainspring] %(levelname)s %(message)s"))
-        logging.basicConfig(level=logging.INFO, handlers=[handler])
+        handler.setFormatter(self._json or TextFormatter())
+        logging.basicConfig(level=level.upper(), handlers=[handler])
 
     def say(self, line: str) -> None:
         """Write a line of the command's own."""

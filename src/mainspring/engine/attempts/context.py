@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from mainspring.engine.journal.page import page
 from mainspring.errors import InvalidConnection, InvalidOption, JobCancelled, NotRunning
 from mainspring.model.job import Claim
+from mainspring.telemetry.job_fields import JobRecords
 
 
 class Running(Protocol):
@@ -76,6 +77,9 @@ host: ContextVar[Host] = ContextVar("mainspring_host", default=NoHost())  # noqa
 
 running: ContextVar[Running | None] = ContextVar("mainspring_running_claim", default=None)
 """The claim whose body runs in this thread or coroutine."""
+
+job_records = JobRecords(running.get)
+"""Gives log records made in a body the fields of its job, while a worker or a pool runs."""
 
 
 class CurrentJob:

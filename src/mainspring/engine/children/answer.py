@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.attempt import Attempt, Ruling
-from mainspring.engine.attempts.context import host
+from mainspring.engine.attempts.context import host, job_records
 from mainspring.engine.attempts.pipeline import run
 from mainspring.engine.children.errand import decode_errand, encode
 from mainspring.engine.children.host import ChildHost
@@ -41,6 +41,7 @@ def answer(request: bytes, *, limit_bytes: int) -> bytes:
     terms = _terms(claim.task, errand.function, errand.rules, limit_bytes)
     if host.get() is not _HOST:
         host.set(_HOST)
+        job_records.install()
     with Told(claim):
         return encode(copy_context().run(run, terms, claim, 0))
 

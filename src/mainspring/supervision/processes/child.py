@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, cast
 from mainspring.errors import AttemptTimeout, ChildDied
 from mainspring.supervision.processes import main as process_main
 from mainspring.supervision.processes.call import unpack_error
-from mainspring.supervision.processes.frame import NOTE, RAISED, SPENT, FrameReader, frame
+from mainspring.supervision.processes.frame import LOG, NOTE, RAISED, SPENT, FrameReader, frame
+from mainspring.supervision.processes.log_records import handle_packed, levels_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +137,7 @@ class Child:
     def first_word(self, patience: float) -> tuple[int, bytes]:
         """Return the frame that says how its start went; OSError or EOFError: it said nothing."""
         self._deadline = monotonic() + patience
-        return self._reader.next()
+        return self._next_frame()
 
     def kill(self) -> None:
         """End it at once, and with it the call that it runs."""
@@ -195,13 +196,21 @@ class Child:
 
     def _hear(self, request: Request) -> tuple[int, bytes]:
         try:
-            return self._reader.next()
+            return self._next_frame()
         except TimeoutError:
             raise self._overdue(request) from None
         except ConnectionResetError:  # it left our request unread
             raise self._lost(request) from None
         except (EOFError, OSError):
             raise self._death(request) from None
+
+    def _next_frame(self) -> tuple[int, bytes]:
+        """Return the next frame that is no log record."""
+        kind, payload = self._reader.next()
+        while kind == LOG:
+            handle_packed(payload)
+            kind, payload = self._reader.next()
+        return kind, payload
 
     def _read(self, limit_bytes: int) -> bytes:
         if self._deadline is not None:
@@ -248,6 +257,7 @@ def _boot(plan: ChildPlan, *, line_fd: int, lifeline_fd: int) -> bytes:
         "kernel_kills": plan.kernel_kills,
         "startup": plan.startup,
         "max_memory_bytes": plan.max_memory_bytes,
+        "log_levels": levels_now(),
     }
     return marshal.dumps(cast("dict[str, Any]", boot))
 

@@ -23,6 +23,8 @@ RAISED: Final = 4
 """From a child: what a request, a call or the start raised."""
 NOTE: Final = 5
 """From a child: said in the middle of a request or a call; more follows."""
+LOG: Final = 6
+"""From a child: a log record, before READY or in the middle of a request or a call."""
 SPENT: Final = 0x80
 """Added to the kind of the last frame of a child that has grown too large to go on."""
 

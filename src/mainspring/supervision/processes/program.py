@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypedDict
 
@@ -18,6 +19,7 @@ from mainspring.supervision.processes import main as process_main
 from mainspring.supervision.processes.call import pack_error, run_call
 from mainspring.supervision.processes.frame import (
     CALL,
+    LOG,
     NOTE,
     RAISED,
     READY,
@@ -32,9 +34,13 @@ from mainspring.supervision.terminal import Terminal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mainspring.supervision.processes.log_records import LogLevels
+
 _SET_PARENT_DEATH_SIGNAL = 1
 _PARENT_STOP_PATIENCE = 2.0
 """Seconds within which a parent that is to stop has said so to its children."""
+_UNSENT_RECORDS = 1_000
+"""So many records that are logged between two calls wait for the next; older ones are dropped."""
 
 
 class Boot(TypedDict):
@@ -49,6 +55,7 @@ class Boot(TypedDict):
     kernel_kills: bool
     startup: bytes
     max_memory_bytes: int | None
+    log_levels: LogLevels
 
 
 class Line:
@@ -56,8 +63,10 @@ class Line:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._speaking = threading.Lock()
+        self._speaking = threading.RLock()  # a body's signal handler may log
+        self._sending = False
         self._asked = False
+        self._unsent: deque[bytes] = deque(maxlen=_UNSENT_RECORDS)
         self._reader = FrameReader(lambda limit_bytes: os.read(self._fd, limit_bytes))
 
     def hear(self) -> tuple[int, bytes]:
@@ -69,6 +78,7 @@ class Line:
     def answer(self, kind: int, payload: bytes) -> None:
         """Say the last word of a call, or of the start."""
         with self._speaking:
+            self._send_records()
             self._asked = False
             self._send(kind, payload)
 
@@ -78,15 +88,34 @@ class Line:
             if self._asked:
                 self._send(NOTE, note)
 
+    def log(self, record: bytes) -> bool:
+        """Send a packed log record, between calls with the next one; False if nobody hears it."""
+        if self._fd == -1:
+            return False
+        self._unsent.append(record)
+        with suppress(OSError), self._speaking:  # a parent that is gone kills this process
+            # In a signal handler: the interrupted call sends it.
+            if self._asked and not self._sending:
+                self._send_records()
+        return True
+
     def forsake(self) -> None:
         """Let go of it, in a process that a body forked off: the line is not that process's."""
         os.close(self._fd)
         self._fd = -1
-        self._speaking = threading.Lock()
+        self._speaking = threading.RLock()
+
+    def _send_records(self) -> None:
+        while self._unsent:
+            self._send(LOG, self._unsent.popleft())
 
     def _send(self, kind: int, payload: bytes) -> None:
-        for piece in frame(kind, payload):
-            self._write(piece)
+        self._sending = True
+        try:
+            for piece in frame(kind, payload):
+                self._write(piece)
+        finally:
+            self._sending = False
 
     def _write(self, piece: bytes) -> None:
         rest = memoryview(piece)
@@ -118,10 +147,11 @@ def main(boot: Boot) -> None:
     _keep_from_others(boot)
     sys.argv[:] = boot["argv"]
     process_main.inherit(boot["main"])
-    handler = _prepared(boot["startup"], line)
+    handler = _prepared(boot, line)
     # The parent may have hung up already.
     with suppress(EOFError, OSError):
         line.answer(READY, b"")
+        _send_log_records(boot, line)
         _serve(line, handler, _Scales(boot["max_memory_bytes"]))
 
 
@@ -178,16 +208,25 @@ def _forsake() -> None:
         _line.forsake()
 
 
-def _prepared(startup: bytes, line: Line) -> Callable[[bytes], bytes]:
+def _prepared(boot: Boot, line: Line) -> Callable[[bytes], bytes]:
     try:
-        handler, initializer, initargs = process_main.loads(startup)
+        handler, initializer, initargs = process_main.loads(boot["startup"])
         if initializer is not None:
+            _send_log_records(boot, line)
             initializer(*initargs)
     except BaseException as error:  # noqa: BLE001  # the border of a child: the parent is told
         with suppress(OSError):
             line.answer(RAISED, pack_error(error))
         sys.exit(1)
     return handler  # type: ignore[no-any-return]  # the pool packed it
+
+
+def _send_log_records(boot: Boot, line: Line) -> None:
+    """Let the log of this process go to the parent; again it does nothing."""
+    # Not at the top: without an initializer a child is ready before this, which takes 10 ms.
+    from mainspring.supervision.processes import log_records  # noqa: PLC0415
+
+    log_records.send_records(boot["log_levels"], line.log)
 
 
 def _serve(line: Line, handler: Callable[[bytes], bytes], scales: _Scales) -> None:
