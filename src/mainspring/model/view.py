@@ -88,3 +88,14 @@ class JobFilter(Struct, frozen=True):
     queue: str | None = None
     task: str | None = None
     search: str | None = None
+
+
+class SearchPage(Struct, frozen=True, gc=False):
+    """What a search found: up to so many jobs, newest first, among the `looked` that it read.
+
+    `before` is the key after which the next page begins; None: no job is left.
+    """
+
+    records: list[JobRecord]
+    looked: int
+    before: int | None

@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     )
     from mainspring.model.note import LogLine, Note
     from mainspring.model.timetable import NewSchedule, Timetabled
-    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, LaneRecord, NodeRecord
+    from mainspring.model.view import (
+        AttemptRecord,
+        JobFilter,
+        JobRecord,
+        LaneRecord,
+        NodeRecord,
+        SearchPage,
+    )
 
 
 class Listener(Protocol):
@@ -191,8 +198,14 @@ class Catalog(Protocol):
     ) -> list[JobRecord]:
         """Return up to `limit` jobs, newest first; `before` is the key after which a page begins.
 
-        `JobFilter.search` looks through all jobs that the other fields leave.
+        `JobFilter.search` looks through all jobs that the other fields leave: see `search`.
         """
+        ...
+
+    def search(
+        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100, most: int
+    ) -> SearchPage:
+        """Return what `jobs` does among the first `most` jobs or so that it looks through."""
         ...
 
     def stats(self) -> dict[str, dict[str, int]]:
@@ -242,6 +255,13 @@ class Controls(Protocol):
 
         Cancelled jobs are kept as long as completed ones. A completed job whose outcome said how
         long to `keep` it goes by that instead. Idempotency keys older than 24 hours go, too.
+        """
+        ...
+
+    def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
+        """Drop up to `limit` final jobs that fit and ended so many seconds ago; return how many.
+
+        The oldest of each task in a queue go first. `JobFilter.search` is not looked at.
         """
         ...
 

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mainspring.engine.upkeep.batches import batch_sizes
 from mainspring.errors import InvalidOption
 from mainspring.handle import JobHandle
 from mainspring.model.duration import seconds_of
-from mainspring.model.job import FINAL, JobState
+from mainspring.model.job import JobState
 from mainspring.queue.listing import filter_of
 from mainspring.queue_task import Call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import timedelta
 
-    from mainspring.model.view import JobFilter, JobRecord
     from mainspring.protocols import JobStore
     from mainspring.queue.desk import QueueDesk
 
 JobRef = str | JobHandle[Any]
-PURGED_AT_ONCE = 200
-"""So many jobs are read and dropped in one transaction: a claim must not wait long."""
 
 
 def ids_of(owner: str, jobs: JobRef | Iterable[JobRef]) -> list[str]:
@@ -87,31 +85,6 @@ def handle_of(desk: QueueDesk, job_id: str) -> JobHandle[Any] | None:
     return None if record is None else JobHandle(desk, record.id, record.task)
 
 
-class Purge:
-    """Drops final jobs that fit a filter, in small batches, newest first."""
-
-    def __init__(self, store: JobStore, wanted: JobFilter, older_than: float) -> None:
-        self._store = store
-        self._wanted = wanted
-        # The store's own time: that is what its jobs' times are of.
-        self._ended_before = store.schedules().now - timedelta(seconds=older_than)
-
-    def run(self) -> int:
-        """Drop them; return how many."""
-        dropped, before = 0, None
-        while records := self._store.jobs(self._wanted, before=before, limit=PURGED_AT_ONCE):
-            before = records[-1].key
-            dropped += self._drop([record.id for record in records if self._is_due(record)])
-        return dropped
-
-    def _is_due(self, record: JobRecord) -> bool:
-        ended: datetime | None = record.completed_at
-        return record.state in FINAL and ended is not None and ended <= self._ended_before
-
-    def _drop(self, job_ids: list[str]) -> int:
-        return self._store.drop(job_ids) if job_ids else 0
-
-
 def purge(
     store: JobStore,
     *,
@@ -126,4 +99,12 @@ def purge(
         expected = "a final state, or None for all three: cancel jobs that are live first"
         raise InvalidOption("status", status, owner="Queue.purge()", expected=expected)
     seconds = seconds_of("Queue.purge()", "older_than", older_than)
-    return Purge(store, wanted, seconds).run()
+    dropped, began = 0, monotonic()
+    for size in batch_sizes():
+        # What ends while it goes on stays.
+        age = seconds + monotonic() - began
+        count = store.drop_ended(wanted, older_than=age, limit=size)
+        dropped += count
+        if count < size:
+            break
+    return dropped

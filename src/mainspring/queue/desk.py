@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.producer.waiter import Waiter
+from mainspring.engine.upkeep.batches import in_batches
 from mainspring.errors import InvalidOption
 from mainspring.model.codec import JsonCodec
 from mainspring.model.shape import shape_of
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from mainspring.model.view import AttemptRecord, JobRecord
     from mainspring.protocols import Codec, JobStore
     from mainspring.queue.transaction import Transactions
-
-BATCH = 500
-"""So many jobs are cancelled, retried or dropped in one transaction: a claim must not wait long."""
 
 
 class QueueDesk:
@@ -121,16 +119,16 @@ class QueueDesk:
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""
-        return [live for batch in batches(job_ids) for live in self._store.cancel(batch)]
+        return [live for batch in in_batches(job_ids) for live in self._store.cancel(batch)]
 
     def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
         """Let failed and cancelled jobs run again; return the id of the live job for each."""
         retry = self._store.retry
-        return [live for batch in batches(job_ids) for live in retry(batch, payload=payload)]
+        return [live for batch in in_batches(job_ids) for live in retry(batch, payload=payload)]
 
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs; return how many."""
-        return sum(self._store.drop(batch) for batch in batches(job_ids))
+        return sum(self._store.drop(batch) for batch in in_batches(job_ids))
 
     def wait(self, job_id: str, timeout: float | None) -> Ended | None:
         """Block until the job has ended, at most `timeout` seconds."""
@@ -146,8 +144,3 @@ class QueueDesk:
         """End the thread that waits for results."""
         self._waiter.close()
         self.transactions.close()
-
-
-def batches(job_ids: Sequence[str]) -> list[Sequence[str]]:
-    """Return the ids in batches of a size that no claim has to wait for."""
-    return [job_ids[start : start + BATCH] for start in range(0, len(job_ids), BATCH)]

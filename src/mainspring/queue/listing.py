@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mainspring.protocols import Catalog
 
 LONGEST_PAGE = 1_000
+LOOKED_AT = 25_000
+"""Jobs that a page of a search looks through, which takes some 0.1 s."""
+
 _OWNER = "Queue.jobs()"
 _CURSOR = re.compile(r"before-(-?[0-9a-f]{1,16})", re.ASCII)
 _KEYS = range(-(2**63), 2**63)
@@ -27,13 +30,23 @@ _KEYS = range(-(2**63), 2**63)
 class JobPage(Sequence[JobHandle[Any]]):
     """Jobs, newest first. `cursor` is for the next page, None at the end.
 
-    `records` are the same jobs as values of the moment when the page was read.
+    `records` are the same jobs as values of the moment when the page was read. A search looks
+    through 25,000 jobs or so for a page, which may be empty with more to come; `looked` says
+    through how many. It is None for pages of no search.
     """
 
-    def __init__(self, desk: Desk, records: Sequence[JobRecord], cursor: str | None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        records: Sequence[JobRecord],
+        cursor: str | None,
+        *,
+        looked: int | None = None,
+    ) -> None:
         self._handles = [JobHandle[Any](desk, record.id, record.task) for record in records]
         self.records = tuple(records)
         self.cursor = cursor
+        self.looked = looked
 
     def __repr__(self) -> str:
         return f"<JobPage of {len(self)}{', the last' if self.cursor is None else ''}>"
@@ -58,9 +71,12 @@ def read_page(
         expected = f"a whole number from 1 to {LONGEST_PAGE}"
         raise InvalidOption("limit", limit, owner=_OWNER, expected=expected)
     # One more than is shown tells whether there is another page.
-    records = catalog.jobs(wanted, before=before, limit=limit + 1)
-    shown = records[:limit]
-    return JobPage(desk, shown, _cursor_of(shown[-1].key) if len(records) > limit else None)
+    if wanted.search is None:
+        records = catalog.jobs(wanted, before=before, limit=limit + 1)
+        return JobPage(desk, records[:limit], _cursor_after(records, limit, None))
+    found = catalog.search(wanted, before=before, limit=limit + 1, most=LOOKED_AT)
+    cursor = _cursor_after(found.records, limit, found.before)
+    return JobPage(desk, found.records[:limit], cursor, looked=found.looked)
 
 
 def filter_of(
@@ -81,8 +97,10 @@ def _state_of(status: str | None) -> JobState | None:
         raise InvalidOption("status", status, owner=_OWNER, expected=expected) from None
 
 
-def _cursor_of(key: int) -> str:
-    return f"before-{key:x}"
+def _cursor_after(records: Sequence[JobRecord], limit: int, before: int | None) -> str | None:
+    """Return the cursor of the next page; `before` is where a search stopped."""
+    key = records[limit - 1].key if len(records) > limit else before
+    return None if key is None else f"before-{key:x}"
 
 
 def _key_of(cursor: object) -> int:

@@ -52,9 +52,9 @@ class Operations:
     ) -> JobPage:
         """Return a page of the jobs that fit all that is given, newest first.
 
-        `search` is a text in the job's id, task, arguments or error, whatever its case. `cursor` is
-        the `.cursor` of the page before. Raises InvalidOption; the log warns of an empty page
-        for a queue or task that nobody knows.
+        `search` is a text in the job's id, task, arguments or error, whatever its case; its page
+        may be empty with more to come, see `JobPage`. `cursor` is the `.cursor` of the page before.
+        Raises InvalidOption; the log warns of an empty page for a queue or task that nobody knows.
         """
         wanted = filter_of(status, queue, task, search)
         page = read_page(self._store, self._desk, wanted, cursor=cursor, limit=limit)
@@ -84,7 +84,8 @@ class Operations:
     def retry(self, jobs: JobRef | Iterable[JobRef]) -> Any:
         """Let failed and cancelled jobs, given by id or handle, run again as if new.
 
-        Returns the live job for each; None for one that is unknown or in another state.
+        Returns the live job for each; None for one that is unknown or in another state. Many go in
+        several small transactions, so that no claim waits long; so it is with `cancel` and `drop`.
         """
         retried = bulk.retry(self._desk, jobs)
         return retried[0] if isinstance(jobs, (str, JobHandle)) else retried
@@ -130,7 +131,7 @@ class Operations:
     ) -> int:
         """Drop the final jobs that fit, and ended `older_than` seconds ago; return how many.
 
-        In small batches, so that no claim waits for it.
+        In small transactions, so that no claim waits for it.
         """
         dropped = bulk.purge(
             self._store, status=status, queue=queue, task=task, older_than=older_than

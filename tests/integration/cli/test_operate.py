@@ -55,8 +55,12 @@ def test_jobs_are_listed_by_status_task_and_page(app, command):
     ).json
     assert ([job["id"] for job in rest["jobs"]], rest["cursor"]) == ([jobs[0].id], None)
     assert command("jobs", "ls", *DB, "--status", "failed", "--json").json["jobs"] == []
+    search = ("jobs", "ls", *DB, "--search", jobs[0].id)
+    assert command(*search, "--json").json["looked"] == 4
+    assert "looked through 4 jobs" in command(*search).out
     text = command("jobs", "ls", *DB)
     assert text.code == 0
+    assert "looked" not in text.out
     assert text.out.splitlines()[0].split()[:4] == ["ID", "TASK", "QUEUE", "STATUS"]
     assert jobs[0].id in text.out
 

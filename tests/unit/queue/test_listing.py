@@ -7,14 +7,28 @@ from datetime import timedelta
 import pytest
 
 from mainspring import JobHandle, JobState
+from mainspring.engine.upkeep.batches import FIRST, MOST
 from mainspring.errors import InvalidOption
 from mainspring.model.job import Want
-from mainspring.queue.desk import BATCH
+from mainspring.queue import listing
 
 
 @pytest.fixture
 def mail(queue):
     return queue.task(name="mail", queue="mail")(lambda to="you": to)
+
+
+def sizes_of(store, name, monkeypatch):
+    """Return a list that gets the length of each batch."""
+    sizes = []
+    act = getattr(store, name)
+
+    def counted(ids, **options):
+        sizes.append(len(ids))
+        return act(ids, **options)
+
+    monkeypatch.setattr(store, name, counted)
+    return sizes
 
 
 class TestPages:
@@ -30,6 +44,17 @@ class TestPages:
                 break
         assert seen == jobs[::-1]
         assert sizes == [4, 4, 2]
+
+    def test_a_search_says_how_far_it_looked_and_goes_on(self, queue, add, monkeypatch):
+        monkeypatch.setattr(listing, "LOOKED_AT", 4)
+        jobs = add.map([(n,) for n in range(10)])
+        first = queue.jobs(search=jobs[3].id)
+        assert (list(first), first.looked) == ([], 4)
+        second = queue.jobs(search=jobs[3].id, cursor=first.cursor)
+        assert (list(second), second.looked) == ([jobs[3]], 4)
+        last = queue.jobs(search=jobs[3].id, cursor=second.cursor)
+        assert (list(last), last.looked, last.cursor) == ([], 2, None)
+        assert queue.jobs().looked is None
 
     def test_a_full_last_page_has_no_cursor(self, queue, add):
         add.map([(n,) for n in range(4)])
@@ -117,15 +142,35 @@ class TestBulk:
         assert job.status == "pending"
 
     def test_many_are_done_in_batches(self, queue, add, monkeypatch):
-        jobs = add.map([(1,)] * (2 * BATCH + 1))
-        sizes = []
-        cancel = queue._store.cancel
+        jobs = add.map([(1,)] * (2 * MOST))
+        for name in ("cancel", "retry", "drop"):
+            sizes = sizes_of(queue._store, name, monkeypatch)
+            if name == "drop":
+                queue.cancel(jobs)
+            done = getattr(queue, name)(jobs)
+            assert done == len(jobs) if name == "drop" else all(done)
+            assert sum(sizes) == len(jobs)
+            assert 0 < max(sizes) <= MOST
+            assert sizes[0] == FIRST
+
+    def test_a_purge_takes_small_batches_and_looks_at_no_job_that_stays(
+        self, queue, add, monkeypatch
+    ):
+        queue.cancel(add.map([(1,)] * MOST))
+        add.map([(1,)] * MOST)
+        limits = []
+        drop_ended = queue._store.drop_ended
+        monkeypatch.setattr(queue._store, "jobs", None)
         monkeypatch.setattr(
-            queue._store, "cancel", lambda ids: sizes.append(len(ids)) or cancel(ids)
+            queue._store,
+            "drop_ended",
+            lambda wanted, *, older_than, limit: (
+                limits.append(limit) or drop_ended(wanted, older_than=older_than, limit=limit)
+            ),
         )
-        assert queue.cancel(jobs) == [True] * len(jobs)
-        assert sizes == [BATCH, BATCH, 1]
-        assert queue.drop(jobs) == len(jobs)
+        assert queue.purge() == MOST
+        assert limits[0] == FIRST
+        assert max(limits) <= MOST
 
     @pytest.mark.parametrize("jobs", [None, 3, [None], [3], {"a": 1}.values()])
     def test_what_is_neither_id_nor_handle_is_refused(self, queue, jobs):
@@ -174,16 +219,6 @@ class TestPurge:
         assert queue.purge(older_than=0.3) == 1
         assert queue.get_job(old.id) is None
         assert young.status == "cancelled"
-
-    def test_many_go_in_small_batches_between_which_others_get_their_turn(
-        self, queue, add, monkeypatch
-    ):
-        queue.cancel(add.map([(1,)] * 450))
-        sizes = []
-        drop = queue._store.drop
-        monkeypatch.setattr(queue._store, "drop", lambda ids: sizes.append(len(ids)) or drop(ids))
-        assert queue.purge() == 450
-        assert sizes == [200, 200, 50]
 
     @pytest.mark.parametrize(
         ("option", "value"),

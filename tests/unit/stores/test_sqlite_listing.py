@@ -4,7 +4,7 @@ import pytest
 
 from mainspring.model.job import JobState, OutcomeKind
 from mainspring.model.view import JobFilter
-from mainspring.stores.sqlite import SqliteStore
+from mainspring.stores.sqlite import SqliteStore, controls
 from mainspring.stores.sqlite.catalog import listing
 from mainspring.testing.contracts.cases import end, enqueue, join, new_job, outcome, want
 
@@ -98,6 +98,45 @@ def test_a_search_among_few_reads_few(crowded):
     store, ids = crowded
     wanted = JobFilter(status=JobState.FAILED, search=ids[JobState.FAILED])
     assert steps_of(store, wanted) == ([ids[JobState.FAILED]], pytest.approx(10, abs=10))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"queue": "busy"}, {"task": "rare"}, {"status": JobState.PENDING, "queue": "busy"}],
+)
+def test_a_search_that_finds_nothing_reads_so_many_jobs(crowded, fields):
+    store, _ = crowded
+    wanted = JobFilter(search="nowhere", **fields)
+    few, many = (search_steps(store, wanted, most) for most in (500, 5_000))
+    assert few < 2_000
+    assert many < 12 * few
+
+
+def search_steps(store, wanted, most):
+    with store._session.readers.lend() as connection:
+        steps = []
+        connection.set_progress_handler(lambda: steps.append(1) and None, 100)
+    page = store.search(wanted, most=most)
+    connection.set_progress_handler(None, 0)
+    assert (page.records, page.looked) == ([], most)
+    return len(steps)
+
+
+def test_a_search_in_a_small_queue_is_at_its_end_at_once(crowded):
+    store, ids = crowded
+    page = store.search(JobFilter(queue="quiet", search="rare"), most=100)
+    assert [job.id for job in page.records] == [ids[JobState.CANCELLED], ids[JobState.FAILED]]
+    assert (page.looked, page.before) == (2, None)
+
+
+def test_a_purge_by_age_finds_what_is_due_by_an_index(store):
+    lanes = {"lanes": "[1]", "before": 0, "limit": 10}
+    for states in controls.states_to_drop(None):
+        statement = controls.ENDED.replace("{states}", states)
+        with store._session.readers.lend() as connection:
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", lanes).fetchall()
+        found = [detail for *_, detail in plan if "job" in detail]
+        assert all("USING COVERING INDEX finished_by_end" in detail for detail in found), plan
 
 
 @pytest.mark.parametrize("text", ["'", '"', "' OR 1=1 --", "%", "_", "*", "?", ":text", "{lower}"])

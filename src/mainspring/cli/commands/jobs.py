@@ -72,7 +72,8 @@ def list_jobs(queue: Queue, options: argparse.Namespace) -> int:
     )
     records = page.records
     if options.json:
-        print_json({"jobs": [job_fields(one) for one in records], "cursor": page.cursor})
+        found = {"jobs": [job_fields(one) for one in records], "cursor": page.cursor}
+        print_json(found if page.looked is None else {**found, "looked": page.looked})
         return DONE
     now = datetime.now(UTC)
     print_table(
@@ -81,6 +82,8 @@ def list_jobs(queue: Queue, options: argparse.Namespace) -> int:
         numbers={"ATTEMPT"},
         dispensable=JOB_DISPENSABLE,
     )
+    if page.looked is not None:
+        print_lines([f"looked through {page.looked:,} jobs"])
     if page.cursor is not None:
         print_lines([f"more: --cursor {page.cursor}"])
     return DONE
@@ -139,8 +142,7 @@ def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
     if options.args is not None or options.kwargs is not None:
         return _retry_edited(queue, options)
     ids = [job.id for job in _failed(queue, options)] if options.all_failed else options.ids
-    given = [live for start in range(0, len(ids), PAGE) for live in queue.retry(ids[start:][:PAGE])]
-    outcome = {one: live is not None for one, live in zip(ids, given, strict=True)}
+    outcome = {one: live is not None for one, live in zip(ids, queue.retry(ids), strict=True)}
     no = "can't run again: there is no such job, or it is neither failed nor cancelled"
     return _told(options, outcome, "runs again", no)
 

@@ -10,6 +10,7 @@ from mainspring.errors import DuplicateJob
 from mainspring.model.job import CANCELLED, EXPIRED, FINAL, TRANSITIONS, JobState, Step
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
 from mainspring.model.unique import words_of
+from mainspring.model.view import SearchPage
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import format_id, new_nonce, parse_id
 from mainspring.stores.memory.job import Job
@@ -54,6 +55,20 @@ class Ledger:
         # Keys only grow, so the order of a dict is theirs.
         older = (job for key, job in reversed(self.jobs.items()) if before is None or key < before)
         return list(islice((job for job in older if fits(job, wanted)), limit))
+
+    def search(self, wanted: JobFilter, before: int | None, limit: int, most: int) -> SearchPage:
+        """Return the newest jobs that fit, and how far it looked."""
+        looked = 0
+        found: list[Job] = []
+        for key, job in reversed(self.jobs.items()):
+            if before is not None and key >= before:
+                continue
+            looked += 1
+            if fits(job, wanted):
+                found.append(job)
+            if len(found) == limit or looked == most:
+                return SearchPage([job.record() for job in found], looked, key)
+        return SearchPage([job.record() for job in found], looked, None)
 
     def enqueue(self, jobs: Sequence[NewJob], moment: Moment) -> tuple[list[str], bool]:
         """Keep jobs; return their ids, and whether sleepers should know. All or nothing."""
@@ -193,6 +208,15 @@ class Ledger:
             return False
         del self.jobs[job.key]
         return True
+
+    def drop_ended(self, wanted: JobFilter, before: int, limit: int) -> int:
+        """Drop the oldest final jobs that fit and ended before the stored time."""
+        found = (
+            job
+            for job in self.jobs.values()
+            if job.ended_at is not None and job.ended_at <= before and fits(job, wanted)
+        )
+        return sum([self.drop(job) for job in list(islice(found, limit))])
 
     def expire(self, limit: int, moment: Moment) -> int:
         """Cancel pending jobs whose expiry has passed."""

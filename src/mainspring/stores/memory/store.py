@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mainspring.model.job import Claim, Ended, Grant, NewJob, Outcome, Want
     from mainspring.model.note import LogLine, Note
     from mainspring.model.timetable import NewSchedule
-    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord
+    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, SearchPage
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
 
@@ -196,6 +196,13 @@ class MemoryStore:
         with self._lock:
             return [job.record() for job in self._ledger.matching(wanted, before, limit)]
 
+    def search(
+        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100, most: int
+    ) -> SearchPage:
+        """Return what `jobs` does among the first `most` jobs that it looks through."""
+        with self._lock:
+            return self._ledger.search(wanted, before, limit, most)
+
     def stats(self) -> dict[str, dict[str, int]]:
         """Return the number of jobs by queue and state."""
         counts: dict[str, dict[str, int]] = {}
@@ -254,6 +261,12 @@ class MemoryStore:
         """Drop final jobs with all that is known of them; return how many."""
         with self._lock:
             return sum(self._ledger.drop(self._ledger.find(job_id)) for job_id in job_ids)
+
+    def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
+        """Drop up to `limit` final jobs that fit and ended so many seconds ago; return how many."""
+        with self._lock:
+            before = Moment(self._clock).after(-older_than)
+            return self._ledger.drop_ended(wanted, before, limit)
 
     def expire(self, *, limit: int) -> int:
         """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""

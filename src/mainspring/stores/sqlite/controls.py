@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, json
 
+from mainspring.faults import fault
 from mainspring.model.job import CANCELLED, EXPIRED, JobState
 from mainspring.stores.job_id import format_id, parse_id
+from mainspring.stores.sqlite.catalog.listing import LANES, fits, numbers
 from mainspring.stores.sqlite.moves.endings import FORGET, text_of_failure
 from mainspring.stores.sqlite.purge import drop
 from mainspring.stores.sqlite.rows.bulk import text_of
-from mainspring.stores.sqlite.rows.states import NUMBERS, READY, RUNNING
+from mainspring.stores.sqlite.rows.states import FINAL_STATES, NUMBERS, READY, RUNNING
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
 
     from mainspring.model.job import Failure
+    from mainspring.model.view import JobFilter
     from mainspring.stores.clock import Moment
 
 LIVE = """
@@ -82,6 +85,15 @@ FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
 """
 
 BURY_NO_MORE = "DELETE FROM finished WHERE key IN (SELECT value FROM json_each(?))"
+
+ENDED = """
+SELECT group_concat(key) FROM (
+  SELECT job.key FROM json_each(:lanes) AS lane
+  CROSS JOIN finished AS job INDEXED BY finished_by_end
+    ON job.lane = lane.value AND job.state {states} AND job.ended_at <= :before
+  LIMIT :limit
+)
+"""
 
 PAUSE = "INSERT OR IGNORE INTO paused (queue) VALUES (?)"
 RESUME = "DELETE FROM paused WHERE queue = ?"
@@ -208,3 +220,27 @@ def drop_final(connection: sqlite3.Connection, job_ids: Sequence[str]) -> int:
     final = states_of(connection, FINAL, job_ids)
     drop(connection, [key_of(job_id) for job_id in final])
     return len(final)
+
+
+def drop_ended(
+    connection: sqlite3.Connection, wanted: JobFilter, *, before: int, limit: int
+) -> int:
+    """Drop up to `limit` final jobs that fit and ended before the stored time."""
+    lanes = connection.execute(LANES).fetchall()
+    chosen = numbers(lane for lane in lanes if fits(lane, wanted))
+    keys: list[int] = []
+    for states in states_to_drop(wanted.status):
+        if len(keys) < limit:
+            asked = {"lanes": chosen, "before": before, "limit": limit - len(keys)}
+            found = text_of(connection, ENDED.replace("{states}", states), asked)
+            keys += some_keys.decode(f"[{found}]")
+    drop(connection, keys)
+    fault("during_purge")
+    return len(keys)
+
+
+def states_to_drop(status: JobState | None) -> list[str]:
+    """Return conditions of the state, each of which the index finds at once."""
+    known = [f"= {number}" for number, state in FINAL_STATES.items() if status in (None, state)]
+    unknown = [f"< {min(FINAL_STATES)}", f"> {max(FINAL_STATES)}"]
+    return known if status in (JobState.COMPLETED, JobState.CANCELLED) else known + unknown

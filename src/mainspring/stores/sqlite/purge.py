@@ -14,7 +14,6 @@ from mainspring.stores.sqlite.rows.states import NUMBERS
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
-
 OLD = """
 SELECT group_concat(key) FROM (
   SELECT finished.key FROM lanes

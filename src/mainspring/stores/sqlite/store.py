@@ -17,6 +17,7 @@ from mainspring.stores.sqlite.catalog import listing, queues
 from mainspring.stores.sqlite.catalog.history import ended, history, stats
 from mainspring.stores.sqlite.catalog.nodes import live_nodes
 from mainspring.stores.sqlite.catalog.records import by_id, parameters_of
+from mainspring.stores.sqlite.catalog.search import search
 from mainspring.stores.sqlite.claims.wants import claim_for, held_claims
 from mainspring.stores.sqlite.connections.guest import Guest
 from mainspring.stores.sqlite.file.database import DatabaseFile
@@ -36,7 +37,14 @@ if TYPE_CHECKING:
     from mainspring.model.job import Claim, Ended, Grant, NewJob, Outcome, Renewed, Rescued, Want
     from mainspring.model.note import LogLine, Note
     from mainspring.model.timetable import NewSchedule
-    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, LaneRecord, NodeRecord
+    from mainspring.model.view import (
+        AttemptRecord,
+        JobFilter,
+        JobRecord,
+        LaneRecord,
+        NodeRecord,
+        SearchPage,
+    )
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
 
@@ -196,8 +204,17 @@ class SqliteStore:
         self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
     ) -> list[JobRecord]:
         """Return up to `limit` jobs, newest first. What it costs: see `catalog.listing`."""
+        if wanted.search is not None:
+            return self.search(wanted, before=before, limit=limit, most=listing.NEWEST).records
         with self._session.readers.lend() as connection:
             return listing.jobs(connection, wanted, before=before, limit=limit)
+
+    def search(
+        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100, most: int
+    ) -> SearchPage:
+        """Return what `jobs` does among the first `most` jobs or so that it looks through."""
+        with self._session.readers.lend() as connection:
+            return search(connection, wanted, before=before, limit=limit, most=most)
 
     def lanes(self) -> list[LaneRecord]:
         """Return each task of each queue, with the number of its jobs that wait."""
@@ -238,6 +255,12 @@ class SqliteStore:
         """Drop final jobs with all that is known of them; return how many."""
         with self._session.writer as connection:
             return controls.drop_final(connection, job_ids)
+
+    def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
+        """Drop up to `limit` final jobs that fit and ended so many seconds ago; return how many."""
+        with self._session.writer as connection:
+            before = Moment(self._clock).after(-older_than)
+            return controls.drop_ended(connection, wanted, before=before, limit=limit)
 
     def expire(self, *, limit: int) -> int:
         """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""

@@ -119,6 +119,32 @@ class CatalogContract:
         assert found_job.id == rare
         assert listed(store, search="nowhere") == []
 
+    @pytest.mark.parametrize("fields", [{}, {"queue": "queue"}, {"task": "rare"}])
+    def test_a_search_stops_after_so_many_jobs_and_goes_on(
+        self, store: JobStore, fields: dict[str, str]
+    ) -> None:
+        ids = store.enqueue_many([new_job("rare")] * 25)
+        for job_id in ids[::2]:
+            store.cancel([job_id])
+        wanted = JobFilter(search=ids[3], **fields)  # type: ignore[arg-type]  # queue or task
+        before: int | None = None
+        seen: list[list[str]] = []
+        looked = 0
+        while not seen or before is not None:
+            page = store.search(wanted, before=before, most=10)
+            seen.append([job.id for job in page.records])
+            before, looked = page.before, looked + page.looked
+            enqueue(store, "rare")  # what comes in between is on no later page
+        assert (seen, looked) == ([[], [], [ids[3]]], 25)
+
+    def test_a_full_page_of_a_search_says_how_far_it_came(self, store: JobStore) -> None:
+        ids = store.enqueue_many([new_job("rare"), new_job(), new_job("rare"), new_job("rare")])
+        page = store.search(JobFilter(search="rare"), limit=2, most=100)
+        assert ([job.id for job in page.records], page.looked) == (ids[:1:-1], 2)
+        page = store.search(JobFilter(search="rare"), before=page.before, limit=2, most=100)
+        assert ([job.id for job in page.records], page.looked) == (ids[:1], 2)
+        assert page.before is None
+
     def test_the_error_of_a_waiting_job_is_found(self, store: JobStore) -> None:
         job_id = enqueue(store)
         end(store, job_id, OutcomeKind.RETRY, failure=Failure("builtins.OSError", "no route"))

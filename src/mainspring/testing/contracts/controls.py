@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mainspring.model.job import CANCELLED, EXPIRED, JobState, OutcomeKind
+from mainspring.model.job import CANCELLED, EXPIRED, FINAL, JobState, OutcomeKind
+from mainspring.model.view import JobFilter
 from mainspring.testing.contracts.cases import (
     BROKEN,
     LEASE,
@@ -239,6 +240,28 @@ class RetryContract:
         assert (store.drop(job_ids), found(store, job_ids[3]).state) == (1, "pending")
         start(store, job_ids[3])
         assert store.drop(job_ids) == 0
+
+    @pytest.mark.parametrize("status", [None, *FINAL])
+    def test_what_ended_long_ago_is_dropped_by_what_it_is(
+        self, store: JobStore, clock: FrozenClock, status: JobState | None
+    ) -> None:
+        ages: dict[int, dict[JobState, str]] = {}
+        for age in (20, 10, 0):
+            ages[age] = dict(zip(FINAL, (enqueue(store) for _ in FINAL), strict=True))
+            end(store, ages[age][JobState.COMPLETED])
+            end(store, ages[age][JobState.FAILED], OutcomeKind.FAILED, failure=BROKEN)
+            store.cancel([ages[age][JobState.CANCELLED]])
+            clock.advance(10)
+        other, live = enqueue(store, "other"), enqueue(store)
+        store.cancel([other])
+        wanted = JobFilter(status=status, task="task")
+        fitting = [job_id for state, job_id in ages[20].items() if status in (None, state)]
+        assert store.drop_ended(wanted, older_than=25, limit=99) == len(fitting)
+        assert [store.get(job_id) for job_id in fitting] == [None] * len(fitting)
+        assert store.drop_ended(wanted, older_than=15, limit=1) == 1
+        assert store.drop_ended(wanted, older_than=15, limit=99) == len(fitting) - 1
+        left = store.drop_ended(JobFilter(queue="queue"), older_than=0, limit=99)
+        assert (left, found(store, live).state) == (10 - 2 * len(fitting), "pending")
 
 
 class ExpiryContract:

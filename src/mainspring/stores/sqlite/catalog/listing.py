@@ -4,8 +4,7 @@ Every text of the caller's is a parameter; what varies in the statements is ours
 
 Before 1,000,000 finished jobs a page takes 1 ms, also by state. By queue or task it takes 2 ms if
 they have few jobs, or if the newest 5,000 jobs fill it; if neither, 0.6 µs for each job of theirs.
-A search reads what the other fields leave until the page is full: at worst 2.6 µs a job, 4.4 for a
-text with letters outside ASCII. (Measured on two busy cores.)
+(Measured on two busy cores.) Searches are in `search`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from msgspec import json
 
 from mainspring.model.job import FINAL, JobState
 from mainspring.stores.sqlite.catalog.records import by_keys
-from mainspring.stores.sqlite.file.database import as_text
 from mainspring.stores.sqlite.rows.columns import text_in
 from mainspring.stores.sqlite.rows.states import FINAL_STATES
 
@@ -47,6 +45,7 @@ CROSS JOIN finished AS job INDEXED BY finished_by_end
 LIVE = "FROM jobs AS job NOT INDEXED"
 COMPLETED = "FROM finished AS job NOT INDEXED"
 UNSUCCESSFUL = "FROM finished AS job INDEXED BY exceptions"
+EXCEPTIONAL = "AND job.state <> 3 AND job.keep_until IS NULL"
 
 ANY = "IS NOT NULL"
 """Any state, also one that no state has the number of (see `states`)."""
@@ -68,22 +67,6 @@ WHERE job.key < :before {conditions}
 ORDER BY job.key DESC LIMIT :limit
 """
 
-SEARCH = """
-AND (
-  job.lane IN (SELECT value FROM json_each(:told))
-  OR instr(printf('%d-%08x', job.key, job.nonce), :text)
-  OR instr({lower}(CAST(payload AS {kind})), :text)
-  OR instr({lower}(CAST((
-    SELECT substr(type, 1 + 9 * (substr(type, 1, 9) = 'builtins.')) || ': ' || message
-    FROM (
-      SELECT json_extract(said, '$.type') AS type, json_extract(said, '$.message') AS message
-      FROM (SELECT iif(json_valid(text), text, NULL) AS said FROM (SELECT {failure} AS text))
-    )
-  ) AS {kind})), :text)
-)
-"""
-LAST_FAILURE = "(SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1)"
-
 Lane = tuple[int, str, str]
 """Number, queue and task."""
 
@@ -92,7 +75,6 @@ def jobs(
     connection: sqlite3.Connection, wanted: JobFilter, *, before: int | None, limit: int
 ) -> list[JobRecord]:
     """Return up to `limit` jobs that fit, newest first."""
-    connection.create_function("folded", 1, folded, deterministic=True)
     # One transaction, in which no job moves from one table to the other.
     connection.execute("BEGIN")
     try:
@@ -105,13 +87,9 @@ def jobs(
 
 def page(connection: sqlite3.Connection, wanted: JobFilter, before: int, limit: int) -> list[int]:
     """Return the keys of a page."""
-    rows = connection.execute(LANES).fetchall()
-    lanes = [(lane, text_in(queue), text_in(task)) for lane, queue, task in rows]
+    lanes = all_lanes(connection)
     told: dict[str, object] = {"before": before, "limit": limit, "glance": GLANCE}
     told["lanes"] = numbers(lane for lane in lanes if fits(lane, wanted))
-    if wanted.search is not None:
-        told["text"] = wanted.search.lower()
-        told["told"] = numbers(lane for lane in lanes if wanted.search.lower() in lane[2].lower())
     keys: list[int] = []
     for alternatives in statements(wanted):
         keys += keys_of(connection, alternatives, told)
@@ -128,6 +106,12 @@ def keys_of(
         if len(keys) == told["limit"]:
             break
     return keys
+
+
+def all_lanes(connection: sqlite3.Connection) -> list[Lane]:
+    """Return every lane, with what can be read of its names."""
+    rows = connection.execute(LANES).fetchall()
+    return [(lane, text_in(queue), text_in(task)) for lane, queue, task in rows]
 
 
 def numbers(lanes: Iterable[Lane]) -> str:
@@ -151,68 +135,53 @@ def statements(wanted: JobFilter) -> Iterator[list[str]]:
     if wanted.status is JobState.FAILED:
         # Two steps a lane: one condition over all other numbers would read what completed.
         for unknown in (f"< {min(FINAL_STATES)}", f"> {max(FINAL_STATES)}"):
-            yield [final_of_lanes(unknown, search_in(wanted, "job.failure"))]
+            yield [final_of_lanes(unknown)]
 
 
 def live_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
     """Return the statements over what has not ended."""
-    states = {None: ANY, JobState.PENDING: "<> 2", JobState.RUNNING: "= 2"}[wanted.status]
-    search = search_in(wanted, LAST_FAILURE)
+    states = live_states(wanted.status)
     # The few that run may stand before a million that wait.
     if wanted.status is JobState.RUNNING:
-        return [page_of(LIVE_OF_LANES.replace("{states}", states), search)]
+        return [page_of(LIVE_OF_LANES.replace("{states}", states))]
     if by_lane:
-        whole = page_of(LIVE_OF_LANES.replace("{states}", states), search)
-        return [*glances("jobs", states, search), whole]
-    return [page_of(LIVE, f"AND job.state {states} {search}")]
+        return [*glances("jobs", states), page_of(LIVE_OF_LANES.replace("{states}", states))]
+    return [page_of(LIVE, f"AND job.state {states}")]
+
+
+def live_states(status: JobState | None) -> str:
+    """Return the condition of a state that is not final, or of any."""
+    return {None: ANY, JobState.PENDING: "<> 2", JobState.RUNNING: "= 2"}[status]
 
 
 def final_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
     """Return the statements over what has ended."""
-    states = ANY if wanted.status is None else numbers_of(wanted.status)
-    search = search_in(wanted, "job.failure")
+    states = final_states(wanted.status)
     if by_lane:
-        return [*glances("finished", states, search), final_of_lanes(states, search)]
+        return [*glances("finished", states), final_of_lanes(states)]
     if wanted.status in (JobState.FAILED, JobState.CANCELLED):
-        exception = f"AND job.state <> 3 AND job.keep_until IS NULL AND job.state {states}"
-        return [page_of(UNSUCCESSFUL, f"{exception} {search}")]
-    return [page_of(COMPLETED, f"AND job.state {states} {search}")]
+        return [page_of(UNSUCCESSFUL, f"{EXCEPTIONAL} AND job.state {states}")]
+    return [page_of(COMPLETED, f"AND job.state {states}")]
 
 
-def final_of_lanes(states: str, search: str) -> str:
+def final_of_lanes(states: str) -> str:
     """Return the statement over what has ended in some lanes, by their index."""
-    return page_of(FINAL_OF_LANES.replace("{states}", states), search)
+    return page_of(FINAL_OF_LANES.replace("{states}", states))
 
 
-def glances(table: str, states: str, search: str) -> list[str]:
-    """Return the look at the newest, but for a search, which would read them twice."""
-    if search:
-        return []
+def glances(table: str, states: str) -> list[str]:
+    """Return the look at the newest."""
     return [page_of(AMONG_NEWEST.replace("{table}", table), OF_LANES.replace("{states}", states))]
 
 
-def numbers_of(status: JobState) -> str:
-    """Return the condition of a final state."""
+def final_states(status: JobState | None) -> str:
+    """Return the condition of a final state, or of any."""
+    if status is None:
+        return ANY
     known = [str(number) for number, state in FINAL_STATES.items() if state is status]
     return f"IN ({', '.join(known)})"
 
 
-def page_of(source: str, conditions: str) -> str:
+def page_of(source: str, conditions: str = "") -> str:
     """Return the statement of a page; both texts are ours."""
     return PAGE.replace("{source}", source).replace("{conditions}", conditions)
-
-
-def search_in(wanted: JobFilter, failure: str) -> str:
-    """Return the condition of a search, or nothing."""
-    if wanted.search is None:
-        return ""
-    # SQLite's own function is ten times as quick, and knows ASCII only.
-    # It takes bytes: sqlite3 hands no text that is not UTF-8 to Python.
-    lower, kind = ("lower", "TEXT") if wanted.search.isascii() else ("folded", "BLOB")
-    condition = SEARCH.replace("{lower}", lower).replace("{kind}", kind)
-    return condition.replace("{failure}", failure)
-
-
-def folded(text: bytes | None) -> str | None:
-    """Return a text as `JobFilter.search` compares it."""
-    return None if text is None else as_text(text).lower()
