@@ -154,7 +154,7 @@ class JobHandle(Generic[R]):
 
     @property
     def progress(self) -> float:
-        """How far its body says it is, from 0 to 1."""
+        """How far its body says it is, from 0 to 1; 1 once it has completed."""
         return self.record.progress
 
     @property

@@ -97,7 +97,7 @@ def test_what_a_body_said_is_there_when_its_result_is(queue):
     with queue.worker():
         for job in [task.delay() for task in (sync, awaited) for _ in range(20)]:
             job.result(timeout=10)
-            assert (progress(queue, job), texts(queue, job)) == ((0.5, "half"), ["done"])
+            assert (progress(queue, job), texts(queue, job)) == ((1.0, "half"), ["done"])
 
 
 def test_a_body_that_runs_is_heard(queue, eventually):
@@ -114,7 +114,7 @@ def test_a_body_that_runs_is_heard(queue, eventually):
         eventually(lambda: progress(queue, job) == (0.3, "waiting"))
         go_on.set()
         job.result(timeout=10)
-        assert progress(queue, job) == (0.6, "waiting")
+        assert progress(queue, job) == (1.0, "waiting")
 
 
 def test_lines_of_several_attempts_stand_in_order_with_their_attempts(queue):
@@ -227,7 +227,7 @@ def test_a_child_is_heard_while_its_body_runs_and_at_its_end(children, eventuall
         assert texts(queue, job) == ["one"]
         (tmp_path / "heard").touch()
         assert job.result(timeout=30) == 1
-        assert progress(queue, job) == (0.75, "begun")
+        assert progress(queue, job) == (1.0, "begun")
         assert texts(queue, job) == ["one", "two"]
 
 

@@ -23,11 +23,16 @@ class AttemptRecord(Struct, frozen=True, gc=False):
     failure: Failure | None
 
 
+def progress_at(state: JobState, said: float) -> float:
+    """Return the progress of a job in that state whose body said it was so far."""
+    return 1.0 if state is JobState.COMPLETED else said
+
+
 class JobRecord(Struct, frozen=True, gc=False):
     """A job as the store holds it at one moment. Times are aware UTC.
 
     `cancelling`: it runs, and was asked to be cancelled. `progress` (0 to 1) and `message` are what
-    its body told last.
+    its body told last; a completed job is at 1, see `progress_at`.
     """
 
     key: int

@@ -279,7 +279,7 @@ def view_of(job: Job, record: JobSnapshot) -> View:
         id=record.id,
         task_type=record.task,
         status=record.state,
-        progress=1.0 if completed else record.progress,
+        progress=record.progress,
         priority=record.priority,
         created_at=record.created_at,
         started_at=record.started_at,

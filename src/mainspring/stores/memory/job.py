@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mainspring.model.job import CANCELLED, Claim, Ended, Failure, JobState, OutcomeKind
 from mainspring.model.note import LogLine  # the type of a Struct's field
-from mainspring.model.view import AttemptRecord, JobRecord
+from mainspring.model.view import AttemptRecord, JobRecord, progress_at
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.rules.outcomes import effect_of
 
@@ -259,6 +259,6 @@ class Job(Struct):
             failure=self.failure,
             expires_at=None if self.expires_at is None else as_datetime(self.expires_at),
             cancelling=self.cancelling,
-            progress=self.progress,
+            progress=progress_at(self.state, self.progress),
             message=self.message,
         )

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from mainspring.model.job import OutcomeKind
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine, Note
 from mainspring.model.view import JobFilter
@@ -115,6 +117,19 @@ class JournalContract:
         _, claim = start(store, job_id)
         store.note_many([said(claim, clock, "second")])
         assert texts(store, job_id) == ["first", "second"]
+
+    @pytest.mark.parametrize("kind", [OutcomeKind.COMPLETED, OutcomeKind.FAILED])
+    def test_a_completed_job_is_at_one_and_a_failed_one_where_it_was(
+        self, store: JobStore, kind: OutcomeKind
+    ) -> None:
+        job_id = enqueue(store)
+        node, claim = start(store, job_id)
+        store.note_many([Note(claim.key, claim.fence, progress=0.5, message="half")])
+        store.finish_many(node, [outcome(claim, kind)])
+        expected = 1.0 if kind is OutcomeKind.COMPLETED else 0.5
+        assert progress_of(store, job_id) == (expected, "half")
+        (listed,) = store.jobs(JobFilter())
+        assert listed.progress == expected
 
     def test_progress_stands_in_lists(self, store: JobStore) -> None:
         job_id = enqueue(store)

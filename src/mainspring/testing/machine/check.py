@@ -137,7 +137,7 @@ def seen_of(job: ModelJob) -> Seen:
         (job.attempts + running, job.crashes),
         (job.cancelling, job.error, job.node is not None, job.state is JobState.COMPLETED),
         (at(job.run_at if job.live() else None), at(job.expires_at), at(job.ended_at)),
-        (job.progress, job.message),
+        (1.0 if job.state is JobState.COMPLETED else job.progress, job.message),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import json
 from msgspec.structs import replace
 
-from mainspring.model.view import JobRecord
+from mainspring.model.view import JobRecord, progress_at
 from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.sqlite.rows.columns import Columns, bytes_in, failure_of, text_in
 from mainspring.stores.sqlite.rows.states import final_state, live_state, trouble_with
@@ -70,6 +70,7 @@ def record_of(row: tuple[Any, ...]) -> JobRecord:
     created_at, run_at, started_at, completed_at, node, result, failure, *rest = rest
     expires_at, cancelling, fraction, message = rest
     final = completed_at is not None
+    seen = final_state(state) if final else live_state(state)
     read = Columns()
     record = JobRecord(
         key=key,
@@ -77,7 +78,7 @@ def record_of(row: tuple[Any, ...]) -> JobRecord:
         task=read.text("task", task),
         queue=read.text("queue", queue),
         priority=read.integer("priority", priority),
-        state=final_state(state) if final else live_state(state),
+        state=seen,
         payload=bytes_in(payload),
         attempts=read.integer("attempts", attempts),
         crashes=read.integer("crashes", crashes),
@@ -90,7 +91,7 @@ def record_of(row: tuple[Any, ...]) -> JobRecord:
         failure=trouble_with(state, final=final) or failure_of(failure),
         expires_at=read.moment_or_none("expires_at", expires_at),
         cancelling=bool(cancelling),
-        progress=read.fraction("progress", fraction),
+        progress=progress_at(seen, read.fraction("progress", fraction)),
         message="" if message is None else read.text("message", message),
     )
     return replace(record, failure=record.failure or read.failure()) if read.unreadable else record
