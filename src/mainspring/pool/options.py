@@ -76,9 +76,10 @@ def check_task(options: TaskOptions) -> None:
     if options.cache_ttl is not None:
         check_timeout(ADD, "cache_ttl", options.cache_ttl)
     if options.task_id is not None and (
-        not isinstance(options.task_id, str) or not options.task_id
+        not isinstance(options.task_id, str) or options.task_id in {"", ".", ".."}
     ):
-        raise InvalidOption("task_id", options.task_id, owner=ADD, expected="a text")
+        expected = 'a text, and none of "", "." and "..", to which no URL leads'
+        raise InvalidOption("task_id", options.task_id, owner=ADD, expected=expected)
     if options.metadata is not None and not isinstance(options.metadata, dict):
         raise InvalidOption("metadata", options.metadata, owner=ADD, expected="a dict")
 

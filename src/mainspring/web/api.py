@@ -20,6 +20,7 @@ try:
     from fastapi import Path as PathPart
     from fastapi.responses import JSONResponse, StreamingResponse
 
+    from mainspring.web.body import request_of
     from mainspring.web.events import events_of, mark_of
     from mainspring.web.route import TaskRoute
     from mainspring.web.schemas import (
@@ -43,7 +44,10 @@ EVENT = {
         "retry": {"type": "integer"},
     },
 }
+BODY = {"schema": TaskRequest.model_json_schema()}
 NO_CONTENT = 204
+UNREACHABLE = frozenset({"types", ".", ".."})
+"""Ids that no path leads to: one has a meaning of its own, the others stand for a folder."""
 
 Id = Annotated[str, PathPart(description="the task's id")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="next_cursor of the page before")]
@@ -62,7 +66,7 @@ def create_task_worker_router(
     """Return a router for `app.include_router`: for a pool on the server's loop, or for a Queue.
 
     `allow`: only these task types may be started. `authorize`: a dependency of every route, which
-    raises HTTPException for those who may not.
+    raises HTTPException for those who may not, before anything else of the request is looked at.
     """
     router = APIRouter(
         prefix=prefix,
@@ -117,11 +121,12 @@ def _add_tasks(router: APIRouter, port: TaskPort) -> None:
         status_code=201,
         response_model=TaskBody,
         responses=_problems(400, 409, 413, 422, 429, 503),
+        openapi_extra={"requestBody": {"required": True, "content": {"application/json": BODY}}},
     )
-    async def start(request: TaskRequest) -> Response:
+    async def start(request: Annotated[TaskRequest, Depends(request_of)]) -> Response:
         """Start a task."""
-        if request.task_id == "types":
-            raise Refused(422, "invalid", "this id would hide /tasks/types", "task_id")
+        if request.task_id in UNREACHABLE:
+            raise Refused(422, "invalid", "this id can't stand in a path", "task_id")
         order = Order(**request.model_dump())
         return JSONResponse(body_of(await port.start(order)), status_code=201)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LIMIT_BYTES = 1 << 20
 TOO_LARGE = 413
+TOO_LARGE_DETAIL = f"a body may have at most {LIMIT_BYTES:,} bytes"
 CODES = {
     400: "unreadable",
     401: "unauthorized",
@@ -40,7 +41,6 @@ class TaskRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
-                _check_announced(request)
                 return await handle(Request(request.scope, _limited(request.receive)))
             except Refused as error:
                 return problem(error.status, error.code, error.detail, error.field)
@@ -72,16 +72,6 @@ def _invalid(error: RequestValidationError) -> JSONResponse:
     return problem(422, "invalid", str(first["msg"]), ".".join(place) or None)
 
 
-def _too_large() -> Refused:
-    return Refused(TOO_LARGE, "too_large", f"a body may have at most {LIMIT_BYTES:,} bytes")
-
-
-def _check_announced(request: Request) -> None:
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > LIMIT_BYTES:
-        raise _too_large()
-
-
 def _limited(receive: Receive) -> Receive:
     """Count what comes: a length may be announced wrongly, or not at all."""
     read = 0
@@ -92,7 +82,7 @@ def _limited(receive: Receive) -> Receive:
         read += len(message.get("body", b""))
         if read > LIMIT_BYTES:
             # An HTTPException passes the framework's own reading of bodies.
-            raise HTTPException(TOO_LARGE, _too_large().detail)
+            raise HTTPException(TOO_LARGE, TOO_LARGE_DETAIL)
         return message
 
     return limited

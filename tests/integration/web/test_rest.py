@@ -150,6 +150,8 @@ def test_what_does_not_exist_is_not_found(client):
         ({"task_type": "rest.add", "params": {"first": 1}, "timeout": 0}, "timeout"),
         ({"task_type": "rest.add", "params": {"first": 1}, "task_id": "a/b"}, "task_id"),
         ({"task_type": "rest.add", "params": {"first": 1}, "task_id": "types"}, "task_id"),
+        ({"task_type": "rest.add", "params": {"first": 1}, "task_id": "."}, "task_id"),
+        ({"task_type": "rest.add", "params": {"first": 1}, "task_id": ".."}, "task_id"),
         ({"task_type": "rest.add", "params": [1]}, "params"),
         ({"task_type": "rest.add", "params": {"first": 1}, "typo": 1}, "typo"),
         ({}, "task_type"),
