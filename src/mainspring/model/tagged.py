@@ -141,6 +141,7 @@ LEAVES = (
     Leaf("decimal", Decimal, (str,), str, Decimal),
 )
 _LEAF_BY_TYPE = {leaf.kind: leaf for leaf in LEAVES}
+_EXAMPLES = (datetime(1970, 1, 1), date(1970, 1, 1))  # noqa: DTZ001  # only its class counts
 _LEAF_BY_TAG = {leaf.tag: leaf for leaf in LEAVES}
 
 _ROWS: dict[type, str] = {tuple: "tuple", set: "set", frozenset: "frozenset"}
@@ -149,6 +150,17 @@ _ROW_BY_TAG: dict[str, Callable[[Iterable[object]], object]] = {
 }
 BUILT_IN = (*_LEAF_BY_TYPE, *_ROWS, list, dict, str)
 """Types that are told without being registered."""
+
+
+def _stood_in_for(kind: type) -> Leaf | None:
+    """Return datetime or date if `kind` stands in for it, as the classes of frozen clocks do.
+
+    Such a class takes each plain value for one of its own; an ordinary subclass does not.
+    """
+    for example in _EXAMPLES:
+        if issubclass(kind, type(example)) and isinstance(example, kind):
+            return _LEAF_BY_TYPE[type(example)]
+    return None
 
 
 class Lowering:
@@ -220,6 +232,9 @@ class Lowering:
         entry = self._registered.get(type(value))
         if entry is not None:
             return {"$type": [entry.name, self.lower(entry.lower(value), depth)]}
+        leaf = _stood_in_for(type(value))
+        if leaf is not None:
+            return {f"${leaf.tag}": leaf.lower(value)}
         return self._record(value, depth)
 
     def _record(self, value: Any, depth: int) -> object:

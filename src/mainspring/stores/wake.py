@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.stores import ear
+from mainspring.stores.clock import monotonic
 from mainspring.stores.net import LONGEST_NAP_SECONDS, NET_SECONDS, Net, NoNet
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class SocketListener:
     def wait(self, timeout: float) -> bool:
         """Sleep until there may be something new (True), `timeout` seconds, or until `close`."""
         with self._in_use:
-            woken = self._watch(time.monotonic() + timeout)
+            woken = self._watch(monotonic() + timeout)
         self._let_go()
         return woken
 
@@ -175,7 +176,7 @@ class SocketListener:
         self._let_go()
 
     def _watch(self, deadline: float) -> bool:
-        now = time.monotonic()
+        now = monotonic()
         while not self._closed:
             pause = min(deadline - now, self._net.pause(now))
             rung, stirred = self._sleep(max(0.0, pause))
@@ -185,7 +186,7 @@ class SocketListener:
             if rung or self._poked:
                 self._poked = False
                 return True
-            now = time.monotonic()
+            now = monotonic()
             if not stirred and self._net.look(now):
                 return True
             if now >= deadline:

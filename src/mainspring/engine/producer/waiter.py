@@ -13,10 +13,10 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from mainspring.errors import JobGone, StoreError, StoreUnusable
+from mainspring.stores.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
