@@ -122,7 +122,7 @@ class WorkerProcess:
                 cwd=folder,
                 stderr=log,
                 stdout=log,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, "MAINSPRING_TESTING": "1", **(env or {})},
             )
 
     def output(self):

@@ -1,7 +1,8 @@
 """Named points on a job's way at which a test can kill this process, or make it raise.
 
-Switched on by the environment: `MAINSPRING_FAULT=after_claim` kills at the first pass,
-`after_claim:3` at the third, `after_claim:raise` raises `InjectedFault` at every pass.
+Switched on by the environment, in tests only, which say so with `MAINSPRING_TESTING=1`:
+`MAINSPRING_FAULT=after_claim` kills at the first pass, `after_claim:3` at the third,
+`after_claim:raise` raises `InjectedFault` at every pass.
 """
 
 from __future__ import annotations
@@ -22,12 +23,21 @@ POINTS = (
 )
 """Every point there is."""
 
-_point, _, _mode = os.environ.get("MAINSPRING_FAULT", "").partition(":")
+_testing = os.environ.get("MAINSPRING_TESTING") == "1"
+_asked = os.environ.get("MAINSPRING_FAULT", "")
+_point, _, _mode = (_asked if _testing else "").partition(":")
 _passes = 0
 
 
 class InjectedFault(Exception):
     """What a fault point raises when it was asked to."""
+
+
+def ignored_fault() -> str:
+    """Return what `MAINSPRING_FAULT` asks for in vain, since this is no test; only once."""
+    global _asked  # it is told once a process
+    ignored, _asked = ("" if _testing else _asked), ""
+    return ignored
 
 
 def fault(point: str) -> None:

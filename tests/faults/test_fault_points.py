@@ -101,3 +101,10 @@ def test_a_flush_that_raises_every_time_does_not_stop_the_worker_from_stopping(
     worker.send(signal.SIGTERM)
     assert worker.wait(20) == 0
     assert {job.status for job in jobs} == {"pending"}
+
+
+def test_a_fault_acts_in_tests_only_and_is_told_elsewhere(make_app, start_worker):
+    app = make_app(APP)
+    worker = start_worker(env={"MAINSPRING_FAULT": "before_body", "MAINSPRING_TESTING": ""})
+    app.thread_job.delay(1).result(timeout=20)
+    assert worker.output().count("MAINSPRING_FAULT=before_body is ignored") == 1

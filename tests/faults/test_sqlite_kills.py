@@ -38,7 +38,7 @@ def killed_in(point, program, *arguments):
     """Run a program until it is killed at the point; return the lines it had printed."""
     child = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        env={"MAINSPRING_FAULT": point},
+        env={"MAINSPRING_FAULT": point, "MAINSPRING_TESTING": "1"},
         capture_output=True,
         text=True,
         timeout=60,

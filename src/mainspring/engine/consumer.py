@@ -30,6 +30,7 @@ from mainspring.engine.upkeep.expirer import Expirer
 from mainspring.engine.upkeep.purger import Purger
 from mainspring.engine.upkeep.unclaimable import Overlooked
 from mainspring.errors import NotRunning
+from mainspring.faults import ignored_fault
 from mainspring.model.duration import seconds_of
 from mainspring.model.events import ShutdownAsked
 from mainspring.model.serves import Serves
@@ -120,6 +121,8 @@ class Consumer:
     def start(self) -> None:
         """Join the store and start the services; returns when all are ready."""
         self._node.serves = self._serves()
+        if ignored := ignored_fault():
+            log.warning("MAINSPRING_FAULT=%s is ignored: it is for mainspring's own tests", ignored)
         self._node.join()
         job_records.install()
         try:

@@ -22,6 +22,7 @@ from mainspring.errors import (
 from mainspring.model.job import JobState
 from mainspring.model.shape import signature_of
 from mainspring.model.task import MAX_PRIORITY
+from mainspring.model.view import progress_at
 from mainspring.web.params import check_params
 from mainspring.web.port import Health, Page, Refused, View
 
@@ -279,7 +280,7 @@ def view_of(job: Job, record: JobSnapshot) -> View:
         id=record.id,
         task_type=record.task,
         status=record.state,
-        progress=record.progress,
+        progress=progress_at(record.state, record.progress),
         priority=record.priority,
         created_at=record.created_at,
         started_at=record.started_at,

@@ -104,7 +104,7 @@ def test_a_kill_in_the_middle_leaves_the_old_file_or_the_new(path, tmp_path, old
     opener = f"from mainspring.stores.sqlite import SqliteStore\nSqliteStore({str(path)!r}).stats()"
     killed = subprocess.run(
         [sys.executable, "-c", opener],
-        env={"MAINSPRING_FAULT": "during_migration"},
+        env={"MAINSPRING_FAULT": "during_migration", "MAINSPRING_TESTING": "1"},
         timeout=60,
         check=False,
     )
