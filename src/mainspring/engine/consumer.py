@@ -254,4 +254,3 @@ class Consumer:
             Worker("purge", purger.purge, Interval(PURGE_SECONDS)),
             Worker("overlooked", overlooked.look, Interval(OVERLOOKED_SECONDS)),
         ]
-
