@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring.cache.size import check_size
 from mainspring.model.codec import JsonCodec
+from mainspring.private_files import check_database
 from mainspring.protocols import CacheAdapter
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class SQLiteCache(CacheAdapter):
 
     def __init__(self, path: str | PathLike[str], *, max_size: int | None = None) -> None:
         check_size("SQLiteCache", max_size)
-        self._path = os.fspath(path)
+        self._path = os.path.expanduser(os.fspath(path))  # noqa: PTH111  # a text, for SQLite
         self._max_size = max_size
         self._codec = JsonCodec(limit_bytes=64 << 20)
         self._lock = threading.Lock()
@@ -120,10 +121,12 @@ class SQLiteCache(CacheAdapter):
 
 
 def _open(path: str) -> sqlite3.Connection:
-    # Results may be secrets: what SQLite makes itself, others can read.
     if path != ":memory:":
+        path = os.path.realpath(path)
+        # Results may be secrets: what SQLite makes itself, others can read.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        check_database(path)
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
@@ -131,6 +134,8 @@ def _open(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # A cache may lose its last moments to a power cut.
         connection.execute("PRAGMA synchronous = OFF")
+        if path != ":memory:":
+            check_database(path)  # again, now that SQLite has the log open
         connection.executescript(CREATE)
     except BaseException:
         connection.close()

@@ -86,7 +86,10 @@ class Store(Protocol):
 
     @property
     def run_dir(self) -> Path | None:
-        """Where nodes of this host keep lock and board; None: nodes share this process."""
+        """Where nodes of this host keep lock and board; None: nodes share this process.
+
+        A folder that is there, and that nobody else can write to.
+        """
         ...
 
     def enqueue_many(self, jobs: Sequence[NewJob]) -> list[str]:

@@ -41,13 +41,19 @@ def location(url: str | None, db_path: str | PathLike[str] | None) -> str:
 def file_of(url: str) -> str | None:
     """Return the path of the file that a URL names, None if it names no file."""
     scheme, _, path = url.partition("://")
-    return unquote(path[1:]) if scheme == "sqlite" else None
+    return expanded(unquote(path[1:])) if scheme == "sqlite" else None
+
+
+def expanded(path: str) -> str:
+    """Return a path in which `~` stands for a home, as a shell would have it."""
+    return os.path.expanduser(path)  # noqa: PTH111  # no pathlib for a producer
 
 
 def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
     """Return the store of a URL; nothing is opened before its first use.
 
-    `sqlite:///relative.db`, `sqlite:////absolute.db`, `memory://`. `busy_timeout` in seconds.
+    `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`.
+    `busy_timeout` in seconds.
     """
     _check(durability, busy_timeout)
     scheme, _, path = url.partition("://")
@@ -58,7 +64,8 @@ def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
     if scheme == "sqlite" and path.startswith("/") and len(path) > 1:
         from mainspring.stores.sqlite.store import SqliteStore  # noqa: PLC0415  # a lazy door
 
-        return SqliteStore(unquote(path[1:]), durability=durability, busy_timeout=busy_timeout)
+        file = expanded(unquote(path[1:]))
+        return SqliteStore(file, durability=durability, busy_timeout=busy_timeout)
     raise InvalidOption("url", url, owner="Queue", expected=URLS)
 
 

@@ -10,11 +10,9 @@ import math
 import os
 import select
 import socket
-import stat
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.stores import ear
@@ -22,74 +20,80 @@ from mainspring.stores.clock import monotonic
 from mainspring.stores.net import LONGEST_NAP_SECONDS, NET_SECONDS, Net, NoNet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-RUNTIME = Path("/tmp")  # noqa: S108  # ours in it is checked; socket paths end at 104 bytes
+    from mainspring.stores.socket_folder import SocketFolder
+
 DATAGRAM = b"!"
+MOST_CONNECTED = 64
+"""Listeners to which a socket is kept connected."""
+
 SETTLED_NANOSECONDS = 50_000_000
 """A folder changed since less than this may change again without a change of its time."""
 
 
-def meeting_place(name: str) -> Path:
-    """Return the folder in which listeners of `name` have their sockets."""
-    return RUNTIME / f"mainspring-{os.getuid()}" / name
-
-
-def open_place(place: Path) -> bool:
-    """Make the folder; False if it can't be trusted to be ours alone."""
-    try:
-        place.parent.mkdir(mode=0o700, exist_ok=True)
-        found = place.parent.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o77:
-            return False
-        # Not `exist_ok`: that looks again, and fails if the folder has gone meanwhile.
-        with suppress(FileExistsError):
-            place.mkdir(mode=0o700)
-    except OSError:
-        return False
-    return True
-
-
 class Ringer:
-    """Wakes the listeners of a folder."""
+    """Wakes the listeners of a folder, by a connected socket for each: a path is walked once."""
 
-    def __init__(self, place: Path) -> None:
-        self._place = str(place)
+    def __init__(self, folder: SocketFolder) -> None:
+        self._folder = folder
         self._listed_at = 0
         self._names: list[str] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)  # noqa: FBT003  # the standard library's signature
+        self._connected: dict[str, socket.socket] = {}
 
     def ring(self, topic: str) -> None:
         """Wake whoever listens for the topic."""
         for name in self._listening():
             if name.startswith(topic):
-                self._send(f"{self._place}/{name}")
+                self._send(name)
 
     def close(self) -> None:
-        """Let go of the socket."""
-        self._socket.close()
+        """Let go of the sockets and of the folder."""
+        self._disconnect(list(self._connected))
+        self._folder.close()
 
     def _listening(self) -> list[str]:
-        try:
-            changed_at = os.stat(self._place).st_mtime_ns  # noqa: PTH116  # once a commit
-            if changed_at != self._listed_at:
-                self._names = os.listdir(self._place)  # noqa: PTH208  # names are all we want
-                settled = time.time_ns() - changed_at > SETTLED_NANOSECONDS
-                self._listed_at = changed_at if settled else 0
-        except FileNotFoundError:
+        changed_at = self._folder.changed_at()
+        if changed_at is None:
             return []
+        if changed_at != self._listed_at:
+            self._names = self._folder.names()
+            self._disconnect(self._connected.keys() - self._names)
+            settled = time.time_ns() - changed_at > SETTLED_NANOSECONDS
+            self._listed_at = changed_at if settled else 0
         return self._names
 
-    def _send(self, path: str) -> None:
+    def _send(self, name: str) -> None:
         try:
-            self._socket.sendto(DATAGRAM, path)
+            (self._connected.get(name) or self._connect(name)).send(DATAGRAM)
         except ConnectionRefusedError:
-            with suppress(OSError):
-                os.unlink(path)  # noqa: PTH108  # its process has gone
+            self._disconnect([name])
+            self._folder.remove_dead(name)  # its process has gone
+        except BlockingIOError:
+            return  # a full socket has wake-ups enough
         except OSError:
-            # A full socket has wake-ups enough; the net catches any other case.
-            return
+            self._disconnect([name])  # the net catches any other case
+
+    def _connect(self, name: str) -> socket.socket:
+        if len(self._connected) >= MOST_CONNECTED:
+            self._disconnect(list(self._connected))
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        connected.setblocking(False)  # noqa: FBT003  # the standard library's signature
+        try:
+            connected.connect(self._folder.address(name))
+        except BaseException:
+            connected.close()
+            raise
+        kept = self._connected.setdefault(name, connected)
+        if kept is not connected:  # another thread was faster
+            connected.close()
+        return kept
+
+    def _disconnect(self, names: Iterable[str]) -> None:
+        for name in names:
+            connected = self._connected.pop(name, None)
+            if connected is not None:
+                connected.close()
 
 
 class SocketListener:
@@ -101,7 +105,7 @@ class SocketListener:
 
     def __init__(
         self,
-        place: Path,
+        folder: SocketFolder,
         topic: str,
         *,
         changed: Callable[[], bool] | None,
@@ -117,30 +121,16 @@ class SocketListener:
         self._place.register(self._socket, select.POLLIN)
         self._first: ear.SocketEar | None = None
         self._second: ear.Place | None = None
-        self._bound = False
-        self._path = f"{place}/{topic}-{os.getpid():x}-{id(self):x}"
-        # Who closes last removes the folder, perhaps between our making it and our binding.
-        while open_place(place) and not self._bind():
-            pass
+        self._folder = folder
+        # Processes in containers can have the same number.
+        self._name = f"{topic}-{os.getpid():x}-{os.urandom(4).hex()}"
+        self._bound = folder.bind(self._socket, self._name)
         self._net: Net | NoNet
         if changed is None:
             # Without a socket nobody can end a longer sleep.
             self._net = NoNet(LONGEST_NAP_SECONDS if self._bound else NET_SECONDS)
         else:
             self._net = Net(changed, watched, self._join)
-
-    def _bind(self) -> bool:
-        """Bind the socket; False if the folder has gone. Without any socket there is the net."""
-        with suppress(FileNotFoundError):
-            os.unlink(self._path)  # noqa: PTH108  # left by a process of our number
-        try:
-            self._socket.bind(self._path)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        self._bound = True
-        return True
 
     def ear(self) -> ear.SocketEar | None:
         """Return a place to wait that is woken instead of `wait`; None if there can be none.
@@ -166,8 +156,9 @@ class SocketListener:
         if self._second is not None:
             self._second.poke()
             return
-        with suppress(OSError):
-            self._socket.sendto(DATAGRAM, self._path)
+        if self._bound:
+            with suppress(OSError):
+                self._socket.sendto(DATAGRAM, self._folder.address(self._name))
 
     def close(self) -> None:
         """End the wait; the one who waits lets go of the socket, or we do if nobody does."""
@@ -227,7 +218,7 @@ class SocketListener:
             self._first.close()
         if self._second is not None:
             self._second.close()
-        with suppress(OSError):
-            os.unlink(self._path)  # noqa: PTH108  # one flavour of path in this module
-            os.rmdir(os.path.dirname(self._path))  # noqa: PTH106, PTH120  # kept while others are in it
+        if self._bound:
+            self._folder.remove(self._name)
+        self._folder.close()
         self._in_use.release()

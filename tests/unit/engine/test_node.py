@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from mainspring.engine.node.board import find_dead
+from mainspring.engine.node.board import NODE_NAME, find_dead
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
 from mainspring.engine.node.node import Node
 from mainspring.engine.node.rescuer import Rescuer
@@ -41,8 +41,7 @@ def make_node(store):
 
 
 def boards(store):
-    names = [path.name for path in store.run_dir.iterdir()] if store.run_dir.exists() else []
-    return sorted(name for name in names if not name.endswith(".lock"))
+    return sorted(path.name for path in store.run_dir.iterdir() if NODE_NAME.fullmatch(path.name))
 
 
 def claim(store, node, count):

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from mainspring.stores import ear
+from mainspring.stores.socket_folder import SocketFolder
 from mainspring.stores.wake import Ringer, SocketListener
 
 pytestmark = pytest.mark.skipif(not ear.POSSIBLE, reason="this system has no exclusive waiting")
@@ -33,7 +34,6 @@ class Watcher:
 
 @pytest.fixture
 def place(tmp_path):
-    # Not in it, but in a folder of it: who closes last removes the folder.
     folder = tmp_path / "place"
     folder.mkdir(mode=0o700)
     tmp_path.chmod(0o700)
@@ -42,14 +42,14 @@ def place(tmp_path):
 
 @pytest.fixture
 def listener(place):
-    listener = SocketListener(place, "ready", changed=lambda: False)
+    listener = SocketListener(SocketFolder(place), "ready", changed=lambda: False)
     yield listener
     listener.close()
 
 
 @pytest.fixture
 def ringer(place):
-    ringer = Ringer(place)
+    ringer = Ringer(SocketFolder(place))
     yield ringer
     ringer.close()
 
@@ -106,6 +106,6 @@ def test_a_ring_before_the_wait_is_heard(listener, ringer):
 def test_without_a_socket_there_is_no_first_place(tmp_path):
     unfit = tmp_path / "file"
     unfit.write_text("not a folder")
-    listener = SocketListener(unfit / "place", "ready", changed=lambda: False)
+    listener = SocketListener(SocketFolder(unfit / "place"), "ready", changed=lambda: False)
     assert listener.ear() is None
     listener.close()

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from mainspring.stores.net import CALM_SECONDS, NET_SECONDS, REST_SECONDS, SOON_SECONDS, Net
+from mainspring.stores.socket_folder import SocketFolder
 from mainspring.stores.wake import SocketListener
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
@@ -116,7 +117,7 @@ def test_without_anything_to_watch_it_never_rests(make_net, tmp_path, missing):
 @linux
 def test_a_listener_at_rest_sees_a_write_at_once(tmp_path, file):
     listener = SocketListener(
-        tmp_path / "place", "ready", changed=file.changed, watched=str(file.path)
+        SocketFolder(tmp_path / "place"), "ready", changed=file.changed, watched=str(file.path)
     )
     while listener._net.pause(time.monotonic()) != REST_SECONDS:
         assert listener.wait(NET_SECONDS) is False

@@ -40,9 +40,12 @@ def test_nothing_is_made_before_the_first_use(path):
 def test_files_are_readable_to_their_owner_alone(path):
     store = SqliteStore(path)
     store.enqueue_many([JOB])
-    made = [path, *path.parent.glob("jobs.db-*"), *store.run_dir.iterdir()]
-    assert {stat.S_IMODE(file.stat().st_mode) for file in made} == {0o600}
-    assert stat.S_IMODE(store.run_dir.stat().st_mode) == 0o700
+    node = store.join("node", host="host", pid=1, lease=15)
+    made = [path, *path.parent.glob("jobs.db-*"), *store.run_dir.rglob("*"), store.run_dir]
+    folders = [file for file in made if file.is_dir()]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folders} == {0o700}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in made if file not in folders} == {0o600}
+    store.leave(node)
     store.close()
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from msgspec.structs import replace
 
 from mainspring.errors import DuplicateJob, StoreBusy
 from mainspring.model.job import NewJob, Want
-from mainspring.stores import wake
+from mainspring.stores import socket_folder, wake
+from mainspring.stores.socket_folder import SocketFolder
 from mainspring.stores.sqlite import SqliteStore
 from mainspring.stores.sqlite.file import log
 from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
@@ -239,19 +241,37 @@ def test_a_dead_listeners_socket_is_removed(store, until):
         "S(sys.argv[1]).listen('ready'); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", code, str(store._file.path)], check=True, timeout=60)
-    place = store._session._place()
-    assert len(list(place.iterdir())) == 1
-    until(lambda: store.enqueue_many([JOB]) and not list(place.iterdir()), 30)
+    assert len(sockets(store)) == 1
+    until(lambda: store.enqueue_many([JOB]) and not sockets(store), 30)
 
 
-def test_the_last_listener_leaves_no_folder_behind(store):
+def test_a_new_listener_removes_the_sockets_of_dead_ones_of_any_topic(store, monkeypatch):
+    store.enqueue_many([JOB])
+    live = store.listen("orders")
+    monkeypatch.setattr(socket_folder, "BINDING_SECONDS", 0.0)
+    monkeypatch.chdir(store._file.sockets_dir)  # a socket's path must be short
+    for topic in ("ready", "ended", "orders"):
+        left = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        left.bind(f"{topic}-left")
+        left.close()
+    assert len(sockets(store)) == 4
+    listener = store.listen("ready")
+    assert len(sockets(store)) == 2
+    live.close()
+    listener.close()
+
+
+def test_listeners_leave_no_socket_behind(store):
     store.enqueue_many([JOB])
     first, last = store.listen("ready"), store.listen("ended")
-    place = store._session._place()
+    assert len(sockets(store)) == 2
     first.close()
-    assert place.exists()
     last.close()
-    assert not place.exists()
+    assert sockets(store) == []
+
+
+def sockets(store):
+    return [path for path in store._file.sockets_dir.iterdir() if path.is_socket()]
 
 
 def test_listeners_that_come_and_go_at_once_all_hear(store):
@@ -259,7 +279,7 @@ def test_listeners_that_come_and_go_at_once_all_hear(store):
 
     def come_and_go(_):
         listener = store.listen("ready")
-        bound = os.path.exists(listener._path)  # noqa: PTH110
+        bound = (store._file.sockets_dir / listener._name).is_socket()
         listener.close()
         return bound
 
@@ -404,7 +424,7 @@ def watched(method, calls):
 
 def test_without_a_socket_who_takes_orders_can_still_be_stopped(store, monkeypatch):
     store.enqueue_many([JOB])
-    monkeypatch.setattr(wake, "open_place", lambda _: False)
+    monkeypatch.setattr(SocketFolder, "bind", lambda *_: False)
     orders = store.listen("orders")
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(orders.wait, 60)

@@ -10,19 +10,39 @@ it says of a job that has ended matches no running claim.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import mmap
 import os
+import re
 import struct
+import time
 import weakref
 from typing import TYPE_CHECKING, Protocol
 
+from mainspring.private_files import PrivateFolder
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from mainspring.model.job import Grant
 
 _ENTRY = struct.Struct("<qq")
+
+MOST_BYTES = 16 << 20
+"""Of a board, as much is read: a million slots."""
+
+MOST_NAMES = 1000
+"""Names in the folder of boards that one look for orphans sees."""
+
+ORPHAN_SECONDS = 60.0
+
+NODE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}-[0-9]{1,10}-[0-9a-f]{8}")
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
+
+NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+"""The answers of file systems that allocate nothing in advance."""
 
 
 class Board(Protocol):
@@ -55,16 +75,25 @@ class NoBoard:
 
 
 class FileBoard:
-    """A board in a file of its own, locked from before the node can be seen."""
+    """A board in a file of its own, locked from before the node can be seen.
+
+    Its folder belongs to this user. Raises OSError, as on a full disk.
+    """
 
     def __init__(self, path: Path, slots: int) -> None:
         self._path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # A node without slots has a board as well: it is its sign of life.
-        os.truncate(self._lock, _ENTRY.size * max(slots, 1))
-        self._memory = _mapped(path)
+        with PrivateFolder(path.parent) as folder:
+            self._lock = folder.create(path.name)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # A node without slots has a board as well: it is its sign of life.
+                allocate(self._lock, _ENTRY.size * max(slots, 1))
+                self._memory = _mapped(folder, path.name)
+            except BaseException:
+                folder.remove(path.name)
+                self.let_go()
+                raise
         self._pack = _ENTRY.pack_into
         _held.add(self)
 
@@ -74,7 +103,7 @@ class FileBoard:
 
     def close(self) -> None:
         """Remove the file and free its lock."""
-        self._path.unlink(missing_ok=True)
+        remove(self._path)
         self.let_go()
 
     def let_go(self) -> None:
@@ -84,10 +113,26 @@ class FileBoard:
             os.close(lock)
 
 
+def board_of(run_dir: Path | None, node: str) -> Path | None:
+    """Return where the board of a node is; None for a name that no node of ours gives itself.
+
+    The name was read from a store, and must lead to no other file.
+    """
+    return None if run_dir is None or NODE_NAME.fullmatch(node) is None else run_dir / node
+
+
+def node_name(host: str, pid: int) -> str:
+    """Return a new name for a node, which is the name of its board as well."""
+    return f"{NOT_IN_NAMES.sub('_', host)[:64]}-{pid}-{os.urandom(4).hex()}"
+
+
 def begun_on(path: Path) -> frozenset[Grant] | None:
     """Return (key, fence) of every body begun by the node of that board; None: it can't be read."""
     try:
-        content = path.read_bytes()
+        with PrivateFolder(path.parent) as folder:
+            descriptor = folder.open_existing(path.name)
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read(MOST_BYTES)
     except OSError:
         return None
     whole = len(content) - len(content) % _ENTRY.size
@@ -107,7 +152,7 @@ class DeadBoard:
 
     def remove(self) -> None:
         """Remove the file: the node has been rescued."""
-        self._path.unlink(missing_ok=True)
+        remove(self._path)
 
     def close(self) -> None:
         """Free the lock."""
@@ -117,7 +162,8 @@ class DeadBoard:
 def find_dead(path: Path) -> DeadBoard | None:
     """Return the board at `path` if its node is dead; None if it lives, or nothing is known."""
     try:
-        lock = os.open(path, os.O_RDWR)
+        with PrivateFolder(path.parent) as folder:
+            lock = folder.open_existing(path.name)
     except OSError:
         return None
     try:
@@ -128,9 +174,58 @@ def find_dead(path: Path) -> DeadBoard | None:
     return DeadBoard(path, lock)
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def remove_orphans(run_dir: Path, known: Collection[str]) -> None:
+    """Remove boards of nodes that are gone from the store and from this host.
+
+    Such as that of a node whose rescuer was killed before it had removed the board. One made in
+    the last minute is left: its node may be about to take the lock and to join.
+    """
+    with contextlib.suppress(OSError):
+        with PrivateFolder(run_dir) as folder:
+            names = folder.names(MOST_NAMES)
+        for name in names:
+            if name not in known and NODE_NAME.fullmatch(name):
+                _remove_orphan(run_dir / name)
+
+
+def _remove_orphan(path: Path) -> None:
+    board = find_dead(path)
+    if board is None:
+        return
+    try:
+        if time.time() - path.lstat().st_mtime > ORPHAN_SECONDS:
+            board.remove()
+    finally:
+        board.close()
+
+
+def remove(path: Path) -> None:
+    """Remove a board, if it can be done: one that stays is an orphan for others to remove."""
+    with contextlib.suppress(OSError), PrivateFolder(path.parent) as folder:
+        folder.remove(path.name)
+
+
+def allocate(descriptor: int, size: int) -> None:
+    """Fill an empty file with so many zeros; raises OSError if the disk has no room for them.
+
+    In a file with holes a write by way of memory would find that out, which kills the process.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in NOT_OFFERED:
+                raise
+        else:
+            return
+    zeros = bytes(size)
+    while zeros:
+        zeros = zeros[os.write(descriptor, zeros) :]
+
+
+def _mapped(folder: PrivateFolder, name: str) -> mmap.mmap:
     # A descriptor of its own: mmap duplicates it, and the copy of a locked one would keep the lock.
-    descriptor = os.open(path, os.O_RDWR)
+    descriptor = folder.open_existing(name)
     try:
         return mmap.mmap(descriptor, 0)
     finally:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import secrets
 import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.engine.node.board import FileBoard, NoBoard
+from mainspring.engine.node.board import FileBoard, NoBoard, board_of, node_name
 from mainspring.engine.node.report import serves_of
 from mainspring.model.serves import Serves
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mainspring.engine.node.board import Board
     from mainspring.model.job import Renewed
     from mainspring.protocols import Store
+
+log = logging.getLogger("mainspring.engine")
 
 
 class Node:
@@ -31,13 +35,14 @@ class Node:
         self._lease = lease
         self._renewed = 0.0
         self._board: Board = NoBoard()
+        self._warned = False
         self.key = 0
         self.name = ""
 
     def join(self) -> None:
         """Take the kernel lock, then become visible: never the other way round."""
         host = socket.gethostname()
-        name = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
+        name = node_name(host, os.getpid())
         board = self._new_board(name)
         try:
             key = self._store.join(
@@ -83,5 +88,21 @@ class Node:
         self._board.close()
 
     def _new_board(self, name: str) -> Board:
-        run_dir = self._store.run_dir
-        return NoBoard() if run_dir is None else FileBoard(run_dir / name, self._slots)
+        path = board_of(self._store.run_dir, name)
+        if path is None:
+            return NoBoard()
+        try:
+            return FileBoard(path, self._slots)
+        except OSError as error:
+            self._warn(path, error)
+            return NoBoard()
+
+    def _warn(self, path: Path, error: OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "%s can't be made (%s): if this worker is killed, all that it held counts a crash,"
+                " and runs again only after the lease; free some space and restart it",
+                path,
+                error.strerror or error,
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.engine.node.board import begun_on, find_dead
+from mainspring.engine.node.board import begun_on, board_of, find_dead, remove_orphans
 from mainspring.errors import StoreError
 from mainspring.model.events import NodeRescued
 
@@ -35,22 +35,27 @@ class Rescuer:
     def look(self) -> None:
         """Look at every other node once."""
         try:
-            for other in self._store.nodes():
+            nodes = self._store.nodes()
+            for other in nodes:
                 if other.key != self._node.key:
                     self._look_at(other)
+            self._sweep({node.name for node in nodes})
         except StoreError:
             # After an outage all leases have run out: who is back first must let others renew.
             self._trusts_leases_from = monotonic() + self._lease
             raise
 
     def _look_at(self, other: NodeRecord) -> None:
-        run_dir = self._store.run_dir
-        path = None if run_dir is None else run_dir / other.name
+        path = board_of(self._store.run_dir, other.name)
         if path is not None and (board := find_dead(path)) is not None:
             self._bury(other, board)
         elif other.expires_in <= 0 and monotonic() >= self._trusts_leases_from:
             begun = None if path is None else begun_on(path)
             self._report(other, self._store.rescue(other.key, dead=False, begun=begun))
+
+    def _sweep(self, known: set[str]) -> None:
+        if self._store.run_dir is not None:
+            remove_orphans(self._store.run_dir, known)
 
     def _bury(self, other: NodeRecord, board: DeadBoard) -> None:
         try:

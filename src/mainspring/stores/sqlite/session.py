@@ -11,17 +11,16 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.stores.socket_folder import SocketFolder, socket_folder
 from mainspring.stores.sqlite.connections.readers import Readers
 from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file.commit_look import CommitLook
 from mainspring.stores.sqlite.intake.groups import Intake
 from mainspring.stores.sqlite.rows.lanes import Lanes
 from mainspring.stores.topics import ORDERS
-from mainspring.stores.wake import Ringer, SocketListener, meeting_place
+from mainspring.stores.wake import Ringer, SocketListener
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
     from mainspring.stores.sqlite.file.database import DatabaseFile
@@ -55,7 +54,7 @@ class Session:
         Those come seldom, and each heartbeat asks for them.
         """
         if topic == ORDERS:
-            self.writer.ready()  # the file names the place
+            self.writer.ready()  # which makes the folder
             return SocketListener(self._place(), topic, changed=None)
         log = str(self._file.wal)
         look = CommitLook(log, self.readers.data_version)
@@ -85,6 +84,6 @@ class Session:
                 self._ringer = Ringer(self._place())
             return self._ringer
 
-    def _place(self) -> Path:
+    def _place(self) -> SocketFolder:
         device, inode = self._file.identity()
-        return meeting_place(f"{device:x}-{inode:x}")
+        return socket_folder(self._file.sockets_dir, name=f"{device:x}-{inode:x}")

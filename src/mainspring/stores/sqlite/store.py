@@ -70,8 +70,12 @@ class SqliteStore:
         clock: Clock | None = None,
     ) -> None:
         check_options(path, durability, busy_timeout)
+        given = Path(path).absolute()
         self._file = DatabaseFile(
-            path=Path(path).absolute(), full=durability == "full", busy_timeout=busy_timeout
+            path=Path(os.path.realpath(given)),
+            full=durability == "full",
+            busy_timeout=busy_timeout,
+            given=str(given),
         )
         self._clock = clock or SystemClock()
         self._begin_session()
@@ -79,7 +83,8 @@ class SqliteStore:
 
     @property
     def run_dir(self) -> Path:
-        """The folder beside the file where nodes keep lock and board."""
+        """The folder beside the file where nodes keep lock and board; made, if it is missing."""
+        self._session.writer.ready()
         return self._file.run_dir
 
     def enqueue_many(self, jobs: Sequence[NewJob]) -> list[str]:

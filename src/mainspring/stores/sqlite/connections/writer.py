@@ -194,6 +194,8 @@ class Writer:
             version_of(connection, self._file.path)
             for pragma in self._file.writing_pragmas():
                 connection.execute(pragma).fetchall()
+            # Again: now SQLite has the log open, and nobody can put another in its place.
+            self._file.check_owner()
             migrate(connection, self._file.path)
         except BaseException:
             connection.close()

@@ -12,6 +12,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from mainspring.errors import StoreUnusable
+from mainspring.private_files import (
+    NotPrivate,
+    check_database,
+    foreign_link,
+    make_private_folder,
+    user_name,
+)
 from mainspring.stores.sqlite.file import file_system
 from mainspring.stores.sqlite.file.trouble import meaning_of
 
@@ -35,11 +42,16 @@ as_text = partial(str, encoding="utf-8", errors="backslashreplace")
 
 
 class DatabaseFile(Struct, frozen=True):
-    """Where the database lies and how it is written; `busy_timeout` is in seconds."""
+    """Where the database lies and how it is written; `busy_timeout` is in seconds.
+
+    `path` has no links in it, so that one file has one log, one set of locks and one run folder.
+    """
 
     path: Path
     full: bool
     busy_timeout: float
+    given: str = ""
+    """The absolute path as it was given: links may lead from there."""
 
     @property
     def wal(self) -> Path:
@@ -51,13 +63,45 @@ class DatabaseFile(Struct, frozen=True):
         """The folder beside it for what lives only as long as processes do."""
         return Path(f"{self.path}.run")
 
+    @property
+    def sockets_dir(self) -> Path:
+        """The folder in that for the sockets of those who wait for news."""
+        return self.run_dir / "wake"
+
     def prepare(self) -> None:
-        """Make file and folder, readable to their owner alone, where they are missing."""
+        """Make file and folders, readable to their owner alone, where they are missing."""
         self._check()
+        self.check_links()
         with suppress(FileExistsError):
             # EXCL: closing a descriptor of a file that SQLite has open here drops SQLite's locks.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        self.run_dir.mkdir(mode=0o700, exist_ok=True)
+        self.check_owner()
+        try:
+            run = make_private_folder(self.run_dir, owner=self.path.lstat().st_uid)
+        except NotPrivate as error:
+            raise self.refused(error) from None
+        # Listeners do without the inner one, and say so.
+        with run, suppress(OSError):
+            run.make_folder(self.sockets_dir.name).close()
+
+    def check_links(self) -> None:
+        """Refuse a link that a stranger made, and a file that is mounted without its folder."""
+        link = foreign_link(self.given) if self.given else None
+        if link is not None:
+            why = f"the link {link} belongs to {user_name(os.lstat(link).st_uid)}"
+            raise self.unusable(why, "remove it, or give the path that is meant")
+        if file_system.is_mounted(self.path):
+            raise self.unusable(
+                "it is mounted without its folder, so its log would lie elsewhere and be lost",
+                "mount the folder that it is in",
+            )
+
+    def check_owner(self) -> None:
+        """Refuse a file of a stranger, and files of his beside it that SQLite would use."""
+        try:
+            check_database(str(self.path))
+        except NotPrivate as error:
+            raise self.refused(error) from None
 
     def _check(self) -> None:
         if self.path.is_dir():
@@ -107,6 +151,8 @@ class DatabaseFile(Struct, frozen=True):
         """Raise the `StoreError` that says what the error means, if there is one."""
         if isinstance(error, sqlite3.Error):
             meaning = meaning_of(error, self.path, self.busy_timeout)
+        elif isinstance(error, NotPrivate):
+            meaning = self.refused(error)
         elif isinstance(error, PermissionError):
             named = "it" if error.filename == str(self.path) else str(error.filename)
             why = f"this user may not open {named}"
@@ -115,6 +161,11 @@ class DatabaseFile(Struct, frozen=True):
             return
         if meaning is not None:
             raise meaning from error
+
+    def refused(self, error: NotPrivate) -> StoreUnusable:
+        """Return the error that says what somebody else has made."""
+        named = error.why if error.path == str(self.path) else f"{error.path}: {error.why}"
+        return self.unusable(named, error.remedy)
 
     def unusable(self, why: str, remedy: str) -> StoreUnusable:
         """Return the error that says so."""

@@ -68,6 +68,8 @@ def examine(file: DatabaseFile, now_micros: int) -> Iterator[Finding]:
 def _of_the_file(file: DatabaseFile) -> Iterator[Finding]:
     if file.path.is_dir():
         raise file.unusable("it is a folder", "give the path of a file in it")
+    file.check_links()
+    file.check_owner()
     yield Finding("file", "ok", f"{file.path}, {file.path.stat().st_size / 1e6:,.1f} MB")
     free = shutil.disk_usage(file.path.parent).free
     says = f"{free / 1e9:,.1f} GB are free"
@@ -151,8 +153,11 @@ def _log(file: DatabaseFile) -> Finding:
 
 
 def _lock(file: DatabaseFile) -> Finding:
-    file.run_dir.mkdir(mode=0o700, exist_ok=True)
-    turnstile = Turnstile(file.run_dir)
+    try:
+        file.prepare()
+        turnstile = Turnstile(file.run_dir)
+    except (StoreUnusable, OSError) as error:
+        return _unusable(file, error)
     try:
         if not turnstile.enter(PATIENCE):
             says = f"{turnstile.holder()} has held the write lock for {PATIENCE:g} s"

@@ -38,6 +38,18 @@ def network_under(path: Path) -> str | None:
     return kind if kind in NETWORK else None
 
 
+def is_mounted(path: Path) -> bool:
+    """Whether something is mounted at exactly this path, as far as this machine tells."""
+    escaped = str(path)
+    for character in "\\ \t\n":
+        escaped = escaped.replace(character, f"\\{ord(character):03o}")
+    try:
+        lines = MOUNTS.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(fields[4] == escaped for fields in map(str.split, lines))
+
+
 def kind_under(path: Path) -> str | None:
     """Return the kind of file system that holds the path, if this machine tells."""
     try:

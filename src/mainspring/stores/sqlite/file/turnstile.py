@@ -12,6 +12,8 @@ import os
 import time
 from pathlib import Path
 
+from mainspring.private_files import PrivateFolder
+
 FREE_SECONDS = 0.001
 """How long one who has passed the gate may take the pen again without passing it anew."""
 
@@ -27,8 +29,13 @@ class Turnstile:
     """The two locks, as seen by one process. One thread at a time may use it."""
 
     def __init__(self, folder: Path) -> None:
-        self._gate = os.open(folder / "gate.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        self._pen = os.open(folder / "pen.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with PrivateFolder(folder) as private:
+            self._gate = private.open("gate.lock")
+            try:
+                self._pen = private.open("pen.lock")
+            except BaseException:
+                os.close(self._gate)
+                raise
         self._free_until = 0.0
 
     def enter(self, timeout: float) -> bool:
