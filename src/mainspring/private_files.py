@@ -260,7 +260,9 @@ def user_name(number: int) -> str:
 def stranger(path: str, owner: int, harm: str) -> NotPrivate:
     """Return the error that says whose it is."""
     return NotPrivate(
-        path, f"it belongs to {user_name(owner)}, {harm}", "remove it, or choose another folder"
+        path,
+        f"it belongs to {user_name(owner)}, {harm}",
+        "have it removed, or choose another folder",
     )
 
 

@@ -32,14 +32,14 @@ MOST_PROBES = 100
 
 BINDING_SECONDS = 1.0
 RETRY_SECONDS = 1.0
-"""Time between two tries to open a folder that is missing or not private."""
+"""Time between two tries to open a folder that can't be used."""
 
 log = logging.getLogger("mainspring.stores")
 _warned: set[str] = set()
 
 
 class SocketFolder:
-    """A folder of sockets; every method does without it while it is missing or not private."""
+    """A folder of sockets, made if it is missing; while it is not private, it is done without."""
 
     def __init__(self, path: Path, *, make_parent: bool = False) -> None:
         self.path = path
@@ -74,7 +74,7 @@ class SocketFolder:
 
     def bind(self, listener: socket.socket, name: str) -> bool:
         """Bind a socket to a name in the folder; False: there is no folder to be used."""
-        folder = self._folder or self._open(make=True)
+        folder = self._folder or self._open()
         if folder is None:
             return False
         self.sweep()
@@ -125,17 +125,12 @@ class SocketFolder:
         if folder is not None:
             folder.close()
 
-    def _open(self, *, make: bool = False) -> PrivateFolder | None:
-        now = time.monotonic()
-        if now < self._retry_at and not make:
+    def _open(self) -> PrivateFolder | None:
+        if time.monotonic() < self._retry_at:
             return None
-        self._retry_at = now + RETRY_SECONDS
         try:
-            with self._parent(make=make) as parent:
-                name = self.path.name
-                opened = parent.make_folder(name) if make else PrivateFolder(name, within=parent)
-        except FileNotFoundError:
-            return None
+            with self._parent() as parent:
+                opened = parent.make_folder(self.path.name)
         except OSError as error:
             self._do_without(error)
             return None
@@ -144,12 +139,10 @@ class SocketFolder:
         self._folder = opened
         return opened
 
-    def _parent(self, *, make: bool) -> PrivateFolder:
-        if not self._make_parent:
-            return PrivateFolder(self.path.parent)
-        if make:
+    def _parent(self) -> PrivateFolder:
+        if self._make_parent:
             return make_private_folder(self.path.parent)
-        return PrivateFolder(self.path.parent, owners=())
+        return PrivateFolder(self.path.parent)
 
     def _do_without(self, error: OSError) -> None:
         self.close()

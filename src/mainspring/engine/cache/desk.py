@@ -26,9 +26,7 @@ class CacheDesk:
 
     def __init__(self, database: str | None) -> None:
         # Now, not when a worker starts: what is relative is meant from here.
-        self._file = (
-            None if database is None else f"{os.path.realpath(database)}-cache"
-        )  # no pathlib for a producer
+        self._file = None if database is None else f"{os.path.realpath(database)}-cache"
         self._policies: dict[str, Cache] = {}
         self._usual: Any = None
 
