@@ -26,6 +26,9 @@ PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 MOST_LINKS = 40
 
+NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+"""The answers of file systems that allocate nothing in advance."""
+
 BESIDE_DATABASE = ("-wal", "-shm", "-journal")
 """What SQLite reads and writes beside a database, whoever made it."""
 
@@ -210,6 +213,24 @@ def check_file(path: str, found: os.stat_result, owners: Collection[int]) -> Non
     trusted = {0, *owners} if user == 0 else {0, user}
     if found.st_uid not in trusted:
         raise stranger(path, found.st_uid, "who can read and change what is in it")
+
+
+def allocate(descriptor: int, size: int) -> None:
+    """Fill an empty file with so many zeros; raises OSError if the disk has no room for them.
+
+    In a file with holes a write by way of memory would find that out, which kills the process.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in NOT_OFFERED:
+                raise
+        else:
+            return
+    zeros = bytes(size)
+    while zeros:
+        zeros = zeros[os.write(descriptor, zeros) :]
 
 
 def check_database(path: str) -> None:

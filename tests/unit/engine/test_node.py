@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 
@@ -160,6 +161,32 @@ class TestRescue:
         eventually(lambda: any(node.expires_in < 0 for node in store.nodes()))
         look(store, other)
         assert crashes(store, claims) == [1, 1]
+
+    def test_a_name_with_a_path_costs_no_file(self, store, make_node, tmp_path):
+        node = make_node()
+        node.join()
+        precious = tmp_path / "precious.txt"
+        precious.write_text("precious")
+        for name in (str(precious), "../precious.txt", "pen.lock"):
+            store.join(name, host="host", pid=1, lease=-1)
+        look(store, node)
+        assert precious.read_text() == "precious"
+        assert (store.run_dir / "pen.lock").exists()
+        assert [record.name for record in store.nodes()] == [node.name]
+
+    def test_a_board_whose_rescuer_was_killed_before_it_removed_it_goes_at_a_later_look(
+        self, store, make_node
+    ):
+        dead, alive = make_node(), make_node()
+        dead.join()
+        alive.join()
+        dead._board.let_go()
+        store.rescue(dead.key, dead=True, begun=None)
+        look(store, alive)
+        assert boards(store) == sorted([dead.name, alive.name])
+        os.utime(store.run_dir / dead.name, (0, 0))
+        look(store, alive)
+        assert boards(store) == [alive.name]
 
     def test_rescuers_in_many_threads_charge_a_crash_once(self, store, make_node):
         dead = make_node()

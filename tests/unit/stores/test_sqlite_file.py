@@ -10,12 +10,14 @@ import tempfile
 
 import pytest
 
+from mainspring import Queue
 from mainspring.errors import InvalidOption, LeaseLost, StoreUnusable
 from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
 from mainspring.stores.sqlite import SqliteStore
 from mainspring.stores.sqlite.connections import writer
 from mainspring.stores.sqlite.file import file_system
 from mainspring.stores.sqlite.schema import migration
+from mainspring.stores.url import file_of
 from mainspring.testing import FrozenClock
 
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
@@ -268,6 +270,95 @@ def test_a_network_file_system_is_refused(path, monkeypatch, tmp_path, kind):
     assert "PostgreSQL" in sentence
     assert "local disk" in sentence
     assert not path.exists()
+
+
+def test_a_file_that_is_mounted_without_its_folder_is_refused(path, monkeypatch, tmp_path):
+    path = path.with_name("my jobs.db")
+    mounts = tmp_path / "mountinfo"
+    escaped = str(path).replace(" ", "\\040")
+    mounts.write_text(f"41 27 8:1 /jobs.db {escaped} rw - ext4 /dev/sda1 rw\n", "utf-8")
+    monkeypatch.setattr(file_system, "MOUNTS", mounts)
+    assert "mount the folder" in refused(path)
+    mounts.write_text(f"41 27 8:1 / {path.parent} rw - ext4 /dev/sda1 rw\n", "utf-8")
+    store = SqliteStore(path)
+    assert store.enqueue_many([JOB])
+    store.close()
+
+
+@pytest.mark.parametrize("link", ["link.db", "folder/jobs.db", "folder/../link.db"])
+def test_a_link_leads_to_one_file_with_one_log_and_one_run_folder(tmp_path, link):
+    real = tmp_path / "real"
+    real.mkdir()
+    (tmp_path / "link.db").symlink_to("real/jobs.db")
+    (tmp_path / "folder").symlink_to(real)
+    (real / "link.db").symlink_to("jobs.db")
+    # The first of them dangles: the file is made where the link leads.
+    stores = [SqliteStore(tmp_path / link), SqliteStore(real / "jobs.db")]
+    for store in stores:
+        store.enqueue_many([JOB])
+    assert stores[0].run_dir == stores[1].run_dir == real / "jobs.db.run"
+    assert stores[0].stats()["queue"]["pending"] == 2
+    listener = stores[0].listen("ready")
+    stores[1].enqueue_many([JOB])
+    assert listener.wait(0) is True
+    listener.close()
+    for store in stores:
+        store.close()
+    made = {item.name for item in real.iterdir()} - {"link.db"}
+    assert made == {"jobs.db", "jobs.db.run"}
+    assert {item.name for item in tmp_path.iterdir()} == {"real", "link.db", "folder"}
+
+
+def test_a_run_folder_that_became_open_to_others_is_closed_again(path):
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    store.run_dir.chmod(0o777)
+    store.close()
+    store.enqueue_many([JOB])
+    assert stat.S_IMODE(store.run_dir.stat().st_mode) == 0o700
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_a_lock_that_is_no_plain_file_is_refused(path, kind):
+    run = path.with_name("jobs.db.run")
+    run.mkdir(mode=0o700)
+    lock = run / "gate.lock"
+    if kind == "link":
+        lock.symlink_to(path.with_name("elsewhere"))
+    elif kind == "pipe":
+        os.mkfifo(lock)
+    else:
+        lock.mkdir()
+    assert f"{lock}: it is a link or no plain file" in refused(path)
+    assert not path.with_name("elsewhere").exists()
+
+
+def test_sockets_that_cannot_be_used_are_done_without_and_told_once(path, caplog):
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    store._file.sockets_dir.rmdir()
+    store._file.sockets_dir.write_text("no folder")
+    for _ in range(2):
+        listener = store.listen("ready")
+        store.enqueue_many([JOB])
+        assert listener.wait(30) is True
+        listener.close()
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1
+    assert str(store._file.sockets_dir) in told[0]
+    assert store._file.sockets_dir.read_text() == "no folder"
+    store.close()
+
+
+def test_a_tilde_is_a_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for queue in (Queue(db_path="~/jobs.db"), Queue("sqlite:///~/jobs.db")):
+        queue.stats()
+        queue.close()
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["jobs.db", "jobs.db.run"]
+    assert file_of("sqlite:///~/jobs.db") == str(tmp_path / "jobs.db")
 
 
 def test_a_machine_that_tells_no_mounts_is_no_network(path, monkeypatch, tmp_path):

@@ -10,7 +10,6 @@ it says of a job that has ended matches no running claim.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import mmap
 import os
@@ -20,7 +19,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Protocol
 
-from mainspring.private_files import PrivateFolder
+from mainspring.private_files import PrivateFolder, allocate
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -38,11 +37,8 @@ MOST_NAMES = 1000
 
 ORPHAN_SECONDS = 60.0
 
-NODE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}-[0-9]{1,10}-[0-9a-f]{8}")
+NODE_NAME = re.compile(r"[A-Za-z0-9._-]{0,64}-[0-9]{1,10}-[0-9a-f]{8}")
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
-
-NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-"""The answers of file systems that allocate nothing in advance."""
 
 
 class Board(Protocol):
@@ -203,24 +199,6 @@ def remove(path: Path) -> None:
     """Remove a board, if it can be done: one that stays is an orphan for others to remove."""
     with contextlib.suppress(OSError), PrivateFolder(path.parent) as folder:
         folder.remove(path.name)
-
-
-def allocate(descriptor: int, size: int) -> None:
-    """Fill an empty file with so many zeros; raises OSError if the disk has no room for them.
-
-    In a file with holes a write by way of memory would find that out, which kills the process.
-    """
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(descriptor, 0, size)
-        except OSError as error:
-            if error.errno not in NOT_OFFERED:
-                raise
-        else:
-            return
-    zeros = bytes(size)
-    while zeros:
-        zeros = zeros[os.write(descriptor, zeros) :]
 
 
 def _mapped(folder: PrivateFolder, name: str) -> mmap.mmap:

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from mainspring.errors import StoreError, StoreUnusable
 from mainspring.stores.socket_folder import SocketFolder, socket_folder
 from mainspring.stores.sqlite.connections.readers import Readers
 from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file.commit_look import CommitLook
+from mainspring.stores.sqlite.file.reserve import Reserve, is_full
 from mainspring.stores.sqlite.intake.groups import Intake
 from mainspring.stores.sqlite.rows.lanes import Lanes
 from mainspring.stores.topics import ORDERS
 from mainspring.stores.wake import Ringer, SocketListener
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
     from mainspring.stores.sqlite.file.database import DatabaseFile
+
+T = TypeVar("T")
 
 PATIENCE = 5.0
 """Seconds that a fork waits for transactions of other threads."""
@@ -38,6 +44,7 @@ class Session:
         self.readers = Readers(file, self.writer.ready)
         self.lanes = Lanes(self.writer, self.readers)
         self.intake = Intake(self.writer, self.lanes, clock, ring=self.ring)
+        self.reserve = Reserve(file.run_dir)
         self._ringer: Ringer | None = None
         self._opening = threading.Lock()
         self._suspended: list[Writer | Readers] = []
@@ -59,6 +66,24 @@ class Session:
         log = str(self._file.wal)
         look = CommitLook(log, self.readers.data_version)
         return SocketListener(self._place(), topic, changed=look.changed, watched=log)
+
+    def freeing(self, work: Callable[[], T]) -> T:
+        """Run a transaction that deletes; on a full disk, with the space that is kept for it."""
+        try:
+            return work()
+        except StoreUnusable as error:
+            if not is_full(error.__cause__):
+                raise
+        self.reserve.release()
+        self._fold()
+        done = work()
+        # What it wrote to the log is room for the next one then.
+        self._fold()
+        return done
+
+    def _fold(self) -> None:
+        with suppress(StoreError):
+            self.writer.fold_log()
 
     def close(self) -> None:
         """Let go of files and connections; the next use opens them again."""

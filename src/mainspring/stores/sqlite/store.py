@@ -95,7 +95,9 @@ class SqliteStore:
         """Add a node with a lease of so many seconds; return its key."""
         moment = Moment(self._clock)
         row = (name, host, pid, moment.micros, moment.after(lease), serves.decode())
-        return self._session.writer.run(nodes.JOIN, row).lastrowid or 0
+        node = self._session.writer.run(nodes.JOIN, row).lastrowid or 0
+        self._session.reserve.take()
+        return node
 
     def renew(self, node: int, *, lease: float, report: bytes | None = None) -> Renewed | None:
         """Renew a node's lease; None if it has gone."""
@@ -149,15 +151,20 @@ class SqliteStore:
 
     def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
-        with self._session.writer as connection:
+
+        def drop_old() -> int:
             moment = Moment(self._clock)
-            dropped = purge(
-                connection,
-                now=moment.micros,
-                completed_before=moment.after(-completed_after),
-                failed_before=moment.after(-failed_after),
-                limit=limit,
-            )
+            with self._session.writer as connection:
+                return purge(
+                    connection,
+                    now=moment.micros,
+                    completed_before=moment.after(-completed_after),
+                    failed_before=moment.after(-failed_after),
+                    limit=limit,
+                )
+
+        dropped = self._session.freeing(drop_old)
+        self._session.reserve.take()
         if dropped < limit:
             self._session.writer.fold_log()
         return dropped
@@ -242,8 +249,12 @@ class SqliteStore:
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""
-        with self._session.writer as connection:
-            live = controls.cancel(connection, job_ids, Moment(self._clock))
+
+        def cancel() -> list[bool]:
+            with self._session.writer as connection:
+                return controls.cancel(connection, job_ids, Moment(self._clock))
+
+        live = self._session.freeing(cancel)
         if any(live):
             self._session.ring(ENDED)
             self._session.ring(ORDERS)
@@ -258,8 +269,12 @@ class SqliteStore:
 
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs with all that is known of them; return how many."""
-        with self._session.writer as connection:
-            return controls.drop_final(connection, job_ids)
+
+        def drop() -> int:
+            with self._session.writer as connection:
+                return controls.drop_final(connection, job_ids)
+
+        return self._session.freeing(drop)
 
     def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
         """Drop up to `limit` final jobs that fit and ended so many seconds ago; return how many."""
