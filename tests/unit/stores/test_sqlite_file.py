@@ -480,3 +480,16 @@ def test_a_store_that_is_dropped_leaves_nothing_open(tmp_path):
     command = (sys.executable, "-X", "dev", "-W", "error", "-c", DROPPED, str(tmp_path / "a.db"))
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_doctor_warns_of_a_folder_for_everybody_and_of_a_second_name(path):
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    assert not [one for one in store.examine() if one.check in ("privacy", "names")]
+    os.link(path, path.with_name("second.db"))
+    path.parent.chmod(0o777)
+    told = {one.check: one.says for one in store.examine() if one.level == "warning"}
+    assert "everybody may write" in told["privacy"]
+    assert "2 names" in told["names"]
+    path.parent.chmod(0o700)
+    store.close()

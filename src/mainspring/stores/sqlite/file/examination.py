@@ -87,10 +87,17 @@ def _of_the_file(file: DatabaseFile) -> Iterator[Finding]:
 
 
 def _privacy(file: DatabaseFile) -> Iterator[Finding]:
-    mode = stat.S_IMODE(file.path.stat().st_mode)
+    found, folder = file.path.stat(), file.path.parent
+    mode = stat.S_IMODE(found.st_mode)
     if mode & ~PRIVATE:
         says = f"{file.path} has the mode {mode:o}: others may read the jobs"
         yield Finding("privacy", "warning", says, f"chmod 600 {file.path}")
+    if folder.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+        says = f"everybody may write to {folder}, and so delete or replace the file"
+        yield Finding("privacy", "warning", says, f"chmod o-w {folder}")
+    if found.st_nlink > 1:
+        says = f"the file has {found.st_nlink} names: under each SQLite keeps another log"
+        yield Finding("names", "warning", says, "remove the other names (hard links)")
 
 
 def _unusable(file: DatabaseFile, error: Exception) -> Finding:
