@@ -85,16 +85,11 @@ class DatabaseFile(Struct, frozen=True):
             run.make_folder(self.sockets_dir.name).close()
 
     def check_links(self) -> None:
-        """Refuse a link that a stranger made, and a file that is mounted without its folder."""
+        """Refuse a link that a stranger made on the way to the file."""
         link = foreign_link(self.given) if self.given else None
         if link is not None:
             why = f"the link {link} belongs to {user_name(os.lstat(link).st_uid)}"
             raise self.unusable(why, "remove it, or give the path that is meant")
-        if file_system.is_mounted(self.path):
-            raise self.unusable(
-                "it is mounted without its folder, so its log would lie elsewhere and be lost",
-                "mount the folder that it is in",
-            )
 
     def check_owner(self) -> None:
         """Refuse a file of a stranger, and files of his beside it that SQLite would use."""
@@ -113,11 +108,18 @@ class DatabaseFile(Struct, frozen=True):
                 why = f"this user may not both read and write {named}"
                 raise self.unusable(why, f"change the owner or the mode of {named}")
         # Its locks and its shared memory are of one machine: two that write damage the file.
-        network = file_system.network_under(self.path if self.path.exists() else self.path.parent)
+        mounts = file_system.mounts()
+        there = self.path if self.path.exists() else self.path.parent
+        network = file_system.network_under(there, mounts)
         if network is not None:
             raise self.unusable(
                 f"it is on a network file system ({network}), where SQLite's locks don't hold",
                 "put it on a local disk, or use a PostgreSQL or Redis URL",
+            )
+        if file_system.is_mounted(self.path, mounts):
+            raise self.unusable(
+                "it is mounted without its folder, so its log would lie elsewhere and be lost",
+                "mount the folder that it is in",
             )
 
     def identity(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from mainspring.errors import StoreError, StoreUnusable
 from mainspring.model.finding import Finding
 from mainspring.stores.clock import MICROS
 from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
-from mainspring.stores.sqlite.file.file_system import network_under
+from mainspring.stores.sqlite.file.file_system import mounts, network_under
 from mainspring.stores.sqlite.file.turnstile import Turnstile
 from mainspring.stores.sqlite.schema.migration import VERSION, version_of
 
@@ -77,7 +77,7 @@ def _of_the_file(file: DatabaseFile) -> Iterator[Finding]:
         yield Finding("disk", "problem", says, "free some space: a full disk refuses jobs")
     else:
         yield Finding("disk", "ok", says)
-    network = network_under(file.path.parent)
+    network = network_under(file.path.parent, mounts())
     if network is not None:
         says = f"it lies on a network file system ({network}), where SQLite's locks don't hold"
         yield Finding("place", "problem", says, "move it to a local disk")

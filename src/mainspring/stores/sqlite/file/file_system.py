@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MOUNTS = Path("/proc/self/mountinfo")
 """Linux tells there, a line a mount: id, parent, device, …, `-`, kind, source, options."""
@@ -32,33 +36,36 @@ NETWORK = frozenset(
 """Those that other machines may write to at the same time, without our knowing."""
 
 
-def network_under(path: Path) -> str | None:
+def mounts() -> list[str]:
+    """Return what is mounted, a line each; nothing where the machine does not tell."""
+    try:
+        return MOUNTS.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def network_under(path: Path, lines: Sequence[str]) -> str | None:
     """Return the kind of network file system that holds the path; None: a disk, or not known."""
-    kind = kind_under(path)
+    kind = kind_under(path, lines)
     return kind if kind in NETWORK else None
 
 
-def is_mounted(path: Path) -> bool:
+def is_mounted(path: Path, lines: Sequence[str]) -> bool:
     """Whether something is mounted at exactly this path, as far as this machine tells."""
     escaped = str(path)
     for character in "\\ \t\n":
         escaped = escaped.replace(character, f"\\{ord(character):03o}")
-    try:
-        lines = MOUNTS.read_text("utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    return any(fields[4] == escaped for fields in map(str.split, lines))
+    return any(line.split()[4] == escaped for line in lines if escaped in line)
 
 
-def kind_under(path: Path) -> str | None:
+def kind_under(path: Path, lines: Sequence[str]) -> str | None:
     """Return the kind of file system that holds the path, if this machine tells."""
     try:
         device = os.stat(path).st_dev  # noqa: PTH116  # one flavour of path with major and minor
-        lines = MOUNTS.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return None
     number = f"{os.major(device)}:{os.minor(device)}"
-    for fields in map(str.split, lines):
+    for fields in (line.split() for line in lines if number in line):
         if fields[2] == number and "-" in fields:
             return fields[fields.index("-") + 1]
     return None
