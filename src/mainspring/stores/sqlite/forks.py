@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 class Forkable(Protocol):
     """A store, as far as a fork concerns it."""
 
-    def suspend(self) -> Session:
-        """Close what must not cross a fork, and let nothing open it until `resume` of that."""
+    @property
+    def session(self) -> Session:
+        """All that is open, which must not cross a fork."""
         ...
 
     def begin_anew(self) -> None:
@@ -33,13 +34,17 @@ def watch(store: Forkable) -> None:
 
 def _before_fork() -> None:
     """Close what must not cross a fork."""
-    _suspended.extend(store.suspend() for store in list(_stores))
+    for store in list(_stores):
+        # Noted first: an exception in the midst of it must not keep it closed for ever.
+        _suspended.append(store.session)
+        store.session.suspend()
 
 
 def _after_fork() -> None:
     """Let both sides open again."""
     while _suspended:
-        _suspended.pop().resume()
+        _suspended[-1].resume()
+        _suspended.pop()
 
 
 def _after_fork_in_child() -> None:

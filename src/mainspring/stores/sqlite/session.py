@@ -7,7 +7,6 @@ all is closed, after it each side opens again on first use, and the child starts
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -45,14 +44,12 @@ class Session:
         self.lanes = Lanes(self.writer, self.readers)
         self.intake = Intake(self.writer, self.lanes, clock, ring=self.ring)
         self.reserve = Reserve(file.run_dir)
-        self._ringer: Ringer | None = None
-        self._opening = threading.Lock()
-        self._suspended: list[Writer | Readers] = []
+        self._ringers: dict[int, Ringer] = {}
 
     def ring(self, topic: str) -> None:
         """Wake who listens for the topic; the net wakes them if we can't."""
         with suppress(OSError):
-            ringer = self._ringer or self._open_ringer()
+            ringer = self._ringers.get(0) or self._open_ringer()
             ringer.ring(topic)
 
     def listen(self, topic: str) -> Listener:
@@ -89,25 +86,32 @@ class Session:
         """Let go of files and connections; the next use opens them again."""
         self.readers.close()
         self.writer.close()
-        if self._ringer is not None:
-            self._ringer.close()
-            self._ringer = None
+        ringer = self._ringers.pop(0, None)
+        if ringer is not None:
+            ringer.close()
+
+    def recover(self) -> None:
+        """Undo what a call of this thread has left that an exception has ended."""
+        self.writer.recover()
+        self.readers.recover()
 
     def suspend(self) -> None:
         """Close all and let nothing open it, until `resume`."""
-        held = (self.writer, self.readers)
-        self._suspended = [part for part in held if part.suspend(PATIENCE)]
+        self.writer.suspend(PATIENCE)
+        self.readers.suspend(PATIENCE)
 
     def resume(self) -> None:
-        """End a suspension."""
-        while self._suspended:
-            self._suspended.pop().resume()
+        """End a suspension, also one that was not complete."""
+        self.writer.resume()
+        self.readers.resume()
 
     def _open_ringer(self) -> Ringer:
-        with self._opening:  # of two that threads opened at once, one would stay open
-            if self._ringer is None:
-                self._ringer = Ringer(self._place())
-            return self._ringer
+        opened = Ringer(self._place())
+        # A step that nothing interrupts: of two that threads have opened at once, one stays.
+        ringer = self._ringers.setdefault(0, opened)
+        if ringer is not opened:
+            opened.close()
+        return ringer
 
     def _place(self) -> SocketFolder:
         device, inode = self._file.identity()

@@ -12,6 +12,7 @@ from mainspring.faults import fault
 from mainspring.model.job import Exchanged
 from mainspring.model.timetable import Timetabled
 from mainspring.stores.clock import Moment, SystemClock, as_datetime
+from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.sqlite import controls, forks, journal, nodes, timetable
 from mainspring.stores.sqlite.catalog import listing, queues
 from mainspring.stores.sqlite.catalog.history import ended, history, stats
@@ -19,7 +20,7 @@ from mainspring.stores.sqlite.catalog.nodes import live_nodes
 from mainspring.stores.sqlite.catalog.records import by_id, parameters_of
 from mainspring.stores.sqlite.catalog.search import search
 from mainspring.stores.sqlite.claims.wants import claim_for, held_claims
-from mainspring.stores.sqlite.connections.guest import Guest
+from mainspring.stores.sqlite.connections.guest import in_savepoint
 from mainspring.stores.sqlite.file.database import DatabaseFile
 from mainspring.stores.sqlite.file.examination import examine
 from mainspring.stores.sqlite.intake.news import wakes_for
@@ -30,6 +31,7 @@ from mainspring.stores.sqlite.session import Session
 from mainspring.stores.topics import ENDED, ORDERS, READY, topics_of
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 DURABILITIES = ("full", "normal")
 
 
+@leaves_nothing
 class SqliteStore:
     """Jobs in a SQLite file, shared by the processes of one host. Implements JobStore.
 
@@ -174,10 +177,14 @@ class SqliteStore:
         self._when_dropped.detach()
         self._begin_session()
 
-    def suspend(self) -> Session:
-        """Close what must not cross a fork, and let nothing open it until `resume` of that."""
-        self._session.suspend()
+    @property
+    def session(self) -> Session:
+        """All that is open, which must not cross a fork."""
         return self._session
+
+    def recover(self) -> None:
+        """Undo what a call of this thread has left that an exception has ended."""
+        self._session.recover()
 
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"` (work to claim), `"ended"` (jobs that ended) or `"orders"`."""
@@ -352,18 +359,24 @@ class SqliteStore:
     def enqueue_in(self, connection: object, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs if and only if the caller's transaction commits."""
         moment = Moment(self._clock)
-        with Guest(self._file, connection) as guest:
-            names = {(job.queue, job.task) for job in jobs}
+        names = {(job.queue, job.task) for job in jobs}
+
+        def keep(guest: sqlite3.Connection) -> list[str]:
             lanes = self._session.lanes.as_seen_by(guest, names)
             return enqueue_into(guest, jobs, lanes, moment).ids
 
+        return in_savepoint(self._file, connection, keep)
+
     def finish_in(self, connection: object, node: int, outcome: Outcome) -> bool:
         """Record an outcome if and only if the caller's transaction commits."""
-        with Guest(self._file, connection) as guest:
+
+        def finish(guest: sqlite3.Connection) -> bool:
             if guest.execute(nodes.LIVE, (node,)).fetchone() is None:
                 raise LeaseLost(nodes.name_of(guest, node))
             grant = outcome.key, outcome.fence
             return not record_each(guest, node, {grant: outcome}, Moment(self._clock))
+
+        return in_savepoint(self._file, connection, finish)
 
     def announce(self) -> None:
         """Wake who sleeps: such a transaction has committed."""

@@ -10,8 +10,9 @@ import os
 import re
 import sqlite3
 import time
+from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from msgspec.structs import replace
 
@@ -22,9 +23,11 @@ from mainspring.stores.sqlite.file.trouble import BUSY, code_of
 from mainspring.stores.sqlite.schema.migration import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mainspring.stores.sqlite.file.database import DatabaseFile
+
+T = TypeVar("T")
 
 OTHER_LIBRARIES = frozenset({"apsw", "pysqlite3", "sqlcipher3", "sqlean"})
 
@@ -60,6 +63,7 @@ class Guest:
         self._connection, self._in_transaction = found_in(connection)
         self._schema = ""
         self._text_factory: Any = str
+        self._entered = False
 
     def __enter__(self) -> sqlite3.Connection:
         if not self._in_transaction:
@@ -67,6 +71,7 @@ class Guest:
                 "no transaction is open on it", "begin one, as by BEGIN IMMEDIATE, and commit it"
             )
         self._text_factory = self._connection.text_factory
+        self._entered = True
         self._connection.text_factory = as_text
         try:
             self._enter()
@@ -96,6 +101,15 @@ class Guest:
         finally:
             self._connection.text_factory = self._text_factory
         self._file.explain(error)
+
+    def undo(self) -> None:
+        """Take back what was done, and close the savepoint, wherever an exception has come."""
+        if self._entered:
+            self._connection.text_factory = self._text_factory
+            # An error: it is closed already, or was never opened.
+            with suppress(sqlite3.Error):
+                self.execute("ROLLBACK TO mainspring")
+                self.execute("RELEASE mainspring")
 
     def execute(
         self, statement: str, parameters: Sequence[object] | Mapping[str, object] = ()
@@ -153,6 +167,19 @@ class Guest:
         else:
             holder = "conn= waits as long as its own timeout= says"
         return StoreBusy(str(self._file.path), waited, holder)
+
+
+def in_savepoint(
+    file: DatabaseFile, connection: object, work: Callable[[sqlite3.Connection], T]
+) -> T:
+    """Return what `work` does on the caller's connection; nothing of it is left if it raises."""
+    guest = Guest(file, connection)
+    try:
+        with guest as inside:
+            return work(inside)
+    except BaseException:
+        guest.undo()  # once more: an exception can come in the midst of the first time
+        raise
 
 
 def found_in(connection: Any) -> Found:

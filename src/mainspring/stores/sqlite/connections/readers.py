@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,105 +18,140 @@ PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA temp_store = MEMORY")
 KEPT = 4
 """Idle connections that are kept open."""
 
+PATIENCE = 5.0
+"""Seconds that a loan waits for the end of a suspension, which lasts no longer than a fork."""
+
 
 class Loan:
     """A connection lent for a block; `contextmanager` would cost as much as a query."""
 
-    __slots__ = ("_connection", "_file", "_give_back")
+    __slots__ = ("_connection", "_readers", "thread")
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        give_back: Callable[[sqlite3.Connection], None],
-        file: DatabaseFile,
-    ) -> None:
-        self._connection = connection
-        self._give_back = give_back
-        self._file = file
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+        self._connection: sqlite3.Connection | None = None
+        self.thread = threading.get_ident()
 
     def __enter__(self) -> sqlite3.Connection:
-        return self._connection
+        self._readers.admit(self)
+        self._connection = connection = self._readers.take()
+        return connection
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._give_back(self._connection)
-        self._file.explain(error)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # One that an exception went through may be in the middle of a statement.
+            self._readers.put_back(connection) if error is None else connection.close()
+        self._readers.dismiss(self)
+        self._readers.file.explain(error)
+
+    def end(self) -> None:
+        """End a loan whose block an exception has left."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        self._readers.dismiss(self)
 
 
 class Readers:
     """A few reading connections. A statement is read to its end, so that none holds the log.
 
-    `ready` sees that the file exists and has our schema.
+    `ready` sees that the file exists and has our schema. There is no lock: each step on what the
+    threads share is one of the interpreter's, which nothing interrupts.
     """
 
     def __init__(self, file: DatabaseFile, ready: Callable[[], None]) -> None:
-        self._file = file
+        self.file = file
         self._ready = ready
-        self._gate = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
-        self._lent = 0
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._loans: dict[Loan, None] = {}
         self._watch: sqlite3.Connection | None = None
+        self._suspended = False
 
     def lend(self) -> Loan:
         """Lend a connection for a block."""
         self._ready()
-        return Loan(self._take(), self._give_back, self._file)
+        return Loan(self)
 
     def data_version(self) -> int:
         """Return a number that changes when anybody has committed anything."""
         self._ready()
-        with self._gate:
-            if self._watch is None:
-                self._watch = self._connect()
-            return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+        loan = Loan(self)
+        self.admit(loan)
+        try:
+            watch = self._watch
+            if watch is None:
+                watch = self._watch = self._connect()
+            return int(watch.execute("PRAGMA data_version").fetchone()[0])
+        finally:
+            self.dismiss(loan)
 
-    def _take(self) -> sqlite3.Connection:
-        with self._gate:
-            connection = self._idle.pop() if self._idle else self._connect()
-            self._lent += 1
-        return connection
+    def admit(self, loan: Loan) -> None:
+        """Count a loan; during a suspension, wait for its end."""
+        self._loans[loan] = None
+        # In this order: a suspension looks for loans when it has said that there is one.
+        if self._suspended:
+            self.dismiss(loan)
+            deadline = time.monotonic() + PATIENCE
+            while self._suspended and time.monotonic() < deadline:
+                time.sleep(0.001)
+            self._loans[loan] = None
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = self._file.connect()
-        for pragma in PRAGMAS:
-            connection.execute(pragma).fetchall()
-        return connection
+    def dismiss(self, loan: Loan) -> None:
+        """Count a loan no more."""
+        self._loans.pop(loan, None)
 
-    def _give_back(self, connection: sqlite3.Connection) -> None:
-        with self._gate:
-            self._lent -= 1
-            if len(self._idle) < KEPT:
-                self._idle.append(connection)
-                return
-        connection.close()
+    def take(self) -> sqlite3.Connection:
+        """Return a connection that nobody else has."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
+
+    def put_back(self, connection: sqlite3.Connection) -> None:
+        """Keep a connection for the next loan, or close it."""
+        if len(self._idle) < KEPT:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def recover(self) -> None:
+        """End the loans that an exception has left to nobody: all of this thread."""
+        here = threading.get_ident()
+        for loan in list(self._loans):
+            if loan.thread == here:
+                loan.end()
 
     def close(self) -> None:
         """Close what is not lent; the next use opens again."""
-        with self._gate:
-            self._close()
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
 
     def suspend(self, patience: float) -> bool:
         """Close all and lend none until `resume`; False: they were not back in time.
 
         `patience` is in seconds.
         """
+        self._suspended = True
         deadline = time.monotonic() + patience
-        while self._gate.acquire(timeout=patience):
-            if not self._lent:
-                self._close()
-                return True
-            self._gate.release()
+        while self._loans:
             if time.monotonic() > deadline:
+                self._suspended = False
                 return False
             time.sleep(0.001)
-        return False
+        self.close()
+        return True
 
     def resume(self) -> None:
         """End a suspension."""
-        self._gate.release()
+        self._suspended = False
 
-    def _close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
+    def _connect(self) -> sqlite3.Connection:
+        connection = self.file.connect()
+        for pragma in PRAGMAS:
+            connection.execute(pragma).fetchall()
+        return connection

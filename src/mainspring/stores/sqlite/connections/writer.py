@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from mainspring.errors import StoreBusy, StoreError
+from mainspring.errors import MainspringError, StoreBusy, StoreError
+from mainspring.stores.ownership import is_beneath, is_called_by, is_running, let_go, owns
 from mainspring.stores.sqlite.file.database import check_library
 from mainspring.stores.sqlite.file.log import LOOK_EVERY, Log
 from mainspring.stores.sqlite.file.turnstile import Turnstile
 from mainspring.stores.sqlite.schema.migration import migrate, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from types import FrameType
 
     from mainspring.stores.sqlite.file.database import DatabaseFile
 
+T = TypeVar("T")
+
+LOOK_AFTER_SECONDS = 1.0
+"""How long a thread waits for another's turn before it looks whether the other is still there."""
+
 LOOK_EVERY_SECONDS = 0.01
 """How often we look whether the file still has its name; who deletes it loses all there was."""
+
+
+class Abandoned(BaseException):
+    """Stands for the exception that has ended a turn, where that is not known."""
 
 
 class Writer:
@@ -33,7 +45,10 @@ class Writer:
     def __init__(self, file: DatabaseFile) -> None:
         self._file = file
         self._log = Log(file)
-        self._lock = threading.Lock()
+        # It knows its owner by itself, whatever line of ours an exception lands at.
+        self._lock = threading.RLock()
+        self._replacing = threading.Lock()
+        self._taker: FrameType | None = None
         self._turnstile: Turnstile | None = None
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
@@ -41,61 +56,42 @@ class Writer:
         self._elsewhere = 0
 
     def __enter__(self) -> sqlite3.Connection:
-        connection = self._take_turn()
+        self._refuse_second_turn()
         try:
+            connection = self._take_turn(sys._getframe(1))  # noqa: SLF001
             connection.execute("BEGIN IMMEDIATE")
         except BaseException as error:
-            self._end_turn()
+            self._end_turn(error)
             self._file.explain(error)
             raise
         return connection
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        connection = self._connection
-        if connection is None:  # a type-checker's question: who holds the turn has it open
-            return
+        connection, failure = self._connection, error
         try:
-            if error is None:
+            if error is None and connection is not None:
                 connection.execute("COMMIT")
                 self._log.committed(connection)
-        except BaseException as failure:
-            self._file.explain(failure)
+        except BaseException as raised:
+            failure = raised
+            self._file.explain(raised)
             raise
         finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            self._end_turn()
+            self._end_turn(failure)
         self._file.explain(error)
 
     def run(self, statement: str, parameters: Sequence[object]) -> sqlite3.Cursor:
         """Execute one statement, as a transaction of its own."""
-        connection = self._take_turn()
-        try:
-            cursor = connection.execute(statement, parameters)
-            self._log.committed(connection)
-        except BaseException as error:
-            self._file.explain(error)
-            raise
-        finally:
-            self._end_turn()
-        return cursor
+        return self._in_turn(lambda connection: self._execute(connection, statement, parameters))
 
     def ready(self) -> None:
         """See that the file exists and has our schema."""
         if self._connection is None:
-            self._take_turn()
-            self._end_turn()
+            self._in_turn(lambda _connection: None)
 
     def fold_log(self) -> None:
         """Fold the log into the database as far as readers allow."""
-        connection = self._take_turn()
-        try:
-            self._log.fold(connection)
-        except BaseException as error:
-            self._file.explain(error)
-            raise
-        finally:
-            self._end_turn()
+        self._in_turn(self._log.fold)
 
     def committed_elsewhere(self) -> None:
         """Count a commit on a connection of somebody's own; fold the log when it has become long.
@@ -103,68 +99,145 @@ class Writer:
         Only if it is our turn just now: it fails nothing, and makes nobody wait.
         """
         self._elsewhere += 1
-        if self._elsewhere % LOOK_EVERY == 0:
+        if self._elsewhere % LOOK_EVERY == 0 and self._log.is_long():
             with suppress(StoreError, sqlite3.Error, OSError):
-                self._fold_if_long()
-
-    def _fold_if_long(self) -> None:
-        if not self._log.is_long():
-            return
-        connection = self._take_turn(patience=0.0)
-        try:
-            self._log.fold(connection)
-        finally:
-            self._end_turn()
+                self._in_turn(self._log.fold, patience=0.0)
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
-        with self._lock:
-            self._close()
-            self._identity = None
+        self._refuse_second_turn()
+        try:
+            if self._acquire(self._file.busy_timeout):
+                self._close()
+                self._identity = None
+        finally:
+            let_go(self._lock)
 
     def suspend(self, patience: float) -> bool:
         """Close the connection and open none until `resume`; False: it was not free in time.
 
         `patience` is in seconds.
         """
-        free = self._lock.acquire(timeout=patience)
+        self.recover()
+        free = not owns(self._lock) and self._acquire(patience)
         if free:
             self._close()
         return free
 
     def resume(self) -> None:
-        """End a suspension."""
-        self._lock.release()
+        """End a suspension, also one that an exception has cut short."""
+        if self._taker is None:
+            let_go(self._lock)
+
+    def recover(self) -> None:
+        """End a turn that an exception has left to nobody; leave one alone that is under way."""
+        if owns(self._lock) and not self._is_under_way():
+            self._end_turn(Abandoned())
+
+    def _in_turn(self, work: Callable[[sqlite3.Connection], T], patience: float | None = None) -> T:
+        self._refuse_second_turn()
+        failure: BaseException | None = None
+        try:
+            return work(self._take_turn(sys._getframe(), patience))  # noqa: SLF001
+        except BaseException as error:
+            failure = error
+            self._file.explain(error)
+            raise
+        finally:
+            self._end_turn(failure)
+
+    def _execute(
+        self, connection: sqlite3.Connection, statement: str, parameters: Sequence[object]
+    ) -> sqlite3.Cursor:
+        cursor = connection.execute(statement, parameters)
+        self._log.committed(connection)
+        return cursor
 
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._close_connection()
         if self._turnstile is not None:
             self._turnstile.close()
             self._turnstile = None
 
-    def _take_turn(self, patience: float | None = None) -> sqlite3.Connection:
+    def _close_connection(self) -> None:
+        if self._connection is not None:
+            try:
+                self._connection.close()
+            finally:
+                self._connection = None
+
+    def _refuse_second_turn(self) -> None:
+        """Raise StoreBusy in what has interrupted a turn of its own thread: it can't end then."""
+        if owns(self._lock):
+            self.recover()
+            if owns(self._lock):
+                raise StoreBusy(str(self._file.path), 0.0, "this thread, which was interrupted")
+
+    def _is_under_way(self) -> bool:
+        """Whether the turn that this thread has taken goes on after what it does now."""
+        taker = self._taker
+        if taker is None:  # no note yet, or none any more
+            return is_called_by(Writer._take_turn) or is_called_by(Writer._end_turn)
+        return is_beneath(taker)
+
+    def _take_turn(self, taker: FrameType, patience: float | None = None) -> sqlite3.Connection:
         started = time.monotonic()
         patience = self._file.busy_timeout if patience is None else patience
-        if not self._lock.acquire(timeout=patience):
+        if not self._acquire(patience):
             raise self._busy(started, "another thread of this process")
-        try:
-            self._pass(self._gate(), started, patience)
-            return self._open(started)
-        except BaseException as error:
-            self._end_turn()
-            self._file.explain(error)
-            raise
+        self._taker = taker
+        self._pass(self._gate(), started, patience)
+        return self._open(started)
+
+    def _acquire(self, patience: float) -> bool:
+        """Take the lock; from nobody's hands, if its owner has left without giving it back."""
+        if self._lock.acquire(timeout=min(patience, LOOK_AFTER_SECONDS)):
+            return True
+        deadline = time.monotonic() + patience - LOOK_AFTER_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            self._replace_abandoned()
+            lock = self._lock
+            if lock.acquire(timeout=min(left, LOOK_AFTER_SECONDS)):
+                if lock is self._lock:
+                    return True
+                lock.release()
+        return False
+
+    def _replace_abandoned(self) -> None:
+        """Put a new lock in the place of one that a thread has taken which is not here any more."""
+        with self._replacing:
+            taker = self._taker
+            if taker is not None and not is_running(taker) and self._taker is taker:
+                self._taker = None
+                self._lock = threading.RLock()
 
     def _pass(self, turnstile: Turnstile, started: float, patience: float) -> None:
         if not turnstile.enter(patience):
             raise self._busy(started, turnstile.holder())
 
-    def _end_turn(self) -> None:
-        if self._turnstile is not None:
-            self._turnstile.leave()
-        self._lock.release()
+    def _end_turn(self, error: BaseException | None) -> None:
+        """End this thread's turn, however far it has come; harmless if it has none."""
+        if not owns(self._lock):
+            return
+        try:
+            self._end_transaction(error)
+        finally:
+            try:
+                if self._turnstile is not None:
+                    self._turnstile.leave() if error is None else self._turnstile.leave_all()
+            finally:
+                self._taker = None
+                let_go(self._lock)
+
+    def _end_transaction(self, error: BaseException | None) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        if error is not None and not isinstance(error, (MainspringError, sqlite3.Error)):
+            # It may have come at any line, as between two settings of the connection.
+            self._close_connection()
+        elif connection.in_transaction:
+            connection.execute("ROLLBACK")
 
     def _gate(self) -> Turnstile:
         if self._turnstile is None:
@@ -174,7 +247,7 @@ class Writer:
         return self._turnstile
 
     def _open(self, now: float) -> sqlite3.Connection:
-        if self._connection is None:
+        if self._connection is None or not self._is_clean(self._connection):
             self._refuse_another_file()
             self._connection = self._connect()
             self._identity = self._file.identity()
@@ -182,6 +255,16 @@ class Writer:
             self._refuse_another_file()
             self._look_again_at = now + LOOK_EVERY_SECONDS
         return self._connection
+
+    def _is_clean(self, connection: sqlite3.Connection) -> bool:
+        """Whether a connection can be used; a transaction that nobody has begun is rolled back."""
+        try:
+            if connection.in_transaction:
+                # Nobody's: that it is our turn means that no other turn goes on.
+                connection.execute("ROLLBACK")
+        except sqlite3.ProgrammingError:
+            return False  # it is closed, and an exception has come before that was noted
+        return True
 
     def _refuse_another_file(self) -> None:
         if self._identity is not None and self._file.identity() != self._identity:

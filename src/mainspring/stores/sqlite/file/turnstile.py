@@ -47,15 +47,19 @@ class Turnstile:
         return self._pass_gate(now + timeout)
 
     def _pass_gate(self, deadline: float) -> bool:
-        if not seize(self._gate, deadline):
-            return False
         try:
-            return seize(self._pen, deadline)
+            return seize(self._gate, deadline) and seize(self._pen, deadline)
         finally:
+            # Also if it was not taken: an exception can come between its taking and any note of it.
             fcntl.flock(self._gate, fcntl.LOCK_UN)
 
     def leave(self) -> None:
         """Let the next one write."""
+        fcntl.flock(self._pen, fcntl.LOCK_UN)
+
+    def leave_all(self) -> None:
+        """Let go of whatever this process holds, after an interrupt at any line."""
+        fcntl.flock(self._gate, fcntl.LOCK_UN)
         fcntl.flock(self._pen, fcntl.LOCK_UN)
 
     def holder(self) -> str:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from mainspring.stores.ownership import is_running
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
+    from mainspring.errors import DuplicateJob
     from mainspring.model.job import NewJob
     from mainspring.stores.sqlite.intake.ordinary import Row
 
@@ -16,23 +20,50 @@ class Batch:
     """The jobs of one call, waiting for a commit.
 
     `rows` are ordinary ones; `jobs` have to be kept one by one. A batch has either.
-    `baton` opens when its thread may go on: because the batch is settled, or because it `leads`.
+    `frame` is that of the call, for others to see whether it goes on.
+    `answered` holds ids that are true if a transaction is committed, in which `mark` is inserted.
     """
 
-    __slots__ = ("baton", "error", "ids", "jobs", "leads", "rows")
+    __slots__ = ("answered", "error", "frame", "ids", "jobs", "mark", "refused", "rows", "signal")
 
-    def __init__(self, rows: list[Row], jobs: Sequence[NewJob] = ()) -> None:
+    def __init__(
+        self, rows: list[Row], jobs: Sequence[NewJob] = (), frame: FrameType | None = None
+    ) -> None:
         self.rows = rows
         self.jobs = jobs
         self.ids: list[str] | None = None
         self.error: Exception | None = None
-        self.leads = False
-        self.baton = threading.Lock()
-        self.baton.acquire()
+        self.answered: list[str] | None = None
+        self.mark: str | None = None
+        self.refused: DuplicateJob | None = None
+        self.frame = frame
+        self.signal = threading.Lock()
+        self.signal.acquire()
 
     def settled(self) -> bool:
         """Whether a leader has done it."""
         return self.ids is not None or self.error is not None
+
+    def promise(self, ids: list[str], mark: str | None) -> None:
+        """Take ids that are true once the transaction is committed in which `mark` is inserted."""
+        self.mark = mark
+        self.answered, self.refused = ids, None
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until there may be news, so long at most."""
+        self.signal.acquire(timeout=seconds)
+
+    def wake(self) -> None:
+        """End the wait, or the next one."""
+        try:
+            self.signal.release()
+        except RuntimeError:  # it is awake
+            return
+
+    def left(self) -> bool:
+        """Whether its call is over, although it may not have said so."""
+        frame = self.frame
+        return frame is None or not is_running(frame)
 
     def answer(self) -> list[str]:
         """Return the ids, or raise what the commit failed of."""
@@ -42,8 +73,14 @@ class Batch:
 
 
 def share(ids: list[str], group: list[Batch]) -> None:
-    """Give each batch its ids."""
+    """Give each batch its ids, true once the transaction is committed."""
     start = 0
     for batch in group:
-        batch.ids = ids[start : start + len(batch.rows)]
+        batch.promise(ids[start : start + len(batch.rows)], ids[start])
         start += len(batch.rows)
+
+
+def settle(group: list[Batch]) -> None:
+    """Say that the transaction is committed in which the batches were given their ids."""
+    for batch in group:
+        batch.ids, batch.error = batch.answered, batch.refused

@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
-import threading
+import sqlite3
+import sys
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.errors import DuplicateJob, StoreError
 from mainspring.faults import fault
 from mainspring.stores import topics
 from mainspring.stores.clock import Moment
-from mainspring.stores.job_id import format_id
-from mainspring.stores.sqlite.intake.batch import Batch, share
+from mainspring.stores.job_id import format_id, parse_id
+from mainspring.stores.sqlite.intake.batch import Batch, settle, share
 from mainspring.stores.sqlite.intake.news import wakes_for, wakes_sleepers
 from mainspring.stores.sqlite.intake.ordinary import ENQUEUE_ONE, insert, is_ready, rows_of
-from mainspring.stores.sqlite.intake.particular import Kept, is_particular
+from mainspring.stores.sqlite.intake.particular import is_particular
 from mainspring.stores.sqlite.intake.transaction import keep_or_refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mainspring.model.job import NewJob
     from mainspring.stores.clock import Clock
     from mainspring.stores.sqlite.connections.writer import Writer
     from mainspring.stores.sqlite.intake.ordinary import Row
-    from mainspring.stores.sqlite.rows.lanes import Lanes
+    from mainspring.stores.sqlite.rows.lanes import Lanes, Name
+
+
+LOOK_SECONDS = 0.1
+"""How long a thread waits for its leader before it looks whether that is still there."""
+
+_LEAD = "lead"
+
+EXISTS = """
+SELECT 1 FROM jobs WHERE key = :key AND nonce = :nonce
+UNION ALL SELECT 1 FROM finished WHERE key = :key AND nonce = :nonce
+"""
 
 
 class Intake:
-    """Commits batches in groups: whoever finds nobody leading commits for all that wait."""
+    """Commits batches in groups: whoever finds nobody leading commits for all that wait.
+
+    Any of the threads may be interrupted anywhere, a leader too. So nothing here is a lock: who
+    leads, and by whom a batch is taken, stands in a mapping, which one step of the interpreter
+    writes; and who waits looks from time to time whether that call still goes on.
+    """
 
     def __init__(
         self, writer: Writer, lanes: Lanes, clock: Clock, *, ring: Callable[[str], None]
@@ -35,85 +55,90 @@ class Intake:
         self._lanes = lanes
         self._clock = clock
         self._ring = ring
-        self._mutex = threading.Lock()
-        self._waiting: list[Batch] = []
-        self._led = False
+        self._waiting: deque[Batch] = deque()
+        self._leading: dict[str, Batch] = {}
+        self._taken: dict[Batch, Batch] = {}
 
     def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
         """Commit jobs, together with what other threads enqueue meanwhile; return their ids."""
-        batch = Batch([], jobs) if is_particular(jobs) else Batch(self._rows(jobs))
+        frame = sys._getframe()  # noqa: SLF001  # what others tell by that this call goes on
+        particular = is_particular(jobs)
+        batch = Batch([] if particular else self._rows(jobs), jobs if particular else (), frame)
         try:
-            if not self._lead_at_once(batch):
-                batch.baton.acquire()
-            if not batch.settled():
-                self._lead(batch)
+            self._commit_or_wait(batch)
         except BaseException:
             self._withdraw(batch)
             raise
+        finally:
+            batch.frame = None
         return batch.answer()
 
     def _rows(self, jobs: Sequence[NewJob]) -> list[Row]:
         lanes = self._lanes.numbers([(job.queue, job.task) for job in jobs])
         return rows_of(jobs, lanes, Moment(self._clock))
 
-    def _lead_at_once(self, batch: Batch) -> bool:
-        with self._mutex:
+    def _commit_or_wait(self, batch: Batch) -> None:
+        self._waiting.append(batch)
+        while not batch.settled():
+            leads = self._leading.setdefault(_LEAD, batch) is batch
+            if not (leads and self._lead(batch)):
+                batch.wait(LOOK_SECONDS)
+                if not batch.settled():
+                    self._look_after(batch)
+
+    def _look_after(self, batch: Batch) -> None:
+        """See that a batch is not forgotten when the call of a leader has ended anywhere."""
+        leader = self._leading.get(_LEAD)
+        if leader is not None and leader.left():
+            self._leading.pop(_LEAD, None)
+        taker = self._taken.get(batch)
+        if taker is not None and taker.left():
+            self._taken.pop(batch, None)
+        if batch not in self._waiting:
             self._waiting.append(batch)
-            batch.leads, self._led = not self._led, True
-        return batch.leads
 
     def _withdraw(self, batch: Batch) -> None:
         """Take back the batch of a thread that was interrupted, and its lead, if it had that."""
-        with self._mutex:
-            if batch in self._waiting:
-                self._waiting.remove(batch)
-        self._pass_on(batch)
+        with suppress(ValueError):
+            self._waiting.remove(batch)
+        self._pass_on(batch, [one for one, taker in list(self._taken.items()) if taker is batch])
 
-    def _lead(self, leader: Batch) -> None:
-        group: list[Batch] = []
+    def _lead(self, leader: Batch) -> bool:
+        """Commit what waits and nobody has taken; False: there was nothing."""
+        group = [one for one in list(self._waiting) if self._takes(leader, one)]
         try:
-            with self._mutex:
-                group, self._waiting = self._waiting, []
-            self._commit(group)
-        except Exception as error:  # noqa: BLE001  # each of the group's threads raises it
+            if group:
+                self._commit(group, leader)
+        except (StoreError, sqlite3.Error) as error:
+            # Each of the group's threads raises it. Another one may be meant for this thread alone.
             for batch in group:
                 batch.error = error
         finally:
-            self._put_back(group, leader)
-            self._pass_on(leader)
-            for batch in group:
-                if batch.settled():
-                    batch.baton.release()
+            self._pass_on(leader, group)
+        return bool(group)
 
-    def _put_back(self, group: list[Batch], leader: Batch) -> None:
-        """Let others commit what an interrupted leader did not."""
-        unsettled = [batch for batch in group if batch is not leader and not batch.settled()]
-        with self._mutex:
-            self._waiting = unsettled + self._waiting
+    def _takes(self, leader: Batch, batch: Batch) -> bool:
+        return not batch.settled() and self._taken.setdefault(batch, leader) is leader
 
-    def _pass_on(self, leader: Batch) -> None:
-        """Give the lead to the first that waits."""
-        with self._mutex:
-            if not leader.leads:
-                return
-            leader.leads = False
-            self._led = bool(self._waiting)
-            if self._led:
-                self._waiting[0].leads = True
-                self._waiting[0].baton.release()
+    def _pass_on(self, leader: Batch, group: list[Batch]) -> None:
+        """Let a group go, and have the first that waits lead."""
+        if self._leading.get(_LEAD) is leader:
+            self._leading.pop(_LEAD, None)
+        for batch in group:
+            self._taken.pop(batch, None)
+            if batch is not leader and batch.settled():
+                batch.wake()
+        while self._waiting and self._waiting[0].settled():
+            self._waiting.popleft()
+        for batch in list(self._waiting)[:1]:
+            batch.wake()
 
-    def _commit(self, group: list[Batch]) -> None:
-        rows = group[0].rows if len(group) == 1 else [row for batch in group for row in batch.rows]
-        if len(group) == len(rows) == 1 and is_ready(rows[0]):
+    def _commit(self, group: list[Batch], leader: Batch) -> None:
+        # Alone a leader may be interrupted between a commit and its answer, which nobody waits for.
+        if group == [leader] and len(leader.rows) == 1 and is_ready(leader.rows[0]):
             wakes = self._commit_one(group[0])
-        elif particular := [batch for batch in group if batch.jobs]:
-            wakes = self._commit_each(particular, rows, group)
         else:
-            with self._writer as connection:
-                wakes = wakes_sleepers(connection, rows)
-                ids = insert(connection, rows)
-                fault("during_enqueue")
-            share(ids, group)
+            wakes = self._commit_group(group)
         if wakes:
             self._ring(topics.READY)
 
@@ -124,23 +149,46 @@ class Intake:
         batch.ids = [format_id(key, batch.rows[0][0])]
         return True
 
-    def _commit_each(self, particular: list[Batch], rows: list[Row], group: list[Batch]) -> bool:
-        """Commit batches of which each may be refused, and with them the ordinary ones."""
-        names = {(job.queue, job.task) for batch in particular for job in batch.jobs}
-        lanes = self._lanes.numbers(names)
+    def _commit_group(self, group: list[Batch]) -> bool:
+        names = {(job.queue, job.task) for batch in group for job in batch.jobs}
+        lanes = self._lanes.numbers(names) if names else {}
         with self._writer as connection:
-            wakes = bool(rows) and wakes_sleepers(connection, rows)
-            ids = insert(connection, rows)
-            moment = Moment(self._clock)
-            kept = [keep_or_refuse(connection, batch.jobs, lanes, moment) for batch in particular]
-            placed = [one for answer in kept if isinstance(answer, Kept) for one in answer.placed]
-            wakes = wakes or wakes_for(connection, placed)
+            group = [batch for batch in group if not was_committed(connection, batch)]
+            wakes = self._insert_rows(connection, [batch for batch in group if batch.rows])
+            for batch in group:
+                if batch.jobs:
+                    wakes = self._keep(connection, batch, lanes) or wakes
             fault("during_enqueue")
         # Not before the commit: what has an answer is not committed again after an interrupt.
-        share(ids, [batch for batch in group if batch.rows])
-        for batch, answer in zip(particular, kept, strict=True):
-            if isinstance(answer, Kept):
-                batch.ids = answer.ids
-            else:
-                batch.error = answer
+        settle(group)
         return wakes
+
+    def _insert_rows(self, connection: sqlite3.Connection, batches: list[Batch]) -> bool:
+        if not batches:
+            return False
+        rows = [row for batch in batches for row in batch.rows]
+        wakes = wakes_sleepers(connection, rows)
+        share(insert(connection, rows), batches)
+        return wakes
+
+    def _keep(
+        self, connection: sqlite3.Connection, batch: Batch, lanes: Mapping[Name, int]
+    ) -> bool:
+        """Keep a batch that may be refused, and then alone is."""
+        kept = keep_or_refuse(connection, batch.jobs, lanes, Moment(self._clock))
+        if isinstance(kept, DuplicateJob):
+            batch.refused = kept
+            return False
+        batch.promise(kept.ids, kept.made)
+        return wakes_for(connection, kept.placed)
+
+
+def was_committed(connection: sqlite3.Connection, batch: Batch) -> bool:
+    """Whether a leader that was interrupted had committed the batch; then it is settled."""
+    if batch.mark is None or batch.answered is None:
+        return False
+    key, nonce = parse_id(batch.mark) or (0, 0)
+    if connection.execute(EXISTS, {"key": key, "nonce": nonce}).fetchone() is None:
+        return False
+    batch.ids = batch.answered
+    return True

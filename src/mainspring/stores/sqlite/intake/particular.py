@@ -81,10 +81,11 @@ class Placed(Struct, frozen=True, gc=False):
 
 
 class Kept(Struct):
-    """What became of a batch: an id for each job, and what stands in the lanes now."""
+    """What became of a batch: an id for each job, what stands in the lanes now, a job it made."""
 
     ids: list[str]
     placed: list[Placed]
+    made: str | None = None
 
 
 def is_particular(jobs: Iterable[NewJob]) -> bool:
@@ -177,6 +178,7 @@ class Keeping:
         )
         key = self._connection.execute(ENQUEUE_PARTICULAR, row).lastrowid or 0
         self._made.add(key)
+        self.kept.made = format_id(key, nonce)
         self.kept.placed.append(placed)
         return key, nonce
 

@@ -1,0 +1,101 @@
+"""Locks and calls whose owner may have been interrupted at any line.
+
+An exception can come between any two steps of a thread: a KeyboardInterrupt from a signal, the
+exception of a timeout, of a debugger. So a note that a lock is held may be missing or late. What
+is certain is the owner that an RLock itself knows, and the frames that threads are in.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+P = ParamSpec("P")
+R = TypeVar("R")
+StoreClass = TypeVar("StoreClass", bound=type)
+
+_GUARDS: set[CodeType] = set()
+
+
+class Recovering(Protocol):
+    """A store that can undo what an interrupted call of this thread has left."""
+
+    def recover(self) -> None:
+        """Undo it; harmless if nothing is left."""
+        ...
+
+
+def owns(lock: threading.RLock) -> bool:
+    """Whether this thread holds the lock."""
+    return bool(lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001  # as Condition asks
+
+
+def let_go(lock: threading.RLock) -> None:
+    """Release a lock as often as this thread holds it; harmless if it does not."""
+    while owns(lock):
+        lock.release()
+
+
+def is_running(frame: FrameType) -> bool:
+    """Whether any thread is still in that frame, or in what it has called."""
+    return any(frame in _stack(top) for top in sys._current_frames().values())  # noqa: SLF001
+
+
+def is_beneath(frame: FrameType) -> bool:
+    """Whether this very thread is still in that frame, below what it does now."""
+    return frame in _stack(sys._getframe())  # noqa: SLF001
+
+
+def is_called_by(function: Callable[..., object]) -> bool:
+    """Whether this thread is in a call of that function."""
+    code = function.__code__
+    return any(frame.f_code is code for frame in _stack(sys._getframe(1)))  # noqa: SLF001
+
+
+def _stack(top: FrameType | None) -> list[FrameType]:
+    frames: list[FrameType] = []
+    while top is not None:
+        frames.append(top)
+        top = top.f_back
+    return frames
+
+
+def leaves_nothing(cls: StoreClass) -> StoreClass:
+    """Have a store recover after each public call that an exception has ended.
+
+    A call cleans up behind itself; but its cleaning can be interrupted as well. This is the second
+    layer, in a frame of its own, so that one exception can't defeat both.
+    """
+    for name, method in list(vars(cls).items()):
+        if callable(method) and not name.startswith("_") and name != "recover":
+            setattr(cls, name, _recovering(method))
+    return cls
+
+
+def _recovering(method: Callable[P, R]) -> Callable[P, R]:
+    @wraps(method)
+    def guarded_call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except BaseException:
+            store = cast("Recovering", args[0])
+            if _is_outermost(store):
+                store.recover()
+            raise
+
+    _GUARDS.add(guarded_call.__code__)
+    return guarded_call
+
+
+def _is_outermost(store: object) -> bool:
+    """Whether no other call on the store is under way in this thread, as around a handler's."""
+    callers = _stack(sys._getframe(2))  # noqa: SLF001  # but for this function and its guard
+    return not any(
+        frame.f_code in _GUARDS and frame.f_locals["args"][0] is store for frame in callers
+    )
