@@ -8,11 +8,11 @@ is certain is the owner that an RLock itself knows, and the frames that threads 
 from __future__ import annotations
 
 import sys
+import threading
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
     from types import CodeType, FrameType
 
@@ -29,6 +29,30 @@ class Recovering(Protocol):
     def recover(self) -> None:
         """Undo it; harmless if nothing is left."""
         ...
+
+
+class Signal:
+    """Wakes one thread. To give it never blocks, whatever became of the thread that waits.
+
+    An Event has a lock in itself, which an exception in its `wait` can leave taken.
+    """
+
+    __slots__ = ("_gate",)
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until it is given, or was since the last wait; so long at most."""
+        self._gate.acquire(timeout=seconds)
+
+    def give(self) -> None:
+        """End the wait, or the next one."""
+        try:
+            self._gate.release()
+        except RuntimeError:  # it was given already
+            return
 
 
 def owns(lock: threading.RLock) -> bool:
@@ -85,7 +109,7 @@ def _recovering(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
         except BaseException:
             store = cast("Recovering", args[0])
-            if _is_outermost(store):
+            if calls_under_way(store) == 1:
                 store.recover()
             raise
 
@@ -93,9 +117,7 @@ def _recovering(method: Callable[P, R]) -> Callable[P, R]:
     return guarded_call
 
 
-def _is_outermost(store: object) -> bool:
-    """Whether no other call on the store is under way in this thread, as around a handler's."""
-    callers = _stack(sys._getframe(2))  # noqa: SLF001  # but for this function and its guard
-    return not any(
-        frame.f_code in _GUARDS and frame.f_locals["args"][0] is store for frame in callers
-    )
+def calls_under_way(store: object) -> int:
+    """Return how many calls of a store this thread is in: two if a handler has come in between."""
+    frames = _stack(sys._getframe(1))  # noqa: SLF001
+    return sum(frame.f_code in _GUARDS and frame.f_locals["args"][0] is store for frame in frames)

@@ -136,5 +136,5 @@ def test_the_bell_is_no_part_of_the_commit(store, monkeypatch):
         raise OSError(24, "Too many open files")
 
     store._session.ring("ready")
-    monkeypatch.setattr(store._session._ringer, "ring", broken)
+    monkeypatch.setattr(store._session._ringers[0], "ring", broken)
     assert len(store.enqueue_many([JOB])) == 1

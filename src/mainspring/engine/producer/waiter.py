@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mainspring.errors import JobGone, StoreError, StoreUnusable
 from mainspring.stores.clock import monotonic
+from mainspring.stores.ownership import Signal, is_called_by, let_go, owns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,12 +61,14 @@ class Seat:
 
     def __init__(self) -> None:
         self.ended: Ended | StoreError | None = None
-        self.roused = threading.Event()
+        self.roused = Signal()
+        self.room: _Room | None = None
+        self.listening = False
 
     def tell(self, ended: Ended | StoreError) -> None:
         """Give it what it waits for."""
         self.ended = ended
-        self.roused.set()
+        self.roused.give()
 
 
 class Waiter:
@@ -80,23 +83,45 @@ class Waiter:
         """Block until the job has ended, at most `timeout` seconds; None if it has not."""
         deadline = math.inf if timeout is None else monotonic() + timeout
         seat = Seat()
-        room = self._enter(job_id, seat.tell)
+        try:
+            self._wait(job_id, seat, deadline)
+        except BaseException:
+            self._recover(job_id, seat)
+            raise
+        if isinstance(seat.ended, StoreError):
+            raise seat.ended
+        return seat.ended
+
+    def _wait(self, job_id: str, seat: Seat, deadline: float) -> None:
+        room = self._enter(job_id, seat.tell, seat)
         try:
             while seat.ended is None and (left := deadline - monotonic()) > 0:
                 self._wait_turn(room, seat, min(left, NET_SECONDS))
         finally:
             room.forget(job_id, seat.tell)
             _hand_over(room)
-        if isinstance(seat.ended, StoreError):
-            raise seat.ended
-        return seat.ended
+
+    def _recover(self, job_id: str, seat: Seat) -> None:
+        """Leave nothing of a wait that an exception has ended, wherever that came."""
+        room = seat.room
+        if room is None:
+            return
+        if not is_called_by(Waiter._wait):  # else a handler waits in the midst of another wait
+            let_go(room.lock)
+            let_go(room.lead)
+        if seat.listening:
+            # It may be in any state now: who leads next listens anew.
+            room.close_listener()
+        room.forget(job_id, seat.tell)
+        room.leave_line(seat)
+        _hand_over(room)
 
     def subscribe(self, job_id: str, tell: Tell) -> Callable[[], None]:
         """Call `tell` once, from some thread, when the job has ended or the store can't say.
 
         Returns the cancellation.
         """
-        room = self._enter(job_id, tell)
+        room = self._enter(job_id, tell, None)
         with room.lock:
             if not room.relayed and room.waiting:
                 room.relayed = True
@@ -118,8 +143,8 @@ class Waiter:
         """Begin anew in a forked child: those who wait are in the parent."""
         self._room = _Room()
 
-    def _enter(self, job_id: str, tell: Tell) -> _Room:
-        room = self._admit(job_id, tell)
+    def _enter(self, job_id: str, tell: Tell, seat: Seat | None) -> _Room:
+        room = self._admit(job_id, tell, seat)
         try:
             # Listening first, looking second: what ends in between is seen twice, never missed.
             self._look(room, [job_id])
@@ -128,34 +153,55 @@ class Waiter:
             raise
         return room
 
-    def _admit(self, job_id: str, tell: Tell) -> _Room:
+    def _admit(self, job_id: str, tell: Tell, seat: Seat | None) -> _Room:
         while True:
             room = self._room
+            if seat is not None:
+                seat.room = room
             with room.lock:
                 if room.closed:
                     continue
-                if room.listener is None:
-                    room.listener = self._store.listen("ended")
-                    weakref.finalize(self, _close, room)
+                self._listen_in(room)
                 room.waiting.setdefault(job_id, []).append(tell)
                 return room
+
+    def _listen_in(self, room: _Room) -> None:
+        """Have a listener in the room; to be called with its lock."""
+        if room.listener is None and not room.closed:
+            room.listener = self._store.listen("ended")
+            if not room.finalized:
+                room.finalized = True
+                weakref.finalize(self, _close, room)
 
     def _wait_turn(self, room: _Room, seat: Seat, seconds: float) -> None:
         room.followers.append(seat)
         # In line before it looks for a leader; a leader that leaves does it the other way round.
-        if room.lead.acquire(blocking=False):
-            try:
-                self._listen(room, seat, seconds)
-            finally:
-                room.lead.release()
-        else:
+        if owns(room.lead):
+            # A handler that waits in the midst of its thread's own wait, which can't go on.
             seat.roused.wait(seconds)
-            seat.roused.clear()
+            self._look(room, list(room.waiting))
+        else:
+            self._lead_or_follow(room, seat, seconds)
         room.leave_line(seat)
 
+    def _lead_or_follow(self, room: _Room, seat: Seat, seconds: float) -> None:
+        try:
+            if room.lead.acquire(blocking=False):
+                self._listen(room, seat, seconds)
+                return
+        finally:
+            let_go(room.lead)
+        seat.roused.wait(seconds)
+
     def _listen(self, room: _Room, seat: Seat, seconds: float) -> None:
-        if seat.ended is None and room.listener is not None:
-            room.listener.wait(seconds)
+        if seat.ended is not None:
+            return
+        with room.lock:
+            self._listen_in(room)
+        if (listener := room.listener) is not None:
+            seat.listening = True
+            listener.wait(seconds)
+            seat.listening = False
             self._look(room, list(room.waiting))
             self._look_for_gone(room)
 
@@ -195,12 +241,13 @@ class _Room:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.lock = threading.Lock()
-        self.lead = threading.Lock()
+        self.lock = threading.RLock()
+        self.lead = threading.RLock()
         self.waiting: dict[str, list[Tell]] = {}
         self.followers: deque[Seat] = deque()
         self.listener: Listener | None = None
         self.relayed = False
+        self.finalized = False
         self.closed = False
         self.looked_at = monotonic()
 
@@ -215,6 +262,11 @@ class _Room:
             for job_id in due:
                 self.waiting[job_id] = self.waiting.pop(job_id)
             return due
+
+    def close_listener(self) -> None:
+        listener, self.listener = self.listener, None
+        if listener is not None:
+            listener.close()
 
     def leave(self, job_id: str) -> list[Tell]:
         with self.lock:
@@ -250,7 +302,7 @@ class _Room:
 def _hand_over(room: _Room) -> None:
     """Let another lead, if there is one."""
     for follower in list(room.followers)[:1]:
-        follower.roused.set()
+        follower.roused.give()
 
 
 def _close(room: _Room) -> None:

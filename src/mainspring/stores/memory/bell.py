@@ -1,26 +1,32 @@
-"""Wake-ups inside one process: a count of rings that waiting threads watch."""
+"""Wake-ups inside one process: a bell for each topic, and who listens to it."""
 
 from __future__ import annotations
 
-import threading
+from time import monotonic
+
+from mainspring.stores.ownership import Signal
 
 
 class Bell:
-    """What rings for one topic."""
+    """What rings for one topic. It takes no lock, so no interrupted thread can keep one."""
 
     def __init__(self) -> None:
-        self.rung = threading.Condition()
-        self.rings = 0
+        self._listeners: dict[BellListener, None] = {}
 
     def ring(self) -> None:
         """Wake whoever listens."""
-        with self.rung:
-            self.rings += 1
-            self.rung.notify_all()
+        for listener in list(self._listeners):
+            listener.poke()
 
     def listen(self) -> BellListener:
         """Listen from now on."""
-        return BellListener(self)
+        listener = BellListener(self)
+        self._listeners[listener] = None
+        return listener
+
+    def dismiss(self, listener: BellListener) -> None:
+        """Ring for that listener no more."""
+        self._listeners.pop(listener, None)
 
 
 class BellListener:
@@ -28,30 +34,25 @@ class BellListener:
 
     def __init__(self, bell: Bell) -> None:
         self._bell = bell
-        self._heard = bell.rings
+        self._signal = Signal()
+        self._rung = False
         self._closed = False
-        self._poked = False
 
     def wait(self, timeout: float) -> bool:
         """Sleep until there may be something new (True), `timeout` seconds, or until `close`."""
-        with self._bell.rung:
-            self._bell.rung.wait_for(self._woken, timeout)
-            news = self._poked or self._bell.rings != self._heard
-            self._heard = self._bell.rings
-            self._poked = False
-        return news and not self._closed
+        deadline = monotonic() + timeout
+        while not (self._rung or self._closed) and (left := deadline - monotonic()) > 0:
+            self._signal.wait(left)
+        rung, self._rung = self._rung, False
+        return rung and not self._closed
 
     def poke(self) -> None:
         """End the wait, or the next one, as if the bell had rung."""
-        self._poked = True
-        with self._bell.rung:
-            self._bell.rung.notify_all()
+        self._rung = True
+        self._signal.give()
 
     def close(self) -> None:
         """End the wait, from any thread."""
         self._closed = True
-        with self._bell.rung:
-            self._bell.rung.notify_all()
-
-    def _woken(self) -> bool:
-        return self._closed or self._poked or self._bell.rings != self._heard
+        self._bell.dismiss(self)
+        self._signal.give()

@@ -88,6 +88,12 @@ class Lanes:
         self._matching: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[Lane]] = {}
         self.paused: set[str] = set()
 
+    def emptied(self) -> Lanes:
+        """Return lines without jobs, of which the same are paused."""
+        lanes = Lanes()
+        lanes.paused = self.paused
+        return lanes
+
     def of(self, job: Job) -> Lane:
         """Return the line of a job's task in its queue."""
         name = job.queue, job.task

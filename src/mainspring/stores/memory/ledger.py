@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from heapq import heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -43,6 +44,56 @@ class Ledger:
         self._finished: dict[JobState, Due] = {state: [] for state in FINAL}
         self._keeping: Due = []
         self._expiring: Due = []
+        self.before: dict[int, tuple[Job, Job] | None] | None = None
+        """Jobs and what they were before the change that is under way; None for a new one."""
+
+    def begin(self) -> None:
+        """Begin a change, which `commit` or `undo` ends."""
+        self.before = {}
+
+    def commit(self) -> None:
+        """Let all that was changed be true."""
+        self.before = None
+
+    def touch(self, job: Job) -> None:
+        """Remember what a job was before the change; to be called before each."""
+        if self.before is not None and job.key not in self.before:
+            self.before[job.key] = job, copy(job)
+
+    def undo(self) -> None:
+        """Make everything as it was before the change; can be done again if interrupted."""
+        before = self.before or {}
+        jobs = {key: job for key, job in self.jobs.items() if key not in before}
+        for key, known in before.items():
+            if known is not None:
+                jobs[key] = restored(*known)
+        # A key whose job was not kept answers to nobody.
+        self._idempotent = {
+            name: answer
+            for name, answer in list(self._idempotent.items())
+            if before.get((parse_id(answer[1]) or (0,))[0], True) is not None
+        }
+        self.jobs = dict(sorted(jobs.items()))
+        self._sort()
+
+    def _sort(self) -> None:
+        """Put every job anew where it belongs."""
+        self.lanes = self.lanes.emptied()
+        self._unique = {}
+        self._finished = {state: [] for state in FINAL}
+        self._keeping, self._expiring = [], []
+        for job in self.jobs.values():
+            if job.state not in FINAL and job.unique is not None:
+                self._unique[job.unique] = job
+            if job.state is not JobState.RUNNING:
+                self.place(job)
+
+    def held_by(self, node: int) -> dict[int, Job]:
+        """Return what a node holds."""
+        running = JobState.RUNNING
+        return {
+            key: job for key, job in self.jobs.items() if job.state is running and job.node == node
+        }
 
     def find(self, job_id: str) -> Job | None:
         """Return the job of that id, None if there is none."""
@@ -123,6 +174,7 @@ class Ledger:
         else:
             job, news = live, new.on_conflict == "replace"
             if news:
+                self.touch(job)
                 self.lanes.of(job).remove(job)
                 job.replace(new, moment)
         if new.idempotency_key is not None:
@@ -136,6 +188,8 @@ class Ledger:
 
     def _new(self, new: NewJob, moment: Moment) -> Job:
         self._last_key += 1
+        if self.before is not None:
+            self.before[self._last_key] = None
         job = self.jobs[self._last_key] = Job(
             key=self._last_key,
             id=format_id(self._last_key, new_nonce()),
@@ -171,6 +225,8 @@ class Ledger:
     def claim(self, node: int, name: str, want: Want, moment: Moment) -> list[tuple[Job, Claim]]:
         """Give a node the jobs it wants, in order."""
         jobs = take(self.lanes.matching(want), want.limit, want.suspects)
+        for job in jobs:
+            self.touch(job)
         return [(job, job.claim(node, name, moment)) for job in jobs]
 
     def next_due(self, wants: Iterable[Want], moment: Moment) -> float | None:
@@ -181,6 +237,7 @@ class Ledger:
 
     def cancel(self, job: Job, moment: Moment) -> None:
         """Cancel a live job, or mark it if it runs."""
+        self.touch(job)
         if job.state is JobState.RUNNING:
             job.cancelling = True
             return
@@ -196,6 +253,7 @@ class Ledger:
         live = self._bearer(job.unique)
         if live is not None:
             return live.id
+        self.touch(job)
         job.revive(payload, moment)
         if job.unique is not None:
             self._unique[job.unique] = job
@@ -206,6 +264,7 @@ class Ledger:
         """Drop a final job."""
         if job is None or job.state not in FINAL:
             return False
+        self.touch(job)
         del self.jobs[job.key]
         return True
 
@@ -226,6 +285,7 @@ class Ledger:
             job = self.jobs.get(key)
             if job is None or job.state is not JobState.PENDING or job.expires_at != at:
                 continue
+            self.touch(job)
             self.lanes.of(job).remove(job)
             job.end_waiting(EXPIRED, moment)
             self.place(job)
@@ -265,6 +325,7 @@ class Ledger:
         job = self.jobs.get(note.key)
         if job is None or job.fence != note.fence:
             return
+        self.touch(job)
         if note.progress is not None:
             job.progress = note.progress
         if note.message is not None:
@@ -274,6 +335,13 @@ class Ledger:
             for at, text in note.lines
         ]
         job.log = [*job.log, *lines][-MOST_LINES:]
+
+
+def restored(job: Job, was: Job) -> Job:
+    """Return a job with all its fields as they were."""
+    for field in job.__struct_fields__:
+        setattr(job, field, getattr(was, field))
+    return job
 
 
 def fits(job: Job, wanted: JobFilter) -> bool:

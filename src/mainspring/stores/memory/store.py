@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from mainspring.errors import LeaseLost
 from mainspring.model.finding import Finding
@@ -14,9 +11,10 @@ from mainspring.model.timetable import Timetabled
 from mainspring.model.view import LaneRecord, NodeRecord
 from mainspring.stores.clock import MICROS, Moment, SystemClock, as_datetime
 from mainspring.stores.memory.bell import Bell
-from mainspring.stores.memory.job import Job  # the type of a Struct's field
+from mainspring.stores.memory.change import Change, Node
 from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.timetable import Schedules
+from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.outcomes import told_again
 from mainspring.stores.rules.rescue import evidence_of, judge
 from mainspring.stores.topics import ENDED, ORDERS, READY, topics_of
@@ -33,28 +31,18 @@ if TYPE_CHECKING:
     from mainspring.stores.clock import Clock
 
 
-class Node(Struct):
-    """A live node and the keys of what it holds."""
-
-    name: str
-    host: str
-    pid: int
-    lease_until: int
-    held: dict[int, Job]
-    serves: bytes
-    report: bytes = b"{}"
-
-
+@leaves_nothing
 class MemoryStore:
     """Jobs in memory. Implements JobStore; safe to use from any thread."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._lock = threading.Lock()
         self._last_node = 0
         self._ledger = Ledger()
         self._schedules = Schedules()
         self._nodes: dict[int, Node] = {}
+        self._change = Change(self, self._ledger, self._nodes)
+        self._lock = self._change.lock
         self._bells = {topic: Bell() for topic in (READY, ENDED, ORDERS)}
 
     @property
@@ -64,7 +52,7 @@ class MemoryStore:
 
     def enqueue_many(self, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs and return their ids in order."""
-        with self._lock:
+        with self._change:
             job_ids, news = self._ledger.enqueue(jobs, Moment(self._clock))
         if news:
             self._bells[READY].ring()
@@ -91,17 +79,18 @@ class MemoryStore:
 
     def leave(self, node: int) -> None:
         """Remove a node; what it still holds goes back, uncharged."""
-        with self._lock:
+        with self._change:
             moment = Moment(self._clock)
             gone = self._nodes.pop(node, None)
             for job in gone.held.values() if gone else ():
+                self._ledger.touch(job)
                 job.release(moment)
                 self._ledger.place(job)
         self._ring(READY, ENDED)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work at once."""
-        with self._lock:
+        with self._change:
             if node not in self._nodes:
                 raise LeaseLost(str(node))
             moment = Moment(self._clock)
@@ -128,7 +117,7 @@ class MemoryStore:
 
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Take a lost node's jobs from it; None if its lease still runs, or it has gone already."""
-        with self._lock:
+        with self._change:
             moment = Moment(self._clock)
             lost = self._nodes.get(node)
             if lost is None or (not dead and lost.lease_until > moment.micros):
@@ -136,6 +125,7 @@ class MemoryStore:
             del self._nodes[node]
             evidence = evidence_of(lost.name, lost.host, lost.pid, dead=dead)
             for job, fate in judge(lost.held.values(), begun, evidence):
+                self._ledger.touch(job)
                 if fate is None:
                     job.release(moment)
                 else:
@@ -150,7 +140,7 @@ class MemoryStore:
 
     def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
-        with self._lock:
+        with self._change:
             return self._ledger.purge(
                 Moment(self._clock),
                 completed_after=completed_after,
@@ -238,7 +228,7 @@ class MemoryStore:
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""
-        with self._lock:
+        with self._change:
             moment = Moment(self._clock)
             jobs = [self._ledger.find(job_id) for job_id in job_ids]
             live = [job is not None and job.state not in FINAL for job in jobs]
@@ -251,7 +241,7 @@ class MemoryStore:
 
     def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
         """Let failed and cancelled jobs run again; return the id of the live job for each."""
-        with self._lock:
+        with self._change:
             moment = Moment(self._clock)
             live = [self._ledger.retry(job_id, payload, moment) for job_id in job_ids]
         self._ring(READY)
@@ -259,7 +249,7 @@ class MemoryStore:
 
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs with all that is known of them; return how many."""
-        with self._lock:
+        with self._change:
             return sum(self._ledger.drop(self._ledger.find(job_id)) for job_id in job_ids)
 
     def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
@@ -270,7 +260,7 @@ class MemoryStore:
 
     def expire(self, *, limit: int) -> int:
         """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""
-        with self._lock:
+        with self._change:
             expired = self._ledger.expire(limit, Moment(self._clock))
         if expired:
             self._ring(ENDED)
@@ -278,26 +268,26 @@ class MemoryStore:
 
     def pause(self, queue: str) -> bool:
         """Hand out no more jobs of a queue; False if it was paused already."""
-        with self._lock:
+        with self._change:
             return self._ledger.lanes.pause(queue)
 
     def resume(self, queue: str) -> bool:
         """Hand out jobs of a queue again; False if it was not paused."""
-        with self._lock:
+        with self._change:
             resumed = self._ledger.lanes.resume(queue)
         self._ring(READY)
         return resumed
 
     def note_many(self, notes: Sequence[Note]) -> None:
         """Keep progress and log lines; a note whose fence is not the job's last is dropped."""
-        with self._lock:
+        with self._change:
             moment = Moment(self._clock)
             for note in notes:
                 self._ledger.note(note, moment)
 
     def declare(self, schedules: Sequence[NewSchedule]) -> None:
         """Keep schedules by name."""
-        with self._lock:
+        with self._change:
             self._schedules.declare(schedules, Moment(self._clock))
 
     def schedules(self) -> Timetabled:
@@ -310,7 +300,7 @@ class MemoryStore:
         self, name: str, *, last: datetime, to: datetime, jobs: Sequence[NewJob]
     ) -> list[str] | None:
         """Move a schedule's last tick and enqueue jobs; None if that was not its last tick."""
-        with self._lock:
+        with self._change:
             if not self._schedules.ticks(name, last, to):
                 return None
             # Jobs first: if they are refused, the tick has not been.
@@ -322,18 +312,22 @@ class MemoryStore:
 
     def pause_schedule(self, name: str) -> bool:
         """Tick no more; False if it is unknown or paused already."""
-        with self._lock:
+        with self._change:
             return self._schedules.pause(name)
 
     def resume_schedule(self, name: str) -> bool:
         """Tick again, from now on; False if it is unknown or not paused."""
-        with self._lock:
+        with self._change:
             return self._schedules.resume(name, Moment(self._clock))
 
     def forget_schedule(self, name: str) -> bool:
         """Drop a schedule; False if it is unknown."""
-        with self._lock:
+        with self._change:
             return self._schedules.forget(name)
+
+    def recover(self) -> None:
+        """Undo what a call of this thread has left that an exception has ended."""
+        self._change.recover()
 
     def _settle(self, node: int, outcome: Outcome, moment: Moment) -> bool:
         job = self._ledger.jobs.get(outcome.key)
@@ -341,6 +335,7 @@ class MemoryStore:
             return False
         if not job.holds(node, outcome.fence):
             return told_again(outcome, job.recorded(node, outcome.fence))
+        self._ledger.touch(job)
         del self._nodes[node].held[job.key]
         job.settle(outcome, moment)
         self._ledger.place(job)

@@ -217,17 +217,20 @@ class Writer:
 
     def _end_turn(self, error: BaseException | None) -> None:
         """End this thread's turn, however far it has come; harmless if it has none."""
-        if not owns(self._lock):
-            return
-        try:
-            self._end_transaction(error)
-        finally:
+        if owns(self._lock):
             try:
-                if self._turnstile is not None:
-                    self._turnstile.leave() if error is None else self._turnstile.leave_all()
-            finally:
-                self._taker = None
-                let_go(self._lock)
+                self._let_go(error)
+            except BaseException:
+                self._let_go(Abandoned())
+                raise
+
+    def _let_go(self, error: BaseException | None) -> None:
+        # The lock last: who still holds it has not done the rest, and does it again.
+        self._end_transaction(error)
+        if self._turnstile is not None:
+            self._turnstile.leave() if error is None else self._turnstile.leave_all()
+        self._taker = None
+        let_go(self._lock)
 
     def _end_transaction(self, error: BaseException | None) -> None:
         connection = self._connection
@@ -237,7 +240,11 @@ class Writer:
             # It may have come at any line, as between two settings of the connection.
             self._close_connection()
         elif connection.in_transaction:
-            connection.execute("ROLLBACK")
+            try:
+                connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                self._close_connection()
+                raise
 
     def _gate(self) -> Turnstile:
         if self._turnstile is None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
-from mainspring.stores.ownership import is_running
+from mainspring.stores.ownership import Signal, is_running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +36,7 @@ class Batch:
         self.mark: str | None = None
         self.refused: DuplicateJob | None = None
         self.frame = frame
-        self.signal = threading.Lock()
-        self.signal.acquire()
+        self.signal = Signal()
 
     def settled(self) -> bool:
         """Whether a leader has done it."""
@@ -48,17 +46,6 @@ class Batch:
         """Take ids that are true once the transaction is committed in which `mark` is inserted."""
         self.mark = mark
         self.answered, self.refused = ids, None
-
-    def wait(self, seconds: float) -> None:
-        """Sleep until there may be news, so long at most."""
-        self.signal.acquire(timeout=seconds)
-
-    def wake(self) -> None:
-        """End the wait, or the next one."""
-        try:
-            self.signal.release()
-        except RuntimeError:  # it is awake
-            return
 
     def left(self) -> bool:
         """Whether its call is over, although it may not have said so."""

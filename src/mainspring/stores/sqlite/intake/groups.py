@@ -82,7 +82,7 @@ class Intake:
         while not batch.settled():
             leads = self._leading.setdefault(_LEAD, batch) is batch
             if not (leads and self._lead(batch)):
-                batch.wait(LOOK_SECONDS)
+                batch.signal.wait(LOOK_SECONDS)
                 if not batch.settled():
                     self._look_after(batch)
 
@@ -127,11 +127,11 @@ class Intake:
         for batch in group:
             self._taken.pop(batch, None)
             if batch is not leader and batch.settled():
-                batch.wake()
+                batch.signal.give()
         while self._waiting and self._waiting[0].settled():
             self._waiting.popleft()
         for batch in list(self._waiting)[:1]:
-            batch.wake()
+            batch.signal.give()
 
     def _commit(self, group: list[Batch], leader: Batch) -> None:
         # Alone a leader may be interrupted between a commit and its answer, which nobody waits for.

@@ -1,0 +1,419 @@
+"""What a call leaves behind that an exception has ended, wherever that came.
+
+Three ways of coming: at any line and at any instruction (as by a debugger or a tracing timeout),
+and after any call of C code (as a signal's or PyThreadState_SetAsyncExc's comes). Each call is
+interrupted at each such moment in turn. Then the store must be free for others at once, an honest
+call must work, and what was ever acknowledged must be there.
+"""
+
+import fcntl
+import gc
+import inspect
+import os
+import sqlite3
+import sys
+import threading
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+import mainspring
+from mainspring import Queue
+
+# What is dropped half made, as a socket that an exception kept from its owner, closes itself.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+OURS = str(Path(mainspring.__file__).parent)
+PATIENCE = 5.0
+
+
+class Interrupts:
+    """Raises KeyboardInterrupt in our code at the moment of a number; counts from 0."""
+
+    def __init__(self, at):
+        self.left = at
+        self.fired = False
+        self.place = ""
+
+    def pass_moment(self, frame):
+        if self.left == 0 and not self.fired:
+            self.fired = True
+            self.place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            raise KeyboardInterrupt
+        self.left -= 1
+
+
+@contextmanager
+def at_lines(interrupts, *, opcodes=False):
+    """Count lines, or instructions."""
+    wanted = "opcode" if opcodes else "line"
+
+    def trace(frame, event, _arg):
+        if not frame.f_code.co_filename.startswith(OURS):
+            return None
+        frame.f_trace_opcodes = opcodes
+        frame.f_trace_lines = not opcodes
+        if event == wanted:
+            interrupts.pass_moment(frame)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def at_opcodes(interrupts):
+    """Count instructions."""
+    return at_lines(interrupts, opcodes=True)
+
+
+@contextmanager
+def at_calls(interrupts):
+    """Count the entries of functions and the returns of C code: there a signal is taken."""
+
+    def profile(frame, event, _arg):
+        code = frame.f_code
+        # The end of a generator that is dropped looks like a call, and raises to nobody.
+        entry = event == "call" and not code.co_flags & inspect.CO_GENERATOR
+        if (entry or event == "c_return") and code.co_filename.startswith(OURS):
+            interrupts.pass_moment(frame)
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+WAYS = {"lines": at_lines, "calls": at_calls, "opcodes": at_opcodes}
+
+
+class SqliteStores:
+    """The file, looked at by connections of SQLite's own."""
+
+    def __init__(self, folder):
+        self.path = folder / "jobs.db"
+        self.url = f"sqlite:///{self.path}"
+
+    def free(self):
+        """Whether others can write at once."""
+        try:
+            self.take()
+        except (sqlite3.OperationalError, BlockingIOError):
+            return False
+        return True
+
+    def take(self):
+        for name in ("gate.lock", "pen.lock"):
+            lock = os.open(f"{self.path}.run/{name}", os.O_RDWR)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            finally:
+                os.close(lock)
+        with self.connect() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+
+    def holds(self, ids):
+        with self.connect() as connection:
+            keys = [int(job_id.partition("-")[0]) for job_id in ids]
+            asked = ",".join(map(str, keys))
+            live = f"SELECT key FROM jobs WHERE key IN ({asked})"
+            final = f"SELECT key FROM finished WHERE key IN ({asked})"
+            rows = connection.execute(f"{live} UNION {final}").fetchall()
+        return {key for (key,) in rows} == set(keys)
+
+    @contextmanager
+    def connect(self):
+        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None)
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+class MemoryStores:
+    """The store of the queue, looked at from another thread."""
+
+    url = "memory://"
+
+    def __init__(self, _folder):
+        self.queue = None
+
+    def free(self):
+        looking = threading.Thread(target=self.queue.stats, daemon=True)
+        looking.start()
+        looking.join(PATIENCE)
+        return not looking.is_alive()
+
+    def holds(self, ids):
+        return all(self.queue.get_job(job_id) is not None for job_id in ids)
+
+
+STORES = {"sqlite": SqliteStores, "memory": MemoryStores}
+
+
+class Calls:
+    """One queue, and the calls that are interrupted; each returns the ids it acknowledges."""
+
+    def __init__(self, store, *, working):
+        self.store = store
+        self.queue = Queue(store.url, workers=2, busy_timeout=2, durability="normal")
+        store.queue = self.queue
+        self.working = working
+        self.names = count()
+
+        @self.queue.task(name="nop")
+        def nop(number):
+            return number
+
+        self.nop = nop
+        self.waiting = self.nop.using(queue="paused")
+        self.queue.pause("paused")
+        self.nop.delay(0)
+
+    def prepare(self, name):
+        """Return a call of that name, ready to be made."""
+        return getattr(self, name)()
+
+    def delay(self):
+        return lambda: [self.nop.delay(1).id]
+
+    def delay_later(self):
+        return lambda: [self.nop.using(delay=3600).delay(1).id]
+
+    def new_task(self):
+        task = self.nop.using(queue=f"queue-{next(self.names)}")
+        return lambda: [task.delay(1).id]
+
+    def first_use(self):
+        if isinstance(self.store, MemoryStores):
+            return list
+        queue = Queue(self.store.url, busy_timeout=2, durability="normal")
+        task = queue.task(name="nop")(print)
+        return lambda: [task.delay(1).id]
+
+    def unique(self):
+        return lambda: [self.waiting.using(unique="one").delay(1).id]
+
+    def map(self):
+        return lambda: [job.id for job in self.nop.map([(1,), (2,), (3,)])]
+
+    def enqueue_many(self):
+        calls = [self.nop.call(1), self.nop.call(2)]
+        return lambda: [job.id for job in self.queue.enqueue_many(calls)]
+
+    def cancel(self):
+        job = self.waiting.delay(1)
+        return lambda: [job.cancel() and job.id]
+
+    def retry(self):
+        job = self.waiting.delay(1)
+        job.cancel()
+        return lambda: [job.retry().id]
+
+    def purge(self):
+        self.queue.purge(status="cancelled")
+        job = self.waiting.delay(1)
+        job.cancel()
+        return lambda: self.queue.purge(status="cancelled") and None
+
+    def pause(self):
+        return lambda: self.queue.pause("other") and None
+
+    def resume(self):
+        self.queue.pause("other")
+        return lambda: self.queue.resume("other") and None
+
+    def look(self):
+        self.waiting.delay(1)
+        return lambda: [job.id for job in self.queue.jobs(limit=1)]
+
+    def result(self):
+        job = self.nop.delay(7)
+        if self.working:
+            return lambda: job.result(timeout=PATIENCE) and None
+
+        def wait():
+            with pytest.raises(TimeoutError):
+                job.result(timeout=0.001)
+            return []
+
+        return wait
+
+
+NAMES = (
+    "delay",
+    "delay_later",
+    "new_task",
+    "first_use",
+    "unique",
+    "map",
+    "enqueue_many",
+    "cancel",
+    "retry",
+    "purge",
+    "pause",
+    "resume",
+    "look",
+    "result",
+)
+
+
+@pytest.fixture(params=list(STORES))
+def store(request, tmp_path):
+    return STORES[request.param](tmp_path)
+
+
+def free_soon(calls, until):
+    """Whether the store is free for others: at once, but that a worker may hold it for a moment."""
+    if calls.working:
+        until(calls.store.free)
+    return calls.store.free()
+
+
+def interrupt_everywhere(calls, name, way, moments, until):
+    """Interrupt a call at each of the moments, until it ends before its moment."""
+    acknowledged = []
+    for moment in moments:
+        interrupts = Interrupts(moment)
+        answer = interrupted(calls.prepare(name), WAYS[way](interrupts))
+        where = f"{name}, interrupted at {way} {moment}: {interrupts.place}"
+        assert free_soon(calls, until), where
+        honest = calls.nop.delay(moment)
+        assert calls.store.holds([*answer, honest.id]), where
+        acknowledged += answer
+        if not calls.working:  # so that what a list costs stays the same
+            honest.cancel()
+            calls.queue.drop([honest])
+        if not interrupts.fired:
+            return acknowledged
+    pytest.fail("there are more moments than were tried")
+
+
+def interrupted(call, interrupts):
+    """Return what a call has answered, nothing if it was interrupted before."""
+    gc.disable()  # an exception in a finalizer goes nowhere
+    try:
+        with interrupts:
+            return call() or []
+    except KeyboardInterrupt:
+        return []
+    finally:
+        gc.enable()
+
+
+def every(step, name):
+    """Return every so many moments, from another one for each call."""
+    return count(NAMES.index(name) % step, step)
+
+
+@pytest.mark.parametrize(("way", "step"), [("lines", 17), ("calls", 11), ("opcodes", 211)])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_interrupted_call_leaves_nothing_behind(store, name, way, step, until):
+    calls = Calls(store, working=False)
+    acknowledged = interrupt_everywhere(calls, name, way, every(step, name), until)
+    assert calls.store.holds(acknowledged)
+    calls.queue.close()
+
+
+@pytest.mark.parametrize("name", ["delay", "map", "cancel", "result"])
+def test_an_interrupted_call_leaves_nothing_behind_beside_a_worker(store, name, until):
+    run_beside_a_worker(store, name, "calls", every(29, name), until)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", list(WAYS))
+@pytest.mark.parametrize("name", NAMES)
+def test_a_call_that_is_interrupted_anywhere_leaves_nothing_behind(store, name, way, until):
+    calls = Calls(store, working=False)
+    acknowledged = interrupt_everywhere(calls, name, way, count(), until)
+    assert calls.store.holds(acknowledged)
+    calls.queue.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["lines", "calls"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_call_that_is_interrupted_anywhere_leaves_nothing_behind_beside_a_worker(
+    store, name, way, until
+):
+    run_beside_a_worker(store, name, way, count(), until)
+
+
+def run_beside_a_worker(store, name, way, moments, until):
+    """Interrupt a call while a worker runs in the process; what was acknowledged must run."""
+    calls = Calls(store, working=True)
+    with calls.queue.worker():
+        acknowledged = interrupt_everywhere(calls, name, way, moments, until)
+        until(lambda: not calls.queue.stats()["queues"]["default"]["pending"])
+        assert calls.nop.delay(8).result(timeout=PATIENCE) == 8
+    assert calls.store.holds(acknowledged)
+    calls.queue.close()
+
+
+class OwnTransaction:
+    """A transaction of the caller's, into which jobs are enqueued."""
+
+    def __init__(self, path):
+        self.connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+        self.connection.execute("PRAGMA wal_autocheckpoint = 0")
+        self.connection.execute("CREATE TABLE IF NOT EXISTS theirs (number)")
+        self.connection.execute("BEGIN IMMEDIATE")
+        self.connection.execute("INSERT INTO theirs VALUES (1)")
+
+    def check(self):
+        """Check that it is as its owner has left it: open, whole, and without our savepoint."""
+        assert self.connection.in_transaction
+        assert self.connection.text_factory is str
+        with pytest.raises(sqlite3.OperationalError, match="no such savepoint"):
+            self.connection.execute("RELEASE mainspring")
+
+    def commit(self):
+        """Commit it; return how many rows of the caller's and how many jobs there are."""
+        self.connection.execute("COMMIT")
+        ((theirs,),) = self.connection.execute("SELECT count(*) FROM theirs").fetchall()
+        ((jobs,),) = self.connection.execute("SELECT count(*) FROM jobs").fetchall()
+        self.connection.execute("DELETE FROM jobs")
+        self.connection.close()
+        return theirs, jobs
+
+
+@pytest.mark.parametrize(("way", "step"), [("lines", 7), ("calls", 3), ("opcodes", 97)])
+def test_a_transaction_of_the_callers_stays_theirs(tmp_path, way, step):
+    interrupt_in_own_transaction(tmp_path, way, step)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", list(WAYS))
+def test_a_transaction_of_the_callers_stays_theirs_wherever_the_exception_comes(tmp_path, way):
+    interrupt_in_own_transaction(tmp_path, way, 1)
+
+
+def interrupt_in_own_transaction(folder, way, step):
+    """Interrupt a batch that is enqueued into the caller's transaction, which then commits."""
+    store = SqliteStores(folder)
+    calls = Calls(store, working=False)
+    with store.connect() as connection:
+        connection.execute("DELETE FROM jobs")
+    for turn, moment in enumerate(count(0, step), 1):
+        own = OwnTransaction(store.path)
+        into = calls.nop.using(conn=own.connection)
+        interrupts = Interrupts(moment)
+        answer = interrupted(lambda into=into: into.map([(1,), (2,), (3,)]), WAYS[way](interrupts))
+        own.check()
+        theirs, jobs = own.commit()
+        assert theirs == turn
+        assert jobs in ((3,) if answer else (0, 3)), f"{way} {moment}: {interrupts.place}"
+        if not interrupts.fired:
+            break
+    calls.queue.close()
