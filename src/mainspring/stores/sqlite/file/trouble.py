@@ -15,6 +15,11 @@ PRIMARY_CODE = 0xFF
 
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
+OUTSIDE = (
+    "a transaction outside mainspring; if it is this program's own, "
+    "enqueue in it with using(conn=conn)"
+)
+
 REMEDIES: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_CANTOPEN: (
         "it can't be opened",
@@ -41,7 +46,7 @@ def meaning_of(error: sqlite3.Error, path: Path, waited: float) -> StoreError | 
     """Return the error to raise instead, or None for one that is a fault of ours."""
     code = code_of(error)
     if code in BUSY:
-        return StoreBusy(str(path), waited, "a transaction outside mainspring")
+        return StoreBusy(str(path), waited, OUTSIDE)
     if code in REMEDIES:
         why, remedy = REMEDIES[code]
         return StoreUnusable(str(path), why, remedy)

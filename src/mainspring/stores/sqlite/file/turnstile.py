@@ -64,18 +64,31 @@ class Turnstile:
 
     def holder(self) -> str:
         """Return who writes now, as far as the machine tells."""
-        inode = os.fstat(self._pen).st_ino
         try:
             lines = [line.split() for line in LOCK_TABLE.read_text().splitlines()]
         except OSError:
             return "another process"
-        pids = [line[-4] for line in lines if line[-3].endswith(f":{inode}")]
-        return f"process {pids[0]}" if pids else "another process"
+        for lock in (self._pen, self._gate):
+            inode = os.fstat(lock).st_ino
+            pids = [line[-4] for line in lines if line[-3].endswith(f":{inode}")]
+            if pids:
+                return f"process {pids[0]}{', which is stopped' if is_stopped(pids[0]) else ''}"
+        return "another process"
 
     def close(self) -> None:
         """Let go of the files, and with them of the locks."""
         os.close(self._gate)
         os.close(self._pen)
+
+
+def is_stopped(pid: str) -> bool:
+    """Whether a process was stopped, as by SIGSTOP, as far as the machine tells."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    # After the name, which is in parentheses and may have some itself, comes the state.
+    return told.rpartition(")")[2].split()[:1] in (["T"], ["t"])
 
 
 def seize(descriptor: int, deadline: float) -> bool:
