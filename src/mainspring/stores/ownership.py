@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, FunctionType
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -113,7 +113,7 @@ def _recovering(method: Callable[P, R]) -> Callable[P, R]:
                 store.recover()
             raise
 
-    _GUARDS.add(guarded_call.__code__)
+    _GUARDS.add(cast("FunctionType", guarded_call).__code__)
     return guarded_call
 
 

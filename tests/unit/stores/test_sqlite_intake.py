@@ -87,7 +87,7 @@ def test_what_an_interrupted_leader_has_committed_is_not_committed_again(
         # Those who wait by now are of its group, too.
         intake = store._session.intake
         others = [one for one in intake._waiting if one not in group]
-        group.extend(one for one in others if intake._takes(leader, one))
+        group.extend(one for one in others if intake._taken.setdefault(one, leader) is leader)
         monkeypatch.setattr(intake, "_commit", commit)
         with monkeypatch.context() as patched:
             patched.setattr(groups, "settle", raise_interrupt)

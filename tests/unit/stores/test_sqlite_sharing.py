@@ -42,9 +42,9 @@ def test_threads_that_wait_for_a_commit_are_committed_together(store, until):
     intake, groups = store._session.intake, []
     commit = intake._commit
 
-    def watched(group):
+    def watched(group, leader):
         groups.append(len(group))
-        commit(group)
+        commit(group, leader)
 
     intake._commit = watched
     with ThreadPoolExecutor(8) as threads:
@@ -52,7 +52,7 @@ def test_threads_that_wait_for_a_commit_are_committed_together(store, until):
             first = threads.submit(store.enqueue_many, [JOB])
             until(lambda: groups, 30)
             others = [threads.submit(store.enqueue_many, [JOB]) for _ in range(7)]
-            until(lambda: len(intake._waiting) == 7, 30)
+            until(lambda: len(intake._waiting) == 8, 30)
         assert len({job_id for done in (first, *others) for job_id in done.result(30)}) == 8
     assert groups == [1, 7]
 
@@ -62,9 +62,9 @@ def test_a_refused_batch_refuses_none_of_those_that_share_its_commit(store, unti
     intake, groups = store._session.intake, []
     commit = intake._commit
 
-    def watched(group):
+    def watched(group, leader):
         groups.append(len(group))
-        commit(group)
+        commit(group, leader)
 
     intake._commit = watched
     refused = [JOB, replace(JOB, unique="fresh"), replace(JOB, unique="k", on_conflict="raise")]
@@ -74,7 +74,7 @@ def test_a_refused_batch_refuses_none_of_those_that_share_its_commit(store, unti
             leader = threads.submit(store.enqueue_many, [JOB])
             until(lambda: groups, 30)
             told = [threads.submit(store.enqueue_many, jobs) for jobs in [refused, *others]]
-            until(lambda: len(intake._waiting) == 5, 30)
+            until(lambda: len(intake._waiting) == 6, 30)
         with pytest.raises(DuplicateJob):
             told[0].result(30)
         ids = [leader.result(30), *(one.result(30) for one in told[1:])]

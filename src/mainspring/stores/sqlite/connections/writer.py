@@ -82,7 +82,20 @@ class Writer:
 
     def run(self, statement: str, parameters: Sequence[object]) -> sqlite3.Cursor:
         """Execute one statement, as a transaction of its own."""
-        return self._in_turn(lambda connection: self._execute(connection, statement, parameters))
+        self._refuse_second_turn()
+        failure: BaseException | None = None
+        # As `_in_turn`, spelled out: each enqueuing passes here.
+        try:
+            connection = self._take_turn(sys._getframe())  # noqa: SLF001
+            cursor = connection.execute(statement, parameters)
+            self._log.committed(connection)
+        except BaseException as error:
+            failure = error
+            self._file.explain(error)
+            raise
+        finally:
+            self._end_turn(failure)
+        return cursor
 
     def ready(self) -> None:
         """See that the file exists and has our schema."""
@@ -146,13 +159,6 @@ class Writer:
         finally:
             self._end_turn(failure)
 
-    def _execute(
-        self, connection: sqlite3.Connection, statement: str, parameters: Sequence[object]
-    ) -> sqlite3.Cursor:
-        cursor = connection.execute(statement, parameters)
-        self._log.committed(connection)
-        return cursor
-
     def _close(self) -> None:
         self._close_connection()
         if self._turnstile is not None:
@@ -183,7 +189,7 @@ class Writer:
     def _take_turn(self, taker: FrameType, patience: float | None = None) -> sqlite3.Connection:
         started = time.monotonic()
         patience = self._file.busy_timeout if patience is None else patience
-        if not self._acquire(patience):
+        if not (self._lock.acquire(blocking=False) or self._acquire(patience)):
             raise self._busy(started, "another thread of this process")
         self._taker = taker
         self._pass(self._gate(), started, patience)
@@ -217,25 +223,25 @@ class Writer:
 
     def _end_turn(self, error: BaseException | None) -> None:
         """End this thread's turn, however far it has come; harmless if it has none."""
-        if owns(self._lock):
+        if error is None or owns(self._lock):
             try:
                 self._let_go(error)
             except BaseException:
-                self._let_go(Abandoned())
+                if owns(self._lock):
+                    self._let_go(Abandoned())
                 raise
 
     def _let_go(self, error: BaseException | None) -> None:
         # The lock last: who still holds it has not done the rest, and does it again.
-        self._end_transaction(error)
-        if self._turnstile is not None:
-            self._turnstile.leave() if error is None else self._turnstile.leave_all()
+        connection, turnstile = self._connection, self._turnstile
+        if connection is not None and (error is not None or connection.in_transaction):
+            self._end_transaction(connection, error)
+        if turnstile is not None:
+            turnstile.leave() if error is None else turnstile.leave_all()
         self._taker = None
-        let_go(self._lock)
+        self._lock.release() if error is None else let_go(self._lock)
 
-    def _end_transaction(self, error: BaseException | None) -> None:
-        connection = self._connection
-        if connection is None:
-            return
+    def _end_transaction(self, connection: sqlite3.Connection, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, (MainspringError, sqlite3.Error)):
             # It may have come at any line, as between two settings of the connection.
             self._close_connection()

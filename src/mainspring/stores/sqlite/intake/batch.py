@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.stores.ownership import Signal, is_running
+from mainspring.stores.ownership import is_running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from mainspring.errors import DuplicateJob
     from mainspring.model.job import NewJob
+    from mainspring.stores.ownership import Signal
     from mainspring.stores.sqlite.intake.ordinary import Row
 
 
@@ -36,7 +37,7 @@ class Batch:
         self.mark: str | None = None
         self.refused: DuplicateJob | None = None
         self.frame = frame
-        self.signal = Signal()
+        self.signal: Signal | None = None
 
     def settled(self) -> bool:
         """Whether a leader has done it."""

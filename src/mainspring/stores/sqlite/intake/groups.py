@@ -13,6 +13,7 @@ from mainspring.faults import fault
 from mainspring.stores import topics
 from mainspring.stores.clock import Moment
 from mainspring.stores.job_id import format_id, parse_id
+from mainspring.stores.ownership import Signal
 from mainspring.stores.sqlite.intake.batch import Batch, settle, share
 from mainspring.stores.sqlite.intake.news import wakes_for, wakes_sleepers
 from mainspring.stores.sqlite.intake.ordinary import ENQUEUE_ONE, insert, is_ready, rows_of
@@ -82,9 +83,16 @@ class Intake:
         while not batch.settled():
             leads = self._leading.setdefault(_LEAD, batch) is batch
             if not (leads and self._lead(batch)):
-                batch.signal.wait(LOOK_SECONDS)
-                if not batch.settled():
-                    self._look_after(batch)
+                self._wait(batch)
+
+    def _wait(self, batch: Batch) -> None:
+        """Wait for a leader; from the second time on, see that there is one."""
+        if batch.signal is None:
+            batch.signal = Signal()
+            return
+        batch.signal.wait(LOOK_SECONDS)
+        if not batch.settled():
+            self._look_after(batch)
 
     def _look_after(self, batch: Batch) -> None:
         """See that a batch is not forgotten when the call of a leader has ended anywhere."""
@@ -105,7 +113,10 @@ class Intake:
 
     def _lead(self, leader: Batch) -> bool:
         """Commit what waits and nobody has taken; False: there was nothing."""
-        group = [one for one in list(self._waiting) if self._takes(leader, one)]
+        take = self._taken.setdefault
+        group = [
+            one for one in list(self._waiting) if not one.settled() and take(one, leader) is leader
+        ]
         try:
             if group:
                 self._commit(group, leader)
@@ -117,9 +128,6 @@ class Intake:
             self._pass_on(leader, group)
         return bool(group)
 
-    def _takes(self, leader: Batch, batch: Batch) -> bool:
-        return not batch.settled() and self._taken.setdefault(batch, leader) is leader
-
     def _pass_on(self, leader: Batch, group: list[Batch]) -> None:
         """Let a group go, and have the first that waits lead."""
         if self._leading.get(_LEAD) is leader:
@@ -127,11 +135,13 @@ class Intake:
         for batch in group:
             self._taken.pop(batch, None)
             if batch is not leader and batch.settled():
-                batch.signal.give()
-        while self._waiting and self._waiting[0].settled():
-            self._waiting.popleft()
-        for batch in list(self._waiting)[:1]:
-            batch.signal.give()
+                wake(batch)
+        try:
+            while self._waiting[0].settled():
+                self._waiting.popleft()
+            wake(self._waiting[0])
+        except IndexError:  # nobody waits
+            return
 
     def _commit(self, group: list[Batch], leader: Batch) -> None:
         # Alone a leader may be interrupted between a commit and its answer, which nobody waits for.
@@ -181,6 +191,12 @@ class Intake:
             return False
         batch.promise(kept.ids, kept.made)
         return wakes_for(connection, kept.placed)
+
+
+def wake(batch: Batch) -> None:
+    """Have a thread look what has become of its batch."""
+    if (signal := batch.signal) is not None:
+        signal.give()
 
 
 def was_committed(connection: sqlite3.Connection, batch: Batch) -> bool:
