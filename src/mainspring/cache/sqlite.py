@@ -98,16 +98,12 @@ class SQLiteCache(CacheAdapter):
 
     def _store(self, db: sqlite3.Connection, row: tuple[str, bytes, float], now: float) -> None:
         # In one transaction: what a writer between them would do is undone by the next.
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with db:  # the library's own, which no exception comes in the midst of
+            db.execute("BEGIN IMMEDIATE")
             db.execute(EXPIRE, (now,))
             db.execute(SET, row)
             if self._max_size is not None:
                 db.execute(PUSH_OUT, (self._max_size,))
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         # In a thread: a disk, or another process with the lock, must not hold up the loop.

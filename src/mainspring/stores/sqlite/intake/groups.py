@@ -136,11 +136,13 @@ class Intake:
             self._taken.pop(batch, None)
             if batch is not leader and batch.settled():
                 wake(batch)
+        waiting = self._waiting
         try:
-            while self._waiting[0].settled():
-                self._waiting.popleft()
-            wake(self._waiting[0])
-        except IndexError:  # nobody waits
+            while waiting and waiting[0].settled():
+                waiting.popleft()
+            if waiting:
+                wake(waiting[0])
+        except IndexError:  # another thread was faster
             return
 
     def _commit(self, group: list[Batch], leader: Batch) -> None:
