@@ -22,6 +22,7 @@ from mainspring.stores.topics import ORDERS
 from mainspring.stores.wake import Ringer, SocketListener
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
 
     from mainspring.protocols import Listener
@@ -46,11 +47,12 @@ class Session:
         self.reserve = Reserve(file.run_dir)
         self._ringers: dict[int, Ringer] = {}
 
-    def ring(self, topic: str) -> None:
-        """Wake who listens for the topic; the net wakes them if we can't."""
-        with suppress(OSError):
-            ringer = self._ringers.get(0) or self._open_ringer()
-            ringer.ring(topic)
+    def ring(self, *topics: str) -> None:
+        """Wake who listens for the topics; the net wakes them if we can't."""
+        for topic in topics:
+            with suppress(OSError):
+                ringer = self._ringers.get(0) or self._open_ringer()
+                ringer.ring(topic)
 
     def listen(self, topic: str) -> Listener:
         """Listen for a topic, with any commit as the net under it; but not under orders.
@@ -64,19 +66,23 @@ class Session:
         look = CommitLook(log, self.readers.data_version)
         return SocketListener(self._place(), topic, changed=look.changed, watched=log)
 
-    def freeing(self, work: Callable[[], T]) -> T:
+    def freeing(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a transaction that deletes; on a full disk, with the space that is kept for it."""
         try:
-            return work()
+            return self._written(work)
         except StoreUnusable as error:
             if not is_full(error.__cause__):
                 raise
         self.reserve.release()
         self._fold()
-        done = work()
+        done = self._written(work)
         # What it wrote to the log is room for the next one then.
         self._fold()
         return done
+
+    def _written(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self.writer as connection:
+            return work(connection)
 
     def _fold(self) -> None:
         with suppress(StoreError):

@@ -112,8 +112,7 @@ class SqliteStore:
         """Remove a node; what it still holds goes back, uncharged."""
         with self._session.writer as connection:
             nodes.leave(connection, node, Moment(self._clock))
-        self._session.ring(READY)
-        self._session.ring(ENDED)
+        self._session.ring(READY, ENDED)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work in one transaction."""
@@ -154,19 +153,13 @@ class SqliteStore:
 
     def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
-
-        def drop_old() -> int:
-            moment = Moment(self._clock)
-            with self._session.writer as connection:
-                return purge(
-                    connection,
-                    now=moment.micros,
-                    completed_before=moment.after(-completed_after),
-                    failed_before=moment.after(-failed_after),
-                    limit=limit,
-                )
-
-        dropped = self._session.freeing(drop_old)
+        moment = Moment(self._clock)
+        ages = {
+            "now": moment.micros,
+            "completed_before": moment.after(-completed_after),
+            "failed_before": moment.after(-failed_after),
+        }
+        dropped = self._session.freeing(lambda writer: purge(writer, **ages, limit=limit))
         self._session.reserve.take()
         if dropped < limit:
             self._session.writer.fold_log()
@@ -256,15 +249,10 @@ class SqliteStore:
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""
-
-        def cancel() -> list[bool]:
-            with self._session.writer as connection:
-                return controls.cancel(connection, job_ids, Moment(self._clock))
-
-        live = self._session.freeing(cancel)
+        moment = Moment(self._clock)
+        live = self._session.freeing(lambda writer: controls.cancel(writer, job_ids, moment))
         if any(live):
-            self._session.ring(ENDED)
-            self._session.ring(ORDERS)
+            self._session.ring(ENDED, ORDERS)
         return live
 
     def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
@@ -276,18 +264,14 @@ class SqliteStore:
 
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs with all that is known of them; return how many."""
-
-        def drop() -> int:
-            with self._session.writer as connection:
-                return controls.drop_final(connection, job_ids)
-
-        return self._session.freeing(drop)
+        return self._session.freeing(lambda writer: controls.drop_final(writer, job_ids))
 
     def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
         """Drop up to `limit` final jobs that fit and ended so many seconds ago; return how many."""
-        with self._session.writer as connection:
-            before = Moment(self._clock).after(-older_than)
-            return controls.drop_ended(connection, wanted, before=before, limit=limit)
+        before = Moment(self._clock).after(-older_than)
+        return self._session.freeing(
+            lambda writer: controls.drop_ended(writer, wanted, before=before, limit=limit)
+        )
 
     def expire(self, *, limit: int) -> int:
         """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""
@@ -380,8 +364,7 @@ class SqliteStore:
 
     def announce(self) -> None:
         """Wake who sleeps: such a transaction has committed."""
-        self._session.ring(READY)
-        self._session.ring(ENDED)
+        self._session.ring(READY, ENDED)
         # Where nobody works, nobody else would.
         self._session.writer.committed_elsewhere()
 
@@ -394,8 +377,7 @@ class SqliteStore:
 
     def _tell(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> None:
         """Wake who waits for these jobs to end, or for those that may be claimed again."""
-        for topic in topics_of(outcomes, accepted):
-            self._session.ring(topic)
+        self._session.ring(*topics_of(outcomes, accepted))
 
 
 def check_options(path: str | os.PathLike[str], durability: str, busy_timeout: float) -> None:

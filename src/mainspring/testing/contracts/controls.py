@@ -241,7 +241,7 @@ class RetryContract:
         start(store, job_ids[3])
         assert store.drop(job_ids) == 0
 
-    @pytest.mark.parametrize("status", [None, *FINAL])
+    @pytest.mark.parametrize("status", [None, *sorted(FINAL)])
     def test_what_ended_long_ago_is_dropped_by_what_it_is(
         self, store: JobStore, clock: FrozenClock, status: JobState | None
     ) -> None:
