@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from asyncio import CancelledError
+from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mainspring.engine.attempts.context import NO_HOST, host
 from mainspring.engine.attempts.pipeline import arun
 from mainspring.errors import AttemptTimeout
 from mainspring.model.job import JobState
@@ -33,10 +35,16 @@ class PoolAttempt:
         """Return the seconds it may take, None for as long as it likes."""
         return claim.timeout
 
+    def context(self, claim: Record) -> Context:
+        """Return the context of who submitted it: a copy, which is its own."""
+        return claim.context or Context()
+
     def arun(
         self, claim: Record, slot: int, asked: Callable[[float], Ending | None]
     ) -> Coroutine[Any, Any, Ending]:
         """Run the body in the caller's task; see `pipeline.arun`."""
+        if host.get() is not NO_HOST:  # submitted by the body of a job
+            host.set(NO_HOST)
         return arun(self, claim, slot, asked)
 
     def open(self, claim: Record, slot: int) -> Call:  # noqa: ARG002  # the seam's signature

@@ -15,6 +15,7 @@ from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
     import asyncio
+    from contextvars import Context
 
     from mainspring.engine.attempts.pipeline import Call
     from mainspring.pool.body import Body
@@ -42,6 +43,7 @@ class Record:
         "began",
         "body",
         "call",
+        "context",
         "created",
         "ended",
         "error",
@@ -70,6 +72,7 @@ class Record:
         self.id = task_id
         self.body = body
         self.call: Call | None = call
+        self.context: Context | None = None
         self.priority: float = 0
         self.timeout: float | None = None
         self.metadata: dict[str, Any] | None = None
@@ -112,7 +115,7 @@ class Record:
         self.ended = time.time()
         if ending.state is JobState.COMPLETED:
             self.progress = 1.0
-        self.call = self.plan = None
+        self.call = self.plan = self.context = None
 
 
 class TaskInfo:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.attempt import failure_of
 from mainspring.engine.attempts.context import job_records
 from mainspring.errors import NotRunning, WrongLoop
-from mainspring.executors.event_loop import Crew
+from mainspring.executors.coroutine_slots import Crew
 from mainspring.model.events import AttemptsEnded
 from mainspring.model.job import Claim, JobState, Outcome, OutcomeKind
 from mainspring.pool.attempt import PoolAttempt, cancelled
@@ -98,6 +99,7 @@ class Shift:
         record.metadata = options.metadata and dict(options.metadata)
         record.timeout = self._options.limit(options.timeout)
         record.plan = self._cache.plan(options)
+        record.context = copy_context()
         return record
 
     def admit(self, record: Record) -> None:
@@ -134,15 +136,13 @@ class Shift:
         return record.state in {JobState.CANCELLED, JobState.RUNNING}
 
     def _interrupt(self, record: Record) -> bool:
-        if record.state is JobState.PENDING:
+        slot = next((slot for slot in self._crew.slots if slot.claim is record), None)
+        if slot is not None:
+            slot.interrupt(partial(cancelled, record))
+        elif record.state is JobState.PENDING:
             self._settle(cancelled(record))
             self.line.dropped()
-            return True
-        slot = next((slot for slot in self._crew.slots if slot.claim is record), None)
-        if record.final or slot is None:
-            return False
-        slot.interrupt(partial(cancelled, record))
-        return True
+        return slot is not None or record.final
 
     async def join(self) -> None:
         """Wait until nothing is pending or running."""

@@ -7,13 +7,13 @@ and in nothing else.
 from __future__ import annotations
 
 import traceback
-from contextvars import copy_context
+from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from mainspring.engine.attempts.context import NoHost, host
+from mainspring.engine.attempts.context import NO_HOST, host
 from mainspring.engine.attempts.pipeline import arun, run
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
@@ -67,7 +67,7 @@ class Ruling(NamedTuple):
 
 
 class Attempt:
-    """Runs claims; in a thread or child each in a context of its own.
+    """Runs claims, each in a context of its own.
 
     `note(slot, key, fence)` is told before a body begins, `at` is the worker it runs in.
     `completed_inside` holds claims whose bodies have completed them in transactions of their own.
@@ -86,7 +86,9 @@ class Attempt:
         self._decode = codec.decode_call
         self.seal = codec.encode_result
         self._note = note
-        self._host = at or NoHost()
+        # Never entered again: whatever runs here, each attempt begins with what is in it now.
+        self._context = Context()
+        self._context.run(host.set, at or NO_HOST)
         self._completed_inside = completed_inside
 
     def timeout(self, claim: Claim) -> float | None:
@@ -95,16 +97,16 @@ class Attempt:
 
     def run(self, claim: Claim, slot: int) -> Outcome:
         """Run the body in this thread."""
-        if host.get() is not self._host:
-            host.set(self._host)  # once a slot: its context stays, and a body's is a copy of it
-        return copy_context().run(run, self, claim, slot)
+        return self._context.copy().run(run, self, claim, slot)
+
+    def context(self, claim: Claim) -> Context:  # noqa: ARG002  # the seam's signature
+        """Return a context for the task of a coroutine body."""
+        return self._context.copy()
 
     def arun(
         self, claim: Claim, slot: int, asked: Callable[[float], Outcome | None]
     ) -> Coroutine[Any, Any, Outcome]:
         """Run the coroutine body in the caller's task; see `pipeline.arun`."""
-        if host.get() is not self._host:
-            host.set(self._host)
         return arun(self, claim, slot, asked)
 
     def open(self, claim: Claim, slot: int) -> Call:

@@ -72,7 +72,9 @@ class NoHost:
         raise InvalidConnection("this job is in no store", "use complete_in in tasks of a Queue")
 
 
-host: ContextVar[Host] = ContextVar("mainspring_host", default=NoHost())  # noqa: B039  # it has no state
+NO_HOST: Host = NoHost()
+
+host: ContextVar[Host] = ContextVar("mainspring_host", default=NO_HOST)
 """The worker that the calling code runs in."""
 
 running: ContextVar[Running | None] = ContextVar("mainspring_running_claim", default=None)

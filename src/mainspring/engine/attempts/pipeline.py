@@ -44,7 +44,7 @@ class Terms(Protocol[C_contra, O_co]):
 
 
 def run(terms: Terms[C_contra, O_co], claim: C_contra, slot: int) -> O_co:
-    """Run the body in this thread, in a context of its own."""
+    """Run the body in this thread, in the caller's context: nobody else's."""
     began = monotonic()
     running.set(claim)
     try:
@@ -59,19 +59,17 @@ def run(terms: Terms[C_contra, O_co], claim: C_contra, slot: int) -> O_co:
 async def arun(
     terms: Terms[C_contra, O_co], claim: C_contra, slot: int, asked: Callable[[float], O_co | None]
 ) -> O_co:
-    """Run the coroutine body in the caller's task.
+    """Run the coroutine body in the caller's task and context: nobody else's.
 
     `asked(began)` returns the outcome of an interruption that was asked for, or None: then a
     cancellation is the body's own doing, and an error like any other.
     """
     began = monotonic()
-    token = running.set(claim)
+    running.set(claim)
     try:
         function, args, kwargs = terms.open(claim, slot)
         result = terms.seal(await function(*args, **kwargs))
         fault("after_body")
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
         return asked(began) or terms.failed(claim, error, began)
-    finally:
-        running.reset(token)
     return terms.completed(claim, result, began)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from contextvars import copy_context
+from contextvars import Context
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from mainspring.model.job import Claim
     from mainspring.protocols import Codec
 
-_HOST = ChildHost(stop_asked)
+_CONTEXT = Context()
+"""What each body begins with; never entered again, so nothing is left in it."""
+
+_CONTEXT.run(host.set, ChildHost(stop_asked))
 
 
 def answer(request: bytes, *, limit_bytes: int) -> bytes:
@@ -39,11 +42,18 @@ def answer(request: bytes, *, limit_bytes: int) -> bytes:
     errand = decode_errand(request)
     claim = errand.claim
     terms = _terms(claim.task, errand.function, errand.rules, limit_bytes)
-    if host.get() is not _HOST:
-        host.set(_HOST)
-        job_records.install()
+    _install_job_records()
+    return encode(_CONTEXT.copy().run(_run, terms, claim))
+
+
+@functools.cache
+def _install_job_records() -> None:
+    job_records.install()
+
+
+def _run(terms: _Terms, claim: Claim) -> Ruling:
     with Told(claim):
-        return encode(copy_context().run(run, terms, claim, 0))
+        return run(terms, claim, 0)
 
 
 class _Terms:
