@@ -36,6 +36,7 @@ MainspringError
     ├── WorkerLost             the process that ran it died
     ├── ChildDied              the child process that ran a call died
     ├── ChildRaised            a call raised in its child what can't be pickled
+    ├── UnreadableError        what the task raised can't be looked at
     ├── NotCommitted           a job was completed in a transaction that was not committed
     └── UnstorableResult       (TypeError)     what the task returned can't be stored
 """
@@ -372,6 +373,18 @@ class ChildRaised(AttemptError):
     def __init__(self, call: str, kind: str, sentence: str) -> None:
         self.kind = kind
         super().__init__(f"{call!r} raised {kind}, which can't be pickled: {sentence}")
+
+
+class UnreadableError(AttemptError):
+    """An error that can't be looked at; `kind` is its class, `second` what looking raised."""
+
+    def __init__(self, task: str, kind: str, second: str) -> None:
+        self.task = task
+        self.kind = kind
+        self.second = second
+        super().__init__(
+            f"task {task!r} raised {kind}, which raises {second} itself when it is looked at"
+        )
 
 
 class NotCommitted(AttemptError):

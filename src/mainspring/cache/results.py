@@ -87,12 +87,20 @@ class Results:
         try:
             async with asyncio.timeout(PATIENCE):
                 return await question
-        except Exception as error:  # noqa: BLE001  # whatever an adapter does, the task goes on
+        except BaseException as error:
+            # Whatever an adapter does, the task goes on, unless it was cancelled.
+            if isinstance(error, asyncio.CancelledError) and _cancelled():
+                raise
             self._note_trouble(error)
             return instead
 
-    def _note_trouble(self, error: Exception) -> None:
+    def _note_trouble(self, error: BaseException) -> None:
         self.troubles += 1
         if monotonic() >= self._quiet_until:
             self._quiet_until = monotonic() + QUIET_SECONDS
             log.warning("cache %r failed, and tasks run without it: %r", self._adapter, error)
+
+
+def _cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

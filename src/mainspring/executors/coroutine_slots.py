@@ -242,11 +242,13 @@ class Crew(Generic[C, O]):
         outcome = await self._attempt.arun(claim, slot.number, slot.asked)
         # Here, not when the task is done: that would take a turn of the loop, and a task that was
         # cancelled as it ended keeps no result.
-        self._leave(slot, outcome)
-        if EAGER:
-            self.rouse()
-        else:
-            self.rouse_all()
+        try:
+            self._leave(slot, outcome)
+        finally:
+            if EAGER:
+                self.rouse()
+            else:
+                self.rouse_all()
 
     def _note_unbegun(self, slot: Slot[C, O], task: asyncio.Task[None]) -> None:
         claim, began = slot.claim, slot.began

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.context import NO_HOST, host
-from mainspring.engine.attempts.pipeline import arun
+from mainspring.engine.attempts.pipeline import arun, failed
 from mainspring.errors import AttemptTimeout
 from mainspring.model.job import JobState
 from mainspring.pool.body import PROGRESS
@@ -63,11 +63,19 @@ class PoolAttempt:
         return Ending(claim, JobState.COMPLETED, began, monotonic(), result)
 
     def failed(self, claim: Record, error: BaseException, began: float) -> Ending:
-        """Return the ending of a body that raised."""
+        """Return the ending of a body that raised; never raises."""
+        return failed(self, claim, error, began)
+
+    def judge(self, claim: Record, error: BaseException, began: float) -> Ending:
+        """Return the ending of a body that raised, or raise what looking at it raises."""
         if isinstance(error, CancelledError) and self._disbanded():
             return cancelled(claim, began)
-        # The first frame is the pipeline's own.
-        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+        # The first frame is the pipeline's own. Futures will ask the same of it.
+        error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+        return self.lost(claim, error, began)
+
+    def lost(self, claim: Record, error: BaseException, began: float) -> Ending:
+        """Return the ending of an attempt that failed of `error`."""
         return Ending(claim, JobState.FAILED, began, monotonic(), None, error)
 
     def timed_out(self, claim: Record, began: float) -> Ending:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from mainspring.engine.attempts.attempt import message_of
 from mainspring.errors import InvalidOption
+from mainspring.model.failure import message_of
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:

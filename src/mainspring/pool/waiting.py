@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mainspring.errors import UnreadableError
+from mainspring.model.failure import name_of
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
@@ -38,7 +40,17 @@ def _resolve(future: asyncio.Future[Any], record: Record) -> None:
     if record.state is JobState.CANCELLED:
         future.cancel()
     elif record.error is not None:
-        future.set_exception(record.error)
-        future.exception()  # seen: the record keeps it, and asyncio need not complain
+        _fail(future, record.task, record.error)
     else:
         future.set_result(record.result)
+
+
+def _fail(future: asyncio.Future[Any], task: str, error: BaseException) -> None:
+    try:
+        future.set_exception(error)
+        future.exception()  # seen: the record keeps it, and asyncio need not complain
+    except BaseException as second:  # noqa: BLE001  # a user's class may do anything
+        if not future.done():
+            kinds = name_of(type(error)), name_of(type(second))
+            future.set_exception(UnreadableError(task, *kinds))
+            future.exception()

@@ -6,7 +6,6 @@ and in nothing else.
 
 from __future__ import annotations
 
-import traceback
 from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -14,11 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from mainspring.engine.attempts.context import NO_HOST, host
-from mainspring.engine.attempts.pipeline import arun, run
+from mainspring.engine.attempts.pipeline import arun, failed, run
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
 from mainspring.model.crash import fate_of
+from mainspring.model.duration import seconds_of
+from mainspring.model.failure import failure_of
 from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
 from mainspring.model.verdict import GiveUp, Retry, Snooze, Verdict
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from mainspring.engine.attempts.pipeline import Call
     from mainspring.model.job import Grant
     from mainspring.model.task import Task
-
-TRACEBACK_CHARACTERS = 16_000
-"""The last so many characters of a traceback are kept: its end says what happened."""
 
 _NONE: Mapping[Grant, Outcome] = {}
 
@@ -132,8 +130,21 @@ class Attempt:
         )
 
     def failed(self, claim: Claim, error: BaseException, began: float) -> Outcome:
-        """Return the outcome of an attempt that raised: retry while attempts are left."""
+        """Return the outcome of an attempt that raised: retry while attempts are left.
+
+        Never raises, whatever the error does when it is looked at.
+        """
+        return failed(self, claim, error, began)
+
+    def judge(self, claim: Claim, error: BaseException, began: float) -> Outcome:
+        """Return the outcome of an attempt that raised, or raise what looking at it raises."""
         return self.judged(claim, self.ruling(claim, error, began))
+
+    def lost(self, claim: Claim, error: BaseException, began: float) -> Outcome:
+        """Return a failure for an attempt that can't be judged; `error` is one of ours."""
+        failure = failure_of(error)
+        kind = OutcomeKind.FAILED
+        return Outcome(claim.key, claim.fence, kind, began, monotonic(), failure=failure)
 
     def ruling(self, claim: Claim, error: BaseException, began: float) -> Ruling:
         """Return what the error itself says, before attempts are counted."""
@@ -157,9 +168,10 @@ class Attempt:
     def _ruled(self, claim: Claim, error: BaseException) -> tuple[OutcomeKind, float | None]:
         """Return the kind of the outcome, and the delay if the error says one."""
         if isinstance(error, Snooze):
-            return OutcomeKind.SNOOZED, error.delay
+            return OutcomeKind.SNOOZED, seconds_of("Snooze", "delay", error.delay)
         if isinstance(error, Retry):
-            return OutcomeKind.RETRY, error.delay
+            delay = error.delay
+            return OutcomeKind.RETRY, None if delay is None else seconds_of("Retry", "delay", delay)
         if isinstance(error, (GiveUp, Undecodable)):
             return OutcomeKind.FAILED, None
         again = self._tasks[claim.task].rules.again(error)
@@ -234,34 +246,3 @@ def unrecordable(outcome: Outcome, error: BaseException) -> Outcome:
         outcome.ended,
         failure=failure_of(error),
     )
-
-
-def failure_of(error: BaseException) -> Failure:
-    """Return the evidence of an error: whatever its class, this never raises."""
-    kind = type(error)
-    return Failure(
-        type=f"{kind.__module__}.{kind.__qualname__}",
-        message=_storable(message_of(error)),
-        traceback=_storable("".join(_traceback(error)))[-TRACEBACK_CHARACTERS:],
-    )
-
-
-def message_of(error: BaseException) -> str:
-    """Return what `str` gives, or say that it raised."""
-    try:
-        return str(error)
-    except BaseException as second:  # noqa: BLE001  # a user's __str__ may do anything
-        return f"<its message raised {type(second).__name__}>"
-
-
-def _traceback(error: BaseException) -> list[str]:
-    ours = error.__traceback__
-    try:
-        return traceback.format_exception(type(error), error, ours and ours.tb_next)
-    except BaseException:  # noqa: BLE001  # as above: formatting calls the user's __str__
-        return ["<its traceback can't be formatted>"]
-
-
-def _storable(text: str) -> str:
-    # Lone surrogates (from file names, for one) are no UTF-8, and no store takes them.
-    return text.encode("utf-8", "backslashreplace").decode()

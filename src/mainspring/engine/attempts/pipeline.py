@@ -10,7 +10,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mainspring.engine.attempts.context import running
+from mainspring.errors import UnreadableError
 from mainspring.faults import fault
+from mainspring.model.failure import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +40,12 @@ class Terms(Protocol[C_contra, O_co]):
         """Return the outcome of a body that returned; `began` is monotonic."""
         ...
 
-    def failed(self, claim: C_contra, error: BaseException, began: float) -> O_co:
-        """Return the outcome of a body that raised."""
+    def judge(self, claim: C_contra, error: BaseException, began: float) -> O_co:
+        """Return the outcome of a body that raised; may itself raise what looking at it raises."""
+        ...
+
+    def lost(self, claim: C_contra, error: BaseException, began: float) -> O_co:
+        """Return a failure when `judge` raised even on `error`, which is one of ours."""
         ...
 
 
@@ -51,9 +57,9 @@ def run(terms: Terms[C_contra, O_co], claim: C_contra, slot: int) -> O_co:
         function, args, kwargs = terms.open(claim, slot)
         result = terms.seal(function(*args, **kwargs))
         fault("after_body")
+        return terms.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
-        return terms.failed(claim, error, began)
-    return terms.completed(claim, result, began)
+        return failed(terms, claim, error, began)
 
 
 async def arun(
@@ -70,6 +76,24 @@ async def arun(
         function, args, kwargs = terms.open(claim, slot)
         result = terms.seal(await function(*args, **kwargs))
         fault("after_body")
+        return terms.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
-        return asked(began) or terms.failed(claim, error, began)
-    return terms.completed(claim, result, began)
+        return asked(began) or failed(terms, claim, error, began)
+
+
+def failed(
+    terms: Terms[C_contra, O_co], claim: C_contra, error: BaseException, began: float
+) -> O_co:
+    """Return the outcome of a body that raised. Never raises: no outcome is ever lost.
+
+    An error may raise whatever it is asked (by a property, its metaclass, the user's retry rules).
+    Then one of ours is judged in its place, and if that fails too, the attempt has failed.
+    """
+    try:
+        return terms.judge(claim, error, began)
+    except BaseException as second:  # noqa: BLE001  # the border of an attempt
+        plain = UnreadableError(claim.task, name_of(type(error)), name_of(type(second)))
+    try:
+        return terms.judge(claim, plain, began)
+    except BaseException:  # noqa: BLE001  # as above
+        return terms.lost(claim, plain, began)

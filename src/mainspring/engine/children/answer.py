@@ -71,9 +71,13 @@ class _Terms:
         """Return the outcome of a body that returned."""
         return Ruling(self._attempt.completed(claim, result, began), by_backoff=False)
 
-    def failed(self, claim: Claim, error: BaseException, began: float) -> Ruling:
+    def judge(self, claim: Claim, error: BaseException, began: float) -> Ruling:
         """Return what the error says."""
         return self._attempt.ruling(claim, error, began)
+
+    def lost(self, claim: Claim, error: BaseException, began: float) -> Ruling:
+        """Return a failure for an attempt that can't be judged."""
+        return Ruling(self._attempt.lost(claim, error, began), by_backoff=False)
 
 
 @functools.cache

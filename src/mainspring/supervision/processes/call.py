@@ -66,8 +66,12 @@ def unpack_result(reply: bytes) -> Any:
 
 def pack_error(error: BaseException) -> bytes:
     """Pickle an error with its traceback's text; one that can't be pickled leaves its text."""
-    text = _traceback_text(error)
-    return pickle.dumps((_portable(error), type(error).__qualname__, _sentence(error), text))
+    try:
+        text = _traceback_text(error)
+        return pickle.dumps((_portable(error), type(error).__qualname__, _sentence(error), text))
+    except BaseException as second:  # noqa: BLE001  # a user's class may do anything: tell that
+        sentence = f"(it raises {type(second).__name__} when it is looked at)"
+        return pickle.dumps((None, type(error).__name__, sentence, ""))
 
 
 def unpack_error(payload: bytes, label: str) -> BaseException:

@@ -1,0 +1,60 @@
+"""The evidence of an error as texts; whatever the error's class does, it is read without harm."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+from mainspring.model.job import Failure
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+TRACEBACK_CHARACTERS = 16_000
+"""The last so many characters of a traceback are kept: its end says what happened."""
+
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+"""Reads the real one: a class may have put something of its own in its place."""
+
+_qualname_of = type.__dict__["__qualname__"].__get__
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return the evidence of an error; never raises."""
+    kind = name_of(type(error))
+    try:
+        text = _storable("".join(_lines(error)))[-TRACEBACK_CHARACTERS:]
+        return Failure(kind, message_of(error), text)
+    except BaseException as second:  # noqa: BLE001  # no memory left, or no stack
+        return Failure(kind, f"<it can't be read: {type(second).__name__}>")
+
+
+def name_of(kind: type) -> str:
+    """Return the full name of a class, or the best there is if its metaclass hides it."""
+    try:
+        return _storable(f"{kind.__module__}.{kind.__qualname__}")
+    except BaseException:  # noqa: BLE001  # a user's metaclass may do anything
+        return _storable(str(_qualname_of(kind)))
+
+
+def message_of(error: BaseException) -> str:
+    """Return what `str` gives, or say that it raised."""
+    try:
+        return _storable(str(error))
+    except BaseException as second:  # noqa: BLE001  # a user's __str__ may do anything
+        return f"<its message raised {type(second).__name__}>"
+
+
+def _lines(error: BaseException) -> list[str]:
+    whole = _traceback_of(error)
+    frames: TracebackType | None = whole and whole.tb_next
+    try:
+        return traceback.format_exception(type(error), error, frames)
+    except BaseException:  # noqa: BLE001  # it asks the error, and its causes, for all they have
+        return [*traceback.format_tb(frames), "<the rest of its traceback can't be formatted>\n"]
+
+
+def _storable(text: str) -> str:
+    # Lone surrogates (from file names, for one) are no UTF-8, and no store takes them. Called on
+    # the class: a user's __str__ may return a text with an `encode` of its own.
+    return str.encode(text, "utf-8", "backslashreplace").decode()
