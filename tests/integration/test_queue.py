@@ -567,3 +567,19 @@ class TestProcessJobs:
             with pytest.raises(JobFailed, match="timeout of 0.3 s"):
                 app.slow.delay().result(timeout=20)
             assert app.twice.delay(4).result(timeout=10) == 8
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_subscriber_that_raises_anything_does_not_end_the_worker(error):
+    queue = Queue("memory://", workers=1)
+
+    @queue.task(name="nop")
+    def nop(number):
+        return number
+
+    def leave(event):
+        raise error("once")
+
+    queue.subscribe(leave)
+    with queue.worker():
+        assert [nop.delay(number).result(timeout=20) for number in range(5)] == list(range(5))

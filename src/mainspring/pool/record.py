@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from mainspring.errors import InvalidOption
-from mainspring.model.failure import message_of
+from mainspring.model.error_text import message_of
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:

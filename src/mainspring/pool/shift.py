@@ -9,11 +9,11 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mainspring.engine.attempts.attempt import failure_of
 from mainspring.engine.attempts.context import job_records
 from mainspring.errors import NotRunning, WrongLoop
 from mainspring.executors.coroutine_slots import Crew
 from mainspring.model.events import AttemptsEnded
-from mainspring.model.failure import failure_of
 from mainspring.model.job import Claim, JobState, Outcome, OutcomeKind
 from mainspring.pool.attempt import PoolAttempt, cancelled
 from mainspring.pool.body import body_of
@@ -218,7 +218,7 @@ class Shift:
             self._tell(AttemptsEnded(((_claim(record), _outcome(ending)),)))
 
     def _tell(self, event: AttemptsEnded) -> None:
-        log_event(event)
+        self._megaphone.tell_one(log_event, event)
         self._megaphone.tell(event)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import UnreadableError
-from mainspring.model.failure import name_of
+from mainspring.model.error_text import name_of
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from mainspring.model.error_text import message_of, name_of, traceback_of
 
 if TYPE_CHECKING:
     from mainspring.model.events import Event
@@ -13,10 +16,14 @@ log = logging.getLogger("mainspring.supervision")
 
 
 class Megaphone:
-    """The subscribers of one teller; subscribing and telling from any thread."""
+    """The subscribers of one teller; subscribing and telling from any thread.
+
+    A subscriber runs where the event happens, and that goes on when it has returned.
+    """
 
     def __init__(self) -> None:
         self._subscribers: tuple[Subscriber, ...] = ()
+        self._known: set[tuple[int, str]] = set()
 
     @property
     def heard(self) -> bool:
@@ -31,7 +38,35 @@ class Megaphone:
     def tell(self, event: Event) -> None:
         """Tell every subscriber, in the order in which they subscribed."""
         for subscriber in self._subscribers:
-            try:
-                subscriber(event)
-            except Exception:
-                log.exception("subscriber %r raised on %r", subscriber, event)
+            self.tell_one(subscriber, event)
+
+    def tell_one(self, subscriber: Subscriber, event: Event) -> None:
+        """Tell one who need not have subscribed."""
+        try:
+            subscriber(event)
+        except BaseException as error:  # noqa: BLE001  # a border: it harms nobody, not by SystemExit either
+            self._note(subscriber, event, error)
+
+    def _note(self, subscriber: Subscriber, event: Event, error: BaseException) -> None:
+        kind = name_of(type(error))
+        known = id(subscriber), kind
+        if known in self._known:
+            return
+        self._known.add(known)
+        # As texts: handlers would ask a user's classes again. They may raise, too.
+        with suppress(BaseException):
+            log.error(
+                "subscriber %s raised %s on %s: %s; the like of it is not logged again\n%s",
+                _shown(subscriber),
+                kind,
+                type(event).__name__,
+                message_of(error),
+                traceback_of(error),
+            )
+
+
+def _shown(subscriber: object) -> str:
+    try:
+        return repr(subscriber)
+    except BaseException:  # noqa: BLE001  # a user's class may do anything
+        return f"of {name_of(type(subscriber))}"

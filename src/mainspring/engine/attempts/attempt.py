@@ -19,7 +19,7 @@ from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
 from mainspring.model.crash import fate_of
 from mainspring.model.duration import seconds_of
-from mainspring.model.failure import failure_of
+from mainspring.model.error_text import message_of, name_of, traceback_of
 from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
 from mainspring.model.verdict import GiveUp, Retry, Snooze, Verdict
 
@@ -246,3 +246,8 @@ def unrecordable(outcome: Outcome, error: BaseException) -> Outcome:
         outcome.ended,
         failure=failure_of(error),
     )
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return the evidence of an error: whatever its class, this never raises."""
+    return Failure(name_of(type(error)), message_of(error), traceback_of(error))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from mainspring.engine.attempts.context import running
 from mainspring.errors import UnreadableError
 from mainspring.faults import fault
-from mainspring.model.failure import name_of
+from mainspring.model.error_text import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

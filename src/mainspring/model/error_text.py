@@ -1,11 +1,9 @@
-"""The evidence of an error as texts; whatever the error's class does, it is read without harm."""
+"""An error as texts: class, message, traceback. Whatever its class does, reading never raises."""
 
 from __future__ import annotations
 
 import traceback
 from typing import TYPE_CHECKING
-
-from mainspring.model.job import Failure
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -13,20 +11,10 @@ if TYPE_CHECKING:
 TRACEBACK_CHARACTERS = 16_000
 """The last so many characters of a traceback are kept: its end says what happened."""
 
-_traceback_of = BaseException.__dict__["__traceback__"].__get__
+_real_traceback_of = BaseException.__dict__["__traceback__"].__get__
 """Reads the real one: a class may have put something of its own in its place."""
 
 _qualname_of = type.__dict__["__qualname__"].__get__
-
-
-def failure_of(error: BaseException) -> Failure:
-    """Return the evidence of an error; never raises."""
-    kind = name_of(type(error))
-    try:
-        text = _storable("".join(_lines(error)))[-TRACEBACK_CHARACTERS:]
-        return Failure(kind, message_of(error), text)
-    except BaseException as second:  # noqa: BLE001  # no memory left, or no stack
-        return Failure(kind, f"<it can't be read: {type(second).__name__}>")
 
 
 def name_of(kind: type) -> str:
@@ -45,8 +33,16 @@ def message_of(error: BaseException) -> str:
         return f"<its message raised {type(second).__name__}>"
 
 
+def traceback_of(error: BaseException) -> str:
+    """Return the text of its traceback, without the frame that caught it; the last part of it."""
+    try:
+        return _storable("".join(_lines(error)))[-TRACEBACK_CHARACTERS:]
+    except BaseException as second:  # noqa: BLE001  # no memory left, or no stack
+        return f"<its traceback can't be read: {type(second).__name__}>"
+
+
 def _lines(error: BaseException) -> list[str]:
-    whole = _traceback_of(error)
+    whole = _real_traceback_of(error)
     frames: TracebackType | None = whole and whole.tb_next
     try:
         return traceback.format_exception(type(error), error, frames)
