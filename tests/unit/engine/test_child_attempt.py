@@ -25,13 +25,15 @@ class Children:
         self.waiting = None
         self.ended = threading.Event()
         self.free = threading.Event()
+        self.noted = []
 
-    def request(self, payload, *, label, timeout, key, on_note=None):
+    def request(self, payload, *, label, timeout, key, on_note=None, warm_up=None, on_begin=None):
         self.waiting = key
         while not self.free.wait(0.002):
             if self.waiting is None:
                 raise NotRunning("withdrawn")
         self.waiting, self.busy = None, key
+        on_begin()
         assert self.ended.wait(10)
         raise ChildDied(label, pid=1, code=-9, evidence="killed")
 
@@ -56,9 +58,8 @@ def children():
 def attempt(children):
     tasks = Registry()
     tasks.add(Task("t", noop, executor="process"))
-    note = lambda *_: None  # noqa: E731
-    attempt = Attempt(tasks, JsonCodec(limit_bytes=1 << 20), note)
-    return ChildAttempt(attempt, tasks, children, note)
+    attempt = Attempt(tasks, JsonCodec(limit_bytes=1 << 20), lambda *_: None)
+    return ChildAttempt(attempt, tasks, children, lambda *noted: children.noted.append(noted))
 
 
 def noop():
@@ -104,3 +105,15 @@ def test_a_child_that_dies_by_itself_is_a_crash(attempt, children, eventually):
     eventually(lambda: children.busy)
     children.ended.set()
     assert run.join().kind is OutcomeKind.CRASHED
+
+
+def test_a_claim_is_noted_as_begun_when_a_child_takes_it_and_not_before(
+    attempt, children, eventually
+):
+    run = Run(attempt)
+    eventually(lambda: children.waiting)
+    assert children.noted == []
+    children.free.set()
+    eventually(lambda: children.noted == [(0, CLAIM.key, CLAIM.fence)])
+    children.ended.set()
+    run.join()

@@ -142,6 +142,31 @@ def test_notes_arrive_before_the_reply(make_pool):
     assert (reply, notes) == (b"HEY", [b"first", b"x" * 200_000])
 
 
+def test_a_child_warms_up_once_a_key_and_before_the_call_begins(make_pool):
+    seen = []
+    pool = make_pool(1, spare=0, handler=bodies.shout)
+
+    def ask(key):
+        return pool.request(
+            b"hey",
+            on_note=lambda note: seen.append(note[:5]),
+            warm_up=(key, b"warm"),
+            on_begin=lambda: seen.append("begins"),
+        )
+
+    assert [ask("a"), ask("a"), ask("b")] == [b"HEY"] * 3
+    told = [b"first", b"xxxxx"]
+    assert seen == [*told, "begins", *told, "begins", *told, *told, "begins", *told]
+
+
+def test_what_a_warm_up_raises_is_passed_over(make_pool):
+    pool = make_pool(1, spare=0, handler=bodies.raise_in_handler)
+    begins = []
+    with pytest.raises(KeyError, match="call"):
+        pool.request(b"call", warm_up=("a", b"warm"), on_begin=lambda: begins.append(1))
+    assert begins == [1]
+
+
 def test_notes_nobody_asked_for_are_dropped(make_pool):
     pool = make_pool(handler=bodies.shout)
     assert [pool.request(b"a"), pool.request(b"b")] == [b"A", b"B"]

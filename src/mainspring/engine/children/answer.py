@@ -38,12 +38,23 @@ _CONTEXT.run(host.set, ChildHost(stop_asked))
 
 
 def answer(request: bytes, *, limit_bytes: int) -> bytes:
-    """Run an errand, in the child. The reply is an encoded ruling, of failures too."""
+    """Run an errand, in the child. The reply is an encoded ruling, of failures too.
+
+    A warm-up is imports and no body; what it raises is raised again when the body is to begin.
+    """
     errand = decode_errand(request)
     claim = errand.claim
+    if claim is None:
+        _CONTEXT.copy().run(_import, errand.function, errand.rules)
+        return b""
     terms = _terms(claim.task, errand.function, errand.rules, limit_bytes)
     _install_job_records()
     return encode(_CONTEXT.copy().run(_run, terms, claim))
+
+
+def _import(function: Place, rules: Rules) -> None:
+    _function(*function)
+    _found_rules(*rules)
 
 
 @functools.cache

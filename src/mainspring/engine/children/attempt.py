@@ -5,13 +5,14 @@ Whether attempts are left is judged here, where the task's options are known.
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
 from mainspring.engine.attempts.attempt import crashed, put_off
-from mainspring.engine.children.errand import decode_ruling, encode, errand_of
+from mainspring.engine.children.errand import decode_ruling, encode, errand_of, warm_up_of
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
 from mainspring.model.job import OutcomeKind
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class Children(Protocol):
     """The pool of children."""
 
-    def request(
+    def request(  # noqa: PLR0913  # the pool's
         self,
         payload: bytes,
         *,
@@ -33,6 +34,8 @@ class Children(Protocol):
         timeout: float | None = ...,
         key: Any = ...,
         on_note: Callable[[bytes], object] | None = ...,
+        warm_up: tuple[Any, bytes] | None = ...,
+        on_begin: Callable[[], object] | None = ...,
     ) -> bytes:
         """Have a child answer."""
         ...
@@ -84,8 +87,7 @@ class ChildAttempt:
         """Run it in a child; never raises."""
         began = monotonic()
         try:
-            self._note(slot, claim.key, claim.fence)
-            return self._judged(claim, decode_ruling(self._send(claim)))
+            return self._judged(claim, decode_ruling(self._send(claim, slot)))
         except AttemptTimeout:
             return self._attempt.timed_out(claim, began)
         except BaseException as error:  # noqa: BLE001  # the border of an attempt
@@ -105,10 +107,17 @@ class ChildAttempt:
             return replace(ruling.outcome, keep=keep)
         return self._attempt.judged(claim, ruling)
 
-    def _send(self, claim: Claim) -> bytes:
+    def _send(self, claim: Claim, slot: int) -> bytes:
         task = self._tasks[claim.task]
         errand = encode(errand_of(claim, task))
         grant = claim.key, claim.fence
         return self._children.request(
-            errand, label=claim.task, timeout=task.timeout, key=grant, on_note=self._hear
+            errand,
+            label=claim.task,
+            timeout=task.timeout,
+            key=grant,
+            on_note=self._hear,
+            warm_up=warm_up_of(task),
+            # Not before: a worker that is killed while its child starts or imports charges nobody.
+            on_begin=partial(self._note, slot, claim.key, claim.fence),
         )

@@ -25,11 +25,14 @@ Rules = tuple[tuple[Place, ...] | None, tuple[Place, ...]]
 
 
 class Errand(msgspec.Struct, frozen=True):
-    """A claim, with the places where the child finds the function and the classes of its rules."""
+    """A claim, with the places where the child finds the function and the classes of its rules.
+
+    With no claim it is a warm-up: the child is to find them, and no more.
+    """
 
     function: Place
     rules: Rules
-    claim: Claim
+    claim: Claim | None
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -44,6 +47,16 @@ def errand_of(claim: Claim, task: Task) -> Errand:
     """
     check_imported(task.name, task.function)
     return Errand((task.module, task.qualname), _told_rules(task.rules, task.function), claim)
+
+
+def warm_up_of(task: Task) -> tuple[Place, bytes]:
+    """Return what a child is to do before its first errand of the task, by the function's place."""
+    return _warm_up((task.module, task.qualname), task.rules)
+
+
+@functools.cache
+def _warm_up(function: Place, rules: RetryRules) -> tuple[Place, bytes]:
+    return function, encode(Errand(function, _told_rules(rules), None))
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,7 +25,7 @@ from mainspring.supervision.processes.frame import LOG, NOTE, RAISED, SPENT, Fra
 from mainspring.supervision.processes.log_records import handle_packed, levels_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from mainspring.supervision.processes.program import Boot
 
@@ -65,7 +65,9 @@ class ChildPlan:
 class Request:
     """What a child is asked; `label` names it in errors, `timeout` is in seconds.
 
-    `on_note` gets what the body tells in the middle, in the thread that waits.
+    `on_note` gets what the body tells in the middle, in the thread that waits. `warm_up` is a
+    request that a child answers first, unless it has answered one of that key; what that raises
+    is passed over. `on_begin` is called right before the request itself is handed to the child.
     """
 
     kind: int
@@ -73,6 +75,8 @@ class Request:
     label: str = "request"
     timeout: float | None = None
     on_note: Callable[[bytes], object] | None = None
+    warm_up: tuple[Hashable, bytes] | None = None
+    on_begin: Callable[[], object] | None = None
 
 
 class Child:
@@ -91,6 +95,7 @@ class Child:
         self._midway = False
         self._doomed = False
         self._spent = False
+        self._warm: set[Hashable] = set()
 
     @classmethod
     def start(cls, plan: ChildPlan, *, lifeline_fd: int) -> Child:
@@ -122,12 +127,10 @@ class Child:
         self._deadline = None if timeout is None else monotonic() + timeout
         self.calls += 1
         self._midway = True
-        self._send(request)
-        kind, reply = self._hear(request)
-        while kind == NOTE:
-            if request.on_note is not None:
-                request.on_note(reply)
-            kind, reply = self._hear(request)
+        self._warm_up(request)
+        if request.on_begin is not None:
+            request.on_begin()
+        kind, reply = self._converse(request)
         self._midway = False
         self._spent = bool(kind & SPENT)
         if kind & ~SPENT == RAISED:
@@ -183,6 +186,21 @@ class Child:
         if code < 0:
             return f"child {self.pid} was ended by {_signal_name(-code)}{asked}"
         return f"child {self.pid} exited with code {code}{asked}"
+
+    def _warm_up(self, request: Request) -> None:
+        if request.warm_up is not None and request.warm_up[0] not in self._warm:
+            key, payload = request.warm_up
+            self._converse(replace(request, payload=payload))
+            self._warm.add(key)
+
+    def _converse(self, request: Request) -> tuple[int, bytes]:
+        self._send(request)
+        kind, reply = self._hear(request)
+        while kind == NOTE:
+            if request.on_note is not None:
+                request.on_note(reply)
+            kind, reply = self._hear(request)
+        return kind, reply
 
     def _send(self, request: Request) -> None:
         self.line.settimeout(request.timeout)

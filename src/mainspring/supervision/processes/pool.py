@@ -112,7 +112,7 @@ class ProcessPool:
             if self._closed:  # by a signal handler in the middle of this
                 self._keeper.close(0)
 
-    def request(
+    def request(  # noqa: PLR0913  # as of the class
         self,
         payload: bytes,
         *,
@@ -120,18 +120,21 @@ class ProcessPool:
         timeout: float | None = None,
         key: Hashable = None,
         on_note: Callable[[bytes], object] | None = None,
+        warm_up: tuple[Hashable, bytes] | None = None,
+        on_begin: Callable[[], object] | None = None,
     ) -> bytes:
         """Have the handler answer `payload` in a child, and return its reply.
 
         `timeout`: seconds from the moment a child takes it, then that child is killed. `key`: what
         `kill` knows the call by. `on_note` gets what the handler tells by `process_program.tell`.
+        `warm_up` and `on_begin`: see `Request`.
         Raises what the handler raised, AttemptTimeout, ChildDied, ChildStartFailed, NotRunning.
         """
         if not self._handles:
             why, remedy = "does not let it answer requests", "make the pool with a handler"
             raise InvalidOption("handler", None, owner=self._name, why=why, remedy=remedy)
         self._admit(timeout)
-        return self._ask(Request(REQUEST, payload, label, timeout, on_note), key)
+        return self._ask(Request(REQUEST, payload, label, timeout, on_note, warm_up, on_begin), key)
 
     def call(
         self,
