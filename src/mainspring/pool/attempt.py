@@ -12,7 +12,7 @@ from mainspring.engine.attempts.context import NO_HOST, host
 from mainspring.engine.attempts.pipeline import arun, failed
 from mainspring.errors import AttemptTimeout
 from mainspring.model.job import JobState
-from mainspring.pool.body import PROGRESS
+from mainspring.pool.body import PROGRESS, UNRUN, check_result
 from mainspring.pool.record import Ending
 from mainspring.pool.thread import run_in_thread
 
@@ -59,7 +59,9 @@ class PoolAttempt:
         return result
 
     def completed(self, claim: Record, result: Any, began: float) -> Ending:
-        """Return the ending of a body that returned."""
+        """Return the ending of a body that returned; TypeError if it has run nothing."""
+        if type(result) in UNRUN:
+            check_result(claim.task, result)
         return Ending(claim, JobState.COMPLETED, began, monotonic(), result)
 
     def failed(self, claim: Record, error: BaseException, began: float) -> Ending:

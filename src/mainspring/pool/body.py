@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import inspect
 import sys
+from inspect import isasyncgenfunction, isgeneratorfunction
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 PROGRESS = "progress_callback"
 
+UNRUN = frozenset({GeneratorType, AsyncGeneratorType, CoroutineType})
+"""Results that no body gives which has run."""
+
 
 class Body:
     """A function's traits; it does not hold the function itself, which may be a passing one."""
@@ -25,6 +30,7 @@ class Body:
     __slots__ = ("awaited", "name", "reports", "shape", "stable_name")
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        check_function(function)
         self.stable_name = _stable_name(function)
         self.name = types.name_of(function) or _given_name(function)
         self.awaited = _is_awaited(function)
@@ -57,7 +63,7 @@ def body_of(function: Callable[..., Any]) -> Body:
 
 def _learn(function: Callable[..., Any]) -> Body:
     if not callable(function):
-        raise TypeError(f"a task is a function, not {function!r}; is a task type not registered?")
+        raise _no_function(function)
     if inspect.ismethod(function):
         return _remember(_methods, function.__func__, function)
     return _remember(_bodies, function, function)
@@ -75,6 +81,37 @@ def _remember(
     except TypeError:  # a callable that has no hash, or no weak reference
         return Body(function)
     return body
+
+
+def check_function(function: Callable[..., Any]) -> None:
+    """Raise TypeError for a function with a `yield`: to call it runs nothing of it."""
+    call = getattr(type(function), "__call__", None)  # noqa: B004  # to look at it
+    if any(isgeneratorfunction(one) or isasyncgenfunction(one) for one in (function, call)):
+        raise TypeError(
+            f"{_given_name(function)} has a yield, so to call it runs nothing; give a function "
+            "that returns, or one that goes through it: lambda: list(...)"
+        )
+
+
+def check_result(task: str, result: object) -> None:
+    """Raise TypeError for what a function returned in the place of having run."""
+    if type(result) in UNRUN:
+        if isinstance(result, CoroutineType):
+            result.close()  # or Python warns that it was never awaited
+        raise TypeError(
+            f"task {task!r} returned a {type(result).__name__}, of which nothing has run; "
+            "let it go through it, or await it, and return what that gives"
+        )
+
+
+def _no_function(given: object) -> TypeError:
+    if isinstance(given, CoroutineType):
+        given.close()  # or Python warns that it was never awaited
+        return TypeError(
+            f"a task is a function, not the coroutine {given.__qualname__}; give the function and "
+            "its arguments: add_task(function, 1, 2)"
+        )
+    return TypeError(f"a task is a function, not {given!r}; is a task type not registered?")
 
 
 def forget(function: Callable[..., Any]) -> None:

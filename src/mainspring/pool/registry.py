@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from mainspring.errors import InvalidOption
-from mainspring.pool.body import forget
+from mainspring.pool.body import check_function, forget
 from mainspring.pool.task_types import TaskType, types
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,11 +32,13 @@ def task(task_type: str, *, http: bool = True) -> Callable[[F], F]:
 def register_task(task_type: str, task_func: Callable[..., Any], *, http: bool = True) -> None:
     """Register a function under a name; a later one takes its place, and the log says so.
 
-    Raises InvalidOption for a name that is no text, TypeError for what can't be called.
+    Raises InvalidOption for a name that is no text, TypeError for what can't be called, or has a
+    `yield`.
     """
     _check_name(task_type)
     if not callable(task_func):
         raise TypeError(f"task type {task_type!r} needs a function, not {task_func!r}")
+    check_function(task_func)
     before = types.add(TaskType(task_type, task_func, http))
     forget(task_func)
     if before is not None and before.function is not task_func:

@@ -161,8 +161,8 @@ class AsyncTaskWorker:
         the pool's own, `math.inf` none. `use_cache`: whether a result is looked up and kept, `None`
         as the pool does; `cache_ttl`: for so many seconds; `cache_key`: the name to keep it under
         for a function that has none. `replace`: take the id of a task that has finished. A
-        function with a parameter of one of these names: see `submit`. Raises NotRunning,
-        WrongLoop, DuplicateTaskError, InvalidArguments, InvalidPriority, InvalidOption.
+        function with a parameter of one of these names: see `submit`. Raises TypeError for what is
+        no function, or has a `yield`; NotRunning, WrongLoop, DuplicateTaskError, InvalidArguments, InvalidPriority, InvalidOption.
         """
         options = TaskOptions(
             priority, task_id, metadata, timeout, replace, use_cache, cache_ttl, cache_key
