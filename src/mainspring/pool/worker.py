@@ -162,7 +162,8 @@ class AsyncTaskWorker:
         as the pool does; `cache_ttl`: for so many seconds; `cache_key`: the name to keep it under
         for a function that has none. `replace`: take the id of a task that has finished. A
         function with a parameter of one of these names: see `submit`. Raises TypeError for what is
-        no function, or has a `yield`; NotRunning, WrongLoop, DuplicateTaskError, InvalidArguments, InvalidPriority, InvalidOption.
+        no function, or has a `yield`; NotRunning, WrongLoop, DuplicateTaskError, InvalidArguments,
+        InvalidPriority, InvalidOption.
         """
         options = TaskOptions(
             priority, task_id, metadata, timeout, replace, use_cache, cache_ttl, cache_key

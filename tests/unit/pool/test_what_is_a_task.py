@@ -85,7 +85,7 @@ async def test_a_coroutine_function_that_returns_a_coroutine_fails():
         functools.partial(add),
         functools.partial(Adds()),
         functools.partial(Sync()),
-        lambda *both: add(*both),
+        lambda left, right: add(right, left),
     ],
 )
 async def test_what_can_be_called_is_run_and_awaited(function):
