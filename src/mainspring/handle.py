@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
+from mainspring.engine.attempts.context import waiting_for
 from mainspring.errors import (
     JobCancelled,
     JobError,
@@ -20,6 +21,7 @@ from mainspring.model.job import CANCELLED, EXPIRED, Ended, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from mainspring.model.job import NewJob
@@ -251,8 +253,8 @@ class JobHandle(Generic[R]):
         exception, or registered with the queue, the cause is one of that class with that message,
         and the RemoteError is its own `__cause__`.
         """
-        _ = self.record
-        ended = self._desk.wait(self.id, timeout)
+        with self._waiting():
+            ended = self._desk.wait(self.id, timeout)
         if ended is None:
             raise self._still_running(self.status, timeout)
         return self._value(ended)
@@ -289,15 +291,20 @@ class JobHandle(Generic[R]):
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, ended)
 
-        _ = self.record
+        waiting = self._waiting()
         cancel = self._desk.subscribe(self.id, tell)
         try:
-            return self._value(await future)
+            with waiting:
+                return self._value(await future)
         finally:
             cancel()
 
     def _still_running(self, state: JobState, timeout: float | None) -> TimeoutError:
         return TimeoutError(f"job {self.id} ({self.task}) is still {state} after {timeout:g} s")
+
+    def _waiting(self) -> AbstractContextManager[None]:
+        pending = self.record.state is JobState.PENDING
+        return waiting_for(self.id, self.task, pending=pending)
 
     def _edited(self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> bytes:
         if args is None or kwargs is None:

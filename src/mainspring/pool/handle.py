@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mainspring.pool.record import TaskInfo
-from mainspring.pool.waiting import future_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -63,7 +62,7 @@ class TaskHandle(Generic[R]):
 
         It raises what the body raised, and CancelledError if the task was cancelled.
         """
-        return future_of(self._record, self._shift.loop)
+        return self._shift.future(self._record)
 
     def __await__(self) -> Generator[Any, None, R]:
         """Wait for the result."""

@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.attempt import failure_of
-from mainspring.engine.attempts.context import job_records
+from mainspring.engine.attempts.context import job_records, running
+from mainspring.engine.attempts.waits import Wait, Waits
 from mainspring.errors import NotRunning, WrongLoop
 from mainspring.executors.coroutine_slots import Crew
 from mainspring.model.events import AttemptsEnded
@@ -39,6 +40,9 @@ CANCEL_SECONDS = 1.0
 LAST_SECONDS = 0.8
 """So long a stop waits for bodies after it has cancelled them."""
 
+POOL = "pool"
+"""The one kind of slot there is."""
+
 NO_KEYWORDS: dict[str, Any] = {}
 
 log = logging.getLogger("mainspring.pool")
@@ -55,6 +59,7 @@ class Shift:
             math.inf if options.max_finished is None else options.max_finished,
         )
         self.open = True
+        self.waits = Waits(lambda _: options.max_workers)
         self._options = options
         self._cache = cache
         self._megaphone = megaphone
@@ -73,6 +78,20 @@ class Shift:
     def running(self) -> int:
         """How many bodies run now."""
         return self._crew.busy
+
+    def future(self, record: Record) -> asyncio.Future[Any]:
+        """Return a future of a task's result; warns if bodies of the pool wait for one another."""
+        future = future_of(record, self.loop)
+        waiting = running.get()
+        if isinstance(waiting, Record) and not future.done() and self._is_here(waiting):
+            pending = record.state is JobState.PENDING
+            wait = Wait(waiting.id, waiting.task, POOL, record.id, record.task, POOL, pending)
+            self.waits.begin(wait)
+            future.add_done_callback(lambda _: self.waits.end(wait))
+        return future
+
+    def _is_here(self, record: Record) -> bool:
+        return any(slot.claim is record for slot in self._crew.slots)
 
     def check_loop(self) -> None:
         """Raise WrongLoop anywhere but on the loop that it lives on."""
@@ -210,6 +229,7 @@ class Shift:
             return
         record.end(ending)
         self.records.note_end(record)
+        self.waits.forget(record.id)
         if record.futures is not None:
             resolve_all(record)
         if self._idle is not None:

@@ -15,7 +15,6 @@ from mainspring.pool.handle import TaskHandle
 from mainspring.pool.options import OWNER, PoolOptions, TaskOptions, check_seconds
 from mainspring.pool.record import TaskInfo
 from mainspring.pool.shift import LAST_SECONDS, Shift
-from mainspring.pool.waiting import future_of
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.supervisor.lifeline import Lifeline
 
@@ -249,7 +248,7 @@ class AsyncTaskWorker:
             raise KeyError(task_id)
         if not record.final:
             self._here()
-        return future_of(record, self._shift.loop)
+        return self._shift.future(record)
 
     def get_task_futures(self, task_ids: Iterable[str]) -> list[asyncio.Future[Any]]:
         """Return a future for each task; KeyError for an unknown id."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.engine.journal.page import page
 from mainspring.errors import InvalidConnection, InvalidOption, JobCancelled, NotRunning
 from mainspring.model.job import Claim
 from mainspring.telemetry.job_fields import JobRecords
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 
 class Running(Protocol):
@@ -57,6 +61,12 @@ class Host(Protocol):
         """Complete the job in the transaction that is open on `connection`."""
         ...
 
+    def waits(
+        self, claim: Any, job_id: str, task: str, /, *, pending: bool
+    ) -> AbstractContextManager[None]:
+        """Return a block in which the body waits for that job, which has not begun if `pending`."""
+        ...
+
 
 class NoHost:
     """For bodies of no stored job, which are cancelled without being asked."""
@@ -70,6 +80,18 @@ class NoHost:
     def complete_in(self, claim: Any, connection: Any, result: object, /) -> None:  # noqa: ARG002  # as above
         """Raise InvalidConnection."""
         raise InvalidConnection("this job is in no store", "use complete_in in tasks of a Queue")
+
+    def waits(
+        self,
+        claim: Any,  # noqa: ARG002  # the seam's signature
+        job_id: str,  # noqa: ARG002  # as above
+        task: str,  # noqa: ARG002  # as above
+        /,
+        *,
+        pending: bool,  # noqa: ARG002  # as above
+    ) -> AbstractContextManager[None]:
+        """Return a block like any other."""
+        return nullcontext()
 
 
 NO_HOST: Host = NoHost()
@@ -172,6 +194,14 @@ class CurrentJob:
     def __bool__(self) -> bool:
         """Whether the calling code is the body of a job."""
         return running.get() is not None
+
+
+def waiting_for(job_id: str, task: str, *, pending: bool) -> AbstractContextManager[None]:
+    """Return a block in which the calling code, if it is the body of a job, waits for that job."""
+    claim = running.get()
+    if claim is None:
+        return nullcontext()
+    return host.get().waits(claim, job_id, task, pending=pending)
 
 
 def _claim() -> Running:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from mainspring.model.job import Claim
 
@@ -31,3 +33,15 @@ class ChildHost:
         """Raise InvalidConnection: the store is in another process."""
         why = f"task {claim.task!r} runs in a child process, which does not hold its job"
         raise InvalidConnection(why, "let it run in a thread: leave out executor=")
+
+    def waits(
+        self,
+        claim: Claim,  # noqa: ARG002  # as above
+        job_id: str,  # noqa: ARG002  # as above
+        task: str,  # noqa: ARG002  # as above
+        /,
+        *,
+        pending: bool,  # noqa: ARG002  # as above
+    ) -> AbstractContextManager[None]:
+        """Return a block like any other: the slots are the parent's."""
+        return nullcontext()

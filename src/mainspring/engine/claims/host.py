@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
+
+from mainspring.engine.attempts.waits import Wait, Waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from mainspring.engine.attempts.attempt import Tasks
     from mainspring.engine.claims.completion import Completions
@@ -28,6 +32,7 @@ class JobHost:
         self._stopping = stopping
         self.completions = completions
         self.executors: list[Executor] = []
+        self.waiting = Waits(self._size)
 
     @property
     def stopping(self) -> bool:
@@ -44,6 +49,26 @@ class JobHost:
         keep = self._tasks[claim.task].keep_result
         encoded = self._codec.encode_result(result)
         self.completions.complete(claim, connection, encoded, began=began, keep=keep)
+
+    def waits(
+        self, claim: Claim, job_id: str, task: str, /, *, pending: bool
+    ) -> AbstractContextManager[None]:
+        """Return a block in which the body waits for that job; warns if all slots do so."""
+        slots, awaited_slots = self._slots(claim.task), self._slots(task)
+        if slots is None:
+            return nullcontext()
+        return self.waiting.noted(
+            Wait(claim.id, claim.task, slots, job_id, task, awaited_slots, pending)
+        )
+
+    def _slots(self, task: str) -> str | None:
+        try:
+            return self._tasks[task].executor
+        except KeyError:
+            return None
+
+    def _size(self, kind: str) -> int:
+        return sum(executor.size for executor in self.executors if executor.kind == kind)
 
     def _held_since(self, claim: Claim) -> float | None:
         moments = (executor.held_since(claim) for executor in self.executors)

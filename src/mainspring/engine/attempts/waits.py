@@ -1,0 +1,103 @@
+"""Bodies that wait for other jobs: a warning when nobody here is left to run what they wait for.
+
+Two jobs on two slots that each wait for a job which only such slots run would wait for ever, and
+nothing would say so.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+log = logging.getLogger("mainspring.engine")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wait:
+    """A job that waits for another: their ids, tasks and kinds of slot.
+
+    `slots` is None for a task that nobody here runs. `pending`: the other one had not begun.
+    """
+
+    id: str
+    task: str
+    slots: str
+    awaited_id: str
+    awaited_task: str
+    awaited_slots: str | None
+    pending: bool
+
+
+class Waits:
+    """The waits of one worker; `size` says how many slots of a kind it has. Thread-safe."""
+
+    def __init__(self, size: Callable[[str], int]) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._waits: list[Wait] = []
+
+    def now(self) -> list[Wait]:
+        """Return who waits for whom now, in the order in which they began to."""
+        return self._waits.copy()
+
+    @contextmanager
+    def noted(self, wait: Wait) -> Iterator[None]:
+        """Know of a wait for as long as the block lasts."""
+        self.begin(wait)
+        try:
+            yield
+        finally:
+            self.end(wait)
+
+    def begin(self, wait: Wait) -> None:
+        """Know of a wait, and warn if it leaves no slot to run what is waited for."""
+        with self._lock:
+            self._waits.append(wait)
+        if wait.slots in self.stuck():
+            _warn(wait, self._size(wait.slots))
+
+    def end(self, wait: Wait) -> None:
+        """Forget a wait; harmless for one that is forgotten."""
+        with self._lock:
+            self._waits = [one for one in self._waits if one is not wait]
+
+    def forget(self, waiting_id: str) -> None:
+        """Forget the waits of a job that has ended."""
+        if self._waits:
+            with self._lock:
+                self._waits = [one for one in self._waits if one.id != waiting_id]
+
+    def stuck(self) -> set[str]:
+        """Return the kinds of slot that all wait for jobs which only such slots run."""
+        waits = self.now()
+        waiting = {wait.id for wait in waits}
+        blocked = [wait for wait in waits if wait.pending or wait.awaited_id in waiting]
+        stuck = {wait.slots for wait in blocked}
+        while free := {kind for kind in stuck if self._has_free(kind, blocked, stuck)}:
+            stuck -= free
+        return stuck
+
+    def _has_free(self, kind: str, blocked: list[Wait], stuck: set[str]) -> bool:
+        held = [one for one in blocked if one.slots == kind and one.awaited_slots in stuck]
+        # One body may wait for several jobs at once.
+        return len({one.id for one in held}) < self._size(kind)
+
+
+def _warn(wait: Wait, size: int) -> None:
+    log.warning(
+        "job %s (%s) waits for job %s (%s), and so do all %d slots (%s) that could run it here: "
+        "without another worker they wait for ever. Give more slots, or let the job end and have "
+        "the other one do what follows",
+        wait.id,
+        wait.task,
+        wait.awaited_id,
+        wait.awaited_task,
+        size,
+        wait.slots,
+    )
