@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from mainspring.engine.attempts.context import waiting_for
+from mainspring.engine.attempts.waits import Awaited
 from mainspring.errors import (
     JobCancelled,
     JobError,
@@ -65,6 +66,10 @@ class Desk(Protocol):
 
     def encode(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return a payload; its arguments are checked if the task is known here."""
+        ...
+
+    def slots(self, task: str) -> str | None:
+        """Return the kind of slot that runs a task, None if it is not known here."""
         ...
 
     def get(self, job_id: str) -> JobRecord | None:
@@ -304,7 +309,9 @@ class JobHandle(Generic[R]):
 
     def _waiting(self) -> AbstractContextManager[None]:
         pending = self.record.state is JobState.PENDING
-        return waiting_for(self.id, self.task, pending=pending)
+        return waiting_for(
+            lambda: Awaited(self.id, self.task, self._desk.slots(self.task), pending)
+        )
 
     def _edited(self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> bytes:
         if args is None or kwargs is None:

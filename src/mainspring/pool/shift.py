@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.attempt import failure_of
 from mainspring.engine.attempts.context import job_records, running
-from mainspring.engine.attempts.waits import Wait, Waits
+from mainspring.engine.attempts.waits import Awaited, Wait, Waits
 from mainspring.errors import NotRunning, WrongLoop
 from mainspring.executors.coroutine_slots import Crew
 from mainspring.model.events import AttemptsEnded
@@ -85,7 +85,8 @@ class Shift:
         waiting = running.get()
         if isinstance(waiting, Record) and not future.done() and self._is_here(waiting):
             pending = record.state is JobState.PENDING
-            wait = Wait(waiting.id, waiting.task, POOL, record.id, record.task, POOL, pending)
+            awaited = Awaited(record.id, record.task, POOL, pending)
+            wait = Wait(waiting.id, waiting.task, POOL, awaited)
             self.waits.begin(wait)
             future.add_done_callback(lambda _: self.waits.end(wait))
         return future

@@ -105,6 +105,10 @@ class QueueDesk:
             shape_of(task, self.tasks[task].function).check(args, kwargs)
         return self.codec.encode_call(task, args, kwargs)
 
+    def slots(self, task: str) -> str | None:
+        """Return the kind of slot that runs a task, None if it is not known here."""
+        return self._tasks[task].executor if task in self._tasks else None
+
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job as it is now, None if it is gone."""
         return self._store.get(job_id)

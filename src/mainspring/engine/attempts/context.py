@@ -13,7 +13,10 @@ from mainspring.model.job import Claim
 from mainspring.telemetry.job_fields import JobRecords
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
+
+    from mainspring.engine.attempts.waits import Awaited
 
 
 class Running(Protocol):
@@ -61,10 +64,8 @@ class Host(Protocol):
         """Complete the job in the transaction that is open on `connection`."""
         ...
 
-    def waits(
-        self, claim: Any, job_id: str, task: str, /, *, pending: bool
-    ) -> AbstractContextManager[None]:
-        """Return a block in which the body waits for that job, which has not begun if `pending`."""
+    def waits(self, claim: Any, awaited: Awaited, /) -> AbstractContextManager[None]:
+        """Return a block in which the body waits for that job."""
         ...
 
 
@@ -81,15 +82,7 @@ class NoHost:
         """Raise InvalidConnection."""
         raise InvalidConnection("this job is in no store", "use complete_in in tasks of a Queue")
 
-    def waits(
-        self,
-        claim: Any,  # noqa: ARG002  # the seam's signature
-        job_id: str,  # noqa: ARG002  # as above
-        task: str,  # noqa: ARG002  # as above
-        /,
-        *,
-        pending: bool,  # noqa: ARG002  # as above
-    ) -> AbstractContextManager[None]:
+    def waits(self, claim: Any, awaited: Awaited, /) -> AbstractContextManager[None]:  # noqa: ARG002  # as above
         """Return a block like any other."""
         return nullcontext()
 
@@ -196,12 +189,10 @@ class CurrentJob:
         return running.get() is not None
 
 
-def waiting_for(job_id: str, task: str, *, pending: bool) -> AbstractContextManager[None]:
-    """Return a block in which the calling code, if it is the body of a job, waits for that job."""
+def waiting_for(awaited: Callable[[], Awaited]) -> AbstractContextManager[None]:
+    """Return a block in which the calling code, if it is the body of a job, waits for another."""
     claim = running.get()
-    if claim is None:
-        return nullcontext()
-    return host.get().waits(claim, job_id, task, pending=pending)
+    return nullcontext() if claim is None else host.get().waits(claim, awaited())
 
 
 def _claim() -> Running:

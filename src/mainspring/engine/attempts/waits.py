@@ -18,20 +18,27 @@ if TYPE_CHECKING:
 log = logging.getLogger("mainspring.engine")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Wait:
-    """A job that waits for another: their ids, tasks and kinds of slot.
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A job that a body waits for; `pending`: it has not begun.
 
-    `slots` is None for a task that nobody here runs. `pending`: the other one had not begun.
+    `slots` is the kind of slot that it needs, None for a task that nobody here runs.
     """
 
     id: str
     task: str
-    slots: str
-    awaited_id: str
-    awaited_task: str
-    awaited_slots: str | None
+    slots: str | None
     pending: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wait:
+    """A job that waits for another, and the kind of slot that it holds."""
+
+    id: str
+    task: str
+    slots: str
+    awaited: Awaited
 
 
 class Waits:
@@ -77,14 +84,14 @@ class Waits:
         """Return the kinds of slot that all wait for jobs which only such slots run."""
         waits = self.now()
         waiting = {wait.id for wait in waits}
-        blocked = [wait for wait in waits if wait.pending or wait.awaited_id in waiting]
+        blocked = [wait for wait in waits if wait.awaited.pending or wait.awaited.id in waiting]
         stuck = {wait.slots for wait in blocked}
         while free := {kind for kind in stuck if self._has_free(kind, blocked, stuck)}:
             stuck -= free
         return stuck
 
     def _has_free(self, kind: str, blocked: list[Wait], stuck: set[str]) -> bool:
-        held = [one for one in blocked if one.slots == kind and one.awaited_slots in stuck]
+        held = [one for one in blocked if one.slots == kind and one.awaited.slots in stuck]
         # One body may wait for several jobs at once.
         return len({one.id for one in held}) < self._size(kind)
 
@@ -96,8 +103,8 @@ def _warn(wait: Wait, size: int) -> None:
         "the other one do what follows",
         wait.id,
         wait.task,
-        wait.awaited_id,
-        wait.awaited_task,
+        wait.awaited.id,
+        wait.awaited.task,
         size,
         wait.slots,
     )

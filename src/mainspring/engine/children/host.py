@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from mainspring.engine.attempts.waits import Awaited
     from mainspring.model.job import Claim
+
+log = logging.getLogger("mainspring.engine")
 
 
 class ChildHost:
@@ -19,6 +23,7 @@ class ChildHost:
 
     def __init__(self, stopping: Callable[[], bool]) -> None:
         self._stopping = stopping
+        self._warned: set[tuple[str, str]] = set()
 
     @property
     def stopping(self) -> bool:
@@ -34,14 +39,20 @@ class ChildHost:
         why = f"task {claim.task!r} runs in a child process, which does not hold its job"
         raise InvalidConnection(why, "let it run in a thread: leave out executor=")
 
-    def waits(
-        self,
-        claim: Claim,  # noqa: ARG002  # as above
-        job_id: str,  # noqa: ARG002  # as above
-        task: str,  # noqa: ARG002  # as above
-        /,
-        *,
-        pending: bool,  # noqa: ARG002  # as above
-    ) -> AbstractContextManager[None]:
-        """Return a block like any other: the slots are the parent's."""
+    def waits(self, claim: Claim, awaited: Awaited) -> AbstractContextManager[None]:
+        """Return a block like any other; warns, once for two tasks, of what may have no child left.
+
+        The slots are the parent's: whether others are free is not known here.
+        """
+        tasks = claim.task, awaited.task
+        if awaited.pending and awaited.slots == "process" and tasks not in self._warned:
+            self._warned.add(tasks)
+            log.warning(
+                "job %s (%s) waits in a child process for job %s (%s), which needs one too: if all "
+                "children of all workers wait so, they wait for ever",
+                claim.id,
+                claim.task,
+                awaited.id,
+                awaited.task,
+            )
         return nullcontext()

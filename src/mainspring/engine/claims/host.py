@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.waits import Wait, Waits
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mainspring.engine.attempts.attempt import Tasks
+    from mainspring.engine.attempts.waits import Awaited
     from mainspring.engine.claims.completion import Completions
     from mainspring.model.job import Claim
     from mainspring.protocols import Codec, Executor
@@ -50,22 +50,10 @@ class JobHost:
         encoded = self._codec.encode_result(result)
         self.completions.complete(claim, connection, encoded, began=began, keep=keep)
 
-    def waits(
-        self, claim: Claim, job_id: str, task: str, /, *, pending: bool
-    ) -> AbstractContextManager[None]:
+    def waits(self, claim: Claim, awaited: Awaited) -> AbstractContextManager[None]:
         """Return a block in which the body waits for that job; warns if all slots do so."""
-        slots, awaited_slots = self._slots(claim.task), self._slots(task)
-        if slots is None:
-            return nullcontext()
-        return self.waiting.noted(
-            Wait(claim.id, claim.task, slots, job_id, task, awaited_slots, pending)
-        )
-
-    def _slots(self, task: str) -> str | None:
-        try:
-            return self._tasks[task].executor
-        except KeyError:
-            return None
+        slots = self._tasks[claim.task].executor
+        return self.waiting.noted(Wait(claim.id, claim.task, slots, awaited))
 
     def _size(self, kind: str) -> int:
         return sum(executor.size for executor in self.executors if executor.kind == kind)
