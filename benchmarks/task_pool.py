@@ -1,8 +1,8 @@
 """Compare the task pool with async-task-worker and a floor: `python benchmarks/task_pool.py`.
 
-The floor is a bare asyncio.PriorityQueue with a record for each task. Every contender runs in turn,
-each run in a process of its own; medians are printed with their ratios. Nothing is asserted. The
-rival is installed into a cache folder outside this project. Takes about two minutes.
+The floor is a bare asyncio.PriorityQueue with a record and an asyncio task for each. Each contender
+runs in turn, each run in a process of its own; medians are printed with their ratios. Nothing is
+asserted. The rival is installed into a cache folder outside this project. Takes about two minutes.
 """
 
 from __future__ import annotations

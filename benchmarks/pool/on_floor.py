@@ -1,4 +1,4 @@
-"""The floor: a bare asyncio.PriorityQueue, a record for each task, and nothing else."""
+"""The floor: a bare asyncio.PriorityQueue, a record and an asyncio task for each task."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ class Contender:
 
     async def _call(self, function: Any, args: tuple[object, ...]) -> object:
         if self._cache is None:
-            return await function(*args)
+            # Of its own, with a context of its own: ours gives a body that, too.
+            return await asyncio.create_task(function(*args))
         key = (function, args)
         if key not in self._cache:
             self._cache[key] = await function(*args)
