@@ -98,14 +98,10 @@ class InvalidArguments(UsageError, TypeError):
 class TaskNotImportable(UsageError, TypeError):
     """A task that another process could not find under its module and name."""
 
-    def __init__(
-        self,
-        task: str,
-        why: str,
-        remedy: str = "define it at the top level of an importable module",
-    ) -> None:
+    def __init__(self, task: str, why: str, remedy: str = "") -> None:
         self.task = task
-        super().__init__(f"task {task!r} can't be imported by another process: {why}; {remedy}")
+        end = remedy or "define it at the top level of an importable module"
+        super().__init__(f"task {task!r} can't be imported by another process: {why}; {end}")
 
 
 class DuplicateName(UsageError, ValueError):
@@ -379,12 +375,10 @@ class UnreadableError(AttemptError):
     """An error that can't be looked at; `kind` is its class, `second` what looking raised."""
 
     def __init__(self, task: str, kind: str, second: str) -> None:
-        self.task = task
         self.kind = kind
         self.second = second
-        super().__init__(
-            f"task {task!r} raised {kind}, which raises {second} itself when it is looked at"
-        )
+        sentence = f"raised {kind}, which raises {second} itself when it is looked at"
+        super().__init__(f"task {task!r} {sentence}")
 
 
 class NotCommitted(AttemptError):

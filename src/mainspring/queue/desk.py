@@ -107,7 +107,7 @@ class QueueDesk:
 
     def slots(self, task: str) -> str | None:
         """Return the kind of slot that runs a task, None if it is not known here."""
-        return self._tasks[task].executor if task in self._tasks else None
+        return self.tasks[task].executor if task in self.tasks else None
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job as it is now, None if it is gone."""
