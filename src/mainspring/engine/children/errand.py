@@ -51,12 +51,12 @@ def errand_of(claim: Claim, task: Task) -> Errand:
 
 def warm_up_of(task: Task) -> tuple[Place, bytes]:
     """Return what a child is to do before its first errand of the task, by the function's place."""
-    return _warm_up((task.module, task.qualname), task.rules)
+    return _warm_up((task.module, task.qualname), task.rules, task.function)
 
 
 @functools.cache
-def _warm_up(function: Place, rules: RetryRules) -> tuple[Place, bytes]:
-    return function, encode(Errand(function, _told_rules(rules), None))
+def _warm_up(place: Place, rules: RetryRules, function: Callable[..., Any]) -> tuple[Place, bytes]:
+    return place, encode(Errand(place, _told_rules(rules, function), None))
 
 
 @functools.cache

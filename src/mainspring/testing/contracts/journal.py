@@ -103,10 +103,10 @@ class JournalContract:
         job_id = enqueue(store)
         node, claim = start(store, job_id)
         store.note_many([Note(claim.key, claim.fence, 0.5, "half", ((clock.monotonic(), "one"),))])
-        store.finish_many(node, [outcome(claim)])
+        store.finish_many(node, [outcome(claim, OutcomeKind.FAILED)])
         assert (progress_of(store, job_id), texts(store, job_id)) == ((0.5, "half"), ["one"])
-        store.note_many([Note(claim.key, claim.fence, 1.0, "done", ((clock.monotonic(), "two"),))])
-        assert (progress_of(store, job_id), texts(store, job_id)) == ((1.0, "done"), ["one", "two"])
+        store.note_many([Note(claim.key, claim.fence, 0.6, "late", ((clock.monotonic(), "two"),))])
+        assert (progress_of(store, job_id), texts(store, job_id)) == ((0.6, "late"), ["one", "two"])
 
     def test_a_job_that_runs_again_keeps_its_log(self, store: JobStore, clock: FrozenClock) -> None:
         job_id = enqueue(store)
