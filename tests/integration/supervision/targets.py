@@ -5,11 +5,13 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from mainspring.background.workers.decorator import background_worker
-from mainspring.background.workers.event import BackgroundEventWorker
-from mainspring.background.workers.interval import BackgroundIntervalWorker
-from mainspring.background.workers.queue import BackgroundQueueWorker
-from mainspring.background.workers.worker import BackgroundWorker
+from mainspring import (
+    BackgroundEventWorker,
+    BackgroundIntervalWorker,
+    BackgroundQueueWorker,
+    BackgroundWorker,
+    background_worker,
+)
 
 
 class Doubler(BackgroundQueueWorker):

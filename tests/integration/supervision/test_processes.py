@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from mainspring.background.tasks.decorator import background_task
-from mainspring.background.tasks.waiting import co_mp_apply, wait_completed
-from mainspring.background.workers.decorator import background_worker
-from mainspring.background.workers.interval import BackgroundIntervalWorker
+from mainspring import (
+    BackgroundIntervalWorker,
+    Restart,
+    background_task,
+    background_worker,
+    co_mp_apply,
+    wait_completed,
+)
 from mainspring.errors import (
     ChildDied,
     InvalidArguments,
@@ -22,7 +26,6 @@ from mainspring.errors import (
     NotRunning,
     TaskNotImportable,
 )
-from mainspring.supervision.restart import Restart
 
 sys.path.insert(0, str(Path(__file__).parent))
 

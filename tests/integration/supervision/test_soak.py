@@ -17,8 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import targets
 
-from mainspring.background.workers.decorator import background_worker
-from mainspring.background.workers.queue import BackgroundQueueWorker
+from mainspring import BackgroundQueueWorker, background_worker
 from mainspring.errors import AlreadyRunning, NotRunning
 
 LEAK_MEGABYTES = 5.0

@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from mainspring import AsyncTaskWorker, background_worker
-from mainspring.background.supervisor.front import TaskSupervisor
+from mainspring import AsyncTaskWorker, TaskSupervisor, background_worker
 from mainspring.errors import (
     AlreadyRunning,
     DuplicateName,

@@ -58,7 +58,9 @@ if child == 0:
     threading._shutdown()
     os._exit(0)
 os.waitpid(child, 0)
-time.sleep(0.1)
+answered = threading.Event()
+supervisor.loop.call_soon_threadsafe(answered.set)
+assert answered.wait(10)
 print(supervisor.running, supervisor.closing, flush=True)
 """)
     assert out == "True False\n"

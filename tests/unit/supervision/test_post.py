@@ -54,7 +54,8 @@ def test_a_coroutines_result_error_and_cancellation_cross_over():
             await asyncio.wrap_future(post.submit(fail()))
         endless, early = post.submit(asyncio.sleep(3600)), post.submit(asyncio.sleep(3600))
         assert early.cancel()
-        await asyncio.sleep(0.01)
+        while len(asyncio.all_tasks()) == before:
+            await asyncio.sleep(0)
         assert endless.cancel()
         while len(asyncio.all_tasks()) > before:
             await asyncio.sleep(0)

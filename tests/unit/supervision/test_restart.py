@@ -1,8 +1,9 @@
 import pytest
 
+from mainspring import Restart
 from mainspring.errors import InvalidOption
 from mainspring.model.retry import Exponential
-from mainspring.supervision.restart import Doubling, Failures, NoRest, Restart
+from mainspring.supervision.restart import Doubling, Failures, NoRest
 
 
 def test_the_first_failure_rests_not_at_all_and_the_next_ones_double_up_to_the_cap():

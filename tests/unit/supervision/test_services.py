@@ -2,8 +2,8 @@
 
 import asyncio
 
+from mainspring import Restart
 from mainspring.supervision.loops.event_loop import EventLoopThread
-from mainspring.supervision.restart import Restart
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.triggers.backlog import Backlog, Items
 from mainspring.supervision.triggers.continuous import Continuous

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from mainspring import Restart
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.model import events
 from mainspring.supervision.loops.event_loop import EventLoopThread
-from mainspring.supervision.restart import Restart
 from mainspring.supervision.supervisor.group import Group
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.triggers.continuous import Continuous
@@ -272,14 +272,14 @@ def test_cancelling_its_run_closes_the_services_and_does_not_swallow_the_cancell
 
 def test_the_end_of_the_main_thread_ends_the_process_in_order():
     program = """
-import time
+import threading
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.triggers.continuous import Continuous
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.worker import Worker
 
 def work():
-    time.sleep(0.3)
+    threading.main_thread().join(10)
     print("a last run ended")
 Supervisor([Worker("w", work, Interval(60))]).start()
 """

@@ -5,16 +5,11 @@ from functools import partial
 
 import pytest
 
+from mainspring import TASK_CRITICAL, TASK_HIGH, TASK_LOW, TASK_NORMAL
 from mainspring.errors import NotRunning
 from mainspring.supervision.threads import idlers
 from mainspring.supervision.threads.pool import PriorityThreadPool
-from mainspring.supervision.threads.priority import (
-    TASK_CRITICAL,
-    TASK_HIGH,
-    TASK_LOW,
-    TASK_NORMAL,
-    PoolSizes,
-)
+from mainspring.supervision.threads.priority import PoolSizes
 
 SOON = 0.05
 FAR = 3600.0

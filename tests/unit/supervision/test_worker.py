@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mainspring import Restart
 from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
 from mainspring.model import events
-from mainspring.supervision.restart import Restart
 from mainspring.supervision.triggers.backlog import Backlog, Items
 from mainspring.supervision.triggers.continuous import Continuous
 from mainspring.supervision.triggers.event import Event
@@ -302,13 +302,16 @@ def test_cancelling_leaves_a_stuck_thread_behind_and_says_where_it_is(caplog):
 
 
 def test_an_async_target_that_never_waits_leaves_the_loop_to_others():
+    runs = []
+
     async def spin():
-        pass
+        runs.append(1)
 
     async def run():
         worker = Worker("w", spin, Continuous())
         task = asyncio.create_task(worker.run(lambda: None))
-        await asyncio.sleep(0.01)
+        while len(runs) < 100:
+            await asyncio.sleep(0)
         worker.close()
         await task
 
