@@ -88,7 +88,7 @@ def kinds_are_told_apart() -> object:
     interval: BackgroundIntervalWorker[[], None] = report
     queue: BackgroundQueueWorker[[str], str] = mail
     assert_type(ring.get_event_obj().is_set(), bool)
-    assert_type(mail.put_threadsafe("x", timeout=1), Future[Any])
+    assert_type(mail.put_threadsafe("x", timeout=1), Future[str])
     ring.trigger_threadsafe(payload={"door": 3})
     measure.put_threadsafe(1)  # type: ignore[attr-defined]
     poll.get_event_obj()  # type: ignore[attr-defined]
@@ -123,10 +123,47 @@ class Bell(BackgroundEventWorker[..., Any]):
         return len(payload)
 
 
+class Plain(BackgroundWorker):
+    def run(self, *args: Any, **kwargs: Any) -> None:
+        self.last = args, kwargs
+
+
+class Mailer(BackgroundQueueWorker):
+    def run(self, task: Any, *args: Any, **kwargs: Any) -> int:
+        return len(task)
+
+    def process_result(self, result: Any) -> bool:
+        return bool(result)
+
+
+class Isolated(BackgroundQueueWorker[[str], int]):
+    @staticmethod
+    def run(task: str) -> int:
+        return len(task)
+
+
+class Poller(BackgroundIntervalWorker):
+    def before_start(self) -> None:
+        self.seen = 0
+
+    def run(self, **kwargs: Any) -> None:
+        self.seen += 1
+
+
+class Alarm(BackgroundEventWorker):
+    async def run(self, **kwargs: Any) -> None: ...
+
+
+class Spinner(BackgroundAsyncWorker):
+    async def run(self, **kwargs: Any) -> None: ...
+
+
 def classes_of_ones_own() -> object:
     worker = Mine("mine", interval=1)
     assert_type(worker.start(), bool)
-    return Later(), Bell()
+    assert_type(Mailer().put_threadsafe("x"), Future[Any])
+    assert_type(Isolated().put_threadsafe("x"), Future[int])
+    return Later(), Bell(), Plain(), Poller(interval=1), Alarm(), Spinner()
 
 
 @background_task

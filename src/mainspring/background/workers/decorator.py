@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from types import MethodType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from mainspring.background.workers.event import BackgroundEventWorker
 from mainspring.background.workers.interval import BackgroundIntervalWorker
@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
+    from mainspring.background.workers.generics import P, R
     from mainspring.background.workers.options import CommonOptions
     from mainspring.supervision.triggers.interval import Misfire
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 KINDS: dict[type[BackgroundWorker[Any, Any]], tuple[str, ...]] = {
     BackgroundQueueWorker: ("queue", "q"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from mainspring.background.workers.generics import P, R
 from mainspring.background.workers.triggered import TriggeredWorker
 from mainspring.errors import InvalidOption, NotRunning
 from mainspring.supervision.triggers.event import Event
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
     from mainspring.background.workers.start import StartArguments
     from mainspring.protocols import Trigger
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class BackgroundEventWorker(TriggeredWorker[P, R]):

@@ -8,8 +8,9 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from mainspring.background.workers.generics import P, R
 from mainspring.background.workers.hooks import is_own
 from mainspring.background.workers.parcel import Parcel, parcel_of
 from mainspring.background.workers.worker import BackgroundWorker
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from mainspring.background.workers.start import StartArguments
     from mainspring.protocols import Trigger
     from mainspring.supervision.workers.worker import WorkerStatus
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class BackgroundQueueWorker(BackgroundWorker[P, R]):
@@ -68,14 +66,14 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         """Put an item; wait for space in a bounded queue. Raises `NotRunning` after a stop."""
         await self._backlog.aput(item)
 
-    def put_threadsafe(self, item: Any, timeout: float | None = None) -> Future[Any]:
+    def put_threadsafe(self, item: Any, timeout: float | None = None) -> Future[R]:
         """Put an item from any thread; return a future of what the target makes of it.
 
         To cancel that future before its run begins cancels the item.
         In a bounded queue it blocks up to `timeout` seconds for space (None: for ever), then
         raises `TimeoutError`. Raises `NotRunning` after a stop.
         """
-        future: Future[Any] = Future()
+        future: Future[R] = Future()
         self._backlog.offer(Parcel(item, future), timeout)
         return future
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from mainspring.background.workers.generics import P, R
 from mainspring.background.workers.worker import BackgroundWorker
 from mainspring.errors import NotRunning
 from mainspring.supervision.triggers.event import Event
@@ -13,9 +14,6 @@ from mainspring.supervision.triggers.scheduled import Scheduled
 
 if TYPE_CHECKING:
     from mainspring.protocols import Trigger
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class TriggeredWorker(BackgroundWorker[P, R]):

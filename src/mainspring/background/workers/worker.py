@@ -11,7 +11,7 @@ import logging
 import threading
 from functools import partial
 from types import MethodType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from mainspring.background.declared import declared
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
@@ -22,6 +22,7 @@ from mainspring.background.workers.ending import (
     wait_for_last_life,
 )
 from mainspring.background.workers.farewell import Farewell
+from mainspring.background.workers.generics import P, R
 from mainspring.background.workers.hooks import guard, has_own_end, is_own
 from mainspring.background.workers.on_error import call_on_error
 from mainspring.background.workers.options import Options
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.protocols import Trigger
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 log = logging.getLogger("mainspring.supervision")
 
