@@ -156,3 +156,12 @@ def test_options_of_a_job_that_make_no_sense_are_named(supervisor, options):
     supervisor.create_async_job_scheduler("main")
     with pytest.raises(InvalidOption, match=next(iter(options))):
         supervisor.create_async_job(**{"target": time.monotonic, **options})
+
+
+@pytest.mark.parametrize("option", ["target", "interval", "timer"])
+def test_an_option_of_a_job_that_would_do_nothing_can_not_be_set(supervisor, option):
+    supervisor.create_async_job_scheduler("jobs", start=False)
+    job = supervisor.create_async_job(print, interval=3, timer=2)
+    assert getattr(job, option) in (print, 3, 2)
+    with pytest.raises(AttributeError):
+        setattr(job, option, 1)

@@ -193,3 +193,58 @@ def test_an_executor_for_an_async_target_is_refused(executor):
 
     with pytest.raises(InvalidOption, match=f"executor='{executor}'"):
         background_worker(executor=executor)(target)
+
+
+COMMON = ["name", "priority", "o", "on_error", "on_error_kwargs", "supervisor", "poll_delay"]
+COMMON += ["loop", "executor", "restart"]
+OF_A_PACE = ["interval", "delay", "delay_before", "jitter", "misfire", "cron", "tz"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [(BackgroundIntervalWorker, option) for option in COMMON + OF_A_PACE]
+    + [(BackgroundQueueWorker, option) for option in [*COMMON, "queue", "q"]]
+    + [(BackgroundEventWorker, option) for option in [*COMMON, "event", "e"]]
+    + [(BackgroundWorker, option) for option in COMMON],
+)
+def test_an_option_that_would_do_nothing_is_refused_where_it_is_set(kind, option):
+    worker = kind("w", print, **({"interval": 1} if kind is BackgroundIntervalWorker else {}))
+    with pytest.raises(AttributeError, match=f"{option} of worker 'w'"):
+        setattr(worker, option, None)
+    with pytest.raises(TypeError, match=f"{option} of class Mine"):
+        type("Mine", (kind,), {option: None})
+
+
+def test_attributes_of_ones_own_and_of_other_kinds_may_be_set():
+    class Mine(BackgroundIntervalWorker):
+        queue = ("mine",)
+
+        def __init__(self):
+            super().__init__(interval=1)
+            self.event = self.seen = 1
+
+        def run(self, **_):
+            pass
+
+        @property
+        def poll_delay(self):
+            return 1.0
+
+    assert (Mine().queue, Mine().event, Mine().poll_delay) == (("mine",), 1, 1.0)
+
+
+def test_a_name_that_was_not_given_and_is_taken_gets_a_number(supervisor):
+    def poll(_name, **_):
+        pass
+
+    first, second = (background_worker(event=True, supervisor=supervisor)(poll) for _ in range(2))
+    third = background_worker(event=True, supervisor=supervisor, name="poll")(poll)
+    first.start()
+    second.start()
+    assert (first.name, second.name) == ("poll", "poll#2")
+    with pytest.raises(DuplicateName):
+        third.start()
+    first.stop()
+    second.stop()
+    assert second.start()
+    assert second.name == "poll"

@@ -123,9 +123,43 @@ def test_a_target_may_be_anything_that_can_be_called(supervisor, kind, of_kind, 
     assert kwargs["_worker"] is worker
 
 
-def test_a_worker_without_a_target_is_refused():
+def test_a_worker_without_a_target_is_refused_at_its_start(supervisor):
+    worker = BackgroundWorker("w", supervisor=supervisor)
     with pytest.raises(TypeError, match="target"):
-        BackgroundWorker("w")
+        worker.start()
+    assert not worker.is_started()
+
+
+@pytest.mark.parametrize("target", [5, None])
+def test_what_can_not_be_called_is_refused_as_a_target(target):
+    with pytest.raises(TypeError, match="target"):
+        BackgroundWorker("w").run = target
+
+
+def test_a_target_may_be_given_after_the_construction(supervisor, kind, of_kind, feed, until):
+    ran, maker = [], type(background_worker(**of_kind)(print))
+    options = {} if kind in ("queue", "event") else of_kind
+    worker = maker("later", supervisor=supervisor, **options)
+
+    async def target(*_, **__):
+        ran.append(threading.current_thread().name)
+
+    worker.run = lambda *_, **__: False
+    worker.run = target
+    worker.start()
+    feed(worker)
+    until(lambda: ran)
+    assert ran[0] == "test_loop"
+
+
+def test_a_target_that_is_set_later_is_checked_as_one_that_is_given():
+    worker = BackgroundWorker("w", executor="thread")
+
+    async def target():
+        pass
+
+    with pytest.raises(InvalidOption, match="executor"):
+        worker.run = target
 
 
 def test_a_decorated_function_stays_what_it_was():

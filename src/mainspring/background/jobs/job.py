@@ -43,21 +43,36 @@ class AsyncJob:
     ) -> None:
         check_job(target, interval, number, timer)
         self.id = next(_numbers)
-        self.target = target
-        self.args = args
-        self.kwargs = kwargs
-        self.interval = interval
         self.number = number
-        self.timer = timer
         self.runs = 0
+        self._target = target
+        self._args = args
+        self._kwargs = kwargs
+        self._interval = interval
+        self._timer = timer
         self.cancelled = False
         self.member: Member | None = None
         self._worker: Worker | None = None
 
     @property
+    def target(self) -> Callable[..., Any]:
+        """What it runs."""
+        return self._target
+
+    @property
+    def interval(self) -> float:
+        """The seconds from one run's start to the next one's."""
+        return self._interval
+
+    @property
+    def timer(self) -> float:
+        """The seconds before its first run."""
+        return self._timer
+
+    @property
     def name(self) -> str:
         """What the log calls it."""
-        return f"job_{self.id}_{getattr(self.target, '__name__', 'target')}"
+        return f"job_{self.id}_{getattr(self._target, '__name__', 'target')}"
 
     @property
     def active(self) -> bool:
@@ -72,22 +87,22 @@ class AsyncJob:
 
     def make_worker(self, aloop: ALoop, pool: PriorityThreadPool) -> Worker:
         """Return the worker that runs it: on the aloop, or a sync target in borrowed threads."""
-        trigger = _FirstAfter(self.timer, self.interval)
+        trigger = _FirstAfter(self._timer, self._interval)
         driver: Driver
-        if is_async(self.target):
+        if is_async(self._target):
             driver = ElsewhereDriver(self._run_later, aloop.spawn_coroutine_threadsafe)
         else:
             driver = PoolDriver(self._run, pool, TASK_NORMAL)
-        self._worker = Worker(self.name, self.target, trigger, driver=driver)
+        self._worker = Worker(self.name, self._target, trigger, driver=driver)
         return self._worker
 
     def _run(self) -> None:
         self._count()
-        self.target(*self.args, **self.kwargs)
+        self._target(*self._args, **self._kwargs)
 
     async def _run_later(self) -> None:
         self._count()
-        await self.target(*self.args, **self.kwargs)
+        await self._target(*self._args, **self._kwargs)
 
     def _count(self) -> None:
         self.runs += 1

@@ -71,14 +71,20 @@ class WorkerRoster:
         with self._lock:
             return list(self._workers.values())
 
-    def remember(self, worker: NamedWorker, name: str) -> None:
-        """Take notice of a worker that starts. Raises `DuplicateName`."""
+    def remember(self, worker: NamedWorker, name: str, *, derived: bool = False) -> str:
+        """Take notice of a worker that starts, and return its name for this life.
+
+        A derived one that is taken gets a number; for any other that raises `DuplicateName`.
+        """
         with self._lock:
+            if derived:
+                name = self._free(name, worker)
             other = self._workers.get(name)
             if other is not None and other is not worker:
                 raise DuplicateName(name, kind="worker", first=repr(other), second=repr(worker))
             self._workers[name] = worker
             self._names[id(worker)] = name
+        return name
 
     def forget(self, worker: NamedWorker) -> None:
         """Take notice of a worker that has ended."""
@@ -86,6 +92,12 @@ class WorkerRoster:
             name = self._names.pop(id(worker), None)
             if name is not None:
                 del self._workers[name]
+
+    def _free(self, name: str, worker: NamedWorker) -> str:
+        numbered, number = name, 2
+        while self._workers.get(numbered, worker) is not worker:
+            numbered, number = f"{name}#{number}", number + 1
+        return numbered
 
     def enter(self) -> None:
         """Take notice that the calling thread is in the farewell of a worker."""

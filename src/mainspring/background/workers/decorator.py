@@ -103,8 +103,7 @@ def make_worker(func: Callable[..., Any], options: dict[str, Any]) -> Background
     if not kinds:
         _refuse_none(func, given)
     kind = kinds[0] if kinds else BackgroundAsyncWorker if is_async(func) else BackgroundWorker
-    name = given.pop("name", None) or getattr(func, "__name__", None)
-    worker = kind(name, func, **given)
+    worker = kind(given.pop("name", None), func, **given)
     if inspect.isfunction(func):
         worker.remake = lambda instance: make_worker(MethodType(func, instance), options)
     return worker

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict
 
 from mainspring.background.aloop import ALoop
@@ -48,20 +48,24 @@ class Options:
     loop: ALoop | asyncio.AbstractEventLoop | str | None = None
     executor: Literal["thread", "process"] | None = None
     restart: Restart | None = None
+    derived: bool = False
+    """Whether the name is the function's, and makes room for one that was given."""
 
     @classmethod
-    def of(cls, name: str | None, given: dict[str, Any], *, also: tuple[str, ...]) -> Options:
+    def of(
+        cls, name: str | None, given: dict[str, Any], *, derived: str | None, also: tuple[str, ...]
+    ) -> Options:
         """Check and keep what was given; `also` names what the kind takes besides.
 
-        Raises `UnknownOption`, `InvalidOption`.
+        `derived` is the name of one that was given none. Raises `UnknownOption`, `InvalidOption`.
         """
-        known = tuple(one.name for one in fields(cls))
-        owner = f"worker {name!r}"
+        owner = f"worker {name or derived!r}"
         for option in given:
-            if option not in known:
-                raise UnknownOption(option, owner=owner, known=(*known, "func", "fn", *also))
+            if option not in COMMON:
+                raise UnknownOption(option, owner=owner, known=(*COMMON, "func", "fn", *also))
         given = {option: value for option, value in given.items() if value is not None}
-        options = cls(name=name or str(uuid.uuid4()), **given)
+        own = name or derived or str(uuid.uuid4())
+        options = cls(name=own, derived=bool(derived) and not name, **given)
         options.check(owner)
         return options
 
@@ -94,10 +98,13 @@ class Options:
         }
         if not known:
             return self
-        options = replace(self, **known)
+        options = replace(self, derived=self.derived and "name" not in known, **known)
         options.check(f"worker {self.name!r}")
         return options
 
+
+COMMON = tuple(CommonOptions.__annotations__)
+"""The options of every kind."""
 
 OVERRIDABLE = ("name", "priority", "loop")
 

@@ -9,6 +9,7 @@ import functools
 import inspect
 import logging
 import threading
+from dataclasses import replace
 from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
@@ -25,9 +26,9 @@ from mainspring.background.workers.farewell import Farewell
 from mainspring.background.workers.generics import P, R
 from mainspring.background.workers.hooks import guard, has_own_end, is_own
 from mainspring.background.workers.on_error import call_on_error
-from mainspring.background.workers.options import Options
+from mainspring.background.workers.options import COMMON, Options
 from mainspring.background.workers.session import Session
-from mainspring.background.workers.start import StartArguments
+from mainspring.background.workers.start import OVERRIDES, StartArguments
 from mainspring.background.workers.target import Target
 from mainspring.errors import InvalidOption
 from mainspring.supervision.triggers.continuous import Continuous
@@ -52,7 +53,7 @@ class BackgroundWorker(Generic[P, R]):
     declares them. `restart` says when a failing worker rests or gives up; without it it goes on
     for ever. The target gets what it declares of `_worker`, `_name`, `_task_id` and `o`.
 
-    Raises `UnknownOption`, `InvalidOption`; `TypeError` without a target.
+    A target may also be set later, as `run`. Raises `UnknownOption`, `InvalidOption`.
     """
 
     kind: ClassVar[str] = "continuous"
@@ -71,18 +72,34 @@ class BackgroundWorker(Generic[P, R]):
         if options.pop("fn", None) is not None:
             why, remedy = "can't be combined with func", "give only one of them"
             raise InvalidOption("fn", function, owner=f"worker {name!r}", why=why, remedy=remedy)
+        derived = None if name else _name_of(function)
+        self._options = Options.of(name, options, derived=derived, also=self.own_options)
         if function is not None:
             self.run = function
-        if not callable(getattr(self, "run", None)):
-            raise TypeError(f"worker {name!r} has no target: give func=, or define a method run")
-        self._options = Options.of(name or _name_of(function), options, also=self.own_options)
-        executor = self._options.executor
-        self.isolated = _has_static_run(type(self)) if executor is None else executor == "process"
-        self.awaited = is_async(self.run)
-        self._options.check_target(self.run, awaited=self.awaited, isolated=self.isolated)
-        self.takes = declared(self.run)
-        if function is not None:
             functools.update_wrapper(self, function)
+        elif hasattr(self, "run"):
+            self._take_target(self.run)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for option, value in vars(cls).items():
+            if option in (*COMMON, *cls.own_options) and not isinstance(value, property):
+                raise TypeError(
+                    f"{option} of class {cls.__qualname__} would do nothing: "
+                    f"give {option}= to the constructor, as super().__init__({option}=...)"
+                )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute, or the target, from the next start on; options can't be set later."""
+        if name in (*COMMON, *self.own_options):
+            also = f", or _{name}= to start" if f"_{name}" in OVERRIDES else ""
+            raise AttributeError(
+                f"{name} of worker {self.name!r} can't be set later: "
+                f"give {name}= to the constructor{also}"
+            )
+        if name == "run":
+            self._take_target(value)
+        super().__setattr__(name, value)
 
     if TYPE_CHECKING:
         run: Callable[..., Any]
@@ -186,7 +203,8 @@ class BackgroundWorker(Generic[P, R]):
 
         The arguments go to the target, but for `_name`, `_priority`, `_loop`, `_interval`,
         `_delay`, `_delay_before`, which hold for this life. Raises what `before_start` or
-        `after_start` raised, `DuplicateName`, `InvalidOption`, `AlreadyRunning`.
+        `after_start` raised, `DuplicateName`, `InvalidOption`, `AlreadyRunning`; without a target
+        `TypeError`.
         """
         # Before the lock too: who holds it may wait for the run that calls this.
         session = self._session
@@ -304,14 +322,27 @@ class BackgroundWorker(Generic[P, R]):
         session.over = True
         guard(self.after_stop, self.name)
 
+    def _take_target(self, run: Any) -> None:
+        if not callable(run):
+            raise TypeError(f"target {run!r} of worker {self.name!r} can't be called")
+        executor = self._options.executor
+        self.isolated = _has_static_run(type(self)) if executor is None else executor == "process"
+        self.awaited = is_async(run)
+        self._options.check_target(run, awaited=self.awaited, isolated=self.isolated)
+        self.takes = declared(run)
+
     def _begin(self, start: StartArguments) -> Session:
+        if not hasattr(self, "run"):
+            raise TypeError(f"{self!r} has no target: give func=, set run, or define a method run")
         self.before_start()
         supervisor = self.supervisor
         supervisor.start()
         options = self._options.overridden(start.overrides)
         if not self.paced:
             start.refuse_pace(f"worker {options.name!r}")
-        supervisor.roster.remember(self, options.name)
+        name = supervisor.roster.remember(self, options.name, derived=options.derived)
+        if name != options.name:
+            options = replace(options, name=name)
         try:
             session = self._make_session(options, start)
             self._session = session
