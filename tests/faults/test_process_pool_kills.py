@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mainspring.errors import ChildDied
-from mainspring.supervision.processes.pool import ProcessPool
+from mainspring.processes.pool import ProcessPool
 
 
 def test_two_hundred_kills_in_a_row_leave_nothing_behind(until):
@@ -19,7 +19,7 @@ def test_two_hundred_kills_in_a_row_leave_nothing_behind(until):
         with pytest.raises(ChildDied, match="SIGKILL"):
             pool.call(signal.raise_signal, signal.SIGKILL)
     until(lambda: pool.status().ready == 3, 20)
-    left = [child.pid for child in pool._keeper._children]
+    left = [child.pid for child in pool._supervisor._children]
     assert (pool.status().deaths, len(left)) == (200, 3)
     pool.close()
     assert pool.join()

@@ -15,7 +15,7 @@ SOURCE = str(Path(mainspring.__file__).parent.parent)
 
 PARENT = """
 import sys, time
-from mainspring.supervision.processes import child as process_child, pool as process_pool
+from mainspring.processes import child as process_child, pool as process_pool
 
 if sys.argv[1] == "fallback":
     process_pool.ChildPlan.__init__.__defaults__ = (False,)
@@ -29,7 +29,7 @@ if body:
     while pool.status().busy < 2:
         time.sleep(0.005)
 time.sleep(0.1)
-print(*[child.pid for child in pool._keeper._children], flush=True)
+print(*[child.pid for child in pool._supervisor._children], flush=True)
 time.sleep(60)
 """
 
@@ -112,13 +112,13 @@ def test_ctrl_c_reaches_the_parent_and_no_child():
 
 STARTING = """
 import sys, time
-from mainspring.supervision.processes.pool import ProcessPool
+from mainspring.processes.pool import ProcessPool
 
 pool = ProcessPool(2)
 pool.start()
-while len(pool._keeper._children) < 3:
+while len(pool._supervisor._children) < 3:
     time.sleep(0.0001)
-print(*[child.pid for child in list(pool._keeper._children)], flush=True)
+print(*[child.pid for child in list(pool._supervisor._children)], flush=True)
 time.sleep(60)
 """
 

@@ -13,7 +13,7 @@ from mainspring.engine.claims.host import JobHost
 from mainspring.executors.event_loop import AsyncExecutor
 from mainspring.executors.process import ProcessExecutor
 from mainspring.executors.thread import ThreadExecutor
-from mainspring.supervision.processes.pool import ProcessPool
+from mainspring.processes.pool import ProcessPool
 
 if TYPE_CHECKING:
     from mainspring.engine.charter import Charter

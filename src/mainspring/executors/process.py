@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from mainspring.model.job import Claim, Grant, Outcome
+    from mainspring.processes.pool import ProcessPool
     from mainspring.protocols import Ear
-    from mainspring.supervision.processes.pool import ProcessPool
 
 
 class ProcessAttempt(ThreadAttempt, Protocol):

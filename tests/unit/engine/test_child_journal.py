@@ -12,7 +12,7 @@ from mainspring.engine.journal.child import Told
 from mainspring.engine.journal.journal import FLUSH_SECONDS
 from mainspring.model.job import Claim
 from mainspring.model.note import Note
-from mainspring.supervision.processes import program
+from mainspring.processes import program
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from mainspring.model.job import Claim
 from mainspring.model.retry import RetryRules
 from mainspring.model.task import Registry, Task
 from mainspring.model.verdict import GiveUp, Retry, Snooze
-from mainspring.supervision.processes.call import pack_error, unpack_error
+from mainspring.processes.call import pack_error, unpack_error
 
 ASKED = (
     "__traceback__",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mainspring.supervision.processes.pool import ProcessPool
+from mainspring.processes.pool import ProcessPool
 
 # Children find `pool_bodies` by the path they inherit.
 sys.path.insert(0, str(Path(__file__).parent))

@@ -11,8 +11,8 @@ import warnings
 from pathlib import Path
 
 from mainspring.errors import ChildDied
-from mainspring.supervision.processes import program as process_program
-from mainspring.supervision.processes.pool import ProcessPool
+from mainspring.processes import program as process_program
+from mainspring.processes.pool import ProcessPool
 
 
 class Picky(Exception):

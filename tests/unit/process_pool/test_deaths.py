@@ -8,7 +8,7 @@ import pool_bodies as bodies
 import pytest
 
 from mainspring.errors import ChildDied
-from mainspring.supervision.processes.child import Child
+from mainspring.processes.child import Child
 
 
 def test_an_exit_behind_pythons_back_costs_the_call_and_tells_the_code(pool):
@@ -54,7 +54,7 @@ def test_the_spare_takes_a_dead_childs_place_at_once(pool, until):
 def test_a_child_killed_while_idle_is_replaced_unasked(pool, until):
     pool.start()
     until(lambda: pool.status().ready == 2)
-    child = pool._roster._ready[-1]
+    child = pool._free._ready[-1]
     os.kill(child.pid, signal.SIGKILL)
     until(lambda: pool.status().deaths == 1 and pool.status().ready == 2)
     assert pool.call(os.getpid) != child.pid
@@ -105,7 +105,7 @@ def test_deaths_are_noticed_where_the_system_does_not_tell(make_pool, until, mon
     with pytest.raises(ChildDied, match="code 3"):
         pool.call(os._exit, 3)
     until(lambda: pool.status().ready == 2)
-    idle = pool._roster._ready[-1].pid
+    idle = pool._free._ready[-1].pid
     os.kill(idle, signal.SIGKILL)
     began = time.monotonic()
     until(lambda: pool.status().deaths == 2)

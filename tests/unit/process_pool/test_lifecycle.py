@@ -8,8 +8,8 @@ import pool_bodies as bodies
 import pytest
 
 from mainspring import errors
+from mainspring.processes.pool import ProcessPool
 from mainspring.protocols import Service
-from mainspring.supervision.processes.pool import ProcessPool
 
 
 def test_it_is_a_service(pool):
@@ -28,7 +28,7 @@ def test_start_twice_is_start_once(pool):
     pool.start()
     pool.start()
     assert pool.call(os.getpid) != os.getpid()
-    assert len(pool._keeper._children) <= 2
+    assert len(pool._supervisor._children) <= 2
 
 
 def test_a_pool_closed_before_its_start_refuses_calls(no_leaks):
@@ -45,7 +45,7 @@ def test_nothing_is_left_after_close(no_leaks, until):
     with ProcessPool(2) as pool:
         assert pool.submit(os.getpid).result(10)
         until(lambda: pool.status().ready == 3)
-        children = {child.pid for child in pool._keeper._children}
+        children = {child.pid for child in pool._supervisor._children}
     assert pool.join(0)
     pool.close()
     for pid in children:

@@ -1,4 +1,4 @@
-from mainspring.supervision.processes.pool import ProcessPool
+from mainspring.processes.pool import ProcessPool
 from mainspring.testing.contracts.service import ServiceContract
 
 

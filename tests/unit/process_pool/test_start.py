@@ -14,7 +14,7 @@ SOURCE = str(Path(mainspring.__file__).parent.parent)
 
 MAIN = """
 import os, sys
-from mainspring.supervision.processes.pool import ProcessPool
+from mainspring.processes.pool import ProcessPool
 
 class Point:
     def __init__(self, x):
@@ -54,7 +54,7 @@ def test_failing_starts_back_off(make_pool, tmp_path, until):
     (tmp_path / "bad").touch()
     pool = make_pool(2, initializer=bodies.fail_while, initargs=(str(tmp_path / "bad"),))
     pool.start()
-    until(lambda: pool._keeper._backoff >= 0.4)
+    until(lambda: pool._supervisor._backoff >= 0.4)
     assert len((tmp_path / "bad.starts").read_text()) <= 9
     assert "bare" in pool.status().last_failure
 
@@ -91,7 +91,7 @@ def test_an_interpreter_that_is_not_there_is_a_failed_start(make_pool, monkeypat
 
 
 def test_an_initializer_that_takes_too_long_is_a_failed_start(make_pool, monkeypatch, tmp_path):
-    monkeypatch.setattr("mainspring.supervision.processes.keeper.START_PATIENCE", 0.3)
+    monkeypatch.setattr("mainspring.processes.child_supervisor.START_PATIENCE", 0.3)
     pool = make_pool(initializer=bodies.wait_for, initargs=(str(tmp_path / "never"),))
     with pytest.raises(errors.ChildStartFailed, match=r"not ready within 0\.3 s"):
         pool.call(os.getpid)
@@ -124,14 +124,13 @@ def test_a_child_starts_light(pool):
     modules = pool.call(eval, "sorted(__import__('sys').modules)")
     heavy = {"asyncio", "socket", "subprocess", "multiprocessing", "msgspec"}
     ours = {
-        f"mainspring.supervision.processes.{part}"
-        for part in ("call", "frame", "lifeline", "log_records", "main", "program")
+        f"mainspring.processes.{part}"
+        for part in ("call", "frame", "parent_watch", "log_records", "main", "program")
     }
     assert not heavy.intersection(modules)
     assert {name for name in modules if name.startswith("mainspring.")} == {
         "mainspring.errors",
-        "mainspring.supervision",
-        "mainspring.supervision.processes",
+        "mainspring.processes",
         *ours,
     }
 
@@ -148,7 +147,7 @@ def test_ctrl_c_hits_no_child_while_it_starts(make_pool, until):
     pool.start()
     hit = set()
     while pool.status().ready < 3:
-        for child in list(pool._keeper._children):
+        for child in list(pool._supervisor._children):
             os.kill(child.pid, signal.SIGINT)
             hit.add(child.pid)
     assert len(hit) == 3
@@ -161,7 +160,7 @@ def test_a_child_runs_one_thread(pool):
 
 
 FLAGS = """
-from mainspring.supervision.processes.pool import ProcessPool
+from mainspring.processes.pool import ProcessPool
 with ProcessPool(1) as pool:
     names = "flags.optimize", "warnoptions"
     print([pool.call(eval, f"__import__('sys').{name}") for name in names])
@@ -192,7 +191,7 @@ def test_descriptors_of_the_parent_do_not_leak_into_children(pool, tmp_path):
 def test_children_hold_no_end_of_a_sibling(make_pool):
     pool = make_pool(3)
     few = [len(pool.call(bodies.surroundings)["descriptors"]) for _ in range(4)]
-    assert max(few) <= 6  # three standard ones, the line, the lifeline, and the listing itself
+    assert max(few) <= 6  # three standard ones, the line, the parent's pipe, and the listing itself
 
 
 def test_functions_and_classes_of_a_script_cross(tmp_path):
@@ -230,7 +229,7 @@ def test_a_script_that_has_moved_to_another_folder_is_found(tmp_path):
 
 def test_a_main_module_that_no_call_names_is_not_loaded(tmp_path):
     (tmp_path / "script.py").write_text(
-        "import os\nfrom mainspring.supervision.processes.pool import ProcessPool\n"
+        "import os\nfrom mainspring.processes.pool import ProcessPool\n"
         "print('loaded')\nwith ProcessPool(2) as pool:\n    pool.call(os.getpid)\n"
     )
     done = run_python("script.py", cwd=tmp_path)
@@ -246,7 +245,7 @@ def test_an_unguarded_script_fails_with_what_to_write_and_does_not_multiply(tmp_
 
 
 PLAIN = """
-from mainspring.supervision.processes.pool import ProcessPool
+from mainspring.processes.pool import ProcessPool
 with ProcessPool(1) as pool:
     print(pool.call(abs, -2))
 """

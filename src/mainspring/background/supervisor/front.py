@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor, Future
 
+    from mainspring.processes.pool import ProcessPool
     from mainspring.protocols import Subscriber
-    from mainspring.supervision.processes.pool import ProcessPool
     from mainspring.supervision.threads.pool import PriorityThreadPool
 
 T = TypeVar("T")

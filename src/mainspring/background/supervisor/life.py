@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mainspring.model.events import Event
+    from mainspring.processes.pool import ProcessPool
     from mainspring.protocols import Service, Subscriber
     from mainspring.supervision.loops.event_loop import EventLoopThread
-    from mainspring.supervision.processes.pool import ProcessPool
     from mainspring.supervision.threads.priority import PoolSizes
 
 
@@ -57,7 +57,7 @@ class Life:
 
     def make_processes(self, options: dict[str, Any]) -> ProcessPool:
         """Return the process pool, started on demand, of one child a CPU unless `size` says."""
-        from mainspring.supervision.processes.pool import ProcessPool  # noqa: PLC0415  a lazy door
+        from mainspring.processes.pool import ProcessPool  # noqa: PLC0415  a lazy door
 
         with self._lock:
             if self.processes is None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from mainspring.background.supervisor.life import Life
-    from mainspring.supervision.processes.pool import ProcessPool
+    from mainspring.processes.pool import ProcessPool
 
 
 class Pools:

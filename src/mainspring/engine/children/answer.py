@@ -21,7 +21,7 @@ from mainspring.errors import TaskNotImportable
 from mainspring.model.codec import JsonCodec
 from mainspring.model.retry import RetryRules
 from mainspring.model.task import Task
-from mainspring.supervision.processes.lifeline import stop_asked
+from mainspring.processes.parent_watch import stop_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

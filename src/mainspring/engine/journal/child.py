@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mainspring.engine.journal.journal import Journal, encode_notes
-from mainspring.supervision.processes import program
+from mainspring.processes import program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

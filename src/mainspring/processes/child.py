@@ -19,15 +19,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from mainspring.errors import AttemptTimeout, ChildDied
-from mainspring.supervision.processes import main as process_main
-from mainspring.supervision.processes.call import unpack_error
-from mainspring.supervision.processes.frame import LOG, NOTE, RAISED, SPENT, FrameReader, frame
-from mainspring.supervision.processes.log_records import handle_packed, levels_now
+from mainspring.processes import main as process_main
+from mainspring.processes.call import unpack_error
+from mainspring.processes.frame import LOG, NOTE, RAISED, SPENT, FrameReader, frame
+from mainspring.processes.log_records import handle_packed, levels_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from mainspring.supervision.processes.program import Boot
+    from mainspring.processes.program import Boot
 
 _EXIT_PATIENCE = 2.0
 """Seconds within which a child that has hung up must have ended."""
@@ -42,7 +42,7 @@ try:
 except EOFError:
     sys.exit(1)
 sys.path[:] = boot["path"]
-from mainspring.supervision.processes.program import main
+from mainspring.processes.program import main
 main(boot)
 """
 
@@ -98,13 +98,13 @@ class Child:
         self._warm: set[Hashable] = set()
 
     @classmethod
-    def start(cls, plan: ChildPlan, *, lifeline_fd: int) -> Child:
+    def start(cls, plan: ChildPlan, *, parent_fd: int) -> Child:
         """Start a child, not ready yet; to be called from a thread that lives as long as it."""
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                child = cls(_spawn(plan.name, theirs.fileno(), lifeline_fd), ours)
-                boot = _boot(plan, line_fd=theirs.fileno(), lifeline_fd=lifeline_fd)
+                child = cls(_spawn(plan.name, theirs.fileno(), parent_fd), ours)
+                boot = _boot(plan, line_fd=theirs.fileno(), parent_fd=parent_fd)
         except BaseException:
             ours.close()
             raise
@@ -251,7 +251,7 @@ class Child:
         return ChildDied(request.label, pid=self.pid, code=code, evidence=self.evidence())
 
 
-def _spawn(name: str, line_fd: int, lifeline_fd: int) -> subprocess.Popen[bytes]:
+def _spawn(name: str, line_fd: int, parent_fd: int) -> subprocess.Popen[bytes]:
     if not sys.executable:
         raise OSError("this Python does not know its own path: sys.executable is empty")
     # Its own words for the flags of this interpreter: -O, -X, -W and the rest, carried over.
@@ -260,18 +260,18 @@ def _spawn(name: str, line_fd: int, lifeline_fd: int) -> subprocess.Popen[bytes]
         [sys.executable, *flags, "-c", _PROGRAM, str(line_fd), name],
         stdin=subprocess.DEVNULL,
         close_fds=True,
-        pass_fds=(line_fd, lifeline_fd),
+        pass_fds=(line_fd, parent_fd),
     )
 
 
-def _boot(plan: ChildPlan, *, line_fd: int, lifeline_fd: int) -> bytes:
+def _boot(plan: ChildPlan, *, line_fd: int, parent_fd: int) -> bytes:
     boot: Boot = {
         "path": [entry or os.getcwd() for entry in sys.path if isinstance(entry, str)],  # noqa: PTH109  # sys.path holds strings
         "argv": [str(word) for word in sys.argv],
         "main": process_main.origin(),
         "parent": os.getpid(),
         "line_fd": line_fd,
-        "lifeline_fd": lifeline_fd,
+        "parent_fd": parent_fd,
         "kernel_kills": plan.kernel_kills,
         "startup": plan.startup,
         "max_memory_bytes": plan.max_memory_bytes,
@@ -281,7 +281,7 @@ def _boot(plan: ChildPlan, *, line_fd: int, lifeline_fd: int) -> bytes:
 
 
 def _exit_fd(pid: int) -> int | None:
-    # Readable at the child's end; None where the system has none and the keeper must look.
+    # Readable at the child's end; None where the system has none and the supervisor must look.
     with suppress(AttributeError, OSError):
         return os.pidfd_open(pid)
     return None

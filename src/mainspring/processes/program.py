@@ -14,10 +14,10 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypedDict
 
-from mainspring.supervision.processes import lifeline
-from mainspring.supervision.processes import main as process_main
-from mainspring.supervision.processes.call import pack_error, run_call
-from mainspring.supervision.processes.frame import (
+from mainspring.processes import main as process_main
+from mainspring.processes import parent_watch
+from mainspring.processes.call import pack_error, run_call
+from mainspring.processes.frame import (
     CALL,
     LOG,
     NOTE,
@@ -34,7 +34,7 @@ from mainspring.supervision.terminal import Terminal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.supervision.processes.log_records import LogLevels
+    from mainspring.processes.log_records import LogLevels
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _PARENT_STOP_PATIENCE = 2.0
@@ -51,7 +51,7 @@ class Boot(TypedDict):
     main: tuple[str, str] | None
     parent: int
     line_fd: int
-    lifeline_fd: int
+    parent_fd: int
     kernel_kills: bool
     startup: bytes
     max_memory_bytes: int | None
@@ -140,7 +140,7 @@ def main(boot: Boot) -> None:
     """Be a child: get ready, then serve until the parent hangs up or ends."""
     global _line  # noqa: PLW0603  # a process is a child once, with one line
     _bind_to_parent(boot)
-    lifeline.hold(boot["lifeline_fd"])
+    parent_watch.hold(boot["parent_fd"])
     _leave_stops_to_the_parent()
     Terminal().guard_output()
     _line = line = Line(boot["line_fd"])
@@ -161,7 +161,7 @@ def _bind_to_parent(boot: Boot) -> None:
     if os.getppid() != boot["parent"]:
         os._exit(1)
     if not bound:
-        threading.Thread(target=_end_with, args=(boot["lifeline_fd"],), daemon=True).start()
+        threading.Thread(target=_end_with, args=(boot["parent_fd"],), daemon=True).start()
 
 
 def _ask_kernel_to_kill() -> bool:
@@ -169,9 +169,9 @@ def _ask_kernel_to_kill() -> bool:
     return bool(result == 0)
 
 
-def _end_with(lifeline_fd: int) -> None:
+def _end_with(parent_fd: int) -> None:
     with suppress(OSError):
-        lifeline.wait_for_end(lifeline_fd)
+        parent_watch.wait_for_end(parent_fd)
     os._exit(1)
 
 
@@ -188,13 +188,13 @@ def _leave_stops_to_the_parent() -> None:
 
 def _end_unless_parent_stops(number: int, _frame: object) -> None:
     # Sent to the group, it has asked the parent, too; sent to this process, it means this one.
-    if not lifeline.stop_asked(_PARENT_STOP_PATIENCE):
+    if not parent_watch.stop_asked(_PARENT_STOP_PATIENCE):
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
 
 def _keep_from_others(boot: Boot) -> None:
-    for fd in (boot["line_fd"], boot["lifeline_fd"]):
+    for fd in (boot["line_fd"], boot["parent_fd"]):
         os.set_inheritable(fd, False)  # noqa: FBT003  # the standard library's signature
     os.register_at_fork(after_in_child=_forsake)
 
@@ -203,7 +203,7 @@ def _forsake() -> None:
     # A process forked off by a body would hide our end from the parent, and answer in our place;
     # and whoever forked it must be able to end it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    lifeline.hold(-1)
+    parent_watch.hold(-1)
     if _line is not None:
         _line.forsake()
 
@@ -224,7 +224,7 @@ def _prepared(boot: Boot, line: Line) -> Callable[[bytes], bytes]:
 def _send_log_records(boot: Boot, line: Line) -> None:
     """Let the log of this process go to the parent; again it does nothing."""
     # Not at the top: without an initializer a child is ready before this, which takes 10 ms.
-    from mainspring.supervision.processes import log_records  # noqa: PLC0415
+    from mainspring.processes import log_records  # noqa: PLC0415
 
     log_records.send_records(boot["log_levels"], line.log)
 

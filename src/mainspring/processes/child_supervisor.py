@@ -1,6 +1,6 @@
-"""Keeps so many children of a process pool alive, from one thread that lives as long as the pool.
+"""The supervisor of a process pool's children: one thread that lives as long as the pool.
 
-It starts, watches and buries them; who asks them what is the roster's affair. One thread starts
+It starts, watches and buries them; `FreeChildren` says who asks them next. One thread starts
 them all because the kernel ends a child with the thread that started it, not with the process.
 """
 
@@ -16,16 +16,16 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainspring.errors import ChildStartFailed
-from mainspring.supervision.processes.call import traceback_of
-from mainspring.supervision.processes.child import Child
-from mainspring.supervision.processes.frame import READY
+from mainspring.processes.call import traceback_of
+from mainspring.processes.child import Child
+from mainspring.processes.frame import READY
 from mainspring.supervision.stop_signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.supervision.processes.child import ChildPlan
-    from mainspring.supervision.processes.roster import Roster
+    from mainspring.processes.child import ChildPlan
+    from mainspring.processes.free_children import FreeChildren
 
 START_PATIENCE = 60.0
 """Seconds a child may take to start, its initializer included."""
@@ -39,7 +39,7 @@ _LOOK_INTERVAL = 0.1
 """Seconds between two looks at the children where the system does not tell of their end."""
 
 
-class ChildKeeper:
+class ChildSupervisor:
     """Keeps `population` children alive; `close`, `wake` and `dismiss` may come from any thread.
 
     It ends when it was closed and `idle()` is true or the grace is over, and calls `on_end` last.
@@ -73,12 +73,12 @@ class ChildKeeper:
         self._gone = False
         self._announced = False
 
-    def start(self, roster: Roster) -> None:
-        """Begin, with the roster that is to be kept full."""
-        self._roster = roster
+    def start(self, free_children: FreeChildren) -> None:
+        """Begin, with the free children whose number is to be kept up."""
+        self._free = free_children
         self._waker, self._alarm = socket.socketpair()
         self._waker.setblocking(False)  # noqa: FBT003  # the standard library's signature
-        self._lifeline_end, self._lifeline = os.pipe()
+        self._parent_end, self._parent_pipe = os.pipe()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._alarm, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._keep, name=self._plan.name, daemon=True)
@@ -96,7 +96,7 @@ class ChildKeeper:
                 return
             self._announced = True
             # Nobody reads it: it lies in the pipe that all children can look into.
-            os.write(self._lifeline, b"!")
+            os.write(self._parent_pipe, b"!")
 
     def dismiss(self, child: Child) -> None:
         """Take over a child that must not be asked again."""
@@ -128,7 +128,7 @@ class ChildKeeper:
         """Let go of the descriptors, in a process that was forked off: they are its parent's."""
         for child in self._children:
             child.release()
-        os.close(self._lifeline)
+        os.close(self._parent_pipe)
         self._waker.close()
         self._gone = True
 
@@ -159,7 +159,7 @@ class ChildKeeper:
 
     def _start_one(self) -> None:
         try:
-            child = Child.start(self._plan, lifeline_fd=self._lifeline_end)
+            child = Child.start(self._plan, parent_fd=self._parent_end)
         except OSError as error:
             self._count_failure(str(error))
             return
@@ -217,7 +217,7 @@ class ChildKeeper:
     def _welcome(self, child: Child) -> None:
         del self._limits[child]
         self._backoff = 0.0
-        self._roster.add(child)
+        self._free.add(child)
 
     def _give_up(self, child: Child, why: str) -> None:
         self._see_off(child)
@@ -236,7 +236,7 @@ class ChildKeeper:
         self._next_start = monotonic() + self._backoff
         # One alone may have been an accident, such as a kill; nobody need hear of it.
         if again and not self._children - self._leaving:
-            self._roster.refuse(lambda: ChildStartFailed(self._plan.name, why))
+            self._free.refuse(lambda: ChildStartFailed(self._plan.name, why))
 
     def _bury(self, child: Child) -> None:
         self._children.discard(child)
@@ -250,7 +250,7 @@ class ChildKeeper:
         else:
             self.deaths += 1
         self._limits.pop(child, None)
-        if self._roster.drop(child):
+        if self._free.drop(child):
             child.release()
         else:
             self._limit(child, _LISTEN_PATIENCE, Child.cut)
@@ -281,9 +281,9 @@ class ChildKeeper:
                 act(child)
 
     def _end(self) -> None:
-        for child in self._roster.close():
+        for child in self._free.close():
             self._see_off(child)
-        self._roster.kill_busy()
+        self._free.kill_busy()
         for child in list(self._starting):
             child.kill()
             self._stop_listening(child)
@@ -306,5 +306,5 @@ class ChildKeeper:
         self._selector.close()
         self._waker.close()
         self._alarm.close()
-        os.close(self._lifeline)
-        os.close(self._lifeline_end)
+        os.close(self._parent_pipe)
+        os.close(self._parent_end)

@@ -22,16 +22,16 @@ def stop_asked(seconds: float = 0.0) -> bool:
 
     False in a process that is no child of a pool.
     """
-    return _fd >= 0 and bool(_heard(_fd, select.POLLIN, round(seconds * 1000)))
+    return _fd >= 0 and bool(_events_of(_fd, select.POLLIN, round(seconds * 1000)))
 
 
 def wait_for_end(fd: int) -> None:
     """Return when the parent has died."""
-    while not _heard(fd, 0, None) & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
+    while not _events_of(fd, 0, None) & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
         pass
 
 
-def _heard(fd: int, events: int, milliseconds: int | None) -> int:
-    ear = select.poll()
-    ear.register(fd, events)
-    return sum(heard for _, heard in ear.poll(milliseconds))
+def _events_of(fd: int, events: int, milliseconds: int | None) -> int:
+    poll = select.poll()
+    poll.register(fd, events)
+    return sum(found for _, found in poll.poll(milliseconds))

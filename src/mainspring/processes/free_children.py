@@ -1,4 +1,4 @@
-"""Who of a pool's children is ready, who is busy with which call, and who waits for a child.
+"""The children of a pool: ready ones, busy ones with their calls, and the calls that wait.
 
 It knows nothing of how children start and end. At most `size` are busy at once, though more may be
 ready: the rest are the spares. Whoever waits is served in order.
@@ -16,7 +16,7 @@ from mainspring.errors import NotRunning
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from mainspring.supervision.processes.child import Child
+    from mainspring.processes.child import Child
 
 
 class Turn:
@@ -29,7 +29,7 @@ class Turn:
         self.box: SimpleQueue[Child | Exception] | None = None
 
 
-class Roster:
+class FreeChildren:
     """The children of one pool that are past their start; all methods from any thread.
 
     `dismiss` takes a child that must not be asked again.

@@ -1,8 +1,9 @@
 """A pool of child processes that survives the death of each of them.
 
-It is the front of a roster (which child is free), a keeper (starts and replaces children) and the
-submissions (futures); it knows nothing of jobs. The standard library's pool is dead after one
-child has died; here a child's death costs its own call, and a spare takes its place.
+It is the front of the free children (which may be asked next), the child supervisor (starts and
+replaces them) and the submissions (futures); it knows nothing of jobs. The standard library's pool
+is dead after one child has died; here a child's death costs its own call, and a spare takes its
+place.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
 from mainspring.errors import AlreadyRunning, InvalidOption, NotRunning, UnguardedMain
-from mainspring.supervision.processes import main as process_main
-from mainspring.supervision.processes.call import label_of, pack_call, pack_startup, unpack_result
-from mainspring.supervision.processes.child import ChildGone, ChildPlan, Request
-from mainspring.supervision.processes.frame import CALL, REQUEST
-from mainspring.supervision.processes.keeper import ChildKeeper
-from mainspring.supervision.processes.roster import Roster, Turn
-from mainspring.supervision.processes.submissions import Submission, Submissions
+from mainspring.processes import main as process_main
+from mainspring.processes.call import label_of, pack_call, pack_startup, unpack_result
+from mainspring.processes.child import ChildGone, ChildPlan, Request
+from mainspring.processes.child_supervisor import ChildSupervisor
+from mainspring.processes.frame import CALL, REQUEST
+from mainspring.processes.free_children import FreeChildren, Turn
+from mainspring.processes.submissions import Submission, Submissions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -79,7 +80,7 @@ class ProcessPool:
         self._ran = False
         self._ended = False
         self._listeners: list[Callable[[], object]] = []
-        self._keeper = ChildKeeper(
+        self._supervisor = ChildSupervisor(
             ChildPlan(
                 name, pack_startup(handler, initializer, initargs), max_memory_per_child_bytes
             ),
@@ -87,8 +88,8 @@ class ProcessPool:
             idle=self._is_idle,
             on_end=self._end,
         )
-        self._roster = Roster(
-            name, size, max_tasks=max_tasks_per_child, dismiss=self._keeper.dismiss
+        self._free = FreeChildren(
+            name, size, max_tasks=max_tasks_per_child, dismiss=self._supervisor.dismiss
         )
         self._submissions = Submissions(name, size, run=self._see_through, on_end=self._nudge)
 
@@ -106,11 +107,11 @@ class ProcessPool:
                 return
             if process_main.is_loading():
                 raise UnguardedMain
-            self._keeper.start(self._roster)
+            self._supervisor.start(self._free)
             _pools.add(self)
             self._started = True
             if self._closed:  # by a signal handler in the middle of this
-                self._keeper.close(0)
+                self._supervisor.close(0)
 
     def request(  # noqa: PLR0913  # as of the class
         self,
@@ -165,34 +166,34 @@ class ProcessPool:
 
     def kill(self, key: Hashable) -> bool:
         """Kill the children that run calls of that key; False if none runs now."""
-        return self._roster.kill(key)
+        return self._free.kill(key)
 
     def announce_stop(self) -> None:
-        """Let bodies in the children learn that the end is near: `lifeline.stop_asked`."""
+        """Let bodies in the children learn that the end is near: `parent_watch.stop_asked`."""
         with self._lock:
             if self._started:
-                self._keeper.announce_stop()
+                self._supervisor.announce_stop()
 
     def withdraw(self, key: Hashable) -> bool:
         """End the wait of calls of that key for a child, with NotRunning; False if none waits."""
-        return self._roster.withdraw(key)
+        return self._free.withdraw(key)
 
     def interrupt(self) -> int:
         """Kill every child that runs a call; return how many."""
-        return self._roster.kill_busy()
+        return self._free.kill_busy()
 
     def status(self) -> PoolStatus:
         """Return what it is doing."""
-        ready, busy, waiting = self._roster.counts()
-        keeper = self._keeper
+        ready, busy, waiting = self._free.counts()
+        supervisor = self._supervisor
         return PoolStatus(
             ready=ready,
             busy=busy,
-            starting=keeper.starting,
+            starting=supervisor.starting,
             waiting=waiting + self._submissions.queued,
-            deaths=keeper.deaths,
-            failed_starts=keeper.failed_starts,
-            last_failure=keeper.last_failure,
+            deaths=supervisor.deaths,
+            failed_starts=supervisor.failed_starts,
+            last_failure=supervisor.last_failure,
         )
 
     def close(self, grace: float | None = None) -> None:
@@ -205,14 +206,14 @@ class ProcessPool:
             if not self._started:
                 self._ended = True
             elif not self._ended:
-                self._keeper.close(self._grace if grace is None else grace)
+                self._supervisor.close(self._grace if grace is None else grace)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end that `close` asked for; False if it takes longer than `timeout` seconds.
 
         The end takes the grace, and at most three seconds more.
         """
-        return self._keeper.join(timeout) if self._started else self._closed
+        return self._supervisor.join(timeout) if self._started else self._closed
 
     async def run(self, started: Callable[[], None]) -> None:
         """Live until closed (see `Service`); cancelling it kills what runs."""
@@ -247,11 +248,11 @@ class ProcessPool:
         while True:
             turn = Turn(key)
             try:
-                return self._roster.take(turn).run(request)
+                return self._free.take(turn).run(request)
             except ChildGone:
                 continue  # it had not begun
             finally:
-                self._roster.give_back(turn)
+                self._free.give_back(turn)
                 self._nudge()
 
     def _see_through(self, submission: Submission) -> Any:
@@ -259,13 +260,13 @@ class ProcessPool:
         return unpack_result(self._ask(request, submission.future))
 
     def _is_idle(self) -> bool:
-        _, busy, waiting = self._roster.counts()
+        _, busy, waiting = self._free.counts()
         return not (busy or waiting or self._submissions.outstanding)
 
     def _nudge(self) -> None:
-        # The keeper waits for the last call only while it closes.
+        # The supervisor waits for the last call only while it closes.
         if self._closed:
-            self._keeper.wake()
+            self._supervisor.wake()
 
     def _begin_run(self) -> None:
         with self._lock:
@@ -295,8 +296,8 @@ class ProcessPool:
     def _abandon(self) -> None:
         self._lock = threading.RLock()
         self._closed = self._ended = True
-        self._roster.abandon()
-        self._keeper.abandon()
+        self._free.abandon()
+        self._supervisor.abandon()
 
 
 _pools: WeakSet[ProcessPool] = WeakSet()

@@ -10,7 +10,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import ChildRaised, InvalidArguments, TaskNotImportable, UnstorableResult
-from mainspring.supervision.processes import main as process_main
+from mainspring.processes import main as process_main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
