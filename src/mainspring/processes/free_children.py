@@ -1,31 +1,36 @@
 """The children of a pool: ready ones, busy ones with their calls, and the calls that wait.
 
-It knows nothing of how children start and end. At most `size` are busy at once, though more may be
-ready: the rest are the spares. Whoever waits is served in order.
+It knows nothing of how children start and end. As many are busy at once as the priority of a call
+may use, though more may be ready: the rest are the spares, which only critical calls take. Calls
+that wait are served by priority, those of one priority in order.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
+from bisect import insort
+from operator import attrgetter
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from mainspring.errors import NotRunning
+from mainspring.supervision.threads.priority import TASK_NORMAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from mainspring.processes.child import Child
+    from mainspring.supervision.threads.priority import PoolSizes
 
 
 class Turn:
     """A caller's turn with a child, while it waits and while it has one; `key` names its call."""
 
-    __slots__ = ("box", "key")
+    __slots__ = ("box", "key", "priority")
 
-    def __init__(self, key: Hashable) -> None:
+    def __init__(self, key: Hashable, priority: int = TASK_NORMAL) -> None:
         self.key = key
+        self.priority = priority
         self.box: SimpleQueue[Child | Exception] | None = None
 
 
@@ -36,16 +41,21 @@ class FreeChildren:
     """
 
     def __init__(
-        self, name: str, size: int, *, max_tasks: int | None, dismiss: Callable[[Child], None]
+        self,
+        name: str,
+        sizes: PoolSizes,
+        *,
+        max_tasks: int | None,
+        dismiss: Callable[[Child], None],
     ) -> None:
         self._name = name
-        self._size = size
+        self._sizes = sizes
         self._max_tasks = max_tasks
         self._dismiss = dismiss
         self._lock = threading.Lock()
         self._ready: list[Child] = []
         self._busy: dict[Turn, Child] = {}
-        self._turns: deque[Turn] = deque()
+        self._turns: list[Turn] = []  # the most urgent first
         self._closed = False
 
     def counts(self) -> tuple[int, int, int]:
@@ -58,12 +68,13 @@ class FreeChildren:
         with self._lock:
             if self._closed:
                 raise self._closing()
-            if self._ready and not self._turns and len(self._busy) < self._size:
+            first = not self._turns or turn.priority < self._turns[0].priority
+            if first and self._may_take(turn):
                 child = self._busy[turn] = self._ready.pop()
                 return child
             box: SimpleQueue[Child | Exception] = SimpleQueue()
             turn.box = box
-            self._turns.append(turn)
+            insort(self._turns, turn, key=attrgetter("priority"))
         given = box.get()
         if isinstance(given, Exception):
             raise given
@@ -123,7 +134,7 @@ class FreeChildren:
         """Raise an error in every caller that waits."""
         with self._lock:
             while self._turns:
-                self._put(self._turns.popleft(), reason())
+                self._put(self._turns.pop(0), reason())
 
     def close(self) -> list[Child]:
         """Refuse everybody from now on; return the children that were ready."""
@@ -137,17 +148,20 @@ class FreeChildren:
         """Forget everything, in a process that was forked off: the callers are not here."""
         self._lock = threading.Lock()
         self._closed = True
-        self._ready, self._busy, self._turns = [], {}, deque()
+        self._ready, self._busy, self._turns = [], {}, []
 
     def _is_good(self, child: Child) -> bool:
         spent = self._max_tasks is not None and child.calls >= self._max_tasks
         return child.usable and not spent and not self._closed
 
     def _serve(self) -> None:
-        while self._turns and self._ready and len(self._busy) < self._size:
-            turn = self._turns.popleft()
+        while self._turns and self._may_take(self._turns[0]):
+            turn = self._turns.pop(0)
             child = self._busy[turn] = self._ready.pop()
             self._put(turn, child)
+
+    def _may_take(self, turn: Turn) -> bool:
+        return bool(self._ready) and len(self._busy) < self._sizes.limit(turn.priority)
 
     def _put(self, turn: Turn, given: Child | Exception) -> None:
         if turn.box is not None:

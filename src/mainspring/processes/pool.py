@@ -23,6 +23,7 @@ from mainspring.processes.child_supervisor import ChildSupervisor
 from mainspring.processes.frame import CALL, REQUEST
 from mainspring.processes.free_children import FreeChildren, Turn
 from mainspring.processes.submissions import Submission, Submissions
+from mainspring.supervision.threads.priority import TASK_NORMAL, PoolSizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -33,8 +34,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class PoolStatus:
-    """What a process pool is doing, in counts of children and calls."""
+    """The sizes of a process pool, and what it is doing in counts of children and calls."""
 
+    size: int
+    reserve_normal: int
+    reserve_high: int
     ready: int
     busy: int
     starting: int
@@ -46,6 +50,9 @@ class PoolStatus:
 
 class ProcessPool:
     """Runs calls in `size` child processes at once, with `spare` more ready to take a place.
+
+    Calls of normal priority may also use `reserve_normal` children, more urgent ones those and
+    `reserve_high`; a critical one takes a spare, too, or else the first child that is free.
 
     It starts with its first call, or by `start()`. All methods may be called from any thread.
     `handler` answers `request`; it, `initializer` and `initargs` must be picklable. A child is
@@ -59,6 +66,8 @@ class ProcessPool:
         self,
         size: int,
         *,
+        reserve_normal: int = 0,
+        reserve_high: int = 0,
         spare: int = 1,
         handler: Callable[[bytes], bytes] | None = None,
         initializer: Callable[..., object] | None = None,
@@ -71,6 +80,8 @@ class ProcessPool:
         _check_at_least(1, size=size, max_tasks_per_child=max_tasks_per_child)
         _check_at_least(1, max_memory_per_child_bytes=max_memory_per_child_bytes)
         _check_at_least(0, spare=spare, grace=grace)
+        _check_at_least(0, reserve_normal=reserve_normal, reserve_high=reserve_high)
+        self._sizes = PoolSizes(size, reserve_normal, reserve_high)
         self._name = name
         self._grace = grace
         self._handles = handler is not None
@@ -84,14 +95,16 @@ class ProcessPool:
             ChildPlan(
                 name, pack_startup(handler, initializer, initargs), max_memory_per_child_bytes
             ),
-            population=size + spare,
+            population=self._sizes.total + spare,
             idle=self._is_idle,
             on_end=self._end,
         )
         self._free = FreeChildren(
-            name, size, max_tasks=max_tasks_per_child, dismiss=self._supervisor.dismiss
+            name, self._sizes, max_tasks=max_tasks_per_child, dismiss=self._supervisor.dismiss
         )
-        self._submissions = Submissions(name, size, run=self._see_through, on_end=self._nudge)
+        self._submissions = Submissions(
+            name, self._sizes, run=self._see_through, on_end=self._nudge
+        )
 
     @property
     def name(self) -> str:
@@ -135,7 +148,8 @@ class ProcessPool:
             why, remedy = "does not let it answer requests", "make the pool with a handler"
             raise InvalidOption("handler", None, owner=self._name, why=why, remedy=remedy)
         self._admit(timeout)
-        return self._ask(Request(REQUEST, payload, label, timeout, on_note, warm_up, on_begin), key)
+        request = Request(REQUEST, payload, label, timeout, on_note, warm_up, on_begin)
+        return self._ask(request, Turn(key))
 
     def call(
         self,
@@ -151,18 +165,25 @@ class ProcessPool:
         """
         packed = pack_call(function, args, {})
         self._admit(timeout)
-        reply = self._ask(Request(CALL, packed, label_of(function), timeout), key)
+        reply = self._ask(Request(CALL, packed, label_of(function), timeout), Turn(key))
         result: R = unpack_result(reply)
         return result
 
-    def submit(self, function: Callable[..., R], *args: object, **kwargs: object) -> Future[R]:
+    def submit(self, function: Callable[..., R], /, *args: object, **kwargs: object) -> Future[R]:
+        """Put a call of normal priority in line; see `submit_at`."""
+        return self.submit_at(TASK_NORMAL, function, *args, **kwargs)
+
+    def submit_at(
+        self, priority: int, function: Callable[..., R], /, *args: object, **kwargs: object
+    ) -> Future[R]:
         """Put a call in line; the future, once running, is the key that `kill` takes.
 
-        What can't be pickled raises here; other errors as of `call` are the future's.
+        A lower priority number is more urgent. What can't be pickled raises here, and
+        `InvalidOption`; other errors as of `call` are the future's.
         """
         packed = pack_call(function, args, kwargs)
         self._admit(None)
-        return self._submissions.submit(label_of(function), packed)
+        return self._submissions.submit(label_of(function), packed, priority)
 
     def kill(self, key: Hashable) -> bool:
         """Kill the children that run calls of that key; False if none runs now."""
@@ -186,7 +207,11 @@ class ProcessPool:
         """Return what it is doing."""
         ready, busy, waiting = self._free.counts()
         supervisor = self._supervisor
+        sizes = self._sizes
         return PoolStatus(
+            size=sizes.size,
+            reserve_normal=sizes.reserve_normal,
+            reserve_high=sizes.reserve_high,
             ready=ready,
             busy=busy,
             starting=supervisor.starting,
@@ -244,9 +269,8 @@ class ProcessPool:
         if self._closed or not self._started:
             self.start()
 
-    def _ask(self, request: Request, key: Hashable) -> bytes:
+    def _ask(self, request: Request, turn: Turn) -> bytes:
         while True:
-            turn = Turn(key)
             try:
                 return self._free.take(turn).run(request)
             except ChildGone:
@@ -257,7 +281,8 @@ class ProcessPool:
 
     def _see_through(self, submission: Submission) -> Any:
         request = Request(CALL, submission.request, submission.label)
-        return unpack_result(self._ask(request, submission.future))
+        turn = Turn(submission.future, submission.priority)
+        return unpack_result(self._ask(request, turn))
 
     def _is_idle(self) -> bool:
         _, busy, waiting = self._free.counts()

@@ -1,7 +1,7 @@
 """Calls that were submitted to a process pool, each with the future that waits for its end.
 
-It knows how to wait for a call in a thread, and nothing of children. A thread is started when a
-call finds none free, up to `size`.
+A thread sees each call through; which may begin is the arithmetic of the thread pool's priorities.
+It knows nothing of children.
 """
 
 from __future__ import annotations
@@ -9,25 +9,29 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from time import monotonic
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from mainspring.supervision.threads.pool import PriorityThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mainspring.supervision.threads.priority import PoolSizes
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Submission:
-    """A packed call and who waits for it."""
+    """A packed call, its priority, and the future of its end."""
 
     label: str
     request: bytes
+    priority: int
     future: Future[Any]
 
 
 class Submissions:
-    """A line of calls and the threads that see them through.
+    """The calls that have not ended, and the threads that see them through.
 
     `run` returns a call's result; `on_end` is called after each.
     """
@@ -35,80 +39,59 @@ class Submissions:
     def __init__(
         self,
         name: str,
-        size: int,
+        sizes: PoolSizes,
         *,
         run: Callable[[Submission], Any],
         on_end: Callable[[], object],
     ) -> None:
-        self._name = name
-        self._size = size
+        self._threads = PriorityThreadPool(sizes, name=f"{name}-call")
         self._run = run
         self._on_end = on_end
-        self._line: SimpleQueue[Submission | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._pending: set[Submission] = set()
         self._lock = threading.Lock()
-        self._outstanding = 0
 
     @property
     def outstanding(self) -> int:
-        """How many have not ended."""
-        return self._outstanding
+        """The number of calls that have not ended."""
+        return len(self._pending)
 
     @property
     def queued(self) -> int:
-        """How many no thread has taken yet."""
-        return self._line.qsize()
+        """The number of calls that no thread has taken yet."""
+        return sum(self._threads.status().queued.values())
 
-    def submit(self, label: str, request: bytes) -> Future[Any]:
-        """Put a packed call in line."""
-        submission = Submission(label, request, Future())
+    def submit(self, label: str, request: bytes, priority: int) -> Future[Any]:
+        """Put a packed call in line. Raises `NotRunning` after `close`."""
+        submission = Submission(label, request, priority, Future())
         with self._lock:
-            self._outstanding += 1
-            self._line.put(submission)
-            if len(self._threads) < min(self._outstanding, self._size):
-                self._add_thread()
+            self._pending.add(submission)
+        try:
+            self._threads.execute(priority, partial(self._see_through, submission))
+        except BaseException:
+            self._end(submission)
+            raise
         return submission.future
 
     def close(self) -> None:
         """Cancel what has not begun, and ask the threads to end."""
         with self._lock:
-            threads = len(self._threads)
-        self._cancel_queued()
-        for _ in range(threads):
-            self._line.put(None)
+            pending = list(self._pending)
+        for submission in pending:
+            submission.future.cancel()
+        self._threads.close()
 
     def join(self, timeout: float) -> None:
         """Wait for the threads, at most `timeout` seconds."""
-        deadline = monotonic() + timeout
-        for thread in self._threads:
-            thread.join(max(deadline - monotonic(), 0.0))
-
-    def _cancel_queued(self) -> None:
-        try:
-            while (submission := self._line.get_nowait()) is not None:
-                self._cancel(submission)
-        except Empty:
-            return
-
-    def _cancel(self, submission: Submission) -> None:
-        if submission.future.cancel():
-            submission.future.set_running_or_notify_cancel()
-        self._count_end()
-
-    def _add_thread(self) -> None:
-        name = f"{self._name}-call-{len(self._threads)}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _work(self) -> None:
-        while (submission := self._line.get()) is not None:
-            if submission.future.set_running_or_notify_cancel():
-                self._see_through(submission)
-            self._count_end()
-            del submission  # its arguments and result must not outlive it here
+        self._threads.join(timeout)
 
     def _see_through(self, submission: Submission) -> None:
+        try:
+            if submission.future.set_running_or_notify_cancel():
+                self._settle(submission)
+        finally:
+            self._end(submission)
+
+    def _settle(self, submission: Submission) -> None:
         try:
             result = self._run(submission)
         except BaseException as error:  # noqa: BLE001  # the border of a call: its future is told
@@ -116,7 +99,7 @@ class Submissions:
         else:
             submission.future.set_result(result)
 
-    def _count_end(self) -> None:
+    def _end(self, submission: Submission) -> None:
         with self._lock:
-            self._outstanding -= 1
+            self._pending.discard(submission)
         self._on_end()

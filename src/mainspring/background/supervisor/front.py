@@ -217,7 +217,11 @@ class TaskSupervisor:
         self._pools.size_threads(self._life, sizes)
 
     def set_mp_pool(self, pool_size: int | None = None, **options: Any) -> None:
-        """Make the process pool: so many children (one a CPU), and options of `ProcessPool`."""
+        """Make the process pool: so many children (one a CPU), and options of `ProcessPool`.
+
+        `reserve_normal` and `reserve_high` are further children, as of the thread pool: calls of
+        low priority use `pool_size` alone. Raises `InvalidOption`.
+        """
         self._pools.set_processes(self._life, pool_size, options)
 
     @property

@@ -33,6 +33,10 @@ class Pools:
         """Have another process pool from now on. Raises `InvalidOption`."""
         if size is not None and not (is_whole(size) and size >= 1):
             raise InvalidOption("pool_size", size, owner="set_mp_pool", expected="1 or more")
+        for reserve in ("reserve_normal", "reserve_high"):
+            value = options.get(reserve, 0)
+            if not (is_whole(value) and value >= 0):
+                raise InvalidOption(reserve, value, owner="set_mp_pool", expected="0 or more")
         self._process_options = options if size is None else {"size": size, **options}
         life.drop_processes()
 

@@ -77,7 +77,9 @@ class TaskPlan:
             return aloop.spawn_coroutine_threadsafe(task.run_later())
         if self.tt == TT_MP:
             task.begin()
-            return supervisor.mp_pool.submit(self.function, *task.args, **task.kwargs)
+            return supervisor.mp_pool.submit_at(
+                self.priority, self.function, *task.args, **task.kwargs
+            )
         if supervisor.thread_pool is not supervisor.threads:
             # It may be one of processes, which could not take the task itself.
             task.begin()

@@ -70,7 +70,7 @@ class Carriage:
 def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Carriage:
     """Choose by what the target is. Raises `InvalidOption` for a loop that does not exist."""
     if worker.isolated:
-        return _on_loop(worker, _in_process(worker, target), options)
+        return _on_loop(worker, _in_process(worker, target, options.priority), options)
     if worker.awaited:
         return _on_loop(worker, target.bind(), options)
     return _in_thread(worker, target.bind(), options)
@@ -98,7 +98,7 @@ def _on_loop(worker: CarriedWorker, call: Callable[..., Any], options: Options) 
     return Carriage(ElsewhereDriver(call, aloop.spawn_coroutine_threadsafe), loop=aloop.get_loop())
 
 
-def _in_process(worker: CarriedWorker, target: Target) -> Callable[..., Any]:
+def _in_process(worker: CarriedWorker, target: Target, priority: int) -> Callable[..., Any]:
     """Return what awaits a call in the process pool; `_task_id` is the call's own."""
     pool = worker.supervisor.mp_pool
     kwargs, takes_id = target.for_process()
@@ -106,7 +106,7 @@ def _in_process(worker: CarriedWorker, target: Target) -> Callable[..., Any]:
 
     async def call(*lead: Any) -> Any:
         more = {"_task_id": f"{pool.name}_{next(call_numbers)}"} if takes_id else {}
-        future = pool.submit(function, *lead, *target.args, **kwargs, **more)
+        future = pool.submit_at(priority, function, *lead, *target.args, **kwargs, **more)
         return await asyncio.wrap_future(future)
 
     return call

@@ -200,6 +200,13 @@ class PriorityThreadPool(Executor):
         while wait and (threads := self._others()):
             threads[0].join()
 
+    def join(self, timeout: float) -> list[threading.Thread]:
+        """Wait for the threads, at most `timeout` seconds; return those that have not ended."""
+        deadline, threads = time.monotonic() + timeout, self._others()
+        for thread in threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+        return [one for one in threads if one.is_alive()]
+
     def _take_sizes(self, sizes: PoolSizes) -> None:
         self._sizes = sizes
         self._limits = {priority: sizes.limit(priority) for priority in NAMES}
@@ -366,8 +373,5 @@ class PriorityThreadPool(Executor):
         return [one for one in threads if one is not threading.current_thread()]
 
     def _leave_threads(self) -> None:
-        deadline = time.monotonic() + LAST_WAIT
-        for thread in self._others():
-            thread.join(max(deadline - time.monotonic(), 0))
-            if thread.is_alive():
-                log.warning("thread %r is left behind:\n%s", thread.name, stack_of(thread))
+        for thread in self.join(LAST_WAIT):
+            log.warning("thread %r is left behind:\n%s", thread.name, stack_of(thread))

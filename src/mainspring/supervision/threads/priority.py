@@ -46,12 +46,17 @@ class PoolSizes:
     reserve_high: int = 0
     keep: int = 0
 
+    @property
+    def total(self) -> int:
+        """The number of calls at once, critical ones aside."""
+        return self.size + self.reserve_normal + self.reserve_high
+
     def limit(self, priority: int) -> float:
         """Return how many calls may run for one of this priority to start besides them."""
         if priority <= TASK_CRITICAL:
             return float("inf")
         if priority <= TASK_HIGH:
-            return self.size + self.reserve_normal + self.reserve_high
+            return self.total
         return self.size + (self.reserve_normal if priority <= TASK_NORMAL else 0)
 
 
