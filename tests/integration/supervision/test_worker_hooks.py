@@ -177,7 +177,7 @@ def test_an_after_start_that_raises_leaves_no_worker_of_any_kind_running(
         worker.start()
     assert not worker.is_active()
     until(worker.is_stopped)
-    assert worker not in supervisor.roster.all()
+    assert worker not in supervisor.workers.active()
     assert worker.start()
     feed(worker)
     until(lambda: worker.status().runs)

@@ -169,8 +169,8 @@ def test_a_worker_ends_with_the_loop_of_its_owner(supervisor, auntil, until, cap
 
     worker = asyncio.run(live())
     until(worker.is_stopped)
+    assert worker.status().state == "failed"
     assert worker.stop()
-    assert worker.status().state == "stopped"
     assert "stops: its event loop ends" in caplog.text
     assert "started again" not in caplog.text
 
@@ -217,7 +217,7 @@ def test_a_worker_ends_when_its_owners_loop_is_closed_without_a_word(
     until(lambda: runs)
     close()
     until(worker.is_stopped)
-    assert worker.status().state == "stopped"
+    assert worker.status().state == "failed"
     assert "worker 'target' stops: its event loop is closed" in caplog.text
     assert supervisor.stop()
     del worker

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from mainspring.background.aloop import ALoop, Loops
 from mainspring.background.jobs.job import AsyncJob
 from mainspring.background.jobs.scheduler import AsyncJobs, AsyncJobScheduler, launch_in
-from mainspring.background.supervisor.ending import Ending
 from mainspring.background.supervisor.info import describe, diagnose
-from mainspring.background.supervisor.launches import LaunchableTask, Launches
 from mainspring.background.supervisor.life import Life
+from mainspring.background.supervisor.pending_tasks import LaunchableTask, PendingTasks
 from mainspring.background.supervisor.pools import Pools
-from mainspring.background.supervisor.roster import NamedWorker, WorkerRoster
 from mainspring.background.supervisor.schedulers import (
     AsyncScheduler,
     SchedulerService,
@@ -25,8 +23,10 @@ from mainspring.background.supervisor.schedulers import (
     SyncSchedulers,
     unregister,
 )
+from mainspring.background.supervisor.shutdown import Shutdown
 from mainspring.background.supervisor.signals import Blockade
 from mainspring.background.supervisor.task_pools import TaskPool, TaskPools
+from mainspring.background.supervisor.workers import NamedWorker, Workers
 from mainspring.errors import InvalidOption
 from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.megaphone import Megaphone
@@ -59,15 +59,14 @@ class TaskSupervisor:
         self._poll_delay = 0.01
         self._megaphone = Megaphone()
         self._blockade = Blockade(self.id)
-        # Looked up at each call: it may be set, and a subclass may have its own.
-        self.roster = WorkerRoster(lambda *what: self.on_worker_failed(*what))  # noqa: PLW0108  see above
+        self.workers = Workers()
         self._sync_schedulers = SyncSchedulers()
         self._pools = Pools()
-        self._launches = Launches()
+        self._tasks = PendingTasks()
         self._loops = Loops(self.id)
         self._task_pools = TaskPools(self._loops)
         self._jobs = AsyncJobs()
-        self._ending = Ending(self.roster, self._loops, self._jobs, self._sync_schedulers)
+        self._shutdown = Shutdown(self.workers, self._loops, self._jobs, self._sync_schedulers)
         self.forget_life()
         forget_in_child(self)
 
@@ -100,13 +99,13 @@ class TaskSupervisor:
         Waits for a stop under way; False, too, from what that stop waits for. Raises
         `AlreadyRunning` on a loop of the user's own that it waits for.
         """
-        if self.active or self._ending.is_awaited_here(self._life):
+        if self.active or self._is_awaited_here():
             return False
         with self._life_lock:
             if self.active:
                 return False
             if self._life.over:
-                self._ending.wait_for(self._life)
+                self._shutdown.wait_for(self._life)
                 self._life = self._new_life()
             self._life.begin(self.grace)
             self.threads.resize(self._pools.sizes)
@@ -134,16 +133,17 @@ class TaskSupervisor:
         if not core.running:
             return core.join(core.time_left())
         if stop_schedulers:
-            self._ending.ask_all(self._life)
-        self._ending.leave(self._life)
-        self._launches.cancel_delayed()
+            self._shutdown.ask_all(self._life)
+        self._shutdown.leave(self._life)
+        self._tasks.cancel_delayed()
         if cancel_tasks:
-            self._ending.cancel_all(self._life)
+            self._shutdown.cancel_all(self._life)
         # First, so that whoever sees it stop can't start a worker any more.
         self._life.workers.close()
         core.close(core.grace if isinstance(wait, bool) else float(wait))
         self._blockade.lift()
-        if wait is False or self._ending.waits_for_itself(self._life):
+        self.workers.drop_failed()
+        if wait is False or self._shutdown.would_wait_for_itself(self._life):
             return not core.running
         return core.join(core.time_left())
 
@@ -163,7 +163,7 @@ class TaskSupervisor:
 
     async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
         """Stop it from a coroutine, without blocking its loop; from its own it only asks."""
-        if self._ending.awaits_itself(self._life):
+        if self._shutdown.awaits_caller(self._life):
             return self.stop(wait)
         await live_in_thread(lambda: self.stop(wait), name=f"{self.id}_stop")
         return not self.active
@@ -202,11 +202,11 @@ class TaskSupervisor:
 
     def get_info(self) -> dict[str, Any]:
         """Return what it is and does, as a value that serialises to JSON."""
-        return describe(self.id, self._life, self.roster, self._task_pools)
+        return describe(self.id, self._life, self.workers, self._task_pools)
 
     def health(self) -> dict[str, Any]:
         """Return whether it is well, and what is not, for probes."""
-        return diagnose(self._life, self.roster, self._task_pools)
+        return diagnose(self._life, self.workers, self._task_pools)
 
     def set_thread_pool(self, **sizes: Any) -> None:
         """Set the sizes of the thread pool, also while it works.
@@ -278,7 +278,7 @@ class TaskSupervisor:
 
     def stop_aloop(self, name: str, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
         """Stop a loop, its workers, jobs and pools; return whether all that ran on it has ended."""
-        self._ending.ask_those_on(self._loops.get(name))
+        self._shutdown.ask_those_on(self._loops.get(name))
         return self._task_pools.stop_loop(name, wait)
 
     def get_aloop(self, name: str | None = None) -> ALoop:
@@ -375,12 +375,15 @@ class TaskSupervisor:
     def put_task(self, task: K) -> K:
         """Start a task; see `background_task`."""
         self.start()
-        self._launches.launch(task, self)
+        self._tasks.launch(task, self)
         return task
 
     def get_task(self, task_id: str) -> LaunchableTask | None:
         """Return a task that has not ended, by its id."""
-        return self._launches.get(task_id)
+        return self._tasks.get(task_id)
+
+    def _is_awaited_here(self) -> bool:
+        return self._life.over and self._shutdown.awaits_caller(self._life)
 
     def _new_life(self) -> Life:
         tell, loops = self._megaphone.tell, self._loops.threads

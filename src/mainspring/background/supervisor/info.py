@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mainspring.background.supervisor.life import Life
-    from mainspring.background.supervisor.roster import NamedWorker, WorkerRoster
     from mainspring.background.supervisor.task_pools import TaskPools
+    from mainspring.background.supervisor.workers import NamedWorker, Workers
 
 STALLED_AFTER = 2.0
 """Seconds without an answer after which a loop is unwell."""
 
 
-def describe(name: str, life: Life, roster: WorkerRoster, tasks: TaskPools) -> dict[str, Any]:
+def describe(name: str, life: Life, workers: Workers, tasks: TaskPools) -> dict[str, Any]:
     """Return id, activity, pools, loops (seconds of latency), workers and task pools."""
     pools: dict[str, Any] = {"threads": asdict(life.threads.status())}
     if life.processes is not None:
@@ -26,7 +26,7 @@ def describe(name: str, life: Life, roster: WorkerRoster, tasks: TaskPools) -> d
         "active": life.active,
         "pools": pools,
         "loops": life.watchdog.latencies(),
-        "workers": [describe_worker(worker) for worker in roster.all()],
+        "workers": [describe_worker(worker) for worker in workers.all()],
         "task_pools": [place.describe() for place in tasks.all()],
     }
 
@@ -39,21 +39,27 @@ def describe_worker(worker: NamedWorker) -> dict[str, Any]:
     return status
 
 
-def diagnose(life: Life, roster: WorkerRoster, tasks: TaskPools) -> dict[str, Any]:
-    """Return `healthy`, the loops that are blocked, and the workers whose last run failed.
+def diagnose(life: Life, workers: Workers, tasks: TaskPools) -> dict[str, Any]:
+    """Return `healthy`, and what is not: for probes.
 
-    A task pool that takes no tasks while the supervisor is active makes it unwell, too.
+    Unwell make a blocked loop, a worker that failed for good (it gave up, or lost its event loop)
+    or whose run hangs, and a task pool that takes no tasks while the supervisor is active. A worker
+    whose last run raised goes on, and is named only.
     """
     stalled = [
         name for name, seconds in life.watchdog.latencies().items() if seconds > STALLED_AFTER
     ]
-    failing = [one.name for one in roster.all() if one.status().failing]
+    failed = [worker.name for worker in workers.failed()]
+    active = [worker.status() for worker in workers.active()]
+    hanging = [status.name for status in active if status.hanging]
     stopped = [place.pool.name for place in tasks.all() if not place.pool.running]
     return {
-        "healthy": life.active and not stalled and not stopped,
+        "healthy": life.active and not (stalled or failed or hanging or stopped),
         "active": life.active,
         "stalled_loops": stalled,
-        "failing_workers": failing,
+        "failed_workers": failed,
+        "hanging_workers": hanging,
+        "failing_workers": [status.name for status in active if status.failing],
         "stopped_task_pools": stopped,
     }
 

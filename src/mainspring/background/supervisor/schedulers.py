@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mainspring.background.supervisor.registry import Registry
 from mainspring.supervision.workers.driver import asked_to_cancel
 
 if TYPE_CHECKING:
@@ -40,31 +40,23 @@ class SyncSchedulers:
     """The schedulers that a supervisor only stops; they run by themselves."""
 
     def __init__(self) -> None:
-        self._schedulers: list[SyncScheduler] = []
-        self._lock = threading.RLock()
+        self._schedulers: Registry[SyncScheduler] = Registry("scheduler", inherited=True)
 
     def add(self, scheduler: SyncScheduler) -> None:
         """Stop it, too, when the time has come. Raises `TypeError` if it can't be stopped."""
         _check(scheduler, "stop")
-        with self._lock:
-            self._schedulers.append(scheduler)
+        self._schedulers.add(str(id(scheduler)), scheduler)
 
     def drop(self, scheduler: SyncScheduler) -> bool:
         """Forget a scheduler; return whether it was known."""
-        with self._lock:
-            known = scheduler in self._schedulers
-            if known:
-                self._schedulers.remove(scheduler)
-        return known
+        return self._schedulers.drop(str(id(scheduler)))
 
     def stop(self) -> None:
         """Stop and forget all of them, the last first; what one raises is logged."""
-        with self._lock:
-            schedulers, self._schedulers = self._schedulers, []
-        for scheduler in reversed(schedulers):
+        for scheduler in reversed(self._schedulers.drop_all()):
             try:
                 scheduler.stop()
-            except Exception:
+            except BaseException:
                 log.exception("stop of scheduler %r raised", scheduler)
 
 
@@ -110,7 +102,7 @@ class SchedulerService:
             result = self.scheduler.stop()
             if inspect.iscoroutine(result):
                 self._aloop.spawn_coroutine_threadsafe(result)
-        except Exception:
+        except BaseException:
             log.exception("stop of scheduler %r raised; its loop is cancelled", self.scheduler)
             self._cancel()
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
-from mainspring.background.declared import declared
+from mainspring.background.accepted_arguments import accepted_arguments
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
 from mainspring.background.tasks.task import Task, TaskPlan
 from mainspring.supervision.threads.priority import TASK_NORMAL
@@ -125,7 +125,7 @@ class FunctionCollection:
         if self.on_error is None:
             log.error("%s of a collection raised", entry.name, exc_info=error)
             return
-        takes = declared(self.on_error)
+        takes = accepted_arguments(self.on_error)
         also = {"error": error, "function": entry.function}
         given = {name: value for name, value in also.items() if takes.takes(name)}
         try:

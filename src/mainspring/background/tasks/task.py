@@ -212,5 +212,5 @@ class Task(Generic[R]):
         if self.plan.callback is not None:
             try:
                 self.plan.callback(result)
-            except Exception:
+            except BaseException:
                 log.exception("callback of %r raised", self)

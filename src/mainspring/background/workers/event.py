@@ -12,7 +12,7 @@ from mainspring.supervision.triggers.event import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.background.workers.start import StartArguments
+    from mainspring.background.workers.options import StartArguments
     from mainspring.protocols import Trigger
 
 
@@ -37,10 +37,10 @@ class BackgroundEventWorker(TriggeredWorker[P, R]):
 
     def get_event_obj(self) -> EventHandle:
         """Return the event of a worker that is active; raises `NotRunning`."""
-        session = self._session
-        if session is None or not isinstance(session.trigger, Event):
+        run = self._run
+        if run is None or not isinstance(run.trigger, Event):
             raise NotRunning(f"worker {self.name!r} is not running; start it first")
-        return EventHandle(session.trigger)
+        return EventHandle(run.trigger)
 
     def make_trigger(self, start: StartArguments) -> Trigger:
         """Return what fires on demand."""

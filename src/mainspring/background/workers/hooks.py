@@ -1,31 +1,82 @@
-"""The hooks of a background worker: which are the user's, and calling those of a stop."""
+"""The hooks of a background worker, `on_error` among them: which are own, and their calls."""
 
 from __future__ import annotations
 
+import inspect
 import logging
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mainspring.background.accepted_arguments import accepted_arguments
+from mainspring.supervision.inside import outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from mainspring.background.supervisor.front import TaskSupervisor
+    from mainspring.background.workers.options import Options
 
 log = logging.getLogger("mainspring.supervision")
 
 OF_THE_END = ("before_stop", "send_stop_events", "after_stop")
 
 
-def is_own(worker: object, hook: str, plain: type) -> bool:
-    """Whether a worker's hook is another than the one of `plain`, which does nothing."""
-    return getattr(getattr(worker, hook), "__func__", None) is not getattr(plain, hook)
+class FailingWorker(Protocol):
+    """What an `on_error` may ask for, and the supervisor that runs one that is async."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def supervisor(self) -> TaskSupervisor:
+        """The supervisor that starts it."""
+        ...
 
 
-def has_own_end(worker: object, plain: type) -> bool:
-    """Whether a hook of a worker's end is the user's."""
-    return any(is_own(worker, hook, plain) for hook in OF_THE_END)
+def is_own(worker: object, plain: type, *hooks: str) -> bool:
+    """Return whether one of these hooks is another than that of `plain`, which does nothing."""
+    for hook in hooks:
+        if getattr(getattr(worker, hook), "__func__", None) is not getattr(plain, hook):
+            return True
+    return False
 
 
-def guard(hook: Callable[[], object], name: str) -> None:
-    """Call a hook of a stop, which goes on whatever the hook raises."""
+def guarded(hook: Callable[[], object], name: str) -> None:
+    """Call a hook; whatever it raises is logged and harms nobody.
+
+    But for Ctrl+C, which Python raises in the main thread wherever that is.
+    """
     try:
         hook()
-    except Exception:
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
+        if interrupted and threading.current_thread() is threading.main_thread():
+            raise
         log.exception("hook %s of worker %r raised", getattr(hook, "__name__", hook), name)
+
+
+def call_on_error(worker: FailingWorker, options: Options, error: Exception) -> None:
+    """Call `on_error`, with `error` and `worker` if it declares them; log what it raises."""
+    on_error = options.on_error
+    if on_error is None:
+        return
+    takes = accepted_arguments(on_error)
+    also = {"error": error, "worker": worker}
+    given = {name: value for name, value in also.items() if takes.takes(name)}
+    try:
+        result = on_error(**{**given, **options.on_error_kwargs})
+        if inspect.iscoroutine(result):
+            with outside():
+                future = worker.supervisor.background_task(result)
+            future.add_done_callback(lambda done: _log_error(worker.name, done))
+    except Exception:
+        log.exception("on_error of worker %r raised", worker.name)
+
+
+def _log_error(name: str, future: Future[Any]) -> None:
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        log.error("on_error of worker %r raised", name, exc_info=error)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from mainspring.background.workers.start import StartArguments
+    from mainspring.background.workers.options import StartArguments
     from mainspring.protocols import Trigger
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict
 
+from mainspring.background.accepted_arguments import is_generator
 from mainspring.background.aloop import ALoop
-from mainspring.background.declared import is_generator
 from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.model.number import is_number, is_whole
@@ -91,6 +91,8 @@ class Options:
 
         Raises `InvalidOption`.
         """
+        if not overrides:
+            return self
         known = {
             name: value
             for name, value in overrides.items()
@@ -106,7 +108,40 @@ class Options:
 COMMON = tuple(CommonOptions.__annotations__)
 """The options of every kind."""
 
+PACE = ("interval", "delay", "delay_before")
+"""The overrides that only a worker with a pace can heed."""
+
 OVERRIDABLE = ("name", "priority", "loop")
+
+OVERRIDES = tuple(f"_{name}" for name in (*OVERRIDABLE, *PACE))
+"""What `start` takes for one life in the place of what the worker was made with."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartArguments:
+    """What `start` was given: for the target, and for this life of the worker."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> StartArguments:
+        """Tell the target's arguments from the overrides."""
+        if kwargs.keys().isdisjoint(OVERRIDES):
+            return cls(args, kwargs, {})
+        mine = {name[1:]: kwargs[name] for name in OVERRIDES if name in kwargs}
+        theirs = {name: value for name, value in kwargs.items() if name not in OVERRIDES}
+        return cls(args, theirs, mine)
+
+    def refuse_pace(self, owner: str) -> None:
+        """Raise `InvalidOption` if it sets the pace of a worker that has none to be set."""
+        for option in PACE:
+            value = self.overrides.get(option)
+            if value is not None:
+                why, remedy = "is for workers with an interval", "leave it out"
+                raise InvalidOption(f"_{option}", value, owner=owner, why=why, remedy=remedy)
+
 
 CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "name": (lambda name: isinstance(name, str), "a text"),

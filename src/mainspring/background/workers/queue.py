@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mainspring.background.workers.generics import P, R
 from mainspring.background.workers.hooks import is_own
-from mainspring.background.workers.parcel import Parcel, parcel_of
+from mainspring.background.workers.queue_item import QueueItem, as_queue_item
 from mainspring.background.workers.worker import BackgroundWorker
 from mainspring.errors import InvalidOption
 from mainspring.supervision.triggers.backlog import Backlog, Items
@@ -20,10 +20,10 @@ from mainspring.supervision.triggers.backlog import Backlog, Items
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.background.workers.session import Session
-    from mainspring.background.workers.start import StartArguments
+    from mainspring.background.workers.options import StartArguments
+    from mainspring.background.workers.worker_run import WorkerRun
     from mainspring.protocols import Trigger
-    from mainspring.supervision.workers.worker import WorkerStatus
+    from mainspring.supervision.workers.status import WorkerStatus
 
 
 class BackgroundQueueWorker(BackgroundWorker[P, R]):
@@ -35,6 +35,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
 
     kind: ClassVar[str] = "queue"
     own_options: ClassVar[tuple[str, ...]] = ("queue", "q")
+    borrows_threads: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -49,14 +50,9 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         self._backlog = Backlog(
             _queue_of(queue if q is None else q, self.name),
             owner=self.name,
-            pack=parcel_of,
+            pack=as_queue_item,
             unpack=attrgetter("item"),
         )
-
-    @property
-    def borrows_threads(self) -> bool:
-        """Whether a sync target runs in the thread pool: it does."""
-        return True
 
     def get_queue_obj(self) -> Any:
         """Return the queue; items may be put straight into it, or taken out by hand."""
@@ -74,7 +70,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         raises `TimeoutError`. Raises `NotRunning` after a stop.
         """
         future: Future[R] = Future()
-        self._backlog.offer(Parcel(item, future), timeout)
+        self._backlog.offer(QueueItem(item, future), timeout)
         return future
 
     def stop(self, wait: float | bool = True, *, drain: bool = False) -> bool:  # noqa: FBT001, FBT002  the pages' signature
@@ -82,19 +78,19 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
 
         What a limited `wait` leaves no time for stays for the next start.
         """
-        session = self._session
-        if not (drain and session is not None and session.active):
+        run = self._run
+        if not (drain and run is not None and run.active):
             return super().stop(wait)
-        self._drain(session)
-        return self._wait_for_end(session, wait) or self._cut_short(session, wait)
+        self._drain(run)
+        return run.wait(wait) or self._cut_short(run, wait)
 
     async def astop(self, wait: float | bool = True, *, drain: bool = False) -> bool:  # noqa: FBT001, FBT002  as `stop`
         """Stop it from a coroutine; with `drain` once it has finished what is queued."""
-        session = self._session
-        if not (drain and session is not None and session.active):
+        run = self._run
+        if not (drain and run is not None and run.active):
             return await super().astop(wait)
-        self._drain(session)
-        return await session.await_end(wait) or self._cut_short(session, wait)
+        self._drain(run)
+        return await run.await_end(wait) or self._cut_short(run, wait)
 
     def status(self) -> WorkerStatus:
         """Return what it is doing, and how many items wait; from any thread."""
@@ -114,43 +110,42 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
     def make_trigger(self, start: StartArguments) -> Trigger:  # noqa: ARG002  the seam's signature
         """Return what fires for each item."""
         self._backlog.open()
-        hooks = ("before_queue_get", "after_queue_get")
-        hooked = any(is_own(self, hook, BackgroundQueueWorker) for hook in hooks)
-        return _HookedParcels(self._backlog, self) if hooked else _Parcels(self._backlog)
+        hooked = is_own(self, BackgroundQueueWorker, "before_queue_get", "after_queue_get")
+        return _HookedItems(self._backlog, self) if hooked else _UncancelledItems(self._backlog)
 
-    def ask_end(self, session: Session) -> None:
+    def ask_end(self, run: WorkerRun) -> None:
         """Take no more items; those that are left wait for the next start."""
         self._backlog.shut()
-        super().ask_end(session)
+        super().ask_end(run)
 
     def unpack(self, function: Callable[..., Any], *, awaited: bool) -> Callable[..., Any]:
         """Return what takes an item, and tells the result to who has put it."""
         return _unpack_later(function) if awaited else _unpack(function)
 
-    def _drain(self, session: Session) -> None:
-        self.announce_end(session)
+    def _drain(self, run: WorkerRun) -> None:
+        run.announce_end()
         self._backlog.shut()
-        if isinstance(session.trigger, Items):
-            session.trigger.drain()
+        if isinstance(run.trigger, Items):
+            run.trigger.drain()
 
-    def _cut_short(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
+    def _cut_short(self, run: WorkerRun, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
         """After a wait with a limit: begin no further run."""
         if not isinstance(wait, bool):
-            self.ask_end(session)
-        return session.finished.done()
+            self.ask_end(run)
+        return run.finished.done()
 
 
-class _Parcels(Items):
-    """Items as parcels, but for those that were cancelled."""
+class _UncancelledItems(Items):
+    """Items but those that were cancelled."""
 
     def take(self, now: float) -> tuple[object, ...] | None:
-        """Return the next parcel."""
+        """Return the next item."""
         taken: Any = super().take(now)
         return taken if taken is not None and taken[0].begin() else None
 
 
-class _HookedParcels(_Parcels):
-    """Parcels with the hooks of their worker."""
+class _HookedItems(_UncancelledItems):
+    """Items with the hooks of their worker."""
 
     def __init__(self, backlog: Backlog, worker: BackgroundQueueWorker[Any, Any]) -> None:
         super().__init__(backlog)
@@ -162,43 +157,43 @@ class _HookedParcels(_Parcels):
         taken: Any = super().take(now)
         if taken is None:
             return None
-        parcel: Parcel = taken[0]
-        failure = failure or _error_of(partial(self._worker.after_queue_get, parcel.item))
+        entry: QueueItem = taken[0]
+        failure = failure or _error_of(partial(self._worker.after_queue_get, entry.item))
         if failure is not None:
-            parcel.fail(failure)
+            entry.fail(failure)
             raise failure
-        return (parcel,)
+        return (entry,)
 
 
-def _error_of(hook: Callable[[], object]) -> Exception | None:
+def _error_of(hook: Callable[[], object]) -> BaseException | None:
     try:
         hook()
-    except Exception as error:  # noqa: BLE001  raised again with the item in hand
+    except BaseException as error:  # noqa: BLE001  raised again with the item in hand
         return error
     return None
 
 
 def _unpack(function: Callable[..., Any]) -> Callable[..., Any]:
-    def run(parcel: Parcel) -> Any:
+    def run(entry: QueueItem) -> Any:
         try:
-            result = function(parcel.item)
+            result = function(entry.item)
         except BaseException as error:
-            parcel.fail(error)
+            entry.fail(error)
             raise
-        parcel.settle(result)
+        entry.settle(result)
         return result
 
     return run
 
 
 def _unpack_later(function: Callable[..., Any]) -> Callable[..., Any]:
-    async def run(parcel: Parcel) -> Any:
+    async def run(entry: QueueItem) -> Any:
         try:
-            result = await function(parcel.item)
+            result = await function(entry.item)
         except BaseException as error:
-            parcel.fail(error)
+            entry.fail(error)
             raise
-        parcel.settle(result)
+        entry.settle(result)
         return result
 
     return run

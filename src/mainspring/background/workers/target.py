@@ -15,7 +15,7 @@ from mainspring.errors import TaskNotImportable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mainspring.background.declared import Declared
+    from mainspring.background.accepted_arguments import AcceptedArguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Target:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     own: Mapping[str, Any]
-    takes: Declared
+    takes: AcceptedArguments
 
     def bind(self) -> Callable[..., Any]:
         """Return a function of the trigger's arguments alone, for this process."""
@@ -48,8 +48,9 @@ class Target:
         return kwargs, self.takes.takes("_task_id")
 
     def _kwargs(self) -> dict[str, Any]:
-        offered = {name: value for name, value in self.own.items() if self.takes.takes(name)}
-        return {**offered, **self.kwargs}
+        taken = self.own if self.takes.any_keyword else self.takes.names
+        own = self.own
+        return {**{name: own[name] for name in own if name in taken}, **self.kwargs}
 
     def _bind_with_thread(self, kwargs: dict[str, Any]) -> Callable[..., Any]:
         function, args = self.function, self.args

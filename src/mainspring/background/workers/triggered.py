@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mainspring.background.workers.generics import P, R
 from mainspring.background.workers.worker import BackgroundWorker
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 class TriggeredWorker(BackgroundWorker[P, R]):
     """What event and interval workers share: they can be triggered by hand."""
 
-    @property
-    def borrows_threads(self) -> bool:
-        """Whether a sync target runs in the thread pool: it does."""
-        return True
+    borrows_threads: ClassVar[bool] = True
 
     async def trigger(
         self,
@@ -45,10 +42,10 @@ class TriggeredWorker(BackgroundWorker[P, R]):
         next tick out, an event worker forgets what it has not run for yet. `payload` reaches an
         event target that declares a positional. Raises `NotRunning` unless it is active.
         """
-        session = self._session
-        if session is None or not session.active:
+        run = self._run
+        if run is None or not run.active:
             raise NotRunning(f"worker {self.name!r} is not running; start it first")
-        pull(session.trigger, skip=skip, payload=payload)
+        pull(run.trigger, skip=skip, payload=payload)
 
 
 def pull(trigger: Trigger, *, skip: bool, payload: Any) -> None:

@@ -7,40 +7,30 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import threading
 from dataclasses import replace
 from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
-from mainspring.background.declared import declared
+from mainspring.background.accepted_arguments import accepted_arguments
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
-from mainspring.background.workers.carriage import carriage_for
-from mainspring.background.workers.ending import (
-    refuse_to_wait_for_itself,
-    wait_for_end,
-    wait_for_last_life,
-)
-from mainspring.background.workers.farewell import Farewell
 from mainspring.background.workers.generics import P, R
-from mainspring.background.workers.hooks import guard, has_own_end, is_own
-from mainspring.background.workers.on_error import call_on_error
-from mainspring.background.workers.options import COMMON, Options
-from mainspring.background.workers.session import Session
-from mainspring.background.workers.start import OVERRIDES, StartArguments
+from mainspring.background.workers.hooks import OF_THE_END, call_on_error, is_own
+from mainspring.background.workers.options import COMMON, OVERRIDES, Options, StartArguments
+from mainspring.background.workers.runner import runner_for
 from mainspring.background.workers.target import Target
+from mainspring.background.workers.worker_run import WorkerRun
 from mainspring.errors import InvalidOption
 from mainspring.supervision.triggers.continuous import Continuous
-from mainspring.supervision.workers.worker import Worker, WorkerStatus, is_async
+from mainspring.supervision.workers.status import WorkerStatus
+from mainspring.supervision.workers.worker import Worker, is_async
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
     from mainspring.protocols import Trigger
-
-log = logging.getLogger("mainspring.supervision")
 
 
 class BackgroundWorker(Generic[P, R]):
@@ -58,11 +48,13 @@ class BackgroundWorker(Generic[P, R]):
 
     kind: ClassVar[str] = "continuous"
     own_options: ClassVar[tuple[str, ...]] = ()
+    borrows_threads: ClassVar[bool] = False
+    """Whether a sync target runs in the thread pool instead of a thread of its own."""
 
     def __init__(
         self, name: str | None = None, func: Callable[P, R] | None = None, **options: Any
     ) -> None:
-        self._session: Session | None = None
+        self._run: WorkerRun | None = None
         self._lock = threading.RLock()
         self._method = False
         self._starting = False  # so that `before_start` begins no second life
@@ -134,8 +126,8 @@ class BackgroundWorker(Generic[P, R]):
     @property
     def name(self) -> str:
         """Its name, for this life the one that `start` was given."""
-        session = self._session
-        return self._options.name if session is None else session.core.name
+        run = self._run
+        return self._options.name if run is None else run.name
 
     @property
     def options(self) -> Options:
@@ -162,41 +154,37 @@ class BackgroundWorker(Generic[P, R]):
         """Who it is started by."""
         return self._options.supervisor or task_supervisor
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The asyncio loop that its target is awaited on, while it is started."""
+        run = self._run
+        return None if run is None or run.over else run.runner.loop
+
     def is_active(self) -> bool:
         """Whether it was started and goes on running its target."""
-        session = self._session
-        return session is not None and session.active
+        run = self._run
+        return run is not None and run.active
 
     def is_started(self) -> bool:
         """Whether it was started and has not ended."""
-        session = self._session
-        return session is not None and not session.over
+        run = self._run
+        return run is not None and not run.over
 
     def is_stopped(self) -> bool:
         """Whether it has ended, or was never started."""
         return not self.is_started()
 
-    def runs_here(self) -> bool:
-        """Whether its target is what the calling thread or task runs."""
-        session = self._session
-        return session is not None and session.runs_here()
-
-    def runs_on(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether its target is awaited on this loop."""
-        session = self._session
-        return session is not None and session.loop is loop
-
     def forget_life(self) -> None:
         """In a forked child: be stopped, for what runs is the parent's."""
-        self._session = None
+        self._run = None
         self._lock = threading.RLock()
 
     def status(self) -> WorkerStatus:
         """Return what it is doing and has done since its last start; from any thread."""
-        session = self._session
-        if session is None:
+        run = self._run
+        if run is None:
             return WorkerStatus(self.name, self.kind, "stopped", 0, 0, None, None, None)
-        return session.core.status()
+        return run.core.status()
 
     def start(self, *args: Any, **kwargs: Any) -> bool:
         """Start it, and its supervisor if need be; False: it is active already.
@@ -207,17 +195,17 @@ class BackgroundWorker(Generic[P, R]):
         `TypeError`.
         """
         # Before the lock too: who holds it may wait for the run that calls this.
-        session = self._session
-        if session is not None and not session.active:
-            refuse_to_wait_for_itself(session, self.supervisor.life)
+        last = self._run
+        if last is not None and not last.active:
+            last.refuse_to_wait_for_itself()
         with self._lock:
             if self.is_active() or self._starting:
                 return False
-            if self._session is not None:
-                wait_for_last_life(self._session, self.supervisor.life)
+            if self._run is not None:
+                self._run.make_way()
             self._starting = True
             try:
-                session = self._begin(StartArguments.of(args, kwargs))
+                run = self._begin(StartArguments.of(args, kwargs))
             finally:
                 self._starting = False
         try:
@@ -225,7 +213,7 @@ class BackgroundWorker(Generic[P, R]):
         except BaseException:
             self.stop(wait=False)
             raise
-        return session is self._session
+        return run is self._run
 
     def stop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
         """Stop it; return whether it has ended.
@@ -233,20 +221,23 @@ class BackgroundWorker(Generic[P, R]):
         `wait` for the run under way: True without end, a number so many seconds, False not at
         all. From its own target or loop it only asks.
         """
-        session = self._session
-        if session is None:
+        run = self._run
+        if run is None:
             return True
-        self._ask(session)
-        return self._wait_for_end(session, wait)
+        run.ask()
+        ended = run.wait(wait)
+        if ended:
+            self.supervisor.workers.drop(self)
+        return ended
 
     def restart(self, *args: Any, **kwargs: Any) -> bool:
         """Stop it, wait for its end, and start it with these arguments.
 
         Raises as `start` does; `AlreadyRunning` from its own target or loop, before it is stopped.
         """
-        session = self._session
-        if session is not None:
-            refuse_to_wait_for_itself(session, self.supervisor.life)
+        run = self._run
+        if run is not None:
+            run.refuse_to_wait_for_itself()
         self.stop()
         return self.start(*args, **kwargs)
 
@@ -256,11 +247,14 @@ class BackgroundWorker(Generic[P, R]):
 
     async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
         """Stop it from a coroutine, also of its own loop; from its own target it only asks."""
-        session = self._session
-        if session is None:
+        run = self._run
+        if run is None:
             return True
-        self._ask(session)
-        return await session.await_end(wait)
+        run.ask()
+        ended = await run.await_end(wait)
+        if ended:
+            self.supervisor.workers.drop(self)
+        return ended
 
     def before_start(self) -> None:
         """Do something before the start; what it raises fails the start."""
@@ -297,30 +291,19 @@ class BackgroundWorker(Generic[P, R]):
     @property
     def judges(self) -> bool:
         """Whether it has a `process_result` of its own."""
-        return is_own(self, "process_result", BackgroundWorker)
+        return is_own(self, BackgroundWorker, "process_result")
 
-    @property
-    def borrows_threads(self) -> bool:
-        """Whether a sync target runs in the thread pool instead of a thread of its own."""
-        return False
-
-    def announce_end(self, session: Session) -> None:
-        """Call the hooks before a stop, once a life."""
-        if session.first_to_ask():
-            with session.announcing():
-                guard(self.before_stop, self.name)
-                guard(self.send_stop_events, self.name)
-
-    def ask_end(self, session: Session) -> None:
+    def ask_end(self, run: WorkerRun) -> None:
         """Ask this life to end; more than once, maybe."""
-        session.core.close()
+        run.close()
 
-    def _leave(self, session: Session) -> None:
-        """Take notice that a life has ended, of itself or as asked."""
-        self._ask(session)
-        self.supervisor.roster.forget(self)
-        session.over = True
-        guard(self.after_stop, self.name)
+    def retire(self, run: WorkerRun) -> None:
+        """Be no longer among the active workers of the supervisor."""
+        self.supervisor.workers.retire(self, run.name, failed=run.core.failure is not None)
+
+    def report_failure(self, error: BaseException) -> None:
+        """Tell the supervisor that it gave up, and why."""
+        self.supervisor.on_worker_failed(self, error)
 
     def _take_target(self, run: Any) -> None:
         if not callable(run):
@@ -329,9 +312,9 @@ class BackgroundWorker(Generic[P, R]):
         self.isolated = _has_static_run(type(self)) if executor is None else executor == "process"
         self.awaited = is_async(run)
         self._options.check_target(run, awaited=self.awaited, isolated=self.isolated)
-        self.takes = declared(run)
+        self.takes = accepted_arguments(run)
 
-    def _begin(self, start: StartArguments) -> Session:
+    def _begin(self, start: StartArguments) -> WorkerRun:
         if not hasattr(self, "run"):
             raise TypeError(f"{self!r} has no target: give func=, set run, or define a method run")
         self.before_start()
@@ -340,51 +323,34 @@ class BackgroundWorker(Generic[P, R]):
         options = self._options.overridden(start.overrides)
         if not self.paced:
             start.refuse_pace(f"worker {options.name!r}")
-        name = supervisor.roster.remember(self, options.name, derived=options.derived)
+        name = supervisor.workers.add(self, options.name, derived=options.derived)
         if name != options.name:
             options = replace(options, name=name)
         try:
-            session = self._make_session(options, start)
-            self._session = session
-            session.farewell = self._farewell_of(session)
-            session.member = supervisor.life.workers.add(session)
+            run = self._run = self._make_run(options, start)
+            run.begin()
         except BaseException:
-            supervisor.roster.forget(self)
-            self._session = None
+            supervisor.workers.retire(self, name)
+            self._run = None
             raise
-        farewell = session.farewell
-        session.member.ended.add_done_callback(lambda ended: farewell.end(ended.result()))
-        return session
+        return run
 
-    def _farewell_of(self, session: Session) -> Farewell:
-        roster = self.supervisor.roster
-        return Farewell(
-            session.name,
-            hooks=partial(self._leave, session),
-            finish=session.finish,
-            tell=partial(roster.tell, self),
-            hooked=has_own_end(self, BackgroundWorker),
-            departing=roster,
-        )
-
-    def _make_session(self, options: Options, start: StartArguments) -> Session:
-        trigger = self.make_trigger(start)
+    def _make_run(self, options: Options, start: StartArguments) -> WorkerRun:
         own = {"_worker": self, "_name": options.name, "o": options.o}
         target = Target(self.run, start.args, start.kwargs, own, self.takes)
-        carriage = carriage_for(self, target, options)
+        trigger = self.make_trigger(start)
+        runner = runner_for(self, target, options)
         core = Worker(
-            options.name, self.run, trigger, restart=options.restart, driver=carriage.driver
+            options.name,
+            self.run,
+            trigger,
+            restart=options.restart,
+            driver=runner.driver,
+            on_error=partial(call_on_error, self, options) if options.on_error else None,
         )
         core.kind = self.kind
-        core.subscribe(partial(call_on_error, self, self._options))
-        return Session(core, trigger, carriage)
-
-    def _ask(self, session: Session) -> None:
-        self.announce_end(session)
-        self.ask_end(session)
-
-    def _wait_for_end(self, session: Session, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
-        return wait_for_end(session, wait, self.supervisor.life)
+        hooked = is_own(self, BackgroundWorker, *OF_THE_END)
+        return WorkerRun(self, core, runner, self.supervisor.life, hooked=hooked)
 
 
 class BackgroundAsyncWorker(BackgroundWorker[P, R]):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from mainspring.background.supervisor.front import TaskSupervisor
-    from mainspring.background.supervisor.roster import NamedWorker
+    from mainspring.background.supervisor.workers import NamedWorker
 
 
 class Crew:
@@ -44,6 +44,6 @@ class Crew:
 
     def look(self) -> list[dict[str, Any]]:
         """Return what each is and has done, those that have ended included."""
-        for worker in self._supervisor.roster.all():
+        for worker in self._supervisor.workers.all():
             self._seen.setdefault(id(worker), worker)
         return [describe_worker(worker) for worker in self._seen.values()]

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.supervision.inside import enter, leave
 from mainspring.supervision.loops.fine_loop import moment_after
 from mainspring.supervision.sleeper import LONGEST
 from mainspring.supervision.workers.driver import run_once
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.supervision.threads.pool import PriorityThreadPool
-    from mainspring.supervision.workers.cycle import Cycle
+    from mainspring.supervision.workers.driver import Steps
 
 log = logging.getLogger("mainspring.supervision")
 
@@ -40,10 +41,10 @@ class PoolDriver:
         self._pool = pool
         self._priority = priority
 
-    async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
-        """Return when the cycle is over and no run is under way."""
-        loan = _Loan(cycle, self._target, self._pool, self._priority)
-        cycle.trigger.bind(loan.look)
+    async def drive(self, worker: Steps, started: Callable[[], None]) -> None:
+        """Return when the worker is at its end and no run is under way."""
+        loan = _Loan(worker, self._target, self._pool, self._priority)
+        worker.trigger.bind(loan.look)
         started()
         loan.look()
         await loan.end()
@@ -54,12 +55,12 @@ class _Loan:
 
     def __init__(
         self,
-        cycle: Cycle,
+        worker: Steps,
         target: Callable[..., object],
         pool: PriorityThreadPool,
         priority: int,
     ) -> None:
-        self._cycle = cycle
+        self._worker = worker
         self._target = target
         self._pool = pool
         self._priority = priority
@@ -107,28 +108,37 @@ class _Loan:
 
     def _turn(self) -> None:
         """Run as long as a run is due, then give the thread back."""
+        token = enter(self._worker.owners, self._worker)
+        try:
+            if self._run_while_due():
+                return
+        finally:
+            leave(token)
+        self._borrow()
+
+    def _run_while_due(self) -> bool:
+        """Run until no run is due; False: the thread has been held long enough before."""
         began = now = time.monotonic()
         while True:
-            run_once(self._cycle, self._target, now)
+            run_once(self._worker, self._target, now)
             with self._lock:
                 if not self._due():
                     self._busy = False
-                    return
+                    return True
             now = time.monotonic()
             if now - began > FAIR_SHARE:
-                self._borrow()
-                return
+                return False
 
     def _due(self) -> bool:
         """Whether a run is due now; if not, see to it that somebody looks again."""
-        if not self._cycle.over:
+        if not self._worker.ending:
             now = time.monotonic()
-            pause = self._cycle.pause(now)
+            pause = self._worker.pause(now)
             if pause is not None and pause <= 0:
                 return True
             if pause is not None:
                 self._set_alarm(moment_after(now, min(pause, LONGEST)))
-        if self._cycle.over:
+        if self._worker.ending:
             self._tell_over()
         return False
 
@@ -146,8 +156,8 @@ class _Loan:
             self._alarm = moment
 
     def _give_up(self, error: Exception) -> None:
-        log.warning("worker %r gets no thread (%r) and stops", self._cycle.name, error)
-        self._cycle.close()
+        log.warning("worker %r gets no thread (%r) and stops", self._worker.name, error)
+        self._worker.close()
 
     def _tell_over(self) -> None:
         # A loop that is closed has nobody who waits.

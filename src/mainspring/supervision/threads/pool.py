@@ -69,21 +69,22 @@ class Call:
     def make(self) -> None:
         """Call the function, unless its future was cancelled, and settle the future."""
         future = self.future
-        if future is None:
-            self._make_unseen()
-        elif future.set_running_or_notify_cancel():
-            try:
-                result = self.function(*self.args, **self.kwargs)
-            except BaseException as error:  # noqa: BLE001  told to who holds the future
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-    def _make_unseen(self) -> None:
         try:
-            self.function(*self.args, **self.kwargs)
+            if future is None:
+                self.function(*self.args, **self.kwargs)
+            elif future.set_running_or_notify_cancel():
+                self._settle(future)
         except BaseException:
+            # Also of a callback of the future: the thread must go on.
             log.exception("a call of %r in the thread pool raised", self.function)
+
+    def _settle(self, future: Future[Any]) -> None:
+        try:
+            result = self.function(*self.args, **self.kwargs)
+        except BaseException as error:  # noqa: BLE001  told to who holds the future
+            future.set_exception(error)
+        else:
+            future.set_result(result)
 
 
 class PriorityThreadPool(Executor):

@@ -50,6 +50,11 @@ class Interval(WakingTrigger):
         self._moved = False
         self._moved_to: float | None = None
 
+    @property
+    def pace(self) -> float | None:
+        """The seconds from one firing to the next; None if a run may take any time."""
+        return self.interval
+
     def rebase(self, moment: float | None = None) -> None:
         """Count the next firing from a moment, as if a run had begun then; from any thread.
 

@@ -34,6 +34,16 @@ class Scheduled(WakingTrigger):
         self._skipping = False
         self._pending = False
 
+    @property
+    def pace(self) -> float | None:
+        """The seconds from the next tick to the one after; None if there is no other."""
+        try:
+            first = self.schedule.next_after(self._clock())
+            second = None if first is None else self.schedule.next_after(first)
+        except Exception:  # noqa: BLE001  the worker fails of it, which is where it is recorded
+            return None
+        return None if first is None or second is None else (second - first).total_seconds()
+
     def rebase(self) -> None:
         """Leave the next tick out; from any thread."""
         self._skipping = True

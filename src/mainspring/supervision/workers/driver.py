@@ -9,6 +9,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.errors import TargetNotAsync
+from mainspring.supervision.inside import enter
 from mainspring.supervision.own_thread import live_in_thread
 from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from concurrent.futures import Future
 
-    from mainspring.supervision.workers.cycle import Cycle
+    from mainspring.protocols import Trigger
 
 FAIR_SHARE = 0.002
 """Seconds that one worker keeps a loop to itself when its target never waits."""
@@ -25,11 +26,61 @@ LOOK = 2.0
 """Seconds between two looks whether somebody else's loop is closed; all workers share the timer."""
 
 
-class Driver(Protocol):
-    """Carries the steps of a cycle out until it is over."""
+class Steps(Protocol):
+    """The steps of a worker, as its driver calls them; see `Worker`."""
 
-    async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
-        """Return when the cycle is over and no run is under way."""
+    name: str
+    trigger: Trigger
+    owners: tuple[object, ...]
+    running: bool
+
+    @property
+    def ending(self) -> bool:
+        """Whether no further run will begin."""
+        ...
+
+    def pause(self, now: float) -> float | None:
+        """Return the seconds until the next run, or None: not before a wake."""
+        ...
+
+    def begin(self, now: float, runner: int | None = None) -> tuple[object, ...] | None:
+        """Return the arguments of a run that begins, or None: there is none."""
+        ...
+
+    def succeeded(self, result: object) -> None:
+        """Record a run."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """Record a run that raised."""
+        ...
+
+    def cancelled(self, *, asked: bool = False) -> None:
+        """Record a run that was cancelled."""
+        ...
+
+    def aborted(self, error: BaseException) -> None:
+        """Record a run that asked for the end of the program."""
+        ...
+
+    def leave(self, runner: int) -> None:
+        """Note that a thread is done with its run."""
+        ...
+
+    def lost(self, why: str) -> None:
+        """Fail for good, since the driver can't go on."""
+        ...
+
+    def close(self) -> None:
+        """Let no further run begin."""
+        ...
+
+
+class Driver(Protocol):
+    """Carries the steps of a worker out until it is at its end."""
+
+    async def drive(self, worker: Steps, started: Callable[[], None]) -> None:
+        """Return when the worker is at its end and no run is under way."""
         ...
 
 
@@ -55,22 +106,23 @@ class ThreadDriver:
         self._target = target
         self._sleeper = sleeper
 
-    async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
-        """Return when the cycle is over and no run is under way."""
+    async def drive(self, worker: Steps, started: Callable[[], None]) -> None:
+        """Return when the worker is at its end and no run is under way."""
         sleeper = self._sleeper or ThreadSleeper()
-        cycle.trigger.bind(sleeper.wake)
+        worker.trigger.bind(sleeper.wake)
         await live_in_thread(
-            lambda: self._turn_until_over(cycle, sleeper), name=cycle.name, began=started
+            lambda: self._turn_until_over(worker, sleeper), name=worker.name, began=started
         )
 
-    def _turn_until_over(self, cycle: Cycle, sleeper: Sleeper) -> None:
-        while not cycle.over:
+    def _turn_until_over(self, worker: Steps, sleeper: Sleeper) -> None:
+        enter(worker.owners, worker)
+        while not worker.ending:
             now = time.monotonic()
-            pause = cycle.pause(now)
+            pause = worker.pause(now)
             if pause is None or pause > 0:
                 sleeper.sleep(pause)
             else:
-                run_once(cycle, self._target, now)
+                run_once(worker, self._target, now)
 
 
 class LoopDriver:
@@ -81,45 +133,46 @@ class LoopDriver:
         self.task: asyncio.Task[Any] | None = None
         """The task that drives, once it has begun."""
 
-    async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
-        """Return when the cycle is over; cancelling cancels the run under way."""
+    async def drive(self, worker: Steps, started: Callable[[], None]) -> None:
+        """Return when the worker is at its end; cancelling cancels the run under way."""
         self.task = asyncio.current_task()
+        enter(worker.owners, worker)
         sleeper = LoopSleeper(asyncio.get_running_loop())
-        cycle.trigger.bind(sleeper.wake)
+        worker.trigger.bind(sleeper.wake)
         started()
         now = alone_since = time.monotonic()
-        while not cycle.over:
-            pause = cycle.pause(now)
+        while not worker.ending:
+            pause = worker.pause(now)
             if pause is None or pause > 0:
                 await sleeper.sleep(pause, now)
                 now = alone_since = time.monotonic()
                 continue
-            await self._run_once(cycle, now)
+            await self._run_once(worker, now)
             now = time.monotonic()
             if now - alone_since > FAIR_SHARE:
                 await asyncio.sleep(0)
                 now = alone_since = time.monotonic()
 
-    async def _run_once(self, cycle: Cycle, now: float) -> None:
-        arguments = cycle.begin(now)
+    async def _run_once(self, worker: Steps, now: float) -> None:
+        arguments = worker.begin(now)
         if arguments is None:
             return
         try:
             result = await self._target(*arguments)
-        except Exception as error:  # noqa: BLE001  a worker's border: recorded by the cycle
-            cycle.failed(error)
+        except Exception as error:  # noqa: BLE001  a worker's border: recorded by the worker
+            worker.failed(error)
         except asyncio.CancelledError:
             asked = asked_to_cancel()
-            cycle.cancelled(asked=asked)
+            worker.cancelled(asked=asked)
             if asked:
                 raise
         except GeneratorExit:
             # Python throws the coroutine away, since its loop was closed under it.
             raise
         except BaseException as error:  # noqa: BLE001  it must not end the loop
-            cycle.aborted(error)
+            worker.aborted(error)
         else:
-            cycle.succeeded(result)
+            worker.succeeded(result)
 
 
 class ElsewhereDriver:
@@ -144,19 +197,19 @@ class ElsewhereDriver:
         """The task on the other loop that awaits the target, once it has begun."""
         return self._inner.task
 
-    async def drive(self, cycle: Cycle, started: Callable[[], None]) -> None:
-        """Return when the cycle is over; cancelling cancels the run under way."""
-        future = self._submit(self._inner.drive(cycle, _nobody))
+    async def drive(self, worker: Steps, started: Callable[[], None]) -> None:
+        """Return when the worker is at its end; cancelling cancels the run under way."""
+        future = self._submit(self._inner.drive(worker, _nobody))
         started()
         try:
             await self._end_of(asyncio.wrap_future(future))
         except asyncio.CancelledError:
             if asked_to_cancel():
-                self._give_up(cycle)
+                self._give_up(worker)
                 raise
             # It is no failure of the worker's, and its own loop can't be had again.
-            cycle.lost("its event loop ends, or somebody has cancelled its task there")
-        self._give_up(cycle)
+            worker.lost("its event loop ends, or somebody has cancelled its task there")
+        self._give_up(worker)
 
     async def _end_of(self, drive: asyncio.Future[None]) -> None:
         """Wait for the end of the drive, or of a loop of somebody else."""
@@ -172,9 +225,9 @@ class ElsewhereDriver:
             closed.cancel()
             drive.cancel()
 
-    def _give_up(self, cycle: Cycle) -> None:
+    def _give_up(self, worker: Steps) -> None:
         if self._foreign is not None and not self._foreign.is_running():
-            cycle.lost("its event loop is closed")
+            worker.lost("its event loop is closed")
 
 
 async def _closing_of(loop: asyncio.AbstractEventLoop) -> None:
@@ -188,26 +241,26 @@ def _nobody() -> None:
     """Stand in for `started`, which belongs to the loop of the supervisor."""
 
 
-def run_once(cycle: Cycle, target: Callable[..., object], now: float) -> None:
+def run_once(worker: Steps, target: Callable[..., object], now: float) -> None:
     """Run a sync target once, in this thread."""
     thread = threading.get_ident()
     try:
-        arguments = cycle.begin(now, thread)
+        arguments = worker.begin(now, thread)
         if arguments is None:
             return
         result = target(*arguments)
         if type(result) is CoroutineType:
-            _refuse(result, cycle.name)
-    except Exception as error:  # noqa: BLE001  a worker's border: recorded by the cycle
-        cycle.failed(error)
+            _refuse(result, worker.name)
+    except Exception as error:  # noqa: BLE001  a worker's border: recorded by the worker
+        worker.failed(error)
     except asyncio.CancelledError:
-        cycle.cancelled()
+        worker.cancelled()
     except BaseException as error:  # noqa: BLE001  it would end the thread unseen
-        cycle.aborted(error)
+        worker.aborted(error)
     else:
-        cycle.succeeded(result)
+        worker.succeeded(result)
     finally:
-        cycle.leave(thread)
+        worker.leave(thread)
 
 
 def _refuse(result: CoroutineType[Any, Any, Any], name: str) -> None:

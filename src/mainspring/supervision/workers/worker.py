@@ -1,49 +1,38 @@
-"""A worker: trigger, target and restart policy; one run at a time. It is a service."""
+"""A worker: trigger, target and restart policy; one run at a time. It is a service.
+
+Its steps - when to run, with what, and what comes of it - are here; a driver calls them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import inspect
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, cast
 
-from mainspring.errors import AlreadyRunning, InvalidOption
+from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
+from mainspring.model import events
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.restart import Doubling, Failures, NoRest, Restart
 from mainspring.supervision.triggers.continuous import Continuous
-from mainspring.supervision.workers.cycle import Cycle, wall_time
 from mainspring.supervision.workers.driver import Driver, LoopDriver, ThreadDriver
+from mainspring.supervision.workers.status import Tally, WorkerStatus, wall_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Awaitable, Callable
 
-    from mainspring.errors import ServiceFailed
     from mainspring.protocols import Subscriber, Trigger
 
+log = logging.getLogger("mainspring.supervision")
 
-@dataclass(frozen=True, slots=True)
-class WorkerStatus:
-    """What a worker is and has done; times are aware UTC.
+FOR_EVER = Restart()
 
-    `state` is one of `waiting` (not run yet), `running` (a run is under way), `idle`, `stopped`,
-    `failed` (gave up by its restart policy; `error` says why). `queued` is how many items wait for
-    a queue worker; `restarts` how often it went on after an error; `failing` whether its last run
-    raised.
-    """
-
-    name: str
-    kind: str
-    state: str
-    runs: int
-    errors: int
-    error: str | None
-    last_run: datetime | None
-    next_run: datetime | None
-    queued: int | None = None
-    restarts: int = 0
-    failing: bool = False
+HANGS_AFTER_INTERVALS = 3.0
+HANGS_AFTER_SECONDS = 5.0
+"""A run hangs that lasts beyond so many intervals of its worker and beyond so many seconds."""
 
 
 class Worker:
@@ -52,8 +41,9 @@ class Worker:
     A sync target runs in a thread of the worker's own, an async one on the loop that `run` is
     awaited on; `thread` may say so explicitly, `driver` stands in for both. The target gets the
     arguments that the trigger hands out (most hand out none). A target that returns False ends the
-    worker. One that raises is logged, told to subscribers as `events.ServiceFailed`, and goes on
-    by `restart`; when that gives up, `run` raises `ServiceFailed`. Once closed it stays closed.
+    worker. One that raises is logged, told to `on_error` and, as `events.ServiceFailed`, to
+    subscribers, and goes on by `restart`; when that gives up, `run` raises `ServiceFailed`. Once
+    closed it stays closed.
 
     Raises `InvalidOption` for `thread=True` with an async target, or `thread=False` with a sync
     one.
@@ -68,45 +58,43 @@ class Worker:
         restart: Restart | None = None,
         thread: bool | None = None,
         driver: Driver | None = None,
+        on_error: Callable[[Exception], object] | None = None,
     ) -> None:
-        self._name = name
+        self.name = name
         self.kind = type(trigger).__name__.lower()
         self.trigger = trigger
+        self.owners: tuple[object, ...] = ()
+        """The owners whose code the target is a part of; see `inside`."""
+        self.running = False
+        self.runner: int | None = None
+        """The thread that runs a sync target just now, its hooks and `on_error` included."""
         self._driver = driver or _driver_for(name, target, thread=thread)
-        self._restart = restart or Restart()
+        self._on_error = on_error
+        self._restart = restart or FOR_EVER
         self._megaphone = Megaphone()
-        self._cycle = self._new_cycle()
         self._active = False
+        # Reentrant, since a signal handler may close while its own thread is in `begin`.
+        self._lock = threading.RLock()
+        self._reset()
 
-    @property
-    def name(self) -> str:
-        """What the supervisor, the log and the views call it."""
-        return self._name
+    def _reset(self) -> None:
+        self.tally = Tally()
+        self.failure: ServiceFailed | None = None
+        """Why it gave up, if it did."""
+        spins = isinstance(self.trigger, Continuous)
+        self._failures = Failures(self._restart, backoff=Doubling() if spins else NoRest())
+        self._hold = 0.0
+        self._misled: BaseException | None = None
 
     @property
     def active(self) -> bool:
         """Whether it is being run and has not been asked to end."""
-        return self._active and not self._cycle.over
+        return self._active and not self.ending
 
     @property
     def ending(self) -> bool:
         """Whether no further run will begin."""
-        return self._cycle.over
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether it ended by its restart policy."""
-        return self._cycle.gave_up is not None
-
-    @property
-    def failure(self) -> ServiceFailed | None:
-        """Why it gave up, if it did."""
-        return self._cycle.gave_up
-
-    @property
-    def runner(self) -> int | None:
-        """The thread that runs a sync target just now, its hooks and `on_error` included."""
-        return self._cycle.runner
+        return self.trigger.closed or self.failure is not None
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` of each run that fails, in the thread or loop of the run."""
@@ -118,65 +106,192 @@ class Worker:
         Raises `ServiceFailed` when the restart policy gives up, `AlreadyRunning`.
         """
         if self._active:
-            raise AlreadyRunning("worker", self._name)
-        if self._cycle.gave_up is not None:
-            self._cycle = self._new_cycle()
+            raise AlreadyRunning("worker", self.name)
+        if self.failure is not None:
+            self._reset()
         self._active = True
         try:
-            await self._run(started)
+            if self.ending:
+                started()
+            else:
+                await self._driver.drive(self, started)
         except asyncio.CancelledError:
             # A thread that goes on unseen must at least not begin another run.
             self.close()
             raise
         finally:
             self._active = False
+        if self.failure is not None:
+            raise self.failure
 
     def wake(self) -> None:
         """Run as soon as possible; during a run: once more after it. From any thread."""
         self.trigger.wake()
 
     def close(self) -> None:
-        """Let no further run begin; the one under way ends by itself. From any thread."""
-        self._cycle.close()
+        """Let no further run begin: none does once this has returned. From any thread."""
+        with self._lock:
+            self.trigger.close()
+
+    def hangs(self) -> bool:
+        """Return whether its run lasts far beyond its interval; from any thread."""
+        began = self.tally.last_run
+        lasts = time.monotonic() - began if self.running and began is not None else 0.0
+        if lasts <= HANGS_AFTER_SECONDS:
+            return False
+        pace: float | None = getattr(self.trigger, "pace", None)
+        return pace is not None and lasts > HANGS_AFTER_INTERVALS * pace
 
     def status(self) -> WorkerStatus:
         """Return what it is doing and has done; from any thread."""
-        tally = self._cycle.tally
+        tally = self.tally
+        error = tally.last_error or self.failure
         return WorkerStatus(
-            name=self._name,
+            name=self.name,
             kind=self.kind,
             state=self._state(),
             runs=tally.runs,
             errors=tally.errors,
-            error=None if tally.last_error is None else repr(tally.last_error),
+            error=None if error is None else repr(error),
             last_run=wall_time(tally.last_run),
             next_run=wall_time(tally.next_run) if self.active else None,
-            restarts=tally.errors - self.gave_up,
+            restarts=tally.restarts,
             failing=tally.failing,
+            hanging=self.hangs(),
         )
 
-    async def _run(self, started: Callable[[], None]) -> None:
-        cycle = self._cycle
-        if cycle.over:
-            started()
-            return
-        await self._driver.drive(cycle, started)
-        if cycle.gave_up is not None:
-            raise cycle.gave_up
-
     def _state(self) -> str:
-        if self._cycle.running:
+        if self.running:
             return "running"
-        if self._cycle.gave_up is not None:
+        if self.failure is not None:
             return "failed"
         if self.trigger.closed:
             return "stopped"
         return "idle" if self._active else "waiting"
 
-    def _new_cycle(self) -> Cycle:
-        spins = isinstance(self.trigger, Continuous)
-        failures = Failures(self._restart, backoff=Doubling() if spins else NoRest())
-        return Cycle(self._name, self.trigger, failures, tell=self._megaphone.tell)
+    def pause(self, now: float) -> float | None:
+        """Return the seconds until the next run (0 or less: now; None: not before a wake).
+
+        A trigger that raises is due now: the run that begins is where its error is recorded.
+        """
+        try:
+            due, self._misled = self.trigger.due(now), None
+        except BaseException as error:  # noqa: BLE001  raised by `begin`, a worker's border
+            due, self._misled = 0.0, error
+        if due is None:
+            self.tally.next_run = None
+            return None
+        if self._hold:
+            due = max(due, self._hold - now)
+        self.tally.next_run = now + due
+        return due
+
+    def begin(self, now: float, runner: int | None = None) -> tuple[object, ...] | None:
+        """Return the run's arguments; `runner` is the thread that a sync target runs in.
+
+        None: it was closed meanwhile, or is no longer due, or to take them failed.
+        """
+        with self._lock:
+            # Running already: a signal handler that looked in the middle of a look was faster.
+            if self.running or self.trigger.closed or self.failure is not None:
+                return None
+            self.running = True
+            self.runner = runner
+        self._hold = 0.0
+        self.tally.last_run = now
+        try:
+            if self._misled is not None:
+                raise self._misled  # noqa: TRY301  recorded as what `take` raises is
+            arguments = self.trigger.take(now)
+        except Exception as error:  # noqa: BLE001  a hook of the user's, as good as the target
+            self.failed(error)
+        except BaseException as error:  # noqa: BLE001  see above
+            self.aborted(error)
+        else:
+            self.running = arguments is not None
+            return arguments
+        return None
+
+    def leave(self, runner: int) -> None:
+        """Note that this thread is done with its run, and with what follows an error."""
+        if self.runner == runner:
+            self.runner = None
+
+    def succeeded(self, result: object) -> None:
+        """Record a run; only False ends the worker."""
+        self.running = False
+        self.tally.runs += 1
+        self.trigger.done(time.monotonic())
+        if self.tally.failing:
+            self.tally.failing = False
+            self._failures.succeeded()
+        if result is False:
+            self.close()
+
+    def failed(self, error: Exception) -> None:
+        """Record a run that raised, and rest or give up by the restart policy."""
+        now = time.monotonic()
+        tally = self.tally
+        tally.errors += 1
+        tally.failing = True
+        tally.last_error = error
+        # A trigger that does not know when would otherwise be asked again at once, for ever.
+        rest = self._failures.failed(now, paced=self._misled is None)
+        log.error("worker %r failed: %r; %s", self.name, error, _plan(rest), exc_info=error)
+        if rest is None:
+            self._give_up(f"it failed too often, the last time: {error!r}", error)
+        else:
+            tally.restarts += 1
+            self._hold = now + rest if rest else 0.0
+        try:
+            self._tell_failure(error, rest)
+        finally:
+            self._ended(now)
+
+    def _tell_failure(self, error: Exception, rest: float | None) -> None:
+        try:
+            self._megaphone.tell(events.ServiceFailed(self.name, error, rest))
+            if self._on_error is not None:
+                self._on_error(error)
+        except BaseException as ending:  # noqa: BLE001  on_error may exit as a target may
+            self._abort(ending)
+
+    def cancelled(self, *, asked: bool = False) -> None:
+        """Record a run that was cancelled: neither a success nor a failure.
+
+        `asked`: not from within, but by who ends the worker.
+        """
+        self._ended(time.monotonic())
+        if not asked:
+            log.warning("a run of worker %r was cancelled from within; it goes on", self.name)
+
+    def lost(self, why: str) -> None:
+        """Fail for good, since what carries it is gone; a run under way never ends."""
+        self.running = False
+        if not self.ending:
+            log.warning("worker %r stops: %s", self.name, why)
+            self._give_up(why, None)
+            self._megaphone.tell(events.ServiceFailed(self.name, self.failure, None))  # type: ignore[arg-type]  # just set
+            self.close()
+
+    def aborted(self, error: BaseException) -> None:
+        """Record a run that asked for the end of the program: it is the end of the worker."""
+        self._ended(time.monotonic())
+        self._abort(error)
+
+    def _give_up(self, why: str, cause: BaseException | None) -> None:
+        failure = ServiceFailed(self.name, why)
+        failure.__cause__ = cause
+        self.failure = failure
+
+    def _abort(self, error: BaseException) -> None:
+        log.warning("worker %r stops: its target raised %r", self.name, error)
+        self.close()
+
+    def _ended(self, now: float) -> None:
+        self.running = False
+        self.tally.runs += 1
+        self.trigger.done(now)
 
 
 def is_async(target: Callable[..., object]) -> bool:
@@ -193,4 +308,12 @@ def _driver_for(name: str, target: Callable[..., object], *, thread: bool | None
     if thread is awaited:
         expected = "False or None for an async target" if thread else "True or None for a sync one"
         raise InvalidOption("thread", thread, owner=f"worker {name!r}", expected=expected)
-    return LoopDriver(target) if awaited else ThreadDriver(target)  # type: ignore[arg-type]  # is_async said so
+    if awaited:
+        return LoopDriver(cast("Callable[..., Awaitable[object]]", target))
+    return ThreadDriver(target)
+
+
+def _plan(rest: float | None) -> str:
+    if rest is None:
+        return "it failed too often and stops"
+    return f"it goes on after {rest:.2f} s" if rest else "it goes on"

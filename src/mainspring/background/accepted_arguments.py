@@ -1,4 +1,4 @@
-"""What a function declares, so that it is called with just that."""
+"""The arguments that a function accepts, so that it is called with just those."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class AcceptedArguments:
     """The parameters of a function, of which a bound `self` is none."""
 
     positional: int
@@ -27,15 +27,15 @@ class Declared:
         return self.any_keyword or name in self.names
 
 
-def declared(function: Callable[..., object]) -> Declared:
+def accepted_arguments(function: Callable[..., object]) -> AcceptedArguments:
     """Return what a function declares; one whose signature can't be read takes no keywords."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return Declared(0, frozenset(), any_positional=True, any_keyword=False)
+        return AcceptedArguments(0, frozenset(), any_positional=True, any_keyword=False)
     kinds = {parameter.kind for parameter in parameters}
     by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return Declared(
+    return AcceptedArguments(
         positional=sum(parameter.kind in POSITIONAL for parameter in parameters),
         names=frozenset(one.name for one in parameters if one.kind in by_keyword),
         any_positional=inspect.Parameter.VAR_POSITIONAL in kinds,

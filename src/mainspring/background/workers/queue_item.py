@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
+
+log = logging.getLogger("mainspring.supervision")
 
 _order = itertools.count()
 
 
-class Parcel:
+class QueueItem:
     """Sorts like its item; two that are equal, or not to be compared, in the order of their put.
 
     Comparing never raises: in the middle of a heap's work that would lose an item.
@@ -26,9 +30,9 @@ class Parcel:
         self._order = next(_order)
 
     def __repr__(self) -> str:
-        return f"Parcel({self.item!r})"
+        return f"QueueItem({self.item!r})"
 
-    def __lt__(self, other: Parcel) -> bool:
+    def __lt__(self, other: QueueItem) -> bool:
         earlier = self._order < other._order
         with suppress(Exception):
             return bool(self.item < other.item or (earlier and not other.item < self.item))
@@ -44,14 +48,22 @@ class Parcel:
     def settle(self, result: Any) -> None:
         """Tell the result to who holds the future."""
         if self.future is not None:
-            self.future.set_result(result)
+            _settle(self.future.set_result, result)
 
     def fail(self, error: BaseException) -> None:
         """Tell the error to who holds the future."""
         if self.future is not None:
-            self.future.set_exception(error)
+            _settle(self.future.set_exception, error)
 
 
-def parcel_of(item: object) -> Parcel:
-    """Return an item as a parcel, which it may be already."""
-    return item if type(item) is Parcel else Parcel(item)
+def as_queue_item(item: object) -> QueueItem:
+    """Return an item as a queue item, which it may be already."""
+    return item if type(item) is QueueItem else QueueItem(item)
+
+
+def _settle(settle: Callable[[Any], None], what: object) -> None:
+    """Settle a future whose callbacks are somebody else's, and may even ask for an exit."""
+    try:
+        settle(what)
+    except BaseException:
+        log.exception("a callback of an item's future raised")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from mainspring.background.workers.target import importable
 from mainspring.errors import InvalidOption
@@ -23,20 +23,16 @@ if TYPE_CHECKING:
 call_numbers = itertools.count(1)
 
 
-class CarriedWorker(Protocol):
-    """What a carriage needs of a background worker."""
+class RunningWorker(Protocol):
+    """What a runner needs of a background worker."""
 
     isolated: bool
     awaited: bool
+    borrows_threads: ClassVar[bool]
 
     @property
     def supervisor(self) -> TaskSupervisor:
-        """Whose pools and loops it uses."""
-        ...
-
-    @property
-    def borrows_threads(self) -> bool:
-        """Whether a sync target runs in the thread pool instead of a thread of its own."""
+        """The owner of the pools and loops that it uses."""
         ...
 
     @property
@@ -54,8 +50,8 @@ class CarriedWorker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Carriage:
-    """A driver, and the loop of an async target: who waits for it there waits for himself."""
+class Runner:
+    """A driver, and the loop of an async target."""
 
     driver: Driver
     loop: asyncio.AbstractEventLoop | None = None
@@ -66,8 +62,12 @@ class Carriage:
         """The task that awaits an async target, once it has begun."""
         return self.driver.task if isinstance(self.driver, ElsewhereDriver) else None
 
+    def is_stranded(self) -> bool:
+        """Return whether it is on a loop of the user's own that does not run, and can't end."""
+        return self.foreign and self.loop is not None and not self.loop.is_running()
 
-def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Carriage:
+
+def runner_for(worker: RunningWorker, target: Target, options: Options) -> Runner:
     """Choose by what the target is. Raises `InvalidOption` for a loop that does not exist."""
     if worker.isolated:
         return _on_loop(worker, _in_process(worker, target, options.priority), options)
@@ -76,29 +76,34 @@ def carriage_for(worker: CarriedWorker, target: Target, options: Options) -> Car
     return _in_thread(worker, target.bind(), options)
 
 
-def _in_thread(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
+def _in_thread(worker: RunningWorker, call: Callable[..., Any], options: Options) -> Runner:
+    supervisor = worker.supervisor
     if isinstance(options.loop, str):
-        worker.supervisor.get_aloop(options.loop)  # it needs none, but the name must be right
-    call = _judged(worker, worker.unpack(call, awaited=False))
+        supervisor.get_aloop(options.loop)  # it needs none, but the name must be right
+    call = worker.unpack(call, awaited=False)
+    if worker.judges:
+        call = _judged(worker, call)
     if not worker.borrows_threads:
-        return Carriage(ThreadDriver(call))
-    return Carriage(PoolDriver(call, worker.supervisor.threads, options.priority))
+        return Runner(ThreadDriver(call))
+    return Runner(PoolDriver(call, supervisor.threads, options.priority))
 
 
-def _on_loop(worker: CarriedWorker, call: Callable[..., Any], options: Options) -> Carriage:
-    call = _judged_later(worker, worker.unpack(call, awaited=True))
+def _on_loop(worker: RunningWorker, call: Callable[..., Any], options: Options) -> Runner:
+    call = worker.unpack(call, awaited=True)
+    if worker.judges:
+        call = _judged_later(worker, call)
     given = options.loop
     if isinstance(given, asyncio.AbstractEventLoop):
         if given.is_closed():
             expected = "a loop that is not closed"
             raise InvalidOption("loop", given, owner=f"worker {options.name!r}", expected=expected)
         driver = ElsewhereDriver(call, Post(given).submit, foreign=given)
-        return Carriage(driver, loop=given, foreign=True)
+        return Runner(driver, loop=given, foreign=True)
     aloop = worker.supervisor.running_aloop(given)
-    return Carriage(ElsewhereDriver(call, aloop.spawn_coroutine_threadsafe), loop=aloop.get_loop())
+    return Runner(ElsewhereDriver(call, aloop.spawn_coroutine_threadsafe), loop=aloop.get_loop())
 
 
-def _in_process(worker: CarriedWorker, target: Target, priority: int) -> Callable[..., Any]:
+def _in_process(worker: RunningWorker, target: Target, priority: int) -> Callable[..., Any]:
     """Return what awaits a call in the process pool; `_task_id` is the call's own."""
     pool = worker.supervisor.mp_pool
     kwargs, takes_id = target.for_process()
@@ -112,10 +117,7 @@ def _in_process(worker: CarriedWorker, target: Target, priority: int) -> Callabl
     return call
 
 
-def _judged(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[..., Any]:
-    if not worker.judges:
-        return call
-
+def _judged(worker: RunningWorker, call: Callable[..., Any]) -> Callable[..., Any]:
     def judged(*lead: Any) -> bool:
         result = call(*lead)
         return worker.process_result(result) is not False and result is not False
@@ -123,10 +125,7 @@ def _judged(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[..., An
     return judged
 
 
-def _judged_later(worker: CarriedWorker, call: Callable[..., Any]) -> Callable[..., Any]:
-    if not worker.judges:
-        return call
-
+def _judged_later(worker: RunningWorker, call: Callable[..., Any]) -> Callable[..., Any]:
     async def judged(*lead: Any) -> bool:
         result = await call(*lead)
         return worker.process_result(result) is not False and result is not False

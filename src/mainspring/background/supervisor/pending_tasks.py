@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.supervision.forked import forget_in_child
+from mainspring.background.supervisor.registry import Registry
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -26,24 +25,17 @@ class LaunchableTask(Protocol):
         ...
 
 
-class Launches:
+class PendingTasks:
     """Keeps tasks until they have ended."""
 
     def __init__(self) -> None:
-        self._tasks: dict[str, LaunchableTask] = {}
-        self._lock = threading.RLock()
-        forget_in_child(self)
-
-    def forget_life(self) -> None:
-        """In a forked child: the tasks are the parent's."""
-        self._tasks, self._lock = {}, threading.RLock()
+        self._tasks: Registry[LaunchableTask] = Registry("task")
 
     def launch(self, task: LaunchableTask, supervisor: object) -> None:
         """Start a task for its supervisor, and forget it once it has ended."""
-        with self._lock:
-            self._tasks[task.id] = task
+        self._tasks.add(task.id, task)
         task.launch(supervisor)
-        task.future.add_done_callback(lambda _: self._forget(task.id))
+        task.future.add_done_callback(lambda _: self._tasks.drop(task.id))
 
     def get(self, task_id: str) -> LaunchableTask | None:
         """Return a task that has not ended."""
@@ -51,11 +43,5 @@ class Launches:
 
     def cancel_delayed(self) -> None:
         """Cancel the tasks that wait for their delay."""
-        with self._lock:
-            tasks = list(self._tasks.values())
-        for task in tasks:
+        for task in self._tasks.all():
             task.cancel_delay()
-
-    def _forget(self, task_id: str) -> None:
-        with self._lock:
-            self._tasks.pop(task_id, None)

@@ -1,35 +1,36 @@
-"""The end of a task supervisor's lives: who is asked, in which order, and who may wait for it."""
+"""The end of a task supervisor's lives: what is asked in which order, and where one may wait."""
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mainspring.background.aloop import Loops, running_loop
 from mainspring.background.supervisor.schedulers import SchedulerService
 from mainspring.errors import AlreadyRunning
+from mainspring.supervision.inside import would_wait_for_itself
 
 if TYPE_CHECKING:
-    from mainspring.background.aloop import ALoop
+    import asyncio
+
+    from mainspring.background.aloop import ALoop, Loops
     from mainspring.background.jobs.scheduler import AsyncJobs
     from mainspring.background.supervisor.life import Life
-    from mainspring.background.supervisor.roster import WorkerRoster
     from mainspring.background.supervisor.schedulers import SyncSchedulers
+    from mainspring.background.supervisor.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Shutdown:
     """What outlasts a supervisor's lives, and has a part in the end of each."""
 
-    roster: WorkerRoster
+    workers: Workers
     loops: Loops
     jobs: AsyncJobs
     schedulers: SyncSchedulers
 
     def ask_all(self, life: Life) -> None:
         """Ask workers, jobs and schedulers to end, in this order, without waiting."""
-        for worker in reversed(self.roster.all()):
+        for worker in reversed(self.workers.active()):
             worker.stop(wait=False)
         self.jobs.stop()
         for member in reversed(life.jobs.members):
@@ -40,8 +41,8 @@ class Ending:
         """Ask the workers and the jobs of one aloop to end, without waiting."""
         self.jobs.stop_on(aloop)
         loop = aloop.thread.current_loop
-        for worker in reversed(self.roster.all()):
-            if loop is not None and worker.runs_on(loop):
+        for worker in reversed(self.workers.active()):
+            if loop is not None and worker.loop is loop:
                 worker.stop(wait=False)
 
     def leave(self, life: Life) -> None:
@@ -64,30 +65,19 @@ class Ending:
 
         Raises `AlreadyRunning` where it would never come.
         """
-        if life.core.running and self.waits_for_itself(life):
+        if life.core.running and self.would_wait_for_itself(life):
             raise AlreadyRunning("supervisor", life.core.name)
         life.core.join()
 
-    def is_awaited_here(self, life: Life) -> bool:
-        """Whether it was asked for, and the calling thread or task is what it waits for."""
-        return life.over and self.awaits_itself(life)
-
-    def awaits_itself(self, life: Life) -> bool:
-        """Whether the calling thread or task is one that it wants to see the end of."""
-        here = running_loop()
+    def awaits_caller(self, life: Life) -> bool:
+        """Return whether the calling thread or task is one that it wants to see the end of."""
         own = [aloop.thread.current_loop for aloop in self.loops.all()]
-        if here is not None and here in (life.core.loop, *own):
-            return True
-        if life.threads.is_mine(threading.current_thread()):
-            return True
-        return self.roster.runs_here()
+        return would_wait_for_itself((life, life.threads), (life.control_loop, *own))
 
-    def waits_for_itself(self, life: Life) -> bool:
-        """Whether to block the calling thread would keep it from coming.
+    def would_wait_for_itself(self, life: Life) -> bool:
+        """Return whether to block the calling thread would keep it from coming.
 
         So it does on a loop of the user's own that a worker's target is awaited on.
         """
-        here = running_loop()
-        if here is not None and any(worker.runs_on(here) for worker in self.roster.all()):
-            return True
-        return self.awaits_itself(life)
+        loops: list[asyncio.AbstractEventLoop | None] = [one.loop for one in self.workers.active()]
+        return self.awaits_caller(life) or would_wait_for_itself((), tuple(loops))

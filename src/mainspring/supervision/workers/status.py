@@ -1,0 +1,52 @@
+"""What a worker is and has done: the tally that it keeps, and the status that it tells."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+
+@dataclass(slots=True)
+class Tally:
+    """The runs of a worker since its start."""
+
+    runs: int = 0
+    errors: int = 0
+    restarts: int = 0
+    failing: bool = False
+    last_error: BaseException | None = None
+    last_run: float | None = None  # time.monotonic()
+    next_run: float | None = None  # time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """A worker's state and the tally of its runs; times are aware UTC.
+
+    `state` is one of `waiting` (not run yet), `running` (a run is under way), `idle`, `stopped`,
+    `failed` (it gave up by its restart policy, or lost its event loop; `error` says why). `queued`
+    is the number of items that wait for a queue worker; `restarts` counts how often it went on
+    after an error; `failing`: its last run raised; `hanging`: its run lasts far beyond its
+    interval.
+    """
+
+    name: str
+    kind: str
+    state: str
+    runs: int
+    errors: int
+    error: str | None
+    last_run: datetime | None
+    next_run: datetime | None
+    queued: int | None = None
+    restarts: int = 0
+    failing: bool = False
+    hanging: bool = False
+
+
+def wall_time(moment: float | None) -> datetime | None:
+    """Return a moment of `time.monotonic()` as aware UTC."""
+    if moment is None:
+        return None
+    return datetime.now(UTC) + timedelta(seconds=moment - time.monotonic())
