@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
+from mainspring.background.registry import Registry
 from mainspring.errors import DuplicateName, InvalidOption
 from mainspring.supervision.forked import forget_in_child
+from mainspring.supervision.inside import running_loop
 from mainspring.supervision.loops.event_loop import EventLoopThread
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Coroutine
     from concurrent.futures import Future
 
-    from mainspring.supervision.supervisor.group import Group, Member
+    from mainspring.supervision.supervisor.member import Member
+    from mainspring.supervision.supervisor.supervisor import Supervisor
 
 START_PATIENCE = 10.0
 """Seconds for a thread to begin; longer only on a machine that has none to give."""
@@ -66,15 +69,15 @@ class ALoop:
 
     run = run_coroutine_threadsafe
 
-    def start(self, group: Group) -> bool:
+    def start(self, group: Supervisor) -> bool:
         """Start it in a group and wait until it runs; False: it runs already."""
         if self._member is not None and not self._member.ended.done():
             return False
         self.wanted = True
         self._thread = EventLoopThread(self.name, thread_name=self._thread_name)
-        self._member = group.add(self._thread)
+        self._member = group.launch(self._thread)
         # A subscriber to events, on the supervisor's loop, can't have it at once.
-        return self._thread.wait_active(0 if group.is_run_here() else START_PATIENCE)
+        return self._thread.wait_active(0 if running_loop() is group.loop else START_PATIENCE)
 
     def forget_life(self) -> None:
         """In a forked child: be stopped, but start again with the supervisor."""
@@ -100,43 +103,42 @@ class Loops:
     """The named loops of one supervisor, and its own."""
 
     def __init__(self, owner: str) -> None:
-        self._loops: dict[str, ALoop] = {}
+        self._loops: Registry[ALoop] = Registry("aloop", inherited=True)
         self._default: ALoop | None = None
         self._own = ALoop("supervisor", thread_name=f"{owner}_loop")
         self._lock = threading.RLock()
         forget_in_child(self)
 
     def forget_life(self) -> None:
-        """In a forked child: none runs."""
+        """In a forked child: the supervisor's own does not run."""
         self._lock = threading.RLock()
-        for loop in (*self._loops.values(), self._own):
-            loop.forget_life()
+        self._own.forget_life()
 
     def create(self, name: str, *, default: bool) -> ALoop:
         """Make a loop; raises `DuplicateName`."""
-        with self._lock:
-            if name in self._loops or name == self._own.name:
-                known = repr(self._loops.get(name, self._own))
-                raise DuplicateName(name, kind="aloop", first=known, second="a new one")
-            loop = self._loops[name] = ALoop(name)
-            if default:
-                self._default = loop
+        if name == self._own.name:
+            raise DuplicateName(name, kind="aloop", first=repr(self._own), second="a new one")
+        loop = ALoop(name)
+        self._loops.add(name, loop)
+        if default:
+            self._default = loop
         return loop
 
     def get(self, name: str | None = None) -> ALoop:
         """Return a loop by name, or the default one; raises `InvalidOption`."""
         if name is None:
             return self._default or self._own
-        if name not in self._loops:
-            expected = f"one that was created: {', '.join(self._loops) or 'there is none'}"
+        found = self._loops.get(name)
+        if found is None:
+            expected = f"one that was created: {self._loops.names()}"
             raise InvalidOption("loop", name, owner="TaskSupervisor", expected=expected)
-        return self._loops[name]
+        return found
 
     def set_default(self, loop: ALoop | str | None) -> None:
         """Use this loop where no other is named."""
         self._default = self.get(loop) if isinstance(loop, str) else loop
 
-    def running(self, loop: ALoop | str | None, group: Group) -> ALoop:
+    def running(self, loop: ALoop | str | None, group: Supervisor) -> ALoop:
         """Return a loop by name, itself, or the default; the supervisor's own is started."""
         found = loop if isinstance(loop, ALoop) else self.get(loop)
         if found is self._own:
@@ -144,9 +146,9 @@ class Loops:
                 found.start(group)
         return found
 
-    def start_again(self, group: Group) -> None:
+    def start_again(self, group: Supervisor) -> None:
         """Start those that were started when the supervisor stopped."""
-        for loop in self._loops.values():
+        for loop in self._loops.all():
             if loop.wanted:
                 loop.start(group)
 
@@ -156,9 +158,4 @@ class Loops:
 
     def all(self) -> list[ALoop]:
         """Return every loop, the supervisor's own included if it runs."""
-        return [*self._loops.values(), *([self._own] if self._own.active else [])]
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the loop that runs in this thread, if any."""
-    return asyncio._get_running_loop()  # noqa: SLF001  documented, and does not raise
+        return [*self._loops.all(), *([self._own] if self._own.active else [])]

@@ -82,6 +82,10 @@ class Restart:
             raise InvalidOption("backoff", self.backoff, owner="Restart", expected=expected)
 
 
+FOR_EVER = Restart()
+"""Never give up."""
+
+
 class Failures:
     """The failures of one worker or service, judged by its restart policy."""
 

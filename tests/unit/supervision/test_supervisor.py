@@ -10,8 +10,7 @@ from mainspring import Restart
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.model import events
 from mainspring.supervision.loops.event_loop import EventLoopThread
-from mainspring.supervision.supervisor.group import Group
-from mainspring.supervision.supervisor.supervisor import Supervisor
+from mainspring.supervision.supervisor.supervisor import TOGETHER, Supervisor
 from mainspring.supervision.triggers.continuous import Continuous
 from mainspring.supervision.triggers.event import Event
 from mainspring.supervision.triggers.interval import Interval
@@ -234,10 +233,10 @@ def test_a_service_with_a_longer_grace_keeps_it():
         return False
 
     inner = Supervisor([Worker("slow", slow, Continuous())], name="inner", grace=5.0)
-    group = Group("group")
+    group = Supervisor(name="group", policy=TOGETHER)
     outer = Supervisor([group], grace=0.05)
     outer.start()
-    group.add(inner)
+    group.launch(inner)
     assert outer.grace == 5.0
     outer.close()
     threading.Timer(0.3, release.set).start()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.background.aloop import ALoop
-    from mainspring.supervision.supervisor.group import Member
+    from mainspring.supervision.supervisor.member import Member
     from mainspring.supervision.threads.pool import PriorityThreadPool
     from mainspring.supervision.workers.driver import Driver
 

@@ -6,15 +6,16 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mainspring.errors import DuplicateName, InvalidOption, NotRunning
-from mainspring.supervision.forked import forget_in_child
+from mainspring.background.registry import Registry
+from mainspring.errors import InvalidOption, NotRunning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.background.aloop import ALoop
     from mainspring.background.jobs.job import AsyncJob
-    from mainspring.supervision.supervisor.group import Group, Member
+    from mainspring.supervision.supervisor.member import Member
+    from mainspring.supervision.supervisor.supervisor import Supervisor
     from mainspring.supervision.threads.pool import PriorityThreadPool
 
 
@@ -82,14 +83,8 @@ class AsyncJobs:
     """The job schedulers of one supervisor."""
 
     def __init__(self) -> None:
-        self._schedulers: dict[str, AsyncJobScheduler] = {}
+        self._schedulers: Registry[AsyncJobScheduler] = Registry("job scheduler", inherited=True)
         self._default: AsyncJobScheduler | None = None
-        forget_in_child(self)
-
-    def forget_life(self) -> None:
-        """In a forked child: none runs."""
-        for scheduler in self._schedulers.values():
-            scheduler.forget_life()
 
     def stop_on(self, aloop: ALoop) -> None:
         """Stop the schedulers of this aloop."""
@@ -100,10 +95,8 @@ class AsyncJobs:
 
     def create(self, name: str, aloop: ALoop | str | None, *, default: bool) -> AsyncJobScheduler:
         """Make a scheduler; the first one is the default, too. Raises `DuplicateName`."""
-        if name in self._schedulers:
-            first = repr(self._schedulers[name])
-            raise DuplicateName(name, kind="job scheduler", first=first, second="a new one")
-        scheduler = self._schedulers[name] = AsyncJobScheduler(name, aloop)
+        scheduler = AsyncJobScheduler(name, aloop)
+        self._schedulers.add(name, scheduler)
         if default or self._default is None:
             self._default = scheduler
         return scheduler
@@ -116,11 +109,11 @@ class AsyncJobs:
             if self._default is None:
                 raise NotRunning("there is no job scheduler; call create_async_job_scheduler first")
             return self._default
-        if scheduler not in self._schedulers:
-            known = ", ".join(self._schedulers) or "there is none"
-            expected = f"one that was created: {known}"
+        found = self._schedulers.get(scheduler)
+        if found is None:
+            expected = f"one that was created: {self._schedulers.names()}"
             raise InvalidOption("scheduler", scheduler, owner="create_async_job", expected=expected)
-        return self._schedulers[scheduler]
+        return found
 
     def drop(self, job: AsyncJob, scheduler: AsyncJobScheduler | str | None = None) -> bool:
         """Cancel a job of this scheduler, or of any; return whether it was known."""
@@ -138,9 +131,11 @@ class AsyncJobs:
 
     def all(self) -> list[AsyncJobScheduler]:
         """Return every scheduler."""
-        return list(self._schedulers.values())
+        return self._schedulers.all()
 
 
-def launch_in(group: Group, aloop: ALoop, pool: PriorityThreadPool) -> Callable[[AsyncJob], Member]:
+def launch_in(
+    group: Supervisor, aloop: ALoop, pool: PriorityThreadPool
+) -> Callable[[AsyncJob], Member]:
     """Return what starts a job in a group."""
-    return lambda job: group.add(job.make_worker(aloop, pool))
+    return lambda job: group.launch(job.make_worker(aloop, pool))

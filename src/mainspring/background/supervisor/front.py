@@ -315,7 +315,7 @@ class TaskSupervisor:
 
     def register_scheduler(self, scheduler: AsyncScheduler) -> None:
         """Run the `loop` coroutine of a scheduler, and call its `stop` at the end."""
-        self._life.jobs.add(SchedulerService(scheduler, self.running_aloop()))
+        self._life.jobs.launch(SchedulerService(scheduler, self.running_aloop()))
 
     def unregister_scheduler(self, scheduler: AsyncScheduler) -> bool:
         """Stop a scheduler; return whether it was registered."""

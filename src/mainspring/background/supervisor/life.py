@@ -6,8 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from mainspring.supervision.supervisor.group import Group
-from mainspring.supervision.supervisor.supervisor import Supervisor
+from mainspring.supervision.supervisor.supervisor import TOGETHER, Supervisor
 from mainspring.supervision.supervisor.watchdog import Watchdog
 from mainspring.supervision.threads.pool import PriorityThreadPool
 from mainspring.supervision.workers.worker import Worker
@@ -34,18 +33,16 @@ class Life:
         loops: Callable[[], Iterable[EventLoopThread]],
         tell: Subscriber,
     ) -> None:
-        self.pools = Group("pools")
-        self.loops = Group("loops")
-        self.task_pools = Group("task pools")
-        self.jobs = Group("jobs")
-        self.workers = Group("workers")
+        self.pools, self.loops, self.task_pools, self.jobs, self.workers = groups = [
+            Supervisor(name=kind, policy=TOGETHER)
+            for kind in ("pools", "loops", "task pools", "jobs", "workers")
+        ]
         self.threads = PriorityThreadPool(sizes, name=f"{name}_thread")
         self.processes: ProcessPool | None = None
         self._begun = False
         self._lock = threading.Lock()
         self.watchdog = Watchdog(loops, tell=tell)
         watchdog = Worker("watchdog", self.watchdog.look, self.watchdog.trigger)
-        groups = (self.pools, self.loops, self.task_pools, self.jobs, self.workers)
         for group in groups:
             group.subscribe(tell)
         self.loops.subscribe(self._look_at_loops)
@@ -63,7 +60,7 @@ class Life:
             if self.processes is None:
                 name = f"{self.core.name}_process"
                 pool = ProcessPool(**{"name": name, "size": os.cpu_count() or 1, **options})
-                self.pools.add(pool)
+                self.pools.launch(pool)
                 self.processes = pool
             return self.processes
 
@@ -93,5 +90,5 @@ class Life:
         """Start everything; a stop gives so many seconds to what runs."""
         self.core.own_grace = grace
         self.core.start()
-        self.pools.add(self.threads)
+        self.pools.launch(self.threads)
         self._begun = True

@@ -7,7 +7,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.background.supervisor.registry import Registry
+from mainspring.background.registry import Registry
 from mainspring.supervision.workers.driver import asked_to_cancel
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from mainspring.background.aloop import ALoop
-    from mainspring.supervision.supervisor.group import Group
+    from mainspring.supervision.supervisor.supervisor import Supervisor
 
 log = logging.getLogger("mainspring.supervision")
 
@@ -124,7 +124,7 @@ def _check(scheduler: object, *methods: str) -> None:
             raise TypeError(f"{scheduler!r} is no scheduler: give it a method {method}")
 
 
-def unregister(scheduler: AsyncScheduler, group: Group) -> bool:
+def unregister(scheduler: AsyncScheduler, group: Supervisor) -> bool:
     """Stop a scheduler that is a service of a group; return whether it is one."""
     for member in group.members:
         service = member.service

@@ -11,8 +11,10 @@ from concurrent import futures
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.background.aloop import START_PATIENCE, running_loop
-from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning
+from mainspring.background.aloop import START_PATIENCE
+from mainspring.background.registry import Registry
+from mainspring.errors import AlreadyRunning, NotRunning
+from mainspring.supervision.inside import running_loop
 from mainspring.supervision.supervisor.lifeline import Lifeline, Startable
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
     from mainspring.background.aloop import ALoop, Loops
     from mainspring.background.supervisor.life import Life
-    from mainspring.supervision.supervisor.group import Group, Member
+    from mainspring.supervision.supervisor.member import Member
+    from mainspring.supervision.supervisor.supervisor import Supervisor
 
 
 class TaskPool(Startable, Protocol):
@@ -107,15 +110,18 @@ class Place:
         self._service: PoolService | None = None
         self._member: Member | None = None
 
+    def __repr__(self) -> str:
+        return repr(self.pool)
+
     @property
     def vacant(self) -> bool:
         """Whether nothing keeps the pool running."""
         return self._member is None or self._member.ended.done()
 
-    def start(self, aloop: ALoop, group: Group) -> PoolService:
+    def start(self, aloop: ALoop, group: Supervisor) -> PoolService:
         """Start the pool there, without waiting for it."""
         self._service = PoolService(self.pool, aloop)
-        self._member = group.add(self._service)
+        self._member = group.launch(self._service)
         return self._service
 
     def stop(self, wait: float | None) -> bool:
@@ -149,13 +155,12 @@ class TaskPools:
 
     def __init__(self, loops: Loops) -> None:
         self._loops = loops
-        self._places: dict[str, Place] = {}
+        self._places: Registry[Place] = Registry("task pool", inherited=True)
         self._lock = threading.RLock()
 
     def all(self) -> list[Place]:
         """Return every pool's place, in the order in which they were added."""
-        with self._lock:
-            return list(self._places.values())
+        return self._places.all()
 
     def add(self, pool: TaskPool, loop: ALoop | str | None, life: Life) -> None:
         """Take a pool in, and start it unless a start is to come.
@@ -166,22 +171,16 @@ class TaskPools:
             raise AlreadyRunning("task pool", pool.name)
         if isinstance(loop, str):
             loop = self._loops.get(loop)
-        with self._lock:
-            other = self._places.get(pool.name)
-            if other is not None:
-                first, second = repr(other.pool), repr(pool)
-                raise DuplicateName(pool.name, kind="task pool", first=first, second=second)
-            place = self._places[pool.name] = Place(pool, loop)
+        place = Place(pool, loop)
+        self._places.add(pool.name, place)
         if life.active:
             self._start([place], life)
 
     def drop(self, pool: TaskPool) -> bool:
         """Stop a pool and forget it; from a coroutine without waiting for its end."""
-        with self._lock:
-            place = self._places.get(pool.name)
-            if place is None or place.pool is not pool:
-                return False
-            del self._places[pool.name]
+        place = self._places.get(pool.name)
+        if place is None or place.pool is not pool or not self._places.drop(pool.name, place):
+            return False
         place.stop(None if running_loop() is None else 0)
         return True
 

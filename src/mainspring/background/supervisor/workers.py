@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from mainspring.background.supervisor.registry import Registry
+from mainspring.background.registry import Registry
 
 if TYPE_CHECKING:
     import asyncio

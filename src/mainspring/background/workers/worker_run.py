@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mainspring.background.supervisor.life import Life
     from mainspring.background.workers.runner import Runner
-    from mainspring.supervision.supervisor.group import Member
+    from mainspring.supervision.supervisor.member import Member
     from mainspring.supervision.workers.worker import Worker
 
 log = logging.getLogger("mainspring.supervision")
@@ -133,7 +133,7 @@ class WorkerRun:
     def begin(self) -> None:
         """Give it to the supervisor. Raises `NotRunning` if that takes none."""
         self.advance(RunState.STARTING)
-        self.member = self._life.workers.add(self)
+        self.member = self._life.workers.launch(self)
         self.member.ended.add_done_callback(self._end_at_last)
 
     async def run(self, started: Callable[[], None]) -> None:

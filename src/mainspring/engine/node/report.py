@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.serves import Serves
     from mainspring.protocols import Executor
-    from mainspring.supervision.supervisor.supervised import ServiceStatus
+    from mainspring.supervision.supervisor.member import ServiceStatus
 
 
 class Load(Protocol):

@@ -1,4 +1,4 @@
-"""Owns services in order: starts them one by one, restarts them, closes them in reverse.
+"""A supervisor of services: starts them, restarts them, and closes them in reverse.
 
 It knows nothing of what a service does. `TaskSupervisor` is built of it.
 """
@@ -10,14 +10,16 @@ import logging
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.loops.fine_loop import new_loop
+from mainspring.supervision.loops.post import Post
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.supervisor.main_thread import end_with_main_thread, outlive
-from mainspring.supervision.supervisor.supervised import ServiceStatus, Supervised, grace_of
+from mainspring.supervision.supervisor.member import Member, ServiceStatus, grace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,6 +36,25 @@ STUCK_AFTER = 5.0
 """Seconds beyond the grace after which the supervisor's own thread is given up."""
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a supervisor treats its services.
+
+    `in_order`: it starts one when the one before is ready, and closes them one by one, in reverse;
+    it takes none while it runs, and when one fails for good, it closes all others and says so. Else
+    services come and go while it runs, all are closed together, the last asked first, and one that
+    fails leaves the others be; who runs it keeps the time.
+    """
+
+    in_order: bool
+    last_wait: float
+    """Seconds for cancelled services to end before they are left behind."""
+
+
+IN_ORDER = Policy(in_order=True, last_wait=2.0)
+TOGETHER = Policy(in_order=False, last_wait=1.5)  # less than who runs it gives to it
+
+
 class Supervisor:
     """Services in the order in which they were given, for one lifetime.
 
@@ -46,16 +67,22 @@ class Supervisor:
     """
 
     def __init__(
-        self, services: Iterable[Service] = (), *, name: str = "supervisor", grace: float = 25.0
+        self,
+        services: Iterable[Service] = (),
+        *,
+        name: str = "supervisor",
+        grace: float = 25.0,
+        policy: Policy = IN_ORDER,
     ) -> None:
-        self._name = name
+        self.name = name
         self.own_grace = grace
+        self._policy = policy
         self._megaphone = Megaphone()
         self._offers: list[tuple[Service, Restart | None]] = [(one, None) for one in services]
-        self._entries: list[Supervised] = []
+        self._members: dict[int, Member] = {}
         self._lock = threading.RLock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._wake: asyncio.Event | None = None
+        self._post: Post | None = None
+        self._wake: asyncio.Event = asyncio.Event()
         self._closed = False
         self._deadline: float | None = None
         self._failed: ServiceFailed | None = None
@@ -64,14 +91,18 @@ class Supervisor:
         forget_in_child(self)
 
     @property
-    def name(self) -> str:
-        """What the log and a supervisor above it call it."""
-        return self._name
-
-    @property
     def grace(self) -> float:
         """Seconds that closing may take: its own, or more if a service has a longer one."""
-        return max(self.own_grace, *(grace_of(service) for service, _ in self._offers), 0.0)
+        own = self.own_grace if self._policy.in_order else 0.0
+        services = [member.service for member in self.members]
+        offered = [service for service, _ in self._offers]
+        return max(own, *map(grace_of, (*offered, *services)), 0.0)
+
+    @property
+    def members(self) -> list[Member]:
+        """Those that have not ended, in the order in which they were added."""
+        with self._lock:
+            return list(self._members.values())
 
     @property
     def failed(self) -> ServiceFailed | None:
@@ -81,12 +112,13 @@ class Supervisor:
     @property
     def running(self) -> bool:
         """Whether it is being run."""
-        return self._loop is not None
+        return self._post is not None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
         """The loop that it is run on, while it is."""
-        return self._loop
+        post = self._post
+        return None if post is None else post.loop
 
     @property
     def closing(self) -> bool:
@@ -96,7 +128,7 @@ class Supervisor:
     @property
     def working(self) -> bool:
         """Whether it is being run and was not asked to end; asked at each call of a pool."""
-        return self._loop is not None and not self._closed and self._failed is None
+        return self._post is not None and not self._closed and self._failed is None
 
     def time_left(self) -> float:
         """Return the seconds that its end may take, what is stuck included."""
@@ -105,22 +137,40 @@ class Supervisor:
 
     def services(self) -> tuple[ServiceStatus, ...]:
         """Return the state of each service, in order; from any thread."""
-        return tuple(entry.status() for entry in self._entries)
+        return tuple(member.status() for member in self.members)
 
     def add(self, service: Service, *, restart: Restart | None = None) -> None:
-        """Put a service behind those it has; before the start only.
+        """Put a service behind those it has, before the start only.
 
         `restart` says how a service that failed after its start is started again; without it, for
         ever and with a growing rest. Raises `AlreadyRunning`, `DuplicateName`.
         """
         if self.running:
-            raise AlreadyRunning("supervisor", self._name)
+            raise AlreadyRunning("supervisor", self.name)
         for other, _ in self._offers:
             if other.name == service.name:
-                raise DuplicateName(
-                    service.name, kind="service", first=repr(other), second=repr(service)
-                )
+                first, second = repr(other), repr(service)
+                raise DuplicateName(service.name, kind="service", first=first, second=second)
         self._offers.append((service, restart))
+
+    def launch(self, service: Service, *, restart: Restart | None = None) -> Member:
+        """Start a service while it runs, without waiting for it; from any thread.
+
+        Raises `NotRunning` before it runs and once it is closed.
+        """
+        member = self._member_of(service, restart)
+        with self._lock:
+            if self._post is None or self._closed:
+                raise NotRunning(f"{self.name} takes no service: the supervisor is not running")
+            self._members[id(member)] = member
+            self._post.call(member.start)
+        return member
+
+    def cancel(self, member: Member) -> None:
+        """Cancel a service that was asked to end and does not; from any thread."""
+        with self._lock:
+            if self._post is not None:
+                self._post.call(member.cancel)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens to the services."""
@@ -134,26 +184,27 @@ class Supervisor:
         """
         with self._lock:
             if self.running:
-                raise AlreadyRunning("supervisor", self._name)
+                raise AlreadyRunning("supervisor", self.name)
             self._wake = asyncio.Event()
-            self._loop = asyncio.get_running_loop()
+            self._post = Post(asyncio.get_running_loop())
             self._failed = None
+            self._members.clear()
         try:
             await self._live(started)
         finally:
             with self._lock:
-                self._loop = None
+                self._post = None
         if self._failed is not None:
             raise self._failed
 
     def close(self, grace: float | None = None) -> None:
         """Ask it to end within `grace` seconds (None: its own grace); from any thread."""
         with self._lock:
-            if grace is not None or self._deadline is None:
+            if grace is not None or (self._deadline is None and self._policy.in_order):
                 self._deadline = time.monotonic() + (self.grace if grace is None else grace)
             self._closed = True
-            if self._loop is not None and self._wake is not None:
-                self._loop.call_soon_threadsafe(self._wake.set)
+            if self._post is not None:
+                self._post.call(self._wake.set)
 
     def start(self, timeout: float | None = None) -> None:
         """Run it in a thread of its own; return when every service is ready.
@@ -180,7 +231,7 @@ class Supervisor:
         """In a forked child: have ended, if it was begun, for its thread is the parent's."""
         self._lock = threading.RLock()
         self._closed = self._closed or self._thread is not None or self._task is not None
-        self._loop = self._thread = self._task = None
+        self._post = self._thread = self._task = None
         outlive(self)
 
     def join(self, timeout: float | None = None) -> bool:
@@ -195,7 +246,7 @@ class Supervisor:
         """Run it on this loop; return when every service is ready. Raises as `start` does."""
         self._check_fresh()
         ready = asyncio.Event()
-        self._task = asyncio.create_task(self.run(ready.set), name=self._name)
+        self._task = asyncio.create_task(self.run(ready.set), name=self.name)
         waiting = asyncio.ensure_future(ready.wait())
         try:
             await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -231,16 +282,16 @@ class Supervisor:
 
     def _check_fresh(self) -> None:
         if self._thread is not None or self._task is not None:
-            raise AlreadyRunning("supervisor", self._name)
+            raise AlreadyRunning("supervisor", self.name)
         if self._closed:
-            raise NotRunning(f"supervisor {self._name!r} is closed; make a new one")
+            raise NotRunning(f"supervisor {self.name!r} is closed; make a new one")
 
     def _start_thread(self) -> Future[None]:
         ready: Future[None] = Future()
         with self._lock:
             self._check_fresh()
             thread = threading.Thread(
-                target=self._live_in_thread, args=(ready,), name=self._name, daemon=True
+                target=self._live_in_thread, args=(ready,), name=self.name, daemon=True
             )
             end_with_main_thread(self)
             thread.start()
@@ -260,57 +311,82 @@ class Supervisor:
 
     async def _live(self, started: Callable[[], None]) -> None:
         try:
-            await self._start_and_wait(started)
+            await self._start_all()
+            started()
+            if not self._closed:
+                await self._wake.wait()
         except asyncio.CancelledError:
             self._deadline = time.monotonic()
             raise
         finally:
-            await self._close_all_patiently()
+            await self._close_all()
 
-    async def _start_and_wait(self, started: Callable[[], None]) -> None:
-        assert self._wake is not None  # noqa: S101  for the type checker
-        self._entries = [
-            Supervised(service, restart, tell=self._megaphone.tell)
-            for service, restart in self._offers
-        ]
-        for entry in self._entries:
+    async def _start_all(self) -> None:
+        for service, restart in self._offers:
+            member = self._member_of(service, restart)
+            with self._lock:
+                self._members[id(member)] = member
+        for member in self.members:
             if self._closed:
                 break
-            await self._start_one(entry)
-        started()
-        if not self._closed:
-            await self._wake.wait()
+            member.start()
+            await member.wait_ready()
 
-    async def _start_one(self, entry: Supervised) -> None:
-        entry.start().add_done_callback(lambda _: self._note_end(entry))
-        await entry.wait_ready()
+    def _member_of(self, service: Service, restart: Restart | None) -> Member:
+        return Member(service, restart, tell=self._megaphone.tell, on_end=self._note_end)
 
-    def _note_end(self, entry: Supervised) -> None:
-        if entry.status().state == "failed" and not self._closed and self._wake is not None:
-            self._failed = ServiceFailed(entry.name, repr(entry.error))
-            self._failed.__cause__ = entry.error
+    def _note_end(self, member: Member) -> None:
+        if not self._policy.in_order:
+            with self._lock:
+                self._members.pop(id(member), None)
+        elif member.state == "failed" and not self._closed:
+            self._failed = ServiceFailed(member.name, repr(member.error))
+            self._failed.__cause__ = member.error
             self._wake.set()
 
-    async def _close_all_patiently(self) -> None:
-        """Close all services even when this task is cancelled meanwhile: then without grace."""
-        closing = asyncio.create_task(self._close_all(), name=f"{self._name} closing")
+    async def _close_all(self) -> None:
+        """Close all services, also when this task is cancelled meanwhile: then without grace."""
+        if self._policy.in_order:
+            if self._deadline is None:
+                self._deadline = time.monotonic() + self.grace
+            batches = [[member] for member in reversed(self.members)]
+        else:
+            batches = [list(reversed(self.members))]
+        cancelled = [await self._close(batch) for batch in batches]
+        if any(cancelled):
+            raise asyncio.CancelledError
+
+    async def _close(self, batch: list[Member]) -> bool:
+        """Ask services to end, wait, cancel them; return whether we were cancelled meanwhile."""
+        for member in batch:
+            member.ask()
+            if member.task is None and not self._policy.in_order:
+                member.start()  # it was added just now; it ends at once, and says so
+        limit = self._deadline
+        left = None if limit is None else max(limit - time.monotonic(), COURTESY)
+        cancelled = await self._wait(batch, left)
+        for member in batch:
+            if member.lives and not cancelled:
+                name = member.name
+                log.warning("service %r did not end within %.1f s; it is cancelled", name, left)
+                member.cancel()
+        cancelled = await self._wait(batch, self._policy.last_wait) or cancelled
+        for member in batch:
+            if member.lives:
+                log.error("service %r ignores that it is cancelled; it is left behind", member.name)
+        return cancelled
+
+    async def _wait(self, batch: list[Member], seconds: float | None) -> bool:
+        tasks = [member.task for member in batch if member.task is not None and member.lives]
         try:
-            await asyncio.shield(closing)
+            if tasks:
+                await asyncio.wait(tasks, timeout=seconds)
         except asyncio.CancelledError:
             self._deadline = time.monotonic()
-            for entry in self._entries:
-                if entry.task is not None:
-                    entry.task.cancel()
-            await asyncio.wait([closing])
-            raise
-
-    async def _close_all(self) -> None:
-        if self._deadline is None:
-            self._deadline = time.monotonic() + self.grace
-        for entry in reversed(self._entries):
-            entry.ask()
-            left = self._deadline - time.monotonic()
-            await entry.end(max(left, COURTESY))
+            for member in self.members:
+                member.cancel()
+            return True
+        return False
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

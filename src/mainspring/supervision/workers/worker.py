@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
 from mainspring.model import events
 from mainspring.supervision.megaphone import Megaphone
-from mainspring.supervision.restart import Doubling, Failures, NoRest, Restart
+from mainspring.supervision.restart import FOR_EVER, Doubling, Failures, NoRest, Restart
 from mainspring.supervision.triggers.continuous import Continuous
 from mainspring.supervision.workers.driver import Driver, LoopDriver, ThreadDriver
 from mainspring.supervision.workers.status import Tally, WorkerStatus, wall_time
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from mainspring.protocols import Subscriber, Trigger
 
 log = logging.getLogger("mainspring.supervision")
-
-FOR_EVER = Restart()
 
 HANGS_AFTER_INTERVALS = 3.0
 HANGS_AFTER_SECONDS = 5.0

@@ -1,0 +1,203 @@
+"""One service of a supervisor: run, restarted by policy, asked to end, cancelled at last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from mainspring.errors import ServiceFailed
+from mainspring.model import events
+from mainspring.supervision.restart import FOR_EVER, Doubling, Failures, Restart
+from mainspring.supervision.workers.driver import asked_to_cancel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.protocols import Service, Subscriber
+
+log = logging.getLogger("mainspring.supervision")
+
+HEALTHY_AFTER = 30.0
+"""Seconds that a service must live for its next failure to count as the first."""
+
+
+@runtime_checkable
+class Observable(Protocol):
+    """A service that tells events of its own."""
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Tell `subscriber` too."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """The state of a supervised service.
+
+    `state` is one of `new`, `starting`, `running`, `resting` (failed, and about to be started
+    again), `stopped`, `failed`.
+    """
+
+    name: str
+    state: str
+    restarts: int
+    error: str | None
+
+
+class Member:
+    """A service with its restart policy and state: a handle for any thread.
+
+    `ended` is done when it has ended and will not be started again; its result is why it failed
+    for good, or None. All but `status` and `ended` is for the loop of its supervisor.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        restart: Restart | None,
+        *,
+        tell: Subscriber,
+        on_end: Callable[[Member], object],
+    ) -> None:
+        self.service = service
+        self.name = service.name
+        self.state = "new"
+        self.error: BaseException | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.ended: Future[BaseException | None] = Future()
+        self._policy = restart or FOR_EVER
+        self._failures: Failures | None = None
+        self._restarts = 0
+        self._tell = tell
+        self._on_end = on_end
+        self._closing = False
+        self._rest_over: asyncio.Event | None = None
+        self._ready = False
+        self._ready_or_ended: asyncio.Event | None = None
+
+    def status(self) -> ServiceStatus:
+        """Return what it is; from any thread."""
+        error = None if self.error is None else repr(self.error)
+        return ServiceStatus(self.name, self.state, self._restarts, error)
+
+    def start(self) -> None:
+        """Start it, unless it was."""
+        if self.task is not None:
+            return
+        if isinstance(self.service, Observable):
+            self.service.subscribe(self._tell)
+        self.state = "starting"
+        self.task = asyncio.create_task(self._live(), name=self.name)
+        self.task.add_done_callback(self._note_end)
+
+    async def wait_ready(self) -> None:
+        """Wait until it is ready or has ended; raise what its start raised."""
+        self._ready_or_ended = asyncio.Event()
+        if not self._ready and not self.ended.done():
+            await self._ready_or_ended.wait()
+        if not self._ready and self.error is not None:
+            raise self.error
+
+    def ask(self) -> None:
+        """Ask it to end, and start it no more."""
+        self._closing = True
+        if self._rest_over is not None:
+            self._rest_over.set()
+        self.service.close()
+
+    def cancel(self) -> None:
+        """Cancel it: it was asked to end and does not."""
+        if self.task is not None:
+            self.task.cancel()
+
+    @property
+    def lives(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.task is not None and not self.task.done()
+
+    async def _live(self) -> None:
+        while not self._closing:
+            rest = await self._run()
+            if rest is None:
+                return
+            self.state = "resting"
+            await self._rest(rest)
+            self._restarts += 1
+        self._stopped()
+
+    async def _rest(self, seconds: float) -> None:
+        self._rest_over = asyncio.Event()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._rest_over.wait(), seconds)
+
+    async def _run(self) -> float | None:
+        """Run the service; return the seconds to rest before the next run, or None: no more."""
+        began = time.monotonic()
+        try:
+            await self.service.run(self._started)
+        except asyncio.CancelledError as error:
+            if asked_to_cancel():
+                self._stopped()
+                raise
+            return self._failed(error, began)
+        except BaseException as error:  # noqa: BLE001  the supervisor's border: recorded below
+            return self._failed(error, began)
+        self._stopped()
+        return None
+
+    def _started(self) -> None:
+        self.state = "running"
+        self._ready = True
+        if self._ready_or_ended is not None:
+            self._ready_or_ended.set()
+        self._tell(events.ServiceStarted(self.name))
+
+    def _stopped(self) -> None:
+        self.state = "stopped"
+        self._tell(events.ServiceStopped(self.name))
+
+    def _failed(self, error: BaseException, began: float) -> float | None:
+        now = time.monotonic()
+        if self._failures is None:
+            self._failures = Failures(self._policy, backoff=Doubling())
+        if now - began > HEALTHY_AFTER:
+            self._failures.succeeded()
+        rest = None if self._is_final(error) else self._failures.failed(now)
+        self.error = error
+        if rest is None:
+            self.state = "failed"
+        if not self._has_told(error):
+            log.error("service %r failed, %s", self.name, _plan(rest), exc_info=error)
+            self._tell(events.ServiceFailed(self.name, error, rest))
+        return rest
+
+    def _is_final(self, error: BaseException) -> bool:
+        """Return whether no restart can follow: it gave up, never started, or is asked to end."""
+        gave_up = isinstance(error, ServiceFailed | SystemExit | KeyboardInterrupt)
+        return gave_up or not self._ready or self._closing
+
+    def _has_told(self, error: BaseException) -> bool:
+        """Return whether it is a worker that gave up, which tells so itself."""
+        return isinstance(self.service, Observable) and isinstance(error, ServiceFailed)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            task.exception()  # none is left; asyncio wants that somebody looks
+        if self._ready_or_ended is not None:
+            self._ready_or_ended.set()
+        self._on_end(self)
+        self.ended.set_result(self.error if self.state == "failed" else None)
+
+
+def grace_of(service: Service) -> float:
+    """Return the seconds that a service with a grace of its own needs to end, else 0."""
+    return float(getattr(service, "grace", 0.0))
+
+
+def _plan(rest: float | None) -> str:
+    return "for good" if rest is None else f"and is started again in {rest:.2f} s"
