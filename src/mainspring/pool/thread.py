@@ -7,7 +7,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mainspring.supervision.own_thread import live_in_thread
+from mainspring.supervision.run_in_thread import in_own_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ async def run_in_thread(
     """Return what the function returns, awaited here if it returned an awaitable."""
     results: list[Any] = []
     call = partial(_call, results, function, args, kwargs)
-    await live_in_thread(partial(copy_context().run, call), name=f"mainspring-pool {name}")
+    await in_own_thread(partial(copy_context().run, call), name=f"mainspring-pool {name}")
     result = results.pop()
     return await result if inspect.isawaitable(result) else result
 

@@ -16,7 +16,7 @@ from mainspring.pool.options import OWNER, PoolOptions, TaskOptions, check_secon
 from mainspring.pool.record import TaskInfo
 from mainspring.pool.shift import LAST_SECONDS, Shift
 from mainspring.supervision.megaphone import Megaphone
-from mainspring.supervision.supervisor.lifeline import Lifeline
+from mainspring.supervision.supervisor.service import StartableService
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -90,7 +90,7 @@ class AsyncTaskWorker:
         self._cache = PoolCache(adapter, enabled=cache_enabled, ttl=cache_ttl)
         self._megaphone = Megaphone()
         self._shift: Shift | None = None
-        self._service = Lifeline()
+        self._service = StartableService()
         if supervisor is not None:
             supervisor.add_pool(self, loop)
 
@@ -335,7 +335,7 @@ class AsyncTaskWorker:
 
     async def run(self, started: Callable[[], None]) -> None:
         """Live as a supervised service: start, wait for `close`, stop."""
-        await self._service.live(self, started)
+        await self._service.run(self, started)
 
     def close(self) -> None:
         """Ask a `run` to end; from any thread."""

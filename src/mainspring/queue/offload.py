@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from mainspring.supervision.own_thread import live_in_thread
+from mainspring.supervision.run_in_thread import in_own_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 async def run_off_loop(body: Callable[[], None], end: Callable[[], None]) -> None:
     """Run `body` in a thread; each cancellation calls `end`, and is raised when the body ended."""
-    living = asyncio.ensure_future(live_in_thread(body, name="mainspring-worker"))
+    living = asyncio.ensure_future(in_own_thread(body, name="mainspring-worker"))
     cancelled: asyncio.CancelledError | None = None
     while not living.done():
         try:

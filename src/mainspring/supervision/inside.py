@@ -40,8 +40,13 @@ class Scope:
 _scope: ContextVar[Scope | None] = ContextVar("mainspring_scope", default=None)
 
 
+def belong_to(owners: tuple[object, ...], work: Work | None = None) -> None:
+    """Make the calling thread or task a part of these owners, and of no others, to its end."""
+    _scope.set(Scope(owners, work, None))
+
+
 def enter(owners: tuple[object, ...], work: Work | None = None) -> Token[Scope | None]:
-    """Begin a scope, in the calling thread or task; `leave` ends it, or the end of that does."""
+    """Begin a scope within those around, in the calling thread or task; `leave` ends it."""
     return _scope.set(Scope(owners, work, _scope.get()))
 
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from types import coroutine
 from typing import TYPE_CHECKING
 
-from mainspring.supervision.loops.alarms import alarms_of
-from mainspring.supervision.loops.fine_loop import SHARED_FROM, moment_after
+from mainspring.supervision.loops.precise_loop import SHARED_FROM, moment_after
+from mainspring.supervision.loops.shared_timers import shared_timers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -65,31 +65,31 @@ class LoopSleeper:
     """
 
     __slots__ = (
-        "_alarms",
         "_asyncio_future_blocking",
         "_cancelled",
         "_context",
         "_loop",
         "_moment",
-        "_ring",
+        "_on_timer",
         "_sleeping",
         "_step",
         "_timer",
+        "_timers",
         "_woken",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._alarms = alarms_of(loop)
+        self._timers = shared_timers_of(loop)
         self._timer: asyncio.TimerHandle | None = None
-        self._moment = 0.0  # of the alarm that it shares with others
+        self._moment = 0.0  # of the timer that it shares with others
         self._step: Callable[[LoopSleeper], object] | None = None
         self._context: Context | None = None
         self._cancelled = False
         self._sleeping = False
         self._woken = False
         self._asyncio_future_blocking = False
-        self._ring = self._rung  # bound once, since it is a key
+        self._on_timer = self._timer_fired  # bound once, since it is a key
 
     def wake(self) -> None:
         """End the sleep, or the next one; from any thread."""
@@ -99,7 +99,7 @@ class LoopSleeper:
         if self._sleeping:
             # A loop that is closed has no sleeper any more.
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._rouse)
+                self._loop.call_soon_threadsafe(self._wake_up)
 
     @coroutine
     def sleep(
@@ -110,13 +110,13 @@ class LoopSleeper:
         try:
             if not self._woken:
                 if seconds is not None:
-                    self._set_alarm(seconds, time.monotonic() if now is None else now)
+                    self._set_timer(seconds, time.monotonic() if now is None else now)
                 self._asyncio_future_blocking = True
                 yield self
         finally:
             self._sleeping = self._woken = self._cancelled = False
             if self._moment or self._timer is not None:
-                self._drop_alarm()
+                self._drop_timer()
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the loop, as a future does."""
@@ -132,7 +132,7 @@ class LoopSleeper:
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002  a future's signature
         """End the sleep by `CancelledError`: the task was cancelled."""
         self._cancelled = True
-        self._loop.call_soon(self._rouse)
+        self._loop.call_soon(self._wake_up)
         return True
 
     def result(self) -> None:
@@ -140,29 +140,29 @@ class LoopSleeper:
         if self._cancelled:
             raise asyncio.CancelledError
 
-    def _set_alarm(self, seconds: float, now: float) -> None:
+    def _set_timer(self, seconds: float, now: float) -> None:
         if seconds < SHARED_FROM:
-            self._timer = self._loop.call_later(seconds, self._rouse)
+            self._timer = self._loop.call_later(seconds, self._wake_up)
         else:
             self._moment = moment_after(now, min(seconds, LONGEST))
-            self._alarms.set(self._loop, self._moment, self._ring)
+            self._timers.set(self._loop, self._moment, self._on_timer)
 
-    def _drop_alarm(self) -> None:
+    def _drop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         else:
-            self._alarms.drop(self._moment, self._ring)
+            self._timers.drop(self._moment, self._on_timer)
             self._moment = 0.0
 
-    def _rung(self) -> None:
-        """Take the step, as `_rouse` does: the alarm is spent."""
+    def _timer_fired(self) -> None:
+        """Take the step, as `_wake_up` does: the timer is spent."""
         self._moment = 0.0
         step, self._step = self._step, None
         if step is not None and self._context is not None:
             self._context.run(step, self)
 
-    def _rouse(self) -> None:
+    def _wake_up(self) -> None:
         """Take the step; called by the loop, never by a task."""
         step, self._step = self._step, None
         if step is not None and self._context is not None:

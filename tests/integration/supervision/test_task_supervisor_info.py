@@ -85,7 +85,7 @@ def test_get_info_tells_of_a_loop_as_soon_as_it_is_there(supervisor):
 def test_a_loop_that_starts_long_after_its_supervisor_is_watched(supervisor, until, caplog):
     runs, go_on = [], threading.Event()
     background_worker(interval=0.001, supervisor=supervisor)(lambda: runs.append(1)).start()
-    until(lambda: len(runs) > 3 and supervisor.life.watchdog.trigger.delay > 60)
+    until(lambda: len(runs) > 3 and supervisor.running_pools.watchdog.trigger.delay > 60)
 
     @background_worker(delay=60, supervisor=supervisor)
     async def block():

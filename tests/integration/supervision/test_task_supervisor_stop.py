@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 
@@ -182,7 +183,7 @@ def test_a_worker_can_not_be_started_by_what_runs_while_its_supervisor_stops(sup
 def test_no_worker_is_started_from_the_moment_at_which_a_stop_can_be_seen(supervisor, monkeypatch):
     late = background_worker(interval=60, supervisor=supervisor)(lambda: None)
     supervisor.start()
-    core, refused = supervisor.life.core, []
+    core, refused = supervisor.running_pools.core, []
     close = core.close
 
     def close_late(grace):
@@ -282,3 +283,25 @@ def test_stop_from_a_signal_handler_stops_it(supervisor, until, waiting):
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert not supervisor.active
+
+
+@pytest.mark.parametrize("way", ["spawn", "a coroutine", "a thread of a target"])
+def test_stop_from_what_it_waits_for_only_asks(supervisor, until, way):
+    if way == "spawn":
+        supervisor.set_thread_pool(pool_size=1)
+        answer = supervisor.spawn(supervisor.stop)
+    elif way == "a coroutine":
+
+        async def stop():
+            return supervisor.stop()
+
+        answer = supervisor.background_task(stop())
+    else:
+        answer = Future()
+
+        async def target():
+            answer.set_result(await asyncio.to_thread(supervisor.stop))
+
+        background_worker(interval=60, supervisor=supervisor)(target).start()
+    assert answer.result(10) is False
+    until(lambda: not supervisor.running_pools.core.running)

@@ -9,7 +9,7 @@ import pytest
 from mainspring import TASK_CRITICAL, TASK_HIGH, TASK_LOW, TASK_NORMAL, wait_completed
 from mainspring.errors import InvalidOption, NotRunning
 from mainspring.supervision.supervisor.supervisor import Supervisor
-from mainspring.supervision.threads import lanes
+from mainspring.supervision.threads import priority_queue
 from mainspring.supervision.threads.pool import PriorityThreadPool
 from mainspring.supervision.threads.priority import PoolSizes, level, pool_sizes
 from mainspring.testing.contracts.service import ServiceContract
@@ -121,10 +121,10 @@ def test_a_priority_that_is_no_number_is_refused_and_the_pool_goes_on(pool):
 
 
 def test_a_signal_in_the_middle_of_a_submission_loses_no_call(pool, monkeypatch, until):
-    insort, made = lanes.insort, []
+    insort, made = priority_queue.insort, []
 
     def interrupted(priorities, priority):
-        monkeypatch.setattr(lanes, "insort", insort)
+        monkeypatch.setattr(priority_queue, "insort", insort)
         signal.raise_signal(signal.SIGUSR1)
         insort(priorities, priority)
 
@@ -135,7 +135,7 @@ def test_a_signal_in_the_middle_of_a_submission_loses_no_call(pool, monkeypatch,
     before = signal.signal(signal.SIGUSR1, heed)
     try:
         for number in range(20):
-            monkeypatch.setattr(lanes, "insort", interrupted)
+            monkeypatch.setattr(priority_queue, "insort", interrupted)
             pool.execute(TASK_NORMAL, lambda: made.append("plain"))
             until(lambda: len(made) == (number + 1) * 3)  # noqa: B023  called at once
     finally:

@@ -150,7 +150,7 @@ def test_start_and_stop_in_a_hook_never_deadlock_and_begin_no_second_life(
     assert worker.stop(10)
     assert worker.is_stopped()
     assert len(lives) == (2 if (hook, what) == ("after_stop", "start") else 1)
-    until(lambda: not supervisor.life.workers.members)
+    until(lambda: not supervisor.running_pools.workers.members)
 
 
 @pytest.mark.parametrize("error", [OSError("not yet"), SystemExit(1), KeyboardInterrupt()])

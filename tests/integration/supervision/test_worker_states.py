@@ -68,7 +68,7 @@ def test_a_life_that_ends_by_itself(make, of_kind, feed, states, until):
 def test_a_life_whose_start_fails_goes_nowhere(supervisor, states):
     worker = background_worker(event=True, supervisor=supervisor)(print)
     supervisor.start()
-    supervisor.life.workers.close()
+    supervisor.running_pools.workers.close()
     with pytest.raises(RuntimeError):
         worker.start()
     assert not worker.is_started()

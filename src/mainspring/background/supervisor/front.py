@@ -1,6 +1,6 @@
 """`TaskSupervisor`: workers, jobs, loops and pools of one program part, under one roof.
 
-A front door: most of what is here delegates to its `Life`, loops, jobs and rosters.
+A front door: most of what is here delegates to its `RunningPools`, loops, jobs and rosters.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from mainspring.background.aloop import ALoop, Loops
 from mainspring.background.jobs.job import AsyncJob
 from mainspring.background.jobs.scheduler import AsyncJobs, AsyncJobScheduler, launch_in
 from mainspring.background.supervisor.info import describe, diagnose
-from mainspring.background.supervisor.life import Life
 from mainspring.background.supervisor.pending_tasks import LaunchableTask, PendingTasks
-from mainspring.background.supervisor.pools import Pools
+from mainspring.background.supervisor.running_pools import PoolSettings, RunningPools
 from mainspring.background.supervisor.schedulers import (
     AsyncScheduler,
     SchedulerService,
@@ -30,7 +29,7 @@ from mainspring.background.supervisor.workers import NamedWorker, Workers
 from mainspring.errors import InvalidOption
 from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.megaphone import Megaphone
-from mainspring.supervision.own_thread import live_in_thread
+from mainspring.supervision.run_in_thread import in_own_thread
 from mainspring.supervision.threads.priority import check_priority
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class TaskSupervisor:
         self._blockade = Blockade(self.id)
         self.workers = Workers()
         self._sync_schedulers = SyncSchedulers()
-        self._pools = Pools()
+        self._settings = PoolSettings()
         self._tasks = PendingTasks()
         self._loops = Loops(self.id)
         self._task_pools = TaskPools(self._loops)
@@ -73,7 +72,7 @@ class TaskSupervisor:
     def forget_life(self) -> None:
         """Have a life that has not begun; in a forked child, since the parent's is not its own."""
         self._life_lock = threading.RLock()  # never held by what a life's own threads call
-        self._life = self._new_life()
+        self._running = self._new_pools()
 
     def __repr__(self) -> str:
         return f"<TaskSupervisor {self.id!r}>"
@@ -81,17 +80,17 @@ class TaskSupervisor:
     @property
     def active(self) -> bool:
         """Whether it is started and not about to stop."""
-        return self._life.active
+        return self._running.active
 
     @property
-    def life(self) -> Life:
+    def running_pools(self) -> RunningPools:
         """What it is made of, from a start to the stop."""
-        return self._life
+        return self._running
 
     @property
     def threads(self) -> PriorityThreadPool:
         """Its own thread pool."""
-        return self._life.threads
+        return self._running.threads
 
     def start(self) -> bool:
         """Start it; False: it was started already. It ends with the main thread.
@@ -104,15 +103,15 @@ class TaskSupervisor:
         with self._life_lock:
             if self.active:
                 return False
-            if self._life.over:
-                self._shutdown.wait_for(self._life)
-                self._life = self._new_life()
-            self._life.begin(self.grace)
-            self.threads.resize(self._pools.sizes)
-            self._loops.start_again(self._life.loops)
+            if self._running.over:
+                self._shutdown.wait_for(self._running)
+                self._running = self._new_pools()
+            self._running.begin(self.grace)
+            self.threads.resize(self._settings.sizes)
+            self._loops.start_again(self._running.loops)
         for scheduler in self._jobs.to_start_again():
             self.start_job_scheduler(scheduler)
-        self._task_pools.start(self._life)
+        self._task_pools.start(self._running)
         return True
 
     def stop(
@@ -129,21 +128,21 @@ class TaskSupervisor:
         `cancel_tasks` cancels coroutines and what waits for a thread at once. From one of its own
         loops or targets, or a worker's loop, it only asks.
         """
-        core = self._life.core
+        core = self._running.core
         if not core.running:
             return core.join(core.time_left())
         if stop_schedulers:
-            self._shutdown.ask_all(self._life)
-        self._shutdown.leave(self._life)
+            self._shutdown.ask_all(self._running)
+        self._shutdown.leave(self._running)
         self._tasks.cancel_delayed()
         if cancel_tasks:
-            self._shutdown.cancel_all(self._life)
+            self._shutdown.cancel_all(self._running)
         # First, so that whoever sees it stop can't start a worker any more.
-        self._life.workers.close()
+        self._running.workers.close()
         core.close(core.grace if isinstance(wait, bool) else float(wait))
         self._blockade.lift()
         self.workers.drop_failed()
-        if wait is False or self._shutdown.would_wait_for_itself(self._life):
+        if wait is False or self._shutdown.would_wait_for_itself(self._running):
             return not core.running
         return core.join(core.time_left())
 
@@ -163,9 +162,9 @@ class TaskSupervisor:
 
     async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
         """Stop it from a coroutine, without blocking its loop; from its own it only asks."""
-        if self._shutdown.awaits_caller(self._life):
+        if self._shutdown.awaits_caller(self._running):
             return self.stop(wait)
-        await live_in_thread(lambda: self.stop(wait), name=f"{self.id}_stop")
+        await in_own_thread(lambda: self.stop(wait), name=f"{self.id}_stop")
         return not self.active
 
     def __enter__(self) -> Self:
@@ -202,11 +201,11 @@ class TaskSupervisor:
 
     def get_info(self) -> dict[str, Any]:
         """Return what it is and does, as a value that serialises to JSON."""
-        return describe(self.id, self._life, self.workers, self._task_pools)
+        return describe(self.id, self._running, self.workers, self._task_pools)
 
     def health(self) -> dict[str, Any]:
         """Return whether it is well, and what is not, for probes."""
-        return diagnose(self._life, self.workers, self._task_pools)
+        return diagnose(self._running, self.workers, self._task_pools)
 
     def set_thread_pool(self, **sizes: Any) -> None:
         """Set the sizes of the thread pool, also while it works.
@@ -214,7 +213,7 @@ class TaskSupervisor:
         `pool_size`, `reserve_normal`, `reserve_high`, `min_size` (a number or "max"), `max_size`:
         see `priority.pool_sizes`. Raises `InvalidOption`.
         """
-        self._pools.size_threads(self._life, sizes)
+        self._settings.size_threads(self._running, sizes)
 
     def set_mp_pool(self, pool_size: int | None = None, **options: Any) -> None:
         """Make the process pool: so many children (one a CPU), and options of `ProcessPool`.
@@ -222,28 +221,28 @@ class TaskSupervisor:
         `reserve_normal` and `reserve_high` are further children, as of the thread pool: calls of
         low priority use `pool_size` alone. Raises `InvalidOption`.
         """
-        self._pools.set_processes(self._life, pool_size, options)
+        self._settings.set_processes(self._running, pool_size, options)
 
     @property
     def mp_pool(self) -> ProcessPool:
         """The process pool, made on demand."""
         self.start()
-        return self._pools.processes(self._life)
+        return self._settings.processes(self._running)
 
     @property
     def thread_pool(self) -> Executor:
         """What `spawn` submits to; any executor may be put in its place."""
-        return self._pools.stand_in or self.threads
+        return self._settings.stand_in or self.threads
 
     @thread_pool.setter
     def thread_pool(self, executor: Executor | None) -> None:
-        self._pools.stand_in = executor
+        self._settings.stand_in = executor
 
     def spawn(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Call a function in the thread pool, at normal priority."""
-        if not self._life.active:
+        if not self._running.active:
             self.start()
-        return (self._pools.stand_in or self._life.threads).submit(fn, *args, **kwargs)
+        return (self._settings.stand_in or self._running.threads).submit(fn, *args, **kwargs)
 
     def spawn_at(
         self, priority: int, fn: Callable[..., T], /, *args: Any, **kwargs: Any
@@ -251,8 +250,8 @@ class TaskSupervisor:
         """Call a function in the thread pool; a lower priority number is more urgent."""
         check_priority("spawn_at", priority)
         self.start()
-        if self._pools.stand_in is not None:
-            return self._pools.stand_in.submit(fn, *args, **kwargs)
+        if self._settings.stand_in is not None:
+            return self._settings.stand_in.submit(fn, *args, **kwargs)
         return self.threads.submit_at(priority, fn, *args, **kwargs)
 
     def create_aloop(
@@ -274,7 +273,7 @@ class TaskSupervisor:
     def start_aloop(self, name: str) -> bool:
         """Start a loop; False: it runs already."""
         self.start()
-        return self._task_pools.start_loop(name, self._life)
+        return self._task_pools.start_loop(name, self._running)
 
     def stop_aloop(self, name: str, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
         """Stop a loop, its workers, jobs and pools; return whether all that ran on it has ended."""
@@ -292,7 +291,7 @@ class TaskSupervisor:
     def running_aloop(self, aloop: ALoop | str | None = None) -> ALoop:
         """Return a loop to run something on; its own loop is started on demand."""
         self.start()
-        return self._loops.running(aloop, self._life.loops)
+        return self._loops.running(aloop, self._running.loops)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the asyncio loop that runs what names no loop."""
@@ -307,7 +306,7 @@ class TaskSupervisor:
 
         Raises `AlreadyRunning`, `DuplicateName`, `InvalidOption`.
         """
-        self._task_pools.add(pool, loop, self._life)
+        self._task_pools.add(pool, loop, self._running)
 
     def remove_pool(self, pool: TaskPool) -> bool:
         """Stop a task pool and forget it; return whether it was known."""
@@ -315,11 +314,11 @@ class TaskSupervisor:
 
     def register_scheduler(self, scheduler: AsyncScheduler) -> None:
         """Run the `loop` coroutine of a scheduler, and call its `stop` at the end."""
-        self._life.jobs.launch(SchedulerService(scheduler, self.running_aloop()))
+        self._running.jobs.launch(SchedulerService(scheduler, self.running_aloop()))
 
     def unregister_scheduler(self, scheduler: AsyncScheduler) -> bool:
         """Stop a scheduler; return whether it was registered."""
-        return unregister(scheduler, self._life.jobs)
+        return unregister(scheduler, self._running.jobs)
 
     def register_sync_scheduler(self, scheduler: SyncScheduler) -> None:
         """Call the `stop` of a scheduler at the end."""
@@ -345,7 +344,7 @@ class TaskSupervisor:
     def start_job_scheduler(self, scheduler: AsyncJobScheduler) -> None:
         """Start a scheduler that was made with `start=False`."""
         aloop = self.running_aloop(scheduler.aloop)
-        scheduler.start(launch_in(self._life.jobs, aloop, self.threads))
+        scheduler.start(launch_in(self._running.jobs, aloop, self.threads))
 
     def create_async_job(  # noqa: PLR0913  the pages' options
         self,
@@ -383,11 +382,11 @@ class TaskSupervisor:
         return self._tasks.get(task_id)
 
     def _is_awaited_here(self) -> bool:
-        return self._life.over and self._shutdown.awaits_caller(self._life)
+        return self._running.over and self._shutdown.awaits_caller(self._running)
 
-    def _new_life(self) -> Life:
+    def _new_pools(self) -> RunningPools:
         tell, loops = self._megaphone.tell, self._loops.threads
-        return Life(self.id, sizes=self._pools.sizes, loops=loops, tell=tell)
+        return RunningPools(self.id, sizes=self._settings.sizes, loops=loops, tell=tell)
 
 
 task_supervisor = TaskSupervisor("supervisor")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mainspring.background.supervisor.life import Life
+    from mainspring.background.supervisor.running_pools import RunningPools
     from mainspring.background.supervisor.task_pools import TaskPools
     from mainspring.background.supervisor.workers import NamedWorker, Workers
 
@@ -16,16 +16,18 @@ STALLED_AFTER = 2.0
 """Seconds without an answer after which a loop is unwell."""
 
 
-def describe(name: str, life: Life, workers: Workers, tasks: TaskPools) -> dict[str, Any]:
+def describe(
+    name: str, running: RunningPools, workers: Workers, tasks: TaskPools
+) -> dict[str, Any]:
     """Return id, activity, pools, loops (seconds of latency), workers and task pools."""
-    pools: dict[str, Any] = {"threads": asdict(life.threads.status())}
-    if life.processes is not None:
-        pools["processes"] = asdict(life.processes.status())
+    pools: dict[str, Any] = {"threads": asdict(running.threads.status())}
+    if running.processes is not None:
+        pools["processes"] = asdict(running.processes.status())
     return {
         "id": name,
-        "active": life.active,
+        "active": running.active,
         "pools": pools,
-        "loops": life.watchdog.latencies(),
+        "loops": running.watchdog.latencies(),
         "workers": [describe_worker(worker) for worker in workers.all()],
         "task_pools": [place.describe() for place in tasks.all()],
     }
@@ -39,7 +41,7 @@ def describe_worker(worker: NamedWorker) -> dict[str, Any]:
     return status
 
 
-def diagnose(life: Life, workers: Workers, tasks: TaskPools) -> dict[str, Any]:
+def diagnose(running: RunningPools, workers: Workers, tasks: TaskPools) -> dict[str, Any]:
     """Return `healthy`, and what is not: for probes.
 
     Unwell make a blocked loop, a worker that failed for good (it gave up, or lost its event loop)
@@ -47,15 +49,15 @@ def diagnose(life: Life, workers: Workers, tasks: TaskPools) -> dict[str, Any]:
     whose last run raised goes on, and is named only.
     """
     stalled = [
-        name for name, seconds in life.watchdog.latencies().items() if seconds > STALLED_AFTER
+        name for name, seconds in running.watchdog.latencies().items() if seconds > STALLED_AFTER
     ]
     failed = [worker.name for worker in workers.failed()]
     active = [worker.status() for worker in workers.active()]
     hanging = [status.name for status in active if status.hanging]
     stopped = [place.pool.name for place in tasks.all() if not place.pool.running]
     return {
-        "healthy": life.active and not (stalled or failed or hanging or stopped),
-        "active": life.active,
+        "healthy": running.active and not (stalled or failed or hanging or stopped),
+        "active": running.active,
         "stalled_loops": stalled,
         "failed_workers": failed,
         "hanging_workers": hanging,

@@ -72,7 +72,7 @@ class SchedulerService:
         self._aloop = aloop
         self._closed = False
         self._cancelled = False
-        self._life: Future[Any] | None = None
+        self._loop_run: Future[Any] | None = None
 
     @property
     def name(self) -> str:
@@ -84,11 +84,11 @@ class SchedulerService:
         started()
         if self._closed:
             return
-        self._life = self._aloop.spawn_coroutine_threadsafe(self.scheduler.loop())
+        self._loop_run = self._aloop.spawn_coroutine_threadsafe(self.scheduler.loop())
         if self._cancelled:  # while it was spawned
-            self._life.cancel()
+            self._loop_run.cancel()
         try:
-            await asyncio.wrap_future(self._life)
+            await asyncio.wrap_future(self._loop_run)
         except asyncio.CancelledError:
             if asked_to_cancel() or not self._closed:
                 raise
@@ -114,8 +114,8 @@ class SchedulerService:
 
     def _cancel(self) -> None:
         self._cancelled = True
-        if self._life is not None:
-            self._life.cancel()
+        if self._loop_run is not None:
+            self._loop_run.cancel()
 
 
 def _check(scheduler: object, *methods: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mainspring.background.aloop import ALoop, Loops
     from mainspring.background.jobs.scheduler import AsyncJobs
-    from mainspring.background.supervisor.life import Life
+    from mainspring.background.supervisor.running_pools import RunningPools
     from mainspring.background.supervisor.schedulers import SyncSchedulers
     from mainspring.background.supervisor.workers import Workers
 
@@ -28,12 +28,12 @@ class Shutdown:
     jobs: AsyncJobs
     schedulers: SyncSchedulers
 
-    def ask_all(self, life: Life) -> None:
+    def ask_all(self, running: RunningPools) -> None:
         """Ask workers, jobs and schedulers to end, in this order, without waiting."""
         for worker in reversed(self.workers.active()):
             worker.stop(wait=False)
         self.jobs.stop()
-        for member in reversed(life.jobs.members):
+        for member in reversed(running.jobs.members):
             member.service.close()
         self.schedulers.stop()
 
@@ -45,39 +45,39 @@ class Shutdown:
             if loop is not None and worker.loop is loop:
                 worker.stop(wait=False)
 
-    def leave(self, life: Life) -> None:
+    def leave(self, running: RunningPools) -> None:
         """End jobs, and the loops of schedulers whose `stop` was not called and will not be."""
         if life.processes is not None:
             life.processes.announce_stop()
         self.jobs.stop()
-        for member in reversed(life.jobs.members):
+        for member in reversed(running.jobs.members):
             if isinstance(member.service, SchedulerService):
                 member.service.leave()
 
-    def cancel_all(self, life: Life) -> None:
+    def cancel_all(self, running: RunningPools) -> None:
         """Cancel what waits for a thread, and every coroutine."""
-        life.threads.cancel_waiting()
+        running.threads.cancel_waiting()
         for aloop in self.loops.all():
             aloop.thread.cancel_all()
 
-    def wait_for(self, life: Life) -> None:
+    def wait_for(self, running: RunningPools) -> None:
         """Wait for the end that was asked for.
 
         Raises `AlreadyRunning` where it would never come.
         """
-        if life.core.running and self.would_wait_for_itself(life):
-            raise AlreadyRunning("supervisor", life.core.name)
-        life.core.join()
+        if running.core.running and self.would_wait_for_itself(running):
+            raise AlreadyRunning("supervisor", running.core.name)
+        running.core.join()
 
-    def awaits_caller(self, life: Life) -> bool:
+    def awaits_caller(self, running: RunningPools) -> bool:
         """Return whether the calling thread or task is one that it wants to see the end of."""
         own = [aloop.thread.current_loop for aloop in self.loops.all()]
-        return would_wait_for_itself((life, life.threads), (life.control_loop, *own))
+        return would_wait_for_itself((running, running.threads), (running.control_loop, *own))
 
-    def would_wait_for_itself(self, life: Life) -> bool:
+    def would_wait_for_itself(self, running: RunningPools) -> bool:
         """Return whether to block the calling thread would keep it from coming.
 
         So it does on a loop of the user's own that a worker's target is awaited on.
         """
         loops: list[asyncio.AbstractEventLoop | None] = [one.loop for one in self.workers.active()]
-        return self.awaits_caller(life) or would_wait_for_itself((), tuple(loops))
+        return self.awaits_caller(running) or would_wait_for_itself((), tuple(loops))

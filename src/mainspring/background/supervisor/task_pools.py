@@ -15,13 +15,13 @@ from mainspring.background.aloop import START_PATIENCE
 from mainspring.background.registry import Registry
 from mainspring.errors import AlreadyRunning, NotRunning
 from mainspring.supervision.inside import running_loop
-from mainspring.supervision.supervisor.lifeline import Lifeline, Startable
+from mainspring.supervision.supervisor.service import Startable, StartableService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.background.aloop import ALoop, Loops
-    from mainspring.background.supervisor.life import Life
+    from mainspring.background.supervisor.running_pools import RunningPools
     from mainspring.supervision.supervisor.member import Member
     from mainspring.supervision.supervisor.supervisor import Supervisor
 
@@ -50,7 +50,7 @@ class PoolService:
     def __init__(self, pool: TaskPool, aloop: ALoop) -> None:
         self.pool = pool
         self.aloop = aloop
-        self._lifeline = Lifeline()
+        self._service_life = StartableService()
         self._ready = threading.Event()
 
     @property
@@ -70,7 +70,7 @@ class PoolService:
         def ready() -> None:
             home.call_soon_threadsafe(self._begin, started)
 
-        life = self._lifeline.live(self.pool, ready)
+        life = self._service_life.run(self.pool, ready)
         living = asyncio.wrap_future(self.aloop.spawn_coroutine_threadsafe(life))
         try:
             await asyncio.shield(living)
@@ -84,7 +84,7 @@ class PoolService:
 
     def close(self) -> None:
         """Ask it to end; from any thread."""
-        self._lifeline.close()
+        self._service_life.close()
 
     def wait_ready(self, timeout: float) -> bool:
         """Block until it takes tasks or has failed, up to `timeout` seconds; whether one is so."""
@@ -162,7 +162,7 @@ class TaskPools:
         """Return every pool's place, in the order in which they were added."""
         return self._places.all()
 
-    def add(self, pool: TaskPool, loop: ALoop | str | None, life: Life) -> None:
+    def add(self, pool: TaskPool, loop: ALoop | str | None, running: RunningPools) -> None:
         """Take a pool in, and start it unless a start is to come.
 
         Raises `AlreadyRunning`, `DuplicateName`, `InvalidOption`.
@@ -173,8 +173,8 @@ class TaskPools:
             loop = self._loops.get(loop)
         place = Place(pool, loop)
         self._places.add(pool.name, place)
-        if life.active:
-            self._start([place], life)
+        if running.active:
+            self._start([place], running)
 
     def drop(self, pool: TaskPool) -> bool:
         """Stop a pool and forget it; from a coroutine without waiting for its end."""
@@ -184,15 +184,15 @@ class TaskPools:
         place.stop(None if running_loop() is None else 0)
         return True
 
-    def start(self, life: Life) -> None:
+    def start(self, running: RunningPools) -> None:
         """Start those that do not run, and wait until they take tasks."""
-        self._start(self.all(), life)
+        self._start(self.all(), running)
 
-    def start_loop(self, name: str, life: Life) -> bool:
+    def start_loop(self, name: str, running: RunningPools) -> bool:
         """Start a loop, and the pools that belong on it; False: it runs already."""
         aloop = self._loops.get(name)
-        started = aloop.start(life.loops)
-        self._start([place for place in self.all() if place.loop is aloop], life)
+        started = aloop.start(running.loops)
+        self._start([place for place in self.all() if place.loop is aloop], running)
         return started
 
     def stop_loop(self, name: str, wait: float | bool) -> bool:  # noqa: FBT001  the pages' signature
@@ -203,10 +203,10 @@ class TaskPools:
                 place.stop(wait=0)
         return aloop.stop(wait)
 
-    def _start(self, places: list[Place], life: Life) -> None:
+    def _start(self, places: list[Place], running: RunningPools) -> None:
         with self._lock:
             services = [
-                place.start(self._loop_of(place, life), life.task_pools)
+                place.start(self._loop_of(place, running), running.task_pools)
                 for place in places
                 if place.vacant
             ]
@@ -215,7 +215,7 @@ class TaskPools:
             if service.aloop.thread.current_loop is not running_loop():
                 service.wait_ready(START_PATIENCE)
 
-    def _loop_of(self, place: Place, life: Life) -> ALoop:
-        aloop = self._loops.running(place.loop, life.loops)
-        aloop.start(life.loops)
+    def _loop_of(self, place: Place, running: RunningPools) -> ALoop:
+        aloop = self._loops.running(place.loop, running.loops)
+        aloop.start(running.loops)
         return aloop

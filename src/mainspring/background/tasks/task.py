@@ -141,7 +141,7 @@ class Task(Generic[R]):
 
     def launch(self, supervisor: TaskSupervisor) -> None:
         """Start it, after its delay."""
-        loop = supervisor.life.control_loop
+        loop = supervisor.running_pools.control_loop
         if not self.plan.delay or loop is None:
             self._queue(supervisor)
             return

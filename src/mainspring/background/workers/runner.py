@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from mainspring.background.workers.target import importable
 from mainspring.errors import InvalidOption
-from mainspring.supervision.loops.post import Post
+from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.threads.driver import PoolDriver
 from mainspring.supervision.workers.driver import Driver, ElsewhereDriver, ThreadDriver
 
@@ -97,7 +97,7 @@ def _on_loop(worker: RunningWorker, call: Callable[..., Any], options: Options) 
         if given.is_closed():
             expected = "a loop that is not closed"
             raise InvalidOption("loop", given, owner=f"worker {options.name!r}", expected=expected)
-        driver = ElsewhereDriver(call, Post(given).submit, foreign=given)
+        driver = ElsewhereDriver(call, ThreadCalls(given).submit, foreign=given)
         return Runner(driver, loop=given, foreign=True)
     aloop = worker.supervisor.running_aloop(given)
     return Runner(ElsewhereDriver(call, aloop.spawn_coroutine_threadsafe), loop=aloop.get_loop())

@@ -350,7 +350,7 @@ class BackgroundWorker(Generic[P, R]):
         )
         core.kind = self.kind
         hooked = is_own(self, BackgroundWorker, *OF_THE_END)
-        return WorkerRun(self, core, runner, self.supervisor.life, hooked=hooked)
+        return WorkerRun(self, core, runner, self.supervisor.running_pools, hooked=hooked)
 
 
 class BackgroundAsyncWorker(BackgroundWorker[P, R]):

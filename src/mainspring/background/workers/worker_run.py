@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Protocol
 from mainspring.background.workers.hooks import guarded
 from mainspring.errors import AlreadyRunning
 from mainspring.supervision.inside import inside, is_inside, would_wait_for_itself
-from mainspring.supervision.own_thread import live_in_thread, stack_of, whereabouts_of
+from mainspring.supervision.run_in_thread import in_own_thread, stack_of, whereabouts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.background.supervisor.life import Life
+    from mainspring.background.supervisor.running_pools import RunningPools
     from mainspring.background.workers.runner import Runner
     from mainspring.supervision.supervisor.member import Member
     from mainspring.supervision.workers.worker import Worker
@@ -90,7 +90,7 @@ class WorkerRun:
     """
 
     def __init__(
-        self, worker: Hooked, core: Worker, runner: Runner, life: Life, *, hooked: bool
+        self, worker: Hooked, core: Worker, runner: Runner, pools: RunningPools, *, hooked: bool
     ) -> None:
         self.name = core.name
         self.core = core
@@ -104,13 +104,13 @@ class WorkerRun:
         self.subscribe = core.subscribe
         self.runner = runner
         self._worker = worker
-        self._life = life
+        self._pools = pools
         self._hooked = hooked
         self._hooks_thread: threading.Thread | None = None
         self._taken: set[str] = set()  # the steps of the end
         # Reentrant, since a signal handler may stop it while its own thread is in here.
         self._lock = threading.RLock()
-        core.owners = (self, life)
+        core.owners = (self, pools)
 
     @property
     def active(self) -> bool:
@@ -133,7 +133,7 @@ class WorkerRun:
     def begin(self) -> None:
         """Give it to the supervisor. Raises `NotRunning` if that takes none."""
         self.advance(RunState.STARTING)
-        self.member = self._life.workers.launch(self)
+        self.member = self._pools.workers.launch(self)
         self.member.ended.add_done_callback(self._end_at_last)
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -163,7 +163,7 @@ class WorkerRun:
     def announce_end(self) -> None:
         """Call the hooks before a stop, once a life."""
         if self.advance(RunState.STOPPING):
-            with inside(self, self._life):
+            with inside(self, self._pools):
                 guarded(self._worker.before_stop, self.name)
                 guarded(self._worker.send_stop_events, self.name)
 
@@ -172,7 +172,7 @@ class WorkerRun:
         if wait is False or self.would_wait_for_itself():
             return self.finished.done()
         if self.member is not None and self.runner.is_stranded():
-            self._life.workers.cancel(self.member)
+            self._pools.workers.cancel(self.member)
         with suppress(TimeoutError):
             self.finished.result(None if wait is True else float(wait))
             return True
@@ -205,7 +205,7 @@ class WorkerRun:
 
     def would_wait_for_itself(self) -> bool:
         """Return whether to wait here for its end would keep that from happening."""
-        return would_wait_for_itself((self,), (self.runner.loop, self._life.control_loop))
+        return would_wait_for_itself((self,), (self.runner.loop, self._pools.control_loop))
 
     async def _end(self) -> None:
         """Take the steps of the end: off the loop those in which the user takes part."""
@@ -250,14 +250,14 @@ class WorkerRun:
 
     async def _off_loop(self, step: Callable[[], object]) -> None:
         try:
-            await live_in_thread(partial(self._call_hooks, step), name=f"{self.name}_end")
+            await in_own_thread(partial(self._call_hooks, step), name=f"{self.name}_end")
         except RuntimeError:
             # No thread is to be had, as after the end of the main thread: the loop does without.
             log.debug("the end of worker %r gets no thread of its own", self.name)
 
     def _call_hooks(self, step: Callable[[], object]) -> None:
         self._hooks_thread = threading.current_thread()
-        with inside(self, self._life):
+        with inside(self, self._pools):
             guarded(step, self.name)
         self._hooks_thread = None
 

@@ -85,8 +85,10 @@ def run(options: argparse.Namespace) -> int:
 def _stay(supervisor: TaskSupervisor, blockade: Blockade, show: Callable[[], None]) -> None:
     """Run until asked to stop; show the workers and tell the service manager on the way."""
     view = Worker("view", show, Interval(LOOK), restart=Restart(max_failures=0))
-    supervisor.life.jobs.add(view)
-    supervisor.life.jobs.add(Herald(Notifier(), lambda: bool(supervisor.health()["healthy"])))
+    supervisor.running_pools.jobs.launch(view)
+    supervisor.running_pools.jobs.launch(
+        Herald(Notifier(), lambda: bool(supervisor.health()["healthy"]))
+    )
     blockade.hold(lambda: supervisor.active)
     supervisor.stop()
     with suppress(OSError):

@@ -1,1 +1,1 @@
-"""Event loops in threads of their own, their clocks and their post."""
+"""Event loops in threads of their own, their timers, and calls from other threads."""

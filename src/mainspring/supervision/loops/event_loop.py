@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import AlreadyRunning, NotRunning
-from mainspring.supervision.loops.fine_loop import new_loop
-from mainspring.supervision.loops.post import Post
-from mainspring.supervision.own_thread import live_in_thread
+from mainspring.supervision.loops.precise_loop import new_loop
+from mainspring.supervision.loops.thread_calls import ThreadCalls
+from mainspring.supervision.run_in_thread import in_own_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -33,7 +33,7 @@ class EventLoopThread:
         self._thread_name = thread_name or name
         self._lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._post: Post | None = None
+        self._calls: ThreadCalls | None = None
         self._closing: asyncio.Event | None = None
         self._closed = False
         self._serving: asyncio.Task[None] | None = None
@@ -70,10 +70,10 @@ class EventLoopThread:
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Run a coroutine on the loop; from any thread. Raises `NotRunning`."""
         with self._lock:
-            if self._closed or self._post is None:
+            if self._closed or self._calls is None:
                 coroutine.close()
                 raise NotRunning(f"event loop {self._name!r} is not running; start it first")
-            return self._post.submit(coroutine)
+            return self._calls.submit(coroutine)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Run the loop until closed; `started` once it takes coroutines."""
@@ -99,7 +99,7 @@ class EventLoopThread:
         home = asyncio.get_running_loop()
         ready = functools.partial(home.call_soon_threadsafe, started)
         body = functools.partial(self._live_here, ready)
-        thread = asyncio.ensure_future(live_in_thread(body, name=self._thread_name))
+        thread = asyncio.ensure_future(in_own_thread(body, name=self._thread_name))
         try:
             await asyncio.shield(thread)
         except asyncio.CancelledError:
@@ -123,7 +123,7 @@ class EventLoopThread:
             self._serving = asyncio.current_task()
             self.thread = threading.current_thread()
             self._loop = asyncio.get_running_loop()
-            self._post = Post(self._loop)
+            self._calls = ThreadCalls(self._loop)
             self._closing = asyncio.Event()
             if self._closed:
                 self._closing.set()
@@ -135,7 +135,7 @@ class EventLoopThread:
                 await asyncio.wait(others)
         finally:
             with self._lock:
-                self._loop = self._post = None
+                self._loop = self._calls = None
 
     def cancel_all(self) -> None:
         """Close it and cancel what runs on it; from any thread.

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Self
 
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.supervision.forked import forget_in_child
-from mainspring.supervision.loops.fine_loop import new_loop
-from mainspring.supervision.loops.post import Post
+from mainspring.supervision.loops.precise_loop import new_loop
+from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.supervisor.main_thread import end_with_main_thread, outlive
 from mainspring.supervision.supervisor.member import Member, ServiceStatus, grace_of
@@ -81,7 +81,7 @@ class Supervisor:
         self._offers: list[tuple[Service, Restart | None]] = [(one, None) for one in services]
         self._members: dict[int, Member] = {}
         self._lock = threading.RLock()
-        self._post: Post | None = None
+        self._calls: ThreadCalls | None = None
         self._wake: asyncio.Event = asyncio.Event()
         self._closed = False
         self._deadline: float | None = None
@@ -112,13 +112,13 @@ class Supervisor:
     @property
     def running(self) -> bool:
         """Whether it is being run."""
-        return self._post is not None
+        return self._calls is not None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
         """The loop that it is run on, while it is."""
-        post = self._post
-        return None if post is None else post.loop
+        calls = self._calls
+        return None if calls is None else calls.loop
 
     @property
     def closing(self) -> bool:
@@ -128,7 +128,7 @@ class Supervisor:
     @property
     def working(self) -> bool:
         """Whether it is being run and was not asked to end; asked at each call of a pool."""
-        return self._post is not None and not self._closed and self._failed is None
+        return self._calls is not None and not self._closed and self._failed is None
 
     def time_left(self) -> float:
         """Return the seconds that its end may take, what is stuck included."""
@@ -160,17 +160,17 @@ class Supervisor:
         """
         member = self._member_of(service, restart)
         with self._lock:
-            if self._post is None or self._closed:
+            if self._calls is None or self._closed:
                 raise NotRunning(f"{self.name} takes no service: the supervisor is not running")
             self._members[id(member)] = member
-            self._post.call(member.start)
+            self._calls.call(member.start)
         return member
 
     def cancel(self, member: Member) -> None:
         """Cancel a service that was asked to end and does not; from any thread."""
         with self._lock:
-            if self._post is not None:
-                self._post.call(member.cancel)
+            if self._calls is not None:
+                self._calls.call(member.cancel)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens to the services."""
@@ -186,14 +186,14 @@ class Supervisor:
             if self.running:
                 raise AlreadyRunning("supervisor", self.name)
             self._wake = asyncio.Event()
-            self._post = Post(asyncio.get_running_loop())
+            self._calls = ThreadCalls(asyncio.get_running_loop())
             self._failed = None
             self._members.clear()
         try:
             await self._live(started)
         finally:
             with self._lock:
-                self._post = None
+                self._calls = None
         if self._failed is not None:
             raise self._failed
 
@@ -203,8 +203,8 @@ class Supervisor:
             if grace is not None or (self._deadline is None and self._policy.in_order):
                 self._deadline = time.monotonic() + (self.grace if grace is None else grace)
             self._closed = True
-            if self._post is not None:
-                self._post.call(self._wake.set)
+            if self._calls is not None:
+                self._calls.call(self._wake.set)
 
     def start(self, timeout: float | None = None) -> None:
         """Run it in a thread of its own; return when every service is ready.
@@ -231,7 +231,7 @@ class Supervisor:
         """In a forked child: have ended, if it was begun, for its thread is the parent's."""
         self._lock = threading.RLock()
         self._closed = self._closed or self._thread is not None or self._task is not None
-        self._post = self._thread = self._task = None
+        self._calls = self._thread = self._task = None
         outlive(self)
 
     def join(self, timeout: float | None = None) -> bool:

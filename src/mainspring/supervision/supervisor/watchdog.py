@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.model.events import LoopStalled
-from mainspring.supervision.loops.fine_loop import turn_of
-from mainspring.supervision.own_thread import stack_of
+from mainspring.supervision.loops.precise_loop import turn_of
+from mainspring.supervision.run_in_thread import stack_of
 from mainspring.supervision.triggers.interval import Interval
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.supervision.inside import enter, leave
-from mainspring.supervision.loops.fine_loop import moment_after
+from mainspring.supervision.loops.precise_loop import moment_after
 from mainspring.supervision.sleeper import LONGEST
 from mainspring.supervision.workers.driver import run_once
 
@@ -31,7 +31,7 @@ class PoolDriver:
     """Whoever wakes the worker looks whether a run is due, and if so borrows a thread for it.
 
     So a wake reaches the target with one hop, and a worker that sleeps costs an entry in the
-    agenda of the pool.
+    timers of the pool.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class _Loan:
         self._priority = priority
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
-        self._alarm = math.inf  # when it looks again, if nobody does before
-        self._rise = self._look_after_sleep  # bound once, since it is a key
+        self._next_look = math.inf  # when it looks again, if nobody does before
+        self._look_later = self._look_after_sleep  # bound once, since it is a key
         self._busy = False
         # Reentrant, since a signal handler may wake the worker while its own thread is in here.
         self._lock = threading.RLock()
@@ -77,7 +77,7 @@ class _Loan:
         try:
             await self._over
         finally:
-            self._pool.forget(self._alarm, self._rise)
+            self._pool.forget(self._next_look, self._look_later)
 
     def look(self) -> None:
         """Borrow a thread if a run is due; from any thread."""
@@ -86,7 +86,7 @@ class _Loan:
 
     def _look_after_sleep(self) -> None:
         """Run if a run is due; in a thread that is lent already."""
-        self._alarm = math.inf
+        self._next_look = math.inf
         if self._occupy():
             self._turn()
 
@@ -137,23 +137,23 @@ class _Loan:
             if pause is not None and pause <= 0:
                 return True
             if pause is not None:
-                self._set_alarm(moment_after(now, min(pause, LONGEST)))
+                self._set_timer(moment_after(now, min(pause, LONGEST)))
         if self._worker.ending:
             self._tell_over()
         return False
 
-    def _set_alarm(self, moment: float) -> None:
+    def _set_timer(self, moment: float) -> None:
         # One that rings before is kept: whoever looks then sets the next.
-        if moment >= self._alarm:
+        if moment >= self._next_look:
             return
-        if self._alarm < math.inf:
-            self._pool.forget(self._alarm, self._rise)
+        if self._next_look < math.inf:
+            self._pool.forget(self._next_look, self._look_later)
         try:
-            self._pool.execute_at(moment, self._priority, self._rise)
+            self._pool.execute_at(moment, self._priority, self._look_later)
         except Exception as error:  # noqa: BLE001  as in `_borrow`
             self._give_up(error)
         else:
-            self._alarm = moment
+            self._next_look = moment
 
     def _give_up(self, error: Exception) -> None:
         log.warning("worker %r gets no thread (%r) and stops", self._worker.name, error)

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring.errors import NotRunning
-from mainspring.supervision.own_thread import stack_of
-from mainspring.supervision.threads.agenda import Agenda
-from mainspring.supervision.threads.idlers import Idlers
-from mainspring.supervision.threads.lanes import Lanes
+from mainspring.supervision.inside import belong_to
+from mainspring.supervision.run_in_thread import stack_of
+from mainspring.supervision.threads.idle_threads import IdleThreads
 from mainspring.supervision.threads.priority import (
     NAMES,
     TASK_CRITICAL,
@@ -32,7 +31,9 @@ from mainspring.supervision.threads.priority import (
     level,
 )
 from mainspring.supervision.threads.priority import pool_sizes as sizes_of
-from mainspring.supervision.threads.section import Section
+from mainspring.supervision.threads.priority_queue import PriorityQueue
+from mainspring.supervision.threads.reentrant_lock import ReentrantLock
+from mainspring.supervision.threads.timers import Timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,12 +99,12 @@ class PriorityThreadPool(Executor):
     def __init__(self, sizes: PoolSizes | None = None, *, name: str = "threads") -> None:
         self._name = name
         self._take_sizes(sizes or sizes_of())
-        self._section = Section()
-        self._lock = self._section.lock
-        self._queue: Lanes[Call] = Lanes()
+        self._steps = ReentrantLock()
+        self._lock = self._steps.lock
+        self._queue: PriorityQueue[Call] = PriorityQueue()
         self._numbers = itertools.count(1)
-        self._agenda = Agenda()
-        self._idlers = Idlers()
+        self._timers = Timers()
+        self._idle = IdleThreads()
         self._threads: set[threading.Thread] = set()
         self._retired: list[threading.Thread] = []  # about to end, if they have not yet
         self._busy = 0  # critical calls aside
@@ -123,18 +124,14 @@ class PriorityThreadPool(Executor):
             for priority, count in self._queue.counts().items():
                 queued[NAMES[level(priority)]] += count
             sizes, threads = self._sizes, len(self._threads)
-            busy = threads - len(self._idlers)
+            busy = threads - len(self._idle)
         return ThreadPoolStatus(
             sizes.size, sizes.reserve_normal, sizes.reserve_high, threads, busy, dict(queued)
         )
 
-    def is_mine(self, thread: threading.Thread) -> bool:
-        """Whether a thread is one of its own."""
-        return thread in self._threads
-
     def resize(self, sizes: PoolSizes) -> None:
         """Take other sizes, also while it works."""
-        self._section.take(self._resize, sizes)
+        self._steps.take(self._resize, sizes)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Queue a call of normal priority. Raises `NotRunning` after `close`."""
@@ -160,11 +157,11 @@ class PriorityThreadPool(Executor):
     def execute_at(self, moment: float, priority: int, fn: Callable[[], object]) -> None:
         """Queue such a call at a moment of `time.monotonic()`. Raises `NotRunning`."""
         self._check(priority)
-        self._section.take(self._plan, moment, priority, fn)
+        self._steps.take(self._plan, moment, priority, fn)
 
     def forget(self, moment: float, fn: Callable[[], object]) -> None:
         """Do not make a call that was to be queued at a moment; harmless once it was."""
-        self._section.take(self._agenda.drop, moment, fn)
+        self._steps.take(self._timers.drop, moment, fn)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Be a service: return when it was closed and has made its calls.
@@ -189,7 +186,7 @@ class PriorityThreadPool(Executor):
 
     def close(self) -> None:
         """Take no more calls; those that wait are still made, at once."""
-        self._section.take(self._close)
+        self._steps.take(self._close)
         if self._is_over():
             self._tell_ended()
 
@@ -220,12 +217,12 @@ class PriorityThreadPool(Executor):
 
     def _close(self) -> None:
         self._closed = True
-        self._open_agenda(math.inf)
-        self._idlers.wake_all()
+        self._open_timers(math.inf)
+        self._idle.wake_all()
 
     def _push(self, priority: int, call: Call) -> None:
         self._check(priority)
-        self._section.take(self._put, priority, call)
+        self._steps.take(self._put, priority, call)
 
     def _put(self, priority: int, call: Call) -> None:
         self._queue.put(priority, call)
@@ -233,8 +230,8 @@ class PriorityThreadPool(Executor):
             self._call_for_hands()
 
     def _plan(self, moment: float, priority: int, fn: Callable[[], object]) -> None:
-        self._agenda.put(moment, priority, fn)
-        if self._idlers.wake_leader(sleeping_past=moment):
+        self._timers.put(moment, priority, fn)
+        if self._idle.wake_leader(sleeping_past=moment):
             self._waking += 1
         elif not self._waking:
             self._call_for_hands()
@@ -252,15 +249,15 @@ class PriorityThreadPool(Executor):
         A thread that takes a call looks whether there is another, and calls for hands again: so
         that a burst of calls does not wake every thread at once, to fight for the interpreter.
         """
-        if not self._may_start() and (self._idlers.leader or not self._agenda.moments):
+        if not self._may_start() and (self._idle.leader or not self._timers.moments):
             return
-        if self._idlers.wake_one():
+        if self._idle.wake_one():
             self._waking += 1
         else:
             self._start_thread()
 
-    def _open_agenda(self, now: float) -> None:
-        for priority, function in self._agenda.take_due(now):
+    def _open_timers(self, now: float) -> None:
+        for priority, function in self._timers.take_due(now):
             self._queue.put(priority, Call(function, (), {}, None))
 
     def _may_start(self) -> bool:
@@ -286,6 +283,7 @@ class PriorityThreadPool(Executor):
                 raise
 
     def _work(self) -> None:
+        belong_to((self,))
         gate = threading.Lock()
         gate.acquire()
         put_down, woken = 0, True
@@ -307,14 +305,14 @@ class PriorityThreadPool(Executor):
             self._busy -= put_down
             if woken and self._waking:
                 self._waking -= 1
-            if self._agenda.moments and self._agenda.moments[0] <= (now := time.monotonic()):
-                self._open_agenda(now)
+            if self._timers.moments and self._timers.moments[0] <= (now := time.monotonic()):
+                self._open_timers(now)
             if not self._may_start():
                 return None, 0
             weight = 1 if self._queue.open[0] > TASK_CRITICAL else 0
             call = self._queue.take()
             self._busy += weight
-            if not self._waking and (self._queue.open or not self._idlers.leader):
+            if not self._waking and (self._queue.open or not self._idle.leader):
                 self._call_for_hands()
             return call, weight
 
@@ -325,17 +323,17 @@ class PriorityThreadPool(Executor):
                 return True
             if self._closed:
                 return False
-            seconds = self._idlers.lie_down(gate, self._agenda.moments)
+            seconds = self._idle.lie_down(gate, self._timers.moments)
         if gate.acquire(timeout=seconds):
             return True
         return self._stay(gate)
 
     def _stay(self, gate: threading.Lock) -> bool:
-        """After a sleep: stay to look at the agenda, for a call, or if idle threads are kept."""
+        """After a sleep: stay to look at the timers, for a call, or if idle threads are kept."""
         with self._lock:
-            if not self._idlers.get_up(gate):
+            if not self._idle.get_up(gate):
                 return True
-            if self._may_start() or (self._agenda.moments and not self._idlers.leader):
+            if self._may_start() or (self._timers.moments and not self._idle.leader):
                 self._waking += 1
                 return True
             return len(self._threads) <= self._sizes.keep
@@ -360,7 +358,7 @@ class PriorityThreadPool(Executor):
 
     def cancel_waiting(self) -> None:
         """Cancel the calls that no thread has begun."""
-        self._section.take(self._cancel_waiting)
+        self._steps.take(self._cancel_waiting)
 
     def _cancel_waiting(self) -> None:
         for call in self._queue.clear():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.errors import NotRunning
 from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
-from mainspring.supervision.triggers.tap import tap_of
+from mainspring.supervision.triggers.queue_hook import queue_hook_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class Backlog:
             )
         # Without the queue's own lock if it has one: whoever puts by hand wakes us under it.
         self.size: Callable[[], int] = getattr(self.queue, "_qsize", self.queue.qsize)
-        self._tap = tap_of(self.queue, pack, unpack)
+        self._hook = queue_hook_of(self.queue, pack, unpack)
 
     def __len__(self) -> int:
         return self.queue.qsize()
@@ -77,27 +77,27 @@ class Backlog:
 
     def shut(self) -> None:
         """Refuse further items; those who wait for space get `NotRunning`."""
-        with self._tap.lock:
+        with self._hook.lock:
             self._open = False
-        self._tap.listen(self, None)
-        self._tap.wake_waiters()
+        self._hook.listen(self, None)
+        self._hook.wake_waiters()
 
     def forget(self) -> None:
         """In a forked child: drop the items and whoever waits, which are the parent's."""
-        self._tap.forget()
+        self._hook.forget()
         while self.queue.qsize():
             self.take()
 
     def bind(self, wake: Callable[[], None]) -> None:
         """Take the function to call after each item."""
-        self._tap.listen(self, wake)
+        self._hook.listen(self, wake)
 
     def put(self, item: object) -> None:
         """Add an item at once.
 
         Raises `NotRunning` after `shut`, `asyncio.QueueFull` or `queue.Full` without space.
         """
-        with self._tap.lock:
+        with self._hook.lock:
             if not self._open:
                 raise self._refusal()
             self.queue.put_nowait(item)
@@ -135,10 +135,10 @@ class Backlog:
 
         Raises `asyncio.QueueEmpty` or `queue.Empty`.
         """
-        return self._tap.take()
+        return self._hook.take()
 
     def _added(self, item: object, wake: Callable[[], None] | None = None) -> bool:
-        tap = self._tap
+        tap = self._hook
         with tap.lock:
             if not self._open:
                 raise self._refusal()
@@ -163,8 +163,8 @@ class Backlog:
 
     def _leave(self, wake: Callable[[], None]) -> None:
         """Wait for space no longer; a place that was offered meanwhile goes to the next."""
-        if not self._tap.leave(wake):
-            self._tap.let_in()
+        if not self._hook.leave(wake):
+            self._hook.let_in()
 
     def _refusal(self) -> NotRunning:
         return NotRunning(f"{self.owner!r} is stopped and takes no items; start it first")

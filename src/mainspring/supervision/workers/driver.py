@@ -9,8 +9,8 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.errors import TargetNotAsync
-from mainspring.supervision.inside import enter
-from mainspring.supervision.own_thread import live_in_thread
+from mainspring.supervision.inside import belong_to
+from mainspring.supervision.run_in_thread import in_own_thread
 from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
 
 if TYPE_CHECKING:
@@ -110,12 +110,12 @@ class ThreadDriver:
         """Return when the worker is at its end and no run is under way."""
         sleeper = self._sleeper or ThreadSleeper()
         worker.trigger.bind(sleeper.wake)
-        await live_in_thread(
+        await in_own_thread(
             lambda: self._turn_until_over(worker, sleeper), name=worker.name, began=started
         )
 
     def _turn_until_over(self, worker: Steps, sleeper: Sleeper) -> None:
-        enter(worker.owners, worker)
+        belong_to(worker.owners, worker)
         while not worker.ending:
             now = time.monotonic()
             pause = worker.pause(now)
@@ -136,7 +136,7 @@ class LoopDriver:
     async def drive(self, worker: Steps, started: Callable[[], None]) -> None:
         """Return when the worker is at its end; cancelling cancels the run under way."""
         self.task = asyncio.current_task()
-        enter(worker.owners, worker)
+        belong_to(worker.owners, worker)
         sleeper = LoopSleeper(asyncio.get_running_loop())
         worker.trigger.bind(sleeper.wake)
         started()

@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainspring.supervision.threads.lanes import Lanes
+from mainspring.supervision.threads.priority_queue import PriorityQueue
 
 
 @given(st.lists(st.integers(0, 5)))
 def test_items_come_by_priority_and_in_order_within_one(priorities):
-    lanes = Lanes()
+    lanes = PriorityQueue()
     for number, priority in enumerate(priorities):
         lanes.put(priority, (priority, number))
     assert sum(lanes.counts().values()) == len(priorities)
@@ -20,7 +20,7 @@ def test_items_come_by_priority_and_in_order_within_one(priorities):
 
 
 def test_clearing_returns_what_waited():
-    lanes = Lanes()
+    lanes = PriorityQueue()
     lanes.put(2, "b")
     lanes.put(1, "a")
     assert lanes.clear() == ["a", "b"]

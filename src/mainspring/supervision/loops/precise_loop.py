@@ -39,7 +39,7 @@ def moment_after(now: float, seconds: float) -> float:
 
 if sys.platform == "linux":
 
-    class FineSelector(selectors.EpollSelector):
+    class PreciseSelector(selectors.EpollSelector):
         """Epoll, with `select` for the time to wait, which knows since when it does not wait."""
 
         def __init__(self) -> None:
@@ -58,11 +58,11 @@ if sys.platform == "linux":
             finally:
                 self.back_since = time.monotonic()
 
-    class FineLoop(asyncio.SelectorEventLoop):
+    class PreciseLoop(asyncio.SelectorEventLoop):
         """A loop on that selector, which tells for how long it has been at work."""
 
         def __init__(self) -> None:
-            self._fine = FineSelector()
+            self._fine = PreciseSelector()
             super().__init__(self._fine)
 
         def turn_lasts(self) -> float:
@@ -76,7 +76,7 @@ if sys.platform == "linux":
         if type(loop) is not asyncio.SelectorEventLoop:
             return loop
         loop.close()
-        return FineLoop()
+        return PreciseLoop()
 
 else:
 

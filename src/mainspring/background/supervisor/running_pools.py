@@ -1,4 +1,4 @@
-"""What a task supervisor has for one life, from a start to the stop that follows it."""
+"""The pools and groups of a task supervisor, from one start to the stop that follows."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from mainspring.errors import InvalidOption
+from mainspring.model.number import is_whole
 from mainspring.supervision.supervisor.supervisor import TOGETHER, Supervisor
 from mainspring.supervision.supervisor.watchdog import Watchdog
 from mainspring.supervision.threads.pool import PriorityThreadPool
+from mainspring.supervision.threads.priority import pool_sizes
 from mainspring.supervision.workers.worker import Worker
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor
 
     from mainspring.model.events import Event
     from mainspring.processes.pool import ProcessPool
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from mainspring.supervision.threads.priority import PoolSizes
 
 
-class Life:
+class RunningPools:
     """Groups of pools, loops, task pools, jobs and workers, in the order in which they start."""
 
     def __init__(
@@ -92,3 +96,35 @@ class Life:
         self.core.start()
         self.pools.launch(self.threads)
         self._begun = True
+
+
+class PoolSettings:
+    """The options of both pools, over all starts, and an executor that stands in for threads."""
+
+    def __init__(self) -> None:
+        self.sizes = pool_sizes()
+        self.stand_in: Executor | None = None
+        self._process_options: dict[str, Any] = {}
+
+    def size_threads(self, running: RunningPools, sizes: dict[str, Any]) -> None:
+        """Give the thread pool other sizes, also while it works. Raises `InvalidOption`."""
+        self.sizes = pool_sizes(**sizes)
+        if running.active:
+            running.threads.resize(self.sizes)
+
+    def set_processes(
+        self, running: RunningPools, size: int | None, options: dict[str, Any]
+    ) -> None:
+        """Have another process pool from now on. Raises `InvalidOption`."""
+        if size is not None and not (is_whole(size) and size >= 1):
+            raise InvalidOption("pool_size", size, owner="set_mp_pool", expected="1 or more")
+        for reserve in ("reserve_normal", "reserve_high"):
+            value = options.get(reserve, 0)
+            if not (is_whole(value) and value >= 0):
+                raise InvalidOption(reserve, value, owner="set_mp_pool", expected="0 or more")
+        self._process_options = options if size is None else {"size": size, **options}
+        running.drop_processes()
+
+    def processes(self, running: RunningPools) -> ProcessPool:
+        """Return the process pool, started on demand."""
+        return running.make_processes(self._process_options)

@@ -1,6 +1,6 @@
 """The threads of a pool that have nothing to do: they sleep until they are woken.
 
-One of them, the leader, sleeps only to the first moment of the agenda, so that nobody else need
+One of them, the leader, sleeps only to the first moment of the timers, so that nobody else need
 wake for it. Used under the lock of the pool.
 """
 
@@ -17,7 +17,7 @@ IDLE_LIFE = 10.0
 """Seconds that a thread waits for a call before it ends."""
 
 
-class Idlers:
+class IdleThreads:
     """Locks that idle threads wait at, each at its own; to release one wakes its thread."""
 
     __slots__ = ("_gates", "_until", "leader")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mainspring.supervision.loops.fine_loop import moment_after, new_loop, turn_of
+from mainspring.supervision.loops.precise_loop import moment_after, new_loop, turn_of
 
 
 @pytest.fixture

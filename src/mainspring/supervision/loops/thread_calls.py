@@ -9,23 +9,25 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
+    from contextvars import Context
 
 
-class Post:
-    """The post of one loop."""
+class ThreadCalls:
+    """The calls from other threads to one loop; each runs in the context of its caller."""
 
-    __slots__ = ("_calls", "_loop", "_ringing")
+    __slots__ = ("_calls", "_loop", "_waking")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._calls: deque[Callable[[], object]] = deque()
-        self._ringing = False
+        self._calls: deque[tuple[Callable[[], object], Context]] = deque()
+        self._waking = False
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -34,9 +36,9 @@ class Post:
 
     def call(self, function: Callable[[], object]) -> None:
         """Call a function on the loop soon, in order. Raises `RuntimeError` if it is closed."""
-        self._calls.append(function)
-        if not self._ringing:
-            self._ringing = True
+        self._calls.append((function, copy_context()))
+        if not self._waking:
+            self._waking = True
             self._loop.call_soon_threadsafe(self._deliver)
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
@@ -46,10 +48,11 @@ class Post:
         return future
 
     def _deliver(self) -> None:
-        # Before the look at the calls: one that comes after it rings anew.
-        self._ringing = False
+        # Before the look at the calls: one that comes after it wakes the loop anew.
+        self._waking = False
         for _ in range(len(self._calls)):
-            self._loop.call_soon(self._calls.popleft())
+            function, context = self._calls.popleft()
+            self._loop.call_soon(function, context=context)
 
     def _begin(self, coroutine: Coroutine[Any, Any, Any], future: Future[Any]) -> None:
         if future.cancelled():

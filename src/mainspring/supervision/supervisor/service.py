@@ -1,4 +1,4 @@
-"""What is started and stopped, as a supervised service: from `run` to `close`."""
+"""A service made of what is started and stopped: from `run` to `close`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Startable(Protocol):
-    """What it starts and stops, on the loop that runs it."""
+    """Anything with a `start` and a `stop`, on the loop that runs it."""
 
     @property
     def name(self) -> str:
@@ -35,8 +35,8 @@ class Startable(Protocol):
         ...
 
 
-class Lifeline:
-    """Keeps one of them alive until closed, from any thread."""
+class StartableService:
+    """Starts one of them, and stops it once closed, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -44,7 +44,7 @@ class Lifeline:
         self._end: asyncio.Event | None = None
         self._closed = False
 
-    async def live(self, one: Startable, started: Callable[[], None]) -> None:
+    async def run(self, one: Startable, started: Callable[[], None]) -> None:
         """Start it, wait for `close`, stop it; cancelled, it gives what runs no time."""
         with self._lock:
             if self._end is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mainspring.supervision")
 
 
-async def live_in_thread(
+async def in_own_thread(
     body: Callable[[], object], *, name: str, began: Callable[[], None] | None = None
 ) -> None:
     """Run `body` in a thread of its own; return when it has ended, or raise what it raised.

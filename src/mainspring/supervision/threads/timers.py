@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Agenda:
+class Timers:
     """Functions and their priorities, by moments of `time.monotonic()`."""
 
     __slots__ = ("_pages", "moments")

@@ -2,11 +2,11 @@ import threading
 
 import pytest
 
-from mainspring.supervision.threads.section import Section
+from mainspring.supervision.threads.reentrant_lock import ReentrantLock
 
 
 def test_a_step_in_the_middle_of_another_is_taken_at_its_end():
-    section, taken = Section(), []
+    section, taken = ReentrantLock(), []
 
     def outer():
         section.take(inner, "first")
@@ -23,7 +23,7 @@ def test_a_step_in_the_middle_of_another_is_taken_at_its_end():
 
 
 def test_a_step_that_raises_is_told_and_holds_up_none():
-    section, taken = Section(), []
+    section, taken = ReentrantLock(), []
 
     def fail():
         section.take(taken.append, "left")
@@ -37,7 +37,7 @@ def test_a_step_that_raises_is_told_and_holds_up_none():
 
 
 def test_another_thread_waits_for_the_step_to_end():
-    section, taken, inside = Section(), [], threading.Event()
+    section, taken, inside = ReentrantLock(), [], threading.Event()
 
     def other():
         inside.set()

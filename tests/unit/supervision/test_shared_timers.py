@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from mainspring.supervision.loops.alarms import Alarms, alarms_of
+from mainspring.supervision.loops.shared_timers import SharedTimers, shared_timers_of
 
 
 class CountingLoop(asyncio.SelectorEventLoop):
@@ -23,14 +23,14 @@ def run(main):
         return runner.run(main())
 
 
-def test_alarms_of_one_moment_share_a_timer_and_ring_in_order():
+def test_calls_of_one_moment_share_a_timer_and_come_in_order():
     async def main():
         loop, rung = asyncio.get_running_loop(), []
         moment = time.monotonic() + 0.01
         done = loop.create_future()
         for number in range(100):
-            alarms_of(loop).set(loop, moment, lambda number=number: rung.append(number))
-        alarms_of(loop).set(loop, moment, lambda: done.set_result(time.monotonic()))
+            shared_timers_of(loop).set(loop, moment, lambda number=number: rung.append(number))
+        shared_timers_of(loop).set(loop, moment, lambda: done.set_result(time.monotonic()))
         assert await done >= moment - 0.001
         assert rung == list(range(100))
         return loop.timers
@@ -49,7 +49,7 @@ def test_what_one_raises_does_not_lose_the_others():
         loop = asyncio.get_running_loop()
         moment = time.monotonic() + 0.01
         for function in (lambda: rung.append(1), leave, lambda: rung.append(2)):
-            alarms_of(loop).set(loop, moment, function)
+            shared_timers_of(loop).set(loop, moment, function)
         await asyncio.sleep(60)
 
     loop = asyncio.new_event_loop()
@@ -63,10 +63,10 @@ def test_what_one_raises_does_not_lose_the_others():
     loop.close()
 
 
-def test_a_dropped_alarm_does_not_ring_and_the_last_takes_its_timer_along():
+def test_a_dropped_call_is_not_made_and_the_last_takes_its_timer_along():
     async def main():
         loop, rung, done = asyncio.get_running_loop(), [], asyncio.Event()
-        alarms, moment = Alarms(), time.monotonic() + 0.02
+        alarms, moment = SharedTimers(), time.monotonic() + 0.02
 
         def ring():
             rung.append(1)
@@ -84,11 +84,11 @@ def test_a_dropped_alarm_does_not_ring_and_the_last_takes_its_timer_along():
     run(main)
 
 
-def test_a_loop_that_is_gone_leaves_no_alarms_behind():
+def test_a_loop_that_is_gone_leaves_no_timers_behind():
     async def main():
         loop = asyncio.get_running_loop()
         rung = asyncio.Event()
-        alarms_of(loop).set(loop, time.monotonic(), rung.set)
+        shared_timers_of(loop).set(loop, time.monotonic(), rung.set)
         await rung.wait()
         return weakref.ref(loop)
 

@@ -9,21 +9,21 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Lanes(Generic[T]):
+class PriorityQueue(Generic[T]):
     """Items by priority, the lowest number first; in order within one priority."""
 
-    __slots__ = ("_lanes", "open")
+    __slots__ = ("_queues", "open")
 
     def __init__(self) -> None:
-        self._lanes: dict[int, deque[T]] = {}
+        self._queues: dict[int, deque[T]] = {}
         self.open: list[int] = []
         """The priorities of lanes that are not empty, sorted; to be read, at every call."""
 
     def put(self, priority: int, item: T) -> None:
         """Add an item behind those of its priority."""
-        lane = self._lanes.get(priority)
+        lane = self._queues.get(priority)
         if lane is None:
-            self._lanes[priority] = deque((item,))
+            self._queues[priority] = deque((item,))
             insort(self.open, priority)
         else:
             lane.append(item)
@@ -31,19 +31,19 @@ class Lanes(Generic[T]):
     def take(self) -> T:
         """Remove and return the next item; raises `IndexError` when empty."""
         priority = self.open[0]
-        lane = self._lanes[priority]
+        lane = self._queues[priority]
         item = lane.popleft()
         if not lane:
-            del self.open[0], self._lanes[priority]
+            del self.open[0], self._queues[priority]
         return item
 
     def clear(self) -> list[T]:
         """Remove and return every item."""
-        items = [item for priority in self.open for item in self._lanes[priority]]
-        self._lanes.clear()
+        items = [item for priority in self.open for item in self._queues[priority]]
+        self._queues.clear()
         self.open.clear()
         return items
 
     def counts(self) -> Counter[int]:
         """Return how many items wait, by priority."""
-        return Counter({priority: len(lane) for priority, lane in list(self._lanes.items())})
+        return Counter({priority: len(lane) for priority, lane in list(self._queues.items())})

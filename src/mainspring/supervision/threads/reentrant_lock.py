@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Section:
+class ReentrantLock:
     """Steps that are taken one after the other, each whole.
 
     A signal handler runs in the middle of whatever its thread does, and that may be a step. A plain

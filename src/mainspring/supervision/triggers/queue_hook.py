@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAME = "_mainspring_tap"
+NAME = "_mainspring_hook"
 
 
-class Tap:
+class QueueHook:
     """The lock, the listeners and those who wait for space, of one queue.
 
     `pack` makes what the queue holds of an item, `unpack` what is got from it by hand.
@@ -119,11 +119,11 @@ def _take_all(queue: Any) -> list[object]:
     return items[::-1] if isinstance(queue, (asyncio.LifoQueue, standard.LifoQueue)) else items
 
 
-def tap_of(
+def queue_hook_of(
     queue: Any,
     pack: Callable[[object], object] | None,
     unpack: Callable[[Any], object] | None,
-) -> Tap:
+) -> QueueHook:
     """Return the tap of a queue, set on it by the first who asks."""
-    tap: Tap | None = getattr(queue, NAME, None)
-    return Tap(queue, pack, unpack) if tap is None else tap
+    tap: QueueHook | None = getattr(queue, NAME, None)
+    return QueueHook(queue, pack, unpack) if tap is None else tap

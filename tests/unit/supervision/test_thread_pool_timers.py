@@ -7,7 +7,7 @@ import pytest
 
 from mainspring import TASK_CRITICAL, TASK_HIGH, TASK_LOW, TASK_NORMAL
 from mainspring.errors import NotRunning
-from mainspring.supervision.threads import idlers
+from mainspring.supervision.threads import idle_threads
 from mainspring.supervision.threads.pool import PriorityThreadPool
 from mainspring.supervision.threads.priority import PoolSizes
 
@@ -134,7 +134,7 @@ def test_in_a_full_pool_a_call_waits_for_its_turn_unless_it_is_critical(make_ben
     until(lambda: "normal" in bench.moments)
 
 
-def test_a_closed_pool_makes_what_is_on_its_agenda_at_once_and_takes_no_more(make_bench, until):
+def test_a_closed_pool_makes_what_is_on_its_timers_at_once_and_takes_no_more(make_bench, until):
     bench = make_bench(1)
     bench.at(time.monotonic() + FAR, "far")
     bench.pool.shutdown()
@@ -144,7 +144,7 @@ def test_a_closed_pool_makes_what_is_on_its_agenda_at_once_and_takes_no_more(mak
 
 
 def test_while_the_leader_sleeps_the_other_idle_threads_end(make_bench, until, monkeypatch):
-    monkeypatch.setattr(idlers, "IDLE_LIFE", 0.02)
+    monkeypatch.setattr(idle_threads, "IDLE_LIFE", 0.02)
     bench = make_bench(3)
     bench.at(time.monotonic() + FAR, "far")
     for _ in range(3):
@@ -155,7 +155,7 @@ def test_while_the_leader_sleeps_the_other_idle_threads_end(make_bench, until, m
 
 
 def test_idle_threads_that_are_kept_stay(until, monkeypatch):
-    monkeypatch.setattr(idlers, "IDLE_LIFE", 0.01)
+    monkeypatch.setattr(idle_threads, "IDLE_LIFE", 0.01)
     pool = PriorityThreadPool(PoolSizes(4, keep=2))
     barrier = threading.Barrier(5)
     for _ in range(4):
