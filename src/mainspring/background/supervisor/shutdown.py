@@ -47,8 +47,8 @@ class Shutdown:
 
     def leave(self, running: RunningPools) -> None:
         """End jobs, and the loops of schedulers whose `stop` was not called and will not be."""
-        if life.processes is not None:
-            life.processes.announce_stop()
+        if running.processes is not None:
+            running.processes.announce_stop()
         self.jobs.stop()
         for member in reversed(running.jobs.members):
             if isinstance(member.service, SchedulerService):
