@@ -85,14 +85,23 @@ def run(options: argparse.Namespace) -> int:
 def _stay(supervisor: TaskSupervisor, blockade: Blockade, show: Callable[[], None]) -> None:
     """Run until asked to stop; show the workers and tell the service manager on the way."""
     view = Worker("view", show, Interval(LOOK), restart=Restart(max_failures=0))
-    supervisor.running_pools.jobs.launch(view)
-    supervisor.running_pools.jobs.launch(
-        Herald(Notifier(), lambda: bool(supervisor.health()["healthy"]))
-    )
+    jobs = supervisor.running_pools.jobs
+    jobs.launch(view)
+    jobs.launch(Herald(Notifier(), lambda: _works(supervisor)))
     blockade.hold(lambda: supervisor.active)
     supervisor.stop()
     with suppress(OSError):
         show()
+
+
+def _works(supervisor: TaskSupervisor) -> bool:
+    """Return whether to start the program again would help nobody.
+
+    A worker that gave up has a policy that says so; the others must not end with it.
+    """
+    health = supervisor.health()
+    ill = ("stalled_loops", "hanging_workers", "stopped_task_pools")
+    return bool(health["active"]) and not any(health[one] for one in ill)
 
 
 def _print_once(crew: Crew) -> None:
