@@ -81,7 +81,8 @@ def start_to_first_run(
     supervisor = TaskSupervisor("journey")
     supervisor.start()
     supervisor.get_loop()  # so that the loop of async targets is there
-    worker = background_worker(supervisor=supervisor, **options)(target)
+    decorate: Any = background_worker
+    worker = decorate(supervisor=supervisor, **options)(target)
     time.sleep(SETTLING)
     with counter.counting() as journey:
         worker.start(journey.over)
@@ -102,9 +103,8 @@ async def arun_once(ran: threading.Event) -> bool:
     return False
 
 
-def delay_to_result(counter: Counter, store: dict[str, str]) -> Journey:
+def delay_to_result(counter: Counter, queue: Queue) -> Journey:
     """Enqueue a job and wait for its result, with one idle worker in this process."""
-    queue = Queue(**store, workers=1)
 
     @queue.task(name="add")
     def add(a: int, b: int) -> int:
@@ -130,16 +130,18 @@ def journeys(counter: Counter, folder: str) -> dict[str, Callable[[], Journey]]:
         "start() to first run, async": lambda: start_to_first_run(
             counter, arun_once, interval=60.0
         ),
-        "delay() to result, memory": lambda: delay_to_result(counter, {"url": "memory://"}),
+        "delay() to result, memory": lambda: delay_to_result(
+            counter, Queue("memory://", workers=1)
+        ),
         "delay() to result, SQLite": lambda: delay_to_result(
-            counter, {"db_path": f"{folder}/{next(numbers)}.db"}
+            counter, Queue(db_path=f"{folder}/{next(numbers)}.db", workers=1)
         ),
     }
 
 
 def main() -> None:
     """Make each journey some times and print the medians."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Count the calls of two journeys.")
     parser.add_argument("--rounds", type=int, default=7, help="journeys of each kind (7)")
     parser.add_argument("--list", action="store_true", help="print the calls of one journey each")
     options = parser.parse_args()

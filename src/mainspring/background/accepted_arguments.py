@@ -23,7 +23,7 @@ class AcceptedArguments:
     any_keyword: bool
 
     def takes(self, name: str) -> bool:
-        """Whether it can be given by keyword."""
+        """Return whether it can be given by keyword."""
         return self.any_keyword or name in self.names
 
 

@@ -6,7 +6,7 @@ import threading
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
-from mainspring.background.registry import Registry
+from mainspring.background.registry import OwnedRegistry
 from mainspring.errors import DuplicateName, InvalidOption
 from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.inside import running_loop
@@ -36,7 +36,7 @@ class ALoop:
 
     @property
     def active(self) -> bool:
-        """Whether it takes coroutines."""
+        """True if it takes coroutines."""
         return self._thread.active
 
     @property
@@ -103,7 +103,7 @@ class Loops:
     """The named loops of one supervisor, and its own."""
 
     def __init__(self, owner: str) -> None:
-        self._loops: Registry[ALoop] = Registry("aloop", inherited=True)
+        self._loops: OwnedRegistry[ALoop] = OwnedRegistry("aloop", inherited=True)
         self._default: ALoop | None = None
         self._own = ALoop("supervisor", thread_name=f"{owner}_loop")
         self._lock = threading.RLock()

@@ -31,7 +31,7 @@ class Local:
         self.clear(name)
 
     def has(self, name: str) -> bool:
-        """Whether a value is set here."""
+        """Return whether a value is set here."""
         return name in (_values.get() or {})
 
     def get(self, name: str, default: Any = None) -> Any:

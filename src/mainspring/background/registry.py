@@ -1,4 +1,4 @@
-"""What a task supervisor owns, of one kind, by name."""
+"""The things of one kind that a task supervisor owns, by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mainspring.supervision.forked import forget_in_child
 T = TypeVar("T")
 
 
-class Registry(Generic[T]):
+class OwnedRegistry(Generic[T]):
     """Things of one kind in the order in which they came, each under a name of its own.
 
     All methods may be called from any thread. A forked child has those that are `inherited`; the

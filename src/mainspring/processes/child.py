@@ -53,7 +53,7 @@ class ChildGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChildPlan:
-    """How the children of one pool are made; `startup` is pickled, the limit may be None."""
+    """The plan for the children of one pool; `startup` is pickled, the limit may be None."""
 
     name: str
     startup: bytes
@@ -63,7 +63,7 @@ class ChildPlan:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a child is asked; `label` names it in errors, `timeout` is in seconds.
+    """A request to a child; `label` names it in errors, `timeout` is in seconds.
 
     `on_note` gets what the body tells in the middle, in the thread that waits. `warm_up` is a
     request that a child answers first, unless it has answered one of that key; what that raises
@@ -115,7 +115,7 @@ class Child:
 
     @property
     def usable(self) -> bool:
-        """Whether it can be asked: alive as far as known, unspent, and not in the middle."""
+        """True if it can be asked: alive as far as known, unspent, and not in the middle."""
         return not (self._midway or self._doomed or self._spent or self.ended.is_set())
 
     def run(self, request: Request) -> bytes:

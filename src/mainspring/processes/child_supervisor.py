@@ -121,7 +121,7 @@ class ChildSupervisor:
 
     @property
     def starting(self) -> int:
-        """How many children are not ready yet."""
+        """The number of children that are not ready yet."""
         return len(self._starting)
 
     def abandon(self) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mainspring.supervision.threads.priority import PoolSizes
 
 
-class Turn:
+class ChildTurn:
     """A caller's turn with a child, while it waits and while it has one; `key` names its call."""
 
     __slots__ = ("box", "key", "priority")
@@ -54,8 +54,8 @@ class FreeChildren:
         self._dismiss = dismiss
         self._lock = threading.Lock()
         self._ready: list[Child] = []
-        self._busy: dict[Turn, Child] = {}
-        self._turns: list[Turn] = []  # the most urgent first
+        self._busy: dict[ChildTurn, Child] = {}
+        self._turns: list[ChildTurn] = []  # the most urgent first
         self._closed = False
 
     def counts(self) -> tuple[int, int, int]:
@@ -63,7 +63,7 @@ class FreeChildren:
         with self._lock:
             return len(self._ready), len(self._busy), len(self._turns)
 
-    def take(self, turn: Turn) -> Child:
+    def take(self, turn: ChildTurn) -> Child:
         """Return a child; wait for one if none is free. `give_back` must follow, come what may."""
         with self._lock:
             if self._closed:
@@ -80,7 +80,7 @@ class FreeChildren:
             raise given
         return given
 
-    def give_back(self, turn: Turn) -> None:
+    def give_back(self, turn: ChildTurn) -> None:
         """End a turn, wherever it was; its child is ready again, or dismissed."""
         with self._lock:
             if turn.box is not None and turn in self._turns:
@@ -160,10 +160,10 @@ class FreeChildren:
             child = self._busy[turn] = self._ready.pop()
             self._put(turn, child)
 
-    def _may_take(self, turn: Turn) -> bool:
+    def _may_take(self, turn: ChildTurn) -> bool:
         return bool(self._ready) and len(self._busy) < self._sizes.limit(turn.priority)
 
-    def _put(self, turn: Turn, given: Child | Exception) -> None:
+    def _put(self, turn: ChildTurn, given: Child | Exception) -> None:
         if turn.box is not None:
             turn.box.put(given)
 

@@ -43,7 +43,7 @@ def inherit(origin: tuple[str, str] | None) -> None:
 
 
 def is_loading() -> bool:
-    """Whether a child is importing the parent's main module right now."""
+    """Return whether a child is importing the parent's main module right now."""
     return _is_loading
 
 

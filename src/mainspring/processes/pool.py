@@ -21,7 +21,7 @@ from mainspring.processes.call import label_of, pack_call, pack_startup, unpack_
 from mainspring.processes.child import ChildGone, ChildPlan, Request
 from mainspring.processes.child_supervisor import ChildSupervisor
 from mainspring.processes.frame import CALL, REQUEST
-from mainspring.processes.free_children import FreeChildren, Turn
+from mainspring.processes.free_children import ChildTurn, FreeChildren
 from mainspring.processes.submissions import Submission, Submissions
 from mainspring.supervision.threads.priority import TASK_NORMAL, PoolSizes
 
@@ -108,7 +108,7 @@ class ProcessPool:
 
     @property
     def name(self) -> str:
-        """What errors, threads and the process list call it."""
+        """Its name in errors, threads and the process list."""
         return self._name
 
     def start(self) -> None:
@@ -149,7 +149,7 @@ class ProcessPool:
             raise InvalidOption("handler", None, owner=self._name, why=why, remedy=remedy)
         self._admit(timeout)
         request = Request(REQUEST, payload, label, timeout, on_note, warm_up, on_begin)
-        return self._ask(request, Turn(key))
+        return self._ask(request, ChildTurn(key))
 
     def call(
         self,
@@ -165,7 +165,7 @@ class ProcessPool:
         """
         packed = pack_call(function, args, {})
         self._admit(timeout)
-        reply = self._ask(Request(CALL, packed, label_of(function), timeout), Turn(key))
+        reply = self._ask(Request(CALL, packed, label_of(function), timeout), ChildTurn(key))
         result: R = unpack_result(reply)
         return result
 
@@ -269,7 +269,7 @@ class ProcessPool:
         if self._closed or not self._started:
             self.start()
 
-    def _ask(self, request: Request, turn: Turn) -> bytes:
+    def _ask(self, request: Request, turn: ChildTurn) -> bytes:
         while True:
             try:
                 return self._free.take(turn).run(request)
@@ -281,7 +281,7 @@ class ProcessPool:
 
     def _see_through(self, submission: Submission) -> Any:
         request = Request(CALL, submission.request, submission.label)
-        turn = Turn(submission.future, submission.priority)
+        turn = ChildTurn(submission.future, submission.priority)
         return unpack_result(self._ask(request, turn))
 
     def _is_idle(self) -> bool:

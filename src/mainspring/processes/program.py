@@ -44,7 +44,7 @@ _UNSENT_RECORDS = 1_000
 
 
 class Boot(TypedDict):
-    """What a child is told at its start; marshal carries it, so only plain values."""
+    """The values that a child starts with; marshal carries them, so they are plain."""
 
     path: list[str]
     argv: list[str]
@@ -58,7 +58,7 @@ class Boot(TypedDict):
     log_levels: LogLevels
 
 
-class Line:
+class ParentLine:
     """The child's end of its socket."""
 
     def __init__(self, fd: int) -> None:
@@ -123,7 +123,7 @@ class Line:
             rest = rest[os.write(self._fd, rest) :]
 
 
-_line: Line | None = None
+_line: ParentLine | None = None
 
 
 def tell(note: bytes) -> None:
@@ -143,7 +143,7 @@ def main(boot: Boot) -> None:
     parent_watch.hold(boot["parent_fd"])
     _leave_stops_to_the_parent()
     Terminal().guard_output()
-    _line = line = Line(boot["line_fd"])
+    _line = line = ParentLine(boot["line_fd"])
     _keep_from_others(boot)
     sys.argv[:] = boot["argv"]
     process_main.inherit(boot["main"])
@@ -208,7 +208,7 @@ def _forsake() -> None:
         _line.forsake()
 
 
-def _prepared(boot: Boot, line: Line) -> Callable[[bytes], bytes]:
+def _prepared(boot: Boot, line: ParentLine) -> Callable[[bytes], bytes]:
     try:
         handler, initializer, initargs = process_main.loads(boot["startup"])
         if initializer is not None:
@@ -221,7 +221,7 @@ def _prepared(boot: Boot, line: Line) -> Callable[[bytes], bytes]:
     return handler  # type: ignore[no-any-return]  # the pool packed it
 
 
-def _send_log_records(boot: Boot, line: Line) -> None:
+def _send_log_records(boot: Boot, line: ParentLine) -> None:
     """Let the log of this process go to the parent; again it does nothing."""
     # Not at the top: without an initializer a child is ready before this, which takes 10 ms.
     from mainspring.processes import log_records  # noqa: PLC0415
@@ -229,7 +229,7 @@ def _send_log_records(boot: Boot, line: Line) -> None:
     log_records.send_records(boot["log_levels"], line.log)
 
 
-def _serve(line: Line, handler: Callable[[bytes], bytes], scales: _Scales) -> None:
+def _serve(line: ParentLine, handler: Callable[[bytes], bytes], scales: _Scales) -> None:
     while True:
         kind, request = line.hear()
         kind, reply = _answer(run_call if kind == CALL else handler, request)

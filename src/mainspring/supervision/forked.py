@@ -1,4 +1,4 @@
-"""What a forked child must forget: it has none of the threads and loops that its parent runs."""
+"""The state that a forked child drops: it has none of the threads and loops of its parent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 
 class Forgetful(Protocol):
-    """What has threads or loops, or something that lives on them."""
+    """An object with threads or loops, or with something that lives on them."""
 
     def forget_life(self) -> None:
         """Be as if never started; take no lock, for one that was held at the fork stays held."""

@@ -1,4 +1,4 @@
-"""What follows a failure: how long to rest, and when to give up. Pure; `now` is given."""
+"""Restart policies: the rest after a failure, and the moment to give up. Pure; `now` is given."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger("mainspring.supervision")
 
 
 class Backoff(Protocol):
-    """How long to rest after failures in a row; `mainspring.model.retry.Exponential` is one."""
+    """The rest after failures in a row; `mainspring.model.retry.Exponential` is one."""
 
     def delay(self, attempt: int) -> float:
         """Return the seconds to rest after failure number `attempt` in a row (from 1)."""

@@ -1,4 +1,4 @@
-"""How a driver sleeps until a time or a wake; it knows nothing of triggers.
+"""Sleeps of a driver until a time or a wake; they know nothing of triggers.
 
 No wake is lost: the sleeper says that it sleeps before it looks for a wake, and a waker leaves its
 wake before it looks for a sleeper. So `wake` costs two attribute accesses while the driver is busy,

@@ -77,7 +77,6 @@ assert not heavy, heavy
 FORKING = """
 import asyncio, os, threading, time
 from mainspring import background_worker
-from mainspring.background.tasks.task import Task, TaskPlan
 from mainspring import wait_completed
 from mainspring import TaskSupervisor
 
@@ -125,7 +124,6 @@ def test_a_target_that_is_stuck_does_not_keep_the_process_from_ending(colour):
     program = f"""
 import threading, time
 from mainspring import background_worker
-from mainspring.background.tasks.task import Task, TaskPlan
 from mainspring import wait_completed
 from mainspring import TaskSupervisor
 

@@ -56,7 +56,7 @@ class AsyncJob:
 
     @property
     def target(self) -> Callable[..., Any]:
-        """What it runs."""
+        """The function that it runs."""
         return self._target
 
     @property
@@ -71,12 +71,12 @@ class AsyncJob:
 
     @property
     def name(self) -> str:
-        """What the log calls it."""
+        """Its name in the log."""
         return f"job_{self.id}_{getattr(self._target, '__name__', 'target')}"
 
     @property
     def active(self) -> bool:
-        """Whether it will run again."""
+        """True if it will run again."""
         return self.member is not None and not self.member.ended.done() and not self.cancelled
 
     def cancel(self) -> None:

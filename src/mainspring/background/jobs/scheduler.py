@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mainspring.background.registry import Registry
+from mainspring.background.registry import OwnedRegistry
 from mainspring.errors import InvalidOption, NotRunning
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ class AsyncJobs:
     """The job schedulers of one supervisor."""
 
     def __init__(self) -> None:
-        self._schedulers: Registry[AsyncJobScheduler] = Registry("job scheduler", inherited=True)
+        self._schedulers: OwnedRegistry[AsyncJobScheduler] = OwnedRegistry(
+            "job scheduler", inherited=True
+        )
         self._default: AsyncJobScheduler | None = None
 
     def stop_on(self, aloop: ALoop) -> None:

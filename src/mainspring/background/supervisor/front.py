@@ -79,12 +79,12 @@ class TaskSupervisor:
 
     @property
     def active(self) -> bool:
-        """Whether it is started and not about to stop."""
+        """True if it is started and not about to stop."""
         return self._running.active
 
     @property
     def running_pools(self) -> RunningPools:
-        """What it is made of, from a start to the stop."""
+        """Its pools and groups, from a start to the stop."""
         return self._running
 
     @property
@@ -183,7 +183,7 @@ class TaskSupervisor:
 
     @property
     def poll_delay(self) -> float:
-        """How often a stop looks at its deadline, at most; it limits nothing else."""
+        """The longest time between two looks of a stop at its deadline; it limits nothing else."""
         return self._poll_delay
 
     @poll_delay.setter
@@ -231,7 +231,7 @@ class TaskSupervisor:
 
     @property
     def thread_pool(self) -> Executor:
-        """What `spawn` submits to; any executor may be put in its place."""
+        """The executor that `spawn` submits to; any other may be put in its place."""
         return self._settings.stand_in or self.threads
 
     @thread_pool.setter

@@ -1,4 +1,4 @@
-"""What a task supervisor is and does, as plain values."""
+"""The state of a task supervisor, as plain values."""
 
 from __future__ import annotations
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.background.registry import Registry
+from mainspring.background.registry import OwnedRegistry
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 
 class LaunchableTask(Protocol):
-    """What a supervisor needs of a task; see `mainspring.background.tasks.task`."""
+    """A task, as its supervisor sees it; see `mainspring.background.tasks.task`."""
 
     id: str
     future: Future[Any]
@@ -29,7 +29,7 @@ class PendingTasks:
     """Keeps tasks until they have ended."""
 
     def __init__(self) -> None:
-        self._tasks: Registry[LaunchableTask] = Registry("task")
+        self._tasks: OwnedRegistry[LaunchableTask] = OwnedRegistry("task")
 
     def launch(self, task: LaunchableTask, supervisor: object) -> None:
         """Start a task for its supervisor, and forget it once it has ended."""

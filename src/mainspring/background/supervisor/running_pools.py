@@ -77,12 +77,12 @@ class RunningPools:
 
     @property
     def active(self) -> bool:
-        """Whether it runs and was not asked to end."""
+        """True if it runs and was not asked to end."""
         return self._begun and self.core.working
 
     @property
     def over(self) -> bool:
-        """Whether it was asked to end, or has ended."""
+        """True if it was asked to end, or has ended."""
         return self.core.closing
 
     @property

@@ -7,7 +7,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.background.registry import Registry
+from mainspring.background.registry import OwnedRegistry
 from mainspring.supervision.workers.driver import asked_to_cancel
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ log = logging.getLogger("mainspring.supervision")
 
 
 class SyncScheduler(Protocol):
-    """What a supervisor can stop."""
+    """A scheduler that a supervisor can stop."""
 
     def stop(self) -> object:
         """End."""
@@ -29,7 +29,7 @@ class SyncScheduler(Protocol):
 
 
 class AsyncScheduler(SyncScheduler, Protocol):
-    """What a supervisor can run and stop."""
+    """A scheduler that a supervisor can run and stop."""
 
     def loop(self) -> Coroutine[Any, Any, Any]:
         """Live until stopped."""
@@ -40,7 +40,7 @@ class SyncSchedulers:
     """The schedulers that a supervisor only stops; they run by themselves."""
 
     def __init__(self) -> None:
-        self._schedulers: Registry[SyncScheduler] = Registry("scheduler", inherited=True)
+        self._schedulers: OwnedRegistry[SyncScheduler] = OwnedRegistry("scheduler", inherited=True)
 
     def add(self, scheduler: SyncScheduler) -> None:
         """Stop it, too, when the time has come. Raises `TypeError` if it can't be stopped."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """What outlasts a supervisor's lives, and has a part in the end of each."""
+    """The order in which everything that a supervisor owns is asked to end."""
 
     workers: Workers
     loops: Loops

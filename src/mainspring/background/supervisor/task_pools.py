@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.background.aloop import START_PATIENCE
-from mainspring.background.registry import Registry
+from mainspring.background.registry import OwnedRegistry
 from mainspring.errors import AlreadyRunning, NotRunning
 from mainspring.supervision.inside import running_loop
 from mainspring.supervision.supervisor.service import Startable, StartableService
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class TaskPool(Startable, Protocol):
-    """What a supervisor needs of an `AsyncTaskWorker`."""
+    """An `AsyncTaskWorker`, as its supervisor sees it."""
 
     @property
     def grace(self) -> float:
@@ -36,7 +36,7 @@ class TaskPool(Startable, Protocol):
 
     @property
     def running(self) -> bool:
-        """Whether it takes tasks."""
+        """True if it takes tasks."""
         ...
 
     def stats(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class PoolService:
             await asyncio.wait([asyncio.wrap_future(stop)])
 
 
-class Place:
+class PoolEntry:
     """A pool of a supervisor, the loop it belongs on (None: the default), and its present life."""
 
     def __init__(self, pool: TaskPool, loop: ALoop | None) -> None:
@@ -115,7 +115,7 @@ class Place:
 
     @property
     def vacant(self) -> bool:
-        """Whether nothing keeps the pool running."""
+        """True if nothing keeps the pool running."""
         return self._member is None or self._member.ended.done()
 
     def start(self, aloop: ALoop, group: Supervisor) -> PoolService:
@@ -133,7 +133,7 @@ class Place:
         return self.vacant
 
     def lives_on(self, aloop: ALoop) -> bool:
-        """Whether the pool runs on that loop."""
+        """Return whether the pool runs on that loop."""
         return not self.vacant and self._service is not None and self._service.aloop is aloop
 
     def describe(self) -> dict[str, Any]:
@@ -155,10 +155,10 @@ class TaskPools:
 
     def __init__(self, loops: Loops) -> None:
         self._loops = loops
-        self._places: Registry[Place] = Registry("task pool", inherited=True)
+        self._places: OwnedRegistry[PoolEntry] = OwnedRegistry("task pool", inherited=True)
         self._lock = threading.RLock()
 
-    def all(self) -> list[Place]:
+    def all(self) -> list[PoolEntry]:
         """Return every pool's place, in the order in which they were added."""
         return self._places.all()
 
@@ -171,7 +171,7 @@ class TaskPools:
             raise AlreadyRunning("task pool", pool.name)
         if isinstance(loop, str):
             loop = self._loops.get(loop)
-        place = Place(pool, loop)
+        place = PoolEntry(pool, loop)
         self._places.add(pool.name, place)
         if running.active:
             self._start([place], running)
@@ -203,7 +203,7 @@ class TaskPools:
                 place.stop(wait=0)
         return aloop.stop(wait)
 
-    def _start(self, places: list[Place], running: RunningPools) -> None:
+    def _start(self, places: list[PoolEntry], running: RunningPools) -> None:
         with self._lock:
             services = [
                 place.start(self._loop_of(place, running), running.task_pools)
@@ -215,7 +215,7 @@ class TaskPools:
             if service.aloop.thread.current_loop is not running_loop():
                 service.wait_ready(START_PATIENCE)
 
-    def _loop_of(self, place: Place, running: RunningPools) -> ALoop:
+    def _loop_of(self, place: PoolEntry, running: RunningPools) -> ALoop:
         aloop = self._loops.running(place.loop, running.loops)
         aloop.start(running.loops)
         return aloop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from mainspring.background.registry import Registry
+from mainspring.background.registry import OwnedRegistry
 
 if TYPE_CHECKING:
     import asyncio
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class NamedWorker(Protocol):
-    """What a supervisor needs of a background worker."""
+    """A background worker, as its supervisor sees it."""
 
     @property
     def name(self) -> str:
@@ -42,8 +42,8 @@ class Workers:
     """Keeps the names of active workers unique, and failed ones listed until they are dropped."""
 
     def __init__(self) -> None:
-        self._active: Registry[NamedWorker] = Registry("worker")
-        self._failed: Registry[NamedWorker] = Registry("worker")
+        self._active: OwnedRegistry[NamedWorker] = OwnedRegistry("worker")
+        self._failed: OwnedRegistry[NamedWorker] = OwnedRegistry("worker")
 
     def active(self) -> list[NamedWorker]:
         """Return the active ones, in the order of their start."""

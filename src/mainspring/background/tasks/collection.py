@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from mainspring.background.accepted_arguments import accepted_arguments
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
-from mainspring.background.tasks.task import Task, TaskPlan
+from mainspring.background.tasks.task import BackgroundTask, TaskPlan
 from mainspring.supervision.threads.priority import TASK_NORMAL
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one function."""
+    """The result of one function, or its error."""
 
     result: Any = None
     error: BaseException | None = None
@@ -146,7 +146,7 @@ class TaskCollection(FunctionCollection):
         tasks = [self._supervisor.put_task(_task_of(entry)) for entry in entries]
         return [self._answer(entry, task) for entry, task in zip(entries, tasks, strict=True)]
 
-    def _answer(self, entry: Entry, task: Task[Any]) -> Answer:
+    def _answer(self, entry: Entry, task: BackgroundTask[Any]) -> Answer:
         try:
             return Answer(task.future.result())
         except BaseException as error:
@@ -156,8 +156,8 @@ class TaskCollection(FunctionCollection):
             return Answer(error=error)
 
 
-def _task_of(entry: Entry) -> Task[Any]:
-    return Task(TaskPlan.of(entry.function, {"priority": entry.priority}), (), {})
+def _task_of(entry: Entry) -> BackgroundTask[Any]:
+    return BackgroundTask(TaskPlan.of(entry.function, {"priority": entry.priority}), (), {})
 
 
 def _free_name(name: str, taken: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
-from mainspring.background.tasks.task import Task, TaskPlan
+from mainspring.background.tasks.task import BackgroundTask, TaskPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -16,13 +16,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class TaskDecorator(Protocol):
+class BackgroundTaskDecorator(Protocol):
     """Makes a function start tasks."""
 
     @overload
-    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Callable[P, Task[R]]: ...
+    def __call__(
+        self, func: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> Callable[P, BackgroundTask[R]]: ...
     @overload
-    def __call__(self, func: Callable[P, R], /) -> Callable[P, Task[R]]: ...
+    def __call__(self, func: Callable[P, R], /) -> Callable[P, BackgroundTask[R]]: ...
     def __call__(self, func: Any, /) -> Any:
         """Return what starts a task with its arguments."""
         ...
@@ -31,11 +33,11 @@ class TaskDecorator(Protocol):
 @overload
 def background_task(
     func: Callable[P, Coroutine[Any, Any, R]], /, **options: Any
-) -> Callable[P, Task[R]]: ...
+) -> Callable[P, BackgroundTask[R]]: ...
 @overload
-def background_task(func: Callable[P, R], /, **options: Any) -> Callable[P, Task[R]]: ...
+def background_task(func: Callable[P, R], /, **options: Any) -> Callable[P, BackgroundTask[R]]: ...
 @overload
-def background_task(func: None = None, /, **options: Any) -> TaskDecorator: ...
+def background_task(func: None = None, /, **options: Any) -> BackgroundTaskDecorator: ...
 
 
 def background_task(
@@ -45,7 +47,7 @@ def background_task(
     supervisor: TaskSupervisor | None = None,
     **options: Any,
 ) -> Any:
-    """Return a function that starts a task with its arguments, and returns the `Task`.
+    """Return a function that starts a task with its arguments, and returns the `BackgroundTask`.
 
     Options: `priority`; `delay` in seconds; `tt`, which is `"thread"`, `"process"` or
     `"coroutine"` (an async function's own); `loop`, the name of an aloop; `callback`, which gets
@@ -56,7 +58,7 @@ def background_task(
     plan = TaskPlan.of(func, options)
 
     @functools.wraps(func)
-    def start(*args: Any, **kwargs: Any) -> Task[Any]:
-        return (supervisor or task_supervisor).put_task(Task(plan, args, kwargs))
+    def start(*args: Any, **kwargs: Any) -> BackgroundTask[Any]:
+        return (supervisor or task_supervisor).put_task(BackgroundTask(plan, args, kwargs))
 
     return start

@@ -34,7 +34,7 @@ TASK_TYPES = (TT_COROUTINE, TT_THREAD, TT_MP)
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """How a function is called in the background; see `background_task`."""
+    """The options of a function's calls in the background; see `background_task`."""
 
     function: Callable[..., Any]
     tt: str
@@ -70,7 +70,7 @@ class TaskPlan:
         if self.callback is not None and not callable(self.callback):
             raise InvalidOption("callback", self.callback, owner=owner, expected="a function")
 
-    def submit(self, task: Task[Any], supervisor: TaskSupervisor) -> Future[Any]:
+    def submit(self, task: BackgroundTask[Any], supervisor: TaskSupervisor) -> Future[Any]:
         """Start the call."""
         if self.tt == TT_COROUTINE:
             aloop = supervisor.running_aloop(self.loop)
@@ -87,7 +87,7 @@ class TaskPlan:
         return supervisor.spawn_at(self.priority, task.run)
 
 
-class Task(Generic[R]):
+class BackgroundTask(Generic[R]):
     """One call in the background.
 
     `status` is one of `delayed`, `queued`, `started`, `completed`, `failed`, `cancelled`. Times
@@ -116,7 +116,7 @@ class Task(Generic[R]):
 
     @property
     def status(self) -> str:
-        """What it is."""
+        """Its state."""
         if self.future.cancelled():
             return "cancelled"
         if self.future.done():
@@ -127,12 +127,12 @@ class Task(Generic[R]):
 
     @property
     def result(self) -> R | None:
-        """What the function returned; None until then, and if it raised."""
+        """The result of the function; None until then, and if it raised."""
         return self.future.result() if self.status == "completed" else None
 
     @property
     def exception(self) -> BaseException | None:
-        """What the function raised."""
+        """The error that the function raised."""
         return self.future.exception() if self.status == "failed" else None
 
     def cancel(self) -> bool:

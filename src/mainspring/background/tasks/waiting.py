@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mainspring.background.supervisor.front import task_supervisor
-from mainspring.background.tasks.task import TT_MP, TT_THREAD, Task, TaskPlan
+from mainspring.background.tasks.task import TT_MP, TT_THREAD, BackgroundTask, TaskPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,13 +17,13 @@ R = TypeVar("R")
 
 
 @overload
-def wait_completed(tasks: Task[R] | Future[R], timeout: float | None = None) -> R: ...
+def wait_completed(tasks: BackgroundTask[R] | Future[R], timeout: float | None = None) -> R: ...
 @overload
 def wait_completed(
-    tasks: Iterable[Task[R] | Future[R]], timeout: float | None = None
+    tasks: Iterable[BackgroundTask[R] | Future[R]], timeout: float | None = None
 ) -> list[R]: ...
 def wait_completed(
-    tasks: Task[Any] | Future[Any] | Iterable[Task[Any] | Future[Any]],
+    tasks: BackgroundTask[Any] | Future[Any] | Iterable[BackgroundTask[Any] | Future[Any]],
     timeout: float | None = None,
 ) -> Any:
     """Wait for a task, or for several; return the result, or the list of them in order.
@@ -31,7 +31,7 @@ def wait_completed(
     Raises what a task raised, `CancelledError` for a cancelled one, `TimeoutError` after `timeout`
     seconds altogether.
     """
-    if isinstance(tasks, Task | Future):
+    if isinstance(tasks, BackgroundTask | Future):
         return _future_of(tasks).result(timeout)
     deadline = None if timeout is None else time.monotonic() + timeout
     return [
@@ -75,10 +75,10 @@ async def _apply(
     options: dict[str, Any],
 ) -> Any:
     supervisor = options.pop("supervisor", None) or task_supervisor
-    task: Task[Any] = Task(TaskPlan.of(function, options), args, kwargs)
+    task: BackgroundTask[Any] = BackgroundTask(TaskPlan.of(function, options), args, kwargs)
     supervisor.put_task(task)
     return await asyncio.wrap_future(task.future)
 
 
-def _future_of(task: Task[Any] | Future[Any]) -> Future[Any]:
-    return task.future if isinstance(task, Task) else task
+def _future_of(task: BackgroundTask[Any] | Future[Any]) -> Future[Any]:
+    return task.future if isinstance(task, BackgroundTask) else task

@@ -62,5 +62,5 @@ class EventHandle:
         self._trigger.forget()
 
     def is_set(self) -> bool:
-        """Whether it has been triggered since the last run began."""
+        """Return whether it has been triggered since the last run began."""
         return self._trigger.pending

@@ -23,7 +23,7 @@ OF_THE_END = ("before_stop", "send_stop_events", "after_stop")
 
 
 class FailingWorker(Protocol):
-    """What an `on_error` may ask for, and the supervisor that runs one that is async."""
+    """A worker, as its `on_error` sees it."""
 
     @property
     def name(self) -> str:

@@ -64,7 +64,7 @@ class BackgroundIntervalWorker(TriggeredWorker[P, R]):
 
     @property
     def paced(self) -> bool:
-        """Whether `start` may be given another pace: not with a cron rule."""
+        """True if `start` may be given another pace: not with a cron rule."""
         return self._schedule is None
 
     def make_trigger(self, start: StartArguments) -> Trigger:

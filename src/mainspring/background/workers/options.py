@@ -1,4 +1,4 @@
-"""What a background worker is made with, checked when it is made."""
+"""The options of a background worker, checked when it is made, and those of a start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXECUTORS = (None, "thread", "process")
 
 
 class CommonOptions(TypedDict, total=False):
-    """What every kind of worker takes besides what makes it one of its kind; see `Options`."""
+    """The options that every kind of worker takes; see `Options`."""
 
     name: str | None
     priority: int
@@ -119,7 +119,7 @@ OVERRIDES = tuple(f"_{name}" for name in (*OVERRIDABLE, *PACE))
 
 @dataclass(frozen=True, slots=True)
 class StartArguments:
-    """What `start` was given: for the target, and for this life of the worker."""
+    """The arguments of a `start`: for the target, and for this life of the worker."""
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]

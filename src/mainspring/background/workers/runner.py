@@ -1,4 +1,4 @@
-"""Where the target of a background worker runs: its thread, the thread pool, a loop, a process."""
+"""Runners of a background worker's target: a thread, the thread pool, a loop, a process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ call_numbers = itertools.count(1)
 
 
 class RunningWorker(Protocol):
-    """What a runner needs of a background worker."""
+    """A background worker, as its runner sees it."""
 
     isolated: bool
     awaited: bool
@@ -37,7 +37,7 @@ class RunningWorker(Protocol):
 
     @property
     def judges(self) -> bool:
-        """Whether it has a `process_result` of its own."""
+        """True if it has a `process_result` of its own."""
         ...
 
     def unpack(self, function: Callable[..., Any], *, awaited: bool) -> Callable[..., Any]:

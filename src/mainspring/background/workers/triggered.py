@@ -1,4 +1,4 @@
-"""What event and interval workers share: they can be set off by hand."""
+"""The base of event and interval workers: they can be triggered by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TriggeredWorker(BackgroundWorker[P, R]):
-    """What event and interval workers share: they can be triggered by hand."""
+    """A worker that can be triggered by hand: by an event or an interval."""
 
     borrows_threads: ClassVar[bool] = True
 

@@ -131,7 +131,7 @@ class BackgroundWorker(Generic[P, R]):
 
     @property
     def options(self) -> Options:
-        """What it was made with."""
+        """The options that it was made with."""
         return self._options
 
     @property
@@ -151,7 +151,7 @@ class BackgroundWorker(Generic[P, R]):
 
     @property
     def supervisor(self) -> TaskSupervisor:
-        """Who it is started by."""
+        """The supervisor that starts it."""
         return self._options.supervisor or task_supervisor
 
     @property
@@ -161,17 +161,17 @@ class BackgroundWorker(Generic[P, R]):
         return None if run is None or run.over else run.runner.loop
 
     def is_active(self) -> bool:
-        """Whether it was started and goes on running its target."""
+        """Return whether it was started and goes on running its target."""
         run = self._run
         return run is not None and run.active
 
     def is_started(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Return whether it was started and has not ended."""
         run = self._run
         return run is not None and not run.over
 
     def is_stopped(self) -> bool:
-        """Whether it has ended, or was never started."""
+        """Return whether it has ended, or was never started."""
         return not self.is_started()
 
     def forget_life(self) -> None:
@@ -285,12 +285,12 @@ class BackgroundWorker(Generic[P, R]):
 
     @property
     def paced(self) -> bool:
-        """Whether `start` may be given another pace."""
+        """True if `start` may be given another pace."""
         return False
 
     @property
     def judges(self) -> bool:
-        """Whether it has a `process_result` of its own."""
+        """True if it has a `process_result` of its own."""
         return is_own(self, BackgroundWorker, "process_result")
 
     def ask_end(self, run: WorkerRun) -> None:
@@ -358,7 +358,7 @@ class BackgroundAsyncWorker(BackgroundWorker[P, R]):
 
 
 def _has_static_run(kind: type) -> bool:
-    """Whether a class has its target as a static method, which another process can call."""
+    """Return whether a class has its target as a static method, which another process can call."""
     return isinstance(inspect.getattr_static(kind, "run", None), staticmethod)
 
 

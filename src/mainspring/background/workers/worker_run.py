@@ -31,7 +31,7 @@ log = logging.getLogger("mainspring.supervision")
 
 
 class RunState(StrEnum):
-    """What a life of a worker is in."""
+    """The state of one life of a worker."""
 
     IDLE = "idle"  # made, and given to nobody
     STARTING = "starting"  # given to the supervisor
@@ -55,7 +55,7 @@ that one calls the hooks before a stop; to DONE: its end, off the supervisor's l
 
 
 class Hooked(Protocol):
-    """What a life needs of its worker: the hooks around a stop."""
+    """A worker, as its life sees it: the hooks around a stop."""
 
     def before_stop(self) -> None:
         """Do something before it is asked to end."""
@@ -114,12 +114,12 @@ class WorkerRun:
 
     @property
     def active(self) -> bool:
-        """Whether it goes on running its target."""
+        """True if it goes on running its target."""
         return self.state in (RunState.STARTING, RunState.RUNNING) and not self.core.ending
 
     @property
     def over(self) -> bool:
-        """Whether it has ended, but for the hooks that follow."""
+        """True if it has ended, but for the hooks that follow."""
         return self.state is RunState.DONE
 
     def advance(self, state: RunState) -> bool:

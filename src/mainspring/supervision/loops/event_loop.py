@@ -43,12 +43,12 @@ class EventLoopThread:
 
     @property
     def name(self) -> str:
-        """What the supervisor, the log and the views call it."""
+        """Its name in the supervisor, the log and the views."""
         return self._name
 
     @property
     def active(self) -> bool:
-        """Whether it takes coroutines."""
+        """True if it takes coroutines."""
         return self._loop is not None and not self._closed
 
     @property

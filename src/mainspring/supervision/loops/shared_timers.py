@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Moment:
+class TimedCalls:
     """The calls of one moment, in the order in which they were set, and their timer."""
 
     timer: asyncio.TimerHandle
@@ -28,7 +28,7 @@ class SharedTimers:
     """Calls functions on a loop, at moments of `time.monotonic()`. Used on the loop alone."""
 
     def __init__(self) -> None:
-        self._moments: dict[float, Moment] = {}
+        self._moments: dict[float, TimedCalls] = {}
 
     def set(
         self, loop: asyncio.AbstractEventLoop, moment: float, function: Callable[[], object]
@@ -37,7 +37,7 @@ class SharedTimers:
         due = self._moments.get(moment)
         if due is None:
             timer = loop.call_later(moment - time.monotonic(), self._call_due, loop, moment)
-            due = self._moments[moment] = Moment(timer)
+            due = self._moments[moment] = TimedCalls(timer)
         due.calls[function] = None
 
     def drop(self, moment: float, function: Callable[[], object]) -> None:

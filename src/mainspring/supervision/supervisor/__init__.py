@@ -1,1 +1,1 @@
-"""Who owns services: starts them, restarts them, closes them, and looks after them."""
+"""The supervisor of services, its members, and the watchdog of event loops."""

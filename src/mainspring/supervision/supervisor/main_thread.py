@@ -20,7 +20,7 @@ log = logging.getLogger("mainspring.supervision")
 
 
 class Endable(Protocol):
-    """What can be ended from another thread."""
+    """Anything that can be ended from another thread."""
 
     def close(self) -> None:
         """Ask it to end."""

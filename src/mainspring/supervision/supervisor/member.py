@@ -117,7 +117,7 @@ class Member:
 
     @property
     def lives(self) -> bool:
-        """Whether it was started and has not ended."""
+        """True if it was started and has not ended."""
         return self.task is not None and not self.task.done()
 
     async def _live(self) -> None:

@@ -38,7 +38,7 @@ STUCK_AFTER = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a supervisor treats its services.
+    """The order in which a supervisor starts and closes its services.
 
     `in_order`: it starts one when the one before is ready, and closes them one by one, in reverse;
     it takes none while it runs, and when one fails for good, it closes all others and says so. Else
@@ -111,7 +111,7 @@ class Supervisor:
 
     @property
     def running(self) -> bool:
-        """Whether it is being run."""
+        """True if it is being run."""
         return self._calls is not None
 
     @property
@@ -122,12 +122,12 @@ class Supervisor:
 
     @property
     def closing(self) -> bool:
-        """Whether it was asked to end, or has ended."""
+        """True if it was asked to end, or has ended."""
         return self._closed or self._failed is not None
 
     @property
     def working(self) -> bool:
-        """Whether it is being run and was not asked to end; asked at each call of a pool."""
+        """True if it is being run and was not asked to end; asked at each call of a pool."""
         return self._calls is not None and not self._closed and self._failed is None
 
     def time_left(self) -> float:

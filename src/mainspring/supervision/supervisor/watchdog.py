@@ -44,7 +44,7 @@ TURN = getattr(getattr(asyncio.BaseEventLoop, "_run_once", None), "__code__", No
 """The code of one turn of asyncio's own loop; another kind of loop is asked every time."""
 
 
-class Pulse:
+class LoopPulse:
     """The last beat asked of one loop, and its answer."""
 
     def __init__(self, loop: EventLoopThread) -> None:
@@ -72,7 +72,7 @@ class Pulse:
             self.latency = 0.0
 
     def first_report(self) -> bool:
-        """Whether this silence has not been reported."""
+        """Return whether this silence has not been reported."""
         first, self._reported = not self._reported, True
         return first
 
@@ -90,7 +90,7 @@ class Watchdog:
     def __init__(self, loops: Callable[[], Iterable[EventLoopThread]], *, tell: Subscriber) -> None:
         self._loops = loops
         self._tell = tell
-        self._pulses: dict[EventLoopThread, Pulse] = {}
+        self._pulses: dict[EventLoopThread, LoopPulse] = {}
         self.trigger = Interval(delay=LOOK)
 
     def latencies(self) -> dict[str, float]:
@@ -107,7 +107,7 @@ class Watchdog:
         """Look at each loop once."""
         now = time.monotonic()
         self._pulses = {
-            loop: self._pulses.get(loop) or Pulse(loop) for loop in self._loops() if loop.active
+            loop: self._pulses.get(loop) or LoopPulse(loop) for loop in self._loops() if loop.active
         }
         turns = [(pulse, turn_of(pulse.loop.current_loop)) for pulse in self._pulses.values()]
         self.trigger.delay = _rest_after([turn for _, turn in turns])
@@ -121,7 +121,7 @@ class Watchdog:
                 pulse.ask(now - turn)
                 self._report(pulse, now)
 
-    def _look_at_thread(self, pulse: Pulse, now: float) -> None:
+    def _look_at_thread(self, pulse: LoopPulse, now: float) -> None:
         if waits(pulse.loop, sys._current_frames()):  # noqa: SLF001  the documented name
             pulse.rest()
             return
@@ -129,7 +129,7 @@ class Watchdog:
             self._report(pulse, now)
         pulse.ask(now)
 
-    def _report(self, pulse: Pulse, now: float) -> None:
+    def _report(self, pulse: LoopPulse, now: float) -> None:
         thread = pulse.loop.thread
         stack = "" if thread is None else stack_of(thread)
         seconds = pulse.silence(now)
@@ -137,7 +137,7 @@ class Watchdog:
         self._tell(LoopStalled(pulse.loop.name, seconds, stack))
 
 
-def _latency(pulse: Pulse | None, loop: EventLoopThread, now: float) -> float:
+def _latency(pulse: LoopPulse | None, loop: EventLoopThread, now: float) -> float:
     at_work = turn_of(loop.current_loop) or 0.0
     return at_work if pulse is None else max(pulse.latency, pulse.silence(now), at_work)
 
@@ -150,7 +150,7 @@ def _rest_after(turns: list[float | None]) -> float:
 
 
 def waits(loop: EventLoopThread, frames: Mapping[int, FrameType]) -> bool:
-    """Whether a loop's thread is where asyncio waits for something to happen."""
+    """Return whether a loop's thread is where asyncio waits for something to happen."""
     ident = None if loop.thread is None else loop.thread.ident
     frame = None if ident is None else frames.get(ident)
     if frame is None or frame.f_code.co_name != "select":

@@ -130,7 +130,7 @@ class _Loan:
                 return False
 
     def _due(self) -> bool:
-        """Whether a run is due now; if not, see to it that somebody looks again."""
+        """Return whether a run is due now; if not, see to it that somebody looks again."""
         if not self._worker.ending:
             now = time.monotonic()
             pause = self._worker.pause(now)

@@ -48,7 +48,7 @@ LAST_WAIT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ThreadPoolStatus:
-    """What a thread pool is doing; `queued` by priority level."""
+    """The sizes, threads and queued calls of a thread pool; `queued` by priority level."""
 
     size: int
     reserve_normal: int
@@ -59,7 +59,7 @@ class ThreadPoolStatus:
 
 
 @dataclass(slots=True)
-class Call:
+class PoolCall:
     """A function to call; `future` is None when nobody asks what comes of it."""
 
     function: Callable[..., Any]
@@ -68,7 +68,7 @@ class Call:
     future: Future[Any] | None
 
     def make(self) -> None:
-        """Call the function, unless its future was cancelled, and settle the future."""
+        """PoolCall the function, unless its future was cancelled, and settle the future."""
         future = self.future
         try:
             if future is None:
@@ -101,7 +101,7 @@ class PriorityThreadPool(Executor):
         self._take_sizes(sizes or sizes_of())
         self._steps = ReentrantLock()
         self._lock = self._steps.lock
-        self._queue: PriorityQueue[Call] = PriorityQueue()
+        self._queue: PriorityQueue[PoolCall] = PriorityQueue()
         self._numbers = itertools.count(1)
         self._timers = Timers()
         self._idle = IdleThreads()
@@ -114,7 +114,7 @@ class PriorityThreadPool(Executor):
 
     @property
     def name(self) -> str:
-        """What its threads are called after."""
+        """The first part of the names of its threads."""
         return self._name
 
     def status(self) -> ThreadPoolStatus:
@@ -136,7 +136,7 @@ class PriorityThreadPool(Executor):
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Queue a call of normal priority. Raises `NotRunning` after `close`."""
         future: Future[T] = Future()
-        self._push(TASK_NORMAL, Call(fn, args, kwargs, future))
+        self._push(TASK_NORMAL, PoolCall(fn, args, kwargs, future))
         return future
 
     def submit_at(
@@ -147,12 +147,12 @@ class PriorityThreadPool(Executor):
         Raises `NotRunning` after `close`, `InvalidOption`.
         """
         future: Future[T] = Future()
-        self._push(priority, Call(fn, args, kwargs, future))
+        self._push(priority, PoolCall(fn, args, kwargs, future))
         return future
 
     def execute(self, priority: int, fn: Callable[[], object]) -> None:
         """Queue a call that nobody asks after; what it raises is logged. Raises `NotRunning`."""
-        self._push(priority, Call(fn, (), {}, None))
+        self._push(priority, PoolCall(fn, (), {}, None))
 
     def execute_at(self, moment: float, priority: int, fn: Callable[[], object]) -> None:
         """Queue such a call at a moment of `time.monotonic()`. Raises `NotRunning`."""
@@ -220,11 +220,11 @@ class PriorityThreadPool(Executor):
         self._open_timers(math.inf)
         self._idle.wake_all()
 
-    def _push(self, priority: int, call: Call) -> None:
+    def _push(self, priority: int, call: PoolCall) -> None:
         self._check(priority)
         self._steps.take(self._put, priority, call)
 
-    def _put(self, priority: int, call: Call) -> None:
+    def _put(self, priority: int, call: PoolCall) -> None:
         self._queue.put(priority, call)
         if not self._waking or priority <= TASK_CRITICAL:
             self._call_for_hands()
@@ -258,7 +258,7 @@ class PriorityThreadPool(Executor):
 
     def _open_timers(self, now: float) -> None:
         for priority, function in self._timers.take_due(now):
-            self._queue.put(priority, Call(function, (), {}, None))
+            self._queue.put(priority, PoolCall(function, (), {}, None))
 
     def _may_start(self) -> bool:
         waiting = self._queue.open
@@ -299,7 +299,7 @@ class PriorityThreadPool(Executor):
         finally:
             self._retire()
 
-    def _exchange(self, put_down: int, *, woken: bool) -> tuple[Call | None, int]:
+    def _exchange(self, put_down: int, *, woken: bool) -> tuple[PoolCall | None, int]:
         """Put a call down and take the next, and say what that one weighs."""
         with self._lock:
             self._busy -= put_down

@@ -1,4 +1,4 @@
-"""How urgent a call in the thread pool is, and how many threads each urgency may use. Pure."""
+"""Priorities of calls in the thread pool, and the number of threads that each may use. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_priority(owner: str, priority: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PoolSizes:
-    """How many calls run at once.
+    """The number of calls that run at once.
 
     Low priority uses `size`, normal also `reserve_normal`, high both reserves; critical calls
     start at once whatever is busy. `keep` idle threads are kept, the others end after a while.

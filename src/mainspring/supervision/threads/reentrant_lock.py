@@ -1,4 +1,4 @@
-"""What a pool changes under its lock, also when a signal handler comes in the middle of it."""
+"""Changes under a pool's lock, also when a signal handler comes in the middle of one."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ EMPTY = (asyncio.QueueEmpty, standard.Empty)
 
 
 class ItemQueue(Protocol):
-    """What a backlog needs of a queue; those of `asyncio` and `queue` have it."""
+    """The methods that a backlog needs of a queue; those of `asyncio` and `queue` have them."""
 
     def put_nowait(self, item: object, /) -> None:
         """Add an item, or raise."""
@@ -215,5 +215,5 @@ class Items:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed, or has drained."""
+        """True if it was closed, or has drained."""
         return self._closed or (self._draining and not self.backlog.size())

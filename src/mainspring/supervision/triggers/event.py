@@ -37,7 +37,7 @@ class Event(WakingTrigger):
 
     @property
     def pending(self) -> bool:
-        """Whether it has been fired since the last run began."""
+        """True if it has been fired since the last run began."""
         return self._pending
 
     def due(self, now: float) -> float | None:  # noqa: ARG002  the seam's signature

@@ -1,4 +1,4 @@
-"""What a queue object does more for the backlogs on it: it packs, unpacks and wakes.
+"""Hooks on a queue object for the backlogs on it: they pack, unpack and wake.
 
 It is set on the queue itself, once, so that several backlogs may share one, and so that what is put
 straight into the queue, or taken out by hand, is seen by all of them.

@@ -1,4 +1,4 @@
-"""What triggers do alike: they wake their driver."""
+"""The base of triggers that wake their driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _nobody() -> None:
 
 
 class WakingTrigger:
-    """What the triggers here do alike: end the sleep of their driver, and learn of a run's end."""
+    """A trigger that ends the sleep of its driver, and is told of a run's end."""
 
     def __init__(self) -> None:
         self._wake: Callable[[], None] = _nobody

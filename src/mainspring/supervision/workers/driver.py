@@ -1,4 +1,4 @@
-"""What carries a worker's steps out: a thread of its own, or a coroutine on an event loop."""
+"""Drivers, which carry a worker's steps out: in a thread of its own, or on an event loop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Steps(Protocol):
 
     @property
     def ending(self) -> bool:
-        """Whether no further run will begin."""
+        """True if no further run will begin."""
         ...
 
     def pause(self, now: float) -> float | None:
@@ -85,7 +85,7 @@ class Driver(Protocol):
 
 
 class Sleeper(Protocol):
-    """How a thread of its own sleeps between two looks at its trigger."""
+    """Sleeps of a thread of its own between two looks at its trigger."""
 
     def wake(self) -> None:
         """End the sleep, or the next one; from any thread."""

@@ -1,4 +1,4 @@
-"""What a worker is and has done: the tally that it keeps, and the status that it tells."""
+"""The tally that a worker keeps of its runs, and the status that it shows."""
 
 from __future__ import annotations
 

@@ -86,12 +86,12 @@ class Worker:
 
     @property
     def active(self) -> bool:
-        """Whether it is being run and has not been asked to end."""
+        """True if it is being run and has not been asked to end."""
         return self._active and not self.ending
 
     @property
     def ending(self) -> bool:
-        """Whether no further run will begin."""
+        """True if no further run will begin."""
         return self.trigger.closed or self.failure is not None
 
     def subscribe(self, subscriber: Subscriber) -> None:
