@@ -37,8 +37,7 @@ from mainspring.model.serves import Serves
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.restart import Doubling, Restart
 from mainspring.supervision.stop_signals import StopSignals
-from mainspring.supervision.supervisor.group import Group
-from mainspring.supervision.supervisor.supervisor import Supervisor
+from mainspring.supervision.supervisor.supervisor import TOGETHER, Supervisor
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.driver import ThreadDriver
 from mainspring.supervision.workers.worker import Worker
@@ -88,7 +87,7 @@ class Consumer:
         self._executors = ExecutorsByKind(charter.tasks, settings, bench, self._exchange)
         self._executors.prepare()
         executors = self._executors.all
-        self._late = Group("late services")
+        self._late = Supervisor(name="late services", policy=TOGETHER)
         self._late.subscribe(self._megaphone.tell)
         self._failed: BaseException | None = None
         self._is_cached = charter.cache is not None and charter.cache.is_used
@@ -195,7 +194,7 @@ class Consumer:
 
     def _begin(self, service: Service) -> None:
         """Start a service while the consumer runs; its failure for good is the consumer's."""
-        self._late.add(service).ended.add_done_callback(self._note_end)
+        self._late.launch(service).ended.add_done_callback(self._note_end)
 
     def _note_end(self, ended: Future[BaseException | None]) -> None:
         if (error := ended.result()) is not None:
