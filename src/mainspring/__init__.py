@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mainspring.cache.policy import Cache
     from mainspring.cache.redis import RedisCache
     from mainspring.cache.sqlite import SQLiteCache
-    from mainspring.engine.attempts.context import current_job
+    from mainspring.engine.attempts.current_job import current_job
     from mainspring.errors import (
         DuplicateJob,
         JobCancelled,
@@ -113,7 +113,7 @@ _HOMES = {
     "background_worker": "mainspring.background.workers.decorator",
     "co_apply": "mainspring.background.tasks.waiting",
     "co_mp_apply": "mainspring.background.tasks.waiting",
-    "current_job": "mainspring.engine.attempts.context",
+    "current_job": "mainspring.engine.attempts.current_job",
     "g": "mainspring.background.local",
     "get_all_task_types": "mainspring.pool.registry",
     "get_task_function": "mainspring.pool.registry",

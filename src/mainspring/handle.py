@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from mainspring.engine.attempts.context import waiting_for
-from mainspring.engine.attempts.waits import Awaited
+from mainspring.engine.attempts.running import Awaited, waiting_for
 from mainspring.errors import (
     JobCancelled,
     JobError,

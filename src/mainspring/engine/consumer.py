@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainspring.engine.alarm import Alarm
-from mainspring.engine.attempts.context import job_records
+from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.bench import Bench
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.pace import ExchangeTrigger, StoreSleeper, listen_together

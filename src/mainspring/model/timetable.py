@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, json
 
 from mainspring.errors import InvalidOption, ScheduleUnreadable
 from mainspring.model.job import NewJob
-from mainspring.model.schedule import Cron, Every, Recurrent
+
+if TYPE_CHECKING:
+    from mainspring.model.schedule import Recurrent
 
 CatchUp = Literal["skip", "one", "all"]
 """What becomes of ticks that were missed: none, one job for all of them, or one job each."""
@@ -30,6 +32,8 @@ class RuleText(Struct, frozen=True, omit_defaults=True):
 
     def rule(self, anchor: datetime) -> Recurrent:
         """Return the rule; intervals count from `anchor`. Raises `InvalidOption`."""
+        from mainspring.model.schedule import Cron, Every  # noqa: PLC0415  # a lazy door
+
         if self.every is not None:
             return Every(self.every, start=anchor)
         return Cron(self.cron or "", self.tz)

@@ -7,7 +7,6 @@ name and no key of the user's, whatever characters it holds, reads like another.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Literal, get_args
 
 from msgspec import DecodeError, ValidationError, json
@@ -70,6 +69,8 @@ def key_of_task(task: str) -> str:
 
 def key_of_arguments(task: str, text: bytes) -> str:
     """Return the key for the arguments of which `text` is the canonical form."""
+    from hashlib import blake2b  # noqa: PLC0415  # a lazy door: few tasks are unique
+
     return _encode([task, "args", blake2b(text, digest_size=16).hexdigest()]).decode()
 
 

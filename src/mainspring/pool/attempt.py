@@ -8,8 +8,8 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from mainspring.engine.attempts.context import NO_HOST, host
 from mainspring.engine.attempts.pipeline import arun, failed
+from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout
 from mainspring.model.job import JobState
 from mainspring.pool.body import PROGRESS, UNRUN, check_result

@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.attempt import failure_of
-from mainspring.engine.attempts.context import job_records, running
-from mainspring.engine.attempts.waits import Awaited, Wait, Waits
+from mainspring.engine.attempts.current_job import job_records
+from mainspring.engine.attempts.running import Awaited, running
+from mainspring.engine.attempts.waits import Wait, Waits
 from mainspring.errors import NotRunning, WrongLoop
 from mainspring.executors.coroutine_slots import Crew
 from mainspring.model.events import AttemptsEnded

@@ -6,7 +6,6 @@ somebody else can change leads to what is sent to, bound or removed. Only socket
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import stat
@@ -34,7 +33,6 @@ BINDING_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 """Time between two tries to open a folder that can't be used."""
 
-log = logging.getLogger("mainspring.stores")
 _warned: set[str] = set()
 
 
@@ -149,12 +147,7 @@ class SocketFolder:
         self._retry_at = time.monotonic() + RETRY_SECONDS
         if str(self.path) not in _warned:
             _warned.add(str(self.path))
-            log.warning(
-                "processes can't wake each other by sockets in %s, so that new jobs and results are"
-                " seen up to 0.1 s later; look at that folder's owner and mode (%s)",
-                self.path,
-                error,
-            )
+            _warn(self.path, error)
 
 
 def socket_folder(private: Path, *, name: str) -> SocketFolder:
@@ -167,3 +160,14 @@ def socket_folder(private: Path, *, name: str) -> SocketFolder:
     if short or os.path.isdir(DESCRIPTORS):  # noqa: PTH112
         return SocketFolder(private)
     return SocketFolder(SHORT_PATHS / f"mainspring-{os.geteuid()}" / name, make_parent=True)
+
+
+def _warn(path: Path, error: OSError) -> None:
+    import logging  # noqa: PLC0415  # a lazy door: 5 ms of each producer's start
+
+    logging.getLogger("mainspring.stores").warning(
+        "processes can't wake each other by sockets in %s, so that new jobs and results are"
+        " seen up to 0.1 s later; look at that folder's owner and mode (%s)",
+        path,
+        error,
+    )

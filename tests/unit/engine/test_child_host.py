@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mainspring.engine.attempts.waits import Awaited
+from mainspring.engine.attempts.running import Awaited
 from mainspring.engine.children.host import ChildHost
 from mainspring.model.job import Claim
 

@@ -7,7 +7,8 @@ from time import monotonic
 import msgspec
 import pytest
 
-from mainspring.engine.attempts.context import current_job, running
+from mainspring.engine.attempts.current_job import current_job
+from mainspring.engine.attempts.running import running
 from mainspring.engine.journal.child import Told
 from mainspring.engine.journal.journal import FLUSH_SECONDS
 from mainspring.model.job import Claim

@@ -7,7 +7,8 @@ from contextvars import copy_context
 
 import pytest
 
-from mainspring.engine.attempts.context import current_job, running
+from mainspring.engine.attempts.current_job import current_job
+from mainspring.engine.attempts.running import running
 from mainspring.engine.journal import journal as module
 from mainspring.engine.journal.journal import Journal, encode_notes
 from mainspring.errors import InvalidOption, NotRunning, StoreBusy

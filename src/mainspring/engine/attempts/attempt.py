@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from mainspring.engine.attempts.context import NO_HOST, host
 from mainspring.engine.attempts.pipeline import arun, failed, run
+from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
@@ -26,8 +26,8 @@ from mainspring.model.verdict import GiveUp, Retry, Snooze, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from mainspring.engine.attempts.context import Host
     from mainspring.engine.attempts.pipeline import Call
+    from mainspring.engine.attempts.running import Host
     from mainspring.model.job import Grant
     from mainspring.model.task import Task
 

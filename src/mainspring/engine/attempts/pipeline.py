@@ -9,7 +9,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from mainspring.engine.attempts.context import running
+from mainspring.engine.attempts.running import running
 from mainspring.errors import UnreadableError
 from mainspring.faults import fault
 from mainspring.model.error_text import name_of
@@ -17,7 +17,7 @@ from mainspring.model.error_text import name_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.engine.attempts.context import Running
+    from mainspring.engine.attempts.running import Running
 
     Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 

@@ -15,20 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mainspring.engine.attempts.running import Awaited
+
 log = logging.getLogger("mainspring.engine")
-
-
-@dataclass(frozen=True, slots=True)
-class Awaited:
-    """A job that a body waits for; `pending`: it has not begun.
-
-    `slots` is the kind of slot that it needs, None for a task that nobody here runs.
-    """
-
-    id: str
-    task: str
-    slots: str | None
-    pending: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cache.results import PATIENCE, Results
-from mainspring.engine.attempts.context import running
+from mainspring.engine.attempts.running import running
 from mainspring.engine.cache.plan import Plan
 from mainspring.engine.cache.turn import Turn
 from mainspring.errors import NotRunning

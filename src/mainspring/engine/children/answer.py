@@ -12,8 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.attempt import Attempt, Ruling
-from mainspring.engine.attempts.context import host, job_records
+from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.attempts.pipeline import run
+from mainspring.engine.attempts.running import host
 from mainspring.engine.children.errand import decode_errand, encode
 from mainspring.engine.children.host import ChildHost
 from mainspring.engine.journal.child import Told

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from mainspring.engine.attempts.waits import Awaited
+    from mainspring.engine.attempts.running import Awaited
     from mainspring.model.job import Claim
 
 log = logging.getLogger("mainspring.engine")

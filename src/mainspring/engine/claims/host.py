@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mainspring.engine.attempts.attempt import Tasks
-    from mainspring.engine.attempts.waits import Awaited
+    from mainspring.engine.attempts.running import Awaited
     from mainspring.engine.claims.completion import Completions
     from mainspring.model.job import Claim
     from mainspring.protocols import Codec, Executor

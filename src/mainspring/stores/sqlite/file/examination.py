@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import stat
 from contextlib import closing
@@ -71,7 +70,8 @@ def _of_the_file(file: DatabaseFile) -> Iterator[Finding]:
     file.check_links()
     file.check_owner()
     yield Finding("file", "ok", f"{file.path}, {file.path.stat().st_size / 1e6:,.1f} MB")
-    free = shutil.disk_usage(file.path.parent).free
+    disk = os.statvfs(file.path.parent)
+    free = disk.f_bavail * disk.f_frsize
     says = f"{free / 1e9:,.1f} GB are free"
     if free < LEAST_FREE_BYTES:
         yield Finding("disk", "problem", says, "free some space: a full disk refuses jobs")

@@ -1,99 +1,18 @@
-"""What the running body may ask of its own job: `current_job`."""
+"""`current_job`: the job whose body the calling code is."""
 
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from mainspring.engine.attempts.running import host, running
 from mainspring.engine.journal.page import page
-from mainspring.errors import InvalidConnection, InvalidOption, JobCancelled, NotRunning
+from mainspring.errors import InvalidOption, JobCancelled, NotRunning
 from mainspring.model.job import Claim
 from mainspring.telemetry.job_fields import JobRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-    from mainspring.engine.attempts.waits import Awaited
-
-
-class Running(Protocol):
-    """What a claim says of itself to the body that it runs."""
-
-    @property
-    def id(self) -> str:
-        """The job's public name."""
-        ...
-
-    @property
-    def task(self) -> str:
-        """The task's name."""
-        ...
-
-    @property
-    def queue(self) -> str:
-        """The queue it came from."""
-        ...
-
-    @property
-    def attempt(self) -> int:
-        """Which attempt it is, from 1."""
-        ...
-
-    @property
-    def crashes(self) -> int:
-        """How many workers it has cost."""
-        ...
-
-
-class Host(Protocol):
-    """What a body may ask of the worker that it runs in."""
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the worker was asked to stop."""
-        ...
-
-    def holds(self, claim: Any, /) -> bool:
-        """Whether the attempt still counts: not cancelled, overdue or lost with the lease."""
-        ...
-
-    def complete_in(self, claim: Any, connection: Any, result: object, /) -> None:
-        """Complete the job in the transaction that is open on `connection`."""
-        ...
-
-    def waits(self, claim: Any, awaited: Awaited, /) -> AbstractContextManager[None]:
-        """Return a block in which the body waits for that job."""
-        ...
-
-
-class NoHost:
-    """For bodies of no stored job, which are cancelled without being asked."""
-
-    stopping = False
-
-    def holds(self, claim: Any, /) -> bool:  # noqa: ARG002  # the seam's signature
-        """Return True."""
-        return True
-
-    def complete_in(self, claim: Any, connection: Any, result: object, /) -> None:  # noqa: ARG002  # as above
-        """Raise InvalidConnection."""
-        raise InvalidConnection("this job is in no store", "use complete_in in tasks of a Queue")
-
-    def waits(self, claim: Any, awaited: Awaited, /) -> AbstractContextManager[None]:  # noqa: ARG002  # as above
-        """Return a block like any other."""
-        return nullcontext()
-
-
-NO_HOST: Host = NoHost()
-
-host: ContextVar[Host] = ContextVar("mainspring_host", default=NO_HOST)
-"""The worker that the calling code runs in."""
-
-running: ContextVar[Running | None] = ContextVar("mainspring_running_claim", default=None)
-"""The claim whose body runs in this thread or coroutine."""
+    from mainspring.engine.attempts.running import Running
 
 job_records = JobRecords(running.get)
 """Gives log records made in a body the fields of its job, while a worker or a pool runs."""
@@ -187,12 +106,6 @@ class CurrentJob:
     def __bool__(self) -> bool:
         """Whether the calling code is the body of a job."""
         return running.get() is not None
-
-
-def waiting_for(awaited: Callable[[], Awaited]) -> AbstractContextManager[None]:
-    """Return a block in which the calling code, if it is the body of a job, waits for another."""
-    claim = running.get()
-    return nullcontext() if claim is None else host.get().waits(claim, awaited())
 
 
 def _claim() -> Running:
