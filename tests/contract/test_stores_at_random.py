@@ -17,9 +17,9 @@ from mainspring.stores.memory.lanes import Lanes
 from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.timetable import Schedules
 from mainspring.stores.sqlite import SqliteStore, controls, purge, timetable
-from mainspring.stores.sqlite.claims import line
-from mainspring.stores.sqlite.intake import particular
-from mainspring.stores.sqlite.moves import endings, grants, returns
+from mainspring.stores.sqlite.claims import claim_sql
+from mainspring.stores.sqlite.intake import keyed_jobs
+from mainspring.stores.sqlite.transitions import endings, grants, returns
 from mainspring.testing import StoreMachine
 
 # Up to 40 seconds of processor time each, and they run beside others.
@@ -99,14 +99,14 @@ EVERY_BEARER = """FROM (
         (endings, "FINISH", "job.fence = ", "job.fence >= "),
         (returns, "NOTE_ATTEMPTS", "job.fence = ", "job.fence >= "),
         (grants, "MARKED", "state = 2", "state = 1"),
-        (line, "FIRST_IN_LINE", "attempts + 1", "attempts"),
-        (line, "FIRST_IN_LINE", "expires_at <= ?", "expires_at < ?"),
+        (claim_sql, "FIRST_IN_LINE", "attempts + 1", "attempts"),
+        (claim_sql, "FIRST_IN_LINE", "expires_at <= ?", "expires_at < ?"),
         (controls, "LATE", "expires_at <= ?", "expires_at < ?"),
         (controls, "REVIVABLE", "NOT IN (3, 6)", "<> 6"),
         (purge, "OLD", "ended_at <= ?", "ended_at < ?"),
         (timetable, "ADVANCE", "AND last_tick = :last", "AND :last = :last"),
         (timetable, "ADVANCE", "AND paused = 0", ""),
-        (particular, "BEARER", "FROM jobs WHERE", EVERY_BEARER),
+        (keyed_jobs, "BEARER", "FROM jobs WHERE", EVERY_BEARER),
     ],
 )
 def test_a_loose_statement_of_the_sqlite_store(monkeypatch, module, statement, right, wrong):
@@ -114,7 +114,7 @@ def test_a_loose_statement_of_the_sqlite_store(monkeypatch, module, statement, r
     assert loose != getattr(module, statement)
     monkeypatch.setattr(module, statement, loose)
     # Its text is made once for each number of lanes.
-    monkeypatch.setattr(line, "first_in_line_of", line.first_in_line_of.__wrapped__)
+    monkeypatch.setattr(claim_sql, "first_in_line_of", claim_sql.first_in_line_of.__wrapped__)
     assert_caught(SqliteMachine)
 
 

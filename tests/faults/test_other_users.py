@@ -215,8 +215,8 @@ import sys, time
 from pathlib import Path
 import logging
 logging.basicConfig(stream=sys.stderr)
-from mainspring.stores import socket_folder as folders
-from mainspring.stores.wake import Ringer, SocketListener
+from mainspring.stores.wake import socket_folder as folders
+from mainspring.stores.wake.sockets import Ringer, SocketListener
 
 # As on a system that has no short path to an open folder, and where the private one is long.
 folders.DESCRIPTORS = "/nowhere"

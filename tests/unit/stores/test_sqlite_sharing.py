@@ -14,11 +14,12 @@ from msgspec.structs import replace
 
 from mainspring.errors import DuplicateJob, StoreBusy
 from mainspring.model.job import NewJob, Want
-from mainspring.stores import socket_folder, wake
-from mainspring.stores.socket_folder import SocketFolder
 from mainspring.stores.sqlite import SqliteStore
 from mainspring.stores.sqlite.file import log
 from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
+from mainspring.stores.wake import socket_folder
+from mainspring.stores.wake import sockets as wake
+from mainspring.stores.wake.socket_folder import SocketFolder
 
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
 FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")

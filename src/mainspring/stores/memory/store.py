@@ -10,14 +10,14 @@ from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
 from mainspring.model.timetable import Timetabled
 from mainspring.model.view import LaneRecord, NodeRecord
 from mainspring.stores.clock import MICROS, Moment, SystemClock, as_datetime
-from mainspring.stores.memory.bell import Bell
 from mainspring.stores.memory.change import Change, Node
 from mainspring.stores.memory.ledger import Ledger
+from mainspring.stores.memory.notifier import Bell
 from mainspring.stores.memory.timetable import Schedules
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.outcomes import told_again
 from mainspring.stores.rules.rescue import evidence_of, judge
-from mainspring.stores.topics import ENDED, ORDERS, READY, topics_of
+from mainspring.stores.wake.topics import ENDED, ORDERS, READY, topics_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

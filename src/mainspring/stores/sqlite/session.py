@@ -11,15 +11,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from mainspring.errors import StoreError, StoreUnusable
-from mainspring.stores.socket_folder import SocketFolder, socket_folder
 from mainspring.stores.sqlite.connections.readers import Readers
 from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file.commit_look import CommitLook
 from mainspring.stores.sqlite.file.reserve import Reserve, is_full
 from mainspring.stores.sqlite.intake.groups import Intake
 from mainspring.stores.sqlite.rows.lanes import Lanes
-from mainspring.stores.topics import ORDERS
-from mainspring.stores.wake import Ringer, SocketListener
+from mainspring.stores.wake.socket_folder import SocketFolder, socket_folder
+from mainspring.stores.wake.sockets import Ringer, SocketListener
+from mainspring.stores.wake.topics import ORDERS
 
 if TYPE_CHECKING:
     import sqlite3

@@ -20,15 +20,15 @@ from mainspring.stores.sqlite.catalog.nodes import live_nodes
 from mainspring.stores.sqlite.catalog.records import by_id, parameters_of
 from mainspring.stores.sqlite.catalog.search import search
 from mainspring.stores.sqlite.claims.wants import claim_for, held_claims
-from mainspring.stores.sqlite.connections.guest import in_savepoint
+from mainspring.stores.sqlite.connections.caller_connection import in_savepoint
 from mainspring.stores.sqlite.file.database import DatabaseFile
 from mainspring.stores.sqlite.file.examination import examine
-from mainspring.stores.sqlite.intake.news import wakes_for
 from mainspring.stores.sqlite.intake.transaction import enqueue_into
-from mainspring.stores.sqlite.moves.outcomes import record, record_each
+from mainspring.stores.sqlite.intake.wakeups import wakes_for
 from mainspring.stores.sqlite.purge import purge
 from mainspring.stores.sqlite.session import Session
-from mainspring.stores.topics import ENDED, ORDERS, READY, topics_of
+from mainspring.stores.sqlite.transitions.outcomes import record, record_each
+from mainspring.stores.wake.topics import ENDED, ORDERS, READY, topics_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -345,20 +345,20 @@ class SqliteStore:
         moment = Moment(self._clock)
         names = {(job.queue, job.task) for job in jobs}
 
-        def keep(guest: sqlite3.Connection) -> list[str]:
-            lanes = self._session.lanes.as_seen_by(guest, names)
-            return enqueue_into(guest, jobs, lanes, moment).ids
+        def keep(caller: sqlite3.Connection) -> list[str]:
+            lanes = self._session.lanes.as_seen_by(caller, names)
+            return enqueue_into(caller, jobs, lanes, moment).ids
 
         return in_savepoint(self._file, connection, keep)
 
     def finish_in(self, connection: object, node: int, outcome: Outcome) -> bool:
         """Record an outcome if and only if the caller's transaction commits."""
 
-        def finish(guest: sqlite3.Connection) -> bool:
-            if guest.execute(nodes.LIVE, (node,)).fetchone() is None:
-                raise LeaseLost(nodes.name_of(guest, node))
+        def finish(caller: sqlite3.Connection) -> bool:
+            if caller.execute(nodes.LIVE, (node,)).fetchone() is None:
+                raise LeaseLost(nodes.name_of(caller, node))
             grant = outcome.key, outcome.fence
-            return not record_each(guest, node, {grant: outcome}, Moment(self._clock))
+            return not record_each(caller, node, {grant: outcome}, Moment(self._clock))
 
         return in_savepoint(self._file, connection, finish)
 

@@ -1,4 +1,4 @@
-"""The claiming half of an exchange: feel the pulse, and give a node what it wants."""
+"""The claiming half of an exchange: read the node's state, and give the node what it wants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 from mainspring.errors import LeaseLost
 from mainspring.model.job import Claim  # the type of a Struct's field
 from mainspring.stores.sqlite.catalog.queues import paused
-from mainspring.stores.sqlite.claims.line import (
+from mainspring.stores.sqlite.claims.claim_sql import (
     Waiting,
     claim,
     claim_of,
@@ -19,7 +19,7 @@ from mainspring.stores.sqlite.claims.line import (
     take,
     too_many_suspects,
 )
-from mainspring.stores.sqlite.claims.look import NO_LOOK, Look, look_at
+from mainspring.stores.sqlite.claims.claimable import NOT_READ, Claimable, claimable_in
 from mainspring.stores.sqlite.nodes import LIVE, name_of
 from mainspring.stores.sqlite.rows.lanes import LAST_LANE
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mainspring.stores.clock import Moment
     from mainspring.stores.sqlite.rows.lanes import Lanes
 
-PULSE = """
+STATE = """
 SELECT
   (SELECT lease_until > ? FROM nodes WHERE node = ? AND ended_at IS NULL),
   {last_lane},
@@ -48,10 +48,10 @@ class Given(Struct, frozen=True, gc=False):
     lapsed: bool = False
 
 
-class Pulse(Struct, frozen=True, gc=False):
-    """What an exchange meets: delayed jobs, new lanes, paused queues, and what the look showed.
+class NodeState(Struct, frozen=True, gc=False):
+    """The lease of a node, delayed jobs, new lanes, paused queues, and the first jobs in line.
 
-    That is None where it can't be read.
+    `first` is None where it can't be read.
     """
 
     lapsed: bool
@@ -61,13 +61,13 @@ class Pulse(Struct, frozen=True, gc=False):
     first: list[Waiting] | None
 
     @property
-    def held_up(self) -> bool:
-        """Whether the look may have shown too little, or too much."""
+    def blocked(self) -> bool:
+        """True if `first` may hold too little, or too much."""
         return self.delayed or self.changed or bool(self.paused) or self.first is None
 
     def shows_all_for(self, wants: Sequence[Want]) -> bool:
-        """Whether what the look showed is what the wants are to be given."""
-        if self.held_up or len(wants) != 1:
+        """Tell whether `first` is what the wants are to be given."""
+        if self.blocked or len(wants) != 1:
             return False
         return not too_many_suspects(self.first or [], wants[0].suspects)
 
@@ -80,15 +80,15 @@ def claim_for(
     lanes: Lanes,
     moment: Moment,
 ) -> Given:
-    """Return what a node is given. Raises `LeaseLost` for a node that has gone."""
-    look = look_for(lanes, wants, moment)
-    pulse = feel_pulse(connection, node, look, lanes, moment)
-    if pulse.lapsed:
+    """Give a node what it wants. Raises `LeaseLost` for a node that has gone."""
+    claimable = claimable_for(lanes, wants, moment)
+    state = read_state(connection, node, claimable, lanes, moment)
+    if state.lapsed:
         return Given([], lapsed=True)
-    if look.whole and pulse.shows_all_for(wants):
-        rows = take(connection, node, pulse.first or [], moment)
+    if claimable.whole and state.shows_all_for(wants):
+        rows = take(connection, node, state.first or [], moment)
         return Given([claim_of(row, lanes) for row in rows])
-    return claim_each(connection, node, wants, lanes=lanes, moment=moment, pulse=pulse)
+    return claim_each(connection, node, wants, lanes=lanes, moment=moment, state=state)
 
 
 def held_claims(
@@ -101,29 +101,29 @@ def held_claims(
     return [claim_of(row, lanes) for row in held_rows(connection, node, moment)]
 
 
-def look_for(lanes: Lanes, wants: Sequence[Want], moment: Moment) -> Look:
-    """Return the look that shows all that can be claimed; an empty one if none does."""
+def claimable_for(lanes: Lanes, wants: Sequence[Want], moment: Moment) -> Claimable:
+    """Return the first jobs for the wants; `NOT_READ` if one statement can't show them."""
     if len(wants) != 1:
-        return NO_LOOK
-    return look_at(lanes.matching(wants[0]), wants[0].limit, moment)
+        return NOT_READ
+    return claimable_in(lanes.matching(wants[0]), wants[0].limit, moment)
 
 
-def feel_pulse(
-    connection: sqlite3.Connection, node: int, look: Look, lanes: Lanes, moment: Moment
-) -> Pulse:
-    """Refuse a node that has gone, learn of new lanes, and look.
+def read_state(
+    connection: sqlite3.Connection, node: int, claimable: Claimable, lanes: Lanes, moment: Moment
+) -> NodeState:
+    """Read the state of a node and the first jobs in line, and learn of new lanes.
 
-    Pulse and look are one statement, since each costs 20 µs.
+    One statement, since each costs 20 µs. Raises `LeaseLost` for a node that has gone.
     """
-    asked = (moment.micros, node, *look.parameters)
-    row = connection.execute(look.behind(PULSE), asked).fetchone()
+    asked = (moment.micros, node, *claimable.parameters)
+    row = connection.execute(claimable.behind(STATE), asked).fetchone()
     leased, last_lane, delayed, any_paused, first = row
     if leased is None:
         raise LeaseLost(name_of(connection, node))
     changed = not lanes.up_to(last_lane)
     if changed:
         lanes.learn(connection)
-    return Pulse(
+    return NodeState(
         lapsed=not leased,
         delayed=bool(delayed),
         changed=changed,
@@ -132,19 +132,19 @@ def feel_pulse(
     )
 
 
-def claim_each(  # noqa: PLR0913  # as above, and the pulse
+def claim_each(  # noqa: PLR0913  # as above, and the state
     connection: sqlite3.Connection,
     node: int,
     wants: Sequence[Want],
     *,
     lanes: Lanes,
     moment: Moment,
-    pulse: Pulse,
+    state: NodeState,
 ) -> Given:
     """Claim for one want after the other, delayed jobs that are due among the rest."""
-    matching = [(want, lanes.matching(want, pulse.paused)) for want in wants]
+    matching = [(want, lanes.matching(want, state.paused)) for want in wants]
     next_due = None
-    if pulse.delayed:
+    if state.delayed:
         every = sorted({lane for _, some in matching for lane in some})
         next_due = promote(connection, every, moment)
     rows = [

@@ -13,7 +13,7 @@ from mainspring.errors import MainspringError, StoreBusy, StoreError
 from mainspring.stores.ownership import is_beneath, is_called_by, is_running, let_go, owns
 from mainspring.stores.sqlite.file.database import check_library
 from mainspring.stores.sqlite.file.log import LOOK_EVERY, Log
-from mainspring.stores.sqlite.file.turnstile import Turnstile
+from mainspring.stores.sqlite.file.write_lock import WriteLock
 from mainspring.stores.sqlite.schema.migration import migrate, version_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Writer:
         self._lock = threading.RLock()
         self._replacing = threading.Lock()
         self._taker: FrameType | None = None
-        self._turnstile: Turnstile | None = None
+        self._write_lock: WriteLock | None = None
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._look_again_at = 0.0
@@ -161,9 +161,9 @@ class Writer:
 
     def _close(self) -> None:
         self._close_connection()
-        if self._turnstile is not None:
-            self._turnstile.close()
-            self._turnstile = None
+        if self._write_lock is not None:
+            self._write_lock.close()
+            self._write_lock = None
 
     def _close_connection(self) -> None:
         if self._connection is not None:
@@ -217,9 +217,9 @@ class Writer:
                 self._taker = None
                 self._lock = threading.RLock()
 
-    def _pass(self, turnstile: Turnstile, started: float, patience: float) -> None:
-        if not turnstile.enter(patience):
-            raise self._busy(started, turnstile.holder())
+    def _pass(self, write_lock: WriteLock, started: float, patience: float) -> None:
+        if not write_lock.acquire(patience):
+            raise self._busy(started, write_lock.holder())
 
     def _end_turn(self, error: BaseException | None) -> None:
         """End this thread's turn, however far it has come; harmless if it has none."""
@@ -233,11 +233,11 @@ class Writer:
 
     def _let_go(self, error: BaseException | None) -> None:
         # The lock last: who still holds it has not done the rest, and does it again.
-        connection, turnstile = self._connection, self._turnstile
+        connection, write_lock = self._connection, self._write_lock
         if connection is not None and (error is not None or connection.in_transaction):
             self._end_transaction(connection, error)
-        if turnstile is not None:
-            turnstile.leave() if error is None else turnstile.leave_all()
+        if write_lock is not None:
+            write_lock.release() if error is None else write_lock.release_all()
         self._taker = None
         self._lock.release() if error is None else let_go(self._lock)
 
@@ -252,12 +252,12 @@ class Writer:
                 self._close_connection()
                 raise
 
-    def _gate(self) -> Turnstile:
-        if self._turnstile is None:
+    def _gate(self) -> WriteLock:
+        if self._write_lock is None:
             check_library()
             self._file.prepare()
-            self._turnstile = Turnstile(self._file.run_dir)
-        return self._turnstile
+            self._write_lock = WriteLock(self._file.run_dir)
+        return self._write_lock
 
     def _open(self, now: float) -> sqlite3.Connection:
         if self._connection is None or not self._is_clean(self._connection):

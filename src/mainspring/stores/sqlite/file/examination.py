@@ -13,7 +13,7 @@ from mainspring.model.finding import Finding
 from mainspring.stores.clock import MICROS
 from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
 from mainspring.stores.sqlite.file.file_system import mounts, network_under
-from mainspring.stores.sqlite.file.turnstile import Turnstile
+from mainspring.stores.sqlite.file.write_lock import WriteLock
 from mainspring.stores.sqlite.schema.migration import VERSION, version_of
 
 if TYPE_CHECKING:
@@ -162,19 +162,19 @@ def _log(file: DatabaseFile) -> Finding:
 def _lock(file: DatabaseFile) -> Finding:
     try:
         file.prepare()
-        turnstile = Turnstile(file.run_dir)
+        write_lock = WriteLock(file.run_dir)
     except (StoreUnusable, OSError) as error:
         return _unusable(file, error)
     try:
-        if not turnstile.enter(PATIENCE):
-            says = f"{turnstile.holder()} has held the write lock for {PATIENCE:g} s"
+        if not write_lock.acquire(PATIENCE):
+            says = f"{write_lock.holder()} has held the write lock for {PATIENCE:g} s"
             return Finding("lock", "problem", says, "end that process if it is stuck")
         try:
             return _foreign_lock(file)
         finally:
-            turnstile.leave()
+            write_lock.release()
     finally:
-        turnstile.close()
+        write_lock.close()
 
 
 def _foreign_lock(file: DatabaseFile) -> Finding:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mainspring.errors import DuplicateJob
     from mainspring.model.job import NewJob
     from mainspring.stores.ownership import Signal
-    from mainspring.stores.sqlite.intake.ordinary import Row
+    from mainspring.stores.sqlite.intake.plain_jobs import Row
 
 
 class Batch:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from mainspring.errors import DuplicateJob, StoreError
 from mainspring.faults import fault
-from mainspring.stores import topics
 from mainspring.stores.clock import Moment
 from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.ownership import Signal
 from mainspring.stores.sqlite.intake.batch import Batch, settle, share
-from mainspring.stores.sqlite.intake.news import wakes_for, wakes_sleepers
-from mainspring.stores.sqlite.intake.ordinary import ENQUEUE_ONE, insert, is_ready, rows_of
-from mainspring.stores.sqlite.intake.particular import is_particular
+from mainspring.stores.sqlite.intake.keyed_jobs import is_particular
+from mainspring.stores.sqlite.intake.plain_jobs import ENQUEUE_ONE, insert, is_ready, rows_of
 from mainspring.stores.sqlite.intake.transaction import keep_or_refuse
+from mainspring.stores.sqlite.intake.wakeups import wakes_for, wakes_sleepers
+from mainspring.stores.wake import topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mainspring.model.job import NewJob
     from mainspring.stores.clock import Clock
     from mainspring.stores.sqlite.connections.writer import Writer
-    from mainspring.stores.sqlite.intake.ordinary import Row
+    from mainspring.stores.sqlite.intake.plain_jobs import Row
     from mainspring.stores.sqlite.rows.lanes import Lanes, Name
 
 

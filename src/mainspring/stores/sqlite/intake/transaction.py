@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.errors import DuplicateJob
-from mainspring.stores.sqlite.intake.ordinary import insert, rows_of
-from mainspring.stores.sqlite.intake.particular import Keeping, Kept, Placed, is_particular
+from mainspring.stores.sqlite.intake.keyed_jobs import Keeping, Kept, Placed, is_particular
+from mainspring.stores.sqlite.intake.plain_jobs import insert, rows_of
 
 if TYPE_CHECKING:
     import sqlite3

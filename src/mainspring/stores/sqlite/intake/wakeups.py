@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.stores.sqlite.intake.ordinary import is_ready
+from mainspring.stores.sqlite.intake.plain_jobs import is_ready
 from mainspring.stores.sqlite.rows.states import READY
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from mainspring.stores.sqlite.intake.ordinary import Row
-    from mainspring.stores.sqlite.intake.particular import Placed
+    from mainspring.stores.sqlite.intake.keyed_jobs import Placed
+    from mainspring.stores.sqlite.intake.plain_jobs import Row
 
 FIRST_DUE = """
 SELECT run_at FROM jobs INDEXED BY scheduled

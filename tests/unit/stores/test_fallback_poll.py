@@ -5,9 +5,15 @@ import time
 
 import pytest
 
-from mainspring.stores.net import CALM_SECONDS, NET_SECONDS, REST_SECONDS, SOON_SECONDS, Net
-from mainspring.stores.socket_folder import SocketFolder
-from mainspring.stores.wake import SocketListener
+from mainspring.stores.wake.fallback_poll import (
+    CALM_SECONDS,
+    NET_SECONDS,
+    REST_SECONDS,
+    SOON_SECONDS,
+    Net,
+)
+from mainspring.stores.wake.socket_folder import SocketFolder
+from mainspring.stores.wake.sockets import SocketListener
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mainspring.stores.file_watch import FileWatch
+from mainspring.stores.wake.file_watch import FileWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ from msgspec import Struct, json
 
 from mainspring.model.job import JobState, OutcomeKind, Rescued
 from mainspring.stores.rules.rescue import judge
-from mainspring.stores.sqlite.moves.endings import Ending, finish, text_of_failure
-from mainspring.stores.sqlite.moves.grants import marked_of
-from mainspring.stores.sqlite.moves.returns import Return, give_back
 from mainspring.stores.sqlite.rows.bulk import text_of
 from mainspring.stores.sqlite.rows.states import NUMBERS, READY, SCHEDULED
+from mainspring.stores.sqlite.transitions.endings import Ending, finish, text_of_failure
+from mainspring.stores.sqlite.transitions.grants import marked_of
+from mainspring.stores.sqlite.transitions.returns import Return, give_back
 
 if TYPE_CHECKING:
     import sqlite3

@@ -5,11 +5,13 @@ import time
 
 import pytest
 
-from mainspring.stores import ear
-from mainspring.stores.socket_folder import SocketFolder
-from mainspring.stores.wake import Ringer, SocketListener
+from mainspring.stores.wake import idle_wait
+from mainspring.stores.wake.socket_folder import SocketFolder
+from mainspring.stores.wake.sockets import Ringer, SocketListener
 
-pytestmark = pytest.mark.skipif(not ear.POSSIBLE, reason="this system has no exclusive waiting")
+pytestmark = pytest.mark.skipif(
+    not idle_wait.POSSIBLE, reason="this system has no exclusive waiting"
+)
 
 LONG = 30
 

@@ -15,14 +15,14 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mainspring.stores import ear
 from mainspring.stores.clock import monotonic
-from mainspring.stores.net import LONGEST_NAP_SECONDS, NET_SECONDS, Net, NoNet
+from mainspring.stores.wake import idle_wait
+from mainspring.stores.wake.fallback_poll import LONGEST_NAP_SECONDS, NET_SECONDS, Net, NoNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mainspring.stores.socket_folder import SocketFolder
+    from mainspring.stores.wake.socket_folder import SocketFolder
 
 DATAGRAM = b"!"
 MOST_CONNECTED = 64
@@ -119,8 +119,8 @@ class SocketListener:
         # Asked directly: a socket's own timeout costs a call more, and an exception for each look.
         self._place = select.poll()
         self._place.register(self._socket, select.POLLIN)
-        self._first: ear.SocketEar | None = None
-        self._second: ear.Place | None = None
+        self._first: idle_wait.SocketEar | None = None
+        self._second: idle_wait.Place | None = None
         self._folder = folder
         # Processes in containers can have the same number.
         self._name = f"{topic}-{os.getpid():x}-{os.urandom(4).hex()}"
@@ -132,14 +132,14 @@ class SocketListener:
         else:
             self._net = Net(changed, watched, self._join)
 
-    def ear(self) -> ear.SocketEar | None:
+    def ear(self) -> idle_wait.SocketEar | None:
         """Return a place to wait that is woken instead of `wait`; None if there can be none.
 
         To be asked for before the first wait, and not to be used after `close`.
         """
-        if self._first is None and self._bound and ear.POSSIBLE:
-            self._first = ear.SocketEar(self._socket, self._drain)
-            self._second = ear.Place(self._socket)
+        if self._first is None and self._bound and idle_wait.POSSIBLE:
+            self._first = idle_wait.SocketEar(self._socket, self._drain)
+            self._second = idle_wait.Place(self._socket)
         return self._first
 
     def wait(self, timeout: float) -> bool:

@@ -52,7 +52,7 @@ class Found(NamedTuple):
     in_transaction: bool
 
 
-class Guest:
+class CallerConnection:
     """The caller's connection for the length of a block, in a savepoint that a failure undoes.
 
     Its `execute` finds our tables wherever they are attached, and gives plain rows of plain text.
@@ -173,12 +173,12 @@ def in_savepoint(
     file: DatabaseFile, connection: object, work: Callable[[sqlite3.Connection], T]
 ) -> T:
     """Return what `work` does on the caller's connection; nothing of it is left if it raises."""
-    guest = Guest(file, connection)
+    caller = CallerConnection(file, connection)
     try:
-        with guest as inside:
+        with caller as inside:
             return work(inside)
     except BaseException:
-        guest.undo()  # once more: an exception can come in the midst of the first time
+        caller.undo()  # once more: an exception can come in the midst of the first time
         raise
 
 

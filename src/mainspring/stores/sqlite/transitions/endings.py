@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import json
 
-from mainspring.stores.sqlite.moves.grants import stale
 from mainspring.stores.sqlite.rows.bulk import in_chunks, with_rows
+from mainspring.stores.sqlite.transitions.grants import stale
 
 if TYPE_CHECKING:
     import sqlite3

@@ -10,7 +10,7 @@ import pytest
 from mainspring.errors import DuplicateJob, InvalidConnection, LeaseLost, StoreBusy
 from mainspring.model.job import JobState, Outcome, OutcomeKind
 from mainspring.stores.sqlite import SqliteStore
-from mainspring.stores.sqlite.connections.guest import qualified
+from mainspring.stores.sqlite.connections.caller_connection import qualified
 from mainspring.testing.contracts.cases import enqueue, join, new_job, outcome, start, want
 
 # How the caller's driver begins: by hand, before the first write, or (3.12) always.

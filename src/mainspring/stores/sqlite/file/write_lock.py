@@ -25,7 +25,7 @@ LOCK_TABLE = Path("/proc/locks")
 """Linux tells there who holds a lock; a line ends in: pid, device:inode, start, end."""
 
 
-class Turnstile:
+class WriteLock:
     """The two locks, as seen by one process. One thread at a time may use it."""
 
     def __init__(self, folder: Path) -> None:
@@ -38,7 +38,7 @@ class Turnstile:
                 raise
         self._free_until = 0.0
 
-    def enter(self, timeout: float) -> bool:
+    def acquire(self, timeout: float) -> bool:
         """Wait for the turn to write, at most `timeout` seconds; False: it did not come."""
         now = time.monotonic()
         if now < self._free_until and try_lock(self._pen):
@@ -53,11 +53,11 @@ class Turnstile:
             # Also if it was not taken: an exception can come between its taking and any note of it.
             fcntl.flock(self._gate, fcntl.LOCK_UN)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Let the next one write."""
         fcntl.flock(self._pen, fcntl.LOCK_UN)
 
-    def leave_all(self) -> None:
+    def release_all(self) -> None:
         """Let go of whatever this process holds, after an interrupt at any line."""
         fcntl.flock(self._gate, fcntl.LOCK_UN)
         fcntl.flock(self._pen, fcntl.LOCK_UN)

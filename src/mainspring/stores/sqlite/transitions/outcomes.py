@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from mainspring.model.job import JobState
 from mainspring.stores.clock import MICROS
 from mainspring.stores.rules.outcomes import effect_of, told_again
-from mainspring.stores.sqlite.moves.endings import Ending, finish, keep, text_of_failure
-from mainspring.stores.sqlite.moves.grants import recorded_of
-from mainspring.stores.sqlite.moves.returns import Return, give_back
 from mainspring.stores.sqlite.rows.states import KEPT, NUMBERS, READY, SCHEDULED
+from mainspring.stores.sqlite.transitions.endings import Ending, finish, keep, text_of_failure
+from mainspring.stores.sqlite.transitions.grants import recorded_of
+from mainspring.stores.sqlite.transitions.returns import Return, give_back
 
 if TYPE_CHECKING:
     import sqlite3

@@ -1,0 +1,1 @@
+"""Wake-ups across the processes of one host."""
