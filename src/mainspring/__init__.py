@@ -36,7 +36,6 @@ if TYPE_CHECKING:
         StoreBusy,
         StoreError,
     )
-    from mainspring.handle import JobHandle
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
     from mainspring.model.pickled import PickleCodec
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from mainspring.pool.worker import AsyncTaskWorker
     from mainspring.protocols import CacheAdapter
     from mainspring.queue.front import Queue
+    from mainspring.queue.job_handle import JobHandle
     from mainspring.supervision.restart import Restart
     from mainspring.supervision.threads.priority import (
         TASK_CRITICAL,
@@ -84,7 +84,7 @@ _HOMES = {
     "JobExpired": "mainspring.errors",
     "JobFailed": "mainspring.errors",
     "JobGone": "mainspring.errors",
-    "JobHandle": "mainspring.handle",
+    "JobHandle": "mainspring.queue.job_handle",
     "JobState": "mainspring.model.job",
     "MemoryCache": "mainspring.cache.memory",
     "PickleCodec": "mainspring.model.pickled",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.upkeep.batches import batch_sizes
 from mainspring.errors import InvalidOption
-from mainspring.handle import JobHandle
 from mainspring.model.duration import seconds_of
 from mainspring.model.job import JobState
+from mainspring.queue.job_handle import JobHandle
 from mainspring.queue.listing import filter_of
-from mainspring.queue_task import Call
+from mainspring.queue.queue_task import Call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.schedule import Cron
 from mainspring.model.timetable import CatchUp, NewSchedule, RuleText
 from mainspring.queue.options import RUN_OPTIONS
-from mainspring.queue_task import QueueTask, refuse_unknown
+from mainspring.queue.queue_task import QueueTask, refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainspring.engine.producer.waiter import Waiter
 from mainspring.engine.upkeep.batches import in_batches
 from mainspring.errors import InvalidOption
 from mainspring.model.codec import JsonCodec
 from mainspring.model.shape import shape_of
+from mainspring.queue.waiter import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mainspring.engine.producer.intake import Intakes
     from mainspring.errors import StoreError
     from mainspring.model.job import Ended, NewJob
     from mainspring.model.note import LogLine
     from mainspring.model.task import Registry
     from mainspring.model.view import AttemptRecord, JobRecord
     from mainspring.protocols import Codec, JobStore
+    from mainspring.queue.intake import Intakes
     from mainspring.queue.transaction import Transactions
 
 
@@ -75,7 +75,7 @@ class QueueDesk:
         if connection is not None:
             return self.transactions.enqueue(connection, [job])[0]
         if self._intakes is None:
-            from mainspring.engine.producer.intake import Intakes  # noqa: PLC0415  # a lazy door
+            from mainspring.queue.intake import Intakes  # noqa: PLC0415  # a lazy door
 
             self._intakes = Intakes(self._store)
         if self.transactions.in_the_way():

@@ -15,8 +15,8 @@ from mainspring.queue.crew import Crew
 from mainspring.queue.desk import QueueDesk
 from mainspring.queue.operations import Operations
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
+from mainspring.queue.queue_task import Call, QueueTask, refuse_unknown
 from mainspring.queue.transaction import Transactions
-from mainspring.queue_task import Call, QueueTask, refuse_unknown
 from mainspring.stores.url import file_of, location, open_store
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from typing import ParamSpec, Unpack
     from zoneinfo import ZoneInfo
 
-    from mainspring.handle import JobHandle
     from mainspring.model.task import Task
     from mainspring.model.timetable import CatchUp, NewSchedule
     from mainspring.protocols import Codec, JobStore, Subscriber
+    from mainspring.queue.job_handle import JobHandle
     from mainspring.queue.options import (
         OwnOptions,
         RunOptions,

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from mainspring.errors import InvalidOption
-from mainspring.handle import JobHandle
 from mainspring.model.job import JobState
 from mainspring.model.name import is_utf8
 from mainspring.model.number import is_whole
 from mainspring.model.view import JobFilter
+from mainspring.queue.job_handle import JobHandle
 
 if TYPE_CHECKING:
-    from mainspring.handle import Desk
     from mainspring.model.view import JobRecord
     from mainspring.protocols import Catalog
+    from mainspring.queue.job_handle import Desk
 
 LONGEST_PAGE = 1_000
 LOOKED_AT = 25_000

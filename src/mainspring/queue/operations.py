@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
-from mainspring.handle import JobHandle
 from mainspring.model.async_twin import off_loop
 from mainspring.model.job import JobState
 from mainspring.queue import bulk
+from mainspring.queue.job_handle import JobHandle
 from mainspring.queue.listing import filter_of, read_page
 from mainspring.queue.nodes import node_info, stats_of
 from mainspring.queue.options import check_queue

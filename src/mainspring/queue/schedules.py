@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import DuplicateName, InvalidOption
-from mainspring.handle import JobHandle
 from mainspring.model.async_twin import off_loop
 from mainspring.model.number import is_whole
 from mainspring.model.timetable import ScheduleRecord
+from mainspring.queue.job_handle import JobHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from mainspring.handle import Desk
     from mainspring.model.timetable import CatchUp, NewSchedule
     from mainspring.protocols import Timetable
+    from mainspring.queue.job_handle import Desk
 
 MOST_TIMES = 1_000
 

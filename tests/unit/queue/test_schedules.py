@@ -18,7 +18,7 @@ from mainspring.errors import (
     UnknownOption,
 )
 from mainspring.model.timetable import NewSchedule, RuleText
-from mainspring.queue_task import QueueTask
+from mainspring.queue.queue_task import QueueTask
 
 
 def clean(days=7, *, deep=False):

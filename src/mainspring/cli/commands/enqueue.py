@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
     from mainspring.queue import Queue
-    from mainspring.queue_task import QueueTask
+    from mainspring.queue.queue_task import QueueTask
 
 __all__ = ["add_options", "run"]
 

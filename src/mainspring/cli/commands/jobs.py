@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from mainspring.handle import JobHandle
     from mainspring.queue import Queue
+    from mainspring.queue.job_handle import JobHandle
 
 STATES = [state.value for state in JobState]
 __all__ = ["add_options", "run"]

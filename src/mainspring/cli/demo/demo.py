@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from mainspring.cli.demo.screen import Screen
     from mainspring.cli.demo.source import Listing, SourceFile
-    from mainspring.handle import JobHandle
     from mainspring.protocols import Trigger
+    from mainspring.queue.job_handle import JobHandle
 
 LOOK_SECONDS = 0.1
 FIRST_FAILURE = Restart(max_failures=0)

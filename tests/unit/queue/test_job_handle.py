@@ -10,10 +10,10 @@ import pytest
 
 from mainspring import JobHandle, JobState
 from mainspring.errors import JobCancelled, JobFailed, StoreUnusable
-from mainspring.handle import RemoteError
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Ended, Failure
 from mainspring.model.view import JobRecord
+from mainspring.queue.job_handle import RemoteError
 
 FAILURE = Failure("builtins.ValueError", "no luck", "Traceback…\nValueError: no luck")
 

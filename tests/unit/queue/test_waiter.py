@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mainspring.engine.producer import waiter as module
-from mainspring.engine.producer.waiter import Waiter
 from mainspring.errors import JobGone, StoreBusy, StoreError
 from mainspring.model.job import Ended, JobState
+from mainspring.queue import waiter as module
+from mainspring.queue.waiter import Waiter
 
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
 
@@ -174,7 +174,7 @@ def test_a_store_that_fails_is_told_to_those_who_wait_and_to_no_one_later(
 def test_subscribers_are_told_by_a_relay_that_ends_when_nobody_waits(
     ends, waiter, monkeypatch, eventually
 ):
-    monkeypatch.setattr("mainspring.engine.producer.waiter.NET_SECONDS", 0.01)
+    monkeypatch.setattr("mainspring.queue.waiter.NET_SECONDS", 0.01)
     told = []
     for name in ("a", "b"):
         waiter.subscribe(name, told.append)

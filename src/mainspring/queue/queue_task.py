@@ -16,23 +16,23 @@ from typing import (
 )
 
 from mainspring.errors import InvalidArguments, UnknownOption
-from mainspring.handle import JobHandle
 from mainspring.model.job import NewJob
 from mainspring.model.place import check_imported
 from mainspring.model.shape import shape_of
 from mainspring.model.task import check_priority
 from mainspring.model.terms import Terms
 from mainspring.model.unique import key_of_arguments, key_of_task, key_of_users
+from mainspring.queue.job_handle import JobHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from mainspring.handle import Desk
     from mainspring.model.job import OnConflict
     from mainspring.model.task import Task
     from mainspring.model.unique import Unique
     from mainspring.protocols import Codec
+    from mainspring.queue.job_handle import Desk
 
 P = ParamSpec("P")
 R = TypeVar("R")
