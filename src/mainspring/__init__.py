@@ -36,12 +36,12 @@ if TYPE_CHECKING:
         StoreBusy,
         StoreError,
     )
+    from mainspring.model.control_flow import GiveUp, Retry, Snooze
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
     from mainspring.model.pickled import PickleCodec
     from mainspring.model.retry import Exponential
     from mainspring.model.unique import Unique
-    from mainspring.model.verdict import GiveUp, Retry, Snooze
     from mainspring.pool.handle import TaskHandle
     from mainspring.pool.record import TaskInfo
     from mainspring.pool.registry import (
@@ -79,7 +79,7 @@ _HOMES = {
     "DuplicateJob": "mainspring.errors",
     "Exponential": "mainspring.model.retry",
     "FunctionCollection": "mainspring.background.tasks.collection",
-    "GiveUp": "mainspring.model.verdict",
+    "GiveUp": "mainspring.model.control_flow",
     "JobCancelled": "mainspring.errors",
     "JobExpired": "mainspring.errors",
     "JobFailed": "mainspring.errors",
@@ -91,9 +91,9 @@ _HOMES = {
     "Queue": "mainspring.queue.front",
     "RedisCache": "mainspring.cache.redis",
     "Restart": "mainspring.supervision.restart",
-    "Retry": "mainspring.model.verdict",
+    "Retry": "mainspring.model.control_flow",
     "SQLiteCache": "mainspring.cache.sqlite",
-    "Snooze": "mainspring.model.verdict",
+    "Snooze": "mainspring.model.control_flow",
     "StoreBusy": "mainspring.errors",
     "StoreError": "mainspring.errors",
     "TASK_CRITICAL": "mainspring.supervision.threads.priority",

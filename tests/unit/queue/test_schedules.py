@@ -261,5 +261,5 @@ class TestLooking:
             return real(charter)
 
         monkeypatch.setattr(consumer, "Consumer", spy)
-        queue._crew.new_consumer(None)
+        queue._consumers.new_consumer(None)
         assert given == [tuple(queue.schedules.declared)]

@@ -36,7 +36,7 @@ class FailingWorker(Protocol):
 def call_on_error(worker: FailingWorker, options: Options, event: events.Event) -> None:
     """Call what the options name, with `error` and `worker` if it declares them."""
     on_error = options.on_error
-    if on_error is None or not isinstance(event, events.ServiceFailed):
+    if on_error is None or not isinstance(event, events.ServiceCrashed):
         return
     takes = declared(on_error)
     also = {"error": event.error, "worker": worker}

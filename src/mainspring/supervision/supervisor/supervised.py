@@ -154,7 +154,7 @@ class Supervised:
             self._state = "failed"
         if not _told_already(self.service, error):
             log.error("service %r failed, %s", self.name, _plan(rest), exc_info=error)
-            self._tell(events.ServiceFailed(self.name, error, rest))
+            self._tell(events.ServiceCrashed(self.name, error, rest))
         return rest
 
     def _final(self, error: BaseException) -> bool:

@@ -156,7 +156,7 @@ class Cycle:
         elif rest:
             self._hold = now + rest
         try:
-            self._tell(events.ServiceFailed(self.name, error, rest))
+            self._tell(events.ServiceCrashed(self.name, error, rest))
         except BaseException as ending:  # noqa: BLE001  on_error may exit as a target may
             self._abort(ending)
 

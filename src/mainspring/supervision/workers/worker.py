@@ -52,7 +52,7 @@ class Worker:
     A sync target runs in a thread of the worker's own, an async one on the loop that `run` is
     awaited on; `thread` may say so explicitly, `driver` stands in for both. The target gets the
     arguments that the trigger hands out (most hand out none). A target that returns False ends the
-    worker. One that raises is logged, told to subscribers as `events.ServiceFailed`, and goes on
+    worker. One that raises is logged, told to subscribers as `events.ServiceCrashed`, and goes on
     by `restart`; when that gives up, `run` raises `ServiceFailed`. Once closed it stays closed.
 
     Raises `InvalidOption` for `thread=True` with an async target, or `thread=False` with a sync
