@@ -36,13 +36,12 @@ if TYPE_CHECKING:
         StoreBusy,
         StoreError,
     )
-    from mainspring.handle import JobHandle
+    from mainspring.model.control_flow import GiveUp, Retry, Snooze
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
     from mainspring.model.pickled import PickleCodec
     from mainspring.model.retry import Exponential
     from mainspring.model.unique import Unique
-    from mainspring.model.verdict import GiveUp, Retry, Snooze
     from mainspring.pool.handle import TaskHandle
     from mainspring.pool.record import TaskInfo
     from mainspring.pool.registry import (
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from mainspring.pool.worker import AsyncTaskWorker
     from mainspring.protocols import CacheAdapter
     from mainspring.queue.front import Queue
+    from mainspring.queue.job_handle import JobHandle
     from mainspring.supervision.restart import Restart
     from mainspring.supervision.threads.priority import (
         TASK_CRITICAL,
@@ -79,21 +79,21 @@ _HOMES = {
     "DuplicateJob": "mainspring.errors",
     "Exponential": "mainspring.model.retry",
     "FunctionCollection": "mainspring.background.tasks.collection",
-    "GiveUp": "mainspring.model.verdict",
+    "GiveUp": "mainspring.model.control_flow",
     "JobCancelled": "mainspring.errors",
     "JobExpired": "mainspring.errors",
     "JobFailed": "mainspring.errors",
     "JobGone": "mainspring.errors",
-    "JobHandle": "mainspring.handle",
+    "JobHandle": "mainspring.queue.job_handle",
     "JobState": "mainspring.model.job",
     "MemoryCache": "mainspring.cache.memory",
     "PickleCodec": "mainspring.model.pickled",
     "Queue": "mainspring.queue.front",
     "RedisCache": "mainspring.cache.redis",
     "Restart": "mainspring.supervision.restart",
-    "Retry": "mainspring.model.verdict",
+    "Retry": "mainspring.model.control_flow",
     "SQLiteCache": "mainspring.cache.sqlite",
-    "Snooze": "mainspring.model.verdict",
+    "Snooze": "mainspring.model.control_flow",
     "StoreBusy": "mainspring.errors",
     "StoreError": "mainspring.errors",
     "TASK_CRITICAL": "mainspring.supervision.threads.priority",

@@ -12,7 +12,7 @@ import pytest
 import mainspring
 from mainspring.cli.parser import COMMANDS, parser
 from mainspring.queue.options import OWN_OPTIONS, QUEUE_OPTIONS, TASK_OPTIONS
-from mainspring.queue_task import QueueTask
+from mainspring.queue.queue_task import QueueTask
 from mainspring.web import create_task_worker_router
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -138,7 +138,7 @@ def test_a_thread_that_asks_learns_it_and_ends(queue, eventually):
         eventually(lambda: ended)
         (executor,) = [
             one
-            for one in queue._crew._consumers[0]._exchange._slots
+            for one in queue._consumers._running[0]._exchange._slots
             if one.executor.kind == "thread"
         ]
         eventually(lambda: executor.executor.abandoned == 0)
@@ -168,7 +168,7 @@ def test_a_job_that_is_tried_again_waits_no_more_once_it_is_cancelled(queue, gat
         raise ValueError
 
     with queue.worker():
-        (consumer,) = queue._crew._consumers
+        (consumer,) = queue._consumers._running
         consumer._exchange._end_cancelled = lambda: None  # as if the body ended first
         job = fail.delay()
         eventually(lambda: job.status == JobState.RUNNING)
@@ -288,6 +288,6 @@ def test_a_body_whose_worker_lost_its_lease_can_learn_it(queue, eventually):
         eventually(lambda: begun)
         (node,) = queue._store.nodes()
         queue._store.rescue(node.key, dead=True, begun=frozenset())
-        queue._crew._consumers[0]._beats.wake()
+        queue._consumers._running[0]._beats.wake()
         eventually(lambda: ended)
         job.result(timeout=10)

@@ -470,7 +470,7 @@ def test_a_task_without_a_cache_is_not_touched(queue):
 
     task = queue.task(name="plain")(plain)
     queue.task(name="cached", cache=Cache())(lambda: None)
-    cache = queue._caches.open(queue._tasks, queue._desk.codec)
+    cache = queue._caches.open(queue._tasks, queue._client.codec)
     assert cache.over(queue._tasks)["plain"] is task.task
     assert cache.turn_of(Claim(1, "1-x", 7, "plain", "default", b"[[],{}]", 1, 0)) is None
 

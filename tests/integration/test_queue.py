@@ -321,7 +321,7 @@ def test_a_stop_lets_running_jobs_end_and_releases_the_rest(queue, eventually):
         return go.wait(30)
 
     jobs = wait.map([()] * 20)
-    consumer = queue._crew.new_consumer(None)
+    consumer = queue._consumers.new_consumer(None)
     consumer.start()
     for _ in range(4):
         assert running.acquire(timeout=10)

@@ -16,7 +16,7 @@ import pytest
 from mainspring import Queue
 from mainspring.engine.consumer import Consumer
 from mainspring.errors import StoreBusy
-from mainspring.model.events import ScheduleTicked, ServiceFailed
+from mainspring.model.events import ScheduleTicked, ServiceCrashed
 from mainspring.model.timetable import NewSchedule, RuleText
 
 PROGRAM = """
@@ -34,7 +34,7 @@ PROGRAM = """
 
     rule = RuleText(every=0.05)
     schedules = (NewSchedule("fast", rule, "tick", "default", b"[[],{}]", catch_up="all"),)
-    Consumer(replace(queue._crew.charter, schedules=schedules)).run()
+    Consumer(replace(queue._consumers.charter, schedules=schedules)).run()
 """
 
 
@@ -63,7 +63,7 @@ def queue():
 
 @contextmanager
 def consumer(queue, *schedules, told):
-    made = Consumer(replace(queue._crew.charter, schedules=schedules))
+    made = Consumer(replace(queue._consumers.charter, schedules=schedules))
     made.subscribe(told.append)
     made.start()
     try:
@@ -119,7 +119,7 @@ def test_a_store_in_trouble_costs_no_tick(queue, eventually):
     told = []
     with consumer(queue, fast(), told=told):
         eventually(lambda: len(ticked(told)) >= 3)
-    assert [event.service for event in told if isinstance(event, ServiceFailed)] == [
+    assert [event.service for event in told if isinstance(event, ServiceCrashed)] == [
         "scheduler"
     ] * 3
     record = queue._store.schedules().schedules[0]

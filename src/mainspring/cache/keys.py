@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.model.codec import JsonCodec
 
 if TYPE_CHECKING:
-    from mainspring.model.shape import Shape
+    from mainspring.model.signature import TaskSignature
 
 PREFIX = "task_cache:"
 LONGEST = 200
@@ -17,7 +17,9 @@ LONGEST = 200
 _encode = JsonCodec(limit_bytes=64 << 20).encode_call
 
 
-def cache_key(name: str, shape: Shape, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def cache_key(
+    name: str, shape: TaskSignature, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> str:
     """Return one key for all calls that give the same parameters the same values.
 
     Raises InvalidArguments for values that have no text which tells them from all others.

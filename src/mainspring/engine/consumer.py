@@ -31,9 +31,9 @@ from mainspring.engine.upkeep.purger import Purger
 from mainspring.engine.upkeep.unclaimable import Overlooked
 from mainspring.errors import NotRunning
 from mainspring.faults import ignored_fault
+from mainspring.model.capabilities import Capabilities
 from mainspring.model.duration import seconds_of
 from mainspring.model.events import ShutdownAsked
-from mainspring.model.serves import Serves
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.restart import Doubling, Restart
 from mainspring.supervision.stop_signals import StopSignals
@@ -208,10 +208,12 @@ class Consumer:
             self._begin(self._ticking)
             self._ticks = True
 
-    def _serves(self) -> Serves:
+    def _serves(self) -> Capabilities:
         tasks = frozenset(task.name for task in self._charter.tasks)
         queues, schedules = self._charter.queues, (one.name for one in self._schedules)
-        return Serves(tasks, None if queues is None else frozenset(queues), frozenset(schedules))
+        return Capabilities(
+            tasks, None if queues is None else frozenset(queues), frozenset(schedules)
+        )
 
     def _report_what_it_serves(self) -> None:
         serves = self._serves()

@@ -20,7 +20,7 @@ class ServiceStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceFailed:
+class ServiceCrashed:
     """A supervised service, or one run of a worker's target, raised; `restart_in` is in seconds.
 
     `restart_in` is None when it will not be started again.
@@ -114,7 +114,7 @@ class LoopStalled:
 
 Event = (
     ServiceStarted
-    | ServiceFailed
+    | ServiceCrashed
     | ServiceStopped
     | AttemptsEnded
     | OutcomesRefused

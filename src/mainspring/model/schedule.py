@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from mainspring.errors import InvalidOption
-from mainspring.model.dial import ClockDial, Dial, FixedDial, has_fixed_times
+from mainspring.model.cron_times import ClockTimes, CronTimes, FixedTimes, has_fixed_times
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -77,7 +77,7 @@ class Cron:
 
     expression: str
     tz: str | tzinfo = UTC
-    _dial: Dial = field(init=False, repr=False, compare=False)
+    _times: CronTimes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         zone = _zone(self.tz)
@@ -90,18 +90,18 @@ class Cron:
                 owner="Cron",
                 expected=f"five fields such as '*/5 * * * *' ({error})",
             ) from None
-        kind: type[FixedDial | ClockDial] = (
-            FixedDial if has_fixed_times(self.expression) else ClockDial
+        kind: type[FixedTimes | ClockTimes] = (
+            FixedTimes if has_fixed_times(self.expression) else ClockTimes
         )
-        object.__setattr__(self, "_dial", kind(self.expression, zone))
+        object.__setattr__(self, "_times", kind(self.expression, zone))
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first match after `moment`, in UTC; None if there is none in 50 years."""
-        return self._dial.next_after(moment.astimezone(UTC))
+        return self._times.next_after(moment.astimezone(UTC))
 
     def last_until(self, moment: datetime) -> datetime | None:
         """Return the last match up to `moment`, in UTC; None if there is none in 50 years."""
-        return self._dial.last_until(moment.astimezone(UTC))
+        return self._times.last_until(moment.astimezone(UTC))
 
 
 @dataclass(frozen=True, slots=True)

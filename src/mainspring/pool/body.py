@@ -12,7 +12,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from mainspring.model.shape import Shape
+from mainspring.model.signature import TaskSignature
 from mainspring.pool.task_types import types
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class Body:
         self.awaited = _is_awaited(function)
         signature = _signature(function)
         self.reports = signature is not None and PROGRESS in _by_keyword(signature)
-        self.shape = None if signature is None else Shape(self.name, signature)
+        self.shape = None if signature is None else TaskSignature(self.name, signature)
         if signature is not None and self.reports:
-            self.shape = Shape(self.name, _without_progress(signature))
+            self.shape = TaskSignature(self.name, _without_progress(signature))
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise InvalidArguments unless they fit."""

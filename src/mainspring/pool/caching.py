@@ -15,7 +15,7 @@ from mainspring.pool.options import OWNER, CachePlan, check_timeout
 if TYPE_CHECKING:
     from mainspring.engine.attempts.pipeline import Call
     from mainspring.pool.body import Body
-    from mainspring.pool.options import TaskOptions
+    from mainspring.pool.options import PoolTaskOptions
     from mainspring.pool.record import Record
     from mainspring.protocols import CacheAdapter
 
@@ -32,7 +32,7 @@ class PoolCache:
         self._results = Results(adapter)
         self._told: set[str] = set()
 
-    def plan(self, options: TaskOptions) -> CachePlan | None:
+    def plan(self, options: PoolTaskOptions) -> CachePlan | None:
         """Return how a task is to be cached, None if it is not."""
         wanted = self._enabled if options.use_cache is None else options.use_cache
         if not wanted:

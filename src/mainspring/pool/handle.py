@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from mainspring.model.job import JobState
+    from mainspring.pool.lifetime import PoolLifetime
     from mainspring.pool.record import Record
-    from mainspring.pool.shift import Shift
 
 R = TypeVar("R")
 
@@ -23,11 +23,11 @@ class TaskHandle(Generic[R]):
     It knows its task for as long as it lives, also when the pool has forgotten it.
     """
 
-    __slots__ = ("_record", "_shift")
+    __slots__ = ("_lifetime", "_record")
 
-    def __init__(self, record: Record, shift: Shift) -> None:
+    def __init__(self, record: Record, lifetime: PoolLifetime) -> None:
         self._record = record
-        self._shift = shift
+        self._lifetime = lifetime
 
     def __repr__(self) -> str:
         return f"<TaskHandle {self.id} of {self.task}: {self.status}>"
@@ -62,7 +62,7 @@ class TaskHandle(Generic[R]):
 
         It raises what the body raised, and CancelledError if the task was cancelled.
         """
-        return self._shift.future(self._record)
+        return self._lifetime.future(self._record)
 
     def __await__(self) -> Generator[Any, None, R]:
         """Wait for the result."""
@@ -70,4 +70,4 @@ class TaskHandle(Generic[R]):
 
     async def cancel(self) -> bool:
         """Cancel the task, as `AsyncTaskWorker.cancel_task` does."""
-        return await self._shift.cancel(self._record)
+        return await self._lifetime.cancel(self._record)

@@ -47,7 +47,7 @@ class PoolOptions:
         return None if chosen == math.inf else chosen
 
 
-class TaskOptions(Struct, frozen=True):
+class PoolTaskOptions(Struct, frozen=True):
     """What `add_task` is told beside the function and its arguments."""
 
     priority: float = 0
@@ -67,7 +67,7 @@ class CachePlan(Struct, frozen=True):
     name: str | None = None
 
 
-def check_task(options: TaskOptions) -> None:
+def check_task(options: PoolTaskOptions) -> None:
     """Raise InvalidPriority or InvalidOption for what can't work."""
     if type(options.priority) is not int:
         _check_priority(options.priority)

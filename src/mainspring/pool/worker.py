@@ -12,9 +12,9 @@ from mainspring.model.job import JobState
 from mainspring.pool.body import body_of
 from mainspring.pool.caching import PoolCache
 from mainspring.pool.handle import TaskHandle
-from mainspring.pool.options import OWNER, PoolOptions, TaskOptions, check_seconds
+from mainspring.pool.lifetime import LAST_SECONDS, PoolLifetime
+from mainspring.pool.options import OWNER, PoolOptions, PoolTaskOptions, check_seconds
 from mainspring.pool.record import TaskInfo
-from mainspring.pool.shift import LAST_SECONDS, Shift
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.supervisor.service import StartableService
 
@@ -32,7 +32,10 @@ STOP_SECONDS = 5.0
 """So long a stop lets bodies run, unless it is told."""
 
 
-class Host(Protocol):
+NO_TOTALS = {"completed": 0, "failed": 0, "cancelled": 0}
+
+
+class PoolOwner(Protocol):
     """What a pool needs of its supervisor."""
 
     def add_pool(self, pool: AsyncTaskWorker, loop: Any = None) -> None:
@@ -69,7 +72,7 @@ class AsyncTaskWorker:
         max_finished: int | None = 10_000,
         name: str = "task pool",
         stop_timeout: float = STOP_SECONDS,
-        supervisor: Host | None = None,
+        supervisor: PoolOwner | None = None,
         loop: Any = None,
     ) -> None:
         check_seconds("stop_timeout", stop_timeout)
@@ -89,7 +92,7 @@ class AsyncTaskWorker:
         adapter = MemoryCache(cache_max_size) if cache_adapter is None else cache_adapter
         self._cache = PoolCache(adapter, enabled=cache_enabled, ttl=cache_ttl)
         self._megaphone = Megaphone()
-        self._shift: Shift | None = None
+        self._lifetime: PoolLifetime | None = None
         self._service = StartableService()
         if supervisor is not None:
             supervisor.add_pool(self, loop)
@@ -111,7 +114,7 @@ class AsyncTaskWorker:
         if self.running:
             self._here()
             return
-        self._shift = Shift(self._options, self._cache, self._megaphone)
+        self._lifetime = PoolLifetime(self._options, self._cache, self._megaphone)
 
     async def stop(self, timeout: float = STOP_SECONDS) -> None:
         """Take no more tasks, cancel those that wait, and let bodies end within `timeout` seconds.
@@ -119,8 +122,8 @@ class AsyncTaskWorker:
         Then they are cancelled; one that does not heed it is left behind after a second more.
         Every future resolves. Asked again, the shortest time holds.
         """
-        if self._shift is not None and not self._shift.loop.is_closed():
-            await self._shift.end(timeout)
+        if self._lifetime is not None and not self._lifetime.loop.is_closed():
+            await self._lifetime.end(timeout)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -132,7 +135,11 @@ class AsyncTaskWorker:
     @property
     def running(self) -> bool:
         """Whether it takes tasks."""
-        return self._shift is not None and self._shift.open and not self._shift.loop.is_closed()
+        return (
+            self._lifetime is not None
+            and self._lifetime.open
+            and not self._lifetime.loop.is_closed()
+        )
 
     @property
     def full(self) -> bool:
@@ -164,14 +171,14 @@ class AsyncTaskWorker:
         no function, or has a `yield`; NotRunning, WrongLoop, DuplicateTaskError, InvalidArguments,
         InvalidPriority, InvalidOption.
         """
-        options = TaskOptions(
+        options = PoolTaskOptions(
             priority, task_id, metadata, timeout, replace, use_cache, cache_ttl, cache_key
         )
-        shift = self._here()
-        record = shift.draft(task_func, args, kwargs, options)
-        if shift.line.bounded:
-            await shift.take_place(options)
-        shift.admit(record)
+        lifetime = self._here()
+        record = lifetime.draft(task_func, args, kwargs, options)
+        if lifetime.line.bounded:
+            await lifetime.take_place(options)
+        lifetime.admit(record)
         return record.id
 
     # What a task is given can't be told from our options before it runs: both are any keywords.
@@ -204,16 +211,16 @@ class AsyncTaskWorker:
 
         What is in `args` and `kwargs` goes to the function whatever it is called.
         """
-        options = TaskOptions(
+        options = PoolTaskOptions(
             priority, task_id, metadata, timeout, replace, use_cache, cache_ttl, cache_key
         )
         named = {**call_kwargs, **(kwargs or {})}
-        shift = self._here()
-        record = shift.draft(task_func, (*call_args, *args), named, options)
-        if shift.line.bounded:
-            await shift.take_place(options)
-        shift.admit(record)
-        return TaskHandle(record, shift)
+        lifetime = self._here()
+        record = lifetime.draft(task_func, (*call_args, *args), named, options)
+        if lifetime.line.bounded:
+            await lifetime.take_place(options)
+        lifetime.admit(record)
+        return TaskHandle(record, lifetime)
 
     def get_task_info(self, task_id: str) -> TaskInfo | None:
         """Return a live view of a task, None if there is none (any more)."""
@@ -227,14 +234,14 @@ class AsyncTaskWorker:
         older_than: timedelta | None = None,
     ) -> list[TaskInfo]:
         """Return tasks, newest first: of one status, at most `limit`, added `older_than` ago."""
-        if self._shift is None:
+        if self._lifetime is None:
             return []
         state = None if status is None else JobState(status)
         if limit is not None and limit < 0:
             raise InvalidOption("limit", limit, owner="get_all_tasks", expected="at least 0")
         age = 0.0 if older_than is None else older_than.total_seconds()
         before = time.time() - age
-        found = self._shift.records.newest(state=state, before=before, limit=limit)
+        found = self._lifetime.records.newest(state=state, before=before, limit=limit)
         return [TaskInfo(record) for record in found]
 
     def get_task_future(self, task_id: str) -> asyncio.Future[Any]:
@@ -244,11 +251,11 @@ class AsyncTaskWorker:
         asks gets one of their own, so that a timeout or a cancellation disturbs no one else.
         """
         record = self._find(task_id)
-        if record is None or self._shift is None:
+        if record is None or self._lifetime is None:
             raise KeyError(task_id)
         if not record.final:
             self._here()
-        return self._shift.future(record)
+        return self._lifetime.future(record)
 
     def get_task_futures(self, task_ids: Iterable[str]) -> list[asyncio.Future[Any]]:
         """Return a future for each task; KeyError for an unknown id."""
@@ -293,9 +300,9 @@ class AsyncTaskWorker:
         has ended, or after a second. A thread can't be ended: it is left behind.
         """
         record = self._find(task_id)
-        if record is None or self._shift is None:
+        if record is None or self._lifetime is None:
             return False
-        return await self._shift.cancel(record)
+        return await self._lifetime.cancel(record)
 
     async def invalidate_cache(
         self,
@@ -314,17 +321,19 @@ class AsyncTaskWorker:
 
     async def join(self) -> None:
         """Wait until no task is pending or running."""
-        if self._shift is not None:
+        if self._lifetime is not None:
             await self._here().join()
 
     def stats(self) -> dict[str, Any]:
         """Return how many tasks are pending and running, and how many ended since the start."""
-        shift = self._shift
-        ended = shift.records.totals() if shift else {"completed": 0, "failed": 0, "cancelled": 0}
+        lifetime = self._lifetime
+        ended = (
+            lifetime.records.totals() if lifetime else {"completed": 0, "failed": 0, "cancelled": 0}
+        )
         return {
             **ended,
-            "pending": len(shift.line) if shift else 0,
-            "running": shift.running if shift else 0,
+            "pending": len(lifetime.line) if lifetime else 0,
+            "running": lifetime.running if lifetime else 0,
             "max_workers": self._options.max_workers,
             "cache": self._cache.stats(),
         }
@@ -341,12 +350,12 @@ class AsyncTaskWorker:
         """Ask a `run` to end; from any thread."""
         self._service.close()
 
-    def _here(self) -> Shift:
-        shift = self._shift
-        if shift is None or not shift.open:
+    def _here(self) -> PoolLifetime:
+        lifetime = self._lifetime
+        if lifetime is None or not lifetime.open:
             raise NotRunning(f"the pool {self.name!r} is not running; await start() first")
-        shift.check_loop()
-        return shift
+        lifetime.check_loop()
+        return lifetime
 
     def _find(self, task_id: str) -> Record | None:
-        return None if self._shift is None else self._shift.records.get(task_id)
+        return None if self._lifetime is None else self._lifetime.records.get(task_id)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from mainspring.model.finding import Finding
+    from mainspring.model.diagnosis import Diagnosis
     from mainspring.model.job import (
         Claim,
         Ended,
@@ -331,7 +331,7 @@ class Timetable(Protocol):
 class Examinable(Protocol):
     """What can look at itself."""
 
-    def examine(self) -> list[Finding]:
+    def examine(self) -> list[Diagnosis]:
         """Return how its parts are, most basic first; changes nothing."""
         ...
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.upkeep.batches import batch_sizes
 from mainspring.errors import InvalidOption
-from mainspring.handle import JobHandle
 from mainspring.model.duration import seconds_of
 from mainspring.model.job import JobState
+from mainspring.queue.job_handle import JobHandle
 from mainspring.queue.listing import filter_of
-from mainspring.queue_task import Call
+from mainspring.queue.queue_task import Call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
     from mainspring.protocols import JobStore
-    from mainspring.queue.desk import QueueDesk
+    from mainspring.queue.client import QueueClient
 
 JobRef = str | JobHandle[Any]
 
@@ -48,15 +48,17 @@ def calls_of(calls: object) -> list[Call[Any]]:
     raise InvalidOption("calls", calls, owner="Queue.enqueue_many()", expected=expected)
 
 
-def enqueue(desk: QueueDesk, calls: Sequence[Call[Any]]) -> list[JobHandle[Any]]:
+def enqueue(client: QueueClient, calls: Sequence[Call[Any]]) -> list[JobHandle[Any]]:
     """Enqueue calls in one transaction; raises InvalidOption if it can't be one."""
-    return _handles(desk, calls, desk.enqueue([one.job for one in calls], _connection_of(calls)))
+    return _handles(
+        client, calls, client.enqueue([one.job for one in calls], _connection_of(calls))
+    )
 
 
-async def aenqueue(desk: QueueDesk, calls: Sequence[Call[Any]]) -> list[JobHandle[Any]]:
+async def aenqueue(client: QueueClient, calls: Sequence[Call[Any]]) -> list[JobHandle[Any]]:
     """Enqueue calls in one transaction without blocking the loop; raises as `enqueue` does."""
     jobs, connection = [call.job for call in calls], _connection_of(calls)
-    return _handles(desk, calls, await desk.aenqueue_many(jobs, connection))
+    return _handles(client, calls, await client.aenqueue_many(jobs, connection))
 
 
 def _connection_of(calls: Sequence[Call[Any]]) -> Any:
@@ -68,21 +70,23 @@ def _connection_of(calls: Sequence[Call[Any]]) -> Any:
 
 
 def _handles(
-    desk: QueueDesk, calls: Sequence[Call[Any]], ids: Sequence[str]
+    client: QueueClient, calls: Sequence[Call[Any]], ids: Sequence[str]
 ) -> list[JobHandle[Any]]:
-    return [JobHandle(desk, job_id, call.job.task) for job_id, call in zip(ids, calls, strict=True)]
+    return [
+        JobHandle(client, job_id, call.job.task) for job_id, call in zip(ids, calls, strict=True)
+    ]
 
 
-def retry(desk: QueueDesk, jobs: JobRef | Iterable[JobRef]) -> list[JobHandle[Any] | None]:
+def retry(client: QueueClient, jobs: JobRef | Iterable[JobRef]) -> list[JobHandle[Any] | None]:
     """Let failed and cancelled jobs run again; return the live job for each."""
-    live = desk.retry(ids_of("Queue.retry()", jobs))
-    return [None if job_id is None else handle_of(desk, job_id) for job_id in live]
+    live = client.retry(ids_of("Queue.retry()", jobs))
+    return [None if job_id is None else handle_of(client, job_id) for job_id in live]
 
 
-def handle_of(desk: QueueDesk, job_id: str) -> JobHandle[Any] | None:
+def handle_of(client: QueueClient, job_id: str) -> JobHandle[Any] | None:
     """Return a handle of the job, None if there is none (any more)."""
-    record = desk.get(job_id)
-    return None if record is None else JobHandle(desk, record.id, record.task)
+    record = client.get(job_id)
+    return None if record is None else JobHandle(client, record.id, record.task)
 
 
 def purge(

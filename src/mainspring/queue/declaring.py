@@ -14,7 +14,7 @@ from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.schedule import Cron
 from mainspring.model.timetable import CatchUp, NewSchedule, RuleText
 from mainspring.queue.options import RUN_OPTIONS
-from mainspring.queue_task import QueueTask, refuse_unknown
+from mainspring.queue.queue_task import QueueTask, refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ class Declaration:
 
     def _schedule(self, task: QueueTask[..., Any, Any]) -> NewSchedule:
         name = task.name if self.name is None else self.name
-        _refuse_terms(_owner(name), task)
+        _refuse_per_job_options(_owner(name), task)
         args, kwargs = self._arguments(_owner(name))
         return NewSchedule(
             name,
@@ -87,7 +87,7 @@ class Declaration:
             task.task.priority,
             self.catch_up,
             task.unique_key(args, kwargs),
-            task.terms.expires,
+            task.enqueue_options.expires,
         )
 
     def _arguments(self, owner: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -129,13 +129,13 @@ def _owner(name: str | None) -> str:
     return "a schedule" if name is None else f"schedule {name!r}"
 
 
-def _refuse_terms(owner: str, task: QueueTask[..., Any, Any]) -> None:
+def _refuse_per_job_options(owner: str, task: QueueTask[..., Any, Any]) -> None:
     """Refuse what a schedule has no place for, rather than let it do nothing."""
-    terms = task.terms
+    options = task.enqueue_options
     given = {
-        "delay": terms.delay or None,
-        "run_at": terms.run_at,
-        "idempotency_key": terms.idempotency_key,
+        "delay": options.delay or None,
+        "run_at": options.run_at,
+        "idempotency_key": options.idempotency_key,
         "conn": task.connection,
     }
     for option, value in given.items():

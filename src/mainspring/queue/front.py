@@ -11,12 +11,12 @@ from mainspring.model.async_twin import off_loop
 from mainspring.model.duration import seconds_of
 from mainspring.model.task import Registry
 from mainspring.queue import bulk
-from mainspring.queue.crew import Crew
-from mainspring.queue.desk import QueueDesk
+from mainspring.queue.client import QueueClient
+from mainspring.queue.consumers import Consumers
 from mainspring.queue.operations import Operations
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
+from mainspring.queue.queue_task import Call, QueueTask, refuse_unknown
 from mainspring.queue.transaction import Transactions
-from mainspring.queue_task import Call, QueueTask, refuse_unknown
 from mainspring.stores.url import file_of, location, open_store
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from typing import ParamSpec, Unpack
     from zoneinfo import ZoneInfo
 
-    from mainspring.handle import JobHandle
     from mainspring.model.task import Task
     from mainspring.model.timetable import CatchUp, NewSchedule
     from mainspring.protocols import Codec, JobStore, Subscriber
+    from mainspring.queue.job_handle import JobHandle
     from mainspring.queue.options import (
         OwnOptions,
         RunOptions,
@@ -105,11 +105,11 @@ class Queue(Operations):
         store = open_(busy_timeout)
         self._tasks = Registry()
         codec = codec_of(codec, limit_bytes)
-        super().__init__(store, QueueDesk(store, codec, self._tasks, Transactions(store, open_)))
+        super().__init__(store, QueueClient(store, codec, self._tasks, Transactions(store, open_)))
         self._schedules: Schedules | None = None
         self._caches = CacheDesk(file_of(self.url))
         charter = Charter(store, self._tasks, codec, settings)
-        self._crew = Crew(charter, self._caches, self._declared)
+        self._consumers = Consumers(charter, self._caches, self._declared)
 
     def __repr__(self) -> str:
         return f"<Queue {self.url}>"
@@ -142,8 +142,8 @@ class Queue(Operations):
             task = new_task(function, options)
             self._tasks.add(task)
             self._caches.note(task.name, cache)
-            self._crew.follow()
-            return QueueTask(task, self._desk)
+            self._consumers.follow()
+            return QueueTask(task, self._client)
 
         return register if function is None else register(function)
 
@@ -198,7 +198,7 @@ class Queue(Operations):
         if self._schedules is None:
             from mainspring.queue.schedules import Schedules  # noqa: PLC0415  # a lazy door
 
-            self._schedules = Schedules(self._desk, self._store, self._crew.follow)
+            self._schedules = Schedules(self._client, self._store, self._consumers.follow)
         return self._schedules
 
     def register(
@@ -212,7 +212,7 @@ class Queue(Operations):
         An exception class needs neither: once it is registered, `result()` raises with one of it as
         the cause, made of the message alone. Every process must register the same classes.
         """
-        self._desk.register(cls, to_json, from_json)
+        self._client.register(cls, to_json, from_json)
 
     def transaction(self, conn: Any) -> AbstractContextManager[None]:
         """Wake workers after the block, in which a transaction of the caller's own commits.
@@ -222,25 +222,25 @@ class Queue(Operations):
         plain `delay()` in the block, while the transaction holds the store, would wait for itself:
         it raises StoreBusy after a second.
         """
-        return self._desk.transactions.block(conn)
+        return self._client.transactions.block(conn)
 
     def enqueue_many(self, calls: Iterable[Call[Any]]) -> list[JobHandle[Any]]:
         """Enqueue what `task.call(...)` made: all of it or nothing, in one transaction.
 
         A DuplicateJob refuses them all.
         """
-        return bulk.enqueue(self._desk, bulk.calls_of(calls))
+        return bulk.enqueue(self._client, bulk.calls_of(calls))
 
     async def aenqueue_many(self, calls: Iterable[Call[Any]]) -> list[JobHandle[Any]]:
         """Call `enqueue_many` without blocking the event loop.
 
         With `using(conn=...)` it blocks: a connection belongs to its thread.
         """
-        return await bulk.aenqueue(self._desk, bulk.calls_of(calls))
+        return await bulk.aenqueue(self._client, bulk.calls_of(calls))
 
     def get_task(self, name: str) -> QueueTask[..., Any, Any] | None:
         """Return the registered task of that name, or None if there is none."""
-        return QueueTask(self._tasks[name], self._desk) if name in self._tasks else None
+        return QueueTask(self._tasks[name], self._client) if name in self._tasks else None
 
     def run_worker(self, queues: Sequence[str] | None = None, **own: Unpack[OwnOptions]) -> None:
         """Run jobs in this process until `shutdown()` or a signal; blocks.
@@ -248,7 +248,7 @@ class Queue(Operations):
         `queues`: take only from these. `workers`, `grace`: other than the queue's own. In the main
         thread SIGINT, SIGTERM, SIGHUP and SIGQUIT stop it as `shutdown()` does.
         """
-        with self._crew.consumer(queues, own) as consumer:
+        with self._consumers.consumer(queues, own) as consumer:
             consumer.run()
 
     async def arun_worker(
@@ -260,14 +260,14 @@ class Queue(Operations):
         """
         from mainspring.queue.offload import run_off_loop  # noqa: PLC0415  # a lazy door
 
-        with self._crew.consumer(queues, own) as consumer:
+        with self._consumers.consumer(queues, own) as consumer:
             await run_off_loop(consumer.run, consumer.shutdown)
 
     def worker(
         self, queues: Sequence[str] | None = None, **own: Unpack[OwnOptions]
     ) -> AbstractContextManager[None]:
         """Run jobs in threads of this process while the block runs."""
-        return self._crew.at_work(queues, own)
+        return self._consumers.at_work(queues, own)
 
     def shutdown(self, *, at_once: bool | None = None) -> None:
         """Ask the workers of this queue in this process to stop; returns at once.
@@ -275,15 +275,15 @@ class Queue(Operations):
         The first call gives running jobs their grace, a second ends them now, unless `at_once` says
         which. May be called from a signal handler, any thread or an event loop.
         """
-        self._crew.shutdown(at_once=at_once)
+        self._consumers.shutdown(at_once=at_once)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens in the workers that this queue starts from now on."""
-        self._crew.subscribe(subscriber)
+        self._consumers.subscribe(subscriber)
 
     def close(self) -> None:
         """Let go of the store's files and threads; the next use opens them again."""
-        self._desk.close()
+        self._client.close()
         self._caches.close()
         self._store.close()
 
@@ -297,7 +297,7 @@ class Queue(Operations):
     @property
     def settings(self) -> WorkerSettings:
         """What its workers go by unless told otherwise: slots, grace, lease and heartbeat."""
-        return self._crew.charter.settings
+        return self._consumers.charter.settings
 
     @property
     def tasks(self) -> tuple[Task, ...]:

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from mainspring.errors import InvalidOption
-from mainspring.handle import JobHandle
 from mainspring.model.job import JobState
 from mainspring.model.name import is_utf8
 from mainspring.model.number import is_whole
 from mainspring.model.view import JobFilter
+from mainspring.queue.job_handle import JobHandle
 
 if TYPE_CHECKING:
-    from mainspring.handle import Desk
     from mainspring.model.view import JobRecord
     from mainspring.protocols import Catalog
+    from mainspring.queue.client import QueueClient
 
 LONGEST_PAGE = 1_000
 LOOKED_AT = 25_000
@@ -37,13 +37,13 @@ class JobPage(Sequence[JobHandle[Any]]):
 
     def __init__(
         self,
-        desk: Desk,
+        client: QueueClient,
         records: Sequence[JobRecord],
         cursor: str | None,
         *,
         looked: int | None = None,
     ) -> None:
-        self._handles = [JobHandle[Any](desk, record.id, record.task) for record in records]
+        self._handles = [JobHandle[Any](client, record.id, record.task) for record in records]
         self.records = tuple(records)
         self.cursor = cursor
         self.looked = looked
@@ -63,7 +63,7 @@ class JobPage(Sequence[JobHandle[Any]]):
 
 
 def read_page(
-    catalog: Catalog, desk: Desk, wanted: JobFilter, *, cursor: str | None, limit: int
+    catalog: Catalog, client: QueueClient, wanted: JobFilter, *, cursor: str | None, limit: int
 ) -> JobPage:
     """Return a page; raises InvalidOption for a cursor that no page gave, or a senseless limit."""
     before = None if cursor is None else _key_of(cursor)
@@ -73,10 +73,10 @@ def read_page(
     # One more than is shown tells whether there is another page.
     if wanted.search is None:
         records = catalog.jobs(wanted, before=before, limit=limit + 1)
-        return JobPage(desk, records[:limit], _cursor_after(records, limit, None))
+        return JobPage(client, records[:limit], _cursor_after(records, limit, None))
     found = catalog.search(wanted, before=before, limit=limit + 1, most=LOOKED_AT)
     cursor = _cursor_after(found.records, limit, found.before)
-    return JobPage(desk, found.records[:limit], cursor, looked=found.looked)
+    return JobPage(client, found.records[:limit], cursor, looked=found.looked)
 
 
 def filter_of(

@@ -6,7 +6,7 @@ import logging
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from mainspring.model.serves import served_by
+from mainspring.model.capabilities import capabilities_of
 from mainspring.model.view import JobFilter
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ log = logging.getLogger("mainspring.queue")
 def warn_of_queues(store: JobStore, tasks: Registry, names: Iterable[str]) -> None:
     """Warn of each queue that neither this program nor the store knows."""
     if unknown := [name for name in names if name not in {task.queue for task in tasks}]:
-        served = [served_by(node).queues or () for node in store.nodes()]
+        served = [capabilities_of(node).queues or () for node in store.nodes()]
         schedules = [record.new.queue for record in store.schedules().schedules]
         known = {task.queue for task in tasks}.union(store.stats(), schedules, *served)
         _warn("queue", [name for name in unknown if name not in known], known)
@@ -32,7 +32,7 @@ def warn_of_task(store: JobStore, tasks: Registry, name: str) -> None:
     """Warn of a task that neither this program nor the store knows."""
     if name in tasks or store.jobs(JobFilter(task=name), before=None, limit=1):
         return
-    served = [served_by(node).tasks or () for node in store.nodes()]
+    served = [capabilities_of(node).tasks or () for node in store.nodes()]
     schedules = [record.new.task for record in store.schedules().schedules]
     known = {task.name for task in tasks}.union(schedules, *served)
     _warn("task", [] if name in known else [name], known)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import DecodeError, Struct, json
 
+from mainspring.model.capabilities import capabilities_of, unclaimable
 from mainspring.model.job import JobState
-from mainspring.model.serves import served_by, unclaimable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mainspring.model.serves import Serves
+    from mainspring.model.capabilities import Capabilities
     from mainspring.model.view import NodeRecord
     from mainspring.protocols import Catalog
 
 
-class Slots(Struct):
-    """Slots of one kind of executor, as a report tells of them."""
+class SlotReport(Struct):
+    """SlotReport of one kind of executor, as a report tells of them."""
 
     size: int
     running: int
@@ -31,7 +31,7 @@ class Slots(Struct):
 class ReportShape(Struct):
     """The parts of a report that views read."""
 
-    slots: dict[str, Slots] = {}
+    slots: dict[str, SlotReport] = {}
     at: datetime | None = None
 
 
@@ -56,7 +56,7 @@ class NodeInfo:
     live: bool
     expires_in: float
     running: int
-    serves: Serves
+    serves: Capabilities
     report: Mapping[str, Any]
     reported_at: datetime | None = None
     unreadable: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ def node_info(record: NodeRecord) -> NodeInfo:
         live=record.expires_in > 0,
         expires_in=record.expires_in,
         running=record.running,
-        serves=served_by(record),
+        serves=capabilities_of(record),
         report=report,
         reported_at=None if shape is None else shape.at,
         unreadable=record.unreadable if shape is not None else (*record.unreadable, "report"),

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
-from mainspring.handle import JobHandle
 from mainspring.model.async_twin import off_loop
 from mainspring.model.job import JobState
 from mainspring.queue import bulk
+from mainspring.queue.job_handle import JobHandle
 from mainspring.queue.listing import filter_of, read_page
 from mainspring.queue.nodes import node_info, stats_of
 from mainspring.queue.options import check_queue
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import timedelta
 
-    from mainspring.model.finding import Finding
+    from mainspring.model.diagnosis import Diagnosis
     from mainspring.protocols import JobStore
     from mainspring.queue.bulk import JobRef
-    from mainspring.queue.desk import QueueDesk
+    from mainspring.queue.client import QueueClient
     from mainspring.queue.listing import JobPage
     from mainspring.queue.nodes import NodeInfo
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 class Operations:
     """What can be done with the jobs of a store, whatever tasks they are of. Thread-safe."""
 
-    def __init__(self, store: JobStore, desk: QueueDesk) -> None:
+    def __init__(self, store: JobStore, client: QueueClient) -> None:
         self._store = store
-        self._desk = desk
+        self._client = client
 
     def get_job(self, job_id: str) -> JobHandle[Any] | None:
         """Return the job of that id, or None if there is none (any more)."""
-        return bulk.handle_of(self._desk, bulk.id_of("Queue.get_job()", job_id))
+        return bulk.handle_of(self._client, bulk.id_of("Queue.get_job()", job_id))
 
     aget_job = off_loop(get_job)
 
@@ -57,7 +57,7 @@ class Operations:
         Raises InvalidOption; the log warns of an empty page for a queue or task that nobody knows.
         """
         wanted = filter_of(status, queue, task, search)
-        page = read_page(self._store, self._desk, wanted, cursor=cursor, limit=limit)
+        page = read_page(self._store, self._client, wanted, cursor=cursor, limit=limit)
         if not page:
             self._warn_of(queue, task)
         return page
@@ -87,7 +87,7 @@ class Operations:
         Returns the live job for each; None for one that is unknown or in another state. Many go in
         several small transactions, so that no claim waits long; so it is with `cancel` and `drop`.
         """
-        retried = bulk.retry(self._desk, jobs)
+        retried = bulk.retry(self._client, jobs)
         return retried[0] if isinstance(jobs, (str, JobHandle)) else retried
 
     @overload
@@ -104,7 +104,7 @@ class Operations:
     def cancel(self, jobs: Iterable[JobRef]) -> list[bool]: ...
     def cancel(self, jobs: JobRef | Iterable[JobRef]) -> bool | list[bool]:
         """Cancel jobs, given by id or handle; return for each whether it was live."""
-        live = self._desk.cancel(bulk.ids_of("Queue.cancel()", jobs))
+        live = self._client.cancel(bulk.ids_of("Queue.cancel()", jobs))
         return live[0] if isinstance(jobs, (str, JobHandle)) else live
 
     @overload
@@ -117,7 +117,7 @@ class Operations:
 
     def drop(self, jobs: JobRef | Iterable[JobRef]) -> int:
         """Drop final jobs, given by id or handle, with their history; return how many."""
-        return self._desk.drop(bulk.ids_of("Queue.drop()", jobs))
+        return self._client.drop(bulk.ids_of("Queue.drop()", jobs))
 
     adrop = off_loop(drop)
 
@@ -173,7 +173,7 @@ class Operations:
 
     anodes = off_loop(nodes)
 
-    def examine(self) -> list[Finding]:
+    def examine(self) -> list[Diagnosis]:
         """Look whether the store is well: files, versions, locks, clock; most basic first."""
         return self._store.examine()
 
@@ -195,9 +195,9 @@ class Operations:
         from mainspring.queue.names import warn_of_queues, warn_of_task  # noqa: PLC0415  # a lazy door
 
         if queue is not None:
-            warn_of_queues(self._store, self._desk.tasks, [queue])
+            warn_of_queues(self._store, self._client.tasks, [queue])
         if task is not None:
-            warn_of_task(self._store, self._desk.tasks, task)
+            warn_of_task(self._store, self._client.tasks, task)
 
 
 _retry = off_loop(Operations.retry)

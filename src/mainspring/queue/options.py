@@ -14,7 +14,7 @@ from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.number import is_whole
 from mainspring.model.retry import Exponential, rules_of
 from mainspring.model.task import ExecutorKind, Task, executor_of, task_name
-from mainspring.queue_task import refuse_unknown
+from mainspring.queue.queue_task import refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.unique import Unique
     from mainspring.protocols import Codec
-    from mainspring.queue_task import QueueTask
+    from mainspring.queue.queue_task import QueueTask
 
     ErrorKind = type[BaseException]
 

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import DuplicateName, InvalidOption
-from mainspring.handle import JobHandle
 from mainspring.model.async_twin import off_loop
 from mainspring.model.number import is_whole
 from mainspring.model.timetable import ScheduleRecord
+from mainspring.queue.job_handle import JobHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from mainspring.handle import Desk
     from mainspring.model.timetable import CatchUp, NewSchedule
     from mainspring.protocols import Timetable
+    from mainspring.queue.client import QueueClient
 
 MOST_TIMES = 1_000
 
@@ -29,9 +29,9 @@ class ScheduleHandle:
     """
 
     def __init__(
-        self, desk: Desk, timetable: Timetable, name: str, declared: NewSchedule | None
+        self, client: QueueClient, timetable: Timetable, name: str, declared: NewSchedule | None
     ) -> None:
-        self._desk = desk
+        self._client = client
         self._timetable = timetable
         self._declared = declared
         self.name = name
@@ -62,12 +62,12 @@ class ScheduleHandle:
     @property
     def args(self) -> tuple[Any, ...]:
         """The positional arguments of its jobs."""
-        return self._desk.codec.decode_call(self._new().payload)[0]
+        return self._client.codec.decode_call(self._new().payload)[0]
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """The keyword arguments of its jobs."""
-        return self._desk.codec.decode_call(self._new().payload)[1]
+        return self._client.codec.decode_call(self._new().payload)[1]
 
     @property
     def catch_up(self) -> CatchUp:
@@ -126,7 +126,7 @@ class ScheduleHandle:
         if record is not None:
             record.check()
         new = self._new()
-        return JobHandle(self._desk, self._desk.enqueue([new.job()])[0], new.task)
+        return JobHandle(self._client, self._client.enqueue([new.job()])[0], new.task)
 
     atrigger = off_loop(trigger)
 
@@ -160,8 +160,10 @@ class ScheduleHandle:
 class Schedules(Mapping[str, ScheduleHandle]):
     """The schedules by name: those that this program declares, and all others in the store."""
 
-    def __init__(self, desk: Desk, timetable: Timetable, changed: Callable[[], None]) -> None:
-        self._desk = desk
+    def __init__(
+        self, client: QueueClient, timetable: Timetable, changed: Callable[[], None]
+    ) -> None:
+        self._client = client
         self._timetable = timetable
         self._changed = changed
         self._declared: dict[str, tuple[NewSchedule, Callable[..., Any]]] = {}
@@ -179,7 +181,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
         if name not in self._names():
             raise KeyError(name)
         declared = self._declared.get(name)
-        return ScheduleHandle(self._desk, self._timetable, name, declared and declared[0])
+        return ScheduleHandle(self._client, self._timetable, name, declared and declared[0])
 
     async def aget(self, name: str) -> ScheduleHandle | None:
         """Return a schedule without blocking the event loop; None if there is none."""

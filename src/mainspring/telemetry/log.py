@@ -15,9 +15,9 @@ from mainspring.model.events import (
     OutcomesRefused,
     ScheduleTicked,
 )
-from mainspring.model.evidence import cause_of
 from mainspring.model.job import OutcomeKind
 from mainspring.model.printable import printable
+from mainspring.model.remote_error import cause_of
 from mainspring.telemetry.job_fields import fields_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("mainspring")
 
-VERDICTS = frozenset(f"mainspring.model.verdict.{name}" for name in ("GiveUp", "Retry", "Snooze"))
+CONTROL_FLOW = frozenset(
+    f"mainspring.model.control_flow.{name}" for name in ("GiveUp", "Retry", "Snooze")
+)
 """Types of failures that a body has raised on purpose: they are no crashes."""
 
 UNABLE = frozenset(f"mainspring.errors.{name}" for name in ("ChildStartFailed", "NotRunning"))
@@ -122,7 +124,7 @@ def _write_failure(claim: Claim, outcome: Outcome) -> None:
 
 def _write_end(claim: Claim, outcome: Outcome) -> None:
     failure = outcome.failure
-    if failure is not None and failure.type in VERDICTS:
+    if failure is not None and failure.type in CONTROL_FLOW:
         _write_of(claim, logging.WARNING, "job %s (%s) has failed as it asked: %s", failure)
     else:
         text = "job %s (%s) failed: %s; no attempts are left"

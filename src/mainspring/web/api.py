@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from mainspring.errors import MissingExtra
 from mainspring.model.job import JobState
 from mainspring.pool.worker import AsyncTaskWorker
+from mainspring.queue import Queue
 from mainspring.web.pool_port import PoolPort
-from mainspring.web.port import Order, Refused, Search, TaskPort, View
-from mainspring.web.queue_port import JobQueue, QueuePort
+from mainspring.web.port import Order, Refused, Search, TaskPort, TaskView
+from mainspring.web.queue_port import QueuePort
 from mainspring.web.shown import shown
 
 try:
@@ -56,7 +57,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 def create_task_worker_router(
-    worker: AsyncTaskWorker | JobQueue,
+    worker: AsyncTaskWorker | Queue,
     prefix: str = "",
     tags: list[Any] | None = None,
     *,
@@ -177,7 +178,7 @@ def _add_events(router: APIRouter, port: TaskPort) -> None:
         )
 
 
-def body_of(view: View) -> dict[str, Any]:
+def body_of(view: TaskView) -> dict[str, Any]:
     """Return a task as JSON holds it."""
     moments = {
         name: None if moment is None else moment.isoformat()
@@ -189,7 +190,7 @@ def body_of(view: View) -> dict[str, Any]:
     return shown_fields
 
 
-async def _found(port: TaskPort, task_id: str) -> View:
+async def _found(port: TaskPort, task_id: str) -> TaskView:
     view = await port.get(task_id)
     if view is None:
         raise Refused(404, "not_found", f"there is no task {task_id!r} (any more)")

@@ -17,7 +17,7 @@ from mainspring.web.port import Refused
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from mainspring.web.port import TaskPort, View
+    from mainspring.web.port import TaskPort, TaskView
 
 LOOK_SECONDS = 0.2
 """So often progress is looked at; an end is told at once."""
@@ -28,7 +28,7 @@ ALIVE_SECONDS = 15.0
 RETRY = "retry: 1000\n\n"
 
 
-def mark_of(view: View) -> str:
+def mark_of(view: TaskView) -> str:
     """Return the id of the event that tells of this moment."""
     if view.status in FINAL:
         return "end"
@@ -36,7 +36,7 @@ def mark_of(view: View) -> str:
 
 
 async def events_of(
-    port: TaskPort, task_id: str, seen: str | None, body: Callable[[View], object]
+    port: TaskPort, task_id: str, seen: str | None, body: Callable[[TaskView], object]
 ) -> AsyncIterator[str]:
     """Yield events from now until the task has ended, or is forgotten."""
     yield RETRY
@@ -56,14 +56,14 @@ async def events_of(
         await port.wait(task_id, LOOK_SECONDS)
 
 
-async def _look(port: TaskPort, task_id: str) -> View | None:
+async def _look(port: TaskPort, task_id: str) -> TaskView | None:
     # It has begun to answer: a client that is cut off comes back, and is told then.
     with suppress(Refused):
         return await port.get(task_id)
     return None
 
 
-def _kind(view: View, told: JobState | None) -> str:
+def _kind(view: TaskView, told: JobState | None) -> str:
     if view.status in FINAL:
         return "result"
     return "state" if view.status is not told else "progress"

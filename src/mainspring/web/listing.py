@@ -7,27 +7,27 @@ import binascii
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mainspring.web.port import Page, Refused
+from mainspring.web.port import Refused, TaskPage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mainspring.web.port import View
+    from mainspring.web.port import TaskView
 
 
-def page_of(views: Sequence[View], limit: int, cursor: str | None) -> Page:
+def page_of(views: Sequence[TaskView], limit: int, cursor: str | None) -> TaskPage:
     """Return up to `limit` tasks after the cursor, and the next cursor if there are more."""
     rest = views if cursor is None else _after(views, cursor)
     taken = list(rest[:limit])
-    return Page(taken, _cursor(taken[-1]) if len(rest) > limit else None)
+    return TaskPage(taken, _cursor(taken[-1]) if len(rest) > limit else None)
 
 
-def _cursor(view: View) -> str:
+def _cursor(view: TaskView) -> str:
     text = f"{view.created_at.isoformat()} {view.id}"
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _after(views: Sequence[View], cursor: str) -> Sequence[View]:
+def _after(views: Sequence[TaskView], cursor: str) -> Sequence[TaskView]:
     created_at, task_id = _read(cursor)
     for number, view in enumerate(views):
         if view.id == task_id:

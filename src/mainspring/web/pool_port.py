@@ -10,14 +10,14 @@ from mainspring.pool.body import PROGRESS, body_of
 from mainspring.pool.task_types import types
 from mainspring.web.listing import page_of
 from mainspring.web.params import check_params, wrong_param
-from mainspring.web.port import Health, Refused, View
+from mainspring.web.port import Health, Refused, TaskView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from mainspring.pool.record import TaskInfo
     from mainspring.pool.worker import AsyncTaskWorker
-    from mainspring.web.port import Order, Page, Search
+    from mainspring.web.port import Order, Search, TaskPage
 
 
 class PoolPort:
@@ -35,7 +35,7 @@ class PoolPort:
             if one.http and (self._allow is None or one.name in self._allow)
         ]
 
-    async def start(self, order: Order) -> View:
+    async def start(self, order: Order) -> TaskView:
         """Start a task, without waiting for a place; raises Refused."""
         function = self._function(order.task_type)
         _check_params(function, order.params)
@@ -60,12 +60,12 @@ class PoolPort:
             raise Refused(503, "not_running", str(error)) from error
         return view_of(handle.info)
 
-    async def get(self, task_id: str) -> View | None:
+    async def get(self, task_id: str) -> TaskView | None:
         """Return a task, None if there is none."""
         info = self._worker.get_task_info(task_id)
         return None if info is None else view_of(info)
 
-    async def page(self, search: Search) -> Page:
+    async def page(self, search: Search) -> TaskPage:
         """Return tasks newest first."""
         infos = self._worker.get_all_tasks(search.status, None, search.older_than)
         return page_of([view_of(info) for info in infos], search.limit, search.cursor)
@@ -100,9 +100,9 @@ class PoolPort:
         return found.function
 
 
-def view_of(info: TaskInfo) -> View:
+def view_of(info: TaskInfo) -> TaskView:
     """Return a task as it is now."""
-    return View(
+    return TaskView(
         id=info.id,
         task_type=info.task,
         status=info.status,

@@ -30,7 +30,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class TaskView:
     """A task as it is at one moment."""
 
     id: str
@@ -58,10 +58,10 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class TaskPage:
     """Tasks, newest first, and the cursor that leads to the next ones; None: there are no more."""
 
-    views: Sequence[View]
+    views: Sequence[TaskView]
     cursor: str | None
 
 
@@ -93,15 +93,15 @@ class TaskPort(Protocol):
         """Return the types that may be started over HTTP."""
         ...
 
-    async def start(self, order: Order) -> View:
+    async def start(self, order: Order) -> TaskView:
         """Start a task, without waiting for a place; raises Refused, as all of these may."""
         ...
 
-    async def get(self, task_id: str) -> View | None:
+    async def get(self, task_id: str) -> TaskView | None:
         """Return a task, None if there is none."""
         ...
 
-    async def page(self, search: Search) -> Page:
+    async def page(self, search: Search) -> TaskPage:
         """Return tasks newest first."""
         ...
 

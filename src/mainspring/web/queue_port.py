@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring.errors import (
     InvalidArguments,
@@ -20,17 +20,20 @@ from mainspring.errors import (
     StoreError,
 )
 from mainspring.model.job import JobState
-from mainspring.model.shape import signature_of
+from mainspring.model.signature import signature_of
 from mainspring.model.task import MAX_PRIORITY
 from mainspring.model.view import progress_at
 from mainspring.web.params import check_params
-from mainspring.web.port import Health, Page, Refused, View
+from mainspring.web.port import Health, Refused, TaskPage, TaskView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-    from collections.abc import Sequence as Seq
+    from collections.abc import Callable, Collection, Iterator
 
-    from mainspring.model.job import Failure
+    from mainspring.model.task import Task
+    from mainspring.model.view import JobRecord
+    from mainspring.queue import Queue
+    from mainspring.queue.job_handle import JobHandle
+    from mainspring.queue.listing import JobPage
     from mainspring.web.port import Order, Search
 
 T = TypeVar("T")
@@ -39,123 +42,10 @@ NOT_PER_JOB = ("task_id", "metadata", "timeout", "use_cache", "cache_ttl")
 """What an order may say to a pool, and what a durable task has said once and for all."""
 
 
-class JobSnapshot(Protocol):
-    """A job as it was at one moment."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102  # a field of `JobRecord`, as all of these
-    @property
-    def task(self) -> str: ...  # noqa: D102
-    @property
-    def state(self) -> JobState: ...  # noqa: D102
-    @property
-    def priority(self) -> int: ...  # noqa: D102
-    @property
-    def progress(self) -> float: ...  # noqa: D102
-    @property
-    def created_at(self) -> datetime: ...  # noqa: D102
-    @property
-    def started_at(self) -> datetime | None: ...  # noqa: D102
-    @property
-    def completed_at(self) -> datetime | None: ...  # noqa: D102
-    @property
-    def failure(self) -> Failure | None: ...  # noqa: D102
-
-
-class Job(Protocol):
-    """What is needed of a JobHandle."""
-
-    @property
-    def id(self) -> str:
-        """The job's id."""
-        ...
-
-    @property
-    def record(self) -> JobSnapshot:
-        """All there is to know of it now, from one read."""
-        ...
-
-    def cancel(self) -> bool:
-        """Cancel it; return whether it was live."""
-        ...
-
-    def result(self, timeout: float | None = ...) -> Any:
-        """Return its result."""
-        ...
-
-    def __await__(self) -> Generator[Any, None, Any]: ...
-
-
-class JobPage(Protocol):
-    """One page of a queue's jobs."""
-
-    @property
-    def records(self) -> Seq[JobSnapshot]:
-        """The same jobs as they were when the page was read."""
-        ...
-
-    @property
-    def cursor(self) -> str | None:
-        """What leads to the next page, None if there is none."""
-        ...
-
-    def __iter__(self) -> Iterator[Job]: ...
-
-
-class Registered(Protocol):
-    """A task, and whether it may be started over HTTP."""
-
-    @property
-    def name(self) -> str:
-        """The task's name."""
-        ...
-
-    @property
-    def http(self) -> bool:
-        """What its registration says."""
-        ...
-
-    @property
-    def function(self) -> Callable[..., Any]:
-        """The function, for its parameters."""
-        ...
-
-
-class JobQueue(Protocol):
-    """What is needed of a Queue."""
-
-    @property
-    def tasks(self) -> Iterable[Registered]:
-        """The registered tasks."""
-        ...
-
-    def get_task(self, name: str) -> Any:
-        """Return the task to call `using` and `adelay` of, None if there is none of that name."""
-        ...
-
-    def get_job(self, job_id: str) -> Job | None:
-        """Return a job by id."""
-        ...
-
-    def jobs(
-        self, *, status: JobState | None = ..., cursor: str | None = ..., limit: int = ...
-    ) -> JobPage:
-        """Return a page of jobs, newest first; raises InvalidOption for a cursor of none."""
-        ...
-
-    def stats(self) -> Mapping[str, Any]:
-        """Return how many jobs are in each state."""
-        ...
-
-    def nodes(self) -> Seq[Any]:
-        """Return the workers that serve the store."""
-        ...
-
-
 class QueuePort:
     """A queue whose tasks with `http=True` may be started; `allow` narrows them."""
 
-    def __init__(self, queue: JobQueue, allow: Collection[str] | None) -> None:
+    def __init__(self, queue: Queue, allow: Collection[str] | None) -> None:
         self._queue = queue
         self._allow = None if allow is None else frozenset(allow)
 
@@ -167,7 +57,7 @@ class QueuePort:
             if task.http and (self._allow is None or task.name in self._allow)
         ]
 
-    async def start(self, order: Order) -> View:
+    async def start(self, order: Order) -> TaskView:
         """Enqueue a job; raises Refused."""
         task = self._find(order.task_type)
         check_params(signature_of(task.function), order.params)
@@ -181,7 +71,7 @@ class QueuePort:
         return view
 
     async def _enqueue(self, name: str, order: Order) -> str:
-        task = self._queue.get_task(name)
+        task: Any = self._queue.get_task(name)
         if order.priority is not None:
             task = task.using(priority=_whole(order.priority))
         try:
@@ -191,11 +81,11 @@ class QueuePort:
             raise Refused(422, "wrong_params", str(error), "params") from error
         return str(job.id)
 
-    async def get(self, task_id: str) -> View | None:
+    async def get(self, task_id: str) -> TaskView | None:
         """Return a job, None if there is none."""
         return await _in_thread(lambda: self._get(task_id))
 
-    async def page(self, search: Search) -> Page:
+    async def page(self, search: Search) -> TaskPage:
         """Return jobs newest first."""
         return await _in_thread(lambda: self._page(search))
 
@@ -218,14 +108,14 @@ class QueuePort:
         """Return how the queue is: it runs as long as its store answers."""
         return await _in_thread(self._health)
 
-    def _find(self, name: str) -> Registered:
+    def _find(self, name: str) -> Task:
         # What may not be started over HTTP is as unknown there as what does not exist.
         found = [task for task in self._queue.tasks if task.name == name and name in self.types()]
         if not found:
             raise Refused(422, "unknown_type", f"there is no task type {name!r}", "task_type")
         return found[0]
 
-    def _get(self, task_id: str) -> View | None:
+    def _get(self, task_id: str) -> TaskView | None:
         job = self._queue.get_job(task_id)
         # It may be purged between the two.
         with suppress(LookupError):
@@ -236,23 +126,23 @@ class QueuePort:
         job = self._queue.get_job(task_id)
         return job is not None and job.cancel()
 
-    def _page(self, search: Search) -> Page:
+    def _page(self, search: Search) -> TaskPage:
         try:
             if search.older_than is None:
                 page = self._jobs(search, search.cursor, search.limit)
-                return Page(_views_of(page), page.cursor)
+                return TaskPage(_views_of(page), page.cursor)
             return self._older(search, datetime.now(UTC) - search.older_than)
         except InvalidOption as error:
             raise Refused(422, "invalid", str(error), "cursor") from error
 
-    def _older(self, search: Search, before: datetime) -> Page:
+    def _older(self, search: Search, before: datetime) -> TaskPage:
         """Pass by the jobs that are too young; a page that only some are of may be a short one."""
         cursor = search.cursor
         while True:
             page = self._jobs(search, cursor, search.limit)
             old = [view for view in _views_of(page) if view.created_at <= before]
             if old or page.cursor is None:
-                return Page(old, page.cursor)
+                return TaskPage(old, page.cursor)
             cursor = page.cursor
 
     def _jobs(self, search: Search, cursor: str | None, limit: int) -> JobPage:
@@ -269,14 +159,14 @@ class QueuePort:
         )
 
 
-def _views_of(page: JobPage) -> list[View]:
+def _views_of(page: JobPage) -> list[TaskView]:
     return [view_of(job, record) for job, record in zip(page, page.records, strict=True)]
 
 
-def view_of(job: Job, record: JobSnapshot) -> View:
+def view_of(job: JobHandle[Any], record: JobRecord) -> TaskView:
     """Return a job as the record tells it."""
     completed = record.state is JobState.COMPLETED
-    return View(
+    return TaskView(
         id=record.id,
         task_type=record.task,
         status=record.state,
@@ -292,14 +182,14 @@ def view_of(job: Job, record: JobSnapshot) -> View:
     )
 
 
-def _result_of(job: Job) -> Any:
+def _result_of(job: JobHandle[Any]) -> Any:
     try:
         return job.result(timeout=0)
     except Exception as error:  # noqa: BLE001  # it is shown in the result's place
         return error
 
 
-async def _end_of(job: Job) -> None:
+async def _end_of(job: JobHandle[Any]) -> None:
     with suppress(JobError, LookupError, StoreError):
         await job
 

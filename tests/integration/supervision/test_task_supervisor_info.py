@@ -21,7 +21,7 @@ def test_subscribers_are_told_what_happens_to_a_worker(supervisor, until):
     worker.stop()
     mine = [event for event in told if getattr(event, "service", None) == "w"]
     assert isinstance(mine[0], events.ServiceStarted)
-    assert isinstance(mine[1], events.ServiceFailed)
+    assert isinstance(mine[1], events.ServiceCrashed)
     assert isinstance(mine[1].error, OSError)
     assert mine[1].restart_in == 0
     assert isinstance(mine[-1], events.ServiceStopped)

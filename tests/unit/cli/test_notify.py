@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mainspring.cli.daemon.notify import Herald, Notifier
+from mainspring.cli.daemon.notify import ReadinessAnnouncer, ServiceManager
 
 
 class Manager:
@@ -22,9 +22,9 @@ class Manager:
 
 
 def test_without_a_socket_nothing_is_said():
-    notifier = Notifier({})
-    notifier.say("READY=1")
-    assert notifier.watchdog is None
+    manager = ServiceManager({})
+    manager.say("READY=1")
+    assert manager.watchdog is None
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
@@ -39,12 +39,12 @@ def test_words_reach_the_socket_that_the_environment_names(kind):
         name = path if kind == "path" else f"@{path}"
         line.bind(path if kind == "path" else f"\0{path}")
         line.settimeout(10)
-        Notifier({"NOTIFY_SOCKET": name}).say("READY=1")
+        ServiceManager({"NOTIFY_SOCKET": name}).say("READY=1")
         assert line.recv(100) == b"READY=1"
 
 
 def test_a_manager_that_is_gone_is_no_error(tmp_path, caplog):
-    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).say("READY=1")
+    ServiceManager({"NOTIFY_SOCKET": str(tmp_path / "gone")}).say("READY=1")
     assert "READY=1" in caplog.text
 
 
@@ -60,7 +60,7 @@ def test_a_manager_that_is_gone_is_no_error(tmp_path, caplog):
     ],
 )
 def test_the_watchdog_is_heeded_when_it_means_this_process(environment, seconds):
-    assert Notifier(environment).watchdog == seconds
+    assert ServiceManager(environment).watchdog == seconds
 
 
 def live(herald, condition, auntil):
@@ -86,7 +86,7 @@ def auntil():
 
 def test_it_says_ready_then_beats_then_says_once_that_it_stops(auntil):
     manager = Manager(watchdog=0.002)
-    live(Herald(manager, lambda: True), lambda: len(manager.told) > 3, auntil)
+    live(ReadinessAnnouncer(manager, lambda: True), lambda: len(manager.told) > 3, auntil)
     assert manager.told[0] == "READY=1"
     assert set(manager.told[1:-1]) == {"WATCHDOG=1"}
     assert manager.told[-1] == "STOPPING=1"
@@ -94,7 +94,7 @@ def test_it_says_ready_then_beats_then_says_once_that_it_stops(auntil):
 
 def test_it_does_not_beat_while_the_supervisor_is_unwell(auntil):
     manager, looks = Manager(watchdog=0.002), []
-    herald = Herald(manager, lambda: looks.append(1) or len(looks) > 3)
+    herald = ReadinessAnnouncer(manager, lambda: looks.append(1) or len(looks) > 3)
     live(herald, lambda: "WATCHDOG=1" in manager.told, auntil)
     assert len(looks) > 3
     assert manager.told.count("WATCHDOG=1") == len(looks) - 3
@@ -102,13 +102,13 @@ def test_it_does_not_beat_while_the_supervisor_is_unwell(auntil):
 
 def test_it_does_not_beat_unasked(auntil):
     manager = Manager()
-    live(Herald(manager, lambda: True), lambda: manager.told, auntil)
+    live(ReadinessAnnouncer(manager, lambda: True), lambda: manager.told, auntil)
     assert manager.told == ["READY=1", "STOPPING=1"]
 
 
 def test_closed_before_it_runs_it_is_never_ready():
     manager = Manager()
-    herald = Herald(manager, lambda: True)
+    herald = ReadinessAnnouncer(manager, lambda: True)
     herald.close()
     asyncio.run(herald.run(lambda: None))
     assert "READY=1" not in manager.told

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mainspring.cli.daemon.screen import NO_WRAP, WRAP, Screen, redraws
+from mainspring.cli.daemon.screen import NO_WRAP, WRAP, TableScreen, redraws
 
 UP = re.compile(r"\x1b\[(\d+)F\x1b\[J")
 
@@ -35,7 +35,7 @@ def terminal():
 
 @pytest.fixture
 def screen(terminal):
-    return Screen(terminal)
+    return TableScreen(terminal)
 
 
 def test_a_table_takes_the_place_of_the_last_one(screen, terminal):

@@ -99,7 +99,7 @@ class Trouble:
         return call
 
 
-class Desk:
+class QueueClient:
     """An exchange with a shelf, a store that can go wrong, and what it told."""
 
     def __init__(self, size=4, run_seconds=None):
@@ -154,9 +154,9 @@ def make_trouble():
 
 @pytest.fixture
 def make_desk():
-    return Desk
+    return QueueClient
 
 
 @pytest.fixture
-def desk():
-    return Desk()
+def client():
+    return QueueClient()

@@ -153,7 +153,7 @@ def test_nothing_is_remembered_of_it(queue, run):
     sizes = []
 
     def body():
-        (consumer,) = queue._crew._consumers
+        (consumer,) = queue._consumers._running
         sizes.append(len(consumer._exchange.completions.outcomes))
         conn = Connection()
         current_job.complete_in(conn)

@@ -65,7 +65,7 @@ def nodes(queue):
 
 def test_asked_before_it_starts_it_returns_at_once(queue):
     queue.task(name="noop")(lambda: None)
-    consumer = queue._crew.new_consumer(None)
+    consumer = queue._consumers.new_consumer(None)
     consumer.shutdown()
     consumer.run()
     assert nodes(queue) == []
@@ -76,7 +76,7 @@ def test_asked_while_it_starts_it_ends(queue, start):
     queue.task(name="anoop")(_anoop)
     for number in range(15):
         worker = start(queue)
-        while not queue._crew._consumers and worker.thread.is_alive():
+        while not queue._consumers._running and worker.thread.is_alive():
             time.sleep(0)
         time.sleep(number * 0.001)  # a moment of its start, another each time
         queue.shutdown()
@@ -339,7 +339,7 @@ def test_what_is_claimed_while_it_stops_is_not_lost(queue, start, eventually):
     for number in range(6):
         worker = start(queue)
         # Before there is a consumer, nobody hears the question below.
-        eventually(lambda w=worker: queue._crew._consumers or not w.thread.is_alive())
+        eventually(lambda w=worker: queue._consumers._running or not w.thread.is_alive())
         eventually(lambda n=number: queue.stats()["completed"] >= min(30 * n, 1200))
         queue.shutdown()
         assert worker.ended(10)
@@ -382,7 +382,7 @@ def test_a_worker_that_can_not_join_says_why_and_leaves_nothing_open(queue, monk
     for run in (queue.run_worker, lambda: queue.worker().__enter__()):
         with pytest.raises(StoreBusy):
             run()
-    assert queue._crew._consumers == []
+    assert queue._consumers._running == []
     assert {one for one in threading.enumerate() if not one.daemon} <= before
 
 
@@ -396,4 +396,4 @@ def test_an_error_in_the_block_shuts_the_worker_down(queue):
 
     with pytest.raises(ZeroDivisionError):
         use()
-    assert (nodes(queue), queue._crew._consumers) == ([], [])
+    assert (nodes(queue), queue._consumers._running) == ([], [])

@@ -76,75 +76,75 @@ def test_woken_it_beats_now_and_closed_it_says_so(trigger):
 
 
 class TestCancel:
-    def test_running_and_waiting_claims_are_ended_by_their_executor(self, desk):
-        desk.enqueue(2)
-        desk.exchange.turn()
-        grants = {(claim.key, claim.fence) for claim in desk.shelf.line}
-        desk.exchange.cancel(grants)
-        assert desk.shelf.ended == [grants]
+    def test_running_and_waiting_claims_are_ended_by_their_executor(self, client):
+        client.enqueue(2)
+        client.exchange.turn()
+        grants = {(claim.key, claim.fence) for claim in client.shelf.line}
+        client.exchange.cancel(grants)
+        assert client.shelf.ended == [grants]
 
-    def test_no_order_disturbs_nobody(self, desk):
-        desk.exchange.cancel(())
-        assert desk.shelf.ended == []
+    def test_no_order_disturbs_nobody(self, client):
+        client.exchange.cancel(())
+        assert client.shelf.ended == []
 
-    def test_orders_that_are_carried_out_are_taken_back(self, desk):
-        desk.exchange.cancel({(1, 1)})
-        desk.exchange.cancel(())
-        assert desk.shelf.ended == [{(1, 1)}, frozenset()]
+    def test_orders_that_are_carried_out_are_taken_back(self, client):
+        client.exchange.cancel({(1, 1)})
+        client.exchange.cancel(())
+        assert client.shelf.ended == [{(1, 1)}, frozenset()]
 
-    def test_an_order_that_comes_before_its_claim_is_carried_out(self, desk):
-        desk.enqueue(1)
-        desk.exchange.cancel({(1, 1)})
-        desk.shelf.ended.clear()
-        desk.exchange.turn()
-        assert desk.shelf.ended == [{(1, 1)}]
+    def test_an_order_that_comes_before_its_claim_is_carried_out(self, client):
+        client.enqueue(1)
+        client.exchange.cancel({(1, 1)})
+        client.shelf.ended.clear()
+        client.exchange.turn()
+        assert client.shelf.ended == [{(1, 1)}]
 
-    def test_what_is_released_although_it_was_to_be_cancelled_ends(self, desk):
-        (job_id,) = desk.enqueue(1)
-        desk.exchange.turn()
-        (claim,) = desk.shelf.begin()
-        desk.memory.cancel([job_id])
-        desk.shelf.begun.clear()
-        desk.release(claim)
-        desk.exchange.turn()
-        assert desk.states([job_id]) == ["cancelled"]
-        assert desk.memory.get(job_id).failure == CANCELLED
+    def test_what_is_released_although_it_was_to_be_cancelled_ends(self, client):
+        (job_id,) = client.enqueue(1)
+        client.exchange.turn()
+        (claim,) = client.shelf.begin()
+        client.memory.cancel([job_id])
+        client.shelf.begun.clear()
+        client.release(claim)
+        client.exchange.turn()
+        assert client.states([job_id]) == ["cancelled"]
+        assert client.memory.get(job_id).failure == CANCELLED
 
 
 class TestExpiry:
-    def test_an_expired_claim_reaches_no_slot_and_occupies_none(self, desk):
-        ids = desk.enqueue(3, expires=0.0)
-        fresh = desk.enqueue(1)
-        desk.turn_until(lambda: desk.states(ids) == ["cancelled"] * 3)
-        assert [claim.id for claim in desk.shelf.line] == fresh
-        assert desk.slots.in_flight == 1
-        kinds = [outcome.kind for event in desk.told for _, outcome in event.ended]
+    def test_an_expired_claim_reaches_no_slot_and_occupies_none(self, client):
+        ids = client.enqueue(3, expires=0.0)
+        fresh = client.enqueue(1)
+        client.turn_until(lambda: client.states(ids) == ["cancelled"] * 3)
+        assert [claim.id for claim in client.shelf.line] == fresh
+        assert client.slots.in_flight == 1
+        kinds = [outcome.kind for event in client.told for _, outcome in event.ended]
         assert kinds == [OutcomeKind.CANCELLED] * 3
 
 
 class TestHealth:
-    def test_with_as_many_abandoned_bodies_as_slots_it_claims_no_more(self, desk, monkeypatch):
+    def test_with_as_many_abandoned_bodies_as_slots_it_claims_no_more(self, client, monkeypatch):
         monkeypatch.setattr("mainspring.engine.claims.slots.REST_SECONDS", 0.0)
-        desk.enqueue(3)
-        desk.shelf.abandoned = 4
-        desk.exchange.turn()
-        desk.exchange.turn()
-        assert list(desk.shelf.line) == []
-        assert [type(event).__name__ for event in desk.told] == ["ConsumerUnhealthy"]
-        desk.shelf.abandoned = 3
-        desk.exchange.turn()
-        assert len(desk.shelf.line) == 3
-        desk.shelf.abandoned = 4
-        desk.exchange.ring()
-        desk.exchange.turn()
-        assert len(desk.told) == 2
+        client.enqueue(3)
+        client.shelf.abandoned = 4
+        client.exchange.turn()
+        client.exchange.turn()
+        assert list(client.shelf.line) == []
+        assert [type(event).__name__ for event in client.told] == ["ConsumerUnhealthy"]
+        client.shelf.abandoned = 3
+        client.exchange.turn()
+        assert len(client.shelf.line) == 3
+        client.shelf.abandoned = 4
+        client.exchange.ring()
+        client.exchange.turn()
+        assert len(client.told) == 2
 
-    def test_it_looks_again_by_itself(self, desk):
-        desk.shelf.abandoned = 4
-        desk.exchange.turn()
-        assert 0 < desk.slots.due(desk.slots._rests_until - 0.5) < math.inf
+    def test_it_looks_again_by_itself(self, client):
+        client.shelf.abandoned = 4
+        client.exchange.turn()
+        assert 0 < client.slots.due(client.slots._rests_until - 0.5) < math.inf
 
 
-def test_slots_are_told_that_the_worker_is_to_stop(desk):
-    desk.exchange.drain(1.0)
-    assert desk.shelf.told_to_stop
+def test_slots_are_told_that_the_worker_is_to_stop(client):
+    client.exchange.drain(1.0)
+    assert client.shelf.told_to_stop

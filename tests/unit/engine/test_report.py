@@ -11,9 +11,9 @@ import pytest
 from mainspring import Queue
 from mainspring.engine.upkeep.unclaimable import Overlooked
 from mainspring.errors import InvalidOption
+from mainspring.model.capabilities import Capabilities, capabilities_of
 from mainspring.model.events import JobsUnclaimable
 from mainspring.model.job import NewJob
-from mainspring.model.serves import Serves, served_by
 from mainspring.model.view import LaneRecord
 from mainspring.stores.memory import MemoryStore
 from mainspring.telemetry.log import log_event
@@ -36,7 +36,9 @@ def test_a_node_says_what_it_serves_and_how_it_is(queue, eventually):
         eventually(lambda: "loop_lag" in json.loads(queue._store.nodes()[0].report))
         (after,) = queue._store.nodes()
     serves, report = json.loads(node.serves), json.loads(after.report)
-    assert served_by(node) == Serves(frozenset({"a", "b"}), frozenset({"default", "mail"}))
+    assert capabilities_of(node) == Capabilities(
+        frozenset({"a", "b"}), frozenset({"default", "mail"})
+    )
     assert (serves["tasks"], serves["queues"]) == (["a", "b"], ["default", "mail"])
     assert datetime.fromisoformat(serves["started_at"]).tzinfo is not None
     assert serves["version"]

@@ -12,10 +12,10 @@ from mainspring.engine.attempts.attempt import Attempt
 from mainspring.engine.children.answer import answer
 from mainspring.engine.children.errand import decode_ruling, encode, errand_of
 from mainspring.model.codec import JsonCodec
+from mainspring.model.control_flow import GiveUp, Retry, Snooze
 from mainspring.model.job import Claim
 from mainspring.model.retry import RetryRules
 from mainspring.model.task import Registry, Task
-from mainspring.model.verdict import GiveUp, Retry, Snooze
 from mainspring.processes.call import pack_error, unpack_error
 
 ASKED = (

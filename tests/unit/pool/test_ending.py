@@ -145,7 +145,7 @@ async def test_futures_that_were_given_up_do_not_pile_up(make_gate):
             with pytest.raises(TimeoutError):
                 await pool.wait_for_any_task([task_id], timeout=0)
         await asyncio.sleep(0)
-        assert len(pool._shift.records.get(task_id).futures) == 0
+        assert len(pool._lifetime.records.get(task_id).futures) == 0
         gate.opened.set()
 
 
@@ -437,7 +437,7 @@ def test_a_supervisor_starts_and_stops_a_pool():
     supervisor.start()
     assert pool.running
     assert [status.name for status in supervisor.services()] == ["my pool"]
-    added = asyncio.run_coroutine_threadsafe(pool.submit(noop), pool._shift.loop)
+    added = asyncio.run_coroutine_threadsafe(pool.submit(noop), pool._lifetime.loop)
     assert added.result(10).task == "noop"
     assert supervisor.stop()
     assert not pool.running

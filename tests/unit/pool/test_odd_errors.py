@@ -45,7 +45,7 @@ async def test_a_log_handler_that_raises_costs_no_slot(monkeypatch):
     def explode(event):
         raise RuntimeError("no log")
 
-    monkeypatch.setattr("mainspring.pool.shift.log_event", explode)
+    monkeypatch.setattr("mainspring.pool.lifetime.log_event", explode)
 
     async def fail():
         raise ValueError("mine")

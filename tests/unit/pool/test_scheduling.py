@@ -304,5 +304,5 @@ async def test_a_line_with_many_cancelled_tasks_keeps_none_of_them(make_gate):
     pool, _gate = await busy_pool(make_gate)
     for _ in range(1000):
         await pool.cancel_task(await pool.add_task(noop))
-    assert len(pool._shift.line._heap) < 100
+    assert len(pool._lifetime.line._heap) < 100
     await pool.stop(0)

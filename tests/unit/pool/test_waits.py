@@ -31,7 +31,7 @@ async def test_pool_tasks_that_await_pool_tasks_are_told(warnings):
             await first
         assert first.id in warnings()[0]
         assert await (await pool.submit(child)) == 1
-        assert pool._shift.waits.now() == []
+        assert pool._lifetime.waits.now() == []
 
 
 async def test_pool_tasks_with_a_slot_to_spare_are_not_told(warnings):

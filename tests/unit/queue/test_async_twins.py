@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from mainspring import JobHandle, Queue
+from mainspring.queue.queue_task import QueueTask
 from mainspring.queue.schedules import ScheduleHandle
-from mainspring.queue_task import QueueTask
 
 DOORS = (Queue, JobHandle, QueueTask, ScheduleHandle)
 NO_STORE = {

@@ -14,9 +14,9 @@ from mainspring.errors import (
     JobFailed,
     NotRetryable,
 )
-from mainspring.handle import RemoteError
 from mainspring.model.job import JobState, NewJob, Want
 from mainspring.model.note import Note
+from mainspring.queue.job_handle import RemoteError
 
 
 def running(queue, task="add"):

@@ -18,7 +18,7 @@ from mainspring.errors import (
     UnknownOption,
 )
 from mainspring.model.timetable import NewSchedule, RuleText
-from mainspring.queue_task import QueueTask
+from mainspring.queue.queue_task import QueueTask
 
 
 def clean(days=7, *, deep=False):
@@ -261,5 +261,5 @@ class TestLooking:
             return real(charter)
 
         monkeypatch.setattr(consumer, "Consumer", spy)
-        queue._crew.new_consumer(None)
+        queue._consumers.new_consumer(None)
         assert given == [tuple(queue.schedules.declared)]

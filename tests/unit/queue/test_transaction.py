@@ -143,18 +143,18 @@ class TestBlock:
         held = []
         with queue.transaction(conn):
             conn.execute("BEGIN")
-            assert queue._desk.transactions.in_the_way()
-            assert not other._desk.transactions.in_the_way()
+            assert queue._client.transactions.in_the_way()
+            assert not other._client.transactions.in_the_way()
             assert theirs.delay().status == "pending"
             thread = threading.Thread(
-                target=lambda: held.append(queue._desk.transactions.in_the_way())
+                target=lambda: held.append(queue._client.transactions.in_the_way())
             )
             thread.start()
             thread.join()
             conn.execute("COMMIT")
         other.close()
         assert held == [False]
-        assert not queue._desk.transactions.in_the_way()
+        assert not queue._client.transactions.in_the_way()
 
 
 class Psycopg:
@@ -183,7 +183,7 @@ class TestSqlAlchemy:
         with engine.connect() as connection, queue.transaction(connection):
             connection.begin()
             noop.using(conn=connection).delay()
-            assert queue._desk.transactions.in_the_way()
+            assert queue._client.transactions.in_the_way()
             connection.commit()
         assert store.given[0][0] is connection
         assert store.announced == 1

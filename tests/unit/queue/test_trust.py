@@ -11,9 +11,9 @@ import pytest
 
 from mainspring import PickleCodec
 from mainspring.errors import JobFailed
-from mainspring.handle import RemoteError
 from mainspring.model.codec import Undecodable
 from mainspring.model.job import Failure, NewJob, Outcome, OutcomeKind, Want
+from mainspring.queue.job_handle import RemoteError
 
 KEY = "0123456789abcdef"
 

@@ -237,7 +237,7 @@ class TestExpiry:
 
     def test_a_run_at_that_is_too_late_by_now_is_refused_at_delay(self, add, monkeypatch):
         task = add.using(run_at=datetime.now(UTC) + timedelta(seconds=5), expires=30)
-        monkeypatch.setattr(type(task.terms), "wait", lambda terms: 31.0)
+        monkeypatch.setattr(type(task.enqueue_options), "wait", lambda terms: 31.0)
         with pytest.raises(InvalidOption, match="task 'add'.*expires"):
             task.delay(1)
 

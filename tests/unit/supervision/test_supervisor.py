@@ -77,9 +77,9 @@ def test_a_service_that_fails_later_is_started_again(until):
     supervisor.stop()
     assert [type(event) for event in told] == [
         events.ServiceStarted,
-        events.ServiceFailed,
+        events.ServiceCrashed,
         events.ServiceStarted,
-        events.ServiceFailed,
+        events.ServiceCrashed,
         events.ServiceStarted,
         events.ServiceStopped,
     ]
@@ -107,7 +107,7 @@ def test_a_worker_that_gives_up_is_not_started_again():
     supervisor.start()
     assert supervisor.join(10)
     assert supervisor.failed.service == "w"
-    assert [event.restart_in for event in told if isinstance(event, events.ServiceFailed)] == [
+    assert [event.restart_in for event in told if isinstance(event, events.ServiceCrashed)] == [
         0,
         None,
     ]

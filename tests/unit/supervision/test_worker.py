@@ -73,7 +73,7 @@ def test_a_target_that_raises_is_logged_counted_told_and_goes_on(make, auntil, c
     assert live(worker, lambda: len(told) >= 3, auntil) is None
     assert worker.status().errors == worker.status().runs >= 3
     assert worker.status().error == "OSError('no sensor')"
-    assert isinstance(told[0], events.ServiceFailed)
+    assert isinstance(told[0], events.ServiceCrashed)
     assert told[0].restart_in == 0
     assert "no sensor" in caplog.text
     assert "Traceback" in caplog.text

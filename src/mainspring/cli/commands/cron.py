@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.target.verbs import add_verb, run
+from mainspring.cli.app_loader.verbs import add_verb, run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.cli.text.table import distance
 from mainspring.errors import InvalidOption, ScheduleUnreadable

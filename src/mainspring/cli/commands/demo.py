@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.cli.demo.demo import Demo, no_tree
-from mainspring.cli.demo.screen import Screen
+from mainspring.cli.demo.screen import DemoOutput
 from mainspring.cli.demo.source import TESTS
 from mainspring.cli.demo.workers import workplace
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if not root.is_dir():
         raise no_tree(options.path)
     skip = [] if options.with_tests else sorted(TESTS)
-    screen = Screen(sys.stdout)
+    screen = DemoOutput(sys.stdout)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with workplace(screen, keep=options.keep) as folder:
         try:

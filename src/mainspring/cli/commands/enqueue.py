@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.target.queue import add_target
-from mainspring.cli.target.verbs import run
+from mainspring.cli.app_loader.queue import add_target
+from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.arguments import arguments_in
 from mainspring.cli.text.job import job_fields, stored_json, text_of
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
     from mainspring.queue import Queue
-    from mainspring.queue_task import QueueTask
+    from mainspring.queue.queue_task import QueueTask
 
 __all__ = ["add_options", "run"]
 

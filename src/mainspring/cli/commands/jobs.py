@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.target.verbs import add_verb, run
+from mainspring.cli.app_loader.verbs import add_verb, run
 from mainspring.cli.text.arguments import arguments_in
 from mainspring.cli.text.job import (
     ATTEMPT_DISPENSABLE,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from mainspring.handle import JobHandle
     from mainspring.queue import Queue
+    from mainspring.queue.job_handle import JobHandle
 
 STATES = [state.value for state in JobState]
 __all__ = ["add_options", "run"]

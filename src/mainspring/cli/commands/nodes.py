@@ -6,8 +6,8 @@ import socket
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.target.queue import add_target
-from mainspring.cli.target.verbs import run
+from mainspring.cli.app_loader.queue import add_target
+from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.cli.text.table import distance
 

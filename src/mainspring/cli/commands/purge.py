@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.cli.target.queue import add_target
-from mainspring.cli.target.verbs import run
+from mainspring.cli.app_loader.queue import add_target
+from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, print_json, print_lines
 from mainspring.model.job import FINAL, JobState
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.target.verbs import add_verb, run
+from mainspring.cli.app_loader.verbs import add_verb, run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.model.job import JobState
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.background.supervisor.signals import Blockade
-from mainspring.cli.daemon.crew import Crew
-from mainspring.cli.daemon.notify import Herald, Notifier
+from mainspring.cli.app_loader.address import Address
+from mainspring.cli.daemon.notify import ReadinessAnnouncer, ServiceManager
 from mainspring.cli.daemon.table import table_of
 from mainspring.cli.daemon.view import new_view
-from mainspring.cli.target.address import Address
+from mainspring.cli.daemon.workers import SupervisedWorkers
 from mainspring.cli.worker.guard import HardEnd
-from mainspring.cli.worker.log_format import Voice, add_log_options
+from mainspring.cli.worker.log_format import Printer, add_log_options
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.terminal import Terminal
 from mainspring.supervision.triggers.interval import Interval
@@ -61,20 +61,20 @@ def run(options: argparse.Namespace) -> int:
     Terminal().guard_output()
     with ExitStack() as stack:
         view = new_view(stack, table_wanted=not options.once)
-        Voice(options.log_format, options.log_level)
+        Printer(options.log_format, options.log_level)
         supervisor = address.find()
-        crew = Crew(supervisor, sys.modules[address.module])
-        if crew.empty:
+        workers = SupervisedWorkers(supervisor, sys.modules[address.module])
+        if workers.empty:
             log.warning(NOBODY, *address.text.split(":"))
         end = HardEnd(log.error, HUNG)
         with Blockade(supervisor.id, lambda: end.within(supervisor.grace)) as blockade:
             try:
                 with supervisor:
-                    crew.start()
+                    workers.start()
                     if options.once:
-                        _print_once(crew)
+                        _print_once(workers)
                     else:
-                        _stay(supervisor, blockade, lambda: view.show(crew.look()))
+                        _stay(supervisor, blockade, lambda: view.show(workers.look()))
             except KeyboardInterrupt:
                 log.warning("interrupted: stopping at once")
                 end.within(0.0)
@@ -87,7 +87,7 @@ def _stay(supervisor: TaskSupervisor, blockade: Blockade, show: Callable[[], Non
     view = Worker("view", show, Interval(LOOK), restart=Restart(max_failures=0))
     jobs = supervisor.running_pools.jobs
     jobs.launch(view)
-    jobs.launch(Herald(Notifier(), lambda: _works(supervisor)))
+    jobs.launch(ReadinessAnnouncer(ServiceManager(), lambda: _works(supervisor)))
     blockade.hold(lambda: supervisor.active)
     supervisor.stop()
     with suppress(OSError):
@@ -104,9 +104,9 @@ def _works(supervisor: TaskSupervisor) -> bool:
     return bool(health["active"]) and not any(health[one] for one in ill)
 
 
-def _print_once(crew: Crew) -> None:
+def _print_once(workers: SupervisedWorkers) -> None:
     deadline = time.monotonic() + SETTLED_WITHIN
-    while any(one["state"] == "waiting" for one in crew.look()) and time.monotonic() < deadline:
+    while any(one["state"] == "waiting" for one in workers.look()) and time.monotonic() < deadline:
         time.sleep(0.01)
-    sys.stdout.write("".join(f"{line}\n" for line in table_of(crew.look(), datetime.now(UTC))))
+    sys.stdout.write("".join(f"{line}\n" for line in table_of(workers.look(), datetime.now(UTC))))
     sys.stdout.flush()

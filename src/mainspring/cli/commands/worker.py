@@ -6,11 +6,11 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mainspring.cli.target.app import HELP as APP_HELP
-from mainspring.cli.target.app import load_app
+from mainspring.cli.app_loader.app import HELP as APP_HELP
+from mainspring.cli.app_loader.app import load_app
 from mainspring.cli.worker.announcer import StopAnnouncer
 from mainspring.cli.worker.banner import banner
-from mainspring.cli.worker.log_format import Voice, add_log_options
+from mainspring.cli.worker.log_format import Printer, add_log_options
 from mainspring.cli.worker.parent_watch import watch_parent
 from mainspring.cli.worker.recycle import Recycling
 from mainspring.engine.settings import MOST_SLOTS, slots_of
@@ -55,28 +55,28 @@ def run(options: argparse.Namespace) -> int:
     """Run the worker until it is asked to stop; 0 when it has."""
     _check(options)
     if options.processes != 1 or options.reload:
-        from mainspring.cli.herd.command import run_herd  # noqa: PLC0415  # a lazy door
+        from mainspring.cli.processes.command import run_processes  # noqa: PLC0415  # a lazy door
 
-        return run_herd(options)
+        return run_processes(options)
     Terminal().guard_output()
-    voice = Voice(options.log_format, options.log_level)
+    printer = Printer(options.log_format, options.log_level)
     queue = load_app(options.app)
     settings = queue.settings
     grace = settings.grace if options.grace is None else options.grace
     names = names_in(options.queues)
     workers = settings.workers if options.concurrency is None else slots_of(options.concurrency)
     for line in banner(queue, names, workers=workers, verbose=options.verbose):
-        voice.say(line)
-    queue.subscribe(StopAnnouncer(grace, voice))
+        printer.say(line)
+    queue.subscribe(StopAnnouncer(grace, printer))
     stop, stop_now = partial(queue.shutdown, at_once=False), partial(queue.shutdown, at_once=True)
-    recycling = Recycling(stop, voice.say)
+    recycling = Recycling(stop, printer.say)
     queue.subscribe(recycling)
     watch_parent(stop, stop_now)
     queue.run_worker(names, workers=options.concurrency, grace=grace)
     if recycling.due:
         queue.close()
         recycling.start_anew()
-    voice.say("Worker stopped.")
+    printer.say("Worker stopped.")
     return 0
 
 
@@ -88,7 +88,7 @@ def names_in(queues: str | None) -> list[str] | None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    # Told once, by the name that was typed, and not by each process of a herd over and over.
+    # Told once, by the name that was typed, and not by each process of a group over and over.
     count, grace = options.concurrency, options.grace
     if count is not None and not 0 <= count <= MOST_SLOTS:
         expected = f"a number from 1 to {MOST_SLOTS}, or 0 for that of the CPUs"

@@ -1,1 +1,1 @@
-"""What `mainspring supervise` adds to a supervisor: its crew on a screen, and service managers."""
+"""Additions of `mainspring supervise`: workers on a screen, messages to service managers."""

@@ -24,7 +24,7 @@ log = logging.getLogger("mainspring")
 MICROSECONDS = 1_000_000
 
 
-class Notifier:
+class ServiceManager:
     """The socket that `NOTIFY_SOCKET` names; without one it says nothing."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -44,7 +44,7 @@ class Notifier:
             log.warning("the service manager can't be told %s: %s", state, error)
 
 
-class Herald:
+class ReadinessAnnouncer:
     """A service that says when it is up, that it is still well, and that it is about to end.
 
     Its beats stop when `healthy` is false or the supervisor's own loop does not turn, so that the
@@ -53,28 +53,28 @@ class Herald:
 
     name = "sd_notify"
 
-    def __init__(self, notifier: Notifier, healthy: Callable[[], bool]) -> None:
-        self._notifier = notifier
+    def __init__(self, manager: ServiceManager, healthy: Callable[[], bool]) -> None:
+        self._manager = manager
         self._healthy = healthy
         # The manual's advice: every half of the time after which the manager gives up.
-        beats: Trigger = Interval(notifier.watchdog / 2) if notifier.watchdog else Event()
+        beats: Trigger = Interval(manager.watchdog / 2) if manager.watchdog else Event()
         self._worker = Worker(self.name, self._beat, beats)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Say that it is ready, then beat until closed."""
         if not self._worker.ending:
-            self._notifier.say("READY=1")
+            self._manager.say("READY=1")
         await self._worker.run(started)
 
     def close(self) -> None:
         """Say that it stops, once."""
         if not self._worker.ending:
-            self._notifier.say("STOPPING=1")
+            self._manager.say("STOPPING=1")
         self._worker.close()
 
     async def _beat(self) -> None:
         if self._healthy():
-            self._notifier.say("WATCHDOG=1")
+            self._manager.say("WATCHDOG=1")
 
 
 def _watchdog_of(environment: Mapping[str, str]) -> float | None:

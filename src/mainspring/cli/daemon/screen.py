@@ -26,7 +26,7 @@ def redraws(out: TextIO) -> bool:
     return out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-class Screen(io.TextIOBase):
+class TableScreen(io.TextIOBase):
     """Writes lines above a table that is redrawn below them."""
 
     def __init__(self, out: TextIO) -> None:

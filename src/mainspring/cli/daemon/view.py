@@ -7,7 +7,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.cli.daemon.screen import Screen, redraws
+from mainspring.cli.daemon.screen import TableScreen, redraws
 from mainspring.cli.daemon.table import table_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ENDED = frozenset({"stopped", "failed"})
 
 
-class View(Protocol):
+class WorkerView(Protocol):
     """What shows the workers."""
 
     def show(self, workers: Sequence[dict[str, Any]]) -> None:
@@ -29,7 +29,7 @@ class View(Protocol):
 class TableView:
     """A table at the foot of a terminal."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: TableScreen) -> None:
         self._screen = screen
 
     def show(self, workers: Sequence[dict[str, Any]]) -> None:
@@ -62,11 +62,11 @@ def _condition(worker: dict[str, Any]) -> str:
     return "failing" if worker["failing"] else "active"
 
 
-def new_view(stack: ExitStack, *, table_wanted: bool) -> View:
+def new_view(stack: ExitStack, *, table_wanted: bool) -> WorkerView:
     """Return what suits standard output; a screen stands in for that while the stack lasts."""
     if not table_wanted or not redraws(sys.stdout):
         return ChangeView(sys.stdout)
-    screen = Screen(sys.stdout)
+    screen = TableScreen(sys.stdout)
     stack.callback(screen.leave)
     if sys.stderr.isatty():
         stack.enter_context(redirect_stderr(screen))

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mainspring.cli.demo.screen import Screen
+    from mainspring.cli.demo.screen import DemoOutput
     from mainspring.cli.demo.source import Listing, SourceFile
-    from mainspring.handle import JobHandle
     from mainspring.protocols import Trigger
+    from mainspring.queue.job_handle import JobHandle
 
 LOOK_SECONDS = 0.1
 FIRST_FAILURE = Restart(max_failures=0)
@@ -41,7 +41,7 @@ FIRST_FAILURE = Restart(max_failures=0)
 class Demo:
     """One run: jobs in the queue, and the loops that look after them."""
 
-    def __init__(self, root: Path, skip: list[str], folder: Path, screen: Screen) -> None:
+    def __init__(self, root: Path, skip: list[str], folder: Path, screen: DemoOutput) -> None:
         # A lazy door: the queue is in the store that MAINSPRING_URL names by now.
         from mainspring.cli.demo.tasks import index_file, list_folder, queue  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ from mainspring.errors import WorkerLost
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mainspring.cli.demo.screen import Screen
+    from mainspring.cli.demo.screen import DemoOutput
     from mainspring.cli.demo.source import SourceFile
     from mainspring.model.view import AttemptRecord
 
@@ -64,7 +64,7 @@ class Report:
         """Whether all is as it should be."""
         return not self.differences and not self.left_behind
 
-    def print(self, screen: Screen) -> None:
+    def print(self, screen: DemoOutput) -> None:
         """Say all there is to say."""
         screen.say("")
         for title, lines in (

@@ -20,7 +20,7 @@ RED = "\x1b[31m"
 _PLAIN = "\x1b[0m"
 
 
-class Screen:
+class DemoOutput:
     """Standard output, shared by the threads that have something to say."""
 
     def __init__(self, out: TextIO) -> None:

@@ -18,7 +18,7 @@ from mainspring.errors import ServiceFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mainspring.cli.demo.screen import Screen
+    from mainspring.cli.demo.screen import DemoOutput
 
 COMMAND = (sys.executable, "-m", "mainspring", "worker", "--app", "mainspring.cli.demo.tasks:queue")
 STOP_SECONDS = 10.0
@@ -27,7 +27,7 @@ ORPHAN_SECONDS = 2.0
 
 
 @contextmanager
-def workplace(screen: Screen, *, keep: bool) -> Iterator[Path]:
+def workplace(screen: DemoOutput, *, keep: bool) -> Iterator[Path]:
     """Make a folder for the database, and remove it unless it is to be kept.
 
     MAINSPRING_URL names the database from here on: to this process, and to those that it starts.

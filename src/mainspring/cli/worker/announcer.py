@@ -8,7 +8,7 @@ from mainspring.cli.worker.guard import HardEnd
 from mainspring.model.events import ShutdownAsked
 
 if TYPE_CHECKING:
-    from mainspring.cli.worker.log_format import Voice
+    from mainspring.cli.worker.log_format import Printer
     from mainspring.model.events import Event
 
 HUNG = "Worker did not stop in time; ending the process. Its jobs run elsewhere."
@@ -17,10 +17,10 @@ HUNG = "Worker did not stop in time; ending the process. Its jobs run elsewhere.
 class StopAnnouncer:
     """A subscriber that says that the worker stops, and sets the guard that ends it."""
 
-    def __init__(self, grace: float, voice: Voice) -> None:
+    def __init__(self, grace: float, printer: Printer) -> None:
         self._grace = grace
-        self._voice = voice
-        self._end = HardEnd(voice.say, HUNG)
+        self._voice = printer
+        self._end = HardEnd(printer.say, HUNG)
 
     def __call__(self, event: Event) -> None:
         """Take notice of an event."""

@@ -103,7 +103,7 @@ def add_log_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class Voice:
+class Printer:
     """What a command says on standard error: its log, and lines of its own in the same format."""
 
     def __init__(self, log_format: str, level: str) -> None:

@@ -17,11 +17,11 @@ from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
+from mainspring.model.control_flow import ControlFlow, GiveUp, Retry, Snooze
 from mainspring.model.crash import fate_of
 from mainspring.model.duration import seconds_of
 from mainspring.model.error_text import message_of, name_of, traceback_of
 from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
-from mainspring.model.verdict import GiveUp, Retry, Snooze, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -228,7 +228,7 @@ def put_off(claim: Claim, error: BaseException, began: float) -> Outcome:
 
 def _evidence_of(error: BaseException) -> Failure | None:
     """Return the failure to record: a retry's is the error that led to it, a snooze is none."""
-    if not isinstance(error, Verdict) or isinstance(error, GiveUp):
+    if not isinstance(error, ControlFlow) or isinstance(error, GiveUp):
         return failure_of(error)
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is None:

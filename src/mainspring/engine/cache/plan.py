@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cache.keys import cache_key
-from mainspring.model.shape import shape_of
+from mainspring.model.signature import task_signature
 
 if TYPE_CHECKING:
     from mainspring.cache.policy import Cache
@@ -21,7 +21,7 @@ class Plan:
         self.limit = task.timeout
         self.seconds = policy.seconds
         self.results = results
-        self._shape = shape_of(task.name, task.function)
+        self._shape = task_signature(task.name, task.function)
         self._name = policy.key if isinstance(policy.key, str) else identity(task)
         self._told_by = policy.key if callable(policy.key) else None
 
@@ -40,4 +40,4 @@ def identity(task: Task) -> str:
     return f"job:{task.name}" if task.name == home else f"job:{task.name}@{home}"
 
 
-_ONE = shape_of("key", lambda value: value)
+_ONE = task_signature("key", lambda value: value)

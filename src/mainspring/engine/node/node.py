@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.engine.node.board import FileBoard, NoBoard, board_of, node_name
 from mainspring.engine.node.report import serves_of
-from mainspring.model.serves import Serves
+from mainspring.model.capabilities import Capabilities
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ class Node:
 
     def __init__(self, store: Store, *, slots: int, lease: float) -> None:
         self._store = store
-        self.serves = Serves()
+        self.serves = Capabilities()
         self._slots = slots
         self._lease = lease
         self._renewed = 0.0

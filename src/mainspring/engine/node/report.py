@@ -19,7 +19,7 @@ from msgspec.json import encode
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mainspring.model.serves import Serves
+    from mainspring.model.capabilities import Capabilities
     from mainspring.protocols import Executor
     from mainspring.supervision.supervisor.member import ServiceStatus
 
@@ -38,7 +38,7 @@ class Load(Protocol):
         ...
 
 
-def serves_of(serves: Serves) -> bytes:
+def serves_of(serves: Capabilities) -> bytes:
     """Return what a node says when it joins."""
     return encode(
         {
@@ -63,7 +63,7 @@ class Reporter:
         self._executors = executors
         self._load = load
         self._services = services
-        self.serves: Serves | None = None
+        self.serves: Capabilities | None = None
         """What the node serves by now, if it is no more what it said when it joined."""
 
     def report(self) -> bytes:
@@ -82,7 +82,7 @@ class Reporter:
         )
 
 
-def _names(serves: Serves) -> dict[str, object]:
+def _names(serves: Capabilities) -> dict[str, object]:
     return {
         "tasks": None if serves.tasks is None else sorted(serves.tasks),
         "queues": None if serves.queues is None else sorted(serves.queues),

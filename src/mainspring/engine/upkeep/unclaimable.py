@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.model.capabilities import unclaimable
 from mainspring.model.events import JobsUnclaimable
-from mainspring.model.serves import unclaimable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.errors import LeaseLost
-from mainspring.model.finding import Finding
+from mainspring.model.diagnosis import Diagnosis
 from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
 from mainspring.model.timetable import Timetabled
 from mainspring.model.view import LaneRecord, NodeRecord
@@ -222,9 +222,9 @@ class MemoryStore:
             now = Moment(self._clock).micros
             return [node_record(key, node, now) for key, node in self._nodes.items()]
 
-    def examine(self) -> list[Finding]:
+    def examine(self) -> list[Diagnosis]:
         """Return that it is there: nothing of it can be unwell."""
-        return [Finding("memory", "ok", "jobs live in this process, and end with it")]
+        return [Diagnosis("memory", "ok", "jobs live in this process, and end with it")]
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""

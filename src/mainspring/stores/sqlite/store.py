@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from mainspring.model.finding import Finding
+    from mainspring.model.diagnosis import Diagnosis
     from mainspring.model.job import Claim, Ended, Grant, NewJob, Outcome, Renewed, Rescued, Want
     from mainspring.model.note import LogLine, Note
     from mainspring.model.timetable import NewSchedule
@@ -243,7 +243,7 @@ class SqliteStore:
         with self._session.readers.lend() as connection:
             return live_nodes(connection, Moment(self._clock).micros)
 
-    def examine(self) -> list[Finding]:
+    def examine(self) -> list[Diagnosis]:
         """Look at the file, its disk, library, schema, log, locks and clock."""
         return list(examine(self._file, Moment(self._clock).micros))
 

@@ -173,7 +173,7 @@ class Member:
             self.state = "failed"
         if not self._has_told(error):
             log.error("service %r failed, %s", self.name, _plan(rest), exc_info=error)
-            self._tell(events.ServiceFailed(self.name, error, rest))
+            self._tell(events.ServiceCrashed(self.name, error, rest))
         return rest
 
     def _is_final(self, error: BaseException) -> bool:

@@ -39,7 +39,7 @@ class Worker:
     A sync target runs in a thread of the worker's own, an async one on the loop that `run` is
     awaited on; `thread` may say so explicitly, `driver` stands in for both. The target gets the
     arguments that the trigger hands out (most hand out none). A target that returns False ends the
-    worker. One that raises is logged, told to `on_error` and, as `events.ServiceFailed`, to
+    worker. One that raises is logged, told to `on_error` and, as `events.ServiceCrashed`, to
     subscribers, and goes on by `restart`; when that gives up, `run` raises `ServiceFailed`. Once
     closed it stays closed.
 
@@ -248,7 +248,7 @@ class Worker:
 
     def _tell_failure(self, error: Exception, rest: float | None) -> None:
         try:
-            self._megaphone.tell(events.ServiceFailed(self.name, error, rest))
+            self._megaphone.tell(events.ServiceCrashed(self.name, error, rest))
             if self._on_error is not None:
                 self._on_error(error)
         except BaseException as ending:  # noqa: BLE001  on_error may exit as a target may
@@ -269,7 +269,7 @@ class Worker:
         if not self.ending:
             log.warning("worker %r stops: %s", self.name, why)
             self._give_up(why, None)
-            self._megaphone.tell(events.ServiceFailed(self.name, self.failure, None))  # type: ignore[arg-type]  # just set
+            self._megaphone.tell(events.ServiceCrashed(self.name, self.failure, None))  # type: ignore[arg-type]  # just set
             self.close()
 
     def aborted(self, error: BaseException) -> None:

@@ -154,7 +154,7 @@ class ModelJob:
         self.log += [text for _, text in note.lines]
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """A live job bears the unique key."""
 
     def __init__(self, job: ModelJob) -> None:
@@ -178,7 +178,7 @@ class StoreModel:
         answers = dict(self.answers)
         try:
             return [self._keep(new, now) for new in jobs]
-        except Refused as refused:
+        except Rejected as refused:
             self.jobs = [job for job, _ in before]
             self.answers = answers
             for job, was in before:
@@ -196,10 +196,10 @@ class StoreModel:
             job.take(new, now)
             self.jobs.append(job)
         elif new.on_conflict == "raise":
-            raise Refused(job)
+            raise Rejected(job)
         elif new.on_conflict == "replace":
             if job.state is JobState.RUNNING:
-                raise Refused(job)
+                raise Rejected(job)
             job.take(new, now)
         if key is not None:
             self.answers[key] = now + DAY, job

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from mainspring.errors import StoreError, StoreUnusable
-from mainspring.model.finding import Finding
+from mainspring.model.diagnosis import Diagnosis
 from mainspring.stores.clock import MICROS
 from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
 from mainspring.stores.sqlite.file.file_system import mounts, network_under
@@ -42,7 +42,7 @@ SELECT max(
 """
 
 
-def examine(file: DatabaseFile, now_micros: int) -> Iterator[Finding]:
+def examine(file: DatabaseFile, now_micros: int) -> Iterator[Diagnosis]:
     """Yield what is found, most basic first; no more once the file can't be read."""
     try:
         yield from _of_the_file(file)
@@ -64,102 +64,102 @@ def examine(file: DatabaseFile, now_micros: int) -> Iterator[Finding]:
     yield _lock(file)
 
 
-def _of_the_file(file: DatabaseFile) -> Iterator[Finding]:
+def _of_the_file(file: DatabaseFile) -> Iterator[Diagnosis]:
     if file.path.is_dir():
         raise file.unusable("it is a folder", "give the path of a file in it")
     file.check_links()
     file.check_owner()
-    yield Finding("file", "ok", f"{file.path}, {file.path.stat().st_size / 1e6:,.1f} MB")
+    yield Diagnosis("file", "ok", f"{file.path}, {file.path.stat().st_size / 1e6:,.1f} MB")
     disk = os.statvfs(file.path.parent)
     free = disk.f_bavail * disk.f_frsize
     says = f"{free / 1e9:,.1f} GB are free"
     if free < LEAST_FREE_BYTES:
-        yield Finding("disk", "problem", says, "free some space: a full disk refuses jobs")
+        yield Diagnosis("disk", "problem", says, "free some space: a full disk refuses jobs")
     else:
-        yield Finding("disk", "ok", says)
+        yield Diagnosis("disk", "ok", says)
     network = network_under(file.path.parent, mounts())
     if network is not None:
         says = f"it lies on a network file system ({network}), where SQLite's locks don't hold"
-        yield Finding("place", "problem", says, "move it to a local disk")
+        yield Diagnosis("place", "problem", says, "move it to a local disk")
     if not os.access(file.path, os.W_OK) or not os.access(file.path.parent, os.W_OK):
         says = f"{file.path} or its folder is not writable for this user"
-        yield Finding("rights", "problem", says, "run as the file's owner, or change its mode")
+        yield Diagnosis("rights", "problem", says, "run as the file's owner, or change its mode")
 
 
-def _privacy(file: DatabaseFile) -> Iterator[Finding]:
+def _privacy(file: DatabaseFile) -> Iterator[Diagnosis]:
     found, folder = file.path.stat(), file.path.parent
     mode = stat.S_IMODE(found.st_mode)
     if mode & ~PRIVATE:
         says = f"{file.path} has the mode {mode:o}: others may read the jobs"
-        yield Finding("privacy", "warning", says, f"chmod 600 {file.path}")
+        yield Diagnosis("privacy", "warning", says, f"chmod 600 {file.path}")
     if folder.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
         says = f"everybody may write to {folder}, and so delete or replace the file"
-        yield Finding("privacy", "warning", says, f"chmod o-w {folder}")
+        yield Diagnosis("privacy", "warning", says, f"chmod o-w {folder}")
     if found.st_nlink > 1:
         says = f"the file has {found.st_nlink} names: under each SQLite keeps another log"
-        yield Finding("names", "warning", says, "remove the other names (hard links)")
+        yield Diagnosis("names", "warning", says, "remove the other names (hard links)")
 
 
-def _unusable(file: DatabaseFile, error: Exception) -> Finding:
+def _unusable(file: DatabaseFile, error: Exception) -> Diagnosis:
     try:
         file.explain(error)
     except StoreUnusable as meaning:
         error = meaning
     except StoreError as meaning:
-        return Finding("file", "problem", str(meaning), "try again later")
+        return Diagnosis("file", "problem", str(meaning), "try again later")
     if isinstance(error, StoreUnusable):
-        return Finding("file", "problem", f"{error.store}: {error.why}", error.remedy)
-    return Finding("file", "problem", str(error), "see to that first")
+        return Diagnosis("file", "problem", f"{error.store}: {error.why}", error.remedy)
+    return Diagnosis("file", "problem", str(error), "see to that first")
 
 
-def _schema(connection: sqlite3.Connection, file: DatabaseFile) -> Finding:
+def _schema(connection: sqlite3.Connection, file: DatabaseFile) -> Diagnosis:
     version = version_of(connection, file.path)
     if version == VERSION:
-        return Finding("schema", "ok", f"version {version}")
+        return Diagnosis("schema", "ok", f"version {version}")
     says = f"version {version}; this mainspring writes {VERSION}"
-    return Finding("schema", "warning", says, "the next worker or enqueuing migrates it")
+    return Diagnosis("schema", "warning", says, "the next worker or enqueuing migrates it")
 
 
-def _integrity(connection: sqlite3.Connection) -> Finding:
+def _integrity(connection: sqlite3.Connection) -> Diagnosis:
     (told,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if told == "ok":
-        return Finding("integrity", "ok", "SQLite's quick check finds nothing")
+        return Diagnosis("integrity", "ok", "SQLite's quick check finds nothing")
     says = " ".join(str(told).split())
-    return Finding("integrity", "problem", says, "restore the file from a backup")
+    return Diagnosis("integrity", "problem", says, "restore the file from a backup")
 
 
-def _clock(connection: sqlite3.Connection, now_micros: int) -> Finding:
+def _clock(connection: sqlite3.Connection, now_micros: int) -> Diagnosis:
     (newest,) = connection.execute(NEWEST).fetchone()
     if newest <= now_micros + SLACK_MICROS:
-        return Finding("clock", "ok", "it is later than all that was written")
+        return Diagnosis("clock", "ok", "it is later than all that was written")
     ahead = (newest - now_micros) / MICROS
     says = f"the newest row was written {ahead:,.0f} s from now: the clock was set back"
-    return Finding("clock", "warning", says, "check the time service; delayed jobs wait longer")
+    return Diagnosis("clock", "warning", says, "check the time service; delayed jobs wait longer")
 
 
-def _library() -> Finding:
+def _library() -> Diagnosis:
     version = sqlite3.sqlite_version_info
     says = f"SQLite {sqlite3.sqlite_version}"
     patch = BACKPORTS.get(version[:2])
     if version >= RESET_BUG_MENDED or (patch is not None and version[2] >= patch):
-        return Finding("library", "ok", says)
+        return Diagnosis("library", "ok", says)
     # Well, as long as only we write: most systems have such a version, and nobody need act.
     says += (
         " (it has the WAL-reset bug, which mainspring's own writing does not meet; other programs"
         " that write this file must set wal_autocheckpoint = 0, or use 3.51.3)"
     )
-    return Finding("library", "ok", says)
+    return Diagnosis("library", "ok", says)
 
 
-def _log(file: DatabaseFile) -> Finding:
+def _log(file: DatabaseFile) -> Diagnosis:
     size = file.wal.stat().st_size if file.wal.exists() else 0
     if size <= WAL_CAP_BYTES:
-        return Finding("log", "ok", f"{size / 1e6:,.1f} MB")
+        return Diagnosis("log", "ok", f"{size / 1e6:,.1f} MB")
     says = f"the write-ahead log has grown to {size / 1e6:,.0f} MB"
-    return Finding("log", "warning", says, "end the program that keeps a read transaction open")
+    return Diagnosis("log", "warning", says, "end the program that keeps a read transaction open")
 
 
-def _lock(file: DatabaseFile) -> Finding:
+def _lock(file: DatabaseFile) -> Diagnosis:
     try:
         file.prepare()
         write_lock = WriteLock(file.run_dir)
@@ -168,7 +168,7 @@ def _lock(file: DatabaseFile) -> Finding:
     try:
         if not write_lock.acquire(PATIENCE):
             says = f"{write_lock.holder()} has held the write lock for {PATIENCE:g} s"
-            return Finding("lock", "problem", says, "end that process if it is stuck")
+            return Diagnosis("lock", "problem", says, "end that process if it is stuck")
         try:
             return _foreign_lock(file)
         finally:
@@ -177,13 +177,13 @@ def _lock(file: DatabaseFile) -> Finding:
         write_lock.close()
 
 
-def _foreign_lock(file: DatabaseFile) -> Finding:
+def _foreign_lock(file: DatabaseFile) -> Diagnosis:
     with closing(sqlite3.connect(file.path, timeout=PATIENCE, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             says = f"a program outside mainspring holds the write lock ({error})"
-            return Finding("lock", "problem", says, "end its transaction")
+            return Diagnosis("lock", "problem", says, "end its transaction")
         connection.execute("ROLLBACK")
-    return Finding("lock", "ok", "free")
+    return Diagnosis("lock", "ok", "free")

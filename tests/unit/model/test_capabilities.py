@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mainspring.model.serves import served_by, unclaimable
+from mainspring.model.capabilities import capabilities_of, unclaimable
 from mainspring.model.view import LaneRecord, NodeRecord
 
 LANE = LaneRecord("mail", "send", 3)
@@ -53,10 +53,10 @@ def test_a_node_that_does_not_say_what_it_serves_raises_no_alarm_while_it_lives(
 
 @pytest.mark.parametrize("text", UNREADABLE)
 def test_what_cannot_be_read_is_not_known(text):
-    serves = served_by(node(text))
+    serves = capabilities_of(node(text))
     assert (serves.tasks, serves.queues) == (None, None)
 
 
 def test_what_a_newer_version_says_besides_is_passed_over():
-    serves = served_by(node(b'{"tasks": ["send"], "queues": ["mail"], "more": 1}'))
+    serves = capabilities_of(node(b'{"tasks": ["send"], "queues": ["mail"], "more": 1}'))
     assert (serves.tasks, serves.queues) == ({"send"}, {"mail"})

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mainspring.model.view import LaneRecord, NodeRecord
 
 
-class Serves(Struct, frozen=True):
+class Capabilities(Struct, frozen=True):
     """What a node claims: jobs of these tasks, in these queues. None: any, for all we know.
 
     `schedules` are those whose ticks it makes.
@@ -28,10 +28,10 @@ class Serves(Struct, frozen=True):
         return knows and (self.queues is None or lane.queue in self.queues)
 
 
-_decode = json.Decoder(Serves).decode
+_decode = json.Decoder(Capabilities).decode
 
 
-def served_by(node: NodeRecord) -> Serves:
+def capabilities_of(node: NodeRecord) -> Capabilities:
     """Return what a node serves: anything, if it says so in a way that can't be read.
 
     Another version wrote that, or somebody's hand. To say that nobody takes its jobs would be a
@@ -40,17 +40,17 @@ def served_by(node: NodeRecord) -> Serves:
     try:
         joined = _decode(node.serves)
     except (DecodeError, UnicodeDecodeError, RecursionError):
-        return Serves()
+        return Capabilities()
     try:
         later = _decode(node.report)
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return joined
     if later.tasks is None:
         return joined
-    return Serves(later.tasks, joined.queues, later.schedules)
+    return Capabilities(later.tasks, joined.queues, later.schedules)
 
 
 def unclaimable(lanes: Iterable[LaneRecord], nodes: Iterable[NodeRecord]) -> list[LaneRecord]:
     """Return the lanes whose jobs wait and are taken by no node whose lease still runs."""
-    served = [served_by(node) for node in nodes if node.expires_in > 0]
+    served = [capabilities_of(node) for node in nodes if node.expires_in > 0]
     return [lane for lane in lanes if lane.pending and not any(one.takes(lane) for one in served)]

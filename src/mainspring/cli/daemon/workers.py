@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mainspring.background.supervisor.workers import NamedWorker
 
 
-class Crew:
+class SupervisedWorkers:
     """A supervisor's workers: those that a module names, and those that were started elsewhere.
 
     A worker whose name in the module begins with `_` is left for others to start.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.target.queue import add_target, queue_of
+from mainspring.cli.app_loader.queue import add_target, queue_of
 
 if TYPE_CHECKING:
     import argparse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mainspring.cli.target.address import Address
+from mainspring.cli.app_loader.address import Address
 from mainspring.queue import Queue
 
 HELP = "where the Queue is: module:attribute, seen from this folder"

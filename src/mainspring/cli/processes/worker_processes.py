@@ -122,7 +122,7 @@ def told(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
-class Herd:
+class WorkerProcessGroup:
     """The processes, and the supervisor that starts and stops them together."""
 
     def __init__(
@@ -138,7 +138,7 @@ class Herd:
             WorkerProcess(number, command, grace=grace, say=say) for number in range(1, count + 1)
         ]
         services = [*also, *self._workers]
-        self._supervisor = Supervisor(services, name="herd", grace=grace + BEYOND_GRACE)
+        self._supervisor = Supervisor(services, name="group", grace=grace + BEYOND_GRACE)
 
     def start(self) -> None:
         """Start every process."""

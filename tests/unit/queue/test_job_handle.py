@@ -1,4 +1,4 @@
-"""A job in the caller's hand, over a desk made by hand: what is read, and what is raised."""
+"""A job in the caller's hand, over a client made by hand: what is read, and what is raised."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 
 from mainspring import JobHandle, JobState
 from mainspring.errors import JobCancelled, JobFailed, StoreUnusable
-from mainspring.handle import RemoteError
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Ended, Failure
 from mainspring.model.view import JobRecord
+from mainspring.queue.job_handle import RemoteError
 
 FAILURE = Failure("builtins.ValueError", "no luck", "Traceback…\nValueError: no luck")
 
 
-class Desk:
-    """A desk whose one job ends when a test says so."""
+class QueueClient:
+    """A client whose one job ends when a test says so."""
 
     def __init__(self):
         self.codec = JsonCodec(limit_bytes=1 << 20)
@@ -58,36 +58,36 @@ class Desk:
 
 
 @pytest.fixture
-def desk():
-    return Desk()
+def client():
+    return QueueClient()
 
 
 @pytest.fixture
-def job(desk):
-    return JobHandle(desk, "1-x", "t")
+def job(client):
+    return JobHandle(client, "1-x", "t")
 
 
-def test_each_field_reads_the_store_once(desk, job):
+def test_each_field_reads_the_store_once(client, job):
     for read, field in enumerate(("status", "queue", "priority", "args", "kwargs", "error"), 1):
         getattr(job, field)
-        assert desk.reads == read
+        assert client.reads == read
     assert (job.id, job.task, repr(job)) == ("1-x", "t", "<JobHandle 1-x of t>")
-    assert desk.reads == 6
+    assert client.reads == 6
 
 
-def test_handles_of_one_job_are_equal(desk, job):
-    assert job == JobHandle(desk, "1-x", "t")
-    assert job != JobHandle(desk, "2-x", "t")
+def test_handles_of_one_job_are_equal(client, job):
+    assert job == JobHandle(client, "1-x", "t")
+    assert job != JobHandle(client, "2-x", "t")
     assert job != "1-x"
-    assert len({job, JobHandle(desk, "1-x", "t")}) == 1
+    assert len({job, JobHandle(client, "1-x", "t")}) == 1
 
 
 @pytest.mark.parametrize("result", [b"5", b"null", None, b"[1,2]"])
-def test_a_completed_job_gives_its_result(desk, job, result):
-    desk.end(JobState.COMPLETED, result)
-    expected = desk.codec.decode_result(result or b"null")
+def test_a_completed_job_gives_its_result(client, job, result):
+    client.end(JobState.COMPLETED, result)
+    expected = client.codec.decode_result(result or b"null")
     assert job.result(timeout=3) == expected
-    assert desk.asked == [3]
+    assert client.asked == [3]
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_a_completed_job_gives_its_result(desk, job, result):
         (JobState.CANCELLED, JobCancelled, "was cancelled: ValueError: no luck"),
     ],
 )
-def test_a_job_without_a_result_raises_with_the_evidence(desk, job, state, kind, says):
-    desk.end(state, failure=FAILURE)
+def test_a_job_without_a_result_raises_with_the_evidence(client, job, state, kind, says):
+    client.end(state, failure=FAILURE)
     with pytest.raises(kind, match=says) as caught:
         job.result()
     assert caught.value.job_id == "1-x"
@@ -108,8 +108,8 @@ def test_a_job_without_a_result_raises_with_the_evidence(desk, job, state, kind,
     assert cause.__cause__.failure == FAILURE
 
 
-def test_a_failure_without_evidence_says_so(desk, job):
-    desk.end(JobState.FAILED)
+def test_a_failure_without_evidence_says_so(client, job):
+    client.end(JobState.FAILED)
     with pytest.raises(JobFailed, match="no reason was recorded") as caught:
         job.result()
     assert caught.value.__cause__ is None
@@ -121,81 +121,81 @@ def test_a_job_that_goes_on_raises_at_the_timeout(job, timeout):
         job.result(timeout=timeout)
 
 
-def test_a_job_that_is_gone_is_no_use_to_wait_for(desk, job):
-    desk.there = False
+def test_a_job_that_is_gone_is_no_use_to_wait_for(client, job):
+    client.there = False
     for ask in (job.result, lambda: job.status, lambda: asyncio.run(awaited(job))):
         with pytest.raises(LookupError, match="1-x"):
             ask()
-    assert desk.waiting == []
+    assert client.waiting == []
 
 
 async def awaited(job):
     return await asyncio.wait_for(job, 5)
 
 
-def end_soon(desk, *arguments, **fields):
+def end_soon(client, *arguments, **fields):
     def end():
-        while not desk.waiting:
+        while not client.waiting:
             threading.Event().wait(0.001)
-        desk.end(*arguments, **fields)
+        client.end(*arguments, **fields)
 
     thread = threading.Thread(target=end)
     thread.start()
     return thread
 
 
-def test_awaiting_gives_the_result_and_leaves_no_subscription(desk, job):
-    thread = end_soon(desk, JobState.COMPLETED, b'"done"')
+def test_awaiting_gives_the_result_and_leaves_no_subscription(client, job):
+    thread = end_soon(client, JobState.COMPLETED, b'"done"')
     assert asyncio.run(awaited(job)) == "done"
     thread.join()
-    assert desk.waiting == []
+    assert client.waiting == []
 
 
-def test_awaiting_raises_as_result_does(desk, job):
-    thread = end_soon(desk, JobState.FAILED, failure=FAILURE)
+def test_awaiting_raises_as_result_does(client, job):
+    thread = end_soon(client, JobState.FAILED, failure=FAILURE)
     with pytest.raises(JobFailed, match="no luck"):
         asyncio.run(awaited(job))
     thread.join()
 
 
-def test_awaiting_raises_what_the_store_had_to_say(desk, job):
+def test_awaiting_raises_what_the_store_had_to_say(client, job):
     error = StoreUnusable("jobs.db", "it was deleted", "bring it back")
 
     async def main():
         waiting = asyncio.ensure_future(awaited(job))
-        while not desk.waiting:
+        while not client.waiting:
             await asyncio.sleep(0)
-        desk.waiting[0](error)
+        client.waiting[0](error)
         await waiting
 
     with pytest.raises(StoreUnusable, match="deleted"):
         asyncio.run(main())
 
 
-def test_a_wait_that_is_cancelled_leaves_no_subscription(desk, job):
+def test_a_wait_that_is_cancelled_leaves_no_subscription(client, job):
     async def main():
         waiting = asyncio.ensure_future(awaited(job))
-        while not desk.waiting:
+        while not client.waiting:
             await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait([waiting])
         assert waiting.cancelled()
 
     asyncio.run(main())
-    assert desk.waiting == []
+    assert client.waiting == []
 
 
-def test_told_twice_and_after_the_loop_is_gone_is_harmless(desk, job):
+def test_told_twice_and_after_the_loop_is_gone_is_harmless(client, job):
     tells = []
 
     async def main():
         waiting = asyncio.ensure_future(awaited(job))
-        while not desk.waiting:
+        while not client.waiting:
             await asyncio.sleep(0)
-        tells.append(desk.waiting[0])
-        desk.end(JobState.COMPLETED, b"1")
-        tells[0](desk.told)
+        tells.append(client.waiting[0])
+        client.end(JobState.COMPLETED, b"1")
+        tells[0](client.told)
         assert await waiting == 1
 
     asyncio.run(main())
-    tells[0](desk.told)
+    tells[0](client.told)

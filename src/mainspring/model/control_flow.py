@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-class Verdict(MainspringError):
+class ControlFlow(MainspringError):
     """What ends an attempt as its body says; never raised as such."""
 
 
-class Retry(Verdict):
+class Retry(ControlFlow):
     """What a durable task's body raises to be tried again; this attempt is charged.
 
     In `delay` seconds (or a timedelta), None: by the task's backoff. With no attempts left the job
@@ -31,7 +31,7 @@ class Retry(Verdict):
         super().__init__("the task asked to be tried again")
 
 
-class GiveUp(Verdict):
+class GiveUp(ControlFlow):
     """What a durable task's body raises to fail now, whatever attempts are left.
 
     `reason` is what `job.error` says.
@@ -41,7 +41,7 @@ class GiveUp(Verdict):
         super().__init__(str(reason))
 
 
-class Snooze(Verdict):
+class Snooze(ControlFlow):
     """What a durable task's body raises to run again later; no attempt is charged.
 
     In `delay` seconds (or a timedelta), as if this attempt had not been. Nothing limits how often:

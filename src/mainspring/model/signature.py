@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Shape:
+class TaskSignature:
     """Whether arguments fit a signature; `name` is the task's, for the sentence that says no.
 
     `inner` is the signature of the function inside a wrapper that takes anything. It says which
@@ -71,9 +71,9 @@ class Shape:
             return None  # the wrapper makes another call of it
 
 
-def shape_of(name: str, function: Callable[..., Any]) -> Shape:
+def task_signature(name: str, function: Callable[..., Any]) -> TaskSignature:
     """Return the shape of a function."""
-    return Shape(name, signature_of(function), signature_of(function, follow_wrapped=True))
+    return TaskSignature(name, signature_of(function), signature_of(function, follow_wrapped=True))
 
 
 def signature_of(

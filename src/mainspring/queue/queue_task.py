@@ -16,23 +16,23 @@ from typing import (
 )
 
 from mainspring.errors import InvalidArguments, UnknownOption
-from mainspring.handle import JobHandle
+from mainspring.model.enqueue_options import EnqueueOptions
 from mainspring.model.job import NewJob
 from mainspring.model.place import check_imported
-from mainspring.model.shape import shape_of
+from mainspring.model.signature import task_signature
 from mainspring.model.task import check_priority
-from mainspring.model.terms import Terms
 from mainspring.model.unique import key_of_arguments, key_of_task, key_of_users
+from mainspring.queue.job_handle import JobHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from mainspring.handle import Desk
     from mainspring.model.job import OnConflict
     from mainspring.model.task import Task
     from mainspring.model.unique import Unique
     from mainspring.protocols import Codec
+    from mainspring.queue.client import QueueClient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,7 +54,7 @@ _USING_OPTIONS = (
     "expires",
     "conn",
 )
-_NO_TERMS = Terms()
+_NO_OPTIONS = EnqueueOptions()
 
 
 class Call(Generic[R]):
@@ -78,15 +78,20 @@ class QueueTask(Generic[P, R, Raw]):
     """
 
     def __init__(
-        self, task: Task, desk: Desk, *, terms: Terms | None = None, connection: Any = None
+        self,
+        task: Task,
+        client: QueueClient,
+        *,
+        options: EnqueueOptions | None = None,
+        connection: Any = None,
     ) -> None:
         self.task = task
         self.name = task.name
-        self._desk = desk
-        self._terms = terms or _terms_of(task)
+        self._client = client
+        self._options = options or _options_of(task)
         self._connection = connection
-        self._shape = shape_of(task.name, task.function)
-        self._encode = desk.codec.encode_call
+        self._shape = task_signature(task.name, task.function)
+        self._encode = client.codec.encode_call
         self._is_checked = task.executor != "process"
         # Its attributes stay its own: one named `delay` or `name` must not hide ours.
         functools.update_wrapper(self, task.function, updated=())
@@ -101,12 +106,12 @@ class QueueTask(Generic[P, R, Raw]):
     @property
     def codec(self) -> Codec:
         """What encodes its arguments and results."""
-        return self._desk.codec
+        return self._client.codec
 
     @property
-    def terms(self) -> Terms:
-        """When its jobs may start, how long, and how many at once."""
-        return self._terms
+    def enqueue_options(self) -> EnqueueOptions:
+        """The options of its enqueuings: start, expiry, uniqueness."""
+        return self._options
 
     @property
     def connection(self) -> Any:
@@ -122,16 +127,16 @@ class QueueTask(Generic[P, R, Raw]):
 
         With `using(conn=...)` it is there if and only if the transaction there commits.
         """
-        job_id = self._desk.enqueue([self._new_job(args, kwargs)], self._connection)[0]
-        return JobHandle(self._desk, job_id, self.name)
+        job_id = self._client.enqueue([self._new_job(args, kwargs)], self._connection)[0]
+        return JobHandle(self._client, job_id, self.name)
 
     async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Enqueue a job without blocking the loop; calls at the same time share a commit.
 
         With `using(conn=...)` it is as `delay`: a connection belongs to its thread.
         """
-        job_id = await self._desk.aenqueue(self._new_job(args, kwargs), self._connection)
-        return JobHandle(self._desk, job_id, self.name)
+        job_id = await self._client.aenqueue(self._new_job(args, kwargs), self._connection)
+        return JobHandle(self._client, job_id, self.name)
 
     @overload
     def map(self: Callable[[], Any], arguments: Iterable[tuple[()]]) -> list[JobHandle[R]]: ...
@@ -155,8 +160,8 @@ class QueueTask(Generic[P, R, Raw]):
     ) -> list[JobHandle[R]]: ...
     def map(self, arguments: Iterable[Sequence[Any]]) -> list[JobHandle[R]]:
         """Enqueue a job for each tuple of positional arguments, all in one transaction."""
-        ids = self._desk.enqueue(self._new_jobs(arguments), self._connection)
-        return [JobHandle(self._desk, job_id, self.name) for job_id in ids]
+        ids = self._client.enqueue(self._new_jobs(arguments), self._connection)
+        return [JobHandle(self._client, job_id, self.name) for job_id in ids]
 
     @overload
     async def amap(
@@ -187,8 +192,8 @@ class QueueTask(Generic[P, R, Raw]):
 
         With `using(conn=...)` it blocks: a connection belongs to its thread.
         """
-        ids = await self._desk.aenqueue_many(self._new_jobs(arguments), self._connection)
-        return [JobHandle(self._desk, job_id, self.name) for job_id in ids]
+        ids = await self._client.aenqueue_many(self._new_jobs(arguments), self._connection)
+        return [JobHandle(self._client, job_id, self.name) for job_id in ids]
 
     def using(  # noqa: PLR0913  # the options of an enqueuing
         self,
@@ -226,11 +231,11 @@ class QueueTask(Generic[P, R, Raw]):
         }
         given = {option: value for option, value in given.items() if value is not None}
         if conn is not None:
-            self._desk.check_connection(owner, conn)
+            self._client.check_connection(owner, conn)
         return QueueTask(
             self._task_with(owner, queue, priority),
-            self._desk,
-            terms=self._terms.changed(owner, given) if given else self._terms,
+            self._client,
+            options=self._options.changed(owner, given) if given else self._options,
             connection=self._connection if conn is None else conn,
         )
 
@@ -241,14 +246,14 @@ class QueueTask(Generic[P, R, Raw]):
 
     def unique_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         """Return the key that its jobs with these arguments bear, as stores compare it."""
-        unique, name = self._terms.unique, self.name
+        unique, name = self._options.unique, self.name
         if unique is None:
             return None
         if isinstance(unique, str):
             return key_of_users(name, unique)
         if unique.by == "task":
             return key_of_task(name)
-        text = self._desk.codec.canonical_call(name, *self._shape.values(args, kwargs))
+        text = self._client.codec.canonical_call(name, *self._shape.values(args, kwargs))
         return key_of_arguments(name, text)
 
     def _task_with(self, owner: str, queue: str | None, priority: int | None) -> Task:
@@ -261,18 +266,18 @@ class QueueTask(Generic[P, R, Raw]):
         return task
 
     def _new_job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
-        task, terms = self.task, self._terms
+        task, options = self.task, self._options
         if not self._is_checked:
             # Not sooner: a decorator registers before its function's name is bound.
             check_imported(task.name, task.function)
             self._is_checked = True
         self._shape.check(args, kwargs)
         payload = self._encode(task.name, args, kwargs)
-        if terms is _NO_TERMS:  # most are, and a producer waits for this
+        if options is _NO_OPTIONS:  # most are, and a producer waits for this
             return NewJob(task.name, task.queue, payload, task.priority)
-        wait = terms.wait()
-        terms.check_expiry(f"task {task.name!r}", wait)
-        key = terms.idempotency_key
+        wait = options.wait()
+        options.check_expiry(f"task {task.name!r}", wait)
+        key = options.idempotency_key
         return NewJob(
             task.name,
             task.queue,
@@ -280,9 +285,9 @@ class QueueTask(Generic[P, R, Raw]):
             task.priority,
             wait,
             unique=self.unique_key(args, kwargs),
-            on_conflict=terms.answer(),
+            on_conflict=options.answer(),
             idempotency_key=None if key is None else key_of_users(task.name, key),
-            expires=terms.expires,
+            expires=options.expires,
         )
 
     def _new_jobs(self, arguments: Iterable[Sequence[Any]]) -> list[NewJob]:
@@ -304,7 +309,7 @@ def refuse_unknown(owner: str, given: Mapping[str, Any], known: tuple[str, ...])
             raise UnknownOption(option, owner=owner, known=known)
 
 
-def _terms_of(task: Task) -> Terms:
+def _options_of(task: Task) -> EnqueueOptions:
     if task.expires is None and task.unique is None:
-        return _NO_TERMS
-    return Terms(expires=task.expires, unique=task.unique)
+        return _NO_OPTIONS
+    return EnqueueOptions(expires=task.expires, unique=task.unique)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _FEW = 64
 
 
-class Line:
+class PendingRecords:
     """Records that wait for a slot, at most `size` of them (None: as many as come)."""
 
     def __init__(self, size: int | None) -> None:

@@ -1,4 +1,4 @@
-"""The terms on which the jobs of one task are enqueued: when, how long, and how often at most."""
+"""Options of an enqueuing: when its job may start and until when, and which jobs it excludes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class EnqueueOptions:
     """`delay` and `expires` are seconds from each enqueuing, `run_at` is aware.
 
     `unique` is a rule, or a key of the user's. `on_conflict` is None as long as the rule says it.
@@ -30,8 +30,8 @@ class Terms:
     on_conflict: OnConflict | None = None
     idempotency_key: str | None = None
 
-    def changed(self, owner: str, given: Mapping[str, Any]) -> Terms:
-        """Return the terms with other options, each checked; raises InvalidOption."""
+    def changed(self, owner: str, given: Mapping[str, Any]) -> EnqueueOptions:
+        """Return these options with others changed, each checked; raises InvalidOption."""
         if "delay" in given and "run_at" in given:
             raise InvalidOption(
                 "run_at",
@@ -48,10 +48,10 @@ class Terms:
         if isinstance(new.get("unique"), Unique):
             # A rule brings its own answer; an earlier one was for the key before it.
             new.setdefault("on_conflict", None)
-        terms = replace(self, **new)
-        terms.check_conflict(owner)
-        terms.check_expiry(owner, terms.wait())
-        return terms
+        options = replace(self, **new)
+        options.check_conflict(owner)
+        options.check_expiry(owner, options.wait())
+        return options
 
     def wait(self) -> float:
         """Return the seconds until a job enqueued now may start."""

@@ -10,7 +10,7 @@ from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainspring.model.dial import has_fixed_times
+from mainspring.model.cron_times import has_fixed_times
 from mainspring.model.schedule import Cron, Every
 
 MICROSECOND = timedelta(microseconds=1)

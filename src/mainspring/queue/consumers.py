@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mainspring.queue.options import OwnOptions
 
 
-class Crew:
+class Consumers:
     """Thread-safe. `charter` is what they have in common, but for a worker's own options.
 
     `declared` tells the schedules when a consumer is made, and when it is to follow.
@@ -31,7 +31,7 @@ class Crew:
         self.charter = charter
         self._caches = caches
         self._declared = declared
-        self._consumers: list[Consumer] = []
+        self._running: list[Consumer] = []
         self._subscribers: list[Subscriber] = []
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -44,11 +44,11 @@ class Crew:
     ) -> Iterator[Consumer]:
         """Return a consumer that `shutdown` reaches during the block."""
         consumer = self.new_consumer(queues, own)
-        self._consumers.append(consumer)
+        self._running.append(consumer)
         try:
             yield consumer
         finally:
-            self._consumers.remove(consumer)
+            self._running.remove(consumer)
 
     @contextmanager
     def at_work(self, queues: Sequence[str] | None, own: OwnOptions) -> Iterator[None]:
@@ -64,12 +64,12 @@ class Crew:
 
     def follow(self) -> None:
         """Have the consumers serve what was registered or declared since they started."""
-        for consumer in list(self._consumers):
+        for consumer in list(self._running):
             consumer.follow(self._declared())
 
     def shutdown(self, *, at_once: bool | None = None) -> None:
         """Ask all of them to stop; returns at once."""
-        for consumer in list(self._consumers):
+        for consumer in list(self._running):
             consumer.shutdown(at_once=at_once)
 
     def new_consumer(

@@ -56,19 +56,19 @@ class EndedJobs(Protocol):
         ...
 
 
-class Seat:
+class Waiting:
     """One thread that waits."""
 
     def __init__(self) -> None:
         self.ended: Ended | StoreError | None = None
-        self.roused = Signal()
-        self.room: _Room | None = None
+        self.woken = Signal()
+        self.waiters: _Waiters | None = None
         self.listening = False
 
     def tell(self, ended: Ended | StoreError) -> None:
         """Give it what it waits for."""
         self.ended = ended
-        self.roused.give()
+        self.woken.give()
 
 
 class Waiter:
@@ -76,175 +76,177 @@ class Waiter:
 
     def __init__(self, store: EndedJobs) -> None:
         self._store = store
-        self._room = _Room()
-        _waiters.add(self)
+        self._waiters = _Waiters()
+        _instances.add(self)
 
     def wait(self, job_id: str, timeout: float | None) -> Ended | None:
         """Block until the job has ended, at most `timeout` seconds; None if it has not."""
         deadline = math.inf if timeout is None else monotonic() + timeout
-        seat = Seat()
+        waiting = Waiting()
         try:
-            self._wait(job_id, seat, deadline)
+            self._wait(job_id, waiting, deadline)
         except BaseException:
-            self._recover(job_id, seat)
+            self._recover(job_id, waiting)
             raise
-        if isinstance(seat.ended, StoreError):
-            raise seat.ended
-        return seat.ended
+        if isinstance(waiting.ended, StoreError):
+            raise waiting.ended
+        return waiting.ended
 
-    def _wait(self, job_id: str, seat: Seat, deadline: float) -> None:
-        room = self._enter(job_id, seat.tell, seat)
+    def _wait(self, job_id: str, waiting: Waiting, deadline: float) -> None:
+        waiters = self._enter(job_id, waiting.tell, waiting)
         try:
-            while seat.ended is None and (left := deadline - monotonic()) > 0:
-                self._wait_turn(room, seat, min(left, NET_SECONDS))
+            while waiting.ended is None and (left := deadline - monotonic()) > 0:
+                self._wait_turn(waiters, waiting, min(left, NET_SECONDS))
         finally:
-            room.forget(job_id, seat.tell)
-            _hand_over(room)
+            waiters.forget(job_id, waiting.tell)
+            _hand_over(waiters)
 
-    def _recover(self, job_id: str, seat: Seat) -> None:
+    def _recover(self, job_id: str, waiting: Waiting) -> None:
         """Leave nothing of a wait that an exception has ended, wherever that came."""
-        room = seat.room
-        if room is None:
+        waiters = waiting.waiters
+        if waiters is None:
             return
         if not is_called_by(Waiter._wait):  # else a handler waits in the midst of another wait
-            let_go(room.lock)
-            let_go(room.lead)
-        if seat.listening:
+            let_go(waiters.lock)
+            let_go(waiters.lead)
+        if waiting.listening:
             # It may be in any state now: who leads next listens anew.
-            room.close_listener()
-        room.forget(job_id, seat.tell)
-        room.leave_line(seat)
-        _hand_over(room)
+            waiters.close_listener()
+        waiters.forget(job_id, waiting.tell)
+        waiters.leave_queue(waiting)
+        _hand_over(waiters)
 
     def subscribe(self, job_id: str, tell: Tell) -> Callable[[], None]:
         """Call `tell` once, from some thread, when the job has ended or the store can't say.
 
         Returns the cancellation.
         """
-        room = self._enter(job_id, tell, None)
-        with room.lock:
-            if not room.relayed and room.waiting:
-                room.relayed = True
+        waiters = self._enter(job_id, tell, None)
+        with waiters.lock:
+            if not waiters.relayed and waiters.jobs:
+                waiters.relayed = True
                 threading.Thread(
-                    target=self._relay, args=(room,), name="mainspring-results", daemon=True
+                    target=self._relay, args=(waiters,), name="mainspring-results", daemon=True
                 ).start()
-        return lambda: room.forget(job_id, tell)
+        return lambda: waiters.forget(job_id, tell)
 
     def close(self) -> None:
         """End the wait of all who wait, with an error, and listen no more."""
-        room, self._room = self._room, _Room()
-        with room.lock:
-            room.closed = True
-            if room.listener is not None:
-                room.listener.close()
-        room.tell_all(StoreUnusable("the store", "its queue was closed meanwhile", "close it last"))
+        waiters, self._waiters = self._waiters, _Waiters()
+        with waiters.lock:
+            waiters.closed = True
+            if waiters.listener is not None:
+                waiters.listener.close()
+        waiters.tell_all(
+            StoreUnusable("the store", "its queue was closed meanwhile", "close it last")
+        )
 
     def abandon(self) -> None:
         """Begin anew in a forked child: those who wait are in the parent."""
-        self._room = _Room()
+        self._waiters = _Waiters()
 
-    def _enter(self, job_id: str, tell: Tell, seat: Seat | None) -> _Room:
-        room = self._admit(job_id, tell, seat)
+    def _enter(self, job_id: str, tell: Tell, waiting: Waiting | None) -> _Waiters:
+        waiters = self._admit(job_id, tell, waiting)
         try:
             # Listening first, looking second: what ends in between is seen twice, never missed.
-            self._look(room, [job_id])
+            self._look(waiters, [job_id])
         except BaseException:
-            room.forget(job_id, tell)
+            waiters.forget(job_id, tell)
             raise
-        return room
+        return waiters
 
-    def _admit(self, job_id: str, tell: Tell, seat: Seat | None) -> _Room:
+    def _admit(self, job_id: str, tell: Tell, waiting: Waiting | None) -> _Waiters:
         while True:
-            room = self._room
-            if seat is not None:
-                seat.room = room
-            with room.lock:
-                if room.closed:
+            waiters = self._waiters
+            if waiting is not None:
+                waiting.waiters = waiters
+            with waiters.lock:
+                if waiters.closed:
                     continue
-                self._listen_in(room)
-                room.waiting.setdefault(job_id, []).append(tell)
-                return room
+                self._listen_in(waiters)
+                waiters.jobs.setdefault(job_id, []).append(tell)
+                return waiters
 
-    def _listen_in(self, room: _Room) -> None:
-        """Have a listener in the room; to be called with its lock."""
-        if room.listener is None and not room.closed:
-            room.listener = self._store.listen("ended")
-            if not room.finalized:
-                room.finalized = True
-                weakref.finalize(self, _close, room)
+    def _listen_in(self, waiters: _Waiters) -> None:
+        """Open the listener if there is none; to be called with the lock of `waiters`."""
+        if waiters.listener is None and not waiters.closed:
+            waiters.listener = self._store.listen("ended")
+            if not waiters.finalized:
+                waiters.finalized = True
+                weakref.finalize(self, _close, waiters)
 
-    def _wait_turn(self, room: _Room, seat: Seat, seconds: float) -> None:
-        room.followers.append(seat)
+    def _wait_turn(self, waiters: _Waiters, waiting: Waiting, seconds: float) -> None:
+        waiters.followers.append(waiting)
         # In line before it looks for a leader; a leader that leaves does it the other way round.
-        if owns(room.lead):
+        if owns(waiters.lead):
             # A handler that waits in the midst of its thread's own wait, which can't go on.
-            seat.roused.wait(seconds)
-            self._look(room, list(room.waiting))
+            waiting.woken.wait(seconds)
+            self._look(waiters, list(waiters.jobs))
         else:
-            self._lead_or_follow(room, seat, seconds)
-        room.leave_line(seat)
+            self._lead_or_follow(waiters, waiting, seconds)
+        waiters.leave_queue(waiting)
 
-    def _lead_or_follow(self, room: _Room, seat: Seat, seconds: float) -> None:
+    def _lead_or_follow(self, waiters: _Waiters, waiting: Waiting, seconds: float) -> None:
         try:
-            if room.lead.acquire(blocking=False):
-                self._listen(room, seat, seconds)
+            if waiters.lead.acquire(blocking=False):
+                self._listen(waiters, waiting, seconds)
                 return
         finally:
-            let_go(room.lead)
-        seat.roused.wait(seconds)
+            let_go(waiters.lead)
+        waiting.woken.wait(seconds)
 
-    def _listen(self, room: _Room, seat: Seat, seconds: float) -> None:
-        if seat.ended is not None:
+    def _listen(self, waiters: _Waiters, waiting: Waiting, seconds: float) -> None:
+        if waiting.ended is not None:
             return
-        with room.lock:
-            self._listen_in(room)
-        if (listener := room.listener) is not None:
-            seat.listening = True
+        with waiters.lock:
+            self._listen_in(waiters)
+        if (listener := waiters.listener) is not None:
+            waiting.listening = True
             listener.wait(seconds)
-            seat.listening = False
-            self._look(room, list(room.waiting))
-            self._look_for_gone(room)
+            waiting.listening = False
+            self._look(waiters, list(waiters.jobs))
+            self._look_for_gone(waiters)
 
-    def _relay(self, room: _Room) -> None:
+    def _relay(self, waiters: _Waiters) -> None:
         try:
-            self._relay_while_needed(room)
+            self._relay_while_needed(waiters)
         except BaseException:
             # Whatever ended it: who comes next starts another.
-            with room.lock:
-                room.relayed = False
+            with waiters.lock:
+                waiters.relayed = False
             raise
 
-    def _relay_while_needed(self, room: _Room) -> None:
-        seat, idle = Seat(), 0
-        while not room.closed and room.needs_relay(idle):
-            idle = 0 if room.waiting else idle + 1
+    def _relay_while_needed(self, waiters: _Waiters) -> None:
+        waiting, idle = Waiting(), 0
+        while not waiters.closed and waiters.needs_relay(idle):
+            idle = 0 if waiters.jobs else idle + 1
             try:
-                self._wait_turn(room, seat, NET_SECONDS)
+                self._wait_turn(waiters, waiting, NET_SECONDS)
             except StoreError as error:
-                room.tell_all(error)
+                waiters.tell_all(error)
 
-    def _look(self, room: _Room, job_ids: list[str]) -> None:
+    def _look(self, waiters: _Waiters, job_ids: list[str]) -> None:
         for job_id, ended in self._store.ended(job_ids).items() if job_ids else ():
-            for tell in room.leave(job_id):
+            for tell in waiters.leave(job_id):
                 tell(ended)
 
-    def _look_for_gone(self, room: _Room) -> None:
+    def _look_for_gone(self, waiters: _Waiters) -> None:
         """Tell those whose job was dropped before anybody here saw its end: none comes any more."""
-        for job_id in room.to_look_for(monotonic()):
+        for job_id in waiters.to_look_for(monotonic()):
             if self._store.get(job_id) is None:
-                for tell in room.leave(job_id):
+                for tell in waiters.leave(job_id):
                     tell(JobGone(job_id))
 
 
-class _Room:
+class _Waiters:
     """Those who wait in one process."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.lock = threading.RLock()
         self.lead = threading.RLock()
-        self.waiting: dict[str, list[Tell]] = {}
-        self.followers: deque[Seat] = deque()
+        self.jobs: dict[str, list[Tell]] = {}
+        self.followers: deque[Waiting] = deque()
         self.listener: Listener | None = None
         self.relayed = False
         self.finalized = False
@@ -257,10 +259,10 @@ class _Room:
             return []
         self.looked_at = now
         with self.lock:
-            due = list(self.waiting)[:LOOKED_FOR]
+            due = list(self.jobs)[:LOOKED_FOR]
             # To the end of the line, so that all of many have their turn.
             for job_id in due:
-                self.waiting[job_id] = self.waiting.pop(job_id)
+                self.jobs[job_id] = self.jobs.pop(job_id)
             return due
 
     def close_listener(self) -> None:
@@ -270,52 +272,52 @@ class _Room:
 
     def leave(self, job_id: str) -> list[Tell]:
         with self.lock:
-            return self.waiting.pop(job_id, [])
+            return self.jobs.pop(job_id, [])
 
     def forget(self, job_id: str, tell: Tell) -> None:
         with self.lock:
-            tells = self.waiting.get(job_id, [])
+            tells = self.jobs.get(job_id, [])
             if tell in tells:
                 tells.remove(tell)
             if not tells:
-                self.waiting.pop(job_id, None)
+                self.jobs.pop(job_id, None)
 
     def needs_relay(self, idle: int) -> bool:
         """Whether the relay goes on; says in the same breath that there is none any more."""
         with self.lock:
-            self.relayed = bool(self.waiting) or idle < IDLE_TURNS
+            self.relayed = bool(self.jobs) or idle < IDLE_TURNS
             return self.relayed
 
     def tell_all(self, error: StoreError) -> None:
         with self.lock:
-            told, self.waiting = self.waiting, {}
+            told, self.jobs = self.jobs, {}
         for tells in told.values():
             for tell in tells:
                 tell(error)
 
-    def leave_line(self, seat: Seat) -> None:
+    def leave_queue(self, waiting: Waiting) -> None:
         with self.lock:
-            if seat in self.followers:
-                self.followers.remove(seat)
+            if waiting in self.followers:
+                self.followers.remove(waiting)
 
 
-def _hand_over(room: _Room) -> None:
+def _hand_over(waiters: _Waiters) -> None:
     """Let another lead, if there is one."""
-    for follower in list(room.followers)[:1]:
-        follower.roused.give()
+    for follower in list(waiters.followers)[:1]:
+        follower.woken.give()
 
 
-def _close(room: _Room) -> None:
+def _close(waiters: _Waiters) -> None:
     # A forked child must leave its parent's listener alone.
-    if room.pid == os.getpid() and room.listener is not None:
-        room.listener.close()
+    if waiters.pid == os.getpid() and waiters.listener is not None:
+        waiters.listener.close()
 
 
-_waiters: weakref.WeakSet[Waiter] = weakref.WeakSet()
+_instances: weakref.WeakSet[Waiter] = weakref.WeakSet()
 
 
 def _abandon_all() -> None:
-    for waiter in list(_waiters):
+    for waiter in list(_instances):
         waiter.abandon()
 
 

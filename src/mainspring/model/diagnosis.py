@@ -9,7 +9,7 @@ from msgspec import Struct
 Level = Literal["ok", "warning", "problem"]
 
 
-class Finding(Struct, frozen=True):
+class Diagnosis(Struct, frozen=True):
     """One thing that was looked at, how it is, and what to do where it is not well."""
 
     check: str

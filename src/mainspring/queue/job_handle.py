@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from mainspring.engine.attempts.running import Awaited, waiting_for
 from mainspring.errors import (
@@ -16,90 +16,21 @@ from mainspring.errors import (
     StoreError,
 )
 from mainspring.model.async_twin import off_loop
-from mainspring.model.evidence import RemoteError, cause_of
 from mainspring.model.job import CANCELLED, EXPIRED, Ended, JobState
+from mainspring.model.remote_error import RemoteError, cause_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from mainspring.model.job import NewJob
     from mainspring.model.note import LogLine
     from mainspring.model.view import AttemptRecord, JobRecord
-    from mainspring.protocols import Codec
+    from mainspring.queue.client import QueueClient
 
-__all__ = ["Desk", "JobHandle", "RemoteError"]
+__all__ = ["JobHandle", "RemoteError"]
 
 R = TypeVar("R")
-
-
-class Desk(Protocol):
-    """What the handles and tasks of one queue share: how to enqueue, read, wait and decode."""
-
-    @property
-    def codec(self) -> Codec:
-        """Encodes arguments, decodes results."""
-        ...
-
-    @property
-    def errors(self) -> Mapping[str, type[Exception]]:
-        """The exceptions that the program has registered, by full name."""
-        ...
-
-    def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
-        """Keep new jobs, in the transaction of `connection` if there is one; return their ids."""
-        ...
-
-    async def aenqueue(self, job: NewJob, connection: Any = None) -> str:
-        """Keep a new job without blocking the loop; return its id."""
-        ...
-
-    async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
-        """Keep new jobs without blocking the loop; return their ids."""
-        ...
-
-    def check_connection(self, owner: str, connection: object) -> None:
-        """Raise InvalidOption if the store can't take jobs into somebody's transaction."""
-        ...
-
-    def encode(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        """Return a payload; its arguments are checked if the task is known here."""
-        ...
-
-    def slots(self, task: str) -> str | None:
-        """Return the kind of slot that runs a task, None if it is not known here."""
-        ...
-
-    def get(self, job_id: str) -> JobRecord | None:
-        """Return the job as it is now, None if it is gone."""
-        ...
-
-    def history(self, job_id: str) -> list[AttemptRecord]:
-        """Return its attempts."""
-        ...
-
-    def log(self, job_id: str) -> list[LogLine]:
-        """Return what its bodies have logged."""
-        ...
-
-    def cancel(self, job_ids: Sequence[str]) -> list[bool]:
-        """Cancel jobs; return for each whether it was live."""
-        ...
-
-    def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
-        """Let failed and cancelled jobs run again; return the id of the live job for each."""
-        ...
-
-    def wait(self, job_id: str, timeout: float | None) -> Ended | None:
-        """Block until the job has ended, at most `timeout` seconds."""
-        ...
-
-    def subscribe(
-        self, job_id: str, tell: Callable[[Ended | StoreError], None]
-    ) -> Callable[[], None]:
-        """Call `tell` when the job has ended, or with why that can't be known."""
-        ...
 
 
 class JobHandle(Generic[R]):
@@ -109,10 +40,10 @@ class JobHandle(Generic[R]):
     the job has been purged. `await job` is `job.result()` without blocking the loop. Thread-safe.
     """
 
-    __slots__ = ("_desk", "id", "task")
+    __slots__ = ("_client", "id", "task")
 
-    def __init__(self, desk: Desk, job_id: str, task: str) -> None:
-        self._desk = desk
+    def __init__(self, client: QueueClient, job_id: str, task: str) -> None:
+        self._client = client
         self.id = job_id
         self.task = task
 
@@ -128,7 +59,7 @@ class JobHandle(Generic[R]):
     @property
     def record(self) -> JobRecord:
         """All that the store has of it, as a value of this moment."""
-        record = self._desk.get(self.id)
+        record = self._client.get(self.id)
         if record is None:
             raise JobGone(self.id, self.task)
         return record
@@ -151,12 +82,12 @@ class JobHandle(Generic[R]):
     @property
     def args(self) -> tuple[Any, ...]:
         """The positional arguments."""
-        return self._desk.codec.decode_call(self.record.payload)[0]
+        return self._client.codec.decode_call(self.record.payload)[0]
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """The keyword arguments."""
-        return self._desk.codec.decode_call(self.record.payload)[1]
+        return self._client.codec.decode_call(self.record.payload)[1]
 
     @property
     def progress(self) -> float:
@@ -197,12 +128,12 @@ class JobHandle(Generic[R]):
     @property
     def history(self) -> list[AttemptRecord]:
         """Every attempt with node, start, end, outcome and error; oldest first."""
-        return self._desk.history(self.id)
+        return self._client.history(self.id)
 
     @property
     def log(self) -> list[LogLine]:
         """The lines that its bodies have logged; oldest first."""
-        return self._desk.log(self.id)
+        return self._client.log(self.id)
 
     async def arecord(self) -> JobRecord:
         """Return `record` without blocking the event loop; its fields are those of the job."""
@@ -226,7 +157,7 @@ class JobHandle(Generic[R]):
         A job that waits is cancelled at once. One that runs is told so; it may still complete or
         fail, but does not run again.
         """
-        return self._desk.cancel([self.id])[0]
+        return self._client.cancel([self.id])[0]
 
     acancel = off_loop(cancel)
 
@@ -241,10 +172,10 @@ class JobHandle(Generic[R]):
         """
         edited = args is not None or kwargs is not None
         payload = self._edited(args, kwargs) if edited else None
-        live = self._desk.retry([self.id], payload=payload)[0]
+        live = self._client.retry([self.id], payload=payload)[0]
         if live is None:
             raise NotRetryable(self.id, self.task, self.status)
-        return self if live == self.id else JobHandle(self._desk, live, self.task)
+        return self if live == self.id else JobHandle(self._client, live, self.task)
 
     aretry = off_loop(retry)
 
@@ -258,7 +189,7 @@ class JobHandle(Generic[R]):
         and the RemoteError is its own `__cause__`.
         """
         with self._waiting():
-            ended = self._desk.wait(self.id, timeout)
+            ended = self._client.wait(self.id, timeout)
         if ended is None:
             raise self._still_running(self.status, timeout)
         return self._value(ended)
@@ -296,7 +227,7 @@ class JobHandle(Generic[R]):
                 loop.call_soon_threadsafe(settle, ended)
 
         waiting = self._waiting()
-        cancel = self._desk.subscribe(self.id, tell)
+        cancel = self._client.subscribe(self.id, tell)
         try:
             with waiting:
                 return self._value(await future)
@@ -309,27 +240,27 @@ class JobHandle(Generic[R]):
     def _waiting(self) -> AbstractContextManager[None]:
         pending = self.record.state is JobState.PENDING
         return waiting_for(
-            lambda: Awaited(self.id, self.task, self._desk.slots(self.task), pending)
+            lambda: Awaited(self.id, self.task, self._client.slots(self.task), pending)
         )
 
     def _edited(self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> bytes:
         if args is None or kwargs is None:
-            had_args, had_kwargs = self._desk.codec.decode_call(self.record.payload)
+            had_args, had_kwargs = self._client.codec.decode_call(self.record.payload)
             args = had_args if args is None else args
             kwargs = had_kwargs if kwargs is None else kwargs
-        return self._desk.encode(self.task, tuple(args), dict(kwargs))
+        return self._client.encode(self.task, tuple(args), dict(kwargs))
 
     def _value(self, ended: Ended | StoreError) -> R:
         if isinstance(ended, StoreError):
             raise ended
         if ended.state is JobState.COMPLETED:
-            return cast("R", self._desk.codec.decode_result(ended.result or b"null"))
+            return cast("R", self._client.codec.decode_result(ended.result or b"null"))
         raise self._cancelled(ended) if ended.state is JobState.CANCELLED else self._failed(ended)
 
     def _failed(self, ended: Ended) -> JobError:
         failure = ended.failure
         error = JobFailed(self.id, self.task, str(failure or "no reason was recorded"))
-        error.__cause__ = None if failure is None else cause_of(failure, self._desk.errors)
+        error.__cause__ = None if failure is None else cause_of(failure, self._client.errors)
         return error
 
     def _cancelled(self, ended: Ended) -> JobError:
@@ -340,7 +271,7 @@ class JobHandle(Generic[R]):
             reason = "no reason was recorded" if failure is None else failure.message
             return JobCancelled(self.id, self.task, reason)
         error = JobCancelled(self.id, self.task, str(failure))
-        error.__cause__ = cause_of(failure, self._desk.errors)
+        error.__cause__ = cause_of(failure, self._client.errors)
         return error
 
 

@@ -37,7 +37,7 @@ def has_fixed_times(expression: str) -> bool:
     return len(parts) == FIELDS_WITHOUT_SECONDS and fixed
 
 
-class Dial(Protocol):
+class CronTimes(Protocol):
     """Reads an expression both ways. Moments are aware UTC."""
 
     def next_after(self, moment: datetime) -> datetime | None:
@@ -50,7 +50,7 @@ class Dial(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class FixedDial:
+class FixedTimes:
     """Each matching time is one instant: of two, the first; of none, the end of the gap."""
 
     expression: str
@@ -78,7 +78,7 @@ class FixedDial:
 
 
 @dataclass(frozen=True, slots=True)
-class ClockDial:
+class ClockTimes:
     """An instant matches if the clock shows a matching time: twice, once, or not at all."""
 
     expression: str

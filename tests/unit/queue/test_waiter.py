@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mainspring.engine.producer import waiter as module
-from mainspring.engine.producer.waiter import Waiter
 from mainspring.errors import JobGone, StoreBusy, StoreError
 from mainspring.model.job import Ended, JobState
+from mainspring.queue import waiter as module
+from mainspring.queue.waiter import Waiter
 
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
 
@@ -115,7 +115,7 @@ def test_who_waits_for_a_job_that_was_dropped_is_told(ends, waiter, pool, eventu
     waiting = [pool.submit(waiter.wait, f"job-{number}", 30) for number in range(7)]
     told = []
     waiter.subscribe("job-7", told.append)
-    eventually(lambda: len(waiter._room.waiting) == 8)
+    eventually(lambda: len(waiter._waiters.jobs) == 8)
     ends.gone.update(f"job-{number}" for number in range(1, 8))
     for number, one in enumerate(waiting[1:], 1):
         with pytest.raises(JobGone, match=f"job-{number} is not in the store"):
@@ -130,17 +130,17 @@ def test_who_waits_for_a_job_that_was_dropped_is_told(ends, waiter, pool, eventu
 def test_fifty_threads_that_wait_for_fifty_jobs_are_all_told(ends, waiter, pool, eventually):
     names = [f"job-{number}" for number in range(50)]
     waiting = [pool.submit(waiter.wait, name, 20) for name in names]
-    eventually(lambda: len(waiter._room.waiting) == 50)
+    eventually(lambda: len(waiter._waiters.jobs) == 50)
     for name in names:
         ends.end(name)
     assert [one.result(10).result.decode() for one in waiting] == [f'"{name}"' for name in names]
-    assert waiter._room.waiting == {}
-    assert not waiter._room.followers
+    assert waiter._waiters.jobs == {}
+    assert not waiter._waiters.followers
 
 
 def test_fifty_threads_that_wait_for_one_job_are_all_told(ends, waiter, pool, eventually):
     waiting = [pool.submit(waiter.wait, "a", 20) for _ in range(50)]
-    eventually(lambda: len(waiter._room.waiting.get("a", ())) == 50)
+    eventually(lambda: len(waiter._waiters.jobs.get("a", ())) == 50)
     ends.end("a")
     assert {one.result(10).result for one in waiting} == {b'"a"'}
 
@@ -165,7 +165,7 @@ def test_a_store_that_fails_is_told_to_those_who_wait_and_to_no_one_later(
         waiting.result(10)
     with pytest.raises(StoreBusy):
         waiter.wait("b", 20)
-    assert waiter._room.waiting == {}
+    assert waiter._waiters.jobs == {}
     ends.error = None
     ends.end("a")
     assert waiter.wait("a", 10).result == b'"a"'
@@ -174,13 +174,13 @@ def test_a_store_that_fails_is_told_to_those_who_wait_and_to_no_one_later(
 def test_subscribers_are_told_by_a_relay_that_ends_when_nobody_waits(
     ends, waiter, monkeypatch, eventually
 ):
-    monkeypatch.setattr("mainspring.engine.producer.waiter.NET_SECONDS", 0.01)
+    monkeypatch.setattr("mainspring.queue.waiter.NET_SECONDS", 0.01)
     told = []
     for name in ("a", "b"):
         waiter.subscribe(name, told.append)
     ends.end("a", "b")
     eventually(lambda: len(told) == 2)
-    eventually(lambda: not waiter._room.relayed)
+    eventually(lambda: not waiter._waiters.relayed)
     waiter.subscribe("c", told.append)
     ends.end("c")
     eventually(lambda: len(told) == 3)
@@ -203,18 +203,18 @@ def test_after_a_relay_that_died_the_next_who_comes_starts_another(ends, waiter,
     waiter.subscribe("a", told.append)
     ends.error = RuntimeError("what no store should raise")
     ends.ring()
-    eventually(lambda: not waiter._room.relayed)
+    eventually(lambda: not waiter._waiters.relayed)
     ends.error = None
     waiter.subscribe("b", told.append)
     ends.end("a", "b")
     eventually(lambda: len(told) == 2)
 
 
-def test_a_look_that_fails_leaves_nobody_in_the_room(ends, waiter):
+def test_a_look_that_fails_leaves_no_waiter(ends, waiter):
     ends.error = BUSY
     with pytest.raises(StoreBusy):
         waiter.subscribe("a", print)
-    assert waiter._room.waiting == {}
+    assert waiter._waiters.jobs == {}
 
 
 @pytest.mark.parametrize("timeout", [None, 60])
@@ -222,7 +222,7 @@ def test_closing_ends_the_wait_of_all_who_wait_with_an_error(
     ends, waiter, pool, eventually, timeout
 ):
     waiting = [pool.submit(waiter.wait, name, timeout) for name in ("a", "b", "c")]
-    eventually(lambda: len(waiter._room.waiting) == 3)
+    eventually(lambda: len(waiter._waiters.jobs) == 3)
     waiter.close()
     for one in waiting:
         with pytest.raises(StoreError, match="closed"):
@@ -245,7 +245,7 @@ def wait_in_child(waiter, ends):
     ends.bells.clear()
     with ThreadPoolExecutor(8) as pool:
         waiting = [pool.submit(waiter.wait, f"job-{n}", 10) for n in range(8)]
-        while len(waiter._room.waiting) < 8:
+        while len(waiter._waiters.jobs) < 8:
             time.sleep(0.001)
         ends.end(*(f"job-{n}" for n in range(8)))
         return sum(1 for one in waiting if one.result(10) is not None)
@@ -255,7 +255,7 @@ def wait_in_child(waiter, ends):
 def test_a_forked_child_waits_on_its_own(ends, waiter, pool, eventually):
     waiting = pool.submit(waiter.wait, "a", 20)
     eventually(lambda: ends.bells and ends.bells[0].waits)
-    with waiter._room.lock:  # the child must not wait for it
+    with waiter._waiters.lock:  # the child must not wait for it
         child = os.fork()
         if not child:
             os._exit(wait_in_child(waiter, ends))

@@ -1,32 +1,25 @@
 """Enqueuing from coroutines: calls that come while one batch is being written share the next.
 
-One intake an event loop; a call costs a place in a list, and a thread hop a batch.
+One batcher for each event loop: a call costs an entry in a list, a batch costs a thread hop.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mainspring.model.job import NewJob
+    from mainspring.protocols import JobStore
 
 
-class Enqueuing(Protocol):
-    """The part of a store that takes new jobs."""
-
-    def enqueue_many(self, jobs: Sequence[NewJob]) -> list[str]:
-        """Keep the jobs; return their ids."""
-        ...
-
-
-class Intake:
+class EnqueueBatcher:
     """Groups the new jobs of all coroutines of one loop."""
 
-    def __init__(self, store: Enqueuing) -> None:
+    def __init__(self, store: JobStore) -> None:
         self._store = store
         self._waiting: list[tuple[NewJob, asyncio.Future[str]]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -61,20 +54,22 @@ class Intake:
                 future.set_result(job_id)
 
 
-class Intakes:
-    """The intake of each running loop."""
+class EnqueueBatchers:
+    """The batcher of each running loop."""
 
-    def __init__(self, store: Enqueuing) -> None:
+    def __init__(self, store: JobStore) -> None:
         self._store = store
-        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Intake] = WeakKeyDictionary()
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, EnqueueBatcher] = (
+            WeakKeyDictionary()
+        )
 
-    def here(self) -> Intake:
-        """Return the intake of the running loop."""
+    def here(self) -> EnqueueBatcher:
+        """Return the batcher of the running loop."""
         loop = asyncio.get_running_loop()
-        intake = self._by_loop.get(loop)
-        if intake is None:
-            intake = self._by_loop[loop] = Intake(self._store)
-        return intake
+        batcher = self._by_loop.get(loop)
+        if batcher is None:
+            batcher = self._by_loop[loop] = EnqueueBatcher(self._store)
+        return batcher
 
     async def alone(
         self, enqueue_many: Callable[[Sequence[NewJob]], list[str]], job: NewJob

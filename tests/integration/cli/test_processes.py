@@ -51,13 +51,13 @@ def is_alive(pid):
 
 def test_several_processes_work_and_stop_together(make_app, start_worker, pids):
     app = make_app(APP)
-    herd = start_worker("--processes", "2")
+    group = start_worker("--processes", "2")
     workers = pids(app, 2)
-    assert herd.process.pid not in workers
-    herd.send(signal.SIGTERM)
-    assert herd.wait() == 0
+    assert group.process.pid not in workers
+    group.send(signal.SIGTERM)
+    assert group.wait() == 0
     assert not any(is_alive(pid) for pid in workers)
-    assert herd.output().count("[mainspring] Worker stopped.") == 2
+    assert group.output().count("[mainspring] Worker stopped.") == 2
 
 
 def test_a_process_that_dies_is_started_again(make_app, start_worker, pids):
@@ -71,9 +71,9 @@ def test_a_process_that_dies_is_started_again(make_app, start_worker, pids):
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_no_process_outlives_the_command(make_app, start_worker, pids, eventually):
     app = make_app(APP)
-    herd = start_worker("--processes", "2")
+    group = start_worker("--processes", "2")
     workers = pids(app, 2)
-    herd.kill()
+    group.kill()
     eventually(lambda: not any(is_alive(pid) for pid in workers), within=20)
 
 

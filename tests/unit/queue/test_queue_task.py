@@ -24,7 +24,7 @@ def waits(job):
     return (job.run_at - job.created_at).total_seconds()
 
 
-@pytest.mark.parametrize("attribute", ["name", "task", "delay", "_desk", "using", "call"])
+@pytest.mark.parametrize("attribute", ["name", "task", "delay", "_client", "using", "call"])
 def test_attributes_of_a_function_do_not_hide_those_of_its_task(queue, attribute):
     def add(a, b):
         return a + b

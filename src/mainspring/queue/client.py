@@ -1,30 +1,33 @@
-"""What the handles, tasks and schedules of one queue share."""
+"""Client of one queue: enqueues, reads, waits and decodes for its handles, tasks and schedules."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainspring.engine.producer.waiter import Waiter
 from mainspring.engine.upkeep.batches import in_batches
 from mainspring.errors import InvalidOption
 from mainspring.model.codec import JsonCodec
-from mainspring.model.shape import shape_of
+from mainspring.model.signature import task_signature
+from mainspring.queue.waiter import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mainspring.engine.producer.intake import Intakes
     from mainspring.errors import StoreError
     from mainspring.model.job import Ended, NewJob
     from mainspring.model.note import LogLine
     from mainspring.model.task import Registry
     from mainspring.model.view import AttemptRecord, JobRecord
     from mainspring.protocols import Codec, JobStore
+    from mainspring.queue.enqueue_batcher import EnqueueBatchers
     from mainspring.queue.transaction import Transactions
 
 
-class QueueDesk:
-    """Implements `handle.Desk` over a store. Thread-safe."""
+class QueueClient:
+    """Shared by the tasks, handles and schedules of one queue. Thread-safe.
+
+    `errors` are the exceptions that the program has registered, by full name.
+    """
 
     def __init__(
         self, store: JobStore, codec: Codec, tasks: Registry, transactions: Transactions
@@ -35,7 +38,7 @@ class QueueDesk:
         self._store = store
         self.tasks = tasks
         self._waiter = Waiter(store)
-        self._intakes: Intakes | None = None
+        self._batchers: EnqueueBatchers | None = None
 
     def register(
         self,
@@ -74,16 +77,16 @@ class QueueDesk:
         """Keep a new job without blocking the loop; return its id."""
         if connection is not None:
             return self.transactions.enqueue(connection, [job])[0]
-        if self._intakes is None:
-            from mainspring.engine.producer.intake import Intakes  # noqa: PLC0415  # a lazy door
+        if self._batchers is None:
+            from mainspring.queue.enqueue_batcher import EnqueueBatchers  # noqa: PLC0415  # a lazy door
 
-            self._intakes = Intakes(self._store)
+            self._batchers = EnqueueBatchers(self._store)
         if self.transactions.in_the_way():
-            return await self._intakes.alone(self.transactions.enqueue_beside, job)
+            return await self._batchers.alone(self.transactions.enqueue_beside, job)
         if job.on_conflict != "return_existing":
             # In a batch, a conflict would refuse those who have nothing to do with it.
-            return await self._intakes.alone(self._store.enqueue_many, job)
-        return await self._intakes.here().enqueue(job)
+            return await self._batchers.alone(self._store.enqueue_many, job)
+        return await self._batchers.here().enqueue(job)
 
     async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
         """Keep new jobs in one transaction without blocking the loop; return their ids."""
@@ -102,7 +105,7 @@ class QueueDesk:
     def encode(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return a payload; its arguments are checked if the task is known here."""
         if task in self.tasks:
-            shape_of(task, self.tasks[task].function).check(args, kwargs)
+            task_signature(task, self.tasks[task].function).check(args, kwargs)
         return self.codec.encode_call(task, args, kwargs)
 
     def slots(self, task: str) -> str | None:

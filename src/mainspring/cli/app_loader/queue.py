@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.target.app import HELP as APP_HELP
-from mainspring.cli.target.app import load_app
+from mainspring.cli.app_loader.app import HELP as APP_HELP
+from mainspring.cli.app_loader.app import load_app
 from mainspring.errors import StoreUnusable
 from mainspring.queue import Queue
 from mainspring.stores.url import file_of

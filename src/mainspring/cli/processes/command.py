@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.herd.herd import BEYOND_GRACE, Herd
-from mainspring.cli.herd.source_watch import SourceWatch
-from mainspring.cli.target.app import load_app
+from mainspring.cli.app_loader.app import load_app
+from mainspring.cli.processes.source_watch import SourceWatch
+from mainspring.cli.processes.worker_processes import BEYOND_GRACE, WorkerProcessGroup
 from mainspring.cli.worker.guard import HardEnd
-from mainspring.cli.worker.log_format import Voice
+from mainspring.cli.worker.log_format import Printer
 from mainspring.errors import InvalidOption
 from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.triggers.interval import Interval
@@ -30,30 +30,32 @@ MOST_PROCESSES = 1_000
 HUNG = "The worker processes did not end in time; ending this one."
 
 
-def run_herd(options: argparse.Namespace) -> int:
+def run_processes(options: argparse.Namespace) -> int:
     """Run the processes until asked to stop; 0 when they have."""
     if not 1 <= options.processes <= MOST_PROCESSES:
         expected = f"a number from 1 to {MOST_PROCESSES}"
         raise InvalidOption("--processes", options.processes, owner="worker", expected=expected)
-    voice = Voice(options.log_format, options.log_level)
+    printer = Printer(options.log_format, options.log_level)
     grace = _grace(options)
-    watch = SourceWatch(Path.cwd(), lambda path: _reload(herd, voice, path))
+    watch = SourceWatch(Path.cwd(), lambda path: _reload(group, printer, path))
     watcher = Worker("reload", watch.look, Interval(LOOK_SECONDS))
     also = [watcher] if options.reload else []
-    herd = Herd(command_of(options), options.processes, grace=grace, say=voice.say, also=also)
-    end = HardEnd(voice.say, HUNG)
+    group = WorkerProcessGroup(
+        command_of(options), options.processes, grace=grace, say=printer.say, also=also
+    )
+    end = HardEnd(printer.say, HUNG)
 
     def stop() -> None:
-        herd.stop()
+        group.stop()
         end.within(grace + BEYOND_GRACE)
 
     def stop_now() -> None:
-        herd.stop_now()
+        group.stop_now()
         end.within(BEYOND_GRACE)
 
     with StopSignals(stop, stop_now):
-        herd.start()
-        while not herd.wait(NAP_SECONDS):
+        group.start()
+        while not group.wait(NAP_SECONDS):
             pass
     return 0
 
@@ -82,6 +84,6 @@ def _grace(options: argparse.Namespace) -> float:
     return 30.0 if options.reload else load_app(options.app).settings.grace
 
 
-def _reload(herd: Herd, voice: Voice, path: str) -> None:
-    voice.say(f"{Path(path).name} changed: starting anew...")
-    herd.replace()
+def _reload(group: WorkerProcessGroup, printer: Printer, path: str) -> None:
+    printer.say(f"{Path(path).name} changed: starting anew...")
+    group.replace()

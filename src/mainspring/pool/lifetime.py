@@ -19,8 +19,8 @@ from mainspring.model.events import AttemptsEnded
 from mainspring.model.job import Claim, JobState, Outcome, OutcomeKind
 from mainspring.pool.attempt import PoolAttempt, cancelled
 from mainspring.pool.body import body_of
-from mainspring.pool.line import Line
 from mainspring.pool.options import check_task
+from mainspring.pool.pending import PendingRecords
 from mainspring.pool.record import Record
 from mainspring.pool.records import Records
 from mainspring.pool.task_id import new_task_id
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.pool.caching import PoolCache
-    from mainspring.pool.options import PoolOptions, TaskOptions
+    from mainspring.pool.options import PoolOptions, PoolTaskOptions
     from mainspring.pool.record import Ending
     from mainspring.supervision.megaphone import Megaphone
 
@@ -49,12 +49,12 @@ NO_KEYWORDS: dict[str, Any] = {}
 log = logging.getLogger("mainspring.pool")
 
 
-class Shift:
+class PoolLifetime:
     """Takes records in, runs them, and sees each to its end. Lives on the loop it was made on."""
 
     def __init__(self, options: PoolOptions, cache: PoolCache, megaphone: Megaphone) -> None:
         self.loop = asyncio.get_running_loop()
-        self.line = Line(options.max_queue_size)
+        self.line = PendingRecords(options.max_queue_size)
         self.records = Records(
             math.inf if options.retention is None else options.retention,
             math.inf if options.max_finished is None else options.max_finished,
@@ -105,7 +105,7 @@ class Shift:
         function: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        options: TaskOptions,
+        options: PoolTaskOptions,
     ) -> Record:
         """Make the record of a task, all of it checked."""
         body = body_of(function)
@@ -129,7 +129,7 @@ class Shift:
         self.line.push(record)
         self._crew.rouse()
 
-    async def take_place(self, options: TaskOptions) -> None:
+    async def take_place(self, options: PoolTaskOptions) -> None:
         """Wait until the line has a place for one more."""
         await self.line.place()
         try:
@@ -138,7 +138,7 @@ class Shift:
             self.line.give_back()
             raise
 
-    def _check_still(self, options: TaskOptions) -> None:
+    def _check_still(self, options: PoolTaskOptions) -> None:
         """Look again: much may have happened while it waited for its place."""
         if not self.open:
             raise NotRunning("the pool was stopped before there was a place for the task")

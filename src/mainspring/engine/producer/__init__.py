@@ -1,1 +1,0 @@
-"""For those who enqueue and wait, in threads or coroutines; it runs no job."""
