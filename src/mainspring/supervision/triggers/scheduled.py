@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mainspring.supervision.triggers.waking import WakingTrigger
+from mainspring.supervision.triggers.continuous import WakingTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
