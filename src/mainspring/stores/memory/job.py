@@ -9,7 +9,9 @@ from msgspec import Struct
 from mainspring.model.job import CANCELLED, Claim, Ended, Failure, JobState, OutcomeKind
 from mainspring.model.note import LogLine  # the type of a Struct's field
 from mainspring.model.view import AttemptRecord, JobRecord, progress_at
-from mainspring.stores.clock import MICROS, as_datetime
+from mainspring.stores.clock import as_datetime
+from mainspring.stores.rules.enqueue import expires_at
+from mainspring.stores.rules.keeping import keeping_of
 from mainspring.stores.rules.outcomes import effect_of
 
 if TYPE_CHECKING:
@@ -78,6 +80,11 @@ class Job(Struct):
     log: list[LogLine] = []
     place: object = None
 
+    @property
+    def running(self) -> bool:
+        """True if a node holds it."""
+        return self.state is JobState.RUNNING
+
     def claim(self, node: int, name: str, moment: Moment) -> Claim:
         """Give the job to a node."""
         self.state = JobState.RUNNING
@@ -119,8 +126,8 @@ class Job(Struct):
             self._place_again(outcome, effect, moment)
             return
         self.result = outcome.result
-        if effect.state is JobState.COMPLETED and outcome.keep is not None:
-            self.keep_until = ended_at + int(outcome.keep * MICROS)
+        if (keeping := keeping_of(outcome)) is not None:
+            self.keep_until = ended_at + keeping
         self._end(effect.state, outcome.failure, began_at=began_at, ended_at=ended_at)
 
     def recorded(self, node: int, fence: int) -> str | None:
@@ -153,7 +160,7 @@ class Job(Struct):
         """Take what a later enqueuing of the same unique key says, while it waits."""
         self.payload, self.priority = new.payload, new.priority
         self.run_at, self.delayed = moment.after(new.delay), new.delay > 0
-        self.expires_at = None if new.expires is None else moment.after(new.expires)
+        self.expires_at = expires_at(new, moment)
 
     def revive(self, payload: bytes | None, moment: Moment) -> None:
         """Wait again after a final state, as if new."""

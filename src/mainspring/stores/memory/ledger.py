@@ -7,15 +7,22 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mainspring.errors import DuplicateJob
-from mainspring.model.job import CANCELLED, EXPIRED, FINAL, TRANSITIONS, JobState, Step
+from mainspring.model.job import CANCELLED, EXPIRED, FINAL, JobState
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
-from mainspring.model.unique import words_of
 from mainspring.model.view import SearchPage
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import format_id, new_nonce, parse_id
 from mainspring.stores.memory.job import Job
 from mainspring.stores.memory.lanes import Lanes, promote, take
+from mainspring.stores.rules.enqueue import (
+    IDEMPOTENT_SECONDS,
+    expires_at,
+    idempotency_keys,
+    is_keyed,
+    plan_enqueue,
+)
+from mainspring.stores.rules.keeping import ages
+from mainspring.stores.rules.retry import FinalJob, is_revivable, plan_retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,9 +31,6 @@ if TYPE_CHECKING:
     from mainspring.model.note import Note
     from mainspring.model.view import JobFilter
     from mainspring.stores.clock import Moment
-
-IDEMPOTENT_SECONDS = 86_400.0
-"""So long an idempotency key holds."""
 
 Due = list[tuple[int, int]]
 """A heap of stored times with the keys of jobs; an entry may have lost its meaning."""
@@ -123,68 +127,36 @@ class Ledger:
 
     def enqueue(self, jobs: Sequence[NewJob], moment: Moment) -> tuple[list[str], bool]:
         """Keep jobs; return their ids, and whether sleepers should know. All or nothing."""
-        keyed = [new for new in jobs if new.unique is not None or new.idempotency_key is not None]
-        if not keyed:
-            return self._keep_all(jobs, moment)
-        self._refuse_conflicts(keyed, moment)
-        told = [self._keep(new, moment) for new in jobs]
-        return [job_id for job_id, _ in told], any(news for _, news in told)
+        if not is_keyed(jobs):  # most are not, so this is short
+            return self._insert(jobs, moment)
+        plan = plan_enqueue(jobs, self._answered(jobs, moment), self._unique)
+        inserted, news = self._insert(plan.inserted, moment)
+        for unique, new in plan.replaced.items():
+            news = self._replace(self._unique[unique], new, moment) or news
+        for idempotency_key, job_id in plan.memories(inserted).items():
+            self._remember(idempotency_key, job_id, moment)
+        return plan.ids(inserted), news
 
-    def _keep_all(self, jobs: Sequence[NewJob], moment: Moment) -> tuple[list[str], bool]:
-        """Keep jobs without keys: most are, so this is short."""
+    def _answered(self, jobs: Sequence[NewJob], moment: Moment) -> dict[str, str]:
+        """Return the ids that the idempotency keys of a batch stand for."""
+        known = {key: self._idempotent.get(key, (0, "")) for key in idempotency_keys(jobs)}
+        return {key: job_id for key, (until, job_id) in known.items() if until > moment.micros}
+
+    def _insert(self, jobs: Sequence[NewJob], moment: Moment) -> tuple[list[str], bool]:
         kept = [self._new(new, moment) for new in jobs]
         news = [self._line_up(job) for job in kept]
         return [job.id for job in kept], any(news)
 
-    def _refuse_conflicts(self, jobs: Sequence[NewJob], moment: Moment) -> None:
-        """Raise before anything is kept; of two alike in one batch, the second meets the first."""
-        answered: set[str] = set()
-        met: set[str] = set()
-        for new in jobs:
-            if new.idempotency_key is not None:
-                if new.idempotency_key in answered or self._answer(new, moment) is not None:
-                    continue
-                answered.add(new.idempotency_key)
-            if new.unique is None:
-                continue
-            live = self._unique.get(new.unique)
-            if new.on_conflict == "raise" and (live is not None or new.unique in met):
-                raise DuplicateJob(words_of(new.unique), live.id if live else None, "already")
-            if new.on_conflict == "replace" and live and live.state is JobState.RUNNING:
-                raise DuplicateJob(
-                    words_of(new.unique), live.id, "and runs, so it can't be replaced"
-                )
-            met.add(new.unique)
+    def _replace(self, job: Job, new: NewJob, moment: Moment) -> bool:
+        self.touch(job)
+        self.lanes.of(job).remove(job)
+        job.replace(new, moment)
+        return self._line_up(job)
 
-    def _answer(self, new: NewJob, moment: Moment) -> str | None:
-        """Return the id that the job's idempotency key stands for, None if it stands for none."""
-        known = None if new.idempotency_key is None else self._idempotent.get(new.idempotency_key)
-        return known[1] if known is not None and known[0] > moment.micros else None
-
-    def _bearer(self, unique: str | None) -> Job | None:
-        return None if unique is None else self._unique.get(unique)
-
-    def _keep(self, new: NewJob, moment: Moment) -> tuple[str, bool]:
-        answer = self._answer(new, moment)
-        if answer is not None:
-            return answer, False
-        live = self._bearer(new.unique)
-        if live is None:
-            job, news = self._new(new, moment), True
-        else:
-            job, news = live, new.on_conflict == "replace"
-            if news:
-                self.touch(job)
-                self.lanes.of(job).remove(job)
-                job.replace(new, moment)
-        if new.idempotency_key is not None:
-            self._remember(new.idempotency_key, job, moment)
-        return job.id, self._line_up(job) if news else False
-
-    def _remember(self, idempotency_key: str, job: Job, moment: Moment) -> None:
+    def _remember(self, idempotency_key: str, job_id: str, moment: Moment) -> None:
         # Out first, so that keys stand in the order of their end and the old ones go cheaply.
         self._idempotent.pop(idempotency_key, None)
-        self._idempotent[idempotency_key] = moment.after(IDEMPOTENT_SECONDS), job.id
+        self._idempotent[idempotency_key] = moment.after(IDEMPOTENT_SECONDS), job_id
 
     def _new(self, new: NewJob, moment: Moment) -> Job:
         self._last_key += 1
@@ -201,7 +173,7 @@ class Ledger:
             run_at=moment.after(new.delay),
             delayed=new.delay > 0,
             unique=new.unique,
-            expires_at=None if new.expires is None else moment.after(new.expires),
+            expires_at=expires_at(new, moment),
         )
         if job.unique is not None:
             self._unique[job.unique] = job
@@ -245,20 +217,31 @@ class Ledger:
         job.end_waiting(CANCELLED, moment)
         self.place(job)
 
-    def retry(self, job_id: str, payload: bytes | None, moment: Moment) -> str | None:
-        """Let a failed or cancelled job run again; return the id of the live one."""
-        job = self.find(job_id)
-        if job is None or (job.state, Step.REVIVE) not in TRANSITIONS:
-            return None
-        live = self._bearer(job.unique)
-        if live is not None:
-            return live.id
+    def retry(
+        self, job_ids: Sequence[str], payload: bytes | None, moment: Moment
+    ) -> list[str | None]:
+        """Let failed and cancelled jobs run again; return the id of the live one for each."""
+        jobs = {job_id: job for job_id in job_ids if (job := self.find(job_id)) is not None}
+        found = {
+            job_id: FinalJob(job.unique, self._bearer_id(job.unique))
+            for job_id, job in jobs.items()
+            if is_revivable(job.state)
+        }
+        plan = plan_retry(job_ids, found)
+        for job_id in plan.revived:
+            self._revive(jobs[job_id], payload, moment)
+        return plan.answers
+
+    def _bearer_id(self, unique: str | None) -> str | None:
+        live = None if unique is None else self._unique.get(unique)
+        return None if live is None else live.id
+
+    def _revive(self, job: Job, payload: bytes | None, moment: Moment) -> None:
         self.touch(job)
         job.revive(payload, moment)
         if job.unique is not None:
             self._unique[job.unique] = job
         self._line_up(job)
-        return job.id
 
     def drop(self, job: Job | None) -> bool:
         """Drop a final job."""
@@ -297,9 +280,9 @@ class Ledger:
     ) -> int:
         """Drop final jobs past their keeping time; return how many."""
         dropped = 0
-        for state, ended in self._finished.items():
-            kept = failed_after if state is JobState.FAILED else completed_after
-            dropped += self._drop_due(ended, moment.after(-kept), state, limit - dropped)
+        for state, age in ages(completed_after=completed_after, failed_after=failed_after).items():
+            ended = self._finished[state]
+            dropped += self._drop_due(ended, moment.after(-age), state, limit - dropped)
         until, completed = moment.micros, JobState.COMPLETED
         dropped += self._drop_due(self._keeping, until, completed, limit - dropped)
         self._forget_answers(moment)

@@ -243,7 +243,7 @@ class MemoryStore:
         """Let failed and cancelled jobs run again; return the id of the live job for each."""
         with self._change:
             moment = Moment(self._clock)
-            live = [self._ledger.retry(job_id, payload, moment) for job_id in job_ids]
+            live = self._ledger.retry(job_ids, payload, moment)
         self._ring(READY)
         return live
 

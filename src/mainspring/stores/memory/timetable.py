@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from mainspring.model.timetable import ScheduleRecord
 from mainspring.stores.clock import as_datetime
+from mainspring.stores.rules.schedules import last_tick_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +33,9 @@ class Schedules:
         now = as_datetime(moment.micros)
         for new in schedules:
             known = self._records.get(new.name)
-            if known is None:
-                self._records[new.name] = ScheduleRecord(new, now, now, paused=False)
-                continue
-            last = known.last_tick if known.new.rule == new.rule else max(known.last_tick, now)
-            self._records[new.name] = replace(known, new=new, last_tick=last)
+            last = last_tick_of(new, known, now)
+            kept = known or ScheduleRecord(new, now, now, paused=False)
+            self._records[new.name] = replace(kept, new=new, last_tick=last)
 
     def ticks(self, name: str, last: datetime, to: datetime) -> bool:
         """Whether a schedule ticks, `last` is its last tick, and `to` is no step back."""

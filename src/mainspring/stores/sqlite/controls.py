@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, json
+from msgspec import json
 
 from mainspring.faults import fault
 from mainspring.model.job import CANCELLED, EXPIRED, JobState
 from mainspring.stores.job_id import format_id, parse_id
+from mainspring.stores.rules.retry import FinalJob, plan_retry
 from mainspring.stores.sqlite.catalog.listing import LANES, fits, numbers
 from mainspring.stores.sqlite.purge import drop
 from mainspring.stores.sqlite.rows.bulk import text_of
@@ -102,14 +103,6 @@ rows_of_three = json.Decoder(list[tuple[int, int, int]])
 some_keys = json.Decoder(list[int])
 
 
-class Revivable(Struct, frozen=True, gc=False):
-    """A job that may run again; `live` is the id of the live job that bears its unique key."""
-
-    key: int
-    unique: str | None
-    live: str | None
-
-
 def states_of(
     connection: sqlite3.Connection, statement: str, job_ids: Collection[str]
 ) -> dict[str, int]:
@@ -173,33 +166,20 @@ def retry(
     moment: Moment,
 ) -> list[str | None]:
     """Let failed and cancelled jobs wait again; return the id of the live job for each."""
-    revivable = revivable_among(connection, job_ids)
-    bearers: dict[str, str] = {}
-    revived: dict[str, int] = {}
-    answers: list[str | None] = []
-    for job_id in job_ids:
-        job = None if job_id in revived else revivable.get(job_id)
-        bearer = None if job is None else job.live or bearers.get(job.unique or "")
-        answers.append(None if job is None else bearer or job_id)
-        if job is not None and bearer is None:
-            revived[job_id] = job.key
-            if job.unique is not None:
-                bearers[job.unique] = job_id
-    revive(connection, list(revived.values()), payload, moment)
-    return answers
+    plan = plan_retry(job_ids, revivable_among(connection, job_ids))
+    revive(connection, [key_of(job_id) for job_id in plan.revived], payload, moment)
+    return plan.answers
 
 
 def revivable_among(
     connection: sqlite3.Connection, job_ids: Collection[str]
-) -> dict[str, Revivable]:
+) -> dict[str, FinalJob]:
     """Return those of the jobs that have failed or were cancelled."""
     keys = {parsed[0] for job_id in job_ids if (parsed := parse_id(job_id))}
     rows = connection.execute(REVIVABLE, (text_of_keys(keys),)).fetchall()
     return {
-        format_id(key, nonce): Revivable(
-            key, unique, None if live is None else format_id(live, live_nonce)
-        )
-        for key, nonce, unique, live, live_nonce in rows
+        format_id(key, nonce): FinalJob(unique, None if live is None else format_id(live, of_live))
+        for key, nonce, unique, live, of_live in rows
     }
 
 

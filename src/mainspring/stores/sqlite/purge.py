@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from msgspec import json
 
 from mainspring.faults import fault
-from mainspring.model.job import JobState
 from mainspring.stores.sqlite.rows.bulk import text_of
 from mainspring.stores.sqlite.rows.states import NUMBERS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from mainspring.model.job import JobState
+    from mainspring.stores.clock import Moment
+
 OLD = """
 SELECT group_concat(key) FROM (
   SELECT finished.key FROM lanes
@@ -51,22 +54,20 @@ keys_text = json.Decoder(list[int])
 def purge(
     connection: sqlite3.Connection,
     *,
-    now: int,
-    completed_before: int,
-    failed_before: int,
+    ages: Mapping[JobState, float],
+    moment: Moment,
     limit: int,
 ) -> int:
-    """Drop up to `limit` final jobs that ended before the stored times; return how many."""
+    """Drop up to `limit` final jobs that are older than the age of their state; return how many."""
     keys: list[int] = []
-    for state in (JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED):
-        before = failed_before if state is JobState.FAILED else completed_before
-        asked = (NUMBERS[state], before, limit - len(keys))
+    for state, age in ages.items():
+        asked = (NUMBERS[state], moment.after(-age), limit - len(keys))
         keys += keys_text.decode(f"[{text_of(connection, OLD, asked)}]")
-    kept = text_of(connection, KEPT_LONG_ENOUGH, (now, limit - len(keys)))
+    kept = text_of(connection, KEPT_LONG_ENOUGH, (moment.micros, limit - len(keys)))
     keys += keys_text.decode(f"[{kept}]")
     drop(connection, keys)
-    connection.execute(DROP_NODES, (min(completed_before, failed_before),))
-    connection.execute(DROP_ANSWERS, (now, MOST_ANSWERS))
+    connection.execute(DROP_NODES, (moment.after(-max(ages.values())),))
+    connection.execute(DROP_ANSWERS, (moment.micros, MOST_ANSWERS))
     fault("during_purge")
     return len(keys)
 

@@ -13,6 +13,7 @@ from mainspring.model.job import Exchanged
 from mainspring.model.timetable import Timetabled
 from mainspring.stores.clock import Moment, SystemClock, as_datetime
 from mainspring.stores.ownership import leaves_nothing
+from mainspring.stores.rules.keeping import ages
 from mainspring.stores.sqlite import controls, forks, journal, nodes, timetable
 from mainspring.stores.sqlite.catalog import listing, queues
 from mainspring.stores.sqlite.catalog.history import ended, history, stats
@@ -153,13 +154,11 @@ class SqliteStore:
 
     def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
+        aged = ages(completed_after=completed_after, failed_after=failed_after)
         moment = Moment(self._clock)
-        ages = {
-            "now": moment.micros,
-            "completed_before": moment.after(-completed_after),
-            "failed_before": moment.after(-failed_after),
-        }
-        dropped = self._session.freeing(lambda writer: purge(writer, **ages, limit=limit))
+        dropped = self._session.freeing(
+            lambda writer: purge(writer, ages=aged, moment=moment, limit=limit)
+        )
         self._session.reserve.take()
         if dropped < limit:
             self._session.writer.fold_log()

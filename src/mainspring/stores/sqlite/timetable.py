@@ -8,12 +8,12 @@ from mainspring.model.timetable import (
     CATCH_UPS,
     UNREADABLE_RULE,
     NewSchedule,
-    RuleText,
     ScheduleRecord,
     decode_rule,
     encode_rule,
 )
-from mainspring.stores.clock import as_micros
+from mainspring.stores.clock import as_datetime, as_micros
+from mainspring.stores.rules.schedules import last_tick_of
 from mainspring.stores.sqlite.rows.columns import EARLIEST, LATEST, Columns, bytes_in
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mainspring.stores.clock import Moment
-
-RULE = "SELECT rule, last_tick FROM schedules WHERE name = ?"
 
 DECLARE = """
 INSERT INTO schedules (
@@ -43,8 +41,10 @@ SCHEDULES = """
 SELECT
   name, rule, task, queue, payload, priority, catch_up, unique_key, expires,
   anchor, last_tick, paused
-FROM schedules ORDER BY name
+FROM schedules {wanted}
 """
+ALL = SCHEDULES.replace("{wanted}", "ORDER BY name")
+BY_NAME = SCHEDULES.replace("{wanted}", "WHERE name = ?")
 
 ADVANCE = """
 UPDATE schedules SET last_tick = :to
@@ -63,24 +63,15 @@ def declare(
     connection: sqlite3.Connection, schedules: Sequence[NewSchedule], moment: Moment
 ) -> None:
     """Keep schedules by name."""
-    now = moment.micros
+    now = as_datetime(moment.micros)
     for new in schedules:
-        known = connection.execute(RULE, (new.name,)).fetchone()
-        rule = encode_rule(new.rule).decode()
-        last = now if known is None else last_tick(known, new.rule, now)
+        row = connection.execute(BY_NAME, (new.name,)).fetchone()
+        last = last_tick_of(new, None if row is None else schedule_of(row), now)
         job = (new.task, new.queue, new.payload.decode(), new.priority)
         terms = (new.catch_up, new.unique, new.expires)
-        connection.execute(DECLARE, (new.name, rule, *job, *terms, now, last))
-
-
-def last_tick(known: tuple[object, object], rule: RuleText, now: int) -> int:
-    """Return the last tick of a known schedule; a new rule counts from now, and none goes back."""
-    read = Columns()
-    kept = read.decoded("rule", known[0], decode_rule, UNREADABLE_RULE)
-    last = as_micros(read.moment("last_tick", known[1]))
-    if "last_tick" in read.unreadable:
-        return now
-    return last if kept == rule else max(last, now)
+        rule = encode_rule(new.rule).decode()
+        ticks = (moment.micros, as_micros(last))
+        connection.execute(DECLARE, (new.name, rule, *job, *terms, *ticks))
 
 
 def advance(connection: sqlite3.Connection, name: str, last: datetime, to: datetime) -> bool:
@@ -91,7 +82,7 @@ def advance(connection: sqlite3.Connection, name: str, last: datetime, to: datet
 
 def schedules(connection: sqlite3.Connection) -> list[ScheduleRecord]:
     """Return all schedules by name."""
-    return [schedule_of(row) for row in connection.execute(SCHEDULES).fetchall()]
+    return [schedule_of(row) for row in connection.execute(ALL).fetchall()]
 
 
 def schedule_of(row: tuple[Any, ...]) -> ScheduleRecord:

@@ -13,10 +13,10 @@ from mainspring.faults import fault
 from mainspring.stores.clock import Moment
 from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.ownership import Signal
+from mainspring.stores.rules.enqueue import is_keyed
 from mainspring.stores.sqlite.intake.batch import Batch, settle, share
-from mainspring.stores.sqlite.intake.keyed_jobs import is_particular
+from mainspring.stores.sqlite.intake.keyed_jobs import keep_keyed
 from mainspring.stores.sqlite.intake.plain_jobs import ENQUEUE_ONE, insert, is_ready, rows_of
-from mainspring.stores.sqlite.intake.transaction import keep_or_refuse
 from mainspring.stores.sqlite.intake.wakeups import wakes_for, wakes_sleepers
 from mainspring.stores.wake import topics
 
@@ -63,8 +63,8 @@ class Intake:
     def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
         """Commit jobs, together with what other threads enqueue meanwhile; return their ids."""
         frame = sys._getframe()  # noqa: SLF001  # what others tell by that this call goes on
-        particular = is_particular(jobs)
-        batch = Batch([] if particular else self._rows(jobs), jobs if particular else (), frame)
+        keyed = is_keyed(jobs)
+        batch = Batch([] if keyed else self._rows(jobs), jobs if keyed else (), frame)
         try:
             self._commit_or_wait(batch)
         except BaseException:
@@ -187,9 +187,10 @@ class Intake:
         self, connection: sqlite3.Connection, batch: Batch, lanes: Mapping[Name, int]
     ) -> bool:
         """Keep a batch that may be refused, and then alone is."""
-        kept = keep_or_refuse(connection, batch.jobs, lanes, Moment(self._clock))
-        if isinstance(kept, DuplicateJob):
-            batch.refused = kept
+        try:
+            kept = keep_keyed(connection, batch.jobs, lanes, Moment(self._clock))
+        except DuplicateJob as refused:
+            batch.refused = refused
             return False
         batch.promise(kept.ids, kept.made)
         return wakes_for(connection, kept.placed)

@@ -1,7 +1,6 @@
-"""How jobs come in that not every job may: those with a unique key, an idempotency key, an expiry.
+"""Jobs that bear a unique key, an idempotency key or an expiry, on their way in.
 
-One after the other in one transaction, so that jobs of one batch meet each other. Ordinary jobs
-take the short way of `ordinary`.
+`stores/rules/enqueue.py` says what becomes of a batch of them; plain jobs need no such look.
 """
 
 from __future__ import annotations
@@ -10,47 +9,49 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mainspring.errors import DuplicateJob
-from mainspring.model.unique import words_of
-from mainspring.stores.job_id import format_id, new_nonce
-from mainspring.stores.sqlite.rows.numbers import NEXT_KEY
+from mainspring.stores.job_id import format_id, new_nonce, parse_id
+from mainspring.stores.rules.enqueue import (
+    IDEMPOTENT_SECONDS,
+    EnqueuePlan,
+    expires_at,
+    idempotency_keys,
+    plan_enqueue,
+    unique_keys,
+)
+from mainspring.stores.sqlite.intake.plain_jobs import FIRST_KEY
+from mainspring.stores.sqlite.rows.bulk import in_chunks, with_rows
 from mainspring.stores.sqlite.rows.states import READY, RUNNING, SCHEDULED
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mainspring.model.job import NewJob
     from mainspring.stores.clock import Moment
     from mainspring.stores.sqlite.rows.lanes import Name
 
-IDEMPOTENT_SECONDS = 86_400.0
-"""So long an idempotency key holds."""
-
-ANSWER = """
-SELECT CAST(key AS INTEGER), CAST(nonce AS INTEGER) FROM idempotency
-WHERE idempotency_key = ? AND until > ?
+ANSWERED = """
+SELECT idempotency_key, CAST(key AS INTEGER), CAST(nonce AS INTEGER) FROM idempotency
+WHERE idempotency_key IN (VALUES {rows}) AND until > ?
 """
 
 REMEMBER = """
-INSERT INTO idempotency (idempotency_key, key, nonce, until) VALUES (?, ?, ?, ?)
+INSERT INTO idempotency (idempotency_key, key, nonce, until) VALUES {rows}
 ON CONFLICT (idempotency_key) DO UPDATE
 SET key = excluded.key, nonce = excluded.nonce, until = excluded.until
 """
 
-BEARER = """
-SELECT key, CAST(nonce AS INTEGER), lane, state FROM jobs
-WHERE unique_key = ? AND unique_key IS NOT NULL
+BEARERS = """
+SELECT unique_key, key, CAST(nonce AS INTEGER), lane, state FROM jobs
+WHERE unique_key IN (VALUES {rows}) AND unique_key IS NOT NULL
 """
 
-ENQUEUE_PARTICULAR = """
+ENQUEUE_KEYED = """
 INSERT INTO jobs (
   key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at
 )
-SELECT
-  {next_key},
-  ?, ?, ?, ?, ?, ?, ?, ?, ?
-""".replace("{next_key}", NEXT_KEY)
+VALUES {rows}
+"""
 
 REPLACE = """
 UPDATE jobs SET state = ?, priority = ?, run_at = ?, payload = ?, expires_at = ?
@@ -68,8 +69,13 @@ class Bearer(Struct, frozen=True, gc=False):
 
     @property
     def id(self) -> str:
-        """Its public id."""
+        """The public id."""
         return format_id(self.key, self.nonce)
+
+    @property
+    def running(self) -> bool:
+        """True if a node holds it."""
+        return self.state == RUNNING
 
 
 class Placed(Struct, frozen=True, gc=False):
@@ -81,108 +87,114 @@ class Placed(Struct, frozen=True, gc=False):
 
 
 class Kept(Struct):
-    """What became of a batch: an id for each job, what stands in the lanes now, a job it made."""
+    """An id for each job of a batch, the jobs that stand in lanes now, and one that was made."""
 
     ids: list[str]
     placed: list[Placed]
     made: str | None = None
 
 
-def is_particular(jobs: Iterable[NewJob]) -> bool:
-    """Whether any of the jobs has to take the long way."""
-    for job in jobs:  # each enqueuing asks this, and `any` costs twice as much
-        if job.unique is not None or job.idempotency_key is not None or job.expires is not None:
-            return True
-    return False
+def keep_keyed(
+    connection: sqlite3.Connection,
+    jobs: Sequence[NewJob],
+    lanes: Mapping[Name, int],
+    moment: Moment,
+) -> Kept:
+    """Keep a batch of jobs with keys. Raises `DuplicateJob`, and then has written nothing."""
+    bearers = bearers_of(connection, unique_keys(jobs))
+    plan = plan_enqueue(jobs, answered(connection, idempotency_keys(jobs), moment), bearers)
+    placed = replace(connection, plan, bearers, moment)
+    placed += [placed_at(new, lanes[new.queue, new.task], moment) for new in plan.inserted]
+    ids = insert_keyed(connection, plan.inserted, lanes, moment)
+    remember(connection, plan.memories(ids), moment)
+    return Kept(plan.ids(ids), placed, ids[-1] if ids else None)
 
 
-class Keeping:
-    """One batch on its way in."""
+def answered(
+    connection: sqlite3.Connection, idempotency_keys: Sequence[str], moment: Moment
+) -> dict[str, str]:
+    """Return the ids that idempotency keys stand for."""
+    found: dict[str, str] = {}
+    for chunk in in_chunks(idempotency_keys):
+        statement = with_rows(ANSWERED, 1, len(chunk))
+        rows = connection.execute(statement, (*chunk, moment.micros)).fetchall()
+        found |= {name: format_id(key, nonce) for name, key, nonce in rows}
+    return found
 
-    def __init__(
-        self, connection: sqlite3.Connection, lanes: Mapping[Name, int], moment: Moment
-    ) -> None:
-        self._connection = connection
-        self._lanes = lanes
-        self._moment = moment
-        self._made: set[int] = set()
-        self.kept = Kept([], [])
 
-    def keep(self, jobs: Sequence[NewJob]) -> Kept:
-        """Keep jobs one after the other. Raises `DuplicateJob`: then the caller undoes all."""
-        for new in jobs:
-            self.kept.ids.append(self._answer(new) or self._keep(new))
-        return self.kept
+def bearers_of(connection: sqlite3.Connection, unique_keys: Sequence[str]) -> dict[str, Bearer]:
+    """Return the live jobs that bear unique keys."""
+    found: dict[str, Bearer] = {}
+    for chunk in in_chunks(unique_keys):
+        rows = connection.execute(with_rows(BEARERS, 1, len(chunk)), chunk).fetchall()
+        found |= {unique: Bearer(*row) for unique, *row in rows}
+    return found
 
-    def _answer(self, new: NewJob) -> str | None:
-        """Return the id that the idempotency key stands for."""
-        if new.idempotency_key is None:
-            return None
-        asked = (new.idempotency_key, self._moment.micros)
-        row = self._connection.execute(ANSWER, asked).fetchone()
-        return None if row is None else format_id(*row)
 
-    def _keep(self, new: NewJob) -> str:
-        bearer = None if new.unique is None else self._bearer(new.unique)
-        if bearer is None:
-            key, nonce = self._insert(new)
-        else:
-            self._meet(new, bearer)
-            key, nonce = bearer.key, bearer.nonce
-        if new.idempotency_key is not None:
-            until = self._moment.after(IDEMPOTENT_SECONDS)
-            self._connection.execute(REMEMBER, (new.idempotency_key, key, nonce, until))
-        return format_id(key, nonce)
+def replace(
+    connection: sqlite3.Connection,
+    plan: EnqueuePlan,
+    bearers: Mapping[str, Bearer],
+    moment: Moment,
+) -> list[Placed]:
+    """Give live jobs that wait what later ones say."""
+    placed: list[Placed] = []
+    for unique, new in plan.replaced.items():
+        one = placed_at(new, bearers[unique].lane, moment)
+        until, key = expires_at(new, moment), bearers[unique].key
+        row = (one.state, new.priority, one.run_at, new.payload.decode(), until, key)
+        connection.execute(REPLACE, row)
+        placed.append(one)
+    return placed
 
-    def _bearer(self, unique: str) -> Bearer | None:
-        row = self._connection.execute(BEARER, (unique,)).fetchone()
-        return None if row is None else Bearer(*row)
 
-    def _meet(self, new: NewJob, bearer: Bearer) -> None:
-        """Do with a live job of the same unique key what the new one says."""
-        if new.on_conflict == "return_existing":
-            return
-        job_id = None if bearer.key in self._made else bearer.id
-        if new.on_conflict == "raise":
-            raise DuplicateJob(words_of(new.unique or ""), job_id, "already")
-        if bearer.state == RUNNING:
-            why = "and runs, so it can't be replaced"
-            raise DuplicateJob(words_of(new.unique or ""), job_id, why)
-        placed, expires_at = self._place(new, bearer.lane)
-        self._connection.execute(
-            REPLACE,
-            (
-                placed.state,
-                new.priority,
-                placed.run_at,
-                new.payload.decode(),
-                expires_at,
-                bearer.key,
-            ),
-        )
-        self.kept.placed.append(placed)
+def insert_keyed(
+    connection: sqlite3.Connection,
+    jobs: Sequence[NewJob],
+    lanes: Mapping[Name, int],
+    moment: Moment,
+) -> list[str]:
+    """Insert jobs and return their ids."""
+    if not jobs:
+        return []
+    (first,) = connection.execute(FIRST_KEY).fetchone()
+    rows = list(rows_of_keyed(jobs, lanes, moment, first))
+    for chunk in in_chunks(rows):
+        flat = [value for row in chunk for value in row]
+        connection.execute(with_rows(ENQUEUE_KEYED, len(rows[0]), len(chunk)), flat)
+    return [format_id(key, nonce) for key, nonce, *_ in rows]
 
-    def _insert(self, new: NewJob) -> tuple[int, int]:
-        placed, expires_at = self._place(new, self._lanes[new.queue, new.task])
-        nonce = new_nonce()
-        row = (
-            nonce,
+
+def rows_of_keyed(
+    jobs: Sequence[NewJob], lanes: Mapping[Name, int], moment: Moment, first: int
+) -> Iterator[tuple[int, int, int, int, int, int, int, str, str | None, int | None]]:
+    """Yield the rows of `ENQUEUE_KEYED`; their keys begin with `first`."""
+    for key, new in enumerate(jobs, first):
+        placed = placed_at(new, lanes[new.queue, new.task], moment)
+        yield (
+            key,
+            new_nonce(),
             placed.lane,
             placed.state,
             new.priority,
             placed.run_at,
-            self._moment.micros,
+            moment.micros,
             new.payload.decode(),
             new.unique,
-            expires_at,
+            expires_at(new, moment),
         )
-        key = self._connection.execute(ENQUEUE_PARTICULAR, row).lastrowid or 0
-        self._made.add(key)
-        self.kept.made = format_id(key, nonce)
-        self.kept.placed.append(placed)
-        return key, nonce
 
-    def _place(self, new: NewJob, lane: int) -> tuple[Placed, int | None]:
-        state = SCHEDULED if new.delay > 0 else READY
-        expires_at = None if new.expires is None else self._moment.after(new.expires)
-        return Placed(lane, state, self._moment.after(new.delay)), expires_at
+
+def remember(connection: sqlite3.Connection, memories: Mapping[str, str], moment: Moment) -> None:
+    """Have idempotency keys stand for ids."""
+    until = moment.after(IDEMPOTENT_SECONDS)
+    rows = [(name, *(parse_id(job_id) or (0, 0)), until) for name, job_id in memories.items()]
+    for chunk in in_chunks(rows):
+        flat = [value for row in chunk for value in row]
+        connection.execute(with_rows(REMEMBER, 4, len(chunk)), flat)
+
+
+def placed_at(new: NewJob, lane: int, moment: Moment) -> Placed:
+    """Return the place of a new job in its lane."""
+    state = SCHEDULED if new.delay > 0 else READY
+    return Placed(lane, state, moment.after(new.delay))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.model.job import JobState
-from mainspring.stores.clock import MICROS
+from mainspring.stores.rules.keeping import keeping_of
 from mainspring.stores.rules.outcomes import effect_of, told_again
 from mainspring.stores.sqlite.rows.states import KEPT, NUMBERS, READY, SCHEDULED
 from mainspring.stores.sqlite.transitions.endings import Ending, finish, keep, text_of_failure
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Grant, Outcome
     from mainspring.stores.clock import Moment
-    from mainspring.stores.rules.outcomes import Effect
+from mainspring.stores.rules.outcomes import Effect
 
 
 def record(
@@ -53,21 +52,22 @@ def record_each(
         if not effect.final:
             returns.append(return_of(outcome, effect, moment))
             continue
-        (crashes if effect.crashed else endings).append(ending_of(outcome, effect.state, moment))
-        if outcome.keep is not None:
-            keeping.append((*grant, int(outcome.keep * MICROS)))
+        kept = keeping_of(outcome)
+        state = NUMBERS[effect.state] if kept is None else KEPT
+        (crashes if effect.crashed else endings).append(ending_of(outcome, state, moment))
+        if kept is not None:
+            keeping.append((*grant, kept))
     refused = finish(connection, node, endings) | give_back(connection, node, returns)
     keep(connection, node, keeping)
     return refused | finish(connection, node, crashes, charged=0, crashed=1)
 
 
-def ending_of(outcome: Outcome, state: JobState, moment: Moment) -> Ending:
-    """Return the row of an outcome that ends its job."""
-    kept = outcome.keep is not None and state is JobState.COMPLETED
+def ending_of(outcome: Outcome, state: int, moment: Moment) -> Ending:
+    """Return the row of an outcome that ends its job, in the state of that number."""
     return (
         outcome.key,
         outcome.fence,
-        KEPT if kept else NUMBERS[state],
+        state,
         moment.at(outcome.began) if outcome.began else None,
         moment.at(outcome.ended) if outcome.ended else moment.micros,
         None if outcome.result is None else outcome.result.decode(),
