@@ -39,7 +39,7 @@ class MemoryCache(CacheAdapter):
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many entries it holds; what has expired counts until it is looked for."""
+        """Return the number of entries; an expired one counts until it is looked up."""
         return len(self._entries)
 
     async def get(self, key: str) -> tuple[bool, Any]:

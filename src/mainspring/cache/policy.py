@@ -1,4 +1,4 @@
-"""How the results of a durable task are kept: `Cache`, a value that loads nothing."""
+"""Cache policy of a durable task: `Cache`, a value that loads nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OWNER = "Cache"
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """How a durable task's results are kept: `@queue.task(cache=Cache(...))`.
+    """Cache policy of a durable task: `@queue.task(cache=Cache(...))`.
 
     An equal job is then completed with the result of an earlier one. `ttl`: seconds (or a
     timedelta) that a result is kept, None for good. `key`: a text in the place of the task's name,

@@ -1,4 +1,4 @@
-"""When a job runs again after an error or a crash: pure rules."""
+"""Rules for the next attempt of a job after an error or a crash."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ Kinds = tuple[type[BaseException], ...]
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:
-    """Which errors are worth another attempt: those of `retry_on` (None: all).
+    """Errors that are worth another attempt: those of `retry_on` (None: all).
 
     But for those of `give_up_on`, which wins.
     """
@@ -74,7 +74,7 @@ class RetryRules:
         return (*(self.retry_on or ()), *self.give_up_on)
 
     def again(self, error: BaseException) -> bool:
-        """Whether an attempt that raised `error` is worth another."""
+        """Return True if an attempt that raised `error` is worth another."""
         if isinstance(error, self.give_up_on):
             return False
         return self.retry_on is None or isinstance(error, self.retry_on)

@@ -1,4 +1,4 @@
-"""When something is due, as pure rules: every n seconds, by cron, or by any of several.
+"""Schedules as pure rules: every n seconds, by cron, or by any of several.
 
 Each keeps to `mainspring.protocols.Schedule`. Cron's fields, and what happens when a clock changes
 for summer, are those of Debian's cron: jobs at fixed times that a change would skip or repeat run

@@ -96,7 +96,7 @@ class Task:
 
 
 def is_text(value: object) -> bool:
-    """Whether it is a text that every store can keep: not empty, and Unicode throughout."""
+    """Return True for a text that every store can keep: not empty, without lone surrogates."""
     return isinstance(value, str) and bool(value) and not _SURROGATES.search(value)
 
 
@@ -205,7 +205,7 @@ def _check_redefined(name: str, old: Callable[..., Any], new: Callable[..., Any]
 
 
 def _are_of_two_objects(old: Any, new: Any) -> bool:
-    """Whether one function is bound to two objects, or to arguments that differ."""
+    """Return True for one function bound to two objects, or to different arguments."""
     for one, other in zip(layers(old), layers(new), strict=False):
         if isinstance(one, MethodType) and isinstance(other, MethodType):
             mine, its = one.__self__, other.__self__
@@ -217,7 +217,7 @@ def _are_of_two_objects(old: Any, new: Any) -> bool:
 
 
 def _are_equal(one: Any, other: Any, seen: frozenset[int] = frozenset()) -> bool:
-    """Whether both are made by the same `def`, and hold the same variables of their makers."""
+    """Return True if both come from the same `def` and close over equal variables."""
     one, other = (getattr(getattr(it, "task", None), "function", it) for it in (one, other))
     if one is other or id(one) in seen or _UNSET in (one, other):
         return True

@@ -1,4 +1,4 @@
-"""Which tasks of a pool are cached, under which key, and for how long."""
+"""Caching of a pool's tasks: which, under which key, and for how long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a pool is to run, and how one task: checked once."""
+"""Options of a pool and of one task, checked once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PoolOptions:
 
 
 class PoolTaskOptions(Struct, frozen=True):
-    """What `add_task` is told beside the function and its arguments."""
+    """Options of one task: what `add_task` takes beside the function and its arguments."""
 
     priority: float = 0
     task_id: str | None = None
@@ -61,7 +61,7 @@ class PoolTaskOptions(Struct, frozen=True):
 
 
 class CachePlan(Struct, frozen=True):
-    """How one task is cached: for `ttl` seconds (None: for good), under a name of the caller's."""
+    """Caching of one task: for `ttl` seconds (None: for good), under a name of the caller's."""
 
     ttl: float | None
     name: str | None = None

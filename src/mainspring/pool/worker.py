@@ -36,7 +36,7 @@ NO_TOTALS = {"completed": 0, "failed": 0, "cancelled": 0}
 
 
 class PoolOwner(Protocol):
-    """What a pool needs of its supervisor."""
+    """A supervisor as a pool sees it."""
 
     def add_pool(self, pool: AsyncTaskWorker, loop: Any = None) -> None:
         """Start and stop the pool from now on."""
@@ -134,7 +134,7 @@ class AsyncTaskWorker:
 
     @property
     def running(self) -> bool:
-        """Whether it takes tasks."""
+        """True while it takes tasks."""
         return (
             self._lifetime is not None
             and self._lifetime.open
@@ -143,7 +143,7 @@ class AsyncTaskWorker:
 
     @property
     def full(self) -> bool:
-        """Whether the next task would have to wait for a place in the line."""
+        """True if the next task would have to wait for a place."""
         return self._here().line.full
 
     async def add_task(  # noqa: PLR0913  # the page's signature

@@ -1,4 +1,4 @@
-"""Declaring schedules: what `@queue.cron` and `@queue.every` say, checked before anything runs."""
+"""Declarations of schedules by `@queue.cron` and `@queue.every`, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCHEDULE_OPTIONS = ("name", "catch_up", "args", "kwargs", *RUN_OPTIONS)
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a decorator of a schedule was given; the task is still to come."""
+    """Arguments of a schedule's decorator, before its task is known."""
 
     rule: RuleText
     name: str | None

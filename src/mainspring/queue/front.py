@@ -296,7 +296,7 @@ class Queue(Operations):
 
     @property
     def settings(self) -> WorkerSettings:
-        """What its workers go by unless told otherwise: slots, grace, lease and heartbeat."""
+        """Default settings of its workers: slots, grace, lease and heartbeat."""
         return self._consumers.charter.settings
 
     @property

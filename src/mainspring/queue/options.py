@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Raw = TypeVar("Raw")
 
     class TaskDecorator(Protocol):
-        """What `@queue.task(...)` puts on a function."""
+        """Type of the decorator that `@queue.task(...)` returns."""
 
         @overload
         def __call__(
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         def __call__(self, function: Callable[P, R], /) -> QueueTask[P, R, R]: ...
 
     class ScheduleDecorator(Protocol):
-        """What `@queue.cron(...)` puts on a function, or on a task."""
+        """Type of the decorator that `@queue.cron(...)` returns, for a function or a task."""
 
         @overload
         def __call__(  # type: ignore[overload-overlap]  # a task is callable, and told first
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 
 class RunOptions(TypedDict, total=False):
-    """How the jobs of a task stand in line and run; see `Queue.task`."""
+    """Options for the queueing and running of a task's jobs; see `Queue.task`."""
 
     queue: str
     priority: int
@@ -83,7 +83,7 @@ class TaskOptions(RunOptions, total=False):
 
 
 class OwnOptions(TypedDict, total=False):
-    """What one worker may have of its own; None: as the queue says."""
+    """Options of a single worker; None: as the queue says."""
 
     workers: int | None
     grace: float | None

@@ -1,4 +1,4 @@
-"""A task in the caller's hand: call it as it is, or enqueue it with `delay`."""
+"""QueueTask: a registered task, to call as it is or to enqueue with `delay`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class QueueTask(Generic[P, R, Raw]):
 
     @property
     def codec(self) -> Codec:
-        """What encodes its arguments and results."""
+        """Codec of its arguments and results."""
         return self._client.codec
 
     @property

@@ -41,7 +41,7 @@ class ScheduleHandle:
 
     @property
     def rule(self) -> str:
-        """When it ticks, as a person would say it."""
+        """Its rule, as a person would say it."""
         return str(self._new().rule)
 
     @property
@@ -71,7 +71,7 @@ class ScheduleHandle:
 
     @property
     def catch_up(self) -> CatchUp:
-        """What becomes of ticks that were missed."""
+        """Treatment of missed ticks."""
         return self._new().catch_up
 
     @property
@@ -82,7 +82,7 @@ class ScheduleHandle:
 
     @property
     def paused(self) -> bool:
-        """Whether it ticks no more until `resume`."""
+        """True while it is paused, until `resume`."""
         record, _ = self._look()
         return record is not None and record.paused
 
@@ -173,7 +173,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
 
     @property
     def declared(self) -> tuple[NewSchedule, ...]:
-        """What this program declares, for the workers that tick."""
+        """Schedules that this program declares, for the workers that make ticks."""
         return tuple(new for new, _ in self._declared.values())
 
     def __getitem__(self, name: str) -> ScheduleHandle:
