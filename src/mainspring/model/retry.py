@@ -6,11 +6,13 @@ import random
 from dataclasses import dataclass
 
 from mainspring.errors import InvalidOption
-from mainspring.model.duration import LONGEST_SECONDS
-from mainspring.model.number import is_number
+from mainspring.model.options import check_fields, number
 
 CRASH_DELAYS = (0.0, 5.0)
 """Seconds until a job runs again after its first and second crash; a third fails it."""
+
+_NUMBER = number(least=0, expected="a number from 0 to 1e10")
+_CHECKS = {"base": _NUMBER, "factor": _NUMBER, "cap": _NUMBER}
 
 
 def delay_after_crash(crashes: int) -> float | None:
@@ -36,11 +38,7 @@ class Exponential:
 
     def __post_init__(self) -> None:
         # Found out when a job fails, it would be too late: nobody but the worker could be told.
-        for option in ("base", "factor", "cap"):
-            value = getattr(self, option)
-            if not (is_number(value) and 0 <= value <= LONGEST_SECONDS):
-                expected = "a number from 0 to 1e10"
-                raise InvalidOption(option, value, owner="Exponential", expected=expected)
+        check_fields("Exponential", _CHECKS, self)
 
     def delay(self, attempt: int, *, chance: float | None = None) -> float:
         """Return the delay after the failed attempt number `attempt` (from 1).

@@ -13,7 +13,7 @@ from mainspring.pool.body import body_of
 from mainspring.pool.caching import PoolCache
 from mainspring.pool.handle import TaskHandle
 from mainspring.pool.lifetime import LAST_SECONDS, PoolLifetime
-from mainspring.pool.options import OWNER, PoolOptions, PoolTaskOptions, check_seconds
+from mainspring.pool.options import OWNER, SECONDS, PoolOptions, PoolTaskOptions
 from mainspring.pool.record import TaskInfo
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.supervisor.service import StartableService
@@ -75,7 +75,7 @@ class AsyncTaskWorker:
         supervisor: PoolOwner | None = None,
         loop: Any = None,
     ) -> None:
-        check_seconds("stop_timeout", stop_timeout)
+        SECONDS(OWNER, "stop_timeout", stop_timeout)
         if loop is not None and supervisor is None:
             why, remedy = "names a loop of a supervisor", "give supervisor, too"
             raise InvalidOption("loop", loop, owner=OWNER, why=why, remedy=remedy)
