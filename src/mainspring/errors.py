@@ -52,7 +52,7 @@ class MainspringError(Exception):
 
 
 class UsageError(MainspringError):
-    """What was written can't work; the sentence says what to write instead."""
+    """A mistake in the program; the sentence says what to write instead."""
 
 
 class InvalidOption(UsageError, ValueError):
@@ -182,7 +182,7 @@ class InvalidPriority(UsageError, TypeError):
 
 
 class MissingExtra(UsageError, ImportError):
-    """What was asked for needs an extra that is not installed."""
+    """A feature whose extra is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
         self.extra = extra
@@ -392,7 +392,7 @@ class NotCommitted(AttemptError):
 
 
 class UnstorableResult(AttemptError, TypeError):
-    """What the task returned can't be stored."""
+    """A return value that can't be stored."""
 
     def __init__(self, task: str, why: str) -> None:
         super().__init__(f"task {task!r} returned what can't be stored: {why}")

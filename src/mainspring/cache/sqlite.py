@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mainspring.cache.size import check_size
+from mainspring.cache.policy import MAX_SIZE
 from mainspring.model.codec import JsonCodec
 from mainspring.private_files import check_database
 from mainspring.protocols import CacheAdapter
@@ -61,7 +61,7 @@ class SQLiteCache(CacheAdapter):
     exact = True
 
     def __init__(self, path: str | PathLike[str], *, max_size: int | None = None) -> None:
-        check_size("SQLiteCache", max_size)
+        MAX_SIZE("SQLiteCache", "max_size", max_size)
         self._path = os.path.expanduser(os.fspath(path))  # noqa: PTH111  # a text, for SQLite
         self._max_size = max_size
         self._codec = JsonCodec(limit_bytes=64 << 20)

@@ -58,7 +58,7 @@ class Undecodable(ValueError):
 
 
 class Kind(Struct, frozen=True):
-    """How values of one kind of class are taken apart and rebuilt; `tag` is its name in JSON."""
+    """Takes apart and rebuilds values of one kind of class; `tag` is its name in JSON."""
 
     tag: str
     owns: Callable[[type], bool]

@@ -1,4 +1,4 @@
-"""Which tasks of a pool are cached, under which key, and for how long."""
+"""Caching of a pool's tasks: which, under which key, and for how long."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mainspring.cache.keys import cache_key
 from mainspring.cache.results import Results
 from mainspring.errors import InvalidArguments
 from mainspring.pool.body import PROGRESS
-from mainspring.pool.options import OWNER, CachePlan, check_timeout
+from mainspring.pool.options import OWNER, TIMEOUT, CachePlan
 
 if TYPE_CHECKING:
     from mainspring.engine.attempts.pipeline import Call
@@ -26,7 +26,7 @@ class PoolCache:
     """The cache of one pool: `enabled` and `ttl` are for tasks that say nothing themselves."""
 
     def __init__(self, adapter: CacheAdapter, *, enabled: bool, ttl: float | None) -> None:
-        check_timeout(OWNER, "cache_ttl", ttl)
+        TIMEOUT.or_none()(OWNER, "cache_ttl", ttl)
         self._enabled = enabled
         self._usual = CachePlan(None if ttl == math.inf else ttl)
         self._results = Results(adapter)

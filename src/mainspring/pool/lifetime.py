@@ -1,4 +1,4 @@
-"""One life of a pool, from start to stop: its line, its records and its crew of slots."""
+"""One lifetime of a pool, from start to stop: its pending tasks, its records and its slots."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class PoolLifetime:
 
     @property
     def running(self) -> int:
-        """How many bodies run now."""
+        """Bodies that run now."""
         return self._crew.busy
 
     def future(self, record: Record) -> asyncio.Future[Any]:

@@ -26,7 +26,7 @@ NEVER = 0.0
 
 
 class Ending(Struct, frozen=True):
-    """What an attempt of a pool's task ended in; `began` and `ended` are monotonic seconds."""
+    """The end of an attempt of a pool's task; `began` and `ended` are monotonic seconds."""
 
     record: Record
     state: JobState
@@ -93,7 +93,7 @@ class Record:
 
     @property
     def final(self) -> bool:
-        """Whether it has ended."""
+        """True once it has ended."""
         return self.ended != NEVER
 
     def report(self, progress: float) -> None:
@@ -150,7 +150,7 @@ class TaskInfo:
 
     @property
     def status(self) -> JobState:
-        """What it is now; prints as its value."""
+        """Its state now; prints as its value."""
         return self._record.state
 
     @property
@@ -160,27 +160,27 @@ class TaskInfo:
 
     @property
     def progress(self) -> float:
-        """What the body last reported, from 0 to 1; 1 once it is completed."""
+        """Progress that the body last reported, from 0 to 1; 1 once it is completed."""
         return self._record.progress
 
     @property
     def created_at(self) -> datetime:
-        """When it was added."""
+        """Time at which it was added."""
         return datetime.fromtimestamp(self._record.created, UTC)
 
     @property
     def started_at(self) -> datetime | None:
-        """When the body began, None before."""
+        """Time at which the body began, None before."""
         return _moment(self._record.began)
 
     @property
     def completed_at(self) -> datetime | None:
-        """When it ended, however it ended; None before."""
+        """Time at which it ended, however it ended; None before."""
         return _moment(self._record.ended)
 
     @property
     def result(self) -> Any:
-        """What the body returned; None unless completed."""
+        """Return value of the body; None unless completed."""
         return self._record.result
 
     @property
@@ -201,7 +201,7 @@ class TaskInfo:
 
     @property
     def from_cache(self) -> bool:
-        """Whether the result came from the cache, and no body ran for it."""
+        """True if the result came from the cache, and no body ran for it."""
         return self._record.from_cache
 
 

@@ -13,7 +13,7 @@ from mainspring.pool.body import body_of
 from mainspring.pool.caching import PoolCache
 from mainspring.pool.handle import TaskHandle
 from mainspring.pool.lifetime import LAST_SECONDS, PoolLifetime
-from mainspring.pool.options import OWNER, PoolOptions, PoolTaskOptions, check_seconds
+from mainspring.pool.options import OWNER, SECONDS, PoolOptions, PoolTaskOptions
 from mainspring.pool.record import TaskInfo
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.supervisor.service import StartableService
@@ -36,7 +36,7 @@ NO_TOTALS = {"completed": 0, "failed": 0, "cancelled": 0}
 
 
 class PoolOwner(Protocol):
-    """What a pool needs of its supervisor."""
+    """A supervisor as a pool sees it."""
 
     def add_pool(self, pool: AsyncTaskWorker, loop: Any = None) -> None:
         """Start and stop the pool from now on."""
@@ -75,7 +75,7 @@ class AsyncTaskWorker:
         supervisor: PoolOwner | None = None,
         loop: Any = None,
     ) -> None:
-        check_seconds("stop_timeout", stop_timeout)
+        SECONDS(OWNER, "stop_timeout", stop_timeout)
         if loop is not None and supervisor is None:
             why, remedy = "names a loop of a supervisor", "give supervisor, too"
             raise InvalidOption("loop", loop, owner=OWNER, why=why, remedy=remedy)
@@ -134,7 +134,7 @@ class AsyncTaskWorker:
 
     @property
     def running(self) -> bool:
-        """Whether it takes tasks."""
+        """True while it takes tasks."""
         return (
             self._lifetime is not None
             and self._lifetime.open
@@ -143,7 +143,7 @@ class AsyncTaskWorker:
 
     @property
     def full(self) -> bool:
-        """Whether the next task would have to wait for a place in the line."""
+        """True if the next task would have to wait for a place."""
         return self._here().line.full
 
     async def add_task(  # noqa: PLR0913  # the page's signature

@@ -13,7 +13,7 @@ class Codec(Protocol):
 
     @property
     def limit_bytes(self) -> int:
-        """How long a text may be."""
+        """The most bytes that a text may take."""
         ...
 
     def encode_call(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""A job in the caller's hand: `JobHandle`."""
+"""JobHandle: reads a job, waits for its result, cancels and retries it."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ class JobHandle(Generic[R]):
 
     @property
     def progress(self) -> float:
-        """How far its body says it is, from 0 to 1; 1 once it has completed."""
+        """Progress reported by its body, from 0 to 1; 1 once it has completed."""
         return self.record.progress
 
     @property
     def message(self) -> str:
-        """What its body told last along with its progress."""
+        """Message that its body last reported along with its progress."""
         return self.record.message
 
     @property
@@ -107,22 +107,22 @@ class JobHandle(Generic[R]):
 
     @property
     def created_at(self) -> datetime:
-        """When it was enqueued (aware UTC)."""
+        """Time of its enqueuing (aware UTC)."""
         return self.record.created_at
 
     @property
     def run_at(self) -> datetime:
-        """When it may start, or might have (aware UTC)."""
+        """Earliest time of its start (aware UTC)."""
         return self.record.run_at
 
     @property
     def started_at(self) -> datetime | None:
-        """When its last attempt began (aware UTC)."""
+        """Time at which its last attempt began (aware UTC)."""
         return self.record.started_at
 
     @property
     def completed_at(self) -> datetime | None:
-        """When it ended for good, however it ended (aware UTC)."""
+        """Time at which it ended for good, however it ended (aware UTC)."""
         return self.record.completed_at
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mainspring.errors import DuplicateName, InvalidOption
+from mainspring.errors import DuplicateName
+from mainspring.model import options
 from mainspring.model.async_twin import off_loop
-from mainspring.model.number import is_whole
 from mainspring.model.timetable import ScheduleRecord
 from mainspring.queue.job_handle import JobHandle
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mainspring.queue.client import QueueClient
 
 MOST_TIMES = 1_000
+_COUNT = options.count(least=1, most=MOST_TIMES)
 
 
 class ScheduleHandle:
@@ -41,7 +42,7 @@ class ScheduleHandle:
 
     @property
     def rule(self) -> str:
-        """When it ticks, as a person would say it."""
+        """Its rule, as a person would say it."""
         return str(self._new().rule)
 
     @property
@@ -71,7 +72,7 @@ class ScheduleHandle:
 
     @property
     def catch_up(self) -> CatchUp:
-        """What becomes of ticks that were missed."""
+        """Treatment of missed ticks."""
         return self._new().catch_up
 
     @property
@@ -82,7 +83,7 @@ class ScheduleHandle:
 
     @property
     def paused(self) -> bool:
-        """Whether it ticks no more until `resume`."""
+        """True while it is paused, until `resume`."""
         record, _ = self._look()
         return record is not None and record.paused
 
@@ -91,9 +92,7 @@ class ScheduleHandle:
 
         Fewer than that if the rule has no more.
         """
-        if not (is_whole(count) and 1 <= count <= MOST_TIMES):
-            expected = f"a whole number from 1 to {MOST_TIMES}"
-            raise InvalidOption("count", count, owner=f"schedule {self.name!r}", expected=expected)
+        _COUNT(f"schedule {self.name!r}", "count", count)
         record, now = self._look()
         if record is None:
             record = ScheduleRecord(self._new(), now, now, paused=False)
@@ -173,7 +172,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
 
     @property
     def declared(self) -> tuple[NewSchedule, ...]:
-        """What this program declares, for the workers that tick."""
+        """Schedules that this program declares, for the workers that make ticks."""
         return tuple(new for new, _ in self._declared.values())
 
     def __getitem__(self, name: str) -> ScheduleHandle:

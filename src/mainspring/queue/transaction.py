@@ -71,7 +71,7 @@ class Transactions:
                 cast("Transactional", self._store).announce()
 
     def in_the_way(self) -> bool:
-        """Whether this thread holds a transaction that an enqueuing would have to wait for."""
+        """Return True if an enqueuing would wait for a transaction that this thread holds."""
         held = _held.get()
         return bool(held) and any(owner is self and _is_open(conn) for owner, conn in held)
 
@@ -91,7 +91,7 @@ class Transactions:
 
 
 def _is_open(connection: Any) -> bool:
-    """Whether a transaction is open, as sqlite3, SQLAlchemy and psycopg each tell it."""
+    """Return True if a transaction is open, as sqlite3, SQLAlchemy and psycopg each report it."""
     try:
         told = getattr(_own(connection), "in_transaction", None)
     except sqlite3.ProgrammingError:

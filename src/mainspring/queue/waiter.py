@@ -283,7 +283,7 @@ class _Waiters:
                 self.jobs.pop(job_id, None)
 
     def needs_relay(self, idle: int) -> bool:
-        """Whether the relay goes on; says in the same breath that there is none any more."""
+        """Return True if the relay goes on; else record, in the same step, that it has ended."""
         with self.lock:
             self.relayed = bool(self.jobs) or idle < IDLE_TURNS
             return self.relayed

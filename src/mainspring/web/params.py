@@ -1,4 +1,4 @@
-"""Whether a client's parameters fit a task's function, and which one does not."""
+"""Checks a client's parameters against a task's function, and names the one that does not fit."""
 
 from __future__ import annotations
 

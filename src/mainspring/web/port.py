@@ -1,4 +1,4 @@
-"""What the router needs of a worker: one protocol, whatever stands behind it.
+"""The router's view of a worker: one protocol for pool and queue.
 
 All of it is awaited, since a store may be on a disk or a server.
 """
@@ -49,7 +49,7 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which tasks to list: of one status, at least so old, the first `limit` after a cursor."""
+    """Filter of a list: tasks of one status, at least so old, the first `limit` after a cursor."""
 
     status: JobState | None = None
     older_than: timedelta | None = None
@@ -67,7 +67,7 @@ class TaskPage:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a worker is."""
+    """State of a worker."""
 
     running: bool
     worker_count: int = 0
@@ -76,7 +76,7 @@ class Health:
 
 
 class Refused(Exception):
-    """What was asked can't be done; `status` is HTTP's word for why, `field` what to change."""
+    """A request that can't be fulfilled, with its HTTP status and the field to change."""
 
     def __init__(self, status: int, code: str, detail: str, field: str | None = None) -> None:
         self.status = status

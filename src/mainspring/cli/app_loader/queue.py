@@ -1,4 +1,4 @@
-"""Which queue an operator's command works on: `--app`, `--url` or `--db`."""
+"""The queue of an operator's command: `--app`, `--url` or `--db`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service manager is told: `sd_notify`, a few words in a Unix datagram.
+"""Messages to a service manager by `sd_notify`: a few words in a Unix datagram.
 
 The protocol is that of the manual pages sd_notify(3) and sd_watchdog_enabled(3).
 """

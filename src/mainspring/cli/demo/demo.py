@@ -118,7 +118,7 @@ class Demo:
         self.screen.show(progress)
 
     def victim_is_busy(self) -> bool:
-        """Whether the worker to be killed runs jobs."""
+        """Return True if the worker to be killed runs jobs."""
         return any(node.running for node in self.catalog.nodes() if node.pid == self.workers.victim)
 
     def kill_a_worker(self) -> bool:

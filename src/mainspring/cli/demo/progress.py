@@ -1,4 +1,4 @@
-"""How far the demo is, as a line of text."""
+"""Progress of the demo, as a line of text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LANDMARKS = 10
 
 
 class Progress:
-    """How far something is: `done` of `total`, since when, and how long it will take."""
+    """Progress of a step: `done` of `total`, its rate, and the time that is left."""
 
     def __init__(self, title: str, total: int) -> None:
         self.title = title
@@ -26,22 +26,22 @@ class Progress:
 
     @property
     def half_way(self) -> bool:
-        """Whether half is done."""
+        """True if half is done."""
         return 2 * self.done >= self.total
 
     @property
     def over(self) -> bool:
-        """Whether all is done."""
+        """True if all is done."""
         return self.done >= self.total
 
     @property
     def seconds(self) -> float:
-        """How long it has taken, or has so far."""
+        """Seconds that it took, or has taken so far."""
         return (self._ended or time.monotonic()) - self._began
 
     @property
     def landmark(self) -> int:
-        """How many tenths are done."""
+        """Tenths that are done."""
         return LANDMARKS * self.done // self.total
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Where the demo writes: one line of progress redrawn on a terminal, plain lines elsewhere."""
+"""Output of the demo: one line of progress redrawn on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

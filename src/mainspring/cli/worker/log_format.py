@@ -104,7 +104,7 @@ def add_log_options(parser: argparse.ArgumentParser) -> None:
 
 
 class Printer:
-    """What a command says on standard error: its log, and lines of its own in the same format."""
+    """Prints to standard error: the log, and a command's own lines in the same format."""
 
     def __init__(self, log_format: str, level: str) -> None:
         self._json = JsonFormatter() if log_format == "json" else None

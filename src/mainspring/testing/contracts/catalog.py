@@ -1,4 +1,4 @@
-"""What every store must show to views: lists, pages, searches, lanes, pauses. Needs pytest."""
+"""Contract of a store's catalog: lists, pages, searches, lanes, pauses. Needs pytest."""
 # ruff: noqa: S101, D102
 # A contract is made of asserts and of example numbers, and a test's name is its docstring.
 

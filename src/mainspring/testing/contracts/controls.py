@@ -1,4 +1,4 @@
-"""What every store must do when people cancel, retry, drop, expire and pause. Needs pytest."""
+"""Contract of a store's controls: cancel, retry, drop, expire and pause. Needs pytest."""
 # ruff: noqa: S101, PLR2004, D102
 # A contract is made of asserts and of example numbers, and a test's name is its docstring.
 
@@ -265,7 +265,7 @@ class RetryContract:
 
 
 class ExpiryContract:
-    """What comes too late does not start."""
+    """Contract of expiry: a job that comes too late does not start."""
 
     def test_a_job_whose_expiry_passed_is_cancelled(
         self, store: JobStore, clock: FrozenClock

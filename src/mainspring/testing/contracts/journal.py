@@ -1,4 +1,4 @@
-"""What every store must keep of what bodies say: progress and log lines. Needs pytest."""
+"""Contract of a store's journal: progress and log lines of bodies. Needs pytest."""
 # ruff: noqa: S101, D102
 # A contract is made of asserts and of example numbers, and a test's name is its docstring.
 

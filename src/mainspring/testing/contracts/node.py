@@ -1,4 +1,4 @@
-"""What every store must do with nodes: those that live, leave and are lost. Needs pytest."""
+"""Contract of a store's nodes: those that live, leave and are lost. Needs pytest."""
 # ruff: noqa: S101, PLR2004, D102
 # A contract is made of asserts and of example numbers, and a test's name is its docstring.
 

@@ -1,4 +1,4 @@
-"""What every store must do with those who sleep. Needs pytest."""
+"""Contract of a store's wake-ups. Needs pytest."""
 # ruff: noqa: S101, D102
 # A contract is made of asserts, and a test's name is its docstring.
 

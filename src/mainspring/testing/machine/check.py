@@ -1,4 +1,4 @@
-"""Whether a store shows what the model holds. Knows nothing of the walk that led there."""
+"""Compares a store with the model. Knows nothing of the walk that led there."""
 # ruff: noqa: S101
 # A check is made of asserts.
 

@@ -1,4 +1,4 @@
-"""What the random walk over a store is told by: store, clock, model, and what it expects of each.
+"""The random walk over a store: store, clock and model, and the checks after each step.
 
 Knows nothing of which step follows which. Needs hypothesis.
 """
@@ -91,7 +91,7 @@ class StoreWalk(RuleBasedStateMachine):
         return self.told_before(node, outcome)
 
     def told_before(self, node: int, outcome: Outcome) -> bool:
-        """Whether the outcome is on record already, and its answer may have been lost."""
+        """Return True if the outcome is on record already, and its answer may have been lost."""
         told = (claim for claim in self.claims.values() if claim.key == outcome.key)
         jobs = {job for claim in told if (job := self.model.known(claim.id)) is not None}
         words = [job.recorded.get((node, outcome.fence)) for job in jobs]
