@@ -82,7 +82,11 @@ class JsonCodec:
             raise InvalidArguments(f"task {task!r}: its arguments take {self._excess(payload)}")
         return payload
 
-    def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def decode_call(
+        self,
+        payload: bytes,
+        task: str = "",  # noqa: ARG002  # the seam's: plain JSON is anybody's
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return `(args, kwargs)`, or raise `Undecodable`."""
         try:
             args, kwargs = _decode_call(payload)
@@ -99,7 +103,7 @@ class JsonCodec:
         """
         return _encode_sorted(_in_order(_decode(self.encode_call(task, args, kwargs))))
 
-    def encode_result(self, value: object) -> bytes:
+    def encode_result(self, value: object, task: str = "") -> bytes:  # noqa: ARG002  # as above
         """Return the JSON text of a result, or raise `Unstorable`."""
         raw = _as_it_is(value) if type(value) in SCALARS else None
         if raw is None:
@@ -108,7 +112,7 @@ class JsonCodec:
             raise Unstorable(f"takes {self._excess(raw)}")
         return raw
 
-    def decode_result(self, raw: bytes) -> Any:
+    def decode_result(self, raw: bytes, task: str = "") -> Any:  # noqa: ARG002  # as above
         """Return the result, or raise `Undecodable`."""
         try:
             told = _decode(raw)

@@ -54,7 +54,7 @@ class PoolAttempt:
         call = call_of(claim)
         return call if claim.plan is None else (self._cache.run, (claim, claim.plan, call), {})
 
-    def seal(self, result: Any, /) -> Any:
+    def seal(self, result: Any, claim: Record, /) -> Any:  # noqa: ARG002  # the seam's signature
         """Keep the result as it is."""
         return result
 

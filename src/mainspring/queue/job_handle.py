@@ -82,12 +82,12 @@ class JobHandle(Generic[R]):
     @property
     def args(self) -> tuple[Any, ...]:
         """The positional arguments."""
-        return self._client.codec.decode_call(self.record.payload)[0]
+        return self._client.codec.decode_call(self.record.payload, self.task)[0]
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """The keyword arguments."""
-        return self._client.codec.decode_call(self.record.payload)[1]
+        return self._client.codec.decode_call(self.record.payload, self.task)[1]
 
     @property
     def progress(self) -> float:
@@ -245,7 +245,7 @@ class JobHandle(Generic[R]):
 
     def _edited(self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> bytes:
         if args is None or kwargs is None:
-            had_args, had_kwargs = self._client.codec.decode_call(self.record.payload)
+            had_args, had_kwargs = self._client.codec.decode_call(self.record.payload, self.task)
             args = had_args if args is None else args
             kwargs = had_kwargs if kwargs is None else kwargs
         return self._client.encode(self.task, tuple(args), dict(kwargs))
@@ -254,7 +254,7 @@ class JobHandle(Generic[R]):
         if isinstance(ended, StoreError):
             raise ended
         if ended.state is JobState.COMPLETED:
-            return cast("R", self._client.codec.decode_result(ended.result or b"null"))
+            return cast("R", self._client.codec.decode_result(ended.result or b"null", self.task))
         raise self._cancelled(ended) if ended.state is JobState.CANCELLED else self._failed(ended)
 
     def _failed(self, ended: Ended) -> JobError:

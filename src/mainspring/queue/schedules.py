@@ -63,12 +63,12 @@ class ScheduleHandle:
     @property
     def args(self) -> tuple[Any, ...]:
         """The positional arguments of its jobs."""
-        return self._client.codec.decode_call(self._new().payload)[0]
+        return self._call()[0]
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """The keyword arguments of its jobs."""
-        return self._client.codec.decode_call(self._new().payload)[1]
+        return self._call()[1]
 
     @property
     def catch_up(self) -> CatchUp:
@@ -150,6 +150,10 @@ class ScheduleHandle:
         if new is None:
             raise LookupError(f"schedule {self.name!r} is not in the store any more")
         return new
+
+    def _call(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        new = self._new()
+        return self._client.codec.decode_call(new.payload, new.task)
 
     def _make_known(self) -> None:
         if self._declared is not None and self._look()[0] is None:

@@ -164,13 +164,13 @@ class _FoundCodec:
         own: Codec | None = getattr(found, "codec", None) if _is_task(found) else None
         return own or self._plain
 
-    def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return `(args, kwargs)`, or raise `Undecodable`."""
-        return self._own().decode_call(payload)
+    def decode_call(self, payload: bytes, task: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the `(args, kwargs)` of that task, or raise `Undecodable`."""
+        return self._own().decode_call(payload, task)
 
-    def encode_result(self, value: object) -> bytes:
-        """Return the text of a result, or raise `Unstorable`."""
-        return self._own().encode_result(value)
+    def encode_result(self, value: object, task: str) -> bytes:
+        """Return the text of a task's result, or raise `Unstorable`."""
+        return self._own().encode_result(value, task)
 
 
 def _is_task(found: Any) -> bool:
