@@ -371,3 +371,16 @@ class TestArguments:
     def test_a_builtin_that_tells_no_signature_is_refused_with_what_to_do(self, queue):
         with pytest.raises(InvalidOption, match=r"built-in function max.*from a def of yours"):
             queue.task(name="max")(max)
+
+    def test_a_function_with_a_yield_is_refused_with_what_to_do(self, queue):
+        def parts(count):
+            yield from range(count)
+
+        async def aparts(count):
+            yield count
+
+        for register in (queue.task, queue.every(60), queue.cron("* * * * *")):
+            for function in (parts, aparts):
+                with pytest.raises(InvalidOption, match=r"parts.*has a yield.*return a list"):
+                    register(function)
+        assert not queue.schedules

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidArguments
@@ -92,6 +93,16 @@ def signature_of(
 def takes_all(signature: inspect.Signature) -> bool:
     """Return True for `(*args, **kwargs)`."""
     return {one.kind for one in signature.parameters.values()} == _VARIABLE
+
+
+def is_generator(function: Callable[..., object]) -> bool:
+    """Return whether calling it does nothing yet: it has a `yield`."""
+    while isinstance(function, partial):
+        function = function.func
+    return any(
+        inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one)
+        for one in (function, getattr(function, "__call__", None))  # noqa: B004  an object's
+    )
 
 
 _VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}

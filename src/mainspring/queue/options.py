@@ -12,6 +12,7 @@ from mainspring.model.codec import LIMIT_BYTES, JsonCodec
 from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.options import Check, count, refuse_unknown
 from mainspring.model.retry import rules_of
+from mainspring.model.signature import is_generator
 from mainspring.model.task import CHECKS, ExecutorKind, Task, executor_of, task_name
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def new_task(function: Callable[..., Any], options: Mapping[str, Any]) -> Task:
     _FUNCTION("@queue.task", "function", function)
     given = dict(options)
     executor = given.pop("executor", None)
+    _check_generator(function)
     _check_signature(function)
     name = task_name(function, given.pop("name", None), executor)
     owner = f"task {name!r}"
@@ -173,6 +175,13 @@ def settings_with(settings: WorkerSettings, own: OwnOptions) -> WorkerSettings:
     if workers is not None:
         settings = replace(settings, workers=slots_of(workers))
     return settings if grace is None else replace(settings, grace=grace)
+
+
+def _check_generator(function: Callable[..., Any]) -> None:
+    if is_generator(function):
+        why = "has a yield, so to call it runs nothing of it"
+        remedy = "return a list, or enqueue a job for each part"
+        raise InvalidOption("function", function, owner="@queue.task", why=why, remedy=remedy)
 
 
 def _check_signature(function: Callable[..., Any]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.model.number import is_number
+from mainspring.model.signature import is_generator
 from mainspring.supervision.threads.priority import TASK_NORMAL, check_priority
 from mainspring.supervision.workers.worker import is_async
 
@@ -51,6 +52,9 @@ class TaskPlan:
         for option in options:
             if option not in known:
                 raise UnknownOption(option, owner=owner, known=known)
+        if is_generator(function):
+            expected = "a function without a yield, which would run nothing of it"
+            raise InvalidOption("func", function, owner=owner, expected=expected)
         given = {name: value for name, value in options.items() if value is not None}
         awaited = is_async(function)
         tt = given.pop("tt", TT_COROUTINE if awaited else TT_THREAD)
