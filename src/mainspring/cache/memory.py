@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cache.policy import MAX_SIZE
 from mainspring.cache.separate import UNCHANGEABLE, separate
+from mainspring.clock import monotonic
 from mainspring.protocols import CacheAdapter
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import math
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cache.single_flight import SingleFlight
+from mainspring.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,9 +11,9 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.engine.alarm import Alarm
 from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.bench import Bench

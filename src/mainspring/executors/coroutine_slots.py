@@ -11,8 +11,9 @@ import sys
 from collections import deque
 from functools import partial
 from inspect import CORO_CREATED, getcoroutinestate
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from mainspring.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable

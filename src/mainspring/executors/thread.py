@@ -12,8 +12,9 @@ import math
 import threading
 from queue import Empty, SimpleQueue
 from threading import get_ident
-from time import monotonic
 from typing import TYPE_CHECKING, Protocol
+
+from mainspring.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

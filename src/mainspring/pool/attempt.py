@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from asyncio import CancelledError
 from contextvars import Context
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mainspring.clock import monotonic, wall_clock
 from mainspring.engine.attempts.pipeline import arun, failed
 from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout
@@ -50,7 +49,7 @@ class PoolAttempt:
     def open(self, claim: Record, slot: int) -> Call:  # noqa: ARG002  # the seam's signature
         """Return the call, which begins now."""
         claim.state = JobState.RUNNING
-        claim.began = time.time()
+        claim.began = wall_clock()
         call = call_of(claim)
         return call if claim.plan is None else (self._cache.run, (claim, claim.plan, call), {})
 

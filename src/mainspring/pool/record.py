@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from mainspring.clock import wall_clock
 from mainspring.errors import InvalidOption
 from mainspring.model.error_text import message_of
 from mainspring.model.job import JobState
@@ -78,7 +78,7 @@ class Record:
         self.metadata: dict[str, Any] | None = None
         self.plan: CachePlan | None = None
         self.state = JobState.PENDING
-        self.created = time.time()
+        self.created = wall_clock()
         self.began = self.ended = NEVER
         self.progress = 0.0
         self.from_cache = False
@@ -112,7 +112,7 @@ class Record:
         self.state = ending.state
         self.result = ending.result
         self.error = ending.error
-        self.ended = time.time()
+        self.ended = wall_clock()
         if ending.state is JobState.COMPLETED:
             self.progress = 1.0
         self.call = self.plan = self.context = None

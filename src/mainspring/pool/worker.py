@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from mainspring.cache.memory import MemoryCache
+from mainspring.clock import wall_clock
 from mainspring.errors import InvalidOption, NotRunning
 from mainspring.model.job import JobState
 from mainspring.pool.body import body_of
@@ -240,7 +240,7 @@ class AsyncTaskWorker:
         if limit is not None and limit < 0:
             raise InvalidOption("limit", limit, owner="get_all_tasks", expected="at least 0")
         age = 0.0 if older_than is None else older_than.total_seconds()
-        before = time.time() - age
+        before = wall_clock() - age
         found = self._lifetime.records.newest(state=state, before=before, limit=limit)
         return [TaskInfo(record) for record in found]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
+from mainspring.clock import utc_now
 from mainspring.errors import InvalidArguments, InvalidOption
 from mainspring.model.duration import seconds_of
 from mainspring.model.options import NAME, one_of, refuse_unknown
@@ -102,7 +102,7 @@ def cron_rule(name: str | None, expression: str, tz: str | ZoneInfo) -> RuleText
         expected = "a time zone's name such as 'Europe/Prague', or a ZoneInfo with one"
         raise InvalidOption("tz", tz, owner=_owner(name), expected=expected)
     try:
-        first = Cron(expression, zone).next_after(datetime.now(UTC))
+        first = Cron(expression, zone).next_after(utc_now())
     except InvalidOption as error:
         value = tz if error.option == "tz" else expression
         raise InvalidOption(

@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from mainspring.clock import monotonic
 from mainspring.errors import JobGone, StoreError, StoreUnusable
-from mainspring.stores.clock import monotonic
 from mainspring.stores.ownership import Signal, is_called_by, let_go, owns
 
 if TYPE_CHECKING:

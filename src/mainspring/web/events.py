@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.model.job import FINAL, JobState
 from mainspring.web.port import Refused
 

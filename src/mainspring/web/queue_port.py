@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mainspring.clock import utc_now
 from mainspring.errors import (
     InvalidArguments,
     InvalidOption,
@@ -28,6 +28,7 @@ from mainspring.web.port import Health, Refused, TaskPage, TaskView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from datetime import datetime
 
     from mainspring.model.task import Task
     from mainspring.model.view import JobRecord
@@ -131,7 +132,7 @@ class QueuePort:
             if search.older_than is None:
                 page = self._jobs(search, search.cursor, search.limit)
                 return TaskPage(_views_of(page), page.cursor)
-            return self._older(search, datetime.now(UTC) - search.older_than)
+            return self._older(search, utc_now() - search.older_than)
         except InvalidOption as error:
             raise Refused(422, "invalid", str(error), "cursor") from error
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 import uuid
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from mainspring.clock import wall_clock
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.model.number import is_number
 from mainspring.model.signature import is_generator
@@ -164,7 +164,7 @@ class BackgroundTask(Generic[R]):
 
     def begin(self) -> None:
         """Note that the call begins."""
-        self.time_started = time.time()
+        self.time_started = wall_clock()
 
     def run(self) -> Any:
         """Call the function."""
@@ -179,7 +179,7 @@ class BackgroundTask(Generic[R]):
     def _queue(self, supervisor: TaskSupervisor) -> None:
         if self.future.cancelled():
             return
-        self.time_queued = time.time()
+        self.time_queued = wall_clock()
         try:
             self._inner = self.plan.submit(self, supervisor)
         except Exception as error:  # noqa: BLE001  told to who waits for it

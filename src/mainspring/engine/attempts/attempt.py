@@ -7,11 +7,11 @@ and in nothing else.
 from __future__ import annotations
 
 from contextvars import Context
-from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from mainspring.clock import monotonic
 from mainspring.engine.attempts.pipeline import arun, failed, run
 from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult

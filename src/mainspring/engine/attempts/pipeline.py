@@ -6,9 +6,9 @@ they differ in are their `Terms`.
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from mainspring.clock import monotonic
 from mainspring.engine.attempts.running import running
 from mainspring.errors import UnreadableError
 from mainspring.faults import fault

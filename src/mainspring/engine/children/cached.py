@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import CancelledError
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.model.job import Outcome, OutcomeKind
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.engine.attempts.attempt import cancelled, overdue, released, unrecordable
 from mainspring.engine.claims.completion import Completions
 from mainspring.engine.claims.drain import Drain, DrainStep

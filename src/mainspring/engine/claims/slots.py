@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from time import monotonic
 from typing import TYPE_CHECKING
+
+from mainspring.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

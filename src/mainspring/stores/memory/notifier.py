@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
+from mainspring.clock import monotonic
 from mainspring.stores.ownership import Signal
 
 

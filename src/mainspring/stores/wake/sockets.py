@@ -11,11 +11,10 @@ import os
 import select
 import socket
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mainspring.stores.clock import monotonic
+from mainspring.clock import monotonic, wall_clock_ns
 from mainspring.stores.wake import idle_wait
 from mainspring.stores.wake.fallback_poll import LONGEST_NAP_SECONDS, NET_SECONDS, Net, NoNet
 
@@ -59,7 +58,7 @@ class Ringer:
         if changed_at != self._listed_at:
             self._names = self._folder.names()
             self._disconnect(self._connected.keys() - self._names)
-            settled = time.time_ns() - changed_at > SETTLED_NANOSECONDS
+            settled = wall_clock_ns() - changed_at > SETTLED_NANOSECONDS
             self._listed_at = changed_at if settled else 0
         return self._names
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 import sys
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from mainspring.clock import monotonic
 from mainspring.errors import MainspringError, StoreBusy, StoreError
 from mainspring.stores.ownership import is_beneath, is_called_by, is_running, let_go, owns
 from mainspring.stores.sqlite.file.database import check_library
@@ -187,7 +187,7 @@ class Writer:
         return is_beneath(taker)
 
     def _take_turn(self, taker: FrameType, patience: float | None = None) -> sqlite3.Connection:
-        started = time.monotonic()
+        started = monotonic()
         patience = self._file.busy_timeout if patience is None else patience
         if not (self._lock.acquire(blocking=False) or self._acquire(patience)):
             raise self._busy(started, "another thread of this process")
@@ -199,8 +199,8 @@ class Writer:
         """Take the lock; from nobody's hands, if its owner has left without giving it back."""
         if self._lock.acquire(timeout=min(patience, LOOK_AFTER_SECONDS)):
             return True
-        deadline = time.monotonic() + patience - LOOK_AFTER_SECONDS
-        while (left := deadline - time.monotonic()) > 0:
+        deadline = monotonic() + patience - LOOK_AFTER_SECONDS
+        while (left := deadline - monotonic()) > 0:
             self._replace_abandoned()
             lock = self._lock
             if lock.acquire(timeout=min(left, LOOK_AFTER_SECONDS)):
@@ -299,4 +299,4 @@ class Writer:
         return connection
 
     def _busy(self, started: float, holder: str) -> StoreBusy:
-        return StoreBusy(str(self._file.path), time.monotonic() - started, holder)
+        return StoreBusy(str(self._file.path), monotonic() - started, holder)
