@@ -174,8 +174,8 @@ class SqliteStore:
                 lambda writer: purge(writer, ages=aged, moment=moment, limit=limit)
             )
         self._session.reserve.take()
-        if 0 < dropped < limit:
-            self._session.writer.fold_log()
+        if dropped < limit:
+            self._session.writer.fold_long_log()
         return dropped
 
     def begin_anew(self) -> None:

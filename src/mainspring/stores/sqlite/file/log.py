@@ -60,6 +60,10 @@ class Log:
         """Whether it is to be folded. Needs no lock: who folds meanwhile makes it untrue."""
         return reaches(self._file.wal, self._fold_at_bytes)
 
+    def is_full(self) -> bool:
+        """Tell whether it should have been folded by now. Needs no lock, as above."""
+        return reaches(self._file.wal, self._fold_bytes)
+
     def fold(self, connection: sqlite3.Connection) -> None:
         """Checkpoint as far as readers allow, without waiting for them: writers wait for us."""
         connection.execute("PRAGMA busy_timeout = 0").fetchall()
