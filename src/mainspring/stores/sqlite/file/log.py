@@ -39,7 +39,7 @@ PAGE_SIZE_IN_HEADER = slice(8, 12)
 
 
 class Log:
-    """Keeps the log short. Used under the writer's lock, but for `is_long`."""
+    """Keeps the log short. Used under the writer's lock, but for `is_long` and `is_full`."""
 
     def __init__(self, file: DatabaseFile) -> None:
         self._file = file
