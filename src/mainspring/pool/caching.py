@@ -42,9 +42,21 @@ class PoolCache:
         ttl = self._usual.ttl if options.cache_ttl is None else options.cache_ttl
         return CachePlan(None if ttl == math.inf else ttl, options.cache_key)
 
+    @property
+    def instant(self) -> bool:
+        """Whether `find` may find something."""
+        return self._results.instant
+
+    def find(self, record: Record, plan: CachePlan) -> bool:
+        """Give a record its kept result; False if none is found without waiting."""
+        record.key = self._key_of(record, plan)
+        if record.key is not None and self.instant:
+            record.from_cache, record.result = self._results.find(record.key)
+        return record.from_cache
+
     async def run(self, record: Record, plan: CachePlan, call: Call) -> Any:
         """Return the cached result of a task, or what its body returns, which is then kept."""
-        key = self._key_of(record, plan)
+        key = record.key or self._key_of(record, plan)
         if key is None:
             function, args, kwargs = call
             return await function(*args, **kwargs)

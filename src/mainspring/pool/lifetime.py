@@ -64,8 +64,13 @@ class PoolLifetime:
         self._options = options
         self._cache = cache
         self._megaphone = megaphone
+        attempt = PoolAttempt(cache, self._disbanded)
         self._crew: Crew[Record, Ending] = Crew(
-            range(options.max_workers), self.line, PoolAttempt(cache, self._disbanded), self._settle
+            range(options.max_workers),
+            self.line,
+            attempt,
+            self._settle,
+            without_body=attempt.kept if cache.instant else None,
         )
         self._idle: asyncio.Event | None = None
         self._ending: asyncio.Task[None] | None = None

@@ -50,6 +50,7 @@ class Record:
         "from_cache",
         "futures",
         "id",
+        "key",
         "metadata",
         "plan",
         "priority",
@@ -82,6 +83,7 @@ class Record:
         self.began = self.ended = NEVER
         self.progress = 0.0
         self.from_cache = False
+        self.key: str | None = None
         self.result: Any = None
         self.error: BaseException | None = None
         self.futures: set[asyncio.Future[Any]] | None = None
@@ -115,7 +117,7 @@ class Record:
         self.ended = wall_clock()
         if ending.state is JobState.COMPLETED:
             self.progress = 1.0
-        self.call = self.plan = self.context = None
+        self.call = self.plan = self.context = self.key = None
 
 
 class TaskInfo:

@@ -238,10 +238,11 @@ class JobHandle(Generic[R]):
         return TimeoutError(f"job {self.id} ({self.task}) is still {state} after {timeout:g} s")
 
     def _waiting(self) -> AbstractContextManager[None]:
+        return waiting_for(self._awaited)
+
+    def _awaited(self) -> Awaited:
         pending = self.record.state is JobState.PENDING
-        return waiting_for(
-            lambda: Awaited(self.id, self.task, self._client.slots(self.task), pending)
-        )
+        return Awaited(self.id, self.task, self._client.slots(self.task), pending)
 
     def _edited(self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> bytes:
         if args is None or kwargs is None:

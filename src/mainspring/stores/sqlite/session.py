@@ -19,7 +19,7 @@ from mainspring.stores.sqlite.intake.groups import Intake
 from mainspring.stores.sqlite.rows.lanes import Lanes
 from mainspring.stores.wake.socket_folder import SocketFolder, socket_folder
 from mainspring.stores.wake.sockets import Ringer, SocketListener
-from mainspring.stores.wake.topics import ORDERS
+from mainspring.stores.wake.topics import ORDERS, READY
 
 if TYPE_CHECKING:
     import sqlite3
@@ -46,6 +46,7 @@ class Session:
         self.intake = Intake(self.writer, self.lanes, clock, ring=self.ring)
         self.reserve = Reserve(file.run_dir)
         self._ringers: dict[int, Ringer] = {}
+        self._work_rung = False
 
     def ring(self, *topics: str) -> None:
         """Wake who listens for the topics; the net wakes them if we can't."""
@@ -64,7 +65,16 @@ class Session:
             return SocketListener(self._place(), topic, changed=None)
         log = str(self._file.wal)
         look = CommitLook(log, self.readers.data_version)
-        return SocketListener(self._place(), topic, changed=look.changed, watched=log)
+        rung = self._expect_work if topic == READY else None
+        return SocketListener(self._place(), topic, changed=look.changed, watched=log, rung=rung)
+
+    def take_ring(self) -> bool:
+        """Tell whether there was a ring for new work since the last call."""
+        rung, self._work_rung = self._work_rung, False
+        return rung
+
+    def _expect_work(self) -> None:
+        self._work_rung = True
 
     def freeing(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a transaction that deletes; on a full disk, with the space that is kept for it."""

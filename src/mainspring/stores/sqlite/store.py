@@ -20,13 +20,13 @@ from mainspring.stores.sqlite.catalog.history import ended, history, stats
 from mainspring.stores.sqlite.catalog.nodes import live_nodes
 from mainspring.stores.sqlite.catalog.records import by_id, parameters_of
 from mainspring.stores.sqlite.catalog.search import search
-from mainspring.stores.sqlite.claims.wants import claim_for, held_claims
+from mainspring.stores.sqlite.claims.wants import claim_for, empty_answer_for, held_claims
 from mainspring.stores.sqlite.connections.caller_connection import in_savepoint
 from mainspring.stores.sqlite.file.database import DatabaseFile
 from mainspring.stores.sqlite.file.examination import examine
 from mainspring.stores.sqlite.intake.transaction import enqueue_into
 from mainspring.stores.sqlite.intake.wakeups import wakes_for
-from mainspring.stores.sqlite.purge import purge
+from mainspring.stores.sqlite.purge import any_due, purge
 from mainspring.stores.sqlite.session import Session
 from mainspring.stores.sqlite.transitions.outcomes import record, record_each
 from mainspring.stores.wake.topics import ENDED, ORDERS, READY, topics_of
@@ -116,13 +116,23 @@ class SqliteStore:
         self._session.ring(READY, ENDED)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
-        """Record outcomes and claim work in one transaction."""
+        """Record outcomes and claim work in one transaction.
+
+        With neither outcomes nor anything to claim it only reads. After a ring it does not look
+        first: then there is something, and the look would cost as much as half of the claim.
+        """
+        lanes, readers = self._session.lanes, self._session.readers
+        if not self._session.take_ring() and not outcomes:
+            moment = Moment(self._clock)
+            with readers.lend() as connection:
+                none = empty_answer_for(connection, node, wants, lanes=lanes, moment=moment)
+            if none is not None:
+                return Exchanged([], [], none.next_due, none.lapsed)
         with self._session.writer as connection:
             moment = Moment(self._clock)
             accepted = record(connection, node, outcomes, moment)
-            lanes = self._session.lanes
             given = claim_for(connection, node, wants, lanes=lanes, moment=moment)
-        self._tell(outcomes, accepted)
+        self._session.ring(*topics_of(outcomes, accepted))
         return Exchanged(accepted, given.claims, given.next_due, given.lapsed)
 
     def finish_many(self, node: int, outcomes: Sequence[Outcome]) -> list[bool]:
@@ -156,12 +166,16 @@ class SqliteStore:
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
         aged = ages(completed_after=completed_after, failed_after=failed_after)
         moment = Moment(self._clock)
-        dropped = self._session.freeing(
-            lambda writer: purge(writer, ages=aged, moment=moment, limit=limit)
-        )
+        with self._session.readers.lend() as connection:
+            due = any_due(connection, ages=aged, moment=moment)
+        dropped = 0
+        if due:
+            dropped = self._session.freeing(
+                lambda writer: purge(writer, ages=aged, moment=moment, limit=limit)
+            )
         self._session.reserve.take()
         if dropped < limit:
-            self._session.writer.fold_log()
+            self._session.writer.fold_long_log()
         return dropped
 
     def begin_anew(self) -> None:
@@ -373,10 +387,6 @@ class SqliteStore:
         # at exit: then a thread that never goes on may be in the midst of a turn.
         self._when_dropped = weakref.finalize(self, self._session.close)
         self._when_dropped.atexit = False
-
-    def _tell(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> None:
-        """Wake who waits for these jobs to end, or for those that may be claimed again."""
-        self._session.ring(*topics_of(outcomes, accepted))
 
 
 def check_options(path: str | os.PathLike[str], durability: str, busy_timeout: float) -> None:

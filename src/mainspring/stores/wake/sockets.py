@@ -99,7 +99,8 @@ class SocketListener:
     """Sleeps until the topic is rung or, as a net under that, until `changed()` says so.
 
     Without `changed` there is no net, and it costs nothing while it sleeps. `watched` is a file
-    that each change is written to: while nothing is, the net looks rarely.
+    that each change is written to: while nothing is, the net looks rarely. `rung` is called in the
+    thread that a ring wakes, and not when the net does.
     """
 
     def __init__(
@@ -109,7 +110,9 @@ class SocketListener:
         *,
         changed: Callable[[], bool] | None,
         watched: str | None = None,
+        rung: Callable[[], None] | None = None,
     ) -> None:
+        self._rung = rung
         self._closed = False
         self._poked = False
         self._in_use = threading.Lock()
@@ -206,6 +209,8 @@ class SocketListener:
         with suppress(BlockingIOError):
             while self._socket.recv(len(DATAGRAM)):
                 found = True
+        if found and self._rung is not None:
+            self._rung()
         return found
 
     def _let_go(self) -> None:

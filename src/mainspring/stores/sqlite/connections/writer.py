@@ -106,6 +106,11 @@ class Writer:
         """Fold the log into the database as far as readers allow."""
         self._in_turn(self._log.fold)
 
+    def fold_long_log(self) -> None:
+        """Fold the log if it is longer than it should be, as after a reader that kept it."""
+        if self._log.is_full():
+            self.fold_log()
+
     def committed_elsewhere(self) -> None:
         """Count a commit on a connection of somebody's own; fold the log when it has become long.
 
