@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.app_loader.app import load_app
+from mainspring.cli.app_loader.queue import load_app
 from mainspring.cli.processes.source_watch import SourceWatch
 from mainspring.cli.processes.worker_processes import BEYOND_GRACE, WorkerProcessGroup
 from mainspring.cli.worker.guard import HardEnd
