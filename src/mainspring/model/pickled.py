@@ -87,7 +87,7 @@ class PickleCodec:
             pickled = pickle.dumps(value, PROTOCOL)
         except Exception as error:  # a class may raise what it likes in __reduce__
             raise Unstorable(f"can't be pickled: {type(error).__name__}: {error}") from error
-        text = _encode({"$pickle": (_base64(self._seal(purpose, pickled)), _base64(pickled))})
+        text = _encode({"$pickle": (_base64(self._signature(purpose, pickled)), _base64(pickled))})
         if len(text) > self.limit_bytes:
             raise Unstorable(
                 f"takes {len(text):,} bytes as a pickle, over limit_bytes={self.limit_bytes:,}"
@@ -96,20 +96,20 @@ class PickleCodec:
 
     def _open(self, purpose: bytes, text: bytes, what: str) -> Any:
         try:
-            seal, pickled = map(a2b_base64, _decode(text)["$pickle"])
+            signature, pickled = map(a2b_base64, _decode(text)["$pickle"])
         except (DecodeError, UnicodeDecodeError, KeyError, ValueError) as error:
             raise Undecodable(f"the stored {what} can't be read: {error}") from error
-        if not hmac.compare_digest(seal, self._seal(purpose, pickled)):
+        if not hmac.compare_digest(signature, self._signature(purpose, pickled)):
             raise Undecodable(
                 f"the stored {what} can't be read: the pickle is not signed with this queue's key"
             )
         try:
             return pickle.loads(pickled)  # noqa: S301  # we made it: the signature says so
         except Exception as error:
-            told = f"{type(error).__name__}: {error}"
-            raise Undecodable(f"the stored {what} can't be unpickled: {told}") from error
+            said = f"{type(error).__name__}: {error}"
+            raise Undecodable(f"the stored {what} can't be unpickled: {said}") from error
 
-    def _seal(self, purpose: bytes, pickled: bytes) -> bytes:
+    def _signature(self, purpose: bytes, pickled: bytes) -> bytes:
         return hmac.digest(self._key, purpose + pickled, hashlib.sha256)
 
 

@@ -245,7 +245,7 @@ class PoolLifetime:
 
 
 def _claim(record: Record) -> Claim:
-    """Return what subscribers are told of a task; arguments stay here."""
+    """Return the claim that subscribers get of a task, without its arguments."""
     return Claim(0, record.id, 1, record.task, record.queue, b"", record.attempt, record.crashes)
 
 

@@ -98,7 +98,7 @@ class Demo:
                 self.workers.check()
 
     def enqueue_files(self) -> list[JobHandle[SourceFile]]:
-        """Have each file measured by a job in a child process, which is told its path only."""
+        """Have each file measured by a job in a child process, which gets its path only."""
         paths = list(chain.from_iterable(self.listing(job).files for job in self.listings))
         if not paths:
             raise no_tree(self.root)

@@ -78,7 +78,7 @@ def command_of(options: argparse.Namespace) -> list[str]:
 def _grace(options: argparse.Namespace) -> float:
     if options.grace is not None:
         return float(options.grace)
-    # Loaded here for its grace, and so that a wrong --app is told once. Not where it is reloaded:
+    # Loaded here for its grace, and so that a wrong --app is named once. Not with --reload:
     # there it may be broken now and mended with the next change.
     return 30.0 if options.reload else load_app(options.app).settings.grace
 
