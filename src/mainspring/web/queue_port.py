@@ -23,8 +23,7 @@ from mainspring.model.job import JobState
 from mainspring.model.signature import signature_of
 from mainspring.model.task import MAX_PRIORITY
 from mainspring.model.view import progress_at
-from mainspring.web.params import check_params
-from mainspring.web.port import Health, Refused, TaskPage, TaskView
+from mainspring.web.port import Health, Refused, TaskPage, TaskView, check_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

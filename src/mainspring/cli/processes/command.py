@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from mainspring.cli.app_loader.queue import load_app
 from mainspring.cli.processes.source_watch import SourceWatch
 from mainspring.cli.processes.worker_processes import BEYOND_GRACE, WorkerProcessGroup
-from mainspring.cli.worker.guard import HardEnd
 from mainspring.cli.worker.log_format import Printer
+from mainspring.cli.worker.stop import HardEnd
 from mainspring.model.options import count
 from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.triggers.interval import Interval

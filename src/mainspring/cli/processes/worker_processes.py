@@ -9,8 +9,8 @@ from contextlib import closing, suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.cli.worker.guard import GUARD_SECONDS, NO_THREAD_SECONDS
 from mainspring.cli.worker.parent_watch import ParentPipe
+from mainspring.cli.worker.stop import GUARD_SECONDS, NO_THREAD_SECONDS
 from mainspring.supervision.restart import Doubling, Failures, Restart
 from mainspring.supervision.supervisor.supervisor import Supervisor
 
