@@ -75,11 +75,11 @@ class InvalidOption(UsageError, ValueError):
         self.option = option
         self.owner = owner
         self.expected = expected
-        told = repr(value)
-        if len(told) > LONGEST_VALUE:
-            told = f"{told[:LONGEST_VALUE]}..."
+        text = repr(value)
+        if len(text) > LONGEST_VALUE:
+            text = f"{text[:LONGEST_VALUE]}..."
         end = f"expected {expected}" if expected else remedy
-        super().__init__(f"{owner}: {option}={told} {why}; {end}")
+        super().__init__(f"{owner}: {option}={text} {why}; {end}")
 
 
 class UnknownOption(UsageError, TypeError):
@@ -105,7 +105,7 @@ class TaskNotImportable(UsageError, TypeError):
 
 
 class DuplicateName(UsageError, ValueError):
-    """Two things that must be told apart bear one name."""
+    """Two things that need different names bear one."""
 
     def __init__(self, name: str, *, kind: str, first: str, second: str) -> None:
         self.name = name
@@ -364,7 +364,7 @@ class ChildDied(AttemptError):
 
 
 class ChildRaised(AttemptError):
-    """A call raised in its child process what can't be pickled; its type and message are told."""
+    """A call raised in its child process what can't be pickled; its type and message are kept."""
 
     def __init__(self, call: str, kind: str, sentence: str) -> None:
         self.kind = kind

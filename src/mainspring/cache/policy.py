@@ -36,7 +36,7 @@ _CHECKS = {
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """Cache policy of a durable task: `@queue.task(cache=Cache(...))`.
+    """Policy for the results of a durable task: `@queue.task(cache=Cache(...))`.
 
     An equal job is then completed with the result of an earlier one. `ttl`: seconds (or a
     timedelta) that a result is kept, None for good. `key`: a text in the place of the task's name,

@@ -16,8 +16,8 @@ LINE_CHARACTERS = 4_000
 class Note(Struct, frozen=True, gc=False):
     """Progress and log lines of one attempt since the last note.
 
-    `progress` (0 to 1) is None if it told none; `lines` pair `time.monotonic()` of the node with a
-    text.
+    `progress` (0 to 1) is None if it reported none; `lines` pair `time.monotonic()` of the node
+    with a text.
     """
 
     key: int

@@ -86,7 +86,8 @@ class PickleCodec:
             pickled = pickle.dumps(value, PROTOCOL)
         except Exception as error:  # a class may raise what it likes in __reduce__
             raise Unstorable(f"can't be pickled: {type(error).__name__}: {error}") from error
-        text = _encode({"$pickle": (_base64(self._seal(role, task, pickled)), _base64(pickled))})
+        signature = _base64(self._signature(role, task, pickled))
+        text = _encode({"$pickle": (signature, _base64(pickled))})
         if len(text) > self.limit_bytes:
             raise Unstorable(
                 f"takes {len(text):,} bytes as a pickle, over limit_bytes={self.limit_bytes:,}"
@@ -96,10 +97,10 @@ class PickleCodec:
     def _open(self, role: bytes, task: str, text: bytes) -> Any:
         what = "arguments" if role is _CALL else "result"
         try:
-            seal, pickled = map(a2b_base64, _decode(text)["$pickle"])
+            signature, pickled = map(a2b_base64, _decode(text)["$pickle"])
         except (DecodeError, UnicodeDecodeError, KeyError, ValueError) as error:
             raise Undecodable(f"the stored {what} can't be read: {error}") from error
-        if not hmac.compare_digest(seal, self._seal(role, task, pickled)):
+        if not hmac.compare_digest(signature, self._signature(role, task, pickled)):
             raise Undecodable(
                 f"the stored {what} can't be read: the pickle is not signed with this queue's key "
                 f"as {what} of task {task!r}"
@@ -107,10 +108,10 @@ class PickleCodec:
         try:
             return pickle.loads(pickled)  # noqa: S301  # we made it: the signature says so
         except Exception as error:
-            told = f"{type(error).__name__}: {error}"
-            raise Undecodable(f"the stored {what} can't be unpickled: {told}") from error
+            said = f"{type(error).__name__}: {error}"
+            raise Undecodable(f"the stored {what} can't be unpickled: {said}") from error
 
-    def _seal(self, role: bytes, task: str, pickled: bytes) -> bytes:
+    def _signature(self, role: bytes, task: str, pickled: bytes) -> bytes:
         name = task.encode("utf-8", "surrogatepass")
         # With its length before it: no end of a name can be taken for a beginning of a pickle.
         signed = b"".join((role, len(name).to_bytes(8, "big"), name, pickled))

@@ -37,7 +37,7 @@ class Exponential:
     cap: float = 300.0
 
     def __post_init__(self) -> None:
-        # Found out when a job fails, it would be too late: nobody but the worker could be told.
+        # Checked here: when a job fails, only its worker would see the error.
         check_fields("Exponential", _CHECKS, self)
 
     def delay(self, attempt: int, *, chance: float | None = None) -> float:

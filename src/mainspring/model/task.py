@@ -136,7 +136,7 @@ def task_name(function: Callable[..., Any], name: str | None, executor: str | No
 
 
 def executor_of(function: Callable[..., Any], executor: str | None, owner: str) -> ExecutorKind:
-    """Decide once where a function runs: `async def` on a loop, `def` in a thread, if not told."""
+    """Decide once where a function runs; without `executor`, `def` in a thread, else on a loop."""
     is_async = inspect.iscoroutinefunction(function)
     natural: ExecutorKind = "async" if is_async else "thread"
     if executor is None or executor == natural:
@@ -196,8 +196,8 @@ def _check_redefined(name: str, old: Callable[..., Any], new: Callable[..., Any]
         raise DuplicateName(name, kind="task", first=_described(old), second=_described(new))
     one, other = _line(old), _line(new)
     if one != other and one.rpartition(":")[0] == other.rpartition(":")[0] and one[:1] != "<":
-        told = f"task {name!r} is defined twice: {other} replaces {one}"
-        warnings.warn(told, stacklevel=_ABOVE_THE_DECORATOR)
+        text = f"task {name!r} is defined twice: {other} replaces {one}"
+        warnings.warn(text, stacklevel=_ABOVE_THE_DECORATOR)
 
 
 def _are_of_two_objects(old: Any, new: Any) -> bool:
@@ -231,7 +231,7 @@ def _are_equal(one: Any, other: Any, seen: frozenset[int] = frozenset()) -> bool
 def _held(function: Any) -> list[Any]:
     """Return what a function got when it was defined: of the function around it, and as defaults.
 
-    A variable that is not set yet, as of a function that calls itself, is told as such.
+    A variable that is not set yet, as of a function that calls itself, is marked as such.
     """
     values = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     for cell in function.__closure__ or ():

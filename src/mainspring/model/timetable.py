@@ -116,7 +116,7 @@ class ScheduleRecord(Struct, frozen=True):
 
 
 class Timetabled(Struct, frozen=True):
-    """All schedules, and the store's own time when it told them."""
+    """All schedules, and the store's own time when it read them."""
 
     now: datetime
     schedules: list[ScheduleRecord]

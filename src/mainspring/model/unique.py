@@ -59,9 +59,9 @@ def key_of_arguments(task: str, text: bytes) -> str:
 def words_of(key: str) -> str:
     """Return a key as its user would say it; one that none of the above made, as it is."""
     try:
-        told = _decode(key)
+        parts = _decode(key)
     except (DecodeError, ValidationError):
         return key
-    if told[1:2] == ["key"]:
-        return f"{told[0]}: {told[-1]}"
-    return f"{told[0]} by {told[1]}" if len(told) > 1 else key
+    if parts[1:2] == ["key"]:
+        return f"{parts[0]}: {parts[-1]}"
+    return f"{parts[0]} by {parts[1]}" if len(parts) > 1 else key

@@ -32,7 +32,7 @@ class JobRecord(Struct, frozen=True, gc=False):
     """A job as the store holds it at one moment. Times are aware UTC.
 
     `cancelling`: it runs, and was asked to be cancelled. `progress` (0 to 1) and `message` are what
-    its body told last; a completed job is at 1, see `progress_at`.
+    its body last reported; a completed job is at 1, see `progress_at`.
     """
 
     key: int

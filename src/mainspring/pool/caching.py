@@ -30,7 +30,7 @@ class PoolCache:
         self._enabled = enabled
         self._usual = CachePlan(None if ttl == math.inf else ttl)
         self._results = Results(adapter)
-        self._told: set[str] = set()
+        self._warned_of: set[str] = set()
 
     def plan(self, options: PoolTaskOptions) -> CachePlan | None:
         """Return how a task is to be cached, None if it is not."""
@@ -101,6 +101,6 @@ class PoolCache:
 
     def _refuse(self, body: Body, why: str) -> None:
         """Say once that a task can't be cached."""
-        if body.name not in self._told:
-            self._told.add(body.name)
+        if body.name not in self._warned_of:
+            self._warned_of.add(body.name)
             log.warning("results of task %r are not cached: %s", body.name, why)

@@ -19,12 +19,11 @@ from mainspring.model.events import AttemptsEnded
 from mainspring.model.job import Claim, JobState, Outcome, OutcomeKind
 from mainspring.pool.attempt import PoolAttempt, cancelled
 from mainspring.pool.body import body_of
+from mainspring.pool.futures import future_of, resolve_all
 from mainspring.pool.options import check_task
 from mainspring.pool.pending import PendingRecords
-from mainspring.pool.record import Record
+from mainspring.pool.record import Record, new_task_id
 from mainspring.pool.records import Records
-from mainspring.pool.task_id import new_task_id
-from mainspring.pool.waiting import future_of, resolve_all
 from mainspring.telemetry.log import log_event
 
 if TYPE_CHECKING:
@@ -250,7 +249,7 @@ class PoolLifetime:
 
 
 def _claim(record: Record) -> Claim:
-    """Return what subscribers are told of a task; arguments stay here."""
+    """Return the claim that subscribers get of a task, without its arguments."""
     return Claim(0, record.id, 1, record.task, record.queue, b"", record.attempt, record.crashes)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STOP_SECONDS = 5.0
-"""So long a stop lets bodies run, unless it is told."""
+"""Default time that a stop lets bodies run."""
 
 
 NO_TOTALS = {"completed": 0, "failed": 0, "cancelled": 0}
@@ -181,7 +181,7 @@ class AsyncTaskWorker:
         lifetime.admit(record)
         return record.id
 
-    # What a task is given can't be told from our options before it runs: both are any keywords.
+    # Type checkers can't tell a task's arguments from our options: both are any keywords.
     @overload
     async def submit(
         self, task_func: Callable[..., Awaitable[T]], /, *call_args: Any, **options: Any

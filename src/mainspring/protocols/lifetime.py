@@ -1,4 +1,4 @@
-"""The seams of supervision: what lives, when it runs, and who is told."""
+"""Interfaces of supervision: services, triggers, and subscribers of events."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Trigger(Protocol):
 
 
 class Subscriber(Protocol):
-    """Is told what happened; must not block. What it raises is logged and goes no further."""
+    """Receive an event; must not block. What it raises is logged and goes no further."""
 
     def __call__(self, event: Event) -> None:
         """Take notice of an event."""

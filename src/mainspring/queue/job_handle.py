@@ -154,8 +154,8 @@ class JobHandle(Generic[R]):
     def cancel(self) -> bool:
         """Cancel the job; True if it was live.
 
-        A job that waits is cancelled at once. One that runs is told so; it may still complete or
-        fail, but does not run again.
+        A job that waits is cancelled at once. One that runs is asked to end; it may still complete
+        or fail, but does not run again.
         """
         return self._client.cancel([self.id])[0]
 
@@ -222,7 +222,7 @@ class JobHandle(Generic[R]):
                 future.set_result(ended)
 
         def tell(ended: Ended | StoreError) -> None:
-            # A loop that was closed has nobody who waits; others who wait must be told.
+            # A closed loop has no waiters, and must not disturb those of other loops.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, ended)
 

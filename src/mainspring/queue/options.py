@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         """Type of the decorator that `@queue.cron(...)` returns, for a function or a task."""
 
         @overload
-        def __call__(  # type: ignore[overload-overlap]  # a task is callable, and told first
+        def __call__(  # type: ignore[overload-overlap]  # a task is callable, and matched first
             self, function: QueueTask[P, R, Raw], /
         ) -> QueueTask[P, R, Raw]: ...
         @overload

@@ -26,7 +26,7 @@ _COUNT = options.count(least=1, most=MOST_TIMES)
 class ScheduleHandle:
     """A schedule in the caller's hand. Every field is read from the store when it is asked for.
 
-    One that no worker has brought to the store yet is told as it was declared, with no last tick.
+    One that no worker has brought to the store yet reads as it was declared, with no last tick.
     """
 
     def __init__(
@@ -140,9 +140,9 @@ class ScheduleHandle:
 
     def _look(self) -> tuple[ScheduleRecord | None, datetime]:
         """Return it as the store has it, and the store's time."""
-        told = self._timetable.schedules()
-        found = (record for record in told.schedules if record.new.name == self.name)
-        return next(found, None), told.now
+        timetable = self._timetable.schedules()
+        found = (record for record in timetable.schedules if record.new.name == self.name)
+        return next(found, None), timetable.now
 
     def _new(self) -> NewSchedule:
         record, _ = self._look()

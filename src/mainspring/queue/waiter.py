@@ -37,7 +37,7 @@ IDLE_TURNS = 5
 
 
 Tell = Callable[["Ended | StoreError"], None]
-"""Is told how a job ended, or why that can't be known."""
+"""A callback that gets the end of a job, or the error because of which that can't be known."""
 
 
 class EndedJobs(Protocol):
@@ -290,8 +290,8 @@ class _Waiters:
 
     def tell_all(self, error: StoreError) -> None:
         with self.lock:
-            told, self.jobs = self.jobs, {}
-        for tells in told.values():
+            jobs, self.jobs = self.jobs, {}
+        for tells in jobs.values():
             for tell in tells:
                 tell(error)
 

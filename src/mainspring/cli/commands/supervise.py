@@ -16,8 +16,8 @@ from mainspring.cli.daemon.notify import ReadinessAnnouncer, ServiceManager
 from mainspring.cli.daemon.table import table_of
 from mainspring.cli.daemon.view import new_view
 from mainspring.cli.daemon.workers import SupervisedWorkers
-from mainspring.cli.worker.guard import HardEnd
 from mainspring.cli.worker.log_format import Printer, add_log_options
+from mainspring.cli.worker.stop import HardEnd
 from mainspring.clock import monotonic
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.terminal import Terminal

@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mainspring.cli.app_loader.app import HELP as APP_HELP
-from mainspring.cli.app_loader.app import load_app
-from mainspring.cli.worker.announcer import StopAnnouncer
+from mainspring.cli.app_loader.queue import APP_HELP, load_app
 from mainspring.cli.worker.banner import banner
 from mainspring.cli.worker.log_format import Printer, add_log_options
 from mainspring.cli.worker.parent_watch import watch_parent
 from mainspring.cli.worker.recycle import Recycling
+from mainspring.cli.worker.stop import StopAnnouncer
 from mainspring.engine.settings import MOST_SLOTS, slots_of
 from mainspring.model.options import Check, count, seconds
 from mainspring.supervision.terminal import Terminal

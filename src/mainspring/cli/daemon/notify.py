@@ -41,7 +41,7 @@ class ServiceManager:
                 line.settimeout(0)
                 line.sendto(state.encode(), self._address)
         except OSError as error:
-            log.warning("the service manager can't be told %s: %s", state, error)
+            log.warning("can't send %s to the service manager: %s", state, error)
 
 
 class ReadinessAnnouncer:

@@ -8,14 +8,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.demo.screen import BOLD, GREEN, RED
+from mainspring.cli.demo.output import BOLD, GREEN, RED
 from mainspring.cli.demo.source import longest_of
 from mainspring.errors import WorkerLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mainspring.cli.demo.screen import DemoOutput
+    from mainspring.cli.demo.output import DemoOutput
     from mainspring.cli.demo.source import SourceFile
     from mainspring.model.view import AttemptRecord
 

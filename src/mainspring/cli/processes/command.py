@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.app_loader.app import load_app
+from mainspring.cli.app_loader.queue import load_app
 from mainspring.cli.processes.source_watch import SourceWatch
 from mainspring.cli.processes.worker_processes import BEYOND_GRACE, WorkerProcessGroup
-from mainspring.cli.worker.guard import HardEnd
 from mainspring.cli.worker.log_format import Printer
+from mainspring.cli.worker.stop import HardEnd
 from mainspring.model.options import count
 from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.triggers.interval import Interval
@@ -78,7 +78,7 @@ def command_of(options: argparse.Namespace) -> list[str]:
 def _grace(options: argparse.Namespace) -> float:
     if options.grace is not None:
         return float(options.grace)
-    # Loaded here for its grace, and so that a wrong --app is told once. Not where it is reloaded:
+    # Loaded here for its grace, and so that a wrong --app is named once. Not with --reload:
     # there it may be broken now and mended with the next change.
     return 30.0 if options.reload else load_app(options.app).settings.grace
 

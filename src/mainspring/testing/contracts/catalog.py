@@ -163,7 +163,7 @@ class CatalogContract:
             LaneRecord("queue", "b", 0),
         ]
 
-    def test_paused_queues_are_told_by_name(self, store: JobStore) -> None:
+    def test_paused_queues_are_listed_by_name(self, store: JobStore) -> None:
         assert store.paused() == []
         for queue in ("b", "a", "c"):
             store.pause(queue)

@@ -194,9 +194,9 @@ class WakeContract:
         drained(orders)
         store.cancel([job_id])
         assert orders.wait(LONG) is True
-        told = store.renew(node, lease=LEASE)
-        assert told is not None
-        assert told.cancel
+        renewed = store.renew(node, lease=LEASE)
+        assert renewed is not None
+        assert renewed.cancel
         orders.close()
 
     def test_what_a_waiter_was_woken_for_is_there(self, store: JobStore, ended: Listener) -> None:
