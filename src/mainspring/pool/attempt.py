@@ -42,7 +42,7 @@ class PoolAttempt:
         """Return the ending of a record whose result is in the cache; None if a body must run."""
         if claim.plan is None or not self._cache.find(claim, claim.plan):
             return None
-        claim.began = time.time()
+        claim.began = wall_clock()
         moment = monotonic()
         return Ending(claim, JobState.COMPLETED, moment, moment, claim.result)
 
