@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
@@ -30,6 +31,8 @@ COMMANDS = {
 """Each is a file in the room `commands`, with `add_options(parser)` and `run(options)`."""
 
 USAGE_ERROR = 2
+OUTPUT_LOST = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
+"""What the disk or terminal says that the output goes to; of its file a store says more."""
 
 
 def run_command(words: Sequence[str]) -> int:
@@ -46,6 +49,12 @@ def run_command(words: Sequence[str]) -> int:
         # Whoever read has read enough, as `head` does.
         give_up_output()
         return 0
+    except OSError as error:
+        if error.errno not in OUTPUT_LOST or error.filename is not None:
+            raise
+        give_up_output()
+        print(f"mainspring: error: the output can't be written: {error.strerror}", file=sys.stderr)  # noqa: T201  # as above
+        return USAGE_ERROR
     return code
 
 

@@ -57,6 +57,15 @@ def test_lists_are_printed_on_streams_of_any_encoding(app, shell, env):
     assert b"po" in done.stdout
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+@pytest.mark.parametrize("command", ["jobs ls", "jobs ls --json", "queues stats", "doctor"])
+def test_a_full_disk_under_the_output_is_one_line(app, shell, command):
+    app.say.delay("text")
+    done = shell(f"mainspring {command} --db jobs.db > /dev/full")
+    said = b"mainspring: error: the output can't be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_is_no_error(app, shell, closed):
     app.say.delay("x")
