@@ -40,7 +40,7 @@ PUT_OFF_SECONDS = 5.0
 class Tasks(Protocol):
     """Finds a task by name."""
 
-    def __getitem__(self, name: str) -> Task:
+    def __getitem__(self, name: str, /) -> Task:
         """Return the task; KeyError if there is none."""
         ...
 
