@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import zip_longest
 from types import MethodType
@@ -17,7 +17,6 @@ from mainspring.model.options import (
     NAME,
     POSITIVE_SECONDS,
     SECONDS,
-    check_fields,
     count,
     instance_of,
     number,
@@ -100,7 +99,11 @@ class Task:
 
     def __post_init__(self) -> None:
         owner = f"task {self.name!r}" if is_name(self.name) else "a task"
-        check_fields(owner, CHECKS, self)
+        # Not the defaults: `using` makes a task each time, and whoever enqueues waits for it.
+        for option, check in CHECKS.items():
+            value = getattr(self, option)
+            if value is not _DEFAULTS[option]:
+                check(owner, option, value)
         if self.executor == "process":
             _check_importable(owner, self.rules)
 
@@ -117,6 +120,9 @@ class Task:
     def qualname(self) -> str:
         """The function's name within its module."""
         return self.function.__qualname__
+
+
+_DEFAULTS = {option.name: option.default for option in fields(Task)}
 
 
 def task_name(function: Callable[..., Any], name: str | None, executor: str | None) -> str:
