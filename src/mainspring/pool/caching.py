@@ -44,7 +44,7 @@ class PoolCache:
 
     @property
     def instant(self) -> bool:
-        """Whether `find` may find something."""
+        """Return True if `find` may find something."""
         return self._results.instant
 
     def find(self, record: Record, plan: CachePlan) -> bool:
