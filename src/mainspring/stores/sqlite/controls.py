@@ -10,10 +10,10 @@ from mainspring.faults import fault
 from mainspring.model.job import CANCELLED, EXPIRED, JobState
 from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.rules.retry import FinalJob, plan_retry
+from mainspring.stores.sql.states import FINAL_STATES, NUMBERS, READY, RUNNING
 from mainspring.stores.sqlite.catalog.listing import LANES, fits, numbers
 from mainspring.stores.sqlite.purge import drop
 from mainspring.stores.sqlite.rows.bulk import text_of
-from mainspring.stores.sqlite.rows.states import FINAL_STATES, NUMBERS, READY, RUNNING
 from mainspring.stores.sqlite.transitions.endings import FORGET, text_of_failure
 
 if TYPE_CHECKING:

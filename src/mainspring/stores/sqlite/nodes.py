@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.model.job import Renewed
 from mainspring.stores.rules.rescue import evidence_of
-from mainspring.stores.sqlite.rows.columns import Columns, text_in
+from mainspring.stores.sql.columns import Columns, text_in
 from mainspring.stores.sqlite.transitions.crashes import held_by, released, take_from
 from mainspring.stores.sqlite.transitions.grants import marked_of
 from mainspring.stores.sqlite.transitions.returns import give_back

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import json
 
 from mainspring.faults import fault
+from mainspring.stores.sql.states import NUMBERS
 from mainspring.stores.sqlite.rows.bulk import text_of
-from mainspring.stores.sqlite.rows.states import NUMBERS
 
 if TYPE_CHECKING:
     import sqlite3

@@ -18,12 +18,12 @@ from mainspring.stores.sqlite.file.reserve import Reserve, is_full
 from mainspring.stores.sqlite.intake.groups import Intake
 from mainspring.stores.sqlite.rows.lanes import Lanes
 from mainspring.stores.wake.socket_folder import SocketFolder, socket_folder
-from mainspring.stores.wake.sockets import Ringer, SocketListener
+from mainspring.stores.wake.sockets import SocketListener, SocketNotifier
 from mainspring.stores.wake.topics import ORDERS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
@@ -36,26 +36,29 @@ PATIENCE = 5.0
 
 
 class Session:
-    """Writer, readers, intake and bell of one process."""
+    """Writer, readers, intake and notifier of one process."""
 
     def __init__(self, file: DatabaseFile, clock: Clock) -> None:
         self._file = file
         self.writer = Writer(file)
         self.readers = Readers(file, self.writer.ready)
         self.lanes = Lanes(self.writer, self.readers)
-        self.intake = Intake(self.writer, self.lanes, clock, ring=self.ring)
+        self.intake = Intake(self.writer, self.lanes, clock, notify=self.notify)
         self.reserve = Reserve(file.run_dir)
-        self._ringers: dict[int, Ringer] = {}
+        self._notifiers: dict[int, SocketNotifier] = {}
 
-    def ring(self, *topics: str) -> None:
-        """Wake who listens for the topics; the net wakes them if we can't."""
+    def notify(self, *topics: str, keys: Collection[int] = ()) -> None:
+        """Wake the listeners of the topics; their fallback poll wakes them if we can't.
+
+        `keys` are those of the jobs it is about; none: any.
+        """
         for topic in topics:
             with suppress(OSError):
-                ringer = self._ringers.get(0) or self._open_ringer()
-                ringer.ring(topic)
+                notifier = self._notifiers.get(0) or self._open_notifier()
+                notifier.notify(topic, keys)
 
     def listen(self, topic: str) -> Listener:
-        """Listen for a topic, with any commit as the net under it; but not under orders.
+        """Listen for a topic, with a poll for commits as the fallback; none for orders.
 
         Those come seldom, and each heartbeat asks for them.
         """
@@ -92,9 +95,9 @@ class Session:
         """Let go of files and connections; the next use opens them again."""
         self.readers.close()
         self.writer.close()
-        ringer = self._ringers.pop(0, None)
-        if ringer is not None:
-            ringer.close()
+        notifier = self._notifiers.pop(0, None)
+        if notifier is not None:
+            notifier.close()
 
     def recover(self) -> None:
         """Undo what a call of this thread has left that an exception has ended."""
@@ -111,13 +114,13 @@ class Session:
         self.writer.resume()
         self.readers.resume()
 
-    def _open_ringer(self) -> Ringer:
-        opened = Ringer(self._place())
+    def _open_notifier(self) -> SocketNotifier:
+        opened = SocketNotifier(self._place())
         # A step that nothing interrupts: of two that threads have opened at once, one stays.
-        ringer = self._ringers.setdefault(0, opened)
-        if ringer is not opened:
+        notifier = self._notifiers.setdefault(0, opened)
+        if notifier is not opened:
             opened.close()
-        return ringer
+        return notifier
 
     def _place(self) -> SocketFolder:
         device, inode = self._file.identity()

@@ -1,4 +1,4 @@
-"""SqliteStore: the front of the folder. It says who does what, and rings when it is done."""
+"""SqliteStore: the front of the folder. It says who does what, and notifies when it is done."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mainspring.faults import fault
 from mainspring.model.job import Exchanged
 from mainspring.model.timetable import Timetabled
 from mainspring.stores.clock import Moment, SystemClock, as_datetime
+from mainspring.stores.job_id import keys_in
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.keeping import ages
 from mainspring.stores.sqlite import controls, forks, journal, nodes, timetable
@@ -29,7 +30,7 @@ from mainspring.stores.sqlite.intake.wakeups import wakes_for
 from mainspring.stores.sqlite.purge import purge
 from mainspring.stores.sqlite.session import Session
 from mainspring.stores.sqlite.transitions.outcomes import record, record_each
-from mainspring.stores.wake.topics import ENDED, ORDERS, READY, topics_of
+from mainspring.stores.wake.topics import ENDED, ORDERS, READY, notices_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -113,16 +114,16 @@ class SqliteStore:
         """Remove a node; what it still holds goes back, uncharged."""
         with self._session.writer as connection:
             nodes.leave(connection, node, Moment(self._clock))
-        self._session.ring(READY, ENDED)
+        self._session.notify(READY, ENDED)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work in one transaction."""
         with self._session.writer as connection:
             moment = Moment(self._clock)
             accepted = record(connection, node, outcomes, moment)
-            lanes = self._session.lanes
+            lanes = self._session.lanes.known
             given = claim_for(connection, node, wants, lanes=lanes, moment=moment)
-        self._tell(outcomes, accepted)
+        self._notify(outcomes, accepted)
         return Exchanged(accepted, given.claims, given.next_due, given.lapsed)
 
     def finish_many(self, node: int, outcomes: Sequence[Outcome]) -> list[bool]:
@@ -137,7 +138,7 @@ class SqliteStore:
         """Return the claims that a node holds."""
         moment = Moment(self._clock)
         with self._session.readers.lend() as connection:
-            return held_claims(connection, node, lanes=self._session.lanes, moment=moment)
+            return held_claims(connection, node, lanes=self._session.lanes.known, moment=moment)
 
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Take a lost node's jobs from it; None if its lease still runs, or it has gone already."""
@@ -147,9 +148,9 @@ class SqliteStore:
             if evidence is None:
                 return None
             rescued = nodes.rescue(connection, node, begun=begun, evidence=evidence, moment=moment)
-        self._session.ring(READY)
-        if rescued.failed or rescued.cancelled:
-            self._session.ring(ENDED)
+        self._session.notify(READY)
+        if gone := [*rescued.failed, *rescued.cancelled]:
+            self._session.notify(ENDED, keys=gone)
         return rescued
 
     def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
@@ -251,14 +252,15 @@ class SqliteStore:
         moment = Moment(self._clock)
         live = self._session.freeing(lambda writer: controls.cancel(writer, job_ids, moment))
         if any(live):
-            self._session.ring(ENDED, ORDERS)
+            self._session.notify(ORDERS)
+            self._session.notify(ENDED, keys=keys_in(job_ids))
         return live
 
     def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
         """Let failed and cancelled jobs run again; return the id of the live job for each."""
         with self._session.writer as connection:
             live = controls.retry(connection, job_ids, payload, Moment(self._clock))
-        self._session.ring(READY)
+        self._session.notify(READY)
         return live
 
     def drop(self, job_ids: Sequence[str]) -> int:
@@ -281,7 +283,7 @@ class SqliteStore:
         with self._session.writer as connection:
             expired = controls.expire(connection, limit, moment)
         if expired:
-            self._session.ring(ENDED)
+            self._session.notify(ENDED)
         return expired
 
     def pause(self, queue: str) -> bool:
@@ -291,7 +293,7 @@ class SqliteStore:
     def resume(self, queue: str) -> bool:
         """Hand out jobs of a queue again; False if it was not paused."""
         resumed = self._session.writer.run(controls.RESUME, (queue,)).rowcount == 1
-        self._session.ring(READY)
+        self._session.notify(READY)
         return resumed
 
     def note_many(self, notes: Sequence[Note]) -> None:
@@ -323,7 +325,7 @@ class SqliteStore:
             news = wakes_for(connection, kept.placed)
             fault("during_tick")
         if news:
-            self._session.ring(READY)
+            self._session.notify(READY)
         return kept.ids
 
     def pause_schedule(self, name: str) -> bool:
@@ -363,7 +365,7 @@ class SqliteStore:
 
     def announce(self) -> None:
         """Wake who sleeps: such a transaction has committed."""
-        self._session.ring(READY, ENDED)
+        self._session.notify(READY, ENDED)
         # Where nobody works, nobody else would.
         self._session.writer.committed_elsewhere()
 
@@ -374,9 +376,9 @@ class SqliteStore:
         self._when_dropped = weakref.finalize(self, self._session.close)
         self._when_dropped.atexit = False
 
-    def _tell(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> None:
-        """Wake who waits for these jobs to end, or for those that may be claimed again."""
-        self._session.ring(*topics_of(outcomes, accepted))
+    def _notify(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> None:
+        for topic, keys in notices_of(outcomes, accepted).items():
+            self._session.notify(topic, keys=keys)
 
 
 def check_options(path: str | os.PathLike[str], durability: str, busy_timeout: float) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mainspring.model.timetable import (
-    CATCH_UPS,
-    UNREADABLE_RULE,
     NewSchedule,
     ScheduleRecord,
-    decode_rule,
     encode_rule,
 )
 from mainspring.stores.clock import as_datetime, as_micros
 from mainspring.stores.rules.schedules import last_tick_of
-from mainspring.stores.sqlite.rows.columns import EARLIEST, LATEST, Columns, bytes_in
+from mainspring.stores.sql.columns import EARLIEST, LATEST
+from mainspring.stores.sql.records import schedule_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -83,23 +81,3 @@ def advance(connection: sqlite3.Connection, name: str, last: datetime, to: datet
 def schedules(connection: sqlite3.Connection) -> list[ScheduleRecord]:
     """Return all schedules by name."""
     return [schedule_of(row) for row in connection.execute(ALL).fetchall()]
-
-
-def schedule_of(row: tuple[Any, ...]) -> ScheduleRecord:
-    """Return the record of a row of `SCHEDULES`."""
-    name, rule, task, queue, payload, priority, catch_up, *terms, anchor, last, paused = row
-    unique, expires = terms
-    read = Columns()
-    new = NewSchedule(
-        name=read.text("name", name),
-        rule=read.decoded("rule", rule, decode_rule, UNREADABLE_RULE),
-        task=read.text("task", task),
-        queue=read.text("queue", queue),
-        payload=bytes_in(payload),
-        priority=read.integer("priority", priority),
-        catch_up=read.word("catch_up", catch_up, CATCH_UPS),
-        unique=None if unique is None else read.text("unique_key", unique),
-        expires=read.seconds("expires", expires),
-    )
-    anchored, ticked = read.moment("anchor", anchor), read.moment("last_tick", last)
-    return ScheduleRecord(new, anchored, ticked, bool(paused), read.unreadable)

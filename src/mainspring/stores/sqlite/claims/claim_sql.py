@@ -11,7 +11,8 @@ from mainspring.model.crash import SUSPECT_CRASHES
 from mainspring.model.job import Claim
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id
-from mainspring.stores.sqlite.rows.bulk import UNREADABLE, text_of
+from mainspring.stores.sql.columns import UNREADABLE
+from mainspring.stores.sqlite.rows.bulk import text_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Want
     from mainspring.stores.clock import Moment
-    from mainspring.stores.sqlite.rows.lanes import Lanes
+    from mainspring.stores.sql.lanes import KnownLanes
 
 MOST_LANES = 400
 """Lanes of one statement: SQLite joins at most 500 selects."""
@@ -254,7 +255,7 @@ def place_in_line(row: Waiting) -> tuple[int, int, int]:
     return row[:3]
 
 
-def claim_of(row: Waiting, known: Lanes) -> Claim:
+def claim_of(row: Waiting, known: KnownLanes) -> Claim:
     """Return the grant for a row."""
     _, _, key, nonce, lane, fence, attempt, crashes, expired, _, payload = row
     queue, task = known.name(lane)

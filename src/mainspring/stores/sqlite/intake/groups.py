@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import NewJob
     from mainspring.stores.clock import Clock
+    from mainspring.stores.sql.lanes import Name
     from mainspring.stores.sqlite.connections.writer import Writer
     from mainspring.stores.sqlite.intake.plain_jobs import Row
-    from mainspring.stores.sqlite.rows.lanes import Lanes, Name
+    from mainspring.stores.sqlite.rows.lanes import Lanes
 
 
 LOOK_SECONDS = 0.1
@@ -50,12 +51,12 @@ class Intake:
     """
 
     def __init__(
-        self, writer: Writer, lanes: Lanes, clock: Clock, *, ring: Callable[[str], None]
+        self, writer: Writer, lanes: Lanes, clock: Clock, *, notify: Callable[[str], None]
     ) -> None:
         self._writer = writer
         self._lanes = lanes
         self._clock = clock
-        self._ring = ring
+        self._notify = notify
         self._waiting: deque[Batch] = deque()
         self._leading: dict[str, Batch] = {}
         self._taken: dict[Batch, Batch] = {}
@@ -152,7 +153,7 @@ class Intake:
         else:
             wakes = self._commit_group(group)
         if wakes:
-            self._ring(topics.READY)
+            self._notify(topics.READY)
 
     def _commit_one(self, batch: Batch) -> bool:
         """Commit a job that has come alone and is ready, in one statement; sleepers must wake."""

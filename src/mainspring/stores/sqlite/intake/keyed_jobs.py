@@ -18,9 +18,9 @@ from mainspring.stores.rules.enqueue import (
     plan_enqueue,
     unique_keys,
 )
+from mainspring.stores.sql.states import READY, RUNNING, SCHEDULED
 from mainspring.stores.sqlite.intake.plain_jobs import FIRST_KEY
 from mainspring.stores.sqlite.rows.bulk import in_chunks, with_rows
-from mainspring.stores.sqlite.rows.states import READY, RUNNING, SCHEDULED
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import NewJob
     from mainspring.stores.clock import Moment
-    from mainspring.stores.sqlite.rows.lanes import Name
+    from mainspring.stores.sql.lanes import Name
 
 ANSWERED = """
 SELECT idempotency_key, CAST(key AS INTEGER), CAST(nonce AS INTEGER) FROM idempotency

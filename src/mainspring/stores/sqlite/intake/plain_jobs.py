@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.stores.job_id import format_id, new_nonce
+from mainspring.stores.sql.states import READY, SCHEDULED
 from mainspring.stores.sqlite.rows.bulk import in_chunks, with_rows
 from mainspring.stores.sqlite.rows.numbers import NEXT_KEY
-from mainspring.stores.sqlite.rows.states import READY, SCHEDULED
 
 if TYPE_CHECKING:
     import sqlite3
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import NewJob
     from mainspring.stores.clock import Moment
-    from mainspring.stores.sqlite.rows.lanes import Name
+    from mainspring.stores.sql.lanes import Name
 
 COLUMNS = 8
 ENQUEUE = """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import NewJob
     from mainspring.stores.clock import Moment
-    from mainspring.stores.sqlite.rows.lanes import Name
+    from mainspring.stores.sql.lanes import Name
 
 
 def enqueue_into(

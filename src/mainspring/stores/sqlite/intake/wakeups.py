@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.stores.sql.states import READY
 from mainspring.stores.sqlite.intake.plain_jobs import is_ready
-from mainspring.stores.sqlite.rows.states import READY
 
 if TYPE_CHECKING:
     import sqlite3

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.stores.rules.keeping import keeping_of
 from mainspring.stores.rules.outcomes import effect_of, told_again
-from mainspring.stores.sqlite.rows.states import KEPT, NUMBERS, READY, SCHEDULED
+from mainspring.stores.sql.states import KEPT, NUMBERS, READY, SCHEDULED
 from mainspring.stores.sqlite.transitions.endings import Ending, finish, keep, text_of_failure
 from mainspring.stores.sqlite.transitions.grants import recorded_of
 from mainspring.stores.sqlite.transitions.returns import Return, give_back
