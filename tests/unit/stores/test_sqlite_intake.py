@@ -132,7 +132,7 @@ class TakenBy(dict):
 
 
 def test_the_bell_is_no_part_of_the_commit(store, monkeypatch):
-    def broken(topic):
+    def broken(_topic, _keys):
         raise OSError(24, "Too many open files")
 
     store._session.notify("ready")

@@ -8,6 +8,7 @@ from msgspec import json
 
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
 from mainspring.stores.sql.columns import Columns, text_in
+from mainspring.stores.sqlite.catalog.records import parameters_of
 from mainspring.stores.sqlite.rows.bulk import in_chunks, text_of, with_rows
 
 if TYPE_CHECKING:
@@ -108,9 +109,9 @@ def write(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment)
             connection.execute(TRIM, (key, number - MOST_LINES))
 
 
-def log(connection: sqlite3.Connection, job: dict[str, int]) -> list[LogLine]:
+def log(connection: sqlite3.Connection, job_id: str) -> list[LogLine]:
     """Return a job's lines, oldest first; `job` holds its key and nonce."""
-    rows = connection.execute(LOG, job).fetchall()
+    rows = connection.execute(LOG, parameters_of(job_id)).fetchall()
     return [line_of(*row) for row in rows]
 
 

@@ -37,6 +37,21 @@ LIVE = "SELECT name, host, pid, lease_until FROM nodes WHERE node = ? AND ended_
 NAME = "SELECT name FROM nodes WHERE node = ?"
 
 
+def join(  # noqa: PLR0913  # the verb's signature
+    connection: sqlite3.Connection,
+    *,
+    name: str,
+    host: str,
+    pid: int,
+    lease: float,
+    serves: bytes,
+    moment: Moment,
+) -> int:
+    """Add a node and return its key."""
+    row = (name, host, pid, moment.micros, moment.after(lease), serves.decode())
+    return connection.execute(JOIN, row).lastrowid or 0
+
+
 def name_of(connection: sqlite3.Connection, node: int) -> str:
     """Return a node's name, also when it has gone."""
     row = connection.execute(NAME, (node,)).fetchone()
@@ -44,11 +59,16 @@ def name_of(connection: sqlite3.Connection, node: int) -> str:
 
 
 def renew(
-    connection: sqlite3.Connection, node: int, *, until: int, report: bytes | None
+    connection: sqlite3.Connection,
+    node: int,
+    *,
+    lease: float,
+    report: bytes | None,
+    moment: Moment,
 ) -> Renewed | None:
-    """Let a node live until that stored time; return what of its jobs is to be cancelled."""
+    """Renew a node's lease; return which of its jobs are to be cancelled."""
     text = None if report is None else report.decode()
-    if connection.execute(RENEW, (until, text, node)).rowcount == 0:
+    if connection.execute(RENEW, (moment.after(lease), text, node)).rowcount == 0:
         return None
     return Renewed(tuple(sorted(marked_of(connection, node))))
 
@@ -78,10 +98,16 @@ def rescue(
     connection: sqlite3.Connection,
     node: int,
     *,
+    dead: bool,
     begun: Collection[Grant] | None,
-    evidence: str,
     moment: Moment,
-) -> Rescued:
-    """End a lost node; what had begun has crashed, what had not goes back uncharged."""
+) -> Rescued | None:
+    """End a lost node; what had begun has crashed, what had not goes back uncharged.
+
+    None if it is not lost, or has gone already.
+    """
+    evidence = evidence_against(connection, node, dead=dead, moment=moment)
+    if evidence is None:
+        return None
     connection.execute(END, (moment.micros, node))
     return take_from(connection, node, begun=begun, evidence=evidence, moment=moment)

@@ -65,14 +65,14 @@ def purge(
         keys += keys_text.decode(f"[{text_of(connection, OLD, asked)}]")
     kept = text_of(connection, KEPT_LONG_ENOUGH, (moment.micros, limit - len(keys)))
     keys += keys_text.decode(f"[{kept}]")
-    drop(connection, keys)
+    drop_keys(connection, keys)
     connection.execute(DROP_NODES, (moment.after(-max(ages.values())),))
     connection.execute(DROP_ANSWERS, (moment.micros, MOST_ANSWERS))
     fault("during_purge")
     return len(keys)
 
 
-def drop(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
+def drop_keys(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
     """Drop final jobs with all that is known of them."""
     if not keys:
         return

@@ -23,8 +23,9 @@ from mainspring.stores.wake.topics import ORDERS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
+    from mainspring.model.job import NewJob
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
     from mainspring.stores.sqlite.file.database import DatabaseFile
@@ -42,10 +43,22 @@ class Session:
         self._file = file
         self.writer = Writer(file)
         self.readers = Readers(file, self.writer.ready)
-        self.lanes = Lanes(self.writer, self.readers)
-        self.intake = Intake(self.writer, self.lanes, clock, notify=self.notify)
+        self._lanes = Lanes(self.writer, self.readers)
+        self.lanes = self._lanes.known
+        self.numbers = self._lanes.numbers
+        self.as_seen_by = self._lanes.as_seen_by
+        self.read = self.readers.lend
+        self.intake = Intake(self.writer, self._lanes, clock, notify=self.notify)
         self.reserve = Reserve(file.run_dir)
         self._notifiers: dict[int, SocketNotifier] = {}
+
+    def write(self) -> Writer:
+        """Return the writer: `with` it is one transaction."""
+        return self.writer
+
+    def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
+        """Keep jobs, together with those of other threads, and return their ids."""
+        return self.intake.enqueue(jobs)
 
     def notify(self, *topics: str, keys: Collection[int] = ()) -> None:
         """Wake the listeners of the topics; their fallback poll wakes them if we can't.
@@ -69,7 +82,7 @@ class Session:
         look = CommitLook(log, self.readers.data_version)
         return SocketListener(self._place(), topic, changed=look.changed, watched=log)
 
-    def freeing(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def delete(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a transaction that deletes; on a full disk, with the space that is kept for it."""
         try:
             return self._written(work)

@@ -81,3 +81,18 @@ def advance(connection: sqlite3.Connection, name: str, last: datetime, to: datet
 def schedules(connection: sqlite3.Connection) -> list[ScheduleRecord]:
     """Return all schedules by name."""
     return [schedule_of(row) for row in connection.execute(ALL).fetchall()]
+
+
+def pause_schedule(connection: sqlite3.Connection, name: str) -> bool:
+    """Pause a schedule; False if it is unknown or paused already."""
+    return connection.execute(PAUSE, (name,)).rowcount == 1
+
+
+def resume_schedule(connection: sqlite3.Connection, name: str, moment: Moment) -> bool:
+    """Resume a schedule, from now on; False if it is unknown or not paused."""
+    return connection.execute(RESUME, (moment.micros, name)).rowcount == 1
+
+
+def forget_schedule(connection: sqlite3.Connection, name: str) -> bool:
+    """Drop a schedule; False if it is unknown."""
+    return connection.execute(FORGET, (name,)).rowcount == 1

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from mainspring.model.view import NodeRecord
+    from mainspring.stores.clock import Moment
 
 LIVE_NODES = """
 SELECT live.node, name, host, pid, lease_until, coalesce(running, 0), serves, report
@@ -23,7 +24,7 @@ ORDER BY live.node
 """
 
 
-def live_nodes(connection: sqlite3.Connection, now: int) -> list[NodeRecord]:
-    """Return the live nodes; `now` is stored time."""
+def nodes(connection: sqlite3.Connection, moment: Moment) -> list[NodeRecord]:
+    """Return the live nodes."""
     rows = connection.execute(LIVE_NODES).fetchall()
-    return [node_of(row, now) for row in rows]
+    return [node_of(row, moment.micros) for row in rows]

@@ -50,7 +50,7 @@ def parameters_of(job_id: str) -> dict[str, int]:
     return {"key": key, "nonce": nonce}
 
 
-def by_id(connection: sqlite3.Connection, job_id: str) -> JobRecord | None:
+def get(connection: sqlite3.Connection, job_id: str) -> JobRecord | None:
     """Return a job as it is now."""
     rows = connection.execute(BY_ID, parameters_of(job_id)).fetchall()
     return record_of(rows[0]) if rows else None

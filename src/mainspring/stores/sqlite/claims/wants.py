@@ -91,7 +91,7 @@ def claim_for(
     return claim_each(connection, node, wants, lanes=lanes, moment=moment, state=state)
 
 
-def held_claims(
+def held(
     connection: sqlite3.Connection, node: int, *, lanes: KnownLanes, moment: Moment
 ) -> list[Claim]:
     """Return the claims that a node holds. Raises `LeaseLost` for a node that has gone."""
