@@ -19,7 +19,7 @@ monotonic: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_MONOTONI
 
 
 class Clock(Protocol):
-    """What a store asks for the time. Both answers are in seconds."""
+    """The clock of a store. Both answers are in seconds."""
 
     def now(self) -> float:
         """Return the seconds since the epoch: the wall clock, which may jump."""

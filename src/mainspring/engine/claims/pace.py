@@ -1,4 +1,4 @@
-"""How the exchange's worker is driven: its pace is its trigger, and it sleeps on the store's bell.
+"""The drive of the exchange's worker: its pace as a trigger, its sleep on the store's listener.
 
 Sleeping on the listener itself, rather than on a lock that a listening thread releases, saves a
 thread hop on the way of every job that comes to an idle node.

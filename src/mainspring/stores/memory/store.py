@@ -11,11 +11,11 @@ from mainspring.model.timetable import Timetabled
 from mainspring.model.view import LaneRecord, NodeRecord
 from mainspring.stores.clock import MICROS, Moment, SystemClock, as_datetime
 from mainspring.stores.job_id import keys_in
-from mainspring.stores.memory.change import Change, Node
+from mainspring.stores.memory.change import Change, LiveNode
 from mainspring.stores.memory.ledger import Ledger
-from mainspring.stores.memory.timetable import Schedules
+from mainspring.stores.memory.timetable import MemorySchedules
 from mainspring.stores.ownership import leaves_nothing
-from mainspring.stores.rules.outcomes import told_again
+from mainspring.stores.rules.outcomes import is_on_record
 from mainspring.stores.rules.rescue import evidence_of, judge
 from mainspring.stores.wake.notifier import Notifier
 from mainspring.stores.wake.topics import ENDED, ORDERS, READY, notices_of
@@ -40,8 +40,8 @@ class MemoryStore:
         self._clock = clock or SystemClock()
         self._last_node = 0
         self._ledger = Ledger()
-        self._schedules = Schedules()
-        self._nodes: dict[int, Node] = {}
+        self._schedules = MemorySchedules()
+        self._nodes: dict[int, LiveNode] = {}
         self._change = Change(self, self._ledger, self._nodes)
         self._lock = self._change.lock
         self._notifiers = {topic: Notifier() for topic in (READY, ENDED, ORDERS)}
@@ -64,7 +64,7 @@ class MemoryStore:
         with self._lock:
             self._last_node += 1
             until = Moment(self._clock).after(lease)
-            self._nodes[self._last_node] = Node(name, host, pid, until, {}, serves)
+            self._nodes[self._last_node] = LiveNode(name, host, pid, until, {}, serves)
             return self._last_node
 
     def renew(self, node: int, *, lease: float, report: bytes | None = None) -> Renewed | None:
@@ -337,7 +337,7 @@ class MemoryStore:
         if job is None:
             return False
         if not job.holds(node, outcome.fence):
-            return told_again(outcome, job.recorded(node, outcome.fence))
+            return is_on_record(outcome, job.recorded(node, outcome.fence))
         self._ledger.touch(job)
         del self._nodes[node].held[job.key]
         job.settle(outcome, moment)
@@ -362,7 +362,7 @@ class MemoryStore:
             self._notifiers[topic].notify(keys)
 
 
-def node_record(key: int, node: Node, now: int) -> NodeRecord:
+def node_record(key: int, node: LiveNode, now: int) -> NodeRecord:
     """Return a node as views read it; `now` is stored time."""
     return NodeRecord(
         key=key,

@@ -89,8 +89,8 @@ def end_of(row: Ending) -> Ended:
     key, _, number, task, result, failure = row
     state = final_state(number)
     kept = result if state is JobState.COMPLETED else None
-    told = trouble_with(number, final=True) or failure_of(failure)
-    return Ended(key=key, task=task, state=state, result=kept, failure=told)
+    trouble = trouble_with(number, final=True) or failure_of(failure)
+    return Ended(key=key, task=task, state=state, result=kept, failure=trouble)
 
 
 def node_of(row: tuple[Any, ...], now: int) -> NodeRecord:

@@ -1,4 +1,4 @@
-"""What people ask of jobs and queues: cancel, retry, drop, expire, pause, resume."""
+"""Cancel, retry, drop, expire, pause and resume."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def end_waiting(
 
 
 def any_late(connection: sqlite3.Connection, moment: Moment) -> bool:
-    """Whether there is anything to expire: a look that takes no lock."""
+    """Tell whether there is anything to expire, without a lock."""
     return bool(connection.execute(ANY_LATE, (moment.micros,)).fetchone()[0])
 
 

@@ -1,4 +1,4 @@
-"""What bodies say while they run: progress and log lines, kept if their claim is the last one."""
+"""Progress and log lines of bodies, kept if their claim is the job's last one."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def note(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment) 
     """Keep notes; drop those of other claims than the last."""
     fences = by_key(connection, FENCES, {one.key for one in notes})
     current = [one for one in notes if fences.get(one.key) == one.fence]
-    tell(connection, current)
-    write(connection, [one for one in current if one.lines], moment)
+    keep_progress(connection, current)
+    append_lines(connection, [one for one in current if one.lines], moment)
 
 
 def by_key(connection: sqlite3.Connection, statement: str, keys: Iterable[int]) -> dict[int, int]:
@@ -75,8 +75,8 @@ def by_key(connection: sqlite3.Connection, statement: str, keys: Iterable[int]) 
     return dict(pairs.decode(f"[{text_of(connection, statement, {'asked': asked})}]"))
 
 
-def tell(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
-    """Keep what was told last."""
+def keep_progress(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
+    """Keep the last progress and message."""
     last: dict[int, tuple[float | None, str | None]] = {}
     for one in notes:
         progress, message = last.get(one.key, (None, None))
@@ -91,7 +91,7 @@ def tell(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
         connection.execute(with_rows(TELL, PROGRESS_COLUMNS, len(chunk)), flat)
 
 
-def write(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment) -> None:
+def append_lines(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment) -> None:
     """Add lines to the logs, which keep their last ones only."""
     if not notes:
         return
@@ -110,7 +110,7 @@ def write(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment)
 
 
 def log(connection: sqlite3.Connection, job_id: str) -> list[LogLine]:
-    """Return a job's lines, oldest first; `job` holds its key and nonce."""
+    """Return a job's lines, oldest first."""
     rows = connection.execute(LOG, parameters_of(job_id)).fetchall()
     return [line_of(*row) for row in rows]
 

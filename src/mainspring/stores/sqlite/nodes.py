@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mainspring.model.job import Renewed
 from mainspring.stores.rules.rescue import evidence_of
 from mainspring.stores.sql.columns import Columns, text_in
+from mainspring.stores.sql.records import node_of
 from mainspring.stores.sqlite.transitions.crashes import held_by, released, take_from
 from mainspring.stores.sqlite.transitions.grants import marked_of
 from mainspring.stores.sqlite.transitions.returns import give_back
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from mainspring.model.job import Grant, Rescued
+    from mainspring.model.view import NodeRecord
     from mainspring.stores.clock import Moment
 
 # Not the next of AUTOINCREMENT: after a row that somebody else wrote with the highest number, there
@@ -33,6 +35,17 @@ WHERE node = ? AND ended_at IS NULL
 """
 END = "UPDATE nodes SET ended_at = ? WHERE node = ? AND ended_at IS NULL"
 LIVE = "SELECT name, host, pid, lease_until FROM nodes WHERE node = ? AND ended_at IS NULL"
+
+LIVE_NODES = """
+SELECT live.node, name, host, pid, lease_until, coalesce(running, 0), serves, report
+FROM nodes AS live LEFT JOIN (
+  SELECT node, count(*) AS running
+  FROM lanes CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
+  GROUP BY node
+) AS held USING (node)
+WHERE ended_at IS NULL
+ORDER BY live.node
+"""
 
 NAME = "SELECT name FROM nodes WHERE node = ?"
 
@@ -111,3 +124,9 @@ def rescue(
         return None
     connection.execute(END, (moment.micros, node))
     return take_from(connection, node, begun=begun, evidence=evidence, moment=moment)
+
+
+def nodes(connection: sqlite3.Connection, moment: Moment) -> list[NodeRecord]:
+    """Return the live nodes."""
+    rows = connection.execute(LIVE_NODES).fetchall()
+    return [node_of(row, moment.micros) for row in rows]

@@ -1,4 +1,4 @@
-"""How final jobs are dropped: the oldest of each lane, a few at a time, with all that is known."""
+"""The dropping of final jobs: the oldest of each lane, with all that is known of them."""
 
 from __future__ import annotations
 

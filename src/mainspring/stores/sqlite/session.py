@@ -1,4 +1,4 @@
-"""What one process has open of one database.
+"""The connections and sockets that one process has open for one database.
 
 SQLite counts locks by process and keeps the count in memory, so a connection that crosses a fork
 makes parent and child each believe in locks of the other. Nothing of ours crosses: before a fork
@@ -16,7 +16,7 @@ from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file.commit_look import CommitLook
 from mainspring.stores.sqlite.file.reserve import Reserve, is_full
 from mainspring.stores.sqlite.intake.groups import Intake
-from mainspring.stores.sqlite.rows.lanes import Lanes
+from mainspring.stores.sqlite.rows.lanes import LaneTable
 from mainspring.stores.wake.socket_folder import SocketFolder, socket_folder
 from mainspring.stores.wake.sockets import SocketListener, SocketNotifier
 from mainspring.stores.wake.topics import ORDERS
@@ -43,7 +43,7 @@ class Session:
         self._file = file
         self.writer = Writer(file)
         self.readers = Readers(file, self.writer.ready)
-        self._lanes = Lanes(self.writer, self.readers)
+        self._lanes = LaneTable(self.writer, self.readers)
         self.lanes = self._lanes.known
         self.numbers = self._lanes.numbers
         self.as_seen_by = self._lanes.as_seen_by

@@ -15,7 +15,7 @@ from mainspring.stores.sqlite import forks, nodes, verbs
 from mainspring.stores.sqlite.connections.caller_connection import in_savepoint
 from mainspring.stores.sqlite.file.database import DatabaseFile
 from mainspring.stores.sqlite.file.examination import examine
-from mainspring.stores.sqlite.intake.transaction import enqueue_into
+from mainspring.stores.sqlite.intake.keyed_jobs import enqueue_into
 from mainspring.stores.sqlite.session import Session
 from mainspring.stores.sqlite.transitions.outcomes import record_each
 from mainspring.stores.wake.topics import ENDED, READY

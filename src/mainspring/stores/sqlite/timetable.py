@@ -74,8 +74,8 @@ def declare(
 
 def advance(connection: sqlite3.Connection, name: str, last: datetime, to: datetime) -> bool:
     """Move a last tick on; False if it is not `last`, or if the schedule does not tick."""
-    told = {"name": name, "last": as_micros(last), "to": as_micros(to)}
-    return connection.execute(ADVANCE, told).rowcount == 1
+    parameters = {"name": name, "last": as_micros(last), "to": as_micros(to)}
+    return connection.execute(ADVANCE, parameters).rowcount == 1
 
 
 def schedules(connection: sqlite3.Connection) -> list[ScheduleRecord]:

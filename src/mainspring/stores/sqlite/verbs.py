@@ -8,7 +8,6 @@ from mainspring.faults import fault
 from mainspring.model.job import Exchanged
 from mainspring.stores.sqlite.catalog import listing
 from mainspring.stores.sqlite.catalog.history import ended, history, stats
-from mainspring.stores.sqlite.catalog.nodes import nodes
 from mainspring.stores.sqlite.catalog.queues import lanes, paused
 from mainspring.stores.sqlite.catalog.records import get
 from mainspring.stores.sqlite.catalog.search import search
@@ -23,10 +22,10 @@ from mainspring.stores.sqlite.controls import (
     resume,
     retry,
 )
-from mainspring.stores.sqlite.intake.transaction import enqueue_into
+from mainspring.stores.sqlite.intake.keyed_jobs import enqueue_into
 from mainspring.stores.sqlite.intake.wakeups import wakes_for
 from mainspring.stores.sqlite.journal import log, note
-from mainspring.stores.sqlite.nodes import join, leave, renew, rescue
+from mainspring.stores.sqlite.nodes import join, leave, nodes, renew, rescue
 from mainspring.stores.sqlite.purge import purge
 from mainspring.stores.sqlite.timetable import (
     advance,

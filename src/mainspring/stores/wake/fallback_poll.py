@@ -1,4 +1,4 @@
-"""The net under a listener: when it looks for itself, should nobody have rung.
+"""The fallback under a listener: it looks for itself, should nobody have notified.
 
 While things happen it looks ten times a second. When nothing has happened for a while it asks the
 kernel to tell of the next write, looks for a while longer, since of what was being written just
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 POLL_SECONDS = 0.1
-"""How often it looks, and so how late it sees what was committed without a ring."""
+"""Seconds between two looks, and so the delay of a commit that nobody notified of."""
 
 SOON_SECONDS = 0.01
-"""So long after a write that ended a rest it looks: what is written can be seen a little later."""
+"""Delay of the first look after a write that ended a rest: what is written can be seen later."""
 
 LONGEST_SECONDS = 86_400.0
-"""How long a listener without a net sleeps at a time: `poll` counts in 32 bits."""
+"""Seconds that a listener without a fallback sleeps at a time: `poll` counts in 32 bits."""
 
 CALM_SECONDS = 0.35
-"""So long without a change it asks the kernel; so long after that it rests."""
+"""Seconds without a change after which it asks the kernel, and again as long until it rests."""
 
 REST_SECONDS = 2.0
-"""How often it looks while it rests: for commits that took longer than CALM_SECONDS."""
+"""Seconds between two looks at rest: for commits that took longer than CALM_SECONDS."""
 
 
 class FallbackPoll:
@@ -49,7 +49,7 @@ class FallbackPoll:
 
     @property
     def descriptor(self) -> int:
-        """What tells of writes; -1 if there is none (yet)."""
+        """The descriptor that reports writes; -1 if there is none (yet)."""
         return -1 if self._watch is None else self._watch.descriptor
 
     def pause(self, now: float) -> float:
@@ -100,7 +100,7 @@ class FallbackPoll:
 
 
 class NoFallbackPoll:
-    """For a listener that trusts its rings: it never looks, and sleeps for `nap` seconds."""
+    """For a listener that trusts its notices: it never looks, and sleeps for `nap` seconds."""
 
     descriptor = -1
 

@@ -1,4 +1,4 @@
-"""What became of jobs: attempts, ends, and how many are in which state.
+"""Attempts and ends of jobs, and the number of jobs in each state.
 
 One statement each, so that a job on the move is seen exactly once.
 """

@@ -58,6 +58,6 @@ def get(connection: sqlite3.Connection, job_id: str) -> JobRecord | None:
 
 def by_keys(connection: sqlite3.Connection, keys: Sequence[int]) -> list[JobRecord]:
     """Return jobs as they are now, the newest first."""
-    told = {"keys": json.encode(keys).decode()}
-    records = [record_of(row) for row in connection.execute(BY_KEYS, told).fetchall()]
+    parameters = {"keys": json.encode(keys).decode()}
+    records = [record_of(row) for row in connection.execute(BY_KEYS, parameters).fetchall()]
     return sorted(records, key=lambda record: record.key, reverse=True)

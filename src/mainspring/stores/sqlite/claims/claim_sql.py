@@ -1,4 +1,4 @@
-"""How jobs go out: the most urgent ones of some lanes become running, in two statements."""
+"""The statements of a claim: the most urgent jobs of some lanes become running."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mainspring.stores.sql.lanes import KnownLanes
 
 MOST_LANES = 400
-"""Lanes of one statement: SQLite joins at most 500 selects."""
+"""LaneTable of one statement: SQLite joins at most 500 selects."""
 
 MOST_CLAIMS = 512
 """Jobs of one statement: their payloads together must stay below SQLite's 1,000,000,000 bytes."""
@@ -178,7 +178,7 @@ def first_wanted(
 
 
 def too_many_suspects(rows: Sequence[Waiting], suspects: int | None) -> bool:
-    """Whether more than so many of the rows are of suspects."""
+    """Tell whether more than so many of the rows are of suspects."""
     return suspects is not None and suspects_in(rows) > suspects
 
 

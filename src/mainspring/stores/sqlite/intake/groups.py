@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from mainspring.stores.sql.lanes import Name
     from mainspring.stores.sqlite.connections.writer import Writer
     from mainspring.stores.sqlite.intake.plain_jobs import Row
-    from mainspring.stores.sqlite.rows.lanes import Lanes
+    from mainspring.stores.sqlite.rows.lanes import LaneTable
 
 
 LOOK_SECONDS = 0.1
-"""How long a thread waits for its leader before it looks whether that is still there."""
+"""Seconds that a thread waits for its leader before it looks whether that is still there."""
 
 _LEAD = "lead"
 
@@ -51,7 +51,7 @@ class Intake:
     """
 
     def __init__(
-        self, writer: Writer, lanes: Lanes, clock: Clock, *, notify: Callable[[str], None]
+        self, writer: Writer, lanes: LaneTable, clock: Clock, *, notify: Callable[[str], None]
     ) -> None:
         self._writer = writer
         self._lanes = lanes
@@ -204,7 +204,7 @@ def wake(batch: Batch) -> None:
 
 
 def was_committed(connection: sqlite3.Connection, batch: Batch) -> bool:
-    """Whether a leader that was interrupted had committed the batch; then it is settled."""
+    """Tell whether a leader that was interrupted had committed the batch; then settle it."""
     if batch.mark is None or batch.answered is None:
         return False
     key, nonce = parse_id(batch.mark) or (0, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.stores.sql.lanes import KnownLanes
-from mainspring.stores.sqlite.rows.numbers import HIGHEST, NEXT_LANE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -14,6 +13,12 @@ if TYPE_CHECKING:
     from mainspring.stores.sql.lanes import Name
     from mainspring.stores.sqlite.connections.readers import Readers
     from mainspring.stores.sqlite.connections.writer import Writer
+
+HIGHEST = 2**62
+"""Rows from this number on are none of ours: the next number does not follow them."""
+
+NEXT_LANE = "1 + coalesce((SELECT max(lane) FROM lanes WHERE lane < 4611686018427387904), 0)"
+"""The number of the next lane, as an expression of SQL."""
 
 ADD_LANE = "INSERT OR IGNORE INTO lanes (lane, queue, task) SELECT {next}, ?, ?".replace(
     "{next}", NEXT_LANE
@@ -28,7 +33,7 @@ LAST_LANE = "coalesce((SELECT max(lane) FROM lanes WHERE lane < 4611686018427387
 """The number of the lane that was added last, as an expression of SQL."""
 
 
-class Lanes:
+class LaneTable:
     """The lanes of one database, read and added by its connections."""
 
     def __init__(self, writer: Writer, readers: Readers) -> None:

@@ -1,4 +1,4 @@
-"""The jobs of a lost node: most run again, one that has crashed too often has failed."""
+"""The jobs of a lost node: most run again, one that has crashed too often fails."""
 
 from __future__ import annotations
 

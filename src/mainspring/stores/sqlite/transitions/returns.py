@@ -1,4 +1,4 @@
-"""How a running job's row goes back into its lane, guarded by state, node and fence."""
+"""The return of a running job's row to its lane, guarded by state, node and fence."""
 
 from __future__ import annotations
 
