@@ -52,7 +52,7 @@ class MainspringError(Exception):
 
 
 class UsageError(MainspringError):
-    """What was written can't work; the sentence says what to write instead."""
+    """A mistake in the program; the sentence says what to write instead."""
 
 
 class InvalidOption(UsageError, ValueError):
@@ -75,11 +75,11 @@ class InvalidOption(UsageError, ValueError):
         self.option = option
         self.owner = owner
         self.expected = expected
-        told = repr(value)
-        if len(told) > LONGEST_VALUE:
-            told = f"{told[:LONGEST_VALUE]}..."
+        text = repr(value)
+        if len(text) > LONGEST_VALUE:
+            text = f"{text[:LONGEST_VALUE]}..."
         end = f"expected {expected}" if expected else remedy
-        super().__init__(f"{owner}: {option}={told} {why}; {end}")
+        super().__init__(f"{owner}: {option}={text} {why}; {end}")
 
 
 class UnknownOption(UsageError, TypeError):
@@ -105,7 +105,7 @@ class TaskNotImportable(UsageError, TypeError):
 
 
 class DuplicateName(UsageError, ValueError):
-    """Two things that must be told apart bear one name."""
+    """Two things that need different names bear one."""
 
     def __init__(self, name: str, *, kind: str, first: str, second: str) -> None:
         self.name = name
@@ -182,7 +182,7 @@ class InvalidPriority(UsageError, TypeError):
 
 
 class MissingExtra(UsageError, ImportError):
-    """What was asked for needs an extra that is not installed."""
+    """A feature whose extra is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
         self.extra = extra
@@ -364,7 +364,7 @@ class ChildDied(AttemptError):
 
 
 class ChildRaised(AttemptError):
-    """A call raised in its child process what can't be pickled; its type and message are told."""
+    """A call raised in its child process what can't be pickled; its type and message are kept."""
 
     def __init__(self, call: str, kind: str, sentence: str) -> None:
         self.kind = kind
@@ -392,7 +392,7 @@ class NotCommitted(AttemptError):
 
 
 class UnstorableResult(AttemptError, TypeError):
-    """What the task returned can't be stored."""
+    """A return value that can't be stored."""
 
     def __init__(self, task: str, why: str) -> None:
         super().__init__(f"task {task!r} returned what can't be stored: {why}")

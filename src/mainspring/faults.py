@@ -30,7 +30,7 @@ _passes = 0
 
 
 class InjectedFault(Exception):
-    """What a fault point raises when it was asked to."""
+    """The error that a fault point raises when a test has asked for it."""
 
 
 def ignored_fault() -> str:

@@ -160,9 +160,12 @@ def seed(path):
         jobs(task, unique=task)
         end(task, kind, **fields)
     jobs("lost")
+    doomed = store.join("doomed-1-00000000", host="h", pid=1, lease=3600.0)
     lines = ((0.0, "a"), (0.0, "b"))
-    lost = claim("lost", nodes[0])
+    lost = claim("lost", doomed)
+    assert len(lost) == ROWS
     store.note_many([Note(one.key, one.fence, 0.5, "half", lines) for one in lost])
+    store.renew(doomed, lease=0.0)
     jobs("held")
     claim("held", nodes[1])
     jobs("later", delay=3600.0)

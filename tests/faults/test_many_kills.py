@@ -36,10 +36,9 @@ LIVE = {JobState.PENDING, JobState.RUNNING}
 SCHEDULED = {"app.tick", "app.beat"}
 MICROSECONDS = 1_000_000
 UNWRITTEN_SECONDS = 0.5
-"""So long before its worker's death a body may be claimed, and begin, and its line not be written.
+"""So long after the board's note, on a loaded machine, a body may not have written its first line.
 
-A claim waits for its slot up to 0.2 s; then the body begins, and its first line takes what the
-loaded machine makes of it.
+The note says that the child has its task imported and is about to be asked, or the thread to call.
 """
 
 NOTE_TICKS = """
@@ -156,6 +155,8 @@ class Ledger:
         self.folder = folder = killer.folder
         self.killed, self.killed_at = killer.killed, killer.killed_at
         self.calls = [line.split() for line in _lines(folder / "calls")]
+        boards = (line.split() for line in _lines(folder / "board"))
+        self.noted = {(key, fence, pid): float(at) for key, fence, pid, at in boards}
         self.notes = defaultdict(list)
         for what, job_id, worker, at in (line.split() for line in _lines(folder / "ledger")):
             self.notes[job_id].append((float(at), what, int(worker)))
@@ -207,15 +208,15 @@ class Ledger:
     def charged_unbegun(self):
         """Return the crashes charged to attempts whose bodies wrote no line.
 
-        With each: the seconds from its claim to the death of its worker.
+        With each: the seconds from the note on the board to the death of its worker.
         """
         for job_id, (record, history) in self.jobs.items():
             begun = {worker for _, what, worker in self.notes[job_id] if what == "begin"}
             for attempt in history:
                 pid = int(attempt.node.split("-")[-2]) if attempt.node else None
                 if str(attempt.outcome) == "crashed" and pid not in begun:
-                    lived = (self.killed_at[pid] - attempt.started_at).total_seconds()
-                    yield job_id, record.task, lived
+                    noted = self.noted[job_id.partition("-")[0], str(attempt.number), str(pid)]
+                    yield job_id, record.task, self.killed[pid] - noted
 
     def deaths(self, job_id):
         """Return how many of the job's bodies were begun in workers that were killed."""

@@ -228,7 +228,7 @@ listener = SocketListener(folders.socket_folder(Path("/" + "x" * 200), name="1-2
                           changed=lambda: False)
 began = time.monotonic()
 notifier.notify("ready")
-print(listener._bound, listener.wait(0.2))
+print(listener._bound, listener.wait(0.2) is not None)
 listener.close()
 notifier.close()
 """

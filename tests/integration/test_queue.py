@@ -484,7 +484,7 @@ class TestBadInput:
             task.using(delay=-1)
         with pytest.raises(InvalidOption, match="aware"):
             task.using(run_at=datetime(2030, 1, 1))  # noqa: DTZ001
-        with pytest.raises(InvalidOption, match="either"):
+        with pytest.raises(InvalidOption, match="can't be combined with delay"):
             task.using(delay=1, run_at=datetime.now(UTC))
         with pytest.raises(UnknownOption, match="'prio'"):
             task.using(prio=1)

@@ -83,7 +83,7 @@ class TestNames:
                 return 2
 
         one()
-        with pytest.raises(DuplicateName, match=r"(?s)hello.*test_registered.*another name="):
+        with pytest.raises(DuplicateName, match=r"(?s)hello.*test_registered.*another name"):
             two()
 
     def test_a_factory_that_is_called_again_registers_the_same_tasks(self, queue):
@@ -368,7 +368,19 @@ class TestArguments:
         assert charge.delay("ann") == charge.delay(times=1, user="ann")
         assert charge.delay("ann") != charge.delay("bob")
 
-    def test_a_builtin_that_tells_no_signature_takes_anything(self, queue):
-        largest = queue.task(name="max")(max)
-        with queue.worker():
-            assert largest.delay(1, 3, 2).result(timeout=10) == 3
+    def test_a_builtin_that_tells_no_signature_is_refused_with_what_to_do(self, queue):
+        with pytest.raises(InvalidOption, match=r"built-in function max.*from a def of yours"):
+            queue.task(name="max")(max)
+
+    def test_a_function_with_a_yield_is_refused_with_what_to_do(self, queue):
+        def parts(count):
+            yield from range(count)
+
+        async def aparts(count):
+            yield count
+
+        for register in (queue.task, queue.every(60), queue.cron("* * * * *")):
+            for function in (parts, aparts):
+                with pytest.raises(InvalidOption, match=r"parts.*has a yield.*return a list"):
+                    register(function)
+        assert not queue.schedules

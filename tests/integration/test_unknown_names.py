@@ -70,7 +70,7 @@ def test_a_queue_is_paused_before_its_first_job(queue, caplog):
 def test_who_removes_a_schedule_learns_which_workers_declare_it(
     queue, tmp_path, caplog, capsys, eventually
 ):
-    queue.every(60, name="poll")(queue.get_task("mail.send"))
+    queue.every(0.2, name="poll")(queue.get_task("mail.send"))
     db = str(tmp_path / "jobs.db")
     with queue.worker():
         [node] = queue.nodes()

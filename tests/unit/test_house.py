@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "mainspring"
 LINES = 400
 FOLDERS = ("src", "tests", "benchmarks", "docs", "examples", ".ci")
 ENDINGS = frozenset({".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".cfg", ".sql", ".sh", ""})
@@ -22,6 +25,13 @@ HOSTS = re.compile(r"\b(?:pythonhosted\.org|pypi\.org|index-url|find-links)\b")
 
 # Not the project's: in a worktree `.git` is a file that says where the repository lies.
 NOT_OURS = frozenset({"__pycache__", ".git"})
+
+
+# A docstring begins with a noun, or with a verb of what it does.
+RIDDLES = re.compile(r"(?:What|Who|Whom|Whose|Whether|How|So|Of|That)\b")
+
+# Folders that other branches are rebuilding; the lead removes them as these branches are merged.
+BEING_REBUILT = frozenset({"engine", "executors"})
 
 
 def texts(root=ROOT):
@@ -94,8 +104,7 @@ def test_the_packages_have_names_and_versions_and_nothing_else():
 def test_a_package_file_holds_names_and_no_logic():
     """Only two doors do more, and import each public name on first use."""
     logic = re.compile(r"^(?:async |def |class |for |while |with |try:)", re.MULTILINE)
-    package = ROOT / "src" / "mainspring"
-    doors = set(package.glob("*/**/__init__.py")) - {package / "testing" / "__init__.py"}
+    doors = set(PACKAGE.glob("*/**/__init__.py")) - {PACKAGE / "testing" / "__init__.py"}
     assert [str(door) for door in doors if logic.search(door.read_text())] == []
 
 
@@ -107,3 +116,37 @@ def test_the_picture_of_the_house_names_every_floor_and_room():
     drawn = {word for picture in pictures for word in re.findall(r"\w+", picture)}
     assert rooms
     assert rooms - drawn == set()
+
+
+def package_files():
+    """Yield the path within the package, and the syntax tree, of every file held to these rules."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = path.relative_to(PACKAGE)
+        if place.parts[0] not in BEING_REBUILT:
+            yield place, ast.parse(path.read_text())
+
+
+def test_a_class_name_stands_once_in_the_package():
+    places = defaultdict(list)
+    for place, tree in package_files():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(str(place))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_no_docstring_begins_with_a_riddle():
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [
+        f"{place}: {text.splitlines()[0]}"
+        for place, tree in package_files()
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and RIDDLES.match(text := ast.get_docstring(node) or "")
+    ]
+    assert found == []
+
+
+def test_every_folder_of_the_package_is_on_the_page_of_the_architecture():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    folders = {place.parent.as_posix() for place, _ in package_files()} - {"."}
+    assert sorted(folder for folder in folders if f"`{folder}/`" not in page) == []

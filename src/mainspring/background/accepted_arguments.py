@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,14 +39,4 @@ def accepted_arguments(function: Callable[..., object]) -> AcceptedArguments:
         names=frozenset(one.name for one in parameters if one.kind in by_keyword),
         any_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
         any_keyword=inspect.Parameter.VAR_KEYWORD in kinds,
-    )
-
-
-def is_generator(function: Callable[..., object]) -> bool:
-    """Return whether calling it does nothing yet: it has a `yield`."""
-    while isinstance(function, partial):
-        function = function.func
-    return any(
-        inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one)
-        for one in (function, getattr(function, "__call__", None))  # noqa: B004  an object's
     )

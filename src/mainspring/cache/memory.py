@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mainspring.cache.policy import MAX_SIZE
 from mainspring.cache.separate import UNCHANGEABLE, separate
-from mainspring.cache.size import check_size
+from mainspring.clock import monotonic
 from mainspring.protocols import CacheAdapter
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ class MemoryCache(CacheAdapter):
     def __init__(
         self, max_size: int | None = 1000, *, clock: Callable[[], float] = monotonic
     ) -> None:
-        check_size("MemoryCache", max_size)
+        MAX_SIZE("MemoryCache", "max_size", max_size)
         self._max_size = math.inf if max_size is None else max_size
         self._clock = clock
         self._entries: OrderedDict[str, tuple[Any, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many entries it holds; what has expired counts until it is looked for."""
+        """Return the number of entries; an expired one counts until it is looked up."""
         return len(self._entries)
 
     async def get(self, key: str) -> tuple[bool, Any]:

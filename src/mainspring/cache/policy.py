@@ -1,4 +1,4 @@
-"""How the results of a durable task are kept: `Cache`, a value that loads nothing."""
+"""Cache policy of a durable task: `Cache`, a value that loads nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mainspring.errors import InvalidOption
-from mainspring.model.number import is_number
+from mainspring.model.options import Check, check_fields, count, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,12 +15,28 @@ if TYPE_CHECKING:
     from mainspring.protocols import CacheAdapter
 
 METHODS = ("get", "set", "delete", "clear")
-_OWNER = "Cache"
+
+MAX_SIZE = count(least=1).or_none()
+"""The most results that a cache keeps."""
+
+_CHECKS = {
+    "ttl": seconds(above=True, most=math.inf, expected="seconds above 0, a timedelta").or_none(
+        "None to keep results for good"
+    ),
+    "key": Check(
+        lambda value: callable(value) or (isinstance(value, str) and bool(value)),
+        "a text, or a function of the task's arguments",
+    ).or_none(),
+    "adapter": Check(
+        lambda value: all(hasattr(value, name) for name in METHODS),
+        f"an object with the methods {', '.join(METHODS)}; see CacheAdapter",
+    ).or_none(),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """How a durable task's results are kept: `@queue.task(cache=Cache(...))`.
+    """Policy for the results of a durable task: `@queue.task(cache=Cache(...))`.
 
     An equal job is then completed with the result of an earlier one. `ttl`: seconds (or a
     timedelta) that a result is kept, None for good. `key`: a text in the place of the task's name,
@@ -35,24 +50,10 @@ class Cache:
     adapter: CacheAdapter | None = None
 
     def __post_init__(self) -> None:
-        seconds = self.ttl.total_seconds() if isinstance(self.ttl, timedelta) else self.ttl
-        if seconds is not None and not (is_number(seconds) and seconds > 0):
-            expected = "seconds above 0, a timedelta, or None to keep results for good"
-            raise InvalidOption("ttl", self.ttl, owner=_OWNER, expected=expected)
-        if self.key is not None and not callable(self.key) and not (self.key and _text(self.key)):
-            expected = "a text, or a function of the task's arguments"
-            raise InvalidOption("key", self.key, owner=_OWNER, expected=expected)
-        missing = [name for name in METHODS if not hasattr(self.adapter, name)]
-        if self.adapter is not None and missing:
-            expected = f"an object with the methods {', '.join(METHODS)}; see CacheAdapter"
-            raise InvalidOption("adapter", self.adapter, owner=_OWNER, expected=expected)
+        check_fields("Cache", _CHECKS, self)
 
     @property
     def seconds(self) -> float | None:
         """The seconds that a result is kept, None for good."""
         seconds = self.ttl.total_seconds() if isinstance(self.ttl, timedelta) else self.ttl
         return None if seconds == math.inf else seconds
-
-
-def _text(value: object) -> bool:
-    return isinstance(value, str)

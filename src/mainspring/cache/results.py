@@ -6,10 +6,10 @@ import asyncio
 import logging
 import math
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cache.single_flight import SingleFlight
+from mainspring.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ class Results:
         self.hits = self.misses = self.troubles = 0
         self._adapter = adapter
         self._exact = getattr(adapter, "exact", False)
-        self._instant = getattr(adapter, "instant", False)
+        self.instant: bool = getattr(adapter, "instant", False)
         self._flights = SingleFlight()
         self._quiet_until = -math.inf
 
@@ -43,7 +43,7 @@ class Results:
 
         Of equal keys at once one is called. What it raises is not kept.
         """
-        if self._instant:
+        if self.instant:
             # The way of a hit: one that never waits needs no limit, and its `get` never fails.
             found, value = await self._adapter.get(key)
             if found:
@@ -55,6 +55,20 @@ class Results:
         look = partial(self._look_or_run, key, ttl, call)
         (value, found), shared = await self._flights.run(key, look)
         return value, found or shared
+
+    def find(self, key: str) -> tuple[bool, Any]:
+        """Return whether an instant adapter has a value, and the value, without waiting."""
+        question: Any = self._adapter.get(key)
+        try:
+            question.send(None)
+        except StopIteration as answer:
+            found, value = answer.value
+            self.hits += found
+            return found, value
+        # A subclass of ours that waits after all: from now on it is asked as any other.
+        question.close()
+        self.instant = False
+        return False, None
 
     async def delete(self, key: str) -> bool:
         """Drop a value; return whether there was one. False, too, if the adapter fails."""

@@ -7,11 +7,11 @@ import math
 import os
 import sqlite3
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mainspring.cache.size import check_size
+from mainspring.cache.policy import MAX_SIZE
+from mainspring.clock import wall_clock
 from mainspring.model.codec import JsonCodec
 from mainspring.private_files import check_database
 from mainspring.protocols import CacheAdapter
@@ -61,7 +61,7 @@ class SQLiteCache(CacheAdapter):
     exact = True
 
     def __init__(self, path: str | PathLike[str], *, max_size: int | None = None) -> None:
-        check_size("SQLiteCache", max_size)
+        MAX_SIZE("SQLiteCache", "max_size", max_size)
         self._path = os.path.expanduser(os.fspath(path))  # noqa: PTH111  # a text, for SQLite
         self._max_size = max_size
         self._codec = JsonCodec(limit_bytes=64 << 20)
@@ -70,19 +70,19 @@ class SQLiteCache(CacheAdapter):
 
     async def get(self, key: str) -> tuple[bool, Any]:
         """Return whether there is a value that has not expired, and the value."""
-        row = await self._run(lambda db: db.execute(GET, (key, time.time())).fetchone())
+        row = await self._run(lambda db: db.execute(GET, (key, wall_clock())).fetchone())
         return (False, None) if row is None else (True, self._codec.decode_result(row[0]))
 
     async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
         """Keep a value for `ttl` seconds, or until it is pushed out."""
-        now = time.time()
+        now = wall_clock()
         raw = self._codec.encode_result(value)
         row = (key, raw, math.inf if ttl is None else now + ttl)
         await self._run(lambda db: self._store(db, row, now))
 
     async def delete(self, key: str) -> bool:
         """Drop a value; return whether there was one."""
-        now = time.time()
+        now = wall_clock()
         return await self._run(lambda db: db.execute(DELETE, (key, now)).rowcount > 0)
 
     async def clear(self) -> None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.engine.alarm import Alarm
 from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.bench import Bench
@@ -79,7 +79,7 @@ class Consumer:
         self._exchange = Exchange(store, self._node, queues, self._megaphone.tell)
         self._alarm = Alarm()
         self._journal = Journal(store, self._alarm.set)
-        self._exchange.precede(self._journal.flush_of)
+        self._exchange.before_flush(self._journal.flush_of)
         self._beats = HeartbeatTrigger(settings.heartbeat)
         self._exchange.on_lapse(self._beats.wake)
         self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.ring)
@@ -100,7 +100,8 @@ class Consumer:
         self._ticks = bool(self._schedules)
         self._reporter = Reporter(executors, self._exchange, lambda: self._supervisor.services())  # noqa: PLW0108  # it is not there yet
         self._sleeper = StoreSleeper(
-            lambda: listen_together(store, executors, self._exchange.heard), self._exchange.ring
+            lambda: listen_together(store, executors, self._exchange.notify_here),
+            self._exchange.notify,
         )
         self._supervisor = Supervisor(
             self._services(executors), name="consumer", grace=settings.grace + LAST_SECONDS

@@ -7,9 +7,9 @@ compare-and-set: of several schedulers one succeeds, and what goes wrong leaves 
 from __future__ import annotations
 
 import logging
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.errors import InvalidOption, ScheduleUnreadable
 from mainspring.model.events import ScheduleTicked
 from mainspring.model.timetable import due_at, next_tick

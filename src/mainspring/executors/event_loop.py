@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from collections import deque
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.executors.coroutine_slots import Crew
 from mainspring.supervision.loops.event_loop import EventLoopThread
 

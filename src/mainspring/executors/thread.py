@@ -12,8 +12,9 @@ import math
 import threading
 from queue import Empty, SimpleQueue
 from threading import get_ident
-from time import monotonic
 from typing import TYPE_CHECKING, Protocol
+
+from mainspring.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -121,7 +122,7 @@ class ThreadExecutor:
         self._kept: dict[int, list[Claim]] = {}
         self._ear: Listener | None = None
         self._heard: Callable[[], None] = _nobody
-        self._at_ear = threading.Lock()
+        self._at_ear = threading.RLock()
         self._listening = False
         self._slots = [Slot(first_slot + number) for number in range(size)]
         self._next_look = math.inf
@@ -271,12 +272,13 @@ class ThreadExecutor:
             return self._inbox.get_nowait()
         except Empty:
             pass
-        if self._ear is None or not self._at_ear.acquire(blocking=False):
-            return self._inbox.get()
+        # The lock is taken inside: an exception can be thrown into this thread at any step.
         try:
-            return self._listen(self._ear, kept)
+            if self._ear is not None and self._at_ear.acquire(blocking=False):
+                return self._listen(self._ear, kept)
         finally:
-            self._at_ear.release()
+            _release_own(self._at_ear)
+        return self._inbox.get()
 
     def _listen(self, ear: Listener, kept: list[Claim]) -> Claim | None:
         while not kept:
@@ -359,6 +361,12 @@ class ThreadExecutor:
         for slot in self._slots:
             if slot.thread is not None and not slot.busy:
                 slot.thread.join(_JOIN_SECONDS)
+
+
+def _release_own(lock: threading.RLock) -> None:
+    """Release a lock if this thread holds it."""
+    with contextlib.suppress(RuntimeError):
+        lock.release()
 
 
 def _nobody() -> None:

@@ -1,4 +1,4 @@
-"""What a node says that it serves, and which jobs no live node would take."""
+"""Capabilities of nodes: the tasks and queues they serve, and lanes that no live node serves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Capabilities(Struct, frozen=True):
-    """What a node claims: jobs of these tasks, in these queues. None: any, for all we know.
+    """Tasks and queues that a node claims jobs of; None: any, as far as is known.
 
     `schedules` are those whose ticks it makes.
     """
@@ -23,7 +23,7 @@ class Capabilities(Struct, frozen=True):
     schedules: frozenset[str] = frozenset()
 
     def takes(self, lane: LaneRecord) -> bool:
-        """Whether it may claim the jobs of that task and queue."""
+        """Return True if the node may claim the jobs of that task and queue."""
         knows = self.tasks is None or lane.task in self.tasks
         return knows and (self.queues is None or lane.queue in self.queues)
 

@@ -77,12 +77,16 @@ class JsonCodec:
         if _plain(map(type, args)) and (not kwargs or _plain(map(type, kwargs.values()))):
             payload = _as_it_is((args, kwargs))
         if payload is None:
-            payload = self._told_call(task, args, kwargs)
+            payload = self._encoded_call(task, args, kwargs)
         if len(payload) > self.limit_bytes:
             raise InvalidArguments(f"task {task!r}: its arguments take {self._excess(payload)}")
         return payload
 
-    def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def decode_call(
+        self,
+        payload: bytes,
+        task: str = "",  # noqa: ARG002  # the seam's: plain JSON is anybody's
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return `(args, kwargs)`, or raise `Undecodable`."""
         try:
             args, kwargs = _decode_call(payload)
@@ -99,50 +103,50 @@ class JsonCodec:
         """
         return _encode_sorted(_in_order(_decode(self.encode_call(task, args, kwargs))))
 
-    def encode_result(self, value: object) -> bytes:
+    def encode_result(self, value: object, task: str = "") -> bytes:  # noqa: ARG002  # as above
         """Return the JSON text of a result, or raise `Unstorable`."""
         raw = _as_it_is(value) if type(value) in SCALARS else None
         if raw is None:
-            raw = self._told_result(value)
+            raw = self._encoded_result(value)
         if len(raw) > self.limit_bytes:
             raise Unstorable(f"takes {self._excess(raw)}")
         return raw
 
-    def decode_result(self, raw: bytes) -> Any:
+    def decode_result(self, raw: bytes, task: str = "") -> Any:  # noqa: ARG002  # as above
         """Return the result, or raise `Undecodable`."""
         try:
-            told = _decode(raw)
-            return self._lifting.lift(told) if _MARK in raw else told
+            value = _decode(raw)
+            return self._lifting.lift(value) if _MARK in raw else value
         except _UNREADABLE as error:
             raise Undecodable(f"the stored result can't be read: {error}") from error
 
-    def _told_call(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    def _encoded_call(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         try:
-            return self._told(lambda low: (low.lower_all(args, 0), low.lower_values(kwargs, 0)))
+            return self._encoded(lambda low: (low.lower_all(args, 0), low.lower_values(kwargs, 0)))
         except (Unstorable, UnicodeEncodeError, RecursionError) as error:
             raise InvalidArguments(
                 f"task {task!r}: {self._culprit(args, kwargs) or error}; "
                 f"what can be stored: {STORABLE}, or a type given to the codec's register()"
             ) from None
 
-    def _told_result(self, value: object) -> bytes:
+    def _encoded_result(self, value: object) -> bytes:
         try:
-            return self._told(lambda lowering: lowering.lower(value))
+            return self._encoded(lambda lowering: lowering.lower(value))
         except (Unstorable, UnicodeEncodeError, RecursionError) as error:
             raise self._located(value) or error from None
 
-    def _told(self, tell: Callable[[Lowering], object]) -> bytes:
+    def _encoded(self, lower: Callable[[Lowering], object]) -> bytes:
         try:
-            return _encode(tell(self._lowering))
+            return _encode(lower(self._lowering))
         except ValueError:  # an int of very many digits, or a lone surrogate
-            return _encode(tell(self._careful))
+            return _encode(lower(self._careful))
 
     def _culprit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         named = [(f"argument {number}", arg) for number, arg in enumerate(args, 1)]
         named += [(f"the name {name!r}", name) for name in kwargs]
         named += [(f"argument {name!r}", arg) for name, arg in kwargs.items()]
         faults = ((where, self._located(arg)) for where, arg in named)
-        return next((fault.told_of(where) for where, fault in faults if fault), None)
+        return next((fault.sentence_about(where) for where, fault in faults if fault), None)
 
     def _located(self, value: object) -> Unstorable | None:
         """Return what is wrong with `value` and the path to it, by trying each part alone."""
@@ -185,13 +189,13 @@ def _as_it_is(value: object) -> bytes | None:
         return None
 
 
-def _in_order(told: Any) -> Any:
-    """Return a told value with the pairs of each `$dict` in an order of their own."""
-    if type(told) is list:
-        return [_in_order(item) for item in told]
-    if type(told) is not dict:
-        return told
-    ordered = {key: _in_order(item) for key, item in told.items()}
+def _in_order(value: Any) -> Any:
+    """Return a JSON value with the pairs of each `$dict` sorted."""
+    if type(value) is list:
+        return [_in_order(item) for item in value]
+    if type(value) is not dict:
+        return value
+    ordered = {key: _in_order(item) for key, item in value.items()}
     if len(ordered) == 1 and type(ordered.get("$dict")) is list:
         ordered["$dict"].sort(key=_encode_sorted)
     return ordered

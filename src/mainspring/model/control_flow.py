@@ -1,4 +1,4 @@
-"""What a body may raise to say itself how its attempt ends: `Retry`, `GiveUp`, `Snooze`.
+"""Exceptions by which a body ends its own attempt: `Retry`, `GiveUp`, `Snooze`.
 
 None of them asks the task's `retry_on` and `give_up_on`: the body knows better.
 """
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class ControlFlow(MainspringError):
-    """What ends an attempt as its body says; never raised as such."""
+    """Base of the exceptions by which a body ends its attempt; never raised itself."""
 
 
 class Retry(ControlFlow):
-    """What a durable task's body raises to be tried again; this attempt is charged.
+    """Raised by a durable task's body to be tried again; this attempt is charged.
 
     In `delay` seconds (or a timedelta), None: by the task's backoff. With no attempts left the job
     fails. `raise Retry(...) from error` keeps the error as the evidence of this attempt. Raises
@@ -32,7 +32,7 @@ class Retry(ControlFlow):
 
 
 class GiveUp(ControlFlow):
-    """What a durable task's body raises to fail now, whatever attempts are left.
+    """Raised by a durable task's body to fail now, whatever attempts are left.
 
     `reason` is what `job.error` says.
     """
@@ -42,7 +42,7 @@ class GiveUp(ControlFlow):
 
 
 class Snooze(ControlFlow):
-    """What a durable task's body raises to run again later; no attempt is charged.
+    """Raised by a durable task's body to run again later; no attempt is charged.
 
     In `delay` seconds (or a timedelta), as if this attempt had not been. Nothing limits how often:
     the body must know when to end. Raises InvalidOption as `Retry` does.

@@ -33,7 +33,7 @@ def fate_of(task: str, crashes: int, evidence: str) -> Fate:
 
 
 def is_suspect(crashes: int) -> bool:
-    """Whether a job's next crash would be its last.
+    """Return True if the job's next crash would be its last.
 
     A node runs one such job at a time: the one that kills its workers then fails, and those that
     only ran beside it get through.

@@ -1,4 +1,4 @@
-"""Which instants a cron expression means in a time zone, where clocks are set on and back.
+"""Instants of a cron expression in a time zone, across changes of the clock.
 
 cronsim says which times match on a calendar without a zone; what becomes of them when a clock is
 changed is said here, the same way forwards and backwards. (Asked in the second of two equal hours,

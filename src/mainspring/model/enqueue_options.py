@@ -7,11 +7,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption
-from mainspring.model.duration import LONGEST_SECONDS, seconds_of
-from mainspring.model.unique import Unique, check_key, check_on_conflict
+from mainspring.model.name import EXPECTED, is_name
+from mainspring.model.options import (
+    LONGEST_SECONDS,
+    NAME,
+    POSITIVE_SECONDS,
+    SECONDS,
+    Check,
+    checked,
+)
+from mainspring.model.unique import ON_CONFLICT, Unique
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from mainspring.model.job import OnConflict
 
@@ -40,7 +48,7 @@ class EnqueueOptions:
                 why="can't be combined with delay",
                 remedy="give only one of them",
             )
-        new = {option: CHECKS[option](owner, value) for option, value in given.items()}
+        new = checked(owner, CHECKS, given)
         if "delay" in new:
             new["run_at"] = None
         elif "run_at" in new:
@@ -83,37 +91,20 @@ class EnqueueOptions:
         return self.unique.on_conflict if isinstance(self.unique, Unique) else "return_existing"
 
 
-def _delay(owner: str, value: object) -> float:
-    return seconds_of(owner, "delay", value)
+def _is_aware(value: object) -> bool:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        return False
+    return (value - datetime.now(UTC)).total_seconds() <= LONGEST_SECONDS
 
 
-def _expires(owner: str, value: object) -> float:
-    return seconds_of(owner, "expires", value, positive=True)
-
-
-def _unique(owner: str, value: object) -> Unique | str:
-    return value if isinstance(value, Unique) else check_key(owner, "unique", value)
-
-
-def _idempotency_key(owner: str, value: object) -> str:
-    return check_key(owner, "idempotency_key", value)
-
-
-def _aware(owner: str, moment: object) -> datetime:
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        expected = "an aware datetime, such as datetime.now(UTC) + timedelta(hours=1)"
-        raise InvalidOption("run_at", moment, owner=owner, expected=expected)
-    if (moment - datetime.now(UTC)).total_seconds() > LONGEST_SECONDS:
-        raise InvalidOption("run_at", moment, owner=owner, expected="a moment within 300 years")
-    return moment
-
-
-CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "delay": _delay,
-    "run_at": _aware,
-    "expires": _expires,
-    "unique": _unique,
-    "on_conflict": check_on_conflict,
-    "idempotency_key": _idempotency_key,
+CHECKS = {
+    "delay": SECONDS,
+    "run_at": Check(
+        _is_aware,
+        "an aware datetime within 300 years, such as datetime.now(UTC) + timedelta(hours=1)",
+    ),
+    "expires": POSITIVE_SECONDS,
+    "unique": Check(lambda value: isinstance(value, Unique) or is_name(value), EXPECTED),
+    "on_conflict": ON_CONFLICT,
+    "idempotency_key": NAME,
 }
-"""What is made of each option, by its name; raises InvalidOption."""

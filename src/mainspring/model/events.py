@@ -1,4 +1,4 @@
-"""What happened, as values for subscribers: log, metrics, traces, views."""
+"""Events, as values for subscribers: log, metrics, traces, views."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ServiceStopped:
 
 @dataclass(frozen=True, slots=True)
 class AttemptsEnded:
-    """So many attempts' outcomes were recorded, in one transaction."""
+    """Outcomes of attempts were recorded, all in one transaction."""
 
     ended: tuple[tuple[Claim, Outcome], ...]
 

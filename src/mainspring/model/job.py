@@ -36,7 +36,7 @@ FINAL = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 
 
 class OutcomeKind(StrEnum):
-    """What an attempt ends in."""
+    """The way an attempt ended."""
 
     COMPLETED = "completed"
     RETRY = "retry"
@@ -48,7 +48,7 @@ class OutcomeKind(StrEnum):
 
 
 class Step(StrEnum):
-    """What can happen to a job: the columns of the table of transitions."""
+    """An event in the life of a job: the columns of the table of transitions."""
 
     CLAIM = "claim"
     COMPLETE = "complete"
@@ -161,7 +161,7 @@ EXPIRED = Failure("mainspring.errors.JobExpired", "its expiry passed before it c
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """What an attempt ended in, for the job's row.
+    """The end of an attempt, for the job's row.
 
     `began` and `ended` are `time.monotonic()` of the node (0.0: the body never began); the store
     turns them into its own time by their age. `result` is an encoded JSON text, set if and only if
@@ -184,7 +184,7 @@ class Outcome(Struct, frozen=True, gc=False):
 
 
 class Exchanged(Struct, frozen=True, gc=False):
-    """What an exchange gave: one flag an outcome (False: the fence was stale), and new claims.
+    """Result of an exchange: one flag an outcome (False: the fence was stale), and new claims.
 
     `next_due` is the seconds until the first delayed job may start, None when there is none.
     `lapsed`: the node's lease has run out, and it is given no claims before it has renewed it.
@@ -197,13 +197,13 @@ class Exchanged(Struct, frozen=True, gc=False):
 
 
 class Renewed(Struct, frozen=True, gc=False):
-    """What a renewal brings back: key and fence of each job of the node that is to be cancelled."""
+    """Result of a renewal: key and fence of each job of the node that is to be cancelled."""
 
     cancel: tuple[Grant, ...] = ()
 
 
 class Rescued(Struct, frozen=True, gc=False):
-    """What became of a dead node's jobs, by key: they run again, have failed, were cancelled."""
+    """A dead node's jobs, by key: requeued, failed or cancelled."""
 
     requeued: list[int]
     failed: list[int]
@@ -225,7 +225,7 @@ ANY_JOB = Notice()
 
 
 class Ended(Struct, frozen=True, gc=False):
-    """How a job ended: what a waiting `result()` needs and no more."""
+    """The end of a job: what a waiting `result()` needs and no more."""
 
     key: int
     task: str

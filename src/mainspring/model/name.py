@@ -14,7 +14,7 @@ EXPECTED = f"a text of 1 to {LONGEST} characters, without NUL and without lone s
 
 
 def is_name(value: object) -> TypeGuard[str]:
-    """Whether a value is a text that every store can keep as a name."""
+    """Return True for a text that every store can keep as a name."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= LONGEST
@@ -24,7 +24,7 @@ def is_name(value: object) -> TypeGuard[str]:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether a text has no lone surrogate, so that it can be stored."""
+    """Return True for a text without lone surrogates, which can be stored."""
     try:
         text.encode()
     except UnicodeEncodeError:

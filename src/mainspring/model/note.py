@@ -1,4 +1,4 @@
-"""What a body says while it runs: progress, and lines of the job's log."""
+"""Progress and log lines that a body reports while it runs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LINE_CHARACTERS = 4_000
 
 
 class Note(Struct, frozen=True, gc=False):
-    """What the body of one attempt has said since the last note.
+    """Progress and log lines of one attempt since the last note.
 
-    `progress` (0 to 1) is None if it told none; `lines` pair `time.monotonic()` of the node with a
-    text.
+    `progress` (0 to 1) is None if it reported none; `lines` pair `time.monotonic()` of the node
+    with a text.
     """
 
     key: int

@@ -1,4 +1,4 @@
-"""Whether a value that people give as an option is a number; True and False are none."""
+"""Numbers among the values that people give as options; True and False are none."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TypeGuard
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it can be compared with and added to seconds; infinity and nan are numbers too."""
+    """Return True for a real number, infinity and nan included."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Whether it is a whole number."""
+    """Return True for a whole number."""
     return isinstance(value, int) and not isinstance(value, bool)

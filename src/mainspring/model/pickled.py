@@ -25,8 +25,7 @@ PROTOCOL = 5
 """The same for every Python that shares a store."""
 
 _CALL, _RESULT = b"mainspring call\0", b"mainspring result\0"
-"""What is signed along with a pickle, so that a result can't be passed off as a call."""
-
+"""Signed along with a pickle and its task, so that neither passes for what it was not made for."""
 
 _MARK = b'{"$pickle":'
 _decode = json.Decoder(dict[str, tuple[str, str]]).decode
@@ -54,15 +53,15 @@ class PickleCodec:
     def encode_call(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return the signed pickle of `(args, kwargs)`, or raise `InvalidArguments`."""
         try:
-            return self._sign(_CALL, (args, kwargs))
+            return self._sign(_CALL, task, (args, kwargs))
         except Unstorable as fault:
             raise InvalidArguments(f"task {task!r}: its arguments: {fault.why}") from fault
 
-    def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return `(args, kwargs)`, or raise `Undecodable`."""
+    def decode_call(self, payload: bytes, task: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the `(args, kwargs)` that were signed for that task, or raise `Undecodable`."""
         if not payload.startswith(_MARK):
             return self._json.decode_call(payload)
-        args, kwargs = self._open(_CALL, payload, "arguments")
+        args, kwargs = self._open(_CALL, task, payload)
         return args, kwargs
 
     def canonical_call(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
@@ -72,45 +71,51 @@ class PickleCodec:
         """
         return self._json.canonical_call(task, args, kwargs)
 
-    def encode_result(self, value: object) -> bytes:
-        """Return the signed pickle of a result, or raise `Unstorable`."""
-        return self._sign(_RESULT, value)
+    def encode_result(self, value: object, task: str) -> bytes:
+        """Return the signed pickle of a task's result, or raise `Unstorable`."""
+        return self._sign(_RESULT, task, value)
 
-    def decode_result(self, raw: bytes) -> Any:
-        """Return the result, or raise `Undecodable`."""
+    def decode_result(self, raw: bytes, task: str) -> Any:
+        """Return the result that was signed for that task, or raise `Undecodable`."""
         if not raw.startswith(_MARK):
             return self._json.decode_result(raw)
-        return self._open(_RESULT, raw, "result")
+        return self._open(_RESULT, task, raw)
 
-    def _sign(self, purpose: bytes, value: object) -> bytes:
+    def _sign(self, role: bytes, task: str, value: object) -> bytes:
         try:
             pickled = pickle.dumps(value, PROTOCOL)
         except Exception as error:  # a class may raise what it likes in __reduce__
             raise Unstorable(f"can't be pickled: {type(error).__name__}: {error}") from error
-        text = _encode({"$pickle": (_base64(self._seal(purpose, pickled)), _base64(pickled))})
+        signature = _base64(self._signature(role, task, pickled))
+        text = _encode({"$pickle": (signature, _base64(pickled))})
         if len(text) > self.limit_bytes:
             raise Unstorable(
                 f"takes {len(text):,} bytes as a pickle, over limit_bytes={self.limit_bytes:,}"
             )
         return text
 
-    def _open(self, purpose: bytes, text: bytes, what: str) -> Any:
+    def _open(self, role: bytes, task: str, text: bytes) -> Any:
+        what = "arguments" if role is _CALL else "result"
         try:
-            seal, pickled = map(a2b_base64, _decode(text)["$pickle"])
+            signature, pickled = map(a2b_base64, _decode(text)["$pickle"])
         except (DecodeError, UnicodeDecodeError, KeyError, ValueError) as error:
             raise Undecodable(f"the stored {what} can't be read: {error}") from error
-        if not hmac.compare_digest(seal, self._seal(purpose, pickled)):
+        if not hmac.compare_digest(signature, self._signature(role, task, pickled)):
             raise Undecodable(
-                f"the stored {what} can't be read: the pickle is not signed with this queue's key"
+                f"the stored {what} can't be read: the pickle is not signed with this queue's key "
+                f"as {what} of task {task!r}"
             )
         try:
             return pickle.loads(pickled)  # noqa: S301  # we made it: the signature says so
         except Exception as error:
-            told = f"{type(error).__name__}: {error}"
-            raise Undecodable(f"the stored {what} can't be unpickled: {told}") from error
+            said = f"{type(error).__name__}: {error}"
+            raise Undecodable(f"the stored {what} can't be unpickled: {said}") from error
 
-    def _seal(self, purpose: bytes, pickled: bytes) -> bytes:
-        return hmac.digest(self._key, purpose + pickled, hashlib.sha256)
+    def _signature(self, role: bytes, task: str, pickled: bytes) -> bytes:
+        name = task.encode("utf-8", "surrogatepass")
+        # With its length before it: no end of a name can be taken for a beginning of a pickle.
+        signed = b"".join((role, len(name).to_bytes(8, "big"), name, pickled))
+        return hmac.digest(self._key, signed, hashlib.sha256)
 
 
 def _key(signing_key: bytes | str) -> bytes:

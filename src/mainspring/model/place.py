@@ -103,7 +103,7 @@ def _is_same_method(one: Any, other: Any) -> bool:
 
 
 def _is_made_of(function: Any, found: Any) -> bool:
-    """Whether the function has what was found inside: it wraps it, or binds it to an object."""
+    """Return True if the function wraps what was found, or binds it to an object."""
     if found is None:
         return False
     inside = getattr(getattr(found, "task", None), "function", found)

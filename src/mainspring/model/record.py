@@ -41,10 +41,10 @@ class Unstorable(TypeError):
     def __init__(self, fault: str, path: str = "") -> None:
         self.fault = fault
         self.path = path
-        self.why = self.told_of("") if path else f"it {fault}"
+        self.why = self.sentence_about("") if path else f"it {fault}"
         super().__init__(self.why)
 
-    def told_of(self, whole: str) -> str:
+    def sentence_about(self, whole: str) -> str:
         """Return the sentence, begun with the name of the value that `path` leads from."""
         return " ".join(filter(None, (whole, self.path.lstrip(), self.fault)))
 
@@ -58,7 +58,7 @@ class Undecodable(ValueError):
 
 
 class Kind(Struct, frozen=True):
-    """How values of one kind of class are taken apart and rebuilt; `tag` is its name in JSON."""
+    """Takes apart and rebuilds values of one kind of class; `tag` is its name in JSON."""
 
     tag: str
     owns: Callable[[type], bool]

@@ -1,4 +1,4 @@
-"""What a failed job raises in the end: its evidence, as the exception it was if that is safe.
+"""Errors of failed jobs as exceptions again, of their own class where that is safe.
 
 A store says the original error's type as a text, and whoever can write to the store chooses it. So
 the text leads to a class in two ways only: it names a built-in exception, or a class that the

@@ -1,4 +1,4 @@
-"""When a job runs again after an error or a crash: pure rules."""
+"""Rules for the next attempt of a job after an error or a crash."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import random
 from dataclasses import dataclass
 
 from mainspring.errors import InvalidOption
-from mainspring.model.duration import LONGEST_SECONDS
-from mainspring.model.number import is_number
+from mainspring.model.options import check_fields, number
 
 CRASH_DELAYS = (0.0, 5.0)
 """Seconds until a job runs again after its first and second crash; a third fails it."""
+
+_NUMBER = number(least=0, expected="a number from 0 to 1e10")
+_CHECKS = {"base": _NUMBER, "factor": _NUMBER, "cap": _NUMBER}
 
 
 def delay_after_crash(crashes: int) -> float | None:
@@ -35,12 +37,8 @@ class Exponential:
     cap: float = 300.0
 
     def __post_init__(self) -> None:
-        # Found out when a job fails, it would be too late: nobody but the worker could be told.
-        for option in ("base", "factor", "cap"):
-            value = getattr(self, option)
-            if not (is_number(value) and 0 <= value <= LONGEST_SECONDS):
-                expected = "a number from 0 to 1e10"
-                raise InvalidOption(option, value, owner="Exponential", expected=expected)
+        # Checked here: when a job fails, only its worker would see the error.
+        check_fields("Exponential", _CHECKS, self)
 
     def delay(self, attempt: int, *, chance: float | None = None) -> float:
         """Return the delay after the failed attempt number `attempt` (from 1).
@@ -60,7 +58,7 @@ Kinds = tuple[type[BaseException], ...]
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:
-    """Which errors are worth another attempt: those of `retry_on` (None: all).
+    """Errors that are worth another attempt: those of `retry_on` (None: all).
 
     But for those of `give_up_on`, which wins.
     """
@@ -74,7 +72,7 @@ class RetryRules:
         return (*(self.retry_on or ()), *self.give_up_on)
 
     def again(self, error: BaseException) -> bool:
-        """Whether an attempt that raised `error` is worth another."""
+        """Return True if an attempt that raised `error` is worth another."""
         if isinstance(error, self.give_up_on):
             return False
         return self.retry_on is None or isinstance(error, self.retry_on)

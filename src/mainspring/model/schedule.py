@@ -1,4 +1,4 @@
-"""When something is due, as pure rules: every n seconds, by cron, or by any of several.
+"""Schedules as pure rules: every n seconds, by cron, or by any of several.
 
 Each keeps to `mainspring.protocols.Schedule`. Cron's fields, and what happens when a clock changes
 for summer, are those of Debian's cron: jobs at fixed times that a change would skip or repeat run
@@ -16,11 +16,16 @@ from cronsim import CronSim, CronSimError
 
 from mainspring.errors import InvalidOption
 from mainspring.model.cron_times import ClockTimes, CronTimes, FixedTimes, has_fixed_times
+from mainspring.model.options import number
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-SHORTEST, LONGEST = 1e-6, 1e10
-"""Seconds between two moments of an interval: the finest that a moment tells, and 300 years."""
+SHORTEST_SECONDS = 1e-6
+"""The finest difference between two moments that a datetime can tell."""
+
+_SECONDS = number(
+    least=SHORTEST_SECONDS, expected="seconds greater than 0, at most 1e10 (300 years)"
+)
 
 
 class Rule(Protocol):
@@ -47,13 +52,7 @@ class Every:
     start: datetime = EPOCH
 
     def __post_init__(self) -> None:
-        if not SHORTEST <= self.seconds <= LONGEST:
-            raise InvalidOption(
-                "seconds",
-                self.seconds,
-                owner="Every",
-                expected="seconds greater than 0, at most 1e10 (300 years)",
-            )
+        _SECONDS("Every", "seconds", self.seconds)
 
     def next_after(self, moment: datetime) -> datetime:
         """Return the first moment of the grid after `moment`."""

@@ -1,8 +1,9 @@
-"""The shape of a function: which arguments fit it. The usual case is told without `inspect`."""
+"""The signature of a task: checks arguments, in the usual case without `inspect`."""
 
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidArguments
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TaskSignature:
-    """Whether arguments fit a signature; `name` is the task's, for the sentence that says no.
+    """Checks arguments against a signature; `name` is the task's, for the error message.
 
     `inner` is the signature of the function inside a wrapper that takes anything. It says which
     calls are equal, and nothing of what fits: the wrapper may supply what that function lacks.
@@ -72,7 +73,7 @@ class TaskSignature:
 
 
 def task_signature(name: str, function: Callable[..., Any]) -> TaskSignature:
-    """Return the shape of a function."""
+    """Return the signature of a task's function."""
     return TaskSignature(name, signature_of(function), signature_of(function, follow_wrapped=True))
 
 
@@ -90,8 +91,18 @@ def signature_of(
 
 
 def takes_all(signature: inspect.Signature) -> bool:
-    """Whether it is `(*args, **kwargs)`."""
+    """Return True for `(*args, **kwargs)`."""
     return {one.kind for one in signature.parameters.values()} == _VARIABLE
+
+
+def is_generator(function: Callable[..., object]) -> bool:
+    """Return whether calling it does nothing yet: it has a `yield`."""
+    while isinstance(function, partial):
+        function = function.func
+    return any(
+        inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one)
+        for one in (function, getattr(function, "__call__", None))  # noqa: B004  an object's
+    )
 
 
 _VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}

@@ -1,8 +1,8 @@
-"""Tagged values: Python values told as plain JSON ones, and back.
+"""Tagged values: Python values as plain JSON ones, and back.
 
 What JSON has no word for becomes an object of one key that begins with `$`, such as
-`{"$uuid": "…"}`. A dict of the user's that looks like one is told as `$dict`, a list of pairs, as
-are dicts with other keys than str. A type is told by what it is exactly: a subclass of str, int or
+`{"$uuid": "…"}`. A dict of the user's that looks like one becomes `$dict`, a list of pairs, as
+are dicts with other keys than str. The exact type counts: a subclass of str, int or
 list that is no Enum is refused, since its type would be lost.
 
 It does not know bytes, limits or tasks: that is the codec's.
@@ -68,7 +68,7 @@ _encode = Encoder().encode
 
 
 class Leaf(Struct, frozen=True):
-    """A type without children: how it is told and read, and the JSON types of its text."""
+    """A type without children: its encoder and decoder, and the JSON types of its text."""
 
     tag: str
     kind: type
@@ -78,7 +78,7 @@ class Leaf(Struct, frozen=True):
 
 
 class Registered(Struct, frozen=True):
-    """A type of the user's: its name in JSON, how it is told and read."""
+    """A type of the user's: its name in JSON, its encoder and decoder."""
 
     name: str
     lower: Callable[[Any], object]
@@ -149,7 +149,7 @@ _ROW_BY_TAG: dict[str, Callable[[Iterable[object]], object]] = {
     tag: kind for kind, tag in _ROWS.items()
 }
 BUILT_IN = (*_LEAF_BY_TYPE, *_ROWS, list, dict, str)
-"""Types that are told without being registered."""
+"""Types that are encoded without being registered."""
 
 
 def _stood_in_for(kind: type) -> Leaf | None:
@@ -167,7 +167,7 @@ class Lowering:
     """Tells values as JSON ones, or raises `Unstorable`.
 
     `plain` are the types left as they are unlooked at; without int, ints too long for JSON readers
-    are told in hex.
+    are written in hex.
     """
 
     def __init__(self, registered: dict[type, Registered], plain: frozenset[type]) -> None:
@@ -196,7 +196,7 @@ class Lowering:
         return [item if type(item) in plain else lower(item, depth) for item in values]
 
     def lower_values(self, value: dict[str, Any], depth: int) -> dict[str, object]:
-        """Return a dict with the same keys, whose values are told."""
+        """Return a dict with the same keys, whose values are encoded."""
         _check_depth(depth)
         plain, lower = self._plain, self.lower
         return {
@@ -261,34 +261,34 @@ class Lowering:
 
 
 class Lifting:
-    """Reads what `Lowering` told, or raises `Undecodable`."""
+    """Decodes what `Lowering` encoded, or raises `Undecodable`."""
 
     def __init__(self, registered: dict[str, Registered]) -> None:
         self._registered = registered
 
-    def lift(self, told: Any, depth: int = 0) -> Any:
+    def lift(self, encoded: Any, depth: int = 0) -> Any:
         """Return the value that the JSON value tells."""
-        kind = type(told)
+        kind = type(encoded)
         if kind is list:
-            return self.lift_all(told, depth + 1)
+            return self.lift_all(encoded, depth + 1)
         if kind is dict:
-            return self._object(told, depth + 1)
-        return told
+            return self._object(encoded, depth + 1)
+        return encoded
 
-    def lift_all(self, told: Iterable[Any], depth: int) -> list[Any]:
+    def lift_all(self, encoded: Iterable[Any], depth: int) -> list[Any]:
         """Return the elements of a container."""
         if depth > MAX_DEPTH:
             raise Undecodable(f"is nested more than {MAX_DEPTH} deep")
-        return [self.lift(item, depth) for item in told]
+        return [self.lift(item, depth) for item in encoded]
 
-    def lift_values(self, told: dict[str, Any], depth: int) -> dict[str, Any]:
+    def lift_values(self, encoded: dict[str, Any], depth: int) -> dict[str, Any]:
         """Return a dict with the same keys, whose values are read."""
-        return dict(zip(told, self.lift_all(told.values(), depth), strict=True))
+        return dict(zip(encoded, self.lift_all(encoded.values(), depth), strict=True))
 
-    def _object(self, told: dict[str, Any], depth: int) -> object:
-        if not _looks_tagged(told):
-            return self.lift_values(told, depth)
-        [(key, body)] = told.items()
+    def _object(self, encoded: dict[str, Any], depth: int) -> object:
+        if not _looks_tagged(encoded):
+            return self.lift_values(encoded, depth)
+        [(key, body)] = encoded.items()
         try:
             return self._tagged(key[1:], body, depth)
         except Undecodable:
@@ -320,11 +320,11 @@ class Lifting:
         return dict(zip(keys, self.lift_all([value for _, value in body], depth), strict=True))
 
     def _own(self, body: list[Any], depth: int) -> object:
-        name, told = body
+        name, encoded = body
         entry = self._registered.get(name)
         if entry is None:
             raise Undecodable(f"the type {name!r} is not registered here: codec.register(…)")
-        return entry.lift(self.lift(told, depth))
+        return entry.lift(self.lift(encoded, depth))
 
 
 def _check_depth(depth: int) -> None:

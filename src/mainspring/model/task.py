@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import warnings
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,8 +11,17 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
 from mainspring.errors import DuplicateName, InvalidOption, TaskNotImportable
-from mainspring.model.name import EXPECTED, is_name
-from mainspring.model.number import is_number, is_whole
+from mainspring.model.name import is_name
+from mainspring.model.options import (
+    FLAG,
+    NAME,
+    POSITIVE_SECONDS,
+    SECONDS,
+    check_fields,
+    count,
+    instance_of,
+    number,
+)
 from mainspring.model.place import (
     NOWHERE,
     check_importable,
@@ -31,12 +39,37 @@ if TYPE_CHECKING:
 ExecutorKind = Literal["async", "thread", "process"]
 EXECUTOR_KINDS: tuple[ExecutorKind, ...] = ("async", "thread", "process")
 MAX_PRIORITY = 2**31 - 1
-
-_SURROGATES = re.compile("[\ud800-\udfff]")
+LONGEST_TIMEOUT = 1e8
+"""Seconds: what every clock and socket of the system can wait for."""
 
 _UNSET = object()
 
 _ABOVE_THE_DECORATOR = 5
+
+PRIORITY = count(
+    least=-MAX_PRIORITY,
+    most=MAX_PRIORITY,
+    expected="a whole number of at most 31 bits; lower is more urgent",
+)
+CHECKS = {
+    "name": NAME,
+    "queue": NAME,
+    "priority": PRIORITY,
+    "retries": count(least=0, expected="a whole number from 0"),
+    "timeout": number(
+        least=0, above=True, most=LONGEST_TIMEOUT, expected="seconds above 0, up to 1e8 (3 years)"
+    ).or_none("None for no limit"),
+    "backoff": instance_of(
+        Exponential, "an Exponential, as in backoff=Exponential(base=1, cap=300)"
+    ),
+    "expires": POSITIVE_SECONDS.or_none(),
+    "unique": instance_of(
+        Unique, 'a Unique, as in unique=Unique(by="args"); a key goes to using(unique=...)'
+    ).or_none(),
+    "http": FLAG,
+    "keep_result": SECONDS.or_none("None for as long as the queue says"),
+}
+"""The options of a task, but for those that need its function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +100,7 @@ class Task:
 
     def __post_init__(self) -> None:
         owner = f"task {self.name!r}" if is_name(self.name) else "a task"
-        _check(owner, "name", self.name, is_name(self.name), EXPECTED)
-        _check(owner, "queue", self.queue, is_name(self.queue), EXPECTED)
-        check_priority(owner, self.priority)
-        _check(owner, "retries", self.retries, _is_count(self.retries), "a whole number from 0")
-        _check(owner, "timeout", self.timeout, _is_timeout(self.timeout), "seconds > 0, or None")
-        _check(owner, "expires", self.expires, _is_timeout(self.expires), "seconds > 0, or None")
-        unique = self.unique
-        by = 'a Unique, as in unique=Unique(by="args"); a key goes to using(unique=...)'
-        _check(owner, "unique", unique, unique is None or isinstance(unique, Unique), by)
-        _check(owner, "http", self.http, isinstance(self.http, bool), "True or False")
+        check_fields(owner, CHECKS, self)
         if self.executor == "process":
             _check_importable(owner, self.rules)
 
@@ -93,22 +117,6 @@ class Task:
     def qualname(self) -> str:
         """The function's name within its module."""
         return self.function.__qualname__
-
-
-def is_text(value: object) -> bool:
-    """Whether it is a text that every store can keep: not empty, and Unicode throughout."""
-    return isinstance(value, str) and bool(value) and not _SURROGATES.search(value)
-
-
-def check_priority(owner: str, priority: object) -> None:
-    """Raise InvalidOption unless `priority` is a whole number that every store can hold."""
-    _check(
-        owner,
-        "priority",
-        priority,
-        is_whole(priority) and abs(priority) <= MAX_PRIORITY,
-        "a whole number of at most 31 bits; lower is more urgent",
-    )
 
 
 def task_name(function: Callable[..., Any], name: str | None, executor: str | None) -> str:
@@ -128,7 +136,7 @@ def task_name(function: Callable[..., Any], name: str | None, executor: str | No
 
 
 def executor_of(function: Callable[..., Any], executor: str | None, owner: str) -> ExecutorKind:
-    """Decide once where a function runs: `async def` on a loop, `def` in a thread, if not told."""
+    """Decide once where a function runs; without `executor`, `def` in a thread, else on a loop."""
     is_async = inspect.iscoroutinefunction(function)
     natural: ExecutorKind = "async" if is_async else "thread"
     if executor is None or executor == natural:
@@ -170,24 +178,12 @@ class Registry:
         return len(self._tasks)
 
 
-def _check(owner: str, option: str, value: object, holds: object, expected: str) -> None:
-    if not holds:
-        raise InvalidOption(option, value, owner=owner, expected=expected)
-
-
 def _check_importable(owner: str, rules: RetryRules) -> None:
     # A child finds the classes as it finds the function: by import.
     for kind in rules.kinds:
         expected = "classes from the top level of a module: the task runs in a child process"
-        _check(owner, "retry_on or give_up_on", kind, "<" not in kind.__qualname__, expected)
-
-
-def _is_count(value: object) -> bool:
-    return is_whole(value) and value >= 0
-
-
-def _is_timeout(value: object) -> bool:
-    return value is None or (is_number(value) and value > 0)
+        if "<" in kind.__qualname__:
+            raise InvalidOption("retry_on or give_up_on", kind, owner=owner, expected=expected)
 
 
 def _check_redefined(name: str, old: Callable[..., Any], new: Callable[..., Any]) -> None:
@@ -200,12 +196,12 @@ def _check_redefined(name: str, old: Callable[..., Any], new: Callable[..., Any]
         raise DuplicateName(name, kind="task", first=_described(old), second=_described(new))
     one, other = _line(old), _line(new)
     if one != other and one.rpartition(":")[0] == other.rpartition(":")[0] and one[:1] != "<":
-        told = f"task {name!r} is defined twice: {other} replaces {one}"
-        warnings.warn(told, stacklevel=_ABOVE_THE_DECORATOR)
+        text = f"task {name!r} is defined twice: {other} replaces {one}"
+        warnings.warn(text, stacklevel=_ABOVE_THE_DECORATOR)
 
 
 def _are_of_two_objects(old: Any, new: Any) -> bool:
-    """Whether one function is bound to two objects, or to arguments that differ."""
+    """Return True for one function bound to two objects, or to different arguments."""
     for one, other in zip(layers(old), layers(new), strict=False):
         if isinstance(one, MethodType) and isinstance(other, MethodType):
             mine, its = one.__self__, other.__self__
@@ -217,7 +213,7 @@ def _are_of_two_objects(old: Any, new: Any) -> bool:
 
 
 def _are_equal(one: Any, other: Any, seen: frozenset[int] = frozenset()) -> bool:
-    """Whether both are made by the same `def`, and hold the same variables of their makers."""
+    """Return True if both come from the same `def` and close over equal variables."""
     one, other = (getattr(getattr(it, "task", None), "function", it) for it in (one, other))
     if one is other or id(one) in seen or _UNSET in (one, other):
         return True
@@ -235,7 +231,7 @@ def _are_equal(one: Any, other: Any, seen: frozenset[int] = frozenset()) -> bool
 def _held(function: Any) -> list[Any]:
     """Return what a function got when it was defined: of the function around it, and as defaults.
 
-    A variable that is not set yet, as of a function that calls itself, is told as such.
+    A variable that is not set yet, as of a function that calls itself, is marked as such.
     """
     values = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     for cell in function.__closure__ or ():

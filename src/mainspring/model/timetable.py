@@ -1,4 +1,4 @@
-"""Schedules as a store keeps them, and which of their ticks are due: pure rules."""
+"""Schedules as a store keeps them, and the rules for due ticks."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class ScheduleRecord(Struct, frozen=True):
 
     @property
     def rule(self) -> Recurrent:
-        """When it ticks. Raises `ScheduleUnreadable`, or `InvalidOption` of an odd rule."""
+        """Its rule; raises `ScheduleUnreadable`, or `InvalidOption` for an odd rule."""
         self.check()
         return self.new.rule.rule(self.anchor)
 
@@ -116,14 +116,14 @@ class ScheduleRecord(Struct, frozen=True):
 
 
 class Timetabled(Struct, frozen=True):
-    """All schedules, and the store's own time when it told them."""
+    """All schedules, and the store's own time when it read them."""
 
     now: datetime
     schedules: list[ScheduleRecord]
 
 
 class Due(Struct, frozen=True):
-    """What is to be done at a moment: move the last tick to `to`, with so many jobs."""
+    """Work due at a moment: move the last tick to `to`, and enqueue `jobs` jobs."""
 
     to: datetime
     jobs: int

@@ -11,12 +11,12 @@ from typing import Literal, get_args
 
 from msgspec import DecodeError, ValidationError, json
 
-from mainspring.errors import InvalidOption
 from mainspring.model.job import OnConflict
-from mainspring.model.name import EXPECTED, is_name
+from mainspring.model.options import check_fields, one_of
 
 By = Literal["args", "task"]
-ON_CONFLICT: tuple[OnConflict, ...] = get_args(OnConflict)
+ON_CONFLICT = one_of(*get_args(OnConflict))
+_CHECKS = {"by": one_of(*get_args(By)), "on_conflict": ON_CONFLICT}
 
 _encode = json.Encoder().encode
 _decode = json.Decoder(list[str]).decode
@@ -36,25 +36,7 @@ class Unique:
     on_conflict: OnConflict = "return_existing"
 
     def __post_init__(self) -> None:
-        if self.by not in get_args(By):
-            raise InvalidOption("by", self.by, owner="Unique", expected='"args" or "task"')
-        check_on_conflict("Unique", self.on_conflict)
-
-
-def check_on_conflict(owner: str, value: object) -> OnConflict:
-    """Return what was given as `on_conflict=`; raises InvalidOption."""
-    for known in ON_CONFLICT:
-        if value == known:
-            return known
-    expected = " or ".join(f'"{known}"' for known in ON_CONFLICT)
-    raise InvalidOption("on_conflict", value, owner=owner, expected=expected)
-
-
-def check_key(owner: str, option: str, value: object) -> str:
-    """Return a key of the user's; raises InvalidOption."""
-    if is_name(value):
-        return value
-    raise InvalidOption(option, value, owner=owner, expected=EXPECTED)
+        check_fields("Unique", _CHECKS, self)
 
 
 def key_of_users(task: str, key: str) -> str:
@@ -77,9 +59,9 @@ def key_of_arguments(task: str, text: bytes) -> str:
 def words_of(key: str) -> str:
     """Return a key as its user would say it; one that none of the above made, as it is."""
     try:
-        told = _decode(key)
+        parts = _decode(key)
     except (DecodeError, ValidationError):
         return key
-    if told[1:2] == ["key"]:
-        return f"{told[0]}: {told[-1]}"
-    return f"{told[0]} by {told[1]}" if len(told) > 1 else key
+    if parts[1:2] == ["key"]:
+        return f"{parts[0]}: {parts[-1]}"
+    return f"{parts[0]} by {parts[1]}" if len(parts) > 1 else key

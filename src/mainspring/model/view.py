@@ -1,4 +1,4 @@
-"""What views read of a store, as values of one moment."""
+"""Records that views read from a store, as values of one moment."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class JobRecord(Struct, frozen=True, gc=False):
     """A job as the store holds it at one moment. Times are aware UTC.
 
     `cancelling`: it runs, and was asked to be cancelled. `progress` (0 to 1) and `message` are what
-    its body told last; a completed job is at 1, see `progress_at`.
+    its body last reported; a completed job is at 1, see `progress_at`.
     """
 
     key: int
@@ -84,7 +84,7 @@ class LaneRecord(Struct, frozen=True, gc=False):
 
 
 class JobFilter(Struct, frozen=True):
-    """Which jobs to list: those that fit every field that is not None.
+    """Filter of jobs: those that fit every field that is not None.
 
     `search` is a text that stands in the job's id, task, arguments or error, whatever its case.
     """
@@ -96,7 +96,7 @@ class JobFilter(Struct, frozen=True):
 
 
 class SearchPage(Struct, frozen=True, gc=False):
-    """What a search found: up to so many jobs, newest first, among the `looked` that it read.
+    """Result of a search: jobs, newest first, among the `looked` that it read.
 
     `before` is the key after which the next page begins; None: no job is left.
     """

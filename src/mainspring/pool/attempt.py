@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from asyncio import CancelledError
 from contextvars import Context
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mainspring.clock import monotonic, wall_clock
 from mainspring.engine.attempts.pipeline import arun, failed
 from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout
@@ -39,6 +38,14 @@ class PoolAttempt:
         """Return the context of who submitted it: a copy, which is its own."""
         return claim.context or Context()
 
+    def kept(self, claim: Record) -> Ending | None:
+        """Return the ending of a record whose result is in the cache; None if a body must run."""
+        if claim.plan is None or not self._cache.find(claim, claim.plan):
+            return None
+        claim.began = wall_clock()
+        moment = monotonic()
+        return Ending(claim, JobState.COMPLETED, moment, moment, claim.result)
+
     def arun(
         self, claim: Record, slot: int, asked: Callable[[float], Ending | None]
     ) -> Coroutine[Any, Any, Ending]:
@@ -50,11 +57,11 @@ class PoolAttempt:
     def open(self, claim: Record, slot: int) -> Call:  # noqa: ARG002  # the seam's signature
         """Return the call, which begins now."""
         claim.state = JobState.RUNNING
-        claim.began = time.time()
+        claim.began = wall_clock()
         call = call_of(claim)
         return call if claim.plan is None else (self._cache.run, (claim, claim.plan, call), {})
 
-    def seal(self, result: Any, /) -> Any:
+    def seal(self, result: Any, claim: Record, /) -> Any:  # noqa: ARG002  # the seam's signature
         """Keep the result as it is."""
         return result
 

@@ -1,4 +1,4 @@
-"""What the pool knows of a function: its name, its shape, and whether it is awaited.
+"""The body of a task: its function, name and signature, and whether it is awaited.
 
 Found once a function. A bound method is known by its function.
 """

@@ -1,4 +1,4 @@
-"""Which tasks of a pool are cached, under which key, and for how long."""
+"""Caching of a pool's tasks: which, under which key, and for how long."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mainspring.cache.keys import cache_key
 from mainspring.cache.results import Results
 from mainspring.errors import InvalidArguments
 from mainspring.pool.body import PROGRESS
-from mainspring.pool.options import OWNER, CachePlan, check_timeout
+from mainspring.pool.options import OWNER, TIMEOUT, CachePlan
 
 if TYPE_CHECKING:
     from mainspring.engine.attempts.pipeline import Call
@@ -26,11 +26,11 @@ class PoolCache:
     """The cache of one pool: `enabled` and `ttl` are for tasks that say nothing themselves."""
 
     def __init__(self, adapter: CacheAdapter, *, enabled: bool, ttl: float | None) -> None:
-        check_timeout(OWNER, "cache_ttl", ttl)
+        TIMEOUT.or_none()(OWNER, "cache_ttl", ttl)
         self._enabled = enabled
         self._usual = CachePlan(None if ttl == math.inf else ttl)
         self._results = Results(adapter)
-        self._told: set[str] = set()
+        self._warned_of: set[str] = set()
 
     def plan(self, options: PoolTaskOptions) -> CachePlan | None:
         """Return how a task is to be cached, None if it is not."""
@@ -42,9 +42,21 @@ class PoolCache:
         ttl = self._usual.ttl if options.cache_ttl is None else options.cache_ttl
         return CachePlan(None if ttl == math.inf else ttl, options.cache_key)
 
+    @property
+    def instant(self) -> bool:
+        """Whether `find` may find something."""
+        return self._results.instant
+
+    def find(self, record: Record, plan: CachePlan) -> bool:
+        """Give a record its kept result; False if none is found without waiting."""
+        record.key = self._key_of(record, plan)
+        if record.key is not None and self.instant:
+            record.from_cache, record.result = self._results.find(record.key)
+        return record.from_cache
+
     async def run(self, record: Record, plan: CachePlan, call: Call) -> Any:
         """Return the cached result of a task, or what its body returns, which is then kept."""
-        key = self._key_of(record, plan)
+        key = record.key or self._key_of(record, plan)
         if key is None:
             function, args, kwargs = call
             return await function(*args, **kwargs)
@@ -89,6 +101,6 @@ class PoolCache:
 
     def _refuse(self, body: Body, why: str) -> None:
         """Say once that a task can't be cached."""
-        if body.name not in self._told:
-            self._told.add(body.name)
+        if body.name not in self._warned_of:
+            self._warned_of.add(body.name)
             log.warning("results of task %r are not cached: %s", body.name, why)

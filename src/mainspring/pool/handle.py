@@ -44,12 +44,12 @@ class TaskHandle(Generic[R]):
 
     @property
     def status(self) -> JobState:
-        """What it is now."""
+        """Its state now."""
         return self._record.state
 
     @property
     def progress(self) -> float:
-        """What the body last reported, from 0 to 1."""
+        """Progress that the body last reported, from 0 to 1."""
         return self._record.progress
 
     @property

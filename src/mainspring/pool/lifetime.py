@@ -1,4 +1,4 @@
-"""One life of a pool, from start to stop: its line, its records and its crew of slots."""
+"""One lifetime of a pool, from start to stop: its pending tasks, its records and its slots."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from mainspring.model.events import AttemptsEnded
 from mainspring.model.job import Claim, JobState, Outcome, OutcomeKind
 from mainspring.pool.attempt import PoolAttempt, cancelled
 from mainspring.pool.body import body_of
+from mainspring.pool.futures import future_of, resolve_all
 from mainspring.pool.options import check_task
 from mainspring.pool.pending import PendingRecords
-from mainspring.pool.record import Record
+from mainspring.pool.record import Record, new_task_id
 from mainspring.pool.records import Records
-from mainspring.pool.task_id import new_task_id
-from mainspring.pool.waiting import future_of, resolve_all
 from mainspring.telemetry.log import log_event
 
 if TYPE_CHECKING:
@@ -64,8 +63,13 @@ class PoolLifetime:
         self._options = options
         self._cache = cache
         self._megaphone = megaphone
+        attempt = PoolAttempt(cache, self._disbanded)
         self._crew: Crew[Record, Ending] = Crew(
-            range(options.max_workers), self.line, PoolAttempt(cache, self._disbanded), self._settle
+            range(options.max_workers),
+            self.line,
+            attempt,
+            self._settle,
+            without_body=attempt.kept if cache.instant else None,
         )
         self._idle: asyncio.Event | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -77,7 +81,7 @@ class PoolLifetime:
 
     @property
     def running(self) -> int:
-        """How many bodies run now."""
+        """Bodies that run now."""
         return self._crew.busy
 
     def future(self, record: Record) -> asyncio.Future[Any]:
@@ -245,7 +249,7 @@ class PoolLifetime:
 
 
 def _claim(record: Record) -> Claim:
-    """Return what subscribers are told of a task; arguments stay here."""
+    """Return the claim that subscribers get of a task, without its arguments."""
     return Claim(0, record.id, 1, record.task, record.queue, b"", record.attempt, record.crashes)
 
 

@@ -1,4 +1,4 @@
-"""The line of pending tasks: by priority, then in the order in which they came."""
+"""Pending tasks: by priority, then in the order in which they came."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class PendingRecords:
 
     @property
     def bounded(self) -> bool:
-        """Whether places are counted."""
+        """True if places are counted."""
         return self._places is not None
 
     @property
     def full(self) -> bool:
-        """Whether one more would have to wait for a place."""
+        """True if one more would have to wait for a place."""
         return self._places is not None and self._places.locked()
 
     async def place(self) -> None:

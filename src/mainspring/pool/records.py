@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from mainspring.clock import wall_clock
 from mainspring.errors import DuplicateTaskError
 from mainspring.model.job import JobState
 
@@ -52,7 +52,7 @@ class Records:
     def get(self, task_id: str) -> Record | None:
         """Return the record of that id, None if there is none (any more)."""
         if self._ended:
-            self._forget_old(time.time())
+            self._forget_old(wall_clock())
         return self._by_id.get(task_id)
 
     def note_end(self, record: Record) -> None:
@@ -71,7 +71,7 @@ class Records:
 
     def newest(self, *, state: JobState | None, before: float, limit: int | None) -> list[Record]:
         """Return records newest first: of one state, and created before a moment."""
-        self._forget_old(time.time())
+        self._forget_old(wall_clock())
         found = (
             record
             for record in reversed(self._by_id.values())

@@ -1,4 +1,4 @@
-"""`@task` and its kin: how users register functions under a name, and find them."""
+"""Registration of functions under a name: `@task` and `register_task`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from mainspring.errors import InvalidOption
+from mainspring.model.options import Check
 from mainspring.pool.body import check_function, forget
 from mainspring.pool.task_types import TaskType, types
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_NAME = Check(lambda name: isinstance(name, str) and bool(name), 'a name: write @task("name")')
 
 log = logging.getLogger("mainspring.pool")
 
@@ -20,7 +22,7 @@ def task(task_type: str, *, http: bool = True) -> Callable[[F], F]:
 
     `http=False` keeps it from being started over HTTP. Raises as `register_task` does.
     """
-    _check_name(task_type)
+    _NAME("@task", "task_type", task_type)
 
     def register(function: F) -> F:
         register_task(task_type, function, http=http)
@@ -35,7 +37,7 @@ def register_task(task_type: str, task_func: Callable[..., Any], *, http: bool =
     Raises InvalidOption for a name that is no text, TypeError for what can't be called, or has a
     `yield`.
     """
-    _check_name(task_type)
+    _NAME("@task", "task_type", task_type)
     if not callable(task_func):
         raise TypeError(f"task type {task_type!r} needs a function, not {task_func!r}")
     check_function(task_func)
@@ -55,9 +57,3 @@ def get_task_function(task_type: str) -> Callable[..., Any] | None:
 def get_all_task_types() -> list[str]:
     """Return every registered name, in the order of registration."""
     return [one.name for one in types]
-
-
-def _check_name(task_type: object) -> None:
-    if not isinstance(task_type, str) or not task_type:
-        expected = 'a name: write @task("name")'
-        raise InvalidOption("task_type", task_type, owner="@task", expected=expected)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from mainspring.cache.memory import MemoryCache
+from mainspring.clock import wall_clock
 from mainspring.errors import InvalidOption, NotRunning
 from mainspring.model.job import JobState
 from mainspring.pool.body import body_of
 from mainspring.pool.caching import PoolCache
 from mainspring.pool.handle import TaskHandle
 from mainspring.pool.lifetime import LAST_SECONDS, PoolLifetime
-from mainspring.pool.options import OWNER, PoolOptions, PoolTaskOptions, check_seconds
+from mainspring.pool.options import OWNER, SECONDS, PoolOptions, PoolTaskOptions
 from mainspring.pool.record import TaskInfo
 from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.supervisor.service import StartableService
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STOP_SECONDS = 5.0
-"""So long a stop lets bodies run, unless it is told."""
+"""Default time that a stop lets bodies run."""
 
 
 NO_TOTALS = {"completed": 0, "failed": 0, "cancelled": 0}
 
 
 class PoolOwner(Protocol):
-    """What a pool needs of its supervisor."""
+    """A supervisor as a pool sees it."""
 
     def add_pool(self, pool: AsyncTaskWorker, loop: Any = None) -> None:
         """Start and stop the pool from now on."""
@@ -75,7 +75,7 @@ class AsyncTaskWorker:
         supervisor: PoolOwner | None = None,
         loop: Any = None,
     ) -> None:
-        check_seconds("stop_timeout", stop_timeout)
+        SECONDS(OWNER, "stop_timeout", stop_timeout)
         if loop is not None and supervisor is None:
             why, remedy = "names a loop of a supervisor", "give supervisor, too"
             raise InvalidOption("loop", loop, owner=OWNER, why=why, remedy=remedy)
@@ -134,7 +134,7 @@ class AsyncTaskWorker:
 
     @property
     def running(self) -> bool:
-        """Whether it takes tasks."""
+        """True while it takes tasks."""
         return (
             self._lifetime is not None
             and self._lifetime.open
@@ -143,7 +143,7 @@ class AsyncTaskWorker:
 
     @property
     def full(self) -> bool:
-        """Whether the next task would have to wait for a place in the line."""
+        """True if the next task would have to wait for a place."""
         return self._here().line.full
 
     async def add_task(  # noqa: PLR0913  # the page's signature
@@ -181,7 +181,7 @@ class AsyncTaskWorker:
         lifetime.admit(record)
         return record.id
 
-    # What a task is given can't be told from our options before it runs: both are any keywords.
+    # Type checkers can't tell a task's arguments from our options: both are any keywords.
     @overload
     async def submit(
         self, task_func: Callable[..., Awaitable[T]], /, *call_args: Any, **options: Any
@@ -240,7 +240,7 @@ class AsyncTaskWorker:
         if limit is not None and limit < 0:
             raise InvalidOption("limit", limit, owner="get_all_tasks", expected="at least 0")
         age = 0.0 if older_than is None else older_than.total_seconds()
-        before = time.time() - age
+        before = wall_clock() - age
         found = self._lifetime.records.newest(state=state, before=before, limit=limit)
         return [TaskInfo(record) for record in found]
 

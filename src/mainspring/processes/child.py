@@ -15,9 +15,9 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
+from mainspring.clock import monotonic
 from mainspring.errors import AttemptTimeout, ChildDied
 from mainspring.processes import main as process_main
 from mainspring.processes.call import unpack_error

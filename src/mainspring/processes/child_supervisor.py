@@ -12,9 +12,9 @@ import signal
 import socket
 import threading
 from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.errors import ChildStartFailed
 from mainspring.processes.call import traceback_of
 from mainspring.processes.child import Child

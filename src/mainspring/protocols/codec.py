@@ -13,7 +13,7 @@ class Codec(Protocol):
 
     @property
     def limit_bytes(self) -> int:
-        """How long a text may be."""
+        """The most bytes that a text may take."""
         ...
 
     def encode_call(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
@@ -24,14 +24,14 @@ class Codec(Protocol):
         """Return a text that equal arguments share, or raise `InvalidArguments`."""
         ...
 
-    def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return `(args, kwargs)`, or raise `Undecodable`."""
+    def decode_call(self, payload: bytes, task: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the `(args, kwargs)` of that task, or raise `Undecodable`."""
         ...
 
-    def encode_result(self, value: object) -> bytes:
-        """Return the text of a result, or raise `Unstorable`."""
+    def encode_result(self, value: object, task: str) -> bytes:
+        """Return the text of a task's result, or raise `Unstorable`."""
         ...
 
-    def decode_result(self, raw: bytes) -> Any:
-        """Return the result, or raise `Undecodable`."""
+    def decode_result(self, raw: bytes, task: str) -> Any:
+        """Return the result of that task, or raise `Undecodable`."""
         ...

@@ -27,12 +27,12 @@ class Executor(Service, Protocol):
 
     @property
     def size(self) -> int:
-        """How many attempts run at once."""
+        """Attempts that may run at once."""
         ...
 
     @property
     def abandoned(self) -> int:
-        """How many bodies that could not be ended still run, beside those in the slots."""
+        """Bodies that could not be ended and still run, beside those in the slots."""
         ...
 
     def submit(self, claims: Sequence[Claim]) -> None:
@@ -44,11 +44,11 @@ class Executor(Service, Protocol):
         ...
 
     def waiting(self) -> int:
-        """How many submitted claims no slot has taken yet."""
+        """Return the number of submitted claims that no slot has taken yet."""
         ...
 
     def running(self) -> int:
-        """How many attempts run now."""
+        """Return the number of attempts that run now."""
         ...
 
     def began(self) -> float:

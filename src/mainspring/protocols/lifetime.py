@@ -1,4 +1,4 @@
-"""The seams of supervision: what lives, when it runs, and who is told."""
+"""Interfaces of supervision: services, triggers, and subscribers of events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Service(Protocol):
 
     @property
     def name(self) -> str:
-        """What the supervisor, the log and the views call it."""
+        """Its name for the supervisor, the log and the views."""
         ...
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -36,7 +36,7 @@ class Service(Protocol):
 
 
 class Schedule(Protocol):
-    """When something is due, as a pure rule: no clock of its own."""
+    """A pure rule that says when something is due; it has no clock of its own."""
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first moment after `moment` (both aware), or None if there is no further."""
@@ -81,12 +81,12 @@ class Trigger(Protocol):
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """True once it was closed."""
         ...
 
 
 class Subscriber(Protocol):
-    """Is told what happened; must not block. What it raises is logged and goes no further."""
+    """Receive an event; must not block. What it raises is logged and goes no further."""
 
     def __call__(self, event: Event) -> None:
         """Take notice of an event."""

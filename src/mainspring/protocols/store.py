@@ -82,7 +82,7 @@ class Store(Protocol):
 
     @property
     def run_dir(self) -> Path | None:
-        """Where nodes of this host keep lock and board; None: nodes share this process.
+        """Folder in which nodes of this host keep lock and board; None: nodes share this process.
 
         A folder that is there, and that nobody else can write to.
         """
@@ -175,7 +175,7 @@ class Store(Protocol):
 
 
 class Catalog(Protocol):
-    """What views read of a store."""
+    """Read access to a store, for views."""
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job as it is now, or None if there is none (any more)."""
@@ -226,7 +226,7 @@ class Catalog(Protocol):
 
 
 class Controls(Protocol):
-    """What people ask of jobs and queues. Each method is one transaction."""
+    """Controls of jobs and queues, for operators. Each method is one transaction."""
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live.
@@ -279,7 +279,7 @@ class Controls(Protocol):
 
 
 class Journal(Protocol):
-    """What bodies say while they run."""
+    """Progress and log lines that bodies report while they run."""
 
     def note_many(self, notes: Sequence[Note]) -> None:
         """Keep progress and log lines; a note whose fence is not the job's last is dropped."""
@@ -326,7 +326,7 @@ class Timetable(Protocol):
 
 
 class Examinable(Protocol):
-    """What can look at itself."""
+    """A store that can examine itself."""
 
     def examine(self) -> list[Diagnosis]:
         """Return how its parts are, most basic first; changes nothing."""
@@ -339,7 +339,7 @@ class JobStore(Store, Catalog, Controls, Journal, Timetable, Examinable, Protoco
 
 @runtime_checkable
 class Transactional(Protocol):
-    """What an SQL store does on the caller's connection, in the transaction that is open there.
+    """Access of an SQL store to the caller's connection, in the transaction that is open there.
 
     It neither begins nor commits. Raises `InvalidConnection` for a connection of another kind, to
     another database, or without an open transaction.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mainspring.clock import monotonic
 from mainspring.engine.upkeep.batches import batch_sizes
 from mainspring.errors import InvalidOption
 from mainspring.model.duration import seconds_of

@@ -1,20 +1,20 @@
-"""Declaring schedules: what `@queue.cron` and `@queue.every` say, checked before anything runs."""
+"""Declarations of schedules by `@queue.cron` and `@queue.every`, checked before anything runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
+from mainspring.clock import utc_now
 from mainspring.errors import InvalidArguments, InvalidOption
 from mainspring.model.duration import seconds_of
-from mainspring.model.name import EXPECTED, is_name
+from mainspring.model.options import NAME, one_of, refuse_unknown
 from mainspring.model.schedule import Cron
 from mainspring.model.timetable import CatchUp, NewSchedule, RuleText
 from mainspring.queue.options import RUN_OPTIONS
-from mainspring.queue.queue_task import QueueTask, refuse_unknown
+from mainspring.queue.queue_task import QueueTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 LEAST_SECONDS = 0.1
 """A shorter interval would keep the store busy with ticks and nothing else."""
 
+_NAME = NAME.or_none()
+_CATCH_UP = one_of(*get_args(CatchUp))
 SCHEDULE_OPTIONS = ("name", "catch_up", "args", "kwargs", *RUN_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a decorator of a schedule was given; the task is still to come."""
+    """Arguments of a schedule's decorator, before its task is known."""
 
     rule: RuleText
     name: str | None
@@ -46,12 +48,8 @@ class Declaration:
     ) -> ScheduleDecorator:
         """Return what registers a function, unless it is a task already, and adds the schedule."""
         refuse_unknown(_owner(self.name), self.options, SCHEDULE_OPTIONS)
-        if self.name is not None and not is_name(self.name):
-            raise InvalidOption("name", self.name, owner="a schedule", expected=EXPECTED)
-        if self.catch_up not in get_args(CatchUp):
-            expected = '"skip", "one" or "all"'
-            owner = _owner(self.name)
-            raise InvalidOption("catch_up", self.catch_up, owner=owner, expected=expected)
+        _NAME("a schedule", "name", self.name)
+        _CATCH_UP(_owner(self.name), "catch_up", self.catch_up)
 
         def declare(function: Any) -> Any:
             task = self._task(function, register)
@@ -104,7 +102,7 @@ def cron_rule(name: str | None, expression: str, tz: str | ZoneInfo) -> RuleText
         expected = "a time zone's name such as 'Europe/Prague', or a ZoneInfo with one"
         raise InvalidOption("tz", tz, owner=_owner(name), expected=expected)
     try:
-        first = Cron(expression, zone).next_after(datetime.now(UTC))
+        first = Cron(expression, zone).next_after(utc_now())
     except InvalidOption as error:
         value = tz if error.option == "tz" else expression
         raise InvalidOption(

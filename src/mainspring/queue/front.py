@@ -9,13 +9,14 @@ from mainspring.engine.charter import Charter
 from mainspring.engine.settings import WorkerSettings, slots_of
 from mainspring.model.async_twin import off_loop
 from mainspring.model.duration import seconds_of
+from mainspring.model.options import refuse_unknown
 from mainspring.model.task import Registry
 from mainspring.queue import bulk
 from mainspring.queue.client import QueueClient
 from mainspring.queue.consumers import Consumers
 from mainspring.queue.operations import Operations
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
-from mainspring.queue.queue_task import Call, QueueTask, refuse_unknown
+from mainspring.queue.queue_task import Call, QueueTask
 from mainspring.queue.transaction import Transactions
 from mainspring.stores.url import file_of, location, open_store
 
@@ -296,7 +297,7 @@ class Queue(Operations):
 
     @property
     def settings(self) -> WorkerSettings:
-        """What its workers go by unless told otherwise: slots, grace, lease and heartbeat."""
+        """Default settings of its workers: slots, grace, lease and heartbeat."""
         return self._consumers.charter.settings
 
     @property

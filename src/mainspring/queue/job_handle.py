@@ -1,4 +1,4 @@
-"""A job in the caller's hand: `JobHandle`."""
+"""JobHandle: reads a job, waits for its result, cancels and retries it."""
 
 from __future__ import annotations
 
@@ -82,21 +82,21 @@ class JobHandle(Generic[R]):
     @property
     def args(self) -> tuple[Any, ...]:
         """The positional arguments."""
-        return self._client.codec.decode_call(self.record.payload)[0]
+        return self._client.codec.decode_call(self.record.payload, self.task)[0]
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """The keyword arguments."""
-        return self._client.codec.decode_call(self.record.payload)[1]
+        return self._client.codec.decode_call(self.record.payload, self.task)[1]
 
     @property
     def progress(self) -> float:
-        """How far its body says it is, from 0 to 1; 1 once it has completed."""
+        """Progress reported by its body, from 0 to 1; 1 once it has completed."""
         return self.record.progress
 
     @property
     def message(self) -> str:
-        """What its body told last along with its progress."""
+        """Message that its body last reported along with its progress."""
         return self.record.message
 
     @property
@@ -107,22 +107,22 @@ class JobHandle(Generic[R]):
 
     @property
     def created_at(self) -> datetime:
-        """When it was enqueued (aware UTC)."""
+        """Time of its enqueuing (aware UTC)."""
         return self.record.created_at
 
     @property
     def run_at(self) -> datetime:
-        """When it may start, or might have (aware UTC)."""
+        """Earliest time of its start (aware UTC)."""
         return self.record.run_at
 
     @property
     def started_at(self) -> datetime | None:
-        """When its last attempt began (aware UTC)."""
+        """Time at which its last attempt began (aware UTC)."""
         return self.record.started_at
 
     @property
     def completed_at(self) -> datetime | None:
-        """When it ended for good, however it ended (aware UTC)."""
+        """Time at which it ended for good, however it ended (aware UTC)."""
         return self.record.completed_at
 
     @property
@@ -154,8 +154,8 @@ class JobHandle(Generic[R]):
     def cancel(self) -> bool:
         """Cancel the job; True if it was live.
 
-        A job that waits is cancelled at once. One that runs is told so; it may still complete or
-        fail, but does not run again.
+        A job that waits is cancelled at once. One that runs is asked to end; it may still complete
+        or fail, but does not run again.
         """
         return self._client.cancel([self.id])[0]
 
@@ -222,7 +222,7 @@ class JobHandle(Generic[R]):
                 future.set_result(ended)
 
         def tell(ended: Ended | StoreError) -> None:
-            # A loop that was closed has nobody who waits; others who wait must be told.
+            # A closed loop has no waiters, and must not disturb those of other loops.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, ended)
 
@@ -238,14 +238,15 @@ class JobHandle(Generic[R]):
         return TimeoutError(f"job {self.id} ({self.task}) is still {state} after {timeout:g} s")
 
     def _waiting(self) -> AbstractContextManager[None]:
+        return waiting_for(self._awaited)
+
+    def _awaited(self) -> Awaited:
         pending = self.record.state is JobState.PENDING
-        return waiting_for(
-            lambda: Awaited(self.id, self.task, self._client.slots(self.task), pending)
-        )
+        return Awaited(self.id, self.task, self._client.slots(self.task), pending)
 
     def _edited(self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> bytes:
         if args is None or kwargs is None:
-            had_args, had_kwargs = self._client.codec.decode_call(self.record.payload)
+            had_args, had_kwargs = self._client.codec.decode_call(self.record.payload, self.task)
             args = had_args if args is None else args
             kwargs = had_kwargs if kwargs is None else kwargs
         return self._client.encode(self.task, tuple(args), dict(kwargs))
@@ -254,7 +255,7 @@ class JobHandle(Generic[R]):
         if isinstance(ended, StoreError):
             raise ended
         if ended.state is JobState.COMPLETED:
-            return cast("R", self._client.codec.decode_result(ended.result or b"null"))
+            return cast("R", self._client.codec.decode_result(ended.result or b"null", self.task))
         raise self._cancelled(ended) if ended.state is JobState.CANCELLED else self._failed(ended)
 
     def _failed(self, ended: Ended) -> JobError:

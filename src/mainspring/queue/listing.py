@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from mainspring.errors import InvalidOption
 from mainspring.model.job import JobState
 from mainspring.model.name import is_utf8
-from mainspring.model.number import is_whole
+from mainspring.model.options import Check, count
 from mainspring.model.view import JobFilter
 from mainspring.queue.job_handle import JobHandle
 
@@ -23,6 +23,10 @@ LOOKED_AT = 25_000
 """Jobs that a page of a search looks through, which takes some 0.1 s."""
 
 _OWNER = "Queue.jobs()"
+_LIMIT = count(least=1, most=LONGEST_PAGE)
+_TEXT = Check(lambda value: isinstance(value, str) and is_utf8(value), "a text").or_none(
+    "None for all"
+)
 _CURSOR = re.compile(r"before-(-?[0-9a-f]{1,16})", re.ASCII)
 _KEYS = range(-(2**63), 2**63)
 
@@ -67,9 +71,7 @@ def read_page(
 ) -> JobPage:
     """Return a page; raises InvalidOption for a cursor that no page gave, or a senseless limit."""
     before = None if cursor is None else _key_of(cursor)
-    if not (is_whole(limit) and 1 <= limit <= LONGEST_PAGE):
-        expected = f"a whole number from 1 to {LONGEST_PAGE}"
-        raise InvalidOption("limit", limit, owner=_OWNER, expected=expected)
+    _LIMIT(_OWNER, "limit", limit)
     # One more than is shown tells whether there is another page.
     if wanted.search is None:
         records = catalog.jobs(wanted, before=before, limit=limit + 1)
@@ -84,8 +86,7 @@ def filter_of(
 ) -> JobFilter:
     """Return the filter that the options say; raises InvalidOption."""
     for option, value in (("queue", queue), ("task", task), ("search", search)):
-        if value is not None and not (isinstance(value, str) and is_utf8(value)):
-            raise InvalidOption(option, value, owner=_OWNER, expected="a text, or None for all")
+        _TEXT(_OWNER, option, value)
     return JobFilter(_state_of(status), queue, task, search or None)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Operations:
-    """What can be done with the jobs of a store, whatever tasks they are of. Thread-safe."""
+    """Operations on the jobs of a store, whatever their tasks. Thread-safe."""
 
     def __init__(self, store: JobStore, client: QueueClient) -> None:
         self._store = store

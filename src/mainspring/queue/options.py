@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 from mainspring.engine.settings import slots_of
 from mainspring.errors import InvalidOption
 from mainspring.model.codec import LIMIT_BYTES, JsonCodec
-from mainspring.model.duration import seconds_of
 from mainspring.model.name import EXPECTED, is_name
-from mainspring.model.number import is_whole
-from mainspring.model.retry import Exponential, rules_of
-from mainspring.model.task import ExecutorKind, Task, executor_of, task_name
-from mainspring.queue.queue_task import refuse_unknown
+from mainspring.model.options import Check, count, refuse_unknown
+from mainspring.model.retry import rules_of
+from mainspring.model.signature import is_generator
+from mainspring.model.task import CHECKS, ExecutorKind, Task, executor_of, task_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from mainspring.cache.policy import Cache
     from mainspring.engine.settings import WorkerSettings
+    from mainspring.model.retry import Exponential
     from mainspring.model.unique import Unique
     from mainspring.protocols import Codec
     from mainspring.queue.queue_task import QueueTask
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Raw = TypeVar("Raw")
 
     class TaskDecorator(Protocol):
-        """What `@queue.task(...)` puts on a function."""
+        """Type of the decorator that `@queue.task(...)` returns."""
 
         @overload
         def __call__(
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
         def __call__(self, function: Callable[P, R], /) -> QueueTask[P, R, R]: ...
 
     class ScheduleDecorator(Protocol):
-        """What `@queue.cron(...)` puts on a function, or on a task."""
+        """Type of the decorator that `@queue.cron(...)` returns, for a function or a task."""
 
         @overload
-        def __call__(  # type: ignore[overload-overlap]  # a task is callable, and told first
+        def __call__(  # type: ignore[overload-overlap]  # a task is callable, and matched first
             self, function: QueueTask[P, R, Raw], /
         ) -> QueueTask[P, R, Raw]: ...
         @overload
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 
 class RunOptions(TypedDict, total=False):
-    """How the jobs of a task stand in line and run; see `Queue.task`."""
+    """Options for the queueing and running of a task's jobs; see `Queue.task`."""
 
     queue: str
     priority: int
@@ -83,7 +83,7 @@ class TaskOptions(RunOptions, total=False):
 
 
 class OwnOptions(TypedDict, total=False):
-    """What one worker may have of its own; None: as the queue says."""
+    """Options of a single worker; None: as the queue says."""
 
     workers: int | None
     grace: float | None
@@ -108,50 +108,51 @@ QUEUE_OPTIONS = (
 RUN_OPTIONS = tuple(RunOptions.__annotations__)
 TASK_OPTIONS = ("name", *RUN_OPTIONS)
 OWN_OPTIONS = tuple(OwnOptions.__annotations__)
-LONGEST_TIMEOUT = 1e8
-"""Seconds: what every clock and socket of the system can wait for."""
+_LIMIT_BYTES = count(least=1, expected="a whole number of bytes above 0")
+_QUEUE = Check(is_name, f"the name of a queue: {EXPECTED}")
+_CODEC = Check(
+    lambda codec: callable(getattr(codec, "decode_call", None)),
+    "None or a PickleCodec(signing_key=...)",
+)
+_FUNCTION = Check(
+    lambda function: callable(function) and hasattr(function, "__qualname__"),
+    "a function: write @queue.task, or @queue.task(name=...) with keywords",
+)
 
 
 def new_task(function: Callable[..., Any], options: Mapping[str, Any]) -> Task:
     """Return a function with its options; raises InvalidOption or TaskNotImportable."""
-    _check_function(function)
+    _FUNCTION("@queue.task", "function", function)
     given = dict(options)
     executor = given.pop("executor", None)
+    _check_generator(function)
     _check_signature(function)
     name = task_name(function, given.pop("name", None), executor)
     owner = f"task {name!r}"
     if given.get("backoff") is None:
         given.pop("backoff", None)
-    _check_backoff(owner, given.get("backoff"))
-    _check_timeout(owner, given.get("timeout"))
     given["rules"] = rules_of(owner, given.pop("retry_on", None), given.pop("give_up_on", None))
-    for option, positive in (("expires", True), ("keep_result", False)):
-        if given.get(option) is not None:
-            given[option] = seconds_of(owner, option, given[option], positive=positive)
+    for option in ("expires", "keep_result"):
+        given[option] = CHECKS[option](owner, option, given.get(option))
     return Task(name, function, executor=executor_of(function, executor, owner), **given)
 
 
 def codec_of(codec: Codec | None, limit_bytes: int | None) -> Codec:
     """Return the codec that a queue's options say; raises InvalidOption."""
     if codec is None:
-        _check_limit(LIMIT_BYTES if limit_bytes is None else limit_bytes)
-        return JsonCodec(LIMIT_BYTES if limit_bytes is None else limit_bytes)
+        limit = LIMIT_BYTES if limit_bytes is None else limit_bytes
+        return JsonCodec(_LIMIT_BYTES("Queue", "limit_bytes", limit))
     if limit_bytes is not None:
         why = "is an option of the codec"
         remedy = "write PickleCodec(signing_key=..., limit_bytes=...)"
         raise InvalidOption("limit_bytes", limit_bytes, owner="Queue", why=why, remedy=remedy)
-    if not callable(getattr(codec, "decode_call", None)):
-        expected = "None or a PickleCodec(signing_key=...)"
-        raise InvalidOption("codec", codec, owner="Queue", expected=expected)
-    return codec
+    found: Codec = _CODEC("Queue", "codec", codec)
+    return found
 
 
 def check_queue(owner: str, queue: object) -> str:
     """Return the name of a queue; raises InvalidOption."""
-    if is_name(queue):
-        return queue
-    expected = f"the name of a queue: {EXPECTED}"
-    raise InvalidOption("queue", queue, owner=owner, expected=expected)
+    return str(_QUEUE(owner, "queue", queue))
 
 
 def names_of(queues: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -176,16 +177,11 @@ def settings_with(settings: WorkerSettings, own: OwnOptions) -> WorkerSettings:
     return settings if grace is None else replace(settings, grace=grace)
 
 
-def _check_limit(limit_bytes: object) -> None:
-    if not (is_whole(limit_bytes) and limit_bytes >= 1):
-        expected = "a whole number of bytes above 0"
-        raise InvalidOption("limit_bytes", limit_bytes, owner="Queue", expected=expected)
-
-
-def _check_function(function: object) -> None:
-    if not callable(function) or not hasattr(function, "__qualname__"):
-        expected = "a function: write @queue.task, or @queue.task(name=...) with keywords"
-        raise InvalidOption("function", function, owner="@queue.task", expected=expected)
+def _check_generator(function: Callable[..., Any]) -> None:
+    if is_generator(function):
+        why = "has a yield, so to call it runs nothing of it"
+        remedy = "return a list, or enqueue a job for each part"
+        raise InvalidOption("function", function, owner="@queue.task", why=why, remedy=remedy)
 
 
 def _check_signature(function: Callable[..., Any]) -> None:
@@ -194,17 +190,3 @@ def _check_signature(function: Callable[..., Any]) -> None:
     except ValueError:  # as that of max, which is written in C
         expected = "a function whose parameters are known: call this one from a def of yours"
         raise InvalidOption("function", function, owner="@queue.task", expected=expected) from None
-
-
-def _check_backoff(owner: str, backoff: object) -> None:
-    # Found out when a job fails, it would be too late: nobody but the worker could be told.
-    if backoff is not None and not isinstance(backoff, Exponential):
-        expected = "an Exponential, as in backoff=Exponential(base=1, cap=300)"
-        raise InvalidOption("backoff", backoff, owner=owner, expected=expected)
-
-
-def _check_timeout(owner: str, timeout: object) -> None:
-    # Of any other kind of value the task itself says what is wrong with it.
-    if isinstance(timeout, (int, float)) and timeout > LONGEST_TIMEOUT:
-        expected = "seconds up to 1e8 (3 years), or None for no limit"
-        raise InvalidOption("timeout", timeout, owner=owner, expected=expected)

@@ -1,4 +1,4 @@
-"""A task in the caller's hand: call it as it is, or enqueue it with `delay`."""
+"""QueueTask: a registered task, to call as it is or to enqueue with `delay`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from typing import (
     overload,
 )
 
-from mainspring.errors import InvalidArguments, UnknownOption
-from mainspring.model.enqueue_options import EnqueueOptions
+from mainspring.errors import InvalidArguments
+from mainspring.model.enqueue_options import CHECKS, EnqueueOptions
 from mainspring.model.job import NewJob
+from mainspring.model.options import refuse_unknown
 from mainspring.model.place import check_imported
 from mainspring.model.signature import task_signature
-from mainspring.model.task import check_priority
+from mainspring.model.task import PRIORITY
 from mainspring.model.unique import key_of_arguments, key_of_task, key_of_users
 from mainspring.queue.job_handle import JobHandle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime, timedelta
 
     from mainspring.model.job import OnConflict
@@ -43,17 +44,7 @@ C = TypeVar("C")
 D = TypeVar("D")
 Ts = TypeVarTuple("Ts")
 
-_USING_OPTIONS = (
-    "queue",
-    "priority",
-    "delay",
-    "run_at",
-    "unique",
-    "on_conflict",
-    "idempotency_key",
-    "expires",
-    "conn",
-)
+_USING_OPTIONS = ("queue", "priority", *CHECKS, "conn")
 _NO_OPTIONS = EnqueueOptions()
 
 
@@ -105,7 +96,7 @@ class QueueTask(Generic[P, R, Raw]):
 
     @property
     def codec(self) -> Codec:
-        """What encodes its arguments and results."""
+        """Codec of its arguments and results."""
         return self._client.codec
 
     @property
@@ -261,7 +252,7 @@ class QueueTask(Generic[P, R, Raw]):
         if queue is not None:
             task = task.with_options(queue=queue)
         if priority is not None:
-            check_priority(owner, priority)
+            PRIORITY(owner, "priority", priority)
             task = task.with_options(priority=priority)
         return task
 
@@ -300,13 +291,6 @@ class QueueTask(Generic[P, R, Raw]):
             f"{self.name}.map() got {type(item).__name__} for the arguments of one job; "
             "give a tuple for each job, as in [(1, 2), (3, 4)] or [(1,), (2,)]"
         )
-
-
-def refuse_unknown(owner: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    """Raise UnknownOption for the first option that does not exist."""
-    for option in given:
-        if option not in known:
-            raise UnknownOption(option, owner=owner, known=known)
 
 
 def _options_of(task: Task) -> EnqueueOptions:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mainspring.errors import DuplicateName, InvalidOption
+from mainspring.errors import DuplicateName
+from mainspring.model import options
 from mainspring.model.async_twin import off_loop
-from mainspring.model.number import is_whole
 from mainspring.model.timetable import ScheduleRecord
 from mainspring.queue.job_handle import JobHandle
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from mainspring.queue.client import QueueClient
 
 MOST_TIMES = 1_000
+_COUNT = options.count(least=1, most=MOST_TIMES)
 
 
 class ScheduleHandle:
     """A schedule in the caller's hand. Every field is read from the store when it is asked for.
 
-    One that no worker has brought to the store yet is told as it was declared, with no last tick.
+    One that no worker has brought to the store yet reads as it was declared, with no last tick.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class ScheduleHandle:
 
     @property
     def rule(self) -> str:
-        """When it ticks, as a person would say it."""
+        """Its rule, as a person would say it."""
         return str(self._new().rule)
 
     @property
@@ -62,16 +63,16 @@ class ScheduleHandle:
     @property
     def args(self) -> tuple[Any, ...]:
         """The positional arguments of its jobs."""
-        return self._client.codec.decode_call(self._new().payload)[0]
+        return self._call()[0]
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """The keyword arguments of its jobs."""
-        return self._client.codec.decode_call(self._new().payload)[1]
+        return self._call()[1]
 
     @property
     def catch_up(self) -> CatchUp:
-        """What becomes of ticks that were missed."""
+        """Treatment of missed ticks."""
         return self._new().catch_up
 
     @property
@@ -82,7 +83,7 @@ class ScheduleHandle:
 
     @property
     def paused(self) -> bool:
-        """Whether it ticks no more until `resume`."""
+        """True while it is paused, until `resume`."""
         record, _ = self._look()
         return record is not None and record.paused
 
@@ -91,9 +92,7 @@ class ScheduleHandle:
 
         Fewer than that if the rule has no more.
         """
-        if not (is_whole(count) and 1 <= count <= MOST_TIMES):
-            expected = f"a whole number from 1 to {MOST_TIMES}"
-            raise InvalidOption("count", count, owner=f"schedule {self.name!r}", expected=expected)
+        _COUNT(f"schedule {self.name!r}", "count", count)
         record, now = self._look()
         if record is None:
             record = ScheduleRecord(self._new(), now, now, paused=False)
@@ -141,9 +140,9 @@ class ScheduleHandle:
 
     def _look(self) -> tuple[ScheduleRecord | None, datetime]:
         """Return it as the store has it, and the store's time."""
-        told = self._timetable.schedules()
-        found = (record for record in told.schedules if record.new.name == self.name)
-        return next(found, None), told.now
+        timetable = self._timetable.schedules()
+        found = (record for record in timetable.schedules if record.new.name == self.name)
+        return next(found, None), timetable.now
 
     def _new(self) -> NewSchedule:
         record, _ = self._look()
@@ -151,6 +150,10 @@ class ScheduleHandle:
         if new is None:
             raise LookupError(f"schedule {self.name!r} is not in the store any more")
         return new
+
+    def _call(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        new = self._new()
+        return self._client.codec.decode_call(new.payload, new.task)
 
     def _make_known(self) -> None:
         if self._declared is not None and self._look()[0] is None:
@@ -173,7 +176,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
 
     @property
     def declared(self) -> tuple[NewSchedule, ...]:
-        """What this program declares, for the workers that tick."""
+        """Schedules that this program declares, for the workers that make ticks."""
         return tuple(new for new, _ in self._declared.values())
 
     def __getitem__(self, name: str) -> ScheduleHandle:

@@ -71,7 +71,7 @@ class Transactions:
                 cast("Transactional", self._store).announce()
 
     def in_the_way(self) -> bool:
-        """Whether this thread holds a transaction that an enqueuing would have to wait for."""
+        """Return True if an enqueuing would wait for a transaction that this thread holds."""
         held = _held.get()
         return bool(held) and any(owner is self and _is_open(conn) for owner, conn in held)
 
@@ -91,13 +91,13 @@ class Transactions:
 
 
 def _is_open(connection: Any) -> bool:
-    """Whether a transaction is open, as sqlite3, SQLAlchemy and psycopg each tell it."""
+    """Return True if a transaction is open, as sqlite3, SQLAlchemy and psycopg each report it."""
     try:
-        told = getattr(_own(connection), "in_transaction", None)
+        state = getattr(_own(connection), "in_transaction", None)
     except sqlite3.ProgrammingError:
         return False  # it is closed, and what was open was rolled back
-    if told is not None:
-        return bool(told() if callable(told) else told)
+    if state is not None:
+        return bool(state() if callable(state) else state)
     return bool(getattr(getattr(connection, "info", None), "transaction_status", 0))
 
 
@@ -129,12 +129,12 @@ def _checked(connection: Any) -> Any:
 
 
 def _announce_after_commit(connection: Any, announce: Callable[[], None]) -> None:
-    """Have a session of SQLAlchemy announce its commits; only it tells when one is done."""
+    """Have a session of SQLAlchemy announce its commits; only it knows when one is done."""
     if not _is_sqlalchemy(connection, ".orm"):
         return
     session = _own(connection)
     event = import_module("sqlalchemy.event")
-    told = session.info.setdefault("mainspring_announced", set())
-    if announce not in told:
-        told.add(announce)
+    announced = session.info.setdefault("mainspring_announced", set())
+    if announce not in announced:
+        announced.add(announce)
         event.listen(session, "after_commit", lambda _session: announce())

@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from mainspring.clock import monotonic
 from mainspring.errors import JobGone, StoreError, StoreUnusable
-from mainspring.stores.clock import monotonic
 from mainspring.stores.job_id import ids_of
 from mainspring.stores.ownership import Signal, is_called_by, let_go, owns
 
@@ -38,7 +38,7 @@ IDLE_TURNS = 5
 
 
 Tell = Callable[["Ended | StoreError"], None]
-"""Is told how a job ended, or why that can't be known."""
+"""A callback that gets the end of a job, or the error because of which that can't be known."""
 
 
 class EndedJobs(Protocol):
@@ -291,15 +291,15 @@ class _Waiters:
                 self.jobs.pop(job_id, None)
 
     def needs_relay(self, idle: int) -> bool:
-        """Whether the relay goes on; says in the same breath that there is none any more."""
+        """Return True if the relay goes on; else record, in the same step, that it has ended."""
         with self.lock:
             self.relayed = bool(self.jobs) or idle < IDLE_TURNS
             return self.relayed
 
     def tell_all(self, error: StoreError) -> None:
         with self.lock:
-            told, self.jobs = self.jobs, {}
-        for tells in told.values():
+            jobs, self.jobs = self.jobs, {}
+        for tells in jobs.values():
             for tell in tells:
                 tell(error)
 

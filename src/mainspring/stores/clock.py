@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from datetime import datetime, timedelta
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from mainspring.clock import EPOCH, monotonic, wall_clock
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROS = 1_000_000
 """Stored time units in a second."""
-
-monotonic: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
-"""A clock for waits that must end: a test that freezes `time.monotonic` does not stop it."""
 
 
 class Clock(Protocol):
@@ -33,13 +26,8 @@ class Clock(Protocol):
 class SystemClock:
     """The clocks of this machine."""
 
-    def now(self) -> float:
-        """Return `time.time()`."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Return `time.monotonic()`."""
-        return time.monotonic()
+    now = staticmethod(wall_clock)
+    monotonic = staticmethod(monotonic)
 
 
 class Moment:

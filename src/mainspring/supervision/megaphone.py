@@ -27,7 +27,7 @@ class Megaphone:
 
     @property
     def heard(self) -> bool:
-        """Whether anybody would be told."""
+        """True if there are subscribers."""
         return bool(self._subscribers)
 
     def subscribe(self, subscriber: Subscriber) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from contextlib import suppress
 from types import coroutine
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.supervision.loops.precise_loop import SHARED_FROM, moment_after
 from mainspring.supervision.loops.shared_timers import shared_timers_of
 
@@ -110,7 +110,7 @@ class LoopSleeper:
         try:
             if not self._woken:
                 if seconds is not None:
-                    self._set_timer(seconds, time.monotonic() if now is None else now)
+                    self._set_timer(seconds, monotonic() if now is None else now)
                 self._asyncio_future_blocking = True
                 yield self
         finally:

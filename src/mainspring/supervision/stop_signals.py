@@ -11,9 +11,9 @@ import math
 import os
 import signal
 import threading
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
+from mainspring.clock import monotonic
 from mainspring.supervision.terminal import Terminal
 
 if TYPE_CHECKING:

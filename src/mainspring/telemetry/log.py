@@ -1,4 +1,4 @@
-"""What happened, in the standard log under `mainspring`; texts of jobs are cleaned."""
+"""Events in the standard log under `mainspring`; texts of jobs are cleaned."""
 
 from __future__ import annotations
 

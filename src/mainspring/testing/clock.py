@@ -1,4 +1,4 @@
-"""A clock for tests: it stands still until it is told to go on."""
+"""A clock for tests: it stands still until `advance` moves it."""
 
 from __future__ import annotations
 

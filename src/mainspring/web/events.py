@@ -1,16 +1,16 @@
 """Server-sent events of one task: its state, its progress, its result.
 
 An event's id says what the client has seen, so that one who comes back with it as `Last-Event-ID`
-is told only what is new. A client that reads slowly, or never, holds up its own stream alone.
+gets only what is new. A client that reads slowly, or never, holds up its own stream alone.
 """
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.model.job import FINAL, JobState
 from mainspring.web.port import Refused
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mainspring.web.port import TaskPort, TaskView
 
 LOOK_SECONDS = 0.2
-"""So often progress is looked at; an end is told at once."""
+"""Interval at which progress is read; an end is sent at once."""
 
 ALIVE_SECONDS = 15.0
 """So often something is sent, or what stands between would take the stream for dead."""
@@ -40,14 +40,14 @@ async def events_of(
 ) -> AsyncIterator[str]:
     """Yield events from now until the task has ended, or is forgotten."""
     yield RETRY
-    told: JobState | None = None
+    sent: JobState | None = None
     alive = monotonic()
     while (view := await _look(port, task_id)) is not None:
         mark = mark_of(view)
         if mark != seen:
-            yield _event(_kind(view, told), mark, body(view))
+            yield _event(_kind(view, sent), mark, body(view))
             seen, alive = mark, monotonic()
-        told = view.status
+        sent = view.status
         if view.status in FINAL:
             return
         if monotonic() - alive > ALIVE_SECONDS:
@@ -57,16 +57,16 @@ async def events_of(
 
 
 async def _look(port: TaskPort, task_id: str) -> TaskView | None:
-    # It has begun to answer: a client that is cut off comes back, and is told then.
+    # It has begun to answer: a client that is cut off connects again, and gets the status then.
     with suppress(Refused):
         return await port.get(task_id)
     return None
 
 
-def _kind(view: TaskView, told: JobState | None) -> str:
+def _kind(view: TaskView, sent: JobState | None) -> str:
     if view.status in FINAL:
         return "result"
-    return "state" if view.status is not told else "progress"
+    return "state" if view.status is not sent else "progress"
 
 
 def _event(kind: str, mark: str, body: object) -> str:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import DuplicateTaskError, InvalidArguments, NotRunning, WrongLoop
 from mainspring.pool.body import PROGRESS, body_of
 from mainspring.pool.task_types import types
-from mainspring.web.listing import page_of
-from mainspring.web.params import check_params, wrong_param
-from mainspring.web.port import Health, Refused, TaskView
+from mainspring.web.port import (
+    Health,
+    Refused,
+    TaskPage,
+    TaskView,
+    check_params,
+    wrong_param,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from mainspring.pool.record import TaskInfo
     from mainspring.pool.worker import AsyncTaskWorker
-    from mainspring.web.port import Order, Search, TaskPage
+    from mainspring.web.port import Order, Search
 
 
 class PoolPort:
@@ -68,7 +76,7 @@ class PoolPort:
     async def page(self, search: Search) -> TaskPage:
         """Return tasks newest first."""
         infos = self._worker.get_all_tasks(search.status, None, search.older_than)
-        return page_of([view_of(info) for info in infos], search.limit, search.cursor)
+        return _page_of([view_of(info) for info in infos], search.limit, search.cursor)
 
     async def cancel(self, task_id: str) -> bool:
         """Cancel a task; False if it has ended."""
@@ -124,3 +132,34 @@ def _check_params(function: Callable[..., Any], params: dict[str, Any]) -> None:
     shape = body_of(function).shape
     if shape is not None:
         check_params(shape.signature, params)
+
+
+def _page_of(views: Sequence[TaskView], limit: int, cursor: str | None) -> TaskPage:
+    rest = views if cursor is None else _after(views, cursor)
+    taken = list(rest[:limit])
+    return TaskPage(taken, _cursor(taken[-1]) if len(rest) > limit else None)
+
+
+def _cursor(view: TaskView) -> str:
+    text = f"{view.created_at.isoformat()} {view.id}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _after(views: Sequence[TaskView], cursor: str) -> Sequence[TaskView]:
+    created_at, task_id = _read(cursor)
+    for number, view in enumerate(views):
+        if view.id == task_id:
+            return views[number + 1 :]
+    # Its task is forgotten: what is older comes next.
+    return [view for view in views if view.created_at < created_at]
+
+
+def _read(cursor: str) -> tuple[datetime, str]:
+    try:
+        moment, _, task_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        # Astimezone, so that a moment without a zone can be compared as well.
+        created_at = datetime.fromisoformat(moment).astimezone(UTC)
+    except (binascii.Error, ValueError, OverflowError) as error:
+        detail = "it is none of ours; take next_cursor of the page before"
+        raise Refused(422, "invalid", detail, "cursor") from error
+    return created_at, task_id

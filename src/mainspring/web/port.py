@@ -1,10 +1,11 @@
-"""What the router needs of a worker: one protocol, whatever stands behind it.
+"""The router's view of a worker: one protocol for pool and queue.
 
 All of it is awaited, since a store may be on a disk or a server.
 """
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -49,7 +50,7 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which tasks to list: of one status, at least so old, the first `limit` after a cursor."""
+    """Filter of a list: tasks of one status, at least so old, the first `limit` after a cursor."""
 
     status: JobState | None = None
     older_than: timedelta | None = None
@@ -67,7 +68,7 @@ class TaskPage:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a worker is."""
+    """State of a worker."""
 
     running: bool
     worker_count: int = 0
@@ -76,7 +77,7 @@ class Health:
 
 
 class Refused(Exception):
-    """What was asked can't be done; `status` is HTTP's word for why, `field` what to change."""
+    """A request that can't be fulfilled, with its HTTP status and the field to change."""
 
     def __init__(self, status: int, code: str, detail: str, field: str | None = None) -> None:
         self.status = status
@@ -116,3 +117,24 @@ class TaskPort(Protocol):
     async def health(self) -> Health:
         """Return how the worker is."""
         ...
+
+
+_BY_NAME = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+
+
+def check_params(signature: inspect.Signature, params: dict[str, Any]) -> None:
+    """Raise Refused for the first parameter that is missing, or that nobody asked for."""
+    parameters = signature.parameters.values()
+    by_name = {one.name: one for one in parameters if one.kind in _BY_NAME}
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+    for name in params:
+        if name not in by_name and not takes_any:
+            raise wrong_param(name, "is not a parameter of this task type")
+    for name, one in by_name.items():
+        if one.default is one.empty and name not in params:
+            raise wrong_param(name, "is missing")
+
+
+def wrong_param(name: str, why: str) -> Refused:
+    """Return the refusal that names a parameter."""
+    return Refused(422, "wrong_params", f"{name} {why}", f"params.{name}")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mainspring.clock import utc_now
 from mainspring.errors import (
     InvalidArguments,
     InvalidOption,
@@ -23,11 +23,11 @@ from mainspring.model.job import JobState
 from mainspring.model.signature import signature_of
 from mainspring.model.task import MAX_PRIORITY
 from mainspring.model.view import progress_at
-from mainspring.web.params import check_params
-from mainspring.web.port import Health, Refused, TaskPage, TaskView
+from mainspring.web.port import Health, Refused, TaskPage, TaskView, check_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from datetime import datetime
 
     from mainspring.model.task import Task
     from mainspring.model.view import JobRecord
@@ -75,7 +75,7 @@ class QueuePort:
         if order.priority is not None:
             task = task.using(priority=_whole(order.priority))
         try:
-            with _store_trouble_told():
+            with _store_errors_as_responses():
                 job = await task.adelay(**order.params)
         except InvalidArguments as error:
             raise Refused(422, "wrong_params", str(error), "params") from error
@@ -131,7 +131,7 @@ class QueuePort:
             if search.older_than is None:
                 page = self._jobs(search, search.cursor, search.limit)
                 return TaskPage(_views_of(page), page.cursor)
-            return self._older(search, datetime.now(UTC) - search.older_than)
+            return self._older(search, utc_now() - search.older_than)
         except InvalidOption as error:
             raise Refused(422, "invalid", str(error), "cursor") from error
 
@@ -195,13 +195,13 @@ async def _end_of(job: JobHandle[Any]) -> None:
 
 
 async def _in_thread(look: Callable[[], T]) -> T:
-    with _store_trouble_told():
+    with _store_errors_as_responses():
         return await asyncio.to_thread(look)
 
 
 @contextmanager
-def _store_trouble_told() -> Iterator[None]:
-    """Turn what the store raises into what a client is told."""
+def _store_errors_as_responses() -> Iterator[None]:
+    """Turn errors of the store into responses."""
     try:
         yield
     except JobGone:

@@ -36,7 +36,7 @@ class TaskRoute(APIRoute):
     """Answers each error with a Problem, and a body over 1 MiB with 413."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler, with its errors told our way."""
+        """Return the handler, with errors in the form of this router."""
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:

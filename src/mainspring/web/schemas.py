@@ -63,7 +63,7 @@ class TaskTypeList(BaseModel):
 
 
 class HealthBody(BaseModel):
-    """How the worker is."""
+    """State of the worker."""
 
     status: str
     worker_count: int

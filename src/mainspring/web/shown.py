@@ -1,4 +1,4 @@
-"""Any value as one that JSON can hold; what it can't is told by a placeholder with its type."""
+"""Any value as one that JSON can hold; for other values a placeholder with their type."""
 
 from __future__ import annotations
 

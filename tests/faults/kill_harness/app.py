@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from mainspring import Exponential, Queue, current_job
+from mainspring.engine.node.board import FileBoard
 
 HERE = Path(__file__).parent
 DATABASE = HERE / "jobs.db"
@@ -24,6 +25,14 @@ def write(name, *words):
 
 def note(what, worker):
     write("ledger", what, current_job.id, worker, time.monotonic())
+
+
+def note_before_board(self, slot, key, fence, to_board=FileBoard.note):
+    write("board", key, fence, os.getpid(), time.monotonic())
+    to_board(self, slot, key, fence)
+
+
+FileBoard.note = note_before_board
 
 
 @queue.task

@@ -33,6 +33,18 @@ def test_spawn_returns_a_standard_future(supervisor):
     assert future.result(10) == (3, 1)
 
 
+def test_a_function_with_a_yield_is_refused_where_it_is_decorated(supervisor):
+    def parts():
+        yield 1
+
+    async def aparts():
+        yield 1
+
+    for function in (parts, aparts, partial(parts)):
+        with pytest.raises(InvalidOption, match="without a yield"):
+            background_task(function, supervisor=supervisor)
+
+
 def test_a_task_tells_what_becomes_of_it(supervisor, until):
     gate = threading.Event()
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mainspring import Queue
-from mainspring.cli.app_loader.app import load_app
+from mainspring.cli.app_loader.queue import load_app
 from mainspring.errors import AppNotFound
 
 MODULE = "app_of_test_address"

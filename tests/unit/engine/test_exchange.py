@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -379,7 +380,7 @@ class TestDraining:
     def test_nothing_is_claimed_any_more(self, client):
         client.exchange.drain(30.0)
         client.enqueue(4)
-        client.exchange.ring()
+        client.exchange.notify()
         client.exchange.turn()
         assert not client.shelf.line
         assert client.exchange.drained
@@ -474,7 +475,7 @@ class TestPrefetch:
         client.enqueue(40)
         client.exchange.turn()
         (claim,) = client.shelf.begin()
-        assert not client.slots.low()
+        assert not client.slots.is_low()
         # Asleep until then, for nobody wakes it while there are claims to begin.
         now = time.monotonic()
         assert client.exchange.due(now) <= 0.05
@@ -530,7 +531,7 @@ def test_a_slot_that_hears_claims_in_its_own_thread(client):
     client.exchange.turn()
     client.shelf.begin(3)
     client.enqueue()
-    client.exchange.heard()
+    client.exchange.notify_here()
     assert len(client.shelf.line) == 1
 
 
@@ -538,7 +539,7 @@ def test_a_slot_that_hears_while_another_turns_leaves_it_to_the_exchange(client)
     client.exchange.turn()
     client.enqueue()
     with client.exchange._turning:
-        client.exchange.heard()
+        client.exchange.notify_here()
     assert not client.shelf.line
     assert client.woken.is_set()
     assert client.exchange.due(time.monotonic()) == 0.0
@@ -548,7 +549,7 @@ def test_a_slot_that_hears_during_the_drain_claims_nothing(client):
     client.exchange.turn()
     client.enqueue()
     client.exchange.drain(30)
-    client.exchange.heard()
+    client.exchange.notify_here()
     assert client.exchange.drained
     assert not client.shelf.line
 
@@ -562,8 +563,27 @@ def test_it_is_not_drained_while_a_slot_turns(client):
         drained.append(client.exchange.drained)
 
     client.store.raises["exchange"] = drain_meanwhile
-    client.exchange.heard()
+    client.exchange.notify_here()
     assert drained[0] is False
     client.store.raises.clear()
     client.turn_until(lambda: client.exchange.drained)
     assert client.memory.stats()["default"]["running"] == 0
+
+
+def test_an_exception_that_strikes_a_slot_as_it_takes_the_turn_leaves_it_free(client):
+    lock = client.exchange._turning
+
+    class Struck:
+        def __getattr__(self, name):
+            return getattr(lock, name)
+
+        def acquire(self, **options):
+            lock.acquire(**options)
+            raise KeyboardInterrupt
+
+    client.exchange._turning = Struck()
+    with pytest.raises(KeyboardInterrupt):
+        client.exchange.notify_here()
+    client.exchange._turning = lock
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(client.exchange.due, time.monotonic()).result(10) is not None

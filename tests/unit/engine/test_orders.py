@@ -135,14 +135,14 @@ class TestHealth:
         client.exchange.turn()
         assert len(client.shelf.line) == 3
         client.shelf.abandoned = 4
-        client.exchange.ring()
+        client.exchange.notify()
         client.exchange.turn()
         assert len(client.told) == 2
 
     def test_it_looks_again_by_itself(self, client):
         client.shelf.abandoned = 4
         client.exchange.turn()
-        assert 0 < client.slots.due(client.slots._rests_until - 0.5) < math.inf
+        assert 0 < client.slots.state(client.slots._rests_until - 0.5).due < math.inf
 
 
 def test_slots_are_told_that_the_worker_is_to_stop(client):

@@ -208,15 +208,14 @@ def test_a_message_that_is_an_odd_text_is_stored():
 
 @pytest.mark.parametrize("error", [RecursionError, MemoryError, SystemExit, KeyboardInterrupt])
 def test_what_an_encoder_raises_ends_in_an_outcome(error):
-    class Codec(JsonCodec):
-        def encode_result(self, value):
-            raise error("the encoder")
+    def seal(result, claim):
+        raise error("the encoder")
 
     def body():
         return 1
 
     attempt, claim = attempt_of(body)
-    attempt.seal = Codec(limit_bytes=100).encode_result
+    attempt.seal = seal
     assert attempt.run(claim, 0).failure.type == f"builtins.{error.__name__}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
 import pytest
@@ -104,3 +105,22 @@ def test_one_slot_waits_at_the_ear_and_the_next_takes_its_place(make_rig, ear, g
     rig.submit("noop")
     assert ear.waits.acquire(timeout=10)
     eventually(lambda: rig.kinds() == ["completed"])
+
+
+def test_an_exception_that_strikes_a_slot_on_its_way_to_the_ear_leaves_the_ear_free(make_rig, ear):
+    executor = make_rig("thread", size=1).executor
+    executor.hear(ear, lambda: None)
+    lock = executor._at_ear
+
+    class Struck:
+        release = lock.release
+
+        def acquire(self, **options):
+            lock.acquire(**options)
+            raise KeyboardInterrupt
+
+    executor._at_ear = Struck()
+    with pytest.raises(KeyboardInterrupt):
+        executor._next_claim([])
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(lock.acquire, blocking=False).result(10)

@@ -8,7 +8,8 @@ from functools import wraps
 
 import pytest
 
-from mainspring import AsyncTaskWorker, CacheAdapter, register_task, task
+from mainspring import AsyncTaskWorker, CacheAdapter, MemoryCache, register_task, task
+from mainspring.executors.coroutine_slots import Crew
 
 runs = []
 
@@ -356,3 +357,30 @@ def test_an_adapter_without_all_four_methods_can_not_be_made():
 
     with pytest.raises(TypeError, match="clear"):
         Half()
+
+
+async def test_a_kept_result_is_given_without_a_task_of_its_own(monkeypatch):
+    async with cached() as pool:
+        await (await pool.submit(pair, 1))
+        before = Crew._start
+        monkeypatch.setattr(Crew, "_start", lambda *_: pytest.fail("a task was made"))
+        kept = await pool.submit(pair, 1)
+        assert await kept == [1, 2, 3]
+        assert kept.info.from_cache
+        assert kept.info.started_at is not None
+        monkeypatch.setattr(Crew, "_start", before)
+        assert await (await pool.submit(pair, 2)) == [2, 2, 3]
+    assert len(runs) == 2
+
+
+class WaitingCache(MemoryCache):
+    async def get(self, key):
+        await asyncio.sleep(0)
+        return await super().get(key)
+
+
+async def test_a_cache_in_memory_that_waits_after_all_is_waited_for():
+    async with cached(cache_adapter=WaitingCache()) as pool:
+        for _ in range(3):
+            assert await (await pool.submit(pair, 1)) == [1, 2, 3]
+    assert len(runs) == 1

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from mainspring import JobHandle, JobState
-from mainspring.errors import JobCancelled, JobFailed, StoreUnusable
+from mainspring.errors import JobCancelled, JobFailed, JobGone, StoreUnusable
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Ended, Failure
 from mainspring.model.view import JobRecord
@@ -48,6 +48,8 @@ class QueueClient:
 
     def subscribe(self, job_id, tell):
         self.waiting.append(tell)
+        if not self.there:
+            tell(JobGone(job_id))
         return lambda: self.waiting.remove(tell)
 
     def end(self, state, result=None, failure=None):
@@ -88,6 +90,7 @@ def test_a_completed_job_gives_its_result(client, job, result):
     expected = client.codec.decode_result(result or b"null")
     assert job.result(timeout=3) == expected
     assert client.asked == [3]
+    assert client.reads == 0
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import base64
 import os
 import pickle
 import sys
+from fractions import Fraction
 
 import pytest
 
@@ -51,13 +52,14 @@ def bomb(tmp_path):
 @pytest.fixture
 def payloads(bomb):
     own = PickleCodec("another key, 16 bytes").encode_call("add", (bomb, 1), {})
-    result = PickleCodec(KEY).encode_result(((bomb, 1), {}))
+    result = PickleCodec(KEY).encode_result(((bomb, 1), {}), "add")
     return {
         "a pickle": pickle.dumps(((bomb, 1), {}), 0),
         "an unsigned one": forged(bomb),
         "an empty seal": forged(bomb, b""),
         "another key's": own,
         "a result as a call": result,
+        "a call of another task": PickleCodec(KEY).encode_call("other", (bomb, 1), {}),
         "a tag nobody knows": b'[[{"$pickle":["",""]}],{}]',
         "another tag": b'[[{"$python/object/apply:os.system":["true"]}],{}]',
         "a function as a record": b'[[{"$dataclass":["os:system",{"command":"true"}]}],{}]',
@@ -74,6 +76,7 @@ NAMES = [
     "an empty seal",
     "another key's",
     "a result as a call",
+    "a call of another task",
     "a tag nobody knows",
     "another tag",
     "a function as a record",
@@ -117,6 +120,19 @@ def test_a_forged_result_is_refused_and_runs_nothing(queue, add, bomb, payloads,
     with pytest.raises(Undecodable):
         job.result(timeout=10)
     assert not bomb.path.exists()
+
+
+def test_a_result_that_was_signed_for_another_task_is_refused(make_queue, bomb):
+    codec = PickleCodec(KEY)
+    queue = make_queue(codec=codec)
+    for task, refused in (("add", False), ("other", True)):
+        job = queue.task(name=f"of {task}")(lambda: None).delay()
+        finished(queue, job, {"result": codec.encode_result(Fraction(1, 3), "of add")})
+        if refused:
+            with pytest.raises(Undecodable, match="as result of task 'of other'"):
+                job.result(timeout=10)
+        else:
+            assert job.result(timeout=10) == Fraction(1, 3)
 
 
 @pytest.mark.parametrize(

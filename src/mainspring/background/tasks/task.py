@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 import uuid
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from mainspring.clock import wall_clock
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.model.number import is_number
+from mainspring.model.signature import is_generator
 from mainspring.supervision.threads.priority import TASK_NORMAL, check_priority
 from mainspring.supervision.workers.worker import is_async
 
@@ -51,6 +52,9 @@ class TaskPlan:
         for option in options:
             if option not in known:
                 raise UnknownOption(option, owner=owner, known=known)
+        if is_generator(function):
+            expected = "a function without a yield, which would run nothing of it"
+            raise InvalidOption("func", function, owner=owner, expected=expected)
         given = {name: value for name, value in options.items() if value is not None}
         awaited = is_async(function)
         tt = given.pop("tt", TT_COROUTINE if awaited else TT_THREAD)
@@ -160,7 +164,7 @@ class BackgroundTask(Generic[R]):
 
     def begin(self) -> None:
         """Note that the call begins."""
-        self.time_started = time.time()
+        self.time_started = wall_clock()
 
     def run(self) -> Any:
         """Call the function."""
@@ -175,7 +179,7 @@ class BackgroundTask(Generic[R]):
     def _queue(self, supervisor: TaskSupervisor) -> None:
         if self.future.cancelled():
             return
-        self.time_queued = time.time()
+        self.time_queued = wall_clock()
         try:
             self._inner = self.plan.submit(self, supervisor)
         except Exception as error:  # noqa: BLE001  told to who waits for it

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mainspring.background.supervisor.front import task_supervisor
 from mainspring.background.tasks.task import TT_MP, TT_THREAD, BackgroundTask, TaskPlan
+from mainspring.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,9 +33,9 @@ def wait_completed(
     """
     if isinstance(tasks, BackgroundTask | Future):
         return _future_of(tasks).result(timeout)
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = None if timeout is None else monotonic() + timeout
     return [
-        _future_of(one).result(None if deadline is None else max(deadline - time.monotonic(), 0))
+        _future_of(one).result(None if deadline is None else max(deadline - monotonic(), 0))
         for one in tasks
     ]
 

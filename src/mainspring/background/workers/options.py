@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict
 
-from mainspring.background.accepted_arguments import is_generator
 from mainspring.background.aloop import ALoop
 from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.model.number import is_number, is_whole
+from mainspring.model.signature import is_generator
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.threads.priority import TASK_NORMAL
 

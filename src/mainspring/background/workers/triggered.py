@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mainspring.background.workers.generics import P, R
 from mainspring.background.workers.worker import BackgroundWorker
+from mainspring.clock import monotonic
 from mainspring.errors import NotRunning
 from mainspring.supervision.triggers.event import Event
 from mainspring.supervision.triggers.interval import Interval
@@ -53,7 +53,7 @@ def pull(trigger: Trigger, *, skip: bool, payload: Any) -> None:
     if isinstance(trigger, Event):
         trigger.forget() if skip else trigger.fire(payload)
     elif skip and isinstance(trigger, Interval):
-        trigger.rebase(time.monotonic())
+        trigger.rebase(monotonic())
     elif skip and isinstance(trigger, Scheduled):
         trigger.rebase()
     else:

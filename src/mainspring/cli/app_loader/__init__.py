@@ -1,1 +1,1 @@
-"""What a command works on: the object or the store that its options name."""
+"""Loads the object or the store that a command's options name."""

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Address(Generic[T]):
-    """Where an object of `kind` is, which messages call `noun`; `example` is such an address."""
+    """Address of an object of `kind`, which messages call `noun`; `example` is such an address."""
 
     def __init__(self, text: str, kind: type[T], *, noun: str, example: str) -> None:
         self.text = text

@@ -1,18 +1,28 @@
-"""Which queue an operator's command works on: `--app`, `--url` or `--db`."""
+"""The queue of a command: `--app module:attribute`, `--url` or `--db`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.app_loader.app import HELP as APP_HELP
-from mainspring.cli.app_loader.app import load_app
+from mainspring.cli.app_loader.address import Address
 from mainspring.errors import StoreUnusable
 from mainspring.queue import Queue
 from mainspring.stores.url import file_of
 
 if TYPE_CHECKING:
     import argparse
+
+
+APP_HELP = "where the Queue is: module:attribute, seen from this folder"
+
+
+def load_app(app: str) -> Queue:
+    """Return the Queue that `module:attribute` names, seen from the current directory.
+
+    Raises AppNotFound, with the reason.
+    """
+    return Address(app, Queue, noun="queue", example="myapp.tasks:queue").find()
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.cli.demo.demo import Demo, no_tree
-from mainspring.cli.demo.screen import DemoOutput
+from mainspring.cli.demo.output import DemoOutput
 from mainspring.cli.demo.source import TESTS
 from mainspring.cli.demo.workers import workplace
 

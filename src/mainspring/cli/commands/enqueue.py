@@ -50,7 +50,7 @@ def enqueue(queue: Queue, options: argparse.Namespace) -> int:
     args, kwargs = arguments_in(options)
     job = task.using(**given).delay(*args, **kwargs)
     if options.wait is not None:
-        # How it ended is printed, and told by the exit code.
+        # The end of the job is printed, and is the exit code.
         with suppress(JobError, TimeoutError, LookupError):
             job.result(seconds_of("enqueue", "--wait", options.wait))
     try:

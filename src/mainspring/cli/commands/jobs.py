@@ -124,7 +124,7 @@ def _indented(traceback: str) -> list[str]:
 def cancel_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Cancel jobs; 1 if any had ended or is unknown."""
     live = queue.cancel(options.ids)
-    return _told(
+    return _report(
         options,
         dict(zip(options.ids, live, strict=True)),
         "cancelled",
@@ -144,13 +144,15 @@ def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
     ids = [job.id for job in _failed(queue, options)] if options.all_failed else options.ids
     outcome = {one: live is not None for one, live in zip(ids, queue.retry(ids), strict=True)}
     no = "can't run again: there is no such job, or it is neither failed nor cancelled"
-    return _told(options, outcome, "runs again", no)
+    return _report(options, outcome, "runs again", no)
 
 
 def remove_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Remove jobs; 1 if any has not ended."""
     outcome = {one: queue.drop(one) == 1 for one in options.ids}
-    return _told(options, outcome, "removed", "can't be removed: it has not ended, or is not there")
+    return _report(
+        options, outcome, "removed", "can't be removed: it has not ended, or is not there"
+    )
 
 
 def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
@@ -158,10 +160,12 @@ def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
         raise UsageError("jobs retry: --args and --kwargs are for one job; name exactly one id")
     job = queue.get_job(options.ids[0])
     if job is None:
-        return _told(options, {options.ids[0]: False}, "", "can't run again: there is no such job")
+        return _report(
+            options, {options.ids[0]: False}, "", "can't run again: there is no such job"
+        )
     args, kwargs = arguments_in(options)
     job.retry(args=args, kwargs=kwargs)
-    return _told(options, {job.id: True}, "runs again with new arguments", "")
+    return _report(options, {job.id: True}, "runs again with new arguments", "")
 
 
 def _failed(queue: Queue, options: argparse.Namespace) -> Iterator[JobHandle[Any]]:
@@ -174,7 +178,7 @@ def _failed(queue: Queue, options: argparse.Namespace) -> Iterator[JobHandle[Any
             return
 
 
-def _told(options: argparse.Namespace, outcome: dict[str, bool], yes: str, no: str) -> int:
+def _report(options: argparse.Namespace, outcome: dict[str, bool], yes: str, no: str) -> int:
     if options.json:
         print_json(outcome)
     else:

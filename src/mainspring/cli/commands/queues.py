@@ -66,16 +66,16 @@ def show_stats(queue: Queue, options: argparse.Namespace) -> int:
 def pause_queues(queue: Queue, options: argparse.Namespace) -> int:
     """Pause queues; 1 if any was paused already."""
     done = {name: queue.pause(name) for name in options.names}
-    return _told(options, done, "paused", "was paused already")
+    return _report(options, done, "paused", "was paused already")
 
 
 def resume_queues(queue: Queue, options: argparse.Namespace) -> int:
     """Resume queues; 1 if any was not paused."""
     done = {name: queue.resume(name) for name in options.names}
-    return _told(options, done, "goes on", "was not paused")
+    return _report(options, done, "goes on", "was not paused")
 
 
-def _told(options: argparse.Namespace, done: dict[str, bool], yes: str, no: str) -> int:
+def _report(options: argparse.Namespace, done: dict[str, bool], yes: str, no: str) -> int:
     if options.json:
         print_json(done)
     else:

@@ -16,8 +16,9 @@ from mainspring.cli.daemon.notify import ReadinessAnnouncer, ServiceManager
 from mainspring.cli.daemon.table import table_of
 from mainspring.cli.daemon.view import new_view
 from mainspring.cli.daemon.workers import SupervisedWorkers
-from mainspring.cli.worker.guard import HardEnd
 from mainspring.cli.worker.log_format import Printer, add_log_options
+from mainspring.cli.worker.stop import HardEnd
+from mainspring.clock import monotonic
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.terminal import Terminal
 from mainspring.supervision.triggers.interval import Interval
@@ -105,8 +106,8 @@ def _works(supervisor: TaskSupervisor) -> bool:
 
 
 def _print_once(workers: SupervisedWorkers) -> None:
-    deadline = time.monotonic() + SETTLED_WITHIN
-    while any(one["state"] == "waiting" for one in workers.look()) and time.monotonic() < deadline:
+    deadline = monotonic() + SETTLED_WITHIN
+    while any(one["state"] == "waiting" for one in workers.look()) and monotonic() < deadline:
         time.sleep(0.01)
     sys.stdout.write("".join(f"{line}\n" for line in table_of(workers.look(), datetime.now(UTC))))
     sys.stdout.flush()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mainspring.cli.app_loader.app import HELP as APP_HELP
-from mainspring.cli.app_loader.app import load_app
-from mainspring.cli.worker.announcer import StopAnnouncer
+from mainspring.cli.app_loader.queue import APP_HELP, load_app
 from mainspring.cli.worker.banner import banner
 from mainspring.cli.worker.log_format import Printer, add_log_options
 from mainspring.cli.worker.parent_watch import watch_parent
 from mainspring.cli.worker.recycle import Recycling
+from mainspring.cli.worker.stop import StopAnnouncer
 from mainspring.engine.settings import MOST_SLOTS, slots_of
-from mainspring.errors import InvalidOption
+from mainspring.model.options import Check, count, seconds
 from mainspring.supervision.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -89,12 +87,20 @@ def names_in(queues: str | None) -> list[str] | None:
 
 def _check(options: argparse.Namespace) -> None:
     # Told once, by the name that was typed, and not by each process of a group over and over.
-    count, grace = options.concurrency, options.grace
-    if count is not None and not 0 <= count <= MOST_SLOTS:
-        expected = f"a number from 1 to {MOST_SLOTS}, or 0 for that of the CPUs"
-        raise InvalidOption("--concurrency", count, owner="worker", expected=expected)
-    if grace is not None and not 0 <= grace < math.inf:
-        raise InvalidOption("--grace", grace, owner="worker", expected="seconds, at least 0")
-    if names_in(options.queues) == []:
-        expected = "names of queues, as in --queues mail,default; all are taken without the option"
-        raise InvalidOption("--queues", options.queues, owner="worker", expected=expected)
+    for option, check in _CHECKS.items():
+        if (value := getattr(options, option.removeprefix("--"))) is not None:
+            check("worker", option, value)
+
+
+_CHECKS = {
+    "--concurrency": count(
+        least=0,
+        most=MOST_SLOTS,
+        expected=f"a number from 1 to {MOST_SLOTS}, or 0 for that of the CPUs",
+    ),
+    "--grace": seconds(expected="seconds, at least 0"),
+    "--queues": Check(
+        lambda value: names_in(value) != [],
+        "names of queues, as in --queues mail,default; all are taken without the option",
+    ),
+}

@@ -1,4 +1,4 @@
-"""What a service manager is told: `sd_notify`, a few words in a Unix datagram.
+"""Messages to a service manager by `sd_notify`: a few words in a Unix datagram.
 
 The protocol is that of the manual pages sd_notify(3) and sd_watchdog_enabled(3).
 """
@@ -41,7 +41,7 @@ class ServiceManager:
                 line.settimeout(0)
                 line.sendto(state.encode(), self._address)
         except OSError as error:
-            log.warning("the service manager can't be told %s: %s", state, error)
+            log.warning("can't send %s to the service manager: %s", state, error)
 
 
 class ReadinessAnnouncer:

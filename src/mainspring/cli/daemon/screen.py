@@ -22,7 +22,7 @@ LEAST_LINES = 3
 
 
 def redraws(out: TextIO) -> bool:
-    """Whether lines that were written can be written over."""
+    """Return True if lines that were written can be written over."""
     return out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
@@ -37,11 +37,11 @@ class TableScreen(io.TextIOBase):
         self._rest = ""
 
     def writable(self) -> bool:
-        """Whether it can be written to: it can."""
+        """Return True: it can be written to."""
         return True
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return True if it is a terminal."""
         return self._out.isatty()
 
     def fileno(self) -> int:

@@ -1,4 +1,4 @@
-"""What a daemon's workers look like on standard output: a table at its foot, or lines."""
+"""Views of a daemon's workers on standard output: a table at its foot, or lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENDED = frozenset({"stopped", "failed"})
 
 
 class WorkerView(Protocol):
-    """What shows the workers."""
+    """A view of the workers."""
 
     def show(self, workers: Sequence[dict[str, Any]]) -> None:
         """Show what `get_info()["workers"]` holds."""

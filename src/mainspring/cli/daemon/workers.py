@@ -1,4 +1,4 @@
-"""The workers of a module that a supervisor runs, and what has become of them."""
+"""Workers of a module that a supervisor runs, the ended ones included."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SupervisedWorkers:
 
     @property
     def empty(self) -> bool:
-        """Whether the module names no worker, and the supervisor has nothing else to do."""
+        """True if the module names no worker and the supervisor has nothing else to do."""
         supervisor = self._supervisor
         return not (self._named or supervisor.active or supervisor.get_info()["task_pools"])
 

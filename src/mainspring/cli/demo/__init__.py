@@ -1,1 +1,1 @@
-"""What `mainspring demo` is made of."""
+"""Parts of `mainspring demo`."""

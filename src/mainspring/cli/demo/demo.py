@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.demo.progress import Progress
+from mainspring.cli.demo.output import Progress
 from mainspring.cli.demo.report import Attempts, Report
 from mainspring.cli.demo.source import measure, walk_sources
 from mainspring.cli.demo.workers import WorkerProcesses
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mainspring.cli.demo.screen import DemoOutput
+    from mainspring.cli.demo.output import DemoOutput
     from mainspring.cli.demo.source import Listing, SourceFile
     from mainspring.protocols import Trigger
     from mainspring.queue.job_handle import JobHandle
@@ -98,7 +98,7 @@ class Demo:
                 self.workers.check()
 
     def enqueue_files(self) -> list[JobHandle[SourceFile]]:
-        """Have each file measured by a job in a child process, which is told its path only."""
+        """Have each file measured by a job in a child process, which gets its path only."""
         paths = list(chain.from_iterable(self.listing(job).files for job in self.listings))
         if not paths:
             raise no_tree(self.root)
@@ -118,7 +118,7 @@ class Demo:
         self.screen.show(progress)
 
     def victim_is_busy(self) -> bool:
-        """Whether the worker to be killed runs jobs."""
+        """Return True if the worker to be killed runs jobs."""
         return any(node.running for node in self.catalog.nodes() if node.pid == self.workers.victim)
 
     def kill_a_worker(self) -> bool:

@@ -1,4 +1,4 @@
-"""Which processes there are: `/proc` where there is one (Linux), else `ps` (macOS)."""
+"""Running processes: from `/proc` where there is one (Linux), else from `ps` (macOS)."""
 
 from __future__ import annotations
 

@@ -8,14 +8,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.demo.screen import BOLD, GREEN, RED
+from mainspring.cli.demo.output import BOLD, GREEN, RED
 from mainspring.cli.demo.source import longest_of
 from mainspring.errors import WorkerLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mainspring.cli.demo.screen import DemoOutput
+    from mainspring.cli.demo.output import DemoOutput
     from mainspring.cli.demo.source import SourceFile
     from mainspring.model.view import AttemptRecord
 
@@ -26,7 +26,7 @@ RELEASED = "released"
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """What the store's history says of the jobs."""
+    """Attempts of the jobs, counted from the store's history."""
 
     jobs: int
     begun: int
@@ -42,7 +42,7 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the jobs found, what a straight loop found, and what it took."""
+    """Compares the results of the jobs with those of a plain loop, with the time that each took."""
 
     root: Path
     folders: int
@@ -61,7 +61,7 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Whether all is as it should be."""
+        """True if every check succeeded."""
         return not self.differences and not self.left_behind
 
     def print(self, screen: DemoOutput) -> None:
@@ -120,7 +120,7 @@ class Report:
 
 
 def lost_its_worker(attempt: AttemptRecord) -> bool:
-    """Whether an attempt ended because the worker that ran it died."""
+    """Return True if an attempt ended because the worker that ran it died."""
     return attempt.failure is not None and attempt.failure.type.endswith(f".{WorkerLost.__name__}")
 
 

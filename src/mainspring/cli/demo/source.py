@@ -1,4 +1,4 @@
-"""What the demo does to source files: list, read, parse, count. It knows nothing of queues."""
+"""The demo's work on source files: list, read, parse, count. It knows nothing of queues."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """What is known of a file; `problem` says why it can't be read or parsed."""
+    """Figures of a file; `problem` says why it can't be read or parsed."""
 
     path: str
     sha256: str = ""
@@ -76,12 +76,12 @@ def walk_sources(root: str, skip: Iterable[str]) -> Iterator[str]:
 
 
 def is_source(name: str) -> bool:
-    """Whether a file of that name is taken for Python."""
+    """Return True for the name of a Python file."""
     return name.endswith(".py")
 
 
 def is_entered(name: str, skip: Iterable[str]) -> bool:
-    """Whether the folder of that name is looked into."""
+    """Return True for the name of a folder that is searched."""
     return not name.startswith(".") and name not in ALWAYS_SKIPPED and name not in skip
 
 
@@ -105,7 +105,7 @@ def measure(path: str) -> SourceFile:
 
 
 def is_class(node: Definition) -> bool:
-    """Whether a definition is a class's."""
+    """Return True for the definition of a class."""
     return isinstance(node, ast.ClassDef)
 
 

@@ -18,7 +18,7 @@ from mainspring.errors import ServiceFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mainspring.cli.demo.screen import DemoOutput
+    from mainspring.cli.demo.output import DemoOutput
 
 COMMAND = (sys.executable, "-m", "mainspring", "worker", "--app", "mainspring.cli.demo.tasks:queue")
 STOP_SECONDS = 10.0

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.app_loader.app import load_app
+from mainspring.cli.app_loader.queue import load_app
 from mainspring.cli.processes.source_watch import SourceWatch
 from mainspring.cli.processes.worker_processes import BEYOND_GRACE, WorkerProcessGroup
-from mainspring.cli.worker.guard import HardEnd
 from mainspring.cli.worker.log_format import Printer
-from mainspring.errors import InvalidOption
+from mainspring.cli.worker.stop import HardEnd
+from mainspring.model.options import count
 from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.worker import Worker
@@ -26,15 +26,14 @@ NAP_SECONDS = 0.5
 """So long at most the main thread sleeps before a signal's handler runs."""
 
 MOST_PROCESSES = 1_000
+_PROCESSES = count(least=1, most=MOST_PROCESSES)
 
 HUNG = "The worker processes did not end in time; ending this one."
 
 
 def run_processes(options: argparse.Namespace) -> int:
     """Run the processes until asked to stop; 0 when they have."""
-    if not 1 <= options.processes <= MOST_PROCESSES:
-        expected = f"a number from 1 to {MOST_PROCESSES}"
-        raise InvalidOption("--processes", options.processes, owner="worker", expected=expected)
+    _PROCESSES("worker", "--processes", options.processes)
     printer = Printer(options.log_format, options.log_level)
     grace = _grace(options)
     watch = SourceWatch(Path.cwd(), lambda path: _reload(group, printer, path))
@@ -79,7 +78,7 @@ def command_of(options: argparse.Namespace) -> list[str]:
 def _grace(options: argparse.Namespace) -> float:
     if options.grace is not None:
         return float(options.grace)
-    # Loaded here for its grace, and so that a wrong --app is told once. Not where it is reloaded:
+    # Loaded here for its grace, and so that a wrong --app is named once. Not with --reload:
     # there it may be broken now and mended with the next change.
     return 30.0 if options.reload else load_app(options.app).settings.grace
 

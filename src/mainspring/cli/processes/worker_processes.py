@@ -6,11 +6,11 @@ import asyncio
 import os
 import signal
 from contextlib import closing, suppress
-from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainspring.cli.worker.guard import GUARD_SECONDS, NO_THREAD_SECONDS
 from mainspring.cli.worker.parent_watch import ParentPipe
+from mainspring.cli.worker.stop import GUARD_SECONDS, NO_THREAD_SECONDS
+from mainspring.clock import monotonic
 from mainspring.supervision.restart import Doubling, Failures, Restart
 from mainspring.supervision.supervisor.supervisor import Supervisor
 
@@ -82,7 +82,7 @@ class WorkerProcess:
 
     async def _rest(self, code: int) -> None:
         seconds = self._failures.failed(monotonic()) or 0.0
-        self._say(f"{self.name} ended with {told(code)}; another starts in {seconds:.1f} s")
+        self._say(f"{self.name} ended with {in_words(code)}; another starts in {seconds:.1f} s")
         self._roused.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._roused.wait(), seconds)
@@ -117,7 +117,7 @@ class WorkerProcess:
                 self._process.send_signal(number)
 
 
-def told(code: int) -> str:
+def in_words(code: int) -> str:
     """Return how a process ended, in words."""
     return f"exit code {code}" if code >= 0 else f"signal {-code}"
 

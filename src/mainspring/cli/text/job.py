@@ -151,7 +151,7 @@ def job_lines(job: JobRecord) -> list[str]:
         "result": None if job.result is None else text_of(stored_json(job.result)),
         "error": job.failure,
     }
-    return [f"{name:<12}{told}" for name, told in facts.items() if told is not None]
+    return [f"{name:<12}{value}" for name, value in facts.items() if value is not None]
 
 
 def text_of(stored: Any) -> str:

@@ -1,4 +1,4 @@
-"""What operators' commands print: a table for people, or JSON for programs."""
+"""Output of operators' commands: a table for people, or JSON for programs."""
 
 from __future__ import annotations
 

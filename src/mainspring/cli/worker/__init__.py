@@ -1,1 +1,1 @@
-"""What `mainspring worker` adds to a consumer: its log, its parent, a new start."""
+"""Additions of `mainspring worker` to a consumer: its log, its parent, its restart."""

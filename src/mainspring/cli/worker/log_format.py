@@ -104,7 +104,7 @@ def add_log_options(parser: argparse.ArgumentParser) -> None:
 
 
 class Printer:
-    """What a command says on standard error: its log, and lines of its own in the same format."""
+    """Prints to standard error: the log, and a command's own lines in the same format."""
 
     def __init__(self, log_format: str, level: str) -> None:
         self._json = JsonFormatter() if log_format == "json" else None
@@ -117,9 +117,9 @@ class Printer:
         # Not print(): this is also called from a signal handler, in the midst of another print.
         descriptor = sys.__stderr__.fileno() if sys.__stderr__ else 2
         with suppress(OSError):  # a terminal that was closed, a pipe that nobody reads
-            os.write(descriptor, f"{self._told(line)}\n".encode())
+            os.write(descriptor, f"{self._formatted(line)}\n".encode())
 
-    def _told(self, line: str) -> str:
+    def _formatted(self, line: str) -> str:
         if self._json is None:
             return printable(f"[mainspring] {line}")
         record = _log.makeRecord(_log.name, logging.INFO, "", 0, line, (), None)

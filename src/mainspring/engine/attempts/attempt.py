@@ -7,11 +7,11 @@ and in nothing else.
 from __future__ import annotations
 
 from contextvars import Context
-from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from mainspring.clock import monotonic
 from mainspring.engine.attempts.pipeline import arun, failed, run
 from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
@@ -48,12 +48,12 @@ class Tasks(Protocol):
 class BodyCodec(Protocol):
     """The part of a codec that an attempt needs."""
 
-    def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return `(args, kwargs)`, or raise `Undecodable`."""
+    def decode_call(self, payload: bytes, task: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the `(args, kwargs)` of that task, or raise `Undecodable`."""
         ...
 
-    def encode_result(self, value: object) -> bytes:
-        """Return the text of a result, or raise `Unstorable`."""
+    def encode_result(self, value: object, task: str) -> bytes:
+        """Return the text of a task's result, or raise `Unstorable`."""
         ...
 
 
@@ -82,7 +82,7 @@ class Attempt:
     ) -> None:
         self._tasks = tasks
         self._decode = codec.decode_call
-        self.seal = codec.encode_result
+        self._encode = codec.encode_result
         self._note = note
         # Never entered again: whatever runs here, each attempt begins with what is in it now.
         self._context = Context()
@@ -110,10 +110,14 @@ class Attempt:
     def open(self, claim: Claim, slot: int) -> Call:
         """Return the call that the claim's payload tells, and note that it begins."""
         function = self._tasks[claim.task].function
-        args, kwargs = self._decode(claim.payload)
+        args, kwargs = self._decode(claim.payload, claim.task)
         self._note(slot, claim.key, claim.fence)
         fault("before_body")
         return function, args, kwargs
+
+    def seal(self, result: object, claim: Claim) -> bytes:
+        """Return the text of a result."""
+        return self._encode(result, claim.task)
 
     def completed(self, claim: Claim, result: bytes, began: float) -> Outcome:
         """Return the outcome of a body that returned."""

@@ -6,9 +6,9 @@ they differ in are their `Terms`.
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from mainspring.clock import monotonic
 from mainspring.engine.attempts.running import running
 from mainspring.errors import UnreadableError
 from mainspring.faults import fault
@@ -32,7 +32,7 @@ class Terms(Protocol[C_contra, O_co]):
         """Return the call, which begins now in that slot."""
         ...
 
-    def seal(self, result: Any, /) -> Any:
+    def seal(self, result: Any, claim: C_contra, /) -> Any:
         """Return the result as it is kept; what this raises fails the attempt."""
         ...
 
@@ -55,7 +55,7 @@ def run(terms: Terms[C_contra, O_co], claim: C_contra, slot: int) -> O_co:
     running.set(claim)
     try:
         function, args, kwargs = terms.open(claim, slot)
-        result = terms.seal(function(*args, **kwargs))
+        result = terms.seal(function(*args, **kwargs), claim)
         fault("after_body")
         return terms.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
@@ -74,7 +74,7 @@ async def arun(
     running.set(claim)
     try:
         function, args, kwargs = terms.open(claim, slot)
-        result = terms.seal(await function(*args, **kwargs))
+        result = terms.seal(await function(*args, **kwargs), claim)
         fault("after_body")
         return terms.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt

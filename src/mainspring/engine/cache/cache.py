@@ -107,7 +107,7 @@ class JobCache:
         if plan is None:
             return None
         try:
-            args, kwargs = self._codec.decode_call(claim.payload)
+            args, kwargs = self._codec.decode_call(claim.payload, claim.task)
         except ValueError:
             return None  # the attempt will say so
         return self._turn(plan, args, kwargs)
@@ -165,7 +165,7 @@ class JobCache:
         with _giving_up(turn):
             self._check_held()
             value = function(*args, **kwargs)
-            self._check_storable(value)
+            self._check_storable(plan, value)
         turn.land_and_wait(value)
         return value
 
@@ -179,7 +179,7 @@ class JobCache:
             if not await asyncio.wrap_future(turn.decided):
                 return turn.value
             value = await function(*args, **kwargs)
-            self._check_storable(value)
+            self._check_storable(plan, value)
             if (kept := turn.land(value)) is not None:
                 await asyncio.wait([asyncio.wrap_future(kept)], timeout=PATIENCE + 1)
         return value
@@ -189,9 +189,9 @@ class JobCache:
         if not self._holds(claim):
             raise AttemptOver
 
-    def _check_storable(self, value: Any) -> None:
+    def _check_storable(self, plan: Plan, value: Any) -> None:
         # An attempt that fails of its result has failed: an adapter in memory would keep it.
-        self._codec.encode_result(value)
+        self._codec.encode_result(value, plan.task)
 
     def _turn(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Turn | None:
         try:

@@ -71,8 +71,9 @@ def _run(terms: _Terms, claim: Claim) -> Ruling:
 class _Terms:
     """The attempt's terms, but for its judgement: that is the parent's."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, tasks: _Found) -> None:
         self._attempt = attempt
+        self._tasks = tasks
         self.seal = attempt.seal
 
     def open(self, claim: Claim, slot: int) -> Call:
@@ -84,8 +85,9 @@ class _Terms:
         return Ruling(self._attempt.completed(claim, result, began), by_backoff=False)
 
     def judge(self, claim: Claim, error: BaseException, began: float) -> Ruling:
-        """Return what the error says."""
-        return self._attempt.ruling(claim, error, began)
+        """Return what the error says; of a task that is not found here, by the usual rules."""
+        attempt = self._attempt if self._tasks.known(claim.task) else _unfound(claim.task)
+        return attempt.ruling(claim, error, began)
 
     def lost(self, claim: Claim, error: BaseException, began: float) -> Ruling:
         """Return a failure for an attempt that can't be judged."""
@@ -96,7 +98,13 @@ class _Terms:
 def _terms(task: str, function: Place, rules: Rules, limit_bytes: int) -> _Terms:
     """Return the terms of a task's errands; to make them anew takes as long as a short body."""
     codec = _FoundCodec(function, limit_bytes)
-    return _Terms(Attempt(_Found(task, function, rules), codec, _note_nothing))
+    tasks = _Found(task, function, rules)
+    return _Terms(Attempt(tasks, codec, _note_nothing), tasks)
+
+
+def _unfound(task: str) -> Attempt:
+    """Return the attempt of a task that can't be imported: its rules may be as lost as it is."""
+    return Attempt({task: Task(task, _note_nothing)}, JsonCodec(), _note_nothing)
 
 
 class _Found:
@@ -113,6 +121,14 @@ class _Found:
             rules = _found_rules(*self._rules)
             self._task = Task(self._name, _function(*self._function), rules=rules)
         return self._task
+
+    def known(self, name: str) -> bool:
+        """Whether the task is found, with the classes of its rules."""
+        try:
+            self[name]
+        except BaseException:  # noqa: BLE001  # a user's module may raise what it likes
+            return False
+        return True
 
 
 def _found_rules(retry_on: tuple[Place, ...] | None, give_up_on: tuple[Place, ...]) -> RetryRules:
@@ -148,13 +164,13 @@ class _FoundCodec:
         own: Codec | None = getattr(found, "codec", None) if _is_task(found) else None
         return own or self._plain
 
-    def decode_call(self, payload: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return `(args, kwargs)`, or raise `Undecodable`."""
-        return self._own().decode_call(payload)
+    def decode_call(self, payload: bytes, task: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the `(args, kwargs)` of that task, or raise `Undecodable`."""
+        return self._own().decode_call(payload, task)
 
-    def encode_result(self, value: object) -> bytes:
-        """Return the text of a result, or raise `Unstorable`."""
-        return self._own().encode_result(value)
+    def encode_result(self, value: object, task: str) -> bytes:
+        """Return the text of a task's result, or raise `Unstorable`."""
+        return self._own().encode_result(value, task)
 
 
 def _is_task(found: Any) -> bool:

@@ -6,11 +6,11 @@ Whether attempts are left is judged here, where the task's options are known.
 from __future__ import annotations
 
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
+from mainspring.clock import monotonic
 from mainspring.engine.attempts.attempt import crashed, put_off
 from mainspring.engine.children.errand import decode_ruling, encode, errand_of, warm_up_of
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning

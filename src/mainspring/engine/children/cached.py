@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import CancelledError
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.model.job import Outcome, OutcomeKind
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ class CachedChildAttempt:
             return found
         outcome = self._attempt.run(claim, slot)
         if outcome.kind is OutcomeKind.COMPLETED and outcome.result is not None:
-            turn.land_and_wait(self._codec.decode_result(outcome.result))
+            turn.land_and_wait(self._codec.decode_result(outcome.result, claim.task))
         return outcome
 
     def _completed(self, claim: Claim, turn: Turn, began: float) -> Outcome | None:
         try:
-            result = self._codec.encode_result(turn.value)
+            result = self._codec.encode_result(turn.value, claim.task)
         except ValueError:
             return None  # what an adapter gives may be anything: let the body say what it is
         kind = OutcomeKind.COMPLETED

@@ -7,9 +7,9 @@ for the case that nothing was committed.
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from mainspring.clock import monotonic
 from mainspring.errors import InvalidConnection, LeaseLost
 from mainspring.model.job import Outcome, OutcomeKind
 from mainspring.protocols.store import Transactional

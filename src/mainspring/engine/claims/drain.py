@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from time import monotonic
+
+from mainspring.clock import monotonic
 
 STUBBORN_SECONDS = 2.0
 """So long after the grace a body may go on ignoring its cancellation before it is disowned."""

@@ -47,7 +47,7 @@ class JobHost:
         """Complete the job in the transaction that is open on `connection`."""
         began = self._held_since(claim) or 0.0
         keep = self._tasks[claim.task].keep_result
-        encoded = self._codec.encode_result(result)
+        encoded = self._codec.encode_result(result, claim.task)
         self.completions.complete(claim, connection, encoded, began=began, keep=keep)
 
     def waits(self, claim: Claim, awaited: Awaited) -> AbstractContextManager[None]:

@@ -52,7 +52,7 @@ class ExchangeTrigger:
 
     def wake(self) -> None:
         """Look for work."""
-        self._exchange.ring()
+        self._exchange.notify()
 
     def close(self) -> None:
         """Begin the drain."""

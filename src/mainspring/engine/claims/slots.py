@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from mainspring.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +35,18 @@ _SHORTEST = 20e-6
 """No body is taken to be shorter: the attempt around it takes as long."""
 
 
+class SlotState(NamedTuple):
+    """Slots at one moment: whether claims wait for one, whether they run low, can take more.
+
+    `due` is in how many seconds they are to be looked at; infinity: not before an outcome.
+    """
+
+    waiting: bool
+    low: bool
+    can_claim: bool
+    due: float
+
+
 class Slots:
     """An executor, with the measure of what it can take on; for the exchange's thread."""
 
@@ -41,14 +54,14 @@ class Slots:
         self.executor = executor
         self.tasks = tasks
         self._run_seconds = math.inf
-        self.more = True
+        self.may_have_work = True
         self.in_flight = 0
         self._low_water = 0
         self._submitted = 0
         self._rests_until = 0.0
         self._batches: deque[tuple[float, int]] = deque()
 
-    def room(self, leaving: int = 0) -> int:
+    def free_slots(self, leaving: int = 0) -> int:
         """Return how many claims to ask for now, if `leaving` of those in flight are done."""
         now = monotonic()
         if now < self._rests_until or not self.tasks:
@@ -68,7 +81,7 @@ class Slots:
         """Whether as many abandoned bodies still run as there are slots: it takes no more."""
         return self.executor.abandoned >= self.executor.size
 
-    def low(self) -> bool:
+    def is_low(self) -> bool:
         """Whether the slots will soon have nothing to do; from any thread."""
         return self.executor.waiting() <= self._low_water
 
@@ -90,27 +103,27 @@ class Slots:
             fades = known != math.inf and mean < known
             self._run_seconds = known + _WEIGHT * (mean - known) if fades else mean
 
-    def due(self, now: float) -> float:
-        """Return the seconds until they should be looked at; infinity: not before an outcome."""
-        stale = self.stale_in(now)
-        if stale is not None:
-            return stale
-        return self._rests_until - now if now < self._rests_until else math.inf
-
-    def stale_in(self, now: float) -> float | None:
-        """Return the seconds until the oldest waiting claim has waited too long."""
-        self._forget_begun_batches()
-        return self._batches[0][0] + STALE_SECONDS - now if self._batches else None
+    def state(self, now: float) -> SlotState:
+        """Return how they are."""
+        waiting = self.executor.waiting()
+        low = waiting <= self._low_water
+        can_claim = self.may_have_work and low and self.free_slots() > 0
+        stale = self._stale_at(waiting)
+        due = stale if stale < math.inf or now >= self._rests_until else self._rests_until
+        return SlotState(waiting > 0, low, can_claim, due - now)
 
     def withdraw_stale(self, now: float) -> list[Claim]:
         """Take back the claims that have waited too long for a slot."""
         claims: list[Claim] = []
-        while (wait := self.stale_in(now)) is not None and wait <= 0:
-            begun = self._submitted - self.executor.waiting()
-            fresh = self.executor.withdraw(self._batches.popleft()[1] - begun)
-            claims += fresh
+        if not self._batches:
+            return claims
+        waiting = self.executor.waiting()
+        while self._stale_at(waiting) <= now:
+            begun = self._submitted - waiting
+            claims += self.executor.withdraw(self._batches.popleft()[1] - begun)
+            waiting = self.executor.waiting()
         if claims:
-            self.more = True
+            self.may_have_work = True
             self._rests_until = now + REST_SECONDS
         return claims
 
@@ -118,10 +131,12 @@ class Slots:
         """Take back every claim that no slot has taken; from any thread."""
         return self.executor.withdraw(self.executor.waiting())
 
-    def _forget_begun_batches(self) -> None:
-        begun = self._submitted - self.executor.waiting()
+    def _stale_at(self, waiting: int) -> float:
+        """Return when the oldest claim that waits will have waited for too long."""
+        begun = self._submitted - waiting
         while self._batches and self._batches[0][1] <= begun:
             self._batches.popleft()
+        return self._batches[0][0] + STALE_SECONDS if self._batches else math.inf
 
     def _prefetch(self) -> int:
         # What runs now may be longer than all that was measured: it is the better witness.
@@ -154,7 +169,29 @@ class SlotTable:
     def expect_work(self) -> None:
         """Take it that the store may have jobs for each of them; from any thread."""
         for slots in self.slots:
-            slots.more = True
+            slots.may_have_work = True
+
+    def is_low(self) -> bool:
+        """Whether some of them will soon have nothing to do; from any thread."""
+        return any(slots.is_low() for slots in self.slots)
+
+    def state(self, now: float) -> SlotState:
+        """Return how all of them are: what holds of any, and what is due first."""
+        waiting = low = can_claim = False
+        due = math.inf
+        for slots in self.slots:
+            one = slots.state(now)
+            waiting, low = waiting or one.waiting, low or one.low
+            can_claim, due = can_claim or one.can_claim, min(due, one.due)
+        return SlotState(waiting, low, can_claim, due)
+
+    def exhausted(self) -> int:
+        """Return how many abandoned bodies run where as many do as there are slots."""
+        return sum([slots.executor.abandoned for slots in self.slots if slots.exhausted])
+
+    def withdraw_all(self) -> list[Claim]:
+        """Take back every claim that no slot has taken; from any thread."""
+        return [claim for slots in self.slots for claim in slots.withdraw_all()]
 
     @property
     def pending(self) -> bool:
@@ -180,7 +217,7 @@ class SlotTable:
             self.slots.append(slots)
         self.by_task[task] = slots
         slots.tasks = (*slots.tasks, task)
-        slots.more = True
+        slots.may_have_work = True
         if old is None:
             return []
         old.tasks = tuple(one for one in old.tasks if one != task)

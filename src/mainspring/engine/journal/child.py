@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.engine.journal.journal import Journal, encode_notes
 from mainspring.processes import program
 
@@ -70,7 +71,7 @@ class _Courier:
     def _work(self) -> None:
         while self._bell.wait():
             self._bell.clear()
-            time.sleep(max(0.0, self._at - time.monotonic()))
+            time.sleep(max(0.0, self._at - monotonic()))
             self.journal.flush()
 
 

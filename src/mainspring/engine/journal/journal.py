@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from mainspring.clock import monotonic
 from mainspring.engine.journal.page import Page, page, size_of
 from mainspring.errors import StoreError
 from mainspring.model.note import Note

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable  # the type of a Struct's field
 from contextvars import ContextVar
 from threading import Lock
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mainspring.clock import monotonic
 from mainspring.model.job import Grant  # the type of a Struct's field
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, Note
 

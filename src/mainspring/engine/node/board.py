@@ -15,10 +15,10 @@ import mmap
 import os
 import re
 import struct
-import time
 import weakref
 from typing import TYPE_CHECKING, Protocol
 
+from mainspring.clock import wall_clock
 from mainspring.private_files import PrivateFolder, allocate
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _remove_orphan(path: Path) -> None:
     if board is None:
         return
     try:
-        if time.time() - path.lstat().st_mtime > ORPHAN_SECONDS:
+        if wall_clock() - path.lstat().st_mtime > ORPHAN_SECONDS:
             board.remove()
     finally:
         board.close()

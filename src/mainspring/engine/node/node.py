@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.engine.node.board import FileBoard, NoBoard, board_of, node_name
 from mainspring.engine.node.report import serves_of
 from mainspring.model.capabilities import Capabilities

@@ -11,10 +11,11 @@ names that `serves` has.
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec.json import encode
+
+from mainspring.clock import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +47,7 @@ def serves_of(serves: Capabilities) -> bytes:
             # Looked up, not imported: that would be an import of the roof.
             "version": sys.modules["mainspring"].__version__,
             # As text: in a test with a frozen clock, no encoder knows the class of it.
-            "started_at": datetime.now(UTC).isoformat(),
+            "started_at": utc_now().isoformat(),
         }
     )
 
@@ -76,7 +77,7 @@ class Reporter:
                 "restarts": {one.name: one.restarts for one in self._services() if one.restarts},
                 "draining": self._load.draining,
                 "loop_lag": max(lags, default=None),
-                "at": datetime.now(UTC),
+                "at": utc_now(),
                 **({} if self.serves is None else _names(self.serves)),
             }
         )

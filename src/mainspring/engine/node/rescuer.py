@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.engine.node.board import begun_on, board_of, find_dead, remove_orphans
 from mainspring.errors import StoreError
 from mainspring.model.events import NodeRescued

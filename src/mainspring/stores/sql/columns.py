@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import DecodeError, json
 
+from mainspring.clock import EPOCH
 from mainspring.model.job import Failure
 from mainspring.model.record import Undecodable, type_name
-from mainspring.stores.clock import EPOCH, as_micros
+from mainspring.stores.clock import as_micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable

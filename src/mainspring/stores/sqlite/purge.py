@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import json
 
 from mainspring.faults import fault
+from mainspring.model.job import JobState
 from mainspring.stores.sql.states import NUMBERS
 from mainspring.stores.sqlite.rows.bulk import text_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from mainspring.model.job import JobState
     from mainspring.stores.clock import Moment
 
 OLD = """
@@ -48,23 +49,41 @@ DELETE FROM idempotency WHERE idempotency_key IN (
 MOST_ANSWERS = 2_000
 """Idempotency keys that a purge drops at most, so that it holds up nobody."""
 
+ANY_DUE = """
+SELECT
+  EXISTS (SELECT 1 FROM nodes WHERE ended_at <= ?)
+  OR EXISTS (SELECT 1 FROM idempotency INDEXED BY idempotency_by_end WHERE until <= ?)
+"""
+
 keys_text = json.Decoder(list[int])
 
 
-def purge(
-    connection: sqlite3.Connection,
-    *,
-    ages: Mapping[JobState, float],
-    moment: Moment,
-    limit: int,
-) -> int:
-    """Drop up to `limit` final jobs that are older than the age of their state; return how many."""
+Ages = Mapping[JobState, float]
+"""The seconds after which jobs are dropped, by their state."""
+
+
+def any_due(connection: sqlite3.Connection, *, ages: Ages, moment: Moment) -> bool:
+    """Tell whether a purge has anything to drop; only reads."""
+    asked = (moment.after(-max(ages.values())), moment.micros)
+    (due,) = connection.execute(ANY_DUE, asked).fetchone()
+    return bool(due) or bool(due_keys(connection, ages=ages, moment=moment, limit=1))
+
+
+def due_keys(
+    connection: sqlite3.Connection, *, ages: Ages, moment: Moment, limit: int
+) -> list[int]:
+    """Return up to `limit` final jobs that are older than the age of their state."""
     keys: list[int] = []
     for state, age in ages.items():
         asked = (NUMBERS[state], moment.after(-age), limit - len(keys))
         keys += keys_text.decode(f"[{text_of(connection, OLD, asked)}]")
     kept = text_of(connection, KEPT_LONG_ENOUGH, (moment.micros, limit - len(keys)))
-    keys += keys_text.decode(f"[{kept}]")
+    return keys + keys_text.decode(f"[{kept}]")
+
+
+def purge(connection: sqlite3.Connection, *, ages: Ages, moment: Moment, limit: int) -> int:
+    """Drop up to `limit` final jobs that are older than the age of their state; return how many."""
+    keys = due_keys(connection, ages=ages, moment=moment, limit=limit)
     drop_keys(connection, keys)
     connection.execute(DROP_NODES, (moment.after(-max(ages.values())),))
     connection.execute(DROP_ANSWERS, (moment.micros, MOST_ANSWERS))

@@ -19,7 +19,7 @@ from mainspring.stores.sqlite.intake.groups import Intake
 from mainspring.stores.sqlite.rows.lanes import LaneTable
 from mainspring.stores.wake.socket_folder import SocketFolder, socket_folder
 from mainspring.stores.wake.sockets import SocketListener, SocketNotifier
-from mainspring.stores.wake.topics import ORDERS
+from mainspring.stores.wake.topics import ORDERS, READY
 
 if TYPE_CHECKING:
     import sqlite3
@@ -51,6 +51,7 @@ class Session:
         self.intake = Intake(self.writer, self._lanes, clock, notify=self.notify)
         self.reserve = Reserve(file.run_dir)
         self._notifiers: dict[int, SocketNotifier] = {}
+        self._expects_work = False
 
     def write(self) -> Writer:
         """Return the writer: `with` it is one transaction."""
@@ -80,7 +81,18 @@ class Session:
             return SocketListener(self._place(), topic, changed=None)
         log = str(self._file.wal)
         look = CommitLook(log, self.readers.data_version)
-        return SocketListener(self._place(), topic, changed=look.changed, watched=log)
+        notified = self._expect_work if topic == READY else None
+        return SocketListener(
+            self._place(), topic, changed=look.changed, watched=log, notified=notified
+        )
+
+    def take_notice(self) -> bool:
+        """Tell whether a datagram came for new work since the last call."""
+        expected, self._expects_work = self._expects_work, False
+        return expected
+
+    def _expect_work(self) -> None:
+        self._expects_work = True
 
     def delete(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a transaction that deletes; on a full disk, with the space that is kept for it."""

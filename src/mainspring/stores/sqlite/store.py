@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidOption, LeaseLost
+from mainspring.model.job import Exchanged
 from mainspring.stores.clock import Moment, SystemClock
 from mainspring.stores.ownership import leaves_nothing
+from mainspring.stores.rules.keeping import ages
 from mainspring.stores.sql.store import SqlStore
 from mainspring.stores.sqlite import forks, nodes, verbs
+from mainspring.stores.sqlite.claims.wants import empty_answer_for
 from mainspring.stores.sqlite.connections.caller_connection import in_savepoint
 from mainspring.stores.sqlite.file.database import DatabaseFile
 from mainspring.stores.sqlite.file.examination import examine
 from mainspring.stores.sqlite.intake.keyed_jobs import enqueue_into
+from mainspring.stores.sqlite.purge import any_due
 from mainspring.stores.sqlite.session import Session
 from mainspring.stores.sqlite.transitions.outcomes import record_each
 from mainspring.stores.wake.topics import ENDED, READY
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mainspring.model.diagnosis import Diagnosis
-    from mainspring.model.job import NewJob, Outcome
+    from mainspring.model.job import NewJob, Outcome, Want
     from mainspring.stores.clock import Clock
 
 DURABILITIES = ("full", "normal")
@@ -74,14 +78,29 @@ class SqliteStore(SqlStore):
         self._session.reserve.take()
         return node
 
+    def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
+        """Record outcomes and claim work in one transaction.
+
+        With neither outcomes nor anything to claim it only reads. After a notice it does not look
+        first: then there is something, and the look would cost as much as half of the claim.
+        """
+        if not self._session.take_notice() and not outcomes:
+            lanes, moment = self._session.lanes, Moment(self._clock)
+            with self._session.read() as connection:
+                none = empty_answer_for(connection, node, wants, lanes=lanes, moment=moment)
+            if none is not None:
+                return Exchanged([], [], none.next_due, none.lapsed)
+        return super().exchange(node, outcomes, wants)
+
     def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
-        dropped = super().purge(
-            completed_after=completed_after, failed_after=failed_after, limit=limit
-        )
+        kept = {"completed_after": completed_after, "failed_after": failed_after}
+        with self._session.read() as connection:
+            due = any_due(connection, ages=ages(**kept), moment=Moment(self._clock))
+        dropped = super().purge(**kept, limit=limit) if due else 0
         self._session.reserve.take()
         if dropped < limit:
-            self._session.writer.fold_log()
+            self._session.writer.fold_long_log()
         return dropped
 
     def examine(self) -> list[Diagnosis]:

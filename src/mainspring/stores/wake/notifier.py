@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from time import monotonic
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.model.job import ANY_JOB, Notice
 from mainspring.stores.ownership import Signal
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import socket
 import stat
-import time
 from contextlib import suppress
 from pathlib import Path
 
+from mainspring.clock import monotonic, wall_clock
 from mainspring.private_files import NotPrivate, PrivateFolder, make_private_folder
 
 DESCRIPTORS = "/proc/self/fd"
@@ -103,7 +103,7 @@ class SocketFolder:
         with suppress(OSError):
             found = folder.look_at(name)
             ours = stat.S_ISSOCK(found.st_mode) and found.st_uid in (os.geteuid(), folder.owner)
-            if ours and abs(time.time() - found.st_ctime) > BINDING_SECONDS:
+            if ours and abs(wall_clock() - found.st_ctime) > BINDING_SECONDS:
                 folder.remove(name)
 
     def sweep(self) -> None:
@@ -124,7 +124,7 @@ class SocketFolder:
             folder.close()
 
     def _open(self) -> PrivateFolder | None:
-        if time.monotonic() < self._retry_at:
+        if monotonic() < self._retry_at:
             return None
         try:
             with self._parent() as parent:
@@ -144,7 +144,7 @@ class SocketFolder:
 
     def _do_without(self, error: OSError) -> None:
         self.close()
-        self._retry_at = time.monotonic() + RETRY_SECONDS
+        self._retry_at = monotonic() + RETRY_SECONDS
         if str(self.path) not in _warned:
             _warned.add(str(self.path))
             _warn(self.path, error)

@@ -11,13 +11,12 @@ import os
 import select
 import socket
 import threading
-import time
 from array import array
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic, wall_clock_ns
 from mainspring.model.job import ANY_JOB, Notice
-from mainspring.stores.clock import monotonic
 from mainspring.stores.wake import idle_wait
 from mainspring.stores.wake.fallback_poll import (
     LONGEST_SECONDS,
@@ -80,7 +79,7 @@ class SocketNotifier:
         if changed_at != self._listed_at:
             self._names = self._folder.names()
             self._disconnect(self._connected.keys() - self._names)
-            settled = time.time_ns() - changed_at > SETTLED_NANOSECONDS
+            settled = wall_clock_ns() - changed_at > SETTLED_NANOSECONDS
             self._listed_at = changed_at if settled else 0
         return self._names
 
@@ -121,7 +120,8 @@ class SocketListener:
     """Sleeps until a datagram comes or, as a fallback, until `changed()` says so.
 
     Without `changed` there is no fallback, and it costs nothing while it sleeps. `watched` is a
-    file that each change is written to: while nothing is, the fallback looks rarely.
+    file that each change is written to: while nothing is, the fallback looks rarely. `notified`
+    is called in the thread that a datagram wakes, and not when the fallback does.
     """
 
     def __init__(
@@ -131,7 +131,9 @@ class SocketListener:
         *,
         changed: Callable[[], bool] | None,
         watched: str | None = None,
+        notified: Callable[[], None] | None = None,
     ) -> None:
+        self._notified = notified
         self._closed = False
         self._poked = False
         self._in_use = threading.Lock()
@@ -225,7 +227,10 @@ class SocketListener:
         with suppress(BlockingIOError):
             while datagram := self._socket.recv(MOST_BYTES):
                 received.append(datagram)
-        return notice_in(received)
+        notice = notice_in(received)
+        if notice is not None and self._notified is not None:
+            self._notified()
+        return notice
 
     def _let_go(self) -> None:
         if not self._closed or not self._in_use.acquire(blocking=False):

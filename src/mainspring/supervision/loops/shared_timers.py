@@ -6,10 +6,11 @@ costs more than their runs.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
+
+from mainspring.clock import monotonic
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,7 +37,7 @@ class SharedTimers:
         """Call a function on this loop, the one that these timers are of, at a moment."""
         due = self._moments.get(moment)
         if due is None:
-            timer = loop.call_later(moment - time.monotonic(), self._call_due, loop, moment)
+            timer = loop.call_later(moment - monotonic(), self._call_due, loop, moment)
             due = self._moments[moment] = TimedCalls(timer)
         due.calls[function] = None
 

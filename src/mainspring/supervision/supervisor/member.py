@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from mainspring.clock import monotonic
 from mainspring.errors import ServiceFailed
 from mainspring.model import events
 from mainspring.supervision.restart import FOR_EVER, Doubling, Failures, Restart
@@ -137,7 +137,7 @@ class Member:
 
     async def _run(self) -> float | None:
         """Run the service; return the seconds to rest before the next run, or None: no more."""
-        began = time.monotonic()
+        began = monotonic()
         try:
             await self.service.run(self._started)
         except asyncio.CancelledError as error:
@@ -162,7 +162,7 @@ class Member:
         self._tell(events.ServiceStopped(self.name))
 
     def _failed(self, error: BaseException, began: float) -> float | None:
-        now = time.monotonic()
+        now = monotonic()
         if self._failures is None:
             self._failures = Failures(self._policy, backoff=Doubling())
         if now - began > HEALTHY_AFTER:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from mainspring.clock import monotonic
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.supervision.forked import forget_in_child
 from mainspring.supervision.loops.precise_loop import new_loop
@@ -132,8 +132,8 @@ class Supervisor:
 
     def time_left(self) -> float:
         """Return the seconds that its end may take, what is stuck included."""
-        deadline = self._deadline or time.monotonic() + self.grace
-        return max(deadline - time.monotonic(), 0.0) + STUCK_AFTER
+        deadline = self._deadline or monotonic() + self.grace
+        return max(deadline - monotonic(), 0.0) + STUCK_AFTER
 
     def services(self) -> tuple[ServiceStatus, ...]:
         """Return the state of each service, in order; from any thread."""
@@ -201,7 +201,7 @@ class Supervisor:
         """Ask it to end within `grace` seconds (None: its own grace); from any thread."""
         with self._lock:
             if grace is not None or (self._deadline is None and self._policy.in_order):
-                self._deadline = time.monotonic() + (self.grace if grace is None else grace)
+                self._deadline = monotonic() + (self.grace if grace is None else grace)
             self._closed = True
             if self._calls is not None:
                 self._calls.call(self._wake.set)
@@ -316,7 +316,7 @@ class Supervisor:
             if not self._closed:
                 await self._wake.wait()
         except asyncio.CancelledError:
-            self._deadline = time.monotonic()
+            self._deadline = monotonic()
             raise
         finally:
             await self._close_all()
@@ -348,7 +348,7 @@ class Supervisor:
         """Close all services, also when this task is cancelled meanwhile: then without grace."""
         if self._policy.in_order:
             if self._deadline is None:
-                self._deadline = time.monotonic() + self.grace
+                self._deadline = monotonic() + self.grace
             batches = [[member] for member in reversed(self.members)]
         else:
             batches = [list(reversed(self.members))]
@@ -363,7 +363,7 @@ class Supervisor:
             if member.task is None and not self._policy.in_order:
                 member.start()  # it was added just now; it ends at once, and says so
         limit = self._deadline
-        left = None if limit is None else max(limit - time.monotonic(), COURTESY)
+        left = None if limit is None else max(limit - monotonic(), COURTESY)
         cancelled = await self._wait(batch, left)
         for member in batch:
             if member.lives and not cancelled:
@@ -382,7 +382,7 @@ class Supervisor:
             if tasks:
                 await asyncio.wait(tasks, timeout=seconds)
         except asyncio.CancelledError:
-            self._deadline = time.monotonic()
+            self._deadline = monotonic()
             for member in self.members:
                 member.cancel()
             return True

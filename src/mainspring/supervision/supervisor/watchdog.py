@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.model.events import LoopStalled
 from mainspring.supervision.loops.precise_loop import turn_of
 from mainspring.supervision.run_in_thread import stack_of
@@ -78,7 +78,7 @@ class LoopPulse:
 
     def _answer(self) -> None:
         if self._asked is not None:
-            self.latency = time.monotonic() - self._asked
+            self.latency = monotonic() - self._asked
         if self._reported:
             log.warning("event loop %r goes on after %.1f s", self.loop.name, self.latency)
         self._asked, self._reported = None, False
@@ -95,7 +95,7 @@ class Watchdog:
 
     def latencies(self) -> dict[str, float]:
         """Return by loop how many seconds its last answer took, or has not come for."""
-        now, pulses = time.monotonic(), self._pulses
+        now, pulses = monotonic(), self._pulses
         loops = [loop for loop in self._loops() if loop.active]
         return {loop.name: _latency(pulses.get(loop), loop, now) for loop in loops}
 
@@ -105,7 +105,7 @@ class Watchdog:
 
     async def look(self) -> None:
         """Look at each loop once."""
-        now = time.monotonic()
+        now = monotonic()
         self._pulses = {
             loop: self._pulses.get(loop) or LoopPulse(loop) for loop in self._loops() if loop.active
         }

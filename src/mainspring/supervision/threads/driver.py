@@ -6,10 +6,10 @@ import asyncio
 import logging
 import math
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.supervision.inside import enter, leave
 from mainspring.supervision.loops.precise_loop import moment_after
 from mainspring.supervision.sleeper import LONGEST
@@ -118,21 +118,21 @@ class _Loan:
 
     def _run_while_due(self) -> bool:
         """Run until no run is due; False: the thread has been held long enough before."""
-        began = now = time.monotonic()
+        began = now = monotonic()
         while True:
             run_once(self._worker, self._target, now)
             with self._lock:
                 if not self._due():
                     self._busy = False
                     return True
-            now = time.monotonic()
+            now = monotonic()
             if now - began > FAIR_SHARE:
                 return False
 
     def _due(self) -> bool:
         """Return whether a run is due now; if not, see to it that somebody looks again."""
         if not self._worker.ending:
-            now = time.monotonic()
+            now = monotonic()
             pause = self._worker.pause(now)
             if pause is not None and pause <= 0:
                 return True

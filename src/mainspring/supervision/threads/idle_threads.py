@@ -6,8 +6,9 @@ wake for it. Used under the lock of the pool.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
+
+from mainspring.clock import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,7 @@ class IdleThreads:
             self._gates.append(gate)
             return IDLE_LIFE
         self.leader, self._until = gate, moments[0]
-        return max(self._until - time.monotonic(), 0.0)
+        return max(self._until - monotonic(), 0.0)
 
     def get_up(self, gate: Lock) -> bool:
         """Let a thread go that waited long enough; False: it has been woken meanwhile."""

@@ -11,13 +11,13 @@ import itertools
 import logging
 import math
 import threading
-import time
 from collections import Counter
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mainspring.clock import monotonic
 from mainspring.errors import NotRunning
 from mainspring.supervision.inside import belong_to
 from mainspring.supervision.run_in_thread import stack_of
@@ -200,9 +200,9 @@ class PriorityThreadPool(Executor):
 
     def join(self, timeout: float) -> list[threading.Thread]:
         """Wait for the threads, at most `timeout` seconds; return those that have not ended."""
-        deadline, threads = time.monotonic() + timeout, self._others()
+        deadline, threads = monotonic() + timeout, self._others()
         for thread in threads:
-            thread.join(max(deadline - time.monotonic(), 0))
+            thread.join(max(deadline - monotonic(), 0))
         return [one for one in threads if one.is_alive()]
 
     def _take_sizes(self, sizes: PoolSizes) -> None:
@@ -305,7 +305,7 @@ class PriorityThreadPool(Executor):
             self._busy -= put_down
             if woken and self._waking:
                 self._waking -= 1
-            if self._timers.moments and self._timers.moments[0] <= (now := time.monotonic()):
+            if self._timers.moments and self._timers.moments[0] <= (now := monotonic()):
                 self._open_timers(now)
             if not self._may_start():
                 return None, 0

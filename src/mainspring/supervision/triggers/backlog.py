@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import queue as standard
-import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mainspring.clock import monotonic
 from mainspring.errors import NotRunning
 from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
 from mainspring.supervision.triggers.queue_hook import queue_hook_of
@@ -110,9 +110,9 @@ class Backlog:
         if self._added(item):
             return
         sleeper = ThreadSleeper()
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else monotonic() + timeout
         while not self._added(item, sleeper.wake):
-            left = None if deadline is None else deadline - time.monotonic()
+            left = None if deadline is None else deadline - monotonic()
             if left is not None and left <= 0:
                 self._leave(sleeper.wake)
                 raise TimeoutError(f"no space in the queue of {self.owner!r} for {timeout} s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from mainspring.supervision.triggers.waking import WakingTrigger
+from mainspring.supervision.triggers.continuous import WakingTrigger
 
 
 class Event(WakingTrigger):

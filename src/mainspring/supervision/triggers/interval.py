@@ -8,7 +8,7 @@ from typing import Literal
 
 from mainspring.errors import InvalidOption
 from mainspring.model.number import is_number
-from mainspring.supervision.triggers.waking import WakingTrigger
+from mainspring.supervision.triggers.continuous import WakingTrigger
 
 Misfire = Literal["coalesce", "skip", "all"]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mainspring.supervision.triggers.waking import WakingTrigger
+from mainspring.clock import utc_now
+from mainspring.supervision.triggers.continuous import WakingTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from mainspring.protocols import Schedule
 
@@ -22,9 +23,7 @@ class Scheduled(WakingTrigger):
     `clock` returns the aware wall-clock time. A clock set back fires no tick a second time.
     """
 
-    def __init__(
-        self, schedule: Schedule, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, schedule: Schedule, *, clock: Callable[[], datetime] = utc_now) -> None:
         super().__init__()
         self.schedule = schedule
         self._clock = clock

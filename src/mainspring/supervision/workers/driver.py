@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mainspring.clock import monotonic
 from mainspring.errors import TargetNotAsync
 from mainspring.supervision.inside import belong_to
 from mainspring.supervision.run_in_thread import in_own_thread
@@ -117,7 +117,7 @@ class ThreadDriver:
     def _turn_until_over(self, worker: Steps, sleeper: Sleeper) -> None:
         belong_to(worker.owners, worker)
         while not worker.ending:
-            now = time.monotonic()
+            now = monotonic()
             pause = worker.pause(now)
             if pause is None or pause > 0:
                 sleeper.sleep(pause)
@@ -140,18 +140,18 @@ class LoopDriver:
         sleeper = LoopSleeper(asyncio.get_running_loop())
         worker.trigger.bind(sleeper.wake)
         started()
-        now = alone_since = time.monotonic()
+        now = alone_since = monotonic()
         while not worker.ending:
             pause = worker.pause(now)
             if pause is None or pause > 0:
                 await sleeper.sleep(pause, now)
-                now = alone_since = time.monotonic()
+                now = alone_since = monotonic()
                 continue
             await self._run_once(worker, now)
-            now = time.monotonic()
+            now = monotonic()
             if now - alone_since > FAIR_SHARE:
                 await asyncio.sleep(0)
-                now = alone_since = time.monotonic()
+                now = alone_since = monotonic()
 
     async def _run_once(self, worker: Steps, now: float) -> None:
         arguments = worker.begin(now)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+
+from mainspring.clock import monotonic, utc_now
 
 
 @dataclass(slots=True)
@@ -16,8 +17,8 @@ class Tally:
     restarts: int = 0
     failing: bool = False
     last_error: BaseException | None = None
-    last_run: float | None = None  # time.monotonic()
-    next_run: float | None = None  # time.monotonic()
+    last_run: float | None = None  # monotonic()
+    next_run: float | None = None  # monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +50,4 @@ def wall_time(moment: float | None) -> datetime | None:
     """Return a moment of `time.monotonic()` as aware UTC."""
     if moment is None:
         return None
-    return datetime.now(UTC) + timedelta(seconds=moment - time.monotonic())
+    return utc_now() + timedelta(seconds=moment - monotonic())

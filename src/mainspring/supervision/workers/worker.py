@@ -10,9 +10,9 @@ import functools
 import inspect
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING, cast
 
+from mainspring.clock import monotonic
 from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
 from mainspring.model import events
 from mainspring.supervision.megaphone import Megaphone
@@ -134,7 +134,7 @@ class Worker:
     def hangs(self) -> bool:
         """Return whether its run lasts far beyond its interval; from any thread."""
         began = self.tally.last_run
-        lasts = time.monotonic() - began if self.running and began is not None else 0.0
+        lasts = monotonic() - began if self.running and began is not None else 0.0
         if lasts <= HANGS_AFTER_SECONDS:
             return False
         pace: float | None = getattr(self.trigger, "pace", None)
@@ -219,7 +219,7 @@ class Worker:
         """Record a run; only False ends the worker."""
         self.running = False
         self.tally.runs += 1
-        self.trigger.done(time.monotonic())
+        self.trigger.done(monotonic())
         if self.tally.failing:
             self.tally.failing = False
             self._failures.succeeded()
@@ -228,7 +228,7 @@ class Worker:
 
     def failed(self, error: Exception) -> None:
         """Record a run that raised, and rest or give up by the restart policy."""
-        now = time.monotonic()
+        now = monotonic()
         tally = self.tally
         tally.errors += 1
         tally.failing = True
@@ -259,7 +259,7 @@ class Worker:
 
         `asked`: not from within, but by who ends the worker.
         """
-        self._ended(time.monotonic())
+        self._ended(monotonic())
         if not asked:
             log.warning("a run of worker %r was cancelled from within; it goes on", self.name)
 
@@ -274,7 +274,7 @@ class Worker:
 
     def aborted(self, error: BaseException) -> None:
         """Record a run that asked for the end of the program: it is the end of the worker."""
-        self._ended(time.monotonic())
+        self._ended(monotonic())
         self._abort(error)
 
     def _give_up(self, why: str, cause: BaseException | None) -> None:

@@ -1,1 +1,1 @@
-"""What every store and every service must do, as suites of tests to inherit from."""
+"""Contracts of stores and services, as suites of tests to inherit from."""

@@ -1,4 +1,4 @@
-"""What the contracts' tests are made of: jobs, wants, outcomes, schedules. Needs nothing but us."""
+"""Test data of the contracts: jobs, wants, outcomes, schedules. Needs no other package."""
 
 from __future__ import annotations
 

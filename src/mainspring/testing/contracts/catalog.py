@@ -1,4 +1,4 @@
-"""What every store must show to views: lists, pages, searches, lanes, pauses. Needs pytest."""
+"""Contract of a store's catalog: lists, pages, searches, lanes, pauses. Needs pytest."""
 # ruff: noqa: S101, D102
 # A contract is made of asserts and of example numbers, and a test's name is its docstring.
 
@@ -163,7 +163,7 @@ class CatalogContract:
             LaneRecord("queue", "b", 0),
         ]
 
-    def test_paused_queues_are_told_by_name(self, store: JobStore) -> None:
+    def test_paused_queues_are_listed_by_name(self, store: JobStore) -> None:
         assert store.paused() == []
         for queue in ("b", "a", "c"):
             store.pause(queue)

@@ -1,4 +1,4 @@
-"""What every store must do when people cancel, retry, drop, expire and pause. Needs pytest."""
+"""Contract of a store's controls: cancel, retry, drop, expire and pause. Needs pytest."""
 # ruff: noqa: S101, PLR2004, D102
 # A contract is made of asserts and of example numbers, and a test's name is its docstring.
 
@@ -61,19 +61,19 @@ class CancelContract:
         clock.advance(5)
         assert store.claim(node, [want()]) == []
 
-    def test_a_running_job_is_marked_and_its_node_told(self, store: JobStore) -> None:
+    def test_a_running_job_is_marked_and_its_node_learns_of_it(self, store: JobStore) -> None:
         job_id = enqueue(store)
         node, claim = start(store, job_id)
         other = join(store, "other")
         assert store.cancel([job_id, UNKNOWN]) == [True, False]
         assert (found(store, job_id).state, found(store, job_id).cancelling) == ("running", True)
         for _ in range(2):
-            told = store.renew(node, lease=LEASE)
-            assert told is not None
-            assert told.cancel == ((claim.key, claim.fence),)
-        told = store.renew(other, lease=LEASE)
-        assert told is not None
-        assert told.cancel == ()
+            answer = store.renew(node, lease=LEASE)
+            assert answer is not None
+            assert answer.cancel == ((claim.key, claim.fence),)
+        answer = store.renew(other, lease=LEASE)
+        assert answer is not None
+        assert answer.cancel == ()
 
     @pytest.mark.parametrize("kind", ENDS)
     def test_a_marked_job_may_still_end_as_it_will(
@@ -82,10 +82,10 @@ class CancelContract:
         job_id = enqueue(store)
         node, claim = start(store, job_id)
         store.cancel([job_id])
-        told = outcome(claim, kind, failure=None if kind is OutcomeKind.COMPLETED else BROKEN)
-        assert store.finish_many(node, [told]) == [True]
+        answer = outcome(claim, kind, failure=None if kind is OutcomeKind.COMPLETED else BROKEN)
+        assert store.finish_many(node, [answer]) == [True]
         record = found(store, job_id)
-        assert (record.state.value, record.failure) == (kind.value, told.failure)
+        assert (record.state.value, record.failure) == (kind.value, answer.failure)
         assert (record.cancelling, record.attempts) == (False, 1)
         assert store.renew(node, lease=LEASE).cancel == ()  # type: ignore[union-attr]  # it lives
 
@@ -265,7 +265,7 @@ class RetryContract:
 
 
 class ExpiryContract:
-    """What comes too late does not start."""
+    """Contract of expiry: a job that comes too late does not start."""
 
     def test_a_job_whose_expiry_passed_is_cancelled(
         self, store: JobStore, clock: FrozenClock
@@ -304,8 +304,8 @@ class ExpiryContract:
         node, claim = start(store, job_id)
         clock.advance(11)
         assert store.expire(limit=10) == 0
-        told = outcome(claim, OutcomeKind.RETRY, failure=BROKEN, delay=60.0)
-        store.finish_many(node, [told])
+        answer = outcome(claim, OutcomeKind.RETRY, failure=BROKEN, delay=60.0)
+        store.finish_many(node, [answer])
         assert store.expire(limit=10) == 1
         assert (found(store, job_id).failure, outcomes_of(store, job_id)) == (EXPIRED, ["retry"])
 

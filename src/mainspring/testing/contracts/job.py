@@ -1,4 +1,4 @@
-"""What every store must do with jobs: enqueue, claim, finish, and show them. Needs pytest."""
+"""Contract of a store's jobs: enqueue, claim, finish, and show them. Needs pytest."""
 # ruff: noqa: S101, PLR2004, D102
 # A contract is made of asserts and of example numbers, and a test's name is its docstring.
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class JobContract:
     """Jobs in, claims out, outcomes in."""
 
-    def test_ids_come_in_order_and_are_told_apart(self, store: JobStore) -> None:
+    def test_ids_come_in_order_and_differ(self, store: JobStore) -> None:
         job_ids = store.enqueue_many([new_job(priority=-number) for number in range(600)])
         assert len(set(job_ids)) == 600
         assert [found(store, job_id).priority for job_id in job_ids[:3]] == [0, -1, -2]
@@ -124,7 +124,7 @@ class JobContract:
         assert len(store.claim(node, [want(limit=2)]) + store.claim(node, [want()])) == 3
         assert store.claim(join(store, "other"), [want()]) == []
 
-    def test_claims_at_once_are_told_apart_and_miss_nothing(self, store: JobStore) -> None:
+    def test_claims_at_once_differ_and_miss_nothing(self, store: JobStore) -> None:
         job_ids = store.enqueue_many([new_job()] * 400)
 
         def drain(name: str) -> list[str]:
@@ -162,16 +162,16 @@ class JobContract:
         (claim,) = store.claim(node, [want()])
         began = clock.monotonic()
         clock.advance(3)
-        told = outcome(claim, began=began + 1, ended=began + 2, result=b'{"n":[1,2.50]}')
-        assert store.finish_many(node, [told]) == [True]
+        ended = outcome(claim, began=began + 1, ended=began + 2, result=b'{"n":[1,2.50]}')
+        assert store.finish_many(node, [ended]) == [True]
         record = found(store, job_id)
-        assert (record.state, record.result, record.failure) == ("completed", told.result, None)
+        assert (record.state, record.result, record.failure) == ("completed", ended.result, None)
         assert (record.attempts, record.node) == (1, "node")
         assert record.started_at is not None
         assert record.completed_at is not None
         assert (record.started_at - record.created_at).total_seconds() == 1
         assert (record.completed_at - record.created_at).total_seconds() == 2
-        assert store.ended([job_id])[job_id].result == told.result
+        assert store.ended([job_id])[job_id].result == ended.result
 
     def test_a_result_of_none_is_a_result(self, store: JobStore) -> None:
         (job_id,) = store.enqueue_many([new_job()])
@@ -195,8 +195,8 @@ class JobContract:
         (job_id,) = store.enqueue_many([new_job()])
         node = join(store)
         (claim,) = store.claim(node, [want()])
-        told = outcome(claim, OutcomeKind.RETRY, failure=BROKEN, delay=5.0)
-        again = store.exchange(node, [told], [want()])
+        ended = outcome(claim, OutcomeKind.RETRY, failure=BROKEN, delay=5.0)
+        again = store.exchange(node, [ended], [want()])
         assert (again.accepted, again.claims, again.next_due) == ([True], [], 5.0)
         record = found(store, job_id)
         assert (record.state, record.attempts, record.failure) == ("pending", 1, BROKEN)
@@ -250,50 +250,50 @@ class JobContract:
         assert found(store, job_id).state is JobState.FAILED
 
     @pytest.mark.parametrize("kind", list(OutcomeKind))
-    def test_an_outcome_told_again_is_on_record_and_changes_nothing(
+    def test_an_outcome_sent_again_is_on_record_and_changes_nothing(
         self, store: JobStore, kind: OutcomeKind
     ) -> None:
         (job_id,) = store.enqueue_many([new_job()])
         node, claim = start(store, job_id)
-        told = outcome(claim, kind)
-        assert store.finish_many(node, [told]) == [True]
+        ended = outcome(claim, kind)
+        assert store.finish_many(node, [ended]) == [True]
         before = store.get(job_id), store.history(job_id)
-        assert store.finish_many(node, [told]) == [True]
+        assert store.finish_many(node, [ended]) == [True]
         assert (store.get(job_id), store.history(job_id)) == before
         ends = {OutcomeKind.COMPLETED, OutcomeKind.FAILED, OutcomeKind.CANCELLED}
         others = [outcome(claim, other) for other in ends - {kind}]
         assert store.finish_many(node, others) == [False] * len(others)
-        assert store.finish_many(join(store, "other"), [told]) == [False]
+        assert store.finish_many(join(store, "other"), [ended]) == [False]
 
     @pytest.mark.parametrize("kind", [OutcomeKind.RETRY, OutcomeKind.SNOOZED, OutcomeKind.RELEASED])
-    def test_an_outcome_that_ended_a_cancelled_job_is_known_when_told_again(
+    def test_an_outcome_that_ended_a_cancelled_job_is_known_when_sent_again(
         self, store: JobStore, kind: OutcomeKind
     ) -> None:
         (job_id,) = store.enqueue_many([new_job()])
         node, claim = start(store, job_id)
         store.cancel([job_id])
-        told = outcome(claim, kind)
-        assert store.finish_many(node, [told]) == store.finish_many(node, [told]) == [True]
+        ended = outcome(claim, kind)
+        assert store.finish_many(node, [ended]) == store.finish_many(node, [ended]) == [True]
         assert found(store, job_id).state is JobState.CANCELLED
 
-    def test_an_outcome_is_known_when_told_after_the_job_runs_again(self, store: JobStore) -> None:
+    def test_an_outcome_is_known_when_sent_after_the_job_runs_again(self, store: JobStore) -> None:
         (job_id,) = store.enqueue_many([new_job()])
         node, claim = start(store, job_id)
-        told = outcome(claim, OutcomeKind.FAILED, failure=BROKEN)
-        store.finish_many(node, [told])
+        ended = outcome(claim, OutcomeKind.FAILED, failure=BROKEN)
+        store.finish_many(node, [ended])
         store.retry([job_id])
         store.claim(node, [want()])
-        assert store.finish_many(node, [told]) == [True]
+        assert store.finish_many(node, [ended]) == [True]
         assert found(store, job_id).state is JobState.RUNNING
 
     def test_a_bad_outcome_does_not_spoil_its_batch(self, store: JobStore) -> None:
         job_ids = store.enqueue_many([new_job()] * 300)
         node = join(store)
         claims = store.claim(node, [want(limit=300)])
-        told = [outcome(claim) for claim in claims]
-        told[7] = outcome(claims[7], fence=99)
-        told.append(outcome(claims[0], key=10**9))
-        accepted = store.finish_many(node, told)
+        ended = [outcome(claim) for claim in claims]
+        ended[7] = outcome(claims[7], fence=99)
+        ended.append(outcome(claims[0], key=10**9))
+        accepted = store.finish_many(node, ended)
         assert [number for number, taken in enumerate(accepted) if not taken] == [7, 300]
         assert len(store.ended(job_ids)) == 299
 

@@ -1,4 +1,4 @@
-"""What every store must keep of what bodies say: progress and log lines. Needs pytest."""
+"""Contract of a store's journal: progress and log lines of bodies. Needs pytest."""
 # ruff: noqa: S101, D102
 # A contract is made of asserts and of example numbers, and a test's name is its docstring.
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def progress_of(store: JobStore, job_id: str) -> tuple[float, str]:
-    """Return what a job's body told last."""
+    """Return the progress and message that a job's body last reported."""
     record = found(store, job_id)
     return record.progress, record.message
 
@@ -47,7 +47,7 @@ def said(claim: Claim, clock: FrozenClock, *lines: str) -> Note:
 class JournalContract:
     """Notes of the last claim are kept, others are not."""
 
-    def test_progress_is_what_was_told_last(self, store: JobStore) -> None:
+    def test_progress_is_what_was_reported_last(self, store: JobStore) -> None:
         job_id = enqueue(store)
         assert progress_of(store, job_id) == (0.0, "")
         _, claim = start(store, job_id)
@@ -154,7 +154,7 @@ class JournalContract:
         assert len(found(store, job_id).message) == LINE_CHARACTERS
         assert [len(text) for text in texts(store, job_id)] == [LINE_CHARACTERS]
 
-    def test_logs_are_told_apart_and_go_with_their_jobs(
+    def test_logs_are_kept_apart_and_go_with_their_jobs(
         self, store: JobStore, clock: FrozenClock
     ) -> None:
         job_ids = store.enqueue_many([new_job()] * 2)

@@ -1,4 +1,4 @@
-"""What every store must do with nodes: those that live, leave and are lost. Needs pytest."""
+"""Contract of a store's nodes: those that live, leave and are lost. Needs pytest."""
 # ruff: noqa: S101, PLR2004, D102
 # A contract is made of asserts and of example numbers, and a test's name is its docstring.
 
@@ -247,15 +247,15 @@ class NodeContract:
         record = found(store, job_id)
         assert (record.state, record.attempts, record.crashes) == (JobState.COMPLETED, 1, 1)
 
-    def test_a_crash_told_by_the_node_itself_counts_and_charges_no_attempt(
+    def test_a_crash_reported_by_the_node_itself_counts_and_charges_no_attempt(
         self, store: JobStore, clock: FrozenClock
     ) -> None:
         (job_id,) = store.enqueue_many([new_job()])
         node = join(store)
         for kind, delay in ((OutcomeKind.CRASHED, 0.0), (OutcomeKind.CRASHED, 5.0), (LAST, 0.0)):
             (claim,) = store.claim(node, [want()])
-            told = outcome(claim, kind, failure=BROKEN, delay=delay, crashed=kind is LAST)
-            assert store.finish_many(node, [told]) == [True]
+            ended = outcome(claim, kind, failure=BROKEN, delay=delay, crashed=kind is LAST)
+            assert store.finish_many(node, [ended]) == [True]
             assert store.exchange(node, [], [want("other")]).next_due is None
             clock.advance(delay)
         record = found(store, job_id)

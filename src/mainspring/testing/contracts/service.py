@@ -1,4 +1,4 @@
-"""What every service must keep to, as a suite to inherit from; see `mainspring.protocols.Service`.
+"""Contract of a service, as a suite to inherit from; see `mainspring.protocols.Service`.
 
     class TestMyService(ServiceContract):
         def make(self) -> Service:

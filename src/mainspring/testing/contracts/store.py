@@ -1,4 +1,4 @@
-"""What every store must do, as tests that a test module inherits. Needs pytest.
+"""Contract of a store, as tests that a test module inherits. Needs pytest.
 
     from mainspring.testing import StoreContract
 

@@ -1,4 +1,4 @@
-"""What every store must do with schedules: each moment gets one tick. Needs pytest."""
+"""Contract of a store's schedules: each moment gets one tick. Needs pytest."""
 # ruff: noqa: S101, PLR2004, D102
 # A contract is made of asserts and of example numbers, and a test's name is its docstring.
 
@@ -57,15 +57,19 @@ class TimetableContract:
             expires=0.1,
         )
         store.declare([new, schedule("b"), schedule("a", 0.5)])
-        told = store.schedules()
-        assert told.now == now(clock)
-        assert [record.new.name for record in told.schedules] == ["a", "b", "größer"]
-        assert [record.new for record in told.schedules] == [schedule("a", 0.5), schedule("b"), new]
-        assert {record.anchor for record in told.schedules} == {now(clock)}
-        assert {record.last_tick for record in told.schedules} == {now(clock)}
-        assert not any(record.paused for record in told.schedules)
+        answer = store.schedules()
+        assert answer.now == now(clock)
+        assert [record.new.name for record in answer.schedules] == ["a", "b", "größer"]
+        assert [record.new for record in answer.schedules] == [
+            schedule("a", 0.5),
+            schedule("b"),
+            new,
+        ]
+        assert {record.anchor for record in answer.schedules} == {now(clock)}
+        assert {record.last_tick for record in answer.schedules} == {now(clock)}
+        assert not any(record.paused for record in answer.schedules)
 
-    def test_no_schedules_are_told_of_an_empty_store(self, store: JobStore) -> None:
+    def test_an_empty_store_has_no_schedules(self, store: JobStore) -> None:
         store.declare([])
         assert store.schedules().schedules == []
 
@@ -95,11 +99,11 @@ class TimetableContract:
             for _ in range(10):
                 clock.advance(60)
                 last = kept(store).last_tick
-                told = [
+                answer = [
                     threads.submit(store.tick, "s", last=last, to=last + MINUTE, jobs=[new_job()])
                     for _ in range(4)
                 ]
-                assert [one.result() is None for one in told].count(False) == 1
+                assert [one.result() is None for one in answer].count(False) == 1
         assert held(store) == 10
 
     def test_a_tick_whose_jobs_are_refused_has_not_been(
@@ -120,9 +124,9 @@ class TimetableContract:
         store.declare([schedule()])
         last = kept(store).last_tick
         clock.advance(60)
-        told = tick(store)
-        assert told is not None
-        end(store, told[0])
+        answer = tick(store)
+        assert answer is not None
+        end(store, answer[0])
         assert store.purge(completed_after=0, failed_after=0, limit=10) == 1
         assert store.tick("s", last=last, to=last + MINUTE, jobs=[new_job()]) is None
         assert due_at(kept(store), store.schedules().now) is None
@@ -229,6 +233,6 @@ class TimetableContract:
         live = enqueue(store, unique="k", idempotency_key="i")
         last = kept(store).last_tick
         batch = [new_job(unique="k"), new_job(idempotency_key="i"), new_job(priority=-1)]
-        told = store.tick("s", last=last, to=last + MINUTE, jobs=batch)
-        assert told is not None
-        assert (told[:2], found(store, told[2]).priority) == ([live, live], -1)
+        answer = store.tick("s", last=last, to=last + MINUTE, jobs=batch)
+        assert answer is not None
+        assert (answer[:2], found(store, answer[2]).priority) == ([live, live], -1)

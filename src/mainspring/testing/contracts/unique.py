@@ -1,4 +1,4 @@
-"""What every store must do with unique and idempotency keys. Needs pytest."""
+"""Contract of a store's unique and idempotency keys. Needs pytest."""
 # ruff: noqa: S101, PLR2004, D102
 # A contract is made of asserts and of example numbers, and a test's name is its docstring.
 

@@ -1,4 +1,4 @@
-"""What every store must do with those who sleep. Needs pytest."""
+"""Contract of a store's wake-ups. Needs pytest."""
 # ruff: noqa: S101, D102
 # A contract is made of asserts, and a test's name is its docstring.
 
@@ -196,9 +196,9 @@ class WakeContract:
         drained(orders)
         store.cancel([job_id])
         assert orders.wait(LONG) is not None
-        told = store.renew(node, lease=LEASE)
-        assert told is not None
-        assert told.cancel
+        renewed = store.renew(node, lease=LEASE)
+        assert renewed is not None
+        assert renewed.cancel
         orders.close()
 
     def test_what_a_waiter_was_woken_for_is_there(self, store: JobStore, ended: Listener) -> None:

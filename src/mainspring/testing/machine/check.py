@@ -1,4 +1,4 @@
-"""Whether a store shows what the model holds. Knows nothing of the walk that led there."""
+"""Compares a store with the model. Knows nothing of the walk that led there."""
 # ruff: noqa: S101
 # A check is made of asserts.
 
@@ -85,8 +85,8 @@ class StoreCheck:
 
     def nodes(self, store: JobStore, now: float) -> None:
         """Expect each node with its lease and what it holds."""
-        told = {node.key: (node.running, node.expires_in) for node in store.nodes()}
-        assert told == {
+        shown = {node.key: (node.running, node.expires_in) for node in store.nodes()}
+        assert shown == {
             node: (len(self._model.held(node)), until - now)
             for node, until in self._model.nodes.items()
         }
@@ -102,22 +102,22 @@ class StoreCheck:
             state, lane = (job.queue, job.state.value), (job.queue, job.task)
             states[state] = states.get(state, 0) + 1
             waiting[lane] = waiting.get(lane, 0) + (job.state is JobState.PENDING)
-        told = {
+        shown = {
             (queue, state): jobs
             for queue, counts in store.stats().items()
             for state, jobs in counts.items()
         }
-        assert {name: jobs for name, jobs in told.items() if jobs} == states
+        assert {name: jobs for name, jobs in shown.items() if jobs} == states
         lanes = {(lane.queue, lane.task): lane.pending for lane in store.lanes()}
         assert {lane: jobs for lane, jobs in lanes.items() if jobs or lane in waiting} == waiting
         assert store.paused() == sorted(self._model.paused)
 
     def schedules(self, store: JobStore, now: float) -> None:
         """Expect each schedule."""
-        told = store.schedules()
-        assert told.now == instant(now)
+        shown = store.schedules()
+        assert shown.now == instant(now)
         kept = [self._timetable.schedules[name] for name in sorted(self._timetable.schedules)]
-        assert [(one.new, one.anchor, one.last_tick, one.paused) for one in told.schedules] == [
+        assert [(one.new, one.anchor, one.last_tick, one.paused) for one in shown.schedules] == [
             (one.new, one.anchor, one.last, one.paused) for one in kept
         ]
 

@@ -1,4 +1,4 @@
-"""What the random walk over a store is made of: jobs, wants and outcomes. Needs hypothesis."""
+"""Strategies of the random walk over a store: jobs, wants and outcomes. Needs hypothesis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store ought to hold, kept in the simplest way: a list of jobs and no index."""
+"""Model of a store, kept in the simplest way: a list of jobs and no index."""
 
 from __future__ import annotations
 
@@ -72,15 +72,15 @@ class ModelJob:
         return self.priority, self.run_at, self.number
 
     def live(self) -> bool:
-        """Whether it has not ended."""
+        """Return True until it has ended."""
         return self.state not in FINAL
 
     def expired(self, now: float) -> bool:
-        """Whether it must not start any more."""
+        """Return True if it must not start any more."""
         return self.expires_at is not None and self.expires_at <= now
 
     def old(self, now: float, kept: float) -> bool:
-        """Whether it need not be kept any longer."""
+        """Return True if it need not be kept any longer."""
         if self.ended_at is None:
             return False
         return now >= (self.ended_at + kept if self.keep_until is None else self.keep_until)
@@ -226,7 +226,7 @@ class StoreModel:
         ]
 
     def leased(self, node: int, now: float) -> bool:
-        """Whether a node may claim."""
+        """Return True if a node may claim."""
         return self.nodes[node] > now
 
     def promote(self, wants: Collection[Want], now: float) -> float | None:

@@ -81,9 +81,9 @@ class StoreMachine(StoreWalk):
         """Let a node run all there is to one kind of end: the straight way to many states."""
         node = self.draw_busy_node(data)
         held = self.model.held(node)
-        told = [made_outcome(self.claim_of(job), kind, delay, None) for job in held]
-        expected = [self.expect(node, outcome) for outcome in told]
-        assert self.store.finish_many(node, told) == expected == [True] * len(held)
+        answer = [made_outcome(self.claim_of(job), kind, delay, None) for job in held]
+        expected = [self.expect(node, outcome) for outcome in answer]
+        assert self.store.finish_many(node, answer) == expected == [True] * len(held)
 
     def draw_busy_node(self, data: st.DataObject) -> int:
         """Draw a node, and let it claim all there is; some of that is cancelled, now and then."""
@@ -209,8 +209,8 @@ class StoreMachine(StoreWalk):
         if control == "pause":
             assert self.store.pause_schedule(name) == self.timetable.pause(name)
         elif control == "resume":
-            told = self.store.resume_schedule(name)
-            assert told == self.timetable.resume(name, self.clock.now())
+            answer = self.store.resume_schedule(name)
+            assert answer == self.timetable.resume(name, self.clock.now())
         else:
             assert self.store.forget_schedule(name) == self.timetable.forget(name)
 

@@ -1,4 +1,4 @@
-"""What a store's timetable ought to hold. Needs hypothesis."""
+"""Model of a store's timetable. Needs hypothesis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the random walk over a store is told by: store, clock, model, and what it expects of each.
+"""The random walk over a store: store, clock and model, and the checks after each step.
 
 Knows nothing of which step follows which. Needs hypothesis.
 """
@@ -88,12 +88,12 @@ class StoreWalk(RuleBasedStateMachine):
             if (self.claim_of(job).key, job.fence) == (outcome.key, outcome.fence):
                 job.settle(outcome, self.clock.now())
                 return True
-        return self.told_before(node, outcome)
+        return self.is_recorded(node, outcome)
 
-    def told_before(self, node: int, outcome: Outcome) -> bool:
-        """Whether the outcome is on record already, and its answer may have been lost."""
-        told = (claim for claim in self.claims.values() if claim.key == outcome.key)
-        jobs = {job for claim in told if (job := self.model.known(claim.id)) is not None}
+    def is_recorded(self, node: int, outcome: Outcome) -> bool:
+        """Return True if the outcome is on record already, and its answer may have been lost."""
+        claims = (claim for claim in self.claims.values() if claim.key == outcome.key)
+        jobs = {job for claim in claims if (job := self.model.known(claim.id)) is not None}
         words = [job.recorded.get((node, outcome.fence)) for job in jobs]
         cancelled = outcome.kind in WAITS_AGAIN and JobState.CANCELLED.value in words
         return outcome.kind.value in words or cancelled
@@ -130,14 +130,14 @@ class StoreWalk(RuleBasedStateMachine):
 
     def expect_kept(self, jobs: Sequence[NewJob], keep: Callable[[], list[str] | None]) -> bool:
         """Expect that jobs are kept or refused as in the model; return whether they were kept."""
-        told = told_by(keep)
+        answer = answer_of(keep)
         expected = self.model.enqueue(jobs, self.clock.now())
         if isinstance(expected, ModelJob):
-            assert isinstance(told, DuplicateJob)
-            assert told.job_id == expected.id
+            assert isinstance(answer, DuplicateJob)
+            assert answer.job_id == expected.id
             return False
-        assert isinstance(told, list)
-        for job, job_id in zip(expected, told, strict=True):
+        assert isinstance(answer, list)
+        for job, job_id in zip(expected, answer, strict=True):
             assert job.id in {None, job_id}
             job.id = job_id
         return True
@@ -169,9 +169,9 @@ class StoreWalk(RuleBasedStateMachine):
         assert rescued is not None
         held = self.model.held(node)
         self.model.lose(node, begun if known else held, self.clock.now())
-        told = (rescued.requeued, rescued.failed, rescued.cancelled)
+        answer = (rescued.requeued, rescued.failed, rescued.cancelled)
         states = (JobState.PENDING, JobState.FAILED, JobState.CANCELLED)
-        for keys, state in zip(told, states, strict=True):
+        for keys, state in zip(answer, states, strict=True):
             assert sorted(keys) == sorted(
                 self.claim_of(job).key for job in held if job.state is state
             )
@@ -188,7 +188,7 @@ class StoreWalk(RuleBasedStateMachine):
         raise AssertionError("a node that has gone could claim")
 
 
-def told_by(keep: Callable[[], list[str] | None]) -> list[str] | DuplicateJob | None:
+def answer_of(keep: Callable[[], list[str] | None]) -> list[str] | DuplicateJob | None:
     """Return the ids that a store gives, or its refusal."""
     try:
         return keep()

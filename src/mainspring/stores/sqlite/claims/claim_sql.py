@@ -117,15 +117,16 @@ firsts = json.Decoder(list[tuple[int, int]])
 
 def promote(connection: sqlite3.Connection, lanes: Sequence[int], moment: Moment) -> float | None:
     """Make the delayed jobs that are due ready; return the seconds until the next is due."""
-    first_of = firsts_due(connection, lanes)
-    due = [lane for lane, run_at in first_of if run_at <= moment.micros]
+    due = [lane for lane, run_at in firsts_due(connection, lanes) if run_at <= moment.micros]
     for lane in due:
         connection.execute(PROMOTE, (lane, moment.micros, MOST_PROMOTED))
-    if due:
-        first_of = firsts_due(connection, lanes)
-    if not first_of:
-        return None
-    return max(0.0, (min(run_at for _, run_at in first_of) - moment.micros) / MICROS)
+    return first_due(connection, lanes, moment)
+
+
+def first_due(connection: sqlite3.Connection, lanes: Sequence[int], moment: Moment) -> float | None:
+    """Return the seconds until the first delayed job of the lanes is due; None if there is none."""
+    times = [run_at for _, run_at in firsts_due(connection, lanes)]
+    return max(0.0, (min(times) - moment.micros) / MICROS) if times else None
 
 
 def firsts_due(connection: sqlite3.Connection, lanes: Sequence[int]) -> list[tuple[int, int]]:

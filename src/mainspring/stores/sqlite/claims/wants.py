@@ -13,6 +13,8 @@ from mainspring.stores.sqlite.claims.claim_sql import (
     Waiting,
     claim,
     claim_of,
+    first_due,
+    first_in_line,
     held_rows,
     promote,
     rows_in,
@@ -91,6 +93,36 @@ def claim_for(
     return claim_each(connection, node, wants, lanes=lanes, moment=moment, state=state)
 
 
+def empty_answer_for(
+    connection: sqlite3.Connection,
+    node: int,
+    wants: Sequence[Want],
+    *,
+    lanes: KnownLanes,
+    moment: Moment,
+) -> Given | None:
+    """Return what `claim_for` would if that gives nothing, else None; only reads.
+
+    An idle node so takes no write lock. Raises `LeaseLost` for a node that has gone.
+    """
+    claimable = claimable_for(lanes, wants, moment)
+    state = read_state(connection, node, claimable, lanes, moment)
+    if state.lapsed:
+        return Given([], lapsed=True)
+    if claimable.whole and not state.blocked:
+        return None if state.first else Given([])
+    every = wanted_lanes(wants, lanes, state)
+    next_due = first_due(connection, every, moment) if state.delayed else None
+    if next_due == 0.0 or (every and first_in_line(connection, every, 1, moment)):
+        return None
+    return Given([], next_due)
+
+
+def wanted_lanes(wants: Sequence[Want], lanes: KnownLanes, state: NodeState) -> list[int]:
+    """Return the lanes of all wants, but for those of paused queues, in order."""
+    return sorted({lane for want in wants for lane in lanes.matching(want, state.paused)})
+
+
 def held(
     connection: sqlite3.Connection, node: int, *, lanes: KnownLanes, moment: Moment
 ) -> list[Claim]:
@@ -146,14 +178,14 @@ def claim_each(  # noqa: PLR0913  # as above, and the state
     state: NodeState,
 ) -> Given:
     """Claim for one want after the other, delayed jobs that are due among the rest."""
-    matching = [(want, lanes.matching(want, state.paused)) for want in wants]
     next_due = None
     if state.delayed:
-        every = sorted({lane for _, some in matching for lane in some})
-        next_due = promote(connection, every, moment)
+        next_due = promote(connection, wanted_lanes(wants, lanes, state), moment)
     rows = [
         row
-        for want, some in matching
-        for row in claim(connection, node, lanes=some, want=want, moment=moment)
+        for want in wants
+        for row in claim(
+            connection, node, lanes=lanes.matching(want, state.paused), want=want, moment=moment
+        )
     ]
     return Given([claim_of(row, lanes) for row in rows], next_due)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import time
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from msgspec.structs import replace
 
+from mainspring.clock import monotonic
 from mainspring.errors import InvalidConnection, StoreBusy
 from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file.database import as_text
@@ -122,7 +122,7 @@ class CallerConnection:
         )
 
     def _take_lock(self) -> None:
-        started = time.monotonic()
+        started = monotonic()
         try:
             if not self._lock_current_schema():
                 self._prepare()
@@ -133,7 +133,7 @@ class CallerConnection:
                     )
         except sqlite3.OperationalError as error:
             if code_of(error) in BUSY:
-                raise self._busy(error, time.monotonic() - started) from error
+                raise self._busy(error, monotonic() - started) from error
             self._file.explain(error)
             raise
 

@@ -8,6 +8,8 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
@@ -92,8 +94,8 @@ class Readers:
         # In this order: a suspension looks for loans when it has said that there is one.
         if self._suspended:
             self.dismiss(loan)
-            deadline = time.monotonic() + PATIENCE
-            while self._suspended and time.monotonic() < deadline:
+            deadline = monotonic() + PATIENCE
+            while self._suspended and monotonic() < deadline:
                 time.sleep(0.001)
             self._loans[loan] = None
 
@@ -137,9 +139,9 @@ class Readers:
         `patience` is in seconds.
         """
         self._suspended = True
-        deadline = time.monotonic() + patience
+        deadline = monotonic() + patience
         while self._loans:
-            if time.monotonic() > deadline:
+            if monotonic() > deadline:
                 self._suspended = False
                 return False
             time.sleep(0.001)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 import sys
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from mainspring.clock import monotonic
 from mainspring.errors import MainspringError, StoreBusy, StoreError
 from mainspring.stores.ownership import is_beneath, is_called_by, is_running, let_go, owns
 from mainspring.stores.sqlite.file.database import check_library
@@ -106,6 +106,11 @@ class Writer:
         """Fold the log into the database as far as readers allow."""
         self._in_turn(self._log.fold)
 
+    def fold_long_log(self) -> None:
+        """Fold the log if it is longer than it should be, as after a reader that kept it."""
+        if self._log.is_full():
+            self.fold_log()
+
     def committed_elsewhere(self) -> None:
         """Count a commit on a connection of somebody's own; fold the log when it has become long.
 
@@ -187,7 +192,7 @@ class Writer:
         return is_beneath(taker)
 
     def _take_turn(self, taker: FrameType, patience: float | None = None) -> sqlite3.Connection:
-        started = time.monotonic()
+        started = monotonic()
         patience = self._file.busy_timeout if patience is None else patience
         if not (self._lock.acquire(blocking=False) or self._acquire(patience)):
             raise self._busy(started, "another thread of this process")
@@ -199,8 +204,8 @@ class Writer:
         """Take the lock; from nobody's hands, if its owner has left without giving it back."""
         if self._lock.acquire(timeout=min(patience, LOOK_AFTER_SECONDS)):
             return True
-        deadline = time.monotonic() + patience - LOOK_AFTER_SECONDS
-        while (left := deadline - time.monotonic()) > 0:
+        deadline = monotonic() + patience - LOOK_AFTER_SECONDS
+        while (left := deadline - monotonic()) > 0:
             self._replace_abandoned()
             lock = self._lock
             if lock.acquire(timeout=min(left, LOOK_AFTER_SECONDS)):
@@ -299,4 +304,4 @@ class Writer:
         return connection
 
     def _busy(self, started: float, holder: str) -> StoreBusy:
-        return StoreBusy(str(self._file.path), time.monotonic() - started, holder)
+        return StoreBusy(str(self._file.path), monotonic() - started, holder)

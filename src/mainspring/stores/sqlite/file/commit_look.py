@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
+
+from mainspring.clock import wall_clock_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ class CommitLook:
         if written_at is not None and written_at == self._written_at:
             return False
         # Only a time that no later commit can share tells anything at the next look.
-        settled = written_at is not None and time.time_ns() - written_at > SETTLED_NANOSECONDS
+        settled = written_at is not None and wall_clock_ns() - written_at > SETTLED_NANOSECONDS
         self._written_at = written_at if settled else None
         before, self._seen = self._seen, self._version()
         return self._seen != before

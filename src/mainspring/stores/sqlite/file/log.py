@@ -39,7 +39,7 @@ PAGE_SIZE_IN_HEADER = slice(8, 12)
 
 
 class Log:
-    """Keeps the log short. Used under the writer's lock, but for `is_long`."""
+    """Keeps the log short. Used under the writer's lock, but for `is_long` and `is_full`."""
 
     def __init__(self, file: DatabaseFile) -> None:
         self._file = file
@@ -59,6 +59,10 @@ class Log:
     def is_long(self) -> bool:
         """Tell whether it is to be folded, without a lock: another may fold it meanwhile."""
         return reaches(self._file.wal, self._fold_at_bytes)
+
+    def is_full(self) -> bool:
+        """Tell whether it should have been folded by now. Needs no lock, as above."""
+        return reaches(self._file.wal, self._fold_bytes)
 
     def fold(self, connection: sqlite3.Connection) -> None:
         """Checkpoint as far as readers allow, without waiting for them: writers wait for us."""

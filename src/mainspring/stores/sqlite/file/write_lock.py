@@ -12,6 +12,7 @@ import os
 import time
 from pathlib import Path
 
+from mainspring.clock import monotonic
 from mainspring.private_files import PrivateFolder
 
 FREE_SECONDS = 0.001
@@ -40,7 +41,7 @@ class WriteLock:
 
     def acquire(self, timeout: float) -> bool:
         """Wait for the lock at most `timeout` seconds; False: it did not come."""
-        now = time.monotonic()
+        now = monotonic()
         if now < self._free_until and try_lock(self._pen):
             return True
         self._free_until = now + FREE_SECONDS
@@ -97,9 +98,9 @@ def seize(descriptor: int, deadline: float) -> bool:
     It is tried again and again, since a blocking flock can't be given up: a writer that was
     stopped while it holds the lock would hang everybody.
     """
-    patient_after = time.monotonic() + 1.0
+    patient_after = monotonic() + 1.0
     while not try_lock(descriptor):
-        now = time.monotonic()
+        now = monotonic()
         if now > deadline:
             return False
         # Naps that grow would be unfair: who has waited longest would look least often.

@@ -1,4 +1,4 @@
-"""Ends the process hard when its stop hangs, even in C code that never lets other threads run."""
+"""The stop of a worker: announced to people, and enforced when it hangs, even in C code."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.model.events import ShutdownAsked
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mainspring.cli.worker.log_format import Printer
+    from mainspring.model.events import Event
+
 GUARD_SECONDS = 5.0
 """Seconds beyond the grace after which a process that still runs is ended."""
+
+HUNG = "Worker did not stop in time; ending the process. Its jobs run elsewhere."
 
 NO_THREAD_SECONDS = 0.5
 """Seconds later, when no thread of Python's could do it, the interpreter's own watchdog does."""
@@ -42,3 +49,23 @@ class HardEnd:
     def _end(self) -> None:
         self._say(self._sentence)
         os._exit(1)
+
+
+class StopAnnouncer:
+    """A subscriber that says that the worker stops, and sets the guard that ends it."""
+
+    def __init__(self, grace: float, printer: Printer) -> None:
+        self._grace = grace
+        self._printer = printer
+        self._end = HardEnd(printer.say, HUNG)
+
+    def __call__(self, event: Event) -> None:
+        """Take notice of an event."""
+        if not isinstance(event, ShutdownAsked):
+            return
+        if event.at_once:
+            self._end.within(0.0)
+            self._printer.say("Stopping at once...")
+        elif event.times == 1:
+            self._end.within(self._grace)
+            self._printer.say("Shutting down gracefully (waiting for in-flight jobs)...")

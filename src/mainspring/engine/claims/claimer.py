@@ -1,0 +1,143 @@
+"""The claims of one node: how many to ask for, which are held, and the slots they go to.
+
+Knows nothing of the store. All of it is for the thread that has the exchange's turn.
+"""
+
+from __future__ import annotations
+
+import math
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+
+from mainspring.engine.claims.held import HeldClaims
+from mainspring.engine.claims.slots import SlotTable
+from mainspring.model.job import Claim, Outcome, Want  # the types of a NamedTuple's fields
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mainspring.engine.claims.completion import Completions
+    from mainspring.engine.claims.slots import Slots
+    from mainspring.model.job import Exchanged
+
+
+class Recorded(NamedTuple):
+    """Attempts whose outcomes the store has recorded, and outcomes that it has refused."""
+
+    ended: list[tuple[Claim, Outcome]]
+    refused: list[Outcome]
+
+
+class Claimer:
+    """Asks for as many claims as slots are free, and hands what comes to the slots."""
+
+    def __init__(self, queues: tuple[str, ...] | None, completions: Completions) -> None:
+        self._queues = queues
+        self._completions = completions
+        self._asked: list[tuple[Slots, int]] = []
+        self.table = SlotTable()
+        self.held = HeldClaims()
+        self.next_due = math.inf
+
+    def wants(self, outcomes: Sequence[Outcome]) -> list[Want]:
+        """Return what to ask for in an exchange that records these outcomes."""
+        leaving = dict.fromkeys(self.table.slots, 0)
+        for outcome in outcomes:
+            if (claim := self.held.of(outcome)) is not None:
+                leaving[self.table.by_task[claim.task]] += 1
+        self._asked = [(slots, slots.free_slots(count)) for slots, count in leaving.items()]
+        suspects = 0 if self.held.has_suspect_beside(outcomes) else 1
+        wants = []
+        for slots, free in self._asked:
+            if free:
+                # Before the store is asked: what it tells meanwhile must not be forgotten.
+                slots.may_have_work = False
+                wants.append(Want(slots.tasks, self._queues, free, suspects))
+        return wants
+
+    def want_nothing(self) -> None:
+        """Take note that the next exchange only records."""
+        self._asked = []
+
+    def record(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> Recorded:
+        """Hold the claims of these outcomes no longer."""
+        recorded = Recorded([], [])
+        for outcome, good in zip(outcomes, accepted, strict=True):
+            claim = self.held.of(outcome)
+            if claim is not None:
+                self.held.drop(claim)
+                self.table.by_task[claim.task].in_flight -= 1
+                committed = None
+                if self._completions.outcomes:
+                    committed = self._completions.settle(outcome, accepted=good)
+                if good or committed is not None:
+                    recorded.ended.append((claim, committed or outcome))
+                    continue
+            if not good:
+                recorded.refused.append(outcome)
+        self._learn(recorded.ended)
+        return recorded
+
+    def accept(self, exchanged: Exchanged) -> list[Claim]:
+        """Give new claims to the slots; return those whose jobs have expired."""
+        self._plan_next_claim(exchanged.next_due)
+        if not exchanged.claims:
+            return []
+        shares: dict[Slots, list[Claim]] = {slots: [] for slots, _ in self._asked}
+        for claim in exchanged.claims:
+            shares[self.table.by_task[claim.task]].append(claim)
+        expired: list[Claim] = []
+        for slots, free in self._asked:
+            if free and len(shares[slots]) == free:
+                slots.may_have_work = True
+            expired += self._start(slots, shares[slots])
+        return expired
+
+    def recover(self, claims: Sequence[Claim]) -> tuple[list[Claim], bool]:
+        """Start claims that an answer which was lost has granted.
+
+        Returns those whose jobs have expired, and whether an earlier claim of one of the jobs is
+        still on its way to the store: then the later one waits for it.
+        """
+        missing, superseded = self.held.missing_among(claims)
+        expired: list[Claim] = []
+        for slots in self.table.slots:
+            share = [one for one in missing if self.table.by_task[one.task] is slots]
+            expired += self._start(slots, share)
+        return expired, superseded
+
+    def withdraw_stale(self, now: float) -> list[Claim]:
+        """Take back what has waited for too long; if it is time, expect work in the store."""
+        if now >= self.next_due:
+            self.next_due = math.inf
+            self.table.expect_work()
+        stale: list[Claim] = []
+        for slots in self.table.slots:
+            stale += slots.withdraw_stale(now)
+        return stale
+
+    def forget_all(self) -> None:
+        """Hold nothing: the node has lost its jobs."""
+        for slots in self.table.slots:
+            slots.in_flight = 0
+        self.held.clear()
+        self._completions.clear()
+        self.table.expect_work()
+
+    def _start(self, slots: Slots, claims: list[Claim]) -> list[Claim]:
+        self.held.add(claims)
+        expired = [claim for claim in claims if claim.expired]
+        slots.in_flight += len(expired)
+        if in_time := [claim for claim in claims if not claim.expired]:
+            slots.submit(in_time)
+        return expired
+
+    def _learn(self, ended: list[tuple[Claim, Outcome]]) -> None:
+        for slots in self.table.slots:
+            slots.learn([done for claim, done in ended if self.table.by_task[claim.task] is slots])
+
+    def _plan_next_claim(self, next_due: float | None) -> None:
+        due = math.inf if next_due is None else monotonic() + next_due
+        # It is of the lanes that were asked for: of the others, what was known before holds.
+        of_all = bool(self._asked) and all(free for _, free in self._asked)
+        self.next_due = due if of_all else min(due, self.next_due)
