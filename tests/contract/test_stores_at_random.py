@@ -13,9 +13,9 @@ from mainspring.errors import MainspringError
 from mainspring.model import crash
 from mainspring.stores.memory import MemoryStore
 from mainspring.stores.memory.job import Job
-from mainspring.stores.memory.lanes import Lanes
+from mainspring.stores.memory.lanes import MemoryLanes
 from mainspring.stores.memory.ledger import Ledger
-from mainspring.stores.memory.timetable import Schedules
+from mainspring.stores.memory.timetable import MemorySchedules
 from mainspring.stores.sqlite import SqliteStore, controls, purge, timetable
 from mainspring.stores.sqlite.claims import claim_sql
 from mainspring.stores.sqlite.intake import keyed_jobs
@@ -171,13 +171,13 @@ def tick_without_compare_and_set(schedules, name, last, to):
     return name in schedules._records and not schedules._records[name].paused
 
 
-def older_version_that_moves_a_tick_back(schedules, new, moment, declare=Schedules.declare):
+def older_version_that_moves_a_tick_back(schedules, new, moment, declare=MemorySchedules.declare):
     for one in new:
         schedules._records.pop(one.name, None)
     declare(schedules, new, moment)
 
 
-def paused_queue_served(lanes, want, matching=Lanes.matching):
+def paused_queue_served(lanes, want, matching=MemoryLanes.matching):
     paused, lanes.paused = lanes.paused, set()
     lanes._matching = {}
     served = matching(lanes, want)
@@ -217,9 +217,9 @@ def lease_of_a_second_owner(store, node, *, dead, begun, rescue=MemoryStore.resc
         (Ledger, "drop", idempotency_that_ends_with_the_job),
         (Ledger, "purge", purge_by_one_age),
         (Ledger, "note", note_of_any_claim),
-        (Lanes, "matching", paused_queue_served),
-        (Schedules, "ticks", tick_without_compare_and_set),
-        (Schedules, "declare", older_version_that_moves_a_tick_back),
+        (MemoryLanes, "matching", paused_queue_served),
+        (MemorySchedules, "ticks", tick_without_compare_and_set),
+        (MemorySchedules, "declare", older_version_that_moves_a_tick_back),
         (MemoryStore, "rescue", crash_charged_to_the_whole_batch),
         (MemoryStore, "rescue", lease_of_a_second_owner),
     ],

@@ -216,21 +216,21 @@ from pathlib import Path
 import logging
 logging.basicConfig(stream=sys.stderr)
 from mainspring.stores.wake import socket_folder as folders
-from mainspring.stores.wake.sockets import Ringer, SocketListener
+from mainspring.stores.wake.sockets import SocketNotifier, SocketListener
 
 # As on a system that has no short path to an open folder, and where the private one is long.
 folders.DESCRIPTORS = "/nowhere"
 place = folders.socket_folder(Path("/" + "x" * 200), name="1-2")
-ringer = Ringer(place)
+notifier = SocketNotifier(place)
 for _ in range(3):
-    ringer.ring("ready")
+    notifier.notify("ready")
 listener = SocketListener(folders.socket_folder(Path("/" + "x" * 200), name="1-2"), "ready",
                           changed=lambda: False)
 began = time.monotonic()
-ringer.ring("ready")
-print(listener._bound, listener.wait(0.2))
+notifier.notify("ready")
+print(listener._bound, listener.wait(0.2) is not None)
 listener.close()
-ringer.close()
+notifier.close()
 """
 
 

@@ -31,7 +31,7 @@ NOT_OURS = frozenset({"__pycache__", ".git"})
 RIDDLES = re.compile(r"(?:What|Who|Whom|Whose|Whether|How|So|Of|That)\b")
 
 # Folders that other branches are rebuilding; the lead removes them as these branches are merged.
-BEING_REBUILT = frozenset({"engine", "executors", "stores"})
+BEING_REBUILT = frozenset({"engine", "executors"})
 
 
 def texts(root=ROOT):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Claim, Grant, Outcome
     from mainspring.processes.pool import ProcessPool
-    from mainspring.protocols import Ear
+    from mainspring.protocols import Listener
 
 
 class ProcessAttempt(ThreadAttempt, Protocol):
@@ -54,7 +54,7 @@ class ProcessExecutor:
         """Queue claims for the slots."""
         self._threads.submit(claims)
 
-    def hear(self, ear: Ear, heard: Callable[[], None]) -> None:
+    def hear(self, ear: Listener, heard: Callable[[], None]) -> None:
         """Let one idle slot at a time wait at `ear`, and call `heard` in its thread."""
         self._threads.hear(ear, heard)
 

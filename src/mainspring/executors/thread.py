@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from mainspring.model.job import Claim, Grant, Outcome
-    from mainspring.protocols import Ear
+    from mainspring.protocols import Listener
 
 _JOIN_SECONDS = 1.0
 
@@ -120,7 +120,7 @@ class ThreadExecutor:
         self._done_here = done_here or done
         self._inbox: SimpleQueue[Claim | None] = SimpleQueue()
         self._kept: dict[int, list[Claim]] = {}
-        self._ear: Ear | None = None
+        self._ear: Listener | None = None
         self._heard: Callable[[], None] = _nobody
         self._at_ear = threading.RLock()
         self._listening = False
@@ -142,7 +142,7 @@ class ThreadExecutor:
         if len(claims) > first:
             self._call_from_ear()
 
-    def hear(self, ear: Ear, heard: Callable[[], None]) -> None:
+    def hear(self, ear: Listener, heard: Callable[[], None]) -> None:
         """Let one idle slot at a time wait at `ear`, and call `heard` in its thread."""
         self._heard = heard
         self._ear = ear
@@ -280,14 +280,14 @@ class ThreadExecutor:
             _release_own(self._at_ear)
         return self._inbox.get()
 
-    def _listen(self, ear: Ear, kept: list[Claim]) -> Claim | None:
+    def _listen(self, ear: Listener, kept: list[Claim]) -> Claim | None:
         while not kept:
             # Said before the look: who puts something into the inbox does it the other way round.
             self._listening = True
             try:
                 return self._inbox.get_nowait()
             except Empty:
-                rung = ear.wait()
+                rung = ear.wait() is not None
             finally:
                 self._listening = False
             if rung:

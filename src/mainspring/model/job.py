@@ -210,6 +210,20 @@ class Rescued(Struct, frozen=True, gc=False):
     cancelled: list[int] = []
 
 
+class Notice(Struct, frozen=True, gc=False):
+    """A wake-up: there may be something new of the jobs with these keys; None: of any job."""
+
+    keys: frozenset[int] | None = None
+
+    def __add__(self, other: Notice) -> Notice:
+        if self.keys is None or other.keys is None:
+            return ANY_JOB
+        return Notice(self.keys | other.keys)
+
+
+ANY_JOB = Notice()
+
+
 class Ended(Struct, frozen=True, gc=False):
     """The end of a job: what a waiting `result()` needs and no more."""
 

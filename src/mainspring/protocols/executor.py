@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from mainspring.model.job import Claim, Grant, Outcome
-    from mainspring.protocols.store import Ear
+    from mainspring.protocols.store import Listener
 
 
 class Executor(Service, Protocol):
@@ -85,6 +85,6 @@ class Executor(Service, Protocol):
 class Hearing(Protocol):
     """An executor whose idle slots can wait for work themselves, which saves a thread hop."""
 
-    def hear(self, ear: Ear, heard: Callable[[], None]) -> None:
+    def hear(self, ear: Listener, heard: Callable[[], None]) -> None:
         """Let one idle slot at a time wait at `ear`, and call `heard` in its thread."""
         ...

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Exchanged,
         Grant,
         NewJob,
+        Notice,
         Outcome,
         Renewed,
         Rescued,
@@ -39,39 +40,34 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """The sleeping side of a store's wake-ups. One thread waits; any may poke or close."""
+    """The waiting side of a store's notifications of one topic.
 
-    def wait(self, timeout: float) -> bool:
-        """Sleep until there may be something new (True), or `timeout` seconds, or `close`."""
+    One thread waits; any may poke or close.
+    """
+
+    def wait(self, timeout: float | None = None) -> Notice | None:
+        """Sleep until there may be something new, and return the jobs it is about.
+
+        None: `timeout` seconds have passed (None: without end), or it was poked or closed. What
+        was notified since the last wait ends the wait at once.
+        """
         ...
 
     def poke(self) -> None:
-        """End the wait, or the next one, as if something were new; costs a few microseconds."""
+        """End the wait, or the next one, without a notice; costs a few microseconds."""
         ...
 
     def close(self) -> None:
-        """End the wait, from any thread."""
+        """End the wait, from any thread, and notify no more."""
         ...
 
+    def for_idle(self) -> Listener | None:
+        """Return a second place to wait: while a thread waits there, it is woken instead.
 
-class Ear(Protocol):
-    """A second place to wait for a listener's news, woken instead of the first."""
-
-    def wait(self) -> bool:
-        """Sleep until there may be something new (True), or until poked (False)."""
-        ...
-
-    def poke(self) -> None:
-        """End the wait, or the next one; from any thread."""
-        ...
-
-
-@runtime_checkable
-class SharedListener(Protocol):
-    """A listener at which an idle slot can wait beside the one who listens always."""
-
-    def ear(self) -> Ear | None:
-        """Return that place, asked for before the first wait; None where there can be none."""
+        So a slot that has nothing to do can act on what is new, without a hop from another thread.
+        To be asked for before the first wait, and not to be used after `close`; None where the
+        store has no such place. A poke of either place ends the wait of that place only.
+        """
         ...
 
 
@@ -168,7 +164,8 @@ class Store(Protocol):
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"` (work to claim), `"ended"` (jobs that ended) or `"orders"`.
 
-        Orders are what `renew` brings back.
+        Orders are what `renew` brings back. Notices of `"ended"` name the jobs where the store can:
+        then who waits for other jobs need not ask for them.
         """
         ...
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from mainspring.clock import monotonic
 from mainspring.errors import JobGone, StoreError, StoreUnusable
+from mainspring.stores.job_id import ids_of
 from mainspring.stores.ownership import Signal, is_called_by, let_go, owns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mainspring.model.job import Ended
+    from mainspring.model.job import Ended, Notice
     from mainspring.model.view import JobRecord
     from mainspring.protocols import Listener
 
@@ -202,9 +203,9 @@ class Waiter:
             self._listen_in(waiters)
         if (listener := waiters.listener) is not None:
             waiting.listening = True
-            listener.wait(seconds)
+            notice = listener.wait(seconds)
             waiting.listening = False
-            self._look(waiters, list(waiters.jobs))
+            self._look(waiters, waiters.concerned_by(notice))
             self._look_for_gone(waiters)
 
     def _relay(self, waiters: _Waiters) -> None:
@@ -264,6 +265,13 @@ class _Waiters:
             for job_id in due:
                 self.jobs[job_id] = self.jobs.pop(job_id)
             return due
+
+    def concerned_by(self, notice: Notice | None) -> list[str]:
+        """Return the jobs to ask the store about after a wait; after one without a notice, all."""
+        waiting = list(self.jobs)
+        if notice is None or notice.keys is None:
+            return waiting
+        return ids_of(notice.keys, waiting)
 
     def close_listener(self) -> None:
         listener, self.listener = self.listener, None

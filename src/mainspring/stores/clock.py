@@ -12,7 +12,7 @@ MICROS = 1_000_000
 
 
 class Clock(Protocol):
-    """What a store asks for the time. Both answers are in seconds."""
+    """The clock of a store. Both answers are in seconds."""
 
     def now(self) -> float:
         """Return the seconds since the epoch: the wall clock, which may jump."""

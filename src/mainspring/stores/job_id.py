@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _ID = re.compile(r"(-?[0-9]{1,19})-(-?[0-9a-f]{7,16})", re.ASCII)
 INTEGERS = range(-(2**63), 2**63)
@@ -18,6 +22,17 @@ def new_nonce() -> int:
 def format_id(key: int, nonce: int) -> str:
     """Return the public id of a job."""
     return f"{key}-{nonce:08x}"
+
+
+def keys_in(job_ids: Iterable[str]) -> list[int]:
+    """Return the keys in ids that a store gave."""
+    return [parsed[0] for job_id in job_ids if (parsed := parse_id(job_id))]
+
+
+def ids_of(keys: Iterable[int], job_ids: Iterable[str]) -> list[str]:
+    """Return those of the ids that hold one of the keys."""
+    begins = {str(key) for key in keys}
+    return [job_id for job_id in job_ids if job_id.partition("-")[0] in begins]
 
 
 def parse_id(job_id: str) -> tuple[int, int] | None:

@@ -56,7 +56,7 @@ class Signal:
 
 
 def owns(lock: threading.RLock) -> bool:
-    """Whether this thread holds the lock."""
+    """Tell whether this thread holds the lock."""
     return bool(lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001  # as Condition asks
 
 
@@ -67,17 +67,17 @@ def let_go(lock: threading.RLock) -> None:
 
 
 def is_running(frame: FrameType) -> bool:
-    """Whether any thread is still in that frame, or in what it has called."""
+    """Tell whether any thread is still in that frame, or in what it has called."""
     return any(frame in _stack(top) for top in sys._current_frames().values())  # noqa: SLF001
 
 
 def is_beneath(frame: FrameType) -> bool:
-    """Whether this very thread is still in that frame, below what it does now."""
+    """Tell whether this very thread is still in that frame, below what it does now."""
     return frame in _stack(sys._getframe())  # noqa: SLF001
 
 
 def is_called_by(function: Callable[..., object]) -> bool:
-    """Whether this thread is in a call of that function."""
+    """Tell whether this thread is in a call of that function."""
     code = function.__code__
     return any(frame.f_code is code for frame in _stack(sys._getframe(1)))  # noqa: SLF001
 

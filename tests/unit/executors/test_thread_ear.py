@@ -8,6 +8,8 @@ from queue import SimpleQueue
 
 import pytest
 
+from mainspring.model.job import ANY_JOB
+
 
 class Ear:
     """An ear that tests ring by hand."""
@@ -16,15 +18,16 @@ class Ear:
         self.news = SimpleQueue()
         self.waits = threading.Semaphore(0)
 
-    def wait(self):
+    def wait(self, timeout=None):
+        assert timeout is None
         self.waits.release()
-        return bool(self.news.get(timeout=30))
+        return self.news.get(timeout=30)
 
     def ring(self):
-        self.news.put("rung")
+        self.news.put(ANY_JOB)
 
     def poke(self):
-        self.news.put("")
+        self.news.put(None)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mainspring.errors import JobGone, StoreBusy, StoreError
-from mainspring.model.job import Ended, JobState
+from mainspring.model.job import ANY_JOB, Ended, JobState, Notice
 from mainspring.queue import waiter as module
 from mainspring.queue.waiter import Waiter
 
@@ -25,12 +25,14 @@ class Bell:
         self.rung = threading.Event()
         self.closed = False
         self.waits = 0
+        self.notice = ANY_JOB
 
     def wait(self, timeout):
         self.waits += 1
         rung = not self.closed and self.rung.wait(timeout)
         self.rung.clear()
-        return rung and not self.closed
+        notice, self.notice = self.notice, ANY_JOB
+        return notice if rung and not self.closed else None
 
     def poke(self):
         self.rung.set()
@@ -48,8 +50,10 @@ class Ends:
         self.gone = set()
         self.bells = []
         self.error = None
+        self.asked = []
 
     def ended(self, job_ids):
+        self.asked.append(list(job_ids))
         if self.error is not None:
             raise self.error
         return {one: self.told[one] for one in job_ids if one in self.told}
@@ -101,6 +105,30 @@ def test_a_wait_ends_at_its_timeout(waiter):
     began = time.monotonic()
     assert waiter.wait("a", 0.05) is None
     assert time.monotonic() - began >= 0.05
+
+
+def test_a_notice_that_names_jobs_asks_the_store_for_no_others(ends, waiter, pool, eventually):
+    first, second = (pool.submit(waiter.wait, one, 20) for one in ("1-aaaaaaaa", "2-aaaaaaaa"))
+    eventually(lambda: ends.bells and ends.bells[0].waits and len(ends.asked) >= 2)
+    for keys in ({3, 4}, {1}, {2}):
+        del ends.asked[:]
+        waits = ends.bells[0].waits
+        ends.bells[0].notice = Notice(frozenset(keys))
+        named = [one for one in ("1-aaaaaaaa", "2-aaaaaaaa") if int(one[0]) in keys]
+        ends.end(*named)
+        if named:
+            assert (first if 1 in keys else second).result(10) is not None
+        else:
+            eventually(lambda waits=waits: ends.bells[0].waits > waits)
+        assert ends.asked == [named] * bool(named)
+
+
+def test_a_notice_of_any_job_asks_for_all(ends, waiter, pool, eventually):
+    ids = ["1-aaaaaaaa", "2-aaaaaaaa"]
+    waiting = [pool.submit(waiter.wait, one, 20) for one in ids]
+    eventually(lambda: ends.bells and ends.bells[0].waits and len(ends.asked) >= 2)
+    ends.end(*ids)
+    assert all(one.result(10) for one in waiting)
 
 
 def test_a_wake_up_that_got_lost_is_made_up_for(ends, waiter, pool, eventually):

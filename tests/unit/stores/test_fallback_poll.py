@@ -7,10 +7,10 @@ import pytest
 
 from mainspring.stores.wake.fallback_poll import (
     CALM_SECONDS,
-    NET_SECONDS,
+    POLL_SECONDS,
     REST_SECONDS,
     SOON_SECONDS,
-    Net,
+    FallbackPoll,
 )
 from mainspring.stores.wake.socket_folder import SocketFolder
 from mainspring.stores.wake.sockets import SocketListener
@@ -47,7 +47,7 @@ def make_net(file):
     nets = []
 
     def make(watched):
-        net = Net(file.changed, watched, lambda _: None)
+        net = FallbackPoll(file.changed, watched, lambda _: None)
         nets.append(net)
         return net
 
@@ -68,7 +68,7 @@ def look_until(net, end):
 @linux
 def test_it_rests_when_nothing_has_been_written_for_a_while(make_net, file):
     net = make_net(str(file.path))
-    assert net.pause(0.0) == NET_SECONDS
+    assert net.pause(0.0) == POLL_SECONDS
     now = look_until(net, 3 * CALM_SECONDS)
     assert net.pause(now) == REST_SECONDS
 
@@ -76,9 +76,9 @@ def test_it_rests_when_nothing_has_been_written_for_a_while(make_net, file):
 @linux
 def test_it_does_not_rest_before_it_has_looked_for_a_while_after_asking(make_net, file):
     net = make_net(str(file.path))
-    now = look_until(net, CALM_SECONDS + NET_SECONDS)
+    now = look_until(net, CALM_SECONDS + POLL_SECONDS)
     assert net.descriptor >= 0
-    assert net.pause(now) == NET_SECONDS
+    assert net.pause(now) == POLL_SECONDS
 
 
 @linux
@@ -86,10 +86,10 @@ def test_a_write_ends_the_rest_and_is_looked_at_soon(make_net, file):
     net = make_net(str(file.path))
     now = look_until(net, 3 * CALM_SECONDS)
     file.write()
-    net.stir()
+    net.written()
     assert net.pause(now) == SOON_SECONDS
     assert net.look(now) is True
-    assert net.pause(now) == NET_SECONDS
+    assert net.pause(now) == POLL_SECONDS
 
 
 @linux
@@ -98,9 +98,9 @@ def test_a_write_that_shows_nothing_yet_is_looked_for_again_and_again(make_net, 
     now = look_until(net, 3 * CALM_SECONDS)
     file.write()
     file.news = False  # written, and not committed yet
-    net.stir()
+    net.written()
     assert net.look(now) is False
-    assert net.pause(now) == NET_SECONDS
+    assert net.pause(now) == POLL_SECONDS
 
 
 @linux
@@ -110,14 +110,14 @@ def test_after_a_change_that_was_not_told_of_it_never_rests_again(make_net, file
     file.news = True  # with no write that the kernel could have seen
     assert net.look(now) is True
     assert look_until(net, 10 * CALM_SECONDS) > 0
-    assert net.pause(10 * CALM_SECONDS) == NET_SECONDS
+    assert net.pause(10 * CALM_SECONDS) == POLL_SECONDS
 
 
 @pytest.mark.parametrize("missing", [True, False])
 def test_without_anything_to_watch_it_never_rests(make_net, tmp_path, missing):
     net = make_net(str(tmp_path / "missing") if missing else None)
     now = look_until(net, 10 * CALM_SECONDS)
-    assert net.pause(now) == NET_SECONDS
+    assert net.pause(now) == POLL_SECONDS
 
 
 @linux
@@ -125,10 +125,10 @@ def test_a_listener_at_rest_sees_a_write_at_once(tmp_path, file):
     listener = SocketListener(
         SocketFolder(tmp_path / "place"), "ready", changed=file.changed, watched=str(file.path)
     )
-    while listener._net.pause(time.monotonic()) != REST_SECONDS:
-        assert listener.wait(NET_SECONDS) is False
+    while listener._poll.pause(time.monotonic()) != REST_SECONDS:
+        assert listener.wait(POLL_SECONDS) is None
     file.write()
     began = time.monotonic()
-    assert listener.wait(30) is True
+    assert listener.wait(30) is not None
     assert time.monotonic() - began < REST_SECONDS / 2
     listener.close()

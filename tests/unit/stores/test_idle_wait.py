@@ -7,7 +7,7 @@ import pytest
 
 from mainspring.stores.wake import idle_wait
 from mainspring.stores.wake.socket_folder import SocketFolder
-from mainspring.stores.wake.sockets import Ringer, SocketListener
+from mainspring.stores.wake.sockets import SocketListener, SocketNotifier
 
 pytestmark = pytest.mark.skipif(
     not idle_wait.POSSIBLE, reason="this system has no exclusive waiting"
@@ -50,10 +50,10 @@ def listener(place):
 
 
 @pytest.fixture
-def ringer(place):
-    ringer = Ringer(SocketFolder(place))
-    yield ringer
-    ringer.close()
+def notifier(place):
+    notifier = SocketNotifier(SocketFolder(place))
+    yield notifier
+    notifier.close()
 
 
 def settle():
@@ -61,53 +61,53 @@ def settle():
     time.sleep(0.05)
 
 
-def test_a_ring_wakes_who_sleeps_in_the_first_place_and_nobody_else(listener, ringer):
-    first = listener.ear()
+def test_a_ring_wakes_who_sleeps_in_the_first_place_and_nobody_else(listener, notifier):
+    first = listener.for_idle()
     second = Watcher(lambda: listener.wait(LONG))
     for _ in range(20):
         idle = Watcher(first.wait)
         settle()
-        ringer.ring("ready")
-        assert idle.join() is True
+        notifier.notify("ready")
+        assert idle.join() is not None
         assert second.asleep
     listener.poke()
-    assert second.join() is True
+    assert second.join() is None
 
 
-def test_while_nobody_sleeps_in_the_first_place_the_second_is_woken(listener, ringer):
-    listener.ear()
+def test_while_nobody_sleeps_in_the_first_place_the_second_is_woken(listener, notifier):
+    listener.for_idle()
     for _ in range(20):
         second = Watcher(lambda: listener.wait(LONG))
-        ringer.ring("ready")
-        assert second.join() is True
+        notifier.notify("ready")
+        assert second.join() is not None
 
 
 def test_a_poke_is_for_one_place(listener):
-    first = listener.ear()
+    first = listener.for_idle()
     idle, second = Watcher(first.wait), Watcher(lambda: listener.wait(LONG))
     settle()
     listener.poke()
-    assert second.join() is True
+    assert second.join() is None
     assert idle.asleep
     first.poke()
-    assert idle.join() is False
+    assert idle.join() is None
 
 
 def test_a_poke_before_the_wait_ends_it(listener):
-    first = listener.ear()
+    first = listener.for_idle()
     first.poke()
-    assert first.wait() is False
+    assert first.wait() is None
 
 
-def test_a_ring_before_the_wait_is_heard(listener, ringer):
-    first = listener.ear()
-    ringer.ring("ready")
-    assert first.wait() is True
+def test_a_ring_before_the_wait_is_heard(listener, notifier):
+    first = listener.for_idle()
+    notifier.notify("ready")
+    assert first.wait() is not None
 
 
 def test_without_a_socket_there_is_no_first_place(tmp_path):
     unfit = tmp_path / "file"
     unfit.write_text("not a folder")
     listener = SocketListener(SocketFolder(unfit / "place"), "ready", changed=lambda: False)
-    assert listener.ear() is None
+    assert listener.for_idle() is None
     listener.close()

@@ -132,9 +132,9 @@ class TakenBy(dict):
 
 
 def test_the_bell_is_no_part_of_the_commit(store, monkeypatch):
-    def broken(topic):
+    def broken(_topic, _keys):
         raise OSError(24, "Too many open files")
 
-    store._session.ring("ready")
-    monkeypatch.setattr(store._session._ringers[0], "ring", broken)
+    store._session.notify("ready")
+    monkeypatch.setattr(store._session._notifiers[0], "notify", broken)
     assert len(store.enqueue_many([JOB])) == 1

@@ -1,4 +1,4 @@
-"""How the exchange's worker is driven: its pace is its trigger, and it sleeps on the store's bell.
+"""The drive of the exchange's worker: its pace as a trigger, its sleep on the store's listener.
 
 Sleeping on the listener itself, rather than on a lock that a listening thread releases, saves a
 thread hop on the way of every job that comes to an idle node.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.protocols import Hearing, SharedListener
+from mainspring.protocols import Hearing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,13 +23,9 @@ def listen_together(
     """Listen for work; where the store can, idle slots of one executor listen as well."""
     listener = store.listen("ready")
     hearing = [executor for executor in executors if isinstance(executor, Hearing)]
-    if hearing and isinstance(listener, SharedListener) and (ear := listener.ear()) is not None:
-        hearing[0].hear(ear, heard)
+    if hearing and (place := listener.for_idle()) is not None:
+        hearing[0].hear(place, heard)
     return listener
-
-
-LONGEST = 3600.0
-"""Seconds slept in one go."""
 
 
 class ExchangeTrigger:
@@ -95,12 +91,10 @@ class StoreSleeper:
             return
         # It says that it sleeps before it looks for a wake; a waker does it the other way round.
         self._sleeping = True
-        heard = not self._woken and self._listener.wait(
-            LONGEST if seconds is None else min(seconds, LONGEST)
-        )
+        notice = None if self._woken else self._listener.wait(seconds)
         self._sleeping = False
         self._woken = False
-        if heard:
+        if notice is not None:
             self._ring()
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mainspring.stores.memory.ledger import Ledger
 
 
-class Node(Struct):
+class LiveNode(Struct):
     """A live node and the keys of what it holds."""
 
     name: str
@@ -30,11 +30,11 @@ class Node(Struct):
 class Change:
     """Lets one thread at a time change the ledger: `with change:` is one transaction."""
 
-    def __init__(self, store: object, ledger: Ledger, nodes: dict[int, Node]) -> None:
+    def __init__(self, store: object, ledger: Ledger, nodes: dict[int, LiveNode]) -> None:
         self._store = store
         self._ledger = ledger
         self._nodes = nodes
-        self._nodes_before: dict[int, Node] = {}
+        self._nodes_before: dict[int, LiveNode] = {}
         self.lock = threading.RLock()
 
     def __enter__(self) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mainspring.stores.rules.outcomes import Effect
 
 
-class Attempt(Struct, frozen=True):
+class PastAttempt(Struct, frozen=True):
     """An attempt that is over. Stored times; `holder` is the key of its node."""
 
     number: int
@@ -76,7 +76,7 @@ class Job(Struct):
     failure: Failure | None = None
     progress: float = 0.0
     message: str = ""
-    past: list[Attempt] = []
+    past: list[PastAttempt] = []
     log: list[LogLine] = []
     place: object = None
 
@@ -107,11 +107,11 @@ class Job(Struct):
         )
 
     def expired(self, moment: Moment) -> bool:
-        """Whether its expiry has passed."""
+        """Tell whether its expiry has passed."""
         return self.expires_at is not None and self.expires_at <= moment.micros
 
     def holds(self, node: int, fence: int) -> bool:
-        """Whether it runs on that node, by that claim."""
+        """Tell whether it runs on that node, by that claim."""
         return self.state is JobState.RUNNING and (self.node, self.fence) == (node, fence)
 
     def settle(self, outcome: Outcome, moment: Moment) -> None:
@@ -206,7 +206,7 @@ class Job(Struct):
         self.failure = failure
         self.past = [
             *self.past,
-            Attempt(
+            PastAttempt(
                 number=self.fence,
                 holder=self.node,
                 node=self.node_name or "",

@@ -80,7 +80,7 @@ class Lane:
         return heap[0][3] if heap else None
 
 
-class Lanes:
+class MemoryLanes:
     """All lines, by queue and task."""
 
     def __init__(self) -> None:
@@ -88,9 +88,9 @@ class Lanes:
         self._matching: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[Lane]] = {}
         self.paused: set[str] = set()
 
-    def emptied(self) -> Lanes:
+    def emptied(self) -> MemoryLanes:
         """Return lines without jobs, of which the same are paused."""
-        lanes = Lanes()
+        lanes = MemoryLanes()
         lanes.paused = self.paused
         return lanes
 

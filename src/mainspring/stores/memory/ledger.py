@@ -1,4 +1,4 @@
-"""The jobs in memory and where each stands. Knows nothing of nodes, bells or locks."""
+"""The jobs in memory and where each stands. Knows nothing of nodes, notifiers or locks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mainspring.model.view import SearchPage
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import format_id, new_nonce, parse_id
 from mainspring.stores.memory.job import Job
-from mainspring.stores.memory.lanes import Lanes, promote, take
+from mainspring.stores.memory.lanes import MemoryLanes, promote, take
 from mainspring.stores.rules.enqueue import (
     IDEMPOTENT_SECONDS,
     expires_at,
@@ -41,7 +41,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.jobs: dict[int, Job] = {}
-        self.lanes = Lanes()
+        self.lanes = MemoryLanes()
         self._last_key = 0
         self._unique: dict[str, Job] = {}
         self._idempotent: dict[str, tuple[int, str]] = {}
@@ -328,7 +328,7 @@ def restored(job: Job, was: Job) -> Job:
 
 
 def fits(job: Job, wanted: JobFilter) -> bool:
-    """Whether a job is one of those wanted."""
+    """Tell whether a job is one of those wanted."""
     exact = (
         wanted.status in (None, job.state)
         and wanted.queue in (None, job.queue)

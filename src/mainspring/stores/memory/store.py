@@ -10,14 +10,15 @@ from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
 from mainspring.model.timetable import Timetabled
 from mainspring.model.view import LaneRecord, NodeRecord
 from mainspring.stores.clock import MICROS, Moment, SystemClock, as_datetime
-from mainspring.stores.memory.change import Change, Node
+from mainspring.stores.job_id import keys_in
+from mainspring.stores.memory.change import Change, LiveNode
 from mainspring.stores.memory.ledger import Ledger
-from mainspring.stores.memory.notifier import Bell
-from mainspring.stores.memory.timetable import Schedules
+from mainspring.stores.memory.timetable import MemorySchedules
 from mainspring.stores.ownership import leaves_nothing
-from mainspring.stores.rules.outcomes import told_again
+from mainspring.stores.rules.outcomes import is_on_record
 from mainspring.stores.rules.rescue import evidence_of, judge
-from mainspring.stores.wake.topics import ENDED, ORDERS, READY, topics_of
+from mainspring.stores.wake.notifier import Notifier
+from mainspring.stores.wake.topics import ENDED, ORDERS, READY, notices_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -39,11 +40,11 @@ class MemoryStore:
         self._clock = clock or SystemClock()
         self._last_node = 0
         self._ledger = Ledger()
-        self._schedules = Schedules()
-        self._nodes: dict[int, Node] = {}
+        self._schedules = MemorySchedules()
+        self._nodes: dict[int, LiveNode] = {}
         self._change = Change(self, self._ledger, self._nodes)
         self._lock = self._change.lock
-        self._bells = {topic: Bell() for topic in (READY, ENDED, ORDERS)}
+        self._notifiers = {topic: Notifier() for topic in (READY, ENDED, ORDERS)}
 
     @property
     def run_dir(self) -> None:
@@ -55,7 +56,7 @@ class MemoryStore:
         with self._change:
             job_ids, news = self._ledger.enqueue(jobs, Moment(self._clock))
         if news:
-            self._bells[READY].ring()
+            self._notify(READY)
         return job_ids
 
     def join(self, name: str, *, host: str, pid: int, lease: float, serves: bytes = b"{}") -> int:
@@ -63,7 +64,7 @@ class MemoryStore:
         with self._lock:
             self._last_node += 1
             until = Moment(self._clock).after(lease)
-            self._nodes[self._last_node] = Node(name, host, pid, until, {}, serves)
+            self._nodes[self._last_node] = LiveNode(name, host, pid, until, {}, serves)
             return self._last_node
 
     def renew(self, node: int, *, lease: float, report: bytes | None = None) -> Renewed | None:
@@ -86,7 +87,7 @@ class MemoryStore:
                 self._ledger.touch(job)
                 job.release(moment)
                 self._ledger.place(job)
-        self._ring(READY, ENDED)
+        self._notify(READY, ENDED)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work at once."""
@@ -96,7 +97,8 @@ class MemoryStore:
             moment = Moment(self._clock)
             accepted = [self._settle(node, outcome, moment) for outcome in outcomes]
             exchanged = self._claim(node, wants, moment, accepted)
-        self._ring(*topics_of(outcomes, accepted))
+        for topic, keys in notices_of(outcomes, accepted).items():
+            self._notify(topic, keys=keys)
         return exchanged
 
     def finish_many(self, node: int, outcomes: Sequence[Outcome]) -> list[bool]:
@@ -131,7 +133,7 @@ class MemoryStore:
                 else:
                     job.crash(fate, moment)
                 self._ledger.place(job)
-        self._ring(READY, ENDED)
+        self._notify(READY, ENDED)
         return Rescued(
             requeued=[key for key, job in lost.held.items() if job.state is JobState.PENDING],
             failed=[key for key, job in lost.held.items() if job.state is JobState.FAILED],
@@ -150,7 +152,7 @@ class MemoryStore:
 
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"`, `"ended"` or `"orders"`."""
-        return self._bells[topic].listen()
+        return self._notifiers[topic].listen()
 
     def close(self) -> None:
         """Do nothing: there is nothing open. The jobs stay."""
@@ -236,7 +238,8 @@ class MemoryStore:
                 if job is not None and job.state not in FINAL:
                     self._ledger.cancel(job, moment)
         if any(live):
-            self._ring(ENDED, ORDERS)
+            self._notify(ORDERS)
+            self._notify(ENDED, keys=keys_in(job_ids))
         return live
 
     def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
@@ -244,7 +247,7 @@ class MemoryStore:
         with self._change:
             moment = Moment(self._clock)
             live = self._ledger.retry(job_ids, payload, moment)
-        self._ring(READY)
+        self._notify(READY)
         return live
 
     def drop(self, job_ids: Sequence[str]) -> int:
@@ -263,7 +266,7 @@ class MemoryStore:
         with self._change:
             expired = self._ledger.expire(limit, Moment(self._clock))
         if expired:
-            self._ring(ENDED)
+            self._notify(ENDED)
         return expired
 
     def pause(self, queue: str) -> bool:
@@ -275,7 +278,7 @@ class MemoryStore:
         """Hand out jobs of a queue again; False if it was not paused."""
         with self._change:
             resumed = self._ledger.lanes.resume(queue)
-        self._ring(READY)
+        self._notify(READY)
         return resumed
 
     def note_many(self, notes: Sequence[Note]) -> None:
@@ -307,7 +310,7 @@ class MemoryStore:
             job_ids, news = self._ledger.enqueue(jobs, Moment(self._clock))
             self._schedules.advance(name, to)
         if news:
-            self._ring(READY)
+            self._notify(READY)
         return job_ids
 
     def pause_schedule(self, name: str) -> bool:
@@ -334,7 +337,7 @@ class MemoryStore:
         if job is None:
             return False
         if not job.holds(node, outcome.fence):
-            return told_again(outcome, job.recorded(node, outcome.fence))
+            return is_on_record(outcome, job.recorded(node, outcome.fence))
         self._ledger.touch(job)
         del self._nodes[node].held[job.key]
         job.settle(outcome, moment)
@@ -354,12 +357,12 @@ class MemoryStore:
         owner.held.update((job.key, job) for job, _ in given)
         return Exchanged(accepted, [claim for _, claim in given], next_due=due)
 
-    def _ring(self, *topics: str) -> None:
+    def _notify(self, *topics: str, keys: Collection[int] = ()) -> None:
         for topic in topics:
-            self._bells[topic].ring()
+            self._notifiers[topic].notify(keys)
 
 
-def node_record(key: int, node: Node, now: int) -> NodeRecord:
+def node_record(key: int, node: LiveNode, now: int) -> NodeRecord:
     """Return a node as views read it; `now` is stored time."""
     return NodeRecord(
         key=key,

@@ -1,4 +1,4 @@
-"""Schedules in memory. Knows nothing of jobs or locks."""
+"""MemorySchedules in memory. Knows nothing of jobs or locks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mainspring.stores.clock import Moment
 
 
-class Schedules:
+class MemorySchedules:
     """Every schedule by its name."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Schedules:
             self._records[new.name] = replace(kept, new=new, last_tick=last)
 
     def ticks(self, name: str, last: datetime, to: datetime) -> bool:
-        """Whether a schedule ticks, `last` is its last tick, and `to` is no step back."""
+        """Tell whether a schedule ticks, `last` is its last tick, and `to` is no step back."""
         known = self._records.get(name)
         return known is not None and not known.paused and known.last_tick == last < to
 

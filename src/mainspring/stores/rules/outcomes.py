@@ -25,7 +25,7 @@ class Effect(Struct, frozen=True, gc=False):
 
     @property
     def final(self) -> bool:
-        """Whether the job has ended."""
+        """True if the job has ended."""
         return self.state in FINAL
 
 
@@ -52,8 +52,8 @@ def effect_of(outcome: Outcome) -> Effect:
     return CRASHED_OUT if outcome.crashed else EFFECTS[outcome.kind]
 
 
-def told_again(outcome: Outcome, recorded: str | None) -> bool:
-    """Whether an outcome was recorded before, and its answer may have been lost.
+def is_on_record(outcome: Outcome, recorded: str | None) -> bool:
+    """Tell whether an outcome was recorded before, and its answer may have been lost.
 
     `recorded` is the word in the history for the outcome's claim. What would have waited again has
     ended as cancelled, if it was asked to be cancelled.

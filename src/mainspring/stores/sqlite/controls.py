@@ -1,4 +1,4 @@
-"""What people ask of jobs and queues: cancel, retry, drop, expire, pause, resume."""
+"""Cancel, retry, drop, expire, pause and resume."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mainspring.faults import fault
 from mainspring.model.job import CANCELLED, EXPIRED, JobState
 from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.rules.retry import FinalJob, plan_retry
+from mainspring.stores.sql.states import FINAL_STATES, NUMBERS, READY, RUNNING
 from mainspring.stores.sqlite.catalog.listing import LANES, fits, numbers
-from mainspring.stores.sqlite.purge import drop
+from mainspring.stores.sqlite.purge import drop_keys
 from mainspring.stores.sqlite.rows.bulk import text_of
-from mainspring.stores.sqlite.rows.states import FINAL_STATES, NUMBERS, READY, RUNNING
 from mainspring.stores.sqlite.transitions.endings import FORGET, text_of_failure
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def end_waiting(
 
 
 def any_late(connection: sqlite3.Connection, moment: Moment) -> bool:
-    """Whether there is anything to expire: a look that takes no lock."""
+    """Tell whether there is anything to expire, without a lock."""
     return bool(connection.execute(ANY_LATE, (moment.micros,)).fetchone()[0])
 
 
@@ -195,26 +195,26 @@ def revive(
     connection.execute(BURY_NO_MORE, (asked,))
 
 
-def drop_final(connection: sqlite3.Connection, job_ids: Sequence[str]) -> int:
+def drop(connection: sqlite3.Connection, job_ids: Sequence[str]) -> int:
     """Drop final jobs with all that is known of them; return how many."""
     final = states_of(connection, FINAL, job_ids)
-    drop(connection, [key_of(job_id) for job_id in final])
+    drop_keys(connection, [key_of(job_id) for job_id in final])
     return len(final)
 
 
 def drop_ended(
-    connection: sqlite3.Connection, wanted: JobFilter, *, before: int, limit: int
+    connection: sqlite3.Connection, wanted: JobFilter, *, age: float, limit: int, moment: Moment
 ) -> int:
-    """Drop up to `limit` final jobs that fit and ended before the stored time."""
+    """Drop up to `limit` final jobs that fit and ended so many seconds ago."""
     lanes = connection.execute(LANES).fetchall()
     chosen = numbers(lane for lane in lanes if fits(lane, wanted))
     keys: list[int] = []
     for states in states_to_drop(wanted.status):
         if len(keys) < limit:
-            asked = {"lanes": chosen, "before": before, "limit": limit - len(keys)}
+            asked = {"lanes": chosen, "before": moment.after(-age), "limit": limit - len(keys)}
             found = text_of(connection, ENDED.replace("{states}", states), asked)
             keys += some_keys.decode(f"[{found}]")
-    drop(connection, keys)
+    drop_keys(connection, keys)
     fault("during_purge")
     return len(keys)
 
@@ -224,3 +224,13 @@ def states_to_drop(status: JobState | None) -> list[str]:
     known = [f"= {number}" for number, state in FINAL_STATES.items() if status in (None, state)]
     unknown = [f"< {min(FINAL_STATES)}", f"> {max(FINAL_STATES)}"]
     return known if status in (JobState.COMPLETED, JobState.CANCELLED) else known + unknown
+
+
+def pause(connection: sqlite3.Connection, queue: str) -> bool:
+    """Hand out no more jobs of a queue; False if it was paused already."""
+    return connection.execute(PAUSE, (queue,)).rowcount == 1
+
+
+def resume(connection: sqlite3.Connection, queue: str) -> bool:
+    """Hand out jobs of a queue again; False if it was not paused."""
+    return connection.execute(RESUME, (queue,)).rowcount == 1

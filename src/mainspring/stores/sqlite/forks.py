@@ -1,4 +1,4 @@
-"""What is done with every open store when this process forks."""
+"""The steps that every open store takes when this process forks."""
 
 from __future__ import annotations
 

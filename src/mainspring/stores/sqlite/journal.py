@@ -1,4 +1,4 @@
-"""What bodies say while they run: progress and log lines, kept if their claim is the last one."""
+"""Progress and log lines of bodies, kept if their claim is the job's last one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from msgspec import json
 
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
+from mainspring.stores.sql.columns import Columns, text_in
+from mainspring.stores.sqlite.catalog.records import parameters_of
 from mainspring.stores.sqlite.rows.bulk import in_chunks, text_of, with_rows
-from mainspring.stores.sqlite.rows.columns import Columns, text_in
 
 if TYPE_CHECKING:
     import sqlite3
@@ -64,8 +65,8 @@ def note(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment) 
     """Keep notes; drop those of other claims than the last."""
     fences = by_key(connection, FENCES, {one.key for one in notes})
     current = [one for one in notes if fences.get(one.key) == one.fence]
-    tell(connection, current)
-    write(connection, [one for one in current if one.lines], moment)
+    keep_progress(connection, current)
+    append_lines(connection, [one for one in current if one.lines], moment)
 
 
 def by_key(connection: sqlite3.Connection, statement: str, keys: Iterable[int]) -> dict[int, int]:
@@ -74,8 +75,8 @@ def by_key(connection: sqlite3.Connection, statement: str, keys: Iterable[int]) 
     return dict(pairs.decode(f"[{text_of(connection, statement, {'asked': asked})}]"))
 
 
-def tell(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
-    """Keep what was told last."""
+def keep_progress(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
+    """Keep the last progress and message."""
     last: dict[int, tuple[float | None, str | None]] = {}
     for one in notes:
         progress, message = last.get(one.key, (None, None))
@@ -90,7 +91,7 @@ def tell(connection: sqlite3.Connection, notes: Sequence[Note]) -> None:
         connection.execute(with_rows(TELL, PROGRESS_COLUMNS, len(chunk)), flat)
 
 
-def write(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment) -> None:
+def append_lines(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment) -> None:
     """Add lines to the logs, which keep their last ones only."""
     if not notes:
         return
@@ -108,9 +109,9 @@ def write(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment)
             connection.execute(TRIM, (key, number - MOST_LINES))
 
 
-def log(connection: sqlite3.Connection, job: dict[str, int]) -> list[LogLine]:
-    """Return a job's lines, oldest first; `job` holds its key and nonce."""
-    rows = connection.execute(LOG, job).fetchall()
+def log(connection: sqlite3.Connection, job_id: str) -> list[LogLine]:
+    """Return a job's lines, oldest first."""
+    rows = connection.execute(LOG, parameters_of(job_id)).fetchall()
     return [line_of(*row) for row in rows]
 
 

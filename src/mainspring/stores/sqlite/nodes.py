@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from mainspring.model.job import Renewed
 from mainspring.stores.rules.rescue import evidence_of
-from mainspring.stores.sqlite.rows.columns import Columns, text_in
+from mainspring.stores.sql.columns import Columns, text_in
+from mainspring.stores.sql.records import node_of
 from mainspring.stores.sqlite.transitions.crashes import held_by, released, take_from
 from mainspring.stores.sqlite.transitions.grants import marked_of
 from mainspring.stores.sqlite.transitions.returns import give_back
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from mainspring.model.job import Grant, Rescued
+    from mainspring.model.view import NodeRecord
     from mainspring.stores.clock import Moment
 
 # Not the next of AUTOINCREMENT: after a row that somebody else wrote with the highest number, there
@@ -34,7 +36,33 @@ WHERE node = ? AND ended_at IS NULL
 END = "UPDATE nodes SET ended_at = ? WHERE node = ? AND ended_at IS NULL"
 LIVE = "SELECT name, host, pid, lease_until FROM nodes WHERE node = ? AND ended_at IS NULL"
 
+LIVE_NODES = """
+SELECT live.node, name, host, pid, lease_until, coalesce(running, 0), serves, report
+FROM nodes AS live LEFT JOIN (
+  SELECT node, count(*) AS running
+  FROM lanes CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
+  GROUP BY node
+) AS held USING (node)
+WHERE ended_at IS NULL
+ORDER BY live.node
+"""
+
 NAME = "SELECT name FROM nodes WHERE node = ?"
+
+
+def join(  # noqa: PLR0913  # the verb's signature
+    connection: sqlite3.Connection,
+    *,
+    name: str,
+    host: str,
+    pid: int,
+    lease: float,
+    serves: bytes,
+    moment: Moment,
+) -> int:
+    """Add a node and return its key."""
+    row = (name, host, pid, moment.micros, moment.after(lease), serves.decode())
+    return connection.execute(JOIN, row).lastrowid or 0
 
 
 def name_of(connection: sqlite3.Connection, node: int) -> str:
@@ -44,11 +72,16 @@ def name_of(connection: sqlite3.Connection, node: int) -> str:
 
 
 def renew(
-    connection: sqlite3.Connection, node: int, *, until: int, report: bytes | None
+    connection: sqlite3.Connection,
+    node: int,
+    *,
+    lease: float,
+    report: bytes | None,
+    moment: Moment,
 ) -> Renewed | None:
-    """Let a node live until that stored time; return what of its jobs is to be cancelled."""
+    """Renew a node's lease; return which of its jobs are to be cancelled."""
     text = None if report is None else report.decode()
-    if connection.execute(RENEW, (until, text, node)).rowcount == 0:
+    if connection.execute(RENEW, (moment.after(lease), text, node)).rowcount == 0:
         return None
     return Renewed(tuple(sorted(marked_of(connection, node))))
 
@@ -78,10 +111,22 @@ def rescue(
     connection: sqlite3.Connection,
     node: int,
     *,
+    dead: bool,
     begun: Collection[Grant] | None,
-    evidence: str,
     moment: Moment,
-) -> Rescued:
-    """End a lost node; what had begun has crashed, what had not goes back uncharged."""
+) -> Rescued | None:
+    """End a lost node; what had begun has crashed, what had not goes back uncharged.
+
+    None if it is not lost, or has gone already.
+    """
+    evidence = evidence_against(connection, node, dead=dead, moment=moment)
+    if evidence is None:
+        return None
     connection.execute(END, (moment.micros, node))
     return take_from(connection, node, begun=begun, evidence=evidence, moment=moment)
+
+
+def nodes(connection: sqlite3.Connection, moment: Moment) -> list[NodeRecord]:
+    """Return the live nodes."""
+    rows = connection.execute(LIVE_NODES).fetchall()
+    return [node_of(row, moment.micros) for row in rows]

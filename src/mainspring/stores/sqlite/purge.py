@@ -1,4 +1,4 @@
-"""How final jobs are dropped: the oldest of each lane, a few at a time, with all that is known."""
+"""The dropping of final jobs: the oldest of each lane, with all that is known of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from msgspec import json
 
 from mainspring.faults import fault
 from mainspring.model.job import JobState
+from mainspring.stores.sql.states import NUMBERS
 from mainspring.stores.sqlite.rows.bulk import text_of
-from mainspring.stores.sqlite.rows.states import NUMBERS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -59,7 +59,7 @@ keys_text = json.Decoder(list[int])
 
 
 Ages = Mapping[JobState, float]
-"""After how many seconds jobs are dropped, by their state."""
+"""The seconds after which jobs are dropped, by their state."""
 
 
 def any_due(connection: sqlite3.Connection, *, ages: Ages, moment: Moment) -> bool:
@@ -84,14 +84,14 @@ def due_keys(
 def purge(connection: sqlite3.Connection, *, ages: Ages, moment: Moment, limit: int) -> int:
     """Drop up to `limit` final jobs that are older than the age of their state; return how many."""
     keys = due_keys(connection, ages=ages, moment=moment, limit=limit)
-    drop(connection, keys)
+    drop_keys(connection, keys)
     connection.execute(DROP_NODES, (moment.after(-max(ages.values())),))
     connection.execute(DROP_ANSWERS, (moment.micros, MOST_ANSWERS))
     fault("during_purge")
     return len(keys)
 
 
-def drop(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
+def drop_keys(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
     """Drop final jobs with all that is known of them."""
     if not keys:
         return

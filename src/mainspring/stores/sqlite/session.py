@@ -1,4 +1,4 @@
-"""What one process has open of one database.
+"""The connections and sockets that one process has open for one database.
 
 SQLite counts locks by process and keeps the count in memory, so a connection that crosses a fork
 makes parent and child each believe in locks of the other. Nothing of ours crosses: before a fork
@@ -16,15 +16,16 @@ from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file.commit_look import CommitLook
 from mainspring.stores.sqlite.file.reserve import Reserve, is_full
 from mainspring.stores.sqlite.intake.groups import Intake
-from mainspring.stores.sqlite.rows.lanes import Lanes
+from mainspring.stores.sqlite.rows.lanes import LaneTable
 from mainspring.stores.wake.socket_folder import SocketFolder, socket_folder
-from mainspring.stores.wake.sockets import Ringer, SocketListener
+from mainspring.stores.wake.sockets import SocketListener, SocketNotifier
 from mainspring.stores.wake.topics import ORDERS, READY
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
+    from mainspring.model.job import NewJob
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
     from mainspring.stores.sqlite.file.database import DatabaseFile
@@ -36,27 +37,42 @@ PATIENCE = 5.0
 
 
 class Session:
-    """Writer, readers, intake and bell of one process."""
+    """Writer, readers, intake and notifier of one process."""
 
     def __init__(self, file: DatabaseFile, clock: Clock) -> None:
         self._file = file
         self.writer = Writer(file)
         self.readers = Readers(file, self.writer.ready)
-        self.lanes = Lanes(self.writer, self.readers)
-        self.intake = Intake(self.writer, self.lanes, clock, ring=self.ring)
+        self._lanes = LaneTable(self.writer, self.readers)
+        self.lanes = self._lanes.known
+        self.numbers = self._lanes.numbers
+        self.as_seen_by = self._lanes.as_seen_by
+        self.read = self.readers.lend
+        self.intake = Intake(self.writer, self._lanes, clock, notify=self.notify)
         self.reserve = Reserve(file.run_dir)
-        self._ringers: dict[int, Ringer] = {}
-        self._work_rung = False
+        self._notifiers: dict[int, SocketNotifier] = {}
+        self._expects_work = False
 
-    def ring(self, *topics: str) -> None:
-        """Wake who listens for the topics; the net wakes them if we can't."""
+    def write(self) -> Writer:
+        """Return the writer: `with` it is one transaction."""
+        return self.writer
+
+    def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
+        """Keep jobs, together with those of other threads, and return their ids."""
+        return self.intake.enqueue(jobs)
+
+    def notify(self, *topics: str, keys: Collection[int] = ()) -> None:
+        """Wake the listeners of the topics; their fallback poll wakes them if we can't.
+
+        `keys` are those of the jobs it is about; none: any.
+        """
         for topic in topics:
             with suppress(OSError):
-                ringer = self._ringers.get(0) or self._open_ringer()
-                ringer.ring(topic)
+                notifier = self._notifiers.get(0) or self._open_notifier()
+                notifier.notify(topic, keys)
 
     def listen(self, topic: str) -> Listener:
-        """Listen for a topic, with any commit as the net under it; but not under orders.
+        """Listen for a topic, with a poll for commits as the fallback; none for orders.
 
         Those come seldom, and each heartbeat asks for them.
         """
@@ -65,18 +81,20 @@ class Session:
             return SocketListener(self._place(), topic, changed=None)
         log = str(self._file.wal)
         look = CommitLook(log, self.readers.data_version)
-        rung = self._expect_work if topic == READY else None
-        return SocketListener(self._place(), topic, changed=look.changed, watched=log, rung=rung)
+        notified = self._expect_work if topic == READY else None
+        return SocketListener(
+            self._place(), topic, changed=look.changed, watched=log, notified=notified
+        )
 
-    def take_ring(self) -> bool:
-        """Tell whether there was a ring for new work since the last call."""
-        rung, self._work_rung = self._work_rung, False
-        return rung
+    def take_notice(self) -> bool:
+        """Tell whether a datagram came for new work since the last call."""
+        expected, self._expects_work = self._expects_work, False
+        return expected
 
     def _expect_work(self) -> None:
-        self._work_rung = True
+        self._expects_work = True
 
-    def freeing(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def delete(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a transaction that deletes; on a full disk, with the space that is kept for it."""
         try:
             return self._written(work)
@@ -102,9 +120,9 @@ class Session:
         """Let go of files and connections; the next use opens them again."""
         self.readers.close()
         self.writer.close()
-        ringer = self._ringers.pop(0, None)
-        if ringer is not None:
-            ringer.close()
+        notifier = self._notifiers.pop(0, None)
+        if notifier is not None:
+            notifier.close()
 
     def recover(self) -> None:
         """Undo what a call of this thread has left that an exception has ended."""
@@ -121,13 +139,13 @@ class Session:
         self.writer.resume()
         self.readers.resume()
 
-    def _open_ringer(self) -> Ringer:
-        opened = Ringer(self._place())
+    def _open_notifier(self) -> SocketNotifier:
+        opened = SocketNotifier(self._place())
         # A step that nothing interrupts: of two that threads have opened at once, one stays.
-        ringer = self._ringers.setdefault(0, opened)
-        if ringer is not opened:
+        notifier = self._notifiers.setdefault(0, opened)
+        if notifier is not opened:
             opened.close()
-        return ringer
+        return notifier
 
     def _place(self) -> SocketFolder:
         device, inode = self._file.identity()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mainspring.model.timetable import (
-    CATCH_UPS,
-    UNREADABLE_RULE,
     NewSchedule,
     ScheduleRecord,
-    decode_rule,
     encode_rule,
 )
 from mainspring.stores.clock import as_datetime, as_micros
 from mainspring.stores.rules.schedules import last_tick_of
-from mainspring.stores.sqlite.rows.columns import EARLIEST, LATEST, Columns, bytes_in
+from mainspring.stores.sql.columns import EARLIEST, LATEST
+from mainspring.stores.sql.records import schedule_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -76,8 +74,8 @@ def declare(
 
 def advance(connection: sqlite3.Connection, name: str, last: datetime, to: datetime) -> bool:
     """Move a last tick on; False if it is not `last`, or if the schedule does not tick."""
-    told = {"name": name, "last": as_micros(last), "to": as_micros(to)}
-    return connection.execute(ADVANCE, told).rowcount == 1
+    parameters = {"name": name, "last": as_micros(last), "to": as_micros(to)}
+    return connection.execute(ADVANCE, parameters).rowcount == 1
 
 
 def schedules(connection: sqlite3.Connection) -> list[ScheduleRecord]:
@@ -85,21 +83,16 @@ def schedules(connection: sqlite3.Connection) -> list[ScheduleRecord]:
     return [schedule_of(row) for row in connection.execute(ALL).fetchall()]
 
 
-def schedule_of(row: tuple[Any, ...]) -> ScheduleRecord:
-    """Return the record of a row of `SCHEDULES`."""
-    name, rule, task, queue, payload, priority, catch_up, *terms, anchor, last, paused = row
-    unique, expires = terms
-    read = Columns()
-    new = NewSchedule(
-        name=read.text("name", name),
-        rule=read.decoded("rule", rule, decode_rule, UNREADABLE_RULE),
-        task=read.text("task", task),
-        queue=read.text("queue", queue),
-        payload=bytes_in(payload),
-        priority=read.integer("priority", priority),
-        catch_up=read.word("catch_up", catch_up, CATCH_UPS),
-        unique=None if unique is None else read.text("unique_key", unique),
-        expires=read.seconds("expires", expires),
-    )
-    anchored, ticked = read.moment("anchor", anchor), read.moment("last_tick", last)
-    return ScheduleRecord(new, anchored, ticked, bool(paused), read.unreadable)
+def pause_schedule(connection: sqlite3.Connection, name: str) -> bool:
+    """Pause a schedule; False if it is unknown or paused already."""
+    return connection.execute(PAUSE, (name,)).rowcount == 1
+
+
+def resume_schedule(connection: sqlite3.Connection, name: str, moment: Moment) -> bool:
+    """Resume a schedule, from now on; False if it is unknown or not paused."""
+    return connection.execute(RESUME, (moment.micros, name)).rowcount == 1
+
+
+def forget_schedule(connection: sqlite3.Connection, name: str) -> bool:
+    """Drop a schedule; False if it is unknown."""
+    return connection.execute(FORGET, (name,)).rowcount == 1

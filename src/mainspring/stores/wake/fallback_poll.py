@@ -1,4 +1,4 @@
-"""The net under a listener: when it looks for itself, should nobody have rung.
+"""The fallback under a listener: it looks for itself, should nobody have notified.
 
 While things happen it looks ten times a second. When nothing has happened for a while it asks the
 kernel to tell of the next write, looks for a while longer, since of what was being written just
@@ -16,23 +16,23 @@ from mainspring.stores.wake.file_watch import FileWatch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NET_SECONDS = 0.1
-"""How often it looks, and so how late it sees what was committed without a ring."""
+POLL_SECONDS = 0.1
+"""Seconds between two looks, and so the delay of a commit that nobody notified of."""
 
 SOON_SECONDS = 0.01
-"""So long after a write that ended a rest it looks: what is written can be seen a little later."""
+"""Delay of the first look after a write that ended a rest: what is written can be seen later."""
 
-LONGEST_NAP_SECONDS = 86_400.0
-"""How long a listener without a net sleeps at a time: `poll` counts in 32 bits."""
+LONGEST_SECONDS = 86_400.0
+"""Seconds that a listener without a fallback sleeps at a time: `poll` counts in 32 bits."""
 
 CALM_SECONDS = 0.35
-"""So long without a change it asks the kernel; so long after that it rests."""
+"""Seconds without a change after which it asks the kernel, and again as long until it rests."""
 
 REST_SECONDS = 2.0
-"""How often it looks while it rests: for commits that took longer than CALM_SECONDS."""
+"""Seconds between two looks at rest: for commits that took longer than CALM_SECONDS."""
 
 
-class Net:
+class FallbackPoll:
     """`changed()` looks; `watched` is the file that every change is written to, if there is one.
 
     `join` takes the descriptor that is to be waited for as well. Times are monotonic.
@@ -43,24 +43,24 @@ class Net:
     ) -> None:
         self._changed = changed
         self._watch = None if watched is None else FileWatch(watched, join)
-        self._stirred = False
+        self._written = False
         self._calm_since = math.inf
         self._armed_at = math.inf
 
     @property
     def descriptor(self) -> int:
-        """What tells of writes; -1 if there is none (yet)."""
+        """The descriptor that reports writes; -1 if there is none (yet)."""
         return -1 if self._watch is None else self._watch.descriptor
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next look."""
-        if self._stirred:
+        if self._written:
             return SOON_SECONDS
-        return REST_SECONDS if self._rests(now) else NET_SECONDS
+        return REST_SECONDS if self._rests(now) else POLL_SECONDS
 
     def look(self, now: float) -> bool:
         """Look for changes."""
-        self._stirred = False
+        self._written = False
         if self._changed():
             if self._rests(now) and not self._told():
                 self.close()
@@ -71,11 +71,11 @@ class Net:
             self._arm(now)
         return False
 
-    def stir(self) -> None:
+    def written(self) -> None:
         """Learn that the kernel tells of a write: what it was, the next looks will show."""
         if self._told():
             self._begin_anew()
-            self._stirred = True
+            self._written = True
 
     def close(self) -> None:
         """Watch no more."""
@@ -99,8 +99,8 @@ class Net:
             self._calm_since = now
 
 
-class NoNet:
-    """For a listener that trusts its rings: it never looks, and sleeps for `nap` seconds."""
+class NoFallbackPoll:
+    """For a listener that trusts its notices: it never looks, and sleeps for `nap` seconds."""
 
     descriptor = -1
 
@@ -115,7 +115,7 @@ class NoNet:
         """See nothing."""
         return False
 
-    def stir(self) -> None:
+    def written(self) -> None:
         """Do nothing."""
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The kernel's word that a file has been written to, for those who would look too often (inotify).
+"""A report of the kernel's that a file was written to, so that nobody has to look often (inotify).
 
 Armed, it says so once. What it says comes early: a commit writes first and can be seen later. So
 it is no wake-up, only a reason to begin to look again.
@@ -42,7 +42,7 @@ class FileWatch:
         return bool(self._library.inotify_add_watch(self.descriptor, self._path, ANYTHING) >= 0)
 
     def take(self) -> bool:
-        """Whether it has said so since the last time; then it says nothing until armed again."""
+        """Tell whether it has reported a write since the last time; then it must be armed again."""
         try:
             return bool(os.read(self.descriptor, EVENT_BYTES))
         except OSError:

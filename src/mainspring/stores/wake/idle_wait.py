@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from mainspring.model.job import Notice
+
 POSSIBLE = sys.platform == "linux" and hasattr(os, "eventfd")
 
 
@@ -52,17 +54,21 @@ class Place:
         os.close(self._pokes)
 
 
-class SocketEar:
-    """The first place. `drain` empties the socket and says whether anything lay in it."""
+class IdleListener:
+    """The first place. `drain` empties the socket and returns what lay in it."""
 
-    def __init__(self, source: socket.socket, drain: Callable[[], bool]) -> None:
+    def __init__(self, source: socket.socket, drain: Callable[[], Notice | None]) -> None:
         self._place = Place(source)
         self._source = source.fileno()
         self._drain = drain
 
-    def wait(self) -> bool:
-        """Sleep until the socket is rung (True), or until poked (False)."""
-        return self._source in self._place.wait(None) and self._drain()
+    def wait(self, timeout: float | None = None) -> Notice | None:
+        """Sleep until there may be something new; None if not, after `timeout` or a poke."""
+        return self._drain() if self._source in self._place.wait(timeout) else None
+
+    def for_idle(self) -> None:
+        """Return no further place."""
+        return
 
     def poke(self) -> None:
         """End the wait, or the next one; from any thread."""

@@ -1,7 +1,7 @@
 """Wake-ups among the processes of one host: a datagram to each socket in a private folder.
 
-Knows nothing of jobs or databases. Ringing never blocks, and costs a look at the folder's time
-when nobody listens.
+A datagram holds the keys of the jobs it is about; a single byte means any job. Knows nothing of
+databases. To notify never blocks, and costs a look at the folder's time when nobody listens.
 """
 
 from __future__ import annotations
@@ -11,19 +11,39 @@ import os
 import select
 import socket
 import threading
+from array import array
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic, wall_clock_ns
+from mainspring.model.job import ANY_JOB, Notice
 from mainspring.stores.wake import idle_wait
-from mainspring.stores.wake.fallback_poll import LONGEST_NAP_SECONDS, NET_SECONDS, Net, NoNet
+from mainspring.stores.wake.fallback_poll import (
+    LONGEST_SECONDS,
+    POLL_SECONDS,
+    FallbackPoll,
+    NoFallbackPoll,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from mainspring.stores.wake.socket_folder import SocketFolder
 
-DATAGRAM = b"!"
+ANY = b"!"
+"""The datagram that is about any job."""
+
+POKE = b"."
+"""The datagram by which a process ends a wait of its own."""
+
+KEY_BYTES = 8
+MOST_KEYS = 250
+"""Keys in a datagram, which macOS ends at 2,048 bytes; about more jobs it is about any."""
+
+MOST_BYTES = MOST_KEYS * KEY_BYTES
+FULL_QUEUE = 10
+"""Datagrams that fit into a socket on every system: with so many, others may have been refused."""
+
 MOST_CONNECTED = 64
 """Listeners to which a socket is kept connected."""
 
@@ -31,7 +51,7 @@ SETTLED_NANOSECONDS = 50_000_000
 """A folder changed since less than this may change again without a change of its time."""
 
 
-class Ringer:
+class SocketNotifier:
     """Wakes the listeners of a folder, by a connected socket for each: a path is walked once."""
 
     def __init__(self, folder: SocketFolder) -> None:
@@ -40,11 +60,12 @@ class Ringer:
         self._names: list[str] = []
         self._connected: dict[str, socket.socket] = {}
 
-    def ring(self, topic: str) -> None:
-        """Wake whoever listens for the topic."""
-        for name in self._listening():
-            if name.startswith(topic):
-                self._send(name)
+    def notify(self, topic: str, keys: Collection[int] = ()) -> None:
+        """Wake the listeners of the topic; `keys` are those of the jobs it is about, none: any."""
+        names = [name for name in self._listening() if name.startswith(topic)]
+        datagram = datagram_of(keys) if names else ANY
+        for name in names:
+            self._send(name, datagram)
 
     def close(self) -> None:
         """Let go of the sockets and of the folder."""
@@ -62,16 +83,16 @@ class Ringer:
             self._listed_at = changed_at if settled else 0
         return self._names
 
-    def _send(self, name: str) -> None:
+    def _send(self, name: str, datagram: bytes) -> None:
         try:
-            (self._connected.get(name) or self._connect(name)).send(DATAGRAM)
+            (self._connected.get(name) or self._connect(name)).send(datagram)
         except ConnectionRefusedError:
             self._disconnect([name])
             self._folder.remove_dead(name)  # its process has gone
         except BlockingIOError:
-            return  # a full socket has wake-ups enough
+            return  # its listener sees that its socket was full
         except OSError:
-            self._disconnect([name])  # the net catches any other case
+            self._disconnect([name])  # the fallback poll catches any other case
 
     def _connect(self, name: str) -> socket.socket:
         if len(self._connected) >= MOST_CONNECTED:
@@ -96,11 +117,11 @@ class Ringer:
 
 
 class SocketListener:
-    """Sleeps until the topic is rung or, as a net under that, until `changed()` says so.
+    """Sleeps until a datagram comes or, as a fallback, until `changed()` says so.
 
-    Without `changed` there is no net, and it costs nothing while it sleeps. `watched` is a file
-    that each change is written to: while nothing is, the net looks rarely. `rung` is called in the
-    thread that a ring wakes, and not when the net does.
+    Without `changed` there is no fallback, and it costs nothing while it sleeps. `watched` is a
+    file that each change is written to: while nothing is, the fallback looks rarely. `notified`
+    is called in the thread that a datagram wakes, and not when the fallback does.
     """
 
     def __init__(
@@ -110,9 +131,9 @@ class SocketListener:
         *,
         changed: Callable[[], bool] | None,
         watched: str | None = None,
-        rung: Callable[[], None] | None = None,
+        notified: Callable[[], None] | None = None,
     ) -> None:
-        self._rung = rung
+        self._notified = notified
         self._closed = False
         self._poked = False
         self._in_use = threading.Lock()
@@ -121,46 +142,43 @@ class SocketListener:
         # Asked directly: a socket's own timeout costs a call more, and an exception for each look.
         self._place = select.poll()
         self._place.register(self._socket, select.POLLIN)
-        self._first: idle_wait.SocketEar | None = None
+        self._first: idle_wait.IdleListener | None = None
         self._second: idle_wait.Place | None = None
         self._folder = folder
         # Processes in containers can have the same number.
         self._name = f"{topic}-{os.getpid():x}-{os.urandom(4).hex()}"
         self._bound = folder.bind(self._socket, self._name)
-        self._net: Net | NoNet
+        self._poll: FallbackPoll | NoFallbackPoll
         if changed is None:
             # Without a socket nobody can end a longer sleep.
-            self._net = NoNet(LONGEST_NAP_SECONDS if self._bound else NET_SECONDS)
+            self._poll = NoFallbackPoll(LONGEST_SECONDS if self._bound else POLL_SECONDS)
         else:
-            self._net = Net(changed, watched, self._join)
+            self._poll = FallbackPoll(changed, watched, self._join)
 
-    def ear(self) -> idle_wait.SocketEar | None:
-        """Return a place to wait that is woken instead of `wait`; None if there can be none.
-
-        To be asked for before the first wait, and not to be used after `close`.
-        """
+    def for_idle(self) -> idle_wait.IdleListener | None:
+        """Return a place to wait that is woken instead of `wait`; None if there can be none."""
         if self._first is None and self._bound and idle_wait.POSSIBLE:
-            self._first = idle_wait.SocketEar(self._socket, self._drain)
+            self._first = idle_wait.IdleListener(self._socket, self._drain)
             self._second = idle_wait.Place(self._socket)
         return self._first
 
-    def wait(self, timeout: float) -> bool:
-        """Sleep until there may be something new (True), `timeout` seconds, or until `close`."""
+    def wait(self, timeout: float | None = None) -> Notice | None:
+        """Sleep until there may be something new; None if not, after `timeout` or a poke."""
         with self._in_use:
-            woken = self._watch(monotonic() + timeout)
+            notice = self._wait_until(math.inf if timeout is None else monotonic() + timeout)
         self._let_go()
-        return woken
+        return notice
 
     def poke(self) -> None:
-        """End the wait, or the next one, as if the topic had been rung."""
-        # Where there is no socket to send to, the net finds this.
+        """End the wait, or the next one, without a notice."""
+        # Where there is no socket to send to, the fallback poll finds this.
         self._poked = True
         if self._second is not None:
             self._second.poke()
             return
         if self._bound:
             with suppress(OSError):
-                self._socket.sendto(DATAGRAM, self._folder.address(self._name))
+                self._socket.sendto(POKE, self._folder.address(self._name))
 
     def close(self) -> None:
         """End the wait; the one who waits lets go of the socket, or we do if nobody does."""
@@ -168,56 +186,57 @@ class SocketListener:
         self.poke()
         self._let_go()
 
-    def _watch(self, deadline: float) -> bool:
+    def _wait_until(self, deadline: float) -> Notice | None:
         now = monotonic()
         while not self._closed:
-            pause = min(deadline - now, self._net.pause(now))
-            rung, stirred = self._sleep(max(0.0, pause))
+            pause = min(deadline - now, self._poll.pause(now))
+            notice, written = self._sleep(max(0.0, pause))
             if self._closed:
-                return False
-            # A ring is taken at its word, without a look; the next look then wakes once more.
-            if rung or self._poked:
+                return None
+            # A datagram is taken at its word, without a look; the next look then wakes once more.
+            if notice is not None or self._poked:
                 self._poked = False
-                return True
+                return notice
             now = monotonic()
-            if not stirred and self._net.look(now):
-                return True
+            if not written and self._poll.look(now):
+                return ANY_JOB
             if now >= deadline:
-                return False
-        return False
+                return None
+        return None
 
-    def _sleep(self, seconds: float) -> tuple[bool, bool]:
-        """Return whether it was rung, and whether the net was stirred, within so many seconds."""
+    def _sleep(self, seconds: float) -> tuple[Notice | None, bool]:
+        """Return what came within so many seconds, and whether the watched file was written."""
         if self._second is not None:
             found = self._second.wait(seconds)
         else:
             found = [descriptor for descriptor, _ in self._place.poll(math.ceil(seconds * 1000))]
         if not found:
-            return False, False
-        stirred = self._net.descriptor in found
-        if stirred:
-            self._net.stir()
-        return self._drain(), stirred
+            return None, False
+        written = self._poll.descriptor in found
+        if written:
+            self._poll.written()
+        return self._drain(), written
 
     def _join(self, descriptor: int) -> None:
         place = self._place if self._second is None else self._second
         place.register(descriptor, select.POLLIN)
 
-    def _drain(self) -> bool:
-        """Empty the socket; False if another was faster."""
-        found = False
+    def _drain(self) -> Notice | None:
+        """Empty the socket; None if another was faster."""
+        received: list[bytes] = []
         with suppress(BlockingIOError):
-            while self._socket.recv(len(DATAGRAM)):
-                found = True
-        if found and self._rung is not None:
-            self._rung()
-        return found
+            while datagram := self._socket.recv(MOST_BYTES):
+                received.append(datagram)
+        notice = notice_in(received)
+        if notice is not None and self._notified is not None:
+            self._notified()
+        return notice
 
     def _let_go(self) -> None:
         if not self._closed or not self._in_use.acquire(blocking=False):
             return
         self._socket.close()
-        self._net.close()
+        self._poll.close()
         if self._first is not None:
             self._first.close()
         if self._second is not None:
@@ -226,3 +245,18 @@ class SocketListener:
             self._folder.remove(self._name)
         self._folder.close()
         self._in_use.release()
+
+
+def datagram_of(keys: Collection[int]) -> bytes:
+    """Return the datagram about the jobs with these keys; none: any."""
+    return array("q", keys).tobytes() if 0 < len(keys) <= MOST_KEYS else ANY
+
+
+def notice_in(received: Sequence[bytes]) -> Notice | None:
+    """Return what datagrams say together; None if there is nothing but pokes."""
+    datagrams = [datagram for datagram in received if datagram != POKE]
+    if not datagrams:
+        return None
+    if len(received) >= FULL_QUEUE or any(len(one) % KEY_BYTES for one in datagrams):
+        return ANY_JOB
+    return Notice(frozenset(array("q", b"".join(datagrams))))

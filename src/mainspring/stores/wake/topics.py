@@ -1,10 +1,10 @@
-"""What a store rings for: `ready` (work to claim), `ended` (jobs that ended), `orders` (cancel)."""
+"""The topics of a store: `ready` (work to claim), `ended` (jobs that ended), `orders` (cancel)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.model.job import FINAL, OUTCOME_STEP, TRANSITIONS, JobState, OutcomeKind
+from mainspring.model.job import FINAL, OUTCOME_STEP, TRANSITIONS, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,14 +15,21 @@ READY = "ready"
 ENDED = "ended"
 ORDERS = "orders"
 
-TOPICS_OF: dict[OutcomeKind, frozenset[str]] = {
-    kind: frozenset({ENDED} if TRANSITIONS[JobState.RUNNING, step] in FINAL else {READY, ENDED})
-    for kind, step in OUTCOME_STEP.items()
-}
-"""What would send a job back ends it, if it crashed too often or was asked to be cancelled."""
+FINAL_KINDS = frozenset(
+    kind for kind, step in OUTCOME_STEP.items() if TRANSITIONS[JobState.RUNNING, step] in FINAL
+)
 
 
-def topics_of(outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> frozenset[str]:
-    """Return what to ring for when these outcomes have been recorded."""
-    kinds = {one.kind for one, taken in zip(outcomes, accepted, strict=True) if taken}
-    return frozenset().union(*(TOPICS_OF[kind] for kind in kinds))
+def notices_of(outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> dict[str, list[int]]:
+    """Return the topics to notify when outcomes have been recorded, with keys (none: any).
+
+    An outcome that sends its job back notifies ENDED as well: it may turn out to be final, for a
+    job that was asked to be cancelled.
+    """
+    taken = [one for one, is_taken in zip(outcomes, accepted, strict=True) if is_taken]
+    if not taken:
+        return {}
+    keys = [one.key for one in taken]
+    if FINAL_KINDS.issuperset([one.kind for one in taken]):
+        return {ENDED: keys}
+    return {READY: [], ENDED: keys}

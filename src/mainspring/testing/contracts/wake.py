@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from mainspring.testing.contracts.cases import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mainspring.model.job import Notice
     from mainspring.protocols import JobStore, Listener
     from mainspring.testing.clock import FrozenClock
 
@@ -34,7 +36,7 @@ LONG = 30.0
 
 
 def drained(listener: Listener) -> Listener:
-    """Hear everything that has rung until now."""
+    """Take every notice that has come until now."""
     while listener.wait(0):
         pass
     return listener
@@ -60,26 +62,26 @@ class WakeContract:
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(ready.wait, LONG)
             store.enqueue_many([new_job()])
-            assert waiting.result(LONG) is True
+            assert waiting.result(LONG) is not None
 
     def test_a_ring_before_the_wait_is_not_lost(self, store: JobStore, ready: Listener) -> None:
         store.enqueue_many([new_job()])
-        assert ready.wait(LONG) is True
+        assert ready.wait(LONG) is not None
 
     def test_a_listener_that_has_heard_sleeps_again(self, store: JobStore, ready: Listener) -> None:
         store.enqueue_many([new_job()])
         ready.wait(LONG)
         # A ring and the net under it may each wake once for the same news.
         ready.wait(0)
-        assert ready.wait(0.01) is False
+        assert ready.wait(0.01) is None
 
     def test_the_first_delayed_job_wakes_a_sleeper_that_knows_of_a_later_one(
         self, store: JobStore, ready: Listener
     ) -> None:
         store.enqueue_many([new_job(delay=60.0)])
-        assert ready.wait(LONG) is True
+        assert ready.wait(LONG) is not None
         store.enqueue_many([new_job(delay=30.0)])
-        assert ready.wait(LONG) is True
+        assert ready.wait(LONG) is not None
 
     @pytest.mark.parametrize("kind", [OutcomeKind.RETRY, OutcomeKind.RELEASED])
     def test_a_job_that_waits_again_wakes_a_sleeper(
@@ -90,7 +92,7 @@ class WakeContract:
         (claim,) = store.claim(node, [want()])
         drained(ready)
         store.finish_many(node, [outcome(claim, kind)])
-        assert ready.wait(LONG) is True
+        assert ready.wait(LONG) is not None
 
     def test_a_rescue_wakes_a_sleeper(self, store: JobStore, ready: Listener) -> None:
         store.enqueue_many([new_job()])
@@ -98,13 +100,13 @@ class WakeContract:
         store.claim(node, [want()])
         drained(ready)
         store.rescue(node, dead=True, begun=None)
-        assert ready.wait(LONG) is True
+        assert ready.wait(LONG) is not None
 
     def test_leaving_wakes_a_sleeper(self, store: JobStore, ready: Listener) -> None:
         node = join(store)
         drained(ready)
         store.leave(node)
-        assert ready.wait(LONG) is True
+        assert ready.wait(LONG) is not None
 
     @pytest.mark.parametrize(
         "kind", [OutcomeKind.COMPLETED, OutcomeKind.FAILED, OutcomeKind.CANCELLED]
@@ -117,7 +119,7 @@ class WakeContract:
         (claim,) = store.claim(node, [want()])
         drained(ended)
         store.finish_many(node, [outcome(claim, kind)])
-        assert ended.wait(LONG) is True
+        assert ended.wait(LONG) is not None
 
     def test_a_last_crash_wakes_who_waits_for_the_job(
         self, store: JobStore, clock: FrozenClock, ended: Listener
@@ -129,20 +131,20 @@ class WakeContract:
             drained(ended)
             store.rescue(node, dead=True, begun=None)
             clock.advance(LONG)
-        assert ended.wait(LONG) is True
+        assert ended.wait(LONG) is not None
 
     def test_a_manual_retry_wakes_a_sleeper(self, store: JobStore, ready: Listener) -> None:
         job_id = enqueue(store)
         store.cancel([job_id])
         drained(ready)
         store.retry([job_id])
-        assert ready.wait(LONG) is True
+        assert ready.wait(LONG) is not None
 
     def test_resuming_a_queue_wakes_a_sleeper(self, store: JobStore, ready: Listener) -> None:
         store.pause("queue")
         drained(ready)
         store.resume("queue")
-        assert ready.wait(LONG) is True
+        assert ready.wait(LONG) is not None
 
     def test_a_tick_wakes_a_sleeper(
         self, store: JobStore, clock: FrozenClock, ready: Listener
@@ -151,7 +153,7 @@ class WakeContract:
         clock.advance(60)
         drained(ready)
         assert tick(store) is not None
-        assert ready.wait(LONG) is True
+        assert ready.wait(LONG) is not None
 
     def test_a_job_that_is_moved_forward_wakes_a_sleeper(
         self, store: JobStore, ready: Listener
@@ -159,7 +161,7 @@ class WakeContract:
         enqueue(store, unique="k", delay=60.0)
         drained(ready)
         enqueue(store, unique="k", on_conflict="replace")
-        assert ready.wait(LONG) is True
+        assert ready.wait(LONG) is not None
 
     def test_cancelling_or_expiring_a_waiting_job_wakes_who_waits_for_it(
         self, store: JobStore, clock: FrozenClock, ended: Listener
@@ -168,10 +170,10 @@ class WakeContract:
         clock.advance(1)
         drained(ended)
         store.cancel([cancelled])
-        assert ended.wait(LONG) is True
+        assert ended.wait(LONG) is not None
         drained(ended)
         store.expire(limit=1)
-        assert ended.wait(LONG) is True
+        assert ended.wait(LONG) is not None
 
     @pytest.mark.parametrize("leaves", [True, False])
     def test_a_marked_job_that_would_wait_again_wakes_who_waits_for_it(
@@ -185,7 +187,7 @@ class WakeContract:
             store.leave(node)
         else:
             store.finish_many(node, [outcome(claim, OutcomeKind.RETRY)])
-        assert ended.wait(LONG) is True
+        assert ended.wait(LONG) is not None
 
     def test_the_mark_of_a_running_job_wakes_who_takes_orders(self, store: JobStore) -> None:
         orders = store.listen("orders")
@@ -193,7 +195,7 @@ class WakeContract:
         node, _ = start(store, job_id)
         drained(orders)
         store.cancel([job_id])
-        assert orders.wait(LONG) is True
+        assert orders.wait(LONG) is not None
         renewed = store.renew(node, lease=LEASE)
         assert renewed is not None
         assert renewed.cancel
@@ -215,15 +217,72 @@ class WakeContract:
                 store.finish_many(node, [outcome(store.claim(node, [want(limit=1)])[0])])
                 assert waiting.result(LONG) is True
 
-    def test_a_poke_ends_the_next_wait(self, ready: Listener) -> None:
+    @pytest.mark.parametrize("kind", [OutcomeKind.COMPLETED, OutcomeKind.FAILED])
+    def test_a_notice_of_an_end_names_the_job_or_any(
+        self, store: JobStore, ended: Listener, kind: OutcomeKind
+    ) -> None:
+        for _ in range(3):
+            enqueue(store)
+        node = join(store)
+        for claim in store.claim(node, [want()]):
+            drained(ended)
+            store.finish_many(node, [outcome(claim, kind)])
+            notice = ended.wait(LONG)
+            assert notice is not None
+            assert notice.keys is None or notice.keys == {claim.key}
+
+    def test_notices_that_came_before_the_wait_name_all_their_jobs(
+        self, store: JobStore, ended: Listener
+    ) -> None:
+        for _ in range(3):
+            enqueue(store)
+        node = join(store)
+        claims = store.claim(node, [want()])
+        drained(ended)
+        for claim in claims:
+            store.finish_many(node, [outcome(claim)])
+        notice = ended.wait(LONG)
+        assert notice is not None
+        assert notice.keys is None or notice.keys == {claim.key for claim in claims}
+
+    def test_a_cancel_names_the_job_or_any(self, store: JobStore, ended: Listener) -> None:
+        job_id = enqueue(store)
+        record = store.get(job_id)
+        drained(ended)
+        store.cancel([job_id])
+        notice = ended.wait(LONG)
+        assert notice is not None
+        assert record is not None
+        assert notice.keys is None or notice.keys == {record.key}
+
+    def test_a_poke_ends_the_next_wait_without_a_notice(self, ready: Listener) -> None:
         ready.poke()
-        assert ready.wait(LONG) is True
-        assert ready.wait(0.01) is False
+        began = time.monotonic()
+        assert ready.wait(LONG) is None
+        assert time.monotonic() - began < LONG / 2
+
+    def test_a_poke_hides_no_notice(self, store: JobStore, ready: Listener) -> None:
+        ready.poke()
+        store.enqueue_many([new_job()])
+        assert ready.wait(LONG) is not None or ready.wait(LONG) is not None
+
+    def test_a_second_place_to_wait_hears_in_the_place_of_the_first(self, store: JobStore) -> None:
+        listener = store.listen("ready")
+        place = listener.for_idle()
+        try:
+            if place is None:
+                pytest.skip("the store has no second place")
+            store.enqueue_many([new_job()])
+            assert place.wait(LONG) is not None
+            place.poke()
+            assert place.wait(LONG) is None
+        finally:
+            listener.close()
 
     def test_closing_ends_a_wait(self, ready: Listener) -> None:
         entered = threading.Event()
 
-        def sleep() -> bool:
+        def sleep() -> Notice | None:
             entered.set()
             return ready.wait(LONG)
 
@@ -231,16 +290,16 @@ class WakeContract:
             waiting = threads.submit(sleep)
             entered.wait(LONG)
             ready.close()
-            assert waiting.result(LONG / 2) is False
+            assert waiting.result(LONG / 2) is None
 
     def test_a_closed_listener_does_not_wait(self, ready: Listener) -> None:
         ready.close()
         ready.close()
-        assert ready.wait(LONG) is False
+        assert ready.wait(LONG) is None
 
     def test_every_sleeper_wakes(self, store: JobStore) -> None:
         listeners = [store.listen("ready") for _ in range(8)]
         store.enqueue_many([new_job()])
-        assert [listener.wait(LONG) for listener in listeners] == [True] * 8
+        assert None not in [listener.wait(LONG) for listener in listeners]
         for listener in listeners:
             listener.close()

@@ -1,1 +1,1 @@
-"""What views read of jobs, queues and nodes. Nothing here writes."""
+"""Jobs, queues and nodes as views read them. Nothing here writes."""

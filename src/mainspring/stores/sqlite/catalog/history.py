@@ -1,25 +1,26 @@
-"""What became of jobs: attempts, ends, and how many are in which state.
+"""Attempts and ends of jobs, and the number of jobs in each state.
 
 One statement each, so that a job on the move is seen exactly once.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Raw, json
 
-from mainspring.model.job import Ended, JobState
-from mainspring.model.view import AttemptRecord
 from mainspring.stores.job_id import format_id, parse_id
+from mainspring.stores.sql.columns import UNREADABLE
+from mainspring.stores.sql.records import Ending, attempt_of, counts_of, end_of
 from mainspring.stores.sqlite.catalog.records import parameters_of
-from mainspring.stores.sqlite.rows.bulk import UNREADABLE, text_of
-from mainspring.stores.sqlite.rows.columns import Columns, failure_of, text_in
-from mainspring.stores.sqlite.rows.states import final_state, live_state, trouble_with
+from mainspring.stores.sqlite.rows.bulk import text_of
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
+
+    from mainspring.model.job import Ended
+    from mainspring.model.view import AttemptRecord
 
 HISTORY = """
 SELECT fence, coalesce(nodes.name, node), began_at, said.ended_at, outcome, failure
@@ -82,9 +83,6 @@ NULL = Raw(b"null")
 MOST_IDS = 1_000
 """Ids of one statement; their results stand in one text."""
 
-Ending = tuple[int, int, int, str, bytes, str | bytes | None]
-"""A row of `ENDED_EACH`: key, nonce, state, task, result, failure."""
-
 endings = json.Decoder(list[tuple[int, int, int, str, int, Raw, int, Raw]])
 
 
@@ -92,27 +90,6 @@ def history(connection: sqlite3.Connection, job_id: str) -> list[AttemptRecord]:
     """Return a job's attempts, oldest first."""
     rows = connection.execute(HISTORY, parameters_of(job_id)).fetchall()
     return [attempt_of(row) for row in rows]
-
-
-def attempt_of(row: tuple[Any, ...]) -> AttemptRecord:
-    """Return the record of a row of `HISTORY`."""
-    number, node, began_at, ended_at, outcome, failure = row
-    read = Columns()
-    return AttemptRecord(
-        number=read.integer("number", number),
-        node=text_in(node),
-        started_at=read.moment("started_at", began_at),
-        ended_at=read.moment_or_none("ended_at", ended_at),
-        outcome=read_outcome(outcome),
-        failure=failure_of(failure) or read.failure(),
-    )
-
-
-def read_outcome(outcome: object) -> str | None:
-    """Return the word of an outcome, or of a final state's number; None while it runs."""
-    if outcome is None:
-        return None
-    return final_state(outcome).value if isinstance(outcome, (int, float)) else text_in(outcome)
 
 
 def ended(connection: sqlite3.Connection, job_ids: Sequence[str]) -> dict[str, Ended]:
@@ -151,20 +128,6 @@ def endings_of(connection: sqlite3.Connection, keys: str) -> list[Ending]:
     ]
 
 
-def end_of(row: Ending) -> Ended:
-    """Return the value of a row of `ENDED`."""
-    key, _, number, task, result, failure = row
-    state = final_state(number)
-    kept = result if state is JobState.COMPLETED else None
-    told = trouble_with(number, final=True) or failure_of(failure)
-    return Ended(key=key, task=task, state=state, result=kept, failure=told)
-
-
 def stats(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     """Return the number of jobs by queue and state."""
-    counts: dict[str, dict[str, int]] = {}
-    for queue, final, number, jobs in connection.execute(STATS).fetchall():
-        of_queue = counts.setdefault(text_in(queue), {state.value: 0 for state in JobState})
-        state = final_state(number) if final else live_state(number)
-        of_queue[state.value] += jobs
-    return counts
+    return counts_of(connection.execute(STATS).fetchall())

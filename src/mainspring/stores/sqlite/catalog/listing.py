@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from msgspec import json
 
 from mainspring.model.job import FINAL, JobState
+from mainspring.stores.sql.columns import text_in
+from mainspring.stores.sql.states import FINAL_STATES
 from mainspring.stores.sqlite.catalog.records import by_keys
-from mainspring.stores.sqlite.rows.columns import text_in
-from mainspring.stores.sqlite.rows.states import FINAL_STATES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -88,22 +88,22 @@ def jobs(
 def page(connection: sqlite3.Connection, wanted: JobFilter, before: int, limit: int) -> list[int]:
     """Return the keys of a page."""
     lanes = all_lanes(connection)
-    told: dict[str, object] = {"before": before, "limit": limit, "glance": GLANCE}
-    told["lanes"] = numbers(lane for lane in lanes if fits(lane, wanted))
+    parameters: dict[str, object] = {"before": before, "limit": limit, "glance": GLANCE}
+    parameters["lanes"] = numbers(lane for lane in lanes if fits(lane, wanted))
     keys: list[int] = []
     for alternatives in statements(wanted):
-        keys += keys_of(connection, alternatives, told)
+        keys += keys_of(connection, alternatives, parameters)
     return sorted(keys, reverse=True)[:limit]
 
 
 def keys_of(
-    connection: sqlite3.Connection, alternatives: Iterable[str], told: dict[str, object]
+    connection: sqlite3.Connection, alternatives: Iterable[str], parameters: dict[str, object]
 ) -> list[int]:
     """Return what the first statement finds that fills the page, or the last one."""
     keys: list[int] = []
     for statement in alternatives:
-        keys = [key for (key,) in connection.execute(statement, told).fetchall()]
-        if len(keys) == told["limit"]:
+        keys = [key for (key,) in connection.execute(statement, parameters).fetchall()]
+        if len(keys) == parameters["limit"]:
             break
     return keys
 
@@ -120,7 +120,7 @@ def numbers(lanes: Iterable[Lane]) -> str:
 
 
 def fits(lane: Lane, wanted: JobFilter) -> bool:
-    """Whether jobs of the lane are among those wanted."""
+    """Tell whether jobs of the lane are among those wanted."""
     _, queue, task = lane
     return wanted.queue in (None, queue) and wanted.task in (None, task)
 

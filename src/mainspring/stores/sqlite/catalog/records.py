@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import json
-from msgspec.structs import replace
 
-from mainspring.model.view import JobRecord, progress_at
-from mainspring.stores.job_id import format_id, parse_id
-from mainspring.stores.sqlite.rows.columns import Columns, bytes_in, failure_of, text_in
-from mainspring.stores.sqlite.rows.states import final_state, live_state, trouble_with
+from mainspring.stores.job_id import parse_id
+from mainspring.stores.sql.records import record_of
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
+
+    from mainspring.model.view import JobRecord
 
 RECORDS = """
 SELECT
@@ -51,7 +50,7 @@ def parameters_of(job_id: str) -> dict[str, int]:
     return {"key": key, "nonce": nonce}
 
 
-def by_id(connection: sqlite3.Connection, job_id: str) -> JobRecord | None:
+def get(connection: sqlite3.Connection, job_id: str) -> JobRecord | None:
     """Return a job as it is now."""
     rows = connection.execute(BY_ID, parameters_of(job_id)).fetchall()
     return record_of(rows[0]) if rows else None
@@ -59,39 +58,6 @@ def by_id(connection: sqlite3.Connection, job_id: str) -> JobRecord | None:
 
 def by_keys(connection: sqlite3.Connection, keys: Sequence[int]) -> list[JobRecord]:
     """Return jobs as they are now, the newest first."""
-    told = {"keys": json.encode(keys).decode()}
-    records = [record_of(row) for row in connection.execute(BY_KEYS, told).fetchall()]
+    parameters = {"keys": json.encode(keys).decode()}
+    records = [record_of(row) for row in connection.execute(BY_KEYS, parameters).fetchall()]
     return sorted(records, key=lambda record: record.key, reverse=True)
-
-
-def record_of(row: tuple[Any, ...]) -> JobRecord:
-    """Return the record of a row of `RECORDS`; its failure tells of columns that can't be read."""
-    key, nonce, task, queue, priority, state, payload, attempts, crashes, *rest = row
-    created_at, run_at, started_at, completed_at, node, result, failure, *rest = rest
-    expires_at, cancelling, fraction, message = rest
-    final = completed_at is not None
-    seen = final_state(state) if final else live_state(state)
-    read = Columns()
-    record = JobRecord(
-        key=key,
-        id=format_id(key, nonce),
-        task=read.text("task", task),
-        queue=read.text("queue", queue),
-        priority=read.integer("priority", priority),
-        state=seen,
-        payload=bytes_in(payload),
-        attempts=read.integer("attempts", attempts),
-        crashes=read.integer("crashes", crashes),
-        created_at=read.moment("created_at", created_at),
-        run_at=read.moment("run_at", run_at),
-        started_at=read.moment_or_none("started_at", started_at),
-        completed_at=read.moment_or_none("completed_at", completed_at),
-        node=None if node is None else text_in(node),
-        result=result,
-        failure=trouble_with(state, final=final) or failure_of(failure),
-        expires_at=read.moment_or_none("expires_at", expires_at),
-        cancelling=bool(cancelling),
-        progress=progress_at(seen, read.fraction("progress", fraction)),
-        message="" if message is None else read.text("message", message),
-    )
-    return replace(record, failure=record.failure or read.failure()) if read.unreadable else record

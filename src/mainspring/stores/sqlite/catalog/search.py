@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mainspring.model.job import FINAL, JobState
 from mainspring.model.view import SearchPage
+from mainspring.stores.sql.states import FINAL_STATES
 from mainspring.stores.sqlite.catalog.listing import (
     COMPLETED,
     EXCEPTIONAL,
@@ -29,7 +30,6 @@ from mainspring.stores.sqlite.catalog.listing import (
 )
 from mainspring.stores.sqlite.catalog.records import by_keys
 from mainspring.stores.sqlite.file.database import as_text
-from mainspring.stores.sqlite.rows.states import FINAL_STATES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -128,7 +128,7 @@ def narrowest(
 
 
 def fit_into(connection: sqlite3.Connection, parts: list[Part], given: dict[str, object]) -> bool:
-    """Whether the parts have fewer jobs than may be looked at."""
+    """Tell whether the parts have fewer jobs than may be looked at."""
     statements = [AT_MOST.replace("{source}", one.source) for one in parts]
     counts = [connection.execute(one, given).fetchone()[0] for one in statements]
     return all(count != given["most"] for count in counts)

@@ -1,1 +1,1 @@
-"""How jobs go out: what a node wants becomes what it holds."""
+"""Claims: the jobs that a node wants become running, and its own."""

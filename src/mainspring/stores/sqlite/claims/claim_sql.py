@@ -1,4 +1,4 @@
-"""How jobs go out: the most urgent ones of some lanes become running, in two statements."""
+"""The statements of a claim: the most urgent jobs of some lanes become running."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from mainspring.model.crash import SUSPECT_CRASHES
 from mainspring.model.job import Claim
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id
-from mainspring.stores.sqlite.rows.bulk import UNREADABLE, text_of
+from mainspring.stores.sql.columns import UNREADABLE
+from mainspring.stores.sqlite.rows.bulk import text_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Want
     from mainspring.stores.clock import Moment
-    from mainspring.stores.sqlite.rows.lanes import Lanes
+    from mainspring.stores.sql.lanes import KnownLanes
 
 MOST_LANES = 400
-"""Lanes of one statement: SQLite joins at most 500 selects."""
+"""LaneTable of one statement: SQLite joins at most 500 selects."""
 
 MOST_CLAIMS = 512
 """Jobs of one statement: their payloads together must stay below SQLite's 1,000,000,000 bytes."""
@@ -178,7 +179,7 @@ def first_wanted(
 
 
 def too_many_suspects(rows: Sequence[Waiting], suspects: int | None) -> bool:
-    """Whether more than so many of the rows are of suspects."""
+    """Tell whether more than so many of the rows are of suspects."""
     return suspects is not None and suspects_in(rows) > suspects
 
 
@@ -255,7 +256,7 @@ def place_in_line(row: Waiting) -> tuple[int, int, int]:
     return row[:3]
 
 
-def claim_of(row: Waiting, known: Lanes) -> Claim:
+def claim_of(row: Waiting, known: KnownLanes) -> Claim:
     """Return the grant for a row."""
     _, _, key, nonce, lane, fence, attempt, crashes, expired, _, payload = row
     queue, task = known.name(lane)

@@ -23,7 +23,7 @@ from mainspring.stores.sqlite.claims.claim_sql import (
 )
 from mainspring.stores.sqlite.claims.claimable import NOT_READ, Claimable, claimable_in
 from mainspring.stores.sqlite.nodes import LIVE, name_of
-from mainspring.stores.sqlite.rows.lanes import LAST_LANE
+from mainspring.stores.sqlite.rows.lanes import LAST_LANE, learn
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Want
     from mainspring.stores.clock import Moment
-    from mainspring.stores.sqlite.rows.lanes import Lanes
+    from mainspring.stores.sql.lanes import KnownLanes
 
 STATE = """
 SELECT
@@ -79,7 +79,7 @@ def claim_for(
     node: int,
     wants: Sequence[Want],
     *,
-    lanes: Lanes,
+    lanes: KnownLanes,
     moment: Moment,
 ) -> Given:
     """Give a node what it wants. Raises `LeaseLost` for a node that has gone."""
@@ -98,7 +98,7 @@ def empty_answer_for(
     node: int,
     wants: Sequence[Want],
     *,
-    lanes: Lanes,
+    lanes: KnownLanes,
     moment: Moment,
 ) -> Given | None:
     """Return what `claim_for` would if that gives nothing, else None; only reads.
@@ -118,22 +118,22 @@ def empty_answer_for(
     return Given([], next_due)
 
 
-def wanted_lanes(wants: Sequence[Want], lanes: Lanes, state: NodeState) -> list[int]:
+def wanted_lanes(wants: Sequence[Want], lanes: KnownLanes, state: NodeState) -> list[int]:
     """Return the lanes of all wants, but for those of paused queues, in order."""
     return sorted({lane for want in wants for lane in lanes.matching(want, state.paused)})
 
 
-def held_claims(
-    connection: sqlite3.Connection, node: int, *, lanes: Lanes, moment: Moment
+def held(
+    connection: sqlite3.Connection, node: int, *, lanes: KnownLanes, moment: Moment
 ) -> list[Claim]:
     """Return the claims that a node holds. Raises `LeaseLost` for a node that has gone."""
     if connection.execute(LIVE, (node,)).fetchone() is None:
         raise LeaseLost(name_of(connection, node))
-    lanes.learn(connection)
+    learn(connection, lanes)
     return [claim_of(row, lanes) for row in held_rows(connection, node, moment)]
 
 
-def claimable_for(lanes: Lanes, wants: Sequence[Want], moment: Moment) -> Claimable:
+def claimable_for(lanes: KnownLanes, wants: Sequence[Want], moment: Moment) -> Claimable:
     """Return the first jobs for the wants; `NOT_READ` if one statement can't show them."""
     if len(wants) != 1:
         return NOT_READ
@@ -141,7 +141,11 @@ def claimable_for(lanes: Lanes, wants: Sequence[Want], moment: Moment) -> Claima
 
 
 def read_state(
-    connection: sqlite3.Connection, node: int, claimable: Claimable, lanes: Lanes, moment: Moment
+    connection: sqlite3.Connection,
+    node: int,
+    claimable: Claimable,
+    lanes: KnownLanes,
+    moment: Moment,
 ) -> NodeState:
     """Read the state of a node and the first jobs in line, and learn of new lanes.
 
@@ -154,7 +158,7 @@ def read_state(
         raise LeaseLost(name_of(connection, node))
     changed = not lanes.up_to(last_lane)
     if changed:
-        lanes.learn(connection)
+        learn(connection, lanes)
     return NodeState(
         lapsed=not leased,
         delayed=bool(delayed),
@@ -169,7 +173,7 @@ def claim_each(  # noqa: PLR0913  # as above, and the state
     node: int,
     wants: Sequence[Want],
     *,
-    lanes: Lanes,
+    lanes: KnownLanes,
     moment: Moment,
     state: NodeState,
 ) -> Given:

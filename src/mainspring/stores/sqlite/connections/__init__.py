@@ -1,1 +1,1 @@
-"""Who executes statements: our writer, our readers, and the caller's own connection."""
+"""Connections: our writer, our readers, and the caller's own."""

@@ -1,4 +1,4 @@
-"""Statements of ours in a transaction of the caller's, on the caller's own connection.
+"""The caller's own connection: our statements in the caller's transaction.
 
 The caller's library must be this one: two SQLite libraries in a process each close the file once
 more than they opened it, as far as the other's POSIX locks can tell, and those are lost.

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOOK_AFTER_SECONDS = 1.0
-"""How long a thread waits for another's turn before it looks whether the other is still there."""
+"""Seconds that a thread waits for another's turn before it looks whether that is still there."""
 
 LOOK_EVERY_SECONDS = 0.01
-"""How often we look whether the file still has its name; who deletes it loses all there was."""
+"""Seconds between two looks whether the file still has its name; a deleted one loses all."""
 
 
 class Abandoned(BaseException):
@@ -185,7 +185,7 @@ class Writer:
                 raise StoreBusy(str(self._file.path), 0.0, "this thread, which was interrupted")
 
     def _is_under_way(self) -> bool:
-        """Whether the turn that this thread has taken goes on after what it does now."""
+        """Tell whether the turn that this thread has taken goes on after what it does now."""
         taker = self._taker
         if taker is None:  # no note yet, or none any more
             return is_called_by(Writer._take_turn) or is_called_by(Writer._end_turn)
@@ -275,7 +275,7 @@ class Writer:
         return self._connection
 
     def _is_clean(self, connection: sqlite3.Connection) -> bool:
-        """Whether a connection can be used; a transaction that nobody has begun is rolled back."""
+        """Tell whether a connection can be used; roll back a transaction that nobody has begun."""
         try:
             if connection.in_transaction:
                 # Nobody's: that it is our turn means that no other turn goes on.

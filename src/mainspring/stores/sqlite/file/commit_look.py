@@ -1,4 +1,4 @@
-"""Whether anybody has committed since the last look, for little. Knows no tables."""
+"""A cheap look for commits since the last one. Knows no tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CommitLook:
         self._seen = version()
 
     def changed(self) -> bool:
-        """Whether there may have been a commit since the last look."""
+        """Tell whether there may have been a commit since the last look."""
         written_at = self._time_of_log()
         if written_at is not None and written_at == self._written_at:
             return False

@@ -1,4 +1,4 @@
-"""Whether a database is well: its file, disk, library, schema, log, locks and clock. Only looks."""
+"""The examination of a database: file, disk, library, schema, log, locks and clock. Only looks."""
 
 from __future__ import annotations
 
@@ -121,10 +121,10 @@ def _schema(connection: sqlite3.Connection, file: DatabaseFile) -> Diagnosis:
 
 
 def _integrity(connection: sqlite3.Connection) -> Diagnosis:
-    (told,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if told == "ok":
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found == "ok":
         return Diagnosis("integrity", "ok", "SQLite's quick check finds nothing")
-    says = " ".join(str(told).split())
+    says = " ".join(str(found).split())
     return Diagnosis("integrity", "problem", says, "restore the file from a backup")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mainspring.stores.sqlite.file.database import DatabaseFile
 
 FOLD_BYTES = 16 * 1024 * 1024
-"""How far the log grows: folding holds writers up for 5 ms, and a longer log is slower to read.
+"""Length to which the log grows: folding holds writers up for 5 ms, and a longer log reads slower.
 With 4 MiB it met one round trip of a job in a hundred."""
 
 FULL_FOLD_BYTES = 4 * 1024 * 1024
@@ -57,7 +57,7 @@ class Log:
                     self.fold(connection)
 
     def is_long(self) -> bool:
-        """Whether it is to be folded. Needs no lock: who folds meanwhile makes it untrue."""
+        """Tell whether it is to be folded, without a lock: another may fold it meanwhile."""
         return reaches(self._file.wal, self._fold_at_bytes)
 
     def is_full(self) -> bool:
@@ -77,7 +77,7 @@ class Log:
 
 
 def reaches(wal: Path, size_bytes: int) -> bool:
-    """Whether the log in use is at least so long; the file may be longer."""
+    """Tell whether the log in use is at least so long; the file may be longer."""
     try:
         descriptor = os.open(wal, os.O_RDONLY)
     except FileNotFoundError:

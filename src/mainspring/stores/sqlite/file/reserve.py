@@ -1,4 +1,4 @@
-"""Space that is kept for the day when the disk is full: a delete has to be written, too."""
+"""Space that is kept for a full disk: a delete has to be written, too."""
 
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ class Reserve:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether an error of SQLite's may come of a full disk."""
+    """Tell whether an error of SQLite's may come of a full disk."""
     return isinstance(error, sqlite3.Error) and code_of(error) in FULL

@@ -1,4 +1,4 @@
-"""What SQLite's errors mean to the owner of a store, and what to do about each."""
+"""The meaning of SQLite's errors for the owner of a store, and the remedy for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes turns among the processes that write one database, within a bounded wait.
+"""A fair lock among the processes that write one database, taken within a bounded wait.
 
 Two file locks: who wants to write passes the gate, and holds it until it has the pen. So a writer
 that comes back at once finds the gate taken by the one who waits, and nobody is starved, as
@@ -16,7 +16,7 @@ from mainspring.clock import monotonic
 from mainspring.private_files import PrivateFolder
 
 FREE_SECONDS = 0.001
-"""How long one who has passed the gate may take the pen again without passing it anew."""
+"""Seconds in which the last holder may take the pen again without passing the gate."""
 
 NAP = 0.0001
 LONG_NAP = 0.01
@@ -40,7 +40,7 @@ class WriteLock:
         self._free_until = 0.0
 
     def acquire(self, timeout: float) -> bool:
-        """Wait for the turn to write, at most `timeout` seconds; False: it did not come."""
+        """Wait for the lock at most `timeout` seconds; False: it did not come."""
         now = monotonic()
         if now < self._free_until and try_lock(self._pen):
             return True
@@ -55,7 +55,7 @@ class WriteLock:
             fcntl.flock(self._gate, fcntl.LOCK_UN)
 
     def release(self) -> None:
-        """Let the next one write."""
+        """Release the lock."""
         fcntl.flock(self._pen, fcntl.LOCK_UN)
 
     def release_all(self) -> None:
@@ -83,13 +83,13 @@ class WriteLock:
 
 
 def is_stopped(pid: str) -> bool:
-    """Whether a process was stopped, as by SIGSTOP, as far as the machine tells."""
+    """Tell whether a process was stopped, as by SIGSTOP, as far as the machine knows."""
     try:
-        told = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return False
     # After the name, which is in parentheses and may have some itself, comes the state.
-    return told.rpartition(")")[2].split()[:1] in (["T"], ["t"])
+    return status.rpartition(")")[2].split()[:1] in (["T"], ["t"])
 
 
 def seize(descriptor: int, deadline: float) -> bool:

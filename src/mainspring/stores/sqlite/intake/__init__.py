@@ -1,1 +1,1 @@
-"""How jobs come in: many in one commit, a few that meet others, and who is woken for them."""
+"""New jobs: many in one commit, those with keys, and the wake-ups for them."""

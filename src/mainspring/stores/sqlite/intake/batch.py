@@ -40,7 +40,7 @@ class Batch:
         self.signal: Signal | None = None
 
     def settled(self) -> bool:
-        """Whether a leader has done it."""
+        """Tell whether a leader has done it."""
         return self.ids is not None or self.error is not None
 
     def promise(self, ids: list[str], mark: str | None) -> None:
@@ -49,7 +49,7 @@ class Batch:
         self.answered, self.refused = ids, None
 
     def left(self) -> bool:
-        """Whether its call is over, although it may not have said so."""
+        """Tell whether its call is over, although it may not have said so."""
         frame = self.frame
         return frame is None or not is_running(frame)
 

@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import NewJob
     from mainspring.stores.clock import Clock
+    from mainspring.stores.sql.lanes import Name
     from mainspring.stores.sqlite.connections.writer import Writer
     from mainspring.stores.sqlite.intake.plain_jobs import Row
-    from mainspring.stores.sqlite.rows.lanes import Lanes, Name
+    from mainspring.stores.sqlite.rows.lanes import LaneTable
 
 
 LOOK_SECONDS = 0.1
-"""How long a thread waits for its leader before it looks whether that is still there."""
+"""Seconds that a thread waits for its leader before it looks whether that is still there."""
 
 _LEAD = "lead"
 
@@ -50,12 +51,12 @@ class Intake:
     """
 
     def __init__(
-        self, writer: Writer, lanes: Lanes, clock: Clock, *, ring: Callable[[str], None]
+        self, writer: Writer, lanes: LaneTable, clock: Clock, *, notify: Callable[[str], None]
     ) -> None:
         self._writer = writer
         self._lanes = lanes
         self._clock = clock
-        self._ring = ring
+        self._notify = notify
         self._waiting: deque[Batch] = deque()
         self._leading: dict[str, Batch] = {}
         self._taken: dict[Batch, Batch] = {}
@@ -152,7 +153,7 @@ class Intake:
         else:
             wakes = self._commit_group(group)
         if wakes:
-            self._ring(topics.READY)
+            self._notify(topics.READY)
 
     def _commit_one(self, batch: Batch) -> bool:
         """Commit a job that has come alone and is ready, in one statement; sleepers must wake."""
@@ -203,7 +204,7 @@ def wake(batch: Batch) -> None:
 
 
 def was_committed(connection: sqlite3.Connection, batch: Batch) -> bool:
-    """Whether a leader that was interrupted had committed the batch; then it is settled."""
+    """Tell whether a leader that was interrupted had committed the batch; then settle it."""
     if batch.mark is None or batch.answered is None:
         return False
     key, nonce = parse_id(batch.mark) or (0, 0)

@@ -15,12 +15,13 @@ from mainspring.stores.rules.enqueue import (
     EnqueuePlan,
     expires_at,
     idempotency_keys,
+    is_keyed,
     plan_enqueue,
     unique_keys,
 )
-from mainspring.stores.sqlite.intake.plain_jobs import FIRST_KEY
+from mainspring.stores.sql.states import READY, RUNNING, SCHEDULED
+from mainspring.stores.sqlite.intake.plain_jobs import FIRST_KEY, NEXT_KEY, insert, rows_of
 from mainspring.stores.sqlite.rows.bulk import in_chunks, with_rows
-from mainspring.stores.sqlite.rows.states import READY, RUNNING, SCHEDULED
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import NewJob
     from mainspring.stores.clock import Moment
-    from mainspring.stores.sqlite.rows.lanes import Name
+    from mainspring.stores.sql.lanes import Name
 
 ANSWERED = """
 SELECT idempotency_key, CAST(key AS INTEGER), CAST(nonce AS INTEGER) FROM idempotency
@@ -52,6 +53,16 @@ INSERT INTO jobs (
 )
 VALUES {rows}
 """
+
+ENQUEUE_KEYED_ONE = """
+INSERT INTO jobs (
+  key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at
+)
+VALUES (
+  {next_key},
+  ?, ?, ?, ?, ?, ?, ?, ?, ?
+)
+""".replace("{next_key}", NEXT_KEY)
 
 REPLACE = """
 UPDATE jobs SET state = ?, priority = ?, run_at = ?, payload = ?, expires_at = ?
@@ -92,6 +103,20 @@ class Kept(Struct):
     ids: list[str]
     placed: list[Placed]
     made: str | None = None
+
+
+def enqueue_into(
+    connection: sqlite3.Connection,
+    jobs: Sequence[NewJob],
+    lanes: Mapping[Name, int],
+    moment: Moment,
+) -> Kept:
+    """Keep jobs in a transaction that is open. Raises `DuplicateJob`: then the caller undoes it."""
+    if is_keyed(jobs):
+        return keep_keyed(connection, jobs, lanes, moment)
+    rows = rows_of(jobs, lanes, moment)
+    placed = [Placed(lane=row[1], state=row[2], run_at=row[4]) for row in rows]
+    return Kept(insert(connection, rows), placed)
 
 
 def keep_keyed(
@@ -155,14 +180,23 @@ def insert_keyed(
     moment: Moment,
 ) -> list[str]:
     """Insert jobs and return their ids."""
-    if not jobs:
-        return []
+    if len(jobs) <= 1:
+        return [insert_one_keyed(connection, new, lanes, moment) for new in jobs]
     (first,) = connection.execute(FIRST_KEY).fetchone()
     rows = list(rows_of_keyed(jobs, lanes, moment, first))
     for chunk in in_chunks(rows):
         flat = [value for row in chunk for value in row]
         connection.execute(with_rows(ENQUEUE_KEYED, len(rows[0]), len(chunk)), flat)
     return [format_id(key, nonce) for key, nonce, *_ in rows]
+
+
+def insert_one_keyed(
+    connection: sqlite3.Connection, new: NewJob, lanes: Mapping[Name, int], moment: Moment
+) -> str:
+    """Insert a job that has come alone, in one statement, and return its id."""
+    ((_, nonce, *row),) = rows_of_keyed([new], lanes, moment, 0)
+    key = connection.execute(ENQUEUE_KEYED_ONE, (nonce, *row)).lastrowid or 0
+    return format_id(key, nonce)
 
 
 def rows_of_keyed(

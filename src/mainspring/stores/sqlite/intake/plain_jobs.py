@@ -1,13 +1,12 @@
-"""Ordinary jobs: many rows in one statement, one in a statement of its own."""
+"""Plain jobs: many rows in one statement, one in a statement of its own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mainspring.stores.job_id import format_id, new_nonce
+from mainspring.stores.sql.states import READY, SCHEDULED
 from mainspring.stores.sqlite.rows.bulk import in_chunks, with_rows
-from mainspring.stores.sqlite.rows.numbers import NEXT_KEY
-from mainspring.stores.sqlite.rows.states import READY, SCHEDULED
 
 if TYPE_CHECKING:
     import sqlite3
@@ -15,7 +14,16 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import NewJob
     from mainspring.stores.clock import Moment
-    from mainspring.stores.sqlite.rows.lanes import Name
+    from mainspring.stores.sql.lanes import Name
+
+NEXT_KEY = """
+  1 + max(
+    coalesce((SELECT key FROM spent WHERE key < 4611686018427387904), 0),
+    coalesce((SELECT max(key) FROM jobs WHERE key < 4611686018427387904), 0),
+    coalesce((SELECT max(key) FROM finished WHERE key < 4611686018427387904), 0)
+  )
+"""
+"""The key of the next job, as an expression of SQL."""
 
 COLUMNS = 8
 ENQUEUE = """
@@ -63,5 +71,5 @@ def insert(connection: sqlite3.Connection, rows: list[Row]) -> list[str]:
 
 
 def is_ready(row: Row) -> bool:
-    """Whether a job can start at once."""
+    """Tell whether a job can start at once."""
     return row[2] == READY

@@ -1,11 +1,11 @@
-"""Whether jobs that come in are news to who sleeps: work now, or sooner than what it waits for."""
+"""Wake-ups for new jobs: those that can start now, or sooner than any that a node waits for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.stores.sql.states import READY
 from mainspring.stores.sqlite.intake.plain_jobs import is_ready
-from mainspring.stores.sqlite.rows.states import READY
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,14 +21,14 @@ WHERE state = 1 AND lane = ? ORDER BY run_at LIMIT 1
 
 
 def wakes_for(connection: sqlite3.Connection, placed: Sequence[Placed]) -> bool:
-    """Whether jobs that stand in their lanes now are news to any sleeper."""
+    """Tell whether jobs that stand in their lanes now are a reason to wake nodes."""
     if any(one.state == READY for one in placed):
         return True
     return any(one.run_at <= first_due(connection, one.lane, one.run_at) for one in placed)
 
 
 def wakes_sleepers(connection: sqlite3.Connection, rows: list[Row]) -> bool:
-    """Whether rows that are not inserted yet are work now, or sooner than any sleeper waits for."""
+    """Tell whether rows that are not inserted yet are a reason to wake nodes."""
     if any(is_ready(row) for row in rows):
         return True
     firsts: dict[int, int] = {}

@@ -1,1 +1,1 @@
-"""What the rows are made of: numbers for states and lanes, and many rows in one step."""
+"""Numbers of new rows and lanes, and statements over many rows."""

@@ -9,16 +9,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import DecodeError
-
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
 
 Row = TypeVar("Row")
-
-UNREADABLE = (DecodeError, UnicodeError, RecursionError)
-"""What a text raises that is no JSON, or nested too deep."""
 
 MOST_ROWS = 256
 """Rows of one statement: some 2,000 parameters, of the 32,766 that SQLite takes."""

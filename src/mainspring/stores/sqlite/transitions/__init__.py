@@ -1,1 +1,1 @@
-"""How the row of a running job moves: to the finished ones, or back into its lane."""
+"""Transitions of a running job's row: to the finished ones, or back into its lane."""

@@ -1,4 +1,4 @@
-"""The jobs of a lost node: most run again, one that has crashed too often has failed."""
+"""The jobs of a lost node: most run again, one that has crashed too often fails."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from msgspec import Struct, json
 
 from mainspring.model.job import JobState, OutcomeKind, Rescued
 from mainspring.stores.rules.rescue import judge
+from mainspring.stores.sql.states import NUMBERS, READY, SCHEDULED
 from mainspring.stores.sqlite.rows.bulk import text_of
-from mainspring.stores.sqlite.rows.states import NUMBERS, READY, SCHEDULED
 from mainspring.stores.sqlite.transitions.endings import Ending, finish, text_of_failure
 from mainspring.stores.sqlite.transitions.grants import marked_of
 from mainspring.stores.sqlite.transitions.returns import Return, give_back

@@ -1,4 +1,4 @@
-"""How a running job's row becomes a finished one, guarded by state, node and fence."""
+"""The end of a running job's row, guarded by state, node and fence."""
 
 from __future__ import annotations
 

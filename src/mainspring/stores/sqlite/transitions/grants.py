@@ -1,4 +1,4 @@
-"""What a node holds, by key and fence: which of its grants are current, and which are marked."""
+"""The grants of a node, by key and fence: current ones, marked ones, recorded ones."""
 
 from __future__ import annotations
 
@@ -59,6 +59,6 @@ def recorded_of(
     connection: sqlite3.Connection, node: int, asked: Collection[Grant]
 ) -> dict[Grant, str]:
     """Return the outcomes on record of a node's earlier claims, in the words of the history."""
-    told = {"asked": json.encode(list(asked)).decode(), "node": node}
-    rows = connection.execute(RECORDED, told).fetchall()
+    parameters = {"asked": json.encode(list(asked)).decode(), "node": node}
+    rows = connection.execute(RECORDED, parameters).fetchall()
     return {(key, fence): word for key, fence, word in rows}

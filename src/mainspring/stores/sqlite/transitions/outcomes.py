@@ -1,12 +1,12 @@
-"""What outcomes do to rows."""
+"""Outcomes as changes of rows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from mainspring.stores.rules.keeping import keeping_of
-from mainspring.stores.rules.outcomes import effect_of, told_again
-from mainspring.stores.sqlite.rows.states import KEPT, NUMBERS, READY, SCHEDULED
+from mainspring.stores.rules.outcomes import effect_of, is_on_record
+from mainspring.stores.sql.states import KEPT, NUMBERS, READY, SCHEDULED
 from mainspring.stores.sqlite.transitions.endings import Ending, finish, keep, text_of_failure
 from mainspring.stores.sqlite.transitions.grants import recorded_of
 from mainspring.stores.sqlite.transitions.returns import Return, give_back
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Grant, Outcome
     from mainspring.stores.clock import Moment
-from mainspring.stores.rules.outcomes import Effect
+    from mainspring.stores.rules.outcomes import Effect
 
 
 def record(
@@ -26,28 +26,29 @@ def record(
     """Record a node's outcomes; return which are on record now. The first of a claim's wins."""
     if not outcomes:
         return []
-    told: dict[Grant, Outcome] = {}
+    by_grant: dict[Grant, Outcome] = {}
     for outcome in outcomes:
-        told.setdefault((outcome.key, outcome.fence), outcome)
-    refused = record_each(connection, node, told, moment)
-    if not refused and len(told) == len(outcomes):
+        by_grant.setdefault((outcome.key, outcome.fence), outcome)
+    refused = record_each(connection, node, by_grant, moment)
+    if not refused and len(by_grant) == len(outcomes):
         return [True] * len(outcomes)
-    accepted = {id(told[grant]) for grant in told.keys() - refused}
-    words = recorded_of(connection, node, told)
+    accepted = {id(by_grant[grant]) for grant in by_grant.keys() - refused}
+    words = recorded_of(connection, node, by_grant)
     return [
-        id(one) in accepted or told_again(one, words.get((one.key, one.fence))) for one in outcomes
+        id(one) in accepted or is_on_record(one, words.get((one.key, one.fence)))
+        for one in outcomes
     ]
 
 
 def record_each(
-    connection: sqlite3.Connection, node: int, told: dict[Grant, Outcome], moment: Moment
+    connection: sqlite3.Connection, node: int, by_grant: dict[Grant, Outcome], moment: Moment
 ) -> set[Grant]:
     """Record one outcome for each grant; return the grants that were refused."""
     endings: list[Ending] = []
     crashes: list[Ending] = []
     keeping: list[tuple[int, int, int]] = []
     returns: list[Return] = []
-    for grant, outcome in told.items():
+    for grant, outcome in by_grant.items():
         effect = effect_of(outcome)
         if not effect.final:
             returns.append(return_of(outcome, effect, moment))

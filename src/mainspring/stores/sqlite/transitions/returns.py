@@ -1,4 +1,4 @@
-"""How a running job's row goes back into its lane, guarded by state, node and fence."""
+"""The return of a running job's row to its lane, guarded by state, node and fence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, json
 
 from mainspring.model.job import CANCELLED, JobState
-from mainspring.stores.sqlite.rows.states import NUMBERS
+from mainspring.stores.sql.states import NUMBERS
 from mainspring.stores.sqlite.transitions.endings import finish, text_of_failure
 from mainspring.stores.sqlite.transitions.grants import marked_of, stale
 

@@ -10,18 +10,20 @@ from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import json
+from msgspec import DecodeError, json
 
 from mainspring.clock import EPOCH
 from mainspring.model.job import Failure
 from mainspring.model.record import Undecodable, type_name
 from mainspring.stores.clock import as_micros
-from mainspring.stores.sqlite.rows.bulk import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Value = TypeVar("Value")
+
+UNREADABLE = (DecodeError, UnicodeError, RecursionError)
+"""The errors of a text that is no JSON, or nested too deep."""
 
 decode_failure = json.Decoder(Failure).decode
 

@@ -1,0 +1,264 @@
+"""The statements of an SQL store, a function for each verb: what each database has of its own.
+
+A module of such functions stands for this Protocol. Each gets the connection of a transaction that
+is open; `moment` is the store's time, for a database that has no clock of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from mainspring.model.job import (
+        Claim,
+        Ended,
+        Exchanged,
+        Grant,
+        JobState,
+        NewJob,
+        Outcome,
+        Renewed,
+        Rescued,
+        Want,
+    )
+    from mainspring.model.note import LogLine, Note
+    from mainspring.model.timetable import NewSchedule, ScheduleRecord
+    from mainspring.model.view import (
+        AttemptRecord,
+        JobFilter,
+        JobRecord,
+        LaneRecord,
+        NodeRecord,
+        SearchPage,
+    )
+    from mainspring.protocols import Listener
+    from mainspring.stores.clock import Moment
+    from mainspring.stores.sql.lanes import KnownLanes, Name
+
+
+T = TypeVar("T")
+
+
+class SqlSession(Protocol):
+    """The connections of one process to one database."""
+
+    @property
+    def lanes(self) -> KnownLanes:
+        """The lanes that this process knows."""
+        ...
+
+    def numbers(self, names: Collection[Name]) -> Mapping[Name, int]:
+        """Return the number of each lane; new ones are committed. Not within a transaction."""
+        ...
+
+    def read(self) -> AbstractContextManager[Any]:
+        """Lend a connection to read with."""
+        ...
+
+    def write(self) -> AbstractContextManager[Any]:
+        """Open a transaction for the length of a block."""
+        ...
+
+    def delete(self, work: Callable[[Any], T]) -> T:
+        """Return what `work` does in a transaction that deletes, and makes space when it is short.
+
+        `work` may be called a second time, after the first transaction was rolled back.
+        """
+        ...
+
+    def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
+        """Keep jobs, notify, and return their ids."""
+        ...
+
+    def notify(self, *topics: str, keys: Collection[int] = ()) -> None:
+        """Wake the listeners of the topics; `keys` are those of the jobs it is about."""
+        ...
+
+    def listen(self, topic: str) -> Listener:
+        """Listen for a topic."""
+        ...
+
+
+class SqlVerbs(Protocol):
+    """The verbs. Raise `LeaseLost` and `DuplicateJob` as `Store` says."""
+
+    def join(  # noqa: PLR0913  # each is one value of the verb
+        self,
+        connection: Any,
+        *,
+        name: str,
+        host: str,
+        pid: int,
+        lease: float,
+        serves: bytes,
+        moment: Moment,
+    ) -> int:
+        """Add a node and return its key."""
+        ...
+
+    def renew(
+        self, connection: Any, node: int, *, lease: float, report: bytes | None, moment: Moment
+    ) -> Renewed | None:
+        """Renew a lease; None if the node has gone."""
+        ...
+
+    def leave(self, connection: Any, node: int, moment: Moment) -> None:
+        """End a node; what it holds goes back, uncharged."""
+        ...
+
+    def exchange(  # noqa: PLR0913  # each is one value of the verb
+        self,
+        connection: Any,
+        node: int,
+        outcomes: Sequence[Outcome],
+        wants: Sequence[Want],
+        *,
+        lanes: KnownLanes,
+        moment: Moment,
+    ) -> Exchanged:
+        """Record outcomes and claim work."""
+        ...
+
+    def held(self, connection: Any, node: int, *, lanes: KnownLanes, moment: Moment) -> list[Claim]:
+        """Return what a node holds."""
+        ...
+
+    def rescue(
+        self,
+        connection: Any,
+        node: int,
+        *,
+        dead: bool,
+        begun: Collection[Grant] | None,
+        moment: Moment,
+    ) -> Rescued | None:
+        """Take a lost node's jobs from it; None if it is not lost, or has gone already."""
+        ...
+
+    def get(self, connection: Any, job_id: str) -> JobRecord | None:
+        """Return a job as it is now."""
+        ...
+
+    def history(self, connection: Any, job_id: str) -> list[AttemptRecord]:
+        """Return a job's attempts, oldest first."""
+        ...
+
+    def log(self, connection: Any, job_id: str) -> list[LogLine]:
+        """Return a job's log lines, oldest first."""
+        ...
+
+    def ended(self, connection: Any, job_ids: Sequence[str]) -> dict[str, Ended]:
+        """Return how those of the jobs ended that have ended."""
+        ...
+
+    def jobs(
+        self, connection: Any, wanted: JobFilter, *, before: int | None, limit: int
+    ) -> list[JobRecord]:
+        """Return the newest jobs that fit."""
+        ...
+
+    def search(
+        self, connection: Any, wanted: JobFilter, *, before: int | None, limit: int, most: int
+    ) -> SearchPage:
+        """Return the newest jobs that fit among the first `most`."""
+        ...
+
+    def stats(self, connection: Any) -> dict[str, dict[str, int]]:
+        """Return the number of jobs by queue and state."""
+        ...
+
+    def lanes(self, connection: Any) -> list[LaneRecord]:
+        """Return each lane with the number of its jobs that wait."""
+        ...
+
+    def paused(self, connection: Any) -> list[str]:
+        """Return the names of the paused queues, in order."""
+        ...
+
+    def nodes(self, connection: Any, moment: Moment) -> list[NodeRecord]:
+        """Return the live nodes."""
+        ...
+
+    def cancel(self, connection: Any, job_ids: Sequence[str], moment: Moment) -> list[bool]:
+        """Cancel what waits, mark what runs."""
+        ...
+
+    def retry(
+        self, connection: Any, job_ids: Sequence[str], payload: bytes | None, moment: Moment
+    ) -> list[str | None]:
+        """Let final jobs wait again."""
+        ...
+
+    def drop(self, connection: Any, job_ids: Sequence[str]) -> int:
+        """Drop final jobs."""
+        ...
+
+    def drop_ended(
+        self, connection: Any, wanted: JobFilter, *, age: float, limit: int, moment: Moment
+    ) -> int:
+        """Drop final jobs that fit and are so old."""
+        ...
+
+    def purge(
+        self, connection: Any, *, ages: Mapping[JobState, float], limit: int, moment: Moment
+    ) -> int:
+        """Drop final jobs that are older than the age of their state."""
+        ...
+
+    def any_late(self, connection: Any, moment: Moment) -> bool:
+        """Tell whether there is anything to expire, by reading only."""
+        ...
+
+    def expire(self, connection: Any, limit: int, moment: Moment) -> int:
+        """Cancel what waits past its expiry."""
+        ...
+
+    def pause(self, connection: Any, queue: str) -> bool:
+        """Hand out no more jobs of a queue; False if it was paused."""
+        ...
+
+    def resume(self, connection: Any, queue: str) -> bool:
+        """Hand out jobs of a queue again; False if it was not paused."""
+        ...
+
+    def note(self, connection: Any, notes: Sequence[Note], moment: Moment) -> None:
+        """Keep progress and log lines."""
+        ...
+
+    def declare(self, connection: Any, schedules: Sequence[NewSchedule], moment: Moment) -> None:
+        """Keep schedules."""
+        ...
+
+    def schedules(self, connection: Any) -> list[ScheduleRecord]:
+        """Return all schedules by name."""
+        ...
+
+    def tick(  # noqa: PLR0913  # each is one value of the verb
+        self,
+        connection: Any,
+        name: str,
+        *,
+        last: datetime,
+        to: datetime,
+        jobs: Sequence[NewJob],
+        lanes: Mapping[Name, int],
+        moment: Moment,
+    ) -> tuple[list[str], bool] | None:
+        """Move a last tick and enqueue jobs; return their ids, and whether to notify."""
+        ...
+
+    def pause_schedule(self, connection: Any, name: str) -> bool:
+        """Pause a schedule; False if it is unknown or paused."""
+        ...
+
+    def resume_schedule(self, connection: Any, name: str, moment: Moment) -> bool:
+        """Resume a schedule; False if it is unknown or not paused."""
+        ...
+
+    def forget_schedule(self, connection: Any, name: str) -> bool:
+        """Drop a schedule; False if it is unknown."""
+        ...

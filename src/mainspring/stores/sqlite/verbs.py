@@ -1,0 +1,127 @@
+"""The verbs of `stores/sql/store.py` on SQLite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.faults import fault
+from mainspring.model.job import Exchanged
+from mainspring.stores.sqlite.catalog import listing
+from mainspring.stores.sqlite.catalog.history import ended, history, stats
+from mainspring.stores.sqlite.catalog.queues import lanes, paused
+from mainspring.stores.sqlite.catalog.records import get
+from mainspring.stores.sqlite.catalog.search import search
+from mainspring.stores.sqlite.claims.wants import claim_for, held
+from mainspring.stores.sqlite.controls import (
+    any_late,
+    cancel,
+    drop,
+    drop_ended,
+    expire,
+    pause,
+    resume,
+    retry,
+)
+from mainspring.stores.sqlite.intake.keyed_jobs import enqueue_into
+from mainspring.stores.sqlite.intake.wakeups import wakes_for
+from mainspring.stores.sqlite.journal import log, note
+from mainspring.stores.sqlite.nodes import join, leave, nodes, renew, rescue
+from mainspring.stores.sqlite.purge import purge
+from mainspring.stores.sqlite.timetable import (
+    advance,
+    declare,
+    forget_schedule,
+    pause_schedule,
+    resume_schedule,
+    schedules,
+)
+from mainspring.stores.sqlite.transitions.outcomes import record
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from mainspring.model.job import NewJob, Outcome, Want
+    from mainspring.model.view import JobFilter, JobRecord
+    from mainspring.stores.clock import Moment
+    from mainspring.stores.sql.lanes import KnownLanes, Name
+
+__all__ = [
+    "any_late",
+    "cancel",
+    "declare",
+    "drop",
+    "drop_ended",
+    "ended",
+    "exchange",
+    "expire",
+    "forget_schedule",
+    "get",
+    "held",
+    "history",
+    "jobs",
+    "join",
+    "lanes",
+    "leave",
+    "log",
+    "nodes",
+    "note",
+    "pause",
+    "pause_schedule",
+    "paused",
+    "purge",
+    "renew",
+    "rescue",
+    "resume",
+    "resume_schedule",
+    "retry",
+    "schedules",
+    "search",
+    "stats",
+    "tick",
+]
+
+
+def exchange(  # noqa: PLR0913  # the verb's signature
+    connection: sqlite3.Connection,
+    node: int,
+    outcomes: Sequence[Outcome],
+    wants: Sequence[Want],
+    *,
+    lanes: KnownLanes,
+    moment: Moment,
+) -> Exchanged:
+    """Record outcomes and claim work."""
+    accepted = record(connection, node, outcomes, moment)
+    given = claim_for(connection, node, wants, lanes=lanes, moment=moment)
+    return Exchanged(accepted, given.claims, given.next_due, given.lapsed)
+
+
+def jobs(
+    connection: sqlite3.Connection, wanted: JobFilter, *, before: int | None, limit: int
+) -> list[JobRecord]:
+    """Return the newest jobs that fit. What it costs: see `catalog.listing`."""
+    if wanted.search is not None:
+        most = listing.NEWEST
+        return search(connection, wanted, before=before, limit=limit, most=most).records
+    return listing.jobs(connection, wanted, before=before, limit=limit)
+
+
+def tick(  # noqa: PLR0913  # as above
+    connection: sqlite3.Connection,
+    name: str,
+    *,
+    last: datetime,
+    to: datetime,
+    jobs: Sequence[NewJob],
+    lanes: Mapping[Name, int],
+    moment: Moment,
+) -> tuple[list[str], bool] | None:
+    """Move a last tick and enqueue jobs; return their ids, and whether sleepers should wake."""
+    if not advance(connection, name, last, to):
+        return None
+    kept = enqueue_into(connection, jobs, lanes, moment)
+    news = wakes_for(connection, kept.placed)
+    fault("during_tick")
+    return kept.ids, news
