@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,18 +117,14 @@ class SqliteStore:
         self._session.ring(READY, ENDED)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
-        """Record outcomes and claim work in one transaction.
-
-        With neither outcomes nor anything to claim it only reads. After a ring it does not look
-        first: then there is something, and the look would cost as much as half of the claim.
-        """
-        lanes, readers = self._session.lanes, self._session.readers
+        """Record outcomes and claim work in one transaction; only read if there is neither."""
+        lanes = self._session.lanes
+        # After a ring there is work, and a look would cost half as much as the claim.
         if not self._session.take_ring() and not outcomes:
-            moment = Moment(self._clock)
-            with readers.lend() as connection:
-                none = empty_answer_for(connection, node, wants, lanes=lanes, moment=moment)
-            if none is not None:
-                return Exchanged([], [], none.next_due, none.lapsed)
+            with self._session.readers.lend() as connection:
+                moment = Moment(self._clock)
+                if none := empty_answer_for(connection, node, wants, lanes=lanes, moment=moment):
+                    return none
         with self._session.writer as connection:
             moment = Moment(self._clock)
             accepted = record(connection, node, outcomes, moment)
@@ -168,11 +165,8 @@ class SqliteStore:
         moment = Moment(self._clock)
         with self._session.readers.lend() as connection:
             due = any_due(connection, ages=aged, moment=moment)
-        dropped = 0
-        if due:
-            dropped = self._session.freeing(
-                lambda writer: purge(writer, ages=aged, moment=moment, limit=limit)
-            )
+        drop_due = partial(purge, ages=aged, moment=moment, limit=limit)
+        dropped = self._session.freeing(drop_due) if due else 0
         self._session.reserve.take()
         if dropped < limit:
             self._session.writer.fold_long_log()
@@ -282,9 +276,8 @@ class SqliteStore:
     def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
         """Drop up to `limit` final jobs that fit and ended so many seconds ago; return how many."""
         before = Moment(self._clock).after(-older_than)
-        return self._session.freeing(
-            lambda writer: controls.drop_ended(writer, wanted, before=before, limit=limit)
-        )
+        drop = partial(controls.drop_ended, wanted=wanted, before=before, limit=limit)
+        return self._session.freeing(drop)
 
     def expire(self, *, limit: int) -> int:
         """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""
