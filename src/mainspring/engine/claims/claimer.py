@@ -16,7 +16,7 @@ from mainspring.model.job import Claim, Outcome, Want  # the types of a NamedTup
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mainspring.engine.claims.completion import Completions
+    from mainspring.engine.claims.complete_in import Completions
     from mainspring.engine.claims.slots import Slots
     from mainspring.model.job import Exchanged
 
