@@ -1,8 +1,8 @@
 """The consumer: the ordered group of services that drains queues in one process.
 
 In starting order: heartbeat, rescue, journal, cache, executors, late services, exchange, scheduler,
-expire, purge, overlooked. Late services are what tasks and schedules need that are registered while
-the consumer runs. Closing in reverse gives the drain: the exchange claims no more and goes on
+expire, purge, unclaimable. Late services are what tasks and schedules need that are registered
+while the consumer runs. Closing in reverse gives the drain: the exchange claims no more and goes on
 flushing until the slots are done, and the heartbeat is the last to go.
 """
 
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from mainspring.clock import monotonic
 from mainspring.engine.alarm import Alarm
 from mainspring.engine.attempts.current_job import job_records
-from mainspring.engine.bench import Bench
 from mainspring.engine.claims.exchange import Exchange
-from mainspring.engine.claims.pace import ExchangeTrigger, StoreSleeper, listen_together
+from mainspring.engine.claims.exchange_worker import ExchangeTrigger, StoreSleeper, listen_together
 from mainspring.engine.executors_by_kind import ExecutorsByKind, board_size
 from mainspring.engine.journal.journal import Journal
+from mainspring.engine.make_executors import ExecutorFactory
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
 from mainspring.engine.node.node import Node
 from mainspring.engine.node.report import Reporter
@@ -28,7 +28,7 @@ from mainspring.engine.node.rescuer import Rescuer
 from mainspring.engine.scheduler import Scheduler
 from mainspring.engine.upkeep.expirer import Expirer
 from mainspring.engine.upkeep.purger import Purger
-from mainspring.engine.upkeep.unclaimable import Overlooked
+from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
 from mainspring.errors import NotRunning
 from mainspring.faults import ignored_fault
 from mainspring.model.capabilities import Capabilities
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
-    from mainspring.engine.charter import Charter
+    from mainspring.engine.consumer_config import ConsumerConfig
     from mainspring.model.timetable import NewSchedule
     from mainspring.protocols import Executor, Service, Subscriber
 
@@ -56,7 +56,7 @@ log = logging.getLogger("mainspring.engine")
 RESCUE_SECONDS = 1.0
 EXPIRE_SECONDS = 5.0
 PURGE_SECONDS = 60.0
-OVERLOOKED_SECONDS = 60.0
+UNCLAIMABLE_SECONDS = 60.0
 LAST_SECONDS = 3.0
 """What closing may take beyond the grace: stubborn bodies are disowned, outcomes flushed."""
 
@@ -68,10 +68,10 @@ SIGNAL_SECONDS = 0.5
 class Consumer:
     """One lifetime of a worker: start, drain, stop. Thread-safe."""
 
-    def __init__(self, charter: Charter) -> None:
-        self._charter = charter
-        self._settings = settings = charter.settings
-        store, queues = charter.store, charter.queues
+    def __init__(self, config: ConsumerConfig) -> None:
+        self._config = config
+        self._settings = settings = config.settings
+        store, queues = config.store, config.queues
         self._asked = 0
         self._megaphone = Megaphone()
         self._megaphone.subscribe(log_event)
@@ -83,16 +83,16 @@ class Consumer:
         self._beats = HeartbeatTrigger(settings.heartbeat)
         self._exchange.on_lapse(self._beats.wake)
         self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.ring)
-        bench = Bench(charter, self._node, self._exchange, self._journal)
-        self._executors = ExecutorsByKind(charter.tasks, settings, bench, self._exchange)
+        factory = ExecutorFactory(config, self._node, self._exchange, self._journal)
+        self._executors = ExecutorsByKind(config.tasks, settings, factory, self._exchange)
         self._executors.prepare()
         executors = self._executors.all
         self._late = Supervisor(name="late services", policy=TOGETHER)
         self._late.subscribe(self._megaphone.tell)
         self._failed: BaseException | None = None
-        self._is_cached = charter.cache is not None and charter.cache.is_used
+        self._is_cached = config.cache is not None and config.cache.is_used
         self._following = threading.Lock()
-        self._schedules = tuple(charter.schedules)
+        self._schedules = tuple(config.schedules)
         ticks = Alarm(monotonic())
         self._scheduler = Scheduler(store, self._schedules, self._megaphone.tell, ticks.set)
         restart = Restart(backoff=Doubling())
@@ -141,7 +141,7 @@ class Consumer:
         From any thread; it does nothing while the consumer does not run.
         """
         with self._following, suppress(NotRunning):
-            cache = self._charter.cache
+            cache = self._config.cache
             if cache is not None and cache.is_used and not self._is_cached:
                 self._begin(cache)
                 self._is_cached = True
@@ -210,8 +210,8 @@ class Consumer:
             self._ticks = True
 
     def _serves(self) -> Capabilities:
-        tasks = frozenset(task.name for task in self._charter.tasks)
-        queues, schedules = self._charter.queues, (one.name for one in self._schedules)
+        tasks = frozenset(task.name for task in self._config.tasks)
+        queues, schedules = self._config.queues, (one.name for one in self._schedules)
         return Capabilities(
             tasks, None if queues is None else frozenset(queues), frozenset(schedules)
         )
@@ -223,7 +223,7 @@ class Consumer:
             self._beats.wake()
 
     def _services(self, executors: list[Executor]) -> list[Service]:
-        store, cache, settings = self._charter.store, self._charter.cache, self._settings
+        store, cache, settings = self._config.store, self._config.cache, self._settings
         node, exchange = self._node, self._exchange
         heartbeat = Heartbeat(node, exchange, self._beats, self._reporter.report)
         rescuer = Rescuer(store, node, self._megaphone.tell, lease=settings.lease)
@@ -232,7 +232,7 @@ class Consumer:
             completed_after=seconds_of("Queue", "keep_completed", settings.keep_completed),
             failed_after=seconds_of("Queue", "keep_failed", settings.keep_failed),
         )
-        overlooked = Overlooked(store, self._megaphone.tell)
+        unclaimable = UnclaimableJobs(store, self._megaphone.tell)
         driver = ThreadDriver(exchange.turn, sleeper=self._sleeper)
         # The triggers of journal and exchange say "soon" as long as something waits to be written:
         # they need a rest of their own.
@@ -254,5 +254,5 @@ class Consumer:
             *([self._ticking] if self._ticks else []),
             Worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
             Worker("purge", purger.purge, Interval(PURGE_SECONDS)),
-            Worker("overlooked", overlooked.look, Interval(OVERLOOKED_SECONDS)),
+            Worker("unclaimable", unclaimable.look, Interval(UNCLAIMABLE_SECONDS)),
         ]

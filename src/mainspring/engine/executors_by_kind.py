@@ -12,8 +12,8 @@ from mainspring.model.task import EXECUTOR_KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.engine.bench import Bench
     from mainspring.engine.claims.exchange import Exchange
+    from mainspring.engine.make_executors import ExecutorFactory
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.task import ExecutorKind, Registry
     from mainspring.protocols import Executor
@@ -26,12 +26,16 @@ class ExecutorsByKind:
     """
 
     def __init__(
-        self, tasks: Registry, settings: WorkerSettings, bench: Bench, exchange: Exchange
+        self,
+        tasks: Registry,
+        settings: WorkerSettings,
+        factory: ExecutorFactory,
+        exchange: Exchange,
     ) -> None:
         self.all: list[Executor] = []
         self._tasks = tasks
         self._settings = settings
-        self._bench = bench
+        self._factory = factory
         self._exchange = exchange
         self._slots: dict[ExecutorKind, Slots] = {}
         self._lock = threading.Lock()
@@ -64,7 +68,7 @@ class ExecutorsByKind:
 
     def _new_slots(self, kind: ExecutorKind, names: tuple[str, ...]) -> Slots:
         first_slot = sum(size_of(one, self._settings) for one in _before(kind))
-        executor = self._bench.executor(kind, size_of(kind, self._settings), first_slot)
+        executor = self._factory.executor(kind, size_of(kind, self._settings), first_slot)
         slots = self._slots[kind] = Slots(executor, names)
         self.all.append(executor)
         return slots

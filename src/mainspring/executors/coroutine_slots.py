@@ -91,9 +91,9 @@ class Slot(Generic[C, O]):
     __slots__ = (
         "began",
         "claim",
+        "interruption",
         "never_began",
         "number",
-        "ousted",
         "task",
         "timer",
         "verdict",
@@ -104,23 +104,27 @@ class Slot(Generic[C, O]):
         self.never_began: Callable[[asyncio.Task[None]], object] = _nobody
         self.began = 0.0
         self.claim: C | None = None
-        self.ousted: tuple[C, Callable[[C], O]] | None = None
+        self.interruption: tuple[C, Callable[[C], O]] | None = None
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.verdict: Callable[[float], O] | None = None
 
     def asked(self, began: float) -> O | None:
         """Return the outcome of the interruption that was asked for, None if none was."""
-        if self.verdict is None and self.ousted is not None and self.ousted[0] is self.claim:
+        if (
+            self.verdict is None
+            and self.interruption is not None
+            and self.interruption[0] is self.claim
+        ):
             # The loop has not heard of it yet, but the body has, and ended by itself.
-            claim, outcome = self.ousted
+            claim, outcome = self.interruption
             return outcome(claim)
         return None if self.verdict is None else self.verdict(began)
 
     def holds(self, claim: C) -> bool:
         """Whether this very claim runs in it, and is not to be interrupted."""
-        ousted = self.ousted is not None and self.ousted[0] is claim
-        return self.claim is claim and self.verdict is None and not ousted
+        interruption = self.interruption is not None and self.interruption[0] is claim
+        return self.claim is claim and self.verdict is None and not interruption
 
     def interrupt(self, verdict: Callable[[float], O]) -> None:
         """End the body that runs; on the loop's thread."""
@@ -133,10 +137,10 @@ class Slot(Generic[C, O]):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        self.claim = self.task = self.ousted = self.verdict = None
+        self.claim = self.task = self.interruption = self.verdict = None
 
 
-class Crew(Generic[C, O]):
+class SlotGroup(Generic[C, O]):
     """The slots of one loop: each claim from `inbox` gets a slot, and there a task for its body.
 
     Except where `without_body` has an outcome for the claim, as of a kept result: a task costs more
@@ -168,12 +172,12 @@ class Crew(Generic[C, O]):
         for slot in self.slots:
             slot.never_began = partial(self._note_unbegun, slot)
 
-    async def man(self) -> None:
+    async def run(self) -> None:
         """Run what comes in until closed and the inbox is empty, or until cancelled."""
         self._owner = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         self._ended = self._loop.create_future()
-        self.rouse_all()
+        self.fill_slots()
         try:
             await self._ended
         except asyncio.CancelledError:
@@ -181,11 +185,11 @@ class Crew(Generic[C, O]):
             raise
 
     def close(self) -> None:
-        """End once the inbox is empty; from any thread, followed by `rouse_all`."""
+        """End once the inbox is empty; from any thread, followed by `fill_slots`."""
         self._closed = True
 
     @property
-    def disbanded(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Whether everything here is being cancelled, as when a loop ends."""
         return self._owner is not None and self._owner.cancelling() > 0
 
@@ -195,17 +199,17 @@ class Crew(Generic[C, O]):
             return math.inf
         return min((slot.began for slot in self.slots if slot.claim is not None), default=math.inf)
 
-    def rouse(self) -> None:
+    def wake(self) -> None:
         """Give what waits to free slots, in the loop's next turn: the most urgent goes first."""
         if not self._filling and self._free and self._loop is not None:
             self._filling = True
-            self._loop.call_soon(self.rouse_all)
+            self._loop.call_soon(self.fill_slots)
 
-    def rouse_all(self) -> None:
+    def fill_slots(self) -> None:
         """Give what waits to free slots now, and see whether this is the end."""
         self._filling = True
         share = FAIR_SHARE
-        while self._free and share and not self.disbanded:
+        while self._free and share and not self.is_cancelled:
             try:
                 claim = self._inbox.popleft()
             except IndexError:
@@ -214,7 +218,7 @@ class Crew(Generic[C, O]):
             share -= 1
         self._filling = False
         if not share:
-            self.rouse()
+            self.wake()
         if self._closed and not self.busy and not len(self._inbox):
             self._end()
 
@@ -257,16 +261,16 @@ class Crew(Generic[C, O]):
             self._leave(slot, outcome)
         finally:
             if EAGER:
-                self.rouse()
+                self.wake()
             else:
-                self.rouse_all()
+                self.fill_slots()
 
     def _note_unbegun(self, slot: Slot[C, O], task: asyncio.Task[None]) -> None:
         claim, began = slot.claim, slot.began
         if claim is not None and slot.task is task:
             error = asyncio.CancelledError()
             self._leave(slot, slot.asked(began) or self._attempt.failed(claim, error, began))
-            self.rouse_all()
+            self.fill_slots()
 
     def _leave(self, slot: Slot[C, O], outcome: O) -> None:
         slot.leave()
@@ -287,14 +291,14 @@ class Crew(Generic[C, O]):
     def held_since(self, claim: C) -> float | None:
         """Return when the slot began that runs this very claim; from any thread.
 
-        None if none does, or if it was ousted.
+        None if none does, or if it is to be interrupted.
         """
         for slot in self.slots:
             if slot.holds(claim):
                 return slot.began
         return None
 
-    def oust(self, outcome: Callable[[C], O], chosen: Callable[[C], bool]) -> None:
+    def mark_interrupted(self, outcome: Callable[[C], O], chosen: Callable[[C], bool]) -> None:
         """Say that running bodies are to be interrupted with that outcome; from any thread.
 
         So a body that keeps the loop busy can learn it before the loop does.
@@ -302,7 +306,7 @@ class Crew(Generic[C, O]):
         for slot in self.slots:
             claim = slot.claim
             if claim is not None and chosen(claim):
-                slot.ousted = claim, outcome
+                slot.interruption = claim, outcome
 
     def interrupt_all(
         self, outcome: Callable[[C], O], chosen: Callable[[C], bool] | None = None
@@ -314,7 +318,7 @@ class Crew(Generic[C, O]):
 
 
 def _nobody(task: asyncio.Task[None]) -> None:
-    """Tell nobody: the slot is in no crew yet."""
+    """Tell nobody: the slot is in no group yet."""
 
 
 def _verdict(outcome: Callable[[C], O], claim: C, began: float) -> O:  # noqa: ARG001  # the seam's signature

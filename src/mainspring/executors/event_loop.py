@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
-from mainspring.executors.coroutine_slots import Crew
+from mainspring.executors.coroutine_slots import SlotGroup
 from mainspring.supervision.loops.event_loop import EventLoopThread
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ class AsyncExecutor:
         self.size = size
         self._inbox: deque[Claim] = deque()
         self._done = done
-        self._crew = Crew(range(first_slot, first_slot + size), self._inbox, attempt, done)
+        self._slots_of_loop = SlotGroup(
+            range(first_slot, first_slot + size), self._inbox, attempt, done
+        )
         self._thread = EventLoopThread("mainspring-async")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -47,7 +49,7 @@ class AsyncExecutor:
     def submit(self, claims: Sequence[Claim]) -> None:
         """Queue claims for the slots."""
         self._inbox.extend(claims)
-        self._on_loop(self._crew.rouse)
+        self._on_loop(self._slots_of_loop.wake)
 
     def withdraw(self, count: int) -> list[Claim]:
         """Take back up to `count` claims, oldest first, whose body has not begun."""
@@ -63,11 +65,11 @@ class AsyncExecutor:
 
     def running(self) -> int:
         """How many bodies run now."""
-        return self._crew.busy
+        return self._slots_of_loop.busy
 
     def began(self) -> float:
         """Return when the oldest running body began (monotonic), infinity if none runs."""
-        return self._crew.began()
+        return self._slots_of_loop.began()
 
     def lag(self) -> float | None:
         """Return how long the loop kept the last call of this waiting, or has kept it by now."""
@@ -85,17 +87,17 @@ class AsyncExecutor:
 
     def held_since(self, claim: Claim) -> float | None:
         """Return when the slot began that runs this very claim, None if none does (any more)."""
-        return self._crew.held_since(claim)
+        return self._slots_of_loop.held_since(claim)
 
     def interrupt(
         self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant] | None = None
     ) -> None:
         """Cancel running bodies, with that outcome: all, or those of `grants`."""
         chosen = _every if grants is None else partial(_is_of, grants)
-        self._crew.oust(outcome, chosen)
+        self._slots_of_loop.mark_interrupted(outcome, chosen)
         if grants is not None:
             self._on_loop(partial(self._end_waiting, outcome, grants))
-        self._on_loop(partial(self._crew.interrupt_all, outcome, chosen))
+        self._on_loop(partial(self._slots_of_loop.interrupt_all, outcome, chosen))
 
     def announce_stop(self) -> None:
         """Do nothing: bodies in this process see it by themselves."""
@@ -108,7 +110,7 @@ class AsyncExecutor:
             await ready.wait()
             if not self._closed:
                 self._loop = self._thread.loop
-                self._thread.submit(self._man_slots())
+                self._thread.submit(self._run_slots())
             started()
             await asyncio.shield(thread)
         except asyncio.CancelledError:
@@ -121,8 +123,8 @@ class AsyncExecutor:
     def close(self) -> None:
         """End the slots once what they run has ended."""
         self._closed = True
-        self._crew.close()
-        self._on_loop(self._crew.rouse_all)
+        self._slots_of_loop.close()
+        self._on_loop(self._slots_of_loop.fill_slots)
         self._thread.close()
 
     def _end_waiting(self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant]) -> None:
@@ -133,8 +135,8 @@ class AsyncExecutor:
                     self._inbox.remove(claim)
                     self._done(outcome(claim))
 
-    async def _man_slots(self) -> None:
-        await self._crew.man()
+    async def _run_slots(self) -> None:
+        await self._slots_of_loop.run()
         # What bodies left running would keep the loop, and with it the worker, from ending.
         self._thread.cancel_all()
 

@@ -86,7 +86,7 @@ class ProcessExecutor:
     ) -> None:
         """Kill the children of running attempts, with that outcome: all, or those of `grants`."""
         if grants is not None:
-            self._threads.bar(outcome, grants)
+            self._threads.refuse(outcome, grants)
         for claim in self._threads.claims():
             if grants is None or (claim.key, claim.fence) in grants:
                 self._attempt.kill(claim, outcome)

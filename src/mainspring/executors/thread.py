@@ -113,8 +113,8 @@ class ThreadExecutor:
         self.name = f"{kind} executor"
         self.size = size
         self._left: list[threading.Thread] = []
-        self._barred: Collection[Grant] = ()
-        self._refuse: Callable[[Claim], Outcome] | None = None
+        self._refused: Collection[Grant] = ()
+        self._refusal: Callable[[Claim], Outcome] | None = None
         self._attempt = attempt
         self._done = done
         self._done_here = done_here or done
@@ -192,10 +192,10 @@ class ThreadExecutor:
         holds = [slot.hold for slot in self._slots]
         return next((hold.began for hold in holds if hold and hold.claim is claim), None)
 
-    def bar(self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant]) -> None:
+    def refuse(self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant]) -> None:
         """Let none of these claims begin; they end with that outcome instead."""
-        self._refuse = outcome
-        self._barred = grants
+        self._refusal = outcome
+        self._refused = grants
 
     def interrupt(
         self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant] | None = None
@@ -203,7 +203,7 @@ class ThreadExecutor:
         """Abandon running attempts with that outcome: all, or those of `grants`."""
         if grants is not None:
             # First: a slot that takes one of them now sees it, or is seen below.
-            self.bar(outcome, grants)
+            self.refuse(outcome, grants)
         self._abandon(
             [
                 (slot, outcome(claim))
@@ -218,11 +218,11 @@ class ThreadExecutor:
         """Do nothing: bodies in this process see it by themselves."""
 
     async def run(self, started: Callable[[], None]) -> None:
-        """Keep the slots manned, and abandon what runs past its deadline."""
+        """Keep a thread in each slot, and abandon what runs past its deadline."""
         self._loop = asyncio.get_running_loop()
         if not self._closing.is_set():
             for slot in self._slots:
-                self._man(slot)
+                self._start_thread(slot)
         started()
         try:
             while not self._closing.is_set():
@@ -236,7 +236,7 @@ class ThreadExecutor:
         self._closing.set()
         self._stir()
 
-    def _man(self, slot: Slot) -> None:
+    def _start_thread(self, slot: Slot) -> None:
         slot.thread = threading.Thread(
             target=self._live, args=(slot,), name=f"mainspring-{self.kind}-{slot.number}"
         )
@@ -259,8 +259,8 @@ class ThreadExecutor:
                 # Said here, so that those who come before the loop has looked need not stir it too.
                 self._next_look = hold.deadline
                 self._stir()
-            if self._barred and self._refuse is not None and hold.is_of(self._barred):
-                outcome = self._refuse(claim)
+            if self._refused and self._refusal is not None and hold.is_of(self._refused):
+                outcome = self._refusal(claim)
             else:
                 outcome = attempt.run(claim, slot.number)
             if hold.let_go() is None:
@@ -328,7 +328,7 @@ class ThreadExecutor:
         for slot, _ in lost:
             fresh = Slot(slot.number)
             self._slots[self._slots.index(slot)] = fresh
-            self._man(fresh)
+            self._start_thread(fresh)
 
     async def _until_next_look(self) -> None:
         patience = self._patience()

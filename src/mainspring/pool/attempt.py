@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class PoolAttempt:
-    """Runs records. `disbanded` tells whether the whole loop is being cancelled."""
+    """Runs records. `is_cancelled` tells whether the whole loop is being cancelled."""
 
-    def __init__(self, cache: PoolCache, disbanded: Callable[[], bool]) -> None:
+    def __init__(self, cache: PoolCache, is_cancelled: Callable[[], bool]) -> None:
         self._cache = cache
-        self._disbanded = disbanded
+        self._is_cancelled = is_cancelled
 
     def timeout(self, claim: Record) -> float | None:
         """Return the seconds it may take, None for as long as it likes."""
@@ -77,7 +77,7 @@ class PoolAttempt:
 
     def judge(self, claim: Record, error: BaseException, began: float) -> Ending:
         """Return the ending of a body that raised, or raise what looking at it raises."""
-        if isinstance(error, CancelledError) and self._disbanded():
+        if isinstance(error, CancelledError) and self._is_cancelled():
             return cancelled(claim, began)
         # The first frame is the pipeline's own. Futures will ask the same of it.
         error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)

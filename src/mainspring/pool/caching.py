@@ -44,7 +44,7 @@ class PoolCache:
 
     @property
     def instant(self) -> bool:
-        """Return True if `find` may find something."""
+        """True if its adapter never waits, so that `find` can be asked."""
         return self._results.instant
 
     def find(self, record: Record, plan: CachePlan) -> bool:

@@ -14,7 +14,7 @@ from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.attempts.running import Awaited, running
 from mainspring.engine.attempts.waits import Wait, Waits
 from mainspring.errors import NotRunning, WrongLoop
-from mainspring.executors.coroutine_slots import Crew
+from mainspring.executors.coroutine_slots import SlotGroup
 from mainspring.model.events import AttemptsEnded
 from mainspring.model.job import Claim, JobState, Outcome, OutcomeKind
 from mainspring.pool.attempt import PoolAttempt, cancelled
@@ -63,8 +63,8 @@ class PoolLifetime:
         self._options = options
         self._cache = cache
         self._megaphone = megaphone
-        attempt = PoolAttempt(cache, self._disbanded)
-        self._crew: Crew[Record, Ending] = Crew(
+        attempt = PoolAttempt(cache, self._is_cancelled)
+        self._slots_of_loop: SlotGroup[Record, Ending] = SlotGroup(
             range(options.max_workers),
             self.line,
             attempt,
@@ -75,14 +75,14 @@ class PoolLifetime:
         self._ending: asyncio.Task[None] | None = None
         self._time_up = asyncio.Event()
         self._timers: list[asyncio.TimerHandle] = []
-        self._manning = self.loop.create_task(self._crew.man(), name="mainspring pool")
+        self._manning = self.loop.create_task(self._slots_of_loop.run(), name="mainspring pool")
         job_records.install()
         self._manning.add_done_callback(self._leave)
 
     @property
     def running(self) -> int:
         """Bodies that run now."""
-        return self._crew.busy
+        return self._slots_of_loop.busy
 
     def future(self, record: Record) -> asyncio.Future[Any]:
         """Return a future of a task's result; warns if bodies of the pool wait for one another."""
@@ -97,7 +97,7 @@ class PoolLifetime:
         return future
 
     def _is_here(self, record: Record) -> bool:
-        return any(slot.claim is record for slot in self._crew.slots)
+        return any(slot.claim is record for slot in self._slots_of_loop.slots)
 
     def check_loop(self) -> None:
         """Raise WrongLoop anywhere but on the loop that it lives on."""
@@ -131,7 +131,7 @@ class PoolLifetime:
         """Keep a record and let it wait for its turn; only with a place, if they are counted."""
         self.records.add(record)
         self.line.push(record)
-        self._crew.rouse()
+        self._slots_of_loop.wake()
 
     async def take_place(self, options: PoolTaskOptions) -> None:
         """Wait until the line has a place for one more."""
@@ -161,7 +161,7 @@ class PoolLifetime:
         return record.state in {JobState.CANCELLED, JobState.RUNNING}
 
     def _interrupt(self, record: Record) -> bool:
-        slot = next((slot for slot in self._crew.slots if slot.claim is record), None)
+        slot = next((slot for slot in self._slots_of_loop.slots if slot.claim is record), None)
         if slot is not None:
             slot.interrupt(partial(cancelled, record))
         elif record.state is JobState.PENDING:
@@ -171,7 +171,7 @@ class PoolLifetime:
 
     async def join(self) -> None:
         """Wait until nothing is pending or running."""
-        while len(self.line) or self._crew.busy:
+        while len(self.line) or self._slots_of_loop.busy:
             self._idle = self._idle or asyncio.Event()
             self._idle.clear()
             await self._idle.wait()
@@ -188,17 +188,17 @@ class PoolLifetime:
         if self._ending is None:
             self._ending = self.loop.create_task(self._wind_up())
         # A body that stops its own pool can't wait for its own end.
-        if asyncio.current_task() not in [slot.task for slot in self._crew.slots]:
+        if asyncio.current_task() not in [slot.task for slot in self._slots_of_loop.slots]:
             await asyncio.shield(self._ending)
 
     async def _wind_up(self) -> None:
         self._cancel_pending()
-        self._crew.close()
-        self._crew.rouse_all()
+        self._slots_of_loop.close()
+        self._slots_of_loop.fill_slots()
         patience = self.loop.create_task(self._time_up.wait())
         await asyncio.wait([self._manning, patience], return_when=asyncio.FIRST_COMPLETED)
         if not self._manning.done():
-            self._crew.interrupt_all(cancelled)
+            self._slots_of_loop.interrupt_all(cancelled)
             await asyncio.wait([self._manning], timeout=LAST_SECONDS)
         self._give_up()
         for timer in self._timers:
@@ -226,8 +226,8 @@ class PoolLifetime:
         for record in self.line.waiting():
             self._interrupt(record)
 
-    def _disbanded(self) -> bool:
-        return self._crew.disbanded
+    def _is_cancelled(self) -> bool:
+        return self._slots_of_loop.is_cancelled
 
     def _settle(self, ending: Ending) -> None:
         record = ending.record

@@ -11,24 +11,27 @@ from mainspring.queue.options import names_of, settings_with
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mainspring.engine.cache.desk import CacheDesk
-    from mainspring.engine.charter import Charter
+    from mainspring.engine.cache.setup import CacheSetup
     from mainspring.engine.consumer import Consumer
+    from mainspring.engine.consumer_config import ConsumerConfig
     from mainspring.model.timetable import NewSchedule
     from mainspring.protocols import Subscriber
     from mainspring.queue.options import OwnOptions
 
 
 class Consumers:
-    """Thread-safe. `charter` is what they have in common, but for a worker's own options.
+    """Thread-safe. `config` is what they have in common, but for a worker's own options.
 
     `declared` tells the schedules when a consumer is made, and when it is to follow.
     """
 
     def __init__(
-        self, charter: Charter, caches: CacheDesk, declared: Callable[[], Sequence[NewSchedule]]
+        self,
+        config: ConsumerConfig,
+        caches: CacheSetup,
+        declared: Callable[[], Sequence[NewSchedule]],
     ) -> None:
-        self.charter = charter
+        self.config = config
         self._caches = caches
         self._declared = declared
         self._running: list[Consumer] = []
@@ -78,19 +81,19 @@ class Consumers:
         """Return a consumer that was not started; raises InvalidOption."""
         from mainspring.engine.consumer import Consumer  # noqa: PLC0415  # a lazy door
 
-        usual = self.charter
+        usual = self.config
         if (names := names_of(queues)) is not None:
             from mainspring.queue.names import warn_of_queues  # noqa: PLC0415  # as above
 
             warn_of_queues(usual.store, usual.tasks, names)
-        charter = replace(
+        config = replace(
             usual,
             settings=settings_with(usual.settings, own or {}),
             queues=names,
             schedules=tuple(self._declared()),
             cache=self._caches.open(usual.tasks, usual.codec),
         )
-        consumer = Consumer(charter)
+        consumer = Consumer(config)
         for subscriber in self._subscribers:
             consumer.subscribe(subscriber)
         return consumer

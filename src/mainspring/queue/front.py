@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 
-from mainspring.engine.cache.desk import CacheDesk
-from mainspring.engine.charter import Charter
+from mainspring.engine.cache.setup import CacheSetup
+from mainspring.engine.consumer_config import ConsumerConfig
 from mainspring.engine.settings import WorkerSettings, slots_of
 from mainspring.model.async_twin import off_loop
 from mainspring.model.duration import seconds_of
@@ -108,9 +108,9 @@ class Queue(Operations):
         codec = codec_of(codec, limit_bytes)
         super().__init__(store, QueueClient(store, codec, self._tasks, Transactions(store, open_)))
         self._schedules: Schedules | None = None
-        self._caches = CacheDesk(file_of(self.url))
-        charter = Charter(store, self._tasks, codec, settings)
-        self._consumers = Consumers(charter, self._caches, self._declared)
+        self._caches = CacheSetup(file_of(self.url))
+        config = ConsumerConfig(store, self._tasks, codec, settings)
+        self._consumers = Consumers(config, self._caches, self._declared)
 
     def __repr__(self) -> str:
         return f"<Queue {self.url}>"
@@ -298,7 +298,7 @@ class Queue(Operations):
     @property
     def settings(self) -> WorkerSettings:
         """Default settings of its workers: slots, grace, lease and heartbeat."""
-        return self._consumers.charter.settings
+        return self._consumers.config.settings
 
     @property
     def tasks(self) -> tuple[Task, ...]:

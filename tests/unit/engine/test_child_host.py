@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mainspring.engine.attempts.running import Awaited
-from mainspring.engine.children.host import ChildHost
+from mainspring.engine.children.child_main import ChildHost
 from mainspring.model.job import Claim
 
 CLAIM = Claim(1, "1-x", 7, "parent", "default", b"[[],{}]", 1, 0)

@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from mainspring import Queue
-from mainspring.engine.upkeep.unclaimable import Overlooked
+from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
 from mainspring.errors import InvalidOption
 from mainspring.model.capabilities import Capabilities, capabilities_of
 from mainspring.model.events import JobsUnclaimable
@@ -53,11 +53,11 @@ LANE = LaneRecord("mail", "send", 3)
 
 def test_it_is_told_with_the_number_of_jobs_and_logged(caplog):
     store, told = MemoryStore(), []
-    overlooked = Overlooked(store, told.append)
-    overlooked.look()
+    unclaimable = UnclaimableJobs(store, told.append)
+    unclaimable.look()
     assert told == []
     store.enqueue_many([NewJob("send", "mail", b"[[],{}]")] * 3)
-    overlooked.look()
+    unclaimable.look()
     assert told == [JobsUnclaimable((LANE,))]
     with caplog.at_level(logging.WARNING):
         log_event(told[0])
@@ -65,7 +65,7 @@ def test_it_is_told_with_the_number_of_jobs_and_logged(caplog):
 
 
 def test_a_worker_looks_for_them(monkeypatch, eventually):
-    monkeypatch.setattr("mainspring.engine.consumer.OVERLOOKED_SECONDS", 0.02)
+    monkeypatch.setattr("mainspring.engine.consumer.UNCLAIMABLE_SECONDS", 0.02)
     queue, told = Queue("memory://", workers=1), []
     queue.subscribe(told.append)
     queue._store.enqueue_many([NewJob("unknown", "default", b"[[],{}]")])

@@ -92,7 +92,7 @@ def test_every_job_is_recorded_completed_exactly_once(seed, eventually):
     queue = Queue("memory://", workers=4, async_slots=4, grace=5, lease=2.0, heartbeat=0.05)
     store = queue._store
     troubled = TroubledStore(store, seed)
-    queue._consumers.charter = replace(queue._consumers.charter, store=troubled)
+    queue._consumers.config = replace(queue._consumers.config, store=troubled)
 
     @queue.task(name="double", backoff=Exponential(base=0.0))
     def double(n):

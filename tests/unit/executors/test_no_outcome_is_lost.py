@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mainspring.engine.attempts.attempt import Attempt
 from mainspring.engine.children.answer import answer
-from mainspring.engine.children.errand import decode_ruling, encode, errand_of
+from mainspring.engine.children.request import decode_ruling, encode, errand_of
 from mainspring.model.codec import JsonCodec
 from mainspring.model.control_flow import GiveUp, Retry, Snooze
 from mainspring.model.job import Claim

@@ -132,7 +132,7 @@ def test_a_body_that_cancels_every_task_of_the_loop_loses_no_outcome(make_rig, e
 
     async def rampage():
         for task in asyncio.all_tasks() - {
-            rig.executor._crew._owner,
+            rig.executor._slots_of_loop._owner,
             rig.executor._thread._serving,
         }:
             task.cancel()
@@ -156,7 +156,7 @@ def test_a_body_cancelled_before_its_first_step_ends_with_what_was_asked(make_ri
 
     async def first():
         # On the loop itself, before the second body's first step.
-        rig.executor._crew.interrupt_all(cancelled, lambda claim: claim is chosen[0])
+        rig.executor._slots_of_loop.interrupt_all(cancelled, lambda claim: claim is chosen[0])
 
     async def second():
         await asyncio.sleep(0)
@@ -205,6 +205,6 @@ def test_a_claim_whose_timeout_is_unknown_gets_an_outcome(make_rig, eventually):
 
     rig.task(noop)
     rig.start()
-    rig.executor._crew._attempt.timeout = lambda claim: 1 / 0
+    rig.executor._slots_of_loop._attempt.timeout = lambda claim: 1 / 0
     rig.submit("noop")
     eventually(lambda: rig.kinds() == ["failed"])

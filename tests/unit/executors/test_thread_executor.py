@@ -165,7 +165,7 @@ def test_outcomes_are_told_even_if_no_thread_can_be_started(rig, gate, monkeypat
     def refuse(_):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(rig.executor, "_man", refuse)
+    monkeypatch.setattr(rig.executor, "_start_thread", refuse)
     with pytest.raises(RuntimeError):
         rig.executor.interrupt(released)
     assert rig.kinds() == ["released", "released"]

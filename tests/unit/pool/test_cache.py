@@ -9,7 +9,7 @@ from functools import wraps
 import pytest
 
 from mainspring import AsyncTaskWorker, CacheAdapter, MemoryCache, register_task, task
-from mainspring.executors.coroutine_slots import Crew
+from mainspring.executors.coroutine_slots import SlotGroup
 
 runs = []
 
@@ -362,13 +362,13 @@ def test_an_adapter_without_all_four_methods_can_not_be_made():
 async def test_a_kept_result_is_given_without_a_task_of_its_own(monkeypatch):
     async with cached() as pool:
         await (await pool.submit(pair, 1))
-        before = Crew._start
-        monkeypatch.setattr(Crew, "_start", lambda *_: pytest.fail("a task was made"))
+        before = SlotGroup._start
+        monkeypatch.setattr(SlotGroup, "_start", lambda *_: pytest.fail("a task was made"))
         kept = await pool.submit(pair, 1)
         assert await kept == [1, 2, 3]
         assert kept.info.from_cache
         assert kept.info.started_at is not None
-        monkeypatch.setattr(Crew, "_start", before)
+        monkeypatch.setattr(SlotGroup, "_start", before)
         assert await (await pool.submit(pair, 2)) == [2, 2, 3]
     assert len(runs) == 2
 

@@ -256,9 +256,9 @@ class TestLooking:
         given = []
         real = consumer.Consumer
 
-        def spy(charter):
-            given.append(charter.schedules)
-            return real(charter)
+        def spy(config):
+            given.append(config.schedules)
+            return real(config)
 
         monkeypatch.setattr(consumer, "Consumer", spy)
         queue._consumers.new_consumer(None)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.cache.results import PATIENCE, Results
 from mainspring.engine.attempts.running import running
-from mainspring.engine.cache.plan import Plan
-from mainspring.engine.cache.turn import Turn
+from mainspring.engine.cache.cached_task import Plan
+from mainspring.engine.cache.single_flight import Turn
 from mainspring.errors import NotRunning
 from mainspring.supervision.loops.event_loop import EventLoopThread
 

@@ -15,8 +15,8 @@ from mainspring.engine.attempts.attempt import Attempt, Ruling
 from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.attempts.pipeline import run
 from mainspring.engine.attempts.running import host
-from mainspring.engine.children.errand import decode_errand, encode
-from mainspring.engine.children.host import ChildHost
+from mainspring.engine.children.child_main import ChildHost
+from mainspring.engine.children.request import decode_errand, encode
 from mainspring.engine.journal.child import Told
 from mainspring.errors import TaskNotImportable
 from mainspring.model.codec import JsonCodec
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.engine.attempts.pipeline import Call
-    from mainspring.engine.children.errand import Place, Rules
+    from mainspring.engine.children.request import Place, Rules
     from mainspring.model.job import Claim
     from mainspring.protocols import Codec
 

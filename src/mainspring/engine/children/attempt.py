@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mainspring.clock import monotonic
 from mainspring.engine.attempts.attempt import crashed, put_off
-from mainspring.engine.children.errand import decode_ruling, encode, errand_of, warm_up_of
+from mainspring.engine.children.request import decode_ruling, encode, errand_of, warm_up_of
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
 from mainspring.model.job import OutcomeKind
 

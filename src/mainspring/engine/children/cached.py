@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.engine.cache.cache import JobCache
-    from mainspring.engine.cache.turn import Turn
+    from mainspring.engine.cache.single_flight import Turn
     from mainspring.engine.children.attempt import ChildAttempt
     from mainspring.model.job import Claim, Grant
     from mainspring.protocols import Codec

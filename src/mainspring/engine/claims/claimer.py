@@ -6,9 +6,9 @@ Knows nothing of the store. All of it is for the thread that has the exchange's 
 from __future__ import annotations
 
 import math
-from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from mainspring.clock import monotonic
 from mainspring.engine.claims.held import HeldClaims
 from mainspring.engine.claims.slots import SlotTable
 from mainspring.model.job import Claim, Outcome, Want  # the types of a NamedTuple's fields
@@ -16,7 +16,7 @@ from mainspring.model.job import Claim, Outcome, Want  # the types of a NamedTup
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mainspring.engine.claims.completion import Completions
+    from mainspring.engine.claims.complete_in import Completions
     from mainspring.engine.claims.slots import Slots
     from mainspring.model.job import Exchanged
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from mainspring.clock import monotonic
 from mainspring.engine.attempts.attempt import cancelled, overdue, released, unrecordable
 from mainspring.engine.claims.claimer import Claimer
-from mainspring.engine.claims.completion import Completions
+from mainspring.engine.claims.complete_in import Completions
 from mainspring.engine.claims.drain import Drain, DrainStep
 from mainspring.engine.claims.outbox import FLUSH_SECONDS, Outbox
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable

@@ -1,4 +1,4 @@
-"""The look for jobs that no live node would take, which tells of them."""
+"""Warns about jobs that no live node can run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mainspring.protocols import Catalog
 
 
-class Overlooked:
-    """Tells which lanes nobody serves."""
+class UnclaimableJobs:
+    """Tells of lanes that no live node serves."""
 
     def __init__(self, store: Catalog, tell: Callable[[Event], None]) -> None:
         self._store = store

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mainspring.errors import LeaseLost
-from mainspring.model.job import Claim  # the type of a Struct's field
+from mainspring.model.job import Claim, Exchanged  # the first is the type of a Struct's field
 from mainspring.stores.sqlite.catalog.queues import paused
 from mainspring.stores.sqlite.claims.claim_sql import (
     Waiting,
@@ -100,22 +100,22 @@ def empty_answer_for(
     *,
     lanes: KnownLanes,
     moment: Moment,
-) -> Given | None:
-    """Return what `claim_for` would if that gives nothing, else None; only reads.
+) -> Exchanged | None:
+    """Return the answer to a claim if that gives nothing, else None; only reads.
 
     An idle node so takes no write lock. Raises `LeaseLost` for a node that has gone.
     """
     claimable = claimable_for(lanes, wants, moment)
     state = read_state(connection, node, claimable, lanes, moment)
     if state.lapsed:
-        return Given([], lapsed=True)
+        return Exchanged([], [], lapsed=True)
     if claimable.whole and not state.blocked:
-        return None if state.first else Given([])
+        return None if state.first else Exchanged([], [])
     every = wanted_lanes(wants, lanes, state)
     next_due = first_due(connection, every, moment) if state.delayed else None
     if next_due == 0.0 or (every and first_in_line(connection, every, 1, moment)):
         return None
-    return Given([], next_due)
+    return Exchanged([], [], next_due)
 
 
 def wanted_lanes(wants: Sequence[Want], lanes: KnownLanes, state: NodeState) -> list[int]:

@@ -24,7 +24,7 @@ Rules = tuple[tuple[Place, ...] | None, tuple[Place, ...]]
 """Where the classes are of `retry_on` (None: of all errors) and of `give_up_on`."""
 
 
-class Errand(msgspec.Struct, frozen=True):
+class ChildRequest(msgspec.Struct, frozen=True):
     """A claim, with the places where the child finds the function and the classes of its rules.
 
     With no claim it is a warm-up: the child is to find them, and no more.
@@ -36,17 +36,17 @@ class Errand(msgspec.Struct, frozen=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_errand = msgspec.msgpack.Decoder(Errand).decode
+decode_errand = msgspec.msgpack.Decoder(ChildRequest).decode
 decode_ruling = msgspec.msgpack.Decoder(Ruling).decode
 
 
-def errand_of(claim: Claim, task: Task) -> Errand:
+def errand_of(claim: Claim, task: Task) -> ChildRequest:
     """Return what a child is to do for this claim of the task.
 
     Raises TaskNotImportable if a child would find another function than the task's.
     """
     check_imported(task.name, task.function)
-    return Errand((task.module, task.qualname), _told_rules(task.rules, task.function), claim)
+    return ChildRequest((task.module, task.qualname), _told_rules(task.rules, task.function), claim)
 
 
 def warm_up_of(task: Task) -> tuple[Place, bytes]:
@@ -56,7 +56,7 @@ def warm_up_of(task: Task) -> tuple[Place, bytes]:
 
 @functools.cache
 def _warm_up(place: Place, rules: RetryRules, function: Callable[..., Any]) -> tuple[Place, bytes]:
-    return place, encode(Errand(place, _told_rules(rules, function), None))
+    return place, encode(ChildRequest(place, _told_rules(rules, function), None))
 
 
 @functools.cache

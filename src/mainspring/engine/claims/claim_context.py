@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from mainspring.engine.attempts.attempt import Tasks
     from mainspring.engine.attempts.running import Awaited
-    from mainspring.engine.claims.completion import Completions
+    from mainspring.engine.claims.complete_in import Completions
     from mainspring.model.job import Claim
     from mainspring.protocols import Codec, Executor
 
 
-class JobHost:
+class ClaimContext:
     """The host of bodies in threads and on the event loop of one consumer."""
 
     def __init__(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Charter:
+class ConsumerConfig:
     """`queues` are those it claims from (None: all), `schedules` those whose ticks it makes.
 
     `cache` is None if no task has one.

@@ -9,33 +9,35 @@ from mainspring.engine.attempts.attempt import Attempt
 from mainspring.engine.children.answer import answer
 from mainspring.engine.children.attempt import ChildAttempt
 from mainspring.engine.children.cached import CachedChildAttempt
-from mainspring.engine.claims.host import JobHost
+from mainspring.engine.claims.claim_context import ClaimContext
 from mainspring.executors.event_loop import AsyncExecutor
 from mainspring.executors.process import ProcessExecutor
 from mainspring.executors.thread import ThreadExecutor
 from mainspring.processes.pool import ProcessPool
 
 if TYPE_CHECKING:
-    from mainspring.engine.charter import Charter
     from mainspring.engine.claims.exchange import Exchange
+    from mainspring.engine.consumer_config import ConsumerConfig
     from mainspring.engine.journal.journal import Journal
     from mainspring.engine.node.node import Node
     from mainspring.model.task import ExecutorKind
     from mainspring.protocols import Executor
 
 
-class Bench:
+class ExecutorFactory:
     """Makes executors that share one attempt pipeline, and one way out: by journal and exchange."""
 
-    def __init__(self, charter: Charter, node: Node, exchange: Exchange, journal: Journal) -> None:
-        self._charter = charter
+    def __init__(
+        self, config: ConsumerConfig, node: Node, exchange: Exchange, journal: Journal
+    ) -> None:
+        self._config = config
         self._note = journal.before(node.note)
         self._done = journal.after(exchange.put)
         self._done_here = journal.after(exchange.put_and_turn)
         self._hear = journal.hear
-        tasks, codec, cache = charter.tasks, charter.codec, charter.cache
+        tasks, codec, cache = config.tasks, config.codec, config.cache
         completions = exchange.completions
-        self._host = JobHost(tasks, codec, completions, lambda: exchange.draining)
+        self._host = ClaimContext(tasks, codec, completions, lambda: exchange.draining)
         self._attempt = Attempt(
             tasks if cache is None else cache.over(tasks),
             codec,
@@ -61,22 +63,22 @@ class Bench:
         executor = ThreadExecutor(
             size, self._attempt, self._done, done_here=self._done_here, first_slot=first_slot
         )
-        if (cache := self._charter.cache) is not None:
+        if (cache := self._config.cache) is not None:
             cache.watch(lambda claim: executor.held_since(claim) is not None)
         return executor
 
     def _process_executor(self, size: int, first_slot: int) -> ProcessExecutor:
-        charter = self._charter
+        config = self._config
         pool = ProcessPool(
             size,
-            handler=functools.partial(answer, limit_bytes=charter.codec.limit_bytes),
+            handler=functools.partial(answer, limit_bytes=config.codec.limit_bytes),
             name="mainspring-jobs",
-            max_tasks_per_child=charter.settings.max_tasks_per_child,
-            max_memory_per_child_bytes=charter.settings.max_memory_per_child,
+            max_tasks_per_child=config.settings.max_tasks_per_child,
+            max_memory_per_child_bytes=config.settings.max_memory_per_child,
         )
-        child = ChildAttempt(self._attempt, charter.tasks, pool, self._note, hear=self._hear)
-        cache = charter.cache
-        attempt = child if cache is None else CachedChildAttempt(child, cache, charter.codec)
+        child = ChildAttempt(self._attempt, config.tasks, pool, self._note, hear=self._hear)
+        cache = config.cache
+        attempt = child if cache is None else CachedChildAttempt(child, cache, config.codec)
         return ProcessExecutor(
             size,
             attempt,

@@ -17,7 +17,7 @@ MAX_SIZE = 10_000
 """So many results of all tasks are kept where no adapter is named."""
 
 
-class CacheDesk:
+class CacheSetup:
     """Which tasks have a cache, and the adapter of those that name none.
 
     That is the file `<database>-cache` for a database in the file `database`, else memory: one for
