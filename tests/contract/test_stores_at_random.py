@@ -96,8 +96,8 @@ EVERY_BEARER = """FROM (
 @pytest.mark.parametrize(
     ("module", "statement", "right", "wrong"),
     [
-        (endings, "FINISH", "job.fence = ", "job.fence >= "),
-        (returns, "NOTE_ATTEMPTS", "job.fence = ", "job.fence >= "),
+        (endings, "FINISH", "INTEGER) = told", "INTEGER) >= told"),
+        (returns, "NOTE_ATTEMPTS", "INTEGER) = json", "INTEGER) >= json"),
         (grants, "MARKED", "state = 2", "state = 1"),
         (claim_sql, "FIRST_IN_LINE", "attempts + 1", "attempts"),
         (claim_sql, "FIRST_IN_LINE", "expires_at <= ?", "expires_at < ?"),

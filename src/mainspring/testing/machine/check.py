@@ -54,6 +54,7 @@ class StoreCheck:
         self.jobs(store)
         self.details(store, self._model.jobs)
         self.nodes(store, now)
+        self.claims(store)
         self.counts(store)
         self.schedules(store, now)
         self.what_is_gone(store)
@@ -90,6 +91,9 @@ class StoreCheck:
             node: (len(self._model.held(node)), until - now)
             for node, until in self._model.nodes.items()
         }
+
+    def claims(self, store: JobStore) -> None:
+        """Expect what each node would be told that it holds."""
         for node in self._model.nodes:
             held = sorted((claim.id, claim.fence) for claim in store.held(node))
             assert held == sorted((job.id, job.fence) for job in self._model.held(node))
