@@ -129,6 +129,7 @@ def test_a_child_starts_light(pool):
     }
     assert not heavy.intersection(modules)
     assert {name for name in modules if name.startswith("mainspring.")} == {
+        "mainspring.clock",
         "mainspring.errors",
         "mainspring.processes",
         "mainspring.supervision",
