@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mainspring.model.timetable import Timetabled
@@ -45,10 +46,17 @@ if TYPE_CHECKING:
 class SqlStore:
     """The part of `JobStore` that every SQL database has alike."""
 
-    def __init__(self, session: SqlSession, verbs: SqlVerbs, clock: Clock) -> None:
+    def __init__(self, session: SqlSession, clock: Clock) -> None:
         self._sql = session
-        self._verbs = verbs
         self._clock = clock
+
+    @cached_property
+    def _verbs(self) -> SqlVerbs:
+        """The database's own verbs, loaded at the first that is more than an enqueuing."""
+        return self._load_verbs()
+
+    def _load_verbs(self) -> SqlVerbs:
+        raise NotImplementedError
 
     def enqueue_many(self, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs and return their ids in order."""

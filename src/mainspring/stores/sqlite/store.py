@@ -8,20 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidOption, LeaseLost
-from mainspring.model.job import Exchanged
 from mainspring.stores.clock import Moment, SystemClock
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.keeping import ages
 from mainspring.stores.sql.store import SqlStore
-from mainspring.stores.sqlite import forks, nodes, verbs
-from mainspring.stores.sqlite.claims.wants import empty_answer_for
-from mainspring.stores.sqlite.connections.caller_connection import in_savepoint
+from mainspring.stores.sqlite import forks
 from mainspring.stores.sqlite.file.database import DatabaseFile
-from mainspring.stores.sqlite.file.examination import examine
 from mainspring.stores.sqlite.intake.keyed_jobs import enqueue_into
-from mainspring.stores.sqlite.purge import any_due
 from mainspring.stores.sqlite.session import Session
-from mainspring.stores.sqlite.transitions.outcomes import record_each
 from mainspring.stores.wake.topics import ENDED, READY
 
 if TYPE_CHECKING:
@@ -29,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mainspring.model.diagnosis import Diagnosis
-    from mainspring.model.job import NewJob, Outcome, Want
+    from mainspring.model.job import Exchanged, NewJob, Outcome, Want
     from mainspring.stores.clock import Clock
+    from mainspring.stores.sql.verbs import SqlVerbs
 
 DURABILITIES = ("full", "normal")
 
@@ -85,15 +80,19 @@ class SqliteStore(SqlStore):
         first: then there is something, and the look would cost as much as half of the claim.
         """
         if not self._session.take_notice() and not outcomes:
+            from mainspring.stores.sqlite.claims.wants import empty_answer_for  # noqa: PLC0415  # a lazy door
+
             lanes, moment = self._session.lanes, Moment(self._clock)
             with self._session.read() as connection:
                 none = empty_answer_for(connection, node, wants, lanes=lanes, moment=moment)
             if none is not None:
-                return Exchanged([], [], none.next_due, none.lapsed)
+                return none
         return super().exchange(node, outcomes, wants)
 
     def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
+        from mainspring.stores.sqlite.purge import any_due  # noqa: PLC0415  # a lazy door
+
         kept = {"completed_after": completed_after, "failed_after": failed_after}
         with self._session.read() as connection:
             due = any_due(connection, ages=ages(**kept), moment=Moment(self._clock))
@@ -105,6 +104,8 @@ class SqliteStore(SqlStore):
 
     def examine(self) -> list[Diagnosis]:
         """Look at the file, its disk, library, schema, log, locks and clock."""
+        from mainspring.stores.sqlite.file.examination import examine  # noqa: PLC0415  # a lazy door
+
         return list(examine(self._file, Moment(self._clock).micros))
 
     def begin_anew(self) -> None:
@@ -127,6 +128,10 @@ class SqliteStore(SqlStore):
 
     def enqueue_in(self, connection: object, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs if and only if the caller's transaction commits."""
+        from mainspring.stores.sqlite.connections.caller_connection import (  # noqa: PLC0415  # a lazy door
+            in_savepoint,
+        )
+
         moment = Moment(self._clock)
         names = {(job.queue, job.task) for job in jobs}
 
@@ -138,6 +143,11 @@ class SqliteStore(SqlStore):
 
     def finish_in(self, connection: object, node: int, outcome: Outcome) -> bool:
         """Record an outcome if and only if the caller's transaction commits."""
+        from mainspring.stores.sqlite import nodes  # noqa: PLC0415  # a lazy door
+        from mainspring.stores.sqlite.connections.caller_connection import (  # noqa: PLC0415  # a lazy door
+            in_savepoint,
+        )
+        from mainspring.stores.sqlite.transitions.outcomes import record_each  # noqa: PLC0415  # a lazy door
 
         def finish(caller: sqlite3.Connection) -> bool:
             if caller.execute(nodes.LIVE, (node,)).fetchone() is None:
@@ -153,9 +163,14 @@ class SqliteStore(SqlStore):
         # Where nobody works, nobody else would.
         self._session.writer.committed_elsewhere()
 
+    def _load_verbs(self) -> SqlVerbs:
+        from mainspring.stores.sqlite import verbs  # noqa: PLC0415  # a lazy door
+
+        return verbs
+
     def _begin_session(self) -> None:
         self._session = Session(self._file, self._clock)
-        super().__init__(self._session, verbs, self._clock)
+        super().__init__(self._session, self._clock)
         # Who drops a store without closing it must leave no connection and no lock file open. Not
         # at exit: then a thread that never goes on may be in the midst of a turn.
         self._when_dropped = weakref.finalize(self, self._session.close)
