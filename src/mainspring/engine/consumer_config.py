@@ -1,4 +1,4 @@
-"""What a consumer works on, and how: handed on whole, from the queue to its executors."""
+"""The work of a consumer and its options: handed on whole, from the queue to its executors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a consumer is to run, checked once."""
+"""The options of a consumer, checked once."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ EAGER = sys.version_info >= (3, 12)
 
 
 class AsyncAttempt(Protocol[In_contra, O]):
-    """What a coroutine slot needs of an attempt."""
+    """An attempt, as a coroutine slot needs it."""
 
     def arun(
         self, claim: In_contra, slot: int, asked: Callable[[float], O | None]
@@ -122,7 +122,7 @@ class Slot(Generic[C, O]):
         return None if self.verdict is None else self.verdict(began)
 
     def holds(self, claim: C) -> bool:
-        """Whether this very claim runs in it, and is not to be interrupted."""
+        """Return whether this very claim runs in it, and is not to be interrupted."""
         interruption = self.interruption is not None and self.interruption[0] is claim
         return self.claim is claim and self.verdict is None and not interruption
 
@@ -190,7 +190,7 @@ class SlotGroup(Generic[C, O]):
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether everything here is being cancelled, as when a loop ends."""
+        """Return whether everything here is being cancelled, as when a loop ends."""
         return self._owner is not None and self._owner.cancelling() > 0
 
     def began(self) -> float:

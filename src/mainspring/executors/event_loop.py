@@ -60,11 +60,11 @@ class AsyncExecutor:
         return claims
 
     def waiting(self) -> int:
-        """How many claims no slot has taken yet."""
+        """Return the number of claims that no slot has taken yet."""
         return len(self._inbox)
 
     def running(self) -> int:
-        """How many bodies run now."""
+        """Return the number of bodies that run now."""
         return self._slots_of_loop.busy
 
     def began(self) -> float:

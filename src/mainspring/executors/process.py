@@ -63,11 +63,11 @@ class ProcessExecutor:
         return self._threads.withdraw(count)
 
     def waiting(self) -> int:
-        """How many claims no slot has taken yet."""
+        """Return the number of claims that no slot has taken yet."""
         return self._threads.waiting()
 
     def running(self) -> int:
-        """How many attempts run now."""
+        """Return the number of attempts that run now."""
         return self._threads.running()
 
     def began(self) -> float:

@@ -26,7 +26,7 @@ _JOIN_SECONDS = 1.0
 
 
 class ThreadAttempt(Protocol):
-    """What a thread slot needs of an attempt."""
+    """An attempt, as a thread slot needs it."""
 
     def run(self, claim: Claim, slot: int) -> Outcome:
         """Run it here; never raises."""
@@ -53,7 +53,7 @@ class Hold:
 
     @property
     def live(self) -> bool:
-        """Whether nobody has let go of it yet."""
+        """True if nobody has let go of it yet."""
         return bool(self.claims)
 
     @property
@@ -63,7 +63,7 @@ class Hold:
         return claims[0] if claims else None
 
     def is_of(self, grants: Collection[Grant]) -> bool:
-        """Whether it is a hold on one of these claims."""
+        """Return whether it is a hold on one of these claims."""
         claim = self.claim
         return claim is not None and (claim.key, claim.fence) in grants
 
@@ -87,7 +87,7 @@ class Slot:
 
     @property
     def busy(self) -> bool:
-        """Whether an attempt runs in it."""
+        """True if an attempt runs in it."""
         hold = self.hold
         return hold is not None and hold.live
 
@@ -157,7 +157,7 @@ class ThreadExecutor:
         return own + self._withdraw_waiting(count)
 
     def waiting(self) -> int:
-        """How many claims no slot has taken yet."""
+        """Return the number of claims that no slot has taken yet."""
         return self._inbox.qsize()
 
     def claims(self) -> list[Claim]:
@@ -167,7 +167,7 @@ class ThreadExecutor:
 
     @property
     def abandoned(self) -> int:
-        """How many threads that were abandoned still run."""
+        """The number of abandoned threads that still run."""
         for thread in self._left.copy():
             if not thread.is_alive():
                 with contextlib.suppress(ValueError):  # another caller was faster
@@ -175,7 +175,7 @@ class ThreadExecutor:
         return len(self._left)
 
     def running(self) -> int:
-        """How many attempts run now."""
+        """Return the number of attempts that run now."""
         # Spelled out: it is asked for in each turn of the exchange.
         return len([1 for slot in self._slots if slot.hold is not None and slot.hold.claims])
 

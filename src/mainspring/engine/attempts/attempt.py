@@ -58,7 +58,7 @@ class BodyCodec(Protocol):
 
 
 class Ruling(NamedTuple):
-    """What an error makes of its attempt; `by_backoff`: it says no delay of its own."""
+    """The judgement on an error; `by_backoff`: it says no delay of its own."""
 
     outcome: Outcome
     by_backoff: bool

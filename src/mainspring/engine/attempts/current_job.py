@@ -45,7 +45,7 @@ class CurrentJob:
 
     @property
     def crashes(self) -> int:
-        """How many workers died while they ran this job."""
+        """The number of workers that died while they ran this job."""
         return _claim().crashes
 
     @property
@@ -55,7 +55,7 @@ class CurrentJob:
 
     @property
     def shutdown_requested(self) -> bool:
-        """Whether the worker was asked to stop: a long body may end early, or save where it is."""
+        """True if the worker was asked to stop: a long body may end early, or save where it is."""
         _claim()
         return host.get().stopping
 
@@ -104,7 +104,7 @@ class CurrentJob:
         page.get().log(str(text))
 
     def __bool__(self) -> bool:
-        """Whether the calling code is the body of a job."""
+        """Return whether the calling code is the body of a job."""
         return running.get() is not None
 
 

@@ -26,7 +26,7 @@ O_co = TypeVar("O_co", covariant=True)
 
 
 class Terms(Protocol[C_contra, O_co]):
-    """How a claim becomes a call, and how the call's end becomes an outcome."""
+    """Turns a claim into a call, and the call's end into an outcome."""
 
     def open(self, claim: C_contra, slot: int) -> Call:
         """Return the call, which begins now in that slot."""

@@ -31,7 +31,7 @@ class Awaited(Struct, frozen=True):
 
 
 class Running(Protocol):
-    """What a claim says of itself to the body that it runs."""
+    """A claim, as the body that it runs may read it."""
 
     @property
     def id(self) -> str:
@@ -55,20 +55,20 @@ class Running(Protocol):
 
     @property
     def crashes(self) -> int:
-        """How many workers it has cost."""
+        """The number of workers that it has cost."""
         ...
 
 
 class Host(Protocol):
-    """What a body may ask of the worker that it runs in."""
+    """The worker, as a body that runs in it may ask it."""
 
     @property
     def stopping(self) -> bool:
-        """Whether the worker was asked to stop."""
+        """Return whether the worker was asked to stop."""
         ...
 
     def holds(self, claim: Any, /) -> bool:
-        """Whether the attempt still counts: not cancelled, overdue or lost with the lease."""
+        """Return whether the attempt counts: not cancelled, overdue or lost with the lease."""
         ...
 
     def complete_in(self, claim: Any, connection: Any, result: object, /) -> None:

@@ -87,7 +87,7 @@ class JobCache:
 
     @property
     def is_used(self) -> bool:
-        """Whether a task has a cache."""
+        """True if a task has a cache."""
         return bool(self._policies)
 
     def over(self, tasks: Registry) -> CachedTasks:

@@ -1,4 +1,4 @@
-"""How the results of one task are cached: where, for how long, and under which key."""
+"""The caching of one task's results: where, for how long, and under which key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Plan:
-    """How one task is cached."""
+    """The caching of one task."""
 
     def __init__(self, task: Task, policy: Cache, results: Results) -> None:
         self.task = task.name

@@ -1,4 +1,4 @@
-"""Who runs the body: of attempts that want one result one has its turn, and the others wait."""
+"""Single flight: of attempts that want one result one runs the body, and the others wait."""
 
 from __future__ import annotations
 

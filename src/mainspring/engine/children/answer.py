@@ -123,7 +123,7 @@ class _Found:
         return self._task
 
     def known(self, name: str) -> bool:
-        """Whether the task is found, with the classes of its rules."""
+        """Return whether the task is found, with the classes of its rules."""
         try:
             self[name]
         except BaseException:  # noqa: BLE001  # a user's module may raise what it likes

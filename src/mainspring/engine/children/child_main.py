@@ -1,4 +1,4 @@
-"""What a child process knows of the body that runs in it: behind `current_job` there."""
+"""The worker of a body in a child process: behind `current_job` there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ChildHost:
 
     @property
     def stopping(self) -> bool:
-        """Whether the worker was asked to stop."""
+        """Return whether the worker was asked to stop."""
         return self._stopping()
 
     def holds(self, claim: Claim) -> bool:  # noqa: ARG002  # the seam's signature

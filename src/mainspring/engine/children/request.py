@@ -1,4 +1,4 @@
-"""What goes over to a child process, and what comes back."""
+"""The request to a child process, and its reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the worker knows of the bodies that run in it, and does for them: behind `current_job`."""
+"""The worker of the bodies that run in it, and what it does for them: behind `current_job`."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class ClaimContext:
 
     @property
     def stopping(self) -> bool:
-        """Whether the worker was asked to stop."""
+        """Return whether the worker was asked to stop."""
         return self._stopping()
 
     def holds(self, claim: Claim) -> bool:
-        """Whether the attempt still counts."""
+        """Return whether the attempt still counts."""
         return self._held_since(claim) is not None
 
     def complete_in(self, claim: Claim, connection: Any, result: object) -> None:

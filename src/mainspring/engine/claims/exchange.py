@@ -132,17 +132,17 @@ class Exchange:
 
     @property
     def draining(self) -> bool:
-        """Whether no more is claimed."""
+        """True if no more is claimed."""
         return self._drain.asked
 
     @property
     def in_flight(self) -> int:
-        """How many claims the node has whose outcome is not recorded."""
+        """The number of claims that the node has whose outcome is not recorded."""
         return len(self._claimer.held)
 
     @property
     def drained(self) -> bool:
-        """Whether everything that was claimed has been flushed, and no more will be claimed."""
+        """True if everything that was claimed has been flushed, and no more will be claimed."""
         if not self.draining or self._is_turning():
             # A slot that began to turn just before the drain may come back with claims.
             return False

@@ -60,7 +60,7 @@ class ExchangeTrigger:
 
     @property
     def closed(self) -> bool:
-        """Whether everything claimed has been flushed."""
+        """True if everything claimed has been flushed."""
         return self._exchange.drained
 
 

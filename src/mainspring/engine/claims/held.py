@@ -49,7 +49,7 @@ class HeldClaims:
         return missing, any(self._claims[claim.key].fence != claim.fence for claim in known)
 
     def has_suspect_beside(self, ending: Iterable[Outcome]) -> bool:
-        """Whether a job runs on whose next crash would be its last, once these have ended."""
+        """Return whether a job is left whose next crash would be its last, beside these."""
         return bool(self._suspects) and not self._suspects <= {outcome.key for outcome in ending}
 
     def clear(self) -> None:

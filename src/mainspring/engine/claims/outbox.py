@@ -42,12 +42,12 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        """Whether there is enough for a batch."""
+        """True if there is enough for a batch."""
         return len(self._outcomes) >= MOST_OUTCOMES
 
     @property
     def suspected(self) -> bool:
-        """Whether an outcome may be to blame for refusals: then batches go without claims."""
+        """True if an outcome may be to blame for refusals: then batches go without claims."""
         return self._refusals > 1 and bool(self._outcomes)
 
     def due_in(self, now: float) -> float:

@@ -1,4 +1,4 @@
-"""How many claims an executor can take on: its free slots, and what will start very soon.
+"""The claims that an executor can take on: its free slots, and what will start very soon.
 
 Prefetch is bounded by time, not hidden: a node claims what its measured run times say will start
 within `PREFETCH_SECONDS`, and gives back uncharged what has not started after `STALE_SECONDS`.
@@ -78,11 +78,11 @@ class Slots:
 
     @property
     def exhausted(self) -> bool:
-        """Whether as many abandoned bodies still run as there are slots: it takes no more."""
+        """True if as many abandoned bodies still run as there are slots: it takes no more."""
         return self.executor.abandoned >= self.executor.size
 
     def is_low(self) -> bool:
-        """Whether the slots will soon have nothing to do; from any thread."""
+        """Return whether the slots will soon have nothing to do; from any thread."""
         return self.executor.waiting() <= self._low_water
 
     def submit(self, claims: Sequence[Claim]) -> None:
@@ -172,7 +172,7 @@ class SlotTable:
             slots.may_have_work = True
 
     def is_low(self) -> bool:
-        """Whether some of them will soon have nothing to do; from any thread."""
+        """Return whether some of them will soon have nothing to do; from any thread."""
         return any(slots.is_low() for slots in self.slots)
 
     def state(self, now: float) -> SlotState:
@@ -195,7 +195,7 @@ class SlotTable:
 
     @property
     def pending(self) -> bool:
-        """Whether there is something to apply."""
+        """True if there is something to apply."""
         return bool(self._moves)
 
     def apply(self, held: Iterable[Claim]) -> list[Claim]:

@@ -1,1 +1,1 @@
-"""What bodies say while they run, on its way to the store."""
+"""Progress and log lines of bodies on their way to the store."""

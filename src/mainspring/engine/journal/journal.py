@@ -1,4 +1,4 @@
-"""What bodies say while they run, on its way to the store: coalesced by attempt, written at times.
+"""Progress and log lines of bodies, on their way to the store: one note an attempt, in batches.
 
 A body pays for a place in memory; the store is written to at most every `FLUSH_SECONDS` for all
 attempts together, and before the outcome of an attempt that has something unwritten. What can't be
@@ -105,7 +105,7 @@ class Journal:
 
     @property
     def settled(self) -> bool:
-        """Whether all that was said is written."""
+        """True if all that was said is written."""
         # In this order: who flushes takes the pages when it holds the lock.
         return not self._marked and not self._writing.locked()
 

@@ -1,4 +1,4 @@
-"""What one attempt says of itself, until it is written down. It knows nothing of stores.
+"""Progress and log lines of one attempt, until they are written. Knows nothing of stores.
 
 What is said takes no lock: a body may say where it is a hundred thousand times a second. The value
 is set before the page is marked, and the mark is taken off before the value is read; so whatever

@@ -22,7 +22,7 @@ A store may ring for orders that are another node's.
 
 
 class Orders(Protocol):
-    """Who is told what a renewal brought."""
+    """Takes what a renewal brought."""
 
     def lose(self, key: int) -> None:
         """Learn that the lease was lost which the node had under `key`."""

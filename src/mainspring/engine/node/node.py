@@ -69,7 +69,7 @@ class Node:
         return renewed
 
     def overdue(self) -> bool:
-        """Whether the lease may have run out by now, as far as this process knows."""
+        """Return whether the lease may have run out by now, as far as this process knows."""
         return monotonic() - self._renewed >= self._lease
 
     def rejoin(self) -> None:

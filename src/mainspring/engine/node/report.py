@@ -1,4 +1,4 @@
-"""What a node tells views of itself, as JSON texts: what it serves, and how it is.
+"""A node's words for views, as JSON texts: the tasks that it serves, and its state.
 
 `serves` is told when it joins: `tasks`, `queues` (null: any) and `schedules` by name, `version`,
 `started_at`. The report goes with each renewal: `slots` by kind of executor (`size`, `running`,
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 class Load(Protocol):
-    """What a node holds: the part of an exchange that its report tells."""
+    """The part of an exchange that a node's report tells."""
 
     @property
     def in_flight(self) -> int:
-        """How many claims wait, run or are not recorded yet."""
+        """The number of claims that wait, run or are not recorded yet."""
         ...
 
     @property
     def draining(self) -> bool:
-        """Whether it claims no more."""
+        """True if it claims no more."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Who looks after other nodes: their jobs are taken from those that are lost."""
+"""The look after other nodes: jobs are taken from those that are lost."""
 
 from __future__ import annotations
 

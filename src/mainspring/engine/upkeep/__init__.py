@@ -1,1 +1,1 @@
-"""What keeps a store tidy while a node lives: expiry, purge, a look for forgotten jobs."""
+"""Upkeep of a store while a node lives: expiry, purge, a look for forgotten jobs."""
