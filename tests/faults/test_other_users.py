@@ -216,7 +216,8 @@ from pathlib import Path
 import logging
 logging.basicConfig(stream=sys.stderr)
 from mainspring.stores.wake import socket_folder as folders
-from mainspring.stores.wake.sockets import SocketNotifier, SocketListener
+from mainspring.stores.wake.socket_listener import SocketListener
+from mainspring.stores.wake.socket_notifier import SocketNotifier
 
 # As on a system that has no short path to an open folder, and where the private one is long.
 folders.DESCRIPTORS = "/nowhere"

@@ -7,11 +7,11 @@ import subprocess
 import sys
 import textwrap
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from mainspring import Queue
 from mainspring.engine.consumer import Consumer
@@ -21,7 +21,7 @@ from mainspring.model.timetable import NewSchedule, RuleText
 
 PROGRAM = """
     import sys
-    from dataclasses import replace
+    from msgspec.structs import replace
     from mainspring import Queue
     from mainspring.engine.consumer import Consumer
     from mainspring.model.timetable import NewSchedule, RuleText

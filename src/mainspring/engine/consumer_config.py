@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from mainspring.model.value import Value
 
 if TYPE_CHECKING:
     from mainspring.engine.cache.cache import JobCache
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from mainspring.protocols import Codec, JobStore
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumerConfig:
+class ConsumerConfig(Value, frozen=True):
     """`queues` are those it claims from (None: all), `schedules` those whose ticks it makes.
 
     `cache` is None if no task has one.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidOption
 from mainspring.model.duration import seconds_of
 from mainspring.model.number import is_number, is_whole
+from mainspring.model.value import Value
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -18,8 +18,7 @@ _OWNER = "Queue"
 MOST_SLOTS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
+class WorkerSettings(Value, frozen=True):
     """`workers`, `async_slots`: attempts at once; `grace`, `lease`, `heartbeat`: seconds.
 
     `keep_completed` (cancelled jobs, too) and `keep_failed` say after how many seconds final jobs

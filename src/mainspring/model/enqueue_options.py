@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from mainspring.errors import InvalidOption
 from mainspring.model.name import EXPECTED, is_name
@@ -17,6 +18,7 @@ from mainspring.model.options import (
     checked,
 )
 from mainspring.model.unique import ON_CONFLICT, Unique
+from mainspring.model.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
     from mainspring.model.job import OnConflict
 
 
-@dataclass(frozen=True, slots=True)
-class EnqueueOptions:
+class EnqueueOptions(Value, frozen=True):
     """`delay` and `expires` are seconds from each enqueuing, `run_at` is aware.
 
     `unique` is a rule, or a key of the user's. `on_conflict` is None as long as the rule says it.

@@ -6,13 +6,13 @@ signatures, where users and type checkers read them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.number import is_number, is_whole
+from mainspring.model.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,8 +21,7 @@ LONGEST_SECONDS = 1e10
 """What every store and every calendar can hold: 300 years."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Value, frozen=True):
     """Accepts the values of one option; `expected` names them in the error.
 
     `convert` makes of an accepted value what is kept.

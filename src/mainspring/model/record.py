@@ -16,7 +16,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import fields as dataclass_fields
 from enum import Enum, Flag
 from functools import lru_cache
 from types import ModuleType
@@ -27,6 +26,7 @@ from msgspec.structs import force_setattr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from dataclasses import Field
 
 Parts = tuple[object, ...]
 _UNSET = object()
@@ -139,17 +139,23 @@ def _is_dataclass(cls: type) -> bool:
     return any("__dataclass_fields__" in vars(base) for base in cls.__mro__)
 
 
+def _declared_fields(cls: type) -> tuple[Field[Any], ...]:
+    from dataclasses import fields  # noqa: PLC0415  # a lazy door: few jobs carry a dataclass
+
+    return fields(cls)
+
+
 def _dataclass_parts(value: Any) -> Parts:
     cls = type(value)
     if not _takes_its_fields(cls):  # type: ignore[arg-type]  # mypy doubts that classes hash
         msg = f"is of type {type_name(cls)}, whose constructor takes other things than its fields"
         raise Unstorable(msg)
-    return (_read(value, (field.name for field in dataclass_fields(cls))),)
+    return (_read(value, (field.name for field in _declared_fields(cls))),)
 
 
 @lru_cache(maxsize=1024)
 def _takes_its_fields(cls: type) -> bool:
-    names = [field.name for field in dataclass_fields(cls) if field.init]
+    names = [field.name for field in _declared_fields(cls) if field.init]
     try:
         inspect.signature(cls).bind(**dict.fromkeys(names))
     except TypeError:
@@ -165,7 +171,7 @@ def _read(value: object, names: Iterable[str]) -> dict[str, object]:
 
 
 def _dataclass(cls: type, values: dict[str, object]) -> object:
-    known = {field.name: field.init for field in dataclass_fields(cls)}
+    known = {field.name: field.init for field in _declared_fields(cls)}
     made = cls(**{name: values[name] for name in values if known[name]})
     _restore(made, values, object.__setattr__)
     return made

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 
 from mainspring.errors import InvalidOption
 from mainspring.model.options import check_fields, number
+from mainspring.model.value import Value
 
 CRASH_DELAYS = (0.0, 5.0)
 """Seconds until a job runs again after its first and second crash; a third fails it."""
@@ -24,8 +24,7 @@ def delay_after_crash(crashes: int) -> float | None:
     return CRASH_DELAYS[crashes - 1] if crashes <= len(CRASH_DELAYS) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Exponential:
+class Exponential(Value, frozen=True):
     """Backoff with full jitter: a random delay up to `base * factor ** (attempt - 1)`, capped.
 
     Seconds. Source of the rule: AWS Architecture Blog, "Exponential Backoff And Jitter" (2015).
@@ -56,8 +55,7 @@ Kinds = tuple[type[BaseException], ...]
 """Classes of errors."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryRules:
+class RetryRules(Value, frozen=True):
     """Errors that are worth another attempt: those of `retry_on` (None: all).
 
     But for those of `give_up_on`, which wins.

@@ -19,7 +19,6 @@ from math import isfinite
 from reprlib import repr as shorten
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.json import Encoder
@@ -102,6 +101,8 @@ def _lower_moment(value: datetime | time) -> object:
 
 
 def _zone_key(zone: tzinfo) -> str:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415  # a lazy door: few jobs carry a time zone
+
     if type(zone) is not ZoneInfo or not zone.key:
         zone_type = type_name(type(zone))
         raise Unstorable(f"has a tzinfo of type {zone_type}; give a ZoneInfo with a key")
@@ -113,7 +114,11 @@ def _lift_moment(cls: type[_Moment], body: Any) -> _Moment:
         return cls.fromisoformat(body)
     text, key, fold = body
     moment = cls.fromisoformat(text).replace(fold=fold)
-    return moment if key is None else moment.replace(tzinfo=ZoneInfo(key))
+    if key is None:
+        return moment
+    from zoneinfo import ZoneInfo  # noqa: PLC0415  # as above
+
+    return moment.replace(tzinfo=ZoneInfo(key))
 
 
 def _lower_timedelta(value: timedelta) -> list[int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import zip_longest
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec.structs import replace
 
 from mainspring.errors import DuplicateName, InvalidOption, TaskNotImportable
 from mainspring.model.name import is_name
@@ -31,6 +32,7 @@ from mainspring.model.place import (
 )
 from mainspring.model.retry import Exponential, RetryRules
 from mainspring.model.unique import Unique
+from mainspring.model.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,8 +73,7 @@ CHECKS = {
 """The options of a task, but for those that need its function."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Value, frozen=True):
     """A registered function with its options.
 
     `retries` is how often it may run again after an error (attempts = 1 + retries), `timeout` the
@@ -84,17 +85,17 @@ class Task:
     """
 
     name: str
-    function: Callable[..., Any] = field(repr=False)
+    function: Callable[..., Any]
     queue: str = "default"
     priority: int = 0
     retries: int = 3
     timeout: float | None = None
     executor: ExecutorKind = "thread"
-    backoff: Exponential = field(default_factory=Exponential)
+    backoff: Exponential = Exponential()
     expires: float | None = None
     unique: Unique | None = None
     http: bool = False
-    rules: RetryRules = field(default_factory=RetryRules)
+    rules: RetryRules = RetryRules()
     keep_result: float | None = None
 
     def __post_init__(self) -> None:
@@ -102,7 +103,7 @@ class Task:
         # Not the defaults: `using` makes a task each time, and whoever enqueues waits for it.
         for option, check in CHECKS.items():
             value = getattr(self, option)
-            if value is not _DEFAULTS[option]:
+            if option not in _DEFAULTS or value is not _DEFAULTS[option]:
                 check(owner, option, value)
         if self.executor == "process":
             _check_importable(owner, self.rules)
@@ -122,7 +123,9 @@ class Task:
         return self.function.__qualname__
 
 
-_DEFAULTS = {option.name: option.default for option in fields(Task)}
+_DEFAULTS = dict(
+    zip(reversed(Task.__struct_fields__), reversed(Task.__struct_defaults__), strict=False)
+)
 
 
 def task_name(function: Callable[..., Any], name: str | None, executor: str | None) -> str:

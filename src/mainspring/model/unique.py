@@ -6,13 +6,13 @@ name and no key of the user's, whatever characters it holds, reads like another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from msgspec import DecodeError, ValidationError, json
 
 from mainspring.model.job import OnConflict
 from mainspring.model.options import check_fields, one_of
+from mainspring.model.value import Value
 
 By = Literal["args", "task"]
 ON_CONFLICT = one_of(*get_args(OnConflict))
@@ -22,8 +22,7 @@ _encode = json.Encoder().encode
 _decode = json.Decoder(list[str]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Unique:
+class Unique(Value, frozen=True):
     """At most one live job of a task: one for each set of arguments, or one at all.
 
     `by` is `"args"` (equal arguments, defaults included, however the call was written) or `"task"`.

@@ -12,7 +12,6 @@ from mainspring.model.job import JobState
 from mainspring.queue import bulk
 from mainspring.queue.job_handle import JobHandle
 from mainspring.queue.listing import filter_of, read_page
-from mainspring.queue.nodes import node_info, stats_of
 from mainspring.queue.options import check_queue
 
 if TYPE_CHECKING:
@@ -169,6 +168,8 @@ class Operations:
 
     def nodes(self) -> list[NodeInfo]:
         """Return the processes that drain this store, as values of this moment."""
+        from mainspring.queue.nodes import node_info  # noqa: PLC0415  # a lazy door
+
         return [node_info(record) for record in self._store.nodes()]
 
     anodes = off_loop(nodes)
@@ -184,6 +185,8 @@ class Operations:
 
         `unclaimable` are the pending ones of tasks that no live worker knows.
         """
+        from mainspring.queue.nodes import stats_of  # noqa: PLC0415  # as above
+
         return stats_of(self._store)
 
     astats = off_loop(stats)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+
+from msgspec.structs import replace
 
 from mainspring.engine.settings import slots_of
 from mainspring.errors import InvalidOption

@@ -6,9 +6,9 @@ import asyncio
 import random
 import sqlite3
 import threading
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from mainspring import Exponential, Queue
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable

@@ -13,7 +13,7 @@ from mainspring.stores.wake.fallback_poll import (
     FallbackPoll,
 )
 from mainspring.stores.wake.socket_folder import SocketFolder
-from mainspring.stores.wake.sockets import SocketListener
+from mainspring.stores.wake.socket_listener import SocketListener
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 

@@ -7,7 +7,8 @@ import pytest
 
 from mainspring.stores.wake import idle_wait
 from mainspring.stores.wake.socket_folder import SocketFolder
-from mainspring.stores.wake.sockets import SocketListener, SocketNotifier
+from mainspring.stores.wake.socket_listener import SocketListener
+from mainspring.stores.wake.socket_notifier import SocketNotifier
 
 pytestmark = pytest.mark.skipif(
     not idle_wait.POSSIBLE, reason="this system has no exclusive waiting"

@@ -18,8 +18,8 @@ from mainspring.stores.sqlite import SqliteStore
 from mainspring.stores.sqlite.file import log
 from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
 from mainspring.stores.wake import socket_folder
-from mainspring.stores.wake import sockets as wake
 from mainspring.stores.wake.socket_folder import SocketFolder
+from mainspring.stores.wake.socket_listener import SocketListener
 
 JOB = NewJob(task="task", queue="queue", payload=b"[[],{}]")
 FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
@@ -404,7 +404,7 @@ def test_sixteen_claimers_never_find_it_locked_and_each_gets_its_share(store, se
 def test_who_takes_orders_sleeps_without_a_look(store, monkeypatch, until):
     store.enqueue_many([JOB])
     looks = []
-    monkeypatch.setattr(wake.SocketListener, "_sleep", watched(wake.SocketListener._sleep, looks))
+    monkeypatch.setattr(SocketListener, "_sleep", watched(SocketListener._sleep, looks))
     orders = store.listen("orders")
     assert orders.wait(0.5) is None
     assert len(looks) == 1

@@ -3,18 +3,18 @@
 import pytest
 
 from mainspring.model.job import ANY_JOB, Notice
-from mainspring.stores.wake.notifier import MOST_NOTICES, Notifier
-from mainspring.stores.wake.socket_folder import SocketFolder
-from mainspring.stores.wake.sockets import (
+from mainspring.stores.wake.datagram import (
     ANY,
     FULL_QUEUE,
     MOST_KEYS,
     POKE,
-    SocketListener,
-    SocketNotifier,
     datagram_of,
     notice_in,
 )
+from mainspring.stores.wake.notifier import MOST_NOTICES, Notifier
+from mainspring.stores.wake.socket_folder import SocketFolder
+from mainspring.stores.wake.socket_listener import SocketListener
+from mainspring.stores.wake.socket_notifier import SocketNotifier
 
 LONG = 30
 

@@ -18,7 +18,7 @@ from mainspring.stores.sqlite.file.reserve import Reserve, is_full
 from mainspring.stores.sqlite.intake.groups import Intake
 from mainspring.stores.sqlite.rows.lanes import LaneTable
 from mainspring.stores.wake.socket_folder import SocketFolder, socket_folder
-from mainspring.stores.wake.sockets import SocketListener, SocketNotifier
+from mainspring.stores.wake.socket_notifier import SocketNotifier
 from mainspring.stores.wake.topics import ORDERS, READY
 
 if TYPE_CHECKING:
@@ -76,6 +76,10 @@ class Session:
 
         Those come seldom, and each heartbeat asks for them.
         """
+        from mainspring.stores.wake.socket_listener import (  # noqa: PLC0415  # a lazy door
+            SocketListener,
+        )
+
         if topic == ORDERS:
             self.writer.ready()  # which makes the folder
             return SocketListener(self._place(), topic, changed=None)

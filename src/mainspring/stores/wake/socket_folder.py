@@ -7,13 +7,16 @@ somebody else can change leads to what is sent to, bound or removed. Only socket
 from __future__ import annotations
 
 import os
-import socket
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic, wall_clock
 from mainspring.private_files import NotPrivate, PrivateFolder, make_private_folder
+
+if TYPE_CHECKING:
+    import socket
 
 DESCRIPTORS = "/proc/self/fd"
 """Linux has there a path to each open folder, which is short and leads to no other folder."""
@@ -108,6 +111,8 @@ class SocketFolder:
 
     def sweep(self) -> None:
         """Remove sockets that nobody has open any more."""
+        import socket  # noqa: PLC0415  # a lazy door: only who listens sweeps
+
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
             for name in self.names()[:MOST_PROBES]:
                 try:

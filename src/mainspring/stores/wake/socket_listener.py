@@ -1,7 +1,6 @@
-"""Wake-ups among the processes of one host: a datagram to each socket in a private folder.
+"""Wake-ups from the other processes of one host: a socket of one's own in a private folder.
 
-A datagram holds the keys of the jobs it is about; a single byte means any job. Knows nothing of
-databases. To notify never blocks, and costs a look at the folder's time when nobody listens.
+Knows nothing of databases: what shows that a datagram got lost is asked as a function.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ import os
 import select
 import socket
 import threading
-from array import array
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mainspring.clock import monotonic, wall_clock_ns
+from mainspring.clock import monotonic
 from mainspring.model.job import ANY_JOB, Notice
 from mainspring.stores.wake import idle_wait
+from mainspring.stores.wake.datagram import MOST_BYTES, POKE, notice_in
 from mainspring.stores.wake.fallback_poll import (
     LONGEST_SECONDS,
     POLL_SECONDS,
@@ -26,94 +25,9 @@ from mainspring.stores.wake.fallback_poll import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable
 
     from mainspring.stores.wake.socket_folder import SocketFolder
-
-ANY = b"!"
-"""The datagram that is about any job."""
-
-POKE = b"."
-"""The datagram by which a process ends a wait of its own."""
-
-KEY_BYTES = 8
-MOST_KEYS = 250
-"""Keys in a datagram, which macOS ends at 2,048 bytes; about more jobs it is about any."""
-
-MOST_BYTES = MOST_KEYS * KEY_BYTES
-FULL_QUEUE = 10
-"""Datagrams that fit into a socket on every system: with so many, others may have been refused."""
-
-MOST_CONNECTED = 64
-"""Listeners to which a socket is kept connected."""
-
-SETTLED_NANOSECONDS = 50_000_000
-"""A folder changed since less than this may change again without a change of its time."""
-
-
-class SocketNotifier:
-    """Wakes the listeners of a folder, by a connected socket for each: a path is walked once."""
-
-    def __init__(self, folder: SocketFolder) -> None:
-        self._folder = folder
-        self._listed_at = 0
-        self._names: list[str] = []
-        self._connected: dict[str, socket.socket] = {}
-
-    def notify(self, topic: str, keys: Collection[int] = ()) -> None:
-        """Wake the listeners of the topic; `keys` are those of the jobs it is about, none: any."""
-        names = [name for name in self._listening() if name.startswith(topic)]
-        datagram = datagram_of(keys) if names else ANY
-        for name in names:
-            self._send(name, datagram)
-
-    def close(self) -> None:
-        """Let go of the sockets and of the folder."""
-        self._disconnect(list(self._connected))
-        self._folder.close()
-
-    def _listening(self) -> list[str]:
-        changed_at = self._folder.changed_at()
-        if changed_at is None:
-            return []
-        if changed_at != self._listed_at:
-            self._names = self._folder.names()
-            self._disconnect(self._connected.keys() - self._names)
-            settled = wall_clock_ns() - changed_at > SETTLED_NANOSECONDS
-            self._listed_at = changed_at if settled else 0
-        return self._names
-
-    def _send(self, name: str, datagram: bytes) -> None:
-        try:
-            (self._connected.get(name) or self._connect(name)).send(datagram)
-        except ConnectionRefusedError:
-            self._disconnect([name])
-            self._folder.remove_dead(name)  # its process has gone
-        except BlockingIOError:
-            return  # its listener sees that its socket was full
-        except OSError:
-            self._disconnect([name])  # the fallback poll catches any other case
-
-    def _connect(self, name: str) -> socket.socket:
-        if len(self._connected) >= MOST_CONNECTED:
-            self._disconnect(list(self._connected))
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        connected.setblocking(False)  # noqa: FBT003  # the standard library's signature
-        try:
-            connected.connect(self._folder.address(name))
-        except BaseException:
-            connected.close()
-            raise
-        kept = self._connected.setdefault(name, connected)
-        if kept is not connected:  # another thread was faster
-            connected.close()
-        return kept
-
-    def _disconnect(self, names: Iterable[str]) -> None:
-        for name in names:
-            connected = self._connected.pop(name, None)
-            if connected is not None:
-                connected.close()
 
 
 class SocketListener:
@@ -245,18 +159,3 @@ class SocketListener:
             self._folder.remove(self._name)
         self._folder.close()
         self._in_use.release()
-
-
-def datagram_of(keys: Collection[int]) -> bytes:
-    """Return the datagram about the jobs with these keys; none: any."""
-    return array("q", keys).tobytes() if 0 < len(keys) <= MOST_KEYS else ANY
-
-
-def notice_in(received: Sequence[bytes]) -> Notice | None:
-    """Return what datagrams say together; None if there is nothing but pokes."""
-    datagrams = [datagram for datagram in received if datagram != POKE]
-    if not datagrams:
-        return None
-    if len(received) >= FULL_QUEUE or any(len(one) % KEY_BYTES for one in datagrams):
-        return ANY_JOB
-    return Notice(frozenset(array("q", b"".join(datagrams))))
