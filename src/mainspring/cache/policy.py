@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mainspring.model.options import Check, check_fields, count, seconds
-from mainspring.model.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,8 @@ _CHECKS = {
 }
 
 
-class Cache(Value, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Cache:
     """Policy for the results of a durable task: `@queue.task(cache=Cache(...))`.
 
     An equal job is then completed with the result of an earlier one. `ttl`: seconds (or a

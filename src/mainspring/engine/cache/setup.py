@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cache.policy import Cache
 from mainspring.errors import InvalidOption
 
 if TYPE_CHECKING:
+    from mainspring.cache.policy import Cache
     from mainspring.engine.cache.cache import JobCache
     from mainspring.model.task import Registry
     from mainspring.protocols import Codec
@@ -35,6 +35,8 @@ class CacheSetup:
         if cache is None:
             self._policies.pop(task, None)
             return
+        from mainspring.cache.policy import Cache  # noqa: PLC0415  # a lazy door: few have one
+
         if not isinstance(cache, Cache):
             expected = "a Cache, as in cache=Cache(ttl=60)"
             raise InvalidOption("cache", cache, owner=f"task {task!r}", expected=expected)
