@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mainspring.model.view import AttemptRecord, JobRecord
     from mainspring.protocols import Codec, JobStore
     from mainspring.queue.enqueue_batcher import EnqueueBatchers
+    from mainspring.queue.explanation import Explanation
     from mainspring.queue.transaction import Transactions
 
 
@@ -123,6 +124,12 @@ class QueueClient:
     def log(self, job_id: str) -> list[LogLine]:
         """Return what its bodies have logged."""
         return self._store.log(job_id)
+
+    def explain(self, record: JobRecord) -> Explanation:
+        """Return why a job does not run."""
+        from mainspring.queue.explanation import explain  # noqa: PLC0415  # a lazy door
+
+        return explain(self._store, record, self.slots(record.task))
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mainspring.model.note import LogLine
     from mainspring.model.view import AttemptRecord, JobRecord
     from mainspring.queue.client import QueueClient
+    from mainspring.queue.explanation import Explanation
 
 __all__ = ["JobHandle", "RemoteError"]
 
@@ -150,6 +151,16 @@ class JobHandle(Generic[R]):
     async def alog(self) -> list[LogLine]:
         """Return `log` without blocking the event loop."""
         return await _log(self)
+
+    def explain(self) -> Explanation:
+        """Return why the job does not run, or what it does; `print(job.explain())` says it.
+
+        Its `reasons` come in the order in which they are to be mended: a paused queue, a due time,
+        no worker that takes the queue or knows the task, busy slots. Raises JobGone.
+        """
+        return self._client.explain(self.record)
+
+    aexplain = off_loop(explain)
 
     def cancel(self) -> bool:
         """Cancel the job; True if it was live.

@@ -44,6 +44,21 @@ def failed(app):
     return job
 
 
+def test_it_is_said_why_a_job_does_not_run(app, command):
+    job = app.send.delay("you")
+    app.queue.pause("mail")
+    said = command("jobs", "why", job.id, *DB)
+    assert said.out.splitlines() == [
+        "app.send, pending: queue mail is paused; resume it: mainspring queues resume mail",
+        "app.send, pending: no worker is live; start one: mainspring worker",
+    ]
+    found = command("jobs", "why", job.id, *DB, "--json").json
+    assert [reason["why"] for reason in found["reasons"]] == ["paused", "no worker"]
+    assert (found["id"], found["status"]) == (job.id, "pending")
+    missing = command("jobs", "why", "no-such-job", *DB)
+    assert (missing.code, missing.out) == (1, "there is no job no-such-job\n")
+
+
 def test_jobs_are_listed_by_status_task_and_page(app, command):
     jobs = [app.divide.delay(number, 1) for number in range(3)]
     app.send.delay("you")

@@ -14,6 +14,7 @@ from mainspring.cli.text.job import (
     JOB_HEADS,
     attempt_fields,
     attempt_rows,
+    explanation_fields,
     job_fields,
     job_lines,
     job_row,
@@ -48,6 +49,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--cursor", help="where the last page ended")
     showing = add_verb(verbs, "show", "show a job with its history and log", show_job)
     showing.add_argument("id")
+    asking = add_verb(verbs, "why", "say why a job does not run", explain_job)
+    asking.add_argument("id")
     cancelling = add_verb(verbs, "cancel", "cancel jobs that wait or run", cancel_jobs)
     cancelling.add_argument("ids", nargs="+", metavar="ID")
     retrying = add_verb(verbs, "retry", "let failed or cancelled jobs run again", retry_jobs)
@@ -113,6 +116,20 @@ def show_job(queue: Queue, options: argparse.Namespace) -> int:
         print_lines(["", *_indented(record.failure.traceback)])
     if log:
         print_lines(["", *(f"{line.at:%H:%M:%S.%f} {line.text}" for line in log)])
+    return DONE
+
+
+def explain_job(queue: Queue, options: argparse.Namespace) -> int:
+    """Print why a job does not run, one reason a line."""
+    job = queue.get_job(options.id)
+    if job is None:
+        print_lines([f"there is no job {options.id}"])
+        return NOT_DONE
+    found = job.explain()
+    if options.json:
+        print_json(explanation_fields(found))
+    else:
+        print_lines([f"{found.task}, {found.state}: {reason}" for reason in found.reasons])
     return DONE
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mainspring.model.job import Failure
     from mainspring.model.note import LogLine
     from mainspring.model.view import AttemptRecord, JobRecord
+    from mainspring.queue.explanation import Explanation
 
 JOB_HEADS = ("ID", "TASK", "QUEUE", "STATUS", "ATTEMPT", "CREATED", "DUE", "ERROR")
 JOB_DISPENSABLE = ("ERROR", "DUE", "CREATED", "ATTEMPT", "QUEUE", "TASK")
@@ -71,6 +72,18 @@ def attempt_fields(attempt: AttemptRecord) -> dict[str, Any]:
 def log_fields(line: LogLine) -> dict[str, Any]:
     """Return all fields of a line of a job's log for JSON."""
     return {"at": line.at, "attempt": line.number, "text": line.text}
+
+
+def explanation_fields(found: Explanation) -> dict[str, Any]:
+    """Return an explanation for JSON."""
+    return {
+        "id": found.job_id,
+        "task": found.task,
+        "queue": found.queue,
+        "status": found.state,
+        "at": found.at,
+        "reasons": [{"why": one.why, "text": one.text} for one in found.reasons],
+    }
 
 
 def failure_fields(failure: Failure | None) -> dict[str, str] | None:

@@ -1,0 +1,242 @@
+"""Explanation of a job's state: the reasons why it does not run, or what became of it.
+
+Made of what a store's catalog tells, as values of one moment; no process is asked. Slots are as the
+workers last reported them, at most a heartbeat ago.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from mainspring.clock import utc_now
+from mainspring.model.job import JobState
+from mainspring.model.printable import printable
+from mainspring.model.value import Value
+from mainspring.queue.nodes import node_info
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from mainspring.model.view import JobRecord, LaneRecord
+    from mainspring.protocols import Catalog
+    from mainspring.queue.nodes import NodeInfo
+
+Why = Literal[
+    "paused",
+    "scheduled",
+    "retrying",
+    "expired",
+    "no worker",
+    "queue not served",
+    "task not known",
+    "workers stop",
+    "slots busy",
+    "alone",
+    "about to start",
+    "running",
+    "cancelling",
+    "worker lost",
+    "completed",
+    "failed",
+    "cancelled",
+]
+"""The kinds of reasons, for programs; texts for people may change."""
+
+SUSPECT_CRASHES = 2
+"""With so many crashes, a job is run while its worker holds no other such job."""
+
+MOST_NAMES = 5
+"""Names of workers, queues or tasks in one sentence."""
+
+
+class Reason(Value, frozen=True):
+    """One reason: its kind, and a sentence for people."""
+
+    why: Why
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Explanation(Value, frozen=True):
+    """Why a job does not run, as of `at` (aware UTC); what it does, if it runs or has ended.
+
+    `reasons` come in the order in which they are to be mended: while one of them holds, those
+    behind it do not matter. There is always at least one. `str()` gives a line for each.
+    """
+
+    job_id: str
+    task: str
+    queue: str
+    state: JobState
+    at: datetime
+    reasons: tuple[Reason, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(reason.text for reason in self.reasons)
+
+
+class QueueState(Value, frozen=True):
+    """The surroundings of a job: paused queues, lanes with jobs that wait, and live workers."""
+
+    paused: Collection[str]
+    lanes: Sequence[LaneRecord]
+    nodes: Sequence[NodeInfo]
+
+
+def explain(catalog: Catalog, record: JobRecord, kind: str | None) -> Explanation:
+    """Return why a job does not run; `kind` is the kind of slot it needs, None: not known here."""
+    nodes = [node_info(node) for node in catalog.nodes()]
+    around = QueueState(catalog.paused(), catalog.lanes(), nodes)
+    return explained(record, around, utc_now(), kind)
+
+
+def explained(
+    record: JobRecord, around: QueueState, now: datetime, kind: str | None = None
+) -> Explanation:
+    """Return why a job does not run, from what is known of it and of its surroundings."""
+    if record.state is JobState.PENDING:
+        reasons = tuple(_waiting(record, around, now, kind))
+    elif record.state is JobState.RUNNING:
+        reasons = tuple(_running(record, around))
+    else:
+        reasons = (_ended(record),)
+    return Explanation(record.id, record.task, record.queue, record.state, now, reasons)
+
+
+def _waiting(
+    record: JobRecord, around: QueueState, now: datetime, kind: str | None
+) -> Iterator[Reason]:
+    if record.expires_at is not None and record.expires_at <= now:
+        yield Reason("expired", f"it expired at {_at(record.expires_at)}, and is not run any more")
+        return
+    queue = printable(record.queue)
+    if record.queue in around.paused:
+        resume = f"queue {queue} is paused; resume it: mainspring queues resume {queue}"
+        yield Reason("paused", resume)
+    if record.run_at > now:
+        yield _due(record, now)
+    yield from _workers(record, around, kind)
+
+
+def _due(record: JobRecord, now: datetime) -> Reason:
+    when = f"{_at(record.run_at)}, in {(record.run_at - now).total_seconds():,.1f} s"
+    if record.attempts or record.crashes:
+        failure = "" if record.failure is None else f", after {printable(str(record.failure))}"
+        text = f"it waits for another attempt until {when}; it has had {_tries(record)}{failure}"
+        return Reason("retrying", text)
+    return Reason("scheduled", f"it may not start before {when}")
+
+
+def _workers(record: JobRecord, around: QueueState, kind: str | None) -> Iterator[Reason]:
+    """Yield what keeps workers from taking the job, or that one is about to."""
+    live = [node for node in around.nodes if node.live]
+    task, queue = printable(record.task), printable(record.queue)
+    if not live:
+        gone = f"; gone is {_listed(node.name for node in around.nodes)}" if around.nodes else ""
+        yield Reason("no worker", f"no worker is live{gone}; start one: mainspring worker")
+        return
+    serving = [node for node in live if _serves(node.serves.queues, record.queue)]
+    knowing = [node for node in live if _serves(node.serves.tasks, record.task)]
+    taking = [node for node in serving if node in knowing]
+    if not serving:
+        served = _listed({one for node in live for one in node.serves.queues or ()})
+        yield Reason("queue not served", f"no live worker takes from queue {queue}, only {served}")
+    if not knowing:
+        yield Reason("task not known", f"no live worker knows task {task}; {_which(live)}")
+    if serving and knowing and not taking:
+        knows = _listed(node.name for node in knowing)
+        text = f"those that know task {task} ({knows}) do not take from queue {queue}"
+        yield Reason("task not known", f"no worker of queue {queue} knows task {task}; {text}")
+    if taking:
+        yield _slots(record, around, taking, kind)
+
+
+def _slots(
+    record: JobRecord, around: QueueState, taking: Sequence[NodeInfo], kind: str | None
+) -> Reason:
+    staying = [node for node in taking if not node.report.get("draining")]
+    if not staying:
+        stop = f"{_listed(node.name for node in taking)}, which would take it, is about to stop"
+        return Reason("workers stop", stop)
+    queue = printable(record.queue)
+    wait = sum(lane.pending for lane in around.lanes if lane.queue == record.queue)
+    ahead = f"{wait:,} {'job waits' if wait == 1 else 'jobs wait'} in queue {queue}, it among them"
+    busy = [full for node in staying if (full := _full(node, kind)) is not None]
+    if len(busy) == len(staying):
+        return Reason("slots busy", f"all slots are busy: {_listed(busy)}; {ahead}")
+    if record.crashes >= SUSPECT_CRASHES:
+        text = f"it has crashed {record.crashes} times, and runs when no other such job does"
+        return Reason("alone", f"{text}; {ahead}")
+    room = _listed(node.name for node in staying)
+    return Reason("about to start", f"it may start now; {room} takes it in its turn; {ahead}")
+
+
+def _full(node: NodeInfo, kind: str | None) -> str | None:
+    """Return how busy a node is; None if a slot is free, or it does not say."""
+    slots: Mapping[str, Mapping[str, int]] = (
+        {} if "report" in node.unreadable else node.report.get("slots", {})
+    )
+    asked = {one: slots[one] for one in slots if kind is None or one == kind}
+    if not asked or any(one["running"] < one["size"] for one in asked.values()):
+        return None
+    busy = ", ".join(f"{name} {one['running']} of {one['size']}" for name, one in asked.items())
+    return f"{node.name} ({busy})"
+
+
+def _running(record: JobRecord, around: QueueState) -> Iterator[Reason]:
+    since = "" if record.started_at is None else f" since {_at(record.started_at)}"
+    node = next((node for node in around.nodes if node.name == record.node), None)
+    if node is None or not node.live:
+        live = any(one.live for one in around.nodes)
+        next_ = "another worker takes it over" if live else "no worker is live to take it over"
+        text = f"its worker {printable(record.node or 'of unknown name')} is gone; {next_}"
+        yield Reason("worker lost", text)
+        return
+    if record.cancelling:
+        text = f"it was asked to be cancelled; its body has run{since} and has not ended yet"
+        yield Reason("cancelling", text)
+    said = f", at {record.progress:.0%}" if record.progress else ""
+    yield Reason("running", f"it runs on {printable(node.name)}{since}{said}")
+
+
+def _ended(record: JobRecord) -> Reason:
+    at = "" if record.completed_at is None else f" at {_at(record.completed_at)}"
+    reason = "" if record.failure is None else f": {printable(str(record.failure))}"
+    if record.state is JobState.COMPLETED:
+        return Reason("completed", f"it completed{at}")
+    if record.state is JobState.CANCELLED:
+        return Reason("cancelled", f"it was cancelled{at}{reason}")
+    again = f"; run it again: mainspring jobs retry {record.id}"
+    return Reason("failed", f"it failed for good{at}, after {_tries(record)}{reason}{again}")
+
+
+def _tries(record: JobRecord) -> str:
+    tries = "1 attempt" if record.attempts == 1 else f"{record.attempts} attempts"
+    if not record.crashes:
+        return tries
+    return f"{tries} and {record.crashes} {'crash' if record.crashes == 1 else 'crashes'}"
+
+
+def _which(live: Sequence[NodeInfo]) -> str:
+    known = {task for node in live for task in node.serves.tasks or ()}
+    if not known:
+        return "those that live know none"
+    return f"{_listed(node.name for node in live)} knows {_listed(known)}; deploy it, or rename it"
+
+
+def _serves(served: Collection[str] | None, name: str) -> bool:
+    return served is None or name in served
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return names for a sentence, in order, the first few of them."""
+    all_ = sorted({printable(name) for name in names})
+    more = f" and {len(all_) - MOST_NAMES:,} more" if len(all_) > MOST_NAMES else ""
+    return ", ".join(all_[:MOST_NAMES]) + more
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
