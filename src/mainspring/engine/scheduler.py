@@ -42,12 +42,12 @@ class Scheduler:
         self,
         store: Timetable,
         schedules: Sequence[NewSchedule],
-        tell: Callable[[Event], None],
+        publish: Callable[[Event], None],
         plan: Callable[[float], None],
     ) -> None:
         self._store = store
         self._new = tuple(schedules)
-        self._tell = tell
+        self._publish = publish
         self._plan = plan
         self._declared: tuple[NewSchedule, ...] = ()
         self._removed: set[str] = set()
@@ -98,7 +98,7 @@ class Scheduler:
             jobs = [record.new.job()] * due.jobs
             made = self._store.tick(record.new.name, last=record.last_tick, to=due.to, jobs=jobs)
             if made is not None:
-                self._tell(ScheduleTicked(record.new.name, due.to, tuple(made)))
+                self._publish(ScheduleTicked(record.new.name, due.to, tuple(made)))
         following = next_tick(record, now)
         return LOOK_SECONDS if following is None else (following - now).total_seconds()
 

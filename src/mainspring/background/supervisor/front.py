@@ -27,8 +27,8 @@ from mainspring.background.supervisor.signals import Blockade
 from mainspring.background.supervisor.task_pools import TaskPool, TaskPools
 from mainspring.background.supervisor.workers import NamedWorker, Workers
 from mainspring.errors import InvalidOption
+from mainspring.supervision.event_bus import EventBus
 from mainspring.supervision.forked import forget_in_child
-from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.run_in_thread import in_own_thread
 from mainspring.supervision.threads.priority import check_priority
 
@@ -56,7 +56,7 @@ class TaskSupervisor:
         self.id = id or str(uuid.uuid4())
         self.grace = grace
         self._poll_delay = 0.01
-        self._megaphone = Megaphone()
+        self._bus = EventBus()
         self._blockade = Blockade(self.id)
         self.workers = Workers()
         self._sync_schedulers = SyncSchedulers()
@@ -194,7 +194,7 @@ class TaskSupervisor:
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens to workers, loops and pools, as `model.events`."""
-        self._megaphone.subscribe(subscriber)
+        self._bus.subscribe(subscriber)
 
     def on_worker_failed(self, worker: NamedWorker, error: BaseException) -> None:
         """Be told that a worker gave up by its restart policy; for subclasses, or to be set."""
@@ -385,8 +385,8 @@ class TaskSupervisor:
         return self._running.over and self._shutdown.awaits_caller(self._running)
 
     def _new_pools(self) -> RunningPools:
-        tell, loops = self._megaphone.tell, self._loops.threads
-        return RunningPools(self.id, sizes=self._settings.sizes, loops=loops, tell=tell)
+        publish, loops = self._bus.publish, self._loops.threads
+        return RunningPools(self.id, sizes=self._settings.sizes, loops=loops, publish=publish)
 
 
 task_supervisor = TaskSupervisor("supervisor")

@@ -61,7 +61,7 @@ class Member:
         service: Service,
         restart: Restart | None,
         *,
-        tell: Subscriber,
+        publish: Subscriber,
         on_end: Callable[[Member], object],
     ) -> None:
         self.service = service
@@ -73,7 +73,7 @@ class Member:
         self._policy = restart or FOR_EVER
         self._failures: Failures | None = None
         self._restarts = 0
-        self._tell = tell
+        self._publish = publish
         self._on_end = on_end
         self._closing = False
         self._rest_over: asyncio.Event | None = None
@@ -90,7 +90,7 @@ class Member:
         if self.task is not None:
             return
         if isinstance(self.service, Observable):
-            self.service.subscribe(self._tell)
+            self.service.subscribe(self._publish)
         self.state = "starting"
         self.task = asyncio.create_task(self._live(), name=self.name)
         self.task.add_done_callback(self._note_end)
@@ -155,11 +155,11 @@ class Member:
         self._ready = True
         if self._ready_or_ended is not None:
             self._ready_or_ended.set()
-        self._tell(events.ServiceStarted(self.name))
+        self._publish(events.ServiceStarted(self.name))
 
     def _stopped(self) -> None:
         self.state = "stopped"
-        self._tell(events.ServiceStopped(self.name))
+        self._publish(events.ServiceStopped(self.name))
 
     def _failed(self, error: BaseException, began: float) -> float | None:
         now = monotonic()
@@ -173,7 +173,7 @@ class Member:
             self.state = "failed"
         if not self._has_told(error):
             log.error("service %r failed, %s", self.name, _plan(rest), exc_info=error)
-            self._tell(events.ServiceCrashed(self.name, error, rest))
+            self._publish(events.ServiceCrashed(self.name, error, rest))
         return rest
 
     def _is_final(self, error: BaseException) -> bool:

@@ -87,9 +87,11 @@ class LoopPulse:
 class Watchdog:
     """Looks whether each loop waits or answers, and reports one that does neither, once."""
 
-    def __init__(self, loops: Callable[[], Iterable[EventLoopThread]], *, tell: Subscriber) -> None:
+    def __init__(
+        self, loops: Callable[[], Iterable[EventLoopThread]], *, publish: Subscriber
+    ) -> None:
         self._loops = loops
-        self._tell = tell
+        self._publish = publish
         self._pulses: dict[EventLoopThread, LoopPulse] = {}
         self.trigger = Interval(delay=LOOK)
 
@@ -134,7 +136,7 @@ class Watchdog:
         stack = "" if thread is None else stack_of(thread)
         seconds = pulse.silence(now)
         log.error("event loop %r is blocked for %.1f s by:\n%s", pulse.loop.name, seconds, stack)
-        self._tell(LoopStalled(pulse.loop.name, seconds, stack))
+        self._publish(LoopStalled(pulse.loop.name, seconds, stack))
 
 
 def _latency(pulse: LoopPulse | None, loop: EventLoopThread, now: float) -> float:

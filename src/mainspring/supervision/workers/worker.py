@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from mainspring.clock import monotonic
 from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
 from mainspring.model import events
-from mainspring.supervision.megaphone import Megaphone
+from mainspring.supervision.event_bus import EventBus
 from mainspring.supervision.restart import FOR_EVER, Doubling, Failures, NoRest, Restart
 from mainspring.supervision.triggers.continuous import Continuous
 from mainspring.supervision.workers.driver import Driver, LoopDriver, ThreadDriver
@@ -69,7 +69,7 @@ class Worker:
         self._driver = driver or _driver_for(name, target, thread=thread)
         self._on_error = on_error
         self._restart = restart or FOR_EVER
-        self._megaphone = Megaphone()
+        self._bus = EventBus()
         self._active = False
         # Reentrant, since a signal handler may close while its own thread is in `begin`.
         self._lock = threading.RLock()
@@ -96,7 +96,7 @@ class Worker:
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` of each run that fails, in the thread or loop of the run."""
-        self._megaphone.subscribe(subscriber)
+        self._bus.subscribe(subscriber)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Run the target as the trigger says until closed.
@@ -248,7 +248,7 @@ class Worker:
 
     def _tell_failure(self, error: Exception, rest: float | None) -> None:
         try:
-            self._megaphone.tell(events.ServiceCrashed(self.name, error, rest))
+            self._bus.publish(events.ServiceCrashed(self.name, error, rest))
             if self._on_error is not None:
                 self._on_error(error)
         except BaseException as ending:  # noqa: BLE001  on_error may exit as a target may
@@ -269,7 +269,7 @@ class Worker:
         if not self.ending:
             log.warning("worker %r stops: %s", self.name, why)
             self._give_up(why, None)
-            self._megaphone.tell(events.ServiceCrashed(self.name, self.failure, None))  # type: ignore[arg-type]  # just set
+            self._bus.publish(events.ServiceCrashed(self.name, self.failure, None))  # type: ignore[arg-type]  # just set
             self.close()
 
     def aborted(self, error: BaseException) -> None:
