@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mainspring.supervision.supervisor.member import Member
     from mainspring.supervision.supervisor.supervisor import Supervisor
 
-START_PATIENCE = 10.0
+START_TIMEOUT = 10.0
 """Seconds for a thread to begin; longer only on a machine that has none to give."""
 
 
@@ -77,7 +77,7 @@ class ALoop:
         self._thread = EventLoopThread(self.name, thread_name=self._thread_name)
         self._member = group.launch(self._thread)
         # A subscriber to events, on the supervisor's loop, can't have it at once.
-        return self._thread.wait_active(0 if running_loop() is group.loop else START_PATIENCE)
+        return self._thread.wait_active(0 if running_loop() is group.loop else START_TIMEOUT)
 
     def forget_life(self) -> None:
         """In a forked child: be stopped, but start again with the supervisor."""

@@ -19,7 +19,7 @@ from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.exchange_worker import ExchangeTrigger, StoreSleeper, listen_together
 from mainspring.engine.executors_by_kind import ExecutorsByKind, board_size
-from mainspring.engine.journal.journal import Journal
+from mainspring.engine.journal.writer import JournalWriter
 from mainspring.engine.make_executors import ExecutorFactory
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
 from mainspring.engine.node.node import Node
@@ -78,7 +78,7 @@ class Consumer:
         self._node = Node(store, slots=board_size(settings), lease=settings.lease)
         self._exchange = Exchange(store, self._node, queues, self._bus.publish)
         self._alarm = Alarm()
-        self._journal = Journal(store, self._alarm.set)
+        self._journal = JournalWriter(store, self._alarm.set)
         self._exchange.before_flush(self._journal.flush_of)
         self._beats = HeartbeatTrigger(settings.heartbeat)
         self._exchange.on_lapse(self._beats.wake)
