@@ -82,7 +82,7 @@ class Consumer:
         self._exchange.before_flush(self._journal.flush_of)
         self._beats = HeartbeatTrigger(settings.heartbeat)
         self._exchange.on_lapse(self._beats.wake)
-        self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.ring)
+        self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.notify)
         factory = ExecutorFactory(config, self._node, self._exchange, self._journal)
         self._executors = ExecutorsByKind(config.tasks, settings, factory, self._exchange)
         self._executors.prepare()

@@ -32,11 +32,11 @@ def test_it_beats_at_once_and_then_at_its_interval(trigger):
 
 def test_a_ring_is_heeded_at_once_and_once(trigger):
     beat(trigger, MOMENT)
-    trigger.ring()
+    trigger.notify()
     assert trigger.due(MOMENT + 1) <= 0
     beat(trigger, MOMENT + 1, orders=True)
     assert trigger.due(MOMENT + 1) == 5.0
-    trigger.ring()
+    trigger.notify()
     assert trigger.due(MOMENT + 1) <= 0
 
 
@@ -44,22 +44,22 @@ def test_rings_that_bring_nothing_are_heeded_less_and_less_often(trigger):
     beat(trigger, MOMENT)
     now, rests = MOMENT, []
     for _ in range(9):
-        trigger.ring()
+        trigger.notify()
         now += max(trigger.due(now), 0.0)
         beat(trigger, now)
-        trigger.ring()
+        trigger.notify()
         rests.append(round(trigger.due(now), 6))
     assert rests[:3] == [FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST]
     assert rests[-1] == LONGEST_REST
     beat(trigger, now + 2, orders=True)
-    trigger.ring()
+    trigger.notify()
     assert trigger.due(now + 2) <= 0
 
 
 def test_a_beat_at_its_interval_that_brings_nothing_is_no_false_ring(trigger):
     for number in range(5):
         beat(trigger, MOMENT + 5 * number)
-    trigger.ring()
+    trigger.notify()
     assert trigger.due(MOMENT + 21) <= 0
 
 
