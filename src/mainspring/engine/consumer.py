@@ -35,7 +35,7 @@ from mainspring.model.capabilities import Capabilities
 from mainspring.model.duration import seconds_of
 from mainspring.model.events import ShutdownAsked
 from mainspring.supervision.event_bus import EventBus
-from mainspring.supervision.restart import Doubling, Restart
+from mainspring.supervision.restart import DoublingBackoff, Restart
 from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.supervisor.supervisor import TOGETHER, Supervisor
 from mainspring.supervision.triggers.interval import Interval
@@ -95,7 +95,7 @@ class Consumer:
         self._schedules = tuple(config.schedules)
         ticks = Alarm(monotonic())
         self._scheduler = Scheduler(store, self._schedules, self._bus.publish, ticks.set)
-        restart = Restart(backoff=Doubling())
+        restart = Restart(backoff=DoublingBackoff())
         self._ticking = Worker("scheduler", self._scheduler.turn, ticks, restart=restart)
         self._ticks = bool(self._schedules)
         self._reporter = Reporter(executors, self._exchange, lambda: self._supervisor.services())  # noqa: PLW0108  # it is not there yet
@@ -236,7 +236,7 @@ class Consumer:
         driver = ThreadDriver(exchange.turn, sleeper=self._sleeper)
         # The triggers of journal and exchange say "soon" as long as something waits to be written:
         # they need a rest of their own.
-        patient = Restart(backoff=Doubling(cap=2.0))
+        patient = Restart(backoff=DoublingBackoff(cap=2.0))
         trigger = ExchangeTrigger(exchange, settings.grace)
         return [
             Worker(

@@ -18,7 +18,7 @@ from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
 from mainspring.model.control_flow import ControlFlow, GiveUp, Retry, Snooze
-from mainspring.model.crash import fate_of
+from mainspring.model.crash import decide_crash
 from mainspring.model.duration import seconds_of
 from mainspring.model.error_text import message_of, name_of, traceback_of
 from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
@@ -203,16 +203,16 @@ def cancelled(claim: Claim) -> Outcome:
 
 def crashed(claim: Claim, death: BaseException, began: float) -> Outcome:
     """Return the outcome of an attempt whose child process died under it."""
-    fate = fate_of(claim.task, claim.crashes, str(failure_of(death)))
-    last = fate.delay is None
+    decision = decide_crash(claim.task, claim.crashes, str(failure_of(death)))
+    last = decision.delay is None
     return Outcome(
         claim.key,
         claim.fence,
         OutcomeKind.FAILED if last else OutcomeKind.CRASHED,
         began,
         monotonic(),
-        failure=fate.failure,
-        delay=fate.delay or 0.0,
+        failure=decision.failure,
+        delay=decision.delay or 0.0,
         crashed=last,
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from mainspring.clock import monotonic
 from mainspring.errors import ServiceFailed
 from mainspring.model import events
-from mainspring.supervision.restart import FOR_EVER, Doubling, Failures, Restart
+from mainspring.supervision.restart import FOR_EVER, DoublingBackoff, Failures, Restart
 from mainspring.supervision.workers.driver import asked_to_cancel
 
 if TYPE_CHECKING:
@@ -164,14 +164,14 @@ class Member:
     def _failed(self, error: BaseException, began: float) -> float | None:
         now = monotonic()
         if self._failures is None:
-            self._failures = Failures(self._policy, backoff=Doubling())
+            self._failures = Failures(self._policy, backoff=DoublingBackoff())
         if now - began > HEALTHY_AFTER:
             self._failures.succeeded()
         rest = None if self._is_final(error) else self._failures.failed(now)
         self.error = error
         if rest is None:
             self.state = "failed"
-        if not self._has_told(error):
+        if not self._has_reported(error):
             log.error("service %r failed, %s", self.name, _plan(rest), exc_info=error)
             self._publish(events.ServiceCrashed(self.name, error, rest))
         return rest
@@ -181,7 +181,7 @@ class Member:
         gave_up = isinstance(error, ServiceFailed | SystemExit | KeyboardInterrupt)
         return gave_up or not self._ready or self._closing
 
-    def _has_told(self, error: BaseException) -> bool:
+    def _has_reported(self, error: BaseException) -> bool:
         """Return whether it is a worker that gave up, which tells so itself."""
         return isinstance(self.service, Observable) and isinstance(error, ServiceFailed)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from mainspring.clock import monotonic
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.supervision.event_bus import EventBus
-from mainspring.supervision.forked import forget_in_child
+from mainspring.supervision.forked import reset_in_child
 from mainspring.supervision.loops.precise_loop import new_loop
 from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.supervisor.main_thread import end_with_main_thread, outlive
@@ -88,7 +88,7 @@ class Supervisor:
         self._failed: ServiceFailed | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
-        forget_in_child(self)
+        reset_in_child(self)
 
     @property
     def grace(self) -> float:
@@ -227,7 +227,7 @@ class Supervisor:
         self.close(grace)
         return self.join((self.grace if grace is None else grace) + STUCK_AFTER)
 
-    def forget_life(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: have ended, if it was begun, for its thread is the parent's."""
         self._lock = threading.RLock()
         self._closed = self._closed or self._thread is not None or self._task is not None
