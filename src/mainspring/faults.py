@@ -42,10 +42,10 @@ def ignored_fault() -> str:
 def fault(point: str) -> None:
     """Pass a named point; does nothing unless the environment names it."""
     if _point and point == _point:
-        _strike(point)
+        _fire(point)
 
 
-def _strike(point: str) -> None:
+def _fire(point: str) -> None:
     global _passes  # noqa: PLW0603  # one process, one fault
     _passes += 1
     if _mode == "raise":

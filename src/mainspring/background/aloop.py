@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.background.registry import OwnedRegistry
 from mainspring.errors import DuplicateName, InvalidOption
-from mainspring.supervision.forked import forget_in_child
+from mainspring.supervision.forked import reset_in_child
 from mainspring.supervision.inside import running_loop
 from mainspring.supervision.loops.event_loop import EventLoopThread
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mainspring.supervision.supervisor.member import Member
     from mainspring.supervision.supervisor.supervisor import Supervisor
 
-START_PATIENCE = 10.0
+START_TIMEOUT = 10.0
 """Seconds for a thread to begin; longer only on a machine that has none to give."""
 
 
@@ -77,9 +77,9 @@ class ALoop:
         self._thread = EventLoopThread(self.name, thread_name=self._thread_name)
         self._member = group.launch(self._thread)
         # A subscriber to events, on the supervisor's loop, can't have it at once.
-        return self._thread.wait_active(0 if running_loop() is group.loop else START_PATIENCE)
+        return self._thread.wait_active(0 if running_loop() is group.loop else START_TIMEOUT)
 
-    def forget_life(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: be stopped, but start again with the supervisor."""
         self._thread = EventLoopThread(self.name, thread_name=self._thread_name)
         self._member = None
@@ -107,12 +107,12 @@ class Loops:
         self._default: ALoop | None = None
         self._own = ALoop("supervisor", thread_name=f"{owner}_loop")
         self._lock = threading.RLock()
-        forget_in_child(self)
+        reset_in_child(self)
 
-    def forget_life(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: the supervisor's own does not run."""
         self._lock = threading.RLock()
-        self._own.forget_life()
+        self._own.reset_after_fork()
 
     def create(self, name: str, *, default: bool) -> ALoop:
         """Make a loop; raises `DuplicateName`."""

@@ -6,7 +6,7 @@ import threading
 from typing import Generic, TypeVar
 
 from mainspring.errors import DuplicateName
-from mainspring.supervision.forked import forget_in_child
+from mainspring.supervision.forked import reset_in_child
 
 T = TypeVar("T")
 
@@ -23,14 +23,14 @@ class OwnedRegistry(Generic[T]):
         self._inherited = inherited
         self._by_name: dict[str, T] = {}
         self._lock = threading.RLock()
-        forget_in_child(self)
+        reset_in_child(self)
 
-    def forget_life(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: have them forget theirs, too."""
         self._lock = threading.RLock()
         known, self._by_name = self._by_name, {}
         for one in known.values():
-            forget = getattr(one, "forget_life", None)
+            forget = getattr(one, "reset_after_fork", None)
             if forget is not None:
                 forget()
         if self._inherited:

@@ -19,7 +19,7 @@ from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.exchange_worker import ExchangeTrigger, StoreSleeper, listen_together
 from mainspring.engine.executors_by_kind import ExecutorsByKind, board_size
-from mainspring.engine.journal.journal import Journal
+from mainspring.engine.journal.writer import JournalWriter
 from mainspring.engine.make_executors import ExecutorFactory
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
 from mainspring.engine.node.node import Node
@@ -34,8 +34,8 @@ from mainspring.faults import ignored_fault
 from mainspring.model.capabilities import Capabilities
 from mainspring.model.duration import seconds_of
 from mainspring.model.events import ShutdownAsked
-from mainspring.supervision.megaphone import Megaphone
-from mainspring.supervision.restart import Doubling, Restart
+from mainspring.supervision.event_bus import EventBus
+from mainspring.supervision.restart import DoublingBackoff, Restart
 from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.supervisor.supervisor import TOGETHER, Supervisor
 from mainspring.supervision.triggers.interval import Interval
@@ -73,29 +73,29 @@ class Consumer:
         self._settings = settings = config.settings
         store, queues = config.store, config.queues
         self._asked = 0
-        self._megaphone = Megaphone()
-        self._megaphone.subscribe(log_event)
+        self._bus = EventBus()
+        self._bus.subscribe(log_event)
         self._node = Node(store, slots=board_size(settings), lease=settings.lease)
-        self._exchange = Exchange(store, self._node, queues, self._megaphone.tell)
+        self._exchange = Exchange(store, self._node, queues, self._bus.publish)
         self._alarm = Alarm()
-        self._journal = Journal(store, self._alarm.set)
+        self._journal = JournalWriter(store, self._alarm.set)
         self._exchange.before_flush(self._journal.flush_of)
         self._beats = HeartbeatTrigger(settings.heartbeat)
         self._exchange.on_lapse(self._beats.wake)
-        self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.ring)
+        self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.notify)
         factory = ExecutorFactory(config, self._node, self._exchange, self._journal)
         self._executors = ExecutorsByKind(config.tasks, settings, factory, self._exchange)
         self._executors.prepare()
         executors = self._executors.all
         self._late = Supervisor(name="late services", policy=TOGETHER)
-        self._late.subscribe(self._megaphone.tell)
+        self._late.subscribe(self._bus.publish)
         self._failed: BaseException | None = None
         self._is_cached = config.cache is not None and config.cache.is_used
         self._following = threading.Lock()
         self._schedules = tuple(config.schedules)
         ticks = Alarm(monotonic())
-        self._scheduler = Scheduler(store, self._schedules, self._megaphone.tell, ticks.set)
-        restart = Restart(backoff=Doubling())
+        self._scheduler = Scheduler(store, self._schedules, self._bus.publish, ticks.set)
+        restart = Restart(backoff=DoublingBackoff())
         self._ticking = Worker("scheduler", self._scheduler.turn, ticks, restart=restart)
         self._ticks = bool(self._schedules)
         self._reporter = Reporter(executors, self._exchange, lambda: self._supervisor.services())  # noqa: PLW0108  # it is not there yet
@@ -106,11 +106,11 @@ class Consumer:
         self._supervisor = Supervisor(
             self._services(executors), name="consumer", grace=settings.grace + LAST_SECONDS
         )
-        self._supervisor.subscribe(self._megaphone.tell)
+        self._supervisor.subscribe(self._bus.publish)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens here."""
-        self._megaphone.subscribe(subscriber)
+        self._bus.subscribe(subscriber)
 
     def run(self) -> None:
         """Run until asked to stop; in the main thread signals ask, too: see `StopSignals`."""
@@ -158,7 +158,7 @@ class Consumer:
         hurry = self._asked > 0 if at_once is None else at_once
         self._asked += 1
         again = self._asked > 1
-        self._megaphone.tell(ShutdownAsked(self._asked, at_once=hurry))
+        self._bus.publish(ShutdownAsked(self._asked, at_once=hurry))
         if again and not hurry:
             return
         # At once, not when its turn to close has come: no claim follows the question.
@@ -226,17 +226,17 @@ class Consumer:
         store, cache, settings = self._config.store, self._config.cache, self._settings
         node, exchange = self._node, self._exchange
         heartbeat = Heartbeat(node, exchange, self._beats, self._reporter.report)
-        rescuer = Rescuer(store, node, self._megaphone.tell, lease=settings.lease)
+        rescuer = Rescuer(store, node, self._bus.publish, lease=settings.lease)
         purger = Purger(
             store,
             completed_after=seconds_of("Queue", "keep_completed", settings.keep_completed),
             failed_after=seconds_of("Queue", "keep_failed", settings.keep_failed),
         )
-        unclaimable = UnclaimableJobs(store, self._megaphone.tell)
+        unclaimable = UnclaimableJobs(store, self._bus.publish)
         driver = ThreadDriver(exchange.turn, sleeper=self._sleeper)
         # The triggers of journal and exchange say "soon" as long as something waits to be written:
         # they need a rest of their own.
-        patient = Restart(backoff=Doubling(cap=2.0))
+        patient = Restart(backoff=DoublingBackoff(cap=2.0))
         trigger = ExchangeTrigger(exchange, settings.grace)
         return [
             Worker(

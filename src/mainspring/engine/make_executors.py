@@ -18,7 +18,7 @@ from mainspring.processes.pool import ProcessPool
 if TYPE_CHECKING:
     from mainspring.engine.claims.exchange import Exchange
     from mainspring.engine.consumer_config import ConsumerConfig
-    from mainspring.engine.journal.journal import Journal
+    from mainspring.engine.journal.writer import JournalWriter
     from mainspring.engine.node.node import Node
     from mainspring.model.task import ExecutorKind
     from mainspring.protocols import Executor
@@ -28,13 +28,13 @@ class ExecutorFactory:
     """Makes executors that share one attempt pipeline, and one way out: by journal and exchange."""
 
     def __init__(
-        self, config: ConsumerConfig, node: Node, exchange: Exchange, journal: Journal
+        self, config: ConsumerConfig, node: Node, exchange: Exchange, journal: JournalWriter
     ) -> None:
         self._config = config
-        self._note = journal.before(node.note)
-        self._done = journal.after(exchange.put)
-        self._done_here = journal.after(exchange.put_and_turn)
-        self._hear = journal.hear
+        self._note = journal.begin_after(node.note)
+        self._done = journal.end_before(exchange.put)
+        self._done_here = journal.end_before(exchange.put_and_turn)
+        self._on_note = journal.receive
         tasks, codec, cache = config.tasks, config.codec, config.cache
         completions = exchange.completions
         self._host = ClaimContext(tasks, codec, completions, lambda: exchange.draining)
@@ -76,7 +76,7 @@ class ExecutorFactory:
             max_tasks_per_child=config.settings.max_tasks_per_child,
             max_memory_per_child_bytes=config.settings.max_memory_per_child,
         )
-        child = ChildAttempt(self._attempt, config.tasks, pool, self._note, hear=self._hear)
+        child = ChildAttempt(self._attempt, config.tasks, pool, self._note, on_note=self._on_note)
         cache = config.cache
         attempt = child if cache is None else CachedChildAttempt(child, cache, config.codec)
         return ProcessExecutor(

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("mainspring.engine")
 
 LOOK_SECONDS = 60.0
-"""So often at least it looks: a clock may have jumped, another process changed a rule."""
+"""Longest pause between turns: a clock may have jumped, another process changed a rule."""
 
 PAUSED_LOOK_SECONDS = 5.0
-"""So often while one of its schedules is paused, to see that it is resumed."""
+"""Longest pause while one of its schedules is paused, to see that it is resumed."""
 
 
 Unusable = InvalidOption | ScheduleUnreadable
@@ -36,18 +36,18 @@ Unusable = InvalidOption | ScheduleUnreadable
 
 
 class Scheduler:
-    """Makes the ticks of `schedules`; `plan` is told when `turn` is due next (monotonic)."""
+    """Makes the ticks of `schedules`; calls `plan` with the time (monotonic) of the next `turn`."""
 
     def __init__(
         self,
         store: Timetable,
         schedules: Sequence[NewSchedule],
-        tell: Callable[[Event], None],
+        publish: Callable[[Event], None],
         plan: Callable[[float], None],
     ) -> None:
         self._store = store
         self._new = tuple(schedules)
-        self._tell = tell
+        self._publish = publish
         self._plan = plan
         self._declared: tuple[NewSchedule, ...] = ()
         self._removed: set[str] = set()
@@ -73,23 +73,23 @@ class Scheduler:
             self._store.declare([one for one in new if one not in self._declared])
             self._declared = new
         names = {one.name for one in new}
-        told = self._store.schedules()
-        told_at = monotonic()
-        self._look_for_removed(names - {record.new.name for record in told.schedules})
+        timetable = self._store.schedules()
+        read_at = monotonic()
+        self._look_for_removed(names - {record.new.name for record in timetable.schedules})
         refused: Unusable | None = None
         wait = LOOK_SECONDS
-        for record in told.schedules:
+        for record in timetable.schedules:
             if record.new.name in names:
                 try:
-                    wait = min(wait, self._see_to(record, told.now))
+                    wait = min(wait, self._tick_if_due(record, timetable.now))
                 except (InvalidOption, ScheduleUnreadable) as error:
                     refused = self._first_refusal(record.new.name, error) or refused
         if new is self._new:
-            self._plan(told_at + wait)
+            self._plan(read_at + wait)
         if refused is not None:
             raise refused
 
-    def _see_to(self, record: ScheduleRecord, now: datetime) -> float:
+    def _tick_if_due(self, record: ScheduleRecord, now: datetime) -> float:
         """Make the tick of a schedule if one is due; return the seconds until it is due next."""
         if record.paused:
             return PAUSED_LOOK_SECONDS
@@ -98,7 +98,7 @@ class Scheduler:
             jobs = [record.new.job()] * due.jobs
             made = self._store.tick(record.new.name, last=record.last_tick, to=due.to, jobs=jobs)
             if made is not None:
-                self._tell(ScheduleTicked(record.new.name, due.to, tuple(made)))
+                self._publish(ScheduleTicked(record.new.name, due.to, tuple(made)))
         following = next_tick(record, now)
         return LOOK_SECONDS if following is None else (following - now).total_seconds()
 

@@ -28,7 +28,7 @@ FAIR_SHARE = 32
 """After so many bodies that never waited, others of the loop may run."""
 
 EAGER = sys.version_info >= (3, 12)
-"""Whether a body's task begins at once, so that one that never waits needs no turn of the loop."""
+"""True if a body's task begins at once: one that never waits then needs no turn of the loop."""
 
 
 class AsyncAttempt(Protocol[In_contra, O]):
@@ -58,10 +58,10 @@ class AsyncAttempt(Protocol[In_contra, O]):
 
 
 class Inbox(Protocol[Got_co]):
-    """Where claims wait for a slot."""
+    """The claims that wait for a slot, in order."""
 
     def popleft(self) -> Got_co:
-        """Take the next claim out; IndexError if none waits."""
+        """Remove and return the next claim; IndexError if none waits."""
         ...
 
     def __len__(self) -> int: ...
@@ -70,7 +70,7 @@ class Inbox(Protocol[Got_co]):
 class BodyTask(asyncio.Task[None]):
     """The task of a body that does not begin at once.
 
-    Cancelled before its first step it runs nothing, and tells `never_began`.
+    Cancelled before its first step it runs nothing, and calls `never_began`.
     """
 
     __slots__ = ("never_began",)
@@ -85,18 +85,18 @@ class BodyTask(asyncio.Task[None]):
         return super().cancel(msg)
 
 
-class Slot(Generic[C, O]):
+class CoroutineSlot(Generic[C, O]):
     """One place for one body at a time."""
 
     __slots__ = (
         "began",
         "claim",
+        "interrupt_outcome",
         "interruption",
         "never_began",
         "number",
         "task",
         "timer",
-        "verdict",
     )
 
     def __init__(self, number: int) -> None:
@@ -107,37 +107,37 @@ class Slot(Generic[C, O]):
         self.interruption: tuple[C, Callable[[C], O]] | None = None
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
-        self.verdict: Callable[[float], O] | None = None
+        self.interrupt_outcome: Callable[[float], O] | None = None
 
     def asked(self, began: float) -> O | None:
         """Return the outcome of the interruption that was asked for, None if none was."""
         if (
-            self.verdict is None
+            self.interrupt_outcome is None
             and self.interruption is not None
             and self.interruption[0] is self.claim
         ):
-            # The loop has not heard of it yet, but the body has, and ended by itself.
+            # The loop does not know of it yet, but the body does, and ended by itself.
             claim, outcome = self.interruption
             return outcome(claim)
-        return None if self.verdict is None else self.verdict(began)
+        return None if self.interrupt_outcome is None else self.interrupt_outcome(began)
 
     def holds(self, claim: C) -> bool:
         """Return whether this very claim runs in it, and is not to be interrupted."""
         interruption = self.interruption is not None and self.interruption[0] is claim
-        return self.claim is claim and self.verdict is None and not interruption
+        return self.claim is claim and self.interrupt_outcome is None and not interruption
 
-    def interrupt(self, verdict: Callable[[float], O]) -> None:
+    def interrupt(self, outcome: Callable[[float], O]) -> None:
         """End the body that runs; on the loop's thread."""
-        if self.verdict is None and self.task is not None:
-            self.verdict = verdict
+        if self.interrupt_outcome is None and self.task is not None:
+            self.interrupt_outcome = outcome
             self.task.cancel()
 
     def leave(self) -> None:
-        """Let the next claim have the slot."""
+        """Free the slot for the next claim."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        self.claim = self.task = self.interruption = self.verdict = None
+        self.claim = self.task = self.interruption = self.interrupt_outcome = None
 
 
 class SlotGroup(Generic[C, O]):
@@ -159,7 +159,7 @@ class SlotGroup(Generic[C, O]):
     ) -> None:
         self.busy = 0
         self._without_body = without_body
-        self.slots: list[Slot[C, O]] = [Slot(number) for number in numbers]
+        self.slots: list[CoroutineSlot[C, O]] = [CoroutineSlot(number) for number in numbers]
         self._inbox = inbox
         self._attempt = attempt
         self._done = done
@@ -170,7 +170,7 @@ class SlotGroup(Generic[C, O]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Future[None] | None = None
         for slot in self.slots:
-            slot.never_began = partial(self._note_unbegun, slot)
+            slot.never_began = partial(self._end_unbegun, slot)
 
     async def run(self) -> None:
         """Run what comes in until closed and the inbox is empty, or until cancelled."""
@@ -200,13 +200,13 @@ class SlotGroup(Generic[C, O]):
         return min((slot.began for slot in self.slots if slot.claim is not None), default=math.inf)
 
     def wake(self) -> None:
-        """Give what waits to free slots, in the loop's next turn: the most urgent goes first."""
+        """Fill free slots with claims that wait, in the loop's next turn: the most urgent first."""
         if not self._filling and self._free and self._loop is not None:
             self._filling = True
             self._loop.call_soon(self.fill_slots)
 
     def fill_slots(self) -> None:
-        """Give what waits to free slots now, and see whether this is the end."""
+        """Fill free slots with claims that wait, and end if all is done."""
         self._filling = True
         share = FAIR_SHARE
         while self._free and share and not self.is_cancelled:
@@ -226,7 +226,7 @@ class SlotGroup(Generic[C, O]):
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
-    def _begin(self, slot: Slot[C, O], claim: C) -> None:
+    def _begin(self, slot: CoroutineSlot[C, O], claim: C) -> None:
         slot.claim, slot.began = claim, monotonic()
         self.busy += 1
         try:
@@ -242,7 +242,7 @@ class SlotGroup(Generic[C, O]):
         except BaseException as error:  # noqa: BLE001  # the claim is ours: it gets an outcome
             self._leave(slot, self._attempt.failed(claim, error, slot.began))
 
-    def _start(self, slot: Slot[C, O], claim: C) -> None:
+    def _start(self, slot: CoroutineSlot[C, O], claim: C) -> None:
         # The task is made here, and not by the loop: its factory is somebody else's.
         body, context = self._live(slot, claim), self._attempt.context(claim)
         if sys.version_info >= (3, 12):
@@ -251,7 +251,7 @@ class SlotGroup(Generic[C, O]):
             task = slot.task = BodyTask(body, loop=self._loop, context=context)
             task.never_began = slot.never_began
 
-    async def _live(self, slot: Slot[C, O], claim: C) -> None:
+    async def _live(self, slot: CoroutineSlot[C, O], claim: C) -> None:
         if EAGER:
             slot.task = asyncio.current_task()
         outcome = await self._attempt.arun(claim, slot.number, slot.asked)
@@ -265,14 +265,14 @@ class SlotGroup(Generic[C, O]):
             else:
                 self.fill_slots()
 
-    def _note_unbegun(self, slot: Slot[C, O], task: asyncio.Task[None]) -> None:
+    def _end_unbegun(self, slot: CoroutineSlot[C, O], task: asyncio.Task[None]) -> None:
         claim, began = slot.claim, slot.began
         if claim is not None and slot.task is task:
             error = asyncio.CancelledError()
             self._leave(slot, slot.asked(began) or self._attempt.failed(claim, error, began))
             self.fill_slots()
 
-    def _leave(self, slot: Slot[C, O], outcome: O) -> None:
+    def _leave(self, slot: CoroutineSlot[C, O], outcome: O) -> None:
         slot.leave()
         self.busy -= 1
         self._free.append(slot)
@@ -284,7 +284,7 @@ class SlotGroup(Generic[C, O]):
                 task.cancel()
             await asyncio.wait(tasks)
 
-    def _arm(self, slot: Slot[C, O], claim: C, timeout: float) -> asyncio.TimerHandle:
+    def _arm(self, slot: CoroutineSlot[C, O], claim: C, timeout: float) -> asyncio.TimerHandle:
         overdue = partial(self._attempt.timed_out, claim)
         return asyncio.get_running_loop().call_later(timeout, slot.interrupt, overdue)
 
@@ -299,7 +299,7 @@ class SlotGroup(Generic[C, O]):
         return None
 
     def mark_interrupted(self, outcome: Callable[[C], O], chosen: Callable[[C], bool]) -> None:
-        """Say that running bodies are to be interrupted with that outcome; from any thread.
+        """Mark running bodies as interrupted with that outcome; from any thread.
 
         So a body that keeps the loop busy can learn it before the loop does.
         """
@@ -314,12 +314,12 @@ class SlotGroup(Generic[C, O]):
         """Cancel every running body, or those that are chosen, with that outcome."""
         for slot in self.slots:
             if slot.claim is not None and (chosen is None or chosen(slot.claim)):
-                slot.interrupt(partial(_verdict, outcome, slot.claim))
+                slot.interrupt(partial(_outcome_now, outcome, slot.claim))
 
 
 def _nobody(task: asyncio.Task[None]) -> None:
-    """Tell nobody: the slot is in no group yet."""
+    """Do nothing: the slot is in no group yet."""
 
 
-def _verdict(outcome: Callable[[C], O], claim: C, began: float) -> O:  # noqa: ARG001  # the seam's signature
+def _outcome_now(outcome: Callable[[C], O], claim: C, began: float) -> O:  # noqa: ARG001  # the seam's signature
     return outcome(claim)

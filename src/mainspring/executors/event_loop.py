@@ -52,7 +52,7 @@ class AsyncExecutor:
         self._on_loop(self._slots_of_loop.wake)
 
     def withdraw(self, count: int) -> list[Claim]:
-        """Take back up to `count` claims, oldest first, whose body has not begun."""
+        """Return up to `count` claims, oldest first, whose body has not begun."""
         claims: list[Claim] = []
         with contextlib.suppress(IndexError):
             while len(claims) < count:

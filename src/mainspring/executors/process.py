@@ -54,12 +54,12 @@ class ProcessExecutor:
         """Queue claims for the slots."""
         self._threads.submit(claims)
 
-    def hear(self, ear: Listener, heard: Callable[[], None]) -> None:
-        """Let one idle slot at a time wait at `ear`, and call `heard` in its thread."""
-        self._threads.hear(ear, heard)
+    def listen_when_idle(self, listener: Listener, on_notice: Callable[[], None]) -> None:
+        """Have one idle slot at a time wait at `listener`, and call `on_notice` in its thread."""
+        self._threads.listen_when_idle(listener, on_notice)
 
     def withdraw(self, count: int) -> list[Claim]:
-        """Take back up to `count` claims, oldest first, whose body has not begun."""
+        """Return up to `count` claims, oldest first, whose body has not begun."""
         return self._threads.withdraw(count)
 
     def waiting(self) -> int:
@@ -92,7 +92,7 @@ class ProcessExecutor:
                 self._attempt.kill(claim, outcome)
 
     def announce_stop(self) -> None:
-        """Let bodies learn that the worker is to stop."""
+        """Announce to bodies that the worker is to stop."""
         self._pool.announce_stop()
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -110,4 +110,4 @@ class ProcessExecutor:
 
 
 def _nothing() -> None:
-    """Tell nobody: the slots say when they are ready, and wait for children themselves."""
+    """Do nothing: the slots say when they are ready, and wait for children themselves."""

@@ -68,14 +68,14 @@ class Hold:
         return claim is not None and (claim.key, claim.fence) in grants
 
     def let_go(self) -> Claim | None:
-        """Give the claim to whoever asks first: the outcome is theirs to tell."""
+        """Return the claim to the first who asks, who then owes its outcome; None to others."""
         try:
             return self.claims.pop()  # atomic
         except IndexError:
             return None
 
 
-class Slot:
+class ThreadSlot:
     """One place for one attempt at a time."""
 
     __slots__ = ("hold", "number", "thread")
@@ -120,15 +120,15 @@ class ThreadExecutor:
         self._done_here = done_here or done
         self._inbox: SimpleQueue[Claim | None] = SimpleQueue()
         self._kept: dict[int, list[Claim]] = {}
-        self._ear: Listener | None = None
-        self._heard: Callable[[], None] = _nobody
-        self._at_ear = threading.RLock()
+        self._listener: Listener | None = None
+        self._on_notice: Callable[[], None] = _nobody
+        self._listener_lock = threading.RLock()
         self._listening = False
-        self._slots = [Slot(first_slot + number) for number in range(size)]
+        self._slots = [ThreadSlot(first_slot + number) for number in range(size)]
         self._next_look = math.inf
         self._closing = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._nudge = asyncio.Event()
+        self._woken = asyncio.Event()
 
     def submit(self, claims: Sequence[Claim]) -> None:
         """Queue claims for the slots."""
@@ -140,15 +140,15 @@ class ThreadExecutor:
         for claim in claims[first:]:
             self._inbox.put(claim)
         if len(claims) > first:
-            self._call_from_ear()
+            self._end_listening()
 
-    def hear(self, ear: Listener, heard: Callable[[], None]) -> None:
-        """Let one idle slot at a time wait at `ear`, and call `heard` in its thread."""
-        self._heard = heard
-        self._ear = ear
+    def listen_when_idle(self, listener: Listener, on_notice: Callable[[], None]) -> None:
+        """Have one idle slot at a time wait at `listener`, and call `on_notice` in its thread."""
+        self._on_notice = on_notice
+        self._listener = listener
 
     def withdraw(self, count: int) -> list[Claim]:
-        """Take back up to `count` claims, oldest first, whose body has not begun.
+        """Return up to `count` claims, oldest first, whose body has not begun.
 
         In a slot's thread also what that slot has kept.
         """
@@ -193,7 +193,7 @@ class ThreadExecutor:
         return next((hold.began for hold in holds if hold and hold.claim is claim), None)
 
     def refuse(self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant]) -> None:
-        """Let none of these claims begin; they end with that outcome instead."""
+        """Keep these claims from beginning; they end with that outcome instead."""
         self._refusal = outcome
         self._refused = grants
 
@@ -234,16 +234,16 @@ class ThreadExecutor:
     def close(self) -> None:
         """End the slots once what was submitted has run."""
         self._closing.set()
-        self._stir()
+        self._wake_loop()
 
-    def _start_thread(self, slot: Slot) -> None:
+    def _start_thread(self, slot: ThreadSlot) -> None:
         slot.thread = threading.Thread(
             target=self._live, args=(slot,), name=f"mainspring-{self.kind}-{slot.number}"
         )
         slot.thread.daemon = True  # an abandoned thread must not keep the process from ending
         slot.thread.start()
 
-    def _live(self, slot: Slot) -> None:
+    def _live(self, slot: ThreadSlot) -> None:
         kept: list[Claim] = []
         self._kept[get_ident()] = kept
         try:
@@ -251,14 +251,14 @@ class ThreadExecutor:
         finally:
             del self._kept[get_ident()]
 
-    def _work(self, slot: Slot, kept: list[Claim]) -> None:
+    def _work(self, slot: ThreadSlot, kept: list[Claim]) -> None:
         attempt, done = self._attempt, self._done_here
         while (claim := kept.pop() if kept else self._next_claim(kept)) is not None:
             hold = slot.hold = Hold(claim, attempt.timeout(claim))
             if hold.deadline < self._next_look:
-                # Said here, so that those who come before the loop has looked need not stir it too.
+                # Set here, so that those who come before the loop has looked need not wake it too.
                 self._next_look = hold.deadline
-                self._stir()
+                self._wake_loop()
             if self._refused and self._refusal is not None and hold.is_of(self._refused):
                 outcome = self._refusal(claim)
             else:
@@ -274,24 +274,24 @@ class ThreadExecutor:
             pass
         # The lock is taken inside: an exception can be thrown into this thread at any step.
         try:
-            if self._ear is not None and self._at_ear.acquire(blocking=False):
-                return self._listen(self._ear, kept)
+            if self._listener is not None and self._listener_lock.acquire(blocking=False):
+                return self._listen(self._listener, kept)
         finally:
-            _release_own(self._at_ear)
+            _release_own(self._listener_lock)
         return self._inbox.get()
 
-    def _listen(self, ear: Listener, kept: list[Claim]) -> Claim | None:
+    def _listen(self, listener: Listener, kept: list[Claim]) -> Claim | None:
         while not kept:
             # Said before the look: who puts something into the inbox does it the other way round.
             self._listening = True
             try:
                 return self._inbox.get_nowait()
             except Empty:
-                rung = ear.wait() is not None
+                notified = listener.wait() is not None
             finally:
                 self._listening = False
-            if rung:
-                self._heard()
+            if notified:
+                self._on_notice()
         return kept.pop()
 
     def _withdraw_waiting(self, count: int) -> list[Claim]:
@@ -305,9 +305,9 @@ class ThreadExecutor:
                 claims.append(claim)
         return claims
 
-    def _call_from_ear(self) -> None:
-        if self._listening and self._ear is not None:
-            self._ear.poke()
+    def _end_listening(self) -> None:
+        if self._listening and self._listener is not None:
+            self._listener.poke()
 
     def _abandon_overdue(self) -> None:
         now = monotonic()
@@ -320,26 +320,26 @@ class ThreadExecutor:
             ]
         )
 
-    def _abandon(self, lost: list[tuple[Slot, Outcome]]) -> None:
+    def _abandon(self, lost: list[tuple[ThreadSlot, Outcome]]) -> None:
         self._left += [slot.thread for slot, _ in lost if slot.thread is not None]
         # Outcomes first: a system that has no thread to give must not cost one.
         for _, outcome in lost:
             self._done(outcome)
         for slot, _ in lost:
-            fresh = Slot(slot.number)
+            fresh = ThreadSlot(slot.number)
             self._slots[self._slots.index(slot)] = fresh
             self._start_thread(fresh)
 
     async def _until_next_look(self) -> None:
-        patience = self._patience()
+        timeout = self._timeout()
         if self._closing.is_set():
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._nudge.wait(), patience)
-        self._nudge.clear()
+            await asyncio.wait_for(self._woken.wait(), timeout)
+        self._woken.clear()
 
-    def _patience(self) -> float | None:
-        # Infinity first: a slot that takes a claim between the two lines must see it, and stir.
+    def _timeout(self) -> float | None:
+        # Infinity first: a slot that takes a claim between the two lines must see it, and wake us.
         self._next_look = math.inf
         now = monotonic()
         # Deadlines of claims that have ended stand for those to come: one look for all of them.
@@ -348,16 +348,16 @@ class ThreadExecutor:
         self._next_look = min(looks, default=math.inf)
         return None if self._next_look == math.inf else max(0.0, self._next_look - now)
 
-    def _stir(self) -> None:
+    def _wake_loop(self) -> None:
         # A loop that is closed, perhaps just now, has nobody who watches.
         with contextlib.suppress(RuntimeError):
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._nudge.set)
+                self._loop.call_soon_threadsafe(self._woken.set)
 
     def _dismiss(self) -> None:
         for _ in self._slots:
             self._inbox.put(None)
-        self._call_from_ear()
+        self._end_listening()
         for slot in self._slots:
             if slot.thread is not None and not slot.busy:
                 slot.thread.join(_JOIN_SECONDS)
@@ -370,4 +370,4 @@ def _release_own(lock: threading.RLock) -> None:
 
 
 def _nobody() -> None:
-    """Hear nothing: there is no ear yet."""
+    """Do nothing: there is no listener yet."""

@@ -18,9 +18,9 @@ from mainspring.model.tagged import (
     BUILT_IN,
     SCALARS,
     STORABLE,
-    Lifting,
-    Lowering,
     Registered,
+    TaggedDecoder,
+    TaggedEncoder,
 )
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ class JsonCodec:
         self.limit_bytes = limit_bytes
         self._by_type: dict[type, Registered] = {}
         self._by_name: dict[str, Registered] = {}
-        self._lowering = Lowering(self._by_type, SCALARS)
-        self._careful = Lowering(self._by_type, SCALARS - {int})
-        self._lifting = Lifting(self._by_name)
+        self._encoder = TaggedEncoder(self._by_type, SCALARS)
+        self._careful = TaggedEncoder(self._by_type, SCALARS - {int})
+        self._decoder = TaggedDecoder(self._by_name)
 
     def register(
         self, cls: type[_T], to_json: Callable[[_T], object], from_json: Callable[[Any], _T]
@@ -92,7 +92,7 @@ class JsonCodec:
             args, kwargs = _decode_call(payload)
             if _MARK not in payload:
                 return args, kwargs
-            return tuple(self._lifting.lift_all(args, 0)), self._lifting.lift_values(kwargs, 0)
+            return tuple(self._decoder.decode_all(args, 0)), self._decoder.decode_values(kwargs, 0)
         except _UNREADABLE as error:
             raise Undecodable(f"the stored arguments can't be read: {error}") from error
 
@@ -116,13 +116,15 @@ class JsonCodec:
         """Return the result, or raise `Undecodable`."""
         try:
             value = _decode(raw)
-            return self._lifting.lift(value) if _MARK in raw else value
+            return self._decoder.decode(value) if _MARK in raw else value
         except _UNREADABLE as error:
             raise Undecodable(f"the stored result can't be read: {error}") from error
 
     def _encoded_call(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         try:
-            return self._encoded(lambda low: (low.lower_all(args, 0), low.lower_values(kwargs, 0)))
+            return self._encoded(
+                lambda encoder: (encoder.encode_all(args, 0), encoder.encode_values(kwargs, 0))
+            )
         except (Unstorable, UnicodeEncodeError, RecursionError) as error:
             raise InvalidArguments(
                 f"task {task!r}: {self._culprit(args, kwargs) or error}; "
@@ -131,15 +133,15 @@ class JsonCodec:
 
     def _encoded_result(self, value: object) -> bytes:
         try:
-            return self._encoded(lambda lowering: lowering.lower(value))
+            return self._encoded(lambda encoder: encoder.encode(value))
         except (Unstorable, UnicodeEncodeError, RecursionError) as error:
             raise self._located(value) or error from None
 
-    def _encoded(self, lower: Callable[[Lowering], object]) -> bytes:
+    def _encoded(self, encode: Callable[[TaggedEncoder], object]) -> bytes:
         try:
-            return _encode(lower(self._lowering))
+            return _encode(encode(self._encoder))
         except ValueError:  # an int of very many digits, or a lone surrogate
-            return _encode(lower(self._careful))
+            return _encode(encode(self._careful))
 
     def _culprit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         named = [(f"argument {number}", arg) for number, arg in enumerate(args, 1)]
@@ -165,7 +167,7 @@ class JsonCodec:
 
     def _fault(self, value: object) -> Unstorable | None:
         try:
-            _encode(self._careful.lower(value))
+            _encode(self._careful.encode(value))
         except Unstorable as fault:
             return fault
         except UnicodeEncodeError:

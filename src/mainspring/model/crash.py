@@ -12,8 +12,8 @@ SUSPECT_CRASHES = len(CRASH_DELAYS)
 """The crashes that make a job a suspect."""
 
 
-class Fate(Struct, frozen=True, gc=False):
-    """A job's way on after a crash: it runs again after `delay` seconds, or has failed (None).
+class CrashDecision(Struct, frozen=True, gc=False):
+    """Decision on a crashed job: it runs again after `delay` seconds, or has failed (None).
 
     A delay of 0 keeps the job's place in the line. `crashes` counts this one, and `failure` is the
     evidence of it.
@@ -24,12 +24,12 @@ class Fate(Struct, frozen=True, gc=False):
     failure: Failure
 
 
-def fate_of(task: str, crashes: int, evidence: str) -> Fate:
-    """Return the fate of a job that crashed, and had crashed `crashes` times before."""
+def decide_crash(task: str, crashes: int, evidence: str) -> CrashDecision:
+    """Return the decision on a job that crashed, and had crashed `crashes` times before."""
     crashes += 1
     lost = WorkerLost(task, crashes, evidence)
     failure = Failure(type=f"{WorkerLost.__module__}.{WorkerLost.__qualname__}", message=str(lost))
-    return Fate(crashes=crashes, delay=delay_after_crash(crashes), failure=failure)
+    return CrashDecision(crashes=crashes, delay=delay_after_crash(crashes), failure=failure)
 
 
 def is_suspect(crashes: int) -> bool:

@@ -60,17 +60,17 @@ def check_importable(task: str, function: Callable[..., Any]) -> None:
         raise TaskNotImportable(task, "it was typed in, and stands in no file")
     found = _found(function)
     if _is_made_of(function, found) and not _leads_to(found, function):
-        raise _misled(task, function, found)
+        raise _shadowed(task, function, found)
 
 
 def check_imported(task: str, function: Callable[..., Any]) -> None:
     """Raise TaskNotImportable unless the function's name leads to it, or to a task of it."""
     found = _found(function)
     if not _leads_to(found, function):
-        raise _misled(task, function, found)
+        raise _shadowed(task, function, found)
 
 
-def _misled(task: str, function: Callable[..., Any], found: object) -> TaskNotImportable:
+def _shadowed(task: str, function: Callable[..., Any], found: object) -> TaskNotImportable:
     place = f"{importable_module(function)}.{function.__qualname__}"
     if found is None:
         return TaskNotImportable(task, f"there is no {place}")

@@ -72,16 +72,16 @@ class Leaf(Struct, frozen=True):
     tag: str
     kind: type
     bodies: tuple[type, ...]
-    lower: Callable[[Any], object]
-    lift: Callable[[Any], object]
+    encode: Callable[[Any], object]
+    decode: Callable[[Any], object]
 
 
 class Registered(Struct, frozen=True):
     """A type of the user's: its name in JSON, its encoder and decoder."""
 
     name: str
-    lower: Callable[[Any], object]
-    lift: Callable[[Any], object]
+    encode: Callable[[Any], object]
+    decode: Callable[[Any], object]
 
 
 def _base64(value: bytes) -> str:
@@ -92,7 +92,7 @@ def _bytes(text: str) -> bytes:
     return a2b_base64(text, strict_mode=True)
 
 
-def _lower_moment(value: datetime | time) -> object:
+def _encode_moment(value: datetime | time) -> object:
     zone = value.tzinfo
     if zone is None or type(zone) is timezone:
         text = value.isoformat()
@@ -109,7 +109,7 @@ def _zone_key(zone: tzinfo) -> str:
     return zone.key
 
 
-def _lift_moment(cls: type[_Moment], body: Any) -> _Moment:
+def _decode_moment(cls: type[_Moment], body: Any) -> _Moment:
     if type(body) is str:
         return cls.fromisoformat(body)
     text, key, fold = body
@@ -121,11 +121,11 @@ def _lift_moment(cls: type[_Moment], body: Any) -> _Moment:
     return moment.replace(tzinfo=ZoneInfo(key))
 
 
-def _lower_timedelta(value: timedelta) -> list[int]:
+def _encode_timedelta(value: timedelta) -> list[int]:
     return [value.days, value.seconds, value.microseconds]
 
 
-def _lift_timedelta(body: list[int]) -> timedelta:
+def _decode_timedelta(body: list[int]) -> timedelta:
     days, seconds, microseconds = body
     return timedelta(days, seconds, microseconds)
 
@@ -138,10 +138,10 @@ LEAVES = (
     Leaf("int", int, (str,), hex, lambda text: int(text, 16)),
     Leaf("bytes", bytes, (str,), _base64, _bytes),
     Leaf("bytearray", bytearray, (str,), _base64, lambda text: bytearray(_bytes(text))),
-    Leaf("datetime", datetime, (str, list), _lower_moment, partial(_lift_moment, datetime)),
-    Leaf("time", time, (str, list), _lower_moment, partial(_lift_moment, time)),
+    Leaf("datetime", datetime, (str, list), _encode_moment, partial(_decode_moment, datetime)),
+    Leaf("time", time, (str, list), _encode_moment, partial(_decode_moment, time)),
     Leaf("date", date, (str,), date.isoformat, date.fromisoformat),
-    Leaf("timedelta", timedelta, (list,), _lower_timedelta, _lift_timedelta),
+    Leaf("timedelta", timedelta, (list,), _encode_timedelta, _decode_timedelta),
     Leaf("uuid", UUID, (str,), str, UUID),
     Leaf("decimal", Decimal, (str,), str, Decimal),
 )
@@ -168,7 +168,7 @@ def _stood_in_for(kind: type) -> Leaf | None:
     return None
 
 
-class Lowering:
+class TaggedEncoder:
     """Tells values as JSON ones, or raises `Unstorable`.
 
     `plain` are the types left as they are unlooked at; without int, ints too long for JSON readers
@@ -179,7 +179,7 @@ class Lowering:
         self._registered = registered
         self._plain = plain
 
-    def lower(self, value: Any, depth: int = 0) -> object:
+    def encode(self, value: Any, depth: int = 0) -> object:
         """Return the JSON value that tells `value`, which stands inside `depth` containers."""
         kind = type(value)
         if kind in self._plain or (kind is float and isfinite(value)):
@@ -194,34 +194,34 @@ class Lowering:
             return self._row(value, depth + 1)
         return self._other(value, depth + 1)
 
-    def lower_all(self, values: Iterable[object], depth: int) -> list[Any]:
+    def encode_all(self, values: Iterable[object], depth: int) -> list[Any]:
         """Return the JSON values that tell the elements of a container."""
         _check_depth(depth)
-        plain, lower = self._plain, self.lower
-        return [item if type(item) in plain else lower(item, depth) for item in values]
+        plain, encode = self._plain, self.encode
+        return [item if type(item) in plain else encode(item, depth) for item in values]
 
-    def lower_values(self, value: dict[str, Any], depth: int) -> dict[str, object]:
+    def encode_values(self, value: dict[str, Any], depth: int) -> dict[str, object]:
         """Return a dict with the same keys, whose values are encoded."""
         _check_depth(depth)
-        plain, lower = self._plain, self.lower
+        plain, encode = self._plain, self.encode
         return {
-            key: item if type(item) in plain else lower(item, depth) for key, item in value.items()
+            key: item if type(item) in plain else encode(item, depth) for key, item in value.items()
         }
 
     def _list(self, value: list[Any], depth: int) -> object:
         if depth <= MAX_DEPTH and self._plain.issuperset(map(type, value)):
             return value
-        return self.lower_all(value, depth)
+        return self.encode_all(value, depth)
 
     def _leaf(self, value: Any) -> object:
         kind = type(value)
         if kind is int and value.bit_length() <= _COMMON_BITS:
             return value
         leaf = _LEAF_BY_TYPE[kind]
-        return {f"${leaf.tag}": leaf.lower(value)}
+        return {f"${leaf.tag}": leaf.encode(value)}
 
     def _row(self, value: Any, depth: int) -> object:
-        items = self.lower_all(value, depth)
+        items = self.encode_all(value, depth)
         if type(value) is not tuple:
             # Equal sets give one text, so that a text can serve as a key.
             items.sort(key=_encode)
@@ -229,24 +229,24 @@ class Lowering:
 
     def _dict(self, value: dict[Any, Any], depth: int) -> object:
         if _STR.issuperset(map(type, value)) and not _looks_tagged(value):
-            return self.lower_values(value, depth)
-        keys, values = self.lower_all(value, depth), self.lower_all(value.values(), depth)
+            return self.encode_values(value, depth)
+        keys, values = self.encode_all(value, depth), self.encode_all(value.values(), depth)
         return {"$dict": list(zip(keys, values, strict=True))}
 
     def _other(self, value: Any, depth: int) -> object:
         entry = self._registered.get(type(value))
         if entry is not None:
-            return {"$type": [entry.name, self.lower(entry.lower(value), depth)]}
+            return {"$type": [entry.name, self.encode(entry.encode(value), depth)]}
         leaf = _stood_in_for(type(value))
         if leaf is not None:
-            return {f"${leaf.tag}": leaf.lower(value)}
+            return {f"${leaf.tag}": leaf.encode(value)}
         return self._record(value, depth)
 
     def _record(self, value: Any, depth: int) -> object:
         kind = kind_of(type(value))
         if kind is None or (kind.tag != "enum" and _extended(value)):
             raise Unstorable(_refusal(value))
-        parts = self.lower_all(kind.take_apart(value), depth)
+        parts = self.encode_all(kind.take_apart(value), depth)
         return {f"${kind.tag}": [stored_name(type(value)), *parts]}
 
     def steps(self, value: Any) -> Iterator[tuple[str, object]]:
@@ -260,39 +260,39 @@ class Lowering:
             yield from ((f" key {shorten(key)}", key) for key in value)
             yield from ((f"[{shorten(key)}]", item) for key, item in value.items())
         elif kind in self._registered:
-            yield " as its to_json tells it", self._registered[kind].lower(value)
+            yield " as its to_json gives it", self._registered[kind].encode(value)
         else:
             yield from _fields(value)
 
 
-class Lifting:
-    """Decodes what `Lowering` encoded, or raises `Undecodable`."""
+class TaggedDecoder:
+    """Decodes what `TaggedEncoder` encoded, or raises `Undecodable`."""
 
     def __init__(self, registered: dict[str, Registered]) -> None:
         self._registered = registered
 
-    def lift(self, encoded: Any, depth: int = 0) -> Any:
+    def decode(self, encoded: Any, depth: int = 0) -> Any:
         """Return the value that the JSON value tells."""
         kind = type(encoded)
         if kind is list:
-            return self.lift_all(encoded, depth + 1)
+            return self.decode_all(encoded, depth + 1)
         if kind is dict:
             return self._object(encoded, depth + 1)
         return encoded
 
-    def lift_all(self, encoded: Iterable[Any], depth: int) -> list[Any]:
+    def decode_all(self, encoded: Iterable[Any], depth: int) -> list[Any]:
         """Return the elements of a container."""
         if depth > MAX_DEPTH:
             raise Undecodable(f"is nested more than {MAX_DEPTH} deep")
-        return [self.lift(item, depth) for item in encoded]
+        return [self.decode(item, depth) for item in encoded]
 
-    def lift_values(self, encoded: dict[str, Any], depth: int) -> dict[str, Any]:
+    def decode_values(self, encoded: dict[str, Any], depth: int) -> dict[str, Any]:
         """Return a dict with the same keys, whose values are read."""
-        return dict(zip(encoded, self.lift_all(encoded.values(), depth), strict=True))
+        return dict(zip(encoded, self.decode_all(encoded.values(), depth), strict=True))
 
     def _object(self, encoded: dict[str, Any], depth: int) -> object:
         if not _looks_tagged(encoded):
-            return self.lift_values(encoded, depth)
+            return self.decode_values(encoded, depth)
         [(key, body)] = encoded.items()
         try:
             return self._tagged(key[1:], body, depth)
@@ -306,30 +306,30 @@ class Lifting:
         leaf = _LEAF_BY_TAG.get(tag)
         if type(body) not in (leaf.bodies if leaf else (list,)):
             raise Undecodable(f"${tag} can't hold {type(body).__name__}")
-        return leaf.lift(body) if leaf else self._container(tag, body, depth)
+        return leaf.decode(body) if leaf else self._container(tag, body, depth)
 
     def _container(self, tag: str, body: list[Any], depth: int) -> object:
         if tag in _ROW_BY_TAG:
-            return _ROW_BY_TAG[tag](self.lift_all(body, depth))
+            return _ROW_BY_TAG[tag](self.decode_all(body, depth))
         if tag == "dict":
             return self._pairs(body, depth)
         if tag == "type":
             return self._own(body, depth)
         if tag in KINDS:
             name, *parts = body
-            return rebuild(tag, name, self.lift_all(parts, depth))
+            return rebuild(tag, name, self.decode_all(parts, depth))
         raise Undecodable(f"unknown tag ${tag}")
 
     def _pairs(self, body: list[Any], depth: int) -> object:
-        keys = self.lift_all([key for key, _ in body], depth)
-        return dict(zip(keys, self.lift_all([value for _, value in body], depth), strict=True))
+        keys = self.decode_all([key for key, _ in body], depth)
+        return dict(zip(keys, self.decode_all([value for _, value in body], depth), strict=True))
 
     def _own(self, body: list[Any], depth: int) -> object:
         name, encoded = body
         entry = self._registered.get(name)
         if entry is None:
             raise Undecodable(f"the type {name!r} is not registered here: codec.register(…)")
-        return entry.lift(self.lift(encoded, depth))
+        return entry.decode(self.decode(encoded, depth))
 
 
 def _check_depth(depth: int) -> None:

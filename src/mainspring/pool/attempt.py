@@ -1,4 +1,4 @@
-"""An attempt of the pool: what it brings to the pipeline. Nothing is encoded on the way."""
+"""An attempt of the pool: its steps of the pipeline. Nothing is encoded on the way."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PoolAttempt:
         call = call_of(claim)
         return call if claim.plan is None else (self._cache.run, (claim, claim.plan, call), {})
 
-    def seal(self, result: Any, claim: Record, /) -> Any:  # noqa: ARG002  # the seam's signature
+    def encode(self, result: Any, claim: Record, /) -> Any:  # noqa: ARG002  # the seam's signature
         """Keep the result as it is."""
         return result
 
@@ -75,8 +75,8 @@ class PoolAttempt:
         """Return the ending of a body that raised; never raises."""
         return failed(self, claim, error, began)
 
-    def judge(self, claim: Record, error: BaseException, began: float) -> Ending:
-        """Return the ending of a body that raised, or raise what looking at it raises."""
+    def decide(self, claim: Record, error: BaseException, began: float) -> Ending:
+        """Return the ending of a body that raised, or raise what inspecting it raises."""
         if isinstance(error, CancelledError) and self._is_cancelled():
             return cancelled(claim, began)
         # The first frame is the pipeline's own. Futures will ask the same of it.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mainspring.pool.caching import PoolCache
     from mainspring.pool.options import PoolOptions, PoolTaskOptions
     from mainspring.pool.record import Ending
-    from mainspring.supervision.megaphone import Megaphone
+    from mainspring.supervision.event_bus import EventBus
 
 CANCEL_SECONDS = 1.0
 """So long who cancels a task waits for its body to heed it."""
@@ -51,7 +51,7 @@ log = logging.getLogger("mainspring.pool")
 class PoolLifetime:
     """Takes records in, runs them, and sees each to its end. Lives on the loop it was made on."""
 
-    def __init__(self, options: PoolOptions, cache: PoolCache, megaphone: Megaphone) -> None:
+    def __init__(self, options: PoolOptions, cache: PoolCache, bus: EventBus) -> None:
         self.loop = asyncio.get_running_loop()
         self.line = PendingRecords(options.max_queue_size)
         self.records = Records(
@@ -62,7 +62,7 @@ class PoolLifetime:
         self.waits = Waits(lambda _: options.max_workers)
         self._options = options
         self._cache = cache
-        self._megaphone = megaphone
+        self._bus = bus
         attempt = PoolAttempt(cache, self._is_cancelled)
         self._slots_of_loop: SlotGroup[Record, Ending] = SlotGroup(
             range(options.max_workers),
@@ -240,12 +240,12 @@ class PoolLifetime:
             resolve_all(record)
         if self._idle is not None:
             self._idle.set()
-        if ending.error is not None or self._megaphone.heard:
-            self._tell(AttemptsEnded(((_claim(record), _outcome(ending)),)))
+        if ending.error is not None or self._bus.has_subscribers:
+            self._publish(AttemptsEnded(((_claim(record), _outcome(ending)),)))
 
-    def _tell(self, event: AttemptsEnded) -> None:
-        self._megaphone.tell_one(log_event, event)
-        self._megaphone.tell(event)
+    def _publish(self, event: AttemptsEnded) -> None:
+        self._bus.publish_to(log_event, event)
+        self._bus.publish(event)
 
 
 def _claim(record: Record) -> Claim:

@@ -15,7 +15,7 @@ from mainspring.pool.handle import TaskHandle
 from mainspring.pool.lifetime import LAST_SECONDS, PoolLifetime
 from mainspring.pool.options import OWNER, SECONDS, PoolOptions, PoolTaskOptions
 from mainspring.pool.record import TaskInfo
-from mainspring.supervision.megaphone import Megaphone
+from mainspring.supervision.event_bus import EventBus
 from mainspring.supervision.supervisor.service import StartableService
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class AsyncTaskWorker:
         )
         adapter = MemoryCache(cache_max_size) if cache_adapter is None else cache_adapter
         self._cache = PoolCache(adapter, enabled=cache_enabled, ttl=cache_ttl)
-        self._megaphone = Megaphone()
+        self._bus = EventBus()
         self._lifetime: PoolLifetime | None = None
         self._service = StartableService()
         if supervisor is not None:
@@ -114,7 +114,7 @@ class AsyncTaskWorker:
         if self.running:
             self._here()
             return
-        self._lifetime = PoolLifetime(self._options, self._cache, self._megaphone)
+        self._lifetime = PoolLifetime(self._options, self._cache, self._bus)
 
     async def stop(self, timeout: float = STOP_SECONDS) -> None:
         """Take no more tasks, cancel those that wait, and let bodies end within `timeout` seconds.
@@ -340,7 +340,7 @@ class AsyncTaskWorker:
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` of each attempt that ends."""
-        self._megaphone.subscribe(subscriber)
+        self._bus.subscribe(subscriber)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Live as a supervised service: start, wait for `close`, stop."""

@@ -144,7 +144,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def _portable(error: BaseException) -> bytes | None:
-    for form in (error, _Parts(error)):
+    for form in (error, _PickledError(error)):
         blob = _pickled(form)
         copy = _restored(blob)
         # A class with an __init__ of its own may unpickle to another sentence without raising.
@@ -171,7 +171,7 @@ def _restored(blob: bytes | None) -> BaseException | None:
         return None
 
 
-class _Parts:
+class _PickledError:
     """Pickles an error without a call of its `__init__`: many take other arguments than args."""
 
     def __init__(self, error: BaseException) -> None:

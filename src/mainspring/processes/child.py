@@ -27,23 +27,23 @@ from mainspring.processes.log_records import handle_packed, levels_now
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from mainspring.processes.program import Boot
+    from mainspring.processes.program import Startup
 
 _EXIT_PATIENCE = 2.0
 """Seconds within which a child that has hung up must have ended."""
-_BOOT_PATIENCE = 10.0
-"""Seconds within which a child must have read what it is told at its start."""
+_STARTUP_TIMEOUT = 10.0
+"""Seconds within which a child must have read its startup values."""
 
 # Only built-in modules until the path is the parent's: the working folder may hold a `struct.py`.
 _PROGRAM = """\
 import marshal, sys
 try:
-    boot = marshal.load(open(int(sys.argv[1]), "rb", closefd=False))
+    startup = marshal.load(open(int(sys.argv[1]), "rb", closefd=False))
 except EOFError:
     sys.exit(1)
-sys.path[:] = boot["path"]
+sys.path[:] = startup["path"]
 from mainspring.processes.program import main
-main(boot)
+main(startup)
 """
 
 
@@ -65,7 +65,7 @@ class ChildPlan:
 class Request:
     """A request to a child; `label` names it in errors, `timeout` is in seconds.
 
-    `on_note` gets what the body tells in the middle, in the thread that waits. `warm_up` is a
+    `on_note` gets the notes of the body, in the thread that waits. `warm_up` is a
     request that a child answers first, unless it has answered one of that key; what that raises
     is passed over. `on_begin` is called right before the request itself is handed to the child.
     """
@@ -82,10 +82,10 @@ class Request:
 class Child:
     """A started child process; `pid` is its process id, `calls` how many it was asked."""
 
-    def __init__(self, process: subprocess.Popen[bytes], line: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket) -> None:
         self.pid = process.pid
         self.calls = 0
-        self.line = line
+        self.connection = connection
         self.ended = threading.Event()
         self.exit_fd = _exit_fd(process.pid)
         self._process = process
@@ -104,13 +104,13 @@ class Child:
         try:
             with theirs:
                 child = cls(_spawn(plan.name, theirs.fileno(), parent_fd), ours)
-                boot = _boot(plan, line_fd=theirs.fileno(), parent_fd=parent_fd)
+                startup = _startup(plan, connection_fd=theirs.fileno(), parent_fd=parent_fd)
         except BaseException:
             ours.close()
             raise
-        ours.settimeout(_BOOT_PATIENCE)
+        ours.settimeout(_STARTUP_TIMEOUT)
         with suppress(OSError):  # it died: its end tells how
-            ours.sendall(boot)
+            ours.sendall(startup)
         return child
 
     @property
@@ -130,16 +130,16 @@ class Child:
         self._warm_up(request)
         if request.on_begin is not None:
             request.on_begin()
-        kind, reply = self._converse(request)
+        kind, reply = self._exchange(request)
         self._midway = False
         self._spent = bool(kind & SPENT)
         if kind & ~SPENT == RAISED:
             raise unpack_error(reply, request.label)
         return reply
 
-    def first_word(self, patience: float) -> tuple[int, bytes]:
-        """Return the frame that says how its start went; OSError or EOFError: it said nothing."""
-        self._deadline = monotonic() + patience
+    def first_reply(self, timeout: float) -> tuple[int, bytes]:
+        """Return the frame that says how its start went; OSError or EOFError: it sent none."""
+        self._deadline = monotonic() + timeout
         return self._next_frame()
 
     def kill(self) -> None:
@@ -157,22 +157,22 @@ class Child:
         return True
 
     def let_go(self) -> None:
-        """Hang up, so that it ends by itself; in the middle of a call it is killed."""
+        """Close its connection, so that it ends by itself; in the middle of a call kill it."""
         if self._midway:
             self.kill()
-        self.line.close()
+        self.connection.close()
 
     def cut(self) -> None:
         """Wake a caller who still listens after its end.
 
-        A process that the body left behind may hold the other end of the line open.
+        A process that the body left behind may hold the other end of the connection open.
         """
         with suppress(OSError):
-            self.line.shutdown(socket.SHUT_RDWR)
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def release(self) -> None:
         """Give back the descriptors, after its end."""
-        self.line.close()
+        self.connection.close()
         if self.exit_fd is not None:
             os.close(self.exit_fd)
             self.exit_fd = None
@@ -190,29 +190,29 @@ class Child:
     def _warm_up(self, request: Request) -> None:
         if request.warm_up is not None and request.warm_up[0] not in self._warm:
             key, payload = request.warm_up
-            self._converse(replace(request, payload=payload))
+            self._exchange(replace(request, payload=payload))
             self._warm.add(key)
 
-    def _converse(self, request: Request) -> tuple[int, bytes]:
+    def _exchange(self, request: Request) -> tuple[int, bytes]:
         self._send(request)
-        kind, reply = self._hear(request)
+        kind, reply = self._receive(request)
         while kind == NOTE:
             if request.on_note is not None:
                 request.on_note(reply)
-            kind, reply = self._hear(request)
+            kind, reply = self._receive(request)
         return kind, reply
 
     def _send(self, request: Request) -> None:
-        self.line.settimeout(request.timeout)
+        self.connection.settimeout(request.timeout)
         try:
             for piece in frame(request.kind, request.payload):
-                self.line.sendall(piece)
+                self.connection.sendall(piece)
         except TimeoutError:
             raise self._overdue(request) from None
         except OSError:
             raise self._lost(request) from None
 
-    def _hear(self, request: Request) -> tuple[int, bytes]:
+    def _receive(self, request: Request) -> tuple[int, bytes]:
         try:
             return self._next_frame()
         except TimeoutError:
@@ -233,8 +233,8 @@ class Child:
     def _read(self, limit_bytes: int) -> bytes:
         if self._deadline is not None:
             # Zero would mean "do not wait", which is another error.
-            self.line.settimeout(max(self._deadline - monotonic(), 1e-6))
-        return self.line.recv(limit_bytes)
+            self.connection.settimeout(max(self._deadline - monotonic(), 1e-6))
+        return self.connection.recv(limit_bytes)
 
     def _overdue(self, request: Request) -> AttemptTimeout:
         self.kill()
@@ -251,33 +251,33 @@ class Child:
         return ChildDied(request.label, pid=self.pid, code=code, evidence=self.evidence())
 
 
-def _spawn(name: str, line_fd: int, parent_fd: int) -> subprocess.Popen[bytes]:
+def _spawn(name: str, connection_fd: int, parent_fd: int) -> subprocess.Popen[bytes]:
     if not sys.executable:
         raise OSError("this Python does not know its own path: sys.executable is empty")
     # Its own words for the flags of this interpreter: -O, -X, -W and the rest, carried over.
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  # not in typeshed
     return subprocess.Popen(  # noqa: S603  # sys.executable and our own program
-        [sys.executable, *flags, "-c", _PROGRAM, str(line_fd), name],
+        [sys.executable, *flags, "-c", _PROGRAM, str(connection_fd), name],
         stdin=subprocess.DEVNULL,
         close_fds=True,
-        pass_fds=(line_fd, parent_fd),
+        pass_fds=(connection_fd, parent_fd),
     )
 
 
-def _boot(plan: ChildPlan, *, line_fd: int, parent_fd: int) -> bytes:
-    boot: Boot = {
+def _startup(plan: ChildPlan, *, connection_fd: int, parent_fd: int) -> bytes:
+    startup: Startup = {
         "path": [entry or os.getcwd() for entry in sys.path if isinstance(entry, str)],  # noqa: PTH109  # sys.path holds strings
         "argv": [str(word) for word in sys.argv],
         "main": process_main.origin(),
         "parent": os.getpid(),
-        "line_fd": line_fd,
+        "connection_fd": connection_fd,
         "parent_fd": parent_fd,
         "kernel_kills": plan.kernel_kills,
         "startup": plan.startup,
         "max_memory_bytes": plan.max_memory_bytes,
         "log_levels": levels_now(),
     }
-    return marshal.dumps(cast("dict[str, Any]", boot))
+    return marshal.dumps(cast("dict[str, Any]", startup))
 
 
 def _exit_fd(pid: int) -> int | None:

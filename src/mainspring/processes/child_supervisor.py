@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from mainspring.processes.child import ChildPlan
     from mainspring.processes.free_children import FreeChildren
 
-START_PATIENCE = 60.0
+START_TIMEOUT = 60.0
 """Seconds a child may take to start, its initializer included."""
-_LEAVE_PATIENCE = 1.0
+_LEAVE_TIMEOUT = 1.0
 """Seconds a child may take to end by itself once it was let go."""
-_LISTEN_PATIENCE = 0.5
+_LISTEN_TIMEOUT = 0.5
 """Seconds a caller may take to notice that its child has ended."""
 _FIRST_BACKOFF = 0.1
 _LONGEST_BACKOFF = 30.0
@@ -63,7 +63,7 @@ class ChildSupervisor:
         self._lock = threading.RLock()  # close() may come from a signal handler
         self._children: set[Child] = set()
         self._starting: set[Child] = set()
-        self._mute: set[Child] = set()
+        self._silent: set[Child] = set()
         self._leaving: set[Child] = set()
         self._limits: dict[Child, tuple[float, Callable[[Child], object]]] = {}
         self._dismissed: list[Child] = []
@@ -138,7 +138,7 @@ class ChildSupervisor:
         try:
             while not self._over():
                 self._fill()
-                self._look(self._await())
+                self._check(self._await())
         finally:
             try:
                 self._end()
@@ -165,19 +165,19 @@ class ChildSupervisor:
             return
         self._children.add(child)
         self._starting.add(child)
-        self._limit(child, START_PATIENCE, self._overdue)
-        self._selector.register(child.line, selectors.EVENT_READ, child)
+        self._limit(child, START_TIMEOUT, self._overdue)
+        self._selector.register(child.connection, selectors.EVENT_READ, child)
         if child.exit_fd is not None:
             self._selector.register(child.exit_fd, selectors.EVENT_READ)
 
     def _await(self) -> list[Child]:
         """Sleep until something is to do; return the starting children that said something."""
-        events = self._selector.select(self._patience())
+        events = self._selector.select(self._timeout())
         if any(key.fileobj is self._alarm for key, _ in events):
             self._alarm.recv(4096)
         return [key.data for key, _ in events if key.data is not None]
 
-    def _patience(self) -> float | None:
+    def _timeout(self) -> float | None:
         moments = [at for at, _ in self._limits.values()]
         if self._deadline is not None:
             moments.append(self._deadline)
@@ -187,46 +187,46 @@ class ChildSupervisor:
             moments.append(monotonic() + _LOOK_INTERVAL)
         return max(min(moments) - monotonic(), 0.0) if moments else None
 
-    def _look(self, spoke: list[Child]) -> None:
+    def _check(self, readable: list[Child]) -> None:
         ended = [child for child in self._children if child.reap()]
-        # A child that failed to start says why, and ends: hear it first.
-        for child in {*spoke, *self._starting.intersection(ended)}:
-            self._hear(child)
+        # A child that failed to start says why, and ends: read that first.
+        for child in {*readable, *self._starting.intersection(ended)}:
+            self._read_first_reply(child)
         for child in ended:
-            self._bury(child)
-        self._take_over_dismissed()
+            self._remove(child)
+        self._retire_dismissed()
         self._act_on_limits()
 
-    def _hear(self, child: Child) -> None:
+    def _read_first_reply(self, child: Child) -> None:
         self._stop_listening(child)
         try:
-            kind, payload = child.first_word(_LEAVE_PATIENCE)
+            kind, payload = child.first_reply(_LEAVE_TIMEOUT)
         except (OSError, EOFError):
-            self._mute.add(child)  # its end will tell how
-            self._limit(child, _LEAVE_PATIENCE, Child.kill)
+            self._silent.add(child)  # its end will say how
+            self._limit(child, _LEAVE_TIMEOUT, Child.kill)
             return
         if kind == READY:
-            self._welcome(child)
+            self._mark_ready(child)
         else:
             self._give_up(child, traceback_of(payload))
 
     def _stop_listening(self, child: Child) -> None:
         self._starting.discard(child)
-        self._selector.unregister(child.line)
+        self._selector.unregister(child.connection)
 
-    def _welcome(self, child: Child) -> None:
+    def _mark_ready(self, child: Child) -> None:
         del self._limits[child]
         self._backoff = 0.0
         self._free.add(child)
 
     def _give_up(self, child: Child, why: str) -> None:
-        self._see_off(child)
+        self._retire(child)
         self._count_failure(why)
 
     def _overdue(self, child: Child) -> None:
         child.kill()
         self._stop_listening(child)
-        self._give_up(child, f"child {child.pid} was not ready within {START_PATIENCE:g} s")
+        self._give_up(child, f"child {child.pid} was not ready within {START_TIMEOUT:g} s")
 
     def _count_failure(self, why: str) -> None:
         self.failed_starts += 1
@@ -234,16 +234,16 @@ class ChildSupervisor:
         again = self._backoff > 0
         self._backoff = min(max(self._backoff * 2, _FIRST_BACKOFF), _LONGEST_BACKOFF)
         self._next_start = monotonic() + self._backoff
-        # One alone may have been an accident, such as a kill; nobody need hear of it.
+        # One alone may have been an accident, such as a kill; it is not reported.
         if again and not self._children - self._leaving:
             self._free.refuse(lambda: ChildStartFailed(self._plan.name, why))
 
-    def _bury(self, child: Child) -> None:
+    def _remove(self, child: Child) -> None:
         self._children.discard(child)
         if child.exit_fd is not None:
             self._selector.unregister(child.exit_fd)
-        if child in self._mute:
-            self._mute.discard(child)
+        if child in self._silent:
+            self._silent.discard(child)
             self._give_up(child, child.evidence())
         if child in self._leaving:
             self._leaving.discard(child)
@@ -253,21 +253,21 @@ class ChildSupervisor:
         if self._free.drop(child):
             child.release()
         else:
-            self._limit(child, _LISTEN_PATIENCE, Child.cut)
+            self._limit(child, _LISTEN_TIMEOUT, Child.cut)
 
-    def _take_over_dismissed(self) -> None:
+    def _retire_dismissed(self) -> None:
         with self._lock:
             dismissed, self._dismissed = self._dismissed, []
         for child in dismissed:
             if child in self._children:
-                self._see_off(child)
+                self._retire(child)
             else:
                 self._limits.pop(child, None)
                 child.release()
 
-    def _see_off(self, child: Child) -> None:
+    def _retire(self, child: Child) -> None:
         self._leaving.add(child)
-        self._limit(child, _LEAVE_PATIENCE, Child.kill)
+        self._limit(child, _LEAVE_TIMEOUT, Child.kill)
         child.let_go()
 
     def _limit(self, child: Child, seconds: float, act: Callable[[Child], object]) -> None:
@@ -282,23 +282,23 @@ class ChildSupervisor:
 
     def _end(self) -> None:
         for child in self._free.close():
-            self._see_off(child)
+            self._retire(child)
         self._free.kill_busy()
         for child in list(self._starting):
             child.kill()
             self._stop_listening(child)
-            self._see_off(child)
-        self._wait_for_the_last(monotonic() + 2 * _LEAVE_PATIENCE)
+            self._retire(child)
+        self._wait_for_the_last(monotonic() + 2 * _LEAVE_TIMEOUT)
         with self._lock:
             self._gone = True
-        self._take_over_dismissed()
+        self._retire_dismissed()
         self._close_descriptors()
 
     def _wait_for_the_last(self, deadline: float) -> None:
         self._population = 0
         self._deadline = deadline
         while (self._children or self._limits) and monotonic() < deadline:
-            self._look(self._await())
+            self._check(self._await())
 
     def _close_descriptors(self) -> None:
         for child in self._children:

@@ -1,6 +1,6 @@
 """Log records that cross from a child process to its parent.
 
-In a child the root logger has one handler, which sends each record over the child's line. The
+In a child the root logger has one handler, which sends each record over the child's connection. The
 parent gives it to the handlers of its own loggers, so that all processes write one log.
 """
 

@@ -103,7 +103,7 @@ class ProcessPool:
             name, self._sizes, max_tasks=max_tasks_per_child, dismiss=self._supervisor.dismiss
         )
         self._submissions = Submissions(
-            name, self._sizes, run=self._see_through, on_end=self._nudge
+            name, self._sizes, run=self._run_submission, on_end=self._nudge
         )
 
     @property
@@ -139,8 +139,8 @@ class ProcessPool:
     ) -> bytes:
         """Have the handler answer `payload` in a child, and return its reply.
 
-        `timeout`: seconds from the moment a child takes it, then that child is killed. `key`: what
-        `kill` knows the call by. `on_note` gets what the handler tells by `process_program.tell`.
+        `timeout`: seconds from the moment a child takes it, then that child is killed. `key` names
+        the call for `kill`. `on_note` gets the notes that the handler sends by `program.send_note`.
         `warm_up` and `on_begin`: see `Request`.
         Raises what the handler raised, AttemptTimeout, ChildDied, ChildStartFailed, NotRunning.
         """
@@ -279,7 +279,7 @@ class ProcessPool:
                 self._free.give_back(turn)
                 self._nudge()
 
-    def _see_through(self, submission: Submission) -> Any:
+    def _run_submission(self, submission: Submission) -> Any:
         request = Request(CALL, submission.request, submission.label)
         turn = ChildTurn(submission.future, submission.priority)
         return unpack_result(self._ask(request, turn))

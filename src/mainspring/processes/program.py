@@ -1,4 +1,4 @@
-"""The program that a child of a process pool runs: take a frame, run it, answer, until let go.
+"""The program that a child of a process pool runs: read a request, run it, answer, until closed.
 
 It knows nothing of pools. It imports little, and nothing of asyncio: a child's start waits for it.
 """
@@ -37,20 +37,20 @@ if TYPE_CHECKING:
     from mainspring.processes.log_records import LogLevels
 
 _SET_PARENT_DEATH_SIGNAL = 1
-_PARENT_STOP_PATIENCE = 2.0
+_PARENT_STOP_TIMEOUT = 2.0
 """Seconds within which a parent that is to stop has said so to its children."""
 _UNSENT_RECORDS = 1_000
-"""So many records that are logged between two calls wait for the next; older ones are dropped."""
+"""Most records logged between two calls that wait for the next; older ones are dropped."""
 
 
-class Boot(TypedDict):
+class Startup(TypedDict):
     """The values that a child starts with; marshal carries them, so they are plain."""
 
     path: list[str]
     argv: list[str]
     main: tuple[str, str] | None
     parent: int
-    line_fd: int
+    connection_fd: int
     parent_fd: int
     kernel_kills: bool
     startup: bytes
@@ -58,52 +58,52 @@ class Boot(TypedDict):
     log_levels: LogLevels
 
 
-class ParentLine:
-    """The child's end of its socket."""
+class ParentConnection:
+    """The child's end of the socket to its parent."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._speaking = threading.RLock()  # a body's signal handler may log
+        self._lock = threading.RLock()  # a body's signal handler may log
         self._sending = False
         self._asked = False
         self._unsent: deque[bytes] = deque(maxlen=_UNSENT_RECORDS)
         self._reader = FrameReader(lambda limit_bytes: os.read(self._fd, limit_bytes))
 
-    def hear(self) -> tuple[int, bytes]:
-        """Wait to be asked; EOFError if the parent has hung up."""
+    def receive(self) -> tuple[int, bytes]:
+        """Return the next request; EOFError if the parent has closed the connection."""
         kind, request = self._reader.next()
         self._asked = True
         return kind, request
 
     def answer(self, kind: int, payload: bytes) -> None:
-        """Say the last word of a call, or of the start."""
-        with self._speaking:
+        """Send the reply of a call, or of the start."""
+        with self._lock:
             self._send_records()
             self._asked = False
             self._send(kind, payload)
 
-    def tell(self, note: bytes) -> None:
-        """Say something in the middle of a call; from any thread."""
-        with self._speaking:
+    def send_note(self, note: bytes) -> None:
+        """Send a note in the middle of a call; from any thread."""
+        with self._lock:
             if self._asked:
                 self._send(NOTE, note)
 
     def log(self, record: bytes) -> bool:
-        """Send a packed log record, between calls with the next one; False if nobody hears it."""
+        """Send a packed log record, between calls with the next one; False after a fork."""
         if self._fd == -1:
             return False
         self._unsent.append(record)
-        with suppress(OSError), self._speaking:  # a parent that is gone kills this process
+        with suppress(OSError), self._lock:  # a parent that is gone kills this process
             # In a signal handler: the interrupted call sends it.
             if self._asked and not self._sending:
                 self._send_records()
         return True
 
-    def forsake(self) -> None:
-        """Let go of it, in a process that a body forked off: the line is not that process's."""
+    def drop_after_fork(self) -> None:
+        """Close it in a process that a body forked off: the parent is not that process's."""
         os.close(self._fd)
         self._fd = -1
-        self._speaking = threading.RLock()
+        self._lock = threading.RLock()
 
     def _send_records(self) -> None:
         while self._unsent:
@@ -123,45 +123,45 @@ class ParentLine:
             rest = rest[os.write(self._fd, rest) :]
 
 
-_line: ParentLine | None = None
+_parent: ParentConnection | None = None
 
 
-def tell(note: bytes) -> None:
-    """Say something to the caller in the middle of a call; at other times it does nothing.
+def send_note(note: bytes) -> None:
+    """Send the caller a note in the middle of a call; at other times do nothing.
 
-    A thread that a body has left behind speaks in the name of whichever call runs then.
+    A note of a thread that a body has left behind belongs to whichever call runs then.
     """
-    if _line is not None:
+    if _parent is not None:
         with suppress(OSError):
-            _line.tell(note)
+            _parent.send_note(note)
 
 
-def main(boot: Boot) -> None:
-    """Be a child: get ready, then serve until the parent hangs up or ends."""
-    global _line  # noqa: PLW0603  # a process is a child once, with one line
-    _bind_to_parent(boot)
-    parent_watch.hold(boot["parent_fd"])
+def main(startup: Startup) -> None:
+    """Run a child: get ready, then serve until the parent closes the connection or ends."""
+    global _parent  # noqa: PLW0603  # a process is a child once
+    _bind_to_parent(startup)
+    parent_watch.hold(startup["parent_fd"])
     _leave_stops_to_the_parent()
     Terminal().guard_output()
-    _line = line = ParentLine(boot["line_fd"])
-    _keep_from_others(boot)
-    sys.argv[:] = boot["argv"]
-    process_main.inherit(boot["main"])
-    handler = _prepared(boot, line)
-    # The parent may have hung up already.
+    _parent = parent = ParentConnection(startup["connection_fd"])
+    _keep_from_others(startup)
+    sys.argv[:] = startup["argv"]
+    process_main.inherit(startup["main"])
+    handler = _prepared(startup, parent)
+    # The parent may have closed it already.
     with suppress(EOFError, OSError):
-        line.answer(READY, b"")
-        _send_log_records(boot, line)
-        _serve(line, handler, _Scales(boot["max_memory_bytes"]))
+        parent.answer(READY, b"")
+        _send_log_records(startup, parent)
+        _serve(parent, handler, _MemoryLimit(startup["max_memory_bytes"]))
 
 
-def _bind_to_parent(boot: Boot) -> None:
-    bound = boot["kernel_kills"] and _ask_kernel_to_kill()
+def _bind_to_parent(startup: Startup) -> None:
+    bound = startup["kernel_kills"] and _ask_kernel_to_kill()
     # The parent may have died before the kernel was asked.
-    if os.getppid() != boot["parent"]:
+    if os.getppid() != startup["parent"]:
         os._exit(1)
     if not bound:
-        threading.Thread(target=_end_with, args=(boot["parent_fd"],), daemon=True).start()
+        threading.Thread(target=_end_with, args=(startup["parent_fd"],), daemon=True).start()
 
 
 def _ask_kernel_to_kill() -> bool:
@@ -188,60 +188,62 @@ def _leave_stops_to_the_parent() -> None:
 
 def _end_unless_parent_stops(number: int, _frame: object) -> None:
     # Sent to the group, it has asked the parent, too; sent to this process, it means this one.
-    if not parent_watch.stop_asked(_PARENT_STOP_PATIENCE):
+    if not parent_watch.stop_asked(_PARENT_STOP_TIMEOUT):
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
 
-def _keep_from_others(boot: Boot) -> None:
-    for fd in (boot["line_fd"], boot["parent_fd"]):
+def _keep_from_others(startup: Startup) -> None:
+    for fd in (startup["connection_fd"], startup["parent_fd"]):
         os.set_inheritable(fd, False)  # noqa: FBT003  # the standard library's signature
-    os.register_at_fork(after_in_child=_forsake)
+    os.register_at_fork(after_in_child=_drop_after_fork)
 
 
-def _forsake() -> None:
+def _drop_after_fork() -> None:
     # A process forked off by a body would hide our end from the parent, and answer in our place;
     # and whoever forked it must be able to end it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent_watch.hold(-1)
-    if _line is not None:
-        _line.forsake()
+    if _parent is not None:
+        _parent.drop_after_fork()
 
 
-def _prepared(boot: Boot, line: ParentLine) -> Callable[[bytes], bytes]:
+def _prepared(startup: Startup, parent: ParentConnection) -> Callable[[bytes], bytes]:
     try:
-        handler, initializer, initargs = process_main.loads(boot["startup"])
+        handler, initializer, initargs = process_main.loads(startup["startup"])
         if initializer is not None:
-            _send_log_records(boot, line)
+            _send_log_records(startup, parent)
             initializer(*initargs)
-    except BaseException as error:  # noqa: BLE001  # the border of a child: the parent is told
+    except BaseException as error:  # noqa: BLE001  # the border of a child: the parent gets it
         with suppress(OSError):
-            line.answer(RAISED, pack_error(error))
+            parent.answer(RAISED, pack_error(error))
         sys.exit(1)
     return handler  # type: ignore[no-any-return]  # the pool packed it
 
 
-def _send_log_records(boot: Boot, line: ParentLine) -> None:
-    """Let the log of this process go to the parent; again it does nothing."""
+def _send_log_records(startup: Startup, parent: ParentConnection) -> None:
+    """Send the log of this process to the parent; again it does nothing."""
     # Not at the top: without an initializer a child is ready before this, which takes 10 ms.
     from mainspring.processes import log_records  # noqa: PLC0415
 
-    log_records.send_records(boot["log_levels"], line.log)
+    log_records.send_records(startup["log_levels"], parent.log)
 
 
-def _serve(line: ParentLine, handler: Callable[[bytes], bytes], scales: _Scales) -> None:
+def _serve(
+    parent: ParentConnection, handler: Callable[[bytes], bytes], memory_limit: _MemoryLimit
+) -> None:
     while True:
-        kind, request = line.hear()
+        kind, request = parent.receive()
         kind, reply = _answer(run_call if kind == CALL else handler, request)
         _flush()
-        line.answer(kind | scales.verdict(), reply)
+        parent.answer(kind | memory_limit.spent_flag(), reply)
         del request, reply
 
 
 def _answer(handler: Callable[[bytes], bytes], request: bytes) -> tuple[int, bytes]:
     try:
         return REPLY, handler(request)
-    except BaseException as error:  # noqa: BLE001  # the border of a call: the caller is told
+    except BaseException as error:  # noqa: BLE001  # the border of a call: the caller gets it
         return RAISED, pack_error(error)
 
 
@@ -252,13 +254,13 @@ def _flush() -> None:
             stream.flush()
 
 
-class _Scales:
-    """Weighs this process after each call, if there is a limit."""
+class _MemoryLimit:
+    """Compares the memory of this process with its limit after each call."""
 
     def __init__(self, limit_bytes: int | None) -> None:
         self._limit_bytes = limit_bytes
 
-    def verdict(self) -> int:
+    def spent_flag(self) -> int:
         """Return SPENT if more memory is resident than allowed, else 0."""
         if self._limit_bytes is None or _resident_bytes() <= self._limit_bytes:
             return 0

@@ -66,7 +66,7 @@ class Submissions:
         with self._lock:
             self._pending.add(submission)
         try:
-            self._threads.execute(priority, partial(self._see_through, submission))
+            self._threads.execute(priority, partial(self._run_submission, submission))
         except BaseException:
             self._end(submission)
             raise
@@ -84,7 +84,7 @@ class Submissions:
         """Wait for the threads, at most `timeout` seconds."""
         self._threads.join(timeout)
 
-    def _see_through(self, submission: Submission) -> None:
+    def _run_submission(self, submission: Submission) -> None:
         try:
             if submission.future.set_running_or_notify_cancel():
                 self._settle(submission)

@@ -15,7 +15,7 @@ ticks of schedules, which are instants by nature: each store owns its clock.
 
 from mainspring.protocols.cache import CacheAdapter
 from mainspring.protocols.codec import Codec
-from mainspring.protocols.executor import Executor, Hearing
+from mainspring.protocols.executor import Executor, ListeningExecutor
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
 from mainspring.protocols.store import (
     Catalog,
@@ -36,10 +36,10 @@ __all__ = [
     "Controls",
     "Examinable",
     "Executor",
-    "Hearing",
     "JobStore",
     "Journal",
     "Listener",
+    "ListeningExecutor",
     "Schedule",
     "Service",
     "Store",

@@ -40,7 +40,7 @@ class Executor(Service, Protocol):
         ...
 
     def withdraw(self, count: int) -> list[Claim]:
-        """Take back up to `count` claims, oldest first, whose body has not begun."""
+        """Return up to `count` claims, oldest first, whose body has not begun."""
         ...
 
     def waiting(self) -> int:
@@ -77,14 +77,14 @@ class Executor(Service, Protocol):
         ...
 
     def announce_stop(self) -> None:
-        """Let bodies learn, wherever they run, that the worker was asked to stop."""
+        """Announce to bodies, wherever they run, that the worker was asked to stop."""
         ...
 
 
 @runtime_checkable
-class Hearing(Protocol):
+class ListeningExecutor(Protocol):
     """An executor whose idle slots can wait for work themselves, which saves a thread hop."""
 
-    def hear(self, ear: Listener, heard: Callable[[], None]) -> None:
-        """Let one idle slot at a time wait at `ear`, and call `heard` in its thread."""
+    def listen_when_idle(self, listener: Listener, on_notice: Callable[[], None]) -> None:
+        """Have one idle slot at a time wait at `listener`, and call `on_notice` in its thread."""
         ...

@@ -149,10 +149,10 @@ class QueueClient:
         return self._waiter.wait(job_id, timeout)
 
     def subscribe(
-        self, job_id: str, tell: Callable[[Ended | StoreError], None]
+        self, job_id: str, on_end: Callable[[Ended | StoreError], None]
     ) -> Callable[[], None]:
-        """Call `tell` when the job has ended, or with why that can't be known."""
-        return self._waiter.subscribe(job_id, tell)
+        """Call `on_end` when the job has ended, or with why that can't be known."""
+        return self._waiter.subscribe(job_id, on_end)
 
     def close(self) -> None:
         """End the thread that waits for results."""

@@ -232,13 +232,13 @@ class JobHandle(Generic[R]):
             if not future.done():
                 future.set_result(ended)
 
-        def tell(ended: Ended | StoreError) -> None:
+        def on_end(ended: Ended | StoreError) -> None:
             # A closed loop has no waiters, and must not disturb those of other loops.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, ended)
 
         waiting = self._waiting()
-        cancel = self._client.subscribe(self.id, tell)
+        cancel = self._client.subscribe(self.id, on_end)
         try:
             with waiting:
                 return self._value(await future)

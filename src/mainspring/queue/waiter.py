@@ -1,6 +1,6 @@
 """Waiting for jobs to end, without polling.
 
-Of the threads that wait, one listens to the store and tells all others what it learned; when it
+Of the threads that wait, one listens to the store and notifies all others; when it
 has what it waited for, another takes over. So a lone `result()` is woken by the kernel itself, with
 no thread between. For those who can't block (coroutines) a relay thread waits in their stead.
 """
@@ -31,18 +31,18 @@ NET_SECONDS = 1.0
 """A wake-up that got lost costs a waiting side this long at most."""
 
 LOOKED_FOR = 100
-"""So many jobs at most are looked for in NET_SECONDS, whether they are still there."""
+"""Most jobs whose presence is checked in NET_SECONDS."""
 
 IDLE_TURNS = 5
 """The relay thread ends when nobody has waited for so many turns of NET_SECONDS."""
 
 
-Tell = Callable[["Ended | StoreError"], None]
+OnEnd = Callable[["Ended | StoreError"], None]
 """A callback that gets the end of a job, or the error because of which that can't be known."""
 
 
 class EndedJobs(Protocol):
-    """The part of a store that tells of ended jobs."""
+    """The part of a store that knows of ended jobs."""
 
     def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
         """Return how those of the jobs ended that have ended."""
@@ -66,14 +66,14 @@ class Waiting:
         self.waiters: _Waiters | None = None
         self.listening = False
 
-    def tell(self, ended: Ended | StoreError) -> None:
-        """Give it what it waits for."""
+    def notify(self, ended: Ended | StoreError) -> None:
+        """Wake it with the end that it waits for."""
         self.ended = ended
         self.woken.give()
 
 
 class Waiter:
-    """Tells each who waits how its job ended. Thread-safe, and made anew after a fork."""
+    """Waits for ends of jobs. Thread-safe, and made anew after a fork."""
 
     def __init__(self, store: EndedJobs) -> None:
         self._store = store
@@ -94,12 +94,12 @@ class Waiter:
         return waiting.ended
 
     def _wait(self, job_id: str, waiting: Waiting, deadline: float) -> None:
-        waiters = self._enter(job_id, waiting.tell, waiting)
+        waiters = self._enter(job_id, waiting.notify, waiting)
         try:
             while waiting.ended is None and (left := deadline - monotonic()) > 0:
                 self._wait_turn(waiters, waiting, min(left, NET_SECONDS))
         finally:
-            waiters.forget(job_id, waiting.tell)
+            waiters.forget(job_id, waiting.notify)
             _hand_over(waiters)
 
     def _recover(self, job_id: str, waiting: Waiting) -> None:
@@ -113,23 +113,23 @@ class Waiter:
         if waiting.listening:
             # It may be in any state now: who leads next listens anew.
             waiters.close_listener()
-        waiters.forget(job_id, waiting.tell)
+        waiters.forget(job_id, waiting.notify)
         waiters.leave_queue(waiting)
         _hand_over(waiters)
 
-    def subscribe(self, job_id: str, tell: Tell) -> Callable[[], None]:
-        """Call `tell` once, from some thread, when the job has ended or the store can't say.
+    def subscribe(self, job_id: str, on_end: OnEnd) -> Callable[[], None]:
+        """Call `on_end` once, from some thread, when the job has ended or the store can't say.
 
         Returns the cancellation.
         """
-        waiters = self._enter(job_id, tell, None)
+        waiters = self._enter(job_id, on_end, None)
         with waiters.lock:
             if not waiters.relayed and waiters.jobs:
                 waiters.relayed = True
                 threading.Thread(
                     target=self._relay, args=(waiters,), name="mainspring-results", daemon=True
                 ).start()
-        return lambda: waiters.forget(job_id, tell)
+        return lambda: waiters.forget(job_id, on_end)
 
     def close(self) -> None:
         """End the wait of all who wait, with an error, and listen no more."""
@@ -138,7 +138,7 @@ class Waiter:
             waiters.closed = True
             if waiters.listener is not None:
                 waiters.listener.close()
-        waiters.tell_all(
+        waiters.notify_all(
             StoreUnusable("the store", "its queue was closed meanwhile", "close it last")
         )
 
@@ -146,17 +146,17 @@ class Waiter:
         """Begin anew in a forked child: those who wait are in the parent."""
         self._waiters = _Waiters()
 
-    def _enter(self, job_id: str, tell: Tell, waiting: Waiting | None) -> _Waiters:
-        waiters = self._admit(job_id, tell, waiting)
+    def _enter(self, job_id: str, on_end: OnEnd, waiting: Waiting | None) -> _Waiters:
+        waiters = self._admit(job_id, on_end, waiting)
         try:
             # Listening first, looking second: what ends in between is seen twice, never missed.
             self._look(waiters, [job_id])
         except BaseException:
-            waiters.forget(job_id, tell)
+            waiters.forget(job_id, on_end)
             raise
         return waiters
 
-    def _admit(self, job_id: str, tell: Tell, waiting: Waiting | None) -> _Waiters:
+    def _admit(self, job_id: str, on_end: OnEnd, waiting: Waiting | None) -> _Waiters:
         while True:
             waiters = self._waiters
             if waiting is not None:
@@ -165,7 +165,7 @@ class Waiter:
                 if waiters.closed:
                     continue
                 self._listen_in(waiters)
-                waiters.jobs.setdefault(job_id, []).append(tell)
+                waiters.jobs.setdefault(job_id, []).append(on_end)
                 return waiters
 
     def _listen_in(self, waiters: _Waiters) -> None:
@@ -224,19 +224,19 @@ class Waiter:
             try:
                 self._wait_turn(waiters, waiting, NET_SECONDS)
             except StoreError as error:
-                waiters.tell_all(error)
+                waiters.notify_all(error)
 
     def _look(self, waiters: _Waiters, job_ids: list[str]) -> None:
         for job_id, ended in self._store.ended(job_ids).items() if job_ids else ():
-            for tell in waiters.leave(job_id):
-                tell(ended)
+            for on_end in waiters.leave(job_id):
+                on_end(ended)
 
     def _look_for_gone(self, waiters: _Waiters) -> None:
-        """Tell those whose job was dropped before anybody here saw its end: none comes any more."""
+        """Notify those whose job was dropped before anybody here saw its end."""
         for job_id in waiters.to_look_for(monotonic()):
             if self._store.get(job_id) is None:
-                for tell in waiters.leave(job_id):
-                    tell(JobGone(job_id))
+                for on_end in waiters.leave(job_id):
+                    on_end(JobGone(job_id))
 
 
 class _Waiters:
@@ -246,7 +246,7 @@ class _Waiters:
         self.pid = os.getpid()
         self.lock = threading.RLock()
         self.lead = threading.RLock()
-        self.jobs: dict[str, list[Tell]] = {}
+        self.jobs: dict[str, list[OnEnd]] = {}
         self.followers: deque[Waiting] = deque()
         self.listener: Listener | None = None
         self.relayed = False
@@ -278,16 +278,16 @@ class _Waiters:
         if listener is not None:
             listener.close()
 
-    def leave(self, job_id: str) -> list[Tell]:
+    def leave(self, job_id: str) -> list[OnEnd]:
         with self.lock:
             return self.jobs.pop(job_id, [])
 
-    def forget(self, job_id: str, tell: Tell) -> None:
+    def forget(self, job_id: str, on_end: OnEnd) -> None:
         with self.lock:
-            tells = self.jobs.get(job_id, [])
-            if tell in tells:
-                tells.remove(tell)
-            if not tells:
+            callbacks = self.jobs.get(job_id, [])
+            if on_end in callbacks:
+                callbacks.remove(on_end)
+            if not callbacks:
                 self.jobs.pop(job_id, None)
 
     def needs_relay(self, idle: int) -> bool:
@@ -296,12 +296,12 @@ class _Waiters:
             self.relayed = bool(self.jobs) or idle < IDLE_TURNS
             return self.relayed
 
-    def tell_all(self, error: StoreError) -> None:
+    def notify_all(self, error: StoreError) -> None:
         with self.lock:
             jobs, self.jobs = self.jobs, {}
-        for tells in jobs.values():
-            for tell in tells:
-                tell(error)
+        for callbacks in jobs.values():
+            for on_end in callbacks:
+                on_end(error)
 
     def leave_queue(self, waiting: Waiting) -> None:
         with self.lock:

@@ -7,25 +7,25 @@ from typing import Protocol
 from weakref import WeakSet
 
 
-class Forgetful(Protocol):
+class ForkAware(Protocol):
     """An object with threads or loops, or with something that lives on them."""
 
-    def forget_life(self) -> None:
+    def reset_after_fork(self) -> None:
         """Be as if never started; take no lock, for one that was held at the fork stays held."""
         ...
 
 
-_forgetful: WeakSet[Forgetful] = WeakSet()
+_fork_aware: WeakSet[ForkAware] = WeakSet()
 
 
-def forget_in_child(one: Forgetful) -> None:
-    """Have its `forget_life` called in every child that is forked."""
-    _forgetful.add(one)
+def reset_in_child(one: ForkAware) -> None:
+    """Have its `reset_after_fork` called in every child that is forked."""
+    _fork_aware.add(one)
 
 
-def _forget_all() -> None:
-    for one in tuple(_forgetful):
-        one.forget_life()
+def _reset_all() -> None:
+    for one in tuple(_fork_aware):
+        one.reset_after_fork()
 
 
-os.register_at_fork(after_in_child=_forget_all)
+os.register_at_fork(after_in_child=_reset_all)

@@ -23,7 +23,7 @@ class Backoff(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Doubling:
+class DoublingBackoff:
     """No rest after the first failure, then `base` seconds, doubling up to `cap`.
 
     Up to half of each rest is taken off at random, so that workers that failed together do not
@@ -46,7 +46,7 @@ class Doubling:
 
 
 @dataclass(frozen=True, slots=True)
-class NoRest:
+class NoDelay:
     """Go on at once; for a worker whose trigger sets the pace."""
 
     def delay(self, attempt: int) -> float:  # noqa: ARG002  the seam's signature
@@ -60,7 +60,7 @@ class Restart:
 
     More than `max_failures` within `within` seconds and it stops as failed; None: it never gives
     up. `backoff` is the rest before it goes on; None: what suits its trigger (a continuous worker
-    and a service rest as `Doubling` says, every other worker keeps to its trigger).
+    and a service rest as `DoublingBackoff` says, every other worker keeps to its trigger).
     """
 
     max_failures: int | None = None
@@ -87,7 +87,7 @@ FOR_EVER = Restart()
 
 
 class Failures:
-    """The failures of one worker or service, judged by its restart policy."""
+    """The failures of one worker or service, counted against its restart policy."""
 
     def __init__(self, policy: Restart, *, backoff: Backoff) -> None:
         self._policy = policy
@@ -98,13 +98,13 @@ class Failures:
     def failed(self, now: float, *, paced: bool = True) -> float | None:
         """Count a failure; return the seconds to rest, or None to give up.
 
-        Unless something else sets the pace, it rests at least as `Doubling` says.
+        Unless something else sets the pace, it rests at least as `DoublingBackoff` says.
         """
         self._in_a_row += 1
         if self._too_many(now):
             return None
         rest = self._rest()
-        return rest if paced else max(rest, Doubling().delay(self._in_a_row))
+        return rest if paced else max(rest, DoublingBackoff().delay(self._in_a_row))
 
     def succeeded(self) -> None:
         """Start the backoff afresh."""
@@ -115,7 +115,7 @@ class Failures:
             return self._backoff.delay(self._in_a_row)
         except Exception:
             log.exception("backoff %r raised; the usual one stands in", self._backoff)
-            return Doubling().delay(self._in_a_row)
+            return DoublingBackoff().delay(self._in_a_row)
 
     def _too_many(self, now: float) -> bool:
         if self._policy.max_failures is None:

@@ -34,7 +34,7 @@ async def in_own_thread(
     try:
         error = await ended
     except asyncio.CancelledError:
-        _tell_stuck(thread)
+        _warn_if_stuck(thread)
         raise
     thread.join()
     if error is not None:
@@ -61,7 +61,7 @@ def _settle(ended: asyncio.Future[BaseException | None], error: BaseException | 
         ended.set_result(error)
 
 
-def _tell_stuck(thread: threading.Thread) -> None:
+def _warn_if_stuck(thread: threading.Thread) -> None:
     if thread.is_alive():
         log.warning("thread %r does not end and is left behind:\n%s", thread.name, stack_of(thread))
 

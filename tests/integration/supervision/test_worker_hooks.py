@@ -15,7 +15,7 @@ from mainspring import (
     Restart,
     background_worker,
 )
-from mainspring.background.aloop import START_PATIENCE
+from mainspring.background.aloop import START_TIMEOUT
 from mainspring.errors import (
     AlreadyRunning,
     NotRunning,
@@ -221,7 +221,7 @@ def test_a_hook_of_the_end_may_start_the_first_async_worker(supervisor, until, h
     ended(supervisor, hook, start_other).start()
     until(lambda: runs)
     until(lambda: took)
-    assert took[0] < START_PATIENCE / 2
+    assert took[0] < START_TIMEOUT / 2
 
 
 def test_a_hook_of_the_end_that_takes_its_time_holds_up_no_other_worker(supervisor, until, hook):
@@ -320,7 +320,7 @@ def test_a_subscriber_on_the_supervisors_loop_does_not_hold_it_up(supervisor, un
     supervisor.subscribe(start_other)
     background_worker(interval=60, supervisor=supervisor)(lambda: False).start()
     until(lambda: took)
-    assert took[0] < START_PATIENCE / 2
+    assert took[0] < START_TIMEOUT / 2
     assert caught
     until(lambda: supervisor.get_aloop().active)
     assert other.start()

@@ -17,7 +17,7 @@ from mainspring.stores.memory import MemoryStore
 from mainspring.testing import FrozenClock
 
 
-class Shelf:
+class NoteSink:
     """An executor that runs nothing: the test begins and ends bodies by hand."""
 
     kind = "thread"
@@ -100,7 +100,7 @@ class Trouble:
 
 
 class QueueClient:
-    """An exchange with a shelf, a store that can go wrong, and what it told."""
+    """An exchange with a sink, a store that can go wrong, and what it told."""
 
     def __init__(self, size=4, run_seconds=None):
         self.clock = FrozenClock()
@@ -109,8 +109,8 @@ class QueueClient:
         self.told = []
         self.node = Node(self.store, slots=size, lease=15.0)
         self.exchange = Exchange(self.store, self.node, None, self.told.append)
-        self.shelf = Shelf(size)
-        self.slots = Slots(self.shelf, ("t",))
+        self.sink = NoteSink(size)
+        self.slots = Slots(self.sink, ("t",))
         if run_seconds is not None:
             self.slots._run_seconds = run_seconds
         self.exchange.serve(self.slots)
@@ -122,7 +122,7 @@ class QueueClient:
         return self.memory.enqueue_many([NewJob("t", "default", b"[[],{}]", **options)] * count)
 
     def end(self, claim, kind=OutcomeKind.COMPLETED, **fields):
-        self.shelf.begun.remove(claim)
+        self.sink.begun.remove(claim)
         fields = {"began": 1.0, "ended": 1.001, **fields}
         if kind is OutcomeKind.COMPLETED:
             fields.setdefault("result", b"1")

@@ -9,8 +9,8 @@ import pytest
 
 from mainspring.engine.attempts.current_job import current_job
 from mainspring.engine.attempts.running import running
-from mainspring.engine.journal.child import Told
-from mainspring.engine.journal.journal import FLUSH_SECONDS
+from mainspring.engine.journal.child import ForwardedNotes
+from mainspring.engine.journal.writer import FLUSH_SECONDS
 from mainspring.model.job import Claim
 from mainspring.model.note import Note
 from mainspring.processes import program
@@ -27,7 +27,7 @@ def claim():
 @pytest.fixture
 def frames(monkeypatch):
     frames = []
-    monkeypatch.setattr(program, "tell", frames.append)
+    monkeypatch.setattr(program, "send_note", frames.append)
     return frames
 
 
@@ -36,13 +36,13 @@ def notes(frames):
 
 
 def test_a_body_that_says_nothing_sends_nothing(claim, frames):
-    with Told(claim):
+    with ForwardedNotes(claim):
         pass
     assert frames == []
 
 
 def test_everything_is_sent_before_the_reply(claim, frames):
-    with Told(claim):
+    with ForwardedNotes(claim):
         current_job.progress(0.1)
         current_job.progress(0.2, "here")
     assert notes(frames) == [Note(1, 1, 0.2, "here")]
@@ -50,7 +50,7 @@ def test_everything_is_sent_before_the_reply(claim, frames):
 
 def test_a_busy_body_sends_at_most_one_frame_each_tenth_of_a_second(claim, frames):
     began = monotonic()
-    with Told(claim):
+    with ForwardedNotes(claim):
         while len(frames) < 3:
             assert monotonic() < began + 30
             current_job.progress(monotonic() % 1)

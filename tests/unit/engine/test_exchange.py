@@ -36,14 +36,14 @@ def told(client, kind):
 def test_it_claims_as_much_as_there_are_slots_and_no_more(client):
     client.enqueue(10)
     client.exchange.turn()
-    assert len(client.shelf.line) == 4
+    assert len(client.sink.line) == 4
     assert client.memory.stats()["default"]["running"] == 4
 
 
 def test_an_outcome_is_recorded_and_told_once(client):
     ids = client.enqueue()
     client.exchange.turn()
-    (claim,) = client.shelf.begin()
+    (claim,) = client.sink.begin()
     client.end(claim)
     client.exchange.turn()
     client.exchange.turn()
@@ -54,19 +54,19 @@ def test_an_outcome_is_recorded_and_told_once(client):
 def test_an_outcome_comes_out_with_the_claims_that_take_its_place(client):
     client.enqueue(8)
     client.exchange.turn()
-    for claim in client.shelf.begin(4):
+    for claim in client.sink.begin(4):
         client.end(claim)
     client.store.calls.clear()
     client.exchange.turn()
     assert [name for name, _ in client.store.calls] == ["exchange"]
-    assert len(client.shelf.line) == 4
+    assert len(client.sink.line) == 4
 
 
 @pytest.mark.parametrize("error", [BUSY, UNUSABLE, FOREIGN, RuntimeError("odd")])
 def test_a_flush_that_fails_once_loses_nothing(client, error):
     ids = client.enqueue(4)
     client.exchange.turn()
-    for claim in client.shelf.begin(4):
+    for claim in client.sink.begin(4):
         client.end(claim)
     client.store.raises["exchange"] = once(error)
     errors = client.turn_until(lambda: client.states(ids) == ["completed"] * 4)
@@ -77,7 +77,7 @@ def test_a_flush_that_fails_once_loses_nothing(client, error):
 def test_a_store_that_is_away_for_long_turns_no_result_into_a_failure(client, error):
     ids = client.enqueue(4)
     client.exchange.turn()
-    for claim in client.shelf.begin(4):
+    for claim in client.sink.begin(4):
         client.end(claim)
     client.store.raises |= dict.fromkeys(["exchange", "finish_many"], always(error))
     with pytest.raises(AssertionError, match="not within"):
@@ -93,7 +93,7 @@ def test_an_outcome_that_is_refused_fails_alone_and_says_why(make_desk, count, p
     client = make_desk(size=count)
     ids = client.enqueue(count)
     client.exchange.turn()
-    claims = client.shelf.begin(count)
+    claims = client.sink.begin(count)
     bad = {"first": 0, "last": count - 1, "middle": count // 2}[place]
     for number, claim in enumerate(claims):
         client.end(claim, result=b"bad" if number == bad else b"1")
@@ -113,7 +113,7 @@ def test_an_outcome_that_is_refused_fails_alone_and_says_why(make_desk, count, p
 def test_a_claim_that_goes_wrong_is_not_blamed_on_an_outcome(client):
     ids = client.enqueue(4)
     client.exchange.turn()
-    for claim in client.shelf.begin(4):
+    for claim in client.sink.begin(4):
         client.end(claim)
     client.enqueue(4)
 
@@ -140,8 +140,8 @@ def test_at_most_a_batch_goes_in_one_exchange(make_desk):
     count = MOST_OUTCOMES + 20
     client = make_desk(size=count)
     ids = client.enqueue(count)
-    client.turn_until(lambda: len(client.shelf.line) == count)
-    for claim in client.shelf.begin(count):
+    client.turn_until(lambda: len(client.sink.line) == count)
+    for claim in client.sink.begin(count):
         client.end(claim)
     client.turn_until(lambda: client.states(ids) == ["completed"] * count)
     sizes = [len(args[1]) for name, args in client.store.calls if name == "exchange"]
@@ -157,9 +157,9 @@ class TestAnswerLost:
     def test_claims_are_found_again_and_run(self, client, error):
         ids = client.enqueue(4)
         client.store.loses["exchange"] = error
-        client.turn_until(lambda: len(client.shelf.line) == 4)
+        client.turn_until(lambda: len(client.sink.line) == 4)
         assert client.slots.in_flight == client.exchange.in_flight == 4
-        for claim in client.shelf.begin(4):
+        for claim in client.sink.begin(4):
             client.end(claim)
         client.turn_until(lambda: client.states(ids) == ["completed"] * 4)
 
@@ -167,7 +167,7 @@ class TestAnswerLost:
     def test_outcomes_are_told_once_and_none_is_refused(self, client, error):
         ids = client.enqueue(4)
         client.exchange.turn()
-        for claim in client.shelf.begin(4):
+        for claim in client.sink.begin(4):
             client.end(claim)
         client.store.loses["exchange"] = error
         client.turn_until(lambda: not client.exchange.in_flight)
@@ -178,11 +178,11 @@ class TestAnswerLost:
     def test_a_job_that_came_back_in_that_answer_runs_once_more(self, client):
         client.enqueue()
         client.exchange.turn()
-        (claim,) = client.shelf.begin()
+        (claim,) = client.sink.begin()
         client.end(claim, OutcomeKind.RETRY)
         client.store.loses["exchange"] = UNUSABLE
-        client.turn_until(lambda: client.shelf.line)
-        (again,) = client.shelf.begin()
+        client.turn_until(lambda: client.sink.line)
+        (again,) = client.sink.begin()
         assert (again.key, again.attempt, client.exchange.in_flight) == (claim.key, 2, 1)
         client.end(again)
         client.turn_until(lambda: not client.exchange.in_flight)
@@ -196,7 +196,7 @@ class TestAnswerLost:
 
         client.store.raises["held"] = rescued
         client.store.loses["exchange"] = UNUSABLE
-        client.turn_until(lambda: client.shelf.line)
+        client.turn_until(lambda: client.sink.line)
         assert len(told(client, NodeLost)) == 1
         assert client.memory.history(ids[0])[0].outcome == "released"
 
@@ -223,18 +223,18 @@ class TestLeaseLapsed:
     def test_it_asks_for_a_renewal_and_claims_nothing_before(self, lapsed):
         lapsed.enqueue()
         lapsed.exchange.turn()
-        assert not lapsed.shelf.line
+        assert not lapsed.sink.line
         assert lapsed.renewals == 1
         assert lapsed.exchange.due(time.monotonic()) is None
         lapsed.node.renew(lapsed.node.key)
         lapsed.exchange.renewed()
         lapsed.exchange.turn()
-        assert len(lapsed.shelf.line) == 1
+        assert len(lapsed.sink.line) == 1
 
     def test_what_ended_is_recorded_all_the_same(self, client):
         ids = client.enqueue()
         client.exchange.turn()
-        (claim,) = client.shelf.begin()
+        (claim,) = client.sink.begin()
         client.memory.renew(client.node.key, lease=0.0)
         client.end(claim)
         client.exchange.turn()
@@ -258,7 +258,7 @@ class TestSuspects:
         client.enqueue(2)
         for suspect in suspects:
             client.exchange.turn()
-            begun = client.shelf.begin(4)
+            begun = client.sink.begin(4)
             assert [claim.id for claim in begun if claim.crashes == 2] == [suspect]
             for claim in begun:
                 client.end(claim)
@@ -268,10 +268,10 @@ class TestSuspects:
         suspects = client.enqueue(2)
         self.crash_twice(client, suspects)
         client.exchange.turn()
-        (claim,) = client.shelf.begin(4)
+        (claim,) = client.sink.begin(4)
         client.end(claim)
         client.exchange.turn()
-        assert [claim.id for claim in client.shelf.line] == suspects[1:]
+        assert [claim.id for claim in client.sink.line] == suspects[1:]
 
 
 class TestLeaseLost:
@@ -281,13 +281,13 @@ class TestLeaseLost:
     def test_found_at_a_flush_the_node_joins_anew_and_goes_on(self, client):
         ids = client.enqueue(6)
         client.exchange.turn()
-        for claim in client.shelf.begin(4):
+        for claim in client.sink.begin(4):
             client.end(claim)
         lost = client.node.key
         self.rescue(client)
         client.turn_until(lambda: client.node.key != lost)
-        client.turn_until(lambda: len(client.shelf.line) == 4)
-        for claim in client.shelf.begin(4):
+        client.turn_until(lambda: len(client.sink.line) == 4)
+        for claim in client.sink.begin(4):
             client.end(claim)
         client.turn_until(lambda: client.states(ids)[:4] == ["completed"] * 4)
         assert [event.node for event in told(client, NodeLost)] != [client.node.name]
@@ -296,13 +296,13 @@ class TestLeaseLost:
     def test_told_by_the_heartbeat_it_drops_claims_and_outcomes(self, client):
         ids = client.enqueue(4)
         client.exchange.turn()
-        client.shelf.begin(2)
+        client.sink.begin(2)
         self.rescue(client)
         client.exchange.lose(client.node.key)
         assert client.exchange.due(time.monotonic()) == 0
         client.exchange.turn()
-        assert client.shelf.interrupted == 1
-        assert [node.running for node in client.memory.nodes()] == [len(client.shelf.line)] == [2]
+        assert client.sink.interrupted == 1
+        assert [node.running for node in client.memory.nodes()] == [len(client.sink.line)] == [2]
         assert client.states(ids) == ["running"] * 2 + ["pending"] * 2
 
     def test_a_loss_that_is_told_late_does_not_cost_the_new_node_its_claims(self, client):
@@ -313,10 +313,10 @@ class TestLeaseLost:
         self.rescue(client)
         client.exchange.lose(lost)
         client.turn_until(lambda: client.node.key != lost)
-        client.turn_until(lambda: len(client.shelf.line) == 4)
+        client.turn_until(lambda: len(client.sink.line) == 4)
         client.exchange.lose(lost)
         client.exchange.turn()
-        assert len(client.shelf.line) == 4
+        assert len(client.sink.line) == 4
         assert len(told(client, NodeLost)) == 1
         assert [node.running for node in client.memory.nodes()] == [4]
 
@@ -329,23 +329,23 @@ class TestLeaseLost:
         client.exchange.lose(lost)
         errors = client.turn_until(lambda: client.node.key != lost)
         assert errors == [BUSY]
-        client.turn_until(lambda: len(client.shelf.line) == 4)
-        for claim in client.shelf.begin(4):
+        client.turn_until(lambda: len(client.sink.line) == 4)
+        for claim in client.sink.begin(4):
             client.end(claim)
         client.turn_until(lambda: client.states(ids) == ["completed"] * 4)
 
     def test_a_late_outcome_of_the_lost_node_is_refused_and_changes_nothing(self, client):
         ids = client.enqueue()
         client.exchange.turn()
-        (stale,) = client.shelf.begin()
+        (stale,) = client.sink.begin()
         lost = client.node.key
         self.rescue(client)
         client.exchange.lose(lost)
-        client.turn_until(lambda: len(client.shelf.line) == 1)
+        client.turn_until(lambda: len(client.sink.line) == 1)
         client.end(stale, result=b'"late"')
         client.exchange.turn()
         assert len(told(client, OutcomesRefused)) == 1
-        (fresh,) = client.shelf.begin()
+        (fresh,) = client.sink.begin()
         assert (fresh.key, fresh.fence) == (stale.key, stale.fence + 1)
         client.end(fresh)
         client.exchange.turn()
@@ -354,7 +354,7 @@ class TestLeaseLost:
     def test_lost_while_it_drains_it_is_drained_and_joins_no_more(self, client):
         client.enqueue(4)
         client.exchange.turn()
-        client.shelf.begin(4)
+        client.sink.begin(4)
         client.exchange.drain(30.0)
         self.rescue(client)
         client.exchange.lose(client.node.key)
@@ -367,7 +367,7 @@ class TestDraining:
     def test_what_has_not_begun_goes_back_uncharged(self, client):
         ids = client.enqueue(4)
         client.exchange.turn()
-        running = client.shelf.begin(1)
+        running = client.sink.begin(1)
         client.exchange.drain(30.0)
         client.exchange.turn()
         assert sorted(client.states(ids)) == ["pending"] * 3 + ["running"]
@@ -382,16 +382,16 @@ class TestDraining:
         client.enqueue(4)
         client.exchange.notify()
         client.exchange.turn()
-        assert not client.shelf.line
+        assert not client.sink.line
         assert client.exchange.drained
 
     def test_after_the_grace_bodies_are_interrupted_and_then_disowned(self, client, eventually):
         ids = client.enqueue()
         client.exchange.turn()
-        client.shelf.begin()
+        client.sink.begin()
         client.exchange.drain(0.0)
         client.exchange.turn()
-        assert client.shelf.interrupted == 1
+        assert client.sink.interrupted == 1
         assert not client.exchange.drained
         assert 0 < client.exchange.due(time.monotonic()) <= STUBBORN_SECONDS
         client.exchange._drain._deadline = time.monotonic()
@@ -402,7 +402,7 @@ class TestDraining:
     def test_a_body_that_ends_while_it_is_disowned_keeps_its_result(self, client):
         ids = client.enqueue(2)
         client.exchange.turn()
-        one, _ = client.shelf.begin(2)
+        one, _ = client.sink.begin(2)
         client.exchange.drain(0.0)
         client.exchange.turn()
         client.end(one)
@@ -420,7 +420,7 @@ class TestDraining:
     def test_a_store_that_is_busy_meanwhile_delays_the_end_and_loses_nothing(self, client):
         ids = client.enqueue(4)
         client.exchange.turn()
-        for claim in client.shelf.begin(2):
+        for claim in client.sink.begin(2):
             client.end(claim)
         client.exchange.drain(30.0)
         client.store.raises["exchange"] = once(BUSY)
@@ -433,48 +433,48 @@ class TestPrefetch:
         client = make_desk(size=2, run_seconds=0.001)
         ids = client.enqueue(50)
         client.exchange.turn()
-        assert len(client.shelf.line) == 50
-        client.shelf.begin(2)
-        client.shelf.since = time.monotonic()
+        assert len(client.sink.line) == 50
+        client.sink.begin(2)
+        client.sink.since = time.monotonic()
         wait = client.exchange.due(time.monotonic())
         assert 0 < wait <= STALE_SECONDS
         client.slots._batches[0] = (time.monotonic() - STALE_SECONDS, 50)
         assert client.exchange.due(time.monotonic()) <= 0
-        client.shelf.since = time.monotonic() - 1.0
+        client.sink.since = time.monotonic() - 1.0
         client.exchange.turn()
         assert client.states(ids).count("pending") == 48
         assert {client.memory.get(one).attempts for one in ids} == {0, 1}
-        assert not client.shelf.line
+        assert not client.sink.line
 
     def test_a_body_that_takes_long_already_stops_the_prefetch(self, make_desk):
         client = make_desk(size=2, run_seconds=0.001)
-        client.shelf.begun = [object(), object()]
-        client.shelf.since = time.monotonic() - 1.0
+        client.sink.begun = [object(), object()]
+        client.sink.since = time.monotonic() - 1.0
         client.enqueue(50)
         client.exchange.turn()
-        assert not client.shelf.line
+        assert not client.sink.line
 
     def test_an_executor_that_takes_nothing_does_not_claim_and_release_in_a_circle(self, make_desk):
         # As when a coroutine blocks its loop: one body runs, the other slots look free.
         client = make_desk(size=10)
         ids = client.enqueue(10)
         client.exchange.turn()
-        client.shelf.begin(1)
-        client.shelf.since = time.monotonic()
+        client.sink.begin(1)
+        client.sink.since = time.monotonic()
         client.slots._batches[0] = (time.monotonic() - STALE_SECONDS, 10)
         for _ in range(5):
             client.exchange.turn()
             assert client.states(ids).count("running") == 1
         assert 0 < client.exchange.due(time.monotonic()) <= REST_SECONDS
-        (body,) = client.shelf.begun
+        (body,) = client.sink.begun
         client.end(body)
-        client.turn_until(lambda: len(client.shelf.line) == 9)
+        client.turn_until(lambda: len(client.sink.line) == 9)
 
     def test_an_outcome_waits_a_moment_only_while_the_slots_have_work(self, make_desk):
         client = make_desk(size=1, run_seconds=0.001)
         client.enqueue(40)
         client.exchange.turn()
-        (claim,) = client.shelf.begin()
+        (claim,) = client.sink.begin()
         assert not client.slots.is_low()
         # Asleep until then, for nobody wakes it while there are claims to begin.
         now = time.monotonic()
@@ -496,7 +496,7 @@ def test_a_delayed_job_is_looked_for_when_it_is_due(client):
 def test_two_outcomes_for_one_claim_are_recorded_as_the_first(client):
     ids = client.enqueue()
     client.exchange.turn()
-    (claim,) = client.shelf.begin()
+    (claim,) = client.sink.begin()
     client.end(claim)
     client.exchange.put(Outcome(claim.key, claim.fence, OutcomeKind.FAILED, 1.0, 1.1))
     client.exchange.turn()
@@ -518,7 +518,7 @@ def test_a_lease_that_is_lost_again_and_again_costs_no_job(client):
     client.store.raises["exchange"] = lose
 
     def work():
-        for claim in client.shelf.begin(4):
+        for claim in client.sink.begin(4):
             client.end(claim)
         return client.states(ids) == ["completed"] * 8
 
@@ -529,10 +529,10 @@ def test_a_lease_that_is_lost_again_and_again_costs_no_job(client):
 def test_a_slot_that_hears_claims_in_its_own_thread(client):
     client.enqueue(3)
     client.exchange.turn()
-    client.shelf.begin(3)
+    client.sink.begin(3)
     client.enqueue()
     client.exchange.notify_here()
-    assert len(client.shelf.line) == 1
+    assert len(client.sink.line) == 1
 
 
 def test_a_slot_that_hears_while_another_turns_leaves_it_to_the_exchange(client):
@@ -540,7 +540,7 @@ def test_a_slot_that_hears_while_another_turns_leaves_it_to_the_exchange(client)
     client.enqueue()
     with client.exchange._turning:
         client.exchange.notify_here()
-    assert not client.shelf.line
+    assert not client.sink.line
     assert client.woken.is_set()
     assert client.exchange.due(time.monotonic()) == 0.0
 
@@ -551,7 +551,7 @@ def test_a_slot_that_hears_during_the_drain_claims_nothing(client):
     client.exchange.drain(30)
     client.exchange.notify_here()
     assert client.exchange.drained
-    assert not client.shelf.line
+    assert not client.sink.line
 
 
 def test_it_is_not_drained_while_a_slot_turns(client):

@@ -1,4 +1,4 @@
-"""What bodies say, on its way to a shelf: coalesced, in order, bounded, and no job's trouble."""
+"""What bodies say, on its way to a sink: coalesced, in order, bounded, and no job's trouble."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from mainspring.engine.attempts.current_job import current_job
 from mainspring.engine.attempts.running import running
-from mainspring.engine.journal import journal as module
-from mainspring.engine.journal.journal import Journal, encode_notes
+from mainspring.engine.journal import writer as module
+from mainspring.engine.journal.writer import JournalWriter, encode_notes
 from mainspring.errors import InvalidOption, NotRunning, StoreBusy
 from mainspring.model.job import Claim, Outcome, OutcomeKind
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, Note
@@ -18,7 +18,7 @@ from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, Note
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
 
 
-class Shelf:
+class NoteSink:
     """Keeps notes; raises what `trouble(notes)` returns."""
 
     def __init__(self):
@@ -40,8 +40,8 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf():
-    return Shelf()
+def sink():
+    return NoteSink()
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def plans():
 
 
 @pytest.fixture
-def journal(shelf, plans):
-    return Journal(shelf, plans.append)
+def journal(sink, plans):
+    return JournalWriter(sink, plans.append)
 
 
 def claim(key=1, fence=1):
@@ -80,31 +80,31 @@ def body(journal):
     return run
 
 
-def test_of_many_progresses_the_last_is_written_with_the_last_message(journal, shelf, body):
+def test_of_many_progresses_the_last_is_written_with_the_last_message(journal, sink, body):
     def work():
         for percent in range(100):
             current_job.progress(percent / 100, "half way" if percent == 50 else None)
 
     body(work)
     journal.flush()
-    assert shelf.notes == [Note(1, 1, 0.99, "half way")]
+    assert sink.notes == [Note(1, 1, 0.99, "half way")]
 
 
-def test_lines_append_in_order_over_flushes(journal, shelf, body):
+def test_lines_append_in_order_over_flushes(journal, sink, body):
     context = body(lambda: current_job.log("one"))
     context.run(current_job.log, "two")
     journal.flush()
     context.run(current_job.log, "three")
     journal.flush()
-    assert shelf.texts() == ["one", "two", "three"]
+    assert sink.texts() == ["one", "two", "three"]
 
 
-def test_nothing_said_is_nothing_planned_and_nothing_written(journal, shelf, plans, body):
+def test_nothing_said_is_nothing_planned_and_nothing_written(journal, sink, plans, body):
     body(lambda: None)
     journal.end(1, 1)
     journal.flush_of([outcome()])
     journal.flush()
-    assert (shelf.batches, plans) == ([], [])
+    assert (sink.batches, plans) == ([], [])
 
 
 def test_a_flush_is_planned_once_for_all_that_is_said_before_it(journal, plans, body):
@@ -116,10 +116,10 @@ def test_a_flush_is_planned_once_for_all_that_is_said_before_it(journal, plans, 
     assert len(plans) == 2
 
 
-def test_after_a_slow_flush_the_next_one_waits_its_turn(journal, shelf, plans, body, monkeypatch):
+def test_after_a_slow_flush_the_next_one_waits_its_turn(journal, sink, plans, body, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(module, "monotonic", lambda: now[0])
-    shelf.trouble = lambda _notes: now.__setitem__(0, now[0] + 1.0)
+    sink.trouble = lambda _notes: now.__setitem__(0, now[0] + 1.0)
     body(lambda: current_job.progress(0.1))
     journal.flush()
     body(lambda: current_job.progress(0.2))
@@ -129,11 +129,11 @@ def test_after_a_slow_flush_the_next_one_waits_its_turn(journal, shelf, plans, b
 @pytest.mark.parametrize(
     ("said", "kept"), [(-3, 0.0), (1.5, 1.0), (float("inf"), 1.0), (True, 1.0), (0, 0.0)]
 )
-def test_what_is_beyond_0_to_1_is_clamped(journal, shelf, body, said, kept):
+def test_what_is_beyond_0_to_1_is_clamped(journal, sink, body, said, kept):
     body(lambda: current_job.progress(said))
     journal.flush()
-    assert shelf.notes == [Note(1, 1, kept)]
-    assert type(shelf.notes[0].progress) is float
+    assert sink.notes == [Note(1, 1, kept)]
+    assert type(sink.notes[0].progress) is float
 
 
 @pytest.mark.parametrize("said", [float("nan"), "half", None, []])
@@ -167,37 +167,37 @@ def test_a_plain_thread_of_a_body_is_outside_the_job(body):
     assert len(errors) == 1
 
 
-def test_what_is_said_after_the_end_of_the_attempt_is_ignored(journal, shelf, body):
+def test_what_is_said_after_the_end_of_the_attempt_is_ignored(journal, sink, body):
     context = body(lambda: current_job.log("in time"))
     journal.end(1, 1)
     context.run(current_job.log, "late")
     context.run(current_job.progress, 1.0)
     journal.flush()
-    assert shelf.notes[0].progress is None
-    assert shelf.texts() == ["in time"]
+    assert sink.notes[0].progress is None
+    assert sink.texts() == ["in time"]
 
 
-def test_an_older_attempt_of_a_job_does_not_speak_for_the_newer(journal, shelf, body):
+def test_an_older_attempt_of_a_job_does_not_speak_for_the_newer(journal, sink, body):
     old = body(lambda: None, fence=1)
     journal.end(1, 1)
     body(lambda: current_job.progress(0.2), fence=2)
     old.run(current_job.progress, 0.9)
     journal.flush()
-    assert shelf.notes == [Note(1, 2, 0.2)]
+    assert sink.notes == [Note(1, 2, 0.2)]
 
 
-def test_what_an_attempt_said_is_written_before_its_outcome_and_only_once(journal, shelf, body):
+def test_what_an_attempt_said_is_written_before_its_outcome_and_only_once(journal, sink, body):
     body(lambda: current_job.log("mine"), key=1)
     body(lambda: current_job.log("another's"), key=2)
     journal.end(1, 1)
     journal.flush_of([outcome(1)])
-    assert shelf.texts(1) == ["mine"]
-    assert shelf.texts(2) == []
+    assert sink.texts(1) == ["mine"]
+    assert sink.texts(2) == []
     journal.flush()
-    assert (shelf.texts(1), shelf.texts(2)) == (["mine"], ["another's"])
+    assert (sink.texts(1), sink.texts(2)) == (["mine"], ["another's"])
 
 
-def test_an_outcome_waits_for_the_words_that_are_being_written(journal, shelf, body):
+def test_an_outcome_waits_for_the_words_that_are_being_written(journal, sink, body):
     writing, go_on = threading.Event(), threading.Event()
 
     def slow(_notes):
@@ -205,7 +205,7 @@ def test_an_outcome_waits_for_the_words_that_are_being_written(journal, shelf, b
         assert go_on.wait(10)
 
     context = body(lambda: current_job.log("one"))
-    shelf.trouble = slow
+    sink.trouble = slow
     flushing = threading.Thread(target=journal.flush)
     flushing.start()
     assert writing.wait(10)
@@ -213,14 +213,14 @@ def test_an_outcome_waits_for_the_words_that_are_being_written(journal, shelf, b
     journal.end(1, 1)
     recording = threading.Thread(target=journal.flush_of, args=([outcome()],))
     recording.start()
-    assert shelf.batches == []
+    assert sink.batches == []
     go_on.set()
     flushing.join(10)
     recording.join(10)
-    assert shelf.texts() == ["one", "two"]
+    assert sink.texts() == ["one", "two"]
 
 
-def test_a_million_lines_leave_the_last_thousand_of_bounded_length(journal, shelf, body):
+def test_a_million_lines_leave_the_last_thousand_of_bounded_length(journal, sink, body):
     line = "x" * (LINE_CHARACTERS + 10)
 
     def work():
@@ -229,106 +229,106 @@ def test_a_million_lines_leave_the_last_thousand_of_bounded_length(journal, shel
 
     body(work)
     journal.flush()
-    texts = shelf.texts()
+    texts = sink.texts()
     assert len(texts) == MOST_LINES
     assert texts[0].startswith("500 ")
     assert {len(text) for text in texts} == {LINE_CHARACTERS}
 
 
-def test_a_message_is_cut_too(journal, shelf, body):
+def test_a_message_is_cut_too(journal, sink, body):
     body(lambda: current_job.progress(0.5, "x" * (LINE_CHARACTERS + 1)))
     journal.flush()
-    assert len(shelf.notes[0].message) == LINE_CHARACTERS
+    assert len(sink.notes[0].message) == LINE_CHARACTERS
 
 
-def test_what_is_no_text_is_said_as_print_would(journal, shelf, body):
+def test_what_is_no_text_is_said_as_print_would(journal, sink, body):
     body(lambda: [current_job.log(5), current_job.log(ValueError("no"))])
     journal.flush()
-    assert shelf.texts() == ["5", "no"]
+    assert sink.texts() == ["5", "no"]
 
 
-def test_a_flush_that_fails_keeps_everything_for_the_next(journal, shelf, plans, body):
+def test_a_flush_that_fails_keeps_everything_for_the_next(journal, sink, plans, body):
     context = body(lambda: [current_job.log("one"), current_job.progress(0.1, "early")])
-    shelf.trouble = lambda _notes: BUSY
+    sink.trouble = lambda _notes: BUSY
     with pytest.raises(StoreBusy):
         journal.flush()
     assert len(plans) == 2
     context.run(current_job.log, "two")
     context.run(current_job.progress, 0.2)
-    shelf.trouble = None
+    sink.trouble = None
     journal.flush()
-    assert shelf.texts() == ["one", "two"]
-    assert (shelf.notes[0].progress, shelf.notes[0].message) == (0.2, "early")
+    assert sink.texts() == ["one", "two"]
+    assert (sink.notes[0].progress, sink.notes[0].message) == (0.2, "early")
 
 
-def test_a_flush_that_fails_before_an_outcome_fails_no_outcome(journal, shelf, body):
+def test_a_flush_that_fails_before_an_outcome_fails_no_outcome(journal, sink, body):
     body(lambda: current_job.log("kept"))
     journal.end(1, 1)
-    shelf.trouble = lambda _notes: BUSY
+    sink.trouble = lambda _notes: BUSY
     journal.flush_of([outcome()])
-    shelf.trouble = None
+    sink.trouble = None
     journal.flush()
-    assert shelf.texts() == ["kept"]
+    assert sink.texts() == ["kept"]
 
 
 def test_of_what_is_kept_for_a_store_in_trouble_the_oldest_pages_go(
-    journal, shelf, body, monkeypatch
+    journal, sink, body, monkeypatch
 ):
     monkeypatch.setattr(module, "MOST_BYTES", 12_000)
-    shelf.trouble = lambda _notes: BUSY
+    sink.trouble = lambda _notes: BUSY
     for key in range(20):
         body(lambda: current_job.log("x" * 3_000), key)
         journal.end(key, 1)
     for _ in range(2):
         with pytest.raises(StoreBusy):
             journal.flush()
-    shelf.trouble = None
+    sink.trouble = None
     journal.flush()
-    assert [note.key for note in shelf.notes] == [17, 18, 19]
+    assert [note.key for note in sink.notes] == [17, 18, 19]
 
 
-def test_a_note_that_is_refused_costs_nobody_elses(journal, shelf, body):
+def test_a_note_that_is_refused_costs_nobody_elses(journal, sink, body):
     for key in range(5):
         body(lambda: current_job.log("x"), key)
-    shelf.trouble = lambda notes: (
+    sink.trouble = lambda notes: (
         ValueError("no such note") if any(note.key == 2 for note in notes) else None
     )
     with pytest.raises(ValueError, match="no such note"):
         journal.flush()
     journal.flush()
-    assert [note.key for note in shelf.notes] == [0, 1, 3, 4]
+    assert [note.key for note in sink.notes] == [0, 1, 3, 4]
 
 
-def test_many_words_are_written_in_transactions_of_bounded_size(journal, shelf, body):
+def test_many_words_are_written_in_transactions_of_bounded_size(journal, sink, body):
     for key in range(300):
         body(lambda: [current_job.log("x") for _ in range(10)], key)
     journal.flush()
-    assert [sum(len(note.lines) for note in batch) for batch in shelf.batches] == [1_000] * 3
+    assert [sum(len(note.lines) for note in batch) for batch in sink.batches] == [1_000] * 3
     for key in range(300):
         body(lambda: current_job.progress(0.5), key)
-    shelf.batches.clear()
+    sink.batches.clear()
     journal.flush()
-    assert [len(batch) for batch in shelf.batches] == [256, 44]
+    assert [len(batch) for batch in sink.batches] == [256, 44]
 
 
-def test_text_that_is_no_unicode_is_written_all_the_same(journal, shelf, body):
+def test_text_that_is_no_unicode_is_written_all_the_same(journal, sink, body):
     body(lambda: [current_job.log("file \udcff"), current_job.progress(0.5, "\udcff")])
     journal.flush()
-    assert shelf.texts() == ["file \\udcff"]
-    assert shelf.notes[0].message == "\\udcff"
+    assert sink.texts() == ["file \\udcff"]
+    assert sink.notes[0].message == "\\udcff"
 
 
-def test_notes_of_a_child_join_what_was_said_before(journal, shelf):
+def test_notes_of_a_child_join_what_was_said_before(journal, sink):
     journal.begin(1, 1)
-    journal.hear(encode_notes([Note(1, 1, 0.5, "half", ((1.0, "one"),))]))
-    journal.hear(encode_notes([Note(1, 1, 0.7), Note(9, 9, 0.1)]))
-    journal.hear(b"something of the body's own")
+    journal.receive(encode_notes([Note(1, 1, 0.5, "half", ((1.0, "one"),))]))
+    journal.receive(encode_notes([Note(1, 1, 0.7), Note(9, 9, 0.1)]))
+    journal.receive(b"something of the body's own")
     journal.flush()
-    assert shelf.notes == [Note(1, 1, 0.7, "half", ((1.0, "one"),))]
+    assert sink.notes == [Note(1, 1, 0.7, "half", ((1.0, "one"),))]
 
 
 def test_a_thread_that_never_stops_talking_and_a_flush_do_not_trip_over_each_other(
-    journal, shelf, body
+    journal, sink, body
 ):
     context = body(lambda: None)
 
@@ -341,12 +341,12 @@ def test_a_thread_that_never_stops_talking_and_a_flush_do_not_trip_over_each_oth
     while thread.is_alive():
         journal.flush()
     journal.flush()
-    numbers = [int(text) for text in shelf.texts()]
+    numbers = [int(text) for text in sink.texts()]
     assert numbers == sorted(set(numbers))
     assert numbers[-1] == 49_999
 
 
-def test_words_from_many_threads_at_once_are_all_written(journal, shelf, body):
+def test_words_from_many_threads_at_once_are_all_written(journal, sink, body):
     context = body(lambda: None)
     each = MOST_LINES // 8
 
@@ -361,7 +361,7 @@ def test_words_from_many_threads_at_once_are_all_written(journal, shelf, body):
     while any(thread.is_alive() for thread in threads):
         journal.flush()
     journal.flush()
-    assert sorted(shelf.texts()) == sorted(
+    assert sorted(sink.texts()) == sorted(
         f"{name} {number}" for name in range(8) for number in range(each)
     )
-    assert shelf.notes[-1].progress == (each - 1) / each
+    assert sink.notes[-1].progress == (each - 1) / each

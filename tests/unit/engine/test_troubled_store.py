@@ -83,7 +83,9 @@ def small_batches(monkeypatch):
 @pytest.fixture
 def quick_recovery(monkeypatch):
     """What failed goes on at once: the rest between is for people's disks, not for tests."""
-    monkeypatch.setattr("mainspring.supervision.restart.Doubling.delay", lambda *_, **__: 0.001)
+    monkeypatch.setattr(
+        "mainspring.supervision.restart.DoublingBackoff.delay", lambda *_, **__: 0.001
+    )
 
 
 @pytest.mark.usefixtures("small_batches", "quick_recovery")

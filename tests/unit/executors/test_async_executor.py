@@ -336,7 +336,7 @@ def test_of_chosen_claims_the_running_are_cancelled_and_the_waiting_never_begin(
     waiting = [rig.submit("note", number) for number in (2, 3)]
     chosen = {(claim.key, claim.fence) for claim in (running[0], waiting[0])}
     rig.executor.interrupt(cancelled, chosen)
-    # Said at once, though the loop has not heard of it yet.
+    # Said at once, though the loop does not know of it yet.
     assert rig.executor.held_since(running[0]) is None
     assert rig.executor.held_since(running[1]) is not None
     eventually(lambda: len(rig.outcomes) == 2)

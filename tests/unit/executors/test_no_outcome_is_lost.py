@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mainspring.engine.attempts.attempt import Attempt
 from mainspring.engine.children.answer import answer
-from mainspring.engine.children.request import decode_ruling, encode, errand_of
+from mainspring.engine.children.request import decode_decision, encode, request_of
 from mainspring.model.codec import JsonCodec
 from mainspring.model.control_flow import GiveUp, Retry, Snooze
 from mainspring.model.job import Claim
@@ -140,8 +140,8 @@ def test_an_odd_error_in_a_child_ends_in_a_reply(kind):
     raised.append(kind)
     task = Task("odd", odd_in_a_child, executor="process")
     claim = attempt_of(odd_in_a_child)[1]
-    reply = answer(encode(errand_of(claim, task)), limit_bytes=100)
-    assert decode_ruling(reply).outcome.kind.value in {"failed", "retry", "snoozed"}
+    reply = answer(encode(request_of(claim, task)), limit_bytes=100)
+    assert decode_decision(reply).outcome.kind.value in {"failed", "retry", "snoozed"}
 
 
 @patient
@@ -208,14 +208,14 @@ def test_a_message_that_is_an_odd_text_is_stored():
 
 @pytest.mark.parametrize("error", [RecursionError, MemoryError, SystemExit, KeyboardInterrupt])
 def test_what_an_encoder_raises_ends_in_an_outcome(error):
-    def seal(result, claim):
+    def encode(result, claim):
         raise error("the encoder")
 
     def body():
         return 1
 
     attempt, claim = attempt_of(body)
-    attempt.seal = seal
+    attempt.encode = encode
     assert attempt.run(claim, 0).failure.type == f"builtins.{error.__name__}"
 
 

@@ -108,8 +108,8 @@ def test_a_deadline_earlier_than_the_one_that_is_watched_is_kept(rig, gate, even
 
 def test_many_timed_bodies_do_not_stir_the_loop_each(rig, monkeypatch, eventually):
     stirred = []
-    stir = rig.executor._stir
-    monkeypatch.setattr(rig.executor, "_stir", lambda: (stirred.append(1), stir()))
+    stir = rig.executor._wake_loop
+    monkeypatch.setattr(rig.executor, "_wake_loop", lambda: (stirred.append(1), stir()))
     rig.task(lambda: None, name="noop", timeout=30)
     rig.start()
     rig.executor.submit([rig.claim("noop") for _ in range(2_000)])

@@ -238,7 +238,7 @@ def test_a_refused_argument_is_found(codec, args, kwargs, sentence):
 
 def test_what_a_registered_type_is_told_as_must_be_storable_itself(codec):
     codec.register(Money, lambda money: [object()], Money)
-    with pytest.raises(Unstorable, match=r"\['a'\] as its to_json tells it\[0\] is of type object"):
+    with pytest.raises(Unstorable, match=r"\['a'\] as its to_json gives it\[0\] is of type object"):
         codec.encode_result({"a": Money(1)})
 
 

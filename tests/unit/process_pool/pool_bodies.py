@@ -40,13 +40,13 @@ def echo(payload):
 
 
 def shout(payload):
-    process_program.tell(b"first")
-    process_program.tell(b"x" * 200_000)
+    process_program.send_note(b"first")
+    process_program.send_note(b"x" * 200_000)
     return payload.upper()
 
 
 def tell_later(payload):
-    threading.Timer(0.05, process_program.tell, (b"late",)).start()
+    threading.Timer(0.05, process_program.send_note, (b"late",)).start()
     return payload
 
 
@@ -223,7 +223,7 @@ def log_between_calls():
 
 
 def _log_when_free():
-    while process_program._line._asked:
+    while process_program._parent._asked:
         time.sleep(0.001)
     log("between")
 
@@ -232,15 +232,15 @@ def log_in_signal_handler():
     import logging  # noqa: PLC0415
 
     signal.signal(signal.SIGUSR1, lambda *_: log("in a handler"))
-    send, logging.getLogger("shop").handlers = process_program._line._write, []
+    send, logging.getLogger("shop").handlers = process_program._parent._write, []
 
     def interrupted(piece):
-        process_program._line._write = send
+        process_program._parent._write = send
         send(piece[:3])
         signal.raise_signal(signal.SIGUSR1)
         send(piece[3:])
 
-    process_program._line._write = interrupted
+    process_program._parent._write = interrupted
     log("interrupted")
 
 

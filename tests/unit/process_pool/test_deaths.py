@@ -81,21 +81,21 @@ def test_a_call_that_meets_a_dead_child_runs_in_another(make_pool, until, monkey
 def test_a_request_that_its_child_did_not_read_runs_in_another(pool, monkeypatch):
     pool.call(os.getpid)
     met = []
-    send, hear = Child._send, Child._hear
+    send, receive = Child._send, Child._receive
 
     def send_to_a_stopped_child(child, request):
         if not met:
             os.kill(child.pid, signal.SIGSTOP)
         send(child, request)
 
-    def hear_from_a_killed_child(child, request):
+    def receive_from_a_killed_child(child, request):
         if not met:
             met.append(child.pid)
             os.kill(child.pid, signal.SIGKILL)
-        return hear(child, request)
+        return receive(child, request)
 
     monkeypatch.setattr(Child, "_send", send_to_a_stopped_child)
-    monkeypatch.setattr(Child, "_hear", hear_from_a_killed_child)
+    monkeypatch.setattr(Child, "_receive", receive_from_a_killed_child)
     assert pool.call(os.getpid) not in met
 
 

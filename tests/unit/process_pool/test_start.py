@@ -91,7 +91,7 @@ def test_an_interpreter_that_is_not_there_is_a_failed_start(make_pool, monkeypat
 
 
 def test_an_initializer_that_takes_too_long_is_a_failed_start(make_pool, monkeypatch, tmp_path):
-    monkeypatch.setattr("mainspring.processes.child_supervisor.START_PATIENCE", 0.3)
+    monkeypatch.setattr("mainspring.processes.child_supervisor.START_TIMEOUT", 0.3)
     pool = make_pool(initializer=bodies.wait_for, initargs=(str(tmp_path / "never"),))
     with pytest.raises(errors.ChildStartFailed, match=r"not ready within 0\.3 s"):
         pool.call(os.getpid)

@@ -23,7 +23,7 @@ def loop():
 
 @pytest.fixture
 def plain_loop(monkeypatch):
-    """One that does not tell since when it is at work."""
+    """One that does not say since when it is at work."""
     monkeypatch.setattr(event_loop, "new_loop", asyncio.SelectorEventLoop)
     service = EventLoopThread("watched")
     with Supervisor([service]):
@@ -68,7 +68,7 @@ def test_a_loop_that_waits_is_not_woken_and_one_that_works_is_reported_once(
     loop = request.getfixturevalue(kind)
     monkeypatch.setattr(watching, "STALLED_AFTER", 0.0)
     told, began, release = [], threading.Event(), threading.Event()
-    dog = watching.Watchdog(lambda: [loop], tell=told.append)
+    dog = watching.Watchdog(lambda: [loop], publish=told.append)
 
     async def block():
         began.set()
@@ -92,7 +92,7 @@ def test_a_loop_that_waits_is_not_woken_and_one_that_works_is_reported_once(
 def test_a_loop_that_tells_how_long_it_works_is_reported_at_the_first_look(loop, monkeypatch):
     monkeypatch.setattr(watching, "STALLED_AFTER", 0.05)
     told, began, release = [], threading.Event(), threading.Event()
-    dog = watching.Watchdog(lambda: [loop], tell=told.append)
+    dog = watching.Watchdog(lambda: [loop], publish=told.append)
 
     async def block():
         began.set()
@@ -109,14 +109,14 @@ def test_a_loop_that_tells_how_long_it_works_is_reported_at_the_first_look(loop,
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a loop tells how long it works")
 def test_it_looks_seldom_while_all_loops_wait_and_say_so(loop):
-    dog = watching.Watchdog(lambda: [loop], tell=print)
+    dog = watching.Watchdog(lambda: [loop], publish=print)
     until(lambda: loop.loop.turn_lasts() == 0)
     asyncio.run(dog.look())
     assert dog.trigger.delay == watching.RARE_LOOK
 
 
 def test_it_looks_often_at_a_loop_of_another_kind(plain_loop):
-    dog = watching.Watchdog(lambda: [plain_loop], tell=print)
+    dog = watching.Watchdog(lambda: [plain_loop], publish=print)
     asyncio.run(dog.look())
     assert dog.trigger.delay == watching.LOOK
 
@@ -132,7 +132,7 @@ def test_a_block_is_found_within_two_seconds_whenever_it_begins():
 
 def test_without_a_loop_it_rests_until_it_is_woken(loop):
     loops = []
-    watchdog = watching.Watchdog(lambda: loops, tell=print)
+    watchdog = watching.Watchdog(lambda: loops, publish=print)
     asyncio.run(watchdog.look())
     assert watchdog.trigger.delay == watching.NO_LOOK
     watchdog.wake()

@@ -11,7 +11,7 @@ from mainspring.model.number import is_number, is_whole
 from mainspring.supervision.threads.driver import PoolDriver
 from mainspring.supervision.threads.priority import TASK_NORMAL
 from mainspring.supervision.triggers.interval import Interval
-from mainspring.supervision.workers.driver import ElsewhereDriver
+from mainspring.supervision.workers.driver import OtherLoopDriver
 from mainspring.supervision.workers.worker import Worker, is_async
 
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ class AsyncJob:
 
     def make_worker(self, aloop: ALoop, pool: PriorityThreadPool) -> Worker:
         """Return the worker that runs it: on the aloop, or a sync target in borrowed threads."""
-        trigger = _FirstAfter(self._timer, self._interval)
+        trigger = _DelayedInterval(self._timer, self._interval)
         driver: Driver
         if is_async(self._target):
-            driver = ElsewhereDriver(self._run_later, aloop.spawn_coroutine_threadsafe)
+            driver = OtherLoopDriver(self._run_later, aloop.spawn_coroutine_threadsafe)
         else:
             driver = PoolDriver(self._run, pool, TASK_NORMAL)
         self._worker = Worker(self.name, self._target, trigger, driver=driver)
@@ -111,7 +111,7 @@ class AsyncJob:
             self._worker.close()
 
 
-class _FirstAfter(Interval):
+class _DelayedInterval(Interval):
     """An interval whose first tick comes after so many seconds."""
 
     def __init__(self, first: float, interval: float) -> None:

@@ -40,7 +40,7 @@ class AsyncJobScheduler:
             for job in tuple(self.jobs):
                 self._begin(job, launch)
 
-    def forget_life(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: the jobs are the parent's."""
         self._launch, self.active, self.jobs = None, False, []
         self._lock = threading.RLock()

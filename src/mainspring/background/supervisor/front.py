@@ -23,12 +23,12 @@ from mainspring.background.supervisor.schedulers import (
     unregister,
 )
 from mainspring.background.supervisor.shutdown import Shutdown
-from mainspring.background.supervisor.signals import Blockade
+from mainspring.background.supervisor.signals import SignalWait
 from mainspring.background.supervisor.task_pools import TaskPool, TaskPools
 from mainspring.background.supervisor.workers import NamedWorker, Workers
 from mainspring.errors import InvalidOption
-from mainspring.supervision.forked import forget_in_child
-from mainspring.supervision.megaphone import Megaphone
+from mainspring.supervision.event_bus import EventBus
+from mainspring.supervision.forked import reset_in_child
 from mainspring.supervision.run_in_thread import in_own_thread
 from mainspring.supervision.threads.priority import check_priority
 
@@ -56,8 +56,8 @@ class TaskSupervisor:
         self.id = id or str(uuid.uuid4())
         self.grace = grace
         self._poll_delay = 0.01
-        self._megaphone = Megaphone()
-        self._blockade = Blockade(self.id)
+        self._bus = EventBus()
+        self._signal_wait = SignalWait(self.id)
         self.workers = Workers()
         self._sync_schedulers = SyncSchedulers()
         self._settings = PoolSettings()
@@ -66,10 +66,10 @@ class TaskSupervisor:
         self._task_pools = TaskPools(self._loops)
         self._jobs = AsyncJobs()
         self._shutdown = Shutdown(self.workers, self._loops, self._jobs, self._sync_schedulers)
-        self.forget_life()
-        forget_in_child(self)
+        self.reset_after_fork()
+        reset_in_child(self)
 
-    def forget_life(self) -> None:
+    def reset_after_fork(self) -> None:
         """Have a life that has not begun; in a forked child, since the parent's is not its own."""
         self._life_lock = threading.RLock()  # never held by what a life's own threads call
         self._running = self._new_pools()
@@ -140,7 +140,7 @@ class TaskSupervisor:
         # First, so that whoever sees it stop can't start a worker any more.
         self._running.workers.close()
         core.close(core.grace if isinstance(wait, bool) else float(wait))
-        self._blockade.lift()
+        self._signal_wait.release()
         self.workers.drop_failed()
         if wait is False or self._shutdown.would_wait_for_itself(self._running):
             return not core.running
@@ -152,8 +152,8 @@ class TaskSupervisor:
         They are SIGTERM, SIGINT, SIGHUP and SIGQUIT; a second one raises KeyboardInterrupt.
         """
         self.start()
-        with Blockade(self.id) as self._blockade:
-            self._blockade.hold(lambda: self.active)
+        with SignalWait(self.id) as self._signal_wait:
+            self._signal_wait.hold(lambda: self.active)
             self.stop()
 
     async def astart(self) -> bool:
@@ -194,7 +194,7 @@ class TaskSupervisor:
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens to workers, loops and pools, as `model.events`."""
-        self._megaphone.subscribe(subscriber)
+        self._bus.subscribe(subscriber)
 
     def on_worker_failed(self, worker: NamedWorker, error: BaseException) -> None:
         """Be told that a worker gave up by its restart policy; for subclasses, or to be set."""
@@ -385,8 +385,8 @@ class TaskSupervisor:
         return self._running.over and self._shutdown.awaits_caller(self._running)
 
     def _new_pools(self) -> RunningPools:
-        tell, loops = self._megaphone.tell, self._loops.threads
-        return RunningPools(self.id, sizes=self._settings.sizes, loops=loops, tell=tell)
+        publish, loops = self._bus.publish, self._loops.threads
+        return RunningPools(self.id, sizes=self._settings.sizes, loops=loops, publish=publish)
 
 
 task_supervisor = TaskSupervisor("supervisor")

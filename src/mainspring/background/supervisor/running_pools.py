@@ -35,7 +35,7 @@ class RunningPools:
         *,
         sizes: PoolSizes,
         loops: Callable[[], Iterable[EventLoopThread]],
-        tell: Subscriber,
+        publish: Subscriber,
     ) -> None:
         self.pools, self.loops, self.task_pools, self.jobs, self.workers = groups = [
             Supervisor(name=kind, policy=TOGETHER)
@@ -45,10 +45,10 @@ class RunningPools:
         self.processes: ProcessPool | None = None
         self._begun = False
         self._lock = threading.Lock()
-        self.watchdog = Watchdog(loops, tell=tell)
+        self.watchdog = Watchdog(loops, publish=publish)
         watchdog = Worker("watchdog", self.watchdog.look, self.watchdog.trigger)
         for group in groups:
-            group.subscribe(tell)
+            group.subscribe(publish)
         self.loops.subscribe(self._look_at_loops)
         services: list[Service] = [*groups, watchdog]
         self.core = Supervisor(services, name=name)

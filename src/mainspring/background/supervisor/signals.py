@@ -17,8 +17,8 @@ LOOK = 0.2
 """Seconds between two looks whether it still runs."""
 
 
-class Blockade:
-    """Holds up a thread until a signal asks to stop or somebody lifts it.
+class SignalWait:
+    """Holds up a thread until a signal asks to stop or it is released.
 
     Signals are taken as long as its `with` block runs, so that the stop can be in it. A second
     request raises KeyboardInterrupt there.
@@ -38,7 +38,7 @@ class Blockade:
     def __exit__(self, *exc: object) -> None:
         self._signals.__exit__(*exc)
 
-    def lift(self) -> None:
+    def release(self) -> None:
         """Let the thread go on; from any thread."""
         self._sleeper.wake()
 

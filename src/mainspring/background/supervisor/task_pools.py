@@ -11,7 +11,7 @@ from concurrent import futures
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mainspring.background.aloop import START_PATIENCE
+from mainspring.background.aloop import START_TIMEOUT
 from mainspring.background.registry import OwnedRegistry
 from mainspring.errors import AlreadyRunning, NotRunning
 from mainspring.supervision.inside import running_loop
@@ -213,7 +213,7 @@ class TaskPools:
         for service in services:
             # A loop can't wait for what is about to start on it.
             if service.aloop.thread.current_loop is not running_loop():
-                service.wait_ready(START_PATIENCE)
+                service.wait_ready(START_TIMEOUT)
 
     def _loop_of(self, place: PoolEntry, running: RunningPools) -> ALoop:
         aloop = self._loops.running(place.loop, running.loops)

@@ -29,7 +29,7 @@ class NamedWorker(Protocol):
         """Stop it; return whether it has ended."""
         ...
 
-    def forget_life(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: be stopped."""
         ...
 

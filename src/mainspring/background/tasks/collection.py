@@ -117,10 +117,10 @@ class FunctionCollection:
         try:
             return Answer(entry.function())
         except Exception as error:  # noqa: BLE001  told to on_error, or logged
-            self.tell(entry, error)
+            self.report_error(entry, error)
             return Answer(error=error)
 
-    def tell(self, entry: Entry, error: BaseException) -> None:
+    def report_error(self, entry: Entry, error: BaseException) -> None:
         """Tell an error to `on_error`, or to the log."""
         if self.on_error is None:
             log.error("%s of a collection raised", entry.name, exc_info=error)
@@ -152,7 +152,7 @@ class TaskCollection(FunctionCollection):
         except BaseException as error:
             if not task.future.done():
                 raise
-            self.tell(entry, error)
+            self.report_error(entry, error)
             return Answer(error=error)
 
 

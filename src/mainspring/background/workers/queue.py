@@ -96,9 +96,9 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         """Return what it is doing, and how many items wait; from any thread."""
         return replace(super().status(), queued=len(self._backlog))
 
-    def forget_life(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: be stopped; what is queued is the parent's."""
-        super().forget_life()
+        super().reset_after_fork()
         self._backlog.forget()
 
     def before_queue_get(self) -> None:

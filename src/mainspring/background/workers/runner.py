@@ -11,7 +11,7 @@ from mainspring.background.workers.target import importable
 from mainspring.errors import InvalidOption
 from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.threads.driver import PoolDriver
-from mainspring.supervision.workers.driver import Driver, ElsewhereDriver, ThreadDriver
+from mainspring.supervision.workers.driver import Driver, OtherLoopDriver, ThreadDriver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ class RunningWorker(Protocol):
         ...
 
     @property
-    def judges(self) -> bool:
+    def checks_result(self) -> bool:
         """True if it has a `process_result` of its own."""
         ...
 
@@ -60,7 +60,7 @@ class Runner:
     @property
     def task(self) -> asyncio.Task[Any] | None:
         """The task that awaits an async target, once it has begun."""
-        return self.driver.task if isinstance(self.driver, ElsewhereDriver) else None
+        return self.driver.task if isinstance(self.driver, OtherLoopDriver) else None
 
     def is_stranded(self) -> bool:
         """Return whether it is on a loop of the user's own that does not run, and can't end."""
@@ -81,8 +81,8 @@ def _in_thread(worker: RunningWorker, call: Callable[..., Any], options: Options
     if isinstance(options.loop, str):
         supervisor.get_aloop(options.loop)  # it needs none, but the name must be right
     call = worker.unpack(call, awaited=False)
-    if worker.judges:
-        call = _judged(worker, call)
+    if worker.checks_result:
+        call = _checked(worker, call)
     if not worker.borrows_threads:
         return Runner(ThreadDriver(call))
     return Runner(PoolDriver(call, supervisor.threads, options.priority))
@@ -90,17 +90,17 @@ def _in_thread(worker: RunningWorker, call: Callable[..., Any], options: Options
 
 def _on_loop(worker: RunningWorker, call: Callable[..., Any], options: Options) -> Runner:
     call = worker.unpack(call, awaited=True)
-    if worker.judges:
-        call = _judged_later(worker, call)
+    if worker.checks_result:
+        call = _checked_later(worker, call)
     given = options.loop
     if isinstance(given, asyncio.AbstractEventLoop):
         if given.is_closed():
             expected = "a loop that is not closed"
             raise InvalidOption("loop", given, owner=f"worker {options.name!r}", expected=expected)
-        driver = ElsewhereDriver(call, ThreadCalls(given).submit, foreign=given)
+        driver = OtherLoopDriver(call, ThreadCalls(given).submit, foreign=given)
         return Runner(driver, loop=given, foreign=True)
     aloop = worker.supervisor.running_aloop(given)
-    return Runner(ElsewhereDriver(call, aloop.spawn_coroutine_threadsafe), loop=aloop.get_loop())
+    return Runner(OtherLoopDriver(call, aloop.spawn_coroutine_threadsafe), loop=aloop.get_loop())
 
 
 def _in_process(worker: RunningWorker, target: Target, priority: int) -> Callable[..., Any]:
@@ -117,17 +117,17 @@ def _in_process(worker: RunningWorker, target: Target, priority: int) -> Callabl
     return call
 
 
-def _judged(worker: RunningWorker, call: Callable[..., Any]) -> Callable[..., Any]:
-    def judged(*lead: Any) -> bool:
+def _checked(worker: RunningWorker, call: Callable[..., Any]) -> Callable[..., Any]:
+    def checked(*lead: Any) -> bool:
         result = call(*lead)
         return worker.process_result(result) is not False and result is not False
 
-    return judged
+    return checked
 
 
-def _judged_later(worker: RunningWorker, call: Callable[..., Any]) -> Callable[..., Any]:
-    async def judged(*lead: Any) -> bool:
+def _checked_later(worker: RunningWorker, call: Callable[..., Any]) -> Callable[..., Any]:
+    async def checked(*lead: Any) -> bool:
         result = await call(*lead)
         return worker.process_result(result) is not False and result is not False
 
-    return judged
+    return checked

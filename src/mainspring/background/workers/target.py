@@ -85,11 +85,11 @@ def importable(worker: object, function: Callable[..., Any]) -> Callable[..., An
     if decorated:
         with suppress(Exception):
             pickle.dumps(worker)
-            return ByName(worker)
+            return PickledByName(worker)
     raise TaskNotImportable(getattr(function, "__qualname__", repr(function)), why)
 
 
-class ByName:
+class PickledByName:
     """The target of a decorated function for a child process: its worker pickles by name.
 
     It passes for the function, so that errors name that and its arguments.
@@ -101,7 +101,7 @@ class ByName:
         self.__code__ = getattr(worker.run, "__code__", None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ByName, (self._worker,)
+        return PickledByName, (self._worker,)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it."""

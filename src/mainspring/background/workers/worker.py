@@ -174,7 +174,7 @@ class BackgroundWorker(Generic[P, R]):
         """Return whether it has ended, or was never started."""
         return not self.is_started()
 
-    def forget_life(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: be stopped, for what runs is the parent's."""
         self._run = None
         self._lock = threading.RLock()
@@ -289,7 +289,7 @@ class BackgroundWorker(Generic[P, R]):
         return False
 
     @property
-    def judges(self) -> bool:
+    def checks_result(self) -> bool:
         """True if it has a `process_result` of its own."""
         return is_own(self, BackgroundWorker, "process_result")
 

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mainspring.background.supervisor.front import TaskSupervisor
-from mainspring.background.supervisor.signals import Blockade
+from mainspring.background.supervisor.signals import SignalWait
 from mainspring.cli.app_loader.address import Address
 from mainspring.cli.daemon.notify import ReadinessAnnouncer, ServiceManager
 from mainspring.cli.daemon.table import table_of
 from mainspring.cli.daemon.view import new_view
 from mainspring.cli.daemon.workers import SupervisedWorkers
 from mainspring.cli.worker.log_format import Printer, add_log_options
-from mainspring.cli.worker.stop import HardEnd
+from mainspring.cli.worker.stop import ExitGuard
 from mainspring.clock import monotonic
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.terminal import Terminal
@@ -67,15 +67,15 @@ def run(options: argparse.Namespace) -> int:
         workers = SupervisedWorkers(supervisor, sys.modules[address.module])
         if workers.empty:
             log.warning(NOBODY, *address.text.split(":"))
-        end = HardEnd(log.error, HUNG)
-        with Blockade(supervisor.id, lambda: end.within(supervisor.grace)) as blockade:
+        end = ExitGuard(log.error, HUNG)
+        with SignalWait(supervisor.id, lambda: end.within(supervisor.grace)) as signal_wait:
             try:
                 with supervisor:
                     workers.start()
                     if options.once:
                         _print_once(workers)
                     else:
-                        _stay(supervisor, blockade, lambda: view.show(workers.look()))
+                        _stay(supervisor, signal_wait, lambda: view.show(workers.look()))
             except KeyboardInterrupt:
                 log.warning("interrupted: stopping at once")
                 end.within(0.0)
@@ -83,13 +83,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _stay(supervisor: TaskSupervisor, blockade: Blockade, show: Callable[[], None]) -> None:
+def _stay(supervisor: TaskSupervisor, signal_wait: SignalWait, show: Callable[[], None]) -> None:
     """Run until asked to stop; show the workers and tell the service manager on the way."""
     view = Worker("view", show, Interval(LOOK), restart=Restart(max_failures=0))
     jobs = supervisor.running_pools.jobs
     jobs.launch(view)
     jobs.launch(ReadinessAnnouncer(ServiceManager(), lambda: _works(supervisor)))
-    blockade.hold(lambda: supervisor.active)
+    signal_wait.hold(lambda: supervisor.active)
     supervisor.stop()
     with suppress(OSError):
         show()

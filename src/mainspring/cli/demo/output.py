@@ -92,13 +92,13 @@ class DemoOutput:
 
     def show(self, progress: Progress) -> None:
         """Redraw the line of progress; without a terminal, write one for each tenth."""
-        news = (progress.title, progress.landmark)
+        progress_shown = (progress.title, progress.landmark)
         if self._redraws and not progress.over:
             columns = shutil.get_terminal_size().columns
             self._write(CLEAR_LINE + str(progress)[: columns - 1])
-        elif news != self._shown:
+        elif progress_shown != self._shown:
             self.say(str(progress))
-        self._shown = news
+        self._shown = progress_shown
 
     def _write(self, text: str) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ from mainspring.cli.app_loader.queue import load_app
 from mainspring.cli.processes.source_watch import SourceWatch
 from mainspring.cli.processes.worker_processes import BEYOND_GRACE, WorkerProcessGroup
 from mainspring.cli.worker.log_format import Printer
-from mainspring.cli.worker.stop import HardEnd
+from mainspring.cli.worker.stop import ExitGuard
 from mainspring.model.options import count
 from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.triggers.interval import Interval
@@ -42,7 +42,7 @@ def run_processes(options: argparse.Namespace) -> int:
     group = WorkerProcessGroup(
         command_of(options), options.processes, grace=grace, say=printer.say, also=also
     )
-    end = HardEnd(printer.say, HUNG)
+    end = ExitGuard(printer.say, HUNG)
 
     def stop() -> None:
         group.stop()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mainspring.cli.worker.parent_watch import ParentPipe
 from mainspring.cli.worker.stop import GUARD_SECONDS, NO_THREAD_SECONDS
 from mainspring.clock import monotonic
-from mainspring.supervision.restart import Doubling, Failures, Restart
+from mainspring.supervision.restart import DoublingBackoff, Failures, Restart
 from mainspring.supervision.supervisor.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mainspring.protocols import Service
 
-PATIENT = Restart(backoff=Doubling(base=0.5, cap=5.0))
+PATIENT = Restart(backoff=DoublingBackoff(base=0.5, cap=5.0))
 """A process that ends unasked is started again at once, later with rests in between."""
 
 BEYOND_GRACE = GUARD_SECONDS + 2 * NO_THREAD_SECONDS
@@ -41,7 +41,7 @@ class WorkerProcess:
         self.grace = grace + BEYOND_GRACE
         self._command = command
         self._say = say
-        self._failures = Failures(PATIENT, backoff=Doubling())
+        self._failures = Failures(PATIENT, backoff=DoublingBackoff())
         self._process: asyncio.subprocess.Process | None = None
         self._pipe: ParentPipe | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -91,7 +91,7 @@ class WorkerProcess:
         """Ask the process to stop with its grace, however often it is called."""
         self._closed = True
         self._signal(signal.SIGTERM)
-        self._rouse()
+        self._wake()
 
     def hurry(self) -> None:
         """Have the process end at once what it runs."""
@@ -103,9 +103,9 @@ class WorkerProcess:
         """Let the process end, and start another without a rest."""
         self._replaced = True
         self._signal(signal.SIGTERM)
-        self._rouse()
+        self._wake()
 
-    def _rouse(self) -> None:
+    def _wake(self) -> None:
         # A loop that is closed has nobody who rests.
         with suppress(RuntimeError):
             if self._loop is not None:

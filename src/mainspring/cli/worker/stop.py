@@ -26,7 +26,7 @@ NO_THREAD_SECONDS = 0.5
 """Seconds later, when no thread of Python's could do it, the interpreter's own watchdog does."""
 
 
-class HardEnd:
+class ExitGuard:
     """Ends the process `GUARD_SECONDS` after the time that its stop may take."""
 
     def __init__(self, say: Callable[[str], object], sentence: str) -> None:
@@ -57,7 +57,7 @@ class StopAnnouncer:
     def __init__(self, grace: float, printer: Printer) -> None:
         self._grace = grace
         self._printer = printer
-        self._end = HardEnd(printer.say, HUNG)
+        self._end = ExitGuard(printer.say, HUNG)
 
     def __call__(self, event: Event) -> None:
         """Take notice of an event."""

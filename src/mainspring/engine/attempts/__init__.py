@@ -1,1 +1,1 @@
-"""One try of a job: its body run, its end judged, and what the body may ask meanwhile."""
+"""One try of a job: its body run, its outcome decided, and what the body may ask meanwhile."""

@@ -1,4 +1,4 @@
-"""An attempt of a stored job: what it brings to the pipeline, and how its failures are judged.
+"""An attempt of a stored job: its steps of the pipeline, and the outcomes of its failures.
 
 `run` is for threads and children, `arun` for event loops; they differ in how the body is called
 and in nothing else.
@@ -18,7 +18,7 @@ from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
 from mainspring.model.codec import Undecodable, Unstorable
 from mainspring.model.control_flow import ControlFlow, GiveUp, Retry, Snooze
-from mainspring.model.crash import fate_of
+from mainspring.model.crash import decide_crash
 from mainspring.model.duration import seconds_of
 from mainspring.model.error_text import message_of, name_of, traceback_of
 from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _NONE: Mapping[Grant, Outcome] = {}
 
 PUT_OFF_SECONDS = 5.0
-"""So long a job waits that could not begin because no child process would start."""
+"""Seconds that a job waits which could not begin because no child process would start."""
 
 
 class Tasks(Protocol):
@@ -57,8 +57,8 @@ class BodyCodec(Protocol):
         ...
 
 
-class Ruling(NamedTuple):
-    """The judgement on an error; `by_backoff`: it says no delay of its own."""
+class Decision(NamedTuple):
+    """The outcome that an error asks for; `by_backoff`: the task's backoff gives the delay."""
 
     outcome: Outcome
     by_backoff: bool
@@ -115,7 +115,7 @@ class Attempt:
         fault("before_body")
         return function, args, kwargs
 
-    def seal(self, result: object, claim: Claim) -> bytes:
+    def encode(self, result: object, claim: Claim) -> bytes:
         """Return the text of a result."""
         return self._encode(result, claim.task)
 
@@ -136,32 +136,32 @@ class Attempt:
     def failed(self, claim: Claim, error: BaseException, began: float) -> Outcome:
         """Return the outcome of an attempt that raised: retry while attempts are left.
 
-        Never raises, whatever the error does when it is looked at.
+        Never raises, whatever the error does when it is inspected.
         """
         return failed(self, claim, error, began)
 
-    def judge(self, claim: Claim, error: BaseException, began: float) -> Outcome:
-        """Return the outcome of an attempt that raised, or raise what looking at it raises."""
-        return self.judged(claim, self.ruling(claim, error, began))
+    def decide(self, claim: Claim, error: BaseException, began: float) -> Outcome:
+        """Return the outcome of an attempt that raised, or raise what inspecting it raises."""
+        return self.outcome_of(claim, self.decision(claim, error, began))
 
     def lost(self, claim: Claim, error: BaseException, began: float) -> Outcome:
-        """Return a failure for an attempt that can't be judged; `error` is one of ours."""
+        """Return a failure for an error that can't be inspected; `error` is one of ours."""
         failure = failure_of(error)
         kind = OutcomeKind.FAILED
         return Outcome(claim.key, claim.fence, kind, began, monotonic(), failure=failure)
 
-    def ruling(self, claim: Claim, error: BaseException, began: float) -> Ruling:
-        """Return what the error itself says, before attempts are counted."""
+    def decision(self, claim: Claim, error: BaseException, began: float) -> Decision:
+        """Return the outcome that the error itself asks for, before attempts are counted."""
         if isinstance(error, Unstorable):
             error = UnstorableResult(claim.task, error.why)
-        kind, delay = self._ruled(claim, error)
+        kind, delay = self._classify(claim, error)
         failure = _evidence_of(error)
         outcome = Outcome(claim.key, claim.fence, kind, began, monotonic(), failure=failure)
-        return Ruling(outcome if delay is None else replace(outcome, delay=delay), delay is None)
+        return Decision(outcome if delay is None else replace(outcome, delay=delay), delay is None)
 
-    def judged(self, claim: Claim, ruling: Ruling) -> Outcome:
+    def outcome_of(self, claim: Claim, decision: Decision) -> Outcome:
         """Return the outcome, with the delay of its retry, or as a failure when none is left."""
-        outcome, by_backoff = ruling
+        outcome, by_backoff = decision
         if outcome.kind is not OutcomeKind.RETRY:
             return outcome
         task = self._tasks[claim.task]
@@ -169,7 +169,7 @@ class Attempt:
             return replace(outcome, kind=OutcomeKind.FAILED, delay=0.0)
         return replace(outcome, delay=task.backoff.delay(claim.attempt)) if by_backoff else outcome
 
-    def _ruled(self, claim: Claim, error: BaseException) -> tuple[OutcomeKind, float | None]:
+    def _classify(self, claim: Claim, error: BaseException) -> tuple[OutcomeKind, float | None]:
         """Return the kind of the outcome, and the delay if the error says one."""
         if isinstance(error, Snooze):
             return OutcomeKind.SNOOZED, seconds_of("Snooze", "delay", error.delay)
@@ -203,16 +203,16 @@ def cancelled(claim: Claim) -> Outcome:
 
 def crashed(claim: Claim, death: BaseException, began: float) -> Outcome:
     """Return the outcome of an attempt whose child process died under it."""
-    fate = fate_of(claim.task, claim.crashes, str(failure_of(death)))
-    last = fate.delay is None
+    decision = decide_crash(claim.task, claim.crashes, str(failure_of(death)))
+    last = decision.delay is None
     return Outcome(
         claim.key,
         claim.fence,
         OutcomeKind.FAILED if last else OutcomeKind.CRASHED,
         began,
         monotonic(),
-        failure=fate.failure,
-        delay=fate.delay or 0.0,
+        failure=decision.failure,
+        delay=decision.delay or 0.0,
         crashed=last,
     )
 

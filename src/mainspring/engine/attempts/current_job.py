@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.running import host, running
-from mainspring.engine.journal.page import page
+from mainspring.engine.journal.buffer import note_buffer
 from mainspring.errors import InvalidOption, JobCancelled, NotRunning
 from mainspring.model.job import Claim
 from mainspring.telemetry.job_fields import JobRecords
@@ -89,10 +89,10 @@ class CurrentJob:
         InvalidOption for what is no number.
         """
         if not isinstance(running.get(), Claim):
-            raise _unheard()
+            raise _not_recorded()
         if type(progress) is not float or not 0.0 <= progress <= 1.0:
             progress = _clamped(progress)
-        page.get().progress(progress, None if message is None else str(message))
+        note_buffer.get().progress(progress, None if message is None else str(message))
 
     def log(self, text: object) -> None:
         """Add a line to the job's log, from where `progress` may be called.
@@ -100,8 +100,8 @@ class CurrentJob:
         The last 1,000 lines of a job are kept, 4,000 characters of each.
         """
         if not isinstance(running.get(), Claim):
-            raise _unheard()
-        page.get().log(str(text))
+            raise _not_recorded()
+        note_buffer.get().log(str(text))
 
     def __bool__(self) -> bool:
         """Return whether the calling code is the body of a job."""
@@ -115,7 +115,7 @@ def _claim() -> Running:
     return claim
 
 
-def _unheard() -> NotRunning:
+def _not_recorded() -> NotRunning:
     task = _claim().task
     return NotRunning(
         f"{task!r} is a task of a pool, which keeps no journal; "

@@ -1,7 +1,7 @@
-"""The pipeline of an attempt: open, run, seal; whatever is raised becomes an outcome.
+"""The pipeline of an attempt: open, run, encode; whatever is raised becomes an outcome.
 
-Written once for all attempts: of stored jobs and of the task pool's, in a thread or on a loop. What
-they differ in are their `Terms`.
+Written once for all attempts: of stored jobs and of the task pool's, in a thread or on a loop. They
+differ in their `AttemptSteps` only.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ C_contra = TypeVar("C_contra", bound="Running", contravariant=True)
 O_co = TypeVar("O_co", covariant=True)
 
 
-class Terms(Protocol[C_contra, O_co]):
+class AttemptSteps(Protocol[C_contra, O_co]):
     """Turns a claim into a call, and the call's end into an outcome."""
 
     def open(self, claim: C_contra, slot: int) -> Call:
         """Return the call, which begins now in that slot."""
         ...
 
-    def seal(self, result: Any, claim: C_contra, /) -> Any:
+    def encode(self, result: Any, claim: C_contra, /) -> Any:
         """Return the result as it is kept; what this raises fails the attempt."""
         ...
 
@@ -40,30 +40,33 @@ class Terms(Protocol[C_contra, O_co]):
         """Return the outcome of a body that returned; `began` is monotonic."""
         ...
 
-    def judge(self, claim: C_contra, error: BaseException, began: float) -> O_co:
-        """Return the outcome of a body that raised; may itself raise what looking at it raises."""
+    def decide(self, claim: C_contra, error: BaseException, began: float) -> O_co:
+        """Return the outcome of a body that raised; may itself raise what inspecting it raises."""
         ...
 
     def lost(self, claim: C_contra, error: BaseException, began: float) -> O_co:
-        """Return a failure when `judge` raised even on `error`, which is one of ours."""
+        """Return a failure when `decide` raised even on `error`, which is one of ours."""
         ...
 
 
-def run(terms: Terms[C_contra, O_co], claim: C_contra, slot: int) -> O_co:
+def run(steps: AttemptSteps[C_contra, O_co], claim: C_contra, slot: int) -> O_co:
     """Run the body in this thread, in the caller's context: nobody else's."""
     began = monotonic()
     running.set(claim)
     try:
-        function, args, kwargs = terms.open(claim, slot)
-        result = terms.seal(function(*args, **kwargs), claim)
+        function, args, kwargs = steps.open(claim, slot)
+        result = steps.encode(function(*args, **kwargs), claim)
         fault("after_body")
-        return terms.completed(claim, result, began)
+        return steps.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
-        return failed(terms, claim, error, began)
+        return failed(steps, claim, error, began)
 
 
 async def arun(
-    terms: Terms[C_contra, O_co], claim: C_contra, slot: int, asked: Callable[[float], O_co | None]
+    steps: AttemptSteps[C_contra, O_co],
+    claim: C_contra,
+    slot: int,
+    asked: Callable[[float], O_co | None],
 ) -> O_co:
     """Run the coroutine body in the caller's task and context: nobody else's.
 
@@ -73,27 +76,27 @@ async def arun(
     began = monotonic()
     running.set(claim)
     try:
-        function, args, kwargs = terms.open(claim, slot)
-        result = terms.seal(await function(*args, **kwargs), claim)
+        function, args, kwargs = steps.open(claim, slot)
+        result = steps.encode(await function(*args, **kwargs), claim)
         fault("after_body")
-        return terms.completed(claim, result, began)
+        return steps.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
-        return asked(began) or failed(terms, claim, error, began)
+        return asked(began) or failed(steps, claim, error, began)
 
 
 def failed(
-    terms: Terms[C_contra, O_co], claim: C_contra, error: BaseException, began: float
+    steps: AttemptSteps[C_contra, O_co], claim: C_contra, error: BaseException, began: float
 ) -> O_co:
     """Return the outcome of a body that raised. Never raises: no outcome is ever lost.
 
     An error may raise whatever it is asked (by a property, its metaclass, the user's retry rules).
-    Then one of ours is judged in its place, and if that fails too, the attempt has failed.
+    Then one of ours takes its place, and if that fails too, the attempt has failed.
     """
     try:
-        return terms.judge(claim, error, began)
+        return steps.decide(claim, error, began)
     except BaseException as second:  # noqa: BLE001  # the border of an attempt
         plain = UnreadableError(claim.task, name_of(type(error)), name_of(type(second)))
     try:
-        return terms.judge(claim, plain, began)
+        return steps.decide(claim, plain, began)
     except BaseException:  # noqa: BLE001  # as above
-        return terms.lost(claim, plain, began)
+        return steps.lost(claim, plain, began)

@@ -80,7 +80,7 @@ class JobCache:
         self._thread = EventLoopThread("mainspring-cache")
         self._adapters: dict[int, CacheAdapter] = {}
         self._results: dict[int, Results] = {}
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._holds: Callable[[Claim], bool] = _always
         self._plans: dict[str, tuple[Task, Cache, Plan]] = {}
         self._planning = Lock()
@@ -212,8 +212,8 @@ class JobCache:
 
     def _refuse(self, task: str, why: Exception) -> None:
         """Say once that jobs of a task can't be cached."""
-        if task not in self._told:
-            self._told.add(task)
+        if task not in self._warned:
+            self._warned.add(task)
             log.warning("results of task %r are not cached: %s", task, why)
 
 

@@ -23,15 +23,15 @@ class Plan:
         self.results = results
         self._shape = task_signature(task.name, task.function)
         self._name = policy.key if isinstance(policy.key, str) else identity(task)
-        self._told_by = policy.key if callable(policy.key) else None
+        self._key_function = policy.key if callable(policy.key) else None
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Return the key of a job; raises what its values, or the user's function, raise."""
-        if self._told_by is None:
+        if self._key_function is None:
             return cache_key(self._name, self._shape, args, kwargs)
-        told = (self._told_by(*args, **kwargs),)
+        key_parts = (self._key_function(*args, **kwargs),)
         # Marked, or it might meet the key of arguments as they are.
-        return cache_key(f"{self._name}()", _ONE, told, {})
+        return cache_key(f"{self._name}()", _ONE, key_parts, {})
 
 
 def identity(task: Task) -> str:

@@ -11,13 +11,13 @@ from contextvars import Context
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mainspring.engine.attempts.attempt import Attempt, Ruling
+from mainspring.engine.attempts.attempt import Attempt, Decision
 from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.attempts.pipeline import run
 from mainspring.engine.attempts.running import host
 from mainspring.engine.children.child_main import ChildHost
-from mainspring.engine.children.request import decode_errand, encode
-from mainspring.engine.journal.child import Told
+from mainspring.engine.children.request import decode_request, encode
+from mainspring.engine.journal.child import ForwardedNotes
 from mainspring.errors import TaskNotImportable
 from mainspring.model.codec import JsonCodec
 from mainspring.model.retry import RetryRules
@@ -33,29 +33,29 @@ if TYPE_CHECKING:
     from mainspring.protocols import Codec
 
 _CONTEXT = Context()
-"""What each body begins with; never entered again, so nothing is left in it."""
+"""The context that each body copies; never entered again, so nothing is left in it."""
 
 _CONTEXT.run(host.set, ChildHost(stop_asked))
 
 
-def answer(request: bytes, *, limit_bytes: int) -> bytes:
-    """Run an errand, in the child. The reply is an encoded ruling, of failures too.
+def answer(payload: bytes, *, limit_bytes: int) -> bytes:
+    """Run an errand, in the child. The reply is an encoded decision, of failures too.
 
     A warm-up is imports and no body; what it raises is raised again when the body is to begin.
     """
-    errand = decode_errand(request)
-    claim = errand.claim
+    request = decode_request(payload)
+    claim = request.claim
     if claim is None:
-        _CONTEXT.copy().run(_import, errand.function, errand.rules)
+        _CONTEXT.copy().run(_import, request.function, request.rules)
         return b""
-    terms = _terms(claim.task, errand.function, errand.rules, limit_bytes)
+    steps = _steps_of(claim.task, request.function, request.rules, limit_bytes)
     _install_job_records()
-    return encode(_CONTEXT.copy().run(_run, terms, claim))
+    return encode(_CONTEXT.copy().run(_run, steps, claim))
 
 
 def _import(function: Place, rules: Rules) -> None:
     _function(*function)
-    _found_rules(*rules)
+    _imported_rules(*rules)
 
 
 @functools.cache
@@ -63,52 +63,54 @@ def _install_job_records() -> None:
     job_records.install()
 
 
-def _run(terms: _Terms, claim: Claim) -> Ruling:
-    with Told(claim):
-        return run(terms, claim, 0)
+def _run(steps: _ChildSteps, claim: Claim) -> Decision:
+    with ForwardedNotes(claim):
+        return run(steps, claim, 0)
 
 
-class _Terms:
-    """The attempt's terms, but for its judgement: that is the parent's."""
+class _ChildSteps:
+    """The attempt's steps, but for its judgement: that is the parent's."""
 
-    def __init__(self, attempt: Attempt, tasks: _Found) -> None:
+    def __init__(self, attempt: Attempt, tasks: _ImportedTask) -> None:
         self._attempt = attempt
         self._tasks = tasks
-        self.seal = attempt.seal
+        self.encode = attempt.encode
 
     def open(self, claim: Claim, slot: int) -> Call:
         """Return the call."""
         return self._attempt.open(claim, slot)
 
-    def completed(self, claim: Claim, result: bytes, began: float) -> Ruling:
+    def completed(self, claim: Claim, result: bytes, began: float) -> Decision:
         """Return the outcome of a body that returned."""
-        return Ruling(self._attempt.completed(claim, result, began), by_backoff=False)
+        return Decision(self._attempt.completed(claim, result, began), by_backoff=False)
 
-    def judge(self, claim: Claim, error: BaseException, began: float) -> Ruling:
-        """Return what the error says; of a task that is not found here, by the usual rules."""
-        attempt = self._attempt if self._tasks.known(claim.task) else _unfound(claim.task)
-        return attempt.ruling(claim, error, began)
+    def decide(self, claim: Claim, error: BaseException, began: float) -> Decision:
+        """Return what the error asks for; of a task that can't be imported, by the usual rules."""
+        attempt = (
+            self._attempt if self._tasks.known(claim.task) else _unimportable_attempt(claim.task)
+        )
+        return attempt.decision(claim, error, began)
 
-    def lost(self, claim: Claim, error: BaseException, began: float) -> Ruling:
-        """Return a failure for an attempt that can't be judged."""
-        return Ruling(self._attempt.lost(claim, error, began), by_backoff=False)
+    def lost(self, claim: Claim, error: BaseException, began: float) -> Decision:
+        """Return a failure for an error that can't be inspected."""
+        return Decision(self._attempt.lost(claim, error, began), by_backoff=False)
 
 
 @functools.cache
-def _terms(task: str, function: Place, rules: Rules, limit_bytes: int) -> _Terms:
-    """Return the terms of a task's errands; to make them anew takes as long as a short body."""
-    codec = _FoundCodec(function, limit_bytes)
-    tasks = _Found(task, function, rules)
-    return _Terms(Attempt(tasks, codec, _note_nothing), tasks)
+def _steps_of(task: str, function: Place, rules: Rules, limit_bytes: int) -> _ChildSteps:
+    """Return the steps of a task's attempts; to make them anew takes as long as a short body."""
+    codec = _ImportedCodec(function, limit_bytes)
+    tasks = _ImportedTask(task, function, rules)
+    return _ChildSteps(Attempt(tasks, codec, _note_nothing), tasks)
 
 
-def _unfound(task: str) -> Attempt:
+def _unimportable_attempt(task: str) -> Attempt:
     """Return the attempt of a task that can't be imported: its rules may be as lost as it is."""
     return Attempt({task: Task(task, _note_nothing)}, JsonCodec(), _note_nothing)
 
 
-class _Found:
-    """The one task of an errand, imported when the attempt asks for it: inside its border."""
+class _ImportedTask:
+    """The one task of a request, imported when the attempt asks for it: inside its border."""
 
     def __init__(self, name: str, function: Place, rules: Rules) -> None:
         self._name = name
@@ -118,7 +120,7 @@ class _Found:
 
     def __getitem__(self, name: str) -> Task:
         if self._task is None:
-            rules = _found_rules(*self._rules)
+            rules = _imported_rules(*self._rules)
             self._task = Task(self._name, _function(*self._function), rules=rules)
         return self._task
 
@@ -131,13 +133,15 @@ class _Found:
         return True
 
 
-def _found_rules(retry_on: tuple[Place, ...] | None, give_up_on: tuple[Place, ...]) -> RetryRules:
-    retried = None if retry_on is None else tuple(_found(*place) for place in retry_on)
-    return RetryRules(retried, tuple(_found(*place) for place in give_up_on))
+def _imported_rules(
+    retry_on: tuple[Place, ...] | None, give_up_on: tuple[Place, ...]
+) -> RetryRules:
+    retried = None if retry_on is None else tuple(_imported(*place) for place in retry_on)
+    return RetryRules(retried, tuple(_imported(*place) for place in give_up_on))
 
 
 @functools.cache
-def _found(module: str, qualname: str) -> Any:
+def _imported(module: str, qualname: str) -> Any:
     found: Any = import_module(module)
     for name in qualname.split("."):
         if not hasattr(found, name):
@@ -147,7 +151,7 @@ def _found(module: str, qualname: str) -> Any:
     return found
 
 
-class _FoundCodec:
+class _ImportedCodec:
     """The codec of the task's own queue, found where the task is, once the attempt has begun.
 
     So registered types and signing keys come from the user's module, in the child as in the parent,
@@ -160,7 +164,7 @@ class _FoundCodec:
         self.limit_bytes = limit_bytes
 
     def _own(self) -> Codec:
-        found = _found(*self._function)
+        found = _imported(*self._function)
         own: Codec | None = getattr(found, "codec", None) if _is_task(found) else None
         return own or self._plain
 
@@ -179,7 +183,7 @@ def _is_task(found: Any) -> bool:
 
 @functools.cache
 def _function(module: str, qualname: str) -> Callable[..., Any]:
-    found = _found(module, qualname)
+    found = _imported(module, qualname)
     # The module's name holds the task of the function. Never unwrap further than that: below may
     # be decorators of the user's own, which belong to the body.
     function: Callable[..., Any] = found.task.function if _is_task(found) else found

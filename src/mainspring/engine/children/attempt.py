@@ -1,6 +1,6 @@
-"""The parent's side: an attempt sent to a child process, and what a dead child means.
+"""The parent's side: an attempt sent to a child process, and the outcome when that dies.
 
-Whether attempts are left is judged here, where the task's options are known.
+Attempts are counted here, where the task's options are known.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from msgspec.structs import replace
 
 from mainspring.clock import monotonic
 from mainspring.engine.attempts.attempt import crashed, put_off
-from mainspring.engine.children.request import decode_ruling, encode, errand_of, warm_up_of
+from mainspring.engine.children.request import decode_decision, encode, request_of, warm_up_of
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
 from mainspring.model.job import OutcomeKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.engine.attempts.attempt import Attempt, Ruling, Tasks
+    from mainspring.engine.attempts.attempt import Attempt, Decision, Tasks
     from mainspring.model.job import Claim, Grant, Outcome
 
 
@@ -59,9 +59,9 @@ class ChildAttempt:
         children: Children,
         note: Callable[[int, int, int], None],
         *,
-        hear: Callable[[bytes], object] | None = None,
+        on_note: Callable[[bytes], object] | None = None,
     ) -> None:
-        self._hear = hear
+        self._on_note = on_note
         self._attempt = attempt
         self._tasks = tasks
         self._children = children
@@ -87,7 +87,7 @@ class ChildAttempt:
         """Run it in a child; never raises."""
         began = monotonic()
         try:
-            return self._judged(claim, decode_ruling(self._send(claim, slot)))
+            return self._outcome_of(claim, decode_decision(self._send(claim, slot)))
         except AttemptTimeout:
             return self._attempt.timed_out(claim, began)
         except BaseException as error:  # noqa: BLE001  # the border of an attempt
@@ -101,22 +101,22 @@ class ChildAttempt:
         finally:
             self._asked.pop((claim.key, claim.fence), None)
 
-    def _judged(self, claim: Claim, ruling: Ruling) -> Outcome:
+    def _outcome_of(self, claim: Claim, decision: Decision) -> Outcome:
         keep = self._tasks[claim.task].keep_result
-        if keep is not None and ruling.outcome.kind is OutcomeKind.COMPLETED:
-            return replace(ruling.outcome, keep=keep)
-        return self._attempt.judged(claim, ruling)
+        if keep is not None and decision.outcome.kind is OutcomeKind.COMPLETED:
+            return replace(decision.outcome, keep=keep)
+        return self._attempt.outcome_of(claim, decision)
 
     def _send(self, claim: Claim, slot: int) -> bytes:
         task = self._tasks[claim.task]
-        errand = encode(errand_of(claim, task))
+        request = encode(request_of(claim, task))
         grant = claim.key, claim.fence
         return self._children.request(
-            errand,
+            request,
             label=claim.task,
             timeout=task.timeout,
             key=grant,
-            on_note=self._hear,
+            on_note=self._on_note,
             warm_up=warm_up_of(task),
             # Not before: a worker that is killed while its child starts or imports charges nobody.
             on_begin=partial(self._note, slot, claim.key, claim.fence),

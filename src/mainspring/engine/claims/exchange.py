@@ -44,11 +44,11 @@ class Exchange:
         store: Store,
         node: Node,
         queues: tuple[str, ...] | None,
-        tell: Callable[[Event], None],
+        publish: Callable[[Event], None],
     ) -> None:
         self._store = store
         self._node = node
-        self._tell = tell
+        self._publish = publish
         self.completions = Completions(store, node)
         self._outbox = Outbox()
         self._claimer = Claimer(queues, self.completions)
@@ -230,7 +230,7 @@ class Exchange:
     def _check_health(self) -> None:
         abandoned = self._table.exhausted()
         if abandoned and not self._unhealthy:
-            self._tell(ConsumerUnhealthy(self._node.name, abandoned))
+            self._publish(ConsumerUnhealthy(self._node.name, abandoned))
         self._unhealthy = bool(abandoned)
 
     def _lost(self) -> bool:
@@ -282,9 +282,9 @@ class Exchange:
     def _record(self, outcomes: list[Outcome], accepted: Sequence[bool]) -> None:
         ended, refused = self._claimer.record(outcomes, accepted)
         if ended:
-            self._tell(AttemptsEnded(tuple(ended)))
+            self._publish(AttemptsEnded(tuple(ended)))
         if refused:
-            self._tell(OutcomesRefused(tuple(refused)))
+            self._publish(OutcomesRefused(tuple(refused)))
 
     def _deliver(self, exchanged: Exchanged) -> None:
         if exchanged.lapsed:
@@ -331,7 +331,7 @@ class Exchange:
             self._release(claim for claim in self._claimer.held if claim.key not in ended)
 
     def _disown(self) -> None:
-        self._tell(NodeLost(self._node.name))
+        self._publish(NodeLost(self._node.name))
         for slots in self._slots:
             slots.withdraw_all()
             slots.executor.interrupt(released)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.protocols import Hearing
+from mainspring.protocols import ListeningExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def listen_together(
-    store: Store, executors: Sequence[Executor], heard: Callable[[], None]
+    store: Store, executors: Sequence[Executor], on_notice: Callable[[], None]
 ) -> Listener:
     """Listen for work; where the store can, idle slots of one executor listen as well."""
     listener = store.listen("ready")
-    hearing = [executor for executor in executors if isinstance(executor, Hearing)]
-    if hearing and (place := listener.for_idle()) is not None:
-        hearing[0].hear(place, heard)
+    listening = [executor for executor in executors if isinstance(executor, ListeningExecutor)]
+    if listening and (idle_listener := listener.for_idle()) is not None:
+        listening[0].listen_when_idle(idle_listener, on_notice)
     return listener
 
 
@@ -65,11 +65,11 @@ class ExchangeTrigger:
 
 
 class StoreSleeper:
-    """Sleeps until woken, or until the store says that there may be work: then it rings."""
+    """Sleeps until woken, or until the store notifies: then it calls `on_notice`."""
 
-    def __init__(self, listen: Callable[[], Listener], ring: Callable[[], None]) -> None:
+    def __init__(self, listen: Callable[[], Listener], on_notice: Callable[[], None]) -> None:
         self._listen = listen
-        self._ring = ring
+        self._on_notice = on_notice
         self._listener: Listener | None = None
         self._sleeping = False
         self._woken = False
@@ -86,8 +86,8 @@ class StoreSleeper:
         """Sleep so long at most, or until woken (None: until woken)."""
         if self._listener is None:
             self._listener = self._listen()
-            # What came before we listened has rung for nobody.
-            self._ring()
+            # What came before we listened has notified nobody.
+            self._on_notice()
             return
         # It says that it sleeps before it looks for a wake; a waker does it the other way round.
         self._sleeping = True
@@ -95,7 +95,7 @@ class StoreSleeper:
         self._sleeping = False
         self._woken = False
         if notice is not None:
-            self._ring()
+            self._on_notice()
 
     def close(self) -> None:
         """Listen no more; when the worker has ended."""

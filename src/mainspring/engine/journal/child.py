@@ -1,4 +1,4 @@
-"""The journal of a child process: what its bodies say goes to the parent while they run."""
+"""The journal of a child process: notes of its bodies go to the parent while they run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
-from mainspring.engine.journal.journal import Journal, encode_notes
+from mainspring.engine.journal.writer import JournalWriter, encode_notes
 from mainspring.processes import program
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from mainspring.model.note import Note
 
 
-class Told:
-    """Tells the parent what the body of a claim says in the block, all of it at its end.
+class ForwardedNotes:
+    """Sends the parent the notes of a claim's body in the block, all of them by its end.
 
     No `contextmanager`: that takes longer than the rest of it.
     """
@@ -40,41 +40,41 @@ class Told:
             journal.flush()
 
 
-class _Line:
-    """Where notes go from here."""
+class _ParentSink:
+    """The connection to the parent."""
 
     def note_many(self, notes: Sequence[Note]) -> None:
         """Send them."""
-        program.tell(encode_notes(notes))
+        program.send_note(encode_notes(notes))
 
 
-class _Courier:
-    """Flushes when it was planned, in a thread that is started by the first to say something."""
+class _FlushThread:
+    """Flushes when it was planned, in a thread that starts with the first note."""
 
     def __init__(self) -> None:
-        self.journal = Journal(_Line(), self.plan)
+        self.journal = JournalWriter(_ParentSink(), self.plan)
         self._at = 0.0
-        self._bell = threading.Event()
+        self._planned = threading.Event()
         self._thread: threading.Thread | None = None
 
     def plan(self, at: float) -> None:
         """Flush at that moment."""
         self._at = at
-        self._bell.set()
+        self._planned.set()
         if self._thread is None:
             thread = threading.Thread(target=self._work, name="mainspring-journal", daemon=True)
-            # A system that has no thread to give: then all is told at the end.
+            # A system that has no thread to give: then all is sent at the end.
             with suppress(RuntimeError):
                 thread.start()
                 self._thread = thread
 
     def _work(self) -> None:
-        while self._bell.wait():
-            self._bell.clear()
+        while self._planned.wait():
+            self._planned.clear()
             time.sleep(max(0.0, self._at - monotonic()))
             self.journal.flush()
 
 
 @cache
-def _journal() -> Journal:
-    return _Courier().journal
+def _journal() -> JournalWriter:
+    return _FlushThread().journal

@@ -1,6 +1,6 @@
-"""A node's sign of life: each renews its lease, says how it is and brings orders back.
+"""The heartbeat of a node: each beat renews its lease, reports its state and brings orders back.
 
-It beats at its interval, and as soon as the store rings for orders.
+It beats at its interval, and as soon as the store notifies of orders.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 FIRST_REST = 0.02
 LONGEST_REST = 1.0
-"""Seconds from a ring that brought no order to the next renewal by a ring: it doubles each time.
+"""Seconds from a notice that brought no order to the next renewal by a notice; doubles each time.
 
-A store may ring for orders that are another node's.
+A store may notify of orders that are another node's.
 """
 
 
 class Orders(Protocol):
-    """Takes what a renewal brought."""
+    """Receives the results of a renewal."""
 
     def lose(self, key: int) -> None:
-        """Learn that the lease was lost which the node had under `key`."""
+        """Handle the loss of the lease that the node had under `key`."""
         ...
 
     def renewed(self) -> None:
-        """Learn that the lease was renewed."""
+        """Handle a renewal of the lease."""
         ...
 
     def cancel(self, grants: Iterable[Grant]) -> None:
-        """Learn all claims of the node whose jobs are to be cancelled."""
+        """Cancel jobs: `grants` are all claims of the node whose jobs are to be cancelled."""
         ...
 
 
@@ -79,7 +79,7 @@ class Heartbeat:
 
 
 class HeartbeatTrigger:
-    """Fires every `interval` seconds, at once, and when the store has rung."""
+    """Fires every `interval` seconds, at once, and when the store has notified."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -87,39 +87,39 @@ class HeartbeatTrigger:
         self._next = 0.0
         self._rest = 0.0
         self._rested_at = 0.0
-        self._rung = False
-        self._by_ring = False
+        self._notified = False
+        self._by_notice = False
         self.closed = False
 
     def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function that ends the driver's sleep."""
+        """Set the function that ends the driver's sleep."""
         self._wake = wake
 
-    def ring(self) -> None:
-        """Learn that there may be orders; in the driver's thread."""
-        self._rung = True
+    def notify(self) -> None:
+        """Note that there may be orders; in the driver's thread."""
+        self._notified = True
 
     def learn(self, *, orders: bool) -> None:
-        """Learn whether the renewal brought orders that were not known."""
+        """Note whether the renewal brought orders that were not known."""
         if orders:
             self._rest = 0.0
-        elif self._by_ring:
+        elif self._by_notice:
             self._rest = min(max(2 * self._rest, FIRST_REST), LONGEST_REST)
 
     def due(self, now: float) -> float | None:
         """Return the seconds until the next beat."""
-        at = min(self._next, self._rested_at) if self._rung else self._next
+        at = min(self._next, self._rested_at) if self._notified else self._next
         return at - now
 
     def take(self, now: float) -> tuple[object, ...]:
         """Begin a beat."""
-        self._by_ring = self._rung and now < self._next
-        self._rung = False
+        self._by_notice = self._notified and now < self._next
+        self._notified = False
         self._next = now + self._interval
         return ()
 
     def done(self, now: float) -> None:
-        """Rest before the next ring is heeded, if the last ones brought nothing."""
+        """Rest before the next notice is heeded, if the last ones brought nothing."""
         self._rested_at = now + self._rest
 
     def wake(self) -> None:

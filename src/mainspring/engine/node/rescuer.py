@@ -24,11 +24,11 @@ class Rescuer:
     """Looks for lost nodes and takes their jobs from them."""
 
     def __init__(
-        self, store: JobStore, node: Node, tell: Callable[[Event], None], *, lease: float
+        self, store: JobStore, node: Node, publish: Callable[[Event], None], *, lease: float
     ) -> None:
         self._store = store
         self._node = node
-        self._tell = tell
+        self._publish = publish
         self._lease = lease
         self._trusts_leases_from = 0.0
 
@@ -68,4 +68,4 @@ class Rescuer:
     def _report(self, other: NodeRecord, rescued: Rescued | None) -> None:
         if rescued is not None:
             requeued, failed = len(rescued.requeued), len(rescued.failed)
-            self._tell(NodeRescued(other.name, requeued, failed))
+            self._publish(NodeRescued(other.name, requeued, failed))

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 class UnclaimableJobs:
     """Tells of lanes that no live node serves."""
 
-    def __init__(self, store: Catalog, tell: Callable[[Event], None]) -> None:
+    def __init__(self, store: Catalog, publish: Callable[[Event], None]) -> None:
         self._store = store
-        self._tell = tell
+        self._publish = publish
 
     def look(self) -> None:
         """Look once."""
         lanes = unclaimable(self._store.lanes(), self._store.nodes())
         if lanes:
-            self._tell(JobsUnclaimable(tuple(lanes)))
+            self._publish(JobsUnclaimable(tuple(lanes)))

@@ -15,7 +15,7 @@ from mainspring.stores.rules.keeping import keeping_of
 from mainspring.stores.rules.outcomes import effect_of
 
 if TYPE_CHECKING:
-    from mainspring.model.crash import Fate
+    from mainspring.model.crash import CrashDecision
     from mainspring.model.job import NewJob, Outcome
     from mainspring.stores.clock import Moment
     from mainspring.stores.rules.outcomes import Effect
@@ -139,15 +139,15 @@ class Job(Struct):
         """Go back to its place, uncharged."""
         self._part(OutcomeKind.RELEASED, None, began_at=None, ended_at=moment.micros)
 
-    def crash(self, fate: Fate, moment: Moment) -> None:
+    def crash(self, decision: CrashDecision, moment: Moment) -> None:
         """Take the loss of its node while its body ran."""
-        self.crashes = fate.crashes
-        if fate.delay is None:
-            self._end(JobState.FAILED, fate.failure, began_at=None, ended_at=moment.micros)
+        self.crashes = decision.crashes
+        if decision.delay is None:
+            self._end(JobState.FAILED, decision.failure, began_at=None, ended_at=moment.micros)
             return
-        self._part(OutcomeKind.CRASHED, fate.failure, began_at=None, ended_at=moment.micros)
-        if fate.delay and self.state is JobState.PENDING:
-            self.run_at = moment.after(fate.delay)
+        self._part(OutcomeKind.CRASHED, decision.failure, began_at=None, ended_at=moment.micros)
+        if decision.delay and self.state is JobState.PENDING:
+            self.run_at = moment.after(decision.delay)
             self.delayed = True
 
     def end_waiting(self, failure: Failure, moment: Moment) -> None:

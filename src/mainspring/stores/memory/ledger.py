@@ -130,12 +130,12 @@ class Ledger:
         if not is_keyed(jobs):  # most are not, so this is short
             return self._insert(jobs, moment)
         plan = plan_enqueue(jobs, self._answered(jobs, moment), self._unique)
-        inserted, news = self._insert(plan.inserted, moment)
+        inserted, wakes = self._insert(plan.inserted, moment)
         for unique, new in plan.replaced.items():
-            news = self._replace(self._unique[unique], new, moment) or news
+            wakes = self._replace(self._unique[unique], new, moment) or wakes
         for idempotency_key, job_id in plan.memories(inserted).items():
             self._remember(idempotency_key, job_id, moment)
-        return plan.ids(inserted), news
+        return plan.ids(inserted), wakes
 
     def _answered(self, jobs: Sequence[NewJob], moment: Moment) -> dict[str, str]:
         """Return the ids that the idempotency keys of a batch stand for."""
@@ -144,8 +144,8 @@ class Ledger:
 
     def _insert(self, jobs: Sequence[NewJob], moment: Moment) -> tuple[list[str], bool]:
         kept = [self._new(new, moment) for new in jobs]
-        news = [self._line_up(job) for job in kept]
-        return [job.id for job in kept], any(news)
+        wakes = [self._line_up(job) for job in kept]
+        return [job.id for job in kept], any(wakes)
 
     def _replace(self, job: Job, new: NewJob, moment: Moment) -> bool:
         self.touch(job)

@@ -16,7 +16,7 @@ from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.timetable import MemorySchedules
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.outcomes import is_on_record
-from mainspring.stores.rules.rescue import evidence_of, judge
+from mainspring.stores.rules.rescue import decide_crashes, evidence_of
 from mainspring.stores.wake.notifier import Notifier
 from mainspring.stores.wake.topics import ENDED, ORDERS, READY, notices_of
 
@@ -54,8 +54,8 @@ class MemoryStore:
     def enqueue_many(self, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs and return their ids in order."""
         with self._change:
-            job_ids, news = self._ledger.enqueue(jobs, Moment(self._clock))
-        if news:
+            job_ids, wakes = self._ledger.enqueue(jobs, Moment(self._clock))
+        if wakes:
             self._notify(READY)
         return job_ids
 
@@ -126,12 +126,12 @@ class MemoryStore:
                 return None
             del self._nodes[node]
             evidence = evidence_of(lost.name, lost.host, lost.pid, dead=dead)
-            for job, fate in judge(lost.held.values(), begun, evidence):
+            for job, decision in decide_crashes(lost.held.values(), begun, evidence):
                 self._ledger.touch(job)
-                if fate is None:
+                if decision is None:
                     job.release(moment)
                 else:
-                    job.crash(fate, moment)
+                    job.crash(decision, moment)
                 self._ledger.place(job)
         self._notify(READY, ENDED)
         return Rescued(
@@ -307,9 +307,9 @@ class MemoryStore:
             if not self._schedules.ticks(name, last, to):
                 return None
             # Jobs first: if they are refused, the tick has not been.
-            job_ids, news = self._ledger.enqueue(jobs, Moment(self._clock))
+            job_ids, wakes = self._ledger.enqueue(jobs, Moment(self._clock))
             self._schedules.advance(name, to)
-        if news:
+        if wakes:
             self._notify(READY)
         return job_ids
 

@@ -1,10 +1,10 @@
-"""The judgement on the jobs of a lost node."""
+"""Decisions on the jobs of a lost node."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from mainspring.model.crash import Fate, fate_of
+from mainspring.model.crash import CrashDecision, decide_crash
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -45,15 +45,15 @@ def evidence_of(name: str, host: str, pid: int, *, dead: bool) -> str:
     return f"node {name} (process {pid} on {host}) {how}"
 
 
-def judge(
+def decide_crashes(
     held: Iterable[Held], begun: Collection[Grant] | None, evidence: str
-) -> list[tuple[Held, Fate | None]]:
-    """Return each job of a lost node with its fate; None: it had not begun, and is not charged.
+) -> list[tuple[Held, CrashDecision | None]]:
+    """Return each job of a lost node with the decision on its crash; None: its body had not begun.
 
     `begun` holds (key, fence) of each body that had begun; None: not known, and all are charged.
     """
     return [
-        (job, fate_of(job.task, job.crashes, evidence) if _charged(job, begun) else None)
+        (job, decide_crash(job.task, job.crashes, evidence) if _charged(job, begun) else None)
         for job in held
     ]
 

@@ -272,8 +272,8 @@ class SqlStore:
             )
         if done is None:
             return None
-        job_ids, news = done
-        if news:
+        job_ids, wakes = done
+        if wakes:
             self._sql.notify(READY)
         return job_ids
 

@@ -122,6 +122,6 @@ def tick(  # noqa: PLR0913  # as above
     if not advance(connection, name, last, to):
         return None
     kept = enqueue_into(connection, jobs, lanes, moment)
-    news = wakes_for(connection, kept.placed)
+    wakes = wakes_for(connection, kept.placed)
     fault("during_tick")
-    return kept.ids, news
+    return kept.ids, wakes

@@ -62,7 +62,7 @@ class FallbackPoll:
         """Look for changes."""
         self._written = False
         if self._changed():
-            if self._rests(now) and not self._told():
+            if self._rests(now) and not self._was_notified():
                 self.close()
             self._begin_anew()
             return True
@@ -73,7 +73,7 @@ class FallbackPoll:
 
     def written(self) -> None:
         """Learn that the kernel tells of a write: what it was, the next looks will show."""
-        if self._told():
+        if self._was_notified():
             self._begin_anew()
             self._written = True
 
@@ -86,7 +86,7 @@ class FallbackPoll:
     def _rests(self, now: float) -> bool:
         return now - self._armed_at >= CALM_SECONDS
 
-    def _told(self) -> bool:
+    def _was_notified(self) -> bool:
         return self._watch is not None and self._watch.take()
 
     def _begin_anew(self) -> None:

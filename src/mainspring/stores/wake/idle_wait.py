@@ -1,6 +1,6 @@
-"""The first of two places to sleep at one socket: while anybody sleeps in it, only it is woken.
+"""The first of two places to wait at one socket: while a thread waits there, only that is woken.
 
-So a thread that has nothing to do can wait where news arrives, and act on them without a hop from
+So a thread that has nothing to do can wait where notices arrive, and act on them without a hop from
 another thread; while it is busy, the one in the second place is woken. Linux only: of the epolls
 that watch a descriptor exclusively it wakes the first in which somebody sleeps.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 POSSIBLE = sys.platform == "linux" and hasattr(os, "eventfd")
 
 
-class Place:
+class ExclusiveWait:
     """A place to sleep at a socket, woken if nobody sleeps in one that was made before.
 
     Who sleeps in it may be poked, which wakes nobody else.
@@ -58,7 +58,7 @@ class IdleListener:
     """The first place. `drain` empties the socket and returns what lay in it."""
 
     def __init__(self, source: socket.socket, drain: Callable[[], Notice | None]) -> None:
-        self._place = Place(source)
+        self._place = ExclusiveWait(source)
         self._source = source.fileno()
         self._drain = drain
 

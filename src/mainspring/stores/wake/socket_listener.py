@@ -57,7 +57,7 @@ class SocketListener:
         self._place = select.poll()
         self._place.register(self._socket, select.POLLIN)
         self._first: idle_wait.IdleListener | None = None
-        self._second: idle_wait.Place | None = None
+        self._second: idle_wait.ExclusiveWait | None = None
         self._folder = folder
         # Processes in containers can have the same number.
         self._name = f"{topic}-{os.getpid():x}-{os.urandom(4).hex()}"
@@ -73,7 +73,7 @@ class SocketListener:
         """Return a place to wait that is woken instead of `wait`; None if there can be none."""
         if self._first is None and self._bound and idle_wait.POSSIBLE:
             self._first = idle_wait.IdleListener(self._socket, self._drain)
-            self._second = idle_wait.Place(self._socket)
+            self._second = idle_wait.ExclusiveWait(self._socket)
         return self._first
 
     def wait(self, timeout: float | None = None) -> Notice | None:

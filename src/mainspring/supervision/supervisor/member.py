@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from mainspring.clock import monotonic
 from mainspring.errors import ServiceFailed
 from mainspring.model import events
-from mainspring.supervision.restart import FOR_EVER, Doubling, Failures, Restart
+from mainspring.supervision.restart import FOR_EVER, DoublingBackoff, Failures, Restart
 from mainspring.supervision.workers.driver import asked_to_cancel
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Member:
         service: Service,
         restart: Restart | None,
         *,
-        tell: Subscriber,
+        publish: Subscriber,
         on_end: Callable[[Member], object],
     ) -> None:
         self.service = service
@@ -73,7 +73,7 @@ class Member:
         self._policy = restart or FOR_EVER
         self._failures: Failures | None = None
         self._restarts = 0
-        self._tell = tell
+        self._publish = publish
         self._on_end = on_end
         self._closing = False
         self._rest_over: asyncio.Event | None = None
@@ -90,7 +90,7 @@ class Member:
         if self.task is not None:
             return
         if isinstance(self.service, Observable):
-            self.service.subscribe(self._tell)
+            self.service.subscribe(self._publish)
         self.state = "starting"
         self.task = asyncio.create_task(self._live(), name=self.name)
         self.task.add_done_callback(self._note_end)
@@ -155,25 +155,25 @@ class Member:
         self._ready = True
         if self._ready_or_ended is not None:
             self._ready_or_ended.set()
-        self._tell(events.ServiceStarted(self.name))
+        self._publish(events.ServiceStarted(self.name))
 
     def _stopped(self) -> None:
         self.state = "stopped"
-        self._tell(events.ServiceStopped(self.name))
+        self._publish(events.ServiceStopped(self.name))
 
     def _failed(self, error: BaseException, began: float) -> float | None:
         now = monotonic()
         if self._failures is None:
-            self._failures = Failures(self._policy, backoff=Doubling())
+            self._failures = Failures(self._policy, backoff=DoublingBackoff())
         if now - began > HEALTHY_AFTER:
             self._failures.succeeded()
         rest = None if self._is_final(error) else self._failures.failed(now)
         self.error = error
         if rest is None:
             self.state = "failed"
-        if not self._has_told(error):
+        if not self._has_reported(error):
             log.error("service %r failed, %s", self.name, _plan(rest), exc_info=error)
-            self._tell(events.ServiceCrashed(self.name, error, rest))
+            self._publish(events.ServiceCrashed(self.name, error, rest))
         return rest
 
     def _is_final(self, error: BaseException) -> bool:
@@ -181,7 +181,7 @@ class Member:
         gave_up = isinstance(error, ServiceFailed | SystemExit | KeyboardInterrupt)
         return gave_up or not self._ready or self._closing
 
-    def _has_told(self, error: BaseException) -> bool:
+    def _has_reported(self, error: BaseException) -> bool:
         """Return whether it is a worker that gave up, which tells so itself."""
         return isinstance(self.service, Observable) and isinstance(error, ServiceFailed)
 

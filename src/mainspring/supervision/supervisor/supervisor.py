@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Self
 
 from mainspring.clock import monotonic
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
-from mainspring.supervision.forked import forget_in_child
+from mainspring.supervision.event_bus import EventBus
+from mainspring.supervision.forked import reset_in_child
 from mainspring.supervision.loops.precise_loop import new_loop
 from mainspring.supervision.loops.thread_calls import ThreadCalls
-from mainspring.supervision.megaphone import Megaphone
 from mainspring.supervision.supervisor.main_thread import end_with_main_thread, outlive
 from mainspring.supervision.supervisor.member import Member, ServiceStatus, grace_of
 
@@ -77,7 +77,7 @@ class Supervisor:
         self.name = name
         self.own_grace = grace
         self._policy = policy
-        self._megaphone = Megaphone()
+        self._bus = EventBus()
         self._offers: list[tuple[Service, Restart | None]] = [(one, None) for one in services]
         self._members: dict[int, Member] = {}
         self._lock = threading.RLock()
@@ -88,7 +88,7 @@ class Supervisor:
         self._failed: ServiceFailed | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
-        forget_in_child(self)
+        reset_in_child(self)
 
     @property
     def grace(self) -> float:
@@ -174,7 +174,7 @@ class Supervisor:
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens to the services."""
-        self._megaphone.subscribe(subscriber)
+        self._bus.subscribe(subscriber)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Start the services, wait for `close` or a failure, close them in reverse.
@@ -227,7 +227,7 @@ class Supervisor:
         self.close(grace)
         return self.join((self.grace if grace is None else grace) + STUCK_AFTER)
 
-    def forget_life(self) -> None:
+    def reset_after_fork(self) -> None:
         """In a forked child: have ended, if it was begun, for its thread is the parent's."""
         self._lock = threading.RLock()
         self._closed = self._closed or self._thread is not None or self._task is not None
@@ -333,7 +333,7 @@ class Supervisor:
             await member.wait_ready()
 
     def _member_of(self, service: Service, restart: Restart | None) -> Member:
-        return Member(service, restart, tell=self._megaphone.tell, on_end=self._note_end)
+        return Member(service, restart, publish=self._bus.publish, on_end=self._note_end)
 
     def _note_end(self, member: Member) -> None:
         if not self._policy.in_order:

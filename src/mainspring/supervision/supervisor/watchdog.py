@@ -44,7 +44,7 @@ TURN = getattr(getattr(asyncio.BaseEventLoop, "_run_once", None), "__code__", No
 """The code of one turn of asyncio's own loop; another kind of loop is asked every time."""
 
 
-class LoopPulse:
+class LoopProbe:
     """The last beat asked of one loop, and its answer."""
 
     def __init__(self, loop: EventLoopThread) -> None:
@@ -87,17 +87,19 @@ class LoopPulse:
 class Watchdog:
     """Looks whether each loop waits or answers, and reports one that does neither, once."""
 
-    def __init__(self, loops: Callable[[], Iterable[EventLoopThread]], *, tell: Subscriber) -> None:
+    def __init__(
+        self, loops: Callable[[], Iterable[EventLoopThread]], *, publish: Subscriber
+    ) -> None:
         self._loops = loops
-        self._tell = tell
-        self._pulses: dict[EventLoopThread, LoopPulse] = {}
+        self._publish = publish
+        self._probes: dict[EventLoopThread, LoopProbe] = {}
         self.trigger = Interval(delay=LOOK)
 
     def latencies(self) -> dict[str, float]:
         """Return by loop how many seconds its last answer took, or has not come for."""
-        now, pulses = monotonic(), self._pulses
+        now, probes = monotonic(), self._probes
         loops = [loop for loop in self._loops() if loop.active]
-        return {loop.name: _latency(pulses.get(loop), loop, now) for loop in loops}
+        return {loop.name: _latency(probes.get(loop), loop, now) for loop in loops}
 
     def wake(self) -> None:
         """Look now: a loop has started or ended. From any thread."""
@@ -106,40 +108,40 @@ class Watchdog:
     async def look(self) -> None:
         """Look at each loop once."""
         now = monotonic()
-        self._pulses = {
-            loop: self._pulses.get(loop) or LoopPulse(loop) for loop in self._loops() if loop.active
+        self._probes = {
+            loop: self._probes.get(loop) or LoopProbe(loop) for loop in self._loops() if loop.active
         }
-        turns = [(pulse, turn_of(pulse.loop.current_loop)) for pulse in self._pulses.values()]
+        turns = [(probe, turn_of(probe.loop.current_loop)) for probe in self._probes.values()]
         self.trigger.delay = _rest_after([turn for _, turn in turns])
-        for pulse, turn in turns:
+        for probe, turn in turns:
             if turn is None:
-                self._look_at_thread(pulse, now)
+                self._look_at_thread(probe, now)
             elif turn <= STALLED_AFTER:
-                pulse.rest()
-            elif pulse.first_report():
+                probe.rest()
+            elif probe.first_report():
                 # Its answer tells that it goes on.
-                pulse.ask(now - turn)
-                self._report(pulse, now)
+                probe.ask(now - turn)
+                self._report(probe, now)
 
-    def _look_at_thread(self, pulse: LoopPulse, now: float) -> None:
-        if waits(pulse.loop, sys._current_frames()):  # noqa: SLF001  the documented name
-            pulse.rest()
+    def _look_at_thread(self, probe: LoopProbe, now: float) -> None:
+        if waits(probe.loop, sys._current_frames()):  # noqa: SLF001  the documented name
+            probe.rest()
             return
-        if pulse.silence(now) > STALLED_AFTER and pulse.first_report():
-            self._report(pulse, now)
-        pulse.ask(now)
+        if probe.silence(now) > STALLED_AFTER and probe.first_report():
+            self._report(probe, now)
+        probe.ask(now)
 
-    def _report(self, pulse: LoopPulse, now: float) -> None:
-        thread = pulse.loop.thread
+    def _report(self, probe: LoopProbe, now: float) -> None:
+        thread = probe.loop.thread
         stack = "" if thread is None else stack_of(thread)
-        seconds = pulse.silence(now)
-        log.error("event loop %r is blocked for %.1f s by:\n%s", pulse.loop.name, seconds, stack)
-        self._tell(LoopStalled(pulse.loop.name, seconds, stack))
+        seconds = probe.silence(now)
+        log.error("event loop %r is blocked for %.1f s by:\n%s", probe.loop.name, seconds, stack)
+        self._publish(LoopStalled(probe.loop.name, seconds, stack))
 
 
-def _latency(pulse: LoopPulse | None, loop: EventLoopThread, now: float) -> float:
+def _latency(probe: LoopProbe | None, loop: EventLoopThread, now: float) -> float:
     at_work = turn_of(loop.current_loop) or 0.0
-    return at_work if pulse is None else max(pulse.latency, pulse.silence(now), at_work)
+    return at_work if probe is None else max(probe.latency, probe.silence(now), at_work)
 
 
 def _rest_after(turns: list[float | None]) -> float:

@@ -28,7 +28,7 @@ FAIR_SHARE = 0.02
 
 
 class PoolDriver:
-    """Whoever wakes the worker looks whether a run is due, and if so borrows a thread for it.
+    """Borrows a thread of the pool for each run that is due; whoever wakes the worker checks that.
 
     So a wake reaches the target with one hop, and a worker that sleeps costs an entry in the
     timers of the pool.
@@ -43,15 +43,15 @@ class PoolDriver:
 
     async def drive(self, worker: Steps, started: Callable[[], None]) -> None:
         """Return when the worker is at its end and no run is under way."""
-        loan = _Loan(worker, self._target, self._pool, self._priority)
-        worker.trigger.bind(loan.look)
+        state = _DriveState(worker, self._target, self._pool, self._priority)
+        worker.trigger.bind(state.look)
         started()
-        loan.look()
-        await loan.end()
+        state.look()
+        await state.end()
 
 
-class _Loan:
-    """The state of one drive: `busy` while a thread is lent, or about to be."""
+class _DriveState:
+    """The state of one drive: busy while a thread is borrowed, or about to be."""
 
     def __init__(
         self,
@@ -85,13 +85,13 @@ class _Loan:
             self._borrow()
 
     def _look_after_sleep(self) -> None:
-        """Run if a run is due; in a thread that is lent already."""
+        """Run if a run is due; in a thread that is borrowed already."""
         self._next_look = math.inf
         if self._occupy():
             self._turn()
 
     def _occupy(self) -> bool:
-        """Take the loan for oneself if a run is due."""
+        """Become busy if a run is due; return whether it did."""
         with self._lock:
             if self._busy or not self._due():
                 return False
@@ -139,7 +139,7 @@ class _Loan:
             if pause is not None:
                 self._set_timer(moment_after(now, min(pause, LONGEST)))
         if self._worker.ending:
-            self._tell_over()
+            self._report_over()
         return False
 
     def _set_timer(self, moment: float) -> None:
@@ -159,7 +159,7 @@ class _Loan:
         log.warning("worker %r gets no thread (%r) and stops", self._worker.name, error)
         self._worker.close()
 
-    def _tell_over(self) -> None:
+    def _report_over(self) -> None:
         # A loop that is closed has nobody who waits.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._finish)

@@ -26,15 +26,15 @@ class IdleThreads:
     def __init__(self) -> None:
         self._gates: list[Lock] = []
         self.leader: Lock | None = None
-        """To be read, at every call."""
+        """Read by every call."""
         self._until = 0.0  # when the leader wakes by itself
 
     def __len__(self) -> int:
         """Return how many are idle."""
         return len(self._gates) + (self.leader is not None)
 
-    def lie_down(self, gate: Lock, moments: Sequence[float]) -> float:
-        """Take a thread in, as the leader if there is none to sleep to the first of `moments`.
+    def add(self, gate: Lock, moments: Sequence[float]) -> float:
+        """Add a thread, as the leader if there is none to sleep to the first of `moments`.
 
         Return how many seconds it should wait at its gate.
         """
@@ -44,8 +44,8 @@ class IdleThreads:
         self.leader, self._until = gate, moments[0]
         return max(self._until - monotonic(), 0.0)
 
-    def get_up(self, gate: Lock) -> bool:
-        """Let a thread go that waited long enough; False: it has been woken meanwhile."""
+    def remove(self, gate: Lock) -> bool:
+        """Remove a thread that waited long enough; False: it has been woken meanwhile."""
         if gate is self.leader:
             self.leader = None
         elif gate in self._gates:

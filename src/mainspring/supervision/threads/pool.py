@@ -188,7 +188,7 @@ class PriorityThreadPool(Executor):
         """Take no more calls; those that wait are still made, at once."""
         self._steps.take(self._close)
         if self._is_over():
-            self._tell_ended()
+            self._report_ended()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  the executor's signature
         """Close as an executor does; `wait` waits for the threads, however long they take."""
@@ -323,7 +323,7 @@ class PriorityThreadPool(Executor):
                 return True
             if self._closed:
                 return False
-            seconds = self._idle.lie_down(gate, self._timers.moments)
+            seconds = self._idle.add(gate, self._timers.moments)
         if gate.acquire(timeout=seconds):
             return True
         return self._stay(gate)
@@ -331,7 +331,7 @@ class PriorityThreadPool(Executor):
     def _stay(self, gate: threading.Lock) -> bool:
         """After a sleep: stay to look at the timers, for a call, or if idle threads are kept."""
         with self._lock:
-            if not self._idle.get_up(gate):
+            if not self._idle.remove(gate):
                 return True
             if self._may_start() or (self._timers.moments and not self._idle.leader):
                 self._waking += 1
@@ -345,13 +345,13 @@ class PriorityThreadPool(Executor):
             self._retired.append(threading.current_thread())
             over = self._is_over()
         if over:
-            self._tell_ended()
+            self._report_ended()
 
     def _is_over(self) -> bool:
         with self._lock:
             return self._closed and not self._threads and not self._queue.open
 
-    def _tell_ended(self) -> None:
+    def _report_ended(self) -> None:
         # A loop that is closed has nobody who waits.
         with suppress(RuntimeError):
             self._ended()

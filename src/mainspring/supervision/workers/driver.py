@@ -99,7 +99,7 @@ class Sleeper(Protocol):
 class ThreadDriver:
     """Runs a sync target in a thread that lives as long as the worker.
 
-    `sleeper` is how it sleeps, if not on a lock: for a worker that hears from elsewhere, too.
+    `sleeper` is how it sleeps, if not on a lock: for a worker that a store wakes, too.
     """
 
     def __init__(self, target: Callable[..., object], *, sleeper: Sleeper | None = None) -> None:
@@ -175,7 +175,7 @@ class LoopDriver:
             worker.succeeded(result)
 
 
-class ElsewhereDriver:
+class OtherLoopDriver:
     """Awaits an async target on a loop of another thread.
 
     `foreign` is that loop if somebody else owns it, who may close it without a word.

@@ -1,4 +1,4 @@
-"""The tally that a worker keeps of its runs, and the status that it shows."""
+"""The counts that a worker keeps of its runs, and the status that it shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mainspring.clock import monotonic, utc_now
 
 
 @dataclass(slots=True)
-class Tally:
+class RunCounts:
     """The runs of a worker since its start."""
 
     runs: int = 0
@@ -23,7 +23,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A worker's state and the tally of its runs; times are aware UTC.
+    """A worker's state and the counts of its runs; times are aware UTC.
 
     `state` is one of `waiting` (not run yet), `running` (a run is under way), `idle`, `stopped`,
     `failed` (it gave up by its restart policy, or lost its event loop; `error` says why). `queued`

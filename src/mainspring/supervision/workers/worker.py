@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, cast
 from mainspring.clock import monotonic
 from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
 from mainspring.model import events
-from mainspring.supervision.megaphone import Megaphone
-from mainspring.supervision.restart import FOR_EVER, Doubling, Failures, NoRest, Restart
+from mainspring.supervision.event_bus import EventBus
+from mainspring.supervision.restart import FOR_EVER, DoublingBackoff, Failures, NoDelay, Restart
 from mainspring.supervision.triggers.continuous import Continuous
 from mainspring.supervision.workers.driver import Driver, LoopDriver, ThreadDriver
-from mainspring.supervision.workers.status import Tally, WorkerStatus, wall_time
+from mainspring.supervision.workers.status import RunCounts, WorkerStatus, wall_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -69,20 +69,20 @@ class Worker:
         self._driver = driver or _driver_for(name, target, thread=thread)
         self._on_error = on_error
         self._restart = restart or FOR_EVER
-        self._megaphone = Megaphone()
+        self._bus = EventBus()
         self._active = False
         # Reentrant, since a signal handler may close while its own thread is in `begin`.
         self._lock = threading.RLock()
         self._reset()
 
     def _reset(self) -> None:
-        self.tally = Tally()
+        self.counts = RunCounts()
         self.failure: ServiceFailed | None = None
         """Why it gave up, if it did."""
         spins = isinstance(self.trigger, Continuous)
-        self._failures = Failures(self._restart, backoff=Doubling() if spins else NoRest())
+        self._failures = Failures(self._restart, backoff=DoublingBackoff() if spins else NoDelay())
         self._hold = 0.0
-        self._misled: BaseException | None = None
+        self._trigger_error: BaseException | None = None
 
     @property
     def active(self) -> bool:
@@ -96,7 +96,7 @@ class Worker:
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` of each run that fails, in the thread or loop of the run."""
-        self._megaphone.subscribe(subscriber)
+        self._bus.subscribe(subscriber)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Run the target as the trigger says until closed.
@@ -133,7 +133,7 @@ class Worker:
 
     def hangs(self) -> bool:
         """Return whether its run lasts far beyond its interval; from any thread."""
-        began = self.tally.last_run
+        began = self.counts.last_run
         lasts = monotonic() - began if self.running and began is not None else 0.0
         if lasts <= HANGS_AFTER_SECONDS:
             return False
@@ -142,19 +142,19 @@ class Worker:
 
     def status(self) -> WorkerStatus:
         """Return what it is doing and has done; from any thread."""
-        tally = self.tally
-        error = tally.last_error or self.failure
+        counts = self.counts
+        error = counts.last_error or self.failure
         return WorkerStatus(
             name=self.name,
             kind=self.kind,
             state=self._state(),
-            runs=tally.runs,
-            errors=tally.errors,
+            runs=counts.runs,
+            errors=counts.errors,
             error=None if error is None else repr(error),
-            last_run=wall_time(tally.last_run),
-            next_run=wall_time(tally.next_run) if self.active else None,
-            restarts=tally.restarts,
-            failing=tally.failing,
+            last_run=wall_time(counts.last_run),
+            next_run=wall_time(counts.next_run) if self.active else None,
+            restarts=counts.restarts,
+            failing=counts.failing,
             hanging=self.hangs(),
         )
 
@@ -173,15 +173,15 @@ class Worker:
         A trigger that raises is due now: the run that begins is where its error is recorded.
         """
         try:
-            due, self._misled = self.trigger.due(now), None
+            due, self._trigger_error = self.trigger.due(now), None
         except BaseException as error:  # noqa: BLE001  raised by `begin`, a worker's border
-            due, self._misled = 0.0, error
+            due, self._trigger_error = 0.0, error
         if due is None:
-            self.tally.next_run = None
+            self.counts.next_run = None
             return None
         if self._hold:
             due = max(due, self._hold - now)
-        self.tally.next_run = now + due
+        self.counts.next_run = now + due
         return due
 
     def begin(self, now: float, runner: int | None = None) -> tuple[object, ...] | None:
@@ -196,10 +196,10 @@ class Worker:
             self.running = True
             self.runner = runner
         self._hold = 0.0
-        self.tally.last_run = now
+        self.counts.last_run = now
         try:
-            if self._misled is not None:
-                raise self._misled  # noqa: TRY301  recorded as what `take` raises is
+            if self._trigger_error is not None:
+                raise self._trigger_error  # noqa: TRY301  recorded as what `take` raises is
             arguments = self.trigger.take(now)
         except Exception as error:  # noqa: BLE001  a hook of the user's, as good as the target
             self.failed(error)
@@ -218,10 +218,10 @@ class Worker:
     def succeeded(self, result: object) -> None:
         """Record a run; only False ends the worker."""
         self.running = False
-        self.tally.runs += 1
+        self.counts.runs += 1
         self.trigger.done(monotonic())
-        if self.tally.failing:
-            self.tally.failing = False
+        if self.counts.failing:
+            self.counts.failing = False
             self._failures.succeeded()
         if result is False:
             self.close()
@@ -229,26 +229,26 @@ class Worker:
     def failed(self, error: Exception) -> None:
         """Record a run that raised, and rest or give up by the restart policy."""
         now = monotonic()
-        tally = self.tally
-        tally.errors += 1
-        tally.failing = True
-        tally.last_error = error
+        counts = self.counts
+        counts.errors += 1
+        counts.failing = True
+        counts.last_error = error
         # A trigger that does not know when would otherwise be asked again at once, for ever.
-        rest = self._failures.failed(now, paced=self._misled is None)
+        rest = self._failures.failed(now, paced=self._trigger_error is None)
         log.error("worker %r failed: %r; %s", self.name, error, _plan(rest), exc_info=error)
         if rest is None:
             self._give_up(f"it failed too often, the last time: {error!r}", error)
         else:
-            tally.restarts += 1
+            counts.restarts += 1
             self._hold = now + rest if rest else 0.0
         try:
-            self._tell_failure(error, rest)
+            self._report_failure(error, rest)
         finally:
             self._ended(now)
 
-    def _tell_failure(self, error: Exception, rest: float | None) -> None:
+    def _report_failure(self, error: Exception, rest: float | None) -> None:
         try:
-            self._megaphone.tell(events.ServiceCrashed(self.name, error, rest))
+            self._bus.publish(events.ServiceCrashed(self.name, error, rest))
             if self._on_error is not None:
                 self._on_error(error)
         except BaseException as ending:  # noqa: BLE001  on_error may exit as a target may
@@ -269,7 +269,7 @@ class Worker:
         if not self.ending:
             log.warning("worker %r stops: %s", self.name, why)
             self._give_up(why, None)
-            self._megaphone.tell(events.ServiceCrashed(self.name, self.failure, None))  # type: ignore[arg-type]  # just set
+            self._bus.publish(events.ServiceCrashed(self.name, self.failure, None))  # type: ignore[arg-type]  # just set
             self.close()
 
     def aborted(self, error: BaseException) -> None:
@@ -288,7 +288,7 @@ class Worker:
 
     def _ended(self, now: float) -> None:
         self.running = False
-        self.tally.runs += 1
+        self.counts.runs += 1
         self.trigger.done(now)
 
 

@@ -46,7 +46,7 @@ class ServiceContract:
         """`started()` exactly once, and `run` returns after `close`."""
 
         async def live() -> None:
-            life = await _Life(self.make()).begun()
+            life = await _RunningService(self.make()).begun()
             await life.end()
             life.must_have_started_once()
 
@@ -56,7 +56,7 @@ class ServiceContract:
         """It does not end by itself."""
 
         async def live() -> None:
-            life = await _Life(self.make()).begun()
+            life = await _RunningService(self.make()).begun()
             for _ in range(10):
                 await asyncio.sleep(0)
             _must(not life.task.done(), "it ended without being asked")
@@ -70,7 +70,7 @@ class ServiceContract:
         async def live() -> None:
             service = self.make()
             service.close()
-            life = _Life(service)
+            life = _RunningService(service)
             await _in_time(life.task, "run() after close() did not return")
             life.must_have_started_once()
 
@@ -80,7 +80,7 @@ class ServiceContract:
         """`close` any number of times."""
 
         async def live() -> None:
-            life = await _Life(self.make()).begun()
+            life = await _RunningService(self.make()).begun()
             life.service.close()
             await life.end()
             life.service.close()
@@ -91,7 +91,7 @@ class ServiceContract:
         """`close` at every early step of the start: it ends, and has called `started()` once."""
 
         async def live(steps: int) -> None:
-            life = _Life(self.make())
+            life = _RunningService(self.make())
             for _ in range(steps):
                 await asyncio.sleep(0)
             await life.end(f"closed after {steps} steps of its start, it did not end")
@@ -104,7 +104,7 @@ class ServiceContract:
         """`close` from four threads, while it starts and later."""
 
         async def live() -> None:
-            life = _Life(self.make())
+            life = _RunningService(self.make())
             threads = [threading.Thread(target=life.service.close) for _ in range(4)]
             for thread in threads:
                 thread.start()
@@ -120,9 +120,9 @@ class ServiceContract:
         """`run` after a full life does not hang: closed is closed."""
 
         async def live() -> None:
-            life = await _Life(self.make()).begun()
+            life = await _RunningService(self.make()).begun()
             await life.end()
-            again = _Life(life.service)
+            again = _RunningService(life.service)
             with suppress(RuntimeError):
                 await _in_time(again.task, "run() after its end did not return")
 
@@ -132,7 +132,7 @@ class ServiceContract:
         """Cancelling is the last resort, and it works; the cancellation is not swallowed."""
 
         async def live() -> None:
-            life = await _Life(self.make()).begun()
+            life = await _RunningService(self.make()).begun()
             life.task.cancel()
             await asyncio.wait([life.task], timeout=PATIENCE)
             _must(life.task.done(), "it did not end when cancelled")
@@ -145,7 +145,7 @@ class ServiceContract:
         """`close` from another thread while `run` raises: it ends, with that error or without."""
 
         async def live(service: Service) -> None:
-            task = _Life(service).task
+            task = _RunningService(service).task
             thread = threading.Thread(target=service.close)
             thread.start()
             await asyncio.wait([task], timeout=PATIENCE)
@@ -163,7 +163,7 @@ class ServiceContract:
         before = set(threading.enumerate())
 
         async def live() -> None:
-            life = await _Life(self.make()).begun()
+            life = await _RunningService(self.make()).begun()
             await life.end()
             left = {one for one in threading.enumerate() if one.is_alive()} - before
             _must(not left, f"threads were left behind: {left}")
@@ -171,7 +171,7 @@ class ServiceContract:
         asyncio.run(live())
 
 
-class _Life:
+class _RunningService:
     """A service that runs in a task, and how often it has called `started()`."""
 
     def __init__(self, service: Service) -> None:

@@ -96,7 +96,7 @@ class StoreMachine(StoreWalk):
 
     @rule(data=st.data())
     def live_and_die(self, data: st.DataObject) -> None:
-        take(data, self.join_or_renew, self.note, self.leave, self.rescue, self.die_at_work)
+        take(data, self.join_or_renew, self.note, self.leave, self.rescue, self.crash_at_work)
 
     def leave(self, data: st.DataObject) -> None:
         node = self.draw_busy_node(data)
@@ -109,7 +109,7 @@ class StoreMachine(StoreWalk):
         dead, known = flip(data, "dead"), flip(data, "known")
         self.lose(node, self.draw_begun(data, node), dead=dead, known=known)
 
-    def die_at_work(self, data: st.DataObject) -> None:
+    def crash_at_work(self, data: st.DataObject) -> None:
         """Lose node after node, as a job does that kills its worker each time."""
         for _ in range(data.draw(st.integers(1, 3), "deaths")):
             node = self.draw_busy_node(data)
@@ -129,7 +129,7 @@ class StoreMachine(StoreWalk):
         self.renew(self.draw_node(data))
 
     @rule(data=st.data())
-    def interfere(self, data: st.DataObject) -> None:
+    def control_jobs(self, data: st.DataObject) -> None:
         take(data, self.cancel, self.retry, self.retry, self.drop, self.switch)
 
     def cancel(self, data: st.DataObject) -> None:
@@ -147,7 +147,7 @@ class StoreMachine(StoreWalk):
         assert self.store.drop(list(drawn)) == expected
 
     @rule(data=st.data())
-    def keep_house(self, data: st.DataObject) -> None:
+    def run_upkeep(self, data: st.DataObject) -> None:
         take(data, self.expire, self.purge, self.reopen)
 
     def expire(self, _: st.DataObject) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 MATCHES = """
 AND job.key >= :floor
 AND (
-  job.lane IN (SELECT value FROM json_each(:told))
+  job.lane IN (SELECT value FROM json_each(:given))
   OR instr(printf('%d-%08x', job.key, job.nonce), :text)
   OR instr({lower}(CAST(payload AS {kind})), :text)
   OR instr({lower}(CAST((
@@ -67,7 +67,7 @@ SELECT key FROM (
 AT_MOST = "SELECT count(*) FROM (SELECT 1 {source} LIMIT :most)"
 
 
-class Part(NamedTuple):
+class SearchedTable(NamedTuple):
     """The jobs of one table: in `source`, those that `looked` leaves are read, `wanted` fit."""
 
     source: str
@@ -102,7 +102,7 @@ def search(
 def parameters(
     connection: sqlite3.Connection, wanted: JobFilter, before: int | None, most: int
 ) -> dict[str, object]:
-    """Return what the statements are told."""
+    """Return what the statements are given."""
     lanes = all_lanes(connection)
     text = (wanted.search or "").lower()
     return {
@@ -111,13 +111,13 @@ def parameters(
         "floor": 0,
         "text": text,
         "lanes": numbers(lane for lane in lanes if fits(lane, wanted)),
-        "told": numbers(lane for lane in lanes if text in lane[2].lower()),
+        "given": numbers(lane for lane in lanes if text in lane[2].lower()),
     }
 
 
 def narrowest(
     connection: sqlite3.Connection, wanted: JobFilter, given: dict[str, object]
-) -> list[Part]:
+) -> list[SearchedTable]:
     """Return the parts that read the fewest jobs which do not fit the other fields."""
     if wanted.queue is None and wanted.task is None:
         return parts_by_key(wanted, "")
@@ -127,7 +127,9 @@ def narrowest(
     return parts_by_key(wanted, OF_LANES.replace("AND job.state {states}", ""))
 
 
-def fit_into(connection: sqlite3.Connection, parts: list[Part], given: dict[str, object]) -> bool:
+def fit_into(
+    connection: sqlite3.Connection, parts: list[SearchedTable], given: dict[str, object]
+) -> bool:
     """Tell whether the parts have fewer jobs than may be looked at."""
     statements = [AT_MOST.replace("{source}", one.source) for one in parts]
     counts = [connection.execute(one, given).fetchone()[0] for one in statements]
@@ -135,7 +137,7 @@ def fit_into(connection: sqlite3.Connection, parts: list[Part], given: dict[str,
 
 
 def looked(
-    connection: sqlite3.Connection, parts: list[Part], given: dict[str, object]
+    connection: sqlite3.Connection, parts: list[SearchedTable], given: dict[str, object]
 ) -> tuple[int, int]:
     """Return how many jobs are looked at down to `:floor`, and the oldest one's key."""
     streams = (STREAM.replace("{source}", one.source) for one in parts)
@@ -149,7 +151,7 @@ def looked(
 
 
 def matches(
-    connection: sqlite3.Connection, part: Part, wanted: JobFilter, given: dict[str, object]
+    connection: sqlite3.Connection, part: SearchedTable, wanted: JobFilter, given: dict[str, object]
 ) -> list[int]:
     """Return the keys of a part that fit."""
     # SQLite's own function is ten times as quick, and knows ASCII only.
@@ -161,47 +163,47 @@ def matches(
     return [key for (key,) in connection.execute(statement, given).fetchall()]
 
 
-def parts_by_lane(wanted: JobFilter) -> list[Part]:
+def parts_by_lane(wanted: JobFilter) -> list[SearchedTable]:
     """Return the parts by the index of their lanes."""
     parts = []
     if wanted.status not in FINAL:
         source = LIVE_OF_LANES.replace("{states}", live_states(wanted.status))
-        parts.append(Part(source, "", "", LAST_FAILURE))
+        parts.append(SearchedTable(source, "", "", LAST_FAILURE))
     if wanted.status is None or wanted.status in FINAL:
         source = FINAL_OF_LANES.replace("{states}", final_states(wanted.status))
-        parts.append(Part(source, "", "", "job.failure"))
+        parts.append(SearchedTable(source, "", "", "job.failure"))
     return parts + unknown_states(wanted)
 
 
-def parts_by_key(wanted: JobFilter, of_lanes: str) -> list[Part]:
+def parts_by_key(wanted: JobFilter, of_lanes: str) -> list[SearchedTable]:
     """Return the parts in the order of their keys."""
     parts = []
     if wanted.status is JobState.RUNNING:
         return parts_by_lane(wanted)
     if wanted.status not in FINAL:
         states = f"AND job.state {live_states(wanted.status)}"
-        parts.append(Part(LIVE, "", f"{states} {of_lanes}", LAST_FAILURE))
+        parts.append(SearchedTable(LIVE, "", f"{states} {of_lanes}", LAST_FAILURE))
     if wanted.status is None or wanted.status in FINAL:
         parts.append(final_by_key(wanted.status, of_lanes))
     return parts + unknown_states(wanted)
 
 
-def final_by_key(status: JobState | None, of_lanes: str) -> Part:
+def final_by_key(status: JobState | None, of_lanes: str) -> SearchedTable:
     """Return the part of what has ended, in the order of its keys."""
     states = f"AND job.state {final_states(status)}"
     if status in (JobState.FAILED, JobState.CANCELLED):
-        return Part(UNSUCCESSFUL, f"{EXCEPTIONAL} {states}", of_lanes, "job.failure")
-    return Part(COMPLETED, "", f"{states} {of_lanes}", "job.failure")
+        return SearchedTable(UNSUCCESSFUL, f"{EXCEPTIONAL} {states}", of_lanes, "job.failure")
+    return SearchedTable(COMPLETED, "", f"{states} {of_lanes}", "job.failure")
 
 
-def unknown_states(wanted: JobFilter) -> list[Part]:
+def unknown_states(wanted: JobFilter) -> list[SearchedTable]:
     """Return the parts whose state no state has the number of: they count as failed."""
     if wanted.status is not JobState.FAILED:
         return []
     # Two steps a lane: one condition over all other numbers would read what completed.
     ranges = (f"< {min(FINAL_STATES)}", f"> {max(FINAL_STATES)}")
     sources = [FINAL_OF_LANES.replace("{states}", one) for one in ranges]
-    return [Part(source, "", "", "job.failure") for source in sources]
+    return [SearchedTable(source, "", "", "job.failure") for source in sources]
 
 
 def folded(text: bytes | None) -> str | None:

@@ -42,7 +42,7 @@ SELECT
 """.replace("{last_lane}", LAST_LANE)
 
 
-class Given(Struct, frozen=True, gc=False):
+class ClaimedJobs(Struct, frozen=True, gc=False):
     """The claiming half of an answer; see `Exchanged`."""
 
     claims: list[Claim]
@@ -81,15 +81,15 @@ def claim_for(
     *,
     lanes: KnownLanes,
     moment: Moment,
-) -> Given:
+) -> ClaimedJobs:
     """Give a node what it wants. Raises `LeaseLost` for a node that has gone."""
     claimable = claimable_for(lanes, wants, moment)
     state = read_state(connection, node, claimable, lanes, moment)
     if state.lapsed:
-        return Given([], lapsed=True)
+        return ClaimedJobs([], lapsed=True)
     if claimable.whole and state.shows_all_for(wants):
         rows = take(connection, node, state.first or [], moment)
-        return Given([claim_of(row, lanes) for row in rows])
+        return ClaimedJobs([claim_of(row, lanes) for row in rows])
     return claim_each(connection, node, wants, lanes=lanes, moment=moment, state=state)
 
 
@@ -176,7 +176,7 @@ def claim_each(  # noqa: PLR0913  # as above, and the state
     lanes: KnownLanes,
     moment: Moment,
     state: NodeState,
-) -> Given:
+) -> ClaimedJobs:
     """Claim for one want after the other, delayed jobs that are due among the rest."""
     next_due = None
     if state.delayed:
@@ -188,4 +188,4 @@ def claim_each(  # noqa: PLR0913  # as above, and the state
             connection, node, lanes=lanes.matching(want, state.paused), want=want, moment=moment
         )
     ]
-    return Given([claim_of(row, lanes) for row in rows], next_due)
+    return ClaimedJobs([claim_of(row, lanes) for row in rows], next_due)

@@ -45,7 +45,7 @@ TAKE_LOCK = "DELETE FROM paused WHERE 0"
 """Changes nothing, but takes the write lock: what we read after it stays true until the commit."""
 
 
-class Found(NamedTuple):
+class DriverConnection(NamedTuple):
     """The caller's connection as its driver made it, and whether a transaction is open there."""
 
     connection: sqlite3.Connection
@@ -182,10 +182,10 @@ def in_savepoint(
         raise
 
 
-def found_in(connection: Any) -> Found:
+def found_in(connection: Any) -> DriverConnection:
     """Return sqlite3's connection in what the caller gave."""
     if isinstance(connection, sqlite3.Connection):
-        return Found(connection, connection.in_transaction)
+        return DriverConnection(connection, connection.in_transaction)
     roots = {base.__module__.partition(".")[0] for base in type(connection).__mro__}
     if "sqlalchemy" in roots and not ASYNCHRONOUS & set(dir(connection)):
         # A scoped session is a registry that gives the thread's own when it is called.
@@ -193,7 +193,7 @@ def found_in(connection: Any) -> Found:
     raise refused(connection, roots)
 
 
-def found_in_sqlalchemy(connection: Any) -> Found:
+def found_in_sqlalchemy(connection: Any) -> DriverConnection:
     """Return sqlite3's connection under a Session or a Connection of SQLAlchemy.
 
     Its transaction counts though the driver has not begun it: that does so at the first write.
@@ -209,7 +209,7 @@ def found_in_sqlalchemy(connection: Any) -> Found:
     owner: Any = connection.connection() if callable(connection.connection) else connection
     under = getattr(owner.connection, "dbapi_connection", None)
     if isinstance(under, sqlite3.Connection):
-        return Found(under, in_transaction=True)
+        return DriverConnection(under, in_transaction=True)
     raise refused(under, {type(under).__module__.partition(".")[0]})
 
 

@@ -20,11 +20,11 @@ PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA temp_store = MEMORY")
 KEPT = 4
 """Idle connections that are kept open."""
 
-PATIENCE = 5.0
-"""Seconds that a loan waits for the end of a suspension, which lasts no longer than a fork."""
+SUSPENSION_TIMEOUT = 5.0
+"""Seconds that a reader waits for the end of a suspension, which lasts no longer than a fork."""
 
 
-class Loan:
+class BorrowedReader:
     """A connection lent for a block; `contextmanager` would cost as much as a query."""
 
     __slots__ = ("_connection", "_readers", "thread")
@@ -66,42 +66,42 @@ class Readers:
         self.file = file
         self._ready = ready
         self._idle: deque[sqlite3.Connection] = deque()
-        self._loans: dict[Loan, None] = {}
+        self._loans: dict[BorrowedReader, None] = {}
         self._watch: sqlite3.Connection | None = None
         self._suspended = False
 
-    def lend(self) -> Loan:
+    def lend(self) -> BorrowedReader:
         """Lend a connection for a block."""
         self._ready()
-        return Loan(self)
+        return BorrowedReader(self)
 
     def data_version(self) -> int:
         """Return a number that changes when anybody has committed anything."""
         self._ready()
-        loan = Loan(self)
-        self.admit(loan)
+        borrowed = BorrowedReader(self)
+        self.admit(borrowed)
         try:
             watch = self._watch
             if watch is None:
                 watch = self._watch = self._connect()
             return int(watch.execute("PRAGMA data_version").fetchone()[0])
         finally:
-            self.dismiss(loan)
+            self.dismiss(borrowed)
 
-    def admit(self, loan: Loan) -> None:
-        """Count a loan; during a suspension, wait for its end."""
-        self._loans[loan] = None
+    def admit(self, borrowed: BorrowedReader) -> None:
+        """Register a loan; during a suspension, wait for its end."""
+        self._loans[borrowed] = None
         # In this order: a suspension looks for loans when it has said that there is one.
         if self._suspended:
-            self.dismiss(loan)
-            deadline = monotonic() + PATIENCE
+            self.dismiss(borrowed)
+            deadline = monotonic() + SUSPENSION_TIMEOUT
             while self._suspended and monotonic() < deadline:
                 time.sleep(0.001)
-            self._loans[loan] = None
+            self._loans[borrowed] = None
 
-    def dismiss(self, loan: Loan) -> None:
-        """Count a loan no more."""
-        self._loans.pop(loan, None)
+    def dismiss(self, borrowed: BorrowedReader) -> None:
+        """Unregister a loan."""
+        self._loans.pop(borrowed, None)
 
     def take(self) -> sqlite3.Connection:
         """Return a connection that nobody else has."""
@@ -120,9 +120,9 @@ class Readers:
     def recover(self) -> None:
         """End the loans that an exception has left to nobody: all of this thread."""
         here = threading.get_ident()
-        for loan in list(self._loans):
-            if loan.thread == here:
-                loan.end()
+        for borrowed in list(self._loans):
+            if borrowed.thread == here:
+                borrowed.end()
 
     def close(self) -> None:
         """Close what is not lent; the next use opens again."""

@@ -2,7 +2,7 @@
 
 Only the holder of the pen folds: before SQLite 3.51.3, a checkpoint that races a commit can lose
 it. The file keeps its length, since a commit that has to lengthen it takes twice as long to reach
-the disk; so its fill is told by the salt, which a log that begins anew changes
+the disk; so its fill is known by the salt, which a log that begins anew changes
 (https://www.sqlite.org/fileformat2.html#the_write_ahead_log).
 """
 

@@ -49,7 +49,7 @@ class WriteLock:
 
     def _pass_gate(self, deadline: float) -> bool:
         try:
-            return seize(self._gate, deadline) and seize(self._pen, deadline)
+            return lock_by(self._gate, deadline) and lock_by(self._pen, deadline)
         finally:
             # Also if it was not taken: an exception can come between its taking and any note of it.
             fcntl.flock(self._gate, fcntl.LOCK_UN)
@@ -92,7 +92,7 @@ def is_stopped(pid: str) -> bool:
     return status.rpartition(")")[2].split()[:1] in (["T"], ["t"])
 
 
-def seize(descriptor: int, deadline: float) -> bool:
+def lock_by(descriptor: int, deadline: float) -> bool:
     """Take a file lock by `deadline` (monotonic).
 
     It is tried again and again, since a blocking flock can't be given up: a writer that was

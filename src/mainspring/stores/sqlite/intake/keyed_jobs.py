@@ -70,7 +70,7 @@ WHERE key = ? AND state <> 2
 """
 
 
-class Bearer(Struct, frozen=True, gc=False):
+class KeyHolder(Struct, frozen=True, gc=False):
     """The live job that bears a unique key."""
 
     key: int
@@ -89,7 +89,7 @@ class Bearer(Struct, frozen=True, gc=False):
         return self.state == RUNNING
 
 
-class Placed(Struct, frozen=True, gc=False):
+class QueuedJob(Struct, frozen=True, gc=False):
     """A job that stands in a lane now, ready or from `run_at` on."""
 
     lane: int
@@ -97,11 +97,11 @@ class Placed(Struct, frozen=True, gc=False):
     run_at: int
 
 
-class Kept(Struct):
+class Enqueued(Struct):
     """An id for each job of a batch, the jobs that stand in lanes now, and one that was made."""
 
     ids: list[str]
-    placed: list[Placed]
+    placed: list[QueuedJob]
     made: str | None = None
 
 
@@ -110,13 +110,13 @@ def enqueue_into(
     jobs: Sequence[NewJob],
     lanes: Mapping[Name, int],
     moment: Moment,
-) -> Kept:
+) -> Enqueued:
     """Keep jobs in a transaction that is open. Raises `DuplicateJob`: then the caller undoes it."""
     if is_keyed(jobs):
         return keep_keyed(connection, jobs, lanes, moment)
     rows = rows_of(jobs, lanes, moment)
-    placed = [Placed(lane=row[1], state=row[2], run_at=row[4]) for row in rows]
-    return Kept(insert(connection, rows), placed)
+    placed = [QueuedJob(lane=row[1], state=row[2], run_at=row[4]) for row in rows]
+    return Enqueued(insert(connection, rows), placed)
 
 
 def keep_keyed(
@@ -124,7 +124,7 @@ def keep_keyed(
     jobs: Sequence[NewJob],
     lanes: Mapping[Name, int],
     moment: Moment,
-) -> Kept:
+) -> Enqueued:
     """Keep a batch of jobs with keys. Raises `DuplicateJob`, and then has written nothing."""
     bearers = bearers_of(connection, unique_keys(jobs))
     plan = plan_enqueue(jobs, answered(connection, idempotency_keys(jobs), moment), bearers)
@@ -132,7 +132,7 @@ def keep_keyed(
     placed += [placed_at(new, lanes[new.queue, new.task], moment) for new in plan.inserted]
     ids = insert_keyed(connection, plan.inserted, lanes, moment)
     remember(connection, plan.memories(ids), moment)
-    return Kept(plan.ids(ids), placed, ids[-1] if ids else None)
+    return Enqueued(plan.ids(ids), placed, ids[-1] if ids else None)
 
 
 def answered(
@@ -147,23 +147,23 @@ def answered(
     return found
 
 
-def bearers_of(connection: sqlite3.Connection, unique_keys: Sequence[str]) -> dict[str, Bearer]:
+def bearers_of(connection: sqlite3.Connection, unique_keys: Sequence[str]) -> dict[str, KeyHolder]:
     """Return the live jobs that bear unique keys."""
-    found: dict[str, Bearer] = {}
+    found: dict[str, KeyHolder] = {}
     for chunk in in_chunks(unique_keys):
         rows = connection.execute(with_rows(BEARERS, 1, len(chunk)), chunk).fetchall()
-        found |= {unique: Bearer(*row) for unique, *row in rows}
+        found |= {unique: KeyHolder(*row) for unique, *row in rows}
     return found
 
 
 def replace(
     connection: sqlite3.Connection,
     plan: EnqueuePlan,
-    bearers: Mapping[str, Bearer],
+    bearers: Mapping[str, KeyHolder],
     moment: Moment,
-) -> list[Placed]:
+) -> list[QueuedJob]:
     """Give live jobs that wait what later ones say."""
-    placed: list[Placed] = []
+    placed: list[QueuedJob] = []
     for unique, new in plan.replaced.items():
         one = placed_at(new, bearers[unique].lane, moment)
         until, key = expires_at(new, moment), bearers[unique].key
@@ -228,7 +228,7 @@ def remember(connection: sqlite3.Connection, memories: Mapping[str, str], moment
         connection.execute(with_rows(REMEMBER, 4, len(chunk)), flat)
 
 
-def placed_at(new: NewJob, lane: int, moment: Moment) -> Placed:
+def placed_at(new: NewJob, lane: int, moment: Moment) -> QueuedJob:
     """Return the place of a new job in its lane."""
     state = SCHEDULED if new.delay > 0 else READY
-    return Placed(lane, state, moment.after(new.delay))
+    return QueuedJob(lane, state, moment.after(new.delay))

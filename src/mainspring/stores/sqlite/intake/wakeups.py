@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from mainspring.stores.sqlite.intake.keyed_jobs import Placed
+    from mainspring.stores.sqlite.intake.keyed_jobs import QueuedJob
     from mainspring.stores.sqlite.intake.plain_jobs import Row
 
 FIRST_DUE = """
@@ -20,7 +20,7 @@ WHERE state = 1 AND lane = ? ORDER BY run_at LIMIT 1
 """
 
 
-def wakes_for(connection: sqlite3.Connection, placed: Sequence[Placed]) -> bool:
+def wakes_for(connection: sqlite3.Connection, placed: Sequence[QueuedJob]) -> bool:
     """Tell whether jobs that stand in their lanes now are a reason to wake nodes."""
     if any(one.state == READY for one in placed):
         return True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, json
 
 from mainspring.model.job import JobState, OutcomeKind, Rescued
-from mainspring.stores.rules.rescue import judge
+from mainspring.stores.rules.rescue import decide_crashes
 from mainspring.stores.sql.states import NUMBERS, READY, SCHEDULED
 from mainspring.stores.sqlite.rows.bulk import text_of
 from mainspring.stores.sqlite.transitions.endings import Ending, finish, text_of_failure
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection
 
-    from mainspring.model.crash import Fate
+    from mainspring.model.crash import CrashDecision
     from mainspring.model.job import Grant
     from mainspring.stores.clock import Moment
 
@@ -63,13 +63,13 @@ def take_from(
     """Take a lost node's jobs from it; only what had begun is charged a crash."""
     back: list[Return] = []
     lost: list[Ending] = []
-    for job, fate in judge(held_by(connection, node), begun, evidence):
-        if fate is None:
+    for job, decision in decide_crashes(held_by(connection, node), begun, evidence):
+        if decision is None:
             back.append(released(job, moment))
-        elif fate.delay is None:
-            lost.append(given_up(job, fate, moment))
+        elif decision.delay is None:
+            lost.append(given_up(job, decision, moment))
         else:
-            back.append(redelivered(job, fate, fate.delay, moment))
+            back.append(redelivered(job, decision, decision.delay, moment))
     marked = {key for key, _ in marked_of(connection, node)}
     give_back(connection, node, back)
     finish(connection, node, lost, charged=0, crashed=1)
@@ -87,22 +87,22 @@ def released(job: Held, moment: Moment) -> Return:
     )
 
 
-def redelivered(job: Held, fate: Fate, delay: float, moment: Moment) -> Return:
+def redelivered(job: Held, decision: CrashDecision, delay: float, moment: Moment) -> Return:
     """Return the row of a job that runs again; at once means in its old place."""
     return Return(
         key=job.key,
         fence=job.fence,
         outcome=OutcomeKind.CRASHED,
         ended_at=moment.micros,
-        failure=text_of_failure(fate.failure),
+        failure=text_of_failure(decision.failure),
         state=SCHEDULED if delay else READY,
         run_at=moment.after(delay) if delay else None,
         crashed=1,
     )
 
 
-def given_up(job: Held, fate: Fate, moment: Moment) -> Ending:
+def given_up(job: Held, decision: CrashDecision, moment: Moment) -> Ending:
     """Return the row of a job that has crashed too often."""
-    failure = text_of_failure(fate.failure)
+    failure = text_of_failure(decision.failure)
     state = NUMBERS[JobState.FAILED]
     return job.key, job.fence, state, None, moment.micros, None, failure

@@ -22,20 +22,20 @@ INSERT OR REPLACE INTO finished (
   began_at, ended_at, result, failure, payload, unique_key, expires_at
 )
 SELECT
-  job.key, job.nonce, job.lane, told.column3, job.priority, job.run_at, job.created_at,
+  job.key, job.nonce, job.lane, given.column3, job.priority, job.run_at, job.created_at,
   job.attempts + ?, job.crashes + ?, job.fence, job.node,
-  coalesce(told.column4, job.claimed_at), told.column5, told.column6, told.column7, job.payload,
+  coalesce(given.column4, job.claimed_at), given.column5, given.column6, given.column7, job.payload,
   job.unique_key, job.expires_at
-FROM (VALUES {rows}) AS told
-CROSS JOIN jobs AS job ON job.key = told.column1
-WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = told.column2 AND job.node = ?
+FROM (VALUES {rows}) AS given
+CROSS JOIN jobs AS job ON job.key = given.column1
+WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = given.column2 AND job.node = ?
 """
 
 KEEP = """
-UPDATE finished SET keep_until = ended_at + json_extract(told.value, '$[2]')
-FROM json_each(?) AS told
-WHERE finished.key = json_extract(told.value, '$[0]')
-  AND CAST(finished.fence AS INTEGER) = json_extract(told.value, '$[1]')
+UPDATE finished SET keep_until = ended_at + json_extract(given.value, '$[2]')
+FROM json_each(?) AS given
+WHERE finished.key = json_extract(given.value, '$[0]')
+  AND CAST(finished.fence AS INTEGER) = json_extract(given.value, '$[1]')
   AND finished.node = ?
   AND finished.state = 6 AND keep_until IS NULL
 """

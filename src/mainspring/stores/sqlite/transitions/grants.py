@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 CURRENT = """
 SELECT group_concat(printf('[%d,%d]', job.key, job.fence))
-FROM json_each(?) AS told
-CROSS JOIN jobs AS job ON job.key = json_extract(told.value, '$[0]')
-WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = json_extract(told.value, '$[1]')
+FROM json_each(?) AS given
+CROSS JOIN jobs AS job ON job.key = json_extract(given.value, '$[0]')
+WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = json_extract(given.value, '$[1]')
   AND job.node = ?
 """
 
@@ -29,9 +29,9 @@ FROM jobs INDEXED BY cancelling WHERE cancel_asked = 1 AND state = 2 AND node = 
 RECORDED = """
 SELECT key, fence, word FROM (
   SELECT
-    json_extract(told.value, '$[0]') AS key,
-    json_extract(told.value, '$[1]') AS fence
-  FROM json_each(:asked) AS told
+    json_extract(given.value, '$[0]') AS key,
+    json_extract(given.value, '$[1]') AS fence
+  FROM json_each(:asked) AS given
 )
 CROSS JOIN (
   SELECT key, fence, outcome AS word FROM attempts WHERE node = :node

@@ -23,29 +23,29 @@ INSERT OR REPLACE INTO attempts (key, fence, node, began_at, ended_at, outcome, 
 SELECT
   job.key, job.fence, job.node,
   coalesce(
-    json_extract(told.value, '$.began_at'), job.claimed_at, json_extract(told.value, '$.ended_at')
+    json_extract(given.value, '$.began_at'), job.claimed_at, json_extract(given.value, '$.ended_at')
   ),
-  json_extract(told.value, '$.ended_at'),
-  json_extract(told.value, '$.outcome'),
-  json_extract(told.value, '$.failure')
-FROM json_each(?) AS told
-CROSS JOIN jobs AS job ON job.key = json_extract(told.value, '$.key')
-WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = json_extract(told.value, '$.fence')
+  json_extract(given.value, '$.ended_at'),
+  json_extract(given.value, '$.outcome'),
+  json_extract(given.value, '$.failure')
+FROM json_each(?) AS given
+CROSS JOIN jobs AS job ON job.key = json_extract(given.value, '$.key')
+WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = json_extract(given.value, '$.fence')
   AND job.node = ?
 """
 
 PUT_BACK = """
 UPDATE jobs SET
-  state = json_extract(told.value, '$.state'),
-  run_at = coalesce(json_extract(told.value, '$.run_at'), run_at),
-  attempts = attempts + json_extract(told.value, '$.charged'),
-  crashes = crashes + json_extract(told.value, '$.crashed'),
+  state = json_extract(given.value, '$.state'),
+  run_at = coalesce(json_extract(given.value, '$.run_at'), run_at),
+  attempts = attempts + json_extract(given.value, '$.charged'),
+  crashes = crashes + json_extract(given.value, '$.crashed'),
   node = NULL,
   claimed_at = NULL
-FROM json_each(?) AS told
-WHERE jobs.key = json_extract(told.value, '$.key')
+FROM json_each(?) AS given
+WHERE jobs.key = json_extract(given.value, '$.key')
   AND jobs.state = 2
-  AND CAST(jobs.fence AS INTEGER) = json_extract(told.value, '$.fence')
+  AND CAST(jobs.fence AS INTEGER) = json_extract(given.value, '$.fence')
   AND jobs.node = ?
 """
 

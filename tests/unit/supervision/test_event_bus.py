@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from mainspring.model.events import NodeLost
-from mainspring.supervision.megaphone import Megaphone
+from mainspring.supervision.event_bus import EventBus
 
 ERRORS = [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError]
 
@@ -20,11 +20,11 @@ def test_whatever_a_subscriber_raises_the_next_is_told(caplog, error):
     def grumble(event):
         raise error("not my day")
 
-    megaphone = Megaphone()
-    megaphone.subscribe(grumble)
-    megaphone.subscribe(heard.append)
+    bus = EventBus()
+    bus.subscribe(grumble)
+    bus.subscribe(heard.append)
     for _ in range(3):
-        megaphone.tell(NodeLost("n"))
+        bus.publish(NodeLost("n"))
     assert len(heard) == 3
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "not my day" in caplog.text
@@ -37,10 +37,10 @@ def test_each_kind_of_failure_is_logged(caplog):
     def grumble(event):
         raise next(errors)
 
-    megaphone = Megaphone()
-    megaphone.subscribe(grumble)
+    bus = EventBus()
+    bus.subscribe(grumble)
     for _ in range(3):
-        megaphone.tell(NodeLost("n"))
+        bus.publish(NodeLost("n"))
     assert len(caplog.records) == 2
 
 
@@ -57,13 +57,13 @@ def test_a_log_handler_that_raises_as_well_stops_nothing():
             raise ValueError("not my day")
 
     heard = []
-    megaphone = Megaphone()
-    megaphone.subscribe(Odd())
-    megaphone.subscribe(heard.append)
+    bus = EventBus()
+    bus.subscribe(Odd())
+    bus.subscribe(heard.append)
     handler = Broken()
     logging.getLogger("mainspring.supervision").addHandler(handler)
     try:
-        megaphone.tell(NodeLost("n"))
+        bus.publish(NodeLost("n"))
     finally:
         logging.getLogger("mainspring.supervision").removeHandler(handler)
     assert len(heard) == 1

@@ -1,7 +1,7 @@
 """Progress and log lines of one attempt, until they are written. Knows nothing of stores.
 
-What is said takes no lock: a body may say where it is a hundred thousand times a second. The value
-is set before the page is marked, and the mark is taken off before the value is read; so whatever
+A note takes no lock: a body may report progress a hundred thousand times a second. The value
+is set before the buffer is marked, and the mark is taken off before the value is read; so whatever
 comes too late for one writing is in the next.
 """
 
@@ -22,19 +22,19 @@ from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, Note
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_PAGE_SIZE = 500
+_BUFFER_SIZE = 500
 _LINE_SIZE = 150
-"""What a page and a line take by themselves, in bytes."""
+"""Bytes that a buffer and a line take by themselves."""
 
 
 _making = Lock()
 
 
-class Page(Struct, eq=False):
-    """The words of one attempt; `mark` is called when there is something to write."""
+class NoteBuffer(Struct, eq=False):
+    """The notes of one attempt; `mark` is called when there is something to write."""
 
     grant: Grant
-    mark: Callable[[Page], None]
+    mark: Callable[[NoteBuffer], None]
     marked: bool = False
     over: bool = False
     last: float | None = None
@@ -42,7 +42,7 @@ class Page(Struct, eq=False):
     lines: deque[tuple[float, str]] | None = None
 
     def progress(self, progress: float, message: str | None) -> None:
-        """Take how far the attempt is."""
+        """Note how far the attempt is."""
         if self.over:
             return
         self.last = progress
@@ -52,12 +52,12 @@ class Page(Struct, eq=False):
             self.mark(self)
 
     def log(self, text: str) -> None:
-        """Take a line."""
+        """Add a line."""
         if not self.over:
             self._add(((monotonic(), text[:LINE_CHARACTERS]),))
 
     def absorb(self, note: Note) -> None:
-        """Take what the attempt said elsewhere."""
+        """Add a note that the attempt made in another process."""
         if self.over:
             return
         if note.progress is not None:
@@ -66,7 +66,7 @@ class Page(Struct, eq=False):
             self._add(note.lines)
 
     def take(self) -> Note:
-        """Take the mark off, and return what is to be written."""
+        """Remove the mark, and return what is to be written."""
         self.marked = False
         message = None if self.message is None else _storable(self.message)
         lines = self.lines
@@ -76,7 +76,7 @@ class Page(Struct, eq=False):
         return Note(*self.grant, self.last, message, storable)
 
     def put_back(self, note: Note) -> None:
-        """Have once more what was taken; progress and message it has kept."""
+        """Put back the lines that were taken; progress and message were kept."""
         if note.lines:
             lines = self._own_lines()
             lines.extendleft(note.lines[::-1])
@@ -97,13 +97,13 @@ class Page(Struct, eq=False):
         return self.lines
 
 
-page: ContextVar[Page] = ContextVar("mainspring_page")
-"""What the body that runs in this thread or coroutine says: there for every stored job."""
+note_buffer: ContextVar[NoteBuffer] = ContextVar("mainspring_notes")
+"""The notes of the body in this thread or coroutine: set for every stored job."""
 
 
 def size_of(note: Note) -> int:
     """Return roughly what a note takes in memory, in bytes."""
-    return _PAGE_SIZE + sum(_LINE_SIZE + len(text) for _, text in note.lines)
+    return _BUFFER_SIZE + sum(_LINE_SIZE + len(text) for _, text in note.lines)
 
 
 def _drain(lines: deque[tuple[float, str]]) -> list[tuple[float, str]]:

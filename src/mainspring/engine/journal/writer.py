@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from mainspring.clock import monotonic
-from mainspring.engine.journal.page import Page, page, size_of
+from mainspring.engine.journal.buffer import NoteBuffer, note_buffer, size_of
 from mainspring.errors import StoreError
 from mainspring.model.note import Note
 
@@ -25,129 +25,129 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 0.1
 REST_FACTOR = 4.0
-"""After a flush it rests for so many times what that took: others write to the store, too."""
+"""Pause after a flush, in times of what it took: others write to the store, too."""
 
 MOST_BYTES = 16_000_000
-"""So much is kept, about, for a store that can't be written to; then the oldest pages go."""
+"""Bytes kept, about, for a store that can't be written to; then the oldest notes go."""
 
 _MOST_NOTES = 256
 _MOST_LINES = 1_000
-"""What one transaction takes, so that nobody waits long for its end."""
+"""Most notes and lines of one transaction, so that nobody waits long for its end."""
 
 encode_notes = msgspec.msgpack.Encoder().encode
 _decode_notes = msgspec.msgpack.Decoder(list[Note]).decode
 
 
-class Shelf(Protocol):
-    """Where notes go: a store, or a child's line to its parent."""
+class NoteSink(Protocol):
+    """Destination of notes: a store, or a child's connection to its parent."""
 
     def note_many(self, notes: Sequence[Note]) -> None:
         """Keep them."""
         ...
 
 
-class Journal:
-    """The pages of the attempts that run here; all methods from any thread.
+class JournalWriter:
+    """The notes of the attempts that run here, written in batches. Thread-safe.
 
-    `plan` is told the moment (monotonic) at which `flush` is to be called; not again before that
-    has happened.
+    `plan` is called with the moment (monotonic) at which `flush` is to be called; not again before
+    that has happened.
     """
 
-    def __init__(self, shelf: Shelf, plan: Callable[[float], None]) -> None:
-        self._shelf = shelf
+    def __init__(self, sink: NoteSink, plan: Callable[[float], None]) -> None:
+        self._sink = sink
         self._plan = plan
         self._lock = threading.Lock()
-        # Later words must not reach the store before earlier ones.
+        # Later notes must not reach the store before earlier ones.
         self._writing = threading.Lock()
-        self._pages: dict[Grant, Page] = {}
-        self._ended: dict[Grant, Page] = {}
-        self._marked: list[Page] = []
+        self._buffers: dict[Grant, NoteBuffer] = {}
+        self._ended: dict[Grant, NoteBuffer] = {}
+        self._marked: list[NoteBuffer] = []
         self._planned = False
         self._rests_until = 0.0
 
     def begin(self, key: int, fence: int) -> None:
-        """Listen to the body that begins in the calling thread or coroutine."""
+        """Take notes of the body that begins in the calling thread or coroutine."""
         grant = key, fence
-        fresh = self._pages[grant] = Page(grant, self._mark)
-        page.set(fresh)
+        fresh = self._buffers[grant] = NoteBuffer(grant, self._mark)
+        note_buffer.set(fresh)
 
     def end(self, key: int, fence: int) -> None:
-        """Listen no more: what a body says after its attempt's end is nobody's concern."""
+        """Take no more notes: those of a body after its attempt's end are dropped."""
         grant = key, fence
-        over = self._pages.pop(grant, None)
+        over = self._buffers.pop(grant, None)
         if over is not None:
             over.over = True
             if over.marked:
                 self._ended[grant] = over
 
-    def before(self, note: Callable[[int, int, int], None]) -> Callable[[int, int, int], None]:
+    def begin_after(self, note: Callable[[int, int, int], None]) -> Callable[[int, int, int], None]:
         """Return `note(slot, key, fence)`, with a `begin` after it."""
         # `begin`, spelled out: each attempt passes here.
-        pages, mark, turn_to = self._pages, self._mark, page.set
+        buffers, mark, turn_to = self._buffers, self._mark, note_buffer.set
 
         def begin(slot: int, key: int, fence: int) -> None:
             note(slot, key, fence)
             grant = key, fence
-            fresh = pages[grant] = Page(grant, mark)
+            fresh = buffers[grant] = NoteBuffer(grant, mark)
             turn_to(fresh)
 
         return begin
 
-    def after(self, done: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
+    def end_before(self, done: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
         """Return `done(outcome)`, with an `end` before it."""
         end = self.end
 
-        def end_and_tell(outcome: Outcome) -> None:
+        def end_then_done(outcome: Outcome) -> None:
             end(outcome.key, outcome.fence)
             done(outcome)
 
-        return end_and_tell
+        return end_then_done
 
     @property
     def settled(self) -> bool:
-        """True if all that was said is written."""
-        # In this order: who flushes takes the pages when it holds the lock.
+        """True if all notes are written."""
+        # In this order: who flushes takes the buffers when it holds the lock.
         return not self._marked and not self._writing.locked()
 
-    def hear(self, told: bytes) -> None:
-        """Take notes from a child. Bytes of any other kind are a body's own, and passed over."""
+    def receive(self, encoded: bytes) -> None:
+        """Add notes from a child. Bytes of any other kind are a body's own, and passed over."""
         with contextlib.suppress(msgspec.MsgspecError):
-            for note in _decode_notes(told):
-                if (of := self._pages.get((note.key, note.fence))) is not None:
+            for note in _decode_notes(encoded):
+                if (of := self._buffers.get((note.key, note.fence))) is not None:
                     of.absorb(note)
 
     def flush(self) -> None:
-        """Write all pages. What the store can't take now is kept, and its error raised.
+        """Write all notes. What the store can't take now is kept, and its error raised.
 
         A note that the store refuses for what it is goes, and the error is raised.
         """
         with self._writing:
             began = monotonic()
             with self._lock:
-                pages, self._marked = self._marked, []
+                buffers, self._marked = self._marked, []
                 self._planned = False
             try:
-                self._write(pages)
+                self._write(buffers)
             finally:
                 ended = monotonic()
                 self._rests_until = ended + REST_FACTOR * (ended - began)
 
     def flush_of(self, outcomes: Sequence[Outcome]) -> None:
-        """Write what the attempts of these outcomes have said; never raises, whatever the store."""
+        """Write the notes of these outcomes' attempts; never raises, whatever the store does."""
         if not self._ended and not self._writing.locked():
             return
         with self._writing:
-            pages = [self._ended.pop((one.key, one.fence), None) for one in outcomes]
+            buffers = [self._ended.pop((one.key, one.fence), None) for one in outcomes]
             # It is kept for the next flush, which says what is wrong.
             with contextlib.suppress(Exception):
-                self._write([one for one in pages if one is not None])
+                self._write([one for one in buffers if one is not None])
 
-    def _mark(self, said: Page) -> None:
+    def _mark(self, buffer: NoteBuffer) -> None:
         with self._lock:
-            if said.marked:
+            if buffer.marked:
                 return
-            said.marked = True
-            self._marked.append(said)
+            buffer.marked = True
+            self._marked.append(buffer)
             self._plan_flush()
 
     def _plan_flush(self) -> None:
@@ -155,15 +155,15 @@ class Journal:
             self._planned = True
             self._plan(max(monotonic() + FLUSH_SECONDS, self._rests_until))
 
-    def _write(self, pages: Iterable[Page]) -> None:
+    def _write(self, buffers: Iterable[NoteBuffer]) -> None:
         # One that has no mark was written with its outcome.
-        waiting = [(one, one.take()) for one in pages if one.marked]
+        waiting = [(one, one.take()) for one in buffers if one.marked]
         refused: Exception | None = None
         while waiting:
             # After a refusal one by one, so that it costs nobody else's.
             batch = waiting[: 1 if refused else _fitting(waiting)]
             try:
-                self._shelf.note_many([note for _, note in batch])
+                self._sink.note_many([note for _, note in batch])
             except StoreError:
                 self._keep(waiting)
                 raise
@@ -176,7 +176,7 @@ class Journal:
         if refused is not None:
             raise refused
 
-    def _keep(self, waiting: list[tuple[Page, Note]]) -> None:
+    def _keep(self, waiting: list[tuple[NoteBuffer, Note]]) -> None:
         room, first = MOST_BYTES, len(waiting)
         while first and (room := room - size_of(waiting[first - 1][1])) >= 0:
             first -= 1
@@ -191,13 +191,13 @@ class Journal:
             self._plan_flush()
 
     def _sweep(self) -> None:
-        """Forget the pages of ended attempts that have nothing more to write."""
+        """Forget the buffers of ended attempts that have nothing more to write."""
         for grant, one in list(self._ended.items()):
             if not one.marked:
                 self._ended.pop(grant, None)
 
 
-def _fitting(waiting: list[tuple[Page, Note]]) -> int:
+def _fitting(waiting: list[tuple[NoteBuffer, Note]]) -> int:
     lines = 0
     for count, (_, note) in enumerate(waiting[:_MOST_NOTES]):
         lines += len(note.lines)

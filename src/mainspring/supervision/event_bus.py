@@ -1,4 +1,4 @@
-"""Tells events to subscribers; what a subscriber raises is logged and goes no further."""
+"""Publishes events to subscribers; what a subscriber raises is logged and goes no further."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("mainspring.supervision")
 
 
-class Megaphone:
-    """The subscribers of one teller; subscribing and telling from any thread.
+class EventBus:
+    """The subscribers of one publisher. Thread-safe.
 
-    A subscriber runs where the event happens, and that goes on when it has returned.
+    A subscriber is called in the thread where the event happens, which waits for it to return.
     """
 
     def __init__(self) -> None:
@@ -26,22 +26,22 @@ class Megaphone:
         self._known: set[tuple[int, str]] = set()
 
     @property
-    def heard(self) -> bool:
+    def has_subscribers(self) -> bool:
         """True if there are subscribers."""
         return bool(self._subscribers)
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` too, once however often it subscribes."""
+        """Call `subscriber` with each event: once, however often it subscribes."""
         if subscriber not in self._subscribers:
             self._subscribers = (*self._subscribers, subscriber)
 
-    def tell(self, event: Event) -> None:
-        """Tell every subscriber, in the order in which they subscribed."""
+    def publish(self, event: Event) -> None:
+        """Call every subscriber, in the order in which they subscribed."""
         for subscriber in self._subscribers:
-            self.tell_one(subscriber, event)
+            self.publish_to(subscriber, event)
 
-    def tell_one(self, subscriber: Subscriber, event: Event) -> None:
-        """Tell one who need not have subscribed."""
+    def publish_to(self, subscriber: Subscriber, event: Event) -> None:
+        """Call one subscriber, which need not have subscribed."""
         try:
             subscriber(event)
         except BaseException as error:  # noqa: BLE001  # a border: it harms nobody, not by SystemExit either
