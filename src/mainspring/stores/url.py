@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mainspring.protocols import JobStore
 
 SQLITE = "sqlite:///"
-URLS = "sqlite:///jobs.db, sqlite:////var/lib/jobs.db or memory://"
+URLS = "sqlite:///jobs.db, sqlite:////var/lib/jobs.db, postgresql://user@host/database or memory://"
 
 
 def location(url: str | None, db_path: str | PathLike[str] | None) -> str:
@@ -52,21 +52,32 @@ def expanded(path: str) -> str:
 def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
     """Return the store of a URL; nothing is opened before its first use.
 
-    `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`.
-    `busy_timeout` in seconds.
+    `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`. `busy_timeout` in seconds.
     """
     _check(durability, busy_timeout)
     scheme, _, path = url.partition("://")
-    if scheme == "memory":
-        from mainspring.stores.memory import MemoryStore  # noqa: PLC0415  # a lazy door
+    if scheme not in STORES or (scheme == "sqlite" and not (path.startswith("/") and path[1:])):
+        raise InvalidOption("url", url, owner="Queue", expected=URLS)
+    return STORES[scheme](url, durability, busy_timeout)
 
-        return MemoryStore()
-    if scheme == "sqlite" and path.startswith("/") and len(path) > 1:
-        from mainspring.stores.sqlite.store import SqliteStore  # noqa: PLC0415  # a lazy door
 
-        file = expanded(unquote(path[1:]))
-        return SqliteStore(file, durability=durability, busy_timeout=busy_timeout)
-    raise InvalidOption("url", url, owner="Queue", expected=URLS)
+def _memory(_url: str, _durability: str, _busy_timeout: float) -> JobStore:
+    from mainspring.stores.memory import MemoryStore  # noqa: PLC0415  # a lazy door
+
+    return MemoryStore()
+
+
+def _sqlite(url: str, durability: str, busy_timeout: float) -> JobStore:
+    from mainspring.stores.sqlite.store import SqliteStore  # noqa: PLC0415  # a lazy door
+
+    return SqliteStore(file_of(url) or "", durability=durability, busy_timeout=busy_timeout)
+
+
+STORES = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+}
+"""The store of each scheme."""
 
 
 def _check(durability: object, busy_timeout: object) -> None:

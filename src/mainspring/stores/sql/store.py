@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mainspring.model.timetable import Timetabled
-from mainspring.stores.clock import Moment, as_datetime
 from mainspring.stores.job_id import keys_in
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.keeping import ages
 from mainspring.stores.wake.topics import ENDED, ORDERS, READY, notices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from mainspring.model.job import (
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
         Want,
     )
     from mainspring.model.note import LogLine, Note
-    from mainspring.model.timetable import NewSchedule
+    from mainspring.model.timetable import NewSchedule, Timetabled
     from mainspring.model.view import (
         AttemptRecord,
         JobFilter,
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
         SearchPage,
     )
     from mainspring.protocols import Listener
-    from mainspring.stores.clock import Clock
     from mainspring.stores.sql.verbs import SqlSession, SqlVerbs
 
 
@@ -46,9 +43,9 @@ if TYPE_CHECKING:
 class SqlStore:
     """The part of `JobStore` that every SQL database has alike."""
 
-    def __init__(self, session: SqlSession, clock: Clock) -> None:
+    def __init__(self, session: SqlSession, moment: Callable[[], Any]) -> None:
         self._sql = session
-        self._clock = clock
+        self._moment = moment
 
     @cached_property
     def _verbs(self) -> SqlVerbs:
@@ -64,36 +61,38 @@ class SqlStore:
 
     def join(self, name: str, *, host: str, pid: int, lease: float, serves: bytes = b"{}") -> int:
         """Add a node with a lease of so many seconds; return its key."""
-        with self._sql.write() as connection:
-            return self._verbs.join(
+        return self._sql.write(
+            lambda connection: self._verbs.join(
                 connection,
                 name=name,
                 host=host,
                 pid=pid,
                 lease=lease,
                 serves=serves,
-                moment=Moment(self._clock),
+                moment=self._moment(),
             )
+        )
 
     def renew(self, node: int, *, lease: float, report: bytes | None = None) -> Renewed | None:
         """Renew a node's lease; None if it has gone."""
-        with self._sql.write() as connection:
-            moment = Moment(self._clock)
-            return self._verbs.renew(connection, node, lease=lease, report=report, moment=moment)
+        return self._sql.write(
+            lambda connection: self._verbs.renew(
+                connection, node, lease=lease, report=report, moment=self._moment()
+            )
+        )
 
     def leave(self, node: int) -> None:
         """Remove a node; what it still holds goes back, uncharged."""
-        with self._sql.write() as connection:
-            self._verbs.leave(connection, node, Moment(self._clock))
+        self._sql.write(lambda connection: self._verbs.leave(connection, node, self._moment()))
         self._sql.notify(READY, ENDED)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work in one transaction."""
-        with self._sql.write() as connection:
-            moment, lanes = Moment(self._clock), self._sql.lanes
-            exchanged = self._verbs.exchange(
-                connection, node, outcomes, wants, lanes=lanes, moment=moment
+        exchanged = self._sql.write(
+            lambda connection: self._verbs.exchange(
+                connection, node, outcomes, wants, lanes=self._sql.lanes, moment=self._moment()
             )
+        )
         if outcomes:
             for topic, keys in notices_of(outcomes, exchanged.accepted).items():
                 self._sql.notify(topic, keys=keys)
@@ -109,15 +108,19 @@ class SqlStore:
 
     def held(self, node: int) -> list[Claim]:
         """Return the claims that a node holds."""
-        with self._sql.read() as connection:
-            moment = Moment(self._clock)
-            return self._verbs.held(connection, node, lanes=self._sql.lanes, moment=moment)
+        return self._sql.read(
+            lambda connection: self._verbs.held(
+                connection, node, lanes=self._sql.lanes, moment=self._moment()
+            )
+        )
 
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Take a lost node's jobs from it; None if its lease still runs, or it has gone already."""
-        with self._sql.write() as connection:
-            moment = Moment(self._clock)
-            rescued = self._verbs.rescue(connection, node, dead=dead, begun=begun, moment=moment)
+        rescued = self._sql.write(
+            lambda connection: self._verbs.rescue(
+                connection, node, dead=dead, begun=begun, moment=self._moment()
+            )
+        )
         if rescued is not None:
             self._sql.notify(READY)
             if gone := [*rescued.failed, *rescued.cancelled]:
@@ -130,61 +133,57 @@ class SqlStore:
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job as it is now, or None if there is none (any more)."""
-        with self._sql.read() as connection:
-            return self._verbs.get(connection, job_id)
+        return self._sql.read(lambda connection: self._verbs.get(connection, job_id))
 
     def history(self, job_id: str) -> list[AttemptRecord]:
         """Return every attempt, oldest first; empty for an unknown id."""
-        with self._sql.read() as connection:
-            return self._verbs.history(connection, job_id)
+        return self._sql.read(lambda connection: self._verbs.history(connection, job_id))
 
     def log(self, job_id: str) -> list[LogLine]:
         """Return the lines that the job's bodies logged, oldest first."""
-        with self._sql.read() as connection:
-            return self._verbs.log(connection, job_id)
+        return self._sql.read(lambda connection: self._verbs.log(connection, job_id))
 
     def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
         """Return how those of the given jobs ended that have ended."""
-        with self._sql.read() as connection:
-            return self._verbs.ended(connection, job_ids)
+        return self._sql.read(lambda connection: self._verbs.ended(connection, job_ids))
 
     def stats(self) -> dict[str, dict[str, int]]:
         """Return the number of jobs by queue and state."""
-        with self._sql.read() as connection:
-            return self._verbs.stats(connection)
+        return self._sql.read(self._verbs.stats)
 
     def jobs(
         self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
     ) -> list[JobRecord]:
         """Return up to `limit` jobs, newest first."""
-        with self._sql.read() as connection:
-            return self._verbs.jobs(connection, wanted, before=before, limit=limit)
+        return self._sql.read(
+            lambda connection: self._verbs.jobs(connection, wanted, before=before, limit=limit)
+        )
 
     def search(
         self, wanted: JobFilter, *, before: int | None = None, limit: int = 100, most: int
     ) -> SearchPage:
         """Return what `jobs` does among the first `most` jobs or so that it looks through."""
-        with self._sql.read() as connection:
-            return self._verbs.search(connection, wanted, before=before, limit=limit, most=most)
+        return self._sql.read(
+            lambda connection: self._verbs.search(
+                connection, wanted, before=before, limit=limit, most=most
+            )
+        )
 
     def lanes(self) -> list[LaneRecord]:
         """Return each task of each queue, with the number of its jobs that wait."""
-        with self._sql.read() as connection:
-            return self._verbs.lanes(connection)
+        return self._sql.read(self._verbs.lanes)
 
     def paused(self) -> list[str]:
         """Return the names of the paused queues, in order."""
-        with self._sql.read() as connection:
-            return self._verbs.paused(connection)
+        return self._sql.read(self._verbs.paused)
 
     def nodes(self) -> list[NodeRecord]:
         """Return the nodes that have joined and not left."""
-        with self._sql.read() as connection:
-            return self._verbs.nodes(connection, Moment(self._clock))
+        return self._sql.read(lambda connection: self._verbs.nodes(connection, self._moment()))
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""
-        moment = Moment(self._clock)
+        moment = self._moment()
         live = self._sql.delete(lambda writer: self._verbs.cancel(writer, job_ids, moment))
         if any(live):
             self._sql.notify(ORDERS)
@@ -193,8 +192,9 @@ class SqlStore:
 
     def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
         """Let failed and cancelled jobs run again; return the id of the live job for each."""
-        with self._sql.write() as connection:
-            live = self._verbs.retry(connection, job_ids, payload, Moment(self._clock))
+        live = self._sql.write(
+            lambda connection: self._verbs.retry(connection, job_ids, payload, self._moment())
+        )
         self._sql.notify(READY)
         return live
 
@@ -204,7 +204,7 @@ class SqlStore:
 
     def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
         """Drop up to `limit` final jobs that fit and ended so many seconds ago; return how many."""
-        moment = Moment(self._clock)
+        moment = self._moment()
         return self._sql.delete(
             lambda writer: self._verbs.drop_ended(
                 writer, wanted, age=older_than, limit=limit, moment=moment
@@ -214,62 +214,56 @@ class SqlStore:
     def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
         aged = ages(completed_after=completed_after, failed_after=failed_after)
-        moment = Moment(self._clock)
+        moment = self._moment()
         return self._sql.delete(
             lambda writer: self._verbs.purge(writer, ages=aged, limit=limit, moment=moment)
         )
 
     def expire(self, *, limit: int) -> int:
         """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""
-        moment = Moment(self._clock)
-        with self._sql.read() as connection:
-            if not self._verbs.any_late(connection, moment):
-                return 0
-        with self._sql.write() as connection:
-            expired = self._verbs.expire(connection, limit, moment)
+        moment = self._moment()
+        if not self._sql.read(lambda connection: self._verbs.any_late(connection, moment)):
+            return 0
+        expired = self._sql.write(lambda connection: self._verbs.expire(connection, limit, moment))
         if expired:
             self._sql.notify(ENDED)
         return expired
 
     def pause(self, queue: str) -> bool:
         """Hand out no more jobs of a queue; False if it was paused already."""
-        with self._sql.write() as connection:
-            return self._verbs.pause(connection, queue)
+        return self._sql.write(lambda connection: self._verbs.pause(connection, queue))
 
     def resume(self, queue: str) -> bool:
         """Hand out jobs of a queue again; False if it was not paused."""
-        with self._sql.write() as connection:
-            resumed = self._verbs.resume(connection, queue)
+        resumed = self._sql.write(lambda connection: self._verbs.resume(connection, queue))
         self._sql.notify(READY)
         return resumed
 
     def note_many(self, notes: Sequence[Note]) -> None:
         """Keep progress and log lines; a note whose fence is not the job's last is dropped."""
         if notes:
-            with self._sql.write() as connection:
-                self._verbs.note(connection, notes, Moment(self._clock))
+            self._sql.write(lambda connection: self._verbs.note(connection, notes, self._moment()))
 
     def declare(self, schedules: Sequence[NewSchedule]) -> None:
         """Keep schedules by name."""
-        with self._sql.write() as connection:
-            self._verbs.declare(connection, schedules, Moment(self._clock))
+        self._sql.write(
+            lambda connection: self._verbs.declare(connection, schedules, self._moment())
+        )
 
     def schedules(self) -> Timetabled:
         """Return all schedules by name, with the store's own time."""
-        now = as_datetime(Moment(self._clock).micros)
-        with self._sql.read() as connection:
-            return Timetabled(now, self._verbs.schedules(connection))
+        return self._sql.read(lambda connection: self._verbs.schedules(connection, self._moment()))
 
     def tick(
         self, name: str, *, last: datetime, to: datetime, jobs: Sequence[NewJob]
     ) -> list[str] | None:
         """Move a schedule's last tick and enqueue jobs; None if that was not its last tick."""
         lanes = self._sql.numbers([(job.queue, job.task) for job in jobs])
-        with self._sql.write() as connection:
-            moment = Moment(self._clock)
-            done = self._verbs.tick(
-                connection, name, last=last, to=to, jobs=jobs, lanes=lanes, moment=moment
+        done = self._sql.write(
+            lambda connection: self._verbs.tick(
+                connection, name, last=last, to=to, jobs=jobs, lanes=lanes, moment=self._moment()
             )
+        )
         if done is None:
             return None
         job_ids, wakes = done
@@ -279,15 +273,14 @@ class SqlStore:
 
     def pause_schedule(self, name: str) -> bool:
         """Tick no more; False if it is unknown or paused already."""
-        with self._sql.write() as connection:
-            return self._verbs.pause_schedule(connection, name)
+        return self._sql.write(lambda connection: self._verbs.pause_schedule(connection, name))
 
     def resume_schedule(self, name: str) -> bool:
         """Tick again, from now on; False if it is unknown or not paused."""
-        with self._sql.write() as connection:
-            return self._verbs.resume_schedule(connection, name, Moment(self._clock))
+        return self._sql.write(
+            lambda connection: self._verbs.resume_schedule(connection, name, self._moment())
+        )
 
     def forget_schedule(self, name: str) -> bool:
         """Drop a schedule; False if it is unknown."""
-        with self._sql.write() as connection:
-            return self._verbs.forget_schedule(connection, name)
+        return self._sql.write(lambda connection: self._verbs.forget_schedule(connection, name))

@@ -1,7 +1,7 @@
 """The statements of an SQL store, a function for each verb: what each database has of its own.
 
 A module of such functions stands for this Protocol. Each gets the connection of a transaction that
-is open; `moment` is the store's time, for a database that has no clock of its own.
+is open, and a `moment`: the store's time, as its module of verbs reads it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from mainspring.model.job import (
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
         Want,
     )
     from mainspring.model.note import LogLine, Note
-    from mainspring.model.timetable import NewSchedule, ScheduleRecord
+    from mainspring.model.timetable import NewSchedule, Timetabled
     from mainspring.model.view import (
         AttemptRecord,
         JobFilter,
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
         SearchPage,
     )
     from mainspring.protocols import Listener
-    from mainspring.stores.clock import Moment
     from mainspring.stores.sql.lanes import KnownLanes, Name
 
 
@@ -55,18 +53,21 @@ class SqlSession(Protocol):
         """Return the number of each lane; new ones are committed. Not within a transaction."""
         ...
 
-    def read(self) -> AbstractContextManager[Any]:
-        """Lend a connection to read with."""
+    def read(self, work: Callable[[Any], T]) -> T:
+        """Return what `work` reads by a connection."""
         ...
 
-    def write(self) -> AbstractContextManager[Any]:
-        """Open a transaction for the length of a block."""
+    def write(self, work: Callable[[Any], T]) -> T:
+        """Return what `work` does in a transaction.
+
+        It may be called again, after a first transaction was rolled back.
+        """
         ...
 
     def delete(self, work: Callable[[Any], T]) -> T:
         """Return what `work` does in a transaction that deletes, and makes space when it is short.
 
-        `work` may be called a second time, after the first transaction was rolled back.
+        It may be called again, as above.
         """
         ...
 
@@ -95,18 +96,18 @@ class SqlVerbs(Protocol):
         pid: int,
         lease: float,
         serves: bytes,
-        moment: Moment,
+        moment: Any,
     ) -> int:
         """Add a node and return its key."""
         ...
 
     def renew(
-        self, connection: Any, node: int, *, lease: float, report: bytes | None, moment: Moment
+        self, connection: Any, node: int, *, lease: float, report: bytes | None, moment: Any
     ) -> Renewed | None:
         """Renew a lease; None if the node has gone."""
         ...
 
-    def leave(self, connection: Any, node: int, moment: Moment) -> None:
+    def leave(self, connection: Any, node: int, moment: Any) -> None:
         """End a node; what it holds goes back, uncharged."""
         ...
 
@@ -118,12 +119,12 @@ class SqlVerbs(Protocol):
         wants: Sequence[Want],
         *,
         lanes: KnownLanes,
-        moment: Moment,
+        moment: Any,
     ) -> Exchanged:
         """Record outcomes and claim work."""
         ...
 
-    def held(self, connection: Any, node: int, *, lanes: KnownLanes, moment: Moment) -> list[Claim]:
+    def held(self, connection: Any, node: int, *, lanes: KnownLanes, moment: Any) -> list[Claim]:
         """Return what a node holds."""
         ...
 
@@ -134,7 +135,7 @@ class SqlVerbs(Protocol):
         *,
         dead: bool,
         begun: Collection[Grant] | None,
-        moment: Moment,
+        moment: Any,
     ) -> Rescued | None:
         """Take a lost node's jobs from it; None if it is not lost, or has gone already."""
         ...
@@ -179,16 +180,16 @@ class SqlVerbs(Protocol):
         """Return the names of the paused queues, in order."""
         ...
 
-    def nodes(self, connection: Any, moment: Moment) -> list[NodeRecord]:
+    def nodes(self, connection: Any, moment: Any) -> list[NodeRecord]:
         """Return the live nodes."""
         ...
 
-    def cancel(self, connection: Any, job_ids: Sequence[str], moment: Moment) -> list[bool]:
+    def cancel(self, connection: Any, job_ids: Sequence[str], moment: Any) -> list[bool]:
         """Cancel what waits, mark what runs."""
         ...
 
     def retry(
-        self, connection: Any, job_ids: Sequence[str], payload: bytes | None, moment: Moment
+        self, connection: Any, job_ids: Sequence[str], payload: bytes | None, moment: Any
     ) -> list[str | None]:
         """Let final jobs wait again."""
         ...
@@ -198,22 +199,22 @@ class SqlVerbs(Protocol):
         ...
 
     def drop_ended(
-        self, connection: Any, wanted: JobFilter, *, age: float, limit: int, moment: Moment
+        self, connection: Any, wanted: JobFilter, *, age: float, limit: int, moment: Any
     ) -> int:
         """Drop final jobs that fit and are so old."""
         ...
 
     def purge(
-        self, connection: Any, *, ages: Mapping[JobState, float], limit: int, moment: Moment
+        self, connection: Any, *, ages: Mapping[JobState, float], limit: int, moment: Any
     ) -> int:
         """Drop final jobs that are older than the age of their state."""
         ...
 
-    def any_late(self, connection: Any, moment: Moment) -> bool:
+    def any_late(self, connection: Any, moment: Any) -> bool:
         """Tell whether there is anything to expire, by reading only."""
         ...
 
-    def expire(self, connection: Any, limit: int, moment: Moment) -> int:
+    def expire(self, connection: Any, limit: int, moment: Any) -> int:
         """Cancel what waits past its expiry."""
         ...
 
@@ -225,16 +226,16 @@ class SqlVerbs(Protocol):
         """Hand out jobs of a queue again; False if it was not paused."""
         ...
 
-    def note(self, connection: Any, notes: Sequence[Note], moment: Moment) -> None:
+    def note(self, connection: Any, notes: Sequence[Note], moment: Any) -> None:
         """Keep progress and log lines."""
         ...
 
-    def declare(self, connection: Any, schedules: Sequence[NewSchedule], moment: Moment) -> None:
+    def declare(self, connection: Any, schedules: Sequence[NewSchedule], moment: Any) -> None:
         """Keep schedules."""
         ...
 
-    def schedules(self, connection: Any) -> list[ScheduleRecord]:
-        """Return all schedules by name."""
+    def schedules(self, connection: Any, moment: Any) -> Timetabled:
+        """Return all schedules by name, with the store's own time."""
         ...
 
     def tick(  # noqa: PLR0913  # each is one value of the verb
@@ -246,7 +247,7 @@ class SqlVerbs(Protocol):
         to: datetime,
         jobs: Sequence[NewJob],
         lanes: Mapping[Name, int],
-        moment: Moment,
+        moment: Any,
     ) -> tuple[list[str], bool] | None:
         """Move a last tick and enqueue jobs; return their ids, and whether to notify."""
         ...
@@ -255,7 +256,7 @@ class SqlVerbs(Protocol):
         """Pause a schedule; False if it is unknown or paused."""
         ...
 
-    def resume_schedule(self, connection: Any, name: str, moment: Moment) -> bool:
+    def resume_schedule(self, connection: Any, name: str, moment: Any) -> bool:
         """Resume a schedule; False if it is unknown or not paused."""
         ...
 

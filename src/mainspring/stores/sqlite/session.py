@@ -47,15 +47,20 @@ class Session:
         self.lanes = self._lanes.known
         self.numbers = self._lanes.numbers
         self.as_seen_by = self._lanes.as_seen_by
-        self.read = self.readers.lend
         self.intake = Intake(self.writer, self._lanes, clock, notify=self.notify)
         self.reserve = Reserve(file.run_dir)
         self._notifiers: dict[int, SocketNotifier] = {}
         self._expects_work = False
 
-    def write(self) -> Writer:
-        """Return the writer: `with` it is one transaction."""
-        return self.writer
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `work` reads by a connection."""
+        with self.readers.lend() as connection:
+            return work(connection)
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `work` does in a transaction."""
+        with self.writer as connection:
+            return work(connection)
 
     def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs, together with those of other threads, and return their ids."""
@@ -101,20 +106,16 @@ class Session:
     def delete(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a transaction that deletes; on a full disk, with the space that is kept for it."""
         try:
-            return self._written(work)
+            return self.write(work)
         except StoreUnusable as error:
             if not is_full(error.__cause__):
                 raise
         self.reserve.release()
         self._fold()
-        done = self._written(work)
+        done = self.write(work)
         # What it wrote to the log is room for the next one then.
         self._fold()
         return done
-
-    def _written(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with self.writer as connection:
-            return work(connection)
 
     def _fold(self) -> None:
         with suppress(StoreError):

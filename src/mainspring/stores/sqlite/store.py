@@ -83,8 +83,11 @@ class SqliteStore(SqlStore):
             from mainspring.stores.sqlite.claims.wants import empty_answer_for  # noqa: PLC0415  # a lazy door
 
             lanes, moment = self._session.lanes, Moment(self._clock)
-            with self._session.read() as connection:
-                none = empty_answer_for(connection, node, wants, lanes=lanes, moment=moment)
+            none = self._session.read(
+                lambda connection: empty_answer_for(
+                    connection, node, wants, lanes=lanes, moment=moment
+                )
+            )
             if none is not None:
                 return none
         return super().exchange(node, outcomes, wants)
@@ -94,8 +97,10 @@ class SqliteStore(SqlStore):
         from mainspring.stores.sqlite.purge import any_due  # noqa: PLC0415  # a lazy door
 
         kept = {"completed_after": completed_after, "failed_after": failed_after}
-        with self._session.read() as connection:
-            due = any_due(connection, ages=ages(**kept), moment=Moment(self._clock))
+        moment = Moment(self._clock)
+        due = self._session.read(
+            lambda connection: any_due(connection, ages=ages(**kept), moment=moment)
+        )
         dropped = super().purge(**kept, limit=limit) if due else 0
         self._session.reserve.take()
         if dropped < limit:
@@ -169,8 +174,9 @@ class SqliteStore(SqlStore):
         return verbs
 
     def _begin_session(self) -> None:
-        self._session = Session(self._file, self._clock)
-        super().__init__(self._session, self._clock)
+        clock = self._clock
+        self._session = Session(self._file, clock)
+        super().__init__(self._session, lambda: Moment(clock))
         # Who drops a store without closing it must leave no connection and no lock file open. Not
         # at exit: then a thread that never goes on may be in the midst of a turn.
         self._when_dropped = weakref.finalize(self, self._session.close)

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.model.timetable import (
-    NewSchedule,
-    ScheduleRecord,
-    encode_rule,
-)
+from mainspring.model.timetable import NewSchedule, Timetabled, encode_rule
 from mainspring.stores.clock import as_datetime, as_micros
 from mainspring.stores.rules.schedules import last_tick_of
 from mainspring.stores.sql.columns import EARLIEST, LATEST
@@ -78,9 +74,10 @@ def advance(connection: sqlite3.Connection, name: str, last: datetime, to: datet
     return connection.execute(ADVANCE, parameters).rowcount == 1
 
 
-def schedules(connection: sqlite3.Connection) -> list[ScheduleRecord]:
+def schedules(connection: sqlite3.Connection, moment: Moment) -> Timetabled:
     """Return all schedules by name."""
-    return [schedule_of(row) for row in connection.execute(ALL).fetchall()]
+    records = [schedule_of(row) for row in connection.execute(ALL).fetchall()]
+    return Timetabled(as_datetime(moment.micros), records)
 
 
 def pause_schedule(connection: sqlite3.Connection, name: str) -> bool:
