@@ -13,6 +13,7 @@ import os
 import sqlite3
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 
 import mainspring
 from mainspring import Queue
+from mainspring.stores.ownership import owns
 
 # What is dropped half made, as a socket that an exception kept from its owner, closes itself.
 pytestmark = [
@@ -103,6 +105,11 @@ class SqliteStores:
     def __init__(self, folder):
         self.path = folder / "jobs.db"
         self.url = f"sqlite:///{self.path}"
+        self.queue = None
+
+    def in_turn(self):
+        """Whether this thread has kept the writer of its process."""
+        return owns(self.queue._store.session.writer._lock)
 
     def free(self):
         """Whether others can write at once."""
@@ -148,6 +155,10 @@ class MemoryStores:
 
     def __init__(self, _folder):
         self.queue = None
+
+    def in_turn(self):
+        """Whether this thread has kept the lock of the store."""
+        return owns(self.queue._store._change.lock)
 
     def free(self):
         looking = threading.Thread(target=self.queue.stats, daemon=True)
@@ -274,21 +285,25 @@ def store(request, tmp_path):
     return STORES[request.param](tmp_path)
 
 
-def free_soon(calls, until):
-    """Whether the store is free for others: at once, but that a worker may hold it for a moment."""
-    if calls.working:
-        until(calls.store.free)
-    return calls.store.free()
+def is_free(calls):
+    """Whether the store is free for others: at once, but that a worker may hold it for a moment.
+
+    One look that finds it free is enough: at the next one the worker may be in the midst of a turn.
+    """
+    deadline = time.monotonic() + (PATIENCE if calls.working else 0)
+    while not (free := calls.store.free()) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return free and not calls.store.in_turn()
 
 
-def interrupt_everywhere(calls, name, way, moments, until):
+def interrupt_everywhere(calls, name, way, moments):
     """Interrupt a call at each of the moments, until it ends before its moment."""
     acknowledged = []
     for moment in moments:
         interrupts = Interrupts(moment)
         answer = interrupted(calls.prepare(name), WAYS[way](interrupts))
         where = f"{name}, interrupted at {way} {moment}: {interrupts.place}"
-        assert free_soon(calls, until), where
+        assert is_free(calls), where
         honest = calls.nop.delay(moment)
         assert calls.store.holds([*answer, honest.id]), where
         acknowledged += answer
@@ -319,9 +334,9 @@ def every(step, name):
 
 @pytest.mark.parametrize(("way", "step"), [("lines", 17), ("calls", 11), ("opcodes", 211)])
 @pytest.mark.parametrize("name", NAMES)
-def test_an_interrupted_call_leaves_nothing_behind(store, name, way, step, until):
+def test_an_interrupted_call_leaves_nothing_behind(store, name, way, step):
     calls = Calls(store, working=False)
-    acknowledged = interrupt_everywhere(calls, name, way, every(step, name), until)
+    acknowledged = interrupt_everywhere(calls, name, way, every(step, name))
     assert calls.store.holds(acknowledged)
     calls.queue.close()
 
@@ -334,9 +349,9 @@ def test_an_interrupted_call_leaves_nothing_behind_beside_a_worker(store, name, 
 @pytest.mark.long
 @pytest.mark.parametrize("way", list(WAYS))
 @pytest.mark.parametrize("name", NAMES)
-def test_a_call_that_is_interrupted_anywhere_leaves_nothing_behind(store, name, way, until):
+def test_a_call_that_is_interrupted_anywhere_leaves_nothing_behind(store, name, way):
     calls = Calls(store, working=False)
-    acknowledged = interrupt_everywhere(calls, name, way, count(), until)
+    acknowledged = interrupt_everywhere(calls, name, way, count())
     assert calls.store.holds(acknowledged)
     calls.queue.close()
 
@@ -354,7 +369,7 @@ def run_beside_a_worker(store, name, way, moments, until):
     """Interrupt a call while a worker runs in the process; what was acknowledged must run."""
     calls = Calls(store, working=True)
     with calls.queue.worker():
-        acknowledged = interrupt_everywhere(calls, name, way, moments, until)
+        acknowledged = interrupt_everywhere(calls, name, way, moments)
         until(lambda: not calls.queue.stats()["queues"]["default"]["pending"])
         assert calls.nop.delay(8).result(timeout=PATIENCE) == 8
     assert calls.store.holds(acknowledged)
