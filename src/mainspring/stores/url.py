@@ -55,7 +55,7 @@ def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
     `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`.
     `busy_timeout` in seconds.
     """
-    _check(durability, busy_timeout)
+    check_options(durability, busy_timeout)
     scheme, _, path = url.partition("://")
     if scheme == "memory":
         from mainspring.stores.memory import MemoryStore  # noqa: PLC0415  # a lazy door
@@ -69,7 +69,8 @@ def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
     raise InvalidOption("url", url, owner="Queue", expected=URLS)
 
 
-def _check(durability: object, busy_timeout: object) -> None:
+def check_options(durability: object, busy_timeout: object) -> None:
+    """Raise InvalidOption for a durability or a patience that makes no sense."""
     # For every store: a queue that is in memory under test is on a disk one day.
     if durability not in ("full", "normal"):
         expected = '"full" or "normal"'
