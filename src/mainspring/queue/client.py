@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.engine.upkeep.batches import in_batches
-from mainspring.errors import InvalidOption
-from mainspring.model.codec import JsonCodec
 from mainspring.model.signature import task_signature
 from mainspring.queue.waiter import Waiter
 
@@ -24,47 +22,28 @@ if TYPE_CHECKING:
     from mainspring.queue.transaction import Transactions
 
 
+class Registrations(Protocol):
+    """The registrations of a program with a queue: its codec, tasks and error classes."""
+
+    codec: Codec
+    tasks: Registry
+    errors: dict[str, type[Exception]]
+
+
 class QueueClient:
-    """Shared by the tasks, handles and schedules of one queue. Thread-safe.
+    """Shared by the handles and schedules of one queue, and asked by its tasks. Thread-safe.
 
     `errors` are the exceptions that the program has registered, by full name.
     """
 
-    def __init__(
-        self, store: JobStore, codec: Codec, tasks: Registry, transactions: Transactions
-    ) -> None:
-        self.codec = codec
-        self.errors: dict[str, type[Exception]] = {}
+    def __init__(self, store: JobStore, known: Registrations, transactions: Transactions) -> None:
+        self.store = store
+        self.codec = known.codec
+        self.tasks = known.tasks
+        self.errors = known.errors
         self.transactions = transactions
-        self._store = store
-        self.tasks = tasks
         self._waiter = Waiter(store)
         self._batchers: EnqueueBatchers | None = None
-
-    def register(
-        self,
-        cls: type,
-        to_json: Callable[[Any], object] | None,
-        from_json: Callable[[Any], Any] | None,
-    ) -> None:
-        """Let the codec store a class, or let `result()` raise an exception's own class."""
-        if not isinstance(cls, type):
-            raise InvalidOption("cls", cls, owner="Queue.register()", expected="a class")
-        is_error = issubclass(cls, Exception)
-        if is_error:
-            self.errors[f"{cls.__module__}.{cls.__qualname__}"] = cls
-        if to_json is not None and from_json is not None:
-            if not isinstance(self.codec, JsonCodec):
-                why = "can't be registered with the codec of this queue"
-                remedy = "register it with the codec, or make the queue without codec"
-                raise InvalidOption("cls", cls, owner="Queue.register()", why=why, remedy=remedy)
-            self.codec.register(cls, to_json, from_json)
-        elif not is_error or to_json is not from_json:
-            why = "and from_json belong together"
-            remedy = "give both; an exception class needs neither"
-            raise InvalidOption(
-                "to_json", to_json, owner="Queue.register()", why=why, remedy=remedy
-            )
 
     def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
         """Keep new jobs, in the transaction of `connection` if there is one; return their ids."""
@@ -72,7 +51,7 @@ class QueueClient:
             return self.transactions.enqueue(connection, jobs)
         if self.transactions.in_the_way():
             return self.transactions.enqueue_beside(jobs)
-        return self._store.enqueue_many(jobs)
+        return self.store.enqueue_many(jobs)
 
     async def aenqueue(self, job: NewJob, connection: Any = None) -> str:
         """Keep a new job without blocking the loop; return its id."""
@@ -81,12 +60,12 @@ class QueueClient:
         if self._batchers is None:
             from mainspring.queue.enqueue_batcher import EnqueueBatchers  # noqa: PLC0415  # a lazy door
 
-            self._batchers = EnqueueBatchers(self._store)
+            self._batchers = EnqueueBatchers(self.store)
         if self.transactions.in_the_way():
             return await self._batchers.alone(self.transactions.enqueue_beside, job)
         if job.on_conflict != "return_existing":
             # In a batch, a conflict would refuse those who have nothing to do with it.
-            return await self._batchers.alone(self._store.enqueue_many, job)
+            return await self._batchers.alone(self.store.enqueue_many, job)
         return await self._batchers.here().enqueue(job)
 
     async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
@@ -96,7 +75,7 @@ class QueueClient:
         if connection is not None:
             return self.transactions.enqueue(connection, jobs)
         in_the_way = self.transactions.in_the_way()
-        keep = self.transactions.enqueue_beside if in_the_way else self._store.enqueue_many
+        keep = self.transactions.enqueue_beside if in_the_way else self.store.enqueue_many
         return await asyncio.to_thread(keep, jobs)
 
     def check_connection(self, owner: str, connection: object) -> None:
@@ -115,15 +94,15 @@ class QueueClient:
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job as it is now, None if it is gone."""
-        return self._store.get(job_id)
+        return self.store.get(job_id)
 
     def history(self, job_id: str) -> list[AttemptRecord]:
         """Return its attempts."""
-        return self._store.history(job_id)
+        return self.store.history(job_id)
 
     def log(self, job_id: str) -> list[LogLine]:
         """Return what its bodies have logged."""
-        return self._store.log(job_id)
+        return self.store.log(job_id)
 
     def explain(self, record: JobRecord) -> Explanation:
         """Return why a job does not run."""
@@ -133,16 +112,16 @@ class QueueClient:
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""
-        return [live for batch in in_batches(job_ids) for live in self._store.cancel(batch)]
+        return [live for batch in in_batches(job_ids) for live in self.store.cancel(batch)]
 
     def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
         """Let failed and cancelled jobs run again; return the id of the live job for each."""
-        retry = self._store.retry
+        retry = self.store.retry
         return [live for batch in in_batches(job_ids) for live in retry(batch, payload=payload)]
 
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs; return how many."""
-        return sum(self._store.drop(batch) for batch in in_batches(job_ids))
+        return sum(self.store.drop(batch) for batch in in_batches(job_ids))
 
     def wait(self, job_id: str, timeout: float | None) -> Ended | None:
         """Block until the job has ended, at most `timeout` seconds."""

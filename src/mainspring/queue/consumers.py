@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
+from mainspring.engine.consumer_config import ConsumerConfig
 from mainspring.queue.options import names_of, settings_with
 
 if TYPE_CHECKING:
@@ -14,33 +13,36 @@ if TYPE_CHECKING:
 
     from mainspring.engine.cache.setup import CacheSetup
     from mainspring.engine.consumer import Consumer
-    from mainspring.engine.consumer_config import ConsumerConfig
+    from mainspring.engine.settings import WorkerSettings
     from mainspring.model.timetable import NewSchedule
     from mainspring.protocols import Subscriber
+    from mainspring.queue.binding import Binding
     from mainspring.queue.options import OwnOptions
 
 
 class Consumers:
-    """Thread-safe. `config` is what they have in common, but for a worker's own options.
+    """Thread-safe. `settings` are those of each, but for a worker's own options.
 
     `declared` tells the schedules when a consumer is made, and when it is to follow.
     """
 
     def __init__(
         self,
-        config: ConsumerConfig,
+        binding: Binding,
+        settings: WorkerSettings,
         caches: CacheSetup,
         declared: Callable[[], Sequence[NewSchedule]],
     ) -> None:
-        self.config = config
+        self.settings = settings
+        self._binding = binding
         self._caches = caches
         self._declared = declared
         self._running: list[Consumer] = []
-        self._subscribers: list[Subscriber] = []
+        self.subscribers: list[Subscriber] = []
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens in the consumers that are made from now on."""
-        self._subscribers.append(subscriber)
+        self.subscribers.append(subscriber)
 
     @contextmanager
     def consumer(
@@ -82,19 +84,21 @@ class Consumers:
         """Return a consumer that was not started; raises InvalidOption."""
         from mainspring.engine.consumer import Consumer  # noqa: PLC0415  # a lazy door
 
-        usual = self.config
+        store, tasks, codec = self._binding.client.store, self._binding.tasks, self._binding.codec
         if (names := names_of(queues)) is not None:
             from mainspring.queue.names import warn_of_queues  # noqa: PLC0415  # as above
 
-            warn_of_queues(usual.store, usual.tasks, names)
-        config = replace(
-            usual,
-            settings=settings_with(usual.settings, own or {}),
+            warn_of_queues(store, tasks, names)
+        config = ConsumerConfig(
+            store,
+            tasks,
+            codec,
+            settings_with(self.settings, own or {}),
             queues=names,
             schedules=tuple(self._declared()),
-            cache=self._caches.open(usual.tasks, usual.codec),
+            cache=self._caches.open(tasks, codec),
         )
         consumer = Consumer(config)
-        for subscriber in self._subscribers:
+        for subscriber in self.subscribers:
             consumer.subscribe(subscriber)
         return consumer

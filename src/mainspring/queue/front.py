@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 
 from mainspring.engine.cache.setup import CacheSetup
-from mainspring.engine.consumer_config import ConsumerConfig
 from mainspring.engine.settings import WorkerSettings, slots_of
 from mainspring.model.async_twin import off_loop
 from mainspring.model.duration import seconds_of
 from mainspring.model.options import refuse_unknown
 from mainspring.model.task import Registry
 from mainspring.queue import bulk
-from mainspring.queue.client import QueueClient
+from mainspring.queue.binding import Binding
+from mainspring.queue.configuring import configure
 from mainspring.queue.consumers import Consumers
 from mainspring.queue.operations import Operations
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
 from mainspring.queue.queue_task import Call, QueueTask
-from mainspring.queue.transaction import Transactions
-from mainspring.stores.url import file_of, location, open_store
+from mainspring.stores.url import file_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -30,9 +29,10 @@ if TYPE_CHECKING:
 
     from mainspring.model.task import Task
     from mainspring.model.timetable import CatchUp, NewSchedule
-    from mainspring.protocols import Codec, JobStore, Subscriber
+    from mainspring.protocols import Codec, Subscriber
     from mainspring.queue.job_handle import JobHandle
     from mainspring.queue.options import (
+        ConfigureOptions,
         OwnOptions,
         RunOptions,
         ScheduleDecorator,
@@ -51,7 +51,8 @@ class Queue(Operations):
     """Named lines of durable jobs in one store, and the tasks that run them. Thread-safe.
 
     `url` is `sqlite:///jobs.db` or `memory://`, `db_path` a file for the former; with neither, the
-    environment's MAINSPRING_URL, else `sqlite:///mainspring.db`.
+    environment's MAINSPRING_URL at the first use, else `sqlite:///mainspring.db`. `configure`
+    changes it until then.
 
     `durability`: `"full"` (on disk when `delay` returns) or `"normal"` (a power cut may cost the
     last moments; a killed process costs nothing). `busy_timeout`: seconds to wait for another
@@ -87,6 +88,12 @@ class Queue(Operations):
         **unknown: Never,
     ) -> None:
         refuse_unknown("Queue", unknown, QUEUE_OPTIONS)
+        store = {
+            "url": url,
+            "db_path": db_path,
+            "durability": durability,
+            "busy_timeout": busy_timeout,
+        }
         settings = WorkerSettings(
             workers=slots_of(workers),
             async_slots=async_slots,
@@ -98,22 +105,24 @@ class Queue(Operations):
             max_tasks_per_child=max_tasks_per_child,
             max_memory_per_child=max_memory_per_child,
         )
-        self.url = location(url, db_path)
-
-        def open_(patience: float) -> JobStore:
-            return open_store(self.url, durability=durability, busy_timeout=patience)
-
-        store = open_(busy_timeout)
         self._tasks = Registry()
+        self._caches = CacheSetup()
         codec = codec_of(codec, limit_bytes)
-        super().__init__(store, QueueClient(store, codec, self._tasks, Transactions(store, open_)))
+        super().__init__(Binding(codec, self._tasks, store, self._locate_caches))
         self._schedules: Schedules | None = None
-        self._caches = CacheSetup(file_of(self.url))
-        config = ConsumerConfig(store, self._tasks, codec, settings)
-        self._consumers = Consumers(config, self._caches, self._declared)
+        self._consumers = Consumers(self._binding, settings, self._caches, self._declared)
 
     def __repr__(self) -> str:
         return f"<Queue {self.url}>"
+
+    def configure(self, url: str | None = None, **options: Unpack[ConfigureOptions]) -> None:
+        """Change options that the queue was made with, for a program that learns them later.
+
+        Before its first use: the first job, reading of jobs, or worker. For `url` and what else
+        there is, see `Queue`; those of its codec can't be changed, as tasks bear it from the start.
+        Raises InvalidOption, also when it comes too late, and UnknownOption.
+        """
+        configure(self._binding, self._consumers, {"url": url, **options})
 
     @overload
     def task(self, function: Callable[P, Awaitable[R]], /) -> QueueTask[P, R, Awaitable[R]]: ...
@@ -144,7 +153,7 @@ class Queue(Operations):
             self._tasks.add(task)
             self._caches.note(task.name, cache)
             self._consumers.follow()
-            return QueueTask(task, self._client)
+            return QueueTask(task, self._binding)
 
         return register if function is None else register(function)
 
@@ -199,7 +208,7 @@ class Queue(Operations):
         if self._schedules is None:
             from mainspring.queue.schedules import Schedules  # noqa: PLC0415  # a lazy door
 
-            self._schedules = Schedules(self._client, self._store, self._consumers.follow)
+            self._schedules = Schedules(self._binding, self._consumers.follow)
         return self._schedules
 
     def register(
@@ -213,7 +222,7 @@ class Queue(Operations):
         An exception class needs neither: once it is registered, `result()` raises with one of it as
         the cause, made of the message alone. Every process must register the same classes.
         """
-        self._client.register(cls, to_json, from_json)
+        self._binding.register(cls, to_json, from_json)
 
     def transaction(self, conn: Any) -> AbstractContextManager[None]:
         """Wake workers after the block, in which a transaction of the caller's own commits.
@@ -241,7 +250,7 @@ class Queue(Operations):
 
     def get_task(self, name: str) -> QueueTask[..., Any, Any] | None:
         """Return the registered task of that name, or None if there is none."""
-        return QueueTask(self._tasks[name], self._client) if name in self._tasks else None
+        return QueueTask(self._tasks[name], self._binding) if name in self._tasks else None
 
     def run_worker(self, queues: Sequence[str] | None = None, **own: Unpack[OwnOptions]) -> None:
         """Run jobs in this process until `shutdown()` or a signal; blocks.
@@ -284,11 +293,15 @@ class Queue(Operations):
 
     def close(self) -> None:
         """Let go of the store's files and threads; the next use opens them again."""
-        self._client.close()
+        self._binding.close()
         self._caches.close()
-        self._store.close()
 
     aclose = off_loop(close)
+
+    @property
+    def url(self) -> str:
+        """The URL of its store; without one of its own, what the environment says until then."""
+        return self._binding.url
 
     @property
     def grace(self) -> float:
@@ -298,12 +311,15 @@ class Queue(Operations):
     @property
     def settings(self) -> WorkerSettings:
         """Default settings of its workers: slots, grace, lease and heartbeat."""
-        return self._consumers.config.settings
+        return self._consumers.settings
 
     @property
     def tasks(self) -> tuple[Task, ...]:
         """The registered tasks."""
         return tuple(self._tasks)
+
+    def _locate_caches(self, url: str) -> None:
+        self._caches.locate(file_of(url))
 
     def _declared(self) -> Sequence[NewSchedule]:
         return () if self._schedules is None else self._schedules.declared

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.diagnosis import Diagnosis
     from mainspring.protocols import JobStore
+    from mainspring.queue.binding import Binding
     from mainspring.queue.bulk import JobRef
     from mainspring.queue.client import QueueClient
     from mainspring.queue.listing import JobPage
@@ -29,9 +30,16 @@ if TYPE_CHECKING:
 class Operations:
     """Operations on the jobs of a store, whatever their tasks. Thread-safe."""
 
-    def __init__(self, store: JobStore, client: QueueClient) -> None:
-        self._store = store
-        self._client = client
+    def __init__(self, binding: Binding) -> None:
+        self._binding = binding
+
+    @property
+    def _client(self) -> QueueClient:
+        return self._binding.client
+
+    @property
+    def _store(self) -> JobStore:
+        return self._binding.client.store
 
     def get_job(self, job_id: str) -> JobHandle[Any] | None:
         """Return the job of that id, or None if there is none (any more)."""

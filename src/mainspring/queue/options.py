@@ -19,6 +19,7 @@ from mainspring.model.task import CHECKS, ExecutorKind, Task, executor_of, task_
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import timedelta
+    from os import PathLike
     from typing import ParamSpec, Protocol, overload
 
     from mainspring.cache.policy import Cache
@@ -90,22 +91,25 @@ class OwnOptions(TypedDict, total=False):
     grace: float | None
 
 
-QUEUE_OPTIONS = (
-    "db_path",
-    "durability",
-    "busy_timeout",
-    "workers",
-    "async_slots",
-    "grace",
-    "lease",
-    "heartbeat",
-    "limit_bytes",
-    "keep_completed",
-    "keep_failed",
-    "max_tasks_per_child",
-    "max_memory_per_child",
-    "codec",
-)
+class ConfigureOptions(TypedDict, total=False):
+    """Options of a queue that may be chosen after it was made; see `Queue`."""
+
+    db_path: str | PathLike[str]
+    durability: str
+    busy_timeout: float
+    workers: int
+    async_slots: int
+    grace: float
+    lease: float
+    heartbeat: float
+    keep_completed: float | timedelta
+    keep_failed: float | timedelta
+    max_tasks_per_child: int | None
+    max_memory_per_child: int | None
+
+
+CONFIGURE_OPTIONS = tuple(ConfigureOptions.__annotations__)
+QUEUE_OPTIONS = (*CONFIGURE_OPTIONS, "limit_bytes", "codec")
 RUN_OPTIONS = tuple(RunOptions.__annotations__)
 TASK_OPTIONS = ("name", *RUN_OPTIONS)
 OWN_OPTIONS = tuple(OwnOptions.__annotations__)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mainspring.model.task import Task
     from mainspring.model.unique import Unique
     from mainspring.protocols import Codec
-    from mainspring.queue.client import QueueClient
+    from mainspring.queue.binding import Binding
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,18 +71,18 @@ class QueueTask(Generic[P, R, Raw]):
     def __init__(
         self,
         task: Task,
-        client: QueueClient,
+        binding: Binding,
         *,
         options: EnqueueOptions | None = None,
         connection: Any = None,
     ) -> None:
         self.task = task
         self.name = task.name
-        self._client = client
+        self._binding = binding
         self._options = options or _options_of(task)
         self._connection = connection
         self._shape = task_signature(task.name, task.function)
-        self._encode = client.codec.encode_call
+        self._encode = binding.codec.encode_call
         self._is_checked = task.executor != "process"
         # Its attributes stay its own: one named `delay` or `name` must not hide ours.
         functools.update_wrapper(self, task.function, updated=())
@@ -97,7 +97,7 @@ class QueueTask(Generic[P, R, Raw]):
     @property
     def codec(self) -> Codec:
         """Codec of its arguments and results."""
-        return self._client.codec
+        return self._binding.codec
 
     @property
     def enqueue_options(self) -> EnqueueOptions:
@@ -118,16 +118,18 @@ class QueueTask(Generic[P, R, Raw]):
 
         With `using(conn=...)` it is there if and only if the transaction there commits.
         """
-        job_id = self._client.enqueue([self._new_job(args, kwargs)], self._connection)[0]
-        return JobHandle(self._client, job_id, self.name)
+        client = self._binding.client
+        job_id = client.enqueue([self._new_job(args, kwargs)], self._connection)[0]
+        return JobHandle(client, job_id, self.name)
 
     async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Enqueue a job without blocking the loop; calls at the same time share a commit.
 
         With `using(conn=...)` it is as `delay`: a connection belongs to its thread.
         """
-        job_id = await self._client.aenqueue(self._new_job(args, kwargs), self._connection)
-        return JobHandle(self._client, job_id, self.name)
+        client = self._binding.client
+        job_id = await client.aenqueue(self._new_job(args, kwargs), self._connection)
+        return JobHandle(client, job_id, self.name)
 
     @overload
     def map(self: Callable[[], Any], arguments: Iterable[tuple[()]]) -> list[JobHandle[R]]: ...
@@ -151,8 +153,9 @@ class QueueTask(Generic[P, R, Raw]):
     ) -> list[JobHandle[R]]: ...
     def map(self, arguments: Iterable[Sequence[Any]]) -> list[JobHandle[R]]:
         """Enqueue a job for each tuple of positional arguments, all in one transaction."""
-        ids = self._client.enqueue(self._new_jobs(arguments), self._connection)
-        return [JobHandle(self._client, job_id, self.name) for job_id in ids]
+        client = self._binding.client
+        ids = client.enqueue(self._new_jobs(arguments), self._connection)
+        return [JobHandle(client, job_id, self.name) for job_id in ids]
 
     @overload
     async def amap(
@@ -183,8 +186,9 @@ class QueueTask(Generic[P, R, Raw]):
 
         With `using(conn=...)` it blocks: a connection belongs to its thread.
         """
-        ids = await self._client.aenqueue_many(self._new_jobs(arguments), self._connection)
-        return [JobHandle(self._client, job_id, self.name) for job_id in ids]
+        client = self._binding.client
+        ids = await client.aenqueue_many(self._new_jobs(arguments), self._connection)
+        return [JobHandle(client, job_id, self.name) for job_id in ids]
 
     def using(  # noqa: PLR0913  # the options of an enqueuing
         self,
@@ -222,10 +226,10 @@ class QueueTask(Generic[P, R, Raw]):
         }
         given = {option: value for option, value in given.items() if value is not None}
         if conn is not None:
-            self._client.check_connection(owner, conn)
+            self._binding.client.check_connection(owner, conn)
         return QueueTask(
             self._task_with(owner, queue, priority),
-            self._client,
+            self._binding,
             options=self._options.changed(owner, given) if given else self._options,
             connection=self._connection if conn is None else conn,
         )
@@ -244,7 +248,7 @@ class QueueTask(Generic[P, R, Raw]):
             return key_of_users(name, unique)
         if unique.by == "task":
             return key_of_task(name)
-        text = self._client.codec.canonical_call(name, *self._shape.values(args, kwargs))
+        text = self._binding.codec.canonical_call(name, *self._shape.values(args, kwargs))
         return key_of_arguments(name, text)
 
     def _task_with(self, owner: str, queue: str | None, priority: int | None) -> Task:

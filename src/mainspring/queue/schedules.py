@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.timetable import CatchUp, NewSchedule
     from mainspring.protocols import Timetable
+    from mainspring.queue.binding import Binding
     from mainspring.queue.client import QueueClient
 
 MOST_TIMES = 1_000
@@ -163,11 +164,8 @@ class ScheduleHandle:
 class Schedules(Mapping[str, ScheduleHandle]):
     """The schedules by name: those that this program declares, and all others in the store."""
 
-    def __init__(
-        self, client: QueueClient, timetable: Timetable, changed: Callable[[], None]
-    ) -> None:
-        self._client = client
-        self._timetable = timetable
+    def __init__(self, binding: Binding, changed: Callable[[], None]) -> None:
+        self._binding = binding
         self._changed = changed
         self._declared: dict[str, tuple[NewSchedule, Callable[..., Any]]] = {}
 
@@ -184,7 +182,8 @@ class Schedules(Mapping[str, ScheduleHandle]):
         if name not in self._names():
             raise KeyError(name)
         declared = self._declared.get(name)
-        return ScheduleHandle(self._client, self._timetable, name, declared and declared[0])
+        client = self._binding.client
+        return ScheduleHandle(client, client.store, name, declared and declared[0])
 
     async def aget(self, name: str) -> ScheduleHandle | None:
         """Return a schedule without blocking the event loop; None if there is none."""
@@ -207,9 +206,8 @@ class Schedules(Mapping[str, ScheduleHandle]):
         self._changed()
 
     def _names(self) -> set[str]:
-        return {record.new.name for record in self._timetable.schedules().schedules}.union(
-            self._declared
-        )
+        timetable = self._binding.client.store.schedules()
+        return {record.new.name for record in timetable.schedules}.union(self._declared)
 
 
 def _find(schedules: Schedules, name: str) -> ScheduleHandle | None:

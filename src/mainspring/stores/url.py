@@ -54,7 +54,7 @@ def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
 
     `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`. `busy_timeout` in seconds.
     """
-    _check(durability, busy_timeout)
+    check_options(durability, busy_timeout)
     scheme, _, path = url.partition("://")
     if scheme not in STORES or (scheme == "sqlite" and not (path.startswith("/") and path[1:])):
         raise InvalidOption("url", url, owner="Queue", expected=URLS)
@@ -80,7 +80,8 @@ STORES = {
 """The store of each scheme."""
 
 
-def _check(durability: object, busy_timeout: object) -> None:
+def check_options(durability: object, busy_timeout: object) -> None:
+    """Raise InvalidOption for a durability or a patience that makes no sense."""
     # For every store: a queue that is in memory under test is on a disk one day.
     if durability not in ("full", "normal"):
         expected = '"full" or "normal"'

@@ -15,7 +15,17 @@ from mainspring.queue.schedules import ScheduleHandle
 
 DOORS = (Queue, JobHandle, QueueTask, ScheduleHandle)
 NO_STORE = {
-    Queue: {"task", "cron", "every", "register", "get_task", "subscribe", "shutdown"},
+    Queue: {
+        "task",
+        "cron",
+        "every",
+        "register",
+        "get_task",
+        "subscribe",
+        "shutdown",
+        "configure",
+        "testing",
+    },
     QueueTask: {"using", "call", "payload", "unique_key"},
 }
 """What touches no store."""

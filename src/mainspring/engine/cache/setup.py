@@ -24,11 +24,15 @@ class CacheSetup:
     all workers of this queue, and in case of a file for other processes and later ones, too.
     """
 
-    def __init__(self, database: str | None) -> None:
-        # Now, not when a worker starts: what is relative is meant from here.
-        self._file = None if database is None else f"{os.path.realpath(database)}-cache"
+    def __init__(self) -> None:
+        self._file: str | None = None
         self._policies: dict[str, Cache] = {}
         self._usual: Any = None
+
+    def locate(self, database: str | None) -> None:
+        """Learn the path of the database, None if it is in no file; before a worker starts."""
+        # Now, not when a worker starts: what is relative is meant from here.
+        self._file = None if database is None else f"{os.path.realpath(database)}-cache"
 
     def note(self, task: str, cache: object) -> None:
         """Learn how a task is cached, None for not at all; raises InvalidOption."""

@@ -1,0 +1,146 @@
+"""The store that a queue is bound to: opened at its first use, another one during a test."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cached_property
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from mainspring.errors import InvalidOption
+from mainspring.model.codec import JsonCodec
+from mainspring.queue.client import QueueClient
+from mainspring.queue.transaction import Transactions
+from mainspring.stores.url import check_options, location, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mainspring.model.task import Registry
+    from mainspring.protocols import Codec, JobStore
+
+
+class Binding:
+    """The registrations of one queue, and the client of the store that it uses.
+
+    With an explicit URL or path the store is known from the start, so that what is relative is
+    meant from there; else the environment says it at the first use. `chosen` is told the URL.
+    """
+
+    def __init__(
+        self, codec: Codec, tasks: Registry, given: Mapping[str, Any], chosen: Callable[[str], None]
+    ) -> None:
+        self.codec = codec
+        self.tasks = tasks
+        self.errors: dict[str, type[Exception]] = {}
+        self._tell = chosen
+        self._lock = RLock()
+        self._own: QueueClient | None = None
+        self._given: dict[str, Any] = {}
+        self._url: str | None = None
+        self._store: JobStore
+        self._choose(given)
+
+    @property
+    def url(self) -> str:
+        """The URL of the queue's own store; before the first use, the one that it would have."""
+        return self._url or location(None, None)
+
+    @property
+    def is_used(self) -> bool:
+        """True once the queue's own store was asked for."""
+        return self._own is not None
+
+    @cached_property
+    def client(self) -> QueueClient:
+        """The client of the store: found once, and from then on a plain attribute."""
+        with self._lock:
+            if self._own is None:
+                self._own = self._open()
+            return self._own
+
+    def configure(self, given: Mapping[str, Any]) -> None:
+        """Choose another store, before the first use; raises InvalidOption after it."""
+        with self._lock:
+            self.check_unused(given)
+            named = "url" in given or "db_path" in given
+            before = {**self._given, "url": None, "db_path": None} if named else self._given
+            self._choose({**before, **given})
+
+    def check_unused(self, given: Mapping[str, Any]) -> None:
+        """Raise InvalidOption, which names the first of the options, after the first use."""
+        if self.is_used:
+            option, value = next(iter(given.items()), ("url", None))
+            why = f"comes too late: the queue has used {self.url} already"
+            remedy = "call configure() before the first job is enqueued and the first worker starts"
+            raise InvalidOption(option, value, owner="Queue.configure()", why=why, remedy=remedy)
+
+    @contextmanager
+    def bound_to(self, client: QueueClient) -> Iterator[None]:
+        """Use another client during the block, in every thread; blocks nest."""
+        before = self.__dict__.get("client")
+        self.client = client
+        try:
+            yield
+        finally:
+            if before is None:
+                del self.client
+            else:
+                self.client = before
+
+    def register(
+        self,
+        cls: type,
+        to_json: Callable[[Any], object] | None,
+        from_json: Callable[[Any], Any] | None,
+    ) -> None:
+        """Let the codec store a class, or let `result()` raise an exception's own class."""
+        if not isinstance(cls, type):
+            raise InvalidOption("cls", cls, owner="Queue.register()", expected="a class")
+        is_error = issubclass(cls, Exception)
+        if is_error:
+            self.errors[f"{cls.__module__}.{cls.__qualname__}"] = cls
+        if to_json is not None and from_json is not None:
+            if not isinstance(self.codec, JsonCodec):
+                why = "can't be registered with the codec of this queue"
+                remedy = "register it with the codec, or make the queue without codec"
+                raise InvalidOption("cls", cls, owner="Queue.register()", why=why, remedy=remedy)
+            self.codec.register(cls, to_json, from_json)
+        elif not is_error or to_json is not from_json:
+            why = "and from_json belong together"
+            remedy = "give both; an exception class needs neither"
+            raise InvalidOption(
+                "to_json", to_json, owner="Queue.register()", why=why, remedy=remedy
+            )
+
+    def close(self) -> None:
+        """Let go of what the queue's own store holds; the next use opens it again."""
+        if self._own is not None:
+            self._own.close()
+            self._own.store.close()
+
+    def _choose(self, given: Mapping[str, Any]) -> None:
+        url, how = None, _how(given)
+        if given["url"] is None and given["db_path"] is None:
+            check_options(**how)
+        else:
+            url = location(given["url"], given["db_path"])
+            self._store = open_store(url, **how)  # which opens nothing yet
+            self._tell(url)
+        self._given, self._url = dict(given), url
+
+    def _open(self) -> QueueClient:
+        if self._url is None:
+            self._url = location(None, None)
+            self._store = open_store(self._url, **_how(self._given))
+            self._tell(self._url)
+        url, how = self._url, _how(self._given)
+
+        def open_beside(patience: float) -> JobStore:
+            return open_store(url, **{**how, "busy_timeout": patience})
+
+        return QueueClient(self._store, self, Transactions(self._store, open_beside))
+
+
+def _how(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {option: given[option] for option in ("durability", "busy_timeout")}
