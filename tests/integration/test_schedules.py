@@ -34,7 +34,7 @@ PROGRAM = """
 
     rule = RuleText(every=0.05)
     schedules = (NewSchedule("fast", rule, "tick", "default", b"[[],{}]", catch_up="all"),)
-    Consumer(replace(queue._consumers.config, schedules=schedules)).run()
+    Consumer(replace(queue._consumers.config(), schedules=schedules)).run()
 """
 
 
@@ -63,7 +63,7 @@ def queue():
 
 @contextmanager
 def consumer(queue, *schedules, told):
-    made = Consumer(replace(queue._consumers.config, schedules=schedules))
+    made = Consumer(replace(queue._consumers.config(), schedules=schedules))
     made.subscribe(told.append)
     made.start()
     try:

@@ -108,7 +108,7 @@ class QueueClient:
         """Return why a job does not run."""
         from mainspring.queue.explanation import explain  # noqa: PLC0415  # a lazy door
 
-        return explain(self._store, record, self.slots(record.task))
+        return explain(self.store, record, self.slots(record.task))
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""

@@ -84,12 +84,21 @@ class Consumers:
         """Return a consumer that was not started; raises InvalidOption."""
         from mainspring.engine.consumer import Consumer  # noqa: PLC0415  # a lazy door
 
+        consumer = Consumer(self.config(queues, own))
+        for subscriber in self.subscribers:
+            consumer.subscribe(subscriber)
+        return consumer
+
+    def config(
+        self, queues: Sequence[str] | None = None, own: OwnOptions | None = None
+    ) -> ConsumerConfig:
+        """Return the work and options of a consumer; raises InvalidOption."""
         store, tasks, codec = self._binding.client.store, self._binding.tasks, self._binding.codec
         if (names := names_of(queues)) is not None:
             from mainspring.queue.names import warn_of_queues  # noqa: PLC0415  # as above
 
             warn_of_queues(store, tasks, names)
-        config = ConsumerConfig(
+        return ConsumerConfig(
             store,
             tasks,
             codec,
@@ -98,7 +107,3 @@ class Consumers:
             schedules=tuple(self._declared()),
             cache=self._caches.open(tasks, codec),
         )
-        consumer = Consumer(config)
-        for subscriber in self.subscribers:
-            consumer.subscribe(subscriber)
-        return consumer

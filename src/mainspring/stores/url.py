@@ -52,7 +52,8 @@ def expanded(path: str) -> str:
 def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
     """Return the store of a URL; nothing is opened before its first use.
 
-    `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`. `busy_timeout` in seconds.
+    `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`.
+    `busy_timeout` in seconds.
     """
     check_options(durability, busy_timeout)
     scheme, _, path = url.partition("://")

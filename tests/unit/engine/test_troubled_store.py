@@ -90,11 +90,12 @@ def quick_recovery(monkeypatch):
 
 @pytest.mark.usefixtures("small_batches", "quick_recovery")
 @pytest.mark.parametrize("seed", range(6))
-def test_every_job_is_recorded_completed_exactly_once(seed, eventually):
+def test_every_job_is_recorded_completed_exactly_once(seed, eventually, monkeypatch):
     queue = Queue("memory://", workers=4, async_slots=4, grace=5, lease=2.0, heartbeat=0.05)
     store = queue._store
     troubled = TroubledStore(store, seed)
-    queue._consumers.config = replace(queue._consumers.config, store=troubled)
+    config = queue._consumers.config()
+    monkeypatch.setattr(queue._consumers, "config", lambda *_: replace(config, store=troubled))
 
     @queue.task(name="double", backoff=Exponential(base=0.0))
     def double(n):
