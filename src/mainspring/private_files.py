@@ -30,7 +30,7 @@ NOT_OFFERED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 """The answers of file systems that allocate nothing in advance."""
 
 BESIDE_DATABASE = ("-wal", "-shm", "-journal")
-"""What SQLite reads and writes beside a database, whoever made it."""
+"""Endings of the files that SQLite reads and writes beside a database."""
 
 NO_FOLDER = frozenset({errno.ENOTDIR, errno.ELOOP})
 NO_PLAIN_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EOPNOTSUPP})
@@ -140,7 +140,7 @@ class PrivateFolder:
         return folder
 
     def give_to_owner(self, name: str) -> None:
-        """Give what root has made just now in a folder of somebody else's to its owner."""
+        """Hand a file that root has just made in somebody's folder to the folder's owner."""
         if os.geteuid() == 0 and self.owner != 0:
             group = os.fstat(self.descriptor).st_gid
             os.chown(name, self.owner, group, dir_fd=self.descriptor, follow_symlinks=False)

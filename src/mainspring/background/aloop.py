@@ -85,7 +85,7 @@ class ALoop:
         self._member = None
 
     def stop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
-        """Let what runs end, and wait for that up to `wait` seconds; return whether it ended.
+        """Stop what runs, and wait for that up to `wait` seconds; return whether it ended.
 
         From a coroutine of any loop it only asks.
         """

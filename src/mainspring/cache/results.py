@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Call = tuple[Callable[..., Awaitable[Any]], tuple[Any, ...], dict[str, Any]]
 
 PATIENCE = 5.0
-"""So long an adapter may take before a task does without it."""
+"""Seconds that an adapter may take before a task does without it."""
 
 QUIET_SECONDS = 60.0
 """An adapter's trouble is logged no more often than that."""

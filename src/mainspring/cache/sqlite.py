@@ -90,7 +90,7 @@ class SQLiteCache(CacheAdapter):
         await self._run(lambda db: db.execute(CLEAR))
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again."""
+        """Close the file; the next use opens it again."""
         with self._lock:
             connection, self._connection = self._connection, None
             if connection is not None:

@@ -32,7 +32,7 @@ COMMANDS = {
 
 USAGE_ERROR = 2
 OUTPUT_LOST = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
-"""What the disk or terminal says that the output goes to; of its file a store says more."""
+"""Errors of the disk or terminal that the output goes to; a store reports more of its own file."""
 
 
 def run_command(words: Sequence[str]) -> int:

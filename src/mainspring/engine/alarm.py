@@ -17,7 +17,7 @@ class Alarm:
         self.closed = False
 
     def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function that ends the driver's sleep."""
+        """Set the function that ends the driver's sleep."""
         self._wake = wake
 
     def set(self, at: float) -> None:

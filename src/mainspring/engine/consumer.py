@@ -58,11 +58,11 @@ EXPIRE_SECONDS = 5.0
 PURGE_SECONDS = 60.0
 UNCLAIMABLE_SECONDS = 60.0
 LAST_SECONDS = 3.0
-"""What closing may take beyond the grace: stubborn bodies are disowned, outcomes flushed."""
+"""Seconds that closing may take beyond the grace: bodies are disowned, outcomes flushed."""
 
 
 SIGNAL_SECONDS = 0.5
-"""So long at most the main thread sleeps while it waits for the end."""
+"""Longest sleep of the main thread while it waits for the end."""
 
 
 class Consumer:
@@ -109,7 +109,7 @@ class Consumer:
         self._supervisor.subscribe(self._bus.publish)
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` what happens here."""
+        """Call `subscriber` with each event of the consumer."""
         self._bus.subscribe(subscriber)
 
     def run(self) -> None:

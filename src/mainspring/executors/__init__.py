@@ -1,1 +1,1 @@
-"""Where attempts run: event loop, thread, child process."""
+"""Executors, which run attempts: on an event loop, in threads, in child processes."""

@@ -31,7 +31,7 @@ __all__ = ["JsonCodec", "Undecodable", "Unstorable"]
 _T = TypeVar("_T")
 
 LIMIT_BYTES = 1 << 20
-"""How long a call's or a result's text may be unless said otherwise: 1 MiB."""
+"""Default limit of a call's or a result's text: 1 MiB."""
 
 _MARK = b'"$'  # stands in every text with a tag
 _UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)

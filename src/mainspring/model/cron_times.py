@@ -25,7 +25,7 @@ MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 
 MOST_CHANGES = 1_000
-"""So many changes of the clock are looked past for a match, at most."""
+"""Most changes of the clock that the search for a match passes."""
 
 FIELDS_WITHOUT_SECONDS = 5
 

@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 OnConflict = Literal["return_existing", "raise", "replace"]
-"""What enqueuing does when a live job bears the unique key already."""
+"""Reaction of an enqueue to a live job with the same unique key."""
 
 Grant = tuple[int, int]
 """Key and fence of a claim: what a store calls it by."""

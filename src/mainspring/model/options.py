@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 LONGEST_SECONDS = 1e10
-"""What every store and every calendar can hold: 300 years."""
+"""Longest time that every store and every calendar can hold: 300 years."""
 
 
 class Check(Value, frozen=True):

@@ -58,7 +58,7 @@ class Undecodable(ValueError):
 
 
 class Kind(Struct, frozen=True):
-    """Takes apart and rebuilds values of one kind of class; `tag` is its name in JSON."""
+    """Decomposes and rebuilds values of one kind of class; `tag` is its name in JSON."""
 
     tag: str
     owns: Callable[[type], bool]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MAX_DEPTH = 100
-"""How many containers may stand inside one another."""
+"""Deepest nesting of containers."""
 
 SCALARS: frozenset[type] = frozenset({str, int, bool, type(None)})
 """Types that JSON carries as they are; floats are not among them for the sake of nan."""
@@ -47,7 +47,7 @@ STORABLE = (
     "None, bool, int, float, str, bytes, list, tuple, set, dict, datetime, date, time, timedelta, "
     "UUID, Decimal, Enum, dataclass, msgspec Struct, pydantic model"
 )
-"""What can be stored, for people."""
+"""Types that can be stored, as error messages list them."""
 
 MALFORMED = (
     ValueError,
@@ -58,7 +58,7 @@ MALFORMED = (
     OSError,
     RecursionError,
 )
-"""What a forged or outdated text makes the readers and a class's constructor raise."""
+"""Errors of readers and constructors over a forged or outdated text."""
 
 _COMMON_BITS = 64  # longer integers are out of reach for many readers of JSON
 _STR = frozenset({str})
@@ -169,7 +169,7 @@ def _stood_in_for(kind: type) -> Leaf | None:
 
 
 class TaggedEncoder:
-    """Tells values as JSON ones, or raises `Unstorable`.
+    """Encodes values as JSON ones, or raises `Unstorable`.
 
     `plain` are the types left as they are unlooked at; without int, ints too long for JSON readers
     are written in hex.

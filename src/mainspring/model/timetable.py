@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from mainspring.model.schedule import Recurrent
 
 CatchUp = Literal["skip", "one", "all"]
-"""What becomes of ticks that were missed: none, one job for all of them, or one job each."""
+"""Treatment of ticks that were missed: no job, one job for all of them, or one job each."""
 
 LATE = timedelta(seconds=10)
 """A tick that is due for longer than this was missed."""
 
 MOST_TICKS = 1_000
-"""So many missed ticks are caught up at most, under `"all"`; of more, the last ones."""
+"""Most missed ticks that `"all"` catches up; of more, the last ones."""
 
 
 class RuleText(Struct, frozen=True, omit_defaults=True):

@@ -115,7 +115,7 @@ def _no_function(given: object) -> TypeError:
 
 
 def forget(function: Callable[..., Any]) -> None:
-    """Learn anew what a function is called."""
+    """Forget the traits of a function, whose name has changed."""
     _bodies.pop(function, None)
 
 

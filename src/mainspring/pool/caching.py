@@ -48,7 +48,7 @@ class PoolCache:
         return self._results.instant
 
     def find(self, record: Record, plan: CachePlan) -> bool:
-        """Give a record its kept result; False if none is found without waiting."""
+        """Set a record's result from the cache; False if none is found without waiting."""
         record.key = self._key_of(record, plan)
         if record.key is not None and self.instant:
             record.from_cache, record.result = self._results.find(record.key)
@@ -100,7 +100,7 @@ class PoolCache:
             return None
 
     def _refuse(self, body: Body, why: str) -> None:
-        """Say once that a task can't be cached."""
+        """Warn once that a task can't be cached."""
         if body.name not in self._warned_of:
             self._warned_of.add(body.name)
             log.warning("results of task %r are not cached: %s", body.name, why)

@@ -29,7 +29,7 @@ def future_of(record: Record, loop: asyncio.AbstractEventLoop) -> asyncio.Future
 
 
 def resolve_all(record: Record) -> None:
-    """Tell everyone who waits for a task that it has ended."""
+    """Resolve the futures of everyone who waits for a task."""
     futures, record.futures = record.futures, None
     for future in futures or ():
         if not future.done():

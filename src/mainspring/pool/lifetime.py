@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from mainspring.supervision.event_bus import EventBus
 
 CANCEL_SECONDS = 1.0
-"""So long who cancels a task waits for its body to heed it."""
+"""Seconds that a cancellation waits for the body's end."""
 
 LAST_SECONDS = 0.8
-"""So long a stop waits for bodies after it has cancelled them."""
+"""Seconds that a stop waits for bodies after it has cancelled them."""
 
 POOL = "pool"
 """The one kind of slot there is."""
@@ -49,7 +49,7 @@ log = logging.getLogger("mainspring.pool")
 
 
 class PoolLifetime:
-    """Takes records in, runs them, and sees each to its end. Lives on the loop it was made on."""
+    """Accepts records and runs each to its end. Lives on the loop it was made on."""
 
     def __init__(self, options: PoolOptions, cache: PoolCache, bus: EventBus) -> None:
         self.loop = asyncio.get_running_loop()
@@ -177,7 +177,7 @@ class PoolLifetime:
             await self._idle.wait()
 
     async def end(self, timeout: float | None) -> None:
-        """Take no more, cancel what is pending, and give bodies `timeout` seconds to end.
+        """Accept no more, cancel what is pending, and give bodies `timeout` seconds to end.
 
         Asked again, the shortest time holds.
         """

@@ -42,18 +42,18 @@ class PendingRecords:
             await self._places.acquire()
 
     def give_back(self) -> None:
-        """Let go of a place."""
+        """Release a place."""
         if self._places is not None:
             self._places.release()
 
     def push(self, record: Record) -> None:
-        """Let a record wait."""
+        """Add a record that waits."""
         self._number += 1
         self._pending += 1
         heappush(self._heap, (record.priority, self._number, record))
 
     def popleft(self) -> Record:
-        """Take out the record whose turn it is; IndexError if none waits."""
+        """Remove and return the record whose turn it is; IndexError if none waits."""
         while True:
             record = heappop(self._heap)[2]
             if record.state is JobState.PENDING:
@@ -64,7 +64,7 @@ class PendingRecords:
         return record
 
     def dropped(self) -> None:
-        """Learn that a record which waited here waits no more: it was cancelled."""
+        """Note that a record which waited here was cancelled."""
         self._pending -= 1
         self.give_back()
         if len(self._heap) > 2 * self._pending + _FEW:

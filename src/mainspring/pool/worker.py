@@ -117,7 +117,7 @@ class AsyncTaskWorker:
         self._lifetime = PoolLifetime(self._options, self._cache, self._bus)
 
     async def stop(self, timeout: float = STOP_SECONDS) -> None:
-        """Take no more tasks, cancel those that wait, and let bodies end within `timeout` seconds.
+        """Refuse new tasks, cancel those that wait, and let bodies end within `timeout` seconds.
 
         Then they are cancelled; one that does not heed it is left behind after a second more.
         Every future resolves. Asked again, the shortest time holds.
@@ -339,7 +339,7 @@ class AsyncTaskWorker:
         }
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` of each attempt that ends."""
+        """Call `subscriber` with an event for each attempt that ends."""
         self._bus.subscribe(subscriber)
 
     async def run(self, started: Callable[[], None]) -> None:

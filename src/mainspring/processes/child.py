@@ -171,7 +171,7 @@ class Child:
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def release(self) -> None:
-        """Give back the descriptors, after its end."""
+        """Close the descriptors, after its end."""
         self.connection.close()
         if self.exit_fd is not None:
             os.close(self.exit_fd)

@@ -99,7 +99,7 @@ class ChildSupervisor:
             os.write(self._parent_pipe, b"!")
 
     def dismiss(self, child: Child) -> None:
-        """Take over a child that must not be asked again."""
+        """Retire a child that must not be asked again."""
         with self._lock:
             if not self._gone:
                 self._dismissed.append(child)

@@ -94,7 +94,7 @@ class FreeChildren:
             self._dismiss(child)
 
     def add(self, child: Child) -> None:
-        """Take in a child that has started."""
+        """Add a child that has started."""
         with self._lock:
             self._ready.append(child)
             self._serve()

@@ -37,7 +37,7 @@ def origin() -> tuple[str, str] | None:
 
 
 def inherit(origin: tuple[str, str] | None) -> None:
-    """Learn, in a child, where the parent's main module came from."""
+    """Set, in a child, the origin of the parent's main module."""
     global _inherited, _is_child
     _inherited, _is_child = origin, True
 

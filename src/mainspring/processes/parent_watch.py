@@ -12,7 +12,7 @@ _fd = -1
 
 
 def hold(fd: int) -> None:
-    """Take the descriptor, in a child; -1: let go of it."""
+    """Keep the descriptor, in a child; -1: drop it."""
     global _fd  # noqa: PLW0603  # a process is a child once
     _fd = fd
 

@@ -53,7 +53,7 @@ class Trigger(Protocol):
     """
 
     def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function that ends the driver's sleep; callable from any thread."""
+        """Set the function that ends the driver's sleep; callable from any thread."""
         ...
 
     def due(self, now: float) -> float | None:
@@ -68,7 +68,7 @@ class Trigger(Protocol):
         ...
 
     def done(self, now: float) -> None:
-        """Learn that the run which `take` began has ended, however it ended."""
+        """Note that the run which `take` began has ended, however it ended."""
         ...
 
     def wake(self) -> None:
@@ -89,5 +89,5 @@ class Subscriber(Protocol):
     """Receive an event; must not block. What it raises is logged and goes no further."""
 
     def __call__(self, event: Event) -> None:
-        """Take notice of an event."""
+        """Handle an event."""
         ...

@@ -151,7 +151,7 @@ class Store(Protocol):
         ...
 
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
-        """Take a lost node's jobs from it and remove it.
+        """Release or end a lost node's jobs, and remove the node.
 
         None if its lease still runs, or somebody was faster.
 
@@ -170,7 +170,7 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and connections; harmless when done twice, undone by the next use."""
+        """Close files and connections; harmless when done twice, undone by the next use."""
         ...
 
 

@@ -41,7 +41,7 @@ class Consumers:
         self.subscribers: list[Subscriber] = []
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` what happens in the consumers that are made from now on."""
+        """Call `subscriber` with the events of consumers that are made from now on."""
         self.subscribers.append(subscriber)
 
     @contextmanager

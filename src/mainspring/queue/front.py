@@ -288,7 +288,7 @@ class Queue(Operations):
         self._consumers.shutdown(at_once=at_once)
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` what happens in the workers that this queue starts from now on."""
+        """Call `subscriber` with the events of workers that this queue starts from now on."""
         self._consumers.subscribe(subscriber)
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ HOLDER = (
 
 
 _held: ContextVar[tuple[tuple[Transactions, Any], ...]] = ContextVar("mainspring_held", default=())
-"""Whose connections this thread, or this coroutine, is in a block of."""
+"""The connections whose block this thread, or this coroutine, is in."""
 
 
 class Transactions:

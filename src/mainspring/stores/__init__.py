@@ -1,1 +1,1 @@
-"""Where jobs are kept."""
+"""Stores, which keep jobs."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"(-?[0-9]{1,19})-(-?[0-9a-f]{7,16})", re.ASCII)
 INTEGERS = range(-(2**63), 2**63)
-"""What a column of 64 bits can hold."""
+"""Largest number of a column of 64 bits."""
 
 
 def new_nonce() -> int:

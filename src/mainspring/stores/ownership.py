@@ -56,7 +56,7 @@ class Signal:
 
 
 def owns(lock: threading.RLock) -> bool:
-    """Tell whether this thread holds the lock."""
+    """Return whether this thread holds the lock."""
     return bool(lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001  # as Condition asks
 
 
@@ -67,17 +67,17 @@ def let_go(lock: threading.RLock) -> None:
 
 
 def is_running(frame: FrameType) -> bool:
-    """Tell whether any thread is still in that frame, or in what it has called."""
+    """Return whether any thread is still in that frame, or in what it has called."""
     return any(frame in _stack(top) for top in sys._current_frames().values())  # noqa: SLF001
 
 
 def is_beneath(frame: FrameType) -> bool:
-    """Tell whether this very thread is still in that frame, below what it does now."""
+    """Return whether this very thread is still in that frame, below what it does now."""
     return frame in _stack(sys._getframe())  # noqa: SLF001
 
 
 def is_called_by(function: Callable[..., object]) -> bool:
-    """Tell whether this thread is in a call of that function."""
+    """Return whether this thread is in a call of that function."""
     code = function.__code__
     return any(frame.f_code is code for frame in _stack(sys._getframe(1)))  # noqa: SLF001
 

@@ -125,7 +125,7 @@ class LoopSleeper:
     def add_done_callback(
         self, step: Callable[[LoopSleeper], object], *, context: Context | None = None
     ) -> None:
-        """Take the next step of the task that waits."""
+        """Store the next step of the task that waits."""
         self._step = step
         self._context = context
 
@@ -156,14 +156,14 @@ class LoopSleeper:
             self._moment = 0.0
 
     def _timer_fired(self) -> None:
-        """Take the step, as `_wake_up` does: the timer is spent."""
+        """Run the step, as `_wake_up` does: the timer is spent."""
         self._moment = 0.0
         step, self._step = self._step, None
         if step is not None and self._context is not None:
             self._context.run(step, self)
 
     def _wake_up(self) -> None:
-        """Take the step; called by the loop, never by a task."""
+        """Run the step; called by the loop, never by a task."""
         step, self._step = self._step, None
         if step is not None and self._context is not None:
             self._context.run(step, self)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""What terminals, service managers and people send; all others are left alone."""
+"""Signals of terminals, service managers and people; all others are left alone."""
 
 TOGETHER = 0.25
 """Seconds: longer than programs take to pass a signal on, shorter than a person who waits."""
@@ -97,7 +97,7 @@ class Interruption:
         self._code: int | None = None
 
     def take_signals(self) -> None:
-        """Take the signals, for the rest of the process's life."""
+        """Handle the signals, for the rest of the process's life."""
         if threading.current_thread() is threading.main_thread():
             for number in filter(_is_free, STOP_SIGNALS):
                 signal.signal(number, self)

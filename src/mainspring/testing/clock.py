@@ -22,7 +22,7 @@ class FrozenClock:
         return self._monotonic
 
     def advance(self, seconds: float) -> None:
-        """Let time go by."""
+        """Advance the clock."""
         self._now += seconds
         self._monotonic += seconds
 

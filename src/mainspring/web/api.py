@@ -90,7 +90,7 @@ def create_task_worker_router(
 def _add_lists(router: APIRouter, port: TaskPort) -> None:
     @router.get("/health", response_model=HealthBody, responses=_problems(503))
     async def health() -> Response:
-        """Tell whether the worker takes tasks."""
+        """Return whether the worker accepts tasks."""
         state = await port.health()
         if not state.running:
             raise Refused(503, "not_running", "the worker is stopped")
@@ -167,7 +167,7 @@ def _add_events(router: APIRouter, port: TaskPort) -> None:
     async def events(
         task_id: Id, last_event_id: Annotated[str | None, Header()] = None
     ) -> Response:
-        """Tell of a task's state and progress until it has ended."""
+        """Stream a task's state and progress until it has ended."""
         view = await _found(port, task_id)
         if mark_of(view) == last_event_id == END:
             return Response(status_code=NO_CONTENT)  # a browser's EventSource comes back no more

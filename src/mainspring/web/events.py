@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.2
 """Interval at which progress is read; an end is sent at once."""
 
 ALIVE_SECONDS = 15.0
-"""So often something is sent, or what stands between would take the stream for dead."""
+"""Longest silence of a stream; proxies would take a longer one for its end."""
 
 RETRY = "retry: 1000\n\n"
 

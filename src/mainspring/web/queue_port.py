@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOT_PER_JOB = ("task_id", "metadata", "timeout", "use_cache", "cache_ttl")
-"""What an order may say to a pool, and what a durable task has said once and for all."""
+"""Options that an order may give to a pool; a durable task has them once and for all."""
 
 
 class QueuePort:

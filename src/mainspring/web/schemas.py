@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mainspring.model.job import JobState
 
 TASK_ID = r"^[A-Za-z0-9_.~-]{1,128}$"
-"""What can stand in a path as it is."""
+"""Characters that can stand in a path as they are."""
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

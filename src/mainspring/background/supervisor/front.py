@@ -193,7 +193,7 @@ class TaskSupervisor:
         self._poll_delay = seconds
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` what happens to workers, loops and pools, as `model.events`."""
+        """Call `subscriber` with events of workers, loops and pools, values of `model.events`."""
         self._bus.subscribe(subscriber)
 
     def on_worker_failed(self, worker: NamedWorker, error: BaseException) -> None:

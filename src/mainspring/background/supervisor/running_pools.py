@@ -107,7 +107,7 @@ class PoolSettings:
         self._process_options: dict[str, Any] = {}
 
     def size_threads(self, running: RunningPools, sizes: dict[str, Any]) -> None:
-        """Give the thread pool other sizes, also while it works. Raises `InvalidOption`."""
+        """Set other sizes of the thread pool, also while it works. Raises `InvalidOption`."""
         self.sizes = pool_sizes(**sizes)
         if running.active:
             running.threads.resize(self.sizes)

@@ -163,7 +163,7 @@ class TaskPools:
         return self._places.all()
 
     def add(self, pool: TaskPool, loop: ALoop | str | None, running: RunningPools) -> None:
-        """Take a pool in, and start it unless a start is to come.
+        """Add a pool, and start it unless a start is to come.
 
         Raises `AlreadyRunning`, `DuplicateName`, `InvalidOption`.
         """

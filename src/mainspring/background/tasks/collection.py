@@ -88,7 +88,7 @@ class FunctionCollection:
         return function
 
     def remove(self, function: Callable[..., Any]) -> None:
-        """Take a function out; harmless if it is not in."""
+        """Remove a function; harmless if it is not in."""
         self._entries = [one for one in self._entries if one.function != function]
 
     def run(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class FunctionCollection:
             return Answer(error=error)
 
     def report_error(self, entry: Entry, error: BaseException) -> None:
-        """Tell an error to `on_error`, or to the log."""
+        """Pass an error to `on_error`, or log it."""
         if self.on_error is None:
             log.error("%s of a collection raised", entry.name, exc_info=error)
             return

@@ -49,7 +49,7 @@ class Options:
     executor: Literal["thread", "process"] | None = None
     restart: Restart | None = None
     derived: bool = False
-    """Whether the name is the function's, and makes room for one that was given."""
+    """True if the name is the function's, and gives way to one that was given."""
 
     @classmethod
     def of(
@@ -114,7 +114,7 @@ PACE = ("interval", "delay", "delay_before")
 OVERRIDABLE = ("name", "priority", "loop")
 
 OVERRIDES = tuple(f"_{name}" for name in (*OVERRIDABLE, *PACE))
-"""What `start` takes for one life in the place of what the worker was made with."""
+"""Options that `start` accepts for one run in place of the worker's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class StartArguments:
 
     @classmethod
     def of(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> StartArguments:
-        """Tell the target's arguments from the overrides."""
+        """Separate the target's arguments from the overrides."""
         if kwargs.keys().isdisjoint(OVERRIDES):
             return cls(args, kwargs, {})
         mine = {name[1:]: kwargs[name] for name in OVERRIDES if name in kwargs}
@@ -157,4 +157,4 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "executor": (EXECUTORS.__contains__, "'thread', 'process' or None"),
     "restart": (lambda restart: isinstance(restart, Restart), "a Restart"),
 }
-"""What makes sense for each option, and how to say it."""
+"""Check and expectation of each option."""

@@ -114,7 +114,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         return _HookedItems(self._backlog, self) if hooked else _UncancelledItems(self._backlog)
 
     def ask_end(self, run: WorkerRun) -> None:
-        """Take no more items; those that are left wait for the next start."""
+        """Accept no more items; those that are left wait for the next start."""
         self._backlog.shut()
         super().ask_end(run)
 

@@ -46,12 +46,12 @@ class QueueItem:
         return self.future is None or self.future.set_running_or_notify_cancel()
 
     def settle(self, result: Any) -> None:
-        """Tell the result to who holds the future."""
+        """Set the future's result."""
         if self.future is not None:
             _settle(self.future.set_result, result)
 
     def fail(self, error: BaseException) -> None:
-        """Tell the error to who holds the future."""
+        """Set the future's error."""
         if self.future is not None:
             _settle(self.future.set_exception, error)
 

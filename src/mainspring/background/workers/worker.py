@@ -49,7 +49,7 @@ class BackgroundWorker(Generic[P, R]):
     kind: ClassVar[str] = "continuous"
     own_options: ClassVar[tuple[str, ...]] = ()
     borrows_threads: ClassVar[bool] = False
-    """Whether a sync target runs in the thread pool instead of a thread of its own."""
+    """True if a sync target runs in the thread pool instead of a thread of its own."""
 
     def __init__(
         self, name: str | None = None, func: Callable[P, R] | None = None, **options: Any
@@ -302,7 +302,7 @@ class BackgroundWorker(Generic[P, R]):
         self.supervisor.workers.retire(self, run.name, failed=run.core.failure is not None)
 
     def report_failure(self, error: BaseException) -> None:
-        """Tell the supervisor that it gave up, and why."""
+        """Report to the supervisor that it gave up, and why."""
         self.supervisor.on_worker_failed(self, error)
 
     def _take_target(self, run: Any) -> None:

@@ -78,7 +78,7 @@ class Hooked(Protocol):
         ...
 
     def report_failure(self, error: BaseException) -> None:
-        """Tell that it gave up, and why."""
+        """Report that it gave up, and why."""
         ...
 
 
@@ -131,7 +131,7 @@ class WorkerRun:
         return allowed
 
     def begin(self) -> None:
-        """Give it to the supervisor. Raises `NotRunning` if that takes none."""
+        """Hand it to the supervisor. Raises `NotRunning` if that accepts none."""
         self.advance(RunState.STARTING)
         self.member = self._pools.workers.launch(self)
         self.member.ended.add_done_callback(self._end_at_last)
@@ -208,7 +208,7 @@ class WorkerRun:
         return would_wait_for_itself((self,), (self.runner.loop, self._pools.control_loop))
 
     async def _end(self) -> None:
-        """Take the steps of the end: off the loop those in which the user takes part."""
+        """Run the steps of the end: those that call the user's code off the loop."""
         failure = self.core.failure
         if self._hooked:
             await self._off_loop(self._leave)
@@ -220,7 +220,7 @@ class WorkerRun:
             await self._off_loop(partial(self._report, failure))
 
     def _end_at_last(self, ended: Future[BaseException | None]) -> None:
-        """Take, on the loop, the steps that have not been taken."""
+        """Run, on the loop, the steps that have not been run."""
         self._leave()
         self._finish()
         failure = ended.result()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
 
 INTERRUPTED = 130
-"""What a shell says of a command that Ctrl+C ended."""
+"""Exit code of a command that Ctrl+C ended."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

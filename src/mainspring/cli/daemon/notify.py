@@ -61,13 +61,13 @@ class ReadinessAnnouncer:
         self._worker = Worker(self.name, self._beat, beats)
 
     async def run(self, started: Callable[[], None]) -> None:
-        """Say that it is ready, then beat until closed."""
+        """Notify that it is ready, then beat until closed."""
         if not self._worker.ending:
             self._manager.say("READY=1")
         await self._worker.run(started)
 
     def close(self) -> None:
-        """Say that it stops, once."""
+        """Notify that it stops, once."""
         if not self._worker.ending:
             self._manager.say("STOPPING=1")
         self._worker.close()

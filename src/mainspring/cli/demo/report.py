@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mainspring.model.view import AttemptRecord
 
 NAMED = 5
-"""So many files are named at most, where the report names files with a problem."""
+"""Most files that the report names for one problem."""
 RELEASED = "released"
 
 
@@ -65,7 +65,7 @@ class Report:
         return not self.differences and not self.left_behind
 
     def print(self, screen: DemoOutput) -> None:
-        """Say all there is to say."""
+        """Print the whole report."""
         screen.say("")
         for title, lines in (
             ("The index", self.figures()),

@@ -19,7 +19,7 @@ TESTS = frozenset({"idle_test", "test", "tests"})
 LONGEST = 10
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
-"""What `ast.parse` raises for what is no Python: bad syntax, null bytes, too deep nesting."""
+"""Errors of `ast.parse` for files that are no Python: bad syntax, null bytes, too deep nesting."""
 
 
 @dataclass(frozen=True, slots=True)

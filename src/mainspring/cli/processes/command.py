@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.5
 """Between two looks at the files."""
 
 NAP_SECONDS = 0.5
-"""So long at most the main thread sleeps before a signal's handler runs."""
+"""Longest sleep of the main thread, after which a signal's handler runs."""
 
 MOST_PROCESSES = 1_000
 _PROCESSES = count(least=1, most=MOST_PROCESSES)

@@ -31,7 +31,7 @@ class Recycling:
         self.due = False
 
     def __call__(self, event: Event) -> None:
-        """Take notice of an event."""
+        """Handle an event."""
         if isinstance(event, ShutdownAsked):
             self.due = self.due and event.times == 1
             self._asked = True

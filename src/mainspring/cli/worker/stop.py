@@ -34,7 +34,7 @@ class ExitGuard:
         self._sentence = sentence
 
     def within(self, seconds: float) -> None:
-        """Give the stop so many seconds, counted from now."""
+        """Limit the stop to so many seconds, counted from now."""
         limit = seconds + GUARD_SECONDS
         # First, since to start a thread takes turns with the others. It prints where each of them
         # is, and needs a real file for that.
@@ -60,7 +60,7 @@ class StopAnnouncer:
         self._end = ExitGuard(printer.say, HUNG)
 
     def __call__(self, event: Event) -> None:
-        """Take notice of an event."""
+        """Handle an event."""
         if not isinstance(event, ShutdownAsked):
             return
         if event.at_once:

@@ -81,7 +81,7 @@ class CurrentJob:
         host.get().complete_in(_claim(), conn, result)
 
     def progress(self, progress: float, message: str | None = None) -> None:
-        """Say how far the job is, from 0 to 1 (what is beyond is clamped), and where it stands.
+        """Report progress from 0 to 1 (values beyond are clamped), with an optional message.
 
         Costs about a microsecond; the store learns the last one, at most ten times a second. From
         the body's thread or coroutine and what carries its context (`asyncio.to_thread`, tasks): a

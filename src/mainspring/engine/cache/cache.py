@@ -98,7 +98,7 @@ class JobCache:
         return CachedTasks(tasks, self._policies, self._covered)
 
     def watch(self, holds: Callable[[Claim], bool]) -> None:
-        """Take what tells whether a thread's attempt is still its own."""
+        """Set the function that says whether a thread's attempt is still its own."""
         self._holds = holds
 
     def turn_of(self, claim: Claim) -> Turn | None:
@@ -211,7 +211,7 @@ class JobCache:
         return True
 
     def _refuse(self, task: str, why: Exception) -> None:
-        """Say once that jobs of a task can't be cached."""
+        """Warn once that jobs of a task can't be cached."""
         if task not in self._warned:
             self._warned.add(task)
             log.warning("results of task %r are not cached: %s", task, why)
@@ -219,7 +219,7 @@ class JobCache:
 
 @contextmanager
 def _giving_up(turn: Turn) -> Iterator[None]:
-    """Give the turn up if what is inside raises."""
+    """Give up the turn if the block raises."""
     try:
         yield
     except BaseException:

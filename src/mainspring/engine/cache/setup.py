@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mainspring.protocols import Codec
 
 MAX_SIZE = 10_000
-"""So many results of all tasks are kept where no adapter is named."""
+"""Most results, of all tasks together, that are kept where no adapter is named."""
 
 
 class CacheSetup:
@@ -35,7 +35,7 @@ class CacheSetup:
         self._file = None if database is None else f"{os.path.realpath(database)}-cache"
 
     def note(self, task: str, cache: object) -> None:
-        """Learn how a task is cached, None for not at all; raises InvalidOption."""
+        """Set the cache policy of a task, None for no cache; raises InvalidOption."""
         if cache is None:
             self._policies.pop(task, None)
             return

@@ -22,7 +22,7 @@ class Turn:
         self._fetching: Future[tuple[Any, bool]] | None = None
 
     def follow(self, fetching: Future[tuple[Any, bool]]) -> None:
-        """Learn what asks the cache for it."""
+        """Set the future of the cache's answer."""
         self._fetching = fetching
         fetching.add_done_callback(self._note_value)
 
@@ -41,7 +41,7 @@ class Turn:
             raise asyncio.CancelledError from None
 
     def land(self, value: Any) -> Future[tuple[Any, bool]] | None:
-        """Give the cache the body's value; return what is done when it is kept."""
+        """Pass the body's value to the cache; return a future that is done when it is kept."""
         # A loop that is closed keeps nothing any more.
         with suppress(RuntimeError):
             if self._loop is not None:
@@ -50,7 +50,7 @@ class Turn:
         return None
 
     def land_and_wait(self, value: Any) -> None:
-        """Give the cache the body's value, and wait until it is kept; not on a loop."""
+        """Pass the body's value to the cache, and wait until it is kept; not on a loop."""
         if (kept := self.land(value)) is not None:
             wait([kept], PATIENCE + 1)
 

@@ -56,7 +56,7 @@ class Claimer:
         return wants
 
     def want_nothing(self) -> None:
-        """Take note that the next exchange only records."""
+        """Note that the next exchange only records."""
         self._asked = []
 
     def record(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> Recorded:
@@ -79,7 +79,7 @@ class Claimer:
         return recorded
 
     def accept(self, exchanged: Exchanged) -> list[Claim]:
-        """Give new claims to the slots; return those whose jobs have expired."""
+        """Submit new claims to the slots; return those whose jobs have expired."""
         self._plan_next_claim(exchanged.next_due)
         if not exchanged.claims:
             return []
@@ -107,7 +107,7 @@ class Claimer:
         return expired, superseded
 
     def withdraw_stale(self, now: float) -> list[Claim]:
-        """Take back what has waited for too long; if it is time, expect work in the store."""
+        """Withdraw claims that have waited too long; if it is time, expect work in the store."""
         if now >= self.next_due:
             self.next_due = math.inf
             self.table.expect_work()

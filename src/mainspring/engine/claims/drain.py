@@ -8,7 +8,7 @@ from enum import Enum
 from mainspring.clock import monotonic
 
 STUBBORN_SECONDS = 2.0
-"""So long after the grace a body may go on ignoring its cancellation before it is disowned."""
+"""Seconds after the grace in which a body may ignore its cancellation before it is disowned."""
 
 
 class DrainStep(Enum):
@@ -38,7 +38,7 @@ class Drain:
         return self._deadline - now
 
     def step(self, now: float) -> DrainStep:
-        """Take the step that is due; each but waiting comes once."""
+        """Return the step that is due; each but waiting comes once."""
         if now < self._deadline:
             return DrainStep.WAIT
         if self._interrupted:

@@ -77,7 +77,7 @@ class Exchange:
         self._renew = renew
 
     def renewed(self) -> None:
-        """Learn that the lease was renewed; from any thread."""
+        """Note that the lease was renewed; from any thread."""
         if self._lapsed:
             self._lapsed = False
             self.notify()
@@ -87,24 +87,24 @@ class Exchange:
         self._before_flush = flush
 
     def put(self, outcome: Outcome) -> None:
-        """Take an outcome from a slot; from any thread."""
+        """Add a slot's outcome; from any thread."""
         self._outbox.put(outcome)
         if self._outbox.full or self._table.is_low():
             self._wake()
 
     def put_and_turn(self, outcome: Outcome) -> None:
-        """Take an outcome from a slot whose thread has time, and turn in it if a turn is due."""
+        """Add a slot's outcome, and turn in its thread if a turn is due."""
         self._outbox.put(outcome)
         if self._outbox.full or self._table.is_low():
             self._turn_here()
 
     def notify_here(self) -> None:
-        """Learn in the thread of an idle slot that there may be work, and turn in it."""
+        """Note in the thread of an idle slot that there may be work, and turn in it."""
         self._table.expect_work()
         self._turn_here()
 
     def notify(self) -> None:
-        """Learn that there may be work; from any thread."""
+        """Note that there may be work; from any thread."""
         self._table.expect_work()
         self._wake()
 
@@ -117,13 +117,13 @@ class Exchange:
         self._wake()
 
     def cancel(self, grants: Iterable[Grant]) -> None:
-        """Learn all claims of this node whose jobs are to be cancelled; from any thread."""
+        """Cancel jobs; `grants` are all claims of this node to be cancelled. From any thread."""
         known, self._cancels = self._cancels, frozenset(grants)
         if known or self._cancels:
             self._end_cancelled()
 
     def lose(self, key: int) -> None:
-        """Learn that the lease was lost which the node had under `key`; from any thread.
+        """Handle the loss of the lease that the node had under `key`; from any thread.
 
         It may come late, when the node has joined anew: then it says nothing any more.
         """
@@ -149,7 +149,7 @@ class Exchange:
         return not self._claimer.held and not self._outbox
 
     def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function that ends the wait for the next turn."""
+        """Set the function that ends the wait for the next turn."""
         self._wake = wake
 
     def due(self, now: float) -> float | None:

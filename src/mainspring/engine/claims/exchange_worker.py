@@ -36,7 +36,7 @@ class ExchangeTrigger:
         self._grace = grace
 
     def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function that ends the driver's sleep."""
+        """Set the function that ends the driver's sleep."""
         self._exchange.bind(wake)
 
     def due(self, now: float) -> float | None:

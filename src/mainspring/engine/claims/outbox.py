@@ -33,11 +33,11 @@ class Outbox:
         return iter(self._outcomes.copy())
 
     def put(self, outcome: Outcome) -> None:
-        """Take an outcome."""
+        """Add an outcome."""
         self._outcomes.append(outcome)
 
     def extend(self, outcomes: Iterable[Outcome]) -> None:
-        """Take several."""
+        """Add several."""
         self._outcomes.extend(outcomes)
 
     @property
@@ -55,7 +55,7 @@ class Outbox:
         return self._outcomes[0].ended + FLUSH_SECONDS - now
 
     def take(self) -> list[Outcome]:
-        """Take out the next batch."""
+        """Remove and return the next batch."""
         count = min(len(self._outcomes), self._most)
         return [self._outcomes.popleft() for _ in range(count)]
 
@@ -82,7 +82,7 @@ class Outbox:
         self.accepted()
 
     def accepted(self) -> None:
-        """Learn that a batch was recorded: the next may be whole again."""
+        """Note that a batch was recorded: the next may be whole again."""
         self._most, self._refusals = MOST_OUTCOMES, 0
 
     def clear(self) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PREFETCH_SECONDS = 0.05
 STALE_SECONDS = 0.2
 REST_SECONDS = 1.0
-"""So long an executor that took nothing for STALE_SECONDS is asked no more, or until a body ends.
+"""Rest of an executor that took nothing for STALE_SECONDS, unless a body ends before.
 
 It has free slots by its own account, but its loop is blocked, or its children do not come up.
 """
@@ -93,7 +93,7 @@ class Slots:
         self.executor.submit(claims)
 
     def learn(self, outcomes: Sequence[Outcome]) -> None:
-        """Learn from outcomes how long bodies take."""
+        """Update the measure of run times from outcomes."""
         times = [outcome.ended - outcome.began for outcome in outcomes if outcome.began]
         if times:
             self._rests_until = 0.0
@@ -113,7 +113,7 @@ class Slots:
         return SlotState(waiting > 0, low, can_claim, due - now)
 
     def withdraw_stale(self, now: float) -> list[Claim]:
-        """Take back the claims that have waited too long for a slot."""
+        """Withdraw the claims that have waited too long for a slot."""
         claims: list[Claim] = []
         if not self._batches:
             return claims
@@ -128,7 +128,7 @@ class Slots:
         return claims
 
     def withdraw_all(self) -> list[Claim]:
-        """Take back every claim that no slot has taken; from any thread."""
+        """Withdraw every claim that no slot has taken; from any thread."""
         return self.executor.withdraw(self.executor.waiting())
 
     def _stale_at(self, waiting: int) -> float:
@@ -167,7 +167,7 @@ class SlotTable:
         self._moves.append(moves)
 
     def expect_work(self) -> None:
-        """Take it that the store may have jobs for each of them; from any thread."""
+        """Note that the store may have jobs for each of them; from any thread."""
         for slots in self.slots:
             slots.may_have_work = True
 
@@ -190,7 +190,7 @@ class SlotTable:
         return sum([slots.executor.abandoned for slots in self.slots if slots.exhausted])
 
     def withdraw_all(self) -> list[Claim]:
-        """Take back every claim that no slot has taken; from any thread."""
+        """Withdraw every claim that no slot has taken; from any thread."""
         return [claim for slots in self.slots for claim in slots.withdraw_all()]
 
     @property

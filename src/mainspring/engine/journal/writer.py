@@ -66,13 +66,13 @@ class JournalWriter:
         self._rests_until = 0.0
 
     def begin(self, key: int, fence: int) -> None:
-        """Take notes of the body that begins in the calling thread or coroutine."""
+        """Open a buffer for the body that begins in the calling thread or coroutine."""
         grant = key, fence
         fresh = self._buffers[grant] = NoteBuffer(grant, self._mark)
         note_buffer.set(fresh)
 
     def end(self, key: int, fence: int) -> None:
-        """Take no more notes: those of a body after its attempt's end are dropped."""
+        """Close the buffer: notes of a body after its attempt's end are dropped."""
         grant = key, fence
         over = self._buffers.pop(grant, None)
         if over is not None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _ENTRY = struct.Struct("<qq")
 
 MOST_BYTES = 16 << 20
-"""Of a board, as much is read: a million slots."""
+"""Most bytes that are read of a board: a million slots."""
 
 MOST_NAMES = 1000
 """Names in the folder of boards that one look for orphans sees."""
@@ -42,14 +42,14 @@ NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class Board(Protocol):
-    """Where slots note what they begin."""
+    """The slots' notes of the claims that they begin."""
 
     def note(self, slot: int, key: int, fence: int) -> None:
         """Note that the slot begins the body of this claim."""
         ...
 
     def close(self) -> None:
-        """Take the board down: the node leaves in peace."""
+        """Remove the board: the node has left in order."""
         ...
 
     def let_go(self) -> None:

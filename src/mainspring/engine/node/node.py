@@ -40,7 +40,7 @@ class Node:
         self.name = ""
 
     def join(self) -> None:
-        """Take the kernel lock, then become visible: never the other way round."""
+        """Acquire the kernel lock, then become visible: never the other way round."""
         host = socket.gethostname()
         name = node_name(host, os.getpid())
         board = self._new_board(name)

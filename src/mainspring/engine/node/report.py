@@ -65,7 +65,7 @@ class Reporter:
         self._load = load
         self._services = services
         self.serves: Capabilities | None = None
-        """What the node serves by now, if it is no more what it said when it joined."""
+        """The capabilities of the node, if they have changed since it joined."""
 
     def report(self) -> bytes:
         """Return how the node is."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AIM_SECONDS = 0.01
-"""What a claim may have to wait for one batch."""
+"""Seconds that a claim may have to wait for one batch."""
 
 FIRST, LEAST, MOST = 50, 25, 500
 """Rows of a batch. Below the least, what each commit costs would outweigh its rows."""

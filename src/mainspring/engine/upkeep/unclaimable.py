@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class UnclaimableJobs:
-    """Tells of lanes that no live node serves."""
+    """Publishes lanes that no live node serves."""
 
     def __init__(self, store: Catalog, publish: Callable[[Event], None]) -> None:
         self._store = store

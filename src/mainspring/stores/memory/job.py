@@ -86,7 +86,7 @@ class Job(Struct):
         return self.state is JobState.RUNNING
 
     def claim(self, node: int, name: str, moment: Moment) -> Claim:
-        """Give the job to a node."""
+        """Assign the job to a node."""
         self.state = JobState.RUNNING
         self.node, self.node_name, self.claimed_at = node, name, moment.micros
         self.fence += 1
@@ -107,15 +107,15 @@ class Job(Struct):
         )
 
     def expired(self, moment: Moment) -> bool:
-        """Tell whether its expiry has passed."""
+        """Return whether its expiry has passed."""
         return self.expires_at is not None and self.expires_at <= moment.micros
 
     def holds(self, node: int, fence: int) -> bool:
-        """Tell whether it runs on that node, by that claim."""
+        """Return whether it runs on that node, by that claim."""
         return self.state is JobState.RUNNING and (self.node, self.fence) == (node, fence)
 
     def settle(self, outcome: Outcome, moment: Moment) -> None:
-        """Take an outcome of the current claim."""
+        """Apply an outcome of the current claim."""
         effect = effect_of(outcome)
         self.attempts += effect.charged
         self.crashes += effect.crashed
@@ -140,7 +140,7 @@ class Job(Struct):
         self._part(OutcomeKind.RELEASED, None, began_at=None, ended_at=moment.micros)
 
     def crash(self, decision: CrashDecision, moment: Moment) -> None:
-        """Take the loss of its node while its body ran."""
+        """Apply the loss of its node while its body ran."""
         self.crashes = decision.crashes
         if decision.delay is None:
             self._end(JobState.FAILED, decision.failure, began_at=None, ended_at=moment.micros)
@@ -157,7 +157,7 @@ class Job(Struct):
         self.ended_at = moment.micros
 
     def replace(self, new: NewJob, moment: Moment) -> None:
-        """Take what a later enqueuing of the same unique key says, while it waits."""
+        """Apply a later enqueue with the same unique key, while it waits."""
         self.payload, self.priority = new.payload, new.priority
         self.run_at, self.delayed = moment.after(new.delay), new.delay > 0
         self.expires_at = expires_at(new, moment)

@@ -20,7 +20,7 @@ Entry = tuple[int, int, int, "Job"]
 """A job in a heap. It is stale, and passed over, once the job has another place or none."""
 
 MANY = 64
-"""So many stale entries are put up with in any line; of more, no more than half of it."""
+"""Most stale entries of any line; of a longer line, no more than half of it."""
 
 
 class Lane:
@@ -34,7 +34,7 @@ class Lane:
         self._stale = 0
 
     def add(self, job: Job) -> bool:
-        """Let a job wait; return whether somebody who sleeps should know of it."""
+        """Add a job; return whether a sleeper should know of it."""
         if job.delayed:
             entry = (job.run_at, job.key, 0, job)
             job.place = entry
@@ -45,7 +45,7 @@ class Lane:
         return True
 
     def remove(self, job: Job) -> None:
-        """Let a job wait no more."""
+        """Remove a job."""
         job.place = None
         self._stale += 1
         if self._stale > MANY and self._stale * 2 > len(self.ready) + len(self.delayed):
@@ -68,7 +68,7 @@ class Lane:
         return None if self._first(self.ready) is None else self.ready[0][:3]
 
     def pop(self) -> Job:
-        """Take the first ready job out; call `head` before."""
+        """Remove and return the first ready job; call `head` before."""
         job = heappop(self.ready)[3]
         job.place = None
         return job
@@ -140,7 +140,7 @@ def promote(lanes: Iterable[Lane], now: int) -> int | None:
 
 
 def take(lanes: Sequence[Lane], limit: int, suspects: int | None = None) -> list[Job]:
-    """Take up to `limit` ready jobs out of the lines, in order; at most so many suspects."""
+    """Remove and return up to `limit` ready jobs, in order; at most so many suspects."""
     heads = [
         (*place, number) for number, lane in enumerate(lanes) if (place := lane.head()) is not None
     ]

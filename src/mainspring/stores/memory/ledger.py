@@ -56,7 +56,7 @@ class Ledger:
         self.before = {}
 
     def commit(self) -> None:
-        """Let all that was changed be true."""
+        """Commit all changes."""
         self.before = None
 
     def touch(self, job: Job) -> None:
@@ -195,7 +195,7 @@ class Ledger:
         heappush(due, (job.keep_until or job.ended_at or 0, job.key))
 
     def claim(self, node: int, name: str, want: Want, moment: Moment) -> list[tuple[Job, Claim]]:
-        """Give a node the jobs it wants, in order."""
+        """Assign a node the jobs it wants, in order."""
         jobs = take(self.lanes.matching(want), want.limit, want.suspects)
         for job in jobs:
             self.touch(job)
@@ -328,7 +328,7 @@ def restored(job: Job, was: Job) -> Job:
 
 
 def fits(job: Job, wanted: JobFilter) -> bool:
-    """Tell whether a job is one of those wanted."""
+    """Return whether a job is one of those wanted."""
     exact = (
         wanted.status in (None, job.state)
         and wanted.queue in (None, job.queue)

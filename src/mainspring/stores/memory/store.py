@@ -118,7 +118,7 @@ class MemoryStore:
             return [job.grant(moment) for job in self._nodes[node].held.values()]
 
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
-        """Take a lost node's jobs from it; None if its lease still runs, or it has gone already."""
+        """Release or end a lost node's jobs; None if its lease still runs, or it has gone."""
         with self._change:
             moment = Moment(self._clock)
             lost = self._nodes.get(node)

@@ -38,7 +38,7 @@ class MemorySchedules:
             self._records[new.name] = replace(kept, new=new, last_tick=last)
 
     def ticks(self, name: str, last: datetime, to: datetime) -> bool:
-        """Tell whether a schedule ticks, `last` is its last tick, and `to` is no step back."""
+        """Return whether a schedule ticks, `last` is its last tick, and `to` is no step back."""
         known = self._records.get(name)
         return known is not None and not known.paused and known.last_tick == last < to
 

@@ -68,7 +68,7 @@ def answer_in(answer: Answer, inserted: Sequence[str]) -> str:
 
 
 def is_keyed(jobs: Iterable[NewJob]) -> bool:
-    """Tell whether any of the jobs has a key or an expiry; plain jobs need no plan."""
+    """Return whether any of the jobs has a key or an expiry; plain jobs need no plan."""
     for job in jobs:  # each enqueuing asks this, and `any` costs twice as much
         if job.unique is not None or job.idempotency_key is not None or job.expires is not None:
             return True
@@ -143,7 +143,7 @@ class _Planning:
 
 
 def is_replaced(new: NewJob, unique: str, *, job_id: str | None, running: bool) -> bool:
-    """Tell whether a live job of the same unique key is given what the new one says, or stays.
+    """Return whether a live job of the same unique key is given what the new one says, or stays.
 
     `job_id` is None for one of the same batch. Raises `DuplicateJob`.
     """

@@ -53,7 +53,7 @@ def effect_of(outcome: Outcome) -> Effect:
 
 
 def is_on_record(outcome: Outcome, recorded: str | None) -> bool:
-    """Tell whether an outcome was recorded before, and its answer may have been lost.
+    """Return whether an outcome was recorded before, and its answer may have been lost.
 
     `recorded` is the word in the history for the outcome's claim. What would have waited again has
     ended as cancelled, if it was asked to be cancelled.

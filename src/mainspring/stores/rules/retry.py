@@ -30,7 +30,7 @@ class RetryPlan(Struct, frozen=True):
 
 
 def is_revivable(state: JobState) -> bool:
-    """Tell whether a job in that state can be retried."""
+    """Return whether a job in that state can be retried."""
     return state in REVIVABLE
 
 

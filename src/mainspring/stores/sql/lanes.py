@@ -41,7 +41,7 @@ class KnownLanes:
         return self._names[lane]
 
     def learn(self, lanes: Iterable[tuple[int, Name]], *, below: int) -> None:
-        """Learn lanes in order of their numbers; one from `below` on does not count as the last."""
+        """Add lanes in order of their numbers; one from `below` on does not count as the last."""
         for lane, name in lanes:
             self._names[lane] = name
             self._numbers[name] = lane
@@ -51,7 +51,7 @@ class KnownLanes:
         self._matching = {}
 
     def up_to(self, last: int) -> bool:
-        """Tell whether all lanes up to the number `last` are known."""
+        """Return whether all lanes up to the number `last` are known."""
         return self.next > last
 
     def matching(self, want: Want, paused: Collection[str] = ()) -> list[int]:

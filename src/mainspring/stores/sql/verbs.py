@@ -137,7 +137,7 @@ class SqlVerbs(Protocol):
         begun: Collection[Grant] | None,
         moment: Any,
     ) -> Rescued | None:
-        """Take a lost node's jobs from it; None if it is not lost, or has gone already."""
+        """Release or end a lost node's jobs; None if it is not lost, or has gone already."""
         ...
 
     def get(self, connection: Any, job_id: str) -> JobRecord | None:
@@ -211,7 +211,7 @@ class SqlVerbs(Protocol):
         ...
 
     def any_late(self, connection: Any, moment: Any) -> bool:
-        """Tell whether there is anything to expire, by reading only."""
+        """Return whether there is anything to expire, by reading only."""
         ...
 
     def expire(self, connection: Any, limit: int, moment: Any) -> int:

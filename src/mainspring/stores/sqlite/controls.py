@@ -148,7 +148,7 @@ def end_waiting(
 
 
 def any_late(connection: sqlite3.Connection, moment: Moment) -> bool:
-    """Tell whether there is anything to expire, without a lock."""
+    """Return whether there is anything to expire, without a lock."""
     return bool(connection.execute(ANY_LATE, (moment.micros,)).fetchone()[0])
 
 

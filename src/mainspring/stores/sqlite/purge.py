@@ -63,7 +63,7 @@ Ages = Mapping[JobState, float]
 
 
 def any_due(connection: sqlite3.Connection, *, ages: Ages, moment: Moment) -> bool:
-    """Tell whether a purge has anything to drop; only reads."""
+    """Return whether a purge has anything to drop; only reads."""
     asked = (moment.after(-max(ages.values())), moment.micros)
     (due,) = connection.execute(ANY_DUE, asked).fetchone()
     return bool(due) or bool(due_keys(connection, ages=ages, moment=moment, limit=1))

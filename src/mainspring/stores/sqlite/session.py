@@ -96,7 +96,7 @@ class Session:
         )
 
     def take_notice(self) -> bool:
-        """Tell whether a datagram came for new work since the last call."""
+        """Return whether a datagram came for new work since the last call."""
         expected, self._expects_work = self._expects_work, False
         return expected
 
@@ -122,7 +122,7 @@ class Session:
             self.writer.fold_log()
 
     def close(self) -> None:
-        """Let go of files and connections; the next use opens them again."""
+        """Close files and connections; the next use opens them again."""
         self.readers.close()
         self.writer.close()
         notifier = self._notifiers.pop(0, None)

@@ -128,7 +128,7 @@ class SqliteStore(SqlStore):
         self._session.recover()
 
     def close(self) -> None:
-        """Let go of files and connections; harmless when done twice, and undone by the next use."""
+        """Close files and connections; harmless when done twice, and undone by the next use."""
         self._session.close()
 
     def enqueue_in(self, connection: object, jobs: Sequence[NewJob]) -> list[str]:

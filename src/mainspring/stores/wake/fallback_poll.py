@@ -72,7 +72,7 @@ class FallbackPoll:
         return False
 
     def written(self) -> None:
-        """Learn that the kernel tells of a write: what it was, the next looks will show."""
+        """Note that the kernel reports a write: the next looks will show what it was."""
         if self._was_notified():
             self._begin_anew()
             self._written = True

@@ -42,7 +42,7 @@ class FileWatch:
         return bool(self._library.inotify_add_watch(self.descriptor, self._path, ANYTHING) >= 0)
 
     def take(self) -> bool:
-        """Tell whether it has reported a write since the last time; then it must be armed again."""
+        """Return whether it has reported a write since the last time; then arm it again."""
         try:
             return bool(os.read(self.descriptor, EVENT_BYTES))
         except OSError:

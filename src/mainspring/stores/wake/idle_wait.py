@@ -49,7 +49,7 @@ class ExclusiveWait:
         os.eventfd_write(self._pokes, 1)
 
     def close(self) -> None:
-        """Let go of it, when nobody waits any more."""
+        """Close it, when nobody waits any more."""
         self._sleeper.close()
         os.close(self._pokes)
 
@@ -75,5 +75,5 @@ class IdleListener:
         self._place.poke()
 
     def close(self) -> None:
-        """Let go of it, when nobody waits any more."""
+        """Close it, when nobody waits any more."""
         self._place.close()

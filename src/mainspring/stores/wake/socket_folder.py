@@ -123,7 +123,7 @@ class SocketFolder:
                     continue
 
     def close(self) -> None:
-        """Let go of the folder; the next use opens it again."""
+        """Close the folder; the next use opens it again."""
         folder, self._folder = self._folder, None
         if folder is not None:
             folder.close()

@@ -41,7 +41,7 @@ class SocketNotifier:
             self._send(name, datagram)
 
     def close(self) -> None:
-        """Let go of the sockets and of the folder."""
+        """Close the sockets and the folder."""
         self._disconnect(list(self._connected))
         self._folder.close()
 

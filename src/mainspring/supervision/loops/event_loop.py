@@ -89,7 +89,7 @@ class EventLoopThread:
             self._active = False
 
     def close(self) -> None:
-        """Take no more coroutines, and end after those that run; from any thread."""
+        """Accept no more coroutines, and end after those that run; from any thread."""
         with self._lock:
             self._closed = True
             if self._loop is not None and self._closing is not None:

@@ -31,7 +31,7 @@ class Observable(Protocol):
     """A service that tells events of its own."""
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` too."""
+        """Call `subscriber` with each event."""
         ...
 
 

@@ -173,7 +173,7 @@ class Supervisor:
                 self._calls.call(member.cancel)
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` what happens to the services."""
+        """Call `subscriber` with the events of the services."""
         self._bus.subscribe(subscriber)
 
     async def run(self, started: Callable[[], None]) -> None:

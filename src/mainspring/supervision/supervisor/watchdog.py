@@ -67,7 +67,7 @@ class LoopProbe:
             self.loop.loop.call_soon_threadsafe(self._answer)
 
     def rest(self) -> None:
-        """Take notice that the loop was found well."""
+        """Note that the loop was found well."""
         if self._asked is None:
             self.latency = 0.0
 

@@ -130,7 +130,7 @@ class PriorityThreadPool(Executor):
         )
 
     def resize(self, sizes: PoolSizes) -> None:
-        """Take other sizes, also while it works."""
+        """Set other sizes, also while it works."""
         self._steps.take(self._resize, sizes)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -185,7 +185,7 @@ class PriorityThreadPool(Executor):
             self._leave_threads()
 
     def close(self) -> None:
-        """Take no more calls; those that wait are still made, at once."""
+        """Accept no more calls; those that wait are still made, at once."""
         self._steps.take(self._close)
         if self._is_over():
             self._report_ended()

@@ -27,7 +27,7 @@ class ReentrantLock:
         self._left: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
 
     def take(self, step: Callable[..., object], *args: Any) -> None:
-        """Take a step, or leave it for who is in the middle of one in this very thread."""
+        """Run a step, or leave it to a call that is in the middle of another in this thread."""
         with self.lock:
             if self._busy:
                 self._left.append((step, args))

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FULL = (asyncio.QueueFull, standard.Full)
-"""What a queue raises that has no space."""
+"""Errors of a queue that is full."""
 
 EMPTY = (asyncio.QueueEmpty, standard.Empty)
-"""What a queue raises that has no item."""
+"""Errors of a queue that is empty."""
 
 
 class ItemQueue(Protocol):
@@ -29,7 +29,7 @@ class ItemQueue(Protocol):
         ...
 
     def get_nowait(self) -> object:
-        """Take the next item, or raise."""
+        """Remove and return the next item, or raise."""
         ...
 
     def qsize(self) -> int:
@@ -89,7 +89,7 @@ class Backlog:
             self.take()
 
     def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function to call after each item."""
+        """Set the function to call after each item."""
         self._hook.listen(self, wake)
 
     def put(self, item: object) -> None:
@@ -180,7 +180,7 @@ class Items:
         self._draining = False
 
     def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function that ends the driver's sleep."""
+        """Set the function that ends the driver's sleep."""
         self._wake = wake
         self.backlog.bind(wake)
 

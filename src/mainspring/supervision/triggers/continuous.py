@@ -20,7 +20,7 @@ class WakingTrigger:
         self.closed = False
 
     def bind(self, wake: Callable[[], None]) -> None:
-        """Take the function that ends the driver's sleep."""
+        """Set the function that ends the driver's sleep."""
         self._wake = wake
 
     def close(self) -> None:

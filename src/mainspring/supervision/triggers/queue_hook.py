@@ -114,7 +114,7 @@ class QueueHook:
 
 
 def _take_all(queue: Any) -> list[object]:
-    """Take what is in a queue, in the order in which it has to be put back."""
+    """Remove and return the items of a queue, in the order in which to put them back."""
     items = [queue.get_nowait() for _ in range(queue.qsize())]
     return items[::-1] if isinstance(queue, (asyncio.LifoQueue, standard.LifoQueue)) else items
 

@@ -270,6 +270,6 @@ def _refuse(result: CoroutineType[Any, Any, Any], name: str) -> None:
 
 
 def asked_to_cancel() -> bool:
-    """Tell a cancellation of this task from one that its body raised by itself."""
+    """Return whether this task was asked to cancel: if not, its body raised by itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

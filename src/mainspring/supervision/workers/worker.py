@@ -95,7 +95,7 @@ class Worker:
         return self.trigger.closed or self.failure is not None
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` of each run that fails, in the thread or loop of the run."""
+        """Call `subscriber` with each failure of a run, in the thread or loop of the run."""
         self._bus.subscribe(subscriber)
 
     async def run(self, started: Callable[[], None]) -> None:

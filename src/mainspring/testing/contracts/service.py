@@ -24,7 +24,7 @@ PATIENCE = 10.0
 """Seconds after which a service that should have started or ended counts as stuck."""
 
 ROUNDS = 20
-"""How often a race is tried."""
+"""Number of times that a race is tried."""
 
 
 class ServiceContract:

@@ -36,7 +36,7 @@ LONG = 30.0
 
 
 def drained(listener: Listener) -> Listener:
-    """Take every notice that has come until now."""
+    """Consume every notice that has come until now."""
     while listener.wait(0):
         pass
     return listener

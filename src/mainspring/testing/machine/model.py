@@ -86,7 +86,7 @@ class ModelJob:
         return now >= (self.ended_at + kept if self.keep_until is None else self.keep_until)
 
     def take(self, new: NewJob, now: float) -> None:
-        """Take what an enqueuing says."""
+        """Apply an enqueue."""
         self.payload, self.priority = new.payload, new.priority
         self.run_at, self.ready = now + new.delay, new.delay == 0
         self.expires_at = None if new.expires is None else now + new.expires
@@ -111,7 +111,7 @@ class ModelJob:
         self.recorded[holder, self.fence] = word
 
     def settle(self, outcome: Outcome, now: float) -> None:
-        """Take an outcome of the current claim."""
+        """Apply an outcome of the current claim."""
         error = None if outcome.failure is None else outcome.failure.type
         self.crashes += outcome.crashed or outcome.kind is OutcomeKind.CRASHED
         self.attempts += outcome.kind in CHARGED and not outcome.crashed
@@ -148,7 +148,7 @@ class ModelJob:
         self.payload = self.payload if payload is None else payload
 
     def hear(self, note: Note) -> None:
-        """Take a note of the last claim."""
+        """Apply a note of the last claim."""
         self.progress = self.progress if note.progress is None else note.progress
         self.message = self.message if note.message is None else note.message
         self.log += [text for _, text in note.lines]
@@ -245,7 +245,7 @@ class StoreModel:
         return due[: want.limit]
 
     def claim(self, job: ModelJob, node: int) -> None:
-        """Give a job to a node."""
+        """Assign a job to a node."""
         job.state, job.node, job.fence = JobState.RUNNING, node, job.fence + 1
 
     def held(self, node: int) -> list[ModelJob]:

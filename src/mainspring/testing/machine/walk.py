@@ -83,7 +83,7 @@ class StoreWalk(RuleBasedStateMachine):
         return outcomes_among([current, stale, claims])
 
     def expect(self, node: int, outcome: Outcome) -> bool:
-        """Tell the model of an outcome; return whether it ought to be accepted."""
+        """Apply an outcome to the model; return whether it ought to be accepted."""
         for job in self.model.held(node):
             if (self.claim_of(job).key, job.fence) == (outcome.key, outcome.fence):
                 job.settle(outcome, self.clock.now())

@@ -78,7 +78,7 @@ GROUP BY queue, final, state
 """
 
 NULL = Raw(b"null")
-"""What stands for a failure that there is not."""
+"""The text of an absent failure."""
 
 MOST_IDS = 1_000
 """Ids of one statement; their results stand in one text."""

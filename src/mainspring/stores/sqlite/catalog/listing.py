@@ -120,7 +120,7 @@ def numbers(lanes: Iterable[Lane]) -> str:
 
 
 def fits(lane: Lane, wanted: JobFilter) -> bool:
-    """Tell whether jobs of the lane are among those wanted."""
+    """Return whether jobs of the lane are among those wanted."""
     _, queue, task = lane
     return wanted.queue in (None, queue) and wanted.task in (None, task)
 

@@ -130,7 +130,7 @@ def narrowest(
 def fit_into(
     connection: sqlite3.Connection, parts: list[SearchedTable], given: dict[str, object]
 ) -> bool:
-    """Tell whether the parts have fewer jobs than may be looked at."""
+    """Return whether the parts have fewer jobs than may be looked at."""
     statements = [AT_MOST.replace("{source}", one.source) for one in parts]
     counts = [connection.execute(one, given).fetchone()[0] for one in statements]
     return all(count != given["most"] for count in counts)

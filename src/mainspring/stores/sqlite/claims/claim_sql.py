@@ -32,7 +32,7 @@ MOST_PROMOTED = 1_000
 """Delayed jobs of a lane that become ready at a time: others wait for the write lock meanwhile."""
 
 NEXT_FENCE = "(min(CAST(fence AS INTEGER), 4611686018427387904) + 1)"
-"""What is no number, or so high that it would overflow, becomes a fence that outcomes can name."""
+"""A forged fence (no number, or too high) becomes one that outcomes can name."""
 
 FIRST_IN_LINE = """
 SELECT group_concat(printf(
@@ -137,7 +137,7 @@ def firsts_due(connection: sqlite3.Connection, lanes: Sequence[int]) -> list[tup
 def claim(
     connection: sqlite3.Connection, node: int, *, lanes: Sequence[int], want: Want, moment: Moment
 ) -> list[Waiting]:
-    """Give a node the jobs of the lanes that it wants; return their rows in order."""
+    """Assign a node the jobs of the lanes that it wants; return their rows in order."""
     claimed: list[Waiting] = []
     while lanes and len(claimed) < want.limit:
         most = min(want.limit - len(claimed), MOST_CLAIMS)
@@ -152,7 +152,7 @@ def claim(
 def take(
     connection: sqlite3.Connection, node: int, rows: list[Waiting], moment: Moment
 ) -> list[Waiting]:
-    """Give a node the jobs of these rows, which were read in this transaction; return the rows."""
+    """Assign a node the jobs of these rows, read in this transaction; return the rows."""
     if len(rows) == 1:
         connection.execute(TAKE_ONE, (node, moment.micros, rows[0][2]))
     elif rows:
@@ -179,7 +179,7 @@ def first_wanted(
 
 
 def too_many_suspects(rows: Sequence[Waiting], suspects: int | None) -> bool:
-    """Tell whether more than so many of the rows are of suspects."""
+    """Return whether more than so many of the rows are of suspects."""
     return suspects is not None and suspects_in(rows) > suspects
 
 

@@ -26,7 +26,7 @@ class Claimable(Struct, frozen=True):
 
     @property
     def whole(self) -> bool:
-        """Tell whether it shows all that may be claimed."""
+        """True if it shows all that may be claimed."""
         return self.lanes > 0
 
     def behind(self, statement: str) -> str:

@@ -68,7 +68,7 @@ class NodeState(Struct, frozen=True, gc=False):
         return self.delayed or self.changed or bool(self.paused) or self.first is None
 
     def shows_all_for(self, wants: Sequence[Want]) -> bool:
-        """Tell whether `first` is what the wants are to be given."""
+        """Return whether `first` is what the wants are to be given."""
         if self.blocked or len(wants) != 1:
             return False
         return not too_many_suspects(self.first or [], wants[0].suspects)
@@ -82,7 +82,7 @@ def claim_for(
     lanes: KnownLanes,
     moment: Moment,
 ) -> ClaimedJobs:
-    """Give a node what it wants. Raises `LeaseLost` for a node that has gone."""
+    """Assign a node the jobs it wants. Raises `LeaseLost` for a node that has gone."""
     claimable = claimable_for(lanes, wants, moment)
     state = read_state(connection, node, claimable, lanes, moment)
     if state.lapsed:

@@ -32,10 +32,10 @@ T = TypeVar("T")
 OTHER_LIBRARIES = frozenset({"apsw", "pysqlite3", "sqlcipher3", "sqlean"})
 
 ASYNCHRONOUS = frozenset({"sync_session", "sync_connection"})
-"""What SQLAlchemy's asynchronous ones have: their driver keeps the connection in a thread."""
+"""Attributes of SQLAlchemy's asynchronous ones: their driver keeps the connection in a thread."""
 
 PREPARE_SECONDS = 1.0
-"""How long we try to prepare the file: the caller's transaction may hold its lock."""
+"""Seconds in which we try to prepare the file: the caller's transaction may hold its lock."""
 
 TABLE = re.compile(
     r"\b(FROM|INTO|JOIN|UPDATE)\s+"
@@ -103,7 +103,7 @@ class CallerConnection:
         self._file.explain(error)
 
     def undo(self) -> None:
-        """Take back what was done, and close the savepoint, wherever an exception has come."""
+        """Roll back to the savepoint and close it, wherever an exception has come."""
         if self._entered:
             self._connection.text_factory = self._text_factory
             # An error: it is closed already, or was never opened.
@@ -138,7 +138,7 @@ class CallerConnection:
             raise
 
     def _lock_current_schema(self) -> bool:
-        """Take the lock; False if the tables are not there, or are of another version."""
+        """Acquire the lock; False if the tables are not there, or are of another version."""
         try:
             self.execute(TAKE_LOCK)
         except sqlite3.OperationalError as error:

@@ -185,7 +185,7 @@ class Writer:
                 raise StoreBusy(str(self._file.path), 0.0, "this thread, which was interrupted")
 
     def _is_under_way(self) -> bool:
-        """Tell whether the turn that this thread has taken goes on after what it does now."""
+        """Return whether the turn that this thread has taken goes on after what it does now."""
         taker = self._taker
         if taker is None:  # no note yet, or none any more
             return is_called_by(Writer._take_turn) or is_called_by(Writer._end_turn)
@@ -201,7 +201,7 @@ class Writer:
         return self._open(started)
 
     def _acquire(self, patience: float) -> bool:
-        """Take the lock; from nobody's hands, if its owner has left without giving it back."""
+        """Acquire the lock, also if its owner has left without releasing it."""
         if self._lock.acquire(timeout=min(patience, LOOK_AFTER_SECONDS)):
             return True
         deadline = monotonic() + patience - LOOK_AFTER_SECONDS
@@ -275,7 +275,7 @@ class Writer:
         return self._connection
 
     def _is_clean(self, connection: sqlite3.Connection) -> bool:
-        """Tell whether a connection can be used; roll back a transaction that nobody has begun."""
+        """Return whether a connection is usable; roll back a transaction that nobody has begun."""
         try:
             if connection.in_transaction:
                 # Nobody's: that it is our turn means that no other turn goes on.

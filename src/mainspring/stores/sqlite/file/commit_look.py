@@ -27,7 +27,7 @@ class CommitLook:
         self._seen = version()
 
     def changed(self) -> bool:
-        """Tell whether there may have been a commit since the last look."""
+        """Return whether there may have been a commit since the last look."""
         written_at = self._time_of_log()
         if written_at is not None and written_at == self._written_at:
             return False

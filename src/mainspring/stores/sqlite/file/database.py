@@ -38,11 +38,11 @@ MACOS_PRAGMAS = ("PRAGMA fullfsync = ON", "PRAGMA checkpoint_fullfsync = ON")
 
 
 as_text = partial(str, encoding="utf-8", errors="backslashreplace")
-"""How texts are read: what is no UTF-8 (which only somebody else writes) spoils no other row."""
+"""Reader of texts: one that is no UTF-8 (which only somebody else writes) spoils no other row."""
 
 
 class DatabaseFile(Struct, frozen=True):
-    """Where the database lies and how it is written; `busy_timeout` is in seconds.
+    """Path and settings of the database; `busy_timeout` is in seconds.
 
     `path` has no links in it, so that one file has one log, one set of locks and one run folder.
     """

@@ -51,7 +51,7 @@ def network_under(path: Path, lines: Sequence[str]) -> str | None:
 
 
 def is_mounted(path: Path, lines: Sequence[str]) -> bool:
-    """Tell whether something is mounted at exactly this path, as far as this machine knows."""
+    """Return whether something is mounted at exactly this path, as far as this machine knows."""
     escaped = str(path)
     for character in "\\ \t\n":
         escaped = escaped.replace(character, f"\\{ord(character):03o}")

@@ -57,11 +57,11 @@ class Log:
                     self.fold(connection)
 
     def is_long(self) -> bool:
-        """Tell whether it is to be folded, without a lock: another may fold it meanwhile."""
+        """Return whether it is to be folded, without a lock: another may fold it meanwhile."""
         return reaches(self._file.wal, self._fold_at_bytes)
 
     def is_full(self) -> bool:
-        """Tell whether it should have been folded by now. Needs no lock, as above."""
+        """Return whether it should have been folded by now. Needs no lock, as above."""
         return reaches(self._file.wal, self._fold_bytes)
 
     def fold(self, connection: sqlite3.Connection) -> None:
@@ -77,7 +77,7 @@ class Log:
 
 
 def reaches(wal: Path, size_bytes: int) -> bool:
-    """Tell whether the log in use is at least so long; the file may be longer."""
+    """Return whether the log in use is at least so long; the file may be longer."""
     try:
         descriptor = os.open(wal, os.O_RDONLY)
     except FileNotFoundError:

@@ -32,7 +32,7 @@ class Reserve:
         self._path = str(folder / NAME)
 
     def take(self) -> None:
-        """Take the space, unless it is taken or the disk is nearly full."""
+        """Reserve the space, unless it is reserved or the disk is nearly full."""
         with suppress(OSError):
             if os.path.lexists(self._path):
                 return
@@ -41,7 +41,7 @@ class Reserve:
                 self._allocate()
 
     def release(self) -> None:
-        """Give the space up."""
+        """Release the space."""
         with suppress(OSError), PrivateFolder(self._folder) as folder:
             folder.remove(NAME)
 
@@ -58,5 +58,5 @@ class Reserve:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Tell whether an error of SQLite's may come of a full disk."""
+    """Return whether an error of SQLite's may come of a full disk."""
     return isinstance(error, sqlite3.Error) and code_of(error) in FULL

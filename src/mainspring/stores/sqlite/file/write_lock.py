@@ -59,7 +59,7 @@ class WriteLock:
         fcntl.flock(self._pen, fcntl.LOCK_UN)
 
     def release_all(self) -> None:
-        """Let go of whatever this process holds, after an interrupt at any line."""
+        """Release all that this process holds, after an interrupt at any line."""
         fcntl.flock(self._gate, fcntl.LOCK_UN)
         fcntl.flock(self._pen, fcntl.LOCK_UN)
 
@@ -77,13 +77,13 @@ class WriteLock:
         return "another process"
 
     def close(self) -> None:
-        """Let go of the files, and with them of the locks."""
+        """Close the files, and with them release the locks."""
         os.close(self._gate)
         os.close(self._pen)
 
 
 def is_stopped(pid: str) -> bool:
-    """Tell whether a process was stopped, as by SIGSTOP, as far as the machine knows."""
+    """Return whether a process was stopped, as by SIGSTOP, as far as the machine knows."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
@@ -93,7 +93,7 @@ def is_stopped(pid: str) -> bool:
 
 
 def lock_by(descriptor: int, deadline: float) -> bool:
-    """Take a file lock by `deadline` (monotonic).
+    """Acquire a file lock by `deadline` (monotonic).
 
     It is tried again and again, since a blocking flock can't be given up: a writer that was
     stopped while it holds the lock would hang everybody.
@@ -109,7 +109,7 @@ def lock_by(descriptor: int, deadline: float) -> bool:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Take a file lock if it is free."""
+    """Acquire a file lock if it is free."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

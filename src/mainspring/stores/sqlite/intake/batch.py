@@ -40,16 +40,16 @@ class Batch:
         self.signal: Signal | None = None
 
     def settled(self) -> bool:
-        """Tell whether a leader has done it."""
+        """Return whether a leader has done it."""
         return self.ids is not None or self.error is not None
 
     def promise(self, ids: list[str], mark: str | None) -> None:
-        """Take ids that are true once the transaction is committed in which `mark` is inserted."""
+        """Store ids that are true once the transaction is committed in which `mark` is inserted."""
         self.mark = mark
         self.answered, self.refused = ids, None
 
     def left(self) -> bool:
-        """Tell whether its call is over, although it may not have said so."""
+        """Return whether its call is over, although it may not have said so."""
         frame = self.frame
         return frame is None or not is_running(frame)
 
@@ -61,7 +61,7 @@ class Batch:
 
 
 def share(ids: list[str], group: list[Batch]) -> None:
-    """Give each batch its ids, true once the transaction is committed."""
+    """Assign each batch its ids, true once the transaction is committed."""
     start = 0
     for batch in group:
         batch.promise(ids[start : start + len(batch.rows)], ids[start])
@@ -69,6 +69,6 @@ def share(ids: list[str], group: list[Batch]) -> None:
 
 
 def settle(group: list[Batch]) -> None:
-    """Say that the transaction is committed in which the batches were given their ids."""
+    """Mark the batches as committed."""
     for batch in group:
         batch.ids, batch.error = batch.answered, batch.refused

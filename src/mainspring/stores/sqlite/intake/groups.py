@@ -107,7 +107,7 @@ class Intake:
             self._waiting.append(batch)
 
     def _withdraw(self, batch: Batch) -> None:
-        """Take back the batch of a thread that was interrupted, and its lead, if it had that."""
+        """Withdraw the batch of a thread that was interrupted, and its lead, if it had that."""
         with suppress(ValueError):
             self._waiting.remove(batch)
         self._pass_on(batch, [one for one, taker in list(self._taken.items()) if taker is batch])
@@ -204,7 +204,7 @@ def wake(batch: Batch) -> None:
 
 
 def was_committed(connection: sqlite3.Connection, batch: Batch) -> bool:
-    """Tell whether a leader that was interrupted had committed the batch; then settle it."""
+    """Return whether a leader that was interrupted had committed the batch; then settle it."""
     if batch.mark is None or batch.answered is None:
         return False
     key, nonce = parse_id(batch.mark) or (0, 0)

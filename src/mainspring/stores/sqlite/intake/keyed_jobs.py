@@ -162,7 +162,7 @@ def replace(
     bearers: Mapping[str, KeyHolder],
     moment: Moment,
 ) -> list[QueuedJob]:
-    """Give live jobs that wait what later ones say."""
+    """Apply later jobs to the live ones of the same unique key that wait."""
     placed: list[QueuedJob] = []
     for unique, new in plan.replaced.items():
         one = placed_at(new, bearers[unique].lane, moment)

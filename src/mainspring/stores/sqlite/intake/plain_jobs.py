@@ -71,5 +71,5 @@ def insert(connection: sqlite3.Connection, rows: list[Row]) -> list[str]:
 
 
 def is_ready(row: Row) -> bool:
-    """Tell whether a job can start at once."""
+    """Return whether a job can start at once."""
     return row[2] == READY

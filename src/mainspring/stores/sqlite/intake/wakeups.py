@@ -21,14 +21,14 @@ WHERE state = 1 AND lane = ? ORDER BY run_at LIMIT 1
 
 
 def wakes_for(connection: sqlite3.Connection, placed: Sequence[QueuedJob]) -> bool:
-    """Tell whether jobs that stand in their lanes now are a reason to wake nodes."""
+    """Return whether jobs that stand in their lanes now are a reason to wake nodes."""
     if any(one.state == READY for one in placed):
         return True
     return any(one.run_at <= first_due(connection, one.lane, one.run_at) for one in placed)
 
 
 def wakes_sleepers(connection: sqlite3.Connection, rows: list[Row]) -> bool:
-    """Tell whether rows that are not inserted yet are a reason to wake nodes."""
+    """Return whether rows that are not inserted yet are a reason to wake nodes."""
     if any(is_ready(row) for row in rows):
         return True
     firsts: dict[int, int] = {}

@@ -71,7 +71,7 @@ class LaneTable:
 
 
 def learn(connection: sqlite3.Connection, known: KnownLanes) -> None:
-    """Learn the lanes that have been added."""
+    """Read the lanes that have been added."""
     rows = connection.execute(LANES_FROM, (known.next,)).fetchall()
     # Somebody else's that are no UTF-8 must not read as one that is.
     named = [

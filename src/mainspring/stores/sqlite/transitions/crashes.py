@@ -60,7 +60,7 @@ def take_from(
     evidence: str,
     moment: Moment,
 ) -> Rescued:
-    """Take a lost node's jobs from it; only what had begun is charged a crash."""
+    """Release or end a lost node's jobs; only what had begun is charged a crash."""
     back: list[Return] = []
     lost: list[Ending] = []
     for job, decision in decide_crashes(held_by(connection, node), begun, evidence):

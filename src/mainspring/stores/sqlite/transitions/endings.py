@@ -81,7 +81,7 @@ def finish(
 def keep(
     connection: sqlite3.Connection, node: int, keeping: Sequence[tuple[int, int, int]]
 ) -> None:
-    """Say of jobs that were just finished how long (stored time) each is kept after its end."""
+    """Set how long (stored time) each job that was just finished is kept."""
     if keeping:
         connection.execute(KEEP, (json.encode(keeping).decode(), node))
 
