@@ -30,7 +30,7 @@ class CacheSetup:
         self._usual: Any = None
 
     def locate(self, database: str | None) -> None:
-        """Learn the path of the database, None if it is in no file; before a worker starts."""
+        """Set the path of the database, None if it is in no file; before a worker starts."""
         # Now, not when a worker starts: what is relative is meant from here.
         self._file = None if database is None else f"{os.path.realpath(database)}-cache"
 

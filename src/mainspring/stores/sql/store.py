@@ -115,7 +115,7 @@ class SqlStore:
         )
 
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
-        """Release or end a lost node's jobs; None if its lease still runs, or it has gone already."""
+        """Release or end a lost node's jobs; None if its lease still runs, or it has gone."""
         rescued = self._sql.write(
             lambda connection: self._verbs.rescue(
                 connection, node, dead=dead, begun=begun, moment=self._moment()
