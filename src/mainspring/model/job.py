@@ -7,7 +7,7 @@ takes twenty times as long to make); see docs/decisions/0003-values.md.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -119,6 +119,35 @@ class Want(Struct, frozen=True, gc=False):
     queues: tuple[str, ...] | None
     limit: int
     suspects: int | None = None
+
+
+class RunningJob(Protocol):
+    """A job whose body runs, as the body and its log records read it: a claim or a pool's task."""
+
+    @property
+    def id(self) -> str:
+        """The job's public name."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        ...
+
+    @property
+    def queue(self) -> str:
+        """The queue it came from."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """The attempt's number, from 1."""
+        ...
+
+    @property
+    def crashes(self) -> int:
+        """The number of workers that died while they ran it."""
+        ...
 
 
 class Claim(Struct, frozen=True, gc=False):

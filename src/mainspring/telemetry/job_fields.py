@@ -5,40 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mainspring.model.job import RunningJob
 
 PREFIX = "mainspring_"
 """Begins the names on a record: `extra={"task": ...}` of a user must not collide with them."""
 
 
-class JobLike(Protocol):
-    """The part of a claim that its log records show."""
-
-    @property
-    def id(self) -> str:
-        """The job's public name."""
-        ...
-
-    @property
-    def task(self) -> str:
-        """The task's name."""
-        ...
-
-    @property
-    def queue(self) -> str:
-        """The queue it came from."""
-        ...
-
-    @property
-    def attempt(self) -> int:
-        """The attempt's number, from 1."""
-        ...
-
-
-def fields_of(job: JobLike) -> dict[str, str | int]:
+def fields_of(job: RunningJob) -> dict[str, str | int]:
     """Return a job's fields by their names on a log record."""
     return {
         f"{PREFIX}job": job.id,
@@ -63,7 +41,7 @@ class JobRecords:
     record, and puts that one back unless the program has set another since.
     """
 
-    def __init__(self, current: Callable[[], JobLike | None]) -> None:
+    def __init__(self, current: Callable[[], RunningJob | None]) -> None:
         self._current = current
         self._lock = threading.Lock()
         self._users = 0
@@ -89,7 +67,7 @@ class JobRecords:
 
 def _make_record(
     factory: Callable[..., logging.LogRecord],
-    current: Callable[[], JobLike | None],
+    current: Callable[[], RunningJob | None],
     *args: Any,
     **kwargs: Any,
 ) -> logging.LogRecord:

@@ -7,9 +7,17 @@ import time
 import pytest
 
 from mainspring import BackgroundQueueWorker, background_worker
-from mainspring.errors import (
-    NotRunning,
-)
+from mainspring.errors import NotRunning
+
+
+def waits_for(gate, got):
+    """Return a target that waits for the gate, then notes its item."""
+
+    def work(item, **kwargs):
+        gate.wait(10)
+        got.append(item)
+
+    return work
 
 
 def test_items_come_in_order_from_any_thread_and_none_is_an_item(make, until):
@@ -35,11 +43,7 @@ def test_put_from_a_coroutine_and_the_future_of_a_put(make):
 def test_what_is_left_at_a_stop_waits_for_the_next_start(make, until):
     got, gate = [], threading.Event()
 
-    def work(item, **kwargs):
-        gate.wait(10)
-        got.append(item)
-
-    worker = make(work, queue=True)
+    worker = make(waits_for(gate, got), queue=True)
     worker.start()
     for item in range(100):
         worker.put_threadsafe(item)
@@ -124,11 +128,7 @@ def test_a_hook_of_a_queue_that_raises_fails_its_item_and_the_next_one_runs(make
 def test_a_drain_without_waiting_goes_on_in_the_background(make, until):
     got, gate = [], threading.Event()
 
-    def work(item, **kwargs):
-        gate.wait(10)
-        got.append(item)
-
-    worker = make(work, queue=True)
+    worker = make(waits_for(gate, got), queue=True)
     worker.start()
     for item in range(20):
         worker.put_threadsafe(item)
@@ -142,11 +142,7 @@ def test_a_drain_without_waiting_goes_on_in_the_background(make, until):
 def test_a_drain_with_a_limit_keeps_to_it_and_leaves_the_rest(make, until, caplog):
     got, gate = [], threading.Event()
 
-    def work(item, **kwargs):
-        gate.wait(10)
-        got.append(item)
-
-    worker = make(work, queue=True)
+    worker = make(waits_for(gate, got), queue=True)
     worker.start()
     for item in range(5):
         worker.put_threadsafe(item)

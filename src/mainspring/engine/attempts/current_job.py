@@ -12,7 +12,7 @@ from mainspring.model.job import Claim
 from mainspring.telemetry.job_fields import JobRecords
 
 if TYPE_CHECKING:
-    from mainspring.engine.attempts.running import Running
+    from mainspring.model.job import RunningJob
 
 job_records = JobRecords(running.get)
 """Gives log records made in a body the fields of its job, while a worker or a pool runs."""
@@ -108,7 +108,7 @@ class CurrentJob:
         return running.get() is not None
 
 
-def _claim() -> Running:
+def _claim() -> RunningJob:
     claim = running.get()
     if claim is None:
         raise NotRunning("current_job was asked outside a job; use it in a task's body only")

@@ -17,11 +17,11 @@ from mainspring.model.error_text import name_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.engine.attempts.running import Running
+    from mainspring.model.job import RunningJob
 
     Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
-C_contra = TypeVar("C_contra", bound="Running", contravariant=True)
+C_contra = TypeVar("C_contra", bound="RunningJob", contravariant=True)
 O_co = TypeVar("O_co", covariant=True)
 
 

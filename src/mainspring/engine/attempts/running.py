@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from mainspring.model.job import RunningJob
+
 
 class Awaited(Struct, frozen=True):
     """A job that a body waits for; `pending`: it has not begun.
@@ -28,35 +30,6 @@ class Awaited(Struct, frozen=True):
     task: str
     slots: str | None
     pending: bool
-
-
-class Running(Protocol):
-    """A claim, as the body that it runs may read it."""
-
-    @property
-    def id(self) -> str:
-        """The job's public name."""
-        ...
-
-    @property
-    def task(self) -> str:
-        """The task's name."""
-        ...
-
-    @property
-    def queue(self) -> str:
-        """The queue it came from."""
-        ...
-
-    @property
-    def attempt(self) -> int:
-        """Which attempt it is, from 1."""
-        ...
-
-    @property
-    def crashes(self) -> int:
-        """The number of workers that it has cost."""
-        ...
 
 
 class Host(Protocol):
@@ -103,7 +76,7 @@ NO_HOST: Host = NoHost()
 host: ContextVar[Host] = ContextVar("mainspring_host", default=NO_HOST)
 """The worker that the calling code runs in."""
 
-running: ContextVar[Running | None] = ContextVar("mainspring_running_claim", default=None)
+running: ContextVar[RunningJob | None] = ContextVar("mainspring_running_claim", default=None)
 """The claim whose body runs in this thread or coroutine."""
 
 

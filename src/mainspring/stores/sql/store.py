@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @leaves_nothing
-class SqlStore:
+class SqlStore(ABC):
     """The part of `JobStore` that every SQL database has alike."""
 
     def __init__(self, session: SqlSession, moment: Callable[[], Any]) -> None:
@@ -52,8 +53,9 @@ class SqlStore:
         """The database's own verbs, loaded at the first that is more than an enqueuing."""
         return self._load_verbs()
 
+    @abstractmethod
     def _load_verbs(self) -> SqlVerbs:
-        raise NotImplementedError
+        """Return the module of the database's verbs."""
 
     def enqueue_many(self, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs and return their ids in order."""
@@ -207,7 +209,7 @@ class SqlStore:
         moment = self._moment()
         return self._sql.delete(
             lambda writer: self._verbs.drop_ended(
-                writer, wanted, age=older_than, limit=limit, moment=moment
+                writer, wanted, older_than=older_than, limit=limit, moment=moment
             )
         )
 
@@ -242,7 +244,9 @@ class SqlStore:
     def note_many(self, notes: Sequence[Note]) -> None:
         """Keep progress and log lines; a note whose fence is not the job's last is dropped."""
         if notes:
-            self._sql.write(lambda connection: self._verbs.note(connection, notes, self._moment()))
+            self._sql.write(
+                lambda connection: self._verbs.note_many(connection, notes, self._moment())
+            )
 
     def declare(self, schedules: Sequence[NewSchedule]) -> None:
         """Keep schedules by name."""

@@ -199,7 +199,7 @@ class SqlVerbs(Protocol):
         ...
 
     def drop_ended(
-        self, connection: Any, wanted: JobFilter, *, age: float, limit: int, moment: Any
+        self, connection: Any, wanted: JobFilter, *, older_than: float, limit: int, moment: Any
     ) -> int:
         """Drop final jobs that fit and are so old."""
         ...
@@ -226,7 +226,7 @@ class SqlVerbs(Protocol):
         """Hand out jobs of a queue again; False if it was not paused."""
         ...
 
-    def note(self, connection: Any, notes: Sequence[Note], moment: Any) -> None:
+    def note_many(self, connection: Any, notes: Sequence[Note], moment: Any) -> None:
         """Keep progress and log lines."""
         ...
 

@@ -203,7 +203,12 @@ def drop(connection: sqlite3.Connection, job_ids: Sequence[str]) -> int:
 
 
 def drop_ended(
-    connection: sqlite3.Connection, wanted: JobFilter, *, age: float, limit: int, moment: Moment
+    connection: sqlite3.Connection,
+    wanted: JobFilter,
+    *,
+    older_than: float,
+    limit: int,
+    moment: Moment,
 ) -> int:
     """Drop up to `limit` final jobs that fit and ended so many seconds ago."""
     lanes = connection.execute(LANES).fetchall()
@@ -211,7 +216,11 @@ def drop_ended(
     keys: list[int] = []
     for states in states_to_drop(wanted.status):
         if len(keys) < limit:
-            asked = {"lanes": chosen, "before": moment.after(-age), "limit": limit - len(keys)}
+            asked = {
+                "lanes": chosen,
+                "before": moment.after(-older_than),
+                "limit": limit - len(keys),
+            }
             found = text_of(connection, ENDED.replace("{states}", states), asked)
             keys += some_keys.decode(f"[{found}]")
     drop_keys(connection, keys)

@@ -61,7 +61,7 @@ ORDER BY number
 pairs = json.Decoder(list[tuple[int, int]])
 
 
-def note(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment) -> None:
+def note_many(connection: sqlite3.Connection, notes: Sequence[Note], moment: Moment) -> None:
     """Keep notes; drop those of other claims than the last."""
     fences = by_key(connection, FENCES, {one.key for one in notes})
     current = [one for one in notes if fences.get(one.key) == one.fence]

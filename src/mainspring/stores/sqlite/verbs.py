@@ -24,7 +24,7 @@ from mainspring.stores.sqlite.controls import (
 )
 from mainspring.stores.sqlite.intake.keyed_jobs import enqueue_into
 from mainspring.stores.sqlite.intake.wakeups import wakes_for
-from mainspring.stores.sqlite.journal import log, note
+from mainspring.stores.sqlite.journal import log, note_many
 from mainspring.stores.sqlite.nodes import join, leave, nodes, renew, rescue
 from mainspring.stores.sqlite.purge import purge
 from mainspring.stores.sqlite.timetable import (
@@ -66,7 +66,7 @@ __all__ = [
     "leave",
     "log",
     "nodes",
-    "note",
+    "note_many",
     "pause",
     "pause_schedule",
     "paused",
