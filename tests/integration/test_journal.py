@@ -275,7 +275,7 @@ def test_an_idle_worker_asks_nothing_of_the_journal(eventually, monkeypatch):
             Counting.asked += 1
             super().note_many(notes)
 
-    monkeypatch.setattr("mainspring.queue.front.open_store", lambda *_, **__: Counting())
+    monkeypatch.setattr("mainspring.queue.binding.open_store", lambda *_, **__: Counting())
     queue = Queue("memory://", workers=2, grace=5)
 
     @queue.task(name="quiet")

@@ -58,7 +58,7 @@ def store():
 
 @pytest.fixture
 def queue(store, monkeypatch):
-    monkeypatch.setattr("mainspring.queue.front.open_store", lambda *_, **__: store)
+    monkeypatch.setattr("mainspring.queue.binding.open_store", lambda *_, **__: store)
     queue = Queue("memory://", workers=2, grace=1)
     queue.told = []
     queue.subscribe(queue.told.append)
