@@ -67,11 +67,15 @@ class Callers:
         self._idle.append(caller)
 
 
-class Intake:
+class BatchIntake:
     """Keeps new jobs. `run` runs a script and returns its answer."""
 
     def __init__(self, run: Callable[..., Any]) -> None:
         self._run = run
+        self.callers = Callers()
+
+    def begin_anew(self) -> None:
+        """Call under other names, in a forked child: the callers are the parent's."""
         self.callers = Callers()
 
     def enqueue(

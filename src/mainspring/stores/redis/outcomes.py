@@ -12,7 +12,7 @@ from mainspring.stores.rules.keeping import keeping_of
 from mainspring.stores.rules.outcomes import effect_of
 
 if TYPE_CHECKING:
-    from mainspring.model.crash import Fate
+    from mainspring.model.crash import CrashDecision
     from mainspring.model.job import Failure, Outcome
     from mainspring.stores.rules.rescue import HeldJob
 
@@ -40,9 +40,9 @@ def row_of(outcome: Outcome, monotonic: float) -> Row:
     )
 
 
-def row_of_crash(job: HeldJob, fate: Fate) -> Row:
+def row_of_crash(job: HeldJob, decision: CrashDecision) -> Row:
     """Return the outcome of a job whose node was lost while its body ran."""
-    failed = fate.delay is None
+    failed = decision.delay is None
     return (
         job.key,
         job.fence,
@@ -52,9 +52,9 @@ def row_of_crash(job: HeldJob, fate: Fate) -> Row:
         1,
         -1,
         0,
-        int(fate.delay * MICROS) if fate.delay else -1,
+        int(decision.delay * MICROS) if decision.delay else -1,
         "",
-        text_of(fate.failure),
+        text_of(decision.failure),
         -1,
     )
 

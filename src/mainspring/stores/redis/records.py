@@ -24,7 +24,7 @@ LEAST_PRIORITY = -(2**31)
 decode_failure = Decoder(Failure).decode
 
 
-class Held(Struct, frozen=True):
+class LostJob(Struct, frozen=True):
     """A job that a lost node holds."""
 
     key: int

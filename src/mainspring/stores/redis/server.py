@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from redis.connection import AbstractConnection
 
-    from mainspring.stores.redis.address import Address
+    from mainspring.stores.redis.server_address import ServerAddress
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
@@ -49,7 +49,7 @@ class Server:
 
     def __init__(
         self,
-        address: Address,
+        address: ServerAddress,
         *,
         patience: float,
         sender: str,

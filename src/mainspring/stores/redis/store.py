@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,12 @@ from mainspring.errors import LeaseLost, MissingExtra
 from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES
 from mainspring.model.view import LaneRecord
-from mainspring.stores.clock import MICROS, Moment
+from mainspring.stores.clock import MICROS
 from mainspring.stores.redis import listing
-from mainspring.stores.redis.address import address_of
-from mainspring.stores.redis.intake import Intake
+from mainspring.stores.redis.intake import BatchIntake
 from mainspring.stores.redis.outcomes import row_of, row_of_crash
 from mainspring.stores.redis.records import (
-    Held,
+    LostJob,
     attempt_of,
     claims_of,
     end_of,
@@ -26,14 +24,14 @@ from mainspring.stores.redis.records import (
     node_of,
     record_of,
 )
-from mainspring.stores.redis.timetable import Schedules
+from mainspring.stores.redis.server_address import address_of
+from mainspring.stores.redis.session import RedisSession
+from mainspring.stores.redis.timetable import RedisSchedules
 from mainspring.stores.rules.keeping import ages
 from mainspring.stores.rules.outcomes import is_on_record
-from mainspring.stores.rules.rescue import evidence_of, judge
+from mainspring.stores.rules.rescue import decide_crashes, evidence_of
 from mainspring.stores.rules.retry import FinalJob, is_revivable, plan_retry
 from mainspring.stores.run_folder import run_folder
-from mainspring.stores.wake.notifier import Notifier
-from mainspring.stores.wake.topics import ENDED, ORDERS, READY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -47,16 +45,9 @@ if TYPE_CHECKING:
     from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, NodeRecord, SearchPage
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
-    from mainspring.stores.redis.server import Server
-    from mainspring.stores.redis.subscription import Subscription
-
-log = logging.getLogger("mainspring.stores")
 
 EVERY_LANE = (False, False)
 """Neither a queue nor a task that others would not fit."""
-
-SUBSCRIBE_SECONDS = 1.0
-"""Time for which `listen` waits for a server that does not answer; then it answers later."""
 
 
 class RedisStore:
@@ -76,28 +67,19 @@ class RedisStore:
         busy_timeout: float = 30.0,
         clock: Clock | None = None,
     ) -> None:
-        self._address = address_of(url)
+        address = address_of(url)
         if find_spec("redis") is None:
-            raise MissingExtra(f"a queue in {self._address.label}", "redis")
+            raise MissingExtra(f"a queue in {address.label}", "redis")
         self._full = durability == "full"
-        self._patience = busy_timeout
-        self._clock = clock
         self._monotonic = monotonic if clock is None else clock.monotonic
-        self._begin()
-
-    def _begin(self) -> None:
-        self._process = os.getpid()
-        self._sender = os.urandom(8).hex()
-        self._opened: Server | None = None
-        self._subscription: Subscription | None = None
-        self._notifiers = {topic: Notifier() for topic in (READY, ENDED, ORDERS)}
-        self._intake = Intake(self._run)
-        self._schedules = Schedules(self._run, self._intake)
+        self._session = RedisSession(address, patience=busy_timeout, full=self._full, clock=clock)
+        self._intake = BatchIntake(self._run)
+        self._schedules = RedisSchedules(self._run, self._intake)
 
     @property
     def run_dir(self) -> Path | None:
         """The private folder of this store on this host, None where there can be none."""
-        server = self._server
+        server = self._open().server
         if not server.name:
             self._run("paused")  # which connects
         return run_folder(f"redis-{server.name}")
@@ -125,7 +107,6 @@ class RedisStore:
     def leave(self, node: int) -> None:
         """Remove a node; what it still holds goes back, uncharged."""
         self._run("bury", node, ())
-        self._notifiers[ENDED].notify()
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work in one script."""
@@ -174,25 +155,18 @@ class RedisStore:
             return None
         name, host, pid, rows = lost
         evidence = evidence_of(name, host, pid, dead=dead)
-        fates = judge([Held(*row) for row in rows], begun, evidence)
-        crashes = [row_of_crash(job, fate) for job, fate in fates if fate is not None]
+        decisions = decide_crashes([LostJob(*row) for row in rows], begun, evidence)
+        crashes = [row_of_crash(job, one) for job, one in decisions if one is not None]
         keys = self._run("bury", node, crashes)
         return None if keys is False else Rescued(*keys)
 
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"`, `"ended"` or `"orders"`."""
-        self._subscribe()
-        return self._notifiers[topic].listen()
+        return self._open().listen(topic)
 
     def close(self) -> None:
         """Let go of connections; harmless when done twice, and undone by the next use."""
-        if self._process != os.getpid():
-            return
-        if self._subscription is not None:
-            self._subscription.close()
-            self._subscription = None
-        if self._opened is not None:
-            self._opened.close()
+        self._open().close()
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job as it is now, or None if there is none (any more)."""
@@ -250,7 +224,7 @@ class RedisStore:
         """Look at the server: its version, memory, durability and role."""
         from mainspring.stores.redis.examination import examine  # noqa: PLC0415  # a lazy door
 
-        return list(examine(self._server, full=self._full))
+        return list(examine(self._open().server, full=self._full))
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""
@@ -336,60 +310,14 @@ class RedisStore:
         """Drop a schedule; False if it is unknown."""
         return self._schedules.forget(name)
 
-    @property
-    def _server(self) -> Server:
-        if self._process != os.getpid():
-            # A forked child: threads and connections are the parent's.
-            self._begin()
-        if self._opened is None:
-            from mainspring.stores.redis.server import Server  # noqa: PLC0415  # a second to import
-
-            clock = self._clock
-            self._opened = Server(
-                self._address,
-                patience=self._patience,
-                sender=self._sender,
-                now=None if clock is None else (lambda: Moment(clock).micros),
-                opened=self._warn_of_weakness,
-            )
-        return self._opened
-
     def _run(self, name: str, *request: object, again: bool = True) -> Any:
-        """Run a script, wake who sleeps in this process, and return the answer."""
-        topics, answer = self._server.run(name, *request, again=again)
-        for topic, keys in topics:
-            self._notifiers[topic].notify([int(key) for key in keys])
-        return answer
+        return self._open().run(name, *request, again=again)
 
-    def _subscribe(self) -> None:
-        server = self._server
-        if self._subscription is None:
-            from mainspring.stores.redis.subscription import Subscription  # noqa: PLC0415  # a lazy door
-
-            self._subscription = Subscription(
-                server.connect,
-                lambda topic, keys: self._notifiers[topic].notify(keys),
-                prefix=self._address.prefix,
-                topics=self._notifiers,
-                sender=self._sender,
-            )
-        self._subscription.wait(SUBSCRIBE_SECONDS)
-
-    def _warn_of_weakness(self, settings: dict[str, str]) -> None:
-        from mainspring.stores.redis.suitability import weakness_of  # noqa: PLC0415  # a lazy door
-
-        weakness = weakness_of(settings) if self._full else ""
-        if weakness and self._address.label not in _warned:
-            _warned.add(self._address.label)
-            log.warning(
-                "%s %s; set appendonly yes and appendfsync always, or give the queue"
-                ' durability="normal" if that is good enough',
-                self._address.label,
-                weakness,
-            )
-
-
-_warned: set[str] = set()
+    def _open(self) -> RedisSession:
+        if self._session.process != os.getpid():
+            self._session = self._session.anew()
+            self._intake.begin_anew()
+        return self._session
 
 
 def note_row(note: Note, monotonic: float) -> tuple[object, ...]:

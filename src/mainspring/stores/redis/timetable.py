@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import NewJob
     from mainspring.model.timetable import NewSchedule
-    from mainspring.stores.redis.intake import Intake
+    from mainspring.stores.redis.intake import BatchIntake
 
 decode = json.Decoder(ScheduleRecord).decode
 encode = json.Encoder().encode
@@ -27,10 +27,10 @@ Change = tuple[str, str | None, str | None]
 """Name of a schedule, its text as believed (None: unknown), its new text (None: drop it)."""
 
 
-class Schedules:
+class RedisSchedules:
     """The schedules of a store. `run` runs a script and returns its answer."""
 
-    def __init__(self, run: Callable[..., Any], intake: Intake) -> None:
+    def __init__(self, run: Callable[..., Any], intake: BatchIntake) -> None:
         self._run = run
         self._intake = intake
 

@@ -3,6 +3,7 @@
 -- Answers the keys {requeued, failed, cancelled}; false: it was gone.
 local node = text(asked[1])
 notify('ready')
+notify('ended')
 if call('SISMEMBER', at .. 'nodes', node) == 0 then return reply(false) end
 write_though_full()
 local keys = end_node(node, asked[2])

@@ -12,7 +12,7 @@ NAMESPACE = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
 DEFAULT_NAMESPACE = "mainspring"
 
 
-class Address(NamedTuple):
+class ServerAddress(NamedTuple):
     """A server and where our keys are in it.
 
     `url` is what the client library takes, `label` is for people and holds no password, and
@@ -24,7 +24,7 @@ class Address(NamedTuple):
     prefix: str
 
 
-def address_of(url: str) -> Address:
+def address_of(url: str) -> ServerAddress:
     """Return the parts of a URL: `redis://`, `rediss://` or `unix://`; raises InvalidOption."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -36,4 +36,6 @@ def address_of(url: str) -> Address:
     label = public.geturl()
     if namespace != DEFAULT_NAMESPACE:
         label += f"?namespace={namespace}"
-    return Address(parts._replace(query=urlencode(query)).geturl(), label, f"{{{namespace}}}:")
+    return ServerAddress(
+        parts._replace(query=urlencode(query)).geturl(), label, f"{{{namespace}}}:"
+    )
