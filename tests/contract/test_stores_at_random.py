@@ -4,10 +4,12 @@ import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from redis import Redis
 
 from mainspring.errors import MainspringError
 from mainspring.model import crash
@@ -16,6 +18,7 @@ from mainspring.stores.memory.job import Job
 from mainspring.stores.memory.lanes import MemoryLanes
 from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.timetable import MemorySchedules
+from mainspring.stores.redis import RedisStore
 from mainspring.stores.sqlite import SqliteStore, controls, purge, timetable
 from mainspring.stores.sqlite.claims import claim_sql
 from mainspring.stores.sqlite.intake import keyed_jobs
@@ -61,12 +64,40 @@ class SqliteMachine(StoreMachine):
         shutil.rmtree(self.folder)
 
 
+class RedisMachine(StoreMachine):
+    url = ""
+
+    def make_store(self, clock):
+        self.namespace = uuid4().hex
+        return self._open()
+
+    def _open(self):
+        url = f"{self.url}?namespace={self.namespace}"
+        return RedisStore(url, durability="normal", clock=self.clock)
+
+    def reopen_store(self):
+        self.store.close()
+        return self._open()
+
+
 BOTH = pytest.mark.parametrize("machine", [MemoryMachine, SqliteMachine])
 
 
 @BOTH
 def test_a_store_does_as_the_model_does(machine):
     run_state_machine_as_test(machine, settings=WALK)
+
+
+@pytest.fixture
+def redis_machine(redis_url):
+    RedisMachine.url = f"{redis_url.rpartition('/')[0]}/2"
+    yield RedisMachine
+    with Redis.from_url(RedisMachine.url) as client:
+        client.flushdb()
+
+
+def test_the_redis_store_does_as_the_model_does(redis_machine):
+    run_state_machine_as_test(redis_machine, settings=settings(WALK, max_examples=100))
 
 
 def assert_caught(machine):

@@ -489,7 +489,7 @@ class TestBadInput:
         with pytest.raises(UnknownOption, match="'prio'"):
             task.using(prio=1)
 
-    @pytest.mark.parametrize("url", ["redis://x", "jobs.db", "sqlite://jobs.db", "sqlite:///"])
+    @pytest.mark.parametrize("url", ["mysql://x", "jobs.db", "sqlite://jobs.db", "sqlite:///"])
     def test_a_url_without_a_store_is_named(self, url):
         with pytest.raises(InvalidOption, match="url"):
             Queue(url)

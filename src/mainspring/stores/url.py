@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from mainspring.protocols import JobStore
 
 SQLITE = "sqlite:///"
-URLS = "sqlite:///jobs.db, sqlite:////var/lib/jobs.db, postgresql://user@host/database or memory://"
+URLS = (
+    "sqlite:///jobs.db, sqlite:////var/lib/jobs.db, postgresql://user@host/database, "
+    "redis://host:6379/0 or memory://"
+)
 
 
 def location(url: str | None, db_path: str | PathLike[str] | None) -> str:
@@ -52,8 +55,8 @@ def expanded(path: str) -> str:
 def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
     """Return the store of a URL; nothing is opened before its first use.
 
-    `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`.
-    `busy_timeout` in seconds.
+    `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`,
+    `redis://host:6379/0`, `rediss://`, `unix:///path`. `busy_timeout` in seconds.
     """
     check_options(durability, busy_timeout)
     scheme, _, path = url.partition("://")
@@ -74,9 +77,18 @@ def _sqlite(url: str, durability: str, busy_timeout: float) -> JobStore:
     return SqliteStore(file_of(url) or "", durability=durability, busy_timeout=busy_timeout)
 
 
+def _redis(url: str, durability: str, busy_timeout: float) -> JobStore:
+    from mainspring.stores.redis.store import RedisStore  # noqa: PLC0415  # a lazy door
+
+    return RedisStore(url, durability=durability, busy_timeout=busy_timeout)
+
+
 STORES = {
     "memory": _memory,
     "sqlite": _sqlite,
+    "redis": _redis,
+    "rediss": _redis,
+    "unix": _redis,
 }
 """The store of each scheme."""
 

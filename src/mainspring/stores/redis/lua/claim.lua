@@ -1,0 +1,114 @@
+-- uses job
+-- Claims of jobs that are ready, in the order of their places over all lanes that are wanted.
+local WINDOW, MOST_DUE = 64, 1000
+
+local function paused()
+  local queues = {}
+  for _, queue in ipairs(call('SMEMBERS', at .. 'paused')) do queues[queue] = true end
+  return queues
+end
+
+-- Lanes of a want: {tasks, queues (false: any), limit, suspects (-1: any)}.
+local function lanes_of(want, is_paused)
+  local lanes, known = {}, {}
+  for _, task in ipairs(want[1]) do
+    for _, queue in ipairs(want[2] or call('SMEMBERS', at .. 'queues:' .. task)) do
+      local lane = lane_of(queue, task)
+      if not is_paused[queue] and not known[lane] then
+        known[lane] = true
+        lanes[#lanes + 1] = lane
+      end
+    end
+  end
+  return lanes
+end
+
+-- Makes ready what is due; answers when the first of the others is.
+local function promote(lane)
+  local later, ready = line_of('later', lane), line_of('ready', lane)
+  local due = call('ZRANGE', later, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, MOST_DUE)
+  for _, place in ipairs(due) do
+    call('ZREM', later, place)
+    call('ZADD', ready, 0, place)
+  end
+  return tonumber(call('ZRANGE', later, 0, 0, 'WITHSCORES')[2])
+end
+
+-- A cursor over a line: a window at a time, so that a claim of few reads few.
+local function cursor(lane)
+  return {lane = lane, line = line_of('ready', lane), places = {}, i = 1, read = 0}
+end
+
+local function head(self)
+  if not self.places[self.i] and not self.over then
+    self.places = call('ZRANGE', self.line, self.read, self.read + WINDOW - 1)
+    self.over = #self.places < WINDOW
+    self.read, self.i = self.read + #self.places, 1
+  end
+  return self.places[self.i]
+end
+
+local function first_of(cursors)
+  local best
+  for _, one in ipairs(cursors) do
+    local place = head(one)
+    if place and (not best or place < head(best)) then best = one end
+  end
+  return best
+end
+
+local CLAIM = {'id', 'fence', 'attempts', 'crashes', 'expires_at', 'payload'}
+
+-- The grant of a job to its node, for the answer.
+local function grant(key, lane, row, fence)
+  local expired = row[5] and tonumber(row[5]) <= now or false
+  return {tonumber(key), row[1], fence, (row[3] or 0) + 1, tonumber(row[4] or 0), expired, row[6],
+    lane}
+end
+
+local function take(node, taken, claims)
+  write_though_full()
+  for lane, places in pairs(taken) do
+    local running, held = {}, {}
+    for i, place in ipairs(places) do
+      local key, row = places[place][1], places[place][2]
+      local fence = (row[2] or 0) + 1
+      call('HSET', hash_of(key), 'state', 'running', 'node', node, 'claimed_at', text(now),
+        'fence', text(fence))
+      if row[5] then call('ZREM', at .. 'expiring', key) end
+      running[2 * i - 1], running[2 * i] = text(now), key
+      held[2 * i - 1], held[2 * i] = key, text(fence)
+      claims[places[place][3]] = grant(key, lane, row, fence)
+    end
+    call_many('ZREM', line_of('ready', lane), places)
+    call_many('ZADD', line_of('running', lane), running)
+    call_many('HSET', at .. 'held:' .. node, held)
+  end
+end
+
+-- Adds the claims of a want to others; answers whether it came away short.
+local function claim(node, want, lanes, claims)
+  local cursors, taken = {}, {}
+  for i, lane in ipairs(lanes) do cursors[i] = cursor(lane) end
+  local left, suspects = want[3], want[4] >= 0 and want[4] or math.huge
+  local count = #claims
+  while left > 0 do
+    local from = first_of(cursors)
+    if not from then break end
+    local place = head(from)
+    from.i = from.i + 1
+    local key = key_of(place)
+    local row = call('HMGET', hash_of(key), unpack(CLAIM))
+    local suspect = tonumber(row[4] or 0) >= SUSPECT_CRASHES
+    if not suspect or suspects > 0 then
+      if suspect then suspects = suspects - 1 end
+      left, count = left - 1, count + 1
+      local places = taken[from.lane] or {}
+      taken[from.lane] = places
+      places[#places + 1] = place
+      places[place] = {key, row, count}
+    end
+  end
+  take(node, taken, claims)
+  return left > 0
+end

@@ -1,0 +1,28 @@
+-- uses outcome claim
+-- Records a node's outcomes and claims work for it. Request: node, outcomes, wants.
+-- Answers {for each outcome true, or the word on record, lapsed, next due or -1, claims}.
+local node, outcomes, wants = text(asked[1]), asked[2], asked[3]
+local lease_until = call('HGET', at .. 'node:' .. node, 'lease_until')
+if not lease_until then return reply(false) end
+
+local accepted = {}
+for i, outcome in ipairs(outcomes) do
+  local key, fence = text(outcome[1]), text(outcome[2])
+  local job = job_of(key)
+  local held = is_held(job, node, fence)
+  if held then settle(job, outcome) end
+  accepted[i] = held or recorded(key, node, fence)
+end
+if tonumber(lease_until) <= now then return reply({accepted, true, -1, {}}) end
+
+local next_due, claims, lanes, is_paused = nil, {}, {}, {}
+if #wants > 0 then is_paused = paused() end
+for i, want in ipairs(wants) do
+  lanes[i] = lanes_of(want, is_paused)
+  for _, lane in ipairs(lanes[i]) do
+    local due = promote(lane)
+    if due and (not next_due or due < next_due) then next_due = due end
+  end
+end
+for i, want in ipairs(wants) do claim(node, want, lanes[i], claims) end
+return reply({accepted, false, next_due and math.max(next_due - now, 0) or -1, claims})

@@ -1,0 +1,6 @@
+-- uses job
+-- Cancels pending jobs whose expiry has passed. Request: limit. Answers how many.
+local late = call('ZRANGE', at .. 'expiring', '-inf', text(now), 'BYSCORE', 'LIMIT', 0, asked[1])
+if #late > 0 then write_though_full() end
+for _, key in ipairs(late) do end_waiting(job_of(key), EXPIRED) end
+return reply(#late)

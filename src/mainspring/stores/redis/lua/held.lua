@@ -1,0 +1,9 @@
+-- uses claim
+-- Claims that a node holds. Request: node.
+local node, claims = text(asked[1]), {}
+if call('HEXISTS', at .. 'node:' .. node, 'lease_until') == 0 then return reply(false) end
+for _, key in ipairs(call('HKEYS', at .. 'held:' .. node)) do
+  local row, job = call('HMGET', hash_of(key), unpack(CLAIM)), job_of(key)
+  claims[#claims + 1] = grant(key, job.lane, row, tonumber(job.fence))
+end
+return reply(claims)

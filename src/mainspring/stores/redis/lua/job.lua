@@ -1,0 +1,85 @@
+-- uses request
+-- Jobs. Each is a hash, and a member of `jobs` and of one line of its lane (a task in a queue):
+-- ready or later (members are places), running, completed, kept, failed or cancelled (keys).
+local FINAL = {completed = true, failed = true, cancelled = true}
+
+local function lane_of(queue, task) return #queue .. ':' .. queue .. ':' .. task end
+
+local function names_of(lane) -- queue and task
+  local length, rest = string.match(lane, '^(%d+):(.*)$')
+  return string.sub(rest, 1, length), string.sub(rest, length + 2)
+end
+
+local function line_of(name, lane) return at .. name .. ':' .. lane end
+
+local function hash_of(key) return at .. 'job:' .. key end
+
+-- Texts of equal length sort as their numbers do. A score could not hold all three.
+local function place_of(priority, run_at, key)
+  return string.format('%010.0f%017.0f%016.0f', priority + 2147483648, run_at, key)
+end
+
+local function priority_of(place) return string.sub(place, 1, 10) - 2147483648 end
+local function run_at_of(place) return string.sub(place, 11, 27) end
+local function key_of(place) return text(string.sub(place, 28)) end
+
+local FIELDS = {'id', 'lane', 'state', 'place', 'fence', 'node', 'claimed_at', 'attempts',
+  'crashes', 'unique', 'expires_at', 'cancelling'}
+
+-- What decides about a job, or nil if there is none.
+local function job_of(key)
+  local row, job = call('HMGET', hash_of(key), unpack(FIELDS)), {key = key}
+  for i, field in ipairs(FIELDS) do job[field] = row[i] or nil end
+  return job.id and job or nil
+end
+
+-- The same by the public id.
+local function find(id)
+  local key = string.match(id, '^(%d+)-')
+  local job = key and job_of(key)
+  return job and job.id == id and job or nil
+end
+
+-- Lets a pending job wait in its lane. Whoever sleeps knows of no job that is first in its line.
+local function line_up(job, delayed)
+  local line, score = line_of('ready', job.lane), 0
+  if delayed then line, score = line_of('later', job.lane), run_at_of(job.place) end
+  call('ZADD', line, score, job.place)
+  if job.expires_at then call('ZADD', at .. 'expiring', job.expires_at, job.key) end
+  if call('ZRANGE', line, 0, 0)[1] == job.place then notify('ready') end
+end
+
+local function step_out(job)
+  call('ZREM', line_of('ready', job.lane), job.place)
+  call('ZREM', line_of('later', job.lane), job.place)
+  if job.expires_at then call('ZREM', at .. 'expiring', job.key) end
+end
+
+-- Ends a job that is in no line.
+local function finish(job, state, ended_at, keep, fields)
+  local line = state
+  if keep then
+    line = 'kept'
+    call('ZADD', at .. 'keeping', text(ended_at + keep), job.key)
+  end
+  call('HSET', hash_of(job.key), 'state', state, 'ended_at', text(ended_at), unpack(fields))
+  call('ZADD', line_of(line, job.lane), text(ended_at), job.key)
+  if job.unique then call('HDEL', at .. 'unique', job.unique) end
+  notify('ended', job.key)
+end
+
+-- Cancels a pending job.
+local function end_waiting(job, failure)
+  step_out(job)
+  finish(job, 'cancelled', now, nil, {'failure', failure})
+end
+
+-- Drops a final job with all that is known of it.
+local function drop(job)
+  for _, line in ipairs({'completed', 'kept', 'failed', 'cancelled'}) do
+    call('ZREM', line_of(line, job.lane), job.key)
+  end
+  call('ZREM', at .. 'jobs', job.key)
+  call('ZREM', at .. 'keeping', job.key)
+  call('UNLINK', hash_of(job.key), at .. 'past:' .. job.key, at .. 'log:' .. job.key)
+end

@@ -1,0 +1,68 @@
+-- uses records
+-- Records of jobs, newest first. Request: states or false, queue or false, task or false, key that
+-- they are below or -1, limit, most jobs to look at. Answers {records, number looked at, key below
+-- which the next page begins or -1: there is none}.
+--
+-- Few jobs that fit are read from their lines; else the newest of all are looked through.
+local FEW = 5000
+local LINES = {pending = {'ready', 'later'}, running = {'running'}, failed = {'failed'},
+  completed = {'completed', 'kept'}, cancelled = {'cancelled'}}
+local states, queue, task, before, limit, most = unpack(asked, 1, 6)
+
+local function fits(of_queue, of_task)
+  return (not queue or queue == of_queue) and (not task or task == of_task)
+end
+
+local function lines_that_fit()
+  local lines, count = {}, 0
+  for _, lane in ipairs(call('SMEMBERS', at .. 'lanes')) do
+    if fits(names_of(lane)) then
+      for _, state in ipairs(states or {'pending', 'running', 'completed', 'failed', 'cancelled'}) do
+        for _, name in ipairs(LINES[state]) do
+          lines[#lines + 1] = line_of(name, lane)
+          count = count + call('ZCARD', lines[#lines])
+        end
+      end
+    end
+  end
+  return lines, count
+end
+
+local function keys_in(lines)
+  local keys = {}
+  for _, line in ipairs(lines) do
+    for _, member in ipairs(call('ZRANGE', line, 0, -1)) do
+      local key = tonumber(#member > 20 and string.sub(member, 28) or member)
+      if before < 0 or key < before then keys[#keys + 1] = key end
+    end
+  end
+  table.sort(keys, function(one, other) return one > other end)
+  return keys
+end
+
+local function newest()
+  local below = before < 0 and '+inf' or '(' .. text(before)
+  return call('ZRANGE', at .. 'jobs', below, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, most)
+end
+
+local is_wanted = {}
+for _, state in ipairs(states or {}) do is_wanted[state] = true end
+
+local keys
+if states or queue or task then
+  local lines, count = lines_that_fit()
+  if count <= FEW then keys = keys_in(lines) end
+end
+keys = keys or newest()
+
+local records, looked, last = {}, 0, -1
+for _, key in ipairs(keys) do
+  if #records == limit or looked == most then break end
+  looked, last = looked + 1, tonumber(key)
+  local job = job_of(text(key))
+  if (not states or is_wanted[job.state]) and fits(names_of(job.lane)) then
+    records[#records + 1] = record_of(job)
+  end
+end
+local more = #records == limit or looked == most
+return reply({records, looked, more and last or -1})

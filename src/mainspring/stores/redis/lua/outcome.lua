@@ -1,0 +1,92 @@
+-- uses job
+-- Outcomes: {key, fence, final state or '', word of the history, charged, crashed, age of the
+-- beginning (-1: it never began), age of the end, delay (-1: the job keeps its place), result,
+-- failure, time for which it is kept (-1: as long as others)}. Ages and times in microseconds.
+
+-- The word on record for an earlier claim.
+local function recorded(key, node, fence)
+  local job = job_of(key)
+  if not job then return '' end
+  if FINAL[job.state] and job.node == node and job.fence == fence then return job.state end
+  for _, entry in ipairs(call('LRANGE', at .. 'past:' .. key, 0, -1)) do
+    local past = cmsgpack.unpack(entry)
+    if past[1] == fence and past[2] == node then return past[5] end
+  end
+  return ''
+end
+
+local function forget_last_attempt(job)
+  call('HDEL', hash_of(job.key), 'began_at', 'cancelling', 'failure')
+end
+
+-- Takes a running job from its node.
+local function take_from_node(job)
+  call('ZREM', line_of('running', job.lane), job.key)
+  call('HDEL', at .. 'held:' .. job.node, job.key)
+  if job.cancelling then call('SREM', at .. 'cancelling:' .. job.node, job.key) end
+  if job.fence ~= '1' or job.cancelling then forget_last_attempt(job) end
+end
+
+local function end_attempt(job, outcome, state, failure, began_at, ended_at)
+  local fields = {'began_at', began_at, 'attempts', text(job.attempts or 0)}
+  local function set(field, value)
+    if value ~= '' then
+      fields[#fields + 1] = field
+      fields[#fields + 1] = value
+    end
+  end
+  set('crashes', job.crashes or '')
+  set('result', outcome[10])
+  set('failure', failure)
+  local keep = outcome[12] >= 0 and outcome[12] or nil
+  if keep then set('keep_until', text(ended_at + keep)) end
+  finish(job, state, ended_at, keep, fields)
+end
+
+local function wait_again(job, outcome, failure, began_at, ended_at)
+  local hash, delay = hash_of(job.key), outcome[9]
+  call('RPUSH', at .. 'past:' .. job.key,
+    cmsgpack.pack({job.fence, job.node, began_at, text(ended_at), outcome[4], failure}))
+  if delay >= 0 then job.place = place_of(priority_of(job.place), now + delay, job.key) end
+  call('HSET', hash, 'state', 'pending', 'place', job.place, 'attempts', text(job.attempts or 0),
+    'crashes', text(job.crashes or 0))
+  call('HDEL', hash, 'node', 'claimed_at')
+  if failure ~= '' then call('HSET', hash, 'failure', failure) end
+  line_up(job, delay > 0)
+end
+
+-- Records an outcome of the claim that is the job's last; answers the state that follows.
+-- A job that was asked to be cancelled never waits again.
+local function settle(job, outcome)
+  local state, failure = outcome[3], outcome[11]
+  local began_at = outcome[7] >= 0 and text(now - outcome[7]) or job.claimed_at
+  local ended_at = now - outcome[8]
+  take_from_node(job)
+  if outcome[5] > 0 then job.attempts = (job.attempts or 0) + 1 end
+  if outcome[6] > 0 then job.crashes = (job.crashes or 0) + 1 end
+  if state == '' and job.cancelling then state, failure = 'cancelled', CANCELLED end
+  if state == '' then
+    wait_again(job, outcome, failure, began_at, ended_at)
+    return 'pending'
+  end
+  end_attempt(job, outcome, state, failure, began_at, ended_at)
+  return state
+end
+
+local function is_held(job, node, fence)
+  return job and job.state == 'running' and job.node == node and job.fence == fence
+end
+
+-- Ends a node; what it held goes back uncharged, where no outcome is given. Answers the keys.
+local function end_node(node, outcomes)
+  local by_key, keys = {}, {pending = {}, failed = {}, cancelled = {}}
+  for _, outcome in ipairs(outcomes) do by_key[text(outcome[1])] = outcome end
+  for _, key in ipairs(call('HKEYS', at .. 'held:' .. node)) do
+    local job = job_of(key)
+    local state = settle(job, by_key[key] or RELEASED)
+    table.insert(keys[state], tonumber(key))
+  end
+  call('SREM', at .. 'nodes', node)
+  call('DEL', at .. 'node:' .. node, at .. 'held:' .. node, at .. 'cancelling:' .. node)
+  return keys
+end

@@ -1,0 +1,23 @@
+-- uses job
+-- Drops final jobs by age. Request: {line, age} of each line to look at, queue or false, task or
+-- false, limit, and whether those go whose own keeping time is over. Answers how many.
+local lines, queue, task, limit = asked[1], asked[2], asked[3], asked[4]
+local dropped = 0
+
+local function drop_until(set, till)
+  local old = call('ZRANGE', set, '-inf', text(till), 'BYSCORE', 'LIMIT', 0, limit - dropped)
+  for _, key in ipairs(old) do drop(job_of(key)) end
+  dropped = dropped + #old
+end
+
+local lanes = call('SMEMBERS', at .. 'lanes')
+for _, lane in ipairs(lanes) do
+  local of_queue, of_task = names_of(lane)
+  if (not queue or queue == of_queue) and (not task or task == of_task) then
+    for _, line in ipairs(lines) do
+      if dropped < limit then drop_until(line_of(line[1], lane), now - line[2]) end
+    end
+  end
+end
+if asked[5] and dropped < limit then drop_until(at .. 'keeping', now) end
+return reply(dropped)

@@ -1,0 +1,103 @@
+"""A subscription to the notices of other processes, read by a thread of its own."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from redis.connection import AbstractConnection
+
+QUIET_SECONDS = 15.0
+"""After so long without a message the server is asked whether it is still there."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+
+
+class Subscription:
+    """Hands on the notices of a namespace, but for those of `sender`.
+
+    `deliver` is called with a topic and the keys of jobs (none: any job); after each connection
+    with every topic, since notices may have been missed.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], AbstractConnection],
+        deliver: Callable[[str, Collection[int]], None],
+        *,
+        prefix: str,
+        topics: Collection[str],
+        sender: str,
+    ) -> None:
+        self._connect = connect
+        self._deliver = deliver
+        self._channels = {f"{prefix}{topic}".encode(): topic for topic in topics}
+        self._sender = sender.encode()
+        self._subscribed = threading.Event()
+        self._closed = threading.Event()
+        self._connection: AbstractConnection | None = None
+        self._thread = threading.Thread(target=self._run, name="mainspring-notices", daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is subscribed, so long at most; return whether it is."""
+        return self._subscribed.wait(seconds)
+
+    def close(self) -> None:
+        """End the thread and wait for it."""
+        self._closed.set()
+        self._wake()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(LONGEST_PAUSE)
+
+    def _wake(self) -> None:
+        # Its descriptor is closed by the thread that reads it, or another file could be read.
+        with suppress(AttributeError, OSError):
+            self._connection._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]  # noqa: SLF001
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._closed.is_set():
+            try:
+                self._read_all()
+            except (RedisError, OSError):
+                if self._subscribed.is_set():
+                    pause = FIRST_PAUSE
+                self._subscribed.clear()
+            self._closed.wait(pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _read_all(self) -> None:
+        """Read until the connection ends."""
+        connection = self._connection = self._connect()
+        try:
+            connection.send_command("SUBSCRIBE", *self._channels)
+            for _ in self._channels:
+                connection.read_response()
+            for topic in self._channels.values():
+                self._deliver(topic, ())
+            self._subscribed.set()
+            while not self._closed.is_set():
+                if connection.can_read(QUIET_SECONDS):
+                    self._take(connection.read_response())
+                else:
+                    connection.send_command("PING")
+                    self._take(connection.read_response())
+        finally:
+            connection.disconnect()
+
+    def _take(self, message: list[bytes]) -> None:
+        topic = self._channels.get(message[1]) if message[0] == b"message" else None
+        if topic is None:
+            return
+        sender, _, keys = message[2].partition(b" ")
+        if sender != self._sender:
+            self._deliver(topic, [int(key) for key in keys.split(b",") if key.isdigit()])
