@@ -62,7 +62,7 @@ class OwnedRegistry(Generic[T]):
         with self._lock:
             free, number = name, 2
             while self._by_name.get(free, one) is not one:
-                free, number = f"{name}#{number}", number + 1
+                free, number = f"{name}-{number}", number + 1
             self._by_name[free] = one
         return free
 

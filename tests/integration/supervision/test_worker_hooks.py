@@ -93,7 +93,7 @@ def test_a_start_whose_hook_raises_fails_and_can_be_tried_again(supervisor, unti
     with pytest.raises(OSError, match="not yet"):
         worker.start()
     assert not worker.is_active()
-    until(worker.is_stopped)
+    until(lambda: not worker.is_started())
     broken.clear()
     assert worker.start()
 

@@ -85,7 +85,7 @@ def test_only_false_ends_it_and_it_can_start_again(make, of_kind, feed, until):
 def test_false_on_the_very_first_run_never_deadlocks_the_start(make, kind, of_kind, feed, until):
     worker = make(lambda *a, **k: False, **of_kind)
     for _ in range(200):
-        until(worker.is_stopped)
+        until(lambda: not worker.is_started())
         if kind == "queue":
             worker.get_queue_obj().put_nowait(1)
         assert worker.start()

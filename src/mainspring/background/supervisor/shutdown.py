@@ -42,7 +42,7 @@ class Shutdown:
         self.jobs.stop_on(aloop)
         loop = aloop.thread.current_loop
         for worker in reversed(self.workers.active()):
-            if loop is not None and worker.loop is loop:
+            if loop is not None and worker.event_loop is loop:
                 worker.stop(wait=False)
 
     def leave(self, running: RunningPools) -> None:
@@ -79,5 +79,7 @@ class Shutdown:
 
         So it does on a loop of the user's own that a worker's target is awaited on.
         """
-        loops: list[asyncio.AbstractEventLoop | None] = [one.loop for one in self.workers.active()]
+        loops: list[asyncio.AbstractEventLoop | None] = [
+            one.event_loop for one in self.workers.active()
+        ]
         return self.awaits_caller(running) or would_wait_for_itself((), tuple(loops))

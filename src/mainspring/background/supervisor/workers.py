@@ -21,7 +21,7 @@ class NamedWorker(Protocol):
         ...
 
     @property
-    def loop(self) -> asyncio.AbstractEventLoop | None:
+    def event_loop(self) -> asyncio.AbstractEventLoop | None:
         """The loop that its target is awaited on, while it is active."""
         ...
 

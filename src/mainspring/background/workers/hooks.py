@@ -1,9 +1,10 @@
-"""The hooks of a background worker, `on_error` among them: which are own, and their calls."""
+"""The hooks of a background worker, `on_error` among them: what they are, and their calls."""
 
 from __future__ import annotations
 
 import inspect
 import logging
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,6 +36,40 @@ class FailingWorker(Protocol):
         """The supervisor that starts it."""
         ...
 
+    @property
+    def options(self) -> Options:
+        """The options that it has now."""
+        ...
+
+
+class Hooks:
+    """The methods of a worker that subclasses may override; here they do nothing."""
+
+    def before_start(self) -> None:
+        """Do something before the start; what it raises fails the start."""
+
+    def after_start(self) -> None:
+        """Do something after the start; what it raises stops the worker again."""
+
+    def before_stop(self) -> None:
+        """Do something before it is asked to end."""
+
+    def send_stop_events(self) -> None:
+        """Wake what the target waits for."""
+
+    def after_stop(self) -> None:
+        """Do something after its end."""
+
+    def process_result(self, result: Any) -> Any:  # noqa: ARG002  for subclasses
+        """Look at what the target returned; False ends the worker."""
+        return None
+
+    def mark_started(self) -> None:
+        """Note that a `loop` of one's own runs: nothing to do, since the worker knows."""
+
+    def mark_stopped(self) -> None:
+        """Note that a `loop` of one's own ends: nothing to do, since the worker knows."""
+
 
 def is_own(worker: object, plain: type, *hooks: str) -> bool:
     """Return whether one of these hooks is another than that of `plain`, which does nothing."""
@@ -58,22 +93,39 @@ def guarded(hook: Callable[[], object], name: str) -> None:
         log.exception("hook %s of worker %r raised", getattr(hook, "__name__", hook), name)
 
 
-def call_on_error(worker: FailingWorker, options: Options, error: Exception) -> None:
+def call_on_error(worker: FailingWorker, error: BaseException | None) -> None:
     """Call `on_error`, with `error` and `worker` if it declares them; log what it raises."""
-    on_error = options.on_error
+    on_error = worker.options.on_error
     if on_error is None:
         return
     takes = accepted_arguments(on_error)
     also = {"error": error, "worker": worker}
     given = {name: value for name, value in also.items() if takes.takes(name)}
     try:
-        result = on_error(**{**given, **options.on_error_kwargs})
+        result = on_error(**{**given, **worker.options.on_error_kwargs})
         if inspect.iscoroutine(result):
             with outside():
                 future = worker.supervisor.background_task(result)
             future.add_done_callback(lambda done: _log_error(worker.name, done))
     except Exception:
         log.exception("on_error of worker %r raised", worker.name)
+
+
+def call_error(hook: Callable[[], object], name: str, error: Exception) -> None:
+    """Call a worker's own `error` while `error` is the one being handled; log what it raises."""
+    try:
+        raise error  # noqa: TRY301  so that it is the one being handled
+    except Exception:  # noqa: BLE001  just raised
+        try:
+            hook()
+        except Exception as another:
+            if another is not error:
+                log.exception("error of worker %r raised", name)
+
+
+def error_at_hand() -> BaseException | None:
+    """Return the error that is being handled here."""
+    return sys.exc_info()[1]
 
 
 def _log_error(name: str, future: Future[Any]) -> None:

@@ -63,6 +63,60 @@ class BackgroundIntervalWorker(TriggeredWorker[P, R]):
         self._schedule = self._check(cron, tz)
 
     @property
+    def interval(self) -> float | None:
+        """The seconds from one run's start to the next one's, None with a delay or a cron rule."""
+        seconds: float | None = self._pace["interval"]
+        return seconds
+
+    @interval.setter
+    def interval(self, seconds: float | None) -> None:
+        self._repace(interval=seconds, delay=None)
+
+    @property
+    def delay(self) -> float | None:
+        """The seconds between two runs, from the start of the first with `keep_interval`."""
+        interval = self.interval
+        seconds: float | None = self._pace["delay"] if interval is None else interval
+        return seconds
+
+    @delay.setter
+    def delay(self, seconds: float | None) -> None:
+        self._repace(**{"interval" if self.keep_interval else "delay": seconds})
+
+    @property
+    def keep_interval(self) -> bool:
+        """True if `delay` counts from the start of a run, False if from its end."""
+        return self.interval is not None
+
+    @keep_interval.setter
+    def keep_interval(self, keep: bool) -> None:
+        seconds = self.delay
+        self._repace(interval=seconds if keep else None, delay=None if keep else seconds)
+
+    @property
+    def delay_before(self) -> float | None:
+        """The seconds before each run."""
+        seconds: float | None = self._pace["delay_before"]
+        return seconds
+
+    @delay_before.setter
+    def delay_before(self, seconds: float | None) -> None:
+        self._repace(delay_before=seconds)
+
+    def _repace(self, **pace: float | None) -> None:
+        """Have another pace, while it is started from the next run on. Raises `InvalidOption`."""
+        owner = f"worker {self.name!r}"
+        if self._schedule is not None:
+            option, value = next(iter(pace.items()))
+            why, remedy = "can't be combined with cron", "make another worker"
+            raise InvalidOption(option, value, owner=owner, why=why, remedy=remedy)
+        new = {**self._pace, **pace}
+        check_pace(**new, owner=owner)
+        self._pace = new
+        if self._run is not None and isinstance(self._run.trigger, Interval):
+            self._run.trigger.repace(new["interval"], new["delay"], new["delay_before"])
+
+    @property
     def paced(self) -> bool:
         """True if `start` may be given another pace: not with a cron rule."""
         return self._schedule is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor  # noqa: TC003  as of the annotations that COMMON reads
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict
 
@@ -15,6 +16,10 @@ from mainspring.model.number import is_number, is_whole
 from mainspring.model.signature import is_generator
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.threads.priority import TASK_NORMAL
+
+ALIASES = ("fn", "executor_func")
+"""Names of `func` on the reference pages."""
+
 
 EXECUTORS = (None, "thread", "process")
 
@@ -31,6 +36,7 @@ class CommonOptions(TypedDict, total=False):
     poll_delay: float | None
     loop: ALoop | asyncio.AbstractEventLoop | str | None
     executor: Literal["thread", "process"] | None
+    pool: Executor | None
     restart: Restart | None
 
 
@@ -47,6 +53,7 @@ class Options:
     poll_delay: float | None = None
     loop: ALoop | asyncio.AbstractEventLoop | str | None = None
     executor: Literal["thread", "process"] | None = None
+    pool: Executor | None = None
     restart: Restart | None = None
     derived: bool = False
     """True if the name is the function's, and gives way to one that was given."""
@@ -62,7 +69,7 @@ class Options:
         owner = f"worker {name or derived!r}"
         for option in given:
             if option not in COMMON:
-                raise UnknownOption(option, owner=owner, known=(*COMMON, "func", "fn", *also))
+                raise UnknownOption(option, owner=owner, known=(*COMMON, "func", *ALIASES, *also))
         given = {option: value for option, value in given.items() if value is not None}
         own = name or derived or str(uuid.uuid4())
         options = cls(name=own, derived=bool(derived) and not name, **given)
@@ -85,6 +92,22 @@ class Options:
             executor = self.executor or "process"
             why = "can't run an async target, which runs on a loop"
             raise InvalidOption("executor", executor, owner=owner, why=why, remedy="leave it out")
+        if self.pool is not None and (awaited or isolated):
+            why = "is for a sync target, which is in no process pool of the supervisor"
+            raise InvalidOption("pool", self.pool, owner=owner, why=why, remedy="leave it out")
+
+    def named(self, name: str) -> Options:
+        """Return them with the name that a life goes by."""
+        return self if name == self.name else replace(self, name=name)
+
+    def with_setting(self, option: str, value: Any) -> Options:
+        """Return them with one option set, None for its default. Raises `InvalidOption`."""
+        if value is None and option in ("priority", "on_error_kwargs"):
+            value = TASK_NORMAL if option == "priority" else {}
+        derived = self.derived and option != "name"
+        options = replace(self, derived=derived, **{option: value})
+        options.check(f"worker {self.name!r}")
+        return options
 
     def overridden(self, overrides: Mapping[str, Any]) -> Options:
         """Return these options with those that `start` was given in their place.
@@ -103,6 +126,21 @@ class Options:
         options = replace(self, derived=self.derived and "name" not in known, **known)
         options.check(f"worker {self.name!r}")
         return options
+
+
+def function_of(
+    func: Callable[..., Any] | None, options: dict[str, Any], owner: str
+) -> Callable[..., Any] | None:
+    """Return the target among `func` and its other names, which it takes out of the options.
+
+    Raises `InvalidOption` for two of them.
+    """
+    given = {"func": func, **{name: options.pop(name, None) for name in ALIASES}}
+    named = [name for name, one in given.items() if one is not None]
+    if len(named) > 1:
+        why, remedy = f"can't be combined with {named[0]}", "give only one of them"
+        raise InvalidOption(named[1], given[named[1]], owner=owner, why=why, remedy=remedy)
+    return given[named[0]] if named else None
 
 
 COMMON = tuple(CommonOptions.__annotations__)
@@ -155,6 +193,7 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "the name of an aloop, an aloop, or an asyncio loop",
     ),
     "executor": (EXECUTORS.__contains__, "'thread', 'process' or None"),
+    "pool": (lambda pool: callable(getattr(pool, "submit", None)), "an executor with `submit`"),
     "restart": (lambda restart: isinstance(restart, Restart), "a Restart"),
 }
 """Check and expectation of each option."""

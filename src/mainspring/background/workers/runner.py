@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -15,6 +16,7 @@ from mainspring.supervision.workers.driver import Driver, OtherLoopDriver, Threa
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
     from mainspring.background.supervisor.front import TaskSupervisor
     from mainspring.background.workers.options import Options
@@ -69,29 +71,35 @@ class Runner:
 
 def runner_for(worker: RunningWorker, target: Target, options: Options) -> Runner:
     """Choose by what the target is. Raises `InvalidOption` for a loop that does not exist."""
-    if worker.isolated:
-        return _on_loop(worker, _in_process(worker, target, options.priority), options)
+    if worker.isolated and not target.alone:
+        return _on_loop(worker, target, _in_process(worker, target, options.priority), options)
     if worker.awaited:
-        return _on_loop(worker, target.bind(), options)
-    return _in_thread(worker, target.bind(), options)
+        return _on_loop(worker, target, target.bind(), options)
+    if options.pool is not None:
+        return _on_loop(worker, target, _in_pool(target, options.pool), options)
+    return _in_thread(worker, target, options)
 
 
-def _in_thread(worker: RunningWorker, call: Callable[..., Any], options: Options) -> Runner:
-    supervisor = worker.supervisor
+def _in_thread(worker: RunningWorker, target: Target, options: Options) -> Runner:
+    supervisor, call = worker.supervisor, target.bind()
     if isinstance(options.loop, str):
         supervisor.get_aloop(options.loop)  # it needs none, but the name must be right
-    call = worker.unpack(call, awaited=False)
-    if worker.checks_result:
-        call = _checked(worker, call)
-    if not worker.borrows_threads:
+    if not target.alone:
+        call = worker.unpack(call, awaited=False)
+        if worker.checks_result:
+            call = _checked(worker, call)
+    if not worker.borrows_threads or target.alone:
         return Runner(ThreadDriver(call))
     return Runner(PoolDriver(call, supervisor.threads, options.priority))
 
 
-def _on_loop(worker: RunningWorker, call: Callable[..., Any], options: Options) -> Runner:
-    call = worker.unpack(call, awaited=True)
-    if worker.checks_result:
-        call = _checked_later(worker, call)
+def _on_loop(
+    worker: RunningWorker, target: Target, call: Callable[..., Any], options: Options
+) -> Runner:
+    if not target.alone:
+        call = worker.unpack(call, awaited=True)
+        if worker.checks_result:
+            call = _checked_later(worker, call)
     given = options.loop
     if isinstance(given, asyncio.AbstractEventLoop):
         if given.is_closed():
@@ -113,6 +121,19 @@ def _in_process(worker: RunningWorker, target: Target, priority: int) -> Callabl
         more = {"_task_id": f"{pool.name}_{next(call_numbers)}"} if takes_id else {}
         future = pool.submit_at(priority, function, *lead, *target.args, **kwargs, **more)
         return await asyncio.wrap_future(future)
+
+    return call
+
+
+def _in_pool(target: Target, pool: Executor) -> Callable[..., Any]:
+    """Return what awaits a call in an executor of the user's own."""
+    if isinstance(pool, ThreadPoolExecutor):
+        function, args, kwargs = target.bind(), (), {}
+    else:  # it may be one of processes, which can't take the worker along
+        function, args, kwargs = target.function, target.args, target.for_process()[0]
+
+    async def call(*lead: Any) -> Any:
+        return await asyncio.wrap_future(pool.submit(function, *lead, *args, **kwargs))
 
     return call
 

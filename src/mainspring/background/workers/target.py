@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import pickle
 import threading
 from contextlib import suppress
@@ -10,12 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mainspring.background.accepted_arguments import accepted_arguments
 from mainspring.errors import TaskNotImportable
+from mainspring.supervision.workers.worker import is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mainspring.background.accepted_arguments import AcceptedArguments
+    from mainspring.background.workers.options import StartArguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Target:
     kwargs: Mapping[str, Any]
     own: Mapping[str, Any]
     takes: AcceptedArguments
+    alone: bool = False
+    """It is a `loop` of the worker's own, which runs once and is given nothing by a trigger."""
 
     def bind(self) -> Callable[..., Any]:
         """Return a function of the trigger's arguments alone, for this process."""
@@ -68,6 +74,28 @@ class Target:
             return function(*lead, *args, **kwargs)
 
         return call
+
+
+def once(loop: Callable[..., Any], start: StartArguments) -> Callable[[], Any]:
+    """Return what runs a worker's own `loop` with the arguments it declares, then ends it."""
+    takes = accepted_arguments(loop)
+    args = start.args if takes.any_positional else start.args[: takes.positional]
+    kwargs = {name: one for name, one in start.kwargs.items() if takes.takes(name)}
+
+    def run() -> bool:
+        loop(*args, **kwargs)
+        return False
+
+    async def run_later() -> bool:
+        await loop(*args, **kwargs)
+        return False
+
+    return run_later if is_async(loop) else run
+
+
+def has_static_run(kind: type) -> bool:
+    """Return whether a class has its target as a static method, which another process can call."""
+    return isinstance(inspect.getattr_static(kind, "run", None), staticmethod)
 
 
 def importable(worker: object, function: Callable[..., Any]) -> Callable[..., Any]:

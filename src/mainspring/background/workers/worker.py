@@ -6,48 +6,49 @@ Each start makes a core `Worker` and gives it to the supervisor; what is here tr
 from __future__ import annotations
 
 import functools
-import inspect
 import threading
-from dataclasses import replace
-from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
-from mainspring.background.accepted_arguments import accepted_arguments
-from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
 from mainspring.background.workers.generics import P, R
-from mainspring.background.workers.hooks import OF_THE_END, call_on_error, is_own
-from mainspring.background.workers.options import COMMON, OVERRIDES, Options, StartArguments
+from mainspring.background.workers.hooks import (
+    OF_THE_END,
+    call_error,
+    call_on_error,
+    error_at_hand,
+    is_own,
+)
+from mainspring.background.workers.options import Options, StartArguments, function_of
 from mainspring.background.workers.runner import runner_for
-from mainspring.background.workers.target import Target
+from mainspring.background.workers.settings import Settings
+from mainspring.background.workers.target import Target, once
 from mainspring.background.workers.worker_run import WorkerRun
-from mainspring.errors import InvalidOption
 from mainspring.supervision.triggers.continuous import Continuous
 from mainspring.supervision.workers.status import WorkerStatus
-from mainspring.supervision.workers.worker import Worker, is_async
+from mainspring.supervision.workers.worker import Worker
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from mainspring.protocols import Trigger
 
 
-class BackgroundWorker(Generic[P, R]):
-    """Runs its target again and again: `func` (or `fn`), or the method `run` of a subclass.
+class BackgroundWorker(Settings, Generic[P, R]):
+    """Runs its target again and again: `func` (`fn`, `executor_func`), or a subclass's `run`.
 
     A sync target has a thread of its own, an async one runs on `loop` (the name of an aloop, an
     aloop, an asyncio loop, or else the supervisor's default), a static `run` or
-    `executor="process"` in the supervisor's process pool. `priority` counts in the thread pool.
-    `on_error` is called once a failure with `on_error_kwargs`, and `error` and `worker` if it
-    declares them. `restart` says when a failing worker rests or gives up; without it it goes on
-    for ever. The target gets what it declares of `_worker`, `_name`, `_task_id` and `o`.
+    `executor="process"` in the supervisor's process pool, and one with `pool=` in that executor.
+    `priority` counts in the thread pool. `on_error` is called once a failure with
+    `on_error_kwargs`, and `error` and `worker` if it declares them. `restart` says when a failing
+    worker rests or gives up; without it it goes on for ever. The target gets what it declares of
+    `_worker`, `_name`, `_task_id` and `o`. A subclass may have a `loop` of its own instead, which
+    runs once a life, and an `error` in the place of `on_error`.
 
     A target may also be set later, as `run`. Raises `UnknownOption`, `InvalidOption`.
     """
 
     kind: ClassVar[str] = "continuous"
-    own_options: ClassVar[tuple[str, ...]] = ()
     borrows_threads: ClassVar[bool] = False
     """True if a sync target runs in the thread pool instead of a thread of its own."""
 
@@ -60,10 +61,7 @@ class BackgroundWorker(Generic[P, R]):
         self._starting = False  # so that `before_start` begins no second life
         self.remake: Callable[[object], Any] | None = None
         """Make one like it of a method's function, for an instance; set by the decorator."""
-        function = func or options.pop("fn", None)
-        if options.pop("fn", None) is not None:
-            why, remedy = "can't be combined with func", "give only one of them"
-            raise InvalidOption("fn", function, owner=f"worker {name!r}", why=why, remedy=remedy)
+        function = function_of(func, options, f"worker {name!r}")
         derived = None if name else _name_of(function)
         self._options = Options.of(name, options, derived=derived, also=self.own_options)
         if function is not None:
@@ -71,27 +69,6 @@ class BackgroundWorker(Generic[P, R]):
             functools.update_wrapper(self, function)
         elif hasattr(self, "run"):
             self._take_target(self.run)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        for option, value in vars(cls).items():
-            if option in (*COMMON, *cls.own_options) and not isinstance(value, property):
-                raise TypeError(
-                    f"{option} of class {cls.__qualname__} would do nothing: "
-                    f"give {option}= to the constructor, as super().__init__({option}=...)"
-                )
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Set an attribute, or the target, from the next start on; options can't be set later."""
-        if name in (*COMMON, *self.own_options):
-            also = f", or _{name}= to start" if f"_{name}" in OVERRIDES else ""
-            raise AttributeError(
-                f"{name} of worker {self.name!r} can't be set later: "
-                f"give {name}= to the constructor{also}"
-            )
-        if name == "run":
-            self._take_target(value)
-        super().__setattr__(name, value)
 
     if TYPE_CHECKING:
         run: Callable[..., Any]
@@ -123,56 +100,16 @@ class BackgroundWorker(Generic[P, R]):
         # A decorated function pickles by its name, so that a child process can import it.
         return getattr(self, "__qualname__", None) or super().__reduce__()
 
-    @property
-    def name(self) -> str:
-        """Its name, for this life the one that `start` was given."""
-        run = self._run
-        return self._options.name if run is None else run.name
-
-    @property
-    def options(self) -> Options:
-        """The options that it was made with."""
-        return self._options
-
-    @property
-    def o(self) -> Any:
-        """The object it is running for."""
-        return self._options.o
-
-    @property
-    def priority(self) -> int:
-        """Its priority in the thread pool."""
-        return self._options.priority
-
-    @property
-    def poll_delay(self) -> float:
-        """Accepted for the reference pages' sake; it limits neither throughput nor latency."""
-        return self._options.poll_delay or self.supervisor.poll_delay
-
-    @property
-    def supervisor(self) -> TaskSupervisor:
-        """The supervisor that starts it."""
-        return self._options.supervisor or task_supervisor
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The asyncio loop that its target is awaited on, while it is started."""
-        run = self._run
-        return None if run is None or run.over else run.runner.loop
-
     def is_active(self) -> bool:
         """Return whether it was started and goes on running its target."""
         run = self._run
         return run is not None and run.active
 
-    def is_started(self) -> bool:
-        """Return whether it was started and has not ended."""
+    def wait_until_stop(self) -> None:
+        """Wait until it has ended; from its own target or loop it returns at once."""
         run = self._run
-        return run is not None and not run.over
-
-    def is_stopped(self) -> bool:
-        """Return whether it has ended, or was never started."""
-        return not self.is_started()
+        if run is not None:
+            run.wait(wait=True)
 
     def reset_after_fork(self) -> None:
         """In a forked child: be stopped, for what runs is the parent's."""
@@ -256,24 +193,9 @@ class BackgroundWorker(Generic[P, R]):
             self.supervisor.workers.drop(self)
         return ended
 
-    def before_start(self) -> None:
-        """Do something before the start; what it raises fails the start."""
-
-    def after_start(self) -> None:
-        """Do something after the start; what it raises stops the worker again."""
-
-    def before_stop(self) -> None:
-        """Do something before it is asked to end."""
-
-    def send_stop_events(self) -> None:
-        """Wake what the target waits for."""
-
-    def after_stop(self) -> None:
-        """Do something after its end."""
-
-    def process_result(self, result: Any) -> Any:  # noqa: ARG002  for subclasses
-        """Look at what the target returned; False ends the worker."""
-        return None
+    def error(self) -> None:
+        """Deal with the error of a run, which is being handled: call `on_error`."""
+        call_on_error(self, error_at_hand())
 
     def make_trigger(self, start: StartArguments) -> Trigger:  # noqa: ARG002  for other kinds
         """Return when the target runs, for one life."""
@@ -305,17 +227,8 @@ class BackgroundWorker(Generic[P, R]):
         """Report to the supervisor that it gave up, and why."""
         self.supervisor.on_worker_failed(self, error)
 
-    def _take_target(self, run: Any) -> None:
-        if not callable(run):
-            raise TypeError(f"target {run!r} of worker {self.name!r} can't be called")
-        executor = self._options.executor
-        self.isolated = _has_static_run(type(self)) if executor is None else executor == "process"
-        self.awaited = is_async(run)
-        self._options.check_target(run, awaited=self.awaited, isolated=self.isolated)
-        self.takes = accepted_arguments(run)
-
     def _begin(self, start: StartArguments) -> WorkerRun:
-        if not hasattr(self, "run"):
+        if not (self._loops or hasattr(self, "run")):
             raise TypeError(f"{self!r} has no target: give func=, set run, or define a method run")
         self.before_start()
         supervisor = self.supervisor
@@ -324,10 +237,8 @@ class BackgroundWorker(Generic[P, R]):
         if not self.paced:
             start.refuse_pace(f"worker {options.name!r}")
         name = supervisor.workers.add(self, options.name, derived=options.derived)
-        if name != options.name:
-            options = replace(options, name=name)
         try:
-            run = self._run = self._make_run(options, start)
+            run = self._run = self._make_run(options.named(name), start)
             run.begin()
         except BaseException:
             supervisor.workers.retire(self, name)
@@ -336,30 +247,40 @@ class BackgroundWorker(Generic[P, R]):
         return run
 
     def _make_run(self, options: Options, start: StartArguments) -> WorkerRun:
-        own = {"_worker": self, "_name": options.name, "o": options.o}
-        target = Target(self.run, start.args, start.kwargs, own, self.takes)
         trigger = self.make_trigger(start)
+        target = self._target(options, start)
+        if target.alone:
+            trigger = Continuous()
         runner = runner_for(self, target, options)
         core = Worker(
             options.name,
-            self.run,
+            target.function,
             trigger,
             restart=options.restart,
             driver=runner.driver,
-            on_error=partial(call_on_error, self, options) if options.on_error else None,
+            on_error=self._deal_with,
         )
         core.kind = self.kind
         hooked = is_own(self, BackgroundWorker, *OF_THE_END)
         return WorkerRun(self, core, runner, self.supervisor.running_pools, hooked=hooked)
 
+    def _target(self, options: Options, start: StartArguments) -> Target:
+        if self._loops:
+            function = once(self.loop, start)
+            self._take_target(function)
+            return Target(function, (), {}, {}, self.takes, alone=True)
+        own = {"_worker": self, "_name": options.name, "o": options.o}
+        return Target(self.run, start.args, start.kwargs, own, self.takes)
+
+    def _deal_with(self, error: Exception) -> None:
+        if is_own(self, BackgroundWorker, "error"):
+            call_error(self.error, self.name, error)
+        else:
+            call_on_error(self, error)
+
 
 class BackgroundAsyncWorker(BackgroundWorker[P, R]):
     """Awaits its target again and again, on `loop`."""
-
-
-def _has_static_run(kind: type) -> bool:
-    """Return whether a class has its target as a static method, which another process can call."""
-    return isinstance(inspect.getattr_static(kind, "run", None), staticmethod)
 
 
 def _name_of(function: Callable[..., object] | None) -> str | None:

@@ -55,6 +55,14 @@ class Interval(WakingTrigger):
         """The seconds from one firing to the next; None if a run may take any time."""
         return self.interval
 
+    def repace(
+        self, interval: float | None, delay: float | None, delay_before: float | None
+    ) -> None:
+        """Have another pace from the next run on; the values are checked by the caller."""
+        self.interval = interval
+        self.delay = delay
+        self.delay_before = delay_before or 0.0
+
     def rebase(self, moment: float | None = None) -> None:
         """Count the next firing from a moment, as if a run had begun then; from any thread.
 
