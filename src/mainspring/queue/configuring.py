@@ -25,8 +25,8 @@ def configure(binding: Binding, consumers: Consumers, options: Mapping[str, Any]
     refuse_unknown("Queue.configure()", given, ("url", *CONFIGURE_OPTIONS))
     binding.check_unused(given)
     of_the_store = {name: given.pop(name) for name in _OF_THE_STORE if name in given}
-    if "workers" in given:
-        given["workers"] = slots_of(given["workers"])
+    if (workers := given.get("workers")) is not None:
+        given["workers"] = slots_of(workers)
     settings = replace(consumers.settings, **given)
     if of_the_store:
         binding.configure(of_the_store)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 from mainspring.engine.cache.setup import CacheSetup
 from mainspring.engine.settings import WorkerSettings, slots_of
 from mainspring.model.async_twin import off_loop
-from mainspring.model.duration import seconds_of
 from mainspring.model.options import refuse_unknown
 from mainspring.model.task import Registry
 from mainspring.queue import bulk
@@ -100,8 +99,8 @@ class Queue(Operations):
             grace=grace,
             lease=lease,
             heartbeat=heartbeat,
-            keep_completed=seconds_of("Queue", "keep_completed", keep_completed),
-            keep_failed=seconds_of("Queue", "keep_failed", keep_failed),
+            keep_completed=keep_completed,
+            keep_failed=keep_failed,
             max_tasks_per_child=max_tasks_per_child,
             max_memory_per_child=max_memory_per_child,
         )

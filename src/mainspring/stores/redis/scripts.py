@@ -45,4 +45,4 @@ def _parts(name: str) -> list[str]:
 
 @cache
 def _file(name: str) -> str:
-    return (pkgutil.get_data(__package__, f"lua/{name}.lua") or b"").decode()
+    return (pkgutil.get_data(__name__.rpartition(".")[0], f"lua/{name}.lua") or b"").decode()
