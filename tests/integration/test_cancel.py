@@ -141,7 +141,7 @@ def test_a_thread_that_asks_learns_it_and_ends(queue, eventually):
             for one in queue._consumers._running[0]._exchange._slots
             if one.executor.kind == "thread"
         ]
-        eventually(lambda: executor.executor.abandoned == 0)
+        eventually(lambda: executor.executor.load().abandoned == 0)
 
 
 def test_a_coroutine_that_keeps_its_loop_busy_can_learn_it(queue, eventually):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
 from mainspring.executors.coroutine_slots import SlotGroup
+from mainspring.protocols import ExecutorLoad
 from mainspring.supervision.loops.event_loop import EventLoopThread
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ class AsyncExecutor:
     """`size` coroutines on a loop thread that run attempts. Outcomes go to `done`, from there."""
 
     kind = "async"
-    abandoned = 0
 
     def __init__(
         self,
@@ -63,13 +63,10 @@ class AsyncExecutor:
         """Return the number of claims that no slot has taken yet."""
         return len(self._inbox)
 
-    def running(self) -> int:
-        """Return the number of bodies that run now."""
-        return self._slots_of_loop.busy
-
-    def began(self) -> float:
-        """Return when the oldest running body began (monotonic), infinity if none runs."""
-        return self._slots_of_loop.began()
+    def load(self) -> ExecutorLoad:
+        """Return what it has to do."""
+        slots = self._slots_of_loop
+        return ExecutorLoad(len(self._inbox), slots.busy, slots.began())
 
     def lag(self) -> float | None:
         """Return how long the loop kept the last call of this waiting, or has kept it by now."""

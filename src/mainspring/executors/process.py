@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Claim, Grant, Outcome
     from mainspring.processes.pool import ProcessPool
-    from mainspring.protocols import Listener
+    from mainspring.protocols import ExecutorLoad, Listener
 
 
 class ProcessAttempt(ThreadAttempt, Protocol):
@@ -30,7 +30,6 @@ class ProcessExecutor:
     """As many slots as `pool` has children. Outcomes go to `done`, from the slots' threads."""
 
     kind = "process"
-    abandoned = 0
 
     def __init__(  # noqa: PLR0913  # two ways out, and where it stands
         self,
@@ -66,13 +65,9 @@ class ProcessExecutor:
         """Return the number of claims that no slot has taken yet."""
         return self._threads.waiting()
 
-    def running(self) -> int:
-        """Return the number of attempts that run now."""
-        return self._threads.running()
-
-    def began(self) -> float:
-        """Return when the oldest running attempt began (monotonic), infinity if none runs."""
-        return self._threads.began()
+    def load(self) -> ExecutorLoad:
+        """Return what it has to do."""
+        return self._threads.load()
 
     def lag(self) -> None:
         """Return None: there is no loop."""

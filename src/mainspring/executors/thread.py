@@ -15,6 +15,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Protocol
 
 from mainspring.clock import monotonic
+from mainspring.protocols import ExecutorLoad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -165,24 +166,16 @@ class ThreadExecutor:
         holds = [slot.hold for slot in self._slots]
         return [claim for hold in holds if hold is not None and (claim := hold.claim) is not None]
 
-    @property
-    def abandoned(self) -> int:
-        """The number of abandoned threads that still run."""
-        for thread in self._left.copy():
-            if not thread.is_alive():
-                with contextlib.suppress(ValueError):  # another caller was faster
-                    self._left.remove(thread)
-        return len(self._left)
-
-    def running(self) -> int:
-        """Return the number of attempts that run now."""
-        # Spelled out: it is asked for in each turn of the exchange.
-        return len([1 for slot in self._slots if slot.hold is not None and slot.hold.claims])
-
-    def began(self) -> float:
-        """Return when the oldest running attempt began (monotonic), infinity if none runs."""
-        holds = [slot.hold for slot in self._slots if slot.hold is not None]
-        return min([hold.began for hold in holds if hold.claims], default=math.inf)
+    def load(self) -> ExecutorLoad:
+        """Return what it has to do."""
+        running, began = 0, math.inf
+        for slot in self._slots:
+            hold = slot.hold
+            if hold is not None and hold.claims:
+                running += 1
+                began = min(began, hold.began)
+        abandoned = self._count_abandoned() if self._left else 0
+        return ExecutorLoad(self._inbox.qsize(), running, began, abandoned)
 
     def lag(self) -> None:
         """Return None: there is no loop."""
@@ -293,6 +286,13 @@ class ThreadExecutor:
             if notified:
                 self._on_notice()
         return kept.pop()
+
+    def _count_abandoned(self) -> int:
+        for thread in self._left.copy():
+            if not thread.is_alive():
+                with contextlib.suppress(ValueError):  # another caller was faster
+                    self._left.remove(thread)
+        return len(self._left)
 
     def _withdraw_waiting(self, count: int) -> list[Claim]:
         claims: list[Claim] = []

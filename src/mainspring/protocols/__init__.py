@@ -15,7 +15,7 @@ ticks of schedules, which are instants by nature: each store owns its clock.
 
 from mainspring.protocols.cache import CacheAdapter
 from mainspring.protocols.codec import Codec
-from mainspring.protocols.executor import Executor, ListeningExecutor
+from mainspring.protocols.executor import Executor, ExecutorLoad, ListeningExecutor
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
 from mainspring.protocols.store import (
     Catalog,
@@ -36,6 +36,7 @@ __all__ = [
     "Controls",
     "Examinable",
     "Executor",
+    "ExecutorLoad",
     "JobStore",
     "Journal",
     "Listener",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from mainspring.protocols.lifetime import Service
 
@@ -11,6 +11,20 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Claim, Grant, Outcome
     from mainspring.protocols.store import Listener
+
+
+class ExecutorLoad(NamedTuple):
+    """The load of an executor at one moment.
+
+    `waiting` claims that no slot has taken, `running` attempts, the oldest of which `began`
+    (monotonic; infinity if none runs), and `abandoned` bodies that could not be ended and still
+    run, beside those in the slots.
+    """
+
+    waiting: int
+    running: int
+    began: float
+    abandoned: int = 0
 
 
 class Executor(Service, Protocol):
@@ -30,11 +44,6 @@ class Executor(Service, Protocol):
         """Attempts that may run at once."""
         ...
 
-    @property
-    def abandoned(self) -> int:
-        """Bodies that could not be ended and still run, beside those in the slots."""
-        ...
-
     def submit(self, claims: Sequence[Claim]) -> None:
         """Queue claims for the slots."""
         ...
@@ -47,12 +56,8 @@ class Executor(Service, Protocol):
         """Return the number of submitted claims that no slot has taken yet."""
         ...
 
-    def running(self) -> int:
-        """Return the number of attempts that run now."""
-        ...
-
-    def began(self) -> float:
-        """Return when the oldest running attempt began (monotonic), infinity if none runs."""
+    def load(self) -> ExecutorLoad:
+        """Return what it has to do."""
         ...
 
     def lag(self) -> float | None:

@@ -21,7 +21,6 @@ from mainspring.model.remote_error import RemoteError, cause_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from mainspring.model.note import LogLine
@@ -199,7 +198,7 @@ class JobHandle(Generic[R]):
         exception, or registered with the queue, the cause is one of that class with that message,
         and the RemoteError is its own `__cause__`.
         """
-        with self._waiting():
+        with waiting_for(self._awaited):
             ended = self._client.wait(self.id, timeout)
         if ended is None:
             raise self._still_running(self.status, timeout)
@@ -237,7 +236,7 @@ class JobHandle(Generic[R]):
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, ended)
 
-        waiting = self._waiting()
+        waiting = waiting_for(self._awaited)
         cancel = self._client.subscribe(self.id, on_end)
         try:
             with waiting:
@@ -247,9 +246,6 @@ class JobHandle(Generic[R]):
 
     def _still_running(self, state: JobState, timeout: float | None) -> TimeoutError:
         return TimeoutError(f"job {self.id} ({self.task}) is still {state} after {timeout:g} s")
-
-    def _waiting(self) -> AbstractContextManager[None]:
-        return waiting_for(self._awaited)
 
     def _awaited(self) -> Awaited:
         pending = self.record.state is JobState.PENDING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from copy import copy
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -68,19 +69,12 @@ class QueueTask(Generic[P, R, Raw]):
     function.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        binding: Binding,
-        *,
-        options: EnqueueOptions | None = None,
-        connection: Any = None,
-    ) -> None:
+    def __init__(self, task: Task, binding: Binding) -> None:
         self.task = task
         self.name = task.name
         self._binding = binding
-        self._options = options or _options_of(task)
-        self._connection = connection
+        self._options = _options_of(task)
+        self._connection: Any = None
         self._shape = task_signature(task.name, task.function)
         self._encode = binding.codec.encode_call
         self._is_checked = task.executor != "process"
@@ -227,12 +221,13 @@ class QueueTask(Generic[P, R, Raw]):
         given = {option: value for option, value in given.items() if value is not None}
         if conn is not None:
             self._binding.client.check_connection(owner, conn)
-        return QueueTask(
-            self._task_with(owner, queue, priority),
-            self._binding,
-            options=self._options.changed(owner, given) if given else self._options,
-            connection=self._connection if conn is None else conn,
-        )
+        other = copy(self)
+        other.task = self._task_with(owner, queue, priority)
+        if given:
+            other._options = self._options.changed(owner, given)  # noqa: SLF001  # one of our own
+        if conn is not None:
+            other._connection = conn  # noqa: SLF001  # as above
+        return other
 
     def payload(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return the arguments as the store keeps them; raises InvalidArguments."""

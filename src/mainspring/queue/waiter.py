@@ -199,8 +199,9 @@ class Waiter:
     def _listen(self, waiters: _Waiters, waiting: Waiting, seconds: float) -> None:
         if waiting.ended is not None:
             return
-        with waiters.lock:
-            self._listen_in(waiters)
+        if waiters.listener is None:
+            with waiters.lock:
+                self._listen_in(waiters)
         if (listener := waiters.listener) is not None:
             waiting.listening = True
             notice = listener.wait(seconds)

@@ -21,7 +21,6 @@ from mainspring.model.remote_error import cause_of
 from mainspring.telemetry.job_fields import fields_of
 
 if TYPE_CHECKING:
-    from mainspring.model.events import Event
     from mainspring.model.job import Claim, Failure, Outcome
 
 _log = logging.getLogger("mainspring")
@@ -35,24 +34,22 @@ UNABLE = frozenset(f"mainspring.errors.{name}" for name in ("ChildStartFailed", 
 """Types of failures that put an attempt off because it could not begin."""
 
 
-def log_event(event: Event) -> None:
-    """Write an event to the log; the services' own are logged where they happen."""
-    _write(event)
-
-
 @singledispatch
-def _write(event: object) -> None:
-    """Events that say nothing to a reader of logs are passed over."""
+def log_event(event: object) -> None:
+    """Write an event to the log; what says nothing to a reader of logs is passed over.
+
+    The services' own events are logged where they happen.
+    """
 
 
-@_write.register
+@log_event.register
 def _(event: AttemptsEnded) -> None:
     for claim, outcome in event.ended:
         if outcome.failure is not None:
             _write_failure(claim, outcome)
 
 
-@_write.register
+@log_event.register
 def _(event: OutcomesRefused) -> None:
     keys = ", ".join(str(outcome.key) for outcome in event.outcomes[:10])
     _log.warning(
@@ -62,7 +59,7 @@ def _(event: OutcomesRefused) -> None:
     )
 
 
-@_write.register
+@log_event.register
 def _(event: NodeRescued) -> None:
     _log.warning(
         "node %s is gone: %d of its jobs run again, %d have failed",
@@ -72,14 +69,14 @@ def _(event: NodeRescued) -> None:
     )
 
 
-@_write.register
+@log_event.register
 def _(event: NodeLost) -> None:
     _log.error(
         "node %s did not renew its lease in time and disowns what it ran", printable(event.node)
     )
 
 
-@_write.register
+@log_event.register
 def _(event: ConsumerUnhealthy) -> None:
     _log.error(
         "node %s claims no more jobs for threads: %d threads that were given up still run",
@@ -88,14 +85,14 @@ def _(event: ConsumerUnhealthy) -> None:
     )
 
 
-@_write.register
+@log_event.register
 def _(event: JobsUnclaimable) -> None:
     lanes = ", ".join(f"{one.pending} of {one.task} in {one.queue}" for one in event.lanes[:10])
     jobs = sum(lane.pending for lane in event.lanes)
     _log.warning("%d jobs wait that no worker would take: %s", jobs, printable(lanes))
 
 
-@_write.register
+@log_event.register
 def _(event: ScheduleTicked) -> None:
     if not event.job_ids:
         _log.warning(

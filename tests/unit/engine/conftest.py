@@ -13,6 +13,7 @@ from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.slots import Slots
 from mainspring.engine.node.node import Node
 from mainspring.model.job import NewJob, Outcome, OutcomeKind
+from mainspring.protocols import ExecutorLoad
 from mainspring.stores.memory import MemoryStore
 from mainspring.testing import FrozenClock
 
@@ -41,11 +42,9 @@ class NoteSink:
     def waiting(self):
         return len(self.line)
 
-    def running(self):
-        return len(self.begun)
-
-    def began(self):
-        return self.since if self.begun else math.inf
+    def load(self):
+        began = self.since if self.begun else math.inf
+        return ExecutorLoad(len(self.line), len(self.begun), began, self.abandoned)
 
     def held_since(self, claim):
         return self.since if claim in self.begun else None

@@ -60,12 +60,12 @@ def test_every_slot_is_used_and_no_more(make_rig, eventually):
     rig.start()
     for _ in range(8):
         rig.submit("forever")
-    eventually(lambda: rig.executor.running() == 5)
+    eventually(lambda: rig.executor.load().running == 5)
     assert rig.executor.waiting() == 3
     assert len(rig.executor.withdraw(3)) == 3
     rig.executor.interrupt(released)
     eventually(lambda: rig.kinds() == ["released"] * 5)
-    assert rig.executor.running() == 0
+    assert rig.executor.load().running == 0
 
 
 def test_claims_submitted_one_by_one_to_idle_slots_all_run(make_rig, eventually):
@@ -223,7 +223,7 @@ def test_interrupting_twice_gives_one_outcome_a_body(make_rig, eventually):
     rig.start()
     for _ in range(4):
         rig.submit("forever")
-    eventually(lambda: rig.executor.running() == 4)
+    eventually(lambda: rig.executor.load().running == 4)
     rig.executor.interrupt(released)
     rig.executor.interrupt(released)
     for _ in range(4):
@@ -289,7 +289,7 @@ def test_cancelled_with_a_body_under_way_it_leaves_no_thread_behind(make_rig, ev
         await started.wait()
         for _ in range(3):
             rig.submit("forever")
-        while rig.executor.running() < 2:
+        while rig.executor.load().running < 2:
             await asyncio.sleep(0.001)
         task.cancel()
         await asyncio.wait([task])

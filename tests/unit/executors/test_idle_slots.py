@@ -50,7 +50,7 @@ def test_a_slot_that_listens_takes_a_claim_when_the_others_are_busy(
     rig.task(lambda: None, name="noop")
     listen(rig, listener)
     rig.submit("long")
-    eventually(lambda: rig.executor.running() == 1)
+    eventually(lambda: rig.executor.load().running == 1)
     rig.submit("noop")
     eventually(lambda: rig.kinds() == ["completed"])
 
@@ -79,7 +79,7 @@ def test_of_many_that_are_submitted_on_a_notice_the_others_run_too(
     rig.task(lambda: gate.wait(30), name="long")
     listen(rig, listener, lambda: rig.executor.submit([rig.claim("long") for _ in range(3)]))
     listener.notify()
-    eventually(lambda: rig.executor.running() == 3)
+    eventually(lambda: rig.executor.load().running == 3)
 
 
 def test_what_a_slot_keeps_can_be_withdrawn_in_its_thread(make_rig, listener, eventually):
@@ -107,7 +107,7 @@ def test_one_slot_listens_and_the_next_takes_its_place(make_rig, listener, gate,
     rig.task(lambda: None, name="noop")
     listen(rig, listener, lambda: rig.submit("long"))
     listener.notify()
-    eventually(lambda: rig.executor.running() == 1)
+    eventually(lambda: rig.executor.load().running == 1)
     rig.submit("noop")
     assert listener.waits.acquire(timeout=10)
     eventually(lambda: rig.kinds() == ["completed"])

@@ -46,7 +46,7 @@ def test_claims_run_in_order_and_each_gives_one_outcome(rig, eventually):
     assert sorted(ran) == list(range(500))
     assert {outcome.key for outcome in rig.outcomes} == {claim.key for claim in claims}
     assert set(rig.kinds()) == {"completed"}
-    assert (rig.executor.running(), rig.executor.waiting()) == (0, 0)
+    assert (rig.executor.load().running, rig.executor.waiting()) == (0, 0)
 
 
 def test_each_body_is_noted_with_its_slot_before_it_begins(rig, eventually):
@@ -68,7 +68,7 @@ def test_a_body_past_its_deadline_is_abandoned_and_its_slot_goes_on(rig, gate, e
     rig.submit("noop")
     eventually(lambda: len(rig.outcomes) == 3)
     assert sorted(rig.kinds()) == ["completed", "failed", "failed"]
-    assert rig.executor.abandoned == 2
+    assert rig.executor.load().abandoned == 2
 
 
 def test_an_abandoned_body_that_ends_late_gives_no_second_outcome(rig, gate, eventually):
@@ -100,7 +100,7 @@ def test_a_deadline_earlier_than_the_one_that_is_watched_is_kept(rig, gate, even
     rig.task(lambda: gate.wait(30), name="hasty", timeout=0.05)
     rig.start()
     rig.submit("patient")
-    eventually(lambda: rig.executor.running() == 1)
+    eventually(lambda: rig.executor.load().running == 1)
     hasty = rig.submit("hasty")
     eventually(lambda: [outcome.key for outcome in rig.outcomes] == [hasty.key])
     assert rig.kinds() == ["failed"]
@@ -145,7 +145,7 @@ def test_an_interruption_gives_each_running_claim_its_outcome_once(rig, gate, ev
     rig.task(lambda: None, name="noop")
     rig.start()
     claims = [rig.submit("stuck") for _ in range(2)]
-    eventually(lambda: rig.executor.running() == 2)
+    eventually(lambda: rig.executor.load().running == 2)
     rig.executor.interrupt(released)
     rig.executor.interrupt(released)
     gate.set()
@@ -160,7 +160,7 @@ def test_outcomes_are_told_even_if_no_thread_can_be_started(rig, gate, monkeypat
     rig.start()
     for _ in range(2):
         rig.submit("stuck")
-    eventually(lambda: rig.executor.running() == 2)
+    eventually(lambda: rig.executor.load().running == 2)
 
     def refuse(_):
         raise RuntimeError("can't start new thread")
@@ -178,7 +178,7 @@ def test_what_is_withdrawn_does_not_run(rig, gate, eventually):
     rig.start()
     for _ in range(2):
         rig.submit("stuck")
-    eventually(lambda: rig.executor.running() == 2)
+    eventually(lambda: rig.executor.load().running == 2)
     waiting = [rig.submit("note", number) for number in range(5)]
     assert rig.executor.waiting() == 5
     assert rig.executor.withdraw(3) == waiting[:3]
@@ -192,21 +192,21 @@ def test_what_is_withdrawn_does_not_run(rig, gate, eventually):
 def test_it_says_since_when_its_oldest_body_runs(rig, gate, eventually):
     rig.task(lambda: gate.wait(30), name="stuck")
     rig.start()
-    assert rig.executor.began() == float("inf")
+    assert rig.executor.load().began == float("inf")
     before = time.monotonic()
     rig.submit("stuck")
-    eventually(lambda: rig.executor.running() == 1)
-    assert before <= rig.executor.began() <= time.monotonic()
+    eventually(lambda: rig.executor.load().running == 1)
+    assert before <= rig.executor.load().began <= time.monotonic()
     gate.set()
-    eventually(lambda: rig.executor.running() == 0)
-    assert rig.executor.began() == float("inf")
+    eventually(lambda: rig.executor.load().running == 0)
+    assert rig.executor.load().began == float("inf")
 
 
 def test_closing_with_a_stuck_body_does_not_wait_for_it(rig, gate, eventually):
     rig.task(lambda: gate.wait(60), name="stuck")
     rig.start()
     rig.submit("stuck")
-    eventually(lambda: rig.executor.running() == 1)
+    eventually(lambda: rig.executor.load().running == 1)
     rig.stop()
 
 
@@ -305,11 +305,11 @@ def test_an_abandoned_body_is_counted_until_it_ends(rig, gate, eventually):
     rig.start()
     for _ in range(2):
         rig.submit("stuck")
-    eventually(lambda: rig.executor.running() == 2)
+    eventually(lambda: rig.executor.load().running == 2)
     rig.executor.interrupt(released)
-    assert rig.executor.abandoned == 2
+    assert rig.executor.load().abandoned == 2
     gate.set()
-    eventually(lambda: rig.executor.abandoned == 0)
+    eventually(lambda: rig.executor.load().abandoned == 0)
 
 
 SEEN = contextvars.ContextVar("seen", default="nothing")

@@ -6,6 +6,7 @@ Knows nothing of the store. All of it is for the thread that has the exchange's 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from mainspring.clock import monotonic
@@ -34,21 +35,21 @@ class Claimer:
     def __init__(self, queues: tuple[str, ...] | None, completions: Completions) -> None:
         self._queues = queues
         self._completions = completions
-        self._asked: list[tuple[Slots, int]] = []
+        self._asked: dict[Slots, int] = {}
         self.table = SlotTable()
         self.held = HeldClaims()
         self.next_due = math.inf
 
-    def wants(self, outcomes: Sequence[Outcome]) -> list[Want]:
+    def wants(self, outcomes: Sequence[Outcome], now: float) -> list[Want]:
         """Return what to ask for in an exchange that records these outcomes."""
         leaving = dict.fromkeys(self.table.slots, 0)
-        for outcome in outcomes:
-            if (claim := self.held.of(outcome)) is not None:
+        for claim in self.held.of(outcomes):
+            if claim is not None:
                 leaving[self.table.by_task[claim.task]] += 1
-        self._asked = [(slots, slots.free_slots(count)) for slots, count in leaving.items()]
         suspects = 0 if self.held.has_suspect_beside(outcomes) else 1
         wants = []
-        for slots, free in self._asked:
+        for slots, count in leaving.items():
+            free = self._asked[slots] = slots.free_slots(now, count)
             if free:
                 # Before the store is asked: what it tells meanwhile must not be forgotten.
                 slots.may_have_work = False
@@ -57,40 +58,42 @@ class Claimer:
 
     def want_nothing(self) -> None:
         """Note that the next exchange only records."""
-        self._asked = []
+        self._asked = {}
 
     def record(self, outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> Recorded:
         """Hold the claims of these outcomes no longer."""
         recorded = Recorded([], [])
-        for outcome, good in zip(outcomes, accepted, strict=True):
-            claim = self.held.of(outcome)
-            if claim is not None:
-                self.held.drop(claim)
-                self.table.by_task[claim.task].in_flight -= 1
+        run_seconds: defaultdict[Slots, list[float]] = defaultdict(list)
+        claims = self.held.of(outcomes)
+        for outcome, claim, good in zip(outcomes, claims, accepted, strict=True):
+            if claim is not None and self.held.drop(claim):
+                slots = self.table.by_task[claim.task]
+                slots.in_flight -= 1
                 committed = None
                 if self._completions.outcomes:
                     committed = self._completions.settle(outcome, accepted=good)
                 if good or committed is not None:
                     recorded.ended.append((claim, committed or outcome))
+                    if outcome.began:
+                        run_seconds[slots].append(outcome.ended - outcome.began)
                     continue
             if not good:
                 recorded.refused.append(outcome)
-        self._learn(recorded.ended)
+        for slots, seconds in run_seconds.items():
+            slots.learn(seconds)
         return recorded
 
     def accept(self, exchanged: Exchanged) -> list[Claim]:
         """Submit new claims to the slots; return those whose jobs have expired."""
         self._plan_next_claim(exchanged.next_due)
-        if not exchanged.claims:
-            return []
-        shares: dict[Slots, list[Claim]] = {slots: [] for slots, _ in self._asked}
+        shares: defaultdict[Slots, list[Claim]] = defaultdict(list)
         for claim in exchanged.claims:
             shares[self.table.by_task[claim.task]].append(claim)
         expired: list[Claim] = []
-        for slots, free in self._asked:
-            if free and len(shares[slots]) == free:
+        for slots, claims in shares.items():
+            if len(claims) == self._asked[slots]:
                 slots.may_have_work = True
-            expired += self._start(slots, shares[slots])
+            expired += self._start(slots, claims)
         return expired
 
     def recover(self, claims: Sequence[Claim]) -> tuple[list[Claim], bool]:
@@ -128,16 +131,13 @@ class Claimer:
         self.held.add(claims)
         expired = [claim for claim in claims if claim.expired]
         slots.in_flight += len(expired)
-        if in_time := [claim for claim in claims if not claim.expired]:
+        in_time = [claim for claim in claims if not claim.expired] if expired else claims
+        if in_time:
             slots.submit(in_time)
         return expired
-
-    def _learn(self, ended: list[tuple[Claim, Outcome]]) -> None:
-        for slots in self.table.slots:
-            slots.learn([done for claim, done in ended if self.table.by_task[claim.task] is slots])
 
     def _plan_next_claim(self, next_due: float | None) -> None:
         due = math.inf if next_due is None else monotonic() + next_due
         # It is of the lanes that were asked for: of the others, what was known before holds.
-        of_all = bool(self._asked) and all(free for _, free in self._asked)
+        of_all = bool(self._asked) and 0 not in self._asked.values()
         self.next_due = due if of_all else min(due, self.next_due)

@@ -88,14 +88,12 @@ class Exchange:
 
     def put(self, outcome: Outcome) -> None:
         """Add a slot's outcome; from any thread."""
-        self._outbox.put(outcome)
-        if self._outbox.full or self._table.is_low():
+        if self._outbox.put(outcome) or self._table.is_low():
             self._wake()
 
     def put_and_turn(self, outcome: Outcome) -> None:
         """Add a slot's outcome, and turn in its thread if a turn is due."""
-        self._outbox.put(outcome)
-        if self._outbox.full or self._table.is_low():
+        if self._outbox.put(outcome) or self._table.is_low():
             self._turn_here()
 
     def notify_here(self) -> None:
@@ -143,7 +141,7 @@ class Exchange:
     @property
     def drained(self) -> bool:
         """True if everything that was claimed has been flushed, and no more will be claimed."""
-        if not self.draining or self._is_turning():
+        if not self._drain.asked or self._is_turning():
             # A slot that began to turn just before the drain may come back with claims.
             return False
         return not self._claimer.held and not self._outbox
@@ -155,12 +153,33 @@ class Exchange:
     def due(self, now: float) -> float | None:
         """Return the seconds until the next turn; None: not before a wake."""
         with self._turning:
-            return self._due(now)
+            if self._lost() or self._table.moves:
+                return 0.0
+            draining, slots = self._drain.asked, self._table.state(now)
+            if slots.can_claim and not (draining or self._lapsed):
+                return 0.0
+            waits = [slots.due, self._claimer.next_due - now]
+            if slots.waiting and not slots.low:
+                # As long as claims wait, nobody wakes us for an outcome.
+                waits.append(FLUSH_SECONDS)
+            if self._outbox:
+                rushed = draining or slots.low or self._outbox.full
+                waits.append(0.0 if rushed else self._outbox.due_in(now))
+            if draining:
+                waits.append(0.0 if slots.waiting else self._drain.due_in(now))
+            return None if (soonest := min(waits)) == math.inf else soonest
 
     def turn(self) -> None:
         """Flush the outcomes at hand and claim what the slots can take."""
         with self._turning:
-            self._turn()
+            now = monotonic()
+            self._give_back(now)
+            outcomes = self._outbox.take()
+            wants = self._wants(outcomes, now)
+            if outcomes or wants:
+                self._exchange(outcomes, wants)
+            if self._unsure and not self._lost():
+                self._recover()
 
     def _turn_here(self) -> None:
         if self._drain.asked or self._troubled or owns(self._turning):
@@ -172,8 +191,8 @@ class Exchange:
             if self._turning.acquire(blocking=False):
                 # What goes wrong goes wrong again in the exchange's own thread, and is told there.
                 with contextlib.suppress(Exception):
-                    self._turn()
-                rest = self._due(monotonic())
+                    self.turn()
+                rest = self.due(monotonic())
         finally:
             let_go(self._turning)
         if rest is not None:
@@ -187,71 +206,35 @@ class Exchange:
         finally:
             let_go(self._turning)
 
-    def _due(self, now: float) -> float | None:
-        if self._lost() or self._table.pending:
-            return 0.0
-        draining, slots = self._drain.asked, self._table.state(now)
-        if slots.can_claim and not (draining or self._lapsed):
-            return 0.0
-        waits = [slots.due, self._claimer.next_due - now]
-        if slots.waiting and not slots.low:
-            # As long as claims wait, nobody wakes us for an outcome.
-            waits.append(FLUSH_SECONDS)
-        if self._outbox:
-            rushed = draining or slots.low or self._outbox.full
-            waits.append(0.0 if rushed else self._outbox.due_in(now))
-        if draining:
-            waits.append(0.0 if slots.waiting else self._drain.due_in(now))
-        return None if (soonest := min(waits)) == math.inf else soonest
-
-    def _turn(self) -> None:
-        if self._lost():
-            self._disown()
-        if self._table.pending:
-            self._release(self._table.apply(self._claimer.held))
-        self._give_back()
-        suspected, outcomes = self._outbox.suspected, self._outbox.take()
-        wants = self._wants(outcomes, suspected=suspected)
-        if outcomes or wants:
-            exchanged = self._exchange(outcomes, wants)
-            if exchanged is not None:
-                self._accept(outcomes, exchanged)
-        if self._unsure and not self._lost():
-            self._recover()
-
-    def _wants(self, outcomes: list[Outcome], *, suspected: bool) -> list[Want]:
+    def _wants(self, outcomes: list[Outcome], now: float) -> list[Want]:
         # A batch that was refused is tried alone: a claim that goes wrong must not be its fault.
-        if self._drain.asked or suspected:
+        if self._drain.asked or (outcomes and self._outbox.suspected):
             self._claimer.want_nothing()
             return []
-        self._check_health()
-        return self._claimer.wants(outcomes)
-
-    def _check_health(self) -> None:
+        wants = self._claimer.wants(outcomes, now)
         abandoned = self._table.exhausted()
         if abandoned and not self._unhealthy:
             self._publish(ConsumerUnhealthy(self._node.name, abandoned))
         self._unhealthy = bool(abandoned)
+        return wants
 
     def _lost(self) -> bool:
         return self._lost_key == self._node.key
 
-    def _exchange(self, outcomes: list[Outcome], wants: list[Want]) -> Exchanged | None:
+    def _exchange(self, outcomes: list[Outcome], wants: list[Want]) -> None:
         key = self._node.key
-        self._before_flush(outcomes)
+        if outcomes:
+            self._before_flush(outcomes)
         try:
             fault("before_flush")
             exchanged = self._store.exchange(key, outcomes, wants)
         except LeaseLost:
             self._lost_key = key
-            return None
         except BaseException as error:
             self._put_back(outcomes, error)
             raise
-        fault("after_flush")
-        self._outbox.accepted()
-        self._troubled = False
-        return exchanged
+        else:
+            self._accept(outcomes, exchanged)
 
     def _put_back(self, outcomes: list[Outcome], error: BaseException) -> None:
         self._troubled = self._unsure = True
@@ -270,7 +253,10 @@ class Exchange:
 
     def _accept(self, outcomes: list[Outcome], exchanged: Exchanged) -> None:
         try:
+            fault("after_flush")
+            self._troubled = False
             if outcomes:
+                self._outbox.accepted()
                 self._record(outcomes, exchanged.accepted)
             fault("after_claim")
             self._deliver(exchanged)
@@ -290,7 +276,8 @@ class Exchange:
         if exchanged.lapsed:
             self._lapsed = True
             self._renew()
-        self._outbox.extend(map(overdue, self._claimer.accept(exchanged)))
+        if expired := self._claimer.accept(exchanged):
+            self._outbox.extend(map(overdue, expired))
         if self._drain.asked:
             self._release(self._table.withdraw_all())
         if self._cancels:
@@ -314,8 +301,11 @@ class Exchange:
     def _release(self, claims: Iterable[Claim]) -> None:
         self._outbox.extend(map(released, claims))
 
-    def _give_back(self) -> None:
-        now = monotonic()
+    def _give_back(self, now: float) -> None:
+        if self._lost():
+            self._disown()
+        if self._table.moves:
+            self._release(self._table.apply(self._claimer.held))
         if stale := self._claimer.withdraw_stale(now):
             self._release(stale)
         if self._drain.asked:

@@ -88,14 +88,15 @@ class StoreSleeper:
             self._listener = self._listen()
             # What came before we listened has notified nobody.
             self._on_notice()
-            return
-        # It says that it sleeps before it looks for a wake; a waker does it the other way round.
-        self._sleeping = True
-        notice = None if self._woken else self._listener.wait(seconds)
-        self._sleeping = False
+        else:
+            # Said before the look for a wake; a waker does it the other way round.
+            self._sleeping = True
+            notice = None if self._woken else self._listener.wait(seconds)
+            self._sleeping = False
+            if notice is not None:
+                self._on_notice()
+        # After the notice, which wakes too: who is awake looks at everything next.
         self._woken = False
-        if notice is not None:
-            self._on_notice()
 
     def close(self) -> None:
         """Listen no more; when the worker has ended."""

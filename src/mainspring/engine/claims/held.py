@@ -32,15 +32,18 @@ class HeldClaims:
             if is_suspect(claim.crashes):
                 self._suspects.add(claim.key)
 
-    def of(self, outcome: Outcome) -> Claim | None:
-        """Return the claim of an outcome; None if it is of an earlier claim, or of none."""
-        claim = self._claims.get(outcome.key)
-        return claim if claim is not None and claim.fence == outcome.fence else None
+    def of(self, outcomes: Iterable[Outcome]) -> list[Claim | None]:
+        """Return the claim of each outcome; None if it is of an earlier claim, or of none."""
+        claims = []
+        for outcome in outcomes:
+            claim = self._claims.get(outcome.key)
+            claims.append(claim if claim is not None and claim.fence == outcome.fence else None)
+        return claims
 
-    def drop(self, claim: Claim) -> None:
-        """Hold a claim no longer."""
-        del self._claims[claim.key]
+    def drop(self, claim: Claim) -> bool:
+        """Hold a claim no longer; False if it was dropped already."""
         self._suspects.discard(claim.key)
+        return self._claims.pop(claim.key, None) is not None
 
     def missing_among(self, claims: Sequence[Claim]) -> tuple[list[Claim], bool]:
         """Return the claims of jobs that are not held, and whether others supersede held ones."""

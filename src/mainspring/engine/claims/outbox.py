@@ -25,6 +25,8 @@ class Outbox:
         self._outcomes: deque[Outcome] = deque()
         self._most = MOST_OUTCOMES
         self._refusals = 0
+        self.suspected = False
+        """True if an outcome is to blame for refusals: then batches go without claims."""
 
     def __len__(self) -> int:
         return len(self._outcomes)
@@ -32,9 +34,10 @@ class Outbox:
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self._outcomes.copy())
 
-    def put(self, outcome: Outcome) -> None:
-        """Add an outcome."""
+    def put(self, outcome: Outcome) -> bool:
+        """Add an outcome; return whether there is enough for a batch."""
         self._outcomes.append(outcome)
+        return len(self._outcomes) >= MOST_OUTCOMES
 
     def extend(self, outcomes: Iterable[Outcome]) -> None:
         """Add several."""
@@ -44,11 +47,6 @@ class Outbox:
     def full(self) -> bool:
         """True if there is enough for a batch."""
         return len(self._outcomes) >= MOST_OUTCOMES
-
-    @property
-    def suspected(self) -> bool:
-        """True if an outcome may be to blame for refusals: then batches go without claims."""
-        return self._refusals > 1 and bool(self._outcomes)
 
     def due_in(self, now: float) -> float:
         """Return the seconds until the first has waited for long enough; `now` is monotonic."""
@@ -73,6 +71,7 @@ class Outbox:
         if len(batch) == 1 and self._most == 1:
             return batch[0]
         if self._refusals > 1:
+            self.suspected = True
             self._most = max(1, len(batch) // 2)
         return None
 
@@ -83,7 +82,7 @@ class Outbox:
 
     def accepted(self) -> None:
         """Note that a batch was recorded: the next may be whole again."""
-        self._most, self._refusals = MOST_OUTCOMES, 0
+        self._most, self._refusals, self.suspected = MOST_OUTCOMES, 0, False
 
     def clear(self) -> None:
         """Drop all."""

@@ -15,7 +15,7 @@ from mainspring.clock import monotonic
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from mainspring.model.job import Claim, Outcome
+    from mainspring.model.job import Claim
     from mainspring.protocols import Executor
 
 PREFETCH_SECONDS = 0.05
@@ -56,30 +56,30 @@ class Slots:
         self._run_seconds = math.inf
         self.may_have_work = True
         self.in_flight = 0
+        self.exhausted = 0
+        """Abandoned bodies that still run, if as many do as there are slots: it takes no more."""
         self._low_water = 0
         self._submitted = 0
         self._rests_until = 0.0
         self._batches: deque[tuple[float, int]] = deque()
 
-    def free_slots(self, leaving: int = 0) -> int:
+    def free_slots(self, now: float, leaving: int = 0) -> int:
         """Return how many claims to ask for now, if `leaving` of those in flight are done."""
-        now = monotonic()
+        load, size = self.executor.load(), self.executor.size
+        self.exhausted = load.abandoned if load.abandoned >= size else 0
         if now < self._rests_until or not self.tasks:
             return 0
         if self.exhausted:
             self._rests_until = now + REST_SECONDS
             return 0
-        prefetch = self._prefetch()
+        # What runs now may be longer than all that was measured: it is the better witness.
+        seconds = max(self._run_seconds, now - load.began)
+        prefetch = 0 if seconds == math.inf else int(size * PREFETCH_SECONDS / seconds)
+        prefetch = min(MOST_WAITING, prefetch)
         self._low_water = prefetch // 2
-        seen = self.executor.running() + self.executor.waiting()
         # A claim on its way from the line to a slot is not seen; a body that was disowned is.
-        occupied = max(seen, self.in_flight - leaving)
-        return max(0, min(self.executor.size + prefetch - occupied, MOST_CLAIMED))
-
-    @property
-    def exhausted(self) -> bool:
-        """True if as many abandoned bodies still run as there are slots: it takes no more."""
-        return self.executor.abandoned >= self.executor.size
+        occupied = max(load.running + load.waiting, self.in_flight - leaving)
+        return max(0, min(size + prefetch - occupied, MOST_CLAIMED))
 
     def is_low(self) -> bool:
         """Return whether the slots will soon have nothing to do; from any thread."""
@@ -92,22 +92,20 @@ class Slots:
         self._batches.append((monotonic(), self._submitted))
         self.executor.submit(claims)
 
-    def learn(self, outcomes: Sequence[Outcome]) -> None:
-        """Update the measure of run times from outcomes."""
-        times = [outcome.ended - outcome.began for outcome in outcomes if outcome.began]
-        if times:
-            self._rests_until = 0.0
-            mean = max(sum(times) / len(times), _SHORTEST)
-            known = self._run_seconds
-            # Up at once, down slowly: to expect too little costs others their turn.
-            fades = known != math.inf and mean < known
-            self._run_seconds = known + _WEIGHT * (mean - known) if fades else mean
+    def learn(self, run_seconds: Sequence[float]) -> None:
+        """Update the measure of run times from those of some bodies."""
+        self._rests_until = 0.0
+        mean = max(sum(run_seconds) / len(run_seconds), _SHORTEST)
+        known = self._run_seconds
+        # Up at once, down slowly: to expect too little costs others their turn.
+        fades = known != math.inf and mean < known
+        self._run_seconds = known + _WEIGHT * (mean - known) if fades else mean
 
     def state(self, now: float) -> SlotState:
         """Return how they are."""
         waiting = self.executor.waiting()
         low = waiting <= self._low_water
-        can_claim = self.may_have_work and low and self.free_slots() > 0
+        can_claim = self.may_have_work and low and self.free_slots(now) > 0
         stale = self._stale_at(waiting)
         due = stale if stale < math.inf or now >= self._rests_until else self._rests_until
         return SlotState(waiting > 0, low, can_claim, due - now)
@@ -138,13 +136,6 @@ class Slots:
             self._batches.popleft()
         return self._batches[0][0] + STALE_SECONDS if self._batches else math.inf
 
-    def _prefetch(self) -> int:
-        # What runs now may be longer than all that was measured: it is the better witness.
-        seconds = max(self._run_seconds, monotonic() - self.executor.began())
-        if seconds == math.inf:
-            return 0
-        return min(MOST_WAITING, int(self.executor.size * PREFETCH_SECONDS / seconds))
-
 
 class SlotTable:
     """The slots of one node, all of them and by task; tasks may come and move while it claims.
@@ -155,7 +146,8 @@ class SlotTable:
     def __init__(self) -> None:
         self.slots: list[Slots] = []
         self.by_task: dict[str, Slots] = {}
-        self._moves: deque[Mapping[str, Slots]] = deque()
+        self.moves: deque[Mapping[str, Slots]] = deque()
+        """What `apply` has to do."""
 
     def add(self, slots: Slots) -> None:
         """Serve the tasks of these slots too; before the first turn."""
@@ -164,7 +156,7 @@ class SlotTable:
 
     def move(self, moves: Mapping[str, Slots]) -> None:
         """Serve each task in these slots from now on."""
-        self._moves.append(moves)
+        self.moves.append(moves)
 
     def expect_work(self) -> None:
         """Note that the store may have jobs for each of them; from any thread."""
@@ -187,25 +179,18 @@ class SlotTable:
 
     def exhausted(self) -> int:
         """Return how many abandoned bodies run where as many do as there are slots."""
-        return sum([slots.executor.abandoned for slots in self.slots if slots.exhausted])
+        return sum([slots.exhausted for slots in self.slots])
 
     def withdraw_all(self) -> list[Claim]:
         """Withdraw every claim that no slot has taken; from any thread."""
         return [claim for slots in self.slots for claim in slots.withdraw_all()]
 
-    @property
-    def pending(self) -> bool:
-        """True if there is something to apply."""
-        return bool(self._moves)
-
     def apply(self, held: Iterable[Claim]) -> list[Claim]:
         """Serve as was said; return the claims that waited in slots where their task is no more."""
         withdrawn: list[Claim] = []
-        if not self._moves:
-            return withdrawn
         counts = Counter(claim.task for claim in held)
-        while self._moves:
-            for task, slots in self._moves.popleft().items():
+        while self.moves:
+            for task, slots in self.moves.popleft().items():
                 withdrawn += self._move(task, slots, counts[task])
         return withdrawn
 

@@ -92,9 +92,10 @@ def _names(serves: Capabilities) -> dict[str, object]:
 
 
 def _slots(executor: Executor) -> dict[str, int]:
+    load = executor.load()
     return {
         "size": executor.size,
-        "running": executor.running(),
-        "waiting": executor.waiting(),
-        "abandoned": executor.abandoned,
+        "running": load.running,
+        "waiting": load.waiting,
+        "abandoned": load.abandoned,
     }

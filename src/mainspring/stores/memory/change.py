@@ -42,17 +42,20 @@ class Change:
             raise StoreBusy("the store", 0.0, "this thread, which was interrupted")
         try:
             self.lock.acquire()
-            self._undo()
+            if self._ledger.before is not None:
+                self._undo()
             self._nodes_before = dict(self._nodes)
-            self._ledger.begin()
+            self._ledger.before = {}
         except BaseException:
             self.recover()
             raise
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None or (isinstance(error, MainspringError) and not self._ledger.before):
-            self._ledger.commit()
-        self.recover()
+            self._ledger.before = None
+            let_go(self.lock)
+        else:
+            self.recover()
 
     def recover(self) -> None:
         """Undo what is not committed, and let others in; harmless if another changes it."""
@@ -67,4 +70,4 @@ class Change:
         self._ledger.undo()
         for key, node in self._nodes.items():
             node.held = self._ledger.held_by(key)
-        self._ledger.commit()
+        self._ledger.before = None

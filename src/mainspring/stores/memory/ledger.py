@@ -49,15 +49,10 @@ class Ledger:
         self._keeping: Due = []
         self._expiring: Due = []
         self.before: dict[int, tuple[Job, Job] | None] | None = None
-        """Jobs and what they were before the change that is under way; None for a new one."""
+        """Jobs and what they were before the change that is under way; None for a new one.
 
-    def begin(self) -> None:
-        """Begin a change, which `commit` or `undo` ends."""
-        self.before = {}
-
-    def commit(self) -> None:
-        """Commit all changes."""
-        self.before = None
+        As a whole None as long as nothing is being changed: then all is as it is meant to be.
+        """
 
     def touch(self, job: Job) -> None:
         """Remember what a job was before the change; to be called before each."""

@@ -351,11 +351,12 @@ class MemoryStore:
         if owner.lease_until <= moment.micros:
             return Exchanged(accepted, [], lapsed=True)
         due = self._ledger.next_due(wants, moment)
-        given = [
-            pair for want in wants for pair in self._ledger.claim(node, owner.name, want, moment)
-        ]
-        owner.held.update((job.key, job) for job, _ in given)
-        return Exchanged(accepted, [claim for _, claim in given], next_due=due)
+        claims: list[Claim] = []
+        for want in wants:
+            for job, claim in self._ledger.claim(node, owner.name, want, moment):
+                owner.held[job.key] = job
+                claims.append(claim)
+        return Exchanged(accepted, claims, next_due=due)
 
     def _notify(self, *topics: str, keys: Collection[int] = ()) -> None:
         for topic in topics:
