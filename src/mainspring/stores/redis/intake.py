@@ -63,7 +63,7 @@ class Callers:
         return caller
 
     def give(self, caller: Caller) -> None:
-        """Take a caller back whose call was answered."""
+        """Accept a caller back, whose call was answered."""
         self._idle.append(caller)
 
 

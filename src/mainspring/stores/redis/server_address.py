@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from mainspring.errors import InvalidOption
+from mainspring.stores.public_url import public_url
 
 NAMESPACE = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
 DEFAULT_NAMESPACE = "mainspring"
@@ -32,10 +33,5 @@ def address_of(url: str) -> ServerAddress:
     if NAMESPACE.fullmatch(namespace) is None:
         expected = "1 to 100 letters, digits or any of . _ : -"
         raise InvalidOption("namespace", namespace, owner="Queue", expected=expected)
-    public = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")
-    label = public.geturl()
-    if namespace != DEFAULT_NAMESPACE:
-        label += f"?namespace={namespace}"
-    return ServerAddress(
-        parts._replace(query=urlencode(query)).geturl(), label, f"{{{namespace}}}:"
-    )
+    plain = parts._replace(query=urlencode(query)).geturl()
+    return ServerAddress(plain, public_url(url), f"{{{namespace}}}:")
