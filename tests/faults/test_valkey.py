@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
@@ -23,7 +24,7 @@ from mainspring.testing.contracts.cases import (
     want,
 )
 from servers.proxy import Proxy
-from servers.valkey import ValkeyServer
+from servers.valkey import ValkeyServer, free_port
 
 ON_DISK = {"appendonly": "yes", "appendfsync": "always"}
 
@@ -324,6 +325,61 @@ class TestServer:
             levels[server] = found["durability"].level
         assert levels == {weak: "warning", strong: "ok"}
         assert [weak.url in text for text in caplog.messages] == [True]
+
+
+class TestPlaces:
+    def test_a_unix_socket_with_a_database_is_a_store(self, make_server, make_store, tmp_path):
+        make_server(unixsocket=str(tmp_path / "socket"))
+        store = make_store(f"unix://{tmp_path / 'socket'}?db=3&namespace=mine")
+        job_id = enqueue(store)
+        assert store.get(job_id) is not None
+        with Redis(unix_socket_path=str(tmp_path / "socket"), db=3) as client:
+            assert {key.partition(b":")[0] for key in client.scan_iter()} == {b"{mine}"}
+
+    def test_a_node_of_a_cluster_is_a_store(self, make_server, make_store):
+        server = make_server(**{"cluster-enabled": "yes", "cluster-port": str(free_port())})
+        with Redis.from_url(server.url) as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            deadline = time.monotonic() + 10
+            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        store = make_store(server.url)
+        store.enqueue_many([new_job(unique="k", idempotency_key="i", expires=60.0), new_job()])
+        node = join(store)
+        claims = store.claim(node, [want()])
+        assert store.finish_many(node, [outcome(claim) for claim in claims]) == [True, True]
+        assert store.stats()["queue"]["completed"] == 2
+
+    def test_two_namespaces_know_nothing_of_each_other(self, redis_url, make_store):
+        here, there = (make_store(f"{redis_url}?namespace={name}") for name in ("here", "there"))
+        job_id = enqueue(here, unique="k")
+        enqueue(there, unique="k")
+        assert there.get(job_id) is None
+        assert here.run_dir != there.run_dir
+        for store in (here, there):
+            store.cancel([job.id for job in store.jobs(JobFilter())])
+
+    def test_one_store_has_one_folder_of_locks_whatever_its_url(self, redis_url, make_store):
+        one = make_store(f"{redis_url}?namespace=folder")
+        other = make_store(f"{redis_url.replace('127.0.0.1', 'localhost')}?namespace=folder")
+        assert one.run_dir == other.run_dir is not None
+
+    def test_a_forked_child_has_connections_of_its_own(self, namespace_url, make_store):
+        store = make_store(namespace_url)
+        ids = [enqueue(store)]
+        listener = store.listen("ended")
+        child = os.fork()
+        if not child:
+            kept = store.enqueue_many([new_job(), new_job()])
+            os._exit(0 if store.get(kept[1]) is not None else 1)
+        ids.append(enqueue(store))
+        assert os.waitpid(child, 0)[1] == 0
+        ids.append(enqueue(store))
+        store.cancel([ids[0]])
+        assert listener.wait(10) is not None
+        assert number_of(store) == 5
+        listener.close()
 
 
 class TestWorkers:
