@@ -11,6 +11,7 @@ from mainspring.errors import InvalidOption
 from mainspring.model.codec import JsonCodec
 from mainspring.queue.client import QueueClient
 from mainspring.queue.transaction import Transactions
+from mainspring.stores.public_url import public_url
 from mainspring.stores.url import check_options, location, open_store
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Binding:
         """Raise InvalidOption, which names the first of the options, after the first use."""
         if self.is_used:
             option, value = next(iter(given.items()), ("url", None))
-            why = f"comes too late: the queue has used {self.url} already"
+            why = f"comes too late: the queue has used {public_url(self.url)} already"
             remedy = "call configure() before the first job is enqueued and the first worker starts"
             raise InvalidOption(option, value, owner="Queue.configure()", why=why, remedy=remedy)
 

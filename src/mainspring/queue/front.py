@@ -16,6 +16,7 @@ from mainspring.queue.consumers import Consumers
 from mainspring.queue.operations import Operations
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
 from mainspring.queue.queue_task import Call, QueueTask
+from mainspring.stores.public_url import public_url
 from mainspring.stores.url import file_of
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Queue(Operations):
         self._consumers = Consumers(self._binding, settings, self._caches, self._declared)
 
     def __repr__(self) -> str:
-        return f"<Queue {self.url}>"
+        return f"<Queue {public_url(self.url)}>"
 
     def configure(self, url: str | None = None, **options: Unpack[ConfigureOptions]) -> None:
         """Change options that the queue was made with, for a program that learns them later.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import mainspring
+from mainspring.stores.public_url import public_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ def banner(
         yield from (f"  {task.name} ({task.executor}, {task.queue})" for task in queue.tasks)
     yield f"Queues: {', '.join(queues or sorted({task.queue for task in queue.tasks}))}"
     yield f"Version: {mainspring.__version__}"
-    yield f"Store: {queue.url}"
+    yield f"Store: {public_url(queue.url)}"
     slots = {"async": queue.settings.async_slots, "thread": workers, "process": workers}
     used = {task.executor for task in queue.tasks}
     at_once = (f"{slots[kind]} {noun}" for kind, noun in KINDS.items() if kind in used)

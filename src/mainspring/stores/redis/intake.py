@@ -51,10 +51,14 @@ class Callers:
     """The callers that make no call just now."""
 
     def __init__(self) -> None:
+        self._process = os.getpid()
         self._idle: deque[Caller] = deque()
 
     def take(self) -> Caller:
         """Return a caller, whose number is that of the call to make."""
+        if self._process != os.getpid():
+            # A forked child: its calls would be taken for those of its parent.
+            self._process, self._idle = os.getpid(), deque()
         try:
             caller = self._idle.pop()
         except IndexError:
@@ -63,7 +67,7 @@ class Callers:
         return caller
 
     def give(self, caller: Caller) -> None:
-        """Take a caller back whose call was answered."""
+        """Accept a caller back, whose call was answered."""
         self._idle.append(caller)
 
 
@@ -72,10 +76,6 @@ class BatchIntake:
 
     def __init__(self, run: Callable[..., Any]) -> None:
         self._run = run
-        self.callers = Callers()
-
-    def begin_anew(self) -> None:
-        """Call under other names, in a forked child: the callers are the parent's."""
         self.callers = Callers()
 
     def enqueue(

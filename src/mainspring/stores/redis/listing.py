@@ -72,7 +72,7 @@ def pages(
 
 
 def matches(record: JobRecord, search: str | None) -> bool:
-    """Tell whether a text stands in a job's id, task, arguments or error."""
+    """Return True if a text stands in a job's id, task, arguments or error."""
     if search is None:
         return True
     error = "" if record.failure is None else str(record.failure)

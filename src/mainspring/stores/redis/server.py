@@ -117,7 +117,7 @@ class Server:
         return connection
 
     def close(self) -> None:
-        """Let go of the connections; the next use opens others."""
+        """Close the connections; the next use opens others."""
         while self._idle:
             self._idle.pop().disconnect()
 
@@ -178,7 +178,7 @@ def _call(connection: AbstractConnection, *command: Any) -> bytes:
 
 
 def _is_open(connection: AbstractConnection) -> bool:
-    """Tell whether nothing has come on an idle connection, not even its end."""
+    """Return True if nothing has come on an idle connection, not even its end."""
     try:
         return not connection.can_read(0)
     except (NoConnection, NoAnswer, OSError):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from mainspring.errors import InvalidOption
+from mainspring.stores.public_url import public_url
 
 NAMESPACE = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
 DEFAULT_NAMESPACE = "mainspring"
@@ -26,16 +27,11 @@ class ServerAddress(NamedTuple):
 
 def address_of(url: str) -> ServerAddress:
     """Return the parts of a URL: `redis://`, `rediss://` or `unix://`; raises InvalidOption."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    place, _, parameters = url.partition("?")
+    query = dict(parse_qsl(parameters, keep_blank_values=True))
     namespace = query.pop("namespace", DEFAULT_NAMESPACE)
     if NAMESPACE.fullmatch(namespace) is None:
         expected = "1 to 100 letters, digits or any of . _ : -"
         raise InvalidOption("namespace", namespace, owner="Queue", expected=expected)
-    public = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")
-    label = public.geturl()
-    if namespace != DEFAULT_NAMESPACE:
-        label += f"?namespace={namespace}"
-    return ServerAddress(
-        parts._replace(query=urlencode(query)).geturl(), label, f"{{{namespace}}}:"
-    )
+    plain = f"{place}?{urlencode(query)}" if query else place
+    return ServerAddress(plain, public_url(url), f"{{{namespace}}}:")

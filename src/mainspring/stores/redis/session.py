@@ -98,7 +98,7 @@ class RedisSession:
         return self._notifiers[topic].listen()
 
     def close(self) -> None:
-        """Let go of connections and thread; the next use opens others."""
+        """Close connections and thread; the next use opens others."""
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
             subscription.close()

@@ -149,7 +149,7 @@ class RedisStore:
         return claims_of(rows)
 
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
-        """Take a lost node's jobs from it; None if its lease still runs, or it has gone already."""
+        """Requeue or fail a lost node's jobs; None if its lease still runs, or it has gone."""
         lost = self._run("lose", node, dead)
         if lost is False:
             return None
@@ -165,7 +165,7 @@ class RedisStore:
         return self._open().listen(topic)
 
     def close(self) -> None:
-        """Let go of connections; harmless when done twice, and undone by the next use."""
+        """Close connections; harmless when done twice, and undone by the next use."""
         self._open().close()
 
     def get(self, job_id: str) -> JobRecord | None:
@@ -316,7 +316,6 @@ class RedisStore:
     def _open(self) -> RedisSession:
         if self._session.process != os.getpid():
             self._session = self._session.anew()
-            self._intake.begin_anew()
         return self._session
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SECTIONS = ("server", "clients", "memory", "persistence", "replication", "cluster")
 LEAST_VERSION = (7, 2)
-"""Of Redis; Valkey tells the version of Redis that it is compatible with."""
+"""The version of Redis; Valkey tells that of the Redis it is compatible with."""
 
 
 def settings_of(connection: AbstractConnection) -> dict[str, str]:

@@ -46,7 +46,7 @@ BUSY, NOT_WRITTEN = "BUSY ", "MISCONF"
 
 
 def is_passing(error: Exception) -> bool:
-    """Tell whether the server has not done what was asked, but will if it is asked again."""
+    """Return True if the server has not done what was asked, but will if it is asked again."""
     return isinstance(error, PASSING) or str(error).startswith(BUSY)
 
 

@@ -46,7 +46,7 @@ local function line_up(job, delayed)
   if delayed then line, score = line_of('later', job.lane), run_at_of(job.place) end
   call('ZADD', line, score, job.place)
   if job.expires_at then call('ZADD', at .. 'expiring', job.expires_at, job.key) end
-  if call('ZRANGE', line, 0, 0)[1] == job.place then notify('ready') end
+  if not notices.ready and call('ZRANGE', line, 0, 0)[1] == job.place then notify('ready') end
 end
 
 local function step_out(job)
