@@ -11,11 +11,18 @@ from sys import modules
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mainspring.background.local import g
-    from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
+    from mainspring.background.debugging import set_debug
+    from mainspring.background.local import LocalProxy, g
+    from mainspring.background.locker import Locker
+    from mainspring.background.supervisor.front import (
+        TaskSupervisor,
+        spawn,
+        spawn_ajob,
+        task_supervisor,
+    )
+    from mainspring.background.task import TT_COROUTINE, TT_MP, TT_THREAD
     from mainspring.background.tasks.collection import FunctionCollection, TaskCollection
     from mainspring.background.tasks.decorator import background_task
-    from mainspring.background.tasks.task import TT_COROUTINE, TT_MP, TT_THREAD
     from mainspring.background.tasks.waiting import co_apply, co_mp_apply, wait_completed
     from mainspring.background.workers.decorator import background_worker
     from mainspring.background.workers.event import BackgroundEventWorker
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from mainspring.background.workers.queue import BackgroundQueueWorker
     from mainspring.background.workers.worker import BackgroundAsyncWorker, BackgroundWorker
     from mainspring.cache.memory import MemoryCache
+    from mainspring.cache.memory import MemoryCache as MemoryCacheAdapter
     from mainspring.cache.policy import Cache
     from mainspring.cache.redis import RedisCache
     from mainspring.cache.sqlite import SQLiteCache
@@ -64,7 +72,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("errors", "protocols", "testing", "web")
+_MODULES = ("compat", "errors", "protocols", "task_worker_api", "testing", "web")
 """The public modules, which show once they are imported."""
 
 _HOMES = {
@@ -86,7 +94,10 @@ _HOMES = {
     "JobGone": "mainspring.errors",
     "JobHandle": "mainspring.queue.job_handle",
     "JobState": "mainspring.model.job",
+    "LocalProxy": "mainspring.background.local",
+    "Locker": "mainspring.background.locker",
     "MemoryCache": "mainspring.cache.memory",
+    "MemoryCacheAdapter": "mainspring.cache.memory:MemoryCache",
     "PickleCodec": "mainspring.model.pickled",
     "Queue": "mainspring.queue.front",
     "RedisCache": "mainspring.cache.redis",
@@ -100,9 +111,9 @@ _HOMES = {
     "TASK_HIGH": "mainspring.supervision.threads.priority",
     "TASK_LOW": "mainspring.supervision.threads.priority",
     "TASK_NORMAL": "mainspring.supervision.threads.priority",
-    "TT_COROUTINE": "mainspring.background.tasks.task",
-    "TT_MP": "mainspring.background.tasks.task",
-    "TT_THREAD": "mainspring.background.tasks.task",
+    "TT_COROUTINE": "mainspring.background.task",
+    "TT_MP": "mainspring.background.task",
+    "TT_THREAD": "mainspring.background.task",
     "TaskCollection": "mainspring.background.tasks.collection",
     "TaskHandle": "mainspring.pool.handle",
     "TaskInfo": "mainspring.pool.record",
@@ -118,6 +129,9 @@ _HOMES = {
     "get_all_task_types": "mainspring.pool.registry",
     "get_task_function": "mainspring.pool.registry",
     "register_task": "mainspring.pool.registry",
+    "set_debug": "mainspring.background.debugging",
+    "spawn": "mainspring.background.supervisor.front",
+    "spawn_ajob": "mainspring.background.supervisor.front",
     "task": "mainspring.pool.registry",
     "task_supervisor": "mainspring.background.supervisor.front",
     "wait_completed": "mainspring.background.tasks.waiting",
@@ -149,7 +163,10 @@ __all__ = [
     "JobGone",
     "JobHandle",
     "JobState",
+    "LocalProxy",
+    "Locker",
     "MemoryCache",
+    "MemoryCacheAdapter",
     "PickleCodec",
     "Queue",
     "RedisCache",
@@ -174,6 +191,9 @@ __all__ = [
     "get_all_task_types",
     "get_task_function",
     "register_task",
+    "set_debug",
+    "spawn",
+    "spawn_ajob",
     "task",
     "task_supervisor",
     "wait_completed",

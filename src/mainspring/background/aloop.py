@@ -44,6 +44,15 @@ class ALoop:
         """The service that runs it now."""
         return self._thread
 
+    def is_active(self) -> bool:
+        """Return whether it takes coroutines."""
+        return self.active
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The asyncio loop; raises `NotRunning`."""
+        return self._thread.loop
+
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """Return the asyncio loop; raises `NotRunning`."""
         return self._thread.loop
@@ -133,6 +142,15 @@ class Loops:
             expected = f"one that was created: {self._loops.names()}"
             raise InvalidOption("loop", name, owner="TaskSupervisor", expected=expected)
         return found
+
+    def created(self) -> dict[str, ALoop]:
+        """Return those that were created, by name."""
+        return {loop.name: loop for loop in self._loops.all()}
+
+    @property
+    def default(self) -> ALoop | None:
+        """The loop of what names none, None for the supervisor's own."""
+        return self._default
 
     def set_default(self, loop: ALoop | str | None) -> None:
         """Use this loop where no other is named."""

@@ -40,7 +40,7 @@ _LOOK_INTERVAL = 0.1
 
 
 class ChildSupervisor:
-    """Keeps `population` children alive; `close`, `wake` and `dismiss` may come from any thread.
+    """Keeps `population()` children alive; `close`, `wake` and `dismiss` may come from any thread.
 
     It ends when it was closed and `idle()` is true or the grace is over, and calls `on_end` last.
     """
@@ -49,7 +49,7 @@ class ChildSupervisor:
         self,
         plan: ChildPlan,
         *,
-        population: int,
+        population: Callable[[], int],
         idle: Callable[[], bool],
         on_end: Callable[[], object],
     ) -> None:
@@ -155,7 +155,7 @@ class ChildSupervisor:
 
     def _wants_more(self) -> bool:
         staying = len(self._children) - len(self._leaving)
-        return staying < self._population and len(self._starting) < (os.cpu_count() or 1) + 1
+        return staying < self._population() and len(self._starting) < (os.cpu_count() or 1) + 1
 
     def _start_one(self) -> None:
         try:
@@ -295,7 +295,7 @@ class ChildSupervisor:
         self._close_descriptors()
 
     def _wait_for_the_last(self, deadline: float) -> None:
-        self._population = 0
+        self._population = _none
         self._deadline = deadline
         while (self._children or self._limits) and monotonic() < deadline:
             self._check(self._await())
@@ -308,3 +308,8 @@ class ChildSupervisor:
         self._alarm.close()
         os.close(self._parent_pipe)
         os.close(self._parent_end)
+
+
+def _none() -> int:
+    """Return the number of children that are kept up at the end."""
+    return 0

@@ -96,7 +96,7 @@ class FreeChildren:
     def add(self, child: Child) -> None:
         """Add a child that has started."""
         with self._lock:
-            self._ready.append(child)
+            self._ready.insert(0, child)  # the last one asked has the most imported already
             self._serve()
 
     def drop(self, child: Child) -> bool:

@@ -54,7 +54,8 @@ class ProcessPool:
     Calls of normal priority may also use `reserve_normal` children, more urgent ones those and
     `reserve_high`; a critical one takes a spare, too, or else the first child that is free.
 
-    It starts with its first call, or by `start()`. All methods may be called from any thread.
+    It starts with its first call, or by `start()`: all children, or with `eager` so many, and
+    others as calls ask for them. All methods may be called from any thread.
     `handler` answers `request`; it, `initializer` and `initargs` must be picklable. A child is
     replaced after `max_tasks_per_child` calls, or once more than `max_memory_per_child_bytes` are
     resident after a call (where the system tells only the peak, that counts). `grace`: seconds
@@ -69,6 +70,7 @@ class ProcessPool:
         reserve_normal: int = 0,
         reserve_high: int = 0,
         spare: int = 1,
+        eager: int | None = None,
         handler: Callable[[bytes], bytes] | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[object, ...] = (),
@@ -79,9 +81,11 @@ class ProcessPool:
     ) -> None:
         _check_at_least(1, size=size, max_tasks_per_child=max_tasks_per_child)
         _check_at_least(1, max_memory_per_child_bytes=max_memory_per_child_bytes)
-        _check_at_least(0, spare=spare, grace=grace)
+        _check_at_least(0, spare=spare, eager=eager, grace=grace)
         _check_at_least(0, reserve_normal=reserve_normal, reserve_high=reserve_high)
         self._sizes = PoolSizes(size, reserve_normal, reserve_high)
+        self._most = self._sizes.total + spare
+        self._eager = self._most if eager is None else eager
         self._name = name
         self._grace = grace
         self._handles = handler is not None
@@ -95,7 +99,7 @@ class ProcessPool:
             ChildPlan(
                 name, pack_startup(handler, initializer, initargs), max_memory_per_child_bytes
             ),
-            population=self._sizes.total + spare,
+            population=self._population,
             idle=self._is_idle,
             on_end=self._end,
         )
@@ -183,7 +187,10 @@ class ProcessPool:
         """
         packed = pack_call(function, args, kwargs)
         self._admit(None)
-        return self._submissions.submit(label_of(function), packed, priority)
+        future: Future[R] = self._submissions.submit(label_of(function), packed, priority)
+        if self._eager < self._most:
+            self._supervisor.wake()
+        return future
 
     def kill(self, key: Hashable) -> bool:
         """Kill the children that run calls of that key; False if none runs now."""
@@ -283,6 +290,9 @@ class ProcessPool:
         request = Request(CALL, submission.request, submission.label)
         turn = ChildTurn(submission.future, submission.priority)
         return unpack_result(self._ask(request, turn))
+
+    def _population(self) -> int:
+        return min(self._most, self._eager + self._submissions.outstanding)
 
     def _is_idle(self) -> bool:
         _, busy, waiting = self._free.counts()

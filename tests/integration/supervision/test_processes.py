@@ -194,7 +194,7 @@ def test_a_target_that_a_process_could_not_find_fails_the_start(supervisor, opti
     worker = background_worker(executor="process", supervisor=supervisor, **options)(target)
     with pytest.raises(TaskNotImportable):
         worker.start()
-    assert worker.is_stopped()
+    assert not worker.is_started()
 
 
 @pytest.mark.parametrize("target", [os.getppid, functools.partial(os.getppid)])

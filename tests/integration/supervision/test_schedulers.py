@@ -101,9 +101,9 @@ def test_a_scheduler_whose_stop_raises_is_logged_and_does_not_keep_others_from_s
 
 
 @pytest.mark.parametrize("way", ["leave", "close"])
-def test_a_scheduler_that_is_left_as_its_loop_begins_is_cancelled(supervisor, monkeypatch, way):
+def test_a_scheduler_that_is_left_as_its_loop_begins_is_cancelled(supervisor, way):
     clock, aloop = Clock(ValueError("no hands")), supervisor.running_aloop()
-    service, spawn = SchedulerService(clock, aloop), aloop.spawn_coroutine_threadsafe
+    service, spawn = SchedulerService(clock), aloop.spawn_coroutine_threadsafe
 
     def spawn_slowly(coroutine):
         life = spawn(coroutine)
@@ -111,7 +111,7 @@ def test_a_scheduler_that_is_left_as_its_loop_begins_is_cancelled(supervisor, mo
         getattr(service, way)()
         return life
 
-    monkeypatch.setattr(aloop, "spawn_coroutine_threadsafe", spawn_slowly)
+    service.spawn = spawn_slowly
     asyncio.run(asyncio.wait_for(service.run(lambda: None), 10))
     assert clock.ended.wait(5)
 

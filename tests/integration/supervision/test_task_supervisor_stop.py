@@ -176,7 +176,7 @@ def test_a_worker_can_not_be_started_by_what_runs_while_its_supervisor_stops(sup
 
     assert let_in()
     assert got
-    assert late.is_stopped()
+    assert not late.is_started()
     assert not supervisor.active
 
 

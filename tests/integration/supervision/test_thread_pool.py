@@ -195,10 +195,11 @@ def test_sizes_are_worked_out_as_the_pages_say():
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"pool_size": 0}, "pool_size"),
+        ({"pool_size": -1}, "pool_size"),
         ({"reserve_high": -1}, "reserve_high"),
         ({"pool_size": 5, "max_size": 3}, "max_size"),
         ({"min_size": "most"}, "min_size"),
+        ({"min_size": 4, "max_size": 3}, "min_size"),
     ],
 )
 def test_sizes_that_make_no_sense_are_named(options, named):

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mainspring.background.jobs.job import AsyncJob
 from mainspring.background.registry import OwnedRegistry
 from mainspring.errors import InvalidOption, NotRunning
+from mainspring.model.options import refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.background.aloop import ALoop
-    from mainspring.background.jobs.job import AsyncJob
     from mainspring.supervision.supervisor.member import Member
     from mainspring.supervision.supervisor.supervisor import Supervisor
     from mainspring.supervision.threads.pool import PriorityThreadPool
+
+
+JOB_OPTIONS = ("target", "args", "kwargs", "interval", "number", "timer", "scheduler")
 
 
 class AsyncJobScheduler:
@@ -116,6 +120,33 @@ class AsyncJobs:
             expected = f"one that was created: {self._schedulers.names()}"
             raise InvalidOption("scheduler", scheduler, owner="create_async_job", expected=expected)
         return found
+
+    @property
+    def default(self) -> AsyncJobScheduler | None:
+        """The scheduler of the jobs that name none."""
+        return self._default
+
+    @default.setter
+    def default(self, scheduler: AsyncJobScheduler) -> None:
+        self._default = scheduler
+
+    def create_job(self, *first: Any, **options: Any) -> AsyncJob:
+        """Make a job and run it; its target or its scheduler may come first.
+
+        Nothing is taken before all is checked. Raises as `AsyncJob` and `get` do, `UnknownOption`.
+        """
+        named, lead = dict(options), list(first)
+        if lead and (lead[0] is None or isinstance(lead[0], AsyncJobScheduler | str)):
+            named.setdefault("scheduler", lead.pop(0))
+        named.update(zip(("target", "args", "kwargs"), lead, strict=False))
+        refuse_unknown("create_async_job", named, JOB_OPTIONS)
+        scheduler = self.get(named.pop("scheduler", None))
+        target, args = named.pop("target", None), named.pop("args", None) or ()
+        return scheduler.add(AsyncJob(target, args, named.pop("kwargs", None) or {}, **named))
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Return each scheduler by name: whether it is active, and how many jobs it has."""
+        return {one.name: {"active": one.active, "jobs": len(one.jobs)} for one in self.all()}
 
     def drop(self, job: AsyncJob, scheduler: AsyncJobScheduler | str | None = None) -> bool:
         """Cancel a job of this scheduler, or of any; return whether it was known."""

@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from mainspring.background.accepted_arguments import accepted_arguments
 from mainspring.background.registry import OwnedRegistry
+from mainspring.background.task import BackgroundTask, TaskPlan
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from collections.abc import Callable, Mapping
 
-
-class LaunchableTask(Protocol):
-    """A task, as its supervisor sees it; see `mainspring.background.tasks.task`."""
-
-    id: str
-    future: Future[Any]
-
-    def launch(self, supervisor: Any) -> None:
-        """Start it, after its delay."""
-        ...
-
-    def cancel_delay(self) -> None:
-        """Cancel it if it has not been queued yet."""
-        ...
+    from mainspring.background.task import TaskOwner
 
 
 class PendingTasks:
     """Keeps tasks until they have ended."""
 
     def __init__(self) -> None:
-        self._tasks: OwnedRegistry[LaunchableTask] = OwnedRegistry("task")
+        self._tasks: OwnedRegistry[BackgroundTask[Any]] = OwnedRegistry("task")
 
-    def launch(self, task: LaunchableTask, supervisor: object) -> None:
+    def launch(self, task: BackgroundTask[Any], owner: TaskOwner) -> None:
         """Start a task for its supervisor, and forget it once it has ended."""
         self._tasks.add(task.id, task)
-        task.launch(supervisor)
+        task.launch(owner)
         task.future.add_done_callback(lambda _: self._tasks.drop(task.id))
 
-    def get(self, task_id: str) -> LaunchableTask | None:
+    def all(self) -> list[BackgroundTask[Any]]:
+        """Return all of them."""
+        return self._tasks.all()
+
+    def get(self, task_id: str) -> BackgroundTask[Any] | None:
         """Return a task that has not ended."""
         return self._tasks.get(task_id)
 
@@ -45,3 +38,25 @@ class PendingTasks:
         """Cancel the tasks that wait for their delay."""
         for task in self._tasks.all():
             task.cancel_delay()
+
+
+IGNORED = ("worker", "_send_task_id")
+"""Options of `put_task` on the reference pages that have no effect here."""
+
+
+def task_of(
+    target: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    task_id: str | None,
+    options: Mapping[str, Any],
+) -> BackgroundTask[Any]:
+    """Make a task of a function, which gets the task's id if it takes `_task_id`.
+
+    Raises `InvalidOption`, `UnknownOption`.
+    """
+    plan = TaskPlan.of(target, {one: options[one] for one in options if one not in IGNORED})
+    task: BackgroundTask[Any] = BackgroundTask(plan, args, dict(kwargs), task_id=task_id)
+    if options.get("_send_task_id", True) and accepted_arguments(target).takes("_task_id"):
+        task.kwargs["_task_id"] = task.id
+    return task

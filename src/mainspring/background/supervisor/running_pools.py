@@ -63,7 +63,8 @@ class RunningPools:
         with self._lock:
             if self.processes is None:
                 name = f"{self.core.name}_process"
-                pool = ProcessPool(**{"name": name, "size": os.cpu_count() or 1, **options})
+                cpus = os.cpu_count() or 1
+                pool = ProcessPool(**{"name": name, "size": cpus, "eager": cpus, **options})
                 self.pools.launch(pool)
                 self.processes = pool
             return self.processes
@@ -104,7 +105,9 @@ class PoolSettings:
     def __init__(self) -> None:
         self.sizes = pool_sizes()
         self.stand_in: Executor | None = None
+        self.process_stand_in: Any = None
         self._process_options: dict[str, Any] = {}
+        self._process_pool_made = False
 
     def size_threads(self, running: RunningPools, sizes: dict[str, Any]) -> None:
         """Set other sizes of the thread pool, also while it works. Raises `InvalidOption`."""
@@ -123,8 +126,16 @@ class PoolSettings:
             if not (is_whole(value) and value >= 0):
                 raise InvalidOption(reserve, value, owner="set_mp_pool", expected="0 or more")
         self._process_options = options if size is None else {"size": size, **options}
+        self.process_stand_in, self._process_pool_made = None, True
         running.drop_processes()
+        if running.active:
+            self.start_processes(running)
 
-    def processes(self, running: RunningPools) -> ProcessPool:
-        """Return the process pool, started on demand."""
-        return running.make_processes(self._process_options)
+    def start_processes(self, running: RunningPools) -> None:
+        """Start the process pool, if one was made, so that its first calls find children there."""
+        if self._process_pool_made and self.process_stand_in is None:
+            running.make_processes(self._process_options)
+
+    def processes(self, running: RunningPools) -> Any:
+        """Return the process pool, started on demand, or what stands in for it."""
+        return self.process_stand_in or running.make_processes(self._process_options)

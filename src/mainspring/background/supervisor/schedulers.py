@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
 
-    from mainspring.background.aloop import ALoop
     from mainspring.supervision.supervisor.supervisor import Supervisor
 
 log = logging.getLogger("mainspring.supervision")
@@ -47,7 +46,11 @@ class SyncSchedulers:
         _check(scheduler, "stop")
         self._schedulers.add(str(id(scheduler)), scheduler)
 
-    def drop(self, scheduler: SyncScheduler) -> bool:
+    def all(self) -> list[SyncScheduler]:
+        """Return all of them."""
+        return self._schedulers.all()
+
+    def drop(self, scheduler: object) -> bool:
         """Forget a scheduler; return whether it was known."""
         return self._schedulers.drop(str(id(scheduler)))
 
@@ -66,10 +69,12 @@ class SchedulerService:
     Raises `TypeError` for an object that has not both.
     """
 
-    def __init__(self, scheduler: AsyncScheduler, aloop: ALoop) -> None:
+    spawn: Callable[[Coroutine[Any, Any, Any]], Future[Any]]
+    """Runs a coroutine on the scheduler's loop; to be set before it is run."""
+
+    def __init__(self, scheduler: AsyncScheduler) -> None:
         _check(scheduler, "stop", "loop")
         self.scheduler = scheduler
-        self._aloop = aloop
         self._closed = False
         self._cancelled = False
         self._loop_run: Future[Any] | None = None
@@ -77,14 +82,14 @@ class SchedulerService:
     @property
     def name(self) -> str:
         """The scheduler's name, or its type's."""
-        return str(getattr(self.scheduler, "name", type(self.scheduler).__name__))
+        return name_of(self.scheduler)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Await the scheduler's loop; its end, or a cancellation after `stop`, is ours."""
         started()
         if self._closed:
             return
-        self._loop_run = self._aloop.spawn_coroutine_threadsafe(self.scheduler.loop())
+        self._loop_run = self.spawn(self.scheduler.loop())
         if self._cancelled:  # while it was spawned
             self._loop_run.cancel()
         try:
@@ -101,7 +106,7 @@ class SchedulerService:
         try:
             result = self.scheduler.stop()
             if inspect.iscoroutine(result):
-                self._aloop.spawn_coroutine_threadsafe(result)
+                self.spawn(result)
         except BaseException:
             log.exception("stop of scheduler %r raised; its loop is cancelled", self.scheduler)
             self._cancel()
@@ -124,7 +129,21 @@ def _check(scheduler: object, *methods: str) -> None:
             raise TypeError(f"{scheduler!r} is no scheduler: give it a method {method}")
 
 
-def unregister(scheduler: AsyncScheduler, group: Supervisor) -> bool:
+def name_of(scheduler: object) -> str:
+    """Return the name of a scheduler or worker, or its type's."""
+    for attribute in ("name", "_name"):
+        if isinstance(name := getattr(scheduler, attribute, None), str):
+            return name
+    return type(scheduler).__name__
+
+
+def schedulers_of(group: Supervisor) -> list[AsyncScheduler]:
+    """Return the schedulers that are services of a group."""
+    services = [member.service for member in group.members]
+    return [one.scheduler for one in services if isinstance(one, SchedulerService)]
+
+
+def unregister(scheduler: object, group: Supervisor) -> bool:
     """Stop a scheduler that is a service of a group; return whether it is one."""
     for member in group.members:
         service = member.service

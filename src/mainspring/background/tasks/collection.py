@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from mainspring.background.accepted_arguments import accepted_arguments
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
-from mainspring.background.tasks.task import BackgroundTask, TaskPlan
+from mainspring.background.task import BackgroundTask, TaskPlan
 from mainspring.supervision.threads.priority import TASK_NORMAL
 
 if TYPE_CHECKING:
@@ -104,10 +104,15 @@ class FunctionCollection:
         answers = self.answers(entries)
         results: dict[str, Any] = {}
         for entry, answer in zip(entries, answers, strict=True):
-            if answer.error is None or self.include_exceptions:
-                result = answer.result if answer.error is None else answer.error
-                results[_free_name(entry.name, results)] = result
+            for value in self.shown(answer):
+                results[_free_name(entry.name, results)] = value
         return results, all(answer.error is None for answer in answers)
+
+    def shown(self, answer: Answer) -> tuple[Any, ...]:
+        """Return what stands for an answer among the results, if anything does."""
+        if answer.error is None:
+            return (answer.result,)
+        return (answer.error,) if self.include_exceptions else ()
 
     def answers(self, entries: list[Entry]) -> list[Answer]:
         """Call the functions in order and return what became of each."""
@@ -135,10 +140,20 @@ class FunctionCollection:
 
 
 class TaskCollection(FunctionCollection):
-    """Functions that `run` starts together, in the thread pool or on a loop, and waits for."""
+    """Functions that `run` starts together, in the thread pool or on a loop, and waits for.
 
-    def __init__(self, *, supervisor: TaskSupervisor | None = None, **options: Any) -> None:
+    `poll_delay` is accepted and has no effect: nothing polls.
+    """
+
+    def __init__(
+        self,
+        *,
+        supervisor: TaskSupervisor | None = None,
+        poll_delay: float | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
+        self.poll_delay = poll_delay
         self._supervisor = supervisor or task_supervisor
 
     def answers(self, entries: list[Entry]) -> list[Answer]:

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
-from mainspring.background.tasks.task import BackgroundTask, TaskPlan
+from mainspring.background.task import BackgroundTask, TaskPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

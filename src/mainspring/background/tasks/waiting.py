@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mainspring.background.supervisor.front import task_supervisor
-from mainspring.background.tasks.task import TT_MP, TT_THREAD, BackgroundTask, TaskPlan
+from mainspring.background.task import TT_MP, TT_THREAD, BackgroundTask, TaskPlan
 from mainspring.clock import monotonic
 
 if TYPE_CHECKING:

@@ -113,13 +113,16 @@ def _on_loop(
 
 def _in_process(worker: RunningWorker, target: Target, priority: int) -> Callable[..., Any]:
     """Return what awaits a call in the process pool; `_task_id` is the call's own."""
-    pool = worker.supervisor.mp_pool
+    supervisor = worker.supervisor
     kwargs, takes_id = target.for_process()
     function = importable(worker, target.function)
+    supervisor.load_in_process(function)
 
     async def call(*lead: Any) -> Any:
-        more = {"_task_id": f"{pool.name}_{next(call_numbers)}"} if takes_id else {}
-        future = pool.submit_at(priority, function, *lead, *target.args, **kwargs, **more)
+        more = {"_task_id": f"{supervisor.id}_process_{next(call_numbers)}"} if takes_id else {}
+        future = supervisor.submit_to_process(
+            priority, function, *lead, *target.args, **kwargs, **more
+        )
         return await asyncio.wrap_future(future)
 
     return call

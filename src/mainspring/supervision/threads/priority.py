@@ -38,7 +38,8 @@ class PoolSizes:
     """The number of calls that run at once.
 
     Low priority uses `size`, normal also `reserve_normal`, high both reserves; critical calls
-    start at once whatever is busy. `keep` idle threads are kept, the others end after a while.
+    start at once whatever is busy. A `size` of 0 is no limit. `keep` idle threads are kept, the
+    others end after a while.
     """
 
     size: int
@@ -53,7 +54,7 @@ class PoolSizes:
 
     def limit(self, priority: int) -> float:
         """Return how many calls may run for one of this priority to start besides them."""
-        if priority <= TASK_CRITICAL:
+        if priority <= TASK_CRITICAL or not self.size:
             return float("inf")
         if priority <= TASK_HIGH:
             return self.total
@@ -71,7 +72,8 @@ def pool_sizes(
     """Work out the sizes from the options of the reference pages.
 
     Without `pool_size` it is what `max_size` (five times the CPUs unless given) leaves beside the
-    reserves. Raises `InvalidOption`, also for a `max_size` below the sum of the others.
+    reserves; 0 is no limit. Raises `InvalidOption`, also for a `max_size` below the sum of the
+    others.
     """
     owner = "set_thread_pool"
     for option, value in (("reserve_normal", reserve_normal), ("reserve_high", reserve_high)):
@@ -79,8 +81,8 @@ def pool_sizes(
             raise InvalidOption(option, value, owner=owner, expected="0 or more")
     most = (os.cpu_count() or 1) * 5 if max_size is None else max_size
     size = max(most - reserve_normal - reserve_high, 1) if pool_size is None else pool_size
-    if size < 1:
-        raise InvalidOption("pool_size", size, owner=owner, expected="1 or more")
+    if not is_whole(size) or size < 0:
+        raise InvalidOption("pool_size", size, owner=owner, expected="1 or more, or 0 for no limit")
     total = size + reserve_normal + reserve_high
     if max_size is not None and max_size < total:
         raise InvalidOption(
@@ -95,6 +97,7 @@ def _keep(min_size: int | Literal["max"] | None, *, most: int) -> int:
         return most
     if min_size is None:
         return 0
-    if not isinstance(min_size, int) or min_size < 0:
-        raise InvalidOption("min_size", min_size, owner="set_thread_pool", expected="0.. or 'max'")
+    if not is_whole(min_size) or min_size < 0 or (most and min_size > most):
+        expected = f"0 to max_size ({most}), or 'max'"
+        raise InvalidOption("min_size", min_size, owner="set_thread_pool", expected=expected)
     return min_size

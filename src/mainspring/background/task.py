@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import uuid
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from mainspring.clock import wall_clock
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.model.number import is_number
 from mainspring.model.signature import is_generator
+from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.threads.priority import TASK_NORMAL, check_priority
 from mainspring.supervision.workers.worker import is_async
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mainspring.background.aloop import ALoop
-    from mainspring.background.supervisor.front import TaskSupervisor
+
 R = TypeVar("R")
 
 log = logging.getLogger("mainspring.supervision")
@@ -33,6 +36,67 @@ TT_MP = "process"
 TASK_TYPES = (TT_COROUTINE, TT_THREAD, TT_MP)
 
 
+class TaskState(StrEnum):
+    """The state of a task: a word, which also equals the number that atasker has for it.
+
+    A task that raised is `completed` there; here it is `failed`, and equals 200 as well.
+    """
+
+    DELAYED = "delayed"
+    QUEUED = "queued"
+    STARTED = "started"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def number(self) -> int:
+        """The number: 0 queued, 2 delayed, 100 started, 200 ended, -1 cancelled."""
+        return NUMBERS[self.value]
+
+    def __eq__(self, other: object) -> bool:
+        return self.number == other if isinstance(other, int) else str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+NUMBERS = {
+    "delayed": 2,
+    "queued": 0,
+    "started": 100,
+    "completed": 200,
+    "failed": 200,
+    "cancelled": -1,
+}
+
+
+class TaskOwner(Protocol):
+    """A supervisor, as its tasks see it."""
+
+    @property
+    def control_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that runs no user's code."""
+        ...
+
+    def running_aloop(self, aloop: ALoop | str | None = None) -> ALoop:
+        """Return a loop to run something on."""
+        ...
+
+    def submit_task(self, task: BackgroundTask[Any]) -> Future[Any]:
+        """Call the task's function in a thread."""
+        ...
+
+    def submit_to_process(
+        self, priority: int, function: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Future[Any]:
+        """Call a function in the process pool."""
+        ...
+
+    def note_launch(self, task: BackgroundTask[Any]) -> None:
+        """Learn that a task begins, maybe late."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
     """The options of a function's calls in the background; see `background_task`."""
@@ -41,8 +105,10 @@ class TaskPlan:
     tt: str
     priority: int = TASK_NORMAL
     delay: float | None = None
-    loop: ALoop | str | None = None
+    loop: ALoop | asyncio.AbstractEventLoop | str | None = None
     callback: Callable[[Any], object] | None = None
+    name: str | None = None
+    daemon: bool | None = None  # accepted: no thread of the pool keeps a process from its end
 
     @classmethod
     def of(cls, function: Callable[..., Any], options: Mapping[str, Any]) -> TaskPlan:
@@ -74,32 +140,34 @@ class TaskPlan:
         if self.callback is not None and not callable(self.callback):
             raise InvalidOption("callback", self.callback, owner=owner, expected="a function")
 
-    def submit(self, task: BackgroundTask[Any], supervisor: TaskSupervisor) -> Future[Any]:
+    def submit(self, task: BackgroundTask[Any], owner: TaskOwner) -> Future[Any]:
         """Start the call."""
         if self.tt == TT_COROUTINE:
-            aloop = supervisor.running_aloop(self.loop)
-            return aloop.spawn_coroutine_threadsafe(task.run_later())
+            if isinstance(self.loop, asyncio.AbstractEventLoop):
+                return ThreadCalls(self.loop).submit(task.run_later())
+            return owner.running_aloop(self.loop).spawn_coroutine_threadsafe(task.run_later())
         if self.tt == TT_MP:
             task.begin()
-            return supervisor.mp_pool.submit_at(
-                self.priority, self.function, *task.args, **task.kwargs
-            )
-        if supervisor.thread_pool is not supervisor.threads:
-            # It may be one of processes, which could not take the task itself.
-            task.begin()
-            return supervisor.spawn(self.function, *task.args, **task.kwargs)
-        return supervisor.spawn_at(self.priority, task.run)
+            return owner.submit_to_process(self.priority, self.function, *task.args, **task.kwargs)
+        return owner.submit_task(task)
 
 
 class BackgroundTask(Generic[R]):
     """One call in the background.
 
-    `status` is one of `delayed`, `queued`, `started`, `completed`, `failed`, `cancelled`. Times
-    are `time.time()`.
+    `status` is one of `delayed`, `queued`, `started`, `completed`, `failed`, `cancelled`, and
+    equals its number, too. Times are `time.time()`.
     """
 
-    def __init__(self, plan: TaskPlan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.id = str(uuid.uuid4())
+    def __init__(
+        self,
+        plan: TaskPlan,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        task_id: str | None = None,
+    ) -> None:
+        self.id = str(uuid.uuid4()) if task_id is None else task_id
         self.plan = plan
         self.args = args
         self.kwargs = kwargs
@@ -107,11 +175,33 @@ class BackgroundTask(Generic[R]):
         self.time_queued: float | None = None
         self.time_started: float | None = None
         self._inner: Future[Any] | None = None
+        self._owner: TaskOwner | None = None
         self.future.add_done_callback(self._pass_on_cancel)
+        self.future.add_done_callback(self._call_back)
 
     def __repr__(self) -> str:
-        name = getattr(self.plan.function, "__name__", self.plan.function)
-        return f"<Task {self.id} {name} {self.status}>"
+        return f"<Task {self.id} {self.name} {self.status}>"
+
+    @property
+    def name(self) -> str:
+        """The name it was given, or else its function's."""
+        function = self.plan.function
+        return self.plan.name or str(getattr(function, "__name__", function))
+
+    @property
+    def target(self) -> Callable[..., Any]:
+        """The function that it calls."""
+        return self.plan.function
+
+    @property
+    def tt(self) -> str:
+        """Where it runs: `TT_THREAD`, `TT_MP` or `TT_COROUTINE`."""
+        return self.plan.tt
+
+    @property
+    def delay(self) -> float | None:
+        """The seconds that it waits before it is queued."""
+        return self.plan.delay
 
     @property
     def priority(self) -> int:
@@ -119,15 +209,24 @@ class BackgroundTask(Generic[R]):
         return self.plan.priority
 
     @property
-    def status(self) -> str:
+    def status(self) -> TaskState:
         """Its state."""
         if self.future.cancelled():
-            return "cancelled"
+            return TaskState.CANCELLED
         if self.future.done():
-            return "completed" if self.future.exception() is None else "failed"
+            failed = self.future.exception() is not None
+            return TaskState.FAILED if failed else TaskState.COMPLETED
         if self.time_started is not None:
-            return "started"
-        return "delayed" if self.time_queued is None else "queued"
+            return TaskState.STARTED
+        return TaskState.DELAYED if self.time_queued is None else TaskState.QUEUED
+
+    def is_started(self) -> bool:
+        """Return whether its call has begun."""
+        return self.time_started is not None
+
+    def is_completed(self) -> bool:
+        """Return whether it has ended, however it ended."""
+        return self.future.done()
 
     @property
     def result(self) -> R | None:
@@ -143,17 +242,20 @@ class BackgroundTask(Generic[R]):
         """Cancel it unless it has begun (a coroutine: also then); return whether that worked."""
         return self.future.cancel() if self._inner is None else self._inner.cancel()
 
-    def launch(self, supervisor: TaskSupervisor) -> None:
+    def launch(self, owner: TaskOwner) -> None:
         """Start it, after its delay."""
-        loop = supervisor.running_pools.control_loop
+        self._owner = owner
+        loop = owner.control_loop
         if not self.plan.delay or loop is None:
-            self._queue(supervisor)
+            self._queue(owner)
             return
         try:
-            if self.plan.tt == TT_COROUTINE:
+            if self.plan.tt == TT_COROUTINE and not isinstance(
+                self.plan.loop, asyncio.AbstractEventLoop
+            ):
                 # Here, since the control loop would wait for itself to start another one.
-                supervisor.running_aloop(self.plan.loop)
-            loop.call_soon_threadsafe(loop.call_later, self.plan.delay, self._queue, supervisor)
+                owner.running_aloop(self.plan.loop)
+            loop.call_soon_threadsafe(loop.call_later, self.plan.delay, self._queue, owner)
         except Exception as error:  # noqa: BLE001  told to who waits for it
             self._fail(error)
 
@@ -165,6 +267,8 @@ class BackgroundTask(Generic[R]):
     def begin(self) -> None:
         """Note that the call begins."""
         self.time_started = wall_clock()
+        if self._owner is not None:
+            self._owner.note_launch(self)
 
     def run(self) -> Any:
         """Call the function."""
@@ -176,12 +280,12 @@ class BackgroundTask(Generic[R]):
         self.begin()
         return await self.plan.function(*self.args, **self.kwargs)
 
-    def _queue(self, supervisor: TaskSupervisor) -> None:
+    def _queue(self, owner: TaskOwner) -> None:
         if self.future.cancelled():
             return
         self.time_queued = wall_clock()
         try:
-            self._inner = self.plan.submit(self, supervisor)
+            self._inner = self.plan.submit(self, owner)
         except Exception as error:  # noqa: BLE001  told to who waits for it
             self._fail(error)
             return
@@ -198,7 +302,6 @@ class BackgroundTask(Generic[R]):
             # Who waited may have cancelled it, as a coroutine does that waits no longer.
             with suppress(InvalidStateError):
                 self.future.set_result(inner.result())
-            self._call_back(inner.result())
 
     def _fail(self, error: BaseException) -> None:
         with suppress(InvalidStateError):
@@ -212,9 +315,12 @@ class BackgroundTask(Generic[R]):
         if self._inner is not None:
             self._inner.cancel()
 
-    def _call_back(self, result: Any) -> None:
-        if self.plan.callback is not None:
-            try:
-                self.plan.callback(result)
-            except BaseException:
-                log.exception("callback of %r raised", self)
+    def _call_back(self, future: Future[Any]) -> None:
+        callback = self.plan.callback
+        if callback is None:
+            return
+        ended_well = not future.cancelled() and future.exception() is None
+        try:
+            callback(future.result() if ended_well else None)
+        except BaseException:
+            log.exception("callback of %r raised", self)

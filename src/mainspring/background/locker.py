@@ -1,0 +1,74 @@
+"""`Locker`: a lock that is not waited for without end."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+
+from mainspring.errors import InvalidOption
+from mainspring.model.number import is_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = logging.getLogger("mainspring.supervision")
+
+
+class Locker:
+    """A lock with a timeout: a decorator of functions, and a context manager.
+
+    `mod` names it in the log. `timeout` is the seconds to wait for it; after that the log says so,
+    `critical` is called, a decorated function is not called and returns None, and `with` raises
+    `TimeoutError`. `relative`: whether the thread that has it may take it again. Raises
+    `InvalidOption`.
+    """
+
+    def __init__(
+        self,
+        mod: str = "main",
+        timeout: float = 5.0,
+        relative: bool = True,  # noqa: FBT001, FBT002  the pages' signature
+    ) -> None:
+        if not (is_number(timeout) and timeout >= 0):
+            raise InvalidOption("timeout", timeout, owner="Locker", expected="seconds, 0 or more")
+        self.mod = mod
+        self.timeout = timeout
+        self.relative = relative
+        self.lock = threading.RLock() if relative else threading.Lock()
+
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R | None]:
+        """Return a function that is called with the lock taken."""
+
+        @functools.wraps(function)
+        def locked(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            if not self._acquire(getattr(function, "__name__", "function")):
+                return None
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.lock.release()
+
+        return locked
+
+    def __enter__(self) -> Self:
+        if not self._acquire("with"):
+            raise TimeoutError(f"lock {self.mod!r} was not free within {self.timeout} s")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.lock.release()
+
+    def critical(self) -> None:
+        """Do something when the lock was not free in time; for subclasses, or to be set."""
+
+    def _acquire(self, where: str) -> bool:
+        if self.lock.acquire(timeout=self.timeout):
+            return True
+        log.critical("lock %r, wanted by %s, was not free in %s s", self.mod, where, self.timeout)
+        self.critical()
+        return False
