@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.running import host, running
-from mainspring.engine.journal.page import Page, page
+from mainspring.engine.journal.buffer import NoteBuffer, note_buffer
 from mainspring.errors import InvalidOption
 from mainspring.model.job import Claim
 from mainspring.model.number import is_whole
@@ -35,22 +35,22 @@ class FakeJob:
         self.stopping = False
         self._claim = claim
         self._cancelled = cancelled
-        self._page = Page((claim.key, claim.fence), _keep)
+        self._notes = NoteBuffer((claim.key, claim.fence), _keep)
 
     @property
     def progress(self) -> float:
         """Progress that the body has reported last, from 0 to 1."""
-        return self._page.last or 0.0
+        return self._notes.last or 0.0
 
     @property
     def message(self) -> str:
         """Message that the body has reported along with its progress."""
-        return self._page.message or ""
+        return self._notes.message or ""
 
     @property
     def log(self) -> list[str]:
         """Lines that the body has logged; oldest first."""
-        return [text for _, text in self._page.lines or ()]
+        return [text for _, text in self._notes.lines or ()]
 
     def cancel(self) -> None:
         """Have `current_job.check_cancelled` raise JobCancelled from now on."""
@@ -78,7 +78,7 @@ class FakeJob:
         with ExitStack() as block:
             block.enter_context(_set(host, self))
             block.enter_context(_set(running, self._claim))
-            block.enter_context(_set(page, self._page))
+            block.enter_context(_set(note_buffer, self._notes))
             yield self
 
 
@@ -122,5 +122,5 @@ def _set(variable: ContextVar[Any], value: object) -> Iterator[None]:
         variable.reset(token)
 
 
-def _keep(said: Page) -> None:
-    """Do nothing: the page itself is looked at."""
+def _keep(notes: NoteBuffer) -> None:
+    """Do nothing: they are read where they are."""

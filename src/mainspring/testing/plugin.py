@@ -8,6 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from mainspring.queue.front import Queue
     from mainspring.testing.kit.front import TestQueue
@@ -44,9 +45,15 @@ def mainspring_app(pytestconfig: pytest.Config) -> Queue:
 
 
 @pytest.fixture
-def mainspring_queue(mainspring_app: Queue) -> Iterator[TestQueue]:
+def mainspring_at() -> datetime | None:
+    """Moment (aware) at which the clock of `mainspring_queue` begins: now, unless yours says it."""
+    return None
+
+
+@pytest.fixture
+def mainspring_queue(mainspring_app: Queue, mainspring_at: datetime | None) -> Iterator[TestQueue]:
     """Queue during this test, as `queue.testing()` gives it: jobs run when the test says so."""
-    with mainspring_app.testing() as tested:
+    with mainspring_app.testing(at=mainspring_at) as tested:
         yield tested
 
 

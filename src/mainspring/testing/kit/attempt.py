@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from mainspring.engine.attempts.attempt import Attempt, Ruling
+from mainspring.engine.attempts.attempt import Attempt, Decision
 from mainspring.model.job import OutcomeKind
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ class RecordedAttempt(Attempt):
         super().__init__(*args, **options)  # type: ignore[arg-type]  # the base's own
         self.errors: dict[int, BaseException] = {}
 
-    def judge(self, claim: Claim, error: BaseException, began: float) -> Outcome:
+    def decide(self, claim: Claim, error: BaseException, began: float) -> Outcome:
         """Return the outcome of an attempt that raised, and keep the error."""
         self.errors[claim.key] = error
-        return super().judge(claim, error, began)
+        return super().decide(claim, error, began)
 
-    def judged(self, claim: Claim, ruling: Ruling) -> Outcome:
+    def outcome_of(self, claim: Claim, decision: Decision) -> Outcome:
         """Return the outcome; its retry waits as long as it may, not for a random part of that."""
-        outcome = super().judged(claim, ruling)
-        if not ruling.by_backoff or outcome.kind is not OutcomeKind.RETRY:
+        outcome = super().outcome_of(claim, decision)
+        if not decision.by_backoff or outcome.kind is not OutcomeKind.RETRY:
             return outcome
         backoff = self._tasks[claim.task].backoff
         return replace(outcome, delay=backoff.delay(claim.attempt, chance=1.0))

@@ -40,7 +40,7 @@ class Bodies:
         *,
         completions: Completions,
         note: Callable[[int, int, int], None],
-        hear: Callable[[bytes], object],
+        on_note: Callable[[bytes], object],
         processes: bool,
     ) -> None:
         self._tasks = tasks
@@ -56,7 +56,7 @@ class Bodies:
         self._as_child.errors = self.errors
         self._children: RealChildren | None = None
         if processes:
-            self._children = RealChildren(self._attempt, tasks, codec.limit_bytes, note, hear)
+            self._children = RealChildren(self._attempt, tasks, codec.limit_bytes, note, on_note)
 
     def timeout(self, claim: Claim) -> float | None:
         """Return the seconds this attempt may take, None for as long as it likes."""

@@ -30,12 +30,12 @@ class RealChildren:
         tasks: Tasks,
         limit_bytes: int,
         note: Callable[[int, int, int], None],
-        hear: Callable[[bytes], object],
+        on_note: Callable[[bytes], object],
     ) -> None:
         self._pool = ProcessPool(
             1, spare=0, handler=partial(answer, limit_bytes=limit_bytes), name="mainspring-test"
         )
-        self._attempt = ChildAttempt(attempt, tasks, self._pool, note, hear=hear)
+        self._attempt = ChildAttempt(attempt, tasks, self._pool, note, on_note=on_note)
         self._marked = ExitStack()
         self._marked.enter_context(marked_children())
 

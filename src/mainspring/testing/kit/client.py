@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mainspring.model.job import Ended, NewJob
     from mainspring.model.view import JobRecord
     from mainspring.queue.client import Registrations
-    from mainspring.queue.waiter import Tell
+    from mainspring.queue.waiter import OnEnd
     from mainspring.testing.kit.clock import MovedClock
     from mainspring.testing.kit.failures import UnseenErrors
     from mainspring.testing.kit.store import PrivateStore
@@ -45,7 +45,7 @@ class TestClient(QueueClient):
         self._clock = clock
         self._failures = failures
         self._eager = eager
-        self._told: dict[str, list[Tell]] = {}
+        self._on_end: dict[str, list[OnEnd]] = {}
         self._helpers: set[asyncio.Task[None]] = set()
 
     def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
@@ -98,38 +98,38 @@ class TestClient(QueueClient):
         self._failures.see(ended.key)
         return ended
 
-    def subscribe(self, job_id: str, tell: Tell) -> Callable[[], None]:
-        """Call `tell` when the job has ended; raises as `wait` does."""
+    def subscribe(self, job_id: str, on_end: OnEnd) -> Callable[[], None]:
+        """Call `on_end` when the job has ended; raises as `wait` does."""
         ended = self._ended(job_id)
         if ended is not None:
             self._failures.see(ended.key)
-            tell(ended)
+            on_end(ended)
             return _nothing
-        self._told.setdefault(job_id, []).append(tell)
+        self._on_end.setdefault(job_id, []).append(on_end)
         if running.get() is not None:
             helper = asyncio.get_running_loop().create_task(self._run_awaited(job_id))
             self._helpers.add(helper)
             helper.add_done_callback(self._helpers.discard)
         elif not self._worker.is_running:
-            del self._told[job_id]
+            del self._on_end[job_id]
             raise self._not_run(job_id)
         return _nothing
 
     def tell_ended(self) -> None:
         """Tell those who wait for jobs that have ended."""
-        for job_id, ended in self.store.ended(list(self._told)).items():
-            for tell in self._told.pop(job_id, ()):
+        for job_id, ended in self.store.ended(list(self._on_end)).items():
+            for on_end in self._on_end.pop(job_id, ()):
                 self._failures.see(ended.key)
-                tell(ended)
+                on_end(ended)
 
     async def _run_awaited(self, job_id: str) -> None:
         """Run what is ready in the midst of a body that waits for a job."""
         await self._worker.arun_ready(lambda: self._ended(job_id) is not None)
         self.tell_ended()
         record = self.store.get(job_id)
-        if job_id in self._told and (record is None or record.state is not JobState.RUNNING):
-            for tell in self._told.pop(job_id):
-                tell(self._not_run(job_id))
+        if job_id in self._on_end and (record is None or record.state is not JobState.RUNNING):
+            for on_end in self._on_end.pop(job_id):
+                on_end(self._not_run(job_id))
 
     def _ended(self, job_id: str) -> Ended | None:
         return self.store.ended([job_id]).get(job_id)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from mainspring.clock import WALL_AT_ZERO, monotonic
 from mainspring.model.duration import seconds_of
-from mainspring.stores.clock import MICROS
+from mainspring.stores.clock import MICROS, as_micros
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 FIRST_MONOTONIC = 1000.0
 
@@ -21,15 +22,17 @@ FAKED_SECONDS = 5.0
 
 
 class MovedClock:
-    """Both clocks of a store. Where a test has set the time, it follows that, too.
+    """Both clocks of a store: they begin at `start`, or now if that is None.
 
+    Where a test has set the time of the process, they follow that, too, unless they have a `start`.
     It counts whole microseconds, as stores do, so that nothing is due one of them too late.
     """
 
-    def __init__(self) -> None:
-        self._start = self._seen()
+    def __init__(self, start: datetime | None = None) -> None:
+        self._start = self._seen() if start is None else as_micros(start)
         self._moved = 0
-        self._follows = abs(time.time() - (WALL_AT_ZERO + monotonic())) > FAKED_SECONDS
+        is_faked = abs(time.time() - (WALL_AT_ZERO + monotonic())) > FAKED_SECONDS
+        self._follows = start is None and is_faked
 
     @property
     def micros(self) -> int:

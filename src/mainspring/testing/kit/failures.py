@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from typing import TYPE_CHECKING, NamedTuple
 
 from mainspring.model.control_flow import Retry
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from mainspring.model.job import Claim, Outcome
 
     Kinds = type[BaseException] | tuple[type[BaseException], ...]
+
+
+OF_BODIES = (Exception, SystemExit, CancelledError)
+"""Errors that a body may end of. What else comes from it ends the test, as pytest.skip() does."""
 
 
 class UnseenError(NamedTuple):
@@ -53,8 +58,8 @@ class UnseenErrors:
         self._unseen.pop(claim.key, None)
         if outcome.kind in (OutcomeKind.FAILED, OutcomeKind.RETRY):
             error = self._error_of(claim, outcome)
-            if not isinstance(error, Retry) or outcome.kind is OutcomeKind.FAILED:
-                is_final = outcome.kind is OutcomeKind.FAILED
+            is_final = outcome.kind is OutcomeKind.FAILED
+            if isinstance(error, OF_BODIES) and (is_final or not isinstance(error, Retry)):
                 self._unseen[claim.key] = UnseenError(claim, error, is_final)
 
     def see(self, key: int) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from mainspring.errors import InvalidOption, JobFailed, NotRunning
 from mainspring.model.events import AttemptsEnded
-from mainspring.model.options import count, refuse_unknown
+from mainspring.model.options import Check, count, refuse_unknown
 from mainspring.model.remote_error import cause_of
 from mainspring.model.view import JobFilter
 from mainspring.queue.job_handle import JobHandle
@@ -23,7 +24,7 @@ from mainspring.testing.kit.worker import MOST_JOBS, InlineWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
     from types import TracebackType
     from typing import Unpack
 
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
 
 _TIMES = count(
     least=1, expected="a whole number above 0; for none there is assert_not_enqueued()"
+).or_none()
+
+_AT = Check(
+    lambda at: isinstance(at, datetime) and at.tzinfo is not None,
+    "an aware datetime, such as datetime(2030, 1, 1, 12, tzinfo=UTC)",
 ).or_none()
 
 
@@ -73,6 +79,7 @@ class TestQueue:
         eager: bool,
         processes: bool,
         suppress: Kinds,
+        at: datetime | None,
     ) -> None:
         self.queue = queue
         self._binding = binding
@@ -81,13 +88,14 @@ class TestQueue:
         self._eager = eager
         self._processes = processes
         self._failures = UnseenErrors(self._error_of, _kinds("Queue.testing()", suppress))
+        self._at = _AT("Queue.testing()", "at", at)
         self._ended = ExitStack()
         self._clock: MovedClock
         self._worker: InlineWorker
         self._client: TestClient
 
     def __enter__(self) -> Self:
-        self._clock = MovedClock()
+        self._clock = MovedClock(self._at)
         store = PrivateStore(clock=self._clock)
         self._worker = worker = InlineWorker(
             store,

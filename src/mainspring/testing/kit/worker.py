@@ -6,7 +6,6 @@ attempt; in a consumer the same parts are services.
 
 from __future__ import annotations
 
-import asyncio
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from mainspring.engine.attempts.attempt import released
 from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.slots import Slots
-from mainspring.engine.journal.journal import Journal
+from mainspring.engine.journal.writer import JournalWriter
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
 from mainspring.engine.node.node import Node
 from mainspring.engine.scheduler import Scheduler
@@ -25,10 +24,11 @@ from mainspring.model.job import JobState, OutcomeKind
 from mainspring.model.timetable import next_tick
 from mainspring.model.view import JobFilter
 from mainspring.stores.clock import as_datetime, as_micros
-from mainspring.supervision.megaphone import Megaphone
+from mainspring.supervision.event_bus import EventBus
 from mainspring.telemetry.log import log_event
 from mainspring.testing.kit.bodies import Bodies
 from mainspring.testing.kit.executor import InlineExecutor
+from mainspring.testing.kit.failures import OF_BODIES
 from mainspring.testing.kit.notes import ClockedNotes
 
 if TYPE_CHECKING:
@@ -65,17 +65,17 @@ class InlineWorker:
         self._store, self._clock, self._tasks, self._declared = store, clock, known.tasks, declared
         self._retry_at_once = retry_at_once
         self._lock = RLock()
-        self._megaphone = Megaphone()
-        self._megaphone.subscribe(log_event)
+        self._events = EventBus()
+        self._events.subscribe(log_event)
         self._node = Node(store, slots=1, lease=LEASE_SECONDS)
-        self._exchange = Exchange(store, self._node, None, self._megaphone.tell)
-        self._journal = Journal(ClockedNotes(store, clock), _plan_nothing)
+        self._exchange = Exchange(store, self._node, None, self._events.publish)
+        self._journal = JournalWriter(ClockedNotes(store, clock), _plan_nothing)
         self._exchange.before_flush(self._journal.flush_of)
-        self._record = self._journal.after(self._exchange.put)
+        self._record = self._journal.end_before(self._exchange.put)
         self._executor = InlineExecutor(clock)
         self._slots = Slots(self._executor, ())
         self._exchange.serve(self._slots)
-        self._scheduler = Scheduler(store, (), self._megaphone.tell, _plan_nothing)
+        self._scheduler = Scheduler(store, (), self._events.publish, _plan_nothing)
         self._expirer = Expirer(store)
         beats = HeartbeatTrigger(LEASE_SECONDS)
         self._heartbeat = Heartbeat(self._node, self._exchange, beats, _report_nothing)
@@ -85,17 +85,18 @@ class InlineWorker:
             clock,
             self._executor,
             completions=self._exchange.completions,
-            note=self._journal.before(self._node.note),
-            hear=self._journal.hear,
+            note=self._journal.begin_after(self._node.note),
+            on_note=self._journal.receive,
             processes=processes,
         )
+        self._seen: tuple[int, tuple[NewSchedule, ...]] | None = None
         self._node.join()
         job_records.install()
         self.look()
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell `subscriber` what happens here."""
-        self._megaphone.subscribe(subscriber)
+        self._events.subscribe(subscriber)
 
     @property
     def errors(self) -> dict[int, BaseException]:
@@ -134,13 +135,16 @@ class InlineWorker:
         return count
 
     def look(self) -> None:
-        """Do by the clock what a worker does beside its jobs: renew, tick, expire, take orders."""
+        """Do by the clock what a worker does beside its jobs: renew, tick, expire, end in time."""
         with self._lock:
-            self._heartbeat.beat()
-            self._end_overdue()
-            self._scheduler.declare(self._declared())
-            self._scheduler.turn()
-            self._expirer.expire()
+            seen = self._clock.micros, tuple(self._declared())
+            if seen != self._seen:
+                self._seen = seen
+                self._heartbeat.beat()
+                self._end_overdue()
+                self._scheduler.declare(seen[1])
+                self._scheduler.turn()
+                self._expirer.expire()
 
     def flush(self) -> None:
         """Write what bodies have said."""
@@ -204,7 +208,7 @@ class InlineWorker:
             self._exchange.turn()
             self._executor.leave(body)
         error = self.errors.get(body.claim.key)
-        if error is not None and not isinstance(error, _OF_BODIES):
+        if error is not None and not isinstance(error, OF_BODIES):
             raise error  # the test's own end: of pytest.fail(), or of somebody at the keyboard
 
     def _by_clock(self, body: InlineBody, outcome: Outcome) -> Outcome:
@@ -218,10 +222,6 @@ class InlineWorker:
         for body in self._executor.bodies:
             if body.group is not None and body.deadline <= self._clock.monotonic():
                 self._bodies.time_out(body)
-
-
-_OF_BODIES = (Exception, SystemExit, asyncio.CancelledError)
-"""Errors that a body may end of, as far as the test is concerned."""
 
 
 def _plan_nothing(moment: float) -> None:  # the seam's signature
