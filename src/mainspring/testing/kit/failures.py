@@ -106,5 +106,5 @@ def _with_others(found: list[UnseenError]) -> BaseException:
     error = found[0].error
     if len(found) > 1:
         others = ", ".join(f"{one.claim.task}: {one.error!r}" for one in found[1:])
-        error.add_note(f"mainspring: {len(found) - 1} more jobs went wrong: {others}")
+        error.add_note(f"mainspring: these jobs also went wrong: {others}")
     return error

@@ -321,8 +321,9 @@ def _times(count: int) -> str:
 
 
 def _kinds(owner: str, suppress: object) -> Kinds:
-    named = suppress if isinstance(suppress, tuple) else (suppress,)
-    if all(isinstance(one, type) and issubclass(one, BaseException) for one in named):
-        return named
+    named: tuple[object, ...] = tuple(suppress) if isinstance(suppress, tuple) else (suppress,)
+    kinds = tuple(one for one in named if isinstance(one, type) and issubclass(one, BaseException))
+    if len(kinds) == len(named):
+        return kinds
     expected = "an exception class, or a tuple of them"
     raise InvalidOption("suppress", suppress, owner=owner, expected=expected)
