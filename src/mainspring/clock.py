@@ -20,6 +20,9 @@ monotonic: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_MONOTONI
 wall_clock: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_REALTIME)
 """Seconds since the epoch, which may jump."""
 
+WALL_AT_ZERO = wall_clock() - monotonic()
+"""The wall clock's time when the other one was at zero, by this module's import."""
+
 wall_clock_ns: Callable[[], int] = partial(time.clock_gettime_ns, time.CLOCK_REALTIME)
 """The same in nanoseconds, as file systems tell the time."""
 

@@ -21,6 +21,7 @@ from mainspring import (
     current_job,
 )
 from mainspring.model.view import JobRecord
+from mainspring.testing import FakeJob, TestJob, TestQueue, fake_job
 
 queue = Queue(db_path="jobs.db", workers=8, durability="normal", grace=20.0)
 Queue("memory://", worker=3)  # type: ignore[arg-type]
@@ -254,3 +255,33 @@ async def main() -> None:
         assert_type(await schedule.atrigger(), JobHandle[Any])
     running: Coroutine[Any, Any, None] = queue.arun_worker(["mail"])
     await running
+
+
+def tests() -> None:
+    with queue.testing(eager=True, suppress=(OSError, ValueError), at=datetime.now(UTC)) as t:
+        assert_type(t, TestQueue)
+        assert_type(t.run(), int)
+        assert_type(t.run(timedelta(hours=1), suppress=OSError), int)
+        t.advance(hours=1, minutes=2)
+        t.advance(weeks=1)  # type: ignore[call-arg]
+        assert_type(t.assert_enqueued(add, 1, b=2, times=1, queue="q", delay=5), TestJob)
+        t.assert_enqueued(add.call(1), times=2)
+        t.assert_not_enqueued(send, "you")
+        t.assert_enqueued("add")  # type: ignore[arg-type]
+        assert_type(t.jobs(task=add, status=JobState.FAILED), list[TestJob])
+        assert_type(t.last.attempts, int)
+        assert_type(t.last.error, BaseException | None)
+        assert_type(t.now, datetime)
+    with fake_job(attempt=2) as job:
+        assert_type(job, FakeJob)
+        assert_type(job.log, list[str])
+
+
+async def async_tests() -> None:
+    async with queue.testing() as t:
+        assert_type(t, TestQueue)
+        assert_type(await t.arun(minutes=1), int)
+
+
+queue.configure("memory://", workers=3)
+queue.configure(wokers=3)  # type: ignore[call-arg]

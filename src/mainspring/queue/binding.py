@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from mainspring.errors import InvalidOption
+from mainspring.errors import InvalidOption, NotRunning
 from mainspring.model.codec import JsonCodec
 from mainspring.queue.client import QueueClient
 from mainspring.queue.transaction import Transactions
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from mainspring.model.task import Registry
     from mainspring.protocols import Codec, JobStore
+
+TEST_PROCESS = "MAINSPRING_TEST_PROCESS"
+"""In the environment of a test's child processes: the test's own, whose store they don't have."""
 
 
 class Binding:
@@ -131,6 +135,11 @@ class Binding:
         self._given, self._url = dict(given), url
 
     def _open(self) -> QueueClient:
+        if os.environ.get(TEST_PROCESS, str(os.getpid())) != str(os.getpid()):
+            raise NotRunning(
+                "the store of a test is in the test's own process: a child process of it can't "
+                "reach it, and must not use the real one"
+            )
         if self._url is None:
             self._url = location(None, None)
             self._store = open_store(self._url, **_how(self._given))

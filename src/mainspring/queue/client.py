@@ -11,7 +11,6 @@ from mainspring.queue.waiter import Waiter
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mainspring.errors import StoreError
     from mainspring.model.job import Ended, NewJob
     from mainspring.model.note import LogLine
     from mainspring.model.task import Registry
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from mainspring.queue.enqueue_batcher import EnqueueBatchers
     from mainspring.queue.explanation import Explanation
     from mainspring.queue.transaction import Transactions
+    from mainspring.queue.waiter import OnEnd
 
 
 class Registrations(Protocol):
@@ -127,9 +127,7 @@ class QueueClient:
         """Block until the job has ended, at most `timeout` seconds."""
         return self._waiter.wait(job_id, timeout)
 
-    def subscribe(
-        self, job_id: str, on_end: Callable[[Ended | StoreError], None]
-    ) -> Callable[[], None]:
+    def subscribe(self, job_id: str, on_end: OnEnd) -> Callable[[], None]:
         """Call `on_end` when the job has ended, or with why that can't be known."""
         return self._waiter.subscribe(job_id, on_end)
 

@@ -21,7 +21,9 @@ _OF_THE_STORE = ("url", "db_path", "durability", "busy_timeout")
 
 def configure(binding: Binding, consumers: Consumers, options: Mapping[str, Any]) -> None:
     """Give a queue other options, all or none; raises InvalidOption or UnknownOption."""
-    given = {name: value for name, value in options.items() if value is not None or name != "url"}
+    given: dict[str, Any] = {
+        name: value for name, value in options.items() if value is not None or name != "url"
+    }
     refuse_unknown("Queue.configure()", given, ("url", *CONFIGURE_OPTIONS))
     binding.check_unused(given)
     of_the_store = {name: given.pop(name) for name in _OF_THE_STORE if name in given}

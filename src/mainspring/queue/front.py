@@ -22,7 +22,7 @@ from mainspring.stores.url import file_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from os import PathLike
     from typing import ParamSpec, Unpack
     from zoneinfo import ZoneInfo
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         TaskOptions,
     )
     from mainspring.queue.schedules import Schedules
+    from mainspring.testing.kit.front import TestQueue
 
     P = ParamSpec("P")
 
@@ -286,6 +287,35 @@ class Queue(Operations):
         which. May be called from a signal handler, any thread or an event loop.
         """
         self._consumers.shutdown(at_once=at_once)
+
+    def testing(
+        self,
+        *,
+        eager: bool = False,
+        processes: bool = False,
+        suppress: type[BaseException] | tuple[type[BaseException], ...] = (),
+        at: datetime | None = None,
+    ) -> TestQueue:
+        """Return a block in which jobs go to a private store and run when the test says so.
+
+        In the calling thread, by the real engine, on a clock that the test moves; `async with` will
+        do as well. `eager`: a job runs as soon as it is enqueued, its retries at once. `processes`:
+        tasks for child processes run in real ones, not in this process. `suppress`: errors of
+        bodies that are expected, and not raised. `at`: where the clock begins (aware), by default
+        now. See docs/howto/testing.md.
+        """
+        from mainspring.testing.kit.front import TestQueue  # noqa: PLC0415  # a lazy door, upwards
+
+        return TestQueue(
+            self,
+            self._binding,
+            self._declared,
+            self._consumers.subscribers,
+            eager=eager,
+            processes=processes,
+            suppress=suppress,
+            at=at,
+        )
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call `subscriber` with the events of workers that this queue starts from now on."""

@@ -12,8 +12,8 @@ from mainspring.errors import (
     JobExpired,
     JobFailed,
     JobGone,
+    MainspringError,
     NotRetryable,
-    StoreError,
 )
 from mainspring.model.async_twin import off_loop
 from mainspring.model.job import CANCELLED, EXPIRED, Ended, JobState
@@ -225,13 +225,13 @@ class JobHandle(Generic[R]):
         import asyncio  # noqa: PLC0415  # a lazy door: producers in sync code never load it
 
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Ended | StoreError] = loop.create_future()
+        future: asyncio.Future[Ended | MainspringError] = loop.create_future()
 
-        def settle(ended: Ended | StoreError) -> None:
+        def settle(ended: Ended | MainspringError) -> None:
             if not future.done():
                 future.set_result(ended)
 
-        def on_end(ended: Ended | StoreError) -> None:
+        def on_end(ended: Ended | MainspringError) -> None:
             # A closed loop has no waiters, and must not disturb those of other loops.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, ended)
@@ -258,8 +258,8 @@ class JobHandle(Generic[R]):
             kwargs = had_kwargs if kwargs is None else kwargs
         return self._client.encode(self.task, tuple(args), dict(kwargs))
 
-    def _value(self, ended: Ended | StoreError) -> R:
-        if isinstance(ended, StoreError):
+    def _value(self, ended: Ended | MainspringError) -> R:
+        if isinstance(ended, MainspringError):
             raise ended
         if ended.state is JobState.COMPLETED:
             return cast("R", self._client.codec.decode_result(ended.result or b"null", self.task))

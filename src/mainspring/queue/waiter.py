@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from mainspring.clock import monotonic
-from mainspring.errors import JobGone, StoreError, StoreUnusable
+from mainspring.errors import JobGone, MainspringError, StoreError, StoreUnusable
 from mainspring.stores.job_id import ids_of
 from mainspring.stores.ownership import Signal, is_called_by, let_go, owns
 
@@ -37,7 +37,7 @@ IDLE_TURNS = 5
 """The relay thread ends when nobody has waited for so many turns of NET_SECONDS."""
 
 
-OnEnd = Callable[["Ended | StoreError"], None]
+OnEnd = Callable[["Ended | MainspringError"], None]
 """A callback that gets the end of a job, or the error because of which that can't be known."""
 
 
@@ -61,12 +61,12 @@ class Waiting:
     """One thread that waits."""
 
     def __init__(self) -> None:
-        self.ended: Ended | StoreError | None = None
+        self.ended: Ended | MainspringError | None = None
         self.woken = Signal()
         self.waiters: _Waiters | None = None
         self.listening = False
 
-    def notify(self, ended: Ended | StoreError) -> None:
+    def notify(self, ended: Ended | MainspringError) -> None:
         """Wake it with the end that it waits for."""
         self.ended = ended
         self.woken.give()
@@ -89,7 +89,7 @@ class Waiter:
         except BaseException:
             self._recover(job_id, waiting)
             raise
-        if isinstance(waiting.ended, StoreError):
+        if isinstance(waiting.ended, MainspringError):
             raise waiting.ended
         return waiting.ended
 

@@ -1,4 +1,4 @@
-"""Contract suites and helpers for tests, of ours and of yours.
+"""Helpers for tests of programs that use mainspring, and contract suites for stores of your own.
 
 Each is loaded when it is asked for: the contracts need pytest, the machine hypothesis.
 """
@@ -12,16 +12,32 @@ if TYPE_CHECKING:
     from mainspring.testing.clock import FrozenClock
     from mainspring.testing.contracts.service import ServiceContract
     from mainspring.testing.contracts.store import StoreContract
+    from mainspring.testing.fake_job import FakeJob, fake_job
+    from mainspring.testing.kit.front import TestQueue
+    from mainspring.testing.kit.job import TestJob
     from mainspring.testing.machine.store import StoreMachine
 
 _HOMES = {
+    "FakeJob": "mainspring.testing.fake_job",
     "FrozenClock": "mainspring.testing.clock",
     "ServiceContract": "mainspring.testing.contracts.service",
     "StoreContract": "mainspring.testing.contracts.store",
     "StoreMachine": "mainspring.testing.machine.store",
+    "TestJob": "mainspring.testing.kit.job",
+    "TestQueue": "mainspring.testing.kit.front",
+    "fake_job": "mainspring.testing.fake_job",
 }
 
-__all__ = ["FrozenClock", "ServiceContract", "StoreContract", "StoreMachine"]
+__all__ = [
+    "FakeJob",
+    "FrozenClock",
+    "ServiceContract",
+    "StoreContract",
+    "StoreMachine",
+    "TestJob",
+    "TestQueue",
+    "fake_job",
+]
 
 
 def __getattr__(name: str) -> object:

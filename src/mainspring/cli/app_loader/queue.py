@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.cli.app_loader.address import Address
+from mainspring.app_address import Address
 from mainspring.errors import StoreUnusable
 from mainspring.queue import Queue
 from mainspring.stores.url import file_of

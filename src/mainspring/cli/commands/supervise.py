@@ -9,9 +9,9 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from mainspring.app_address import Address
 from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.background.supervisor.signals import SignalWait
-from mainspring.cli.app_loader.address import Address
 from mainspring.cli.daemon.notify import ReadinessAnnouncer, ServiceManager
 from mainspring.cli.daemon.table import table_of
 from mainspring.cli.daemon.view import new_view

@@ -1,4 +1,4 @@
-"""`module:attribute`: the object that a command works with, seen from the current folder."""
+"""`module:attribute`: the object that a command or test works with, seen from this folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import mainspring
 from mainspring.errors import AppNotFound
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def _places(error: BaseException) -> list[tuple[str, str]]:
 
     A syntax error is where it stands, not where it was found.
     """
-    ours = str(Path(mainspring.__file__).parent)
+    ours = str(Path(__file__).parent)
     frames = [
         (f"{one.filename}, line {one.lineno}", one.line or "")
         for one in traceback.extract_tb(error.__traceback__)

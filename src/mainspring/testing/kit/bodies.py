@@ -1,0 +1,136 @@
+"""Bodies run by the real attempt: here, on a loop with the test's clock, or in a child process."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from typing import TYPE_CHECKING
+
+from mainspring.clock import monotonic
+from mainspring.engine.children.child_main import ChildHost
+from mainspring.executors.coroutine_slots import SlotGroup
+from mainspring.testing.kit.attempt import RecordedAttempt
+from mainspring.testing.kit.children import RealChildren
+from mainspring.testing.kit.host import InlineHost
+from mainspring.testing.kit.loop import ClockLoop, no_running_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.engine.claims.complete_in import Completions
+    from mainspring.model.job import Claim, Outcome
+    from mainspring.model.task import Registry
+    from mainspring.protocols import Codec
+    from mainspring.testing.kit.clock import MovedClock
+    from mainspring.testing.kit.executor import InlineBody, InlineExecutor
+
+
+class Bodies:
+    """Runs the body of one claim and returns its outcome; never raises what a body does.
+
+    `errors` holds what the last attempt of each job raised in this process, by the job's key.
+    """
+
+    def __init__(  # noqa: PLR0913  # what an attempt needs
+        self,
+        tasks: Registry,
+        codec: Codec,
+        clock: MovedClock,
+        executor: InlineExecutor,
+        *,
+        completions: Completions,
+        note: Callable[[int, int, int], None],
+        on_note: Callable[[bytes], object],
+        processes: bool,
+    ) -> None:
+        self._tasks = tasks
+        self._clock = clock
+        self._loop: ClockLoop | None = None
+        here = InlineHost(tasks, codec, completions, _never)
+        here.executors.append(executor)
+        inside = completions.outcomes
+        self._attempt = RecordedAttempt(tasks, codec, note, at=here, completed_inside=inside)
+        self.errors = self._attempt.errors
+        # In a child's stead: what it could not do, is refused here, too.
+        self._as_child = RecordedAttempt(tasks, codec, note, at=ChildHost(_never))
+        self._as_child.errors = self.errors
+        self._children: RealChildren | None = None
+        if processes:
+            self._children = RealChildren(self._attempt, tasks, codec.limit_bytes, note, on_note)
+
+    def timeout(self, claim: Claim) -> float | None:
+        """Return the seconds this attempt may take, None for as long as it likes."""
+        return self._attempt.timeout(claim)
+
+    def run(self, body: InlineBody) -> Outcome:
+        """Run it to its end. A coroutine has a loop with the test's clock for its own."""
+        self.errors.pop(body.claim.key, None)
+        if self._is_coroutine(body.claim):
+            return self._run_coroutine(body)
+        return self._run_here(body)
+
+    async def arun(self, body: InlineBody) -> Outcome:
+        """Run it to its end, a coroutine on the running loop."""
+        self.errors.pop(body.claim.key, None)
+        if self._is_coroutine(body.claim):
+            return await self._run_on_loop(body)
+        return self._run_here(body)
+
+    def time_out(self, body: InlineBody) -> None:
+        """End a body that has run past its timeout by the test's clock."""
+        claim, began = body.claim, monotonic()
+        body.interrupt(lambda _claim: self._attempt.timed_out(claim, began))
+
+    def close(self) -> None:
+        """End the loop and the children."""
+        if self._loop is not None:
+            self._loop.end()
+        if self._children is not None:
+            self._children.close()
+
+    def _is_coroutine(self, claim: Claim) -> bool:
+        task = self._tasks[claim.task]
+        if task.executor == "process" and self._children is not None:
+            return False
+        return task.executor == "async" or inspect.iscoroutinefunction(task.function)
+
+    def _run_coroutine(self, body: InlineBody) -> Outcome:
+        if self._loop is None:
+            self._loop = ClockLoop(self._clock)
+        if not self._loop.is_running():
+            return self._loop.run(self._run_on_loop(body))
+        # In the midst of a body on that loop, which waits for this one.
+        nested = ClockLoop(self._clock)
+        try:
+            return nested.run(self._run_on_loop(body))
+        finally:
+            nested.end()
+
+    async def _run_on_loop(self, body: InlineBody) -> Outcome:
+        outcomes: list[Outcome] = []
+        attempt = self._attempt_of(body.claim)
+        body.group = SlotGroup((0,), deque([body.claim]), attempt, outcomes.append)
+        body.group.close()
+        await body.group.run()
+        return outcomes[0]
+
+    def _run_here(self, body: InlineBody) -> Outcome:
+        claim, began = body.claim, monotonic()
+        if self._children is not None and self._tasks[claim.task].executor == "process":
+            return self._children.run(claim)
+        with no_running_loop():
+            outcome = self._attempt_of(claim).run(claim, 0)
+        if body.verdict is None and self._is_overdue(body, began):
+            self.time_out(body)
+        return body.verdict or outcome
+
+    def _is_overdue(self, body: InlineBody, began: float) -> bool:
+        really = body.began + monotonic() - began
+        return max(self._clock.monotonic(), really) >= body.deadline
+
+    def _attempt_of(self, claim: Claim) -> RecordedAttempt:
+        return self._as_child if self._tasks[claim.task].executor == "process" else self._attempt
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,162 @@
+"""The client of a queue during a test: nobody waits for what no worker will run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from mainspring.engine.attempts.running import running
+from mainspring.errors import JobGone, NotRunning
+from mainspring.model.job import JobState
+from mainspring.queue.client import QueueClient
+from mainspring.queue.transaction import Transactions
+from mainspring.stores.clock import MICROS, as_micros
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mainspring.model.job import Ended, NewJob
+    from mainspring.model.view import JobRecord
+    from mainspring.queue.client import Registrations
+    from mainspring.queue.waiter import OnEnd
+    from mainspring.testing.kit.clock import MovedClock
+    from mainspring.testing.kit.failures import UnseenErrors
+    from mainspring.testing.kit.store import PrivateStore
+    from mainspring.testing.kit.worker import InlineWorker
+
+
+class TestClient(QueueClient):
+    """Enqueues into the private store. With `eager`, it runs at once what is ready."""
+
+    __test__ = False  # for pytest: it holds no tests
+
+    def __init__(  # noqa: PLR0913  # the parts of a test
+        self,
+        store: PrivateStore,
+        known: Registrations,
+        worker: InlineWorker,
+        clock: MovedClock,
+        failures: UnseenErrors,
+        *,
+        eager: bool,
+    ) -> None:
+        super().__init__(store, known, Transactions(store, lambda _patience: store))
+        self._worker = worker
+        self._clock = clock
+        self._failures = failures
+        self._eager = eager
+        self._on_end: dict[str, list[OnEnd]] = {}
+        self._helpers: set[asyncio.Task[None]] = set()
+
+    def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
+        """Keep new jobs and return their ids."""
+        job_ids = super().enqueue(jobs, connection)
+        if self._eager:
+            self._worker.run_ready(never)
+        return job_ids
+
+    async def aenqueue(self, job: NewJob, connection: Any = None) -> str:
+        """Keep a new job and return its id."""
+        return (await self.aenqueue_many([job], connection))[0]
+
+    async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
+        """Keep new jobs and return their ids."""
+        job_ids = super().enqueue(jobs, connection)
+        if self._eager:
+            await self._worker.arun_ready(never)
+        return job_ids
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """Return the job as it is now, with all that its body has said."""
+        self._worker.flush()
+        return super().get(job_id)
+
+    def cancel(self, job_ids: Sequence[str]) -> list[bool]:
+        """Cancel jobs; return for each whether it was live. Those that run learn it now."""
+        live = super().cancel(job_ids)
+        self._worker.hear_orders()
+        self.tell_ended()
+        return live
+
+    def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
+        """Let failed and cancelled jobs run again; return the id of the live job for each."""
+        live = super().retry(job_ids, payload=payload)
+        if self._eager:
+            self._worker.run_ready(never)
+        return live
+
+    def wait(self, job_id: str, timeout: float | None) -> Ended | None:  # noqa: ARG002  # it never waits
+        """Return how the job ended; if it is a body that waits, the job is run first.
+
+        Raises NotRunning where production would wait for a worker.
+        """
+        if running.get() is not None:
+            self._worker.run_ready(lambda: self._ended(job_id) is not None)
+        ended = self._ended(job_id)
+        if ended is None:
+            raise self._not_run(job_id)
+        self._failures.see(ended.key)
+        return ended
+
+    def subscribe(self, job_id: str, on_end: OnEnd) -> Callable[[], None]:
+        """Call `on_end` when the job has ended; raises as `wait` does."""
+        ended = self._ended(job_id)
+        if ended is not None:
+            self._failures.see(ended.key)
+            on_end(ended)
+            return _nothing
+        self._on_end.setdefault(job_id, []).append(on_end)
+        if running.get() is not None:
+            helper = asyncio.get_running_loop().create_task(self._run_awaited(job_id))
+            self._helpers.add(helper)
+            helper.add_done_callback(self._helpers.discard)
+        elif not self._worker.is_running:
+            del self._on_end[job_id]
+            raise self._not_run(job_id)
+        return _nothing
+
+    def tell_ended(self) -> None:
+        """Tell those who wait for jobs that have ended."""
+        for job_id, ended in self.store.ended(list(self._on_end)).items():
+            for on_end in self._on_end.pop(job_id, ()):
+                self._failures.see(ended.key)
+                on_end(ended)
+
+    async def _run_awaited(self, job_id: str) -> None:
+        """Run what is ready in the midst of a body that waits for a job."""
+        await self._worker.arun_ready(lambda: self._ended(job_id) is not None)
+        self.tell_ended()
+        record = self.store.get(job_id)
+        if job_id in self._on_end and (record is None or record.state is not JobState.RUNNING):
+            for on_end in self._on_end.pop(job_id):
+                on_end(self._not_run(job_id))
+
+    def _ended(self, job_id: str) -> Ended | None:
+        return self.store.ended([job_id]).get(job_id)
+
+    def _not_run(self, job_id: str) -> NotRunning | JobGone:
+        record = self.store.get(job_id)
+        if record is None:
+            return JobGone(job_id)
+        named = f"job {job_id} ({record.task})"
+        wait = (as_micros(record.run_at) - self._clock.micros) / MICROS
+        if record.state is JobState.RUNNING:
+            return NotRunning(f"{named} is in the midst of its run, and has no result yet")
+        if wait > 0:
+            return NotRunning(
+                f"{named} is not due before {wait:g} s of the test's clock are over: "
+                f"call run(seconds={wait:g}) before you ask for its result"
+            )
+        return NotRunning(
+            f"{named} has not run, and no worker will: call run() of what queue.testing() gave "
+            "before you ask for its result"
+        )
+
+
+def never() -> bool:
+    """Return False: all that is ready is to be run."""
+    return False
+
+
+def _nothing() -> None:
+    """Forget nothing: whoever waits no more is not told."""

@@ -1,0 +1,329 @@
+"""TestQueue: a queue during a test, whose jobs run when the test says so."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self, TypedDict
+
+from mainspring.errors import InvalidOption, JobFailed, NotRunning
+from mainspring.model.events import AttemptsEnded
+from mainspring.model.options import Check, count, refuse_unknown
+from mainspring.model.remote_error import cause_of
+from mainspring.model.view import JobFilter
+from mainspring.queue.job_handle import JobHandle
+from mainspring.queue.queue_task import Call
+from mainspring.stores.clock import MICROS, as_datetime
+from mainspring.testing.kit.client import TestClient, never
+from mainspring.testing.kit.clock import MovedClock, seconds_in
+from mainspring.testing.kit.enqueued import told, wanted
+from mainspring.testing.kit.failures import UnseenErrors
+from mainspring.testing.kit.job import TestJob
+from mainspring.testing.kit.store import PrivateStore
+from mainspring.testing.kit.worker import MOST_JOBS, InlineWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
+    from types import TracebackType
+    from typing import Unpack
+
+    from mainspring.model.events import Event
+    from mainspring.model.job import Claim, Outcome
+    from mainspring.model.timetable import NewSchedule
+    from mainspring.model.view import JobRecord
+    from mainspring.protocols import Subscriber
+    from mainspring.queue.binding import Binding
+    from mainspring.queue.front import Queue
+    from mainspring.queue.queue_task import QueueTask
+    from mainspring.testing.kit.failures import Kinds
+
+    Wanted = QueueTask[..., Any, Any] | Call[Any]
+
+
+_TIMES = count(
+    least=1, expected="a whole number above 0; for none there is assert_not_enqueued()"
+).or_none()
+
+_AT = Check(
+    lambda at: isinstance(at, datetime) and at.tzinfo is not None,
+    "an aware datetime, such as datetime(2030, 1, 1, 12, tzinfo=UTC)",
+).or_none()
+
+
+class Words(TypedDict, total=False):
+    """A duration in words, as timedelta has them."""
+
+    seconds: float
+    minutes: float
+    hours: float
+    days: float
+
+
+class TestQueue:
+    """A queue during a test: a private store, the real engine in this thread, a clock of its own.
+
+    `queue.testing()` makes one; it begins with the block and ends with it. The end of a block that
+    raises nothing itself raises the first error of a body that nobody has seen.
+    """
+
+    __test__ = False  # for pytest: it holds no tests
+
+    def __init__(  # noqa: PLR0913  # the parts of a queue
+        self,
+        queue: Queue,
+        binding: Binding,
+        declared: Callable[[], Sequence[NewSchedule]],
+        subscribers: Sequence[Subscriber],
+        *,
+        eager: bool,
+        processes: bool,
+        suppress: Kinds,
+        at: datetime | None,
+    ) -> None:
+        self.queue = queue
+        self._binding = binding
+        self._declared = declared
+        self._subscribers = subscribers
+        self._eager = eager
+        self._processes = processes
+        self._failures = UnseenErrors(self._error_of, _kinds("Queue.testing()", suppress))
+        self._at = _AT("Queue.testing()", "at", at)
+        self._ended = ExitStack()
+        self._clock: MovedClock
+        self._worker: InlineWorker
+        self._client: TestClient
+
+    def __enter__(self) -> Self:
+        self._clock = MovedClock(self._at)
+        store = PrivateStore(clock=self._clock)
+        self._worker = worker = InlineWorker(
+            store,
+            self._clock,
+            self._binding,
+            self._declared,
+            processes=self._processes,
+            retry_at_once=self._eager,
+        )
+        self._ended.callback(worker.close)
+        self._client = TestClient(
+            store, self._binding, worker, self._clock, self._failures, eager=self._eager
+        )
+        for subscriber in (*self._subscribers, self._failures.note, self._tell_ended):
+            worker.subscribe(subscriber)
+        self._ended.enter_context(self._binding.bound_to(self._client))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        __tracebackhide__ = True
+        self._ended.close()
+        unseen = self._failures.take_any() if error is None else None
+        if unseen is not None:
+            raise unseen
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        __tracebackhide__ = True
+        self.__exit__(kind, error, trace)
+
+    def __repr__(self) -> str:
+        return f"<TestQueue of {self.queue!r}>"
+
+    def run(
+        self,
+        duration: float | timedelta | None = None,
+        *,
+        suppress: Kinds = (),
+        **words: Unpack[Words],
+    ) -> int:
+        """Run what is ready, and what that enqueues, in order; return how many attempts ran.
+
+        With a duration (seconds, a timedelta, or in words) as a worker would in that time: the
+        clock moves from one moment at which something is due to the next, and that runs. Raises
+        the first error of a job that has failed for good, once all have run; not one of `suppress`.
+        """
+        __tracebackhide__ = True
+        end = self._end_of("run()", duration, words)
+        count = self._worker.run_ready(never)
+        while (due := self._next(end, jobs=True)) is not None:
+            self._clock.advance_to(due)
+            count += self._worker.run_ready(never)
+        self._raise_failure(suppress)
+        return count
+
+    async def arun(
+        self,
+        duration: float | timedelta | None = None,
+        *,
+        suppress: Kinds = (),
+        **words: Unpack[Words],
+    ) -> int:
+        """Do as `run`, but coroutines run on the running loop, and `asyncio.sleep` really sleeps.
+
+        For bodies that share with the test what belongs to its loop, as a database session.
+        """
+        __tracebackhide__ = True
+        end = self._end_of("arun()", duration, words)
+        count = await self._worker.arun_ready(never)
+        while (due := self._next(end, jobs=True)) is not None:
+            self._clock.advance_to(due)
+            count += await self._worker.arun_ready(never)
+        self._raise_failure(suppress)
+        return count
+
+    def advance(
+        self,
+        duration: float | timedelta | None = None,
+        **words: Unpack[Words],
+    ) -> None:
+        """Move the clock; no real time passes, and no body runs before the next `run`.
+
+        What is delayed, or waits for its retry, becomes ready; what expires is cancelled; schedules
+        tick, once for each of their moments. Coroutines that run past their timeout are ended.
+        """
+        end = self._end_of("advance()", duration, words)
+        while (due := self._next(end, jobs=False)) is not None:
+            self._clock.advance_to(due)
+            self._worker.look()
+
+    @property
+    def now(self) -> datetime:
+        """The time of the test's clock (aware UTC)."""
+        return as_datetime(self._clock.micros)
+
+    def jobs(
+        self,
+        *,
+        task: QueueTask[..., Any, Any] | str | None = None,
+        queue: str | None = None,
+        status: str | None = None,
+    ) -> list[TestJob]:
+        """Return the jobs of this block that fit all that is given, in order of their enqueuing."""
+        self._worker.flush()
+        name = task if task is None or isinstance(task, str) else task.name
+        records = self._client.store.jobs(JobFilter(queue=queue, task=name), limit=MOST_JOBS)
+        return [self._job(one) for one in reversed(records) if status in (None, one.state)]
+
+    @property
+    def last(self) -> TestJob:
+        """The job whose attempt ended last; raises NotRunning if none has run."""
+        claim = self._failures.last
+        record = None if claim is None else self._client.get(claim.id)
+        if record is None:
+            raise NotRunning("no job has run in this block; call run() before you look at last")
+        return self._job(record)
+
+    def assert_enqueued(  # beside the task's own arguments
+        self,
+        task: Wanted,
+        /,
+        *args: Any,
+        times: int | None = None,
+        queue: str | None = None,
+        delay: float | timedelta | None = None,
+        **kwargs: Any,
+    ) -> TestJob:
+        """Raise AssertionError unless a job of the task was enqueued; return the last such job.
+
+        With these arguments, however the call was written; without any, with whatever arguments.
+        `times`: exactly so often, else at least once. `queue`, `delay` (to the second): those of
+        the job. A task whose own parameters are called so: `assert_enqueued(task.call(queue=1))`.
+        """
+        __tracebackhide__ = True
+        _TIMES("assert_enqueued()", "times", times)
+        jobs = self.jobs()
+        asked = wanted(*self._called(task, args, kwargs), queue, delay)
+        found = asked.among(jobs)
+        if not found:
+            raise AssertionError(f"{asked} was not enqueued; {told(jobs)}")
+        if times is not None and len(found) != times:
+            raise AssertionError(
+                f"{asked} was enqueued {_times(len(found))}, not {_times(times)}; {told(jobs)}"
+            )
+        return found[-1]
+
+    def assert_not_enqueued(
+        self,
+        task: Wanted,
+        /,
+        *args: Any,
+        queue: str | None = None,
+        delay: float | timedelta | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Raise AssertionError if a job of the task was enqueued; see `assert_enqueued`."""
+        __tracebackhide__ = True
+        jobs = self.jobs()
+        asked = wanted(*self._called(task, args, kwargs), queue, delay)
+        if found := asked.among(jobs):
+            raise AssertionError(f"{asked} was enqueued {_times(len(found))}; {told(jobs)}")
+
+    def _called(
+        self, task: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[object, tuple[Any, ...], dict[str, Any]]:
+        if not isinstance(task, Call):
+            return task, args, kwargs
+        found = self.queue.get_task(task.job.task)
+        return found, *self._binding.codec.decode_call(task.job.payload, task.job.task)
+
+    def _job(self, record: JobRecord) -> TestJob:
+        handle: JobHandle[Any] = JobHandle(self._client, record.id, record.task)
+        raised = self._worker.errors.get(record.key)
+        return TestJob(record, self._client, self._failures, handle, raised)
+
+    def _end_of(self, owner: str, duration: float | timedelta | None, words: Words) -> int:
+        refuse_unknown(owner, words, tuple(Words.__annotations__))
+        return self._clock.micros + round(seconds_in(owner, duration, words) * MICROS)
+
+    def _next(self, end: int, *, jobs: bool) -> int | None:
+        """Return the moment to move the clock to, on its way to `end`; None when it is there."""
+        if self._clock.micros >= end:
+            return None
+        due = self._worker.next_due(jobs=jobs)
+        return end if due is None else min(due, end)
+
+    def _raise_failure(self, suppress: Kinds) -> None:
+        __tracebackhide__ = True
+        error = self._failures.take_final(_kinds("run()", suppress))
+        if error is not None:
+            raise error
+
+    def _tell_ended(self, event: Event) -> None:
+        if isinstance(event, AttemptsEnded):
+            self._client.tell_ended()
+
+    def _error_of(self, claim: Claim, outcome: Outcome) -> BaseException:
+        """Return the error of an attempt; of one elsewhere, what its handle raises."""
+        raised = self._worker.errors.get(claim.key)
+        if raised is not None:
+            return raised
+        failure = str(outcome.failure or "no reason was recorded")
+        error = JobFailed(claim.id, claim.task, failure)
+        if outcome.failure is not None:
+            error.__cause__ = cause_of(outcome.failure, self._binding.errors)
+        return error
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _kinds(owner: str, suppress: object) -> Kinds:
+    named: tuple[object, ...] = tuple(suppress) if isinstance(suppress, tuple) else (suppress,)
+    kinds = tuple(one for one in named if isinstance(one, type) and issubclass(one, BaseException))
+    if len(kinds) == len(named):
+        return kinds
+    expected = "an exception class, or a tuple of them"
+    raise InvalidOption("suppress", suppress, owner=owner, expected=expected)
