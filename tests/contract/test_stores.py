@@ -3,8 +3,8 @@
 import pytest
 
 from mainspring.stores.memory import MemoryStore
-from mainspring.stores.redis import RedisStore
 from mainspring.stores.postgres import PostgresStore
+from mainspring.stores.redis import RedisStore
 from mainspring.stores.sqlite import SqliteStore
 from mainspring.testing.contracts.store import StoreContract
 

@@ -140,6 +140,19 @@ def schema_in(database: str) -> Iterator[str]:
         connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
+def empty(url: str) -> None:
+    """Empty the tables of a schema that `schema_in` has given, if they have been made."""
+    database, _, schema = url.rpartition("schema=")
+    with psycopg.connect(database.rstrip("?&"), autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname <> 'schema_version'"
+            " AND relnamespace = to_regnamespace(%s)",
+            (schema,),
+        ).fetchall()
+        for (table,) in rows:
+            connection.execute(f"DELETE FROM {schema}.{table}")
+
+
 def throw_away(server: PostgresServer) -> None:
     """Stop a server at once and remove what it has written."""
     server.stop(signal.SIGQUIT)
