@@ -48,6 +48,7 @@ class Address(Struct, frozen=True):
     auto_migrate: bool = True
     max_connections: int = MOST_CONNECTIONS
     connect_timeout: float = CONNECT_SECONDS
+    busy_timeout: float = 30.0
 
     @property
     def lock_class(self) -> int:
@@ -63,7 +64,7 @@ class Address(Struct, frozen=True):
         return StoreUnusable(self.safe_url, why, remedy)
 
 
-def address_of(url: str) -> Address:
+def address_of(url: str, busy_timeout: float = 30.0) -> Address:
     """Return the address that a URL names. Raises `InvalidOption`; connects to nothing."""
     given = urlsplit(url)
     asked = dict(parse_qsl(given.query, keep_blank_values=True))
@@ -80,6 +81,7 @@ def address_of(url: str) -> Address:
         conninfo=make_conninfo("", **(DEFAULTS | parts)),
         listen_conninfo=make_conninfo("", **(DEFAULTS | direct)),
         schema=schema,
+        busy_timeout=busy_timeout,
         safe_url=safe(url),
         listen=switch(ours, "listen"),
         pooled="listen_url" in ours or not switch(ours, "listen"),

@@ -14,7 +14,7 @@ from psycopg.pq import TransactionStatus
 
 from mainspring.errors import InvalidConnection
 from mainspring.stores.postgres.connections.statements import Statements
-from mainspring.stores.postgres.connections.trouble import Raced, explained
+from mainspring.stores.postgres.connections.trouble import Raced, explain
 from mainspring.stores.postgres.enqueue import enqueue_into
 from mainspring.stores.postgres.nodes import lease_lost
 from mainspring.stores.postgres.outcomes import record_each
@@ -87,7 +87,8 @@ def in_savepoint(address: Address, connection: object, work: Callable[[Statement
         except Raced:
             continue
         except psycopg.Error as error:
-            raise explained(error, address) from error
+            explain(error, address)
+            raise
     raise address.unusable("other transactions were faster, again and again", "try later")
 
 

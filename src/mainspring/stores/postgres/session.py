@@ -17,7 +17,7 @@ from psycopg.pq import TransactionStatus
 from mainspring.clock import monotonic
 from mainspring.faults import fault
 from mainspring.stores.postgres.connections.direct import TOPICS, DirectConnection
-from mainspring.stores.postgres.connections.trouble import LOST, UNDONE, Raced, explained
+from mainspring.stores.postgres.connections.trouble import LOST, UNDONE, Raced, explain
 from mainspring.stores.postgres.enqueue import REPEAT, batch_of, draw, enqueue_into, insert
 from mainspring.stores.rules.enqueue import is_keyed
 from mainspring.stores.sql.lanes import KnownLanes
@@ -116,7 +116,8 @@ class Session:
                 lost = isinstance(error, LOST) and connection.driver.closed
                 may_repeat = isinstance(error, UNDONE) or (lost and not progress.committing)
                 if not may_repeat or tries + 1 == MOST_TRIES:
-                    raise explained(error, self._address) from error
+                    explain(error, self._address)
+                    raise
             sleep(pause * random.uniform(0.5, 1.5))
             pause *= 2
         raise self._address.unusable("other transactions were faster, again and again", "try later")
@@ -203,6 +204,10 @@ class Session:
         """Close what is open; the next use opens it again."""
         self.direct.close()
         self.connections.close()
+        self.forget_keys()
+
+    def forget_keys(self) -> None:
+        """Draw new keys for the next jobs."""
         self._keys.clear()
 
     def _draw(self, count: int) -> list[int]:

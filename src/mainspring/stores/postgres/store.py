@@ -23,6 +23,7 @@ from mainspring.stores.wake.topics import notices_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from mainspring.model.diagnosis import Diagnosis
     from mainspring.model.job import NewJob, Outcome, Want
@@ -61,9 +62,8 @@ class PostgresStore(SqlStore):
         busy_timeout: float = 30.0,
         clock: Clock | None = None,
     ) -> None:
-        self._address = address_of(url)
+        self._address = address_of(url, busy_timeout)
         self._durable = durability == "full"
-        self._busy_timeout = busy_timeout
         self._given_clock = clock
         self._run_dir: Path | None = None
         self._begin_session()
@@ -118,6 +118,13 @@ class PostgresStore(SqlStore):
             given = Exchanged(given.accepted, more.claims, more.next_due, more.lapsed)
             overlooked, looks = False, looks + 1
         return given
+
+    def tick(
+        self, name: str, *, last: datetime, to: datetime, jobs: Sequence[NewJob]
+    ) -> list[str] | None:
+        """Move a schedule's last tick and enqueue jobs; None if that was not its last tick."""
+        self._session.forget_keys()  # those of the tick's jobs are above them
+        return super().tick(name, last=last, to=to, jobs=jobs)
 
     def examine(self) -> list[Diagnosis]:
         """Look at server, schema, privileges, connections, bloat and old transactions."""
@@ -191,9 +198,7 @@ class PostgresStore(SqlStore):
         def moment() -> ServerMoment:
             return ServerMoment(clock, given=given)
 
-        connections = Connections(
-            self._address, durable=self._durable, busy_timeout=self._busy_timeout
-        )
+        connections = Connections(self._address, durable=self._durable)
         self._session = Session(self._address, moment, connections)
         super().__init__(self._session, moment)
         self._when_dropped = weakref.finalize(self, self._session.close)

@@ -16,7 +16,7 @@ from psycopg.pq import TransactionStatus
 from mainspring.clock import monotonic
 from mainspring.errors import MainspringError, StoreBusy
 from mainspring.stores.postgres.connections.statements import Statements
-from mainspring.stores.postgres.connections.trouble import explained, is_final
+from mainspring.stores.postgres.connections.trouble import explain, is_final
 from mainspring.stores.postgres.schema.migration import prepare
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
 class Connections:
     """Lends connections, as many at a time as the address says; keeps those that are well."""
 
-    def __init__(self, address: Address, *, durable: bool, busy_timeout: float) -> None:
+    def __init__(self, address: Address, *, durable: bool) -> None:
         self._address = address
         self._durable = durable
-        self._busy_timeout = busy_timeout
+        self._busy_timeout = address.busy_timeout
         self._idle: deque[psycopg.Connection[Any]] = deque()
         self._free = BoundedSemaphore(address.max_connections)
 
@@ -73,7 +73,8 @@ class Connections:
                 return psycopg.connect(conninfo, autocommit=True)
             except psycopg.Error as error:
                 if is_final(error) or monotonic() + pause > deadline:
-                    raise explained(error, self._address) from error
+                    explain(error, self._address)
+                    raise
             sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -108,7 +109,8 @@ class Connections:
                     connection.execute("SET synchronous_commit = off")
         except psycopg.Error as error:
             connection.close()
-            raise explained(error, self._address) from error
+            explain(error, self._address)
+            raise
         except BaseException:
             connection.close()
             raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import errors
 
-from mainspring.errors import StoreBusy, StoreError
+from mainspring.errors import StoreBusy, StoreUnreachable
 
 if TYPE_CHECKING:
     from mainspring.stores.postgres.address import Address
@@ -43,17 +43,16 @@ def is_final(error: BaseException) -> bool:
     return any(part in text for part, _ in REFUSALS) and "too many" not in text
 
 
-def explained(error: psycopg.Error, address: Address) -> StoreError:
-    """Return the error that says what happened and what to do."""
-    if isinstance(error, (errors.LockNotAvailable, *UNDONE)):
-        return StoreBusy(address.safe_url, 0.0, sentence_of(error))
+def explain(error: psycopg.Error, address: Address) -> None:
+    """Raise the error that says what happened and what to do; return if a value is to blame."""
     text = sentence_of(error)
+    if isinstance(error, (errors.LockNotAvailable, *UNDONE)):
+        raise StoreBusy(address.safe_url, address.busy_timeout, text) from error
     for part, remedy in REFUSALS:
         if part in text:
-            return address.unusable(text, remedy)
+            raise address.unusable(text, remedy) from error
     if isinstance(error, LOST):
-        return address.unusable(text, UNREACHABLE)
-    return address.unusable(text, "see the server's log")
+        raise StoreUnreachable(address.safe_url, text, UNREACHABLE) from error
 
 
 def sentence_of(error: BaseException) -> str:
