@@ -50,6 +50,9 @@ class Address(Struct, frozen=True):
     connect_timeout: float = CONNECT_SECONDS
     busy_timeout: float = 30.0
 
+    def __repr__(self) -> str:
+        return f"<Address {self.safe_url}>"  # the others hold the password
+
     @property
     def lock_class(self) -> int:
         """The first number of our advisory locks: other schemas of a database have others."""

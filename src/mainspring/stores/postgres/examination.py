@@ -28,7 +28,7 @@ SELECT current_setting('server_version'), current_setting('max_connections')::in
   current_setting('fsync'), current_setting('synchronous_commit')
 """
 SIZE = """
-SELECT count(*), coalesce(sum(pg_total_relation_size(oid)), 0)
+SELECT count(*), coalesce(sum(pg_total_relation_size(oid)), 0)::bigint
 FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s) AND relkind = 'r'
 """
 RIGHTS = """

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.model.job import Exchanged
-from mainspring.private_files import NotPrivate, make_private_folder
 from mainspring.stores.clock import SystemClock
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.postgres.address import address_of
 from mainspring.stores.postgres.connections.connections import Connections
 from mainspring.stores.postgres.connections.statements import ServerMoment
 from mainspring.stores.postgres.session import Progress, Session
+from mainspring.stores.run_folder import run_folder
 from mainspring.stores.sql import forks
 from mainspring.stores.sql.store import SqlStore
 from mainspring.stores.wake.topics import notices_of
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 MOST_LOOKS = 6
 """Looks of one claim that gets nothing, while others claim the same jobs."""
-
-RUN_DIRS = Path("/tmp")  # noqa: S108  # ours in it is checked
 
 _inherited: list[object] = []
 """Connections of a parent process: to forget them would close them for it, too."""
@@ -77,10 +75,7 @@ class PostgresStore(SqlStore):
         """
         if self._run_dir is None:
             name = hashlib.sha256(self._address.safe_url.encode()).hexdigest()[:16]
-            with suppress(OSError, NotPrivate):
-                base = RUN_DIRS / f"mainspring-{os.geteuid()}"
-                make_private_folder(base).make_folder(f"postgres-{name}").close()
-                self._run_dir = base / f"postgres-{name}"
+            self._run_dir = run_folder(f"postgres-{name}")
         return self._run_dir
 
     def join(self, name: str, *, host: str, pid: int, lease: float, serves: bytes = b"{}") -> int:
@@ -125,6 +120,10 @@ class PostgresStore(SqlStore):
         """Move a schedule's last tick and enqueue jobs; None if that was not its last tick."""
         self._session.forget_keys()  # those of the tick's jobs are above them
         return super().tick(name, last=last, to=to, jobs=jobs)
+
+    def migrate(self) -> None:
+        """Bring the schema to this version, also where that is not done by itself."""
+        self._session.connections.migrate()
 
     def examine(self) -> list[Diagnosis]:
         """Look at server, schema, privileges, connections, bloat and old transactions."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import select
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from threading import BoundedSemaphore
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from msgspec.structs import replace
 from psycopg.pq import TransactionStatus
 
 from mainspring.clock import monotonic
@@ -77,6 +78,15 @@ class Connections:
                     raise
             sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def migrate(self) -> None:
+        """Bring the schema to this version."""
+        with closing(self.connect(self._address.conninfo)) as connection:
+            try:
+                prepare(connection, replace(self._address, auto_migrate=True))
+            except psycopg.Error as error:
+                explain(error, self._address)
+                raise
 
     def close(self) -> None:
         """Close what is idle; the next use opens again."""
