@@ -18,7 +18,7 @@ from redis import Redis
 
 from mainspring import Queue
 from mainspring.supervision.stop_signals import TOGETHER
-from servers import valkey
+from servers import postgres, valkey
 
 A_PERSON_WAITS = TOGETHER + 0.1
 PATIENCE = 10.0
@@ -83,12 +83,40 @@ def gate():
     event.set()
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["memory", "sqlite", "redis", "postgres"])
 def url(request, tmp_path):
     """Where an empty store is: of each kind that a queue can have."""
     if request.param == "redis":
         return request.getfixturevalue("namespace_url")
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres_url")
     return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture(scope="session")
+def postgres_database():
+    """The URL of a database for tests: the one the environment names, or one of our own.
+
+    A server that does not start is a failure, except where its package has no wheel.
+    """
+    if postgres.VARIABLE in os.environ:
+        yield os.environ[postgres.VARIABLE]
+        return
+    if sys.platform not in postgres.PLATFORMS and not os.environ.get("CI"):
+        pytest.skip(f"{postgres.PACKAGE} has no wheel for {sys.platform}")
+    server = postgres.make_server()
+    try:
+        server.start()
+        yield server.url
+    finally:
+        postgres.throw_away(server)
+
+
+@pytest.fixture
+def postgres_url(postgres_database):
+    """The URL of an empty schema, which is dropped after the test."""
+    with postgres.schema_in(postgres_database) as url:
+        yield url
 
 
 @pytest.fixture

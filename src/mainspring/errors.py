@@ -22,6 +22,7 @@ MainspringError
 ├── StoreError                 the store can't do it
 │   ├── StoreBusy              another writer holds it for too long
 │   ├── StoreUnusable          not ours, damaged, read-only, replaced, or of a newer version
+│   │   └── StoreUnreachable   its server does not answer, for now
 │   ├── JobGone                (LookupError)   the job was purged or dropped
 │   ├── ScheduleUnreadable     the store holds no sound value of a part of a schedule
 │   └── LeaseLost              a node's claims were taken from it
@@ -258,6 +259,10 @@ class StoreUnusable(StoreError):
         self.why = why
         self.remedy = remedy
         super().__init__(f"{store} can't be used: {why}; {remedy}")
+
+
+class StoreUnreachable(StoreUnusable):
+    """The store's server does not answer, for now; whoever can wait tries again."""
 
 
 class JobGone(StoreError, LookupError):

@@ -18,12 +18,14 @@ from mainspring.stores.memory.job import Job
 from mainspring.stores.memory.lanes import MemoryLanes
 from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.timetable import MemorySchedules
+from mainspring.stores.postgres import PostgresStore
 from mainspring.stores.redis import RedisStore
 from mainspring.stores.sqlite import SqliteStore, controls, purge, timetable
 from mainspring.stores.sqlite.claims import claim_sql
 from mainspring.stores.sqlite.intake import keyed_jobs
 from mainspring.stores.sqlite.transitions import endings, grants, returns
 from mainspring.testing import StoreMachine
+from servers import postgres
 
 # Up to 40 seconds of processor time each, and they run beside others.
 pytestmark = pytest.mark.timeout(600)
@@ -34,6 +36,9 @@ WALK = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+# A step on a server takes thirty times as long, and to shrink what was found takes minutes.
+SHORT_WALK = settings(WALK, max_examples=25, phases=[Phase.explicit, Phase.generate])
 
 # Without chance, so that what was found once is found again; without shrinking, which takes longer.
 HUNT = settings(WALK, max_examples=1000, phases=[Phase.generate], derandomize=True, database=None)
@@ -80,6 +85,27 @@ class RedisMachine(StoreMachine):
         return self._open()
 
 
+class PostgresMachine(StoreMachine):
+    url = ""
+
+    def make_store(self, clock):
+        postgres.empty(self.url)
+        self.stores = []
+        return self._open()
+
+    def _open(self):
+        self.stores.append(PostgresStore(self.url, durability="normal", clock=self.clock))
+        return self.stores[-1]
+
+    def reopen_store(self):
+        """Leave the one before open: it is the connection by which its nodes are seen to live."""
+        return self._open()
+
+    def teardown(self):
+        for store in self.stores:
+            store.close()
+
+
 BOTH = pytest.mark.parametrize("machine", [MemoryMachine, SqliteMachine])
 
 
@@ -98,6 +124,11 @@ def redis_machine(redis_url):
 
 def test_the_redis_store_does_as_the_model_does(redis_machine):
     run_state_machine_as_test(redis_machine, settings=settings(WALK, max_examples=100))
+
+
+def test_the_postgres_store_does_as_the_model_does(monkeypatch, postgres_url):
+    monkeypatch.setattr(PostgresMachine, "url", postgres_url)
+    run_state_machine_as_test(PostgresMachine, settings=SHORT_WALK)
 
 
 def assert_caught(machine):

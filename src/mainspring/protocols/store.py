@@ -333,6 +333,14 @@ class Examinable(Protocol):
         ...
 
 
+class Migratable(Protocol):
+    """A store whose tables may be left to somebody else to migrate."""
+
+    def migrate(self) -> None:
+        """Bring the tables to this version; harmless if they are."""
+        ...
+
+
 class JobStore(Store, Catalog, Controls, Journal, Timetable, Examinable, Protocol):
     """All that a Queue stands on."""
 

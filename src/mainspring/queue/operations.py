@@ -5,7 +5,7 @@ Every call that touches the store blocks; its twin, whose name begins with `a`, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from mainspring.model.async_twin import off_loop
 from mainspring.model.job import JobState
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from mainspring.model.diagnosis import Diagnosis
-    from mainspring.protocols import JobStore
+    from mainspring.protocols import JobStore, Migratable
     from mainspring.queue.binding import Binding
     from mainspring.queue.bulk import JobRef
     from mainspring.queue.client import QueueClient
@@ -181,6 +181,18 @@ class Operations:
         return [node_info(record) for record in self._store.nodes()]
 
     anodes = off_loop(nodes)
+
+    def migrate(self) -> None:
+        """Bring the store's tables to this version, where `auto_migrate=false` leaves that to you.
+
+        Where the store does it by itself, it is done by now.
+        """
+        if hasattr(self._store, "migrate"):
+            cast("Migratable", self._store).migrate()
+        else:
+            self._store.stats()
+
+    amigrate = off_loop(migrate)
 
     def examine(self) -> list[Diagnosis]:
         """Look whether the store is well: files, versions, locks, clock; most basic first."""

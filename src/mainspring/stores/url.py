@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from mainspring.errors import InvalidOption
+from mainspring.errors import InvalidOption, MissingExtra
 from mainspring.model.duration import seconds_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
     """Return the store of a URL; nothing is opened before its first use.
 
     `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`,
-    `redis://host:6379/0`, `rediss://`, `unix:///path`. `busy_timeout` in seconds.
+    `redis://host:6379/0`, `rediss://`, `unix:///path`, `postgresql://user@host/database`.
+    `busy_timeout` in seconds.
     """
     check_options(durability, busy_timeout)
     scheme, _, path = url.partition("://")
@@ -83,12 +84,22 @@ def _redis(url: str, durability: str, busy_timeout: float) -> JobStore:
     return RedisStore(url, durability=durability, busy_timeout=busy_timeout)
 
 
+def _postgres(url: str, durability: str, busy_timeout: float) -> JobStore:
+    try:
+        from mainspring.stores.postgres.store import PostgresStore  # noqa: PLC0415  # a lazy door
+    except ImportError as error:
+        raise MissingExtra("a queue in PostgreSQL", "postgres") from error
+    return PostgresStore(url, durability=durability, busy_timeout=busy_timeout)
+
+
 STORES = {
     "memory": _memory,
     "sqlite": _sqlite,
     "redis": _redis,
     "rediss": _redis,
     "unix": _redis,
+    "postgresql": _postgres,
+    "postgres": _postgres,
 }
 """The store of each scheme."""
 

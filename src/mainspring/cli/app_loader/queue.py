@@ -47,9 +47,9 @@ def queue_of(options: argparse.Namespace) -> Queue:
         return load_app(options.app)
     queue = Queue(options.url, db_path=options.db)
     path = file_of(queue.url)
-    if path is None:
+    if queue.url.startswith("memory:"):
         remedy = "name a file with --db or --url, or the queue with --app"
         raise StoreUnusable(queue.url, "it is in this process's memory, and empty", remedy)
-    if not Path(path).exists():
+    if path is not None and not Path(path).exists():
         raise StoreUnusable(path, "there is no such file", "name it with --db or --url")
     return queue

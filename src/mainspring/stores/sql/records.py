@@ -26,7 +26,7 @@ from mainspring.stores.sql.states import final_state, live_state, trouble_with
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Ending = tuple[int, int, int, str, bytes, str | bytes | None]
+Ending = tuple[int, int, int, str, str | bytes, str | bytes | None]
 """The row of an ended job: key, nonce, state, task, result, failure."""
 
 
@@ -53,7 +53,7 @@ def record_of(row: tuple[Any, ...]) -> JobRecord:
         started_at=read.moment_or_none("started_at", started_at),
         completed_at=read.moment_or_none("completed_at", completed_at),
         node=None if node is None else text_in(node),
-        result=result,
+        result=None if result is None else bytes_in(result),
         failure=trouble_with(state, final=final) or failure_of(failure),
         expires_at=read.moment_or_none("expires_at", expires_at),
         cancelling=bool(cancelling),
@@ -88,7 +88,7 @@ def end_of(row: Ending) -> Ended:
     """Return the value of a row."""
     key, _, number, task, result, failure = row
     state = final_state(number)
-    kept = result if state is JobState.COMPLETED else None
+    kept = bytes_in(result) if state is JobState.COMPLETED else None
     trouble = trouble_with(number, final=True) or failure_of(failure)
     return Ended(key=key, task=task, state=state, result=kept, failure=trouble)
 

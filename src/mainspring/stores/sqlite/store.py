@@ -11,8 +11,8 @@ from mainspring.errors import InvalidOption, LeaseLost
 from mainspring.stores.clock import Moment, SystemClock
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.keeping import ages
+from mainspring.stores.sql import forks
 from mainspring.stores.sql.store import SqlStore
-from mainspring.stores.sqlite import forks
 from mainspring.stores.sqlite.file.database import DatabaseFile
 from mainspring.stores.sqlite.intake.keyed_jobs import enqueue_into
 from mainspring.stores.sqlite.session import Session

@@ -7,16 +7,15 @@ more than they opened it, as far as the other's POSIX locks can tell, and those 
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from contextlib import suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from msgspec.structs import replace
 
 from mainspring.clock import monotonic
 from mainspring.errors import InvalidConnection, StoreBusy
+from mainspring.stores.sql.qualified import qualified, quoted
 from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file.database import as_text
 from mainspring.stores.sqlite.file.trouble import BUSY, code_of
@@ -37,10 +36,6 @@ ASYNCHRONOUS = frozenset({"sync_session", "sync_connection"})
 PREPARE_SECONDS = 1.0
 """Seconds in which we try to prepare the file: the caller's transaction may hold its lock."""
 
-TABLE = re.compile(
-    r"\b(FROM|INTO|JOIN|UPDATE)\s+"
-    r"(attempts|finished|idempotency|jobs|lanes|log|nodes|paused|progress|schedules|spent)\b"
-)
 TAKE_LOCK = "DELETE FROM paused WHERE 0"
 """Changes nothing, but takes the write lock: what we read after it stays true until the commit."""
 
@@ -249,14 +244,3 @@ def identity_of(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-@cache
-def qualified(statement: str, schema: str) -> str:
-    """Return a statement of ours that means our tables, whatever others are called the same."""
-    return TABLE.sub(rf"\1 {quoted(schema)}.\2", statement) if schema else statement
-
-
-def quoted(name: str) -> str:
-    """Return a schema's name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from mainspring.stores.sqlite.session import Session
+
+class Suspendable(Protocol):
+    """What is open."""
+
+    def suspend(self) -> None:
+        """Close what must not cross a fork, and let nothing open it."""
+        ...
+
+    def resume(self) -> None:
+        """End a suspension, also one that was not complete."""
+        ...
 
 
 class Forkable(Protocol):
     """A store, as far as a fork concerns it."""
 
     @property
-    def session(self) -> Session:
+    def session(self) -> Suspendable:
         """All that is open, which must not cross a fork."""
         ...
 
@@ -24,7 +33,7 @@ class Forkable(Protocol):
 
 
 _stores: weakref.WeakSet[Forkable] = weakref.WeakSet()
-_suspended: list[Session] = []
+_suspended: list[Suspendable] = []
 
 
 def watch(store: Forkable) -> None:

@@ -1,0 +1,1 @@
+"""Connections to the server: those that are lent, and the one that listens."""

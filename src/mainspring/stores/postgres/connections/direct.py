@@ -1,0 +1,218 @@
+"""The direct connection of a process: it listens, and holds the locks that are signs of life.
+
+A lock for each node: as long as the server has it, the node is connected. A shared lock for each
+topic that somebody waits for: who enqueues tries it, and notifies only if it is taken. Both end
+with the connection, however that ends. One thread has the connection; others say what they want.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import select
+from collections import deque
+from contextlib import suppress
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from mainspring.clock import monotonic
+from mainspring.errors import StoreError
+from mainspring.model.job import ANY_JOB, Notice
+from mainspring.stores.wake.notifier import LocalListener, Notifier
+from mainspring.stores.wake.topics import ENDED, ORDERS, READY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.stores.postgres.address import Address
+
+TOPICS = {READY: -1, ENDED: -2, ORDERS: -3}
+"""The second number of each topic's lock; those of nodes are above 0."""
+
+PATIENCE = 5.0
+"""Seconds that a wish is waited for: what comes of it later is noticed all the same."""
+
+LONGEST_PAUSE = 5.0
+SILENCE_SECONDS = 10.0
+"""Seconds after which a connection that says nothing is asked whether it is still there."""
+
+POLL_SECONDS = 1.0
+"""Seconds between two looks of a listener where nothing listens for it (`listen=false`)."""
+
+log = logging.getLogger("mainspring.store")
+
+
+class DirectConnection:
+    """Listens and holds locks, by a thread that starts with the first wish."""
+
+    def __init__(self, address: Address, connect: Callable[[str], psycopg.Connection[Any]]) -> None:
+        self._address = address
+        self._connect = connect
+        self._notifiers = {topic: TopicNotifier(topic, self) for topic in TOPICS}
+        self._by_channel = {address.channel(topic): self._notifiers[topic] for topic in TOPICS}
+        self._locks: set[int] = set()
+        self._held: set[int] = set()
+        self._wishes: deque[Event] = deque()
+        self._thread: Thread | None = None
+        self._pipe = (-1, -1)
+        self._closed = False
+
+    def listen(self, topic: str) -> LocalListener:
+        """Listen for a topic from now on."""
+        notifier = self._notifiers[topic]
+        if not self._address.listen:
+            return PollingListener(notifier)
+        listener = notifier.listen()
+        self.hold(TOPICS[topic])
+        return listener
+
+    def hold(self, lock: int) -> bool:
+        """Hold a lock from now on; False if there is no connection just now."""
+        if not self._address.listen:
+            return False
+        if lock not in self._locks or lock not in self._held:
+            self._locks.add(lock)
+            wish = Event()
+            self._wishes.append(wish)
+            self._wake()
+            wish.wait(PATIENCE)
+        return lock in self._held
+
+    def let_go(self, lock: int) -> None:
+        """Hold a lock no more, soon."""
+        if lock in self._locks:
+            self._locks.discard(lock)
+            self._wake()
+
+    def holds(self, lock: int) -> bool:
+        """Tell whether a lock is held, or will be once it is connected."""
+        return lock in self._locks
+
+    def is_awaited(self, topic: str) -> bool:
+        """Tell whether anybody in this process listens for a topic."""
+        return self._notifiers[topic].is_awaited
+
+    def close(self) -> None:
+        """End the connection and its thread."""
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            self._closed = True
+            self._wake()
+            thread.join(PATIENCE)
+        self._thread = None
+
+    def _wake(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+        with suppress(OSError):
+            os.write(self._pipe[1], b"!")
+
+    def _start(self) -> None:
+        self._closed = False
+        self._pipe = os.pipe()
+        os.set_blocking(self._pipe[0], False)  # the standard library's signature
+        os.set_blocking(self._pipe[1], False)
+        self._thread = Thread(target=self._run, name="mainspring-listener", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        pipe, pause = self._pipe, 0.05
+        while not self._closed:
+            try:
+                connection = self._connect(self._address.listen_conninfo)
+            except StoreError as error:
+                log.debug("%s", error)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                pause = 0.05
+                try:
+                    with connection:
+                        self._serve(connection, pipe[0])
+                except psycopg.Error as error:
+                    log.debug("the direct connection has ended: %s", error)
+                finally:
+                    self._held = set()
+            self._answer()
+            if not self._closed:
+                select.select([pipe[0]], [], [], pause * random.uniform(0.5, 1.5))
+        for descriptor in pipe:
+            os.close(descriptor)
+
+    def _serve(self, connection: psycopg.Connection[Any], wakes: int) -> None:
+        for channel in self._by_channel:
+            connection.execute(f'LISTEN "{channel}"')
+        self._answer(self._reconcile(connection))
+        # Whatever was notified before is not known: everybody looks.
+        for notifier in self._notifiers.values():
+            notifier.notify()
+        look = select.poll()
+        look.register(connection.fileno(), select.POLLIN)
+        look.register(wakes, select.POLLIN)
+        while not self._closed:
+            self._answer(self._reconcile(connection))
+            self._hand_on(connection)
+            if not look.poll(SILENCE_SECONDS * 1000):
+                connection.execute("SELECT 1")
+            with suppress(BlockingIOError):
+                os.read(wakes, 4096)
+
+    def _reconcile(self, connection: psycopg.Connection[Any]) -> list[Event]:
+        """Hold what is wanted and nothing else; return the wishes that came before."""
+        wishes = [self._wishes.popleft() for _ in range(len(self._wishes))]
+        wanted, held = set(self._locks), self._held
+        for lock, verb in [
+            *((lock, "lock_shared") for lock in wanted - held),
+            *((lock, "unlock_shared") for lock in held - wanted),
+        ]:
+            connection.execute(
+                f"SELECT pg_advisory_{verb}(%s::int, %s::int)", (self._address.lock_class, lock)
+            )
+        self._held = wanted
+        return wishes
+
+    def _answer(self, wishes: list[Event] | None = None) -> None:
+        if wishes is None:
+            wishes = [self._wishes.popleft() for _ in range(len(self._wishes))]
+        for wish in wishes:
+            wish.set()
+
+    def _hand_on(self, connection: psycopg.Connection[Any]) -> None:
+        """Wake those who wait for what the server has notified."""
+        for notice in connection.notifies(timeout=0):
+            keys = [int(key) for key in notice.payload.split(",") if key]
+            self._by_channel[notice.channel].notify(keys)
+
+
+class TopicNotifier(Notifier):
+    """Lets go of its topic's lock with the last listener."""
+
+    def __init__(self, topic: str, direct: DirectConnection) -> None:
+        super().__init__()
+        self._topic = topic
+        self._direct = direct
+
+    @property
+    def is_awaited(self) -> bool:
+        """True if there is a listener."""
+        return bool(self._listeners)
+
+    def forget(self, listener: LocalListener) -> None:
+        """Wake that listener no more."""
+        super().forget(listener)
+        if not self._listeners:
+            self._direct.let_go(TOPICS[self._topic])
+
+
+class PollingListener(LocalListener):
+    """Looks once a second, where nothing listens for it."""
+
+    def wait(self, timeout: float | None = None) -> Notice | None:
+        """Sleep a second at most, and return that there may be something."""
+        if timeout is not None and timeout < POLL_SECONDS:
+            return super().wait(timeout)
+        began = monotonic()
+        notice = super().wait(POLL_SECONDS)
+        return ANY_JOB if notice is None and monotonic() - began >= POLL_SECONDS else notice

@@ -1,0 +1,80 @@
+"""Our statements on a connection, on whatever schema, by whatever clock."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from mainspring.stores.clock import MICROS
+from mainspring.stores.postgres.address import lock_class
+from mainspring.stores.sql.qualified import qualified, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mainspring.stores.clock import Clock
+
+NOW = """coalesce(
+  %(now)s::bigint, (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
+)"""
+"""The time of a statement, as stored: the server's, or that of a clock which was given."""
+
+Rows = list[tuple[Any, ...]]
+
+
+class ServerMoment:
+    """The store's time as a parameter, and the age of monotonic times.
+
+    `micros` is None for the server's own clock.
+    """
+
+    __slots__ = ("_monotonic", "micros")
+
+    def __init__(self, clock: Clock, *, given: bool) -> None:
+        self.micros = int(clock.now() * MICROS) if given else None
+        self._monotonic = int(clock.monotonic() * MICROS)
+
+    def age(self, monotonic: float) -> int:
+        """Return how long ago a monotonic time was, in stored time."""
+        return self._monotonic - int(monotonic * MICROS)
+
+
+class Statements:
+    """A connection, as the verbs see it. It gives plain tuples, whatever its owner has set."""
+
+    __slots__ = ("_schema", "driver")
+
+    def __init__(self, driver: psycopg.Connection[Any], schema: str) -> None:
+        self.driver = driver
+        self._schema = schema
+
+    @property
+    def locks(self) -> int:
+        """The first number of our advisory locks."""
+        return lock_class(self._schema)
+
+    def execute(
+        self, statement: str, parameters: Mapping[str, object] | None = None
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
+        """Execute one of our statements; in a pipeline its rows are there only at the end."""
+        cursor = psycopg.Cursor(self.driver, row_factory=tuple_row)
+        return cursor.execute(text_of(statement, self._schema), parameters)
+
+    def rows(self, statement: str, parameters: Mapping[str, object] | None = None) -> Rows:
+        """Return all rows of a statement."""
+        return self.execute(statement, parameters).fetchall()
+
+
+@cache
+def text_of(statement: str, schema: str) -> bytes:
+    """Return the text of a statement: its time, its tables and its sequences filled in."""
+    text = statement.replace("{now}", NOW).replace("{schema}", quoted(schema))
+    return qualified(text, schema).encode()
+
+
+def micros(seconds: float) -> int:
+    """Return a duration as stored time."""
+    return int(seconds * MICROS)

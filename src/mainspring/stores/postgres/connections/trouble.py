@@ -1,0 +1,63 @@
+"""The errors of the driver, as this package's own: one line that says what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import errors
+
+from mainspring.errors import StoreBusy, StoreUnreachable
+
+if TYPE_CHECKING:
+    from mainspring.stores.postgres.address import Address
+
+UNDONE = (errors.DeadlockDetected, errors.SerializationFailure)
+"""The server has undone the transaction, and may do it if it is asked again."""
+
+LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+"""The connection may have gone."""
+
+REFUSALS = (
+    ("password authentication failed", "check user and password in the URL"),
+    ("no password supplied", "put the password into the URL, or into ~/.pgpass"),
+    ("no pg_hba.conf entry", "have the server's pg_hba.conf accept this user and host"),
+    ("does not exist", "check database and user in the URL, or create them"),
+    ("could not translate host name", "check the host in the URL"),
+    ("permission denied", "grant the role what it needs, see mainspring doctor"),
+    ("server certificate", "check sslmode and sslrootcert in the URL"),
+    ("too many", "give the server a higher max_connections, or the queue fewer of them"),
+)
+"""What no waiting will change, by a part of the server's sentence, with what to do."""
+
+UNREACHABLE = "start the server, or check host and port in the URL"
+
+
+class Raced(Exception):  # no error: it is done again
+    """Another transaction was faster; after a rollback the next try sees what it did."""
+
+
+def is_final(error: BaseException) -> bool:
+    """Tell whether connecting again can't help."""
+    text = str(error)
+    return any(part in text for part, _ in REFUSALS) and "too many" not in text
+
+
+def explain(error: psycopg.Error, address: Address) -> None:
+    """Raise the error that says what happened and what to do; return if a value is to blame."""
+    text = sentence_of(error)
+    if isinstance(error, (errors.LockNotAvailable, *UNDONE)):
+        raise StoreBusy(address.safe_url, address.busy_timeout, text) from error
+    for part, remedy in REFUSALS:
+        if part in text:
+            raise address.unusable(text, remedy) from error
+    if isinstance(error, LOST):
+        raise StoreUnreachable(address.safe_url, text, UNREACHABLE) from error
+
+
+def sentence_of(error: BaseException) -> str:
+    """Return the line of an error that says most."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    fatal = [line for line in lines if "FATAL:" in line]
+    text = (fatal or lines or [type(error).__name__])[-1 if fatal else 0]
+    return text.rpartition("FATAL:")[2].strip() or text

@@ -1,0 +1,247 @@
+"""New jobs: many in one statement; those with keys as `stores/rules/enqueue.py` plans them.
+
+Their keys are drawn before the transaction begins. So a call whose answer was lost can be done
+again, and finds its jobs in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mainspring.model.job import NewJob  # the type of a Struct's field
+from mainspring.stores.job_id import format_id, new_nonce, parse_id
+from mainspring.stores.postgres.connections.statements import micros
+from mainspring.stores.postgres.connections.trouble import Raced
+from mainspring.stores.rules.enqueue import (
+    IDEMPOTENT_SECONDS,
+    EnqueuePlan,
+    idempotency_keys,
+    is_keyed,
+    plan_enqueue,
+    unique_keys,
+)
+from mainspring.stores.sql.states import RUNNING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mainspring.stores.postgres.connections.statements import ServerMoment, Statements
+    from mainspring.stores.sql.lanes import Name
+
+MOST_ROWS = 5_000
+"""Jobs of one statement."""
+
+LONGEST_KEY = 600
+"""Characters of a key that an index takes in any alphabet; a longer one ends in its hash."""
+
+KEYS = "SELECT nextval('{schema}.job_keys') FROM generate_series(1, %(count)s)"
+
+ENQUEUE = """
+INSERT INTO jobs (
+  key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at
+)
+SELECT key, nonce, lane, CASE WHEN delayed THEN 1 ELSE 0 END, priority, {now} + delay, {now},
+  payload, unique_key, {now} + expires
+FROM unnest(
+  %(keys)s::bigint[], %(nonces)s::bigint[], %(lanes)s::int[], %(priorities)s::bigint[],
+  %(delayed)s::boolean[], %(delays)s::bigint[], %(payloads)s::text[], %(uniques)s::text[],
+  %(expiries)s::bigint[]
+) AS given (key, nonce, lane, priority, delayed, delay, payload, unique_key, expires)
+ON CONFLICT DO NOTHING
+"""
+
+# Done again: what had come through and has ended meanwhile must not be there twice.
+REPEAT = (
+    "DELETE FROM jobs USING finished WHERE jobs.key = finished.key AND jobs.key = ANY (%(keys)s)"
+)
+
+IS_KEPT = """
+SELECT FROM jobs WHERE key = %(key)s UNION ALL SELECT FROM finished WHERE key = %(key)s
+"""
+
+ANSWERED = """
+SELECT idempotency_key, key, nonce FROM idempotency
+WHERE idempotency_key = ANY (%(keys)s) AND until > {now}
+"""
+
+REMEMBER = """
+INSERT INTO idempotency (idempotency_key, key, nonce, until)
+SELECT name, key, nonce, {now} + %(lasts)s
+FROM unnest(%(names)s::text[], %(keys)s::bigint[], %(nonces)s::bigint[]) AS given (name, key, nonce)
+ON CONFLICT (idempotency_key) DO UPDATE
+SET key = excluded.key, nonce = excluded.nonce, until = excluded.until
+WHERE idempotency.until <= {now}
+"""
+
+BEARERS = """
+SELECT unique_key, key, nonce, lane, state FROM jobs WHERE unique_key = ANY (%(keys)s)
+ORDER BY key FOR UPDATE
+"""
+
+REPLACE = """
+UPDATE jobs SET state = CASE WHEN %(delayed)s THEN 1 ELSE 0 END, priority = %(priority)s,
+  run_at = {now} + %(delay)s, payload = %(payload)s, expires_at = {now} + %(expires)s::bigint
+WHERE key = %(key)s AND state <> 2
+"""
+
+
+class Bearer(Struct, frozen=True, gc=False):
+    """The live job that bears a unique key."""
+
+    key: int
+    nonce: int
+    lane: int
+    state: int
+
+    @property
+    def id(self) -> str:
+        """The public id."""
+        return format_id(self.key, self.nonce)
+
+    @property
+    def running(self) -> bool:
+        """True if a node holds it."""
+        return self.state == RUNNING
+
+
+class Batch(Struct):
+    """The jobs of one call, with a key and a nonce for each. `answer` is what a first try said."""
+
+    jobs: Sequence[NewJob]
+    keys: list[int]
+    nonces: list[int]
+    answer: list[str] | None = None
+
+    @property
+    def ids(self) -> list[str]:
+        """The public ids."""
+        return [format_id(key, nonce) for key, nonce in zip(self.keys, self.nonces, strict=True)]
+
+
+def batch_of(jobs: Sequence[NewJob], keys: list[int]) -> Batch:
+    """Return the batch of jobs that are given these keys."""
+    return Batch(jobs, keys, [new_nonce() for _ in jobs])
+
+
+def draw(connection: Statements, count: int) -> list[int]:
+    """Return so many keys for new jobs."""
+    return [key for (key,) in connection.rows(KEYS, {"count": count})]
+
+
+def enqueue_into(
+    connection: Statements, batch: Batch, lanes: Mapping[Name, int], moment: ServerMoment
+) -> list[str]:
+    """Keep a batch in a transaction that is open, or find that it was; return the ids.
+
+    Raises `DuplicateJob`, and `Raced`: then the caller rolls back.
+    """
+    if not is_keyed(batch.jobs):
+        insert(connection, batch, lanes, moment)
+        return batch.ids
+    if batch.answer is not None and connection.rows(IS_KEPT, {"key": batch.keys[0]}):
+        return batch.answer
+    return keep_keyed(connection, batch, lanes, moment)
+
+
+def insert(
+    connection: Statements, batch: Batch, lanes: Mapping[Name, int], moment: ServerMoment
+) -> int:
+    """Insert jobs that are not there; return how many."""
+    inserted = 0
+    for start in range(0, len(batch.jobs), MOST_ROWS):
+        some = slice(start, start + MOST_ROWS)
+        jobs = batch.jobs[some]
+        row = {
+            "now": moment.micros,
+            "keys": batch.keys[some],
+            "nonces": batch.nonces[some],
+            "lanes": [lanes[job.queue, job.task] for job in jobs],
+            "priorities": [job.priority for job in jobs],
+            "delayed": [job.delay > 0 for job in jobs],
+            "delays": [micros(job.delay) for job in jobs],
+            "payloads": [job.payload.decode() for job in jobs],
+            "uniques": [indexed(job.unique) for job in jobs],
+            "expiries": [expiry(job) for job in jobs],
+        }
+        inserted += connection.execute(ENQUEUE, row).rowcount
+    return inserted
+
+
+def keep_keyed(
+    connection: Statements, batch: Batch, lanes: Mapping[Name, int], moment: ServerMoment
+) -> list[str]:
+    """Keep jobs that bear keys, or have an expiry."""
+    bearers = bearers_of(connection, unique_keys(batch.jobs))
+    known = answered(connection, idempotency_keys(batch.jobs), moment)
+    plan = plan_enqueue(batch.jobs, known, bearers)
+    for unique, new in plan.replaced.items():
+        replace(connection, bearers[unique].key, new, moment)
+    count = len(plan.inserted)
+    inserted = Batch(plan.inserted, batch.keys[:count], batch.nonces[:count])
+    if insert(connection, inserted, lanes, moment) < count:
+        raise Raced
+    remember(connection, plan, inserted.ids, moment)
+    batch.answer = plan.ids(inserted.ids) if count else None
+    return plan.ids(inserted.ids)
+
+
+def bearers_of(connection: Statements, unique: Sequence[str]) -> dict[str, Bearer]:
+    """Return the live jobs that bear unique keys, which stay as they are until the commit."""
+    if not unique:
+        return {}
+    names = {indexed(name): name for name in unique}
+    rows = connection.rows(BEARERS, {"keys": list(names)})
+    return {names[name]: Bearer(*row) for name, *row in rows}
+
+
+def answered(
+    connection: Statements, idempotency: Sequence[str], moment: ServerMoment
+) -> dict[str, str]:
+    """Return the ids that idempotency keys stand for."""
+    if not idempotency:
+        return {}
+    names = {indexed(name): name for name in idempotency}
+    rows = connection.rows(ANSWERED, {"keys": list(names), "now": moment.micros})
+    return {names[name]: format_id(key, nonce) for name, key, nonce in rows}
+
+
+def replace(connection: Statements, key: int, new: NewJob, moment: ServerMoment) -> None:
+    """Give a live job that waits what a later one says."""
+    row = {"delayed": new.delay > 0, "delay": micros(new.delay), "expires": expiry(new)}
+    row |= {"key": key, "priority": new.priority, "now": moment.micros}
+    connection.execute(REPLACE, {**row, "payload": new.payload.decode()})
+
+
+def remember(
+    connection: Statements, plan: EnqueuePlan, ids: Sequence[str], moment: ServerMoment
+) -> None:
+    """Have idempotency keys stand for ids."""
+    memories = sorted(plan.memories(ids).items())
+    if not memories:
+        return
+    parsed = [parse_id(job_id) or (0, 0) for _, job_id in memories]
+    row = {
+        "names": [indexed(name) for name, _ in memories],
+        "keys": [key for key, _ in parsed],
+        "nonces": [nonce for _, nonce in parsed],
+        "lasts": micros(IDEMPOTENT_SECONDS),
+        "now": moment.micros,
+    }
+    if connection.execute(REMEMBER, row).rowcount < len(memories):
+        raise Raced
+
+
+def expiry(new: NewJob) -> int | None:
+    """Return the stored time for which a job may start."""
+    return None if new.expires is None else micros(new.expires)
+
+
+def indexed(key: str | None) -> str | None:
+    """Return a key as an index takes it."""
+    if key is None or len(key) <= LONGEST_KEY:
+        return key
+    return key[:LONGEST_KEY] + blake2b(key.encode(), digest_size=32).hexdigest()

@@ -1,0 +1,186 @@
+"""Nodes: joining, renewing, leaving, and what is taken from a node that is lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from mainspring.errors import LeaseLost
+from mainspring.model.job import JobState, Outcome, OutcomeKind, Renewed, Rescued
+from mainspring.stores.postgres.connections.statements import micros
+from mainspring.stores.postgres.outcomes import record_each
+from mainspring.stores.rules.rescue import evidence_of, judge
+from mainspring.stores.sql.records import node_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from mainspring.model.crash import Fate
+    from mainspring.model.job import Grant
+    from mainspring.model.view import NodeRecord
+    from mainspring.stores.postgres.connections.statements import ServerMoment, Statements
+
+SILENT_MICROS = 7_000_000
+"""A node that has not renewed for so long, and is not connected either, counts as lost."""
+
+JOIN = """
+INSERT INTO nodes (name, host, pid, joined_at, renewed_at, lease, serves)
+VALUES (%(name)s, %(host)s, %(pid)s, {now}, {now}, %(lease)s, %(serves)s)
+RETURNING node
+"""
+LOCKED = "UPDATE nodes SET locked = true WHERE node = %(node)s"
+
+RENEW = """
+UPDATE nodes SET renewed_at = {now}, lease = %(lease)s, report = coalesce(%(report)s, report)
+WHERE node = %(node)s AND ended_at IS NULL
+"""
+MARKED = """
+SELECT key, fence FROM jobs WHERE node = %(node)s AND state = 2 AND cancel_asked ORDER BY key
+"""
+
+END = "UPDATE nodes SET ended_at = {now} WHERE node = %(node)s AND ended_at IS NULL"
+NAME = "SELECT name FROM nodes WHERE node = %(node)s"
+
+# A lock of ours that is free says that the node is not connected. That may be the server's restart,
+# so that it counts only for one which does not renew either.
+UNTIL = """
+CASE
+  WHEN NOT locked OR EXISTS (
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 2
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND classid = %(locks)s AND objid = live.node
+  ) THEN renewed_at + lease
+  ELSE renewed_at + least(lease, %(silent)s)
+END
+"""
+
+LOST = """
+SELECT name, host, pid FROM nodes AS live
+WHERE node = %(node)s AND ended_at IS NULL AND (%(dead)s OR ({until}) <= {now})
+FOR UPDATE
+""".replace("{until}", UNTIL)
+
+LIVE = "SELECT FROM nodes WHERE node = %(node)s AND ended_at IS NULL FOR UPDATE"
+
+HELD = """
+SELECT key, fence, crashes, task, cancel_asked FROM jobs JOIN lanes USING (lane)
+WHERE node = %(node)s AND state = 2 ORDER BY key
+"""
+
+NODES = """
+SELECT node, name, host, pid, {until}, (
+  SELECT count(*) FROM jobs WHERE jobs.node = live.node AND state = 2
+), serves, report, {now}
+FROM nodes AS live WHERE ended_at IS NULL ORDER BY node
+""".replace("{until}", UNTIL)
+
+
+class Held(Struct, frozen=True, gc=False):
+    """A job that a node runs or is about to run."""
+
+    key: int
+    fence: int
+    crashes: int
+    task: str
+    marked: bool
+
+
+def join(  # noqa: PLR0913  # the verb's signature
+    connection: Statements,
+    *,
+    name: str,
+    host: str,
+    pid: int,
+    lease: float,
+    serves: bytes,
+    moment: ServerMoment,
+) -> int:
+    """Add a node and return its key."""
+    row = {"name": name, "host": host, "pid": pid, "lease": micros(lease), "now": moment.micros}
+    (node,) = connection.rows(JOIN, {**row, "serves": serves.decode()})[0]
+    return int(node)
+
+
+def name_of(connection: Statements, node: int) -> str:
+    """Return a node's name, also when it has gone."""
+    rows = connection.rows(NAME, {"node": node})
+    return rows[0][0] if rows else str(node)
+
+
+def lease_lost(connection: Statements, node: int) -> LeaseLost:
+    """Return the error of a node that has gone."""
+    return LeaseLost(name_of(connection, node))
+
+
+def renew(
+    connection: Statements, node: int, *, lease: float, report: bytes | None, moment: ServerMoment
+) -> Renewed | None:
+    """Renew a node's lease; return which of its jobs are to be cancelled."""
+    asked = {"node": node, "lease": micros(lease), "now": moment.micros}
+    asked["report"] = None if report is None else report.decode()  # type: ignore[assignment]  # a text
+    if connection.execute(RENEW, asked).rowcount == 0:
+        return None
+    return Renewed(tuple(connection.rows(MARKED, {"node": node})))
+
+
+def leave(connection: Statements, node: int, moment: ServerMoment) -> None:
+    """End a node; what it holds goes back, uncharged."""
+    if connection.rows(LIVE, {"node": node}):
+        record_each(connection, node, [released(job) for job in held_by(connection, node)], moment)
+        connection.execute(END, {"node": node, "now": moment.micros})
+
+
+def held_by(connection: Statements, node: int) -> list[Held]:
+    """Return what a node holds."""
+    return [Held(*row) for row in connection.rows(HELD, {"node": node})]
+
+
+def rescue(
+    connection: Statements,
+    node: int,
+    *,
+    dead: bool,
+    begun: Collection[Grant] | None,
+    moment: ServerMoment,
+) -> Rescued | None:
+    """End a lost node; what had begun has crashed, what had not goes back uncharged.
+
+    None if it is not lost, or has gone already.
+    """
+    asked = {"node": node, "dead": dead, "now": moment.micros, "locks": connection.locks}
+    rows = connection.rows(LOST, {**asked, "silent": SILENT_MICROS})
+    if not rows:
+        return None
+    judged = judge(held_by(connection, node), begun, evidence_of(*rows[0], dead=dead))
+    record_each(connection, node, [outcome_of(job, fate) for job, fate in judged], moment)
+    connection.execute(END, {"node": node, "now": moment.micros})
+    failed = [job.key for job, fate in judged if fate is not None and fate.delay is None]
+    back = [(job.key, job.marked) for job, _ in judged if job.key not in failed]
+    return Rescued(
+        requeued=[key for key, marked in back if not marked],
+        failed=failed,
+        cancelled=[key for key, marked in back if marked],
+    )
+
+
+def released(job: Held) -> Outcome:
+    """Return the outcome of a job that goes back to its place."""
+    return Outcome(job.key, job.fence, OutcomeKind.RELEASED)
+
+
+def outcome_of(job: Held, fate: Fate | None) -> Outcome:
+    """Return the outcome that a fate is."""
+    if fate is None:
+        return released(job)
+    if fate.delay is None:
+        last = OutcomeKind(JobState.FAILED.value)
+        return Outcome(job.key, job.fence, last, failure=fate.failure, crashed=True)
+    return Outcome(job.key, job.fence, OutcomeKind.CRASHED, failure=fate.failure, delay=fate.delay)
+
+
+def nodes(connection: Statements, moment: ServerMoment) -> list[NodeRecord]:
+    """Return the live nodes."""
+    asked = {"now": moment.micros, "locks": connection.locks, "silent": SILENT_MICROS}
+    return [node_of(row[:-1], row[-1]) for row in connection.rows(NODES, asked)]

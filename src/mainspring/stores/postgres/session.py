@@ -1,0 +1,266 @@
+"""The connections of one process to one database, and its transactions, done again where they may.
+
+What a deadlock has undone is done again; so is what a lost connection has interrupted before its
+commit. Whether a commit came through whose answer is lost, only an enqueuing can find out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from time import sleep
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from mainspring.clock import monotonic
+from mainspring.faults import fault
+from mainspring.stores.postgres.connections.direct import TOPICS, DirectConnection
+from mainspring.stores.postgres.connections.trouble import LOST, UNDONE, Raced, explain
+from mainspring.stores.postgres.enqueue import REPEAT, batch_of, draw, enqueue_into, insert
+from mainspring.stores.rules.enqueue import is_keyed
+from mainspring.stores.sql.lanes import KnownLanes
+from mainspring.stores.wake.topics import READY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from mainspring.model.job import NewJob
+    from mainspring.protocols import Listener
+    from mainspring.stores.postgres.address import Address
+    from mainspring.stores.postgres.connections.connections import Connections
+    from mainspring.stores.postgres.connections.statements import ServerMoment, Statements
+    from mainspring.stores.postgres.enqueue import Batch
+    from mainspring.stores.sql.lanes import Name
+
+T = TypeVar("T")
+
+MOST_TRIES = 6
+FIRST_PAUSE = 0.01
+
+KEYS_AHEAD = 64
+KEYS_SECONDS = 1.0
+"""Keys that one enqueuing draws for the next ones, if they come so soon: lists go by key."""
+
+MOST_PAYLOAD = 7_900
+"""Bytes that one NOTIFY carries."""
+
+FULL_CLAIMS = 3
+"""So many claims in a row that gave all that was wanted, and nobody need notify this process."""
+
+ADD_LANES = """
+INSERT INTO lanes (queue, task)
+SELECT queue, task FROM unnest(%(queues)s::text[], %(tasks)s::text[]) AS given (queue, task)
+ORDER BY queue, task
+ON CONFLICT DO NOTHING
+"""
+LANES = """
+SELECT lane, queue, task FROM lanes
+WHERE md5(task) = ANY (SELECT md5(name) FROM unnest(%(tasks)s::text[]) AS name) ORDER BY lane
+"""
+
+# Behind the commit, so that it finds whoever began to wait before it. A lock that can't be had
+# means that somebody waits.
+NOTIFY = """
+SELECT pg_notify(%(channel)s, %(payload)s)
+WHERE NOT pg_try_advisory_xact_lock(%(locks)s::int, %(topic)s::int)
+"""
+
+Notification = tuple[str, dict[str, object]]
+
+
+class Progress:
+    """How far an attempt has come: once it commits, nobody knows what a lost connection means."""
+
+    committing = False
+
+
+class Session:
+    """Connections, lanes and notifications of one process."""
+
+    def __init__(
+        self, address: Address, moment: Callable[[], ServerMoment], connections: Connections
+    ) -> None:
+        self._address = address
+        self._moment = moment
+        self.connections = connections
+        self.direct = DirectConnection(address, connections.connect)
+        self.lanes = KnownLanes()
+        self._keys: deque[int] = deque()
+        self._keys_until = 0.0
+        self._full_claims = 0
+
+    def read(self, work: Callable[[Statements], T]) -> T:
+        """Return what `work` reads by a connection."""
+        return self.again(work, Progress())
+
+    def write(self, work: Callable[[Statements], T]) -> T:
+        """Return what `work` does in a transaction."""
+        progress = Progress()
+        return self.again(lambda connection: transact(connection, work, progress), progress)
+
+    delete = write
+
+    def again(self, work: Callable[[Statements], T], progress: Progress) -> T:
+        """Return what `work` does, again where that is known to be harmless."""
+        pause = FIRST_PAUSE
+        for tries in range(MOST_TRIES):
+            try:
+                with self.connections.lend() as connection:
+                    progress.committing = False
+                    return work(connection)
+            except Raced:
+                pass
+            except psycopg.Error as error:
+                lost = isinstance(error, LOST) and connection.driver.closed
+                may_repeat = isinstance(error, UNDONE) or (lost and not progress.committing)
+                if not may_repeat or tries + 1 == MOST_TRIES:
+                    explain(error, self._address)
+                    raise
+            sleep(pause * random.uniform(0.5, 1.5))
+            pause *= 2
+        raise self._address.unusable("other transactions were faster, again and again", "try later")
+
+    def numbers(self, names: Collection[Name]) -> Mapping[Name, int]:
+        """Return the number of each lane; new ones are committed."""
+        missing = self.lanes.missing(names)
+        if missing:
+            queues, tasks = [name[0] for name in missing], [name[1] for name in missing]
+            asked = {"queues": queues, "tasks": tasks}
+            self.read(lambda connection: connection.execute(ADD_LANES, asked))
+            rows = self.read(lambda connection: connection.rows(LANES, asked))
+            self.lanes.learn([(lane, (queue, task)) for lane, queue, task in rows], below=2**31)
+        return self.lanes.numbers
+
+    def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
+        """Keep jobs, notify, and return their ids; an answer that was lost makes no second job."""
+        lanes = self.numbers({(job.queue, job.task) for job in jobs})
+        batch = self.batch(jobs)
+        tries: list[bool] = []
+
+        def keep(connection: Statements) -> list[str]:
+            tries.append(True)
+            if is_keyed(jobs):
+                return transact(connection, lambda _: self._keep(connection, batch, lanes))
+            return self._insert(connection, batch, lanes, again=len(tries) > 1)
+
+        ids = self.again(keep, Progress())
+        if is_keyed(jobs):
+            self.notify(READY)
+        return ids
+
+    def batch(self, jobs: Sequence[NewJob]) -> Batch:
+        """Return jobs with keys, which are drawn in blocks."""
+        return batch_of(jobs, self._draw(len(jobs)))
+
+    def notifications(self, topic: str, keys: Collection[int] = ()) -> Notification:
+        """Return the statement that wakes the listeners of a topic, if there are any."""
+        payload = ",".join(map(str, keys))
+        return NOTIFY, {
+            "channel": self._address.channel(topic),
+            "payload": payload if len(payload) <= MOST_PAYLOAD else "",
+            "locks": self._address.lock_class,
+            "topic": TOPICS[topic],
+        }
+
+    def notify(self, *topics: str, keys: Collection[int] = ()) -> None:
+        """Wake the listeners of the topics; `keys` are those of the jobs it is about."""
+
+        def send(connection: Statements) -> None:
+            with connection.driver.pipeline():
+                for topic in topics:
+                    connection.execute(*self.notifications(topic, keys))
+
+        self.read(send)
+
+    def listen(self, topic: str) -> Listener:
+        """Listen for a topic."""
+        return self.direct.listen(topic)
+
+    def claimed(self, *, full: bool) -> bool:
+        """Learn of a claim; True: there may be more that nobody has notified this process of.
+
+        While it gets all that it wants it need not be notified. One that is given less says so
+        first, and then looks again.
+        """
+        if not self.direct.is_awaited(READY):
+            return False
+        if full:
+            self._full_claims += 1
+            if self._full_claims >= FULL_CLAIMS:
+                self.direct.let_go(TOPICS[READY])
+            return False
+        self._full_claims = 0
+        was_notified = self.direct.holds(TOPICS[READY])
+        return not was_notified and self.direct.hold(TOPICS[READY])
+
+    def suspend(self) -> None:
+        """Do nothing before a fork: no lock is ever held by a process of ours in memory alone."""
+
+    resume = suspend
+
+    def close(self) -> None:
+        """Close what is open; the next use opens it again."""
+        self.direct.close()
+        self.connections.close()
+        self.forget_keys()
+
+    def forget_keys(self) -> None:
+        """Draw new keys for the next jobs."""
+        self._keys.clear()
+
+    def _draw(self, count: int) -> list[int]:
+        keys, now = self._keys, monotonic()
+        if now > self._keys_until:
+            keys.clear()
+        drawn: list[int] = []
+        try:
+            while len(drawn) < count:
+                drawn.append(keys.popleft())
+        except IndexError:
+            ahead = 0 if count >= KEYS_AHEAD else KEYS_AHEAD
+            drawn = self.read(lambda connection: draw(connection, count + ahead))
+            drawn, rest = drawn[:count], drawn[count:]
+            keys.extend(rest)
+            self._keys_until = now + KEYS_SECONDS
+        return drawn
+
+    def _keep(self, connection: Statements, batch: Batch, lanes: Mapping[Name, int]) -> list[str]:
+        ids = enqueue_into(connection, batch, lanes, self._moment())
+        fault("during_enqueue")
+        return ids
+
+    def _insert(
+        self, connection: Statements, batch: Batch, lanes: Mapping[Name, int], *, again: bool
+    ) -> list[str]:
+        """Commit jobs without keys in one round trip."""
+        with connection.driver.pipeline():
+            connection.execute("BEGIN")
+            insert(connection, batch, lanes, self._moment())
+            if again:
+                connection.execute(REPEAT, {"keys": batch.keys})
+            fault("during_enqueue")
+            connection.execute("COMMIT")
+            connection.execute(*self.notifications(READY))
+        return batch.ids
+
+
+def transact(
+    connection: Statements, work: Callable[[Statements], T], progress: Progress | None = None
+) -> T:
+    """Return what `work` does in a transaction; nothing of it holds if it raises."""
+    connection.execute("BEGIN")
+    try:
+        answer = work(connection)
+    except BaseException:
+        if connection.driver.info.transaction_status in (
+            TransactionStatus.INTRANS,
+            TransactionStatus.INERROR,
+        ):
+            connection.execute("ROLLBACK")
+        raise
+    if progress is not None:
+        progress.committing = True
+    connection.execute("COMMIT")
+    return answer

@@ -1,0 +1,204 @@
+"""PostgresStore: an SQL store on a server, for the processes of any number of hosts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mainspring.model.job import Exchanged
+from mainspring.stores.clock import SystemClock
+from mainspring.stores.ownership import leaves_nothing
+from mainspring.stores.postgres.address import address_of
+from mainspring.stores.postgres.connections.connections import Connections
+from mainspring.stores.postgres.connections.statements import ServerMoment
+from mainspring.stores.postgres.session import Progress, Session
+from mainspring.stores.run_folder import run_folder
+from mainspring.stores.sql import forks
+from mainspring.stores.sql.store import SqlStore
+from mainspring.stores.wake.topics import notices_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from mainspring.model.diagnosis import Diagnosis
+    from mainspring.model.job import NewJob, Outcome, Want
+    from mainspring.stores.clock import Clock
+    from mainspring.stores.postgres.connections.statements import Statements
+    from mainspring.stores.postgres.session import Notification
+    from mainspring.stores.sql.verbs import SqlVerbs
+
+MOST_LOOKS = 6
+"""Looks of one claim that gets nothing, while others claim the same jobs."""
+
+_inherited: list[object] = []
+"""Connections of a parent process: to forget them would close them for it, too."""
+
+
+@leaves_nothing
+class PostgresStore(SqlStore):
+    """Jobs in a schema of a PostgreSQL database. Implements JobStore.
+
+    And `Transactional`, on connections of psycopg, bare or under SQLAlchemy or Django.
+
+    `url` is one of libpq's, with parameters of ours: `schema` (mainspring), `listen_url` (the
+    server itself, where `url` leads to a transaction pooler), `listen=false` (idle workers look
+    once a second), `auto_migrate=false`, `max_connections` (10). `durability` "normal" may lose
+    the last commits when the server crashes. `busy_timeout` is in seconds. It connects at the first
+    use; safe to use from any thread, and in a forked child.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        durability: str = "full",
+        busy_timeout: float = 30.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._address = address_of(url, busy_timeout)
+        self._durable = durability == "full"
+        self._given_clock = clock
+        self._run_dir: Path | None = None
+        self._begin_session()
+        forks.watch(self)
+
+    @property
+    def run_dir(self) -> Path | None:
+        """The folder where nodes of this user and host keep lock and board.
+
+        None if it can't be used: then only leases and locks on the server tell who lives.
+        """
+        if self._run_dir is None:
+            name = hashlib.sha256(self._address.safe_url.encode()).hexdigest()[:16]
+            self._run_dir = run_folder(f"postgres-{name}")
+        return self._run_dir
+
+    def join(self, name: str, *, host: str, pid: int, lease: float, serves: bytes = b"{}") -> int:
+        """Add a node with a lease of so many seconds; return its key."""
+        from mainspring.stores.postgres.nodes import LOCKED  # noqa: PLC0415  # a lazy door
+
+        node = super().join(name, host=host, pid=pid, lease=lease, serves=serves)
+        if self._session.direct.hold(node):
+            self._session.read(lambda connection: connection.execute(LOCKED, {"node": node}))
+        return node
+
+    def leave(self, node: int) -> None:
+        """Remove a node; what it still holds goes back, uncharged."""
+        super().leave(node)
+        self._session.direct.let_go(node)
+
+    def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
+        """Record outcomes and claim work in one transaction, and one round trip.
+
+        A claim that gets nothing while others claim the same jobs looks again, and further.
+        """
+        notices = notices_of(outcomes, [True] * len(outcomes)) if outcomes else {}
+        then = [self._session.notifications(topic, keys) for topic, keys in notices.items()]
+        given = self._exchange(node, outcomes, wants, 1, then)
+        wanted = sum(want.limit for want in wants)
+        if not wanted or given.lapsed:
+            return given
+        overlooked = self._session.claimed(full=len(given.claims) >= wanted)
+        if given.claims:
+            due = 0.0 if overlooked else given.next_due
+            return Exchanged(given.accepted, given.claims, due)
+        looks = 1
+        while not given.claims and (overlooked or given.next_due == 0.0) and looks < MOST_LOOKS:
+            more = self._exchange(node, (), wants, 2**looks, ())
+            given = Exchanged(given.accepted, more.claims, more.next_due, more.lapsed)
+            overlooked, looks = False, looks + 1
+        return given
+
+    def tick(
+        self, name: str, *, last: datetime, to: datetime, jobs: Sequence[NewJob]
+    ) -> list[str] | None:
+        """Move a schedule's last tick and enqueue jobs; None if that was not its last tick."""
+        self._session.forget_keys()  # those of the tick's jobs are above them
+        return super().tick(name, last=last, to=to, jobs=jobs)
+
+    def migrate(self) -> None:
+        """Bring the schema to this version, also where that is not done by itself."""
+        self._session.connections.migrate()
+
+    def examine(self) -> list[Diagnosis]:
+        """Look at server, schema, privileges, connections, bloat and old transactions."""
+        from mainspring.stores.postgres.examination import examine  # noqa: PLC0415  # a lazy door
+
+        return list(examine(self._session, self._address))
+
+    def begin_anew(self) -> None:
+        """Forget what was open, in a forked child: it is the parent's."""
+        self._when_dropped.detach()
+        _inherited.append(self._session)
+        self._begin_session()
+
+    @property
+    def session(self) -> Session:
+        """All that is open, which must not cross a fork."""
+        return self._session
+
+    def recover(self) -> None:
+        """Do nothing: a connection that an exception has left in a transaction was closed."""
+
+    def close(self) -> None:
+        """Let go of connections; harmless when done twice, and undone by the next use."""
+        self._session.close()
+
+    def enqueue_in(self, connection: object, jobs: Sequence[NewJob]) -> list[str]:
+        """Keep jobs if and only if the caller's transaction commits."""
+        from mainspring.stores.postgres.caller import enqueue_in  # noqa: PLC0415  # a lazy door
+
+        lanes = self._session.numbers({(job.queue, job.task) for job in jobs})
+        batch = self._session.batch(jobs)
+        return enqueue_in(self._address, connection, batch, lanes, self._moment())
+
+    def finish_in(self, connection: object, node: int, outcome: Outcome) -> bool:
+        """Record an outcome if and only if the caller's transaction commits."""
+        from mainspring.stores.postgres.caller import finish_in  # noqa: PLC0415  # a lazy door
+
+        return finish_in(self._address, connection, node, outcome, self._moment())
+
+    def announce(self) -> None:
+        """Do nothing: the caller's transaction has notified with its commit."""
+
+    def _load_verbs(self) -> SqlVerbs:
+        from mainspring.stores.postgres import verbs  # noqa: PLC0415  # a lazy door
+
+        return verbs
+
+    def _exchange(
+        self,
+        node: int,
+        outcomes: Sequence[Outcome],
+        wants: Sequence[Want],
+        windows: int,
+        then: Sequence[Notification],
+    ) -> Exchanged:
+        from mainspring.stores.postgres.claims import exchange  # noqa: PLC0415  # a lazy door
+
+        progress = Progress()
+
+        def work(connection: Statements) -> Exchanged:
+            progress.committing = True
+            return exchange(
+                connection, node, outcomes, wants, moment=self._moment(), windows=windows, then=then
+            )
+
+        return self._session.again(work, progress)
+
+    def _begin_session(self) -> None:
+        clock, given = self._given_clock or SystemClock(), self._given_clock is not None
+
+        def moment() -> ServerMoment:
+            return ServerMoment(clock, given=given)
+
+        connections = Connections(self._address, durable=self._durable)
+        self._session = Session(self._address, moment, connections)
+        super().__init__(self._session, moment)
+        self._when_dropped = weakref.finalize(self, self._session.close)
+        self._when_dropped.atexit = False

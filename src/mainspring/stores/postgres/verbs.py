@@ -1,0 +1,69 @@
+"""The verbs of `stores/sql/store.py` on PostgreSQL."""
+
+from mainspring.stores.postgres.catalog import (
+    ended,
+    get,
+    history,
+    jobs,
+    lanes,
+    paused,
+    search,
+    stats,
+)
+from mainspring.stores.postgres.claims import exchange, held
+from mainspring.stores.postgres.controls import (
+    any_late,
+    cancel,
+    drop,
+    drop_ended,
+    expire,
+    pause,
+    purge,
+    resume,
+    retry,
+)
+from mainspring.stores.postgres.journal import log, note
+from mainspring.stores.postgres.nodes import join, leave, nodes, renew, rescue
+from mainspring.stores.postgres.timetable import (
+    declare,
+    forget_schedule,
+    pause_schedule,
+    resume_schedule,
+    schedules,
+    tick,
+)
+
+__all__ = [
+    "any_late",
+    "cancel",
+    "declare",
+    "drop",
+    "drop_ended",
+    "ended",
+    "exchange",
+    "expire",
+    "forget_schedule",
+    "get",
+    "held",
+    "history",
+    "jobs",
+    "join",
+    "lanes",
+    "leave",
+    "log",
+    "nodes",
+    "note",
+    "pause",
+    "pause_schedule",
+    "paused",
+    "purge",
+    "renew",
+    "rescue",
+    "resume",
+    "resume_schedule",
+    "retry",
+    "schedules",
+    "search",
+    "stats",
+    "tick",
+]

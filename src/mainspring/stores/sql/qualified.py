@@ -1,0 +1,22 @@
+"""Statements that name our tables by their schema, whatever others are called the same."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+TABLE = re.compile(
+    r"\b(FROM|INTO|JOIN|UPDATE|USING)\s+"
+    r"(attempts|finished|idempotency|jobs|lanes|log|nodes|paused|progress|schedules|spent)\b"
+)
+
+
+@cache
+def qualified(statement: str, schema: str) -> str:
+    """Return a statement of ours that means the tables in that schema; of "", as it is."""
+    return TABLE.sub(rf"\1 {quoted(schema)}.\2", statement) if schema else statement
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,213 @@
+"""What PostgresStore does with servers, roles and schemas as they are."""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from mainspring import Queue
+from mainspring.errors import InvalidOption, MissingExtra, StoreUnusable
+from mainspring.model.job import NewJob
+from mainspring.stores.postgres import PostgresStore
+from mainspring.stores.postgres.address import address_of
+from mainspring.stores.postgres.schema import migration
+from mainspring.testing.contracts.cases import join, new_job, want
+
+
+@pytest.fixture
+def connection(postgres_database):
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def schema(postgres_url):
+    return postgres_url.rpartition("schema=")[2]
+
+
+@contextmanager
+def opened(url, **options):
+    store = PostgresStore(url, durability="normal", **options)
+    yield store
+    store.close()
+
+
+@contextmanager
+def role_in(connection, name):
+    connection.execute(f"CREATE ROLE {name} LOGIN")
+    yield name
+    connection.execute(f"DROP OWNED BY {name}")
+    connection.execute(f"DROP ROLE {name}")
+
+
+def as_role(url, role):
+    return url.replace("mainspring@", f"{role}@")
+
+
+def test_a_schema_of_a_newer_version_is_refused(postgres_url, connection, schema):
+    with opened(postgres_url) as store:
+        store.stats()
+    connection.execute(f"UPDATE {schema}.schema_version SET version = 99")
+    with opened(postgres_url) as store, pytest.raises(StoreUnusable, match="upgrade mainspring"):
+        store.stats()
+
+
+def test_an_old_server_is_refused(postgres_url, monkeypatch):
+    monkeypatch.setattr(migration, "OLDEST_SERVER", 10**9)
+    with opened(postgres_url) as store, pytest.raises(StoreUnusable, match="upgrade the server"):
+        store.stats()
+
+
+def test_a_role_that_may_not_make_a_schema_is_told_what_to_grant(postgres_url, connection):
+    grant = 'GRANT CREATE ON DATABASE "postgres" TO "poor"'
+    with (
+        role_in(connection, "poor") as role,
+        opened(as_role(postgres_url, role)) as store,
+        pytest.raises(StoreUnusable, match=grant),
+    ):
+        store.stats()
+
+
+def test_a_role_that_may_not_read_the_tables_is_told_what_to_grant(
+    postgres_url, connection, schema
+):
+    with opened(postgres_url) as store:
+        store.stats()
+    with role_in(connection, "blind") as role, opened(as_role(postgres_url, role)) as store:
+        connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+        with pytest.raises(StoreUnusable, match="GRANT ALL ON ALL TABLES IN SCHEMA"):
+            store.stats()
+
+
+def test_without_auto_migrate_the_error_names_the_command_which_does_it(postgres_url):
+    url = f"{postgres_url}&auto_migrate=false"
+    with opened(url) as store, pytest.raises(StoreUnusable, match="mainspring migrate --url"):
+        store.enqueue_many([new_job()])
+    command = [sys.executable, "-m", "mainspring", "migrate", "--url", url]
+    assert subprocess.run(command, check=True, capture_output=True).stdout
+    with opened(url) as store:
+        assert len(store.enqueue_many([new_job()])) == 1
+
+
+def test_two_schemas_of_a_database_know_nothing_of_each_other(postgres_url, connection, schema):
+    with opened(postgres_url) as store, opened(f"{postgres_url}_b") as other:
+        heard, unheard = store.listen("ready"), other.listen("ready")
+        while unheard.wait(0) or heard.wait(0):
+            pass
+        store.enqueue_many([new_job()])
+        assert heard.wait(10) is not None
+        assert unheard.wait(0.05) is None
+        assert other.claim(join(other), [want()]) == []
+        assert len(store.claim(join(store), [want()])) == 1
+    connection.execute(f"DROP SCHEMA {schema}_b CASCADE")
+
+
+def test_without_a_listener_nobody_is_notified_and_with_one_everybody_is(
+    postgres_url, connection, schema
+):
+    connection.execute(f'LISTEN "{schema}_ready"')
+    with opened(postgres_url) as store:
+        store.enqueue_many([new_job()])
+        assert list(connection.notifies(timeout=0.1)) == []
+        listener = store.listen("ready")
+        store.enqueue_many([new_job()])
+        assert len(list(connection.notifies(timeout=10, stop_after=1))) == 1
+        listener.close()
+
+
+def test_a_worker_that_gets_all_it_wants_need_not_be_notified(postgres_url, eventually):
+    with opened(postgres_url) as store:
+        store.enqueue_many([new_job()] * 20)
+        listener, node = store.listen("ready"), join(store)
+        for _ in range(5):
+            assert len(store.claim(node, [want(limit=2)])) == 2
+        eventually(lambda: store.session.direct._held == {node})
+        assert len(store.claim(node, [want(limit=100)])) == 10
+        assert len(store.session.direct._held) == 2
+        while listener.wait(0):
+            pass
+        store.enqueue_many([new_job()])
+        assert listener.wait(10) is not None
+        listener.close()
+
+
+def test_without_listening_a_listener_looks_once_a_second(postgres_url):
+    with opened(f"{postgres_url}&listen=false") as store:
+        listener = store.listen("ready")
+        assert listener.wait(0.01) is None
+        assert listener.wait(10) is not None
+        listener.close()
+        assert threading.active_count() >= 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_has_connections_of_its_own(postgres_url):
+    with opened(postgres_url) as store:
+        store.enqueue_many([new_job()])
+        listener = store.listen("ready")
+        child = os.fork()
+        if child == 0:
+            try:
+                store.enqueue_many([new_job()])
+                store.close()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        store.enqueue_many([new_job()])
+        assert store.stats()["queue"]["pending"] == 3
+        listener.close()
+
+
+def test_no_more_connections_are_lent_than_may_be(postgres_url, connection):
+    with opened(f"{postgres_url}&max_connections=2&application_name=few") as store:
+        store.stats()
+        threads = [threading.Thread(target=store.stats) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'few'"
+        assert connection.execute(asked).fetchone()[0] <= 2
+
+
+def test_a_dropped_store_leaves_no_connection(postgres_url, connection, eventually):
+    store = PostgresStore(f"{postgres_url}&application_name=dropped")
+    store.stats()
+    del store
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dropped'"
+    eventually(lambda: connection.execute(asked).fetchone() == (0,))
+
+
+@pytest.mark.parametrize(
+    "parameter", ["schema=a-b", "listen=perhaps", "max_connections=0", "nonsense=1"]
+)
+def test_a_parameter_that_makes_no_sense_is_refused(parameter):
+    with pytest.raises(InvalidOption):
+        Queue(f"postgresql://u:secret@h/d?{parameter}")
+
+
+def test_no_message_shows_the_password():
+    address = address_of("postgresql://u:secret@h/d?schema=s")
+    assert "secret" not in f"{address!r}{address.unusable('x', 'y')}"
+
+
+def test_the_missing_extra_is_named_at_once(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mainspring.stores.postgres.store", None)
+    with pytest.raises(MissingExtra, match=r"mainspring\[postgres\]"):
+        Queue("postgresql://host/database")
+
+
+def test_long_names_and_keys_are_kept(postgres_url):
+    long = "\N{CJK UNIFIED IDEOGRAPH-6F22}" * 500
+    with opened(postgres_url) as store:
+        jobs = [NewJob(long, long, b"[]", unique=long * 3, idempotency_key=long * 3)]
+        first = store.enqueue_many(jobs)
+        assert store.enqueue_many(jobs) == first
+        (claim,) = store.claim(join(store), [want(long)])
+        assert (claim.task, claim.queue) == (long, long)
