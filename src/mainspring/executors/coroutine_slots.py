@@ -208,8 +208,8 @@ class SlotGroup(Generic[C, O]):
     def fill_slots(self) -> None:
         """Fill free slots with claims that wait, and end if all is done."""
         self._filling = True
-        share = FAIR_SHARE
-        while self._free and share and not self.is_cancelled:
+        share, cancelled = FAIR_SHARE, self.is_cancelled
+        while self._free and share and not cancelled:
             try:
                 claim = self._inbox.popleft()
             except IndexError:

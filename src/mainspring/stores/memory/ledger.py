@@ -138,9 +138,13 @@ class Ledger:
         return {key: job_id for key, (until, job_id) in known.items() if until > moment.micros}
 
     def _insert(self, jobs: Sequence[NewJob], moment: Moment) -> tuple[list[str], bool]:
-        kept = [self._new(new, moment) for new in jobs]
-        wakes = [self._line_up(job) for job in kept]
-        return [job.id for job in kept], any(wakes)
+        job_ids: list[str] = []
+        wakes = False
+        for new in jobs:
+            job = self._new(new, moment)
+            wakes = self._line_up(job) or wakes
+            job_ids.append(job.id)
+        return job_ids, wakes
 
     def _replace(self, job: Job, new: NewJob, moment: Moment) -> bool:
         self.touch(job)
