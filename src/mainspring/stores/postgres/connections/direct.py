@@ -27,7 +27,7 @@ from mainspring.stores.wake.topics import ENDED, ORDERS, READY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.stores.postgres.address import Address
+    from mainspring.stores.postgres.address import PostgresAddress
 
 TOPICS = {READY: -1, ENDED: -2, ORDERS: -3}
 """The second number of each topic's lock; those of nodes are above 0."""
@@ -48,7 +48,9 @@ log = logging.getLogger("mainspring.store")
 class DirectConnection:
     """Listens and holds locks, by a thread that starts with the first wish."""
 
-    def __init__(self, address: Address, connect: Callable[[str], psycopg.Connection[Any]]) -> None:
+    def __init__(
+        self, address: PostgresAddress, connect: Callable[[str], psycopg.Connection[Any]]
+    ) -> None:
         self._address = address
         self._connect = connect
         self._notifiers = {topic: TopicNotifier(topic, self) for topic in TOPICS}
@@ -88,11 +90,11 @@ class DirectConnection:
             self._wake()
 
     def holds(self, lock: int) -> bool:
-        """Tell whether a lock is held, or will be once it is connected."""
+        """Return whether a lock is held, or will be once it is connected."""
         return lock in self._locks
 
     def is_awaited(self, topic: str) -> bool:
-        """Tell whether anybody in this process listens for a topic."""
+        """Return whether anybody in this process listens for a topic."""
         return self._notifiers[topic].is_awaited
 
     def close(self) -> None:
