@@ -100,20 +100,23 @@ class PostgresSession:
         progress = CommitState()
         return self.again(lambda connection: transact(connection, work, progress), progress)
 
-    delete = write
+    def delete(self, work: Callable[[Statements], T]) -> T:
+        """Return what `work` does in a transaction that deletes."""
+        return self.write(work)
 
     def again(self, work: Callable[[Statements], T], progress: CommitState) -> T:
         """Return what `work` does, again where that is known to be harmless."""
         pause = FIRST_PAUSE
         for tries in range(MOST_TRIES):
+            connection = None
+            progress.committing = False
             try:
                 with self.connections.lend() as connection:
-                    progress.committing = False
                     return work(connection)
             except Raced:
                 pass
             except psycopg.Error as error:
-                lost = isinstance(error, LOST) and connection.driver.closed
+                lost = isinstance(error, LOST) and (not connection or connection.driver.closed)
                 may_repeat = isinstance(error, UNDONE) or (lost and not progress.committing)
                 if not may_repeat or tries + 1 == MOST_TRIES:
                     explain(error, self._address)

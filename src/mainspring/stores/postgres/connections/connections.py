@@ -114,7 +114,8 @@ class Connections:
                 connection.prepare_threshold = None
             else:
                 connection.execute(PLANS)
-                connection.execute(f"SET lock_timeout = {int(self._busy_timeout * 1000)}")
+                wait = int(self._busy_timeout * 1000)
+                connection.execute(f"SET lock_timeout = {wait}".encode())
                 if not self._durable:
                     connection.execute("SET synchronous_commit = off")
         except psycopg.Error as error:

@@ -145,7 +145,7 @@ class DirectConnection:
 
     def _serve(self, connection: psycopg.Connection[Any], wakes: int) -> None:
         for channel in self._by_channel:
-            connection.execute(f'LISTEN "{channel}"')
+            connection.execute(f'LISTEN "{channel}"'.encode())
         self._answer(self._reconcile(connection))
         # Whatever was notified before is not known: everybody looks.
         for notifier in self._notifiers.values():
@@ -169,9 +169,8 @@ class DirectConnection:
             *((lock, "lock_shared") for lock in wanted - held),
             *((lock, "unlock_shared") for lock in held - wanted),
         ]:
-            connection.execute(
-                f"SELECT pg_advisory_{verb}(%s::int, %s::int)", (self._address.lock_class, lock)
-            )
+            statement = f"SELECT pg_advisory_{verb}(%s::int, %s::int)".encode()
+            connection.execute(statement, (self._address.lock_class, lock))
         self._held = wanted
         return wishes
 

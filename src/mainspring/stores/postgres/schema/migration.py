@@ -51,7 +51,7 @@ def prepare(connection: Connection[Any], address: PostgresAddress) -> None:
 def version_of(connection: Connection[Any], address: PostgresAddress) -> int:
     """Return the version of the schema that is there; refuse a newer one."""
     row = connection.execute(
-        f'SELECT version FROM "{address.schema}".schema_version'  # noqa: S608  # checked
+        f'SELECT version FROM "{address.schema}".schema_version'.encode()  # noqa: S608  # checked
     ).fetchone()
     version: int = row[0] if row else 0
     if version > VERSION:
@@ -73,7 +73,7 @@ def migrate(connection: Connection[Any], address: PostgresAddress) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (address.lock_class,))
         found = connection.execute("SELECT to_regnamespace(%s)", (f'"{address.schema}"',))
         if found.fetchone() == (None,):
-            connection.execute(f'CREATE SCHEMA "{address.schema}"')
+            connection.execute(f'CREATE SCHEMA "{address.schema}"'.encode())
         table = f'"{address.schema}".schema_version'
         known = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone() != (None,)
         advance(connection, address, version_of(connection, address) if known else 0)
@@ -83,7 +83,7 @@ def advance(connection: Connection[Any], address: PostgresAddress, version: int)
     """Run the migrations that come after `version`."""
     if version == VERSION:
         return
-    connection.execute(f'SET LOCAL search_path TO "{address.schema}"')
+    connection.execute(f'SET LOCAL search_path TO "{address.schema}"'.encode())
     for number in range(version + 1, VERSION + 1):
         (file,) = FOLDER.glob(f"{number:04}_*.sql")
         connection.execute(file.read_bytes())
