@@ -110,10 +110,8 @@ class DuplicateName(UsageError, ValueError):
 
     def __init__(self, name: str, *, kind: str, first: str, second: str) -> None:
         self.name = name
-        super().__init__(
-            f"two {kind}s are named {name!r}: {first} and {second}; "
-            "give one of them another name with name="
-        )
+        remedy = "give one of them another name with name="
+        super().__init__(f"two {kind}s are named {name!r}: {first} and {second}; {remedy}")
 
 
 class AppNotFound(UsageError, LookupError):
@@ -177,9 +175,8 @@ class InvalidPriority(UsageError, TypeError):
     """A priority that is no number."""
 
     def __init__(self, priority: object, *, owner: str) -> None:
-        super().__init__(
-            f"{owner}: priority={priority!r} is not a number; a lower number is more urgent"
-        )
+        why = "is not a number; a lower number is more urgent"
+        super().__init__(f"{owner}: priority={priority!r} {why}")
 
 
 class MissingExtra(UsageError, ImportError):
@@ -187,9 +184,8 @@ class MissingExtra(UsageError, ImportError):
 
     def __init__(self, what: str, extra: str) -> None:
         self.extra = extra
-        super().__init__(
-            f"{what} needs an extra that is not installed; run: pip install 'mainspring[{extra}]'"
-        )
+        remedy = f"run: pip install 'mainspring[{extra}]'"
+        super().__init__(f"{what} needs an extra that is not installed; {remedy}")
 
 
 class TargetNotAsync(UsageError, TypeError):

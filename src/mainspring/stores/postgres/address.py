@@ -31,7 +31,7 @@ OURS = ("schema", "listen_url", "listen", "auto_migrate", "max_connections")
 SWITCHES = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 
 
-class Address(Struct, frozen=True):
+class PostgresAddress(Struct, frozen=True):
     """The server, the schema in it, and how to reach both.
 
     `listen_conninfo` leads to the server itself where `conninfo` leads to a pooler. `listen` off
@@ -51,7 +51,7 @@ class Address(Struct, frozen=True):
     busy_timeout: float = 30.0
 
     def __repr__(self) -> str:
-        return f"<Address {self.safe_url}>"  # the others hold the password
+        return f"<PostgresAddress {self.safe_url}>"  # the others hold the password
 
     @property
     def lock_class(self) -> int:
@@ -67,7 +67,7 @@ class Address(Struct, frozen=True):
         return StoreUnusable(self.safe_url, why, remedy)
 
 
-def address_of(url: str, busy_timeout: float = 30.0) -> Address:
+def address_of(url: str, busy_timeout: float = 30.0) -> PostgresAddress:
     """Return the address that a URL names. Raises `InvalidOption`; connects to nothing."""
     given = urlsplit(url)
     asked = dict(parse_qsl(given.query, keep_blank_values=True))
@@ -80,7 +80,7 @@ def address_of(url: str, busy_timeout: float = 30.0) -> Address:
     schema = ours.get("schema", "mainspring")
     if not SCHEMA.fullmatch(schema):
         raise refused("schema", schema, "letters, digits and underscores, 48 at most")
-    return Address(
+    return PostgresAddress(
         conninfo=make_conninfo("", **(DEFAULTS | parts)),
         listen_conninfo=make_conninfo("", **(DEFAULTS | direct)),
         schema=schema,

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from mainspring.model.job import Outcome
-    from mainspring.stores.postgres.address import Address
+    from mainspring.stores.postgres.address import PostgresAddress
     from mainspring.stores.postgres.connections.statements import ServerMoment
-    from mainspring.stores.postgres.enqueue import Batch
+    from mainspring.stores.postgres.enqueue import JobBatch
     from mainspring.stores.sql.lanes import Name
 
 T = TypeVar("T")
@@ -42,9 +42,9 @@ REMEDY = "give one of psycopg 3, or SQLAlchemy's or Django's over it"
 
 
 def enqueue_in(
-    address: Address,
+    address: PostgresAddress,
     connection: object,
-    batch: Batch,
+    batch: JobBatch,
     lanes: Mapping[Name, int],
     moment: ServerMoment,
 ) -> list[str]:
@@ -59,7 +59,7 @@ def enqueue_in(
 
 
 def finish_in(
-    address: Address, connection: object, node: int, outcome: Outcome, moment: ServerMoment
+    address: PostgresAddress, connection: object, node: int, outcome: Outcome, moment: ServerMoment
 ) -> bool:
     """Record an outcome if and only if the caller's transaction commits."""
 
@@ -75,7 +75,9 @@ def finish_in(
     return in_savepoint(address, connection, finish)
 
 
-def in_savepoint(address: Address, connection: object, work: Callable[[Statements], T]) -> T:
+def in_savepoint(
+    address: PostgresAddress, connection: object, work: Callable[[Statements], T]
+) -> T:
     """Return what `work` does on the caller's connection; nothing of it is left if it raises."""
     driver = driver_of(connection)
     refuse_unfit(driver)
@@ -93,7 +95,7 @@ def in_savepoint(address: Address, connection: object, work: Callable[[Statement
 
 
 @contextmanager
-def savepoint(statements: Statements, address: Address) -> Iterator[None]:
+def savepoint(statements: Statements, address: PostgresAddress) -> Iterator[None]:
     """Open a savepoint for the length of a block."""
     statements.execute("SAVEPOINT mainspring")
     try:
@@ -106,7 +108,7 @@ def savepoint(statements: Statements, address: Address) -> Iterator[None]:
     statements.execute("RELEASE SAVEPOINT mainspring")
 
 
-def refuse_other_database(statements: Statements, address: Address) -> None:
+def refuse_other_database(statements: Statements, address: PostgresAddress) -> None:
     """Raise `InvalidConnection` where our tables are not."""
     table = {"table": f'"{address.schema}".jobs'}
     if statements.rows(IS_OURS, table) == [(False,)]:

@@ -101,7 +101,7 @@ ORDER BY priority, run_at, key
 """
 
 AGAIN_SECONDS = 0.05
-"""What others had locked is looked at again after so long: they may give it back."""
+"""Seconds after which jobs are looked at again that others had locked, and may give back."""
 
 
 class Sent(Struct):

@@ -134,7 +134,7 @@ def end_waiting(
 
 
 def any_late(connection: Statements, moment: ServerMoment) -> bool:
-    """Tell whether there is anything to expire, by reading only."""
+    """Return whether there is anything to expire, by reading only."""
     return bool(connection.rows(ANY_LATE, {"now": moment.micros})[0][0])
 
 
@@ -169,11 +169,16 @@ def drop(connection: Statements, job_ids: Sequence[str]) -> int:
 
 
 def drop_ended(
-    connection: Statements, wanted: JobFilter, *, age: float, limit: int, moment: ServerMoment
+    connection: Statements,
+    wanted: JobFilter,
+    *,
+    older_than: float,
+    limit: int,
+    moment: ServerMoment,
 ) -> int:
     """Drop up to `limit` final jobs that fit and ended so many seconds ago."""
     states = [number for number, state in FINAL_STATES.items() if wanted.status in (None, state)]
-    ages = dict.fromkeys(states, age)
+    ages = dict.fromkeys(states, older_than)
     keys = old_keys(connection, ages, limit, moment, queue=wanted.queue, task=wanted.task)
     connection.execute(DROP, {"keys": keys})
     fault("during_purge")

@@ -89,7 +89,7 @@ WHERE key = %(key)s AND state <> 2
 """
 
 
-class Bearer(Struct, frozen=True, gc=False):
+class KeyBearer(Struct, frozen=True, gc=False):
     """The live job that bears a unique key."""
 
     key: int
@@ -108,7 +108,7 @@ class Bearer(Struct, frozen=True, gc=False):
         return self.state == RUNNING
 
 
-class Batch(Struct):
+class JobBatch(Struct):
     """The jobs of one call, with a key and a nonce for each. `answer` is what a first try said."""
 
     jobs: Sequence[NewJob]
@@ -122,9 +122,9 @@ class Batch(Struct):
         return [format_id(key, nonce) for key, nonce in zip(self.keys, self.nonces, strict=True)]
 
 
-def batch_of(jobs: Sequence[NewJob], keys: list[int]) -> Batch:
+def batch_of(jobs: Sequence[NewJob], keys: list[int]) -> JobBatch:
     """Return the batch of jobs that are given these keys."""
-    return Batch(jobs, keys, [new_nonce() for _ in jobs])
+    return JobBatch(jobs, keys, [new_nonce() for _ in jobs])
 
 
 def draw(connection: Statements, count: int) -> list[int]:
@@ -133,7 +133,7 @@ def draw(connection: Statements, count: int) -> list[int]:
 
 
 def enqueue_into(
-    connection: Statements, batch: Batch, lanes: Mapping[Name, int], moment: ServerMoment
+    connection: Statements, batch: JobBatch, lanes: Mapping[Name, int], moment: ServerMoment
 ) -> list[str]:
     """Keep a batch in a transaction that is open, or find that it was; return the ids.
 
@@ -148,7 +148,7 @@ def enqueue_into(
 
 
 def insert(
-    connection: Statements, batch: Batch, lanes: Mapping[Name, int], moment: ServerMoment
+    connection: Statements, batch: JobBatch, lanes: Mapping[Name, int], moment: ServerMoment
 ) -> int:
     """Insert jobs that are not there; return how many."""
     inserted = 0
@@ -172,7 +172,7 @@ def insert(
 
 
 def keep_keyed(
-    connection: Statements, batch: Batch, lanes: Mapping[Name, int], moment: ServerMoment
+    connection: Statements, batch: JobBatch, lanes: Mapping[Name, int], moment: ServerMoment
 ) -> list[str]:
     """Keep jobs that bear keys, or have an expiry."""
     bearers = bearers_of(connection, unique_keys(batch.jobs))
@@ -181,7 +181,7 @@ def keep_keyed(
     for unique, new in plan.replaced.items():
         replace(connection, bearers[unique].key, new, moment)
     count = len(plan.inserted)
-    inserted = Batch(plan.inserted, batch.keys[:count], batch.nonces[:count])
+    inserted = JobBatch(plan.inserted, batch.keys[:count], batch.nonces[:count])
     if insert(connection, inserted, lanes, moment) < count:
         raise Raced
     remember(connection, plan, inserted.ids, moment)
@@ -189,13 +189,13 @@ def keep_keyed(
     return plan.ids(inserted.ids)
 
 
-def bearers_of(connection: Statements, unique: Sequence[str]) -> dict[str, Bearer]:
+def bearers_of(connection: Statements, unique: Sequence[str]) -> dict[str, KeyBearer]:
     """Return the live jobs that bear unique keys, which stay as they are until the commit."""
     if not unique:
         return {}
     names = {indexed(name): name for name in unique}
     rows = connection.rows(BEARERS, {"keys": list(names)})
-    return {names[name]: Bearer(*row) for name, *row in rows}
+    return {names[name]: KeyBearer(*row) for name, *row in rows}
 
 
 def answered(

@@ -14,9 +14,9 @@ from mainspring.stores.wake.topics import READY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mainspring.stores.postgres.address import Address
+    from mainspring.stores.postgres.address import PostgresAddress
     from mainspring.stores.postgres.connections.statements import Statements
-    from mainspring.stores.postgres.session import Session
+    from mainspring.stores.postgres.session import PostgresSession
 
 OLD_SECONDS = 600.0
 LEAST_FREE = 20
@@ -48,7 +48,7 @@ FROM pg_stat_activity WHERE xact_start IS NOT NULL AND backend_type = 'client ba
 """
 
 
-def examine(session: Session, address: Address) -> Iterator[Diagnosis]:
+def examine(session: PostgresSession, address: PostgresAddress) -> Iterator[Diagnosis]:
     """Yield what is found, most basic first; no more once the server does not answer."""
     try:
         with session.connections.lend() as connection:
@@ -64,7 +64,7 @@ def examine(session: Session, address: Address) -> Iterator[Diagnosis]:
     yield _of_listening(session, address)
 
 
-def _of_the_server(connection: Statements, address: Address) -> Iterator[Diagnosis]:
+def _of_the_server(connection: Statements, address: PostgresAddress) -> Iterator[Diagnosis]:
     version, most, used, fsync, commit = _row(connection, SERVER)
     yield Diagnosis("server", "ok", f"PostgreSQL {version}, {address.safe_url}")
     says = f"{used} of {most} are in use; this process takes up to {address.max_connections + 1}"
@@ -79,7 +79,7 @@ def _of_the_server(connection: Statements, address: Address) -> Iterator[Diagnos
         yield Diagnosis("durability", "ok", f"fsync is on, synchronous_commit is {commit}")
 
 
-def _of_the_tables(connection: Statements, address: Address) -> Iterator[Diagnosis]:
+def _of_the_tables(connection: Statements, address: PostgresAddress) -> Iterator[Diagnosis]:
     asked = {"schema": f'"{address.schema}"'}
     tables, size = _row(connection, SIZE, asked)
     yield Diagnosis("schema", "ok", f"{address.schema}: {tables} tables, {size / 1e6:,.1f} MB")
@@ -111,7 +111,7 @@ def _row(
     return connection.rows(statement, asked)[0]
 
 
-def _of_listening(session: Session, address: Address) -> Diagnosis:
+def _of_listening(session: PostgresSession, address: PostgresAddress) -> Diagnosis:
     if not address.listen:
         says = "listen is off: idle workers look once a second"
         return Diagnosis("listening", "warning", says, "give listen_url=, the server itself")

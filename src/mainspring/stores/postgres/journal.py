@@ -55,7 +55,7 @@ NUL, SHOWN_NUL = "\x00", "\N{SYMBOL FOR NULL}"
 """No text of PostgreSQL's holds the first."""
 
 
-def note(connection: Statements, notes: Sequence[Note], moment: ServerMoment) -> None:
+def note_many(connection: Statements, notes: Sequence[Note], moment: ServerMoment) -> None:
     """Keep notes; drop those of other claims than the last."""
     rows = connection.rows(FENCES, {"keys": list({one.key for one in notes})})
     fences: dict[int, int] = dict(rows)

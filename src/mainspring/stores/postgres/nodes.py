@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mainspring.errors import LeaseLost
-from mainspring.model.job import JobState, Outcome, OutcomeKind, Renewed, Rescued
+from mainspring.model.job import Outcome, OutcomeKind, Renewed, Rescued
 from mainspring.stores.postgres.connections.statements import micros
 from mainspring.stores.postgres.outcomes import record_each
-from mainspring.stores.rules.rescue import evidence_of, judge
+from mainspring.stores.rules.rescue import decide_crashes, evidence_of
 from mainspring.stores.sql.records import node_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from mainspring.model.crash import Fate
+    from mainspring.model.crash import CrashDecision
     from mainspring.model.job import Grant
     from mainspring.model.view import NodeRecord
     from mainspring.stores.postgres.connections.statements import ServerMoment, Statements
@@ -77,7 +77,7 @@ FROM nodes AS live WHERE ended_at IS NULL ORDER BY node
 """.replace("{until}", UNTIL)
 
 
-class Held(Struct, frozen=True, gc=False):
+class HeldRow(Struct, frozen=True, gc=False):
     """A job that a node runs or is about to run."""
 
     key: int
@@ -132,9 +132,9 @@ def leave(connection: Statements, node: int, moment: ServerMoment) -> None:
         connection.execute(END, {"node": node, "now": moment.micros})
 
 
-def held_by(connection: Statements, node: int) -> list[Held]:
+def held_by(connection: Statements, node: int) -> list[HeldRow]:
     """Return what a node holds."""
-    return [Held(*row) for row in connection.rows(HELD, {"node": node})]
+    return [HeldRow(*row) for row in connection.rows(HELD, {"node": node})]
 
 
 def rescue(
@@ -153,11 +153,11 @@ def rescue(
     rows = connection.rows(LOST, {**asked, "silent": SILENT_MICROS})
     if not rows:
         return None
-    judged = judge(held_by(connection, node), begun, evidence_of(*rows[0], dead=dead))
-    record_each(connection, node, [outcome_of(job, fate) for job, fate in judged], moment)
+    decided = decide_crashes(held_by(connection, node), begun, evidence_of(*rows[0], dead=dead))
+    record_each(connection, node, [outcome_of(job, crash) for job, crash in decided], moment)
     connection.execute(END, {"node": node, "now": moment.micros})
-    failed = [job.key for job, fate in judged if fate is not None and fate.delay is None]
-    back = [(job.key, job.marked) for job, _ in judged if job.key not in failed]
+    failed = [job.key for job, crash in decided if crash is not None and crash.delay is None]
+    back = [(job.key, job.marked) for job, _ in decided if job.key not in failed]
     return Rescued(
         requeued=[key for key, marked in back if not marked],
         failed=failed,
@@ -165,19 +165,21 @@ def rescue(
     )
 
 
-def released(job: Held) -> Outcome:
+def released(job: HeldRow) -> Outcome:
     """Return the outcome of a job that goes back to its place."""
     return Outcome(job.key, job.fence, OutcomeKind.RELEASED)
 
 
-def outcome_of(job: Held, fate: Fate | None) -> Outcome:
-    """Return the outcome that a fate is."""
-    if fate is None:
+def outcome_of(job: HeldRow, crash: CrashDecision | None) -> Outcome:
+    """Return the outcome that a decision on a job means."""
+    if crash is None:
         return released(job)
-    if fate.delay is None:
-        last = OutcomeKind(JobState.FAILED.value)
-        return Outcome(job.key, job.fence, last, failure=fate.failure, crashed=True)
-    return Outcome(job.key, job.fence, OutcomeKind.CRASHED, failure=fate.failure, delay=fate.delay)
+    if crash.delay is None:
+        last = OutcomeKind.FAILED
+        return Outcome(job.key, job.fence, last, failure=crash.failure, crashed=True)
+    return Outcome(
+        job.key, job.fence, OutcomeKind.CRASHED, failure=crash.failure, delay=crash.delay
+    )
 
 
 def nodes(connection: Statements, moment: ServerMoment) -> list[NodeRecord]:

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import NewJob
     from mainspring.protocols import Listener
-    from mainspring.stores.postgres.address import Address
+    from mainspring.stores.postgres.address import PostgresAddress
     from mainspring.stores.postgres.connections.connections import Connections
     from mainspring.stores.postgres.connections.statements import ServerMoment, Statements
-    from mainspring.stores.postgres.enqueue import Batch
+    from mainspring.stores.postgres.enqueue import JobBatch
     from mainspring.stores.sql.lanes import Name
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ MOST_PAYLOAD = 7_900
 """Bytes that one NOTIFY carries."""
 
 FULL_CLAIMS = 3
-"""So many claims in a row that gave all that was wanted, and nobody need notify this process."""
+"""Claims in a row that gave all that was wanted, after which nobody need notify this process."""
 
 ADD_LANES = """
 INSERT INTO lanes (queue, task)
@@ -70,17 +70,17 @@ WHERE NOT pg_try_advisory_xact_lock(%(locks)s::int, %(topic)s::int)
 Notification = tuple[str, dict[str, object]]
 
 
-class Progress:
-    """How far an attempt has come: once it commits, nobody knows what a lost connection means."""
+class CommitState:
+    """Mark of an attempt that commits: from then on nobody knows what a lost connection means."""
 
     committing = False
 
 
-class Session:
+class PostgresSession:
     """Connections, lanes and notifications of one process."""
 
     def __init__(
-        self, address: Address, moment: Callable[[], ServerMoment], connections: Connections
+        self, address: PostgresAddress, moment: Callable[[], ServerMoment], connections: Connections
     ) -> None:
         self._address = address
         self._moment = moment
@@ -93,27 +93,30 @@ class Session:
 
     def read(self, work: Callable[[Statements], T]) -> T:
         """Return what `work` reads by a connection."""
-        return self.again(work, Progress())
+        return self.again(work, CommitState())
 
     def write(self, work: Callable[[Statements], T]) -> T:
         """Return what `work` does in a transaction."""
-        progress = Progress()
+        progress = CommitState()
         return self.again(lambda connection: transact(connection, work, progress), progress)
 
-    delete = write
+    def delete(self, work: Callable[[Statements], T]) -> T:
+        """Return what `work` does in a transaction that deletes."""
+        return self.write(work)
 
-    def again(self, work: Callable[[Statements], T], progress: Progress) -> T:
+    def again(self, work: Callable[[Statements], T], progress: CommitState) -> T:
         """Return what `work` does, again where that is known to be harmless."""
         pause = FIRST_PAUSE
         for tries in range(MOST_TRIES):
+            connection = None
+            progress.committing = False
             try:
                 with self.connections.lend() as connection:
-                    progress.committing = False
                     return work(connection)
             except Raced:
                 pass
             except psycopg.Error as error:
-                lost = isinstance(error, LOST) and connection.driver.closed
+                lost = isinstance(error, LOST) and (not connection or connection.driver.closed)
                 may_repeat = isinstance(error, UNDONE) or (lost and not progress.committing)
                 if not may_repeat or tries + 1 == MOST_TRIES:
                     explain(error, self._address)
@@ -145,12 +148,12 @@ class Session:
                 return transact(connection, lambda _: self._keep(connection, batch, lanes))
             return self._insert(connection, batch, lanes, again=len(tries) > 1)
 
-        ids = self.again(keep, Progress())
+        ids = self.again(keep, CommitState())
         if is_keyed(jobs):
             self.notify(READY)
         return ids
 
-    def batch(self, jobs: Sequence[NewJob]) -> Batch:
+    def batch(self, jobs: Sequence[NewJob]) -> JobBatch:
         """Return jobs with keys, which are drawn in blocks."""
         return batch_of(jobs, self._draw(len(jobs)))
 
@@ -179,7 +182,7 @@ class Session:
         return self.direct.listen(topic)
 
     def claimed(self, *, full: bool) -> bool:
-        """Learn of a claim; True: there may be more that nobody has notified this process of.
+        """Note a claim; True: there may be more that nobody has notified this process of.
 
         While it gets all that it wants it need not be notified. One that is given less says so
         first, and then looks again.
@@ -226,13 +229,15 @@ class Session:
             self._keys_until = now + KEYS_SECONDS
         return drawn
 
-    def _keep(self, connection: Statements, batch: Batch, lanes: Mapping[Name, int]) -> list[str]:
+    def _keep(
+        self, connection: Statements, batch: JobBatch, lanes: Mapping[Name, int]
+    ) -> list[str]:
         ids = enqueue_into(connection, batch, lanes, self._moment())
         fault("during_enqueue")
         return ids
 
     def _insert(
-        self, connection: Statements, batch: Batch, lanes: Mapping[Name, int], *, again: bool
+        self, connection: Statements, batch: JobBatch, lanes: Mapping[Name, int], *, again: bool
     ) -> list[str]:
         """Commit jobs without keys in one round trip."""
         with connection.driver.pipeline():
@@ -247,7 +252,7 @@ class Session:
 
 
 def transact(
-    connection: Statements, work: Callable[[Statements], T], progress: Progress | None = None
+    connection: Statements, work: Callable[[Statements], T], progress: CommitState | None = None
 ) -> T:
     """Return what `work` does in a transaction; nothing of it holds if it raises."""
     connection.execute("BEGIN")

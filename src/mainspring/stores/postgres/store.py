@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import weakref
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.model.job import Exchanged
@@ -15,7 +12,7 @@ from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.postgres.address import address_of
 from mainspring.stores.postgres.connections.connections import Connections
 from mainspring.stores.postgres.connections.statements import ServerMoment
-from mainspring.stores.postgres.session import Progress, Session
+from mainspring.stores.postgres.session import CommitState, PostgresSession
 from mainspring.stores.run_folder import run_folder
 from mainspring.stores.sql import forks
 from mainspring.stores.sql.store import SqlStore
@@ -24,6 +21,7 @@ from mainspring.stores.wake.topics import notices_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from mainspring.model.diagnosis import Diagnosis
     from mainspring.model.job import NewJob, Outcome, Want
@@ -138,7 +136,7 @@ class PostgresStore(SqlStore):
         self._begin_session()
 
     @property
-    def session(self) -> Session:
+    def session(self) -> PostgresSession:
         """All that is open, which must not cross a fork."""
         return self._session
 
@@ -181,7 +179,7 @@ class PostgresStore(SqlStore):
     ) -> Exchanged:
         from mainspring.stores.postgres.claims import exchange  # noqa: PLC0415  # a lazy door
 
-        progress = Progress()
+        progress = CommitState()
 
         def work(connection: Statements) -> Exchanged:
             progress.committing = True
@@ -198,7 +196,7 @@ class PostgresStore(SqlStore):
             return ServerMoment(clock, given=given)
 
         connections = Connections(self._address, durable=self._durable)
-        self._session = Session(self._address, moment, connections)
+        self._session = PostgresSession(self._address, moment, connections)
         super().__init__(self._session, moment)
         self._when_dropped = weakref.finalize(self, self._session.close)
         self._when_dropped.atexit = False

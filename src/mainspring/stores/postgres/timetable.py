@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mainspring.faults import fault
 from mainspring.model.timetable import NewSchedule, Timetabled, encode_rule
 from mainspring.stores.clock import as_datetime, as_micros
-from mainspring.stores.postgres.enqueue import Batch, batch_of, draw, enqueue_into
+from mainspring.stores.postgres.enqueue import JobBatch, batch_of, draw, enqueue_into
 from mainspring.stores.rules.schedules import last_tick_of
 from mainspring.stores.sql.records import schedule_of
 
@@ -97,7 +97,7 @@ def tick(  # noqa: PLR0913  # the verb's signature
     asked = {"name": name, "last": as_micros(last), "to": as_micros(to)}
     if connection.execute(ADVANCE, asked).rowcount == 0:
         return None
-    batch = batch_of(jobs, draw(connection, len(jobs))) if jobs else Batch((), [], [])
+    batch = batch_of(jobs, draw(connection, len(jobs))) if jobs else JobBatch((), [], [])
     ids = enqueue_into(connection, batch, lanes, moment)
     fault("during_tick")
     return ids, True

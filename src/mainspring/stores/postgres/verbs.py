@@ -22,7 +22,7 @@ from mainspring.stores.postgres.controls import (
     resume,
     retry,
 )
-from mainspring.stores.postgres.journal import log, note
+from mainspring.stores.postgres.journal import log, note_many
 from mainspring.stores.postgres.nodes import join, leave, nodes, renew, rescue
 from mainspring.stores.postgres.timetable import (
     declare,
@@ -52,7 +52,7 @@ __all__ = [
     "leave",
     "log",
     "nodes",
-    "note",
+    "note_many",
     "pause",
     "pause_schedule",
     "paused",

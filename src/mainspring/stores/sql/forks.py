@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Suspendable(Protocol):
-    """What is open."""
+    """Open connections and files."""
 
     def suspend(self) -> None:
         """Close what must not cross a fork, and let nothing open it."""

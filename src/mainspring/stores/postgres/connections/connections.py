@@ -23,7 +23,7 @@ from mainspring.stores.postgres.schema.migration import prepare
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mainspring.stores.postgres.address import Address
+    from mainspring.stores.postgres.address import PostgresAddress
 
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 1.0
@@ -38,7 +38,7 @@ SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
 class Connections:
     """Lends connections, as many at a time as the address says; keeps those that are well."""
 
-    def __init__(self, address: Address, *, durable: bool) -> None:
+    def __init__(self, address: PostgresAddress, *, durable: bool) -> None:
         self._address = address
         self._durable = durable
         self._busy_timeout = address.busy_timeout
@@ -114,7 +114,8 @@ class Connections:
                 connection.prepare_threshold = None
             else:
                 connection.execute(PLANS)
-                connection.execute(f"SET lock_timeout = {int(self._busy_timeout * 1000)}")
+                wait = int(self._busy_timeout * 1000)
+                connection.execute(f"SET lock_timeout = {wait}".encode())
                 if not self._durable:
                     connection.execute("SET synchronous_commit = off")
         except psycopg.Error as error:
@@ -134,7 +135,7 @@ class Connections:
 
 
 def is_well(connection: psycopg.Connection[Any]) -> bool:
-    """Tell whether the server still has an idle connection: what it says unasked is its end."""
+    """Return whether the server still has an idle connection: what it says unasked is its end."""
     if connection.closed:
         return False
     look = select.poll()

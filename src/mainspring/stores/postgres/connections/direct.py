@@ -27,7 +27,7 @@ from mainspring.stores.wake.topics import ENDED, ORDERS, READY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.stores.postgres.address import Address
+    from mainspring.stores.postgres.address import PostgresAddress
 
 TOPICS = {READY: -1, ENDED: -2, ORDERS: -3}
 """The second number of each topic's lock; those of nodes are above 0."""
@@ -48,7 +48,9 @@ log = logging.getLogger("mainspring.store")
 class DirectConnection:
     """Listens and holds locks, by a thread that starts with the first wish."""
 
-    def __init__(self, address: Address, connect: Callable[[str], psycopg.Connection[Any]]) -> None:
+    def __init__(
+        self, address: PostgresAddress, connect: Callable[[str], psycopg.Connection[Any]]
+    ) -> None:
         self._address = address
         self._connect = connect
         self._notifiers = {topic: TopicNotifier(topic, self) for topic in TOPICS}
@@ -88,11 +90,11 @@ class DirectConnection:
             self._wake()
 
     def holds(self, lock: int) -> bool:
-        """Tell whether a lock is held, or will be once it is connected."""
+        """Return whether a lock is held, or will be once it is connected."""
         return lock in self._locks
 
     def is_awaited(self, topic: str) -> bool:
-        """Tell whether anybody in this process listens for a topic."""
+        """Return whether anybody in this process listens for a topic."""
         return self._notifiers[topic].is_awaited
 
     def close(self) -> None:
@@ -143,7 +145,7 @@ class DirectConnection:
 
     def _serve(self, connection: psycopg.Connection[Any], wakes: int) -> None:
         for channel in self._by_channel:
-            connection.execute(f'LISTEN "{channel}"')
+            connection.execute(f'LISTEN "{channel}"'.encode())
         self._answer(self._reconcile(connection))
         # Whatever was notified before is not known: everybody looks.
         for notifier in self._notifiers.values():
@@ -167,9 +169,8 @@ class DirectConnection:
             *((lock, "lock_shared") for lock in wanted - held),
             *((lock, "unlock_shared") for lock in held - wanted),
         ]:
-            connection.execute(
-                f"SELECT pg_advisory_{verb}(%s::int, %s::int)", (self._address.lock_class, lock)
-            )
+            statement = f"SELECT pg_advisory_{verb}(%s::int, %s::int)".encode()
+            connection.execute(statement, (self._address.lock_class, lock))
         self._held = wanted
         return wishes
 

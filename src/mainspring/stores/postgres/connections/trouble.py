@@ -10,7 +10,7 @@ from psycopg import errors
 from mainspring.errors import StoreBusy, StoreUnreachable
 
 if TYPE_CHECKING:
-    from mainspring.stores.postgres.address import Address
+    from mainspring.stores.postgres.address import PostgresAddress
 
 UNDONE = (errors.DeadlockDetected, errors.SerializationFailure)
 """The server has undone the transaction, and may do it if it is asked again."""
@@ -28,7 +28,7 @@ REFUSALS = (
     ("server certificate", "check sslmode and sslrootcert in the URL"),
     ("too many", "give the server a higher max_connections, or the queue fewer of them"),
 )
-"""What no waiting will change, by a part of the server's sentence, with what to do."""
+"""Parts of sentences of the server that no waiting will change, each with what to do."""
 
 UNREACHABLE = "start the server, or check host and port in the URL"
 
@@ -38,12 +38,12 @@ class Raced(Exception):  # no error: it is done again
 
 
 def is_final(error: BaseException) -> bool:
-    """Tell whether connecting again can't help."""
+    """Return whether connecting again can't help."""
     text = str(error)
     return any(part in text for part, _ in REFUSALS) and "too many" not in text
 
 
-def explain(error: psycopg.Error, address: Address) -> None:
+def explain(error: psycopg.Error, address: PostgresAddress) -> None:
     """Raise the error that says what happened and what to do; return if a value is to blame."""
     text = sentence_of(error)
     if isinstance(error, (errors.LockNotAvailable, *UNDONE)):

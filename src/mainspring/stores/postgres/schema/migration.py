@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from mainspring.errors import StoreUnusable
-    from mainspring.stores.postgres.address import Address
+    from mainspring.stores.postgres.address import PostgresAddress
 
 FOLDER = Path(__file__).with_name("migrations")
 VERSION = 1
@@ -27,7 +27,7 @@ SELECT pg_is_in_recovery(), to_regclass(%(table)s) IS NOT NULL,
 """
 
 
-def prepare(connection: Connection[Any], address: Address) -> None:
+def prepare(connection: Connection[Any], address: PostgresAddress) -> None:
     """Bring the schema to this version, or refuse with one line that says what to do."""
     server = connection.info.server_version
     if server < OLDEST_SERVER:
@@ -48,10 +48,10 @@ def prepare(connection: Connection[Any], address: Address) -> None:
         raise refused(address, row or (), str(error).strip().splitlines()[0]) from error
 
 
-def version_of(connection: Connection[Any], address: Address) -> int:
+def version_of(connection: Connection[Any], address: PostgresAddress) -> int:
     """Return the version of the schema that is there; refuse a newer one."""
     row = connection.execute(
-        f'SELECT version FROM "{address.schema}".schema_version'  # noqa: S608  # checked
+        f'SELECT version FROM "{address.schema}".schema_version'.encode()  # noqa: S608  # checked
     ).fetchone()
     version: int = row[0] if row else 0
     if version > VERSION:
@@ -62,7 +62,7 @@ def version_of(connection: Connection[Any], address: Address) -> int:
     return version
 
 
-def migrate(connection: Connection[Any], address: Address) -> None:
+def migrate(connection: Connection[Any], address: PostgresAddress) -> None:
     """Run what is missing in one transaction; of processes that start together, one does."""
     if not address.auto_migrate:
         raise address.unusable(
@@ -73,17 +73,17 @@ def migrate(connection: Connection[Any], address: Address) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (address.lock_class,))
         found = connection.execute("SELECT to_regnamespace(%s)", (f'"{address.schema}"',))
         if found.fetchone() == (None,):
-            connection.execute(f'CREATE SCHEMA "{address.schema}"')
+            connection.execute(f'CREATE SCHEMA "{address.schema}"'.encode())
         table = f'"{address.schema}".schema_version'
         known = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone() != (None,)
         advance(connection, address, version_of(connection, address) if known else 0)
 
 
-def advance(connection: Connection[Any], address: Address, version: int) -> None:
+def advance(connection: Connection[Any], address: PostgresAddress, version: int) -> None:
     """Run the migrations that come after `version`."""
     if version == VERSION:
         return
-    connection.execute(f'SET LOCAL search_path TO "{address.schema}"')
+    connection.execute(f'SET LOCAL search_path TO "{address.schema}"'.encode())
     for number in range(version + 1, VERSION + 1):
         (file,) = FOLDER.glob(f"{number:04}_*.sql")
         connection.execute(file.read_bytes())
@@ -91,7 +91,7 @@ def advance(connection: Connection[Any], address: Address, version: int) -> None
     connection.execute("UPDATE schema_version SET version = %s", (VERSION,))
 
 
-def refused(address: Address, row: tuple[Any, ...], why: str) -> StoreUnusable:
+def refused(address: PostgresAddress, row: tuple[Any, ...], why: str) -> StoreUnusable:
     """Return the error of a role that may not do what is needed."""
     _, exists, _, user, database = row
     if exists:
