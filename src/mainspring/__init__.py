@@ -44,11 +44,11 @@ if TYPE_CHECKING:
         StoreBusy,
         StoreError,
     )
+    from mainspring.model.backoff import Exponential, Fixed
     from mainspring.model.control_flow import GiveUp, Retry, Snooze
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
     from mainspring.model.pickled import PickleCodec
-    from mainspring.model.retry import Exponential
     from mainspring.model.unique import Unique
     from mainspring.pool.handle import TaskHandle
     from mainspring.pool.record import TaskInfo
@@ -85,7 +85,8 @@ _HOMES = {
     "Cache": "mainspring.cache.policy",
     "CacheAdapter": "mainspring.protocols",
     "DuplicateJob": "mainspring.errors",
-    "Exponential": "mainspring.model.retry",
+    "Exponential": "mainspring.model.backoff",
+    "Fixed": "mainspring.model.backoff",
     "FunctionCollection": "mainspring.background.tasks.collection",
     "GiveUp": "mainspring.model.control_flow",
     "JobCancelled": "mainspring.errors",
@@ -155,6 +156,7 @@ __all__ = [
     "CacheAdapter",
     "DuplicateJob",
     "Exponential",
+    "Fixed",
     "FunctionCollection",
     "GiveUp",
     "JobCancelled",

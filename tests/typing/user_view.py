@@ -12,6 +12,7 @@ from typing import Any, assert_type
 from mainspring import (
     Cache,
     Exponential,
+    Fixed,
     JobHandle,
     JobState,
     MemoryCache,
@@ -285,3 +286,19 @@ async def async_tests() -> None:
 
 queue.configure("memory://", workers=3)
 queue.configure(wokers=3)  # type: ignore[call-arg]
+
+
+@queue.task(backoff=[1, timedelta(minutes=1)])
+def listed() -> None: ...
+
+
+@queue.task(backoff=lambda attempt: 2.0 * attempt)
+def computed() -> None: ...
+
+
+@queue.task(backoff=Fixed(timedelta(seconds=30)))
+def fixed() -> None: ...
+
+
+@queue.task(backoff="30")  # type: ignore[call-overload, untyped-decorator]
+def wrong_backoff() -> None: ...

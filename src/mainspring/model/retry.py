@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import random
-
 from mainspring.errors import InvalidOption
-from mainspring.model.options import check_fields, number
 from mainspring.model.value import Value
 
 CRASH_DELAYS = (0.0, 5.0)
 """Seconds until a job runs again after its first and second crash; a third fails it."""
-
-_NUMBER = number(least=0, expected="a number from 0 to 1e10")
-_CHECKS = {"base": _NUMBER, "factor": _NUMBER, "cap": _NUMBER}
 
 
 def delay_after_crash(crashes: int) -> float | None:
@@ -22,33 +16,6 @@ def delay_after_crash(crashes: int) -> float | None:
     crash fails the job for good.
     """
     return CRASH_DELAYS[crashes - 1] if crashes <= len(CRASH_DELAYS) else None
-
-
-class Exponential(Value, frozen=True):
-    """Backoff with full jitter: a random delay up to `base * factor ** (attempt - 1)`, capped.
-
-    Seconds. Source of the rule: AWS Architecture Blog, "Exponential Backoff And Jitter" (2015).
-    Raises InvalidOption.
-    """
-
-    base: float = 1.0
-    factor: float = 2.0
-    cap: float = 300.0
-
-    def __post_init__(self) -> None:
-        # Checked here: when a job fails, only its worker would see the error.
-        check_fields("Exponential", _CHECKS, self)
-
-    def delay(self, attempt: int, *, chance: float | None = None) -> float:
-        """Return the delay after the failed attempt number `attempt` (from 1).
-
-        `chance` in 0..1 stands in for the random number.
-        """
-        try:
-            ceiling = min(self.cap, self.base * float(self.factor) ** (attempt - 1))
-        except OverflowError:
-            ceiling = self.cap
-        return ceiling * (random.random() if chance is None else chance)
 
 
 Kinds = tuple[type[BaseException], ...]

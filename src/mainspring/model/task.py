@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec.structs import replace
 
 from mainspring.errors import DuplicateName, InvalidOption, TaskNotImportable
+from mainspring.model.backoff import EXPECTED as EXPECTED_BACKOFF
+from mainspring.model.backoff import ComputedBackoff, DelayTable, Exponential, Fixed
 from mainspring.model.name import is_name
 from mainspring.model.options import (
     FLAG,
@@ -30,12 +32,14 @@ from mainspring.model.place import (
     layers,
     naming_module,
 )
-from mainspring.model.retry import Exponential, RetryRules
+from mainspring.model.retry import RetryRules
 from mainspring.model.unique import Unique
 from mainspring.model.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from mainspring.model.backoff import Backoff
 
 ExecutorKind = Literal["async", "thread", "process"]
 EXECUTOR_KINDS: tuple[ExecutorKind, ...] = ("async", "thread", "process")
@@ -60,9 +64,7 @@ CHECKS = {
     "timeout": number(
         least=0, above=True, most=LONGEST_TIMEOUT, expected="seconds above 0, up to 1e8 (3 years)"
     ).or_none("None for no limit"),
-    "backoff": instance_of(
-        Exponential, "an Exponential, as in backoff=Exponential(base=1, cap=300)"
-    ),
+    "backoff": instance_of((Exponential, Fixed, DelayTable, ComputedBackoff), EXPECTED_BACKOFF),
     "expires": POSITIVE_SECONDS.or_none(),
     "unique": instance_of(
         Unique, 'a Unique, as in unique=Unique(by="args"); a key goes to using(unique=...)'
@@ -91,7 +93,7 @@ class Task(Value, frozen=True):
     retries: int = 3
     timeout: float | None = None
     executor: ExecutorKind = "thread"
-    backoff: Exponential = Exponential()
+    backoff: Backoff = Exponential()
     expires: float | None = None
     unique: Unique | None = None
     http: bool = False

@@ -76,6 +76,8 @@ class Binding:
         """Raise InvalidOption, which names the first of the options, after the first use."""
         if self.is_used:
             option, value = next(iter(given.items()), ("url", None))
+            if isinstance(value, str):
+                value = public_url(value)
             why = f"comes too late: the queue has used {public_url(self.url)} already"
             remedy = "call configure() before the first job is enqueued and the first worker starts"
             raise InvalidOption(option, value, owner="Queue.configure()", why=why, remedy=remedy)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from mainspring.engine.settings import slots_of
 from mainspring.errors import InvalidOption
+from mainspring.model.backoff import backoff_of
 from mainspring.model.codec import LIMIT_BYTES, JsonCodec
 from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.options import Check, count, refuse_unknown
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from mainspring.cache.policy import Cache
     from mainspring.engine.settings import WorkerSettings
-    from mainspring.model.retry import Exponential
+    from mainspring.model.backoff import Backoff
     from mainspring.model.unique import Unique
     from mainspring.protocols import Codec
     from mainspring.queue.queue_task import QueueTask
@@ -66,7 +67,7 @@ class RunOptions(TypedDict, total=False):
     queue: str
     priority: int
     retries: int
-    backoff: Exponential | None
+    backoff: Backoff | Sequence[float | timedelta] | Callable[[int], float | timedelta] | None
     retry_on: ErrorKind | tuple[ErrorKind, ...] | None
     give_up_on: ErrorKind | tuple[ErrorKind, ...] | None
     timeout: float | None
@@ -134,8 +135,8 @@ def new_task(function: Callable[..., Any], options: Mapping[str, Any]) -> Task:
     _check_signature(function)
     name = task_name(function, given.pop("name", None), executor)
     owner = f"task {name!r}"
-    if given.get("backoff") is None:
-        given.pop("backoff", None)
+    if (backoff := given.pop("backoff", None)) is not None:
+        given["backoff"] = backoff_of(owner, backoff)
     given["rules"] = rules_of(owner, given.pop("retry_on", None), given.pop("give_up_on", None))
     for option in ("expires", "keep_result"):
         given[option] = CHECKS[option](owner, option, given.get(option))

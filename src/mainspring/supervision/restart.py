@@ -15,7 +15,7 @@ log = logging.getLogger("mainspring.supervision")
 
 
 class Backoff(Protocol):
-    """The rest after failures in a row; `mainspring.model.retry.Exponential` is one."""
+    """The rest after failures in a row; `mainspring.model.backoff.Exponential` is one."""
 
     def delay(self, attempt: int) -> float:
         """Return the seconds to rest after failure number `attempt` in a row (from 1)."""

@@ -11,9 +11,9 @@ import pytest
 from mainspring.engine.attempts.attempt import Attempt
 from mainspring.executors.event_loop import AsyncExecutor
 from mainspring.executors.thread import ThreadExecutor
+from mainspring.model.backoff import Exponential
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Claim
-from mainspring.model.retry import Exponential
 from mainspring.model.task import Registry, Task, executor_of
 
 

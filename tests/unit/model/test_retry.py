@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainspring.errors import InvalidOption
-from mainspring.model.retry import Exponential, delay_after_crash
+from mainspring.model.backoff import Exponential
+from mainspring.model.retry import delay_after_crash
 
 attempts = st.integers(min_value=1, max_value=10**9)
 chances = st.floats(min_value=0, max_value=1)

@@ -2,7 +2,7 @@ import pytest
 
 from mainspring import Restart
 from mainspring.errors import InvalidOption
-from mainspring.model.retry import Exponential
+from mainspring.model.backoff import Exponential
 from mainspring.supervision.restart import DoublingBackoff, Failures, NoDelay
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from mainspring.clock import monotonic
+from mainspring.engine.attempts.backoff import backoff_delay
 from mainspring.engine.attempts.pipeline import arun, failed, run
 from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
@@ -70,6 +71,9 @@ class Attempt:
     `note(slot, key, fence)` is told before a body begins, `at` is the worker it runs in.
     `completed_inside` holds claims whose bodies have completed them in transactions of their own.
     """
+
+    chance: float | None = None
+    """Stands in for the random number of a backoff, from 0 to 1; None: it is drawn."""
 
     def __init__(
         self,
@@ -167,7 +171,9 @@ class Attempt:
         task = self._tasks[claim.task]
         if claim.attempt > task.retries:
             return replace(outcome, kind=OutcomeKind.FAILED, delay=0.0)
-        return replace(outcome, delay=task.backoff.delay(claim.attempt)) if by_backoff else outcome
+        if by_backoff:
+            return replace(outcome, delay=backoff_delay(task, claim.attempt, chance=self.chance))
+        return outcome
 
     def _classify(self, claim: Claim, error: BaseException) -> tuple[OutcomeKind, float | None]:
         """Return the kind of the outcome, and the delay if the error says one."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mainspring.protocols.executor import ExecutorLoad
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
@@ -42,7 +44,6 @@ class InlineExecutor:
 
     kind = "inline"
     name = "inline executor"
-    abandoned = 0
 
     def __init__(self, clock: MovedClock) -> None:
         self._clock = clock
@@ -86,9 +87,9 @@ class InlineExecutor:
         """Return the number of bodies that run now."""
         return len(self.bodies)
 
-    def began(self) -> float:
-        """Return that a body began long ago: so nothing is claimed ahead of its turn."""
-        return -math.inf
+    def load(self) -> ExecutorLoad:
+        """Return what runs; as if since ever, so that nothing is claimed ahead of its turn."""
+        return ExecutorLoad(self.waiting(), self.running(), began=-math.inf)
 
     def lag(self) -> None:
         """Return None: there is no loop."""
