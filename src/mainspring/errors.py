@@ -340,7 +340,7 @@ class AttemptTimeout(AttemptError, TimeoutError):
 
     def __init__(self, task: str, timeout: float, left: str = "") -> None:
         self.timeout = timeout
-        super().__init__(f"task {task!r} ran longer than its timeout of {timeout:g} s{left}")
+        super().__init__(f"task {task!r} timed out after its timeout of {timeout:g} s{left}")
 
 
 class WorkerLost(AttemptError):

@@ -20,6 +20,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "docs" / "semantics.md",
     *(ROOT / "docs" / "howto").glob("*.md"),
+    *(ROOT / "docs" / "coming-from").glob("*.md"),
 ]
 CODE = re.compile(r"^```.*?^```|``?[^`]+``?", re.MULTILINE | re.DOTALL)
 WORDS = frozenset(

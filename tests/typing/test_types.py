@@ -13,7 +13,9 @@ CACHE = HERE.parents[1] / ".mypy_cache"
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("view", ["user_view.py", "background_view.py", "pool_view.py"])
+@pytest.mark.parametrize(
+    "view", ["user_view.py", "background_view.py", "pool_view.py", "compat_view.py"]
+)
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
 def test_a_users_type_checker_sees_what_the_docs_promise(python, view):
     said, errors, code = api.run(

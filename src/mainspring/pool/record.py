@@ -16,6 +16,7 @@ from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Generator
     from contextvars import Context
 
     from mainspring.engine.attempts.pipeline import Call
@@ -123,10 +124,18 @@ class Record:
         self.call = self.plan = self.context = self.key = None
 
 
+CANCELLED = "the task was cancelled"
+"""The error of a cancelled task."""
+
+SHOWN = ("id", "task", "priority", "progress", "result", "error", "metadata", "from_cache")
+MOMENTS = ("created_at", "started_at", "completed_at")
+
+
 class TaskInfo:
     """A live, read-only view of a task, from any thread. Times are aware UTC.
 
-    It shows its task for as long as it lives, also when the pool has forgotten it.
+    It may be awaited, which gives the view itself, since newer releases of async-task-worker await
+    their getters. It shows its task for as long as it lives, also when the pool has forgotten it.
     """
 
     __slots__ = ("_record",)
@@ -142,6 +151,21 @@ class TaskInfo:
 
     def __hash__(self) -> int:
         return hash(self._record)
+
+    def __await__(self) -> Generator[None, None, TaskInfo]:
+        yield from ()
+        return self
+
+    def is_terminal_state(self) -> bool:
+        """Return whether it has ended."""
+        return self._record.final
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what it shows as a dict: times in ISO 8601, the result as it is."""
+        shown = {name: getattr(self, name) for name in SHOWN}
+        moments = {name: getattr(self, name) for name in MOMENTS}
+        texts = {name: one and one.isoformat() for name, one in moments.items()}
+        return {**shown, **texts, "status": self.status.value}
 
     @property
     def id(self) -> str:
@@ -190,9 +214,11 @@ class TaskInfo:
 
     @property
     def error(self) -> str | None:
-        """The sentence of the exception it failed of."""
+        """The sentence of the exception it failed of, or that it was cancelled."""
         error = self._record.error
-        return None if error is None else message_of(error)
+        if error is not None:
+            return message_of(error)
+        return CANCELLED if self._record.state is JobState.CANCELLED else None
 
     @property
     def exception(self) -> BaseException | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from mainspring.model.options import Check
+from mainspring.pool.awaitable_list import AwaitableList
 from mainspring.pool.body import check_function, forget
 from mainspring.pool.task_types import TaskType, types
 
@@ -54,6 +55,6 @@ def get_task_function(task_type: str) -> Callable[..., Any] | None:
     return None if found is None else found.function
 
 
-def get_all_task_types() -> list[str]:
+def get_all_task_types() -> AwaitableList[str]:
     """Return every registered name, in the order of registration."""
-    return [one.name for one in types]
+    return AwaitableList(one.name for one in types)

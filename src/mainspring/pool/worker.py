@@ -9,6 +9,7 @@ from mainspring.cache.memory import MemoryCache
 from mainspring.clock import wall_clock
 from mainspring.errors import InvalidOption, NotRunning
 from mainspring.model.job import JobState
+from mainspring.pool.awaitable_list import AwaitableList
 from mainspring.pool.body import body_of
 from mainspring.pool.caching import PoolCache
 from mainspring.pool.handle import TaskHandle
@@ -232,17 +233,17 @@ class AsyncTaskWorker:
         status: JobState | str | None = None,
         limit: int | None = None,
         older_than: timedelta | None = None,
-    ) -> list[TaskInfo]:
+    ) -> AwaitableList[TaskInfo]:
         """Return tasks, newest first: of one status, at most `limit`, added `older_than` ago."""
         if self._lifetime is None:
-            return []
+            return AwaitableList()
         state = None if status is None else JobState(status)
         if limit is not None and limit < 0:
             raise InvalidOption("limit", limit, owner="get_all_tasks", expected="at least 0")
         age = 0.0 if older_than is None else older_than.total_seconds()
         before = wall_clock() - age
         found = self._lifetime.records.newest(state=state, before=before, limit=limit)
-        return [TaskInfo(record) for record in found]
+        return AwaitableList(TaskInfo(record) for record in found)
 
     def get_task_future(self, task_id: str) -> asyncio.Future[Any]:
         """Return a future of the task's result; KeyError for an unknown id.
@@ -252,14 +253,14 @@ class AsyncTaskWorker:
         """
         record = self._find(task_id)
         if record is None or self._lifetime is None:
-            raise KeyError(task_id)
+            raise KeyError(f"Task {task_id} not found")
         if not record.final:
             self._here()
         return self._lifetime.future(record)
 
-    def get_task_futures(self, task_ids: Iterable[str]) -> list[asyncio.Future[Any]]:
+    def get_task_futures(self, task_ids: Iterable[str]) -> AwaitableList[asyncio.Future[Any]]:
         """Return a future for each task; KeyError for an unknown id."""
-        return [self.get_task_future(task_id) for task_id in task_ids]
+        return AwaitableList(self.get_task_future(task_id) for task_id in task_ids)
 
     async def wait_for_task(self, task_id: str, timeout: float | None = None) -> Any:
         """Return the task's result; raises as its future does, or TimeoutError, or KeyError."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.task import Registry
     from mainspring.protocols import Codec, JobStore
+    from mainspring.queue.priority_order import PriorityOrder
 
 TEST_PROCESS = "MAINSPRING_TEST_PROCESS"
 """In the environment of a test's child processes: the test's own, whose store they don't have."""
@@ -33,8 +34,14 @@ class Binding:
     """
 
     def __init__(
-        self, codec: Codec, tasks: Registry, given: Mapping[str, Any], chosen: Callable[[str], None]
+        self,
+        codec: Codec,
+        tasks: Registry,
+        given: Mapping[str, Any],
+        chosen: Callable[[str], None],
+        priority_order: PriorityOrder = "lower_first",
     ) -> None:
+        self.priority_order = priority_order
         self.codec = codec
         self.tasks = tasks
         self.errors: dict[str, type[Exception]] = {}

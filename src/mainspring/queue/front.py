@@ -15,7 +15,9 @@ from mainspring.queue.configuring import configure
 from mainspring.queue.consumers import Consumers
 from mainspring.queue.operations import Operations
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
+from mainspring.queue.priority_order import PRIORITY_ORDER, stored_priority
 from mainspring.queue.queue_task import Call, QueueTask
+from mainspring.queue.taskito_inner import TaskitoInner
 from mainspring.stores.public_url import public_url
 from mainspring.stores.url import file_of
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         TaskDecorator,
         TaskOptions,
     )
+    from mainspring.queue.priority_order import PriorityOrder
     from mainspring.queue.schedules import Schedules
     from mainspring.testing.kit.front import TestQueue
 
@@ -65,7 +68,9 @@ class Queue(Operations):
     and cancelled jobs (a day), and failed ones (30 days), in the store. `max_tasks_per_child`,
     `max_memory_per_child` (bytes): after so many jobs, or with so much memory resident after one, a
     child process is replaced. `codec`: a `PickleCodec(signing_key=...)` for arguments that JSON
-    can't carry; it has a limit of its own. Raises InvalidOption, UnknownOption.
+    can't carry; it has a limit of its own. `priority_order="higher_first"`: a higher priority is
+    the more urgent one, as with taskito; records show the number that is stored, its negative.
+    Raises InvalidOption, UnknownOption.
     """
 
     def __init__(  # noqa: PLR0913  # the front door may be wider
@@ -86,9 +91,11 @@ class Queue(Operations):
         max_tasks_per_child: int | None = None,
         max_memory_per_child: int | None = None,
         codec: Codec | None = None,
+        priority_order: PriorityOrder = "lower_first",
         **unknown: Never,
     ) -> None:
         refuse_unknown("Queue", unknown, QUEUE_OPTIONS)
+        PRIORITY_ORDER("Queue", "priority_order", priority_order)
         store = {
             "url": url,
             "db_path": db_path,
@@ -109,7 +116,9 @@ class Queue(Operations):
         self._tasks = Registry()
         self._caches = CacheSetup()
         codec = codec_of(codec, limit_bytes)
-        super().__init__(Binding(codec, self._tasks, store, self._locate_caches))
+        binding = Binding(codec, self._tasks, store, self._locate_caches, priority_order)
+        super().__init__(binding)
+        self._inner = TaskitoInner(self.shutdown)
         self._schedules: Schedules | None = None
         self._consumers = Consumers(self._binding, settings, self._caches, self._declared)
 
@@ -148,6 +157,9 @@ class Queue(Operations):
         """
         refuse_unknown("@queue.task", options, TASK_OPTIONS)
         cache = options.pop("cache", None)
+        if options.get("priority") is not None:
+            order = self._binding.priority_order
+            options["priority"] = stored_priority("@queue.task", options["priority"], order)
 
         def register(function: Callable[..., Any]) -> QueueTask[..., Any, Any]:
             task = new_task(function, options)

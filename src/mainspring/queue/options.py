@@ -110,7 +110,7 @@ class ConfigureOptions(TypedDict, total=False):
 
 
 CONFIGURE_OPTIONS = tuple(ConfigureOptions.__annotations__)
-QUEUE_OPTIONS = (*CONFIGURE_OPTIONS, "limit_bytes", "codec")
+QUEUE_OPTIONS = (*CONFIGURE_OPTIONS, "limit_bytes", "codec", "priority_order")
 RUN_OPTIONS = tuple(RunOptions.__annotations__)
 TASK_OPTIONS = ("name", *RUN_OPTIONS)
 OWN_OPTIONS = tuple(OwnOptions.__annotations__)

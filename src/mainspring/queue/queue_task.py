@@ -22,9 +22,9 @@ from mainspring.model.job import NewJob
 from mainspring.model.options import refuse_unknown
 from mainspring.model.place import check_imported
 from mainspring.model.signature import task_signature
-from mainspring.model.task import PRIORITY
 from mainspring.model.unique import key_of_arguments, key_of_task, key_of_users
 from mainspring.queue.job_handle import JobHandle
+from mainspring.queue.priority_order import stored_priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -251,8 +251,8 @@ class QueueTask(Generic[P, R, Raw]):
         if queue is not None:
             task = task.with_options(queue=queue)
         if priority is not None:
-            PRIORITY(owner, "priority", priority)
-            task = task.with_options(priority=priority)
+            stored = stored_priority(owner, priority, self._binding.priority_order)
+            task = task.with_options(priority=stored)
         return task
 
     def _new_job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:

@@ -97,6 +97,7 @@ def _add_lists(router: APIRouter, port: TaskPort) -> None:
         body = {name: value for name, value in asdict(state).items() if name != "running"}
         return JSONResponse({"status": "ok", **body})
 
+    @router.get("/types", response_model=TaskTypeList, include_in_schema=False)
     @router.get("/tasks/types", response_model=TaskTypeList)
     async def types() -> Response:
         """List the types that may be started."""
@@ -105,13 +106,14 @@ def _add_lists(router: APIRouter, port: TaskPort) -> None:
     @router.get("/tasks", response_model=TaskList, responses=_problems(422, 503))
     async def tasks(
         status: JobState | None = None,
+        task_status: Annotated[JobState | None, Query(description="as status")] = None,
         limit: Limit = 100,
         older_than_minutes: Minutes = None,
         cursor: Cursor = None,
     ) -> Response:
         """List tasks, newest first."""
         age = None if older_than_minutes is None else timedelta(minutes=older_than_minutes)
-        page = await port.page(Search(status, age, limit, cursor))
+        page = await port.page(Search(status or task_status, age, limit, cursor))
         bodies = [body_of(view) for view in page.views]
         return JSONResponse({"tasks": bodies, "count": len(bodies), "next_cursor": page.cursor})
 

@@ -55,7 +55,7 @@ class PoolPort:
                 kwargs=order.params,
                 priority=0 if order.priority is None else order.priority,
                 task_id=order.task_id,
-                metadata=order.metadata,
+                metadata={**(order.metadata or {}), "task_type": order.task_type},
                 timeout=order.timeout,
                 use_cache=order.use_cache,
                 cache_ttl=order.cache_ttl,

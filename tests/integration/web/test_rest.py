@@ -95,7 +95,11 @@ def test_a_task_is_started_and_its_result_read(client):
     assert response.json()["status"] == "pending"
     body = ended(client, response.json()["id"])
     assert (body["status"], body["result"], body["progress"]) == ("completed", 5, 1.0)
-    assert (body["task_type"], body["metadata"], body["priority"]) == ("rest.add", {"a": 1}, -2)
+    assert (body["task_type"], body["metadata"], body["priority"]) == (
+        "rest.add",
+        {"a": 1, "task_type": "rest.add"},
+        -2,
+    )
     moments = [
         datetime.fromisoformat(body[name + "_at"]) for name in ("created", "started", "completed")
     ]

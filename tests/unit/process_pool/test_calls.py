@@ -205,7 +205,7 @@ def test_no_more_calls_run_at_once_than_there_are_slots(make_pool, tmp_path, unt
 def test_a_call_past_its_timeout_is_killed_and_named(pool):
     began = time.monotonic()
     with pytest.raises(
-        errors.AttemptTimeout, match=r"'sleep' ran longer than its timeout of 0.2 s"
+        errors.AttemptTimeout, match=r"'sleep' timed out after its timeout of 0.2 s"
     ):
         pool.call(time.sleep, 60, timeout=0.2)
     assert time.monotonic() - began < 5

@@ -157,14 +157,18 @@ class Settings(Hooks):
         run = self._run
         return None if run is None or run.over else run.runner.loop
 
-    @property
-    def loop(self) -> Any:
-        """The asyncio loop of its target while it is started, and else the one it was given."""
-        return self.event_loop or self._options.loop
+    if TYPE_CHECKING:
+        loop: Any  # so that a subclass may have a method of that name
+    else:
 
-    @loop.setter
-    def loop(self, loop: Any) -> None:
-        self.configure("loop", loop)
+        @property
+        def loop(self) -> Any:
+            """The asyncio loop of its target while it is started, and else the one it was given."""
+            return self.event_loop or self._options.loop
+
+        @loop.setter
+        def loop(self, loop: Any) -> None:
+            self.configure("loop", loop)
 
     def is_started(self) -> bool:
         """Return whether it was started and has not ended."""
