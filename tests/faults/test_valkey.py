@@ -439,3 +439,16 @@ class TestWorkers:
                 client.client_kill_filter(_type="pubsub")
         eventually(lambda: app.queue.stats()["completed"] == 400, within=60)
         assert worker.process.poll() is None
+
+    def test_a_worker_waits_for_a_server_that_is_not_there_yet(
+        self, make_server, start, eventually
+    ):
+        server = make_server()
+        app, start_worker = start(server.url)
+        server.stop()
+        worker = start_worker()
+        eventually(lambda: "did not answer" in worker.output(), within=60)
+        assert worker.process.poll() is None
+        server.start()
+        app.short.delay(2)
+        eventually(lambda: app.queue.stats()["completed"] == 1, within=60)

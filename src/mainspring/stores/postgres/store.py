@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import weakref
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
-from mainspring.errors import StoreBusy, StoreUnusable
+from mainspring.errors import StoreBusy, StoreUnreachable, StoreUnusable
 
 if TYPE_CHECKING:
     from mainspring.errors import StoreError
@@ -61,5 +61,5 @@ def meaning_of(error: Exception, label: str, waited: float) -> StoreError:
         return StoreBusy(label, waited, f"the server says: {error}")
     if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError)):
         why = f"it did not answer for {waited:.1f} s ({error})"
-        return StoreUnusable(label, why, "start it, or check host and port")
+        return StoreUnreachable(label, why, "start it, or check host and port")
     return StoreUnusable(label, f"it answers {error}", "look at its version and its log")
