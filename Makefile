@@ -13,13 +13,19 @@ PIP_INSTALL = $(PIP) install --constraint constraints.txt --build-constraint con
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-long check bench docs clean
+.PHONY: help demo demo-valkey demo-postgres test test-long check bench docs clean
 
 help: ## print these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 demo: $(READY) ## index the standard library with two workers, and kill one of them
 	@$(BIN)/python -m mainspring demo
+
+demo-valkey: $(READY) ## the same over a Valkey server
+	@PYTHONPATH=tests $(BIN)/python -m servers.demo valkey
+
+demo-postgres: $(READY) ## the same over a PostgreSQL server
+	@PYTHONPATH=tests $(BIN)/python -m servers.demo postgres
 
 test: $(READY) ## run the tests, without those that wait for long
 	@$(BIN)/python -m pytest -n 2

@@ -286,6 +286,23 @@ class TestServer:
         assert time.monotonic() - began < 5
         enqueue(make_store(server.url.replace("://", "://:right@")))
 
+    def test_a_user_that_may_not_subscribe_looks_now_and_then(
+        self, make_server, make_store, caplog
+    ):
+        server = make_server()
+        with Redis.from_url(server.url) as client:
+            client.acl_setuser(
+                "worker", enabled=True, passwords=["+word"], keys=["*"], categories=["+@all"]
+            )
+        store = make_store(server.url.replace("://", "://worker:word@"))
+        listener = store.listen("ready")
+        enqueue(make_store(server.url))
+        assert listener.wait(10) is not None
+        enqueue(store)
+        assert number_of(store) == 2
+        assert ["&{mainspring}:*" in text for text in caplog.messages] == [True]
+        listener.close()
+
     def test_a_server_that_is_not_there_is_named_within_the_timeout(self, make_server, make_store):
         server = make_server()
         server.kill()
@@ -439,3 +456,16 @@ class TestWorkers:
                 client.client_kill_filter(_type="pubsub")
         eventually(lambda: app.queue.stats()["completed"] == 400, within=60)
         assert worker.process.poll() is None
+
+    def test_a_worker_waits_for_a_server_that_is_not_there_yet(
+        self, make_server, start, eventually
+    ):
+        server = make_server()
+        app, start_worker = start(server.url)
+        server.stop()
+        worker = start_worker()
+        eventually(lambda: "did not answer" in worker.output(), within=60)
+        assert worker.process.poll() is None
+        server.start()
+        app.short.delay(2)
+        eventually(lambda: app.queue.stats()["completed"] == 1, within=60)

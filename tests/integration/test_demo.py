@@ -119,6 +119,14 @@ def test_the_report_tells_what_is_in_the_tree(run_demo, tree, tmp_path):
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
+def test_the_demo_runs_over_a_store_on_a_server(run_demo, tree, namespace_url):
+    code, out, _ = run_demo("--path", tree, "--url", namespace_url, "--keep")
+    assert code == 0
+    assert figures(out)["jobs run"] == "9"
+    assert "6 of 6 files stand in the report exactly once" in out
+    assert f"The database is {namespace_url}, the workers' logs are in " in out
+
+
 def test_without_a_terminal_progress_is_plain_lines(run_demo, tree):
     _, out, _ = run_demo("--path", tree)
     assert "\r" not in out

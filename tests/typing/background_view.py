@@ -178,7 +178,7 @@ async def fetch(url: str) -> bytes:
 
 def tasks() -> None:
     assert_type(halve(3).result, float | None)
-    word: str = halve(3).status
+    word: str = halve(3).status  # noqa: F841  # its type is what is tested
     assert_type(wait_completed(halve(3), timeout=1), float)
     assert_type(wait_completed([halve(3), halve(4)]), list[float])
     assert_type(fetch("x").result, bytes | None)
@@ -205,7 +205,7 @@ async def later() -> str:
 def supervisors() -> None:
     assert_type(task_supervisor.spawn(length, "x"), Future[int])
     assert_type(task_supervisor.background_task(later()), Future[str])
-    info: dict[str, Any] = task_supervisor.get_info()
+    info: dict[str, Any] = task_supervisor.get_info()  # noqa: F841  # as above
     assert_type(task_supervisor.create_aloop("io").get_loop(), asyncio.AbstractEventLoop)
 
 

@@ -24,6 +24,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     stdlib = sysconfig.get_path("stdlib")
     parser.add_argument("--path", default=stdlib, help="the tree to index (default: %(default)s)")
+    parser.add_argument(
+        "--url", help="an empty store on a server (default: a SQLite file that is thrown away)"
+    )
     parser.add_argument("--with-tests", action="store_true", help="index its test folders, too")
     parser.add_argument("--keep", action="store_true", help="leave the database for a look")
 
@@ -36,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     skip = [] if options.with_tests else sorted(TESTS)
     screen = DemoOutput(sys.stdout)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with workplace(screen, keep=options.keep) as folder:
+    with workplace(screen, options.url, keep=options.keep) as folder:
         try:
             return Demo(root, skip, folder, screen).run()
         except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from mainspring.cli.demo.processes import Process, children_of, still_alive
 from mainspring.errors import ServiceFailed
+from mainspring.stores.public_url import public_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,20 +28,26 @@ ORPHAN_SECONDS = 2.0
 
 
 @contextmanager
-def workplace(screen: DemoOutput, *, keep: bool) -> Iterator[Path]:
-    """Make a folder for the database, and remove it unless it is to be kept.
+def workplace(screen: DemoOutput, url: str | None, *, keep: bool) -> Iterator[Path]:
+    """Make a folder for logs and, without a URL, the database; remove it unless it is to be kept.
 
-    MAINSPRING_URL names the database from here on: to this process, and to those that it starts.
+    MAINSPRING_URL names the store from here on: to this process, and to those that it starts.
     """
     folder = Path(tempfile.mkdtemp(prefix="mainspring-demo-"))
-    os.environ["MAINSPRING_URL"] = f"sqlite:///{quote(str(folder / 'jobs.db'))}"
+    os.environ["MAINSPRING_URL"] = url or f"sqlite:///{quote(str(folder / 'jobs.db'))}"
     try:
         yield folder
     finally:
         if keep:
-            screen.say(f"The database is {folder / 'jobs.db'}, the workers' logs are beside it.")
+            place = public_url(url) if url else folder / "jobs.db"
+            screen.say(f"The database is {place}, the workers' logs are {logs_of(folder, url)}.")
         else:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def logs_of(folder: Path, url: str | None) -> str:
+    """Return where the workers' logs are."""
+    return f"in {folder}" if url else "beside it"
 
 
 class WorkerProcesses:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 from mainspring.stores.clock import Moment
@@ -42,6 +43,7 @@ class RedisSession:
         self._full = full
         self._clock = clock
         self._sender = os.urandom(8).hex()
+        self._opening = threading.RLock()
         self._server: Server | None = None
         self._subscription: Subscription | None = None
         self._notifiers = {topic: Notifier() for topic in (READY, ENDED, ORDERS)}
@@ -56,16 +58,8 @@ class RedisSession:
     def server(self) -> Server:
         """The server."""
         if self._server is None:
-            from mainspring.stores.redis.server import Server  # noqa: PLC0415  # a second to import
-
-            clock = self._clock
-            self._server = Server(
-                self._address,
-                patience=self._patience,
-                sender=self._sender,
-                now=None if clock is None else (lambda: Moment(clock).micros),
-                opened=self._warn_of_weakness,
-            )
+            with self._opening:
+                self._server = self._server or self._new_server()
         return self._server
 
     def run(self, name: str, *request: object, again: bool = True) -> Any:
@@ -84,17 +78,9 @@ class RedisSession:
 
     def listen(self, topic: str) -> Listener:
         """Listen to this process and to others."""
-        if self._subscription is None:
-            from mainspring.stores.redis.subscription import Subscription  # noqa: PLC0415  # a lazy door
-
-            self._subscription = Subscription(
-                self.server.connect,
-                self.notify,
-                prefix=self._address.prefix,
-                topics=self._notifiers,
-                sender=self._sender,
-            )
-        self._subscription.wait(SUBSCRIBE_SECONDS)
+        with self._opening:
+            subscription = self._subscription = self._subscription or self._new_subscription()
+        subscription.wait(SUBSCRIBE_SECONDS)
         return self._notifiers[topic].listen()
 
     def close(self) -> None:
@@ -104,6 +90,29 @@ class RedisSession:
             subscription.close()
         if self._server is not None:
             self._server.close()
+
+    def _new_server(self) -> Server:
+        from mainspring.stores.redis.server import Server  # noqa: PLC0415  # a second to import
+
+        clock = self._clock
+        return Server(
+            self._address,
+            patience=self._patience,
+            sender=self._sender,
+            now=None if clock is None else (lambda: Moment(clock).micros),
+            opened=self._warn_of_weakness,
+        )
+
+    def _new_subscription(self) -> Subscription:
+        from mainspring.stores.redis.subscription import Subscription  # noqa: PLC0415  # a lazy door
+
+        return Subscription(
+            self.server.connect,
+            self.notify,
+            prefix=self._address.prefix,
+            topics=self._notifiers,
+            sender=self._sender,
+        )
 
     def _warn_of_weakness(self, settings: dict[str, str]) -> None:
         from mainspring.stores.redis.suitability import weakness_of  # noqa: PLC0415  # a lazy door

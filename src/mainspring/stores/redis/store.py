@@ -12,6 +12,7 @@ from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES
 from mainspring.model.view import LaneRecord
 from mainspring.stores.clock import MICROS
+from mainspring.stores.job_id import parse_id
 from mainspring.stores.redis import listing
 from mainspring.stores.redis.intake import BatchIntake
 from mainspring.stores.redis.outcomes import row_of, row_of_crash
@@ -170,20 +171,20 @@ class RedisStore:
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job as it is now, or None if there is none (any more)."""
-        row = self._run("get", job_id)
+        row = self._run("get", sound(job_id))
         return record_of(row) if row else None
 
     def history(self, job_id: str) -> list[AttemptRecord]:
         """Return every attempt, oldest first; empty for an unknown id."""
-        return [attempt_of(row) for row in self._run("history", job_id)]
+        return [attempt_of(row) for row in self._run("history", sound(job_id))]
 
     def log(self, job_id: str) -> list[LogLine]:
         """Return the lines that the job's bodies logged, oldest first."""
-        return [line_of(row) for row in self._run("log", job_id)]
+        return [line_of(row) for row in self._run("log", sound(job_id))]
 
     def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
         """Return how those of the given jobs ended that have ended."""
-        return {row[0]: end_of(row) for row in self._run("ended", job_ids)}
+        return {row[0]: end_of(row) for row in self._run("ended", list(map(sound, job_ids)))}
 
     def jobs(
         self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
@@ -228,7 +229,7 @@ class RedisStore:
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""
-        live: list[bool] = self._run("cancel", job_ids, again=False)
+        live: list[bool] = self._run("cancel", list(map(sound, job_ids)), again=False)
         return live
 
     def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
@@ -242,14 +243,16 @@ class RedisStore:
                 if state and is_revivable(JobState(state))
             }
             plan = plan_retry(job_ids, found)
-            answer = self._run("revive", job_ids, facts, plan.revived, text, again=False)
+            answer = self._run(
+                "revive", list(map(sound, job_ids)), facts, plan.revived, text, again=False
+            )
             if answer is True:
                 return plan.answers
             facts = answer
 
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs with all that is known of them; return how many."""
-        return int(self._run("drop", job_ids, again=False))
+        return int(self._run("drop", list(map(sound, job_ids)), again=False))
 
     def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
         """Drop up to `limit` final jobs that fit and ended so many seconds ago; return how many."""
@@ -317,6 +320,11 @@ class RedisStore:
         if self._session.process != os.getpid():
             self._session = self._session.anew()
         return self._session
+
+
+def sound(job_id: str) -> str:
+    """Return an id as a script may read it: nothing for one that no store gave."""
+    return "" if parse_id(job_id) is None else job_id
 
 
 def note_row(note: Note, monotonic: float) -> tuple[object, ...]:

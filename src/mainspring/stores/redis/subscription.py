@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import socket
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from redis.connection import AbstractConnection
+
+log = logging.getLogger("mainspring.stores")
 
 QUIET_SECONDS = 15.0
 """After so long without a message the server is asked whether it is still there."""
@@ -41,6 +44,7 @@ class Subscription:
         self._deliver = deliver
         self._channels = {f"{prefix}{topic}".encode(): topic for topic in topics}
         self._sender = sender.encode()
+        self._warned = False
         self._subscribed = threading.Event()
         self._closed = threading.Event()
         self._connection: AbstractConnection | None = None
@@ -68,6 +72,8 @@ class Subscription:
         while not self._closed.is_set():
             try:
                 self._read_all()
+            except NoPermissionError:
+                self._look_now_and_then()
             except (RedisError, OSError):
                 if self._subscribed.is_set():
                     pause = FIRST_PAUSE
@@ -82,8 +88,7 @@ class Subscription:
             connection.send_command("SUBSCRIBE", *self._channels)
             for _ in self._channels:
                 connection.read_response()
-            for topic in self._channels.values():
-                self._deliver(topic, ())
+            self._deliver_all()
             self._subscribed.set()
             while not self._closed.is_set():
                 if connection.can_read(QUIET_SECONDS):
@@ -93,6 +98,22 @@ class Subscription:
                     self._take(connection.read_response())
         finally:
             connection.disconnect()
+
+    def _look_now_and_then(self) -> None:
+        """Wake who sleeps, in the place of notices that this user may not read."""
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "this user of the server may not subscribe to its channels, so that new jobs and"
+                " results are seen up to %g s later; give it &%s*",
+                LONGEST_PAUSE,
+                next(iter(self._channels)).decode().rpartition(":")[0] + ":",
+            )
+        self._deliver_all()
+
+    def _deliver_all(self) -> None:
+        for topic in self._channels.values():
+            self._deliver(topic, ())
 
     def _take(self, message: list[bytes]) -> None:
         topic = self._channels.get(message[1]) if message[0] == b"message" else None

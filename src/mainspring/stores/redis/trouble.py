@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
-from mainspring.errors import StoreBusy, StoreUnusable
+from mainspring.errors import StoreUnreachable, StoreUnusable
 
 if TYPE_CHECKING:
     from mainspring.errors import StoreError
@@ -58,8 +58,9 @@ def meaning_of(error: Exception, label: str, waited: float) -> StoreError:
     if str(error).startswith(NOT_WRITTEN):
         return StoreUnusable(label, "it can't write to its disk", "look at its log and its disk")
     if is_passing(error):
-        return StoreBusy(label, waited, f"the server says: {error}")
+        why = f"it was not ready for {waited:.1f} s ({error})"
+        return StoreUnreachable(label, why, "wait until it is, or look at its log")
     if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError)):
         why = f"it did not answer for {waited:.1f} s ({error})"
-        return StoreUnusable(label, why, "start it, or check host and port")
+        return StoreUnreachable(label, why, "start it, or check host and port")
     return StoreUnusable(label, f"it answers {error}", "look at its version and its log")

@@ -102,6 +102,22 @@ class WakeContract:
         store.rescue(node, dead=True, begun=None)
         assert ready.wait(LONG) is not None
 
+    def test_a_job_behind_those_that_were_passed_over_wakes_a_sleeper(
+        self, store: JobStore, clock: FrozenClock, ready: Listener
+    ) -> None:
+        store.enqueue_many([new_job()] * 2)
+        for _ in range(2):
+            node = join(store)
+            store.claim(node, [want()])
+            store.rescue(node, dead=True, begun=None)
+            clock.advance(LONG)
+        node = join(store)
+        assert store.claim(node, [want(suspects=0)]) == []
+        drained(ready)
+        store.enqueue_many([new_job()])
+        assert ready.wait(LONG) is not None
+        assert len(store.claim(node, [want(suspects=0)])) == 1
+
     def test_leaving_wakes_a_sleeper(self, store: JobStore, ready: Listener) -> None:
         node = join(store)
         drained(ready)

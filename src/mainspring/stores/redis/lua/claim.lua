@@ -67,7 +67,6 @@ local function grant(key, lane, row, fence)
 end
 
 local function take(node, taken, claims)
-  write_though_full()
   for lane, places in pairs(taken) do
     local running, held = {}, {}
     for i, place in ipairs(places) do
@@ -86,12 +85,13 @@ local function take(node, taken, claims)
   end
 end
 
--- Adds the claims of a want to others; answers whether it came away short.
+-- Adds the claims of a want to others. One that came away short and passed over suspects sleeps
+-- though its lines are not empty: the next job that comes has to wake it, first in line or not.
 local function claim(node, want, lanes, claims)
   local cursors, taken = {}, {}
   for i, lane in ipairs(lanes) do cursors[i] = cursor(lane) end
   local left, suspects = want[3], want[4] >= 0 and want[4] or math.huge
-  local count = #claims
+  local count, passed_over = #claims, false
   while left > 0 do
     local from = first_of(cursors)
     if not from then break end
@@ -107,8 +107,11 @@ local function claim(node, want, lanes, claims)
       taken[from.lane] = places
       places[#places + 1] = place
       places[place] = {key, row, count}
+    else
+      passed_over = true
     end
   end
+  if next(taken) or passed_over then write_though_full() end
   take(node, taken, claims)
-  return left > 0
+  if left > 0 and passed_over then call('SET', at .. 'passed_over', 1) end
 end

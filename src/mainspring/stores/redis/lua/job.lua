@@ -40,13 +40,17 @@ local function find(id)
   return job and job.id == id and job or nil
 end
 
--- Lets a pending job wait in its lane. Whoever sleeps knows of no job that is first in its line.
+-- Lets a pending job wait in its lane. Whoever sleeps knows of no job that is first in its line,
+-- and may have come away with nothing though there were others: see `passed_over` in claim.lua.
 local function line_up(job, delayed)
   local line, score = line_of('ready', job.lane), 0
   if delayed then line, score = line_of('later', job.lane), run_at_of(job.place) end
   call('ZADD', line, score, job.place)
   if job.expires_at then call('ZADD', at .. 'expiring', job.expires_at, job.key) end
-  if not notices.ready and call('ZRANGE', line, 0, 0)[1] == job.place then notify('ready') end
+  if notices.ready then return end
+  if call('ZRANGE', line, 0, 0)[1] == job.place or call('DEL', at .. 'passed_over') == 1 then
+    notify('ready')
+  end
 end
 
 local function step_out(job)
