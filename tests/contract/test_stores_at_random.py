@@ -27,11 +27,11 @@ from mainspring.stores.sqlite.transitions import endings, grants, returns
 from mainspring.testing import StoreMachine
 from servers import postgres
 
-# Up to 40 seconds of processor time each, and they run beside others.
+# Up to 20 seconds of processor time each (the long walk 80), and they run beside others.
 pytestmark = pytest.mark.timeout(600)
 
 WALK = settings(
-    max_examples=500,
+    max_examples=150,
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -109,9 +109,11 @@ class PostgresMachine(StoreMachine):
 BOTH = pytest.mark.parametrize("machine", [MemoryMachine, SqliteMachine])
 
 
+# Each run of the tests walks elsewhere; what a planted bug takes, the tests below walk.
+@pytest.mark.parametrize("walks", [150, pytest.param(1000, marks=pytest.mark.long)])
 @BOTH
-def test_a_store_does_as_the_model_does(machine):
-    run_state_machine_as_test(machine, settings=WALK)
+def test_a_store_does_as_the_model_does(machine, walks):
+    run_state_machine_as_test(machine, settings=settings(WALK, max_examples=walks))
 
 
 @pytest.fixture

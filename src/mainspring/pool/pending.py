@@ -22,14 +22,11 @@ class PendingRecords:
         self._number = 0
         self._pending = 0
         self._places = None if size is None else asyncio.Semaphore(size)
+        self.bounded = size is not None
+        """True if places are counted."""
 
     def __len__(self) -> int:
         return self._pending
-
-    @property
-    def bounded(self) -> bool:
-        """True if places are counted."""
-        return self._places is not None
 
     @property
     def full(self) -> bool:
