@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from benchmarks.contenders.setup import Setup
-from benchmarks.lineup import CONTESTANTS, ROWS, Contestant, Row, interpreter_with_rivals
+from benchmarks.lineup import LINEUPS, ROWS, Contestant, Row, interpreter_with_rivals
 from benchmarks.table import Samples, print_machine, print_table
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ class Comparison:
                 continue
             if row.long and self.options.quick:
                 continue
-            for contestant in CONTESTANTS[::order]:
+            if row.durability == "full" and self.options.store != "sqlite":
+                continue
+            for contestant in LINEUPS[self.options.store][::order]:
                 if self.admits(contestant, row, round_number):
                     yield row, contestant
 
@@ -124,6 +126,7 @@ def reason(error: Exception, folder: str) -> str:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare mainspring with its floor and rivals.")
     parser.add_argument("--quick", action="store_true", help="about three minutes")
+    parser.add_argument("--store", choices=sorted(LINEUPS), default="sqlite", help="ours")
     parser.add_argument("--rounds", type=int, help="how often each row runs (3; full: 5)")
     parser.add_argument("--row", default="", help="only rows whose title contains this")
     parser.add_argument("--without", action="append", default=[], help="leave a contender out")
@@ -136,7 +139,7 @@ def read_options() -> argparse.Namespace:
 
 def main() -> int:
     options = read_options()
-    wanted = {contestant.name for contestant in CONTESTANTS if contestant.rival}
+    wanted = {contestant.name for contestant in LINEUPS[options.store] if contestant.rival}
     comparison = Comparison(
         options, interpreter_with_rivals() if wanted - set(options.without) else sys.executable
     )

@@ -52,6 +52,14 @@ CONTESTANTS = (
     Contestant("dramatiq", "dramatiq", rival=True, quick=False, server=True),
     Contestant("rq", "rq", rival=True, quick=False, server=True),
 )
+ON_REDIS = (
+    Contestant(FLOOR, "floor_redis", server=True),
+    Contestant(OURS, "mainspring", server=True),
+    *(one for one in CONTESTANTS if one.server),
+)
+LINEUPS = {"sqlite": CONTESTANTS, "redis": ON_REDIS}
+"""Who is compared, by the store of ours. On a server no row is for the disk's sake ("FULL")."""
+
 ON_SERVERS = tuple(one.name for one in CONTESTANTS if one.server)
 """They keep jobs in a server's memory and write to the disk now and then: no "FULL" for them."""
 

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, cast
 
 from benchmarks.contenders import workload
+from benchmarks.contenders.redis_server import socket_in
 from benchmarks.contenders.setup import Setup
 
 from mainspring import Queue
@@ -22,7 +23,8 @@ PATIENCE = 60.0
 setup = Setup.from_environment()
 in_process = setup.task == "add_in_process"
 queue = Queue(
-    db_path=setup.database,
+    f"unix://{socket_in(setup.folder)}" if setup.server else None,
+    db_path=None if setup.server else setup.database,
     workers=os.cpu_count() or 1 if in_process else 8,
     durability="full" if setup.durability == "full" else "normal",
 )

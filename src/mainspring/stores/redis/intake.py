@@ -40,7 +40,7 @@ class Caller(Struct):
     number: int = 0
 
 
-class KeyBearer(Struct, frozen=True):
+class BearerFacts(Struct, frozen=True):
     """The live job that bears a unique key."""
 
     id: str
@@ -158,10 +158,10 @@ class Mistaken(Exception):
         self.actual = actual
 
 
-def bearer_of(text: str) -> KeyBearer:
+def bearer_of(text: str) -> BearerFacts:
     """Return the bearer of a unique key, of the text by which a script knows it."""
     job_id, _, state = text.partition(" ")
-    return KeyBearer(job_id, state == JobState.RUNNING)
+    return BearerFacts(job_id, state == JobState.RUNNING)
 
 
 def row_of(nonce: str, new: NewJob) -> tuple[object, ...]:

@@ -66,32 +66,23 @@ local function grant(key, lane, row, fence)
     lane}
 end
 
-local function take(node, taken, claims)
-  for lane, places in pairs(taken) do
-    local running, held = {}, {}
-    for i, place in ipairs(places) do
-      local key, row = places[place][1], places[place][2]
-      local fence = (row[2] or 0) + 1
-      call('HSET', hash_of(key), 'state', 'running', 'node', node, 'claimed_at', text(now),
-        'fence', text(fence))
-      if row[5] then call('ZREM', at .. 'expiring', key) end
-      running[2 * i - 1], running[2 * i] = text(now), key
-      held[2 * i - 1], held[2 * i] = key, text(fence)
-      claims[places[place][3]] = grant(key, lane, row, fence)
-    end
-    call_many('ZREM', line_of('ready', lane), places)
-    call_many('ZADD', line_of('running', lane), running)
-    call_many('HSET', at .. 'held:' .. node, held)
-  end
+local function take(node, lane, place, key, row)
+  local fence = (row[2] or 0) + 1
+  call('HSET', hash_of(key), 'state', 'running', 'node', node, 'claimed_at', text(now),
+    'fence', text(fence))
+  write('ZREM', line_of('ready', lane), place)
+  write('ZADD', line_of('running', lane), text(now), key)
+  write('HSET', at .. 'held:' .. node, key, text(fence))
+  if row[5] then write('ZREM', at .. 'expiring', key) end
+  return grant(key, lane, row, fence)
 end
 
 -- Adds the claims of a want to others. One that came away short and passed over suspects sleeps
 -- though its lines are not empty: the next job that comes has to wake it, first in line or not.
 local function claim(node, want, lanes, claims)
-  local cursors, taken = {}, {}
+  local cursors, passed_over = {}, false
   for i, lane in ipairs(lanes) do cursors[i] = cursor(lane) end
   local left, suspects = want[3], want[4] >= 0 and want[4] or math.huge
-  local count, passed_over = #claims, false
   while left > 0 do
     local from = first_of(cursors)
     if not from then break end
@@ -100,18 +91,14 @@ local function claim(node, want, lanes, claims)
     local key = key_of(place)
     local row = call('HMGET', hash_of(key), unpack(CLAIM))
     local suspect = tonumber(row[4] or 0) >= SUSPECT_CRASHES
-    if not suspect or suspects > 0 then
-      if suspect then suspects = suspects - 1 end
-      left, count = left - 1, count + 1
-      local places = taken[from.lane] or {}
-      taken[from.lane] = places
-      places[#places + 1] = place
-      places[place] = {key, row, count}
-    else
+    if suspect and suspects == 0 then
       passed_over = true
+    else
+      if suspect then suspects = suspects - 1 end
+      left = left - 1
+      claims[#claims + 1] = take(node, from.lane, place, key, row)
     end
   end
-  if next(taken) or passed_over then write_though_full() end
-  take(node, taken, claims)
+  flush()
   if left > 0 and passed_over then call('SET', at .. 'passed_over', 1) end
 end

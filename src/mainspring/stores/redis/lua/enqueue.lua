@@ -41,24 +41,22 @@ local function keep_lane(queue, task, lane)
   if call('SADD', at .. 'lanes', lane) == 1 then call('SADD', at .. 'queues:' .. task, queue) end
 end
 
-local lanes = {}
+local lanes, created_at = {}, text(now)
 local function insert(key, id, new)
   local lane = lane_of(new[2], new[3])
   if not lanes[lane] then keep_lane(new[2], new[3], lane) end
   lanes[lane] = true
-  local job = {key = text(key), lane = lane, place = place_of(new[4], now + new[5], key),
+  local job = {key = key, lane = lane, place = place_of(new[4], now + new[5], key),
     expires_at = expires_at(new[8])}
-  local fields = {'id', id, 'lane', lane, 'state', 'pending', 'place', job.place,
-    'created_at', text(now), 'payload', new[6]}
-  if job.expires_at then
-    fields[#fields + 1], fields[#fields + 2] = 'expires_at', job.expires_at
-  end
+  local hash = hash_of(key)
+  call('HSET', hash, 'id', id, 'lane', lane, 'state', 'pending', 'place', job.place,
+    'created_at', created_at, 'payload', new[6])
+  if job.expires_at then call('HSET', hash, 'expires_at', job.expires_at) end
   if new[7] then
-    fields[#fields + 1], fields[#fields + 2] = 'unique', new[7]
+    call('HSET', hash, 'unique', new[7])
     call('HSET', at .. 'unique', new[7], id)
   end
-  call('HSET', hash_of(job.key), unpack(fields))
-  call('ZADD', at .. 'jobs', job.key, job.key)
+  write('ZADD', at .. 'jobs', key, key)
   line_up(job, new[5] > 0)
 end
 
@@ -88,8 +86,9 @@ first = call('INCRBY', at .. 'keys', #jobs) - #jobs + 1
 call('SET', caller, text(asked[1][2]) .. ' ' .. text(first), 'EX', CALLS)
 local ids = {}
 for i, new in ipairs(jobs) do
-  ids[i] = text(first + i - 1) .. '-' .. new[1]
-  insert(first + i - 1, ids[i], new)
+  local key = text(first + i - 1)
+  ids[i] = key .. '-' .. new[1]
+  insert(key, ids[i], new)
 end
 for _, new in ipairs(replaced) do replace(new) end
 for _, memory in ipairs(remembered) do

@@ -6,6 +6,7 @@ local lease_until = call('HGET', at .. 'node:' .. node, 'lease_until')
 if not lease_until then return reply(false) end
 
 local accepted = {}
+if #outcomes > 0 or #wants > 0 then write_though_full() end
 for i, outcome in ipairs(outcomes) do
   local key, fence = text(outcome[1]), text(outcome[2])
   local job = job_of(key)
@@ -13,6 +14,7 @@ for i, outcome in ipairs(outcomes) do
   if held then settle(job, outcome) end
   accepted[i] = held or recorded(key, node, fence)
 end
+flush()
 if tonumber(lease_until) <= now then return reply({accepted, true, -1, {}}) end
 
 local next_due, claims, lanes, is_paused = nil, {}, {}, {}

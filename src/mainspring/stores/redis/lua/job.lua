@@ -23,14 +23,13 @@ local function priority_of(place) return string.sub(place, 1, 10) - 2147483648 e
 local function run_at_of(place) return string.sub(place, 11, 27) end
 local function key_of(place) return text(string.sub(place, 28)) end
 
-local FIELDS = {'id', 'lane', 'state', 'place', 'fence', 'node', 'claimed_at', 'attempts',
-  'crashes', 'unique', 'expires_at', 'cancelling'}
-
 -- What decides about a job, or nil if there is none.
 local function job_of(key)
-  local row, job = call('HMGET', hash_of(key), unpack(FIELDS)), {key = key}
-  for i, field in ipairs(FIELDS) do job[field] = row[i] or nil end
-  return job.id and job or nil
+  local row = call('HMGET', hash_of(key), 'id', 'lane', 'state', 'place', 'fence', 'node',
+    'claimed_at', 'attempts', 'crashes', 'unique', 'expires_at', 'cancelling')
+  return row[1] and {key = key, id = row[1], lane = row[2], state = row[3], place = row[4],
+    fence = row[5], node = row[6], claimed_at = row[7], attempts = row[8], crashes = row[9],
+    unique = row[10], expires_at = row[11], cancelling = row[12]} or nil
 end
 
 -- The same by the public id.
@@ -40,17 +39,31 @@ local function find(id)
   return job and job.id == id and job or nil
 end
 
+-- Whether nothing is before a place in a line that is in the order of `rank`s.
+local heads = {}
+local function is_first(line, place, rank)
+  if heads[line] == nil then heads[line] = call('ZRANGE', line, 0, 0)[1] or false end
+  local first = not heads[line] or rank(place) < rank(heads[line])
+  if first then heads[line] = place end
+  return first
+end
+
+local function by_place(place) return place end
+local function by_run_at(place) return run_at_of(place) .. place end
+
 -- Lets a pending job wait in its lane. Whoever sleeps knows of no job that is first in its line,
 -- and may have come away with nothing though there were others: see `passed_over` in claim.lua.
 local function line_up(job, delayed)
-  local line, score = line_of('ready', job.lane), 0
-  if delayed then line, score = line_of('later', job.lane), run_at_of(job.place) end
-  call('ZADD', line, score, job.place)
-  if job.expires_at then call('ZADD', at .. 'expiring', job.expires_at, job.key) end
-  if notices.ready then return end
-  if call('ZRANGE', line, 0, 0)[1] == job.place or call('DEL', at .. 'passed_over') == 1 then
+  local line, score, rank = line_of('ready', job.lane), 0, by_place
+  if delayed then
+    line, score, rank = line_of('later', job.lane), run_at_of(job.place), by_run_at
+  end
+  if not notices.ready
+      and (is_first(line, job.place, rank) or call('DEL', at .. 'passed_over') == 1) then
     notify('ready')
   end
+  write('ZADD', line, score, job.place)
+  if job.expires_at then write('ZADD', at .. 'expiring', job.expires_at, job.key) end
 end
 
 local function step_out(job)
@@ -60,14 +73,13 @@ local function step_out(job)
 end
 
 -- Ends a job that is in no line.
-local function finish(job, state, ended_at, keep, fields)
+local function finish(job, state, ended_at, keep)
   local line = state
   if keep then
     line = 'kept'
-    call('ZADD', at .. 'keeping', text(ended_at + keep), job.key)
+    write('ZADD', at .. 'keeping', text(ended_at + keep), job.key)
   end
-  call('HSET', hash_of(job.key), 'state', state, 'ended_at', text(ended_at), unpack(fields))
-  call('ZADD', line_of(line, job.lane), text(ended_at), job.key)
+  write('ZADD', line_of(line, job.lane), text(ended_at), job.key)
   if job.unique then call('HDEL', at .. 'unique', job.unique) end
   notify('ended', job.key)
 end
@@ -75,7 +87,8 @@ end
 -- Cancels a pending job.
 local function end_waiting(job, failure)
   step_out(job)
-  finish(job, 'cancelled', now, nil, {'failure', failure})
+  call('HSET', hash_of(job.key), 'state', 'cancelled', 'ended_at', text(now), 'failure', failure)
+  finish(job, 'cancelled', now)
 end
 
 -- Drops a final job with all that is known of it.

@@ -21,26 +21,20 @@ end
 
 -- Takes a running job from its node.
 local function take_from_node(job)
-  call('ZREM', line_of('running', job.lane), job.key)
-  call('HDEL', at .. 'held:' .. job.node, job.key)
+  write('ZREM', line_of('running', job.lane), job.key)
+  write('HDEL', at .. 'held:' .. job.node, job.key)
   if job.cancelling then call('SREM', at .. 'cancelling:' .. job.node, job.key) end
   if job.fence ~= '1' or job.cancelling then forget_last_attempt(job) end
 end
 
 local function end_attempt(job, outcome, state, failure, began_at, ended_at)
-  local fields = {'began_at', began_at, 'attempts', text(job.attempts or 0)}
-  local function set(field, value)
-    if value ~= '' then
-      fields[#fields + 1] = field
-      fields[#fields + 1] = value
-    end
-  end
-  set('crashes', job.crashes or '')
-  set('result', outcome[10])
-  set('failure', failure)
-  local keep = outcome[12] >= 0 and outcome[12] or nil
-  if keep then set('keep_until', text(ended_at + keep)) end
-  finish(job, state, ended_at, keep, fields)
+  local hash, result, keep = hash_of(job.key), outcome[10], outcome[12] >= 0 and outcome[12]
+  call('HSET', hash, 'state', state, 'began_at', began_at, 'ended_at', text(ended_at),
+    'attempts', text(job.attempts or 0), unpack(result ~= '' and {'result', result} or {}))
+  if failure ~= '' then call('HSET', hash, 'failure', failure) end
+  if job.crashes then call('HSET', hash, 'crashes', text(job.crashes)) end
+  if keep then call('HSET', hash, 'keep_until', text(ended_at + keep)) end
+  finish(job, state, ended_at, keep)
 end
 
 local function wait_again(job, outcome, failure, began_at, ended_at)

@@ -22,7 +22,36 @@ local function notify(topic, key)
   keys[#keys + 1] = key
 end
 
+-- A full server refuses what may grow as a script's first write only; whoever makes room must
+-- not be refused, so that a write which can't grow comes first.
+local function write_though_full() call('DEL', at .. 'nothing') end
+
+-- Writes that may wait for each other: those of one command and key become one call.
+local written = {}
+
+local function write(command, key, ...)
+  local name = command .. key
+  local one = written[name]
+  if not one then
+    one = {command, key, {}}
+    written[name], written[#written + 1] = one, one
+  end
+  local arguments = one[3]
+  for i = 1, select('#', ...) do arguments[#arguments + 1] = (select(i, ...)) end
+end
+
+local function flush()
+  for _, one in ipairs(written) do
+    local command, key, arguments = unpack(one)
+    for first = 1, #arguments, 1000 do
+      call(command, key, unpack(arguments, first, math.min(first + 999, #arguments)))
+    end
+  end
+  written = {}
+end
+
 local function reply(answer)
+  flush()
   local topics = {}
   for topic, keys in pairs(notices) do
     if #keys > MOST_KEYS then keys = {} end
@@ -31,15 +60,4 @@ local function reply(answer)
     redis.pcall('PUBLISH', at .. topic, ARGV[1] .. ' ' .. table.concat(keys, ','))
   end
   return cmsgpack.pack({topics, answer})
-end
-
--- A full server refuses what may grow as a script's first write only; whoever makes room must
--- not be refused, so that a write which can't grow comes first.
-local function write_though_full() call('DEL', at .. 'nothing') end
-
--- Calls a command with many arguments, a thousand at a time.
-local function call_many(command, key, arguments)
-  for first = 1, #arguments, 1000 do
-    call(command, key, unpack(arguments, first, math.min(first + 999, #arguments)))
-  end
 end
