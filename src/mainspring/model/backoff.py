@@ -23,7 +23,7 @@ EXPECTED = (
 )
 
 
-class Backoff(Protocol):
+class RetryBackoff(Protocol):
     """The rule of a task's retries."""
 
     def delay(self, attempt: int, *, chance: float | None = None) -> float:
@@ -98,7 +98,7 @@ class ComputedBackoff(Value, frozen=True):
         return seconds_of("backoff", "seconds", self.function(attempt))
 
 
-def backoff_of(owner: str, value: object) -> Backoff:
+def backoff_of(owner: str, value: object) -> RetryBackoff:
     """Return the backoff that an option says; raises InvalidOption."""
     if isinstance(value, (Exponential, Fixed, DelayTable, ComputedBackoff)):
         return value

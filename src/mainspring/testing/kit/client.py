@@ -114,7 +114,7 @@ class TestClient(QueueClient):
         return _nothing
 
     def tell_ended(self) -> None:
-        """Tell those who wait for jobs that have ended."""
+        """Call back those who wait for jobs that have ended."""
         for job_id, ended in self.store.ended(list(self._on_end)).items():
             for on_end in self._on_end.pop(job_id, ()):
                 self._failures.see(ended.key)
@@ -136,7 +136,7 @@ class TestClient(QueueClient):
         self._tell_or_refuse(job_id)
 
     def _tell_or_refuse(self, job_id: str) -> None:
-        """Tell who waits how the job ended, or that it will not run."""
+        """Call back who waits with how the job ended, or that it will not run."""
         self.tell_ended()
         record = self.store.get(job_id)
         if job_id in self._on_end and (record is None or record.state is not JobState.RUNNING):
