@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.errors import InvalidOption
 from mainspring.model.duration import seconds_of
@@ -105,5 +105,6 @@ def backoff_of(owner: str, value: object) -> RetryBackoff:
     if isinstance(value, (list, tuple)) and value:
         return DelayTable(tuple(seconds_of(owner, "backoff", one) for one in value))
     if callable(value) and not isinstance(value, type):
-        return ComputedBackoff(value)
+        function: Callable[[int], Any] = value
+        return ComputedBackoff(function)
     raise InvalidOption("backoff", value, owner=owner, expected=EXPECTED)

@@ -27,7 +27,8 @@ def call_by_name(
     if not (isinstance(args, (tuple, list)) and isinstance(named, Mapping)):
         raise InvalidArguments(f"{OWNER}: give args as a tuple or list, and kwargs as a dict")
     task = binding.tasks[name] if name in binding.tasks else Task(name, elsewhere)
-    return QueueTask[..., Any, Any](task, binding).using(**options).call(*args, **named)
+    given: dict[str, Any] = {**options}
+    return QueueTask[..., Any, Any](task, binding).using(**given).call(*args, **named)
 
 
 def elsewhere(*_args: Any, **_kwargs: Any) -> Any:

@@ -72,8 +72,9 @@ async def agather(
     handles = handles_of("Queue.agather()", jobs)
     _TIMEOUT("Queue.agather()", "timeout", limit)
     waits = [asyncio.ensure_future(job.aresult()) for job in handles]
+    timer = asyncio.timeout(limit)
     try:
-        async with asyncio.timeout(limit) as timer:
+        async with timer:
             return list(await asyncio.gather(*waits, return_exceptions=return_exceptions))
     except TimeoutError:
         if not timer.expired():
