@@ -300,5 +300,23 @@ def computed() -> None: ...
 def fixed() -> None: ...
 
 
-@queue.task(backoff="30")  # type: ignore[call-overload, untyped-decorator]
+@queue.task(backoff="30")  # type: ignore[arg-type]
 def wrong_backoff() -> None: ...
+
+
+def several(jobs: list[JobHandle[int]]) -> None:
+    assert_type(queue.gather(jobs, timeout=5), list[int])
+    for job in queue.as_completed(jobs):
+        assert_type(job, JobHandle[int])
+
+
+async def several_async(jobs: list[JobHandle[int]]) -> None:
+    assert_type(await queue.agather(jobs), list[int])
+    async for job in queue.aas_completed(jobs, timeout=5):
+        assert_type(await job, int)
+
+
+async def by_name() -> None:
+    assert_type(queue.enqueue("app.send", ("you",), {"copy": True}, delay=5), JobHandle[Any])
+    assert_type(await queue.aenqueue("app.send"), JobHandle[Any])
+    queue.enqueue("app.send", delays=5)  # type: ignore[call-arg]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.errors import InvalidOption
 from mainspring.model.duration import seconds_of
@@ -23,7 +23,7 @@ EXPECTED = (
 )
 
 
-class Backoff(Protocol):
+class RetryBackoff(Protocol):
     """The rule of a task's retries."""
 
     def delay(self, attempt: int, *, chance: float | None = None) -> float:
@@ -98,12 +98,13 @@ class ComputedBackoff(Value, frozen=True):
         return seconds_of("backoff", "seconds", self.function(attempt))
 
 
-def backoff_of(owner: str, value: object) -> Backoff:
+def backoff_of(owner: str, value: object) -> RetryBackoff:
     """Return the backoff that an option says; raises InvalidOption."""
     if isinstance(value, (Exponential, Fixed, DelayTable, ComputedBackoff)):
         return value
     if isinstance(value, (list, tuple)) and value:
         return DelayTable(tuple(seconds_of(owner, "backoff", one) for one in value))
     if callable(value) and not isinstance(value, type):
-        return ComputedBackoff(value)
+        function: Callable[[int], Any] = value
+        return ComputedBackoff(function)
     raise InvalidOption("backoff", value, owner=owner, expected=EXPECTED)

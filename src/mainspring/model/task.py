@@ -39,7 +39,7 @@ from mainspring.model.value import Value
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mainspring.model.backoff import Backoff
+    from mainspring.model.backoff import RetryBackoff
 
 ExecutorKind = Literal["async", "thread", "process"]
 EXECUTOR_KINDS: tuple[ExecutorKind, ...] = ("async", "thread", "process")
@@ -93,7 +93,7 @@ class Task(Value, frozen=True):
     retries: int = 3
     timeout: float | None = None
     executor: ExecutorKind = "thread"
-    backoff: Backoff = Exponential()
+    backoff: RetryBackoff = Exponential()
     expires: float | None = None
     unique: Unique | None = None
     http: bool = False

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         ScheduleDecorator,
         TaskDecorator,
         TaskOptions,
+        UsingOptions,
     )
     from mainspring.queue.priority_order import PriorityOrder
     from mainspring.queue.schedules import Schedules
@@ -246,6 +247,37 @@ class Queue(Operations):
         it raises StoreBusy after a second.
         """
         return self._client.transactions.block(conn)
+
+    def enqueue(
+        self,
+        task: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[UsingOptions],
+    ) -> JobHandle[Any]:
+        """Enqueue a job of a task by its name, for a program that does not import the task's code.
+
+        `options` are those of `using`. Where the task is not registered, its own options are not
+        known, nor is its signature: give `queue`, `expires` and the like here, and `unique` as a
+        key. Raises as `delay` does, and InvalidOption.
+        """
+        from mainspring.queue.by_name import call_by_name  # noqa: PLC0415  # a lazy door
+
+        call = call_by_name(self._binding, task, args, kwargs, options)
+        return bulk.enqueue(self._client, [call])[0]
+
+    async def aenqueue(
+        self,
+        task: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Unpack[UsingOptions],
+    ) -> JobHandle[Any]:
+        """Call `enqueue` without blocking the event loop."""
+        from mainspring.queue.by_name import call_by_name  # noqa: PLC0415  # as above
+
+        call = call_by_name(self._binding, task, args, kwargs, options)
+        return (await bulk.aenqueue(self._client, [call]))[0]
 
     def enqueue_many(self, calls: Iterable[Call[Any]]) -> list[JobHandle[Any]]:
         """Enqueue what `task.call(...)` made: all of it or nothing, in one transaction.

@@ -5,7 +5,7 @@ Every call that touches the store blocks; its twin, whose name begins with `a`, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from mainspring.model.async_twin import off_loop
 from mainspring.model.job import JobState
@@ -15,9 +15,10 @@ from mainspring.queue.listing import filter_of, read_page
 from mainspring.queue.options import check_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from datetime import timedelta
 
+    from mainspring.errors import MainspringError
     from mainspring.model.diagnosis import Diagnosis
     from mainspring.protocols import JobStore, Migratable
     from mainspring.queue.binding import Binding
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mainspring.queue.client import QueueClient
     from mainspring.queue.listing import JobPage
     from mainspring.queue.nodes import NodeInfo
+
+T = TypeVar("T")
 
 
 class Operations:
@@ -83,6 +86,78 @@ class Operations:
         return self.jobs(status=JobState.FAILED, queue=queue, task=task, cursor=cursor, limit=limit)
 
     adead_letters = off_loop(dead_letters)
+
+    @overload
+    def gather(self, jobs: Iterable[JobHandle[T]], *, timeout: float | None = None) -> list[T]: ...
+    @overload
+    def gather(
+        self,
+        jobs: Iterable[JobHandle[T]],
+        *,
+        timeout: float | None = None,
+        return_exceptions: bool,
+    ) -> list[T | MainspringError]: ...
+    def gather(
+        self,
+        jobs: Iterable[JobHandle[Any]],
+        *,
+        timeout: float | None = None,
+        return_exceptions: bool = False,
+    ) -> list[Any]:
+        """Wait until all of these jobs have ended; return their results in the order of the jobs.
+
+        At most `timeout` seconds, then it raises TimeoutError. As soon as a job has failed, its
+        error is raised, and the others go on; with `return_exceptions`, errors stand in the list.
+        """
+        from mainspring.queue.gathering import gather  # noqa: PLC0415  # a lazy door
+
+        return gather(jobs, timeout, return_exceptions=return_exceptions)
+
+    @overload
+    async def agather(
+        self,
+        jobs: Iterable[JobHandle[T]],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # as `gather`
+    ) -> list[T]: ...
+    @overload
+    async def agather(
+        self,
+        jobs: Iterable[JobHandle[T]],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # as above
+        return_exceptions: bool,
+    ) -> list[T | MainspringError]: ...
+    async def agather(
+        self,
+        jobs: Iterable[JobHandle[Any]],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # as `gather`
+        return_exceptions: bool = False,
+    ) -> list[Any]:
+        """Call `gather` without blocking the event loop."""
+        from mainspring.queue.gathering import agather  # noqa: PLC0415  # as above
+
+        return await agather(jobs, timeout, return_exceptions=return_exceptions)
+
+    def as_completed(
+        self, jobs: Iterable[JobHandle[T]], *, timeout: float | None = None
+    ) -> Iterator[JobHandle[T]]:
+        """Yield each of these jobs when it has ended, in the order of that.
+
+        Raises TimeoutError when not all have ended after `timeout` seconds.
+        """
+        from mainspring.queue.gathering import as_completed  # noqa: PLC0415  # as above
+
+        return as_completed(jobs, timeout)
+
+    def aas_completed(
+        self, jobs: Iterable[JobHandle[T]], *, timeout: float | None = None
+    ) -> AsyncIterator[JobHandle[T]]:
+        """Yield as `as_completed` does, without blocking the event loop: for `async for`."""
+        from mainspring.queue.gathering import aas_completed  # noqa: PLC0415  # as above
+
+        return aas_completed(jobs, timeout)
 
     @overload
     def retry(self, jobs: JobRef) -> JobHandle[Any] | None: ...  # type: ignore[overload-overlap]  # a text is one id

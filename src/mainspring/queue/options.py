@@ -19,13 +19,14 @@ from mainspring.model.task import CHECKS, ExecutorKind, Task, executor_of, task_
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from os import PathLike
     from typing import ParamSpec, Protocol, overload
 
     from mainspring.cache.policy import Cache
     from mainspring.engine.settings import WorkerSettings
-    from mainspring.model.backoff import Backoff
+    from mainspring.model.backoff import RetryBackoff
+    from mainspring.model.job import OnConflict
     from mainspring.model.unique import Unique
     from mainspring.protocols import Codec
     from mainspring.queue.queue_task import QueueTask
@@ -67,7 +68,7 @@ class RunOptions(TypedDict, total=False):
     queue: str
     priority: int
     retries: int
-    backoff: Backoff | Sequence[float | timedelta] | Callable[[int], float | timedelta] | None
+    backoff: RetryBackoff | Sequence[float | timedelta] | Callable[[int], float | timedelta] | None
     retry_on: ErrorKind | tuple[ErrorKind, ...] | None
     give_up_on: ErrorKind | tuple[ErrorKind, ...] | None
     timeout: float | None
@@ -83,6 +84,20 @@ class TaskOptions(RunOptions, total=False):
     """All options of a task."""
 
     name: str | None
+
+
+class UsingOptions(TypedDict, total=False):
+    """Options of an enqueuing; see `QueueTask.using`."""
+
+    queue: str | None
+    priority: int | None
+    delay: float | timedelta | None
+    run_at: datetime | None
+    unique: str | Unique | None
+    on_conflict: OnConflict | None
+    idempotency_key: str | None
+    expires: float | timedelta | None
+    conn: Any
 
 
 class OwnOptions(TypedDict, total=False):

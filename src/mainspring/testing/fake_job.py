@@ -65,7 +65,7 @@ class FakeJob:
         return not self._cancelled
 
     def complete_in(self, claim: Claim, connection: Any, result: object) -> None:  # noqa: ARG002  # as above
-        """Take note of what the job was completed with."""
+        """Keep what the job was completed with."""
         self.completed_in = connection, result
 
     def waits(self, claim: Claim, awaited: Awaited) -> AbstractContextManager[None]:  # noqa: ARG002  # as above

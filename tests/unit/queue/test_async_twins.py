@@ -30,7 +30,13 @@ NO_STORE = {
 }
 """What touches no store."""
 
-ELSEWHERE = {"run_worker": "arun_worker", "worker": "arun_worker", "transaction": "its own thread"}
+ELSEWHERE = {
+    "run_worker": "arun_worker",
+    "worker": "arun_worker",
+    "transaction": "its own thread",
+    "as_completed": "aas_completed",
+    "aas_completed": "an iterator",
+}
 """Calls whose twins have another shape; a transaction belongs to its thread."""
 
 

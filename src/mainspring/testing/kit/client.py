@@ -107,24 +107,36 @@ class TestClient(QueueClient):
             return _nothing
         self._on_end.setdefault(job_id, []).append(on_end)
         if running.get() is not None:
-            helper = asyncio.get_running_loop().create_task(self._run_awaited(job_id))
-            self._helpers.add(helper)
-            helper.add_done_callback(self._helpers.discard)
+            self._run_beside(job_id)
         elif not self._worker.is_running:
             del self._on_end[job_id]
             raise self._not_run(job_id)
         return _nothing
 
     def tell_ended(self) -> None:
-        """Tell those who wait for jobs that have ended."""
+        """Call back those who wait for jobs that have ended."""
         for job_id, ended in self.store.ended(list(self._on_end)).items():
             for on_end in self._on_end.pop(job_id, ()):
                 self._failures.see(ended.key)
                 on_end(ended)
 
+    def _run_beside(self, job_id: str) -> None:
+        """Run what is ready for a body that waits: at once, or beside a coroutine."""
+        if asyncio._get_running_loop() is None:  # noqa: SLF001  # documented, and does not raise
+            self._worker.run_ready(lambda: self._ended(job_id) is not None)
+            self._tell_or_refuse(job_id)
+            return
+        helper = asyncio.get_running_loop().create_task(self._run_awaited(job_id))
+        self._helpers.add(helper)
+        helper.add_done_callback(self._helpers.discard)
+
     async def _run_awaited(self, job_id: str) -> None:
         """Run what is ready in the midst of a body that waits for a job."""
         await self._worker.arun_ready(lambda: self._ended(job_id) is not None)
+        self._tell_or_refuse(job_id)
+
+    def _tell_or_refuse(self, job_id: str) -> None:
+        """Call back who waits with how the job ended, or that it will not run."""
         self.tell_ended()
         record = self.store.get(job_id)
         if job_id in self._on_end and (record is None or record.state is not JobState.RUNNING):

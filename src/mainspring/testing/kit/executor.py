@@ -57,7 +57,7 @@ class InlineExecutor:
         return max(1, len(self.bodies) + self.is_asked)
 
     def next(self) -> Claim | None:
-        """Take the claim that has come, None if none has."""
+        """Return the claim that has come, and let go of it; None if none has."""
         return self._inbox.pop(0) if self._inbox else None
 
     def enter(self, claim: Claim, timeout: float | None) -> InlineBody:
@@ -71,11 +71,11 @@ class InlineExecutor:
         self.bodies.remove(body)
 
     def submit(self, claims: Sequence[Claim]) -> None:
-        """Take claims in."""
+        """Queue claims."""
         self._inbox += claims
 
     def withdraw(self, count: int) -> list[Claim]:
-        """Take back up to `count` claims, oldest first, whose body has not begun."""
+        """Withdraw up to `count` claims, oldest first, whose body has not begun."""
         withdrawn, self._inbox = self._inbox[:count], self._inbox[count:]
         return withdrawn
 

@@ -46,7 +46,7 @@ class UnseenErrors:
         self.last: Claim | None = None
 
     def note(self, event: Event) -> None:
-        """Learn of attempts that have ended."""
+        """Note the attempts that have ended."""
         if isinstance(event, AttemptsEnded):
             for claim, outcome in event.ended:
                 self._note(claim, outcome)
@@ -63,7 +63,7 @@ class UnseenErrors:
                 self._unseen[claim.key] = UnseenError(claim, error, is_final)
 
     def see(self, key: int) -> None:
-        """Learn that somebody has looked at how a job ended."""
+        """Note that somebody has looked at how a job ended."""
         self._unseen.pop(key, None)
 
     def take_final(self, suppress: Kinds) -> BaseException | None:

@@ -95,7 +95,7 @@ class InlineWorker:
         self.look()
 
     def subscribe(self, subscriber: Subscriber) -> None:
-        """Tell `subscriber` what happens here."""
+        """Call `subscriber` with what happens here."""
         self._events.subscribe(subscriber)
 
     @property
@@ -151,7 +151,7 @@ class InlineWorker:
         self._journal.flush()
 
     def hear_orders(self) -> None:
-        """Learn at once what was cancelled."""
+        """End at once what was cancelled."""
         with self._lock:
             self._heartbeat.beat()
 

@@ -1,0 +1,142 @@
+"""Waiting for several jobs: all of them in order, or each as it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from mainspring import JobFailed, Queue
+from mainspring.errors import InvalidOption, NotRunning
+
+
+@pytest.fixture
+def queue():
+    return Queue("memory://", workers=4)
+
+
+@pytest.fixture
+def gates():
+    return {number: threading.Event() for number in range(3)}
+
+
+@pytest.fixture
+def body(queue, gates):
+    """A task whose jobs end when their gate opens."""
+
+    @queue.task(retries=0)
+    def body(number):
+        assert gates[number].wait(10)
+        if number == 2:
+            raise ValueError(number)
+        return number
+
+    return body
+
+
+async def collect(jobs):
+    return [job async for job in jobs]
+
+
+def gather(queue, way, jobs, **options):
+    if way == "sync":
+        return queue.gather(jobs, **options)
+    return asyncio.run(queue.agather(jobs, **options))
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+class TestGather:
+    def test_results_come_in_the_order_of_the_jobs(self, queue, body, gates, way):
+        with queue.worker():
+            jobs = body.map([(0,), (1,), (0,)])
+            for number in (1, 0):
+                gates[number].set()
+            assert gather(queue, way, [*jobs, jobs[0]], timeout=10) == [0, 1, 0, 0]
+        assert gather(queue, way, []) == []
+
+    def test_the_first_error_is_raised_while_others_go_on(self, queue, body, gates, way):
+        with queue.worker():
+            jobs = body.map([(0,), (2,)])
+            gates[2].set()
+            with pytest.raises(JobFailed, match="ValueError: 2"):
+                gather(queue, way, jobs, timeout=10)
+            assert jobs[0].status in ("pending", "running")
+            gates[0].set()
+
+    def test_errors_stand_among_the_results_if_asked(self, queue, body, gates, way):
+        for gate in gates.values():
+            gate.set()
+        with queue.worker():
+            jobs = body.map([(2,), (1,)])
+            error, one = gather(queue, way, jobs, timeout=10, return_exceptions=True)
+        assert one == 1
+        assert isinstance(error, JobFailed)
+
+    def test_it_waits_no_longer_than_it_may(self, queue, body, gates, way):
+        with queue.worker():
+            jobs = body.map([(0,), (1,)])
+            gates[0].set()
+            jobs[0].result(10)
+            with pytest.raises(TimeoutError, match="1 of 2 jobs have not ended after 0.5 s"):
+                gather(queue, way, jobs, timeout=0.5)
+            gates[1].set()
+
+    def test_what_is_no_job_is_refused(self, queue, way):
+        for jobs in (["1-00000000"], 5, [None]):
+            with pytest.raises(InvalidOption, match="handles that delay"):
+                gather(queue, way, jobs)
+
+
+def test_each_job_comes_as_it_ends(queue, body, gates):
+    with queue.worker():
+        jobs = body.map([(0,), (1,)])
+        gates[1].set()
+        ended = queue.as_completed(jobs, timeout=10)
+        assert next(ended) == jobs[1]
+        gates[0].set()
+        assert [job.result() for job in ended] == [0]
+
+
+def test_each_job_comes_to_a_coroutine_as_it_ends(queue, body, gates):
+    async def look(jobs):
+        ended = queue.aas_completed(jobs, timeout=10)
+        assert await anext(ended) == jobs[1]
+        gates[0].set()
+        return [await job async for job in ended]
+
+    with queue.worker():
+        jobs = body.map([(0,), (1,)])
+        gates[1].set()
+        assert asyncio.run(look(jobs)) == [0]
+
+
+def test_jobs_that_do_not_end_in_time_are_told_of(queue, body):
+    jobs = body.map([(0,), (1,)])
+    with pytest.raises(TimeoutError, match="2 of 2"):
+        list(queue.as_completed(jobs, timeout=0.01))
+    with pytest.raises(TimeoutError, match="2 of 2"):
+        asyncio.run(collect(queue.aas_completed(jobs, timeout=0.01)))
+
+
+def test_a_body_gathers_in_a_test(queue):
+    @queue.task
+    def leaf(number):
+        return number
+
+    @queue.task
+    def root():
+        return queue.gather(leaf.map([(1,), (2,)]))
+
+    @queue.task
+    async def aroot():
+        return await queue.agather(leaf.map([(3,), (4,)]))
+
+    with queue.testing() as t:
+        root.delay()
+        aroot.delay()
+        t.run()
+        assert t.jobs(task=root)[0].result == [1, 2]
+        assert t.jobs(task=aroot)[0].result == [3, 4]
+        with pytest.raises(NotRunning, match="has not run"):
+            queue.gather([leaf.delay(1)])
