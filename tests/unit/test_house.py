@@ -134,6 +134,8 @@ def docstrings(tree):
 def test_a_class_name_stands_once_in_the_package():
     places = defaultdict(list)
     for place, tree in package_files():
+        if place.parts[0] == "compat":
+            continue  # its names are those of other packages
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(str(place))

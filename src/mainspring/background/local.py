@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import asyncio
 
 
-class Scope:
+class LocalScope:
     """The values of one thread or task, and of the tasks that it has begun since its last change.
 
     The thread that made it drops the values, at its next look at any, on its loop, or at its end.
@@ -88,7 +88,7 @@ class ThreadEnd:
 
 
 _local = threading.local()
-_scope: ContextVar[Scope | None] = ContextVar("mainspring_g", default=None)
+_scope: ContextVar[LocalScope | None] = ContextVar("mainspring_g", default=None)
 
 
 class LocalProxy:
@@ -125,11 +125,11 @@ class LocalProxy:
     def set(self, name: str, value: object) -> None:
         """Set a value here."""
         # New values each time: a task shares the old ones with who created it.
-        _scope.set(Scope({**_values(), (self, name): value}))
+        _scope.set(LocalScope({**_values(), (self, name): value}))
 
     def clear(self, name: str) -> None:
         """Forget a value; harmless if there is none."""
-        _scope.set(Scope({key: one for key, one in _values().items() if key != (self, name)}))
+        _scope.set(LocalScope({key: one for key, one in _values().items() if key != (self, name)}))
 
 
 def _values() -> dict[tuple[LocalProxy, str], Any]:

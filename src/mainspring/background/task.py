@@ -93,7 +93,7 @@ class TaskOwner(Protocol):
         ...
 
     def note_launch(self, task: BackgroundTask[Any]) -> None:
-        """Learn that a task begins, maybe late."""
+        """Note that a task begins, maybe late."""
         ...
 
 
@@ -195,7 +195,7 @@ class BackgroundTask(Generic[R]):
 
     @property
     def tt(self) -> str:
-        """Where it runs: `TT_THREAD`, `TT_MP` or `TT_COROUTINE`."""
+        """Its type: `TT_THREAD`, `TT_MP` or `TT_COROUTINE`."""
         return self.plan.tt
 
     @property

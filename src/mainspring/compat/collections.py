@@ -29,7 +29,7 @@ class FunctionCollection(mainspring.FunctionCollection):
         return (_shown(answer, include_exceptions=self.include_exceptions),)
 
     def report_error(self, entry: Entry, error: BaseException) -> None:
-        """Tell an error to `on_error`, or raise it."""
+        """Report an error to `on_error`, or raise it."""
         if self.on_error is None:
             raise error
         super().report_error(entry, error)

@@ -41,7 +41,7 @@ class Binding:
         chosen: Callable[[str], None],
         priority_order: PriorityOrder = "lower_first",
     ) -> None:
-        self.priority_order = priority_order
+        self.priority_order: PriorityOrder = priority_order
         self.codec = codec
         self.tasks = tasks
         self.errors: dict[str, type[Exception]] = {}

@@ -1,4 +1,4 @@
-"""What programs written for taskito reach for beside the public names of a queue."""
+"""The private names of a queue that programs written for taskito use."""
 
 from __future__ import annotations
 

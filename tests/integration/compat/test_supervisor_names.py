@@ -59,7 +59,7 @@ def test_a_pool_size_of_0_is_no_limit(supervisor, until):
     assert sorted(one.result(10) for one in waits) == list(range(40))
 
 
-def test_info_is_read_by_key_and_attribute_and_as_json(supervisor):
+def test_info_is_read_by_key_and_attribute_and_as_json(supervisor, until):
     supervisor.create_aloop("io")
     supervisor.create_async_job_scheduler("jobs", aloop="io")
 
@@ -68,6 +68,7 @@ def test_info_is_read_by_key_and_attribute_and_as_json(supervisor):
         pass
 
     idle.start()
+    until(lambda: idle.status().state == "idle")
     info = supervisor.get_info()
     assert info.aloops.io.active is info["aloops"]["io"]["active"] is True
     assert info.schedulers == ["idle"]

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 import mainspring
 from mainspring import TaskStatus, task
 from mainspring.compat import async_task_worker
-from mainspring.compat.async_task_worker import AsyncTaskWorker
+from mainspring.compat.async_task_worker import AsyncTaskWorker, api
 from mainspring.task_worker_api import create_task_worker_router
 
 
@@ -114,7 +114,7 @@ def test_the_newer_interface_awaits_everything():
 @pytest.mark.parametrize("newer", [False, True])
 def test_tasks_over_http_tell_their_type_and_are_filtered_by_status(newer):
     worker = AsyncTaskWorker() if newer else mainspring.AsyncTaskWorker()
-    make = async_task_worker.create_task_worker_router if newer else create_task_worker_router
+    make = api.create_task_worker_router if newer else create_task_worker_router
     app = FastAPI()
     app.include_router(make(worker, prefix="/v1"))
     order = {"task_type": "compat.double", "params": {"number": 1}, "metadata": {"a": 1}}

@@ -28,11 +28,3 @@ __all__ = [
     "register_task",
     "task",
 ]
-
-
-def __getattr__(name: str) -> object:
-    if name == "create_task_worker_router":
-        from mainspring.compat.async_task_worker import api  # noqa: PLC0415  an optional extra
-
-        return api.create_task_worker_router
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
