@@ -1,5 +1,8 @@
 """The contract suite, over the stores of ours."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from mainspring.stores.memory import MemoryStore
@@ -7,11 +10,22 @@ from mainspring.stores.redis import RedisStore
 from mainspring.stores.sqlite import SqliteStore
 from mainspring.testing.contracts.store import StoreContract
 
+NO_NODE = 999_999
+
 
 class TestMemoryStore(StoreContract):
     @pytest.fixture
     def store(self, clock):
         return MemoryStore(clock=clock)
+
+    @pytest.fixture
+    def forge_node(self):
+        def forge(store, job_id):
+            job = store._ledger.find(job_id)
+            del store._nodes[job.node].held[job.key]
+            job.node = NO_NODE
+
+        return forge
 
 
 class TestSqliteStore(StoreContract):
@@ -21,6 +35,15 @@ class TestSqliteStore(StoreContract):
         yield store
         store.close()
 
+    @pytest.fixture
+    def forge_node(self, tmp_path):
+        def forge(_store, job_id):
+            key = int(job_id.partition("-")[0])
+            with closing(sqlite3.connect(tmp_path / "jobs.db")) as connection, connection:
+                connection.execute("UPDATE jobs SET node = ? WHERE key = ?", (NO_NODE, key))
+
+        return forge
+
 
 class TestRedisStore(StoreContract):
     @pytest.fixture
@@ -28,3 +51,15 @@ class TestRedisStore(StoreContract):
         store = RedisStore(namespace_url, durability="normal", clock=clock)
         yield store
         store.close()
+
+    @pytest.fixture
+    def forge_node(self):
+        def forge(store, job_id):
+            server = store._open().server
+            job = f"{server.address.prefix}job:{job_id.partition('-')[0]}"
+            connection = server.connect()
+            connection.send_command("HSET", job, "node", NO_NODE)
+            connection.read_response()
+            connection.disconnect()
+
+        return forge
