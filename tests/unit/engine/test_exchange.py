@@ -530,10 +530,10 @@ def test_a_claim_that_the_store_has_granted_and_nobody_knows_is_started(client):
     ids = client.enqueue()
     client.memory.claim(client.node.key, [Want(("t",), None, 1)])
     client.exchange.turn()
-    assert not client.shelf.line
+    assert not client.sink.line
     client.exchange.compare()
     client.exchange.turn()
-    assert [claim.id for claim in client.shelf.line] == ids
+    assert [claim.id for claim in client.sink.line] == ids
 
 
 def test_a_claim_of_a_task_that_is_not_served_here_goes_back(client):
@@ -542,7 +542,7 @@ def test_a_claim_of_a_task_that_is_not_served_here_goes_back(client):
     client.memory.claim(client.node.key, [Want(("foreign",), None, 1)])
     client.store.raises["exchange"] = once(BUSY)
     client.turn_until(lambda: client.states([job_id]) == ["pending"])
-    assert [claim.id for claim in client.shelf.line] == known
+    assert [claim.id for claim in client.sink.line] == known
     assert client.exchange.in_flight == 1
     assert client.memory.get(job_id).attempts == 0
 
