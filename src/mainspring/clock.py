@@ -1,11 +1,13 @@
 """The clocks of the package: those of the system, though a test may have frozen `time.time`.
 
-freezegun replaces the functions of `time` in every loaded module. Our own deadlines, leases and
-stored moments go on: a worker beside a frozen clock keeps its lease, and what is delayed runs.
+freezegun replaces the functions of `time` in every loaded module, time-machine what they do. Our
+own deadlines, leases and stored moments go on: a worker beside a frozen clock keeps its lease, and
+what is delayed runs.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,14 +19,29 @@ if TYPE_CHECKING:
 monotonic: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 """Seconds of the clock for waits and durations, which never jumps."""
 
-wall_clock: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_REALTIME)
-"""Seconds since the epoch, which may jump."""
+_real_clock: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_REALTIME)
+
+
+def wall_clock() -> float:
+    """Return the seconds since the epoch, which may jump."""
+    mover = sys.modules.get("time_machine")
+    if mover is None:
+        return _real_clock()
+    try:
+        # The way that it leaves open itself, since it has changed the function in its place.
+        return float(mover.escape_hatch.time.time())
+    except ValueError:  # the clock is not moved (any more)
+        return _real_clock()
+
+
+def wall_clock_ns() -> int:
+    """Return the same in nanoseconds, as file systems tell the time."""
+    return int(wall_clock() * 1e9)
+
 
 WALL_AT_ZERO = wall_clock() - monotonic()
 """The wall clock's time when the other one was at zero, by this module's import."""
 
-wall_clock_ns: Callable[[], int] = partial(time.clock_gettime_ns, time.CLOCK_REALTIME)
-"""The same in nanoseconds, as file systems tell the time."""
 
 # Its own class, even when this module is loaded while another stands in its place.
 _kind = next(kind for kind in datetime.__mro__ if kind.__module__ == "datetime")

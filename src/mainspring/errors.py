@@ -51,6 +51,10 @@ LONGEST_VALUE = 300
 class MainspringError(Exception):
     """The root of the tree: catch it to catch them all."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have `pickle` and `copy` make it of its sentence and fields, not of what these were."""
+        return type(self).__new__, (type(self),), {**vars(self), "args": self.args}
+
 
 class UsageError(MainspringError):
     """A mistake in the program; the sentence says what to write instead."""
@@ -77,10 +81,9 @@ class InvalidOption(UsageError, ValueError):
         self.owner = owner
         self.expected = expected
         text = repr(value)
-        if len(text) > LONGEST_VALUE:
-            text = f"{text[:LONGEST_VALUE]}..."
-        end = f"expected {expected}" if expected else remedy
-        super().__init__(f"{owner}: {option}={text} {why}; {end}")
+        text = text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+        remedy = f"expected {expected}" if expected else remedy
+        super().__init__(f"{owner}: {option}={text} {why}; {remedy}")
 
 
 class UnknownOption(UsageError, TypeError):
@@ -175,8 +178,7 @@ class InvalidPriority(UsageError, TypeError):
     """A priority that is no number."""
 
     def __init__(self, priority: object, *, owner: str) -> None:
-        why = "is not a number; a lower number is more urgent"
-        super().__init__(f"{owner}: priority={priority!r} {why}")
+        super().__init__(f"{owner}: priority={priority!r} is not a number; lower is more urgent")
 
 
 class MissingExtra(UsageError, ImportError):
@@ -266,8 +268,9 @@ class JobGone(StoreError, LookupError):
 
     def __init__(self, job_id: str, task: str | None = None) -> None:
         self.job_id = job_id
-        named = job_id if task is None else f"{job_id} ({task})"
-        super().__init__(f"job {named} is not in the store any more")
+        super().__init__(
+            f"job {job_id}{(task and f' ({task})') or ''} is not in the store any more"
+        )
 
 
 class ScheduleUnreadable(StoreError):
@@ -378,8 +381,7 @@ class UnreadableError(AttemptError):
     def __init__(self, task: str, kind: str, second: str) -> None:
         self.kind = kind
         self.second = second
-        sentence = f"raised {kind}, which raises {second} itself when it is looked at"
-        super().__init__(f"task {task!r} {sentence}")
+        super().__init__(f"task {task!r} raised {kind}, which raises {second} when looked at")
 
 
 class NotCommitted(AttemptError):

@@ -46,6 +46,10 @@ class NotPrivate(OSError):
         self.why = why
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have it pickled as what it was made from."""
+        return type(self), (self.path, self.why, self.remedy), self.__dict__
+
 
 class PrivateFolder:
     """An open folder that belongs to this user and that nobody else can write to.

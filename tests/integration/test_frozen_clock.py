@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import threading
-import time
 
 import pytest
+import time_machine
 from freezegun import freeze_time
 
 from mainspring import Queue
@@ -15,6 +15,17 @@ from mainspring.errors import InvalidArguments
 from mainspring.model.codec import JsonCodec
 
 NOON = "2026-05-05 12:00"
+FREEZERS = {
+    "freezegun": lambda: freeze_time(NOON),
+    "time-machine": lambda: time_machine.travel(f"{NOON}+00:00", tick=False),
+    "time-machine, ticking": lambda: time_machine.travel(f"{NOON}+00:00"),
+}
+
+
+@pytest.fixture(params=FREEZERS.values(), ids=list(FREEZERS))
+def frozen(request):
+    """What freezes or moves the clock, for the length of a block."""
+    return request.param
 
 
 @pytest.fixture
@@ -22,17 +33,19 @@ def codec():
     return JsonCodec()
 
 
-def test_moments_of_a_frozen_clock_are_stored_as_plain_ones(codec):
-    with freeze_time(NOON):
+def test_moments_of_a_frozen_clock_are_stored_as_plain_ones(codec, frozen):
+    with frozen():
         values = [dt.datetime.now(dt.UTC), dt.datetime.now(), dt.date.today()]  # noqa: DTZ005, DTZ011
         told = codec.encode_result(values)
     read = codec.decode_result(told)
-    moment = dt.datetime(2026, 5, 5, 12, tzinfo=dt.UTC)
-    assert read == [moment, moment.replace(tzinfo=None), moment.date()]
+    assert read == values
+    assert read[2] == dt.date(2026, 5, 5)
     assert [type(value) for value in read] == [dt.datetime, dt.datetime, dt.date]
 
 
-def test_a_worker_beside_a_frozen_clock_keeps_its_lease_and_runs_what_was_delayed(tmp_path, until):
+def test_a_worker_beside_a_frozen_clock_keeps_its_lease_and_runs_what_was_delayed(
+    tmp_path, until, frozen
+):
     queue = Queue(db_path=tmp_path / "jobs.db", workers=1, lease=1.0, heartbeat=0.2)
     same = queue.task(name="same")(lambda value: value)
 
@@ -41,9 +54,10 @@ def test_a_worker_beside_a_frozen_clock_keeps_its_lease_and_runs_what_was_delaye
         await asyncio.sleep(seconds)
         return seconds
 
-    with queue.worker(), freeze_time(NOON):
+    with queue.worker(), frozen():
         assert same.using(delay=0.3).delay(1).result(timeout=10) == 1
         assert nap.delay(0.05).result(timeout=10) == 0.05
+        until(lambda: queue.nodes()[0].reported_at)
         [first] = queue.nodes()
         past_its_lease = first.reported_at + dt.timedelta(seconds=1.5)
         until(lambda: queue.nodes()[-1].reported_at > past_its_lease)
@@ -60,14 +74,14 @@ def test_an_ordinary_subclass_is_refused_as_before(codec):
         codec.encode_call("task", (Stamp(2026, 5, 5),), {})
 
 
-def test_a_worker_starts_and_takes_a_moment_of_a_frozen_clock(queue):
+def test_a_worker_starts_and_takes_a_moment_of_a_frozen_clock(queue, frozen):
     task = queue.task(name="same")(lambda moment: moment)
-    with freeze_time(NOON), queue.worker():
+    with frozen(), queue.worker():
         moment = dt.datetime.now(dt.UTC)
         assert task.delay(moment).result(timeout=10) == moment
 
 
-def test_a_wait_for_a_result_ends_though_the_clock_stands_still(queue, gate):
+def test_a_wait_for_a_result_ends_though_the_clock_stands_still(queue, gate, frozen):
     task = queue.task(name="wait")(gate.wait)
     ended = threading.Event()
 
@@ -77,9 +91,41 @@ def test_a_wait_for_a_result_ends_though_the_clock_stands_still(queue, gate):
         ended.set()
 
     with queue.worker():
-        with freeze_time(NOON):
-            assert time.monotonic() == time.monotonic()
+        with frozen():
             thread = threading.Thread(target=wait, args=(task.delay(),), daemon=True)
             thread.start()
             assert ended.wait(10)
         gate.set()
+
+
+def test_run_at_counts_from_the_frozen_now(queue, frozen):
+    task = queue.task(name="same")(lambda value: value)
+    with queue.worker(), frozen():
+        now = dt.datetime.now(dt.UTC)
+        assert task.using(run_at=now).delay(1).result(timeout=10) == 1
+        soon = task.using(run_at=now + dt.timedelta(seconds=0.3)).delay(2)
+        late = task.using(run_at=now + dt.timedelta(hours=1)).delay(3)
+        assert soon.result(timeout=10) == 2
+    assert late.status == "pending"
+    waits = (late.run_at - late.created_at).total_seconds()
+    assert 3590 < waits <= 3600
+
+
+def test_what_is_recorded_are_real_moments(queue, frozen):
+    task = queue.task(name="same")(lambda value: value)
+    before = dt.datetime.now(dt.UTC)
+    with queue.worker(), frozen():
+        job = task.delay(1)
+        job.result(timeout=10)
+        record = job.record
+    assert before <= record.created_at <= record.completed_at <= dt.datetime.now(dt.UTC)
+
+
+def test_a_clock_that_is_moved_and_moved_back_again_and_again_disturbs_nobody(queue, frozen):
+    task = queue.task(name="same")(lambda value: value)
+    with queue.worker():
+        for number in range(5):
+            with frozen():
+                job = task.delay(number)
+            assert job.result(timeout=10) == number
+    assert {one.outcome for one in job.history} == {"completed"}

@@ -1,9 +1,9 @@
 """The consumer: the ordered group of services that drains queues in one process.
 
 In starting order: heartbeat, rescue, journal, cache, executors, late services, exchange, scheduler,
-expire, purge, unclaimable. Late services are what tasks and schedules need that are registered
-while the consumer runs. Closing in reverse gives the drain: the exchange claims no more and goes on
-flushing until the slots are done, and the heartbeat is the last to go.
+expire, purge, unclaimable, orphans. Late services are what tasks and schedules need that are
+registered while the consumer runs. Closing in reverse gives the drain: the exchange claims no more
+and goes on flushing until the slots are done, and the heartbeat is the last to go.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from mainspring.engine.node.report import Reporter
 from mainspring.engine.node.rescuer import Rescuer
 from mainspring.engine.scheduler import Scheduler
 from mainspring.engine.upkeep.expirer import Expirer
+from mainspring.engine.upkeep.orphans import OrphanedJobs
 from mainspring.engine.upkeep.purger import Purger
 from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
 from mainspring.errors import NotRunning, StoreUnreachable
@@ -63,6 +64,7 @@ RESCUE_SECONDS = 1.0
 EXPIRE_SECONDS = 5.0
 PURGE_SECONDS = 60.0
 UNCLAIMABLE_SECONDS = 60.0
+ORPHANS_SECONDS = 60.0
 LAST_SECONDS = 3.0
 """Seconds that closing may take beyond the grace: bodies are disowned, outcomes flushed."""
 
@@ -256,6 +258,7 @@ class Consumer:
             failed_after=seconds_of("Queue", "keep_failed", settings.keep_failed),
         )
         unclaimable = UnclaimableJobs(store, self._bus.publish)
+        orphans = OrphanedJobs(store, exchange.compare, self._bus.publish)
         driver = ThreadDriver(exchange.turn, sleeper=self._sleeper)
         # The triggers of journal and exchange say "soon" as long as something waits to be written:
         # they need a rest of their own.
@@ -278,4 +281,5 @@ class Consumer:
             Worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
             Worker("purge", purger.purge, Interval(PURGE_SECONDS)),
             Worker("unclaimable", unclaimable.look, Interval(UNCLAIMABLE_SECONDS)),
+            Worker("orphans", orphans.rescue, Interval(ORPHANS_SECONDS)),
         ]

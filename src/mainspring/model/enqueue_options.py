@@ -63,7 +63,10 @@ class EnqueueOptions(Value, frozen=True):
         return options
 
     def wait(self) -> float:
-        """Return the seconds until a job enqueued now may start."""
+        """Return the seconds until a job enqueued now may start.
+
+        `run_at` is compared with the clock that its caller sees, which a test may have frozen.
+        """
         if self.run_at is None:
             return self.delay
         return max(0.0, (self.run_at - datetime.now(UTC)).total_seconds())

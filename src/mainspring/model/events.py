@@ -62,6 +62,14 @@ class NodeRescued:
 
 
 @dataclass(frozen=True, slots=True)
+class OrphansRescued:
+    """Running jobs had no live node: so many run again, so many failed for good."""
+
+    requeued: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class ShutdownAsked:
     """A consumer was asked to stop, now for the `times`-th time: with the grace, or at once."""
 
@@ -119,6 +127,7 @@ Event = (
     | AttemptsEnded
     | OutcomesRefused
     | NodeRescued
+    | OrphansRescued
     | NodeLost
     | ShutdownAsked
     | ConsumerUnhealthy

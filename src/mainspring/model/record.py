@@ -44,6 +44,10 @@ class Unstorable(TypeError):
         self.why = self.sentence_about("") if path else f"it {fault}"
         super().__init__(self.why)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have it pickled as what it was made from."""
+        return type(self), (self.fault, self.path), self.__dict__
+
     def sentence_about(self, whole: str) -> str:
         """Return the sentence, begun with the name of the value that `path` leads from."""
         return " ".join(filter(None, (whole, self.path.lstrip(), self.fault)))

@@ -12,6 +12,7 @@ from mainspring.model.events import (
     JobsUnclaimable,
     NodeLost,
     NodeRescued,
+    OrphansRescued,
     OutcomesRefused,
     ScheduleTicked,
 )
@@ -64,6 +65,15 @@ def _(event: NodeRescued) -> None:
     _log.warning(
         "node %s is gone: %d of its jobs run again, %d have failed",
         printable(event.node),
+        event.requeued,
+        event.failed,
+    )
+
+
+@log_event.register
+def _(event: OrphansRescued) -> None:
+    _log.warning(
+        "running jobs had no live node: %d of them run again, %d have failed",
         event.requeued,
         event.failed,
     )

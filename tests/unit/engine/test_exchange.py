@@ -13,7 +13,7 @@ from mainspring.engine.claims.outbox import MOST_OUTCOMES
 from mainspring.engine.claims.slots import REST_SECONDS, STALE_SECONDS
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.model.events import AttemptsEnded, NodeLost, OutcomesRefused
-from mainspring.model.job import Outcome, OutcomeKind, Want
+from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
 
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
 UNUSABLE = StoreUnusable("jobs.db", "the disk is full", "make room")
@@ -524,6 +524,27 @@ def test_a_lease_that_is_lost_again_and_again_costs_no_job(client):
 
     client.turn_until(work)
     assert len(client.memory.nodes()) == 1
+
+
+def test_a_claim_that_the_store_has_granted_and_nobody_knows_is_started(client):
+    ids = client.enqueue()
+    client.memory.claim(client.node.key, [Want(("t",), None, 1)])
+    client.exchange.turn()
+    assert not client.sink.line
+    client.exchange.compare()
+    client.exchange.turn()
+    assert [claim.id for claim in client.sink.line] == ids
+
+
+def test_a_claim_of_a_task_that_is_not_served_here_goes_back(client):
+    known = client.enqueue()
+    (job_id,) = client.memory.enqueue_many([NewJob("foreign", "default", b"[[],{}]")])
+    client.memory.claim(client.node.key, [Want(("foreign",), None, 1)])
+    client.store.raises["exchange"] = once(BUSY)
+    client.turn_until(lambda: client.states([job_id]) == ["pending"])
+    assert [claim.id for claim in client.sink.line] == known
+    assert client.exchange.in_flight == 1
+    assert client.memory.get(job_id).attempts == 0
 
 
 def test_a_slot_that_hears_claims_in_its_own_thread(client):

@@ -7,6 +7,7 @@ from inspect import isfunction, signature
 import pytest
 
 from mainspring.protocols import store as protocols
+from mainspring.stores.postgres import verbs as postgres_verbs
 from mainspring.stores.sql.verbs import SqlVerbs
 from mainspring.stores.sqlite import verbs as sqlite_verbs
 
@@ -20,9 +21,10 @@ SEAMS = (
 
 # What the front adds to each call, and takes from each answer.
 OF_THE_FRONT = frozenset({"self", "connection", "moment", "lanes"})
-OF_THE_DATABASE = frozenset({"any_late"})
+OF_THE_DATABASE = frozenset({"any_late", "any_orphan"})
 AGES_BY_STATE = "purge"
 ANSWERS_WITH_WHETHER_TO_NOTIFY = "tick"
+ASKED_ONLY_IF_THERE_ARE_ANY = "rescue_orphans"
 
 
 def methods(kind):
@@ -53,14 +55,18 @@ def test_a_verb_takes_and_returns_what_the_store_s_method_does(verb):
     returned = signature(VERBS[verb]).return_annotation
     if verb == ANSWERS_WITH_WHETHER_TO_NOTIFY:
         returned = returned.replace("tuple[list[str], bool]", "list[str]")
+    if verb == ASKED_ONLY_IF_THERE_ARE_ANY:
+        returned = f"{returned} | None"
     assert returned == signature(PROMISED[verb]).return_annotation
 
 
-@pytest.mark.parametrize("module", [sqlite_verbs], ids=["sqlite"])
+@pytest.mark.parametrize("module", [sqlite_verbs, postgres_verbs], ids=["sqlite", "postgres"])
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_a_database_s_verb_takes_what_the_front_gives(module, verb):
     given = signature(VERBS[verb]).parameters
     taken = signature(getattr(module, verb)).parameters
     by_place = [name for name, one in given.items() if one.kind is not one.KEYWORD_ONLY][1:]
     assert list(taken)[: len(by_place)] == by_place
-    assert taken.keys() == given.keys() - {"self"}
+    own = [one for name, one in taken.items() if name not in given]
+    assert all(one.default is not one.empty for one in own), "the front gives no more"
+    assert given.keys() - {"self"} <= taken.keys()

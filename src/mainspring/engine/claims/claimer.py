@@ -29,6 +29,19 @@ class Recorded(NamedTuple):
     refused: list[Outcome]
 
 
+class Recovered(NamedTuple):
+    """Claims that the node did not know of.
+
+    Those whose jobs have expired; those of tasks that it does not serve, as somebody may have
+    written into the store; and whether an earlier claim of one of the jobs is still on its way to
+    the store: then the later one waits for it.
+    """
+
+    expired: list[Claim]
+    unserved: list[Claim]
+    superseded: bool
+
+
 class Claimer:
     """Asks for as many claims as slots are free, and hands what comes to the slots."""
 
@@ -96,18 +109,15 @@ class Claimer:
             expired += self._start(slots, claims)
         return expired
 
-    def recover(self, claims: Sequence[Claim]) -> tuple[list[Claim], bool]:
-        """Start claims that an answer which was lost has granted.
-
-        Returns those whose jobs have expired, and whether an earlier claim of one of the jobs is
-        still on its way to the store: then the later one waits for it.
-        """
+    def recover(self, claims: Sequence[Claim]) -> Recovered:
+        """Start claims that an answer which was lost has granted."""
         missing, superseded = self.held.missing_among(claims)
+        served = self.table.by_task
         expired: list[Claim] = []
         for slots in self.table.slots:
-            share = [one for one in missing if self.table.by_task[one.task] is slots]
-            expired += self._start(slots, share)
-        return expired, superseded
+            expired += self._start(slots, [one for one in missing if served.get(one.task) is slots])
+        unserved = [one for one in missing if one.task not in served]
+        return Recovered(expired, unserved, superseded)
 
     def withdraw_stale(self, now: float) -> list[Claim]:
         """Withdraw claims that have waited too long; if it is time, expect work in the store."""

@@ -82,6 +82,14 @@ class Exchange:
             self._lapsed = False
             self.notify()
 
+    def compare(self) -> None:
+        """See at the next turn that the store has granted no more than is known here.
+
+        From any thread.
+        """
+        self._unsure = True
+        self.notify()
+
     def before_flush(self, flush: Callable[[Sequence[Outcome]], None]) -> None:
         """Have `flush` called with outcomes before they are recorded; it must not raise."""
         self._before_flush = flush
@@ -291,8 +299,10 @@ class Exchange:
         except LeaseLost:
             self._lost_key = self._node.key
             return
-        expired, self._unsure = self._claimer.recover(claims)
-        self._outbox.extend(map(overdue, expired))
+        recovered = self._claimer.recover(claims)
+        self._unsure = recovered.superseded
+        self._outbox.extend(map(overdue, recovered.expired))
+        self._release(recovered.unserved)
 
     def _end_cancelled(self) -> None:
         for slots in self._slots:

@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mainspring.model.job import CANCELLED, EXPIRED, FINAL, JobState
+from mainspring.model.job import CANCELLED, EXPIRED, FINAL, JobState, Rescued
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
 from mainspring.model.view import SearchPage
 from mainspring.stores.clock import MICROS, as_datetime
@@ -22,12 +22,13 @@ from mainspring.stores.rules.enqueue import (
     plan_enqueue,
 )
 from mainspring.stores.rules.keeping import ages
+from mainspring.stores.rules.rescue import decide_crashes
 from mainspring.stores.rules.retry import FinalJob, is_revivable, plan_retry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from mainspring.model.job import Claim, NewJob, Want
+    from mainspring.model.job import Claim, Grant, NewJob, Want
     from mainspring.model.note import Note
     from mainspring.model.view import JobFilter
     from mainspring.stores.clock import Moment
@@ -199,6 +200,34 @@ class Ledger:
         for job in jobs:
             self.touch(job)
         return [(job, job.claim(node, name, moment)) for job in jobs]
+
+    def rescue(
+        self,
+        held: Iterable[Job],
+        begun: Collection[Grant] | None,
+        evidence: str,
+        moment: Moment,
+    ) -> Rescued:
+        """Take jobs from a node that is lost."""
+        by_state: dict[JobState, list[int]] = {state: [] for state in JobState}
+        for job, decision in decide_crashes(held, begun, evidence):
+            self.touch(job)
+            if decision is None:
+                job.release(moment)
+            else:
+                job.crash(decision, moment)
+            self.place(job)
+            by_state[job.state].append(job.key)
+        return Rescued(
+            requeued=by_state[JobState.PENDING],
+            failed=by_state[JobState.FAILED],
+            cancelled=by_state[JobState.CANCELLED],
+        )
+
+    def running_elsewhere(self, nodes: Collection[int], limit: int) -> list[Job]:
+        """Return running jobs of none of the nodes; a look without the lock harms nobody."""
+        jobs = (job for job in list(self.jobs.values()) if job.running and job.node not in nodes)
+        return list(islice(jobs, limit))
 
     def next_due(self, wants: Iterable[Want], moment: Moment) -> float | None:
         """Make ready what is due; return the seconds until the next job of the wants is."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.errors import LeaseLost
 from mainspring.model.diagnosis import Diagnosis
-from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
+from mainspring.model.job import FINAL, Exchanged, JobState, Renewed
 from mainspring.model.timetable import Timetabled
 from mainspring.model.view import LaneRecord, NodeRecord
 from mainspring.stores.clock import MICROS, Moment, SystemClock, as_datetime
@@ -16,7 +16,7 @@ from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.timetable import MemorySchedules
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.outcomes import is_on_record
-from mainspring.stores.rules.rescue import decide_crashes, evidence_of
+from mainspring.stores.rules.rescue import ORPHANED, evidence_of
 from mainspring.stores.wake.notifier import Notifier
 from mainspring.stores.wake.topics import ENDED, ORDERS, READY, notices_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from mainspring.model.job import Claim, Ended, Grant, NewJob, Outcome, Want
+    from mainspring.model.job import Claim, Ended, Grant, NewJob, Outcome, Rescued, Want
     from mainspring.model.note import LogLine, Note
     from mainspring.model.timetable import NewSchedule
     from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, SearchPage
@@ -126,19 +126,20 @@ class MemoryStore:
                 return None
             del self._nodes[node]
             evidence = evidence_of(lost.name, lost.host, lost.pid, dead=dead)
-            for job, decision in decide_crashes(lost.held.values(), begun, evidence):
-                self._ledger.touch(job)
-                if decision is None:
-                    job.release(moment)
-                else:
-                    job.crash(decision, moment)
-                self._ledger.place(job)
+            rescued = self._ledger.rescue(lost.held.values(), begun, evidence, moment)
         self._notify(READY, ENDED)
-        return Rescued(
-            requeued=[key for key, job in lost.held.items() if job.state is JobState.PENDING],
-            failed=[key for key, job in lost.held.items() if job.state is JobState.FAILED],
-            cancelled=[key for key, job in lost.held.items() if job.state is JobState.CANCELLED],
-        )
+        return rescued
+
+    def rescue_orphans(self, *, limit: int) -> Rescued | None:
+        """Take up to `limit` running jobs from nodes that are not there; None if there are none."""
+        if not self._ledger.running_elsewhere(self._nodes, 1):
+            return None
+        with self._change:
+            orphans = self._ledger.running_elsewhere(self._nodes, limit)
+            moment = Moment(self._clock)
+            rescued = self._ledger.rescue(orphans, None, ORPHANED, moment)
+        self._notify(READY, ENDED)
+        return rescued
 
     def purge(self, *, completed_after: float, failed_after: float, limit: int) -> int:
         """Drop up to `limit` final jobs older than so many seconds; return how many."""

@@ -10,7 +10,7 @@ from mainspring.errors import LeaseLost
 from mainspring.model.job import Outcome, OutcomeKind, Renewed, Rescued
 from mainspring.stores.postgres.connections.statements import micros
 from mainspring.stores.postgres.outcomes import record_each
-from mainspring.stores.rules.rescue import decide_crashes, evidence_of
+from mainspring.stores.rules.rescue import ORPHANED, UNKNOWN_NODE, decide_crashes, evidence_of
 from mainspring.stores.sql.records import node_of
 
 if TYPE_CHECKING:
@@ -75,6 +75,17 @@ SELECT node, name, host, pid, {until}, (
 ), serves, report, {now}
 FROM nodes AS live WHERE ended_at IS NULL ORDER BY node
 """.replace("{until}", UNTIL)
+
+
+ORPHANS = """
+SELECT key FROM jobs WHERE state = 2 AND NOT EXISTS (
+  SELECT FROM nodes WHERE nodes.node = jobs.node AND ended_at IS NULL
+)
+"""
+ANY_ORPHAN = f"SELECT EXISTS ({ORPHANS})"
+ADOPT = f"""
+UPDATE jobs SET node = %(node)s WHERE key IN ({ORPHANS} ORDER BY key LIMIT %(limit)s FOR UPDATE)
+"""  # noqa: S608  # joined from texts of ours alone
 
 
 class HeldRow(Struct, frozen=True, gc=False):
@@ -153,7 +164,18 @@ def rescue(
     rows = connection.rows(LOST, {**asked, "silent": SILENT_MICROS})
     if not rows:
         return None
-    decided = decide_crashes(held_by(connection, node), begun, evidence_of(*rows[0], dead=dead))
+    return take_from(connection, node, begun, evidence_of(*rows[0], dead=dead), moment)
+
+
+def take_from(
+    connection: Statements,
+    node: int,
+    begun: Collection[Grant] | None,
+    evidence: str,
+    moment: ServerMoment,
+) -> Rescued:
+    """End a node, and decide on what it holds; `evidence` says why it is lost."""
+    decided = decide_crashes(held_by(connection, node), begun, evidence)
     record_each(connection, node, [outcome_of(job, crash) for job, crash in decided], moment)
     connection.execute(END, {"node": node, "now": moment.micros})
     failed = [job.key for job, crash in decided if crash is not None and crash.delay is None]
@@ -163,6 +185,18 @@ def rescue(
         failed=failed,
         cancelled=[key for key, marked in back if marked],
     )
+
+
+def any_orphan(connection: Statements) -> bool:
+    """Return whether a running job has no live node, by reading only."""
+    return bool(connection.rows(ANY_ORPHAN, {})[0][0])
+
+
+def rescue_orphans(connection: Statements, limit: int, moment: ServerMoment) -> Rescued:
+    """Give running jobs of no live node to a node of their own, and take them from it."""
+    node = join(connection, name=UNKNOWN_NODE, host="", pid=0, lease=0, serves=b"{}", moment=moment)
+    connection.execute(ADOPT, {"node": node, "limit": limit})
+    return take_from(connection, node, None, ORPHANED, moment)
 
 
 def released(job: HeldRow) -> Outcome:

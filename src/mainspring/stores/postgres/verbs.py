@@ -23,7 +23,15 @@ from mainspring.stores.postgres.controls import (
     retry,
 )
 from mainspring.stores.postgres.journal import log, note_many
-from mainspring.stores.postgres.nodes import join, leave, nodes, renew, rescue
+from mainspring.stores.postgres.nodes import (
+    any_orphan,
+    join,
+    leave,
+    nodes,
+    renew,
+    rescue,
+    rescue_orphans,
+)
 from mainspring.stores.postgres.timetable import (
     declare,
     forget_schedule,
@@ -35,6 +43,7 @@ from mainspring.stores.postgres.timetable import (
 
 __all__ = [
     "any_late",
+    "any_orphan",
     "cancel",
     "declare",
     "drop",
@@ -59,6 +68,7 @@ __all__ = [
     "purge",
     "renew",
     "rescue",
+    "rescue_orphans",
     "resume",
     "resume_schedule",
     "retry",

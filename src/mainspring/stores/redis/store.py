@@ -30,7 +30,12 @@ from mainspring.stores.redis.session import RedisSession
 from mainspring.stores.redis.timetable import RedisSchedules
 from mainspring.stores.rules.keeping import ages
 from mainspring.stores.rules.outcomes import is_on_record
-from mainspring.stores.rules.rescue import decide_crashes, evidence_of
+from mainspring.stores.rules.rescue import (
+    ORPHANED,
+    UNKNOWN_NODE,
+    decide_crashes,
+    evidence_of,
+)
 from mainspring.stores.rules.retry import FinalJob, is_revivable, plan_retry
 from mainspring.stores.run_folder import run_folder
 
@@ -155,7 +160,24 @@ class RedisStore:
         if lost is False:
             return None
         name, host, pid, rows = lost
-        evidence = evidence_of(name, host, pid, dead=dead)
+        return self._bury(node, rows, begun, evidence_of(name, host, pid, dead=dead))
+
+    def rescue_orphans(self, *, limit: int) -> Rescued | None:
+        """Requeue or fail running jobs that no live node holds; None if there are none."""
+        node = self._run("adopt", UNKNOWN_NODE, limit)
+        if node is False:
+            return None
+        # If this process dies here, that node is a lost one as others are.
+        lost = self._run("lose", node, True)  # noqa: FBT003  # what the script is asked
+        return None if lost is False else self._bury(node, lost[-1], None, ORPHANED)
+
+    def _bury(
+        self,
+        node: int,
+        rows: Sequence[tuple[int, int, int, str]],
+        begun: Collection[Grant] | None,
+        evidence: str,
+    ) -> Rescued | None:
         decisions = decide_crashes([LostJob(*row) for row in rows], begun, evidence)
         crashes = [row_of_crash(job, one) for job, one in decisions if one is not None]
         keys = self._run("bury", node, crashes)

@@ -39,6 +39,12 @@ class HeldJob(Protocol):
 Held = TypeVar("Held", bound=HeldJob)
 
 
+UNKNOWN_NODE = "unknown"
+"""The name under which histories show the node of an orphan."""
+
+ORPHANED = "its row names a node that is not there"
+
+
 def evidence_of(name: str, host: str, pid: int, *, dead: bool) -> str:
     """Return what is known of a node's end, for people."""
     how = "died" if dead else "stopped renewing its lease"

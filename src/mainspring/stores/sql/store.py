@@ -124,10 +124,23 @@ class SqlStore(ABC):
             )
         )
         if rescued is not None:
-            self._sql.notify(READY)
-            if gone := [*rescued.failed, *rescued.cancelled]:
-                self._sql.notify(ENDED, keys=gone)
+            self._notify_of(rescued)
         return rescued
+
+    def rescue_orphans(self, *, limit: int) -> Rescued | None:
+        """Take up to `limit` running jobs from nodes that are not there; None if there are none."""
+        if not self._sql.read(self._verbs.any_orphan):
+            return None
+        rescued = self._sql.write(
+            lambda connection: self._verbs.rescue_orphans(connection, limit, self._moment())
+        )
+        self._notify_of(rescued)
+        return rescued
+
+    def _notify_of(self, rescued: Rescued) -> None:
+        self._sql.notify(READY)
+        if gone := [*rescued.failed, *rescued.cancelled]:
+            self._sql.notify(ENDED, keys=gone)
 
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"` (work to claim), `"ended"` (jobs that ended) or `"orders"`."""

@@ -140,6 +140,14 @@ class SqlVerbs(Protocol):
         """Release or end a lost node's jobs; None if it is not lost, or has gone already."""
         ...
 
+    def any_orphan(self, connection: Any) -> bool:
+        """Tell whether a running job has no live node, by reading only."""
+        ...
+
+    def rescue_orphans(self, connection: Any, limit: int, moment: Any) -> Rescued:
+        """Take running jobs from nodes that are not there."""
+        ...
+
     def get(self, connection: Any, job_id: str) -> JobRecord | None:
         """Return a job as it is now."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.model.job import Renewed
-from mainspring.stores.rules.rescue import evidence_of
+from mainspring.stores.rules.rescue import ORPHANED, UNKNOWN_NODE, evidence_of
 from mainspring.stores.sql.columns import Columns, text_in
 from mainspring.stores.sql.records import node_of
 from mainspring.stores.sqlite.transitions.crashes import held_by, released, take_from
@@ -46,6 +46,18 @@ FROM nodes AS live LEFT JOIN (
 WHERE ended_at IS NULL
 ORDER BY live.node
 """
+
+# An orphan's node may be anything: a number of no node, or no number at all.
+ORPHANS = """
+FROM lanes CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
+WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.node = jobs.node AND ended_at IS NULL)
+LIMIT ?
+"""
+ANY_ORPHAN = f"SELECT EXISTS (SELECT 1 {ORPHANS})"  # constants of ours
+ADOPT = f"""
+UPDATE jobs SET node = ?, claimed_at = coalesce(claimed_at, ?)
+WHERE key IN (SELECT key {ORPHANS})
+"""  # noqa: S608  # as above
 
 NAME = "SELECT name FROM nodes WHERE node = ?"
 
@@ -124,6 +136,19 @@ def rescue(
         return None
     connection.execute(END, (moment.micros, node))
     return take_from(connection, node, begun=begun, evidence=evidence, moment=moment)
+
+
+def any_orphan(connection: sqlite3.Connection) -> bool:
+    """Tell whether a running job has no live node, without a lock."""
+    return bool(connection.execute(ANY_ORPHAN, (1,)).fetchone()[0])
+
+
+def rescue_orphans(connection: sqlite3.Connection, limit: int, moment: Moment) -> Rescued:
+    """Give running jobs of no live node to a node that has just ended, and take them from it."""
+    node = join(connection, name=UNKNOWN_NODE, host="", pid=0, lease=0, serves=b"{}", moment=moment)
+    connection.execute(ADOPT, (node, moment.micros, limit))
+    connection.execute(END, (moment.micros, node))
+    return take_from(connection, node, begun=None, evidence=ORPHANED, moment=moment)
 
 
 def nodes(connection: sqlite3.Connection, moment: Moment) -> list[NodeRecord]:

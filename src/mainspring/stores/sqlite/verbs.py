@@ -25,7 +25,15 @@ from mainspring.stores.sqlite.controls import (
 from mainspring.stores.sqlite.intake.keyed_jobs import enqueue_into
 from mainspring.stores.sqlite.intake.wakeups import wakes_for
 from mainspring.stores.sqlite.journal import log, note_many
-from mainspring.stores.sqlite.nodes import join, leave, nodes, renew, rescue
+from mainspring.stores.sqlite.nodes import (
+    any_orphan,
+    join,
+    leave,
+    nodes,
+    renew,
+    rescue,
+    rescue_orphans,
+)
 from mainspring.stores.sqlite.purge import purge
 from mainspring.stores.sqlite.timetable import (
     advance,
@@ -49,6 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "any_late",
+    "any_orphan",
     "cancel",
     "declare",
     "drop",
@@ -73,6 +82,7 @@ __all__ = [
     "purge",
     "renew",
     "rescue",
+    "rescue_orphans",
     "resume",
     "resume_schedule",
     "retry",

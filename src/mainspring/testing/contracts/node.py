@@ -22,6 +22,8 @@ from mainspring.testing.contracts.cases import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mainspring.model.job import Claim
     from mainspring.protocols import JobStore
     from mainspring.testing.clock import FrozenClock
@@ -277,6 +279,64 @@ class NodeContract:
         rescued = store.rescue(join(store), dead=True, begun=None)
         assert rescued is not None
         assert (rescued.requeued, rescued.failed) == ([], [])
+
+    def test_a_job_of_a_node_that_is_not_there_is_taken_from_it(
+        self, store: JobStore, forge_node: Callable[[JobStore, str], None]
+    ) -> None:
+        job_ids = store.enqueue_many([new_job()] * 3)
+        node = join(store)
+        kept, *orphans = store.claim(node, [want()])
+        for claim in orphans:
+            forge_node(store, claim.id)
+        store.cancel([orphans[1].id])
+        rescued = store.rescue_orphans(limit=10)
+        assert rescued is not None
+        assert (rescued.requeued, rescued.failed) == ([orphans[0].key], [])
+        assert rescued.cancelled == [orphans[1].key]
+        record = found(store, job_ids[1])
+        assert (record.state, record.crashes, record.attempts) == (JobState.PENDING, 1, 0)
+        assert [line.outcome for line in store.history(job_ids[1])] == ["crashed"]
+        assert found(store, job_ids[2]).state is JobState.CANCELLED
+        assert store.finish_many(node, [outcome(claim) for claim in orphans]) == [False, False]
+        assert store.rescue_orphans(limit=10) is None
+        assert store.finish_many(node, [outcome(kept)]) == [True]
+        assert ids(store.claim(node, [want()])) == [job_ids[1]]
+
+    def test_a_job_of_a_node_that_is_not_there_crashes_three_times_at_most(
+        self,
+        store: JobStore,
+        clock: FrozenClock,
+        forge_node: Callable[[JobStore, str], None],
+    ) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        node = join(store)
+        for _ in range(3):
+            store.claim(node, [want()])
+            forge_node(store, job_id)
+            rescued = store.rescue_orphans(limit=10)
+            clock.advance(LEASE - 1)
+            store.renew(node, lease=LEASE)
+        assert rescued is not None
+        assert len(rescued.failed) == 1
+        failure = store.ended([job_id])[job_id].failure
+        assert failure is not None
+        assert failure.type == "mainspring.errors.WorkerLost"
+        assert found(store, job_id).state is JobState.FAILED
+
+    def test_so_many_orphans_are_rescued_as_were_asked_for(
+        self, store: JobStore, forge_node: Callable[[JobStore, str], None]
+    ) -> None:
+        store.enqueue_many([new_job()] * 3)
+        for claim in store.claim(join(store), [want()]):
+            forge_node(store, claim.id)
+        rescues = [store.rescue_orphans(limit=2) for _ in range(3)]
+        assert [one and len(one.requeued) for one in rescues] == [2, 1, None]
+
+    def test_what_live_nodes_hold_is_no_orphan(self, store: JobStore, clock: FrozenClock) -> None:
+        store.enqueue_many([new_job()])
+        store.claim(join(store), [want()])
+        clock.advance(2 * LEASE)
+        assert store.rescue_orphans(limit=10) is None
 
     def test_old_final_jobs_are_dropped_and_others_stay(
         self, store: JobStore, clock: FrozenClock

@@ -9,9 +9,17 @@
             yield store
             store.close()
 
+        @pytest.fixture
+        def forge_node(self):
+            def forge(store, job_id):
+                store.write_node_of(job_id, 999_999)
+            return forge
+
 `store` gives an empty store that implements `mainspring.protocols.JobStore` and asks `clock`, and
-nothing else, for the time. `StoreMachine` walks the same ground at random, and more of it. How to
-use both, and which test holds which invariant: docs/howto/store.md.
+nothing else, for the time. `forge_node` writes that a running job runs on a node that is not there,
+as somebody does who can write to the store by other ways than ours; where nobody can, it skips.
+`StoreMachine` walks the same ground at random, and more of it. How to use both, and which test
+holds which invariant: docs/howto/store.md.
 """
 
 from __future__ import annotations

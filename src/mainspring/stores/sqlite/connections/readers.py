@@ -67,7 +67,7 @@ class Readers:
         self._ready = ready
         self._idle: deque[sqlite3.Connection] = deque()
         self._loans: dict[BorrowedReader, None] = {}
-        self._watch: sqlite3.Connection | None = None
+        self._watches: dict[int, sqlite3.Connection] = {}
         self._suspended = False
 
     def lend(self) -> BorrowedReader:
@@ -81,9 +81,7 @@ class Readers:
         borrowed = BorrowedReader(self)
         self.admit(borrowed)
         try:
-            watch = self._watch
-            if watch is None:
-                watch = self._watch = self._connect()
+            watch = self._watches.get(0) or self._open_watch()
             return int(watch.execute("PRAGMA data_version").fetchone()[0])
         finally:
             self.dismiss(borrowed)
@@ -129,7 +127,7 @@ class Readers:
         with suppress(IndexError):
             while True:
                 self._idle.pop().close()
-        watch, self._watch = self._watch, None
+        watch = self._watches.pop(0, None)
         if watch is not None:
             watch.close()
 
@@ -151,6 +149,14 @@ class Readers:
     def resume(self) -> None:
         """End a suspension."""
         self._suspended = False
+
+    def _open_watch(self) -> sqlite3.Connection:
+        opened = self._connect()
+        # A step that nothing interrupts: of two that threads have opened at once, one stays.
+        watch = self._watches.setdefault(0, opened)
+        if watch is not opened:
+            opened.close()
+        return watch
 
     def _connect(self) -> sqlite3.Connection:
         connection = self.file.connect()
