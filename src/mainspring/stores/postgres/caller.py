@@ -66,8 +66,7 @@ def finish_in(
     def finish(statements: Statements) -> bool:
         if not statements.rows(HOLD, {"node": node}):
             raise lease_lost(statements, node)
-        recorded = record_each(statements, node, [outcome], moment)
-        accepted = recorded is not None and recorded.rowcount == 1
+        accepted = record_each(statements, node, [outcome], moment) == 1
         for topic in (READY, ENDED):
             statements.execute(NOTIFY, {"channel": address.channel(topic), "payload": ""})
         return accepted

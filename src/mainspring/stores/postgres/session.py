@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from contextlib import suppress
 from time import sleep
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,10 +16,18 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from mainspring.clock import monotonic
+from mainspring.errors import StoreError
 from mainspring.faults import fault
 from mainspring.stores.postgres.connections.direct import TOPICS, DirectConnection
 from mainspring.stores.postgres.connections.trouble import LOST, UNDONE, Raced, explain
-from mainspring.stores.postgres.enqueue import REPEAT, batch_of, draw, enqueue_into, insert
+from mainspring.stores.postgres.enqueue import (
+    MOST_ROWS,
+    REPEAT,
+    batch_of,
+    draw,
+    enqueue_into,
+    insert,
+)
 from mainspring.stores.rules.enqueue import is_keyed
 from mainspring.stores.sql.lanes import KnownLanes
 from mainspring.stores.wake.topics import READY
@@ -66,8 +75,6 @@ NOTIFY = """
 SELECT pg_notify(%(channel)s, %(payload)s)
 WHERE NOT pg_try_advisory_xact_lock(%(locks)s::int, %(topic)s::int)
 """
-
-Notification = tuple[str, dict[str, object]]
 
 
 class CommitState:
@@ -157,25 +164,28 @@ class PostgresSession:
         """Return jobs with keys, which are drawn in blocks."""
         return batch_of(jobs, self._draw(len(jobs)))
 
-    def notifications(self, topic: str, keys: Collection[int] = ()) -> Notification:
-        """Return the statement that wakes the listeners of a topic, if there are any."""
+    def notify(self, *topics: str, keys: Collection[int] = ()) -> None:
+        """Wake the listeners of the topics; `keys` are those of the jobs it is about.
+
+        Where the server has gone, they look by themselves once it is back.
+        """
+
+        def send(connection: Statements) -> None:
+            for topic in topics:
+                self._notify(connection, topic, keys)
+
+        with suppress(StoreError):
+            self.read(send)
+
+    def _notify(self, connection: Statements, topic: str, keys: Collection[int] = ()) -> None:
         payload = ",".join(map(str, keys))
-        return NOTIFY, {
+        asked = {
             "channel": self._address.channel(topic),
             "payload": payload if len(payload) <= MOST_PAYLOAD else "",
             "locks": self._address.lock_class,
             "topic": TOPICS[topic],
         }
-
-    def notify(self, *topics: str, keys: Collection[int] = ()) -> None:
-        """Wake the listeners of the topics; `keys` are those of the jobs it is about."""
-
-        def send(connection: Statements) -> None:
-            with connection.driver.pipeline():
-                for topic in topics:
-                    connection.execute(*self.notifications(topic, keys))
-
-        self.read(send)
+        connection.execute(NOTIFY, asked)
 
     def listen(self, topic: str) -> Listener:
         """Listen for a topic."""
@@ -239,15 +249,19 @@ class PostgresSession:
     def _insert(
         self, connection: Statements, batch: JobBatch, lanes: Mapping[Name, int], *, again: bool
     ) -> list[str]:
-        """Commit jobs without keys in one round trip."""
-        with connection.driver.pipeline():
-            connection.execute("BEGIN")
+        """Commit jobs without keys; a few of them by one statement, which is a transaction."""
+
+        def work(_: Statements) -> None:
             insert(connection, batch, lanes, self._moment())
             if again:
                 connection.execute(REPEAT, {"keys": batch.keys})
             fault("during_enqueue")
-            connection.execute("COMMIT")
-            connection.execute(*self.notifications(READY))
+
+        if again or len(batch.jobs) > MOST_ROWS:
+            transact(connection, work)
+        else:
+            work(connection)
+        self._notify(connection, READY)
         return batch.ids
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mainspring.model.job import NewJob, Outcome, Want
     from mainspring.stores.clock import Clock
     from mainspring.stores.postgres.connections.statements import Statements
-    from mainspring.stores.postgres.session import Notification
     from mainspring.stores.sql.verbs import SqlVerbs
 
 MOST_LOOKS = 6
@@ -91,13 +90,14 @@ class PostgresStore(SqlStore):
         self._session.direct.let_go(node)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
-        """Record outcomes and claim work in one transaction, and one round trip.
+        """Record outcomes and claim work, in one round trip if no outcome sends a job back.
 
         A claim that gets nothing while others claim the same jobs looks again, and further.
         """
-        notices = notices_of(outcomes, [True] * len(outcomes)) if outcomes else {}
-        then = [self._session.notifications(topic, keys) for topic, keys in notices.items()]
-        given = self._exchange(node, outcomes, wants, 1, then)
+        given = self._exchange(node, outcomes, wants, 1)
+        if outcomes:
+            for topic, keys in notices_of(outcomes, given.accepted).items():
+                self._session.notify(topic, keys=keys)
         wanted = sum(want.limit for want in wants)
         if not wanted or given.lapsed:
             return given
@@ -107,7 +107,7 @@ class PostgresStore(SqlStore):
             return Exchanged(given.accepted, given.claims, due)
         looks = 1
         while not given.claims and (overlooked or given.next_due == 0.0) and looks < MOST_LOOKS:
-            more = self._exchange(node, (), wants, 2**looks, ())
+            more = self._exchange(node, (), wants, 2**looks)
             given = Exchanged(given.accepted, more.claims, more.next_due, more.lapsed)
             overlooked, looks = False, looks + 1
         return given
@@ -170,24 +170,18 @@ class PostgresStore(SqlStore):
         return verbs
 
     def _exchange(
-        self,
-        node: int,
-        outcomes: Sequence[Outcome],
-        wants: Sequence[Want],
-        windows: int,
-        then: Sequence[Notification],
+        self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want], windows: int
     ) -> Exchanged:
         from mainspring.stores.postgres.claims import exchange  # noqa: PLC0415  # a lazy door
 
-        progress = CommitState()
+        state = CommitState()
 
         def work(connection: Statements) -> Exchanged:
-            progress.committing = True
-            return exchange(
-                connection, node, outcomes, wants, moment=self._moment(), windows=windows, then=then
-            )
+            state.committing = True
+            moment = self._moment()
+            return exchange(connection, node, outcomes, wants, moment=moment, windows=windows)
 
-        return self._session.again(work, progress)
+        return self._session.again(work, state)
 
     def _begin_session(self) -> None:
         clock, given = self._given_clock or SystemClock(), self._given_clock is not None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from msgspec.structs import replace
 from psycopg.pq import TransactionStatus
+from psycopg.types.numeric import Int8Dumper
 
 from mainspring.clock import monotonic
 from mainspring.errors import MainspringError, StoreBusy
@@ -30,9 +31,13 @@ LONGEST_PAUSE = 1.0
 """Seconds between two tries to connect: twice as long each time, and more or less of it."""
 
 PLANS = """
-SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off
+SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
+SET enable_material = off; SET plan_cache_mode = force_generic_plan
 """
-"""Plans are kept, and the tables grow under them: those made for an empty one must use indexes."""
+"""Plans are kept, and the tables grow under them: those made for an empty one must use indexes.
+
+Left to itself the server would make a plan at each call, which costs more than to carry it out.
+"""
 
 
 class Connections:
@@ -108,6 +113,8 @@ class Connections:
         return self._prepared(self.connect(self._address.conninfo))
 
     def _prepared(self, connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+        # One type for all whole numbers: a statement is prepared anew for each mixture of types.
+        connection.adapters.register_dumper(int, Int8Dumper)
         try:
             prepare(connection, self._address)
             if self._address.pooled:
