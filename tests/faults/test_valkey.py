@@ -34,8 +34,11 @@ APP = """
     from pathlib import Path
 
     from mainspring import Queue
+    from mainspring.stores import run_folder
 
-    queue = Queue({url!r}, workers=4, durability="normal")
+    run_folder.ROOT = Path(os.environ.get("HOST", run_folder.ROOT))
+    lease = float(os.environ.get("LEASE", "15"))
+    queue = Queue({url!r}, workers=4, durability="normal", lease=lease, heartbeat=lease / 3)
     DIARY = Path(__file__).with_name("diary.txt")
 
     def write(line):
@@ -427,6 +430,24 @@ class TestWorkers:
         eventually(lambda: app.queue.stats()["completed"] == 8, within=30)
         ends = Counter(line for line in diary(tmp_path) if line.startswith("end"))
         assert set(ends.values()) == {1}
+
+    def test_jobs_of_a_killed_worker_of_another_host_run_again_after_its_lease(
+        self, tmp_path, namespace_url, start, eventually
+    ):
+        """Another host is one whose folder of locks this one does not see."""
+        app, start_worker = start(namespace_url)
+        for host in ("here", "there"):
+            (tmp_path / host).mkdir()
+        lost = start_worker(env={"LEASE": "2", "HOST": str(tmp_path / "there")})
+        app.hold.map([(number,) for number in range(4)])
+        eventually(lambda: len(diary(tmp_path)) == 4, within=30)
+        start_worker(env={"LEASE": "2", "HOST": str(tmp_path / "here")})
+        eventually(lambda: len(app.queue.nodes()) == 2, within=30)
+        lost.kill()
+        eventually(lambda: len(diary(tmp_path)) == 8, within=15)
+        (tmp_path / "go").touch()
+        eventually(lambda: app.queue.stats()["completed"] == 4, within=30)
+        assert {job.crashes for job in app.queue._store.jobs(JobFilter())} == {1}
 
     def test_a_server_that_is_killed_and_restarted_loses_no_job(
         self, make_server, start, eventually

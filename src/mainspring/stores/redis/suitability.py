@@ -51,12 +51,12 @@ def check(settings: dict[str, str], label: str) -> None:
 
 
 def weakness_of(settings: dict[str, str]) -> str:
-    """Return what a crash of the server loses; nothing if that is nothing."""
+    """Return what a crash of the server loses, for people; an empty text for nothing."""
     if settings.get("aof_enabled") != "1":
-        return "keeps no append-only file, so that its end loses all jobs since its last snapshot"
+        return "keeps no append-only file, so a crash loses all jobs since its last snapshot"
     fsync = settings.get("appendfsync")
     if fsync is None:
-        return "does not tell its appendfsync; unless that is always, its end may lose a second"
+        return "does not tell its appendfsync; unless that is always, a power cut may lose a second"
     if fsync != "always":
-        return f"has appendfsync {fsync}, so that a power cut may lose the jobs of the last second"
+        return f"has appendfsync {fsync}, so a power cut may lose the jobs of the last second"
     return ""
