@@ -224,4 +224,5 @@ def namespace_url(redis_url):
     yield f"{redis_url.rpartition('/')[0]}/1?namespace={name}"
     with Redis.from_url(f"{redis_url.rpartition('/')[0]}/1") as client:
         if keys := list(client.scan_iter(match=f"{{{name}}}:*", count=1000)):
+            valkey.remove_lock_folders(client, name)
             client.unlink(*keys)

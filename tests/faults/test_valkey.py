@@ -76,7 +76,7 @@ def make_server(tmp_path):
 
     yield make
     for server in servers:
-        server.kill()
+        server.stop()
 
 
 @pytest.fixture

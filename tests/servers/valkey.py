@@ -8,8 +8,14 @@ import socket
 import stat
 import subprocess
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from mainspring.stores.run_folder import ROOT
 
 VARIABLE = "MAINSPRING_TEST_REDIS"
 """The URL of a database that may be emptied, on a server that tests may not stop."""
@@ -50,6 +56,8 @@ class ValkeyServer:
     def stop(self) -> None:
         """Stop it in peace."""
         if self._process is not None:
+            with suppress(RedisError), Redis.from_url(self.url) as client:
+                remove_lock_folders(client)
             self._process.terminate()
             self._process.wait(PATIENCE)
             self._process = None
@@ -74,6 +82,13 @@ def find_binary(folder: Path) -> Path:
     shutil.copy(binary, copied)
     copied.chmod(copied.stat().st_mode | stat.S_IXUSR)
     return copied
+
+
+def remove_lock_folders(client: Redis, namespace: str = "*") -> None:
+    """Remove the folders in which nodes of the stores on a server kept their locks."""
+    for key in client.scan_iter(match=f"{{{namespace}}}:name", count=1000):
+        name = client.get(key).decode()
+        shutil.rmtree(ROOT / f"mainspring-{os.geteuid()}" / f"redis-{name}", ignore_errors=True)
 
 
 def free_port() -> int:
