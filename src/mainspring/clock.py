@@ -51,3 +51,11 @@ EPOCH: datetime = _kind(1970, 1, 1, tzinfo=UTC)
 def utc_now() -> datetime:
     """Return the moment as an aware UTC datetime."""
     return EPOCH + timedelta(seconds=wall_clock())
+
+
+def moment_of(text: str) -> datetime:
+    """Return the moment of an ISO 8601 text; ValueError if it is none.
+
+    A datetime, also where a frozen clock has put another class in its place.
+    """
+    return type(EPOCH).fromisoformat(text)

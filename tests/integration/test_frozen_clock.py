@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -129,3 +131,37 @@ def test_a_clock_that_is_moved_and_moved_back_again_and_again_disturbs_nobody(qu
                 job = task.delay(number)
             assert job.result(timeout=10) == number
     assert {one.outcome for one in job.history} == {"completed"}
+
+
+FROZEN_FROM_THE_FIRST = """
+import threading
+from freezegun import freeze_time
+with freeze_time("2026-05-05 12:00"):
+    from mainspring import Queue
+    queue = Queue(db_path="jobs.db", workers=1, heartbeat=0.05)
+    same = queue.task(name="same")(lambda value: value)
+    queue.every(3600)(queue.task(name="tick")(lambda: None))
+    with queue.worker():
+        job = same.delay(1)
+        assert job.result(timeout=10) == 1
+        for _ in range(1000):
+            (node,) = queue.nodes()
+            if node.reported_at is not None:
+                break
+            threading.Event().wait(0.01)
+        (schedule,) = queue.schedules
+        for moment in (node.reported_at, job.record.created_at):
+            print(type(moment).__name__, node.unreadable)
+"""
+
+
+def test_what_is_loaded_beside_a_frozen_clock_reads_what_is_stored(tmp_path):
+    ran = subprocess.run(
+        [sys.executable, "-c", FROZEN_FROM_THE_FIRST],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ran.stdout, ran.returncode) == ("datetime ()\n" * 2, 0), ran.stderr

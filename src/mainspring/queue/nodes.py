@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime  # the type of a Struct's field
 from typing import TYPE_CHECKING, Any
 
 from msgspec import DecodeError, Struct, json
 
+from mainspring.clock import moment_of
 from mainspring.model.capabilities import capabilities_of, unclaimable
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from mainspring.model.capabilities import Capabilities
     from mainspring.model.view import NodeRecord
@@ -32,7 +33,16 @@ class ReportShape(Struct):
     """The parts of a report that views read."""
 
     slots: dict[str, SlotReport] = {}
-    at: datetime | None = None
+    at: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no moment, as msgspec asks."""
+        _ = self.moment
+
+    @property
+    def moment(self) -> datetime | None:
+        """The moment it was made."""
+        return None if self.at is None else moment_of(self.at)
 
 
 _decode_report = json.Decoder(dict[str, Any]).decode
@@ -74,7 +84,7 @@ def node_info(record: NodeRecord) -> NodeInfo:
         running=record.running,
         serves=capabilities_of(record),
         report=report,
-        reported_at=None if shape is None else shape.at,
+        reported_at=None if shape is None else shape.moment,
         unreadable=record.unreadable if shape is not None else (*record.unreadable, "report"),
     )
 

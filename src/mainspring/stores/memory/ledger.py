@@ -54,6 +54,8 @@ class Ledger:
 
         As a whole None as long as nothing is being changed: then all is as it is meant to be.
         """
+        self.answers_before: dict[str, tuple[int, str] | None] = {}
+        """What idempotency keys stood for before the change, if it uses them; None for nothing."""
 
     def touch(self, job: Job) -> None:
         """Remember what a job was before the change; to be called before each."""
@@ -67,12 +69,9 @@ class Ledger:
         for key, known in before.items():
             if known is not None:
                 jobs[key] = restored(*known)
-        # A key whose job was not kept answers to nobody.
-        self._idempotent = {
-            name: answer
-            for name, answer in list(self._idempotent.items())
-            if before.get((parse_id(answer[1]) or (0,))[0], True) is not None
-        }
+        answers = {**self._idempotent, **self.answers_before}
+        kept = [(name, answer) for name, answer in answers.items() if answer is not None]
+        self._idempotent = dict(sorted(kept, key=end_of_answer))
         self.jobs = dict(sorted(jobs.items()))
         self._sort()
 
@@ -154,6 +153,7 @@ class Ledger:
         return self._line_up(job)
 
     def _remember(self, idempotency_key: str, job_id: str, moment: Moment) -> None:
+        self.answers_before.setdefault(idempotency_key, self._idempotent.get(idempotency_key))
         # Out first, so that keys stand in the order of their end and the old ones go cheaply.
         self._idempotent.pop(idempotency_key, None)
         self._idempotent[idempotency_key] = moment.after(IDEMPOTENT_SECONDS), job_id
@@ -346,6 +346,11 @@ class Ledger:
             for at, text in note.lines
         ]
         job.log = [*job.log, *lines][-MOST_LINES:]
+
+
+def end_of_answer(item: tuple[str, tuple[int, str]]) -> int:
+    """Return the stored time until which an idempotency key stands for a job."""
+    return item[1][0]
 
 
 def restored(job: Job, was: Job) -> Job:

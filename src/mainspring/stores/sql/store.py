@@ -53,6 +53,12 @@ class SqlStore(ABC):
         """The database's own verbs, loaded at the first that is more than an enqueuing."""
         return self._load_verbs()
 
+    @cached_property
+    def _loaded(self) -> SqlSession:
+        """The session, with the verbs loaded: their import in a turn would hold up others."""
+        _ = self._verbs
+        return self._sql
+
     @abstractmethod
     def _load_verbs(self) -> SqlVerbs:
         """Return the module of the database's verbs."""
@@ -63,7 +69,7 @@ class SqlStore(ABC):
 
     def join(self, name: str, *, host: str, pid: int, lease: float, serves: bytes = b"{}") -> int:
         """Add a node with a lease of so many seconds; return its key."""
-        return self._sql.write(
+        return self._loaded.write(
             lambda connection: self._verbs.join(
                 connection,
                 name=name,
@@ -77,7 +83,7 @@ class SqlStore(ABC):
 
     def renew(self, node: int, *, lease: float, report: bytes | None = None) -> Renewed | None:
         """Renew a node's lease; None if it has gone."""
-        return self._sql.write(
+        return self._loaded.write(
             lambda connection: self._verbs.renew(
                 connection, node, lease=lease, report=report, moment=self._moment()
             )
@@ -85,12 +91,12 @@ class SqlStore(ABC):
 
     def leave(self, node: int) -> None:
         """Remove a node; what it still holds goes back, uncharged."""
-        self._sql.write(lambda connection: self._verbs.leave(connection, node, self._moment()))
+        self._loaded.write(lambda connection: self._verbs.leave(connection, node, self._moment()))
         self._sql.notify(READY, ENDED)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work in one transaction."""
-        exchanged = self._sql.write(
+        exchanged = self._loaded.write(
             lambda connection: self._verbs.exchange(
                 connection, node, outcomes, wants, lanes=self._sql.lanes, moment=self._moment()
             )
@@ -118,7 +124,7 @@ class SqlStore(ABC):
 
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Release or end a lost node's jobs; None if its lease still runs, or it has gone."""
-        rescued = self._sql.write(
+        rescued = self._loaded.write(
             lambda connection: self._verbs.rescue(
                 connection, node, dead=dead, begun=begun, moment=self._moment()
             )
@@ -131,7 +137,7 @@ class SqlStore(ABC):
         """Take up to `limit` running jobs from nodes that are not there; None if there are none."""
         if not self._sql.read(self._verbs.any_orphan):
             return None
-        rescued = self._sql.write(
+        rescued = self._loaded.write(
             lambda connection: self._verbs.rescue_orphans(connection, limit, self._moment())
         )
         self._notify_of(rescued)
@@ -199,7 +205,7 @@ class SqlStore(ABC):
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""
         moment = self._moment()
-        live = self._sql.delete(lambda writer: self._verbs.cancel(writer, job_ids, moment))
+        live = self._loaded.delete(lambda writer: self._verbs.cancel(writer, job_ids, moment))
         if any(live):
             self._sql.notify(ORDERS)
             self._sql.notify(ENDED, keys=keys_in(job_ids))
@@ -207,7 +213,7 @@ class SqlStore(ABC):
 
     def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
         """Let failed and cancelled jobs run again; return the id of the live job for each."""
-        live = self._sql.write(
+        live = self._loaded.write(
             lambda connection: self._verbs.retry(connection, job_ids, payload, self._moment())
         )
         self._sql.notify(READY)
@@ -215,12 +221,12 @@ class SqlStore(ABC):
 
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs with all that is known of them; return how many."""
-        return self._sql.delete(lambda writer: self._verbs.drop(writer, job_ids))
+        return self._loaded.delete(lambda writer: self._verbs.drop(writer, job_ids))
 
     def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
         """Drop up to `limit` final jobs that fit and ended so many seconds ago; return how many."""
         moment = self._moment()
-        return self._sql.delete(
+        return self._loaded.delete(
             lambda writer: self._verbs.drop_ended(
                 writer, wanted, older_than=older_than, limit=limit, moment=moment
             )
@@ -230,7 +236,7 @@ class SqlStore(ABC):
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
         aged = ages(completed_after=completed_after, failed_after=failed_after)
         moment = self._moment()
-        return self._sql.delete(
+        return self._loaded.delete(
             lambda writer: self._verbs.purge(writer, ages=aged, limit=limit, moment=moment)
         )
 
@@ -239,31 +245,33 @@ class SqlStore(ABC):
         moment = self._moment()
         if not self._sql.read(lambda connection: self._verbs.any_late(connection, moment)):
             return 0
-        expired = self._sql.write(lambda connection: self._verbs.expire(connection, limit, moment))
+        expired = self._loaded.write(
+            lambda connection: self._verbs.expire(connection, limit, moment)
+        )
         if expired:
             self._sql.notify(ENDED)
         return expired
 
     def pause(self, queue: str) -> bool:
         """Hand out no more jobs of a queue; False if it was paused already."""
-        return self._sql.write(lambda connection: self._verbs.pause(connection, queue))
+        return self._loaded.write(lambda connection: self._verbs.pause(connection, queue))
 
     def resume(self, queue: str) -> bool:
         """Hand out jobs of a queue again; False if it was not paused."""
-        resumed = self._sql.write(lambda connection: self._verbs.resume(connection, queue))
+        resumed = self._loaded.write(lambda connection: self._verbs.resume(connection, queue))
         self._sql.notify(READY)
         return resumed
 
     def note_many(self, notes: Sequence[Note]) -> None:
         """Keep progress and log lines; a note whose fence is not the job's last is dropped."""
         if notes:
-            self._sql.write(
+            self._loaded.write(
                 lambda connection: self._verbs.note_many(connection, notes, self._moment())
             )
 
     def declare(self, schedules: Sequence[NewSchedule]) -> None:
         """Keep schedules by name."""
-        self._sql.write(
+        self._loaded.write(
             lambda connection: self._verbs.declare(connection, schedules, self._moment())
         )
 
@@ -276,7 +284,7 @@ class SqlStore(ABC):
     ) -> list[str] | None:
         """Move a schedule's last tick and enqueue jobs; None if that was not its last tick."""
         lanes = self._sql.numbers([(job.queue, job.task) for job in jobs])
-        done = self._sql.write(
+        done = self._loaded.write(
             lambda connection: self._verbs.tick(
                 connection, name, last=last, to=to, jobs=jobs, lanes=lanes, moment=self._moment()
             )
@@ -290,14 +298,14 @@ class SqlStore(ABC):
 
     def pause_schedule(self, name: str) -> bool:
         """Tick no more; False if it is unknown or paused already."""
-        return self._sql.write(lambda connection: self._verbs.pause_schedule(connection, name))
+        return self._loaded.write(lambda connection: self._verbs.pause_schedule(connection, name))
 
     def resume_schedule(self, name: str) -> bool:
         """Tick again, from now on; False if it is unknown or not paused."""
-        return self._sql.write(
+        return self._loaded.write(
             lambda connection: self._verbs.resume_schedule(connection, name, self._moment())
         )
 
     def forget_schedule(self, name: str) -> bool:
         """Drop a schedule; False if it is unknown."""
-        return self._sql.write(lambda connection: self._verbs.forget_schedule(connection, name))
+        return self._loaded.write(lambda connection: self._verbs.forget_schedule(connection, name))
