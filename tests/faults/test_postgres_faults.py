@@ -173,17 +173,17 @@ def test_a_node_that_is_neither_connected_nor_renews_is_lost_before_its_lease(po
 
 
 @pytest.mark.parametrize(
-    "jobs",
+    ("jobs", "first"),
     [
-        [new_job()],
-        [new_job()] * 50,
-        [new_job(unique="k"), new_job(idempotency_key="i")],
-        [new_job(expires=60.0)],
+        ([new_job()], b"json_to_recordset"),
+        ([new_job()] * 50, b"json_to_recordset"),
+        ([new_job(unique="k"), new_job(idempotency_key="i")], b"COMMIT"),
+        ([new_job(expires=60.0)], b"COMMIT"),
     ],
     ids=["one", "many", "keys", "expiry"],
 )
 def test_an_enqueuing_whose_answer_is_lost_makes_one_row_for_one_call(
-    postgres_database, postgres_url, jobs
+    postgres_database, postgres_url, jobs, first
 ):
     folder = postgres_database.partition("host=")[2]
     if not folder.startswith("/"):
@@ -194,7 +194,9 @@ def test_an_enqueuing_whose_answer_is_lost_makes_one_row_for_one_call(
         f"postgresql://mainspring@127.0.0.1:{proxy.port}/postgres?schema={schema}"
     )
     assert store.enqueue_many([new_job("other")])
-    proxy.lose_reply_to(b"COMMIT", times=2)
+    # Jobs without keys are one statement, which commits itself; done again, it is one of several.
+    proxy.lose_reply_to(first)
+    proxy.lose_reply_to(b"COMMIT")
     ids = store.enqueue_many(jobs)
     assert proxy.lost == 2
     node = join(store)
