@@ -185,17 +185,16 @@ def claim(
     connection: Statements, node: int, want: Want, asked: dict[str, object], *, recording: bool
 ) -> ClaimAnswer:
     """Claim for one want. Raises `LeaseLost`."""
-    recorded = 0
-    for _ in range(MOST_PROMOTIONS):
-        rows = connection.rows(RECORD_AND_CLAIM if recording else CLAIM, asked)
-        just_recorded, leased, due, seen, *_ = rows[0]
-        recorded += just_recorded
-        if leased is None:
-            raise lease_lost(connection, node)
-        if due is None or due > 0:
-            break
-        recording = False
+    rows = connection.rows(RECORD_AND_CLAIM if recording else CLAIM, asked)
+    recorded, leased, due, seen, *_ = rows[0]
+    promotions = 0
+    while due is not None and due <= 0 and promotions < MOST_PROMOTIONS:
         connection.execute(PROMOTE, asked)
+        rows = connection.rows(CLAIM, asked)
+        _, leased, due, seen, *_ = rows[0]
+        promotions += 1
+    if leased is None:
+        raise lease_lost(connection, node)
     claims = [claim_of(row[4:]) for row in rows if row[4] is not None]
     next_due = None if due is None else max(0.0, due / MICROS)
     if len(claims) < min(want.limit, seen):
