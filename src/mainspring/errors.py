@@ -28,10 +28,8 @@ MainspringError
 │   └── LeaseLost              a node's claims were taken from it
 ├── ServiceFailed              a supervised service ended when it should not have
 │   └── ChildStartFailed       the children of a process pool can't start
-├── JobError                   what `JobHandle.result()` raises
-│   ├── JobFailed
-│   └── JobCancelled
-│       └── JobExpired         it could not start in time
+├── JobError                   what `JobHandle.result()` raises: JobFailed, JobCancelled
+│   └── JobExpired             a JobCancelled that could not start in time
 └── AttemptError               what an attempt failed of when it was not the task's own error
     ├── AttemptTimeout         (TimeoutError)  ran longer than its `timeout`
     ├── WorkerLost             the process that ran it died

@@ -162,7 +162,7 @@ class Store(Protocol):
         ...
 
     def rescue_orphans(self, *, limit: int) -> Rescued | None:
-        """Take up to `limit` running jobs from nodes that are not there; None if there are none.
+        """Rescue up to `limit` running jobs of nodes that are not there; None if there are none.
 
         No verb leaves such a job: somebody else has written its row. It is treated as one of a dead
         node whose board can't be read. The look for them is not free, and meant for every minute.

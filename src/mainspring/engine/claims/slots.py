@@ -147,7 +147,7 @@ class SlotTable:
         self.slots: list[Slots] = []
         self.by_task: dict[str, Slots] = {}
         self.moves: deque[Mapping[str, Slots]] = deque()
-        """What `apply` has to do."""
+        """Work left for `apply`."""
 
     def add(self, slots: Slots) -> None:
         """Serve the tasks of these slots too; before the first turn."""

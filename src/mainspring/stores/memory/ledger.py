@@ -55,7 +55,7 @@ class Ledger:
         As a whole None as long as nothing is being changed: then all is as it is meant to be.
         """
         self.answers_before: dict[str, tuple[int, str] | None] = {}
-        """What idempotency keys stood for before the change, if it uses them; None for nothing."""
+        """Idempotency keys as they stood before the change, if it uses them; None: for nothing."""
 
     def touch(self, job: Job) -> None:
         """Remember what a job was before the change; to be called before each."""
@@ -208,7 +208,7 @@ class Ledger:
         evidence: str,
         moment: Moment,
     ) -> Rescued:
-        """Take jobs from a node that is lost."""
+        """Rescue the jobs of a node that is lost."""
         by_state: dict[JobState, list[int]] = {state: [] for state in JobState}
         for job, decision in decide_crashes(held, begun, evidence):
             self.touch(job)

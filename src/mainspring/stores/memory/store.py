@@ -131,7 +131,7 @@ class MemoryStore:
         return rescued
 
     def rescue_orphans(self, *, limit: int) -> Rescued | None:
-        """Take up to `limit` running jobs from nodes that are not there; None if there are none."""
+        """Rescue up to `limit` running jobs of nodes that are not there; None if there are none."""
         if not self._ledger.running_elsewhere(self._nodes, 1):
             return None
         with self._change:

@@ -134,7 +134,7 @@ class SqlStore(ABC):
         return rescued
 
     def rescue_orphans(self, *, limit: int) -> Rescued | None:
-        """Take up to `limit` running jobs from nodes that are not there; None if there are none."""
+        """Rescue up to `limit` running jobs of nodes that are not there; None if there are none."""
         if not self._sql.read(self._verbs.any_orphan):
             return None
         rescued = self._loaded.write(

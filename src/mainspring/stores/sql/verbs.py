@@ -141,11 +141,11 @@ class SqlVerbs(Protocol):
         ...
 
     def any_orphan(self, connection: Any) -> bool:
-        """Tell whether a running job has no live node, by reading only."""
+        """Return whether a running job has no live node, by reading only."""
         ...
 
     def rescue_orphans(self, connection: Any, limit: int, moment: Any) -> Rescued:
-        """Take running jobs from nodes that are not there."""
+        """Rescue running jobs of nodes that are not there."""
         ...
 
     def get(self, connection: Any, job_id: str) -> JobRecord | None:

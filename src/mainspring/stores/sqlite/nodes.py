@@ -139,7 +139,7 @@ def rescue(
 
 
 def any_orphan(connection: sqlite3.Connection) -> bool:
-    """Tell whether a running job has no live node, without a lock."""
+    """Return whether a running job has no live node, without a lock."""
     return bool(connection.execute(ANY_ORPHAN, (1,)).fetchone()[0])
 
 
