@@ -9,6 +9,7 @@ import pytest
 from mainspring import JobHandle, JobState
 from mainspring.engine.upkeep.batches import FIRST, MOST
 from mainspring.errors import InvalidOption
+from mainspring.model.duration import seconds_of
 from mainspring.model.job import Want
 from mainspring.queue import listing
 
@@ -323,7 +324,7 @@ class TestOptionsOfTheQueue:
     @pytest.mark.parametrize("option", ["keep_completed", "keep_failed"])
     def test_how_long_final_jobs_are_kept_is_passed_on(self, make_queue, option):
         queue = make_queue(**{option: timedelta(hours=1)})
-        assert getattr(queue.settings, option) == 3600
+        assert seconds_of("Queue", option, getattr(queue.settings, option)) == 3600
         for value in (-1, "1", float("nan"), True):
             with pytest.raises(InvalidOption, match=f"Queue: {option}="):
                 make_queue(**{option: value})

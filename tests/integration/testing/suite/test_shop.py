@@ -151,7 +151,7 @@ def test_a_coroutine_sleeps_on_the_clock_of_the_test(t, seconds):
 
 def test_a_coroutine_times_out_by_the_clock_of_the_test(t):
     shop.fetch.delay(3600)
-    with pytest.raises(TimeoutError, match="longer than its timeout of 5 s"):
+    with pytest.raises(TimeoutError, match="its timeout of 5 s"):
         t.run(minutes=5)
     assert t.jobs(task=shop.fetch)[0].attempts == 4
 
