@@ -33,6 +33,7 @@ ELSEWHERE = (
     "mainspring.processes.program",
     "mainspring.testing",
     "mainspring.web",  # its own never leaves the call of a route
+    "mainspring.cli",  # nor those of a command that
 )
 
 
