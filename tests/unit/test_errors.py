@@ -1,4 +1,4 @@
-"""Every exception of ours crosses to another process, and survives a copy, as it is."""
+"""Every error that a program can meet crosses to another process, and survives a copy, as it is."""
 
 from __future__ import annotations
 
@@ -32,8 +32,6 @@ ELSEWHERE = (
     "mainspring.__main__",
     "mainspring.processes.program",
     "mainspring.testing",
-    "mainspring.web",  # its own never leaves the call of a route
-    "mainspring.cli",  # nor those of a command that
 )
 
 
@@ -47,8 +45,13 @@ def exceptions():
                 yield found
 
 
+def is_seen(kind):
+    """Whether a program can meet a class that is none of the tree; others are caught by us."""
+    return kind.__module__.startswith(("mainspring.model.", "mainspring.private_files"))
+
+
 OURS = sorted(
-    {one for one in exceptions() if one.__module__.startswith("mainspring")},
+    {one for one in exceptions() if issubclass(one, MainspringError) or is_seen(one)},
     key=lambda one: one.__qualname__,
 )
 
