@@ -310,14 +310,15 @@ class NodeContract:
     ) -> None:
         (job_id,) = store.enqueue_many([new_job()])
         node = join(store)
+        failed = []
         for _ in range(3):
             store.claim(node, [want()])
             forge_node(store, job_id)
             rescued = store.rescue_orphans(limit=10)
+            failed += [] if rescued is None else rescued.failed
             clock.advance(LEASE - 1)
             store.renew(node, lease=LEASE)
-        assert rescued is not None
-        assert len(rescued.failed) == 1
+        assert len(failed) == 1
         failure = store.ended([job_id])[job_id].failure
         assert failure is not None
         assert failure.type == "mainspring.errors.WorkerLost"
