@@ -160,7 +160,7 @@ EVERY_BEARER = """FROM (
 @pytest.mark.parametrize(
     ("module", "statement", "right", "wrong"),
     [
-        (endings, "FINISH", "INTEGER) = told", "INTEGER) >= told"),
+        (endings, "FINISH", "INTEGER) = given", "INTEGER) >= given"),
         (returns, "NOTE_ATTEMPTS", "INTEGER) = json", "INTEGER) >= json"),
         (grants, "MARKED", "state = 2", "state = 1"),
         (claim_sql, "FIRST_IN_LINE", "attempts + 1", "attempts"),

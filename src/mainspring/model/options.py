@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.number import is_number, is_whole
-from mainspring.model.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,15 +20,23 @@ LONGEST_SECONDS = 1e10
 """Longest time that every store and every calendar can hold: 300 years."""
 
 
-class Check(Value, frozen=True):
+class Check:
     """Accepts the values of one option; `expected` names them in the error.
 
     `convert` makes of an accepted value what is kept.
     """
 
-    accepts: Callable[[Any], bool]
-    expected: str
-    convert: Callable[[Any], Any] | None = None
+    __slots__ = ("accepts", "convert", "expected")
+
+    def __init__(
+        self,
+        accepts: Callable[[Any], bool],
+        expected: str,
+        convert: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.accepts = accepts
+        self.expected = expected
+        self.convert = convert
 
     def __call__(self, owner: str, option: str, value: Any) -> Any:
         """Return the value as it is kept; raises InvalidOption."""

@@ -66,7 +66,7 @@ def test_a_hook_of_the_start_that_exits_fails_the_start(supervisor, until, goes_
     )(interval=60, supervisor=supervisor)
     with pytest.raises(error):
         worker.start()
-    until(worker.is_stopped)
+    until(lambda: not worker.is_started())
     assert worker not in supervisor.workers.active()
     goes_on()
 

@@ -234,13 +234,13 @@ def test_a_loop_that_is_closed_already_is_an_error(supervisor):
     worker = background_worker(interval=1, loop=loop, supervisor=supervisor)(target)
     with pytest.raises(InvalidOption, match="loop"):
         worker.start()
-    assert worker.is_stopped()
+    assert not worker.is_started()
 
 
 def test_a_loop_that_does_not_exist_is_an_error_for_a_sync_target_too(supervisor):
     worker = background_worker(interval=60, loop="nowhere", supervisor=supervisor)(lambda: None)
     with pytest.raises(InvalidOption, match="loop='nowhere'"):
         worker.start()
-    assert worker.is_stopped()
+    assert not worker.is_started()
     supervisor.create_aloop("nowhere")
     assert worker.start()

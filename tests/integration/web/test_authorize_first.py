@@ -71,4 +71,4 @@ def test_who_may_not_is_told_so_whatever_was_sent(ask, method, path, body):
 
 
 def test_every_route_is_swept():
-    assert len(routes()) == 7
+    assert len(routes()) == 8

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -130,6 +129,8 @@ def _in_process(worker: RunningWorker, target: Target, priority: int) -> Callabl
 
 def _in_pool(target: Target, pool: Executor) -> Callable[..., Any]:
     """Return what awaits a call in an executor of the user's own."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # a lazy door: few name one
+
     if isinstance(pool, ThreadPoolExecutor):
         function, args, kwargs = target.bind(), (), {}
     else:  # it may be one of processes, which can't take the worker along
