@@ -125,7 +125,7 @@ def redis_machine(redis_url):
 
 
 def test_the_redis_store_does_as_the_model_does(redis_machine):
-    run_state_machine_as_test(redis_machine, settings=settings(SHORT_WALK, max_examples=100))
+    run_state_machine_as_test(redis_machine, settings=settings(SHORT_WALK, max_examples=50))
 
 
 def test_the_postgres_store_does_as_the_model_does(monkeypatch, postgres_url):
