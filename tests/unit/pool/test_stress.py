@@ -90,7 +90,7 @@ async def act(pool, script, handles, futures):
     "tasks", [50_000, pytest.param(1_000_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
 )
 def test_memory_stays_flat_no_task_is_lost_and_order_is_kept(tasks):
-    warm = 50_000
+    warm = 10_000
     next_of = [0, 1, 2]
 
     async def note(number):
