@@ -69,6 +69,10 @@ class SqliteStore(SqlStore):
 
     def join(self, name: str, *, host: str, pid: int, lease: float, serves: bytes = b"{}") -> int:
         """Add a node with a lease of so many seconds; return its key."""
+        # Before there are threads that need it: a Ctrl-C that meets an import which waits for that
+        # of another thread can leave the interpreter's own lock of imports taken, for ever.
+        import mainspring.stores.wake.socket_listener  # noqa: F401, PLC0415  # a lazy door
+
         node = super().join(name, host=host, pid=pid, lease=lease, serves=serves)
         self._session.reserve.take()
         return node
