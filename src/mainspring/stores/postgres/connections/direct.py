@@ -13,7 +13,7 @@ import random
 import select
 from collections import deque
 from contextlib import suppress
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -60,6 +60,7 @@ class DirectConnection:
         self._wishes: deque[Event] = deque()
         self._thread: Thread | None = None
         self._pipe = (-1, -1)
+        self._starting = Lock()
         self._closed = False
 
     def listen(self, topic: str) -> LocalListener:
@@ -107,8 +108,9 @@ class DirectConnection:
         self._thread = None
 
     def _wake(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._start()
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._start()
         with suppress(OSError):
             os.write(self._pipe[1], b"!")
 
@@ -117,11 +119,13 @@ class DirectConnection:
         self._pipe = os.pipe()
         os.set_blocking(self._pipe[0], False)  # the standard library's signature
         os.set_blocking(self._pipe[1], False)
-        self._thread = Thread(target=self._run, name="mainspring-listener", daemon=True)
+        self._thread = Thread(
+            target=self._run, args=(self._pipe,), name="mainspring-listener", daemon=True
+        )
         self._thread.start()
 
-    def _run(self) -> None:
-        pipe, pause = self._pipe, 0.05
+    def _run(self, pipe: tuple[int, int]) -> None:
+        pause = 0.05
         while not self._closed:
             try:
                 connection = self._connect(self._address.listen_conninfo)
