@@ -7,8 +7,6 @@ imports taken: then whoever imports anything waits for ever.
 import subprocess
 import sys
 
-import pytest
-
 PROGRAM = """
 import sys
 from mainspring import Queue
@@ -39,7 +37,6 @@ print(sorted(name for name in set(sys.modules) - loaded[0] if name.startswith("m
 """
 
 
-@pytest.mark.parametrize("url", ["memory://", "sqlite:///jobs.db"])
 def test_a_worker_at_work_and_who_enqueues_beside_it_load_nothing(tmp_path, url):
     command = [sys.executable, "-c", PROGRAM, url]
     ran = subprocess.run(

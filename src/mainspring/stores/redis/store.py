@@ -96,6 +96,9 @@ class RedisStore:
 
     def join(self, name: str, *, host: str, pid: int, lease: float, serves: bytes = b"{}") -> int:
         """Add a node with a lease of so many seconds; return its key."""
+        # Before there are threads that need it: see the SQLite store.
+        import mainspring.stores.redis.subscription  # noqa: F401, PLC0415  # a lazy door
+
         caller = self._intake.callers.take()
         call = caller.name, caller.number
         node: int = self._run("join", call, name, host, pid, int(lease * MICROS), serves.decode())
