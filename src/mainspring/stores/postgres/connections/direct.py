@@ -13,7 +13,7 @@ import random
 import select
 from collections import deque
 from contextlib import suppress
-from threading import Event, Lock, Thread
+from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -60,7 +60,7 @@ class DirectConnection:
         self._wishes: deque[Event] = deque()
         self._thread: Thread | None = None
         self._pipe = (-1, -1)
-        self._starting = Lock()
+        self._starting = RLock()
         self._closed = False
 
     def listen(self, topic: str) -> LocalListener:
@@ -100,17 +100,21 @@ class DirectConnection:
 
     def close(self) -> None:
         """End the connection and its thread."""
-        thread = self._thread
-        if thread is not None and thread.is_alive():
-            self._closed = True
-            self._wake()
-            thread.join(PATIENCE)
-        self._thread = None
+        with self._starting:
+            thread, self._thread = self._thread, None
+            if thread is not None and thread.is_alive():
+                self._closed = True
+                self._interrupt()
+                thread.join(PATIENCE)
 
     def _wake(self) -> None:
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
                 self._start()
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """End the wait of the thread."""
         with suppress(OSError):
             os.write(self._pipe[1], b"!")
 
