@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from histories import attempts
 from mainspring.errors import JobFailed
 
 APP = """
@@ -82,9 +83,8 @@ def app(url, make_app):
 
 
 def history(app, job):
-    """What became of each body that began: a claim that waited too long was only released."""
-    lines = app.queue._store.history(job.id)
-    return [(one.outcome, str(one.failure or "")) for one in lines if one.outcome != "released"]
+    """Return how each body that began has ended, and of what."""
+    return [(one.outcome, str(one.failure or "")) for one in attempts(job)]
 
 
 def crashes(app, job):

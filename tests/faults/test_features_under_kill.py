@@ -11,6 +11,8 @@ from datetime import timedelta
 
 import pytest
 
+from histories import outcomes
+
 APP = """
     import asyncio
     import os
@@ -113,10 +115,6 @@ TICKING = """
 def diary(folder):
     path = folder / "diary.txt"
     return path.read_text().splitlines() if path.exists() else []
-
-
-def outcomes(job):
-    return [entry.outcome for entry in job.history]
 
 
 def killed(worker):

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from histories import outcomes
 from mainspring import JobCancelled, JobState, current_job
 
 # Far below the heartbeat's interval: what happens within it happened by a wake-up.
@@ -28,10 +29,6 @@ def check_cancelled(job, within=SOON):
     with pytest.raises(JobCancelled, match="asked to be cancelled"):
         job.result(timeout=within)
     assert job.status == JobState.CANCELLED
-
-
-def outcomes(job):
-    return [one.outcome for one in job.history]
 
 
 def test_a_running_coroutine_is_cancelled_within_moments(queue, eventually):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from histories import attempts, outcomes
 from mainspring import Exponential, JobState, Queue, current_job
 from mainspring.errors import (
     DuplicateName,
@@ -127,7 +128,7 @@ def test_a_failing_job_runs_again_as_often_as_its_retries_say(queue):
     assert (type(cause), str(cause)) == (ValueError, "no luck")
     assert "raise ValueError" in str(cause.__cause__)
     assert job.status == JobState.FAILED
-    assert [entry.outcome for entry in job.history] == ["retry", "retry", "failed"]
+    assert outcomes(job) == ["retry", "retry", "failed"]
     assert job.error == "ValueError: no luck"
 
 
@@ -558,8 +559,8 @@ class TestProcessJobs:
         with app.queue.worker():
             job = app.die_once.delay()
             assert job.result(timeout=20) == (1, 1)
-        assert [entry.outcome for entry in job.history] == ["crashed", "completed"]
-        assert "exited with code 3" in job.history[0].failure.message
+        assert outcomes(job) == ["crashed", "completed"]
+        assert "exited with code 3" in attempts(job)[0].failure.message
 
     def test_a_child_past_its_timeout_is_killed(self, make_app):
         app = make_app(self.APP)

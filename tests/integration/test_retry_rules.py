@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from histories import attempts, outcomes
 from mainspring import JobFailed, JobState
 from mainspring.errors import InvalidOption
 from mainspring.model.retry import RetryRules
@@ -88,10 +89,6 @@ def run(app, executor, what, *, of="tasks"):
             return job, str(error)
 
 
-def outcomes(job):
-    return [one.outcome for one in job.history]
-
-
 @executors
 @pytest.mark.parametrize(
     ("what", "tries"), [("os", 3), ("ours", 3), ("lost", 1), ("value", 1), ("exit", 1)]
@@ -112,8 +109,9 @@ def test_a_retry_with_a_delay_of_its_own_ignores_the_backoff(app, executor):
 def test_a_retry_keeps_the_error_that_led_to_it_as_its_evidence(app, executor):
     job, error = run(app, executor, "at once, of", of="patient")
     assert "OSError: no route" in error
-    assert [one.failure.type for one in job.history] == ["builtins.OSError"] * 3
-    assert "Retry" in job.history[0].failure.traceback
+    failures = [one.failure for one in attempts(job)]
+    assert [failure.type for failure in failures] == ["builtins.OSError"] * 3
+    assert "Retry" in failures[0].traceback
 
 
 @executors
@@ -133,7 +131,7 @@ def test_who_gives_up_fails_at_once_with_the_reason(app, executor):
         job, error = run(app, executor, what)
         assert outcomes(job) == ["failed"]
         assert error.endswith("GiveUp: no such customer")
-    assert "no route" in job.history[0].failure.traceback
+    assert "no route" in attempts(job)[0].failure.traceback
 
 
 @executors
@@ -141,7 +139,7 @@ def test_a_snooze_charges_no_attempt_and_is_no_failure(app, executor):
     job, result = run(app, executor, "snooze")
     assert outcomes(job) == ["snoozed", "snoozed", "snoozed", "completed"]
     assert result == 1
-    assert [one.failure for one in job.history] == [None] * 4
+    assert [one.failure for one in attempts(job)] == [None] * 4
 
 
 @executors

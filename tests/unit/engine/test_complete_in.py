@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from histories import outcomes
 from mainspring import Exponential, JobFailed, JobState, Queue, current_job
 from mainspring.errors import InvalidConnection, JobCancelled, LeaseLost, NotRunning
 from mainspring.model.events import AttemptsEnded, OutcomesRefused
@@ -68,10 +69,6 @@ def queue(store, monkeypatch):
 
 def told(queue, kind):
     return [event for event in queue.told if isinstance(event, kind)]
-
-
-def outcomes(job):
-    return [one.outcome for one in job.history]
 
 
 def ended_as(queue):
