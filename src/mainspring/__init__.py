@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mainspring.model.control_flow import GiveUp, Retry, Snooze
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
+    from mainspring.model.middleware import JobAttempt
     from mainspring.model.pickled import PickleCodec
     from mainspring.model.unique import Unique
     from mainspring.pool.handle import TaskHandle
@@ -89,6 +90,7 @@ _HOMES = {
     "Fixed": "mainspring.model.backoff",
     "FunctionCollection": "mainspring.background.tasks.collection",
     "GiveUp": "mainspring.model.control_flow",
+    "JobAttempt": "mainspring.model.middleware",
     "JobCancelled": "mainspring.errors",
     "JobExpired": "mainspring.errors",
     "JobFailed": "mainspring.errors",
@@ -159,6 +161,7 @@ __all__ = [
     "Fixed",
     "FunctionCollection",
     "GiveUp",
+    "JobAttempt",
     "JobCancelled",
     "JobExpired",
     "JobFailed",

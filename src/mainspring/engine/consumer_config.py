@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from mainspring.model.value import Value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mainspring.engine.cache.cache import JobCache
     from mainspring.engine.settings import WorkerSettings
+    from mainspring.model.middleware import Middleware
     from mainspring.model.task import Registry
     from mainspring.model.timetable import NewSchedule
     from mainspring.protocols import Codec, JobStore
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 class ConsumerConfig(Value, frozen=True):
     """`queues` are those it claims from (None: all), `schedules` those whose ticks it makes.
 
-    `cache` is None if no task has one.
+    `cache` is None if no task has one. `middleware` is around each body, and may grow.
     """
 
     store: JobStore
@@ -27,3 +30,4 @@ class ConsumerConfig(Value, frozen=True):
     queues: tuple[str, ...] | None = None
     schedules: tuple[NewSchedule, ...] = ()
     cache: JobCache | None = None
+    middleware: Sequence[Middleware] = ()

@@ -44,6 +44,7 @@ class ExecutorFactory:
             self._note,
             at=self._host,
             completed_inside=completions.outcomes,
+            middleware=config.middleware,
         )
 
     def executor(self, kind: ExecutorKind, size: int, first_slot: int) -> Executor:
@@ -76,7 +77,14 @@ class ExecutorFactory:
             max_tasks_per_child=config.settings.max_tasks_per_child,
             max_memory_per_child_bytes=config.settings.max_memory_per_child,
         )
-        child = ChildAttempt(self._attempt, config.tasks, pool, self._note, on_note=self._on_note)
+        child = ChildAttempt(
+            self._attempt,
+            config.tasks,
+            pool,
+            self._note,
+            on_note=self._on_note,
+            middleware=config.middleware,
+        )
         cache = config.cache
         attempt = child if cache is None else CachedChildAttempt(child, cache, config.codec)
         return ProcessExecutor(

@@ -26,9 +26,9 @@ def name_of(kind: type) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Return what `str` gives, or say that it raised."""
+    """Return what `str` gives, with its notes, or say that it raised."""
     try:
-        return _storable(str(error))
+        return _storable("; ".join([str(error), *getattr(error, "__notes__", ())]))
     except BaseException as second:  # noqa: BLE001  # a user's __str__ may do anything
         return f"<its message raised {type(second).__name__}>"
 

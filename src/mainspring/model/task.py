@@ -115,6 +115,11 @@ class Task(Value, frozen=True):
         return replace(self, **options)
 
     @property
+    def is_coroutine(self) -> bool:
+        """True if its body is awaited, on the loop of a worker or of a child process."""
+        return self.executor == "async" or inspect.iscoroutinefunction(self.function)
+
+    @property
     def module(self) -> str:
         """The module under which another process can import the function."""
         return importable_module(self.function)

@@ -18,6 +18,7 @@ from mainspring.stores.url import check_options, location, open_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from mainspring.model.middleware import Middleware
     from mainspring.model.task import Registry
     from mainspring.protocols import Codec, JobStore
     from mainspring.queue.priority_order import PriorityOrder
@@ -45,6 +46,7 @@ class Binding:
         self.codec = codec
         self.tasks = tasks
         self.errors: dict[str, type[Exception]] = {}
+        self.middleware: list[Middleware] = []
         self._tell = chosen
         self._lock = RLock()
         self._own: QueueClient | None = None

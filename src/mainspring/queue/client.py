@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mainspring.model.job import Ended, NewJob
+    from mainspring.model.middleware import Middleware
     from mainspring.model.note import LogLine
     from mainspring.model.task import Registry
     from mainspring.model.view import AttemptRecord, JobRecord
@@ -28,6 +29,7 @@ class Registrations(Protocol):
     codec: Codec
     tasks: Registry
     errors: dict[str, type[Exception]]
+    middleware: list[Middleware]
 
 
 class QueueClient:

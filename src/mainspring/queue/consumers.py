@@ -106,4 +106,5 @@ class Consumers:
             queues=names,
             schedules=tuple(self._declared()),
             cache=self._caches.open(tasks, codec),
+            middleware=self._binding.middleware,
         )

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from mainspring.clock import monotonic
 from mainspring.engine.attempts.backoff import backoff_delay
+from mainspring.engine.attempts.middleware import within
 from mainspring.engine.attempts.pipeline import arun, failed, run
 from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
@@ -25,11 +26,12 @@ from mainspring.model.error_text import message_of, name_of, traceback_of
 from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from mainspring.engine.attempts.pipeline import Call
     from mainspring.engine.attempts.running import Host
     from mainspring.model.job import Grant
+    from mainspring.model.middleware import Middleware
     from mainspring.model.task import Task
 
 _NONE: Mapping[Grant, Outcome] = {}
@@ -70,12 +72,13 @@ class Attempt:
 
     `note(slot, key, fence)` is told before a body begins, `at` is the worker it runs in.
     `completed_inside` holds claims whose bodies have completed them in transactions of their own.
+    `middleware` is around each body, also what is registered later.
     """
 
     chance: float | None = None
     """Stands in for the random number of a backoff, from 0 to 1; None: it is drawn."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all that an attempt needs
         self,
         tasks: Tasks,
         codec: BodyCodec,
@@ -83,6 +86,7 @@ class Attempt:
         *,
         at: Host | None = None,
         completed_inside: Mapping[Grant, Outcome] = _NONE,
+        middleware: Sequence[Middleware] = (),
     ) -> None:
         self._tasks = tasks
         self._decode = codec.decode_call
@@ -92,6 +96,7 @@ class Attempt:
         self._context = Context()
         self._context.run(host.set, at or NO_HOST)
         self._completed_inside = completed_inside
+        self._middleware = middleware
 
     def timeout(self, claim: Claim) -> float | None:
         """Return the seconds this attempt may take, None for as long as it likes."""
@@ -117,6 +122,8 @@ class Attempt:
         args, kwargs = self._decode(claim.payload, claim.task)
         self._note(slot, claim.key, claim.fence)
         fault("before_body")
+        if self._middleware:
+            return within(self._middleware, claim, (function, args, kwargs))
         return function, args, kwargs
 
     def encode(self, result: object, claim: Claim) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.attempt import Attempt, Decision
 from mainspring.engine.attempts.current_job import job_records
+from mainspring.engine.attempts.middleware import within
 from mainspring.engine.attempts.pipeline import run
 from mainspring.engine.attempts.running import host
 from mainspring.engine.children.child_main import ChildHost
@@ -20,6 +21,7 @@ from mainspring.engine.children.request import decode_request, encode
 from mainspring.engine.journal.child import ForwardedNotes
 from mainspring.errors import TaskNotImportable
 from mainspring.model.codec import JsonCodec
+from mainspring.model.middleware import middleware_of
 from mainspring.model.retry import RetryRules
 from mainspring.model.task import Task
 from mainspring.processes.parent_watch import stop_asked
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.engine.attempts.pipeline import Call
-    from mainspring.engine.children.request import Place, Rules
+    from mainspring.engine.children.request import ChildRequest, Place, Rules
     from mainspring.model.job import Claim
+    from mainspring.model.middleware import Middleware
     from mainspring.protocols import Codec
 
 _CONTEXT = Context()
@@ -46,16 +49,17 @@ def answer(payload: bytes, *, limit_bytes: int) -> bytes:
     request = decode_request(payload)
     claim = request.claim
     if claim is None:
-        _CONTEXT.copy().run(_import, request.function, request.rules)
+        _CONTEXT.copy().run(_import, request)
         return b""
-    steps = _steps_of(claim.task, request.function, request.rules, limit_bytes)
+    steps = _steps_of(claim.task, request.function, request.rules, request.middleware, limit_bytes)
     _install_job_records()
     return encode(_CONTEXT.copy().run(_run, steps, claim))
 
 
-def _import(function: Place, rules: Rules) -> None:
-    _function(*function)
-    _imported_rules(*rules)
+def _import(request: ChildRequest) -> None:
+    _function(*request.function)
+    _imported_rules(*request.rules)
+    _imported_middleware(request.middleware)
 
 
 @functools.cache
@@ -71,14 +75,20 @@ def _run(steps: _ChildSteps, claim: Claim) -> Decision:
 class _ChildSteps:
     """The attempt's steps, but for its judgement: that is the parent's."""
 
-    def __init__(self, attempt: Attempt, tasks: _ImportedTask) -> None:
+    def __init__(
+        self, attempt: Attempt, tasks: _ImportedTask, middleware: tuple[Place, ...]
+    ) -> None:
         self._attempt = attempt
         self._tasks = tasks
+        self._middleware = middleware
         self.encode = attempt.encode
 
     def open(self, claim: Claim, slot: int) -> Call:
-        """Return the call."""
-        return self._attempt.open(claim, slot)
+        """Return the call, within the middleware; a coroutine's has a loop of its own."""
+        call = self._attempt.open(claim, slot)
+        if self._middleware:
+            call = within(_imported_middleware(self._middleware), claim, call)
+        return (_run_coroutine, call, {}) if inspect.iscoroutinefunction(call[0]) else call
 
     def completed(self, claim: Claim, result: bytes, began: float) -> Decision:
         """Return the outcome of a body that returned."""
@@ -97,11 +107,13 @@ class _ChildSteps:
 
 
 @functools.cache
-def _steps_of(task: str, function: Place, rules: Rules, limit_bytes: int) -> _ChildSteps:
+def _steps_of(
+    task: str, function: Place, rules: Rules, middleware: tuple[Place, ...], limit_bytes: int
+) -> _ChildSteps:
     """Return the steps of a task's attempts; to make them anew takes as long as a short body."""
     codec = _ImportedCodec(function, limit_bytes)
     tasks = _ImportedTask(task, function, rules)
-    return _ChildSteps(Attempt(tasks, codec, _note_nothing), tasks)
+    return _ChildSteps(Attempt(tasks, codec, _note_nothing), tasks, middleware)
 
 
 def _unimportable_attempt(task: str) -> Attempt:
@@ -138,6 +150,11 @@ def _imported_rules(
 ) -> RetryRules:
     retried = None if retry_on is None else tuple(_imported(*place) for place in retry_on)
     return RetryRules(retried, tuple(_imported(*place) for place in give_up_on))
+
+
+@functools.cache
+def _imported_middleware(places: tuple[Place, ...]) -> tuple[Middleware, ...]:
+    return tuple(middleware_of(_imported(*place)) for place in places)
 
 
 @functools.cache
@@ -187,12 +204,12 @@ def _function(module: str, qualname: str) -> Callable[..., Any]:
     # The module's name holds the task of the function. Never unwrap further than that: below may
     # be decorators of the user's own, which belong to the body.
     function: Callable[..., Any] = found.task.function if _is_task(found) else found
-    if inspect.iscoroutinefunction(function):
-        return functools.partial(_run_coroutine, function)
     return function
 
 
-def _run_coroutine(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _run_coroutine(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     import asyncio  # noqa: PLC0415  # a lazy door: most children never need it
 
     return asyncio.run(function(*args, **kwargs))

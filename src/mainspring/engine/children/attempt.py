@@ -12,15 +12,22 @@ from msgspec.structs import replace
 
 from mainspring.clock import monotonic
 from mainspring.engine.attempts.attempt import crashed, put_off
-from mainspring.engine.children.request import decode_decision, encode, request_of, warm_up_of
+from mainspring.engine.children.request import (
+    decode_decision,
+    encode,
+    places_of,
+    request_of,
+    warm_up_of,
+)
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
 from mainspring.model.job import OutcomeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mainspring.engine.attempts.attempt import Attempt, Decision, Tasks
     from mainspring.model.job import Claim, Grant, Outcome
+    from mainspring.model.middleware import Middleware
 
 
 class Children(Protocol):
@@ -52,7 +59,7 @@ class Children(Protocol):
 class ChildAttempt:
     """Runs claims in children; what a thread slot needs of an attempt."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # as an attempt here
         self,
         attempt: Attempt,
         tasks: Tasks,
@@ -60,8 +67,10 @@ class ChildAttempt:
         note: Callable[[int, int, int], None],
         *,
         on_note: Callable[[bytes], object] | None = None,
+        middleware: Sequence[Middleware] = (),
     ) -> None:
         self._on_note = on_note
+        self._middleware = middleware
         self._attempt = attempt
         self._tasks = tasks
         self._children = children
@@ -109,7 +118,8 @@ class ChildAttempt:
 
     def _send(self, claim: Claim, slot: int) -> bytes:
         task = self._tasks[claim.task]
-        request = encode(request_of(claim, task))
+        middleware = places_of(self._middleware) if self._middleware else ()
+        request = encode(request_of(claim, task, middleware))
         grant = claim.key, claim.fence
         return self._children.request(
             request,
@@ -117,7 +127,7 @@ class ChildAttempt:
             timeout=task.timeout,
             key=grant,
             on_note=self._on_note,
-            warm_up=warm_up_of(task),
+            warm_up=warm_up_of(task, middleware),
             # Not before: a worker that is killed while its child starts or imports charges nobody.
             on_begin=partial(self._note, slot, claim.key, claim.fence),
         )

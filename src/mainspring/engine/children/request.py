@@ -14,6 +14,7 @@ from mainspring.model.place import check_imported, importable_module
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from mainspring.model.middleware import Middleware
     from mainspring.model.retry import RetryRules
     from mainspring.model.task import Task
 
@@ -24,15 +25,17 @@ Rules = tuple[tuple[Place, ...] | None, tuple[Place, ...]]
 """Places of the classes of `retry_on` (None: all errors) and of `give_up_on`."""
 
 
-class ChildRequest(msgspec.Struct, frozen=True):
+class ChildRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """A claim, with the places where the child finds the function and the classes of its rules.
 
-    With no claim it is a warm-up: the child is to find them, and no more.
+    And those of the middleware around it, outermost first. With no claim it is a warm-up: the child
+    is to find them, and no more.
     """
 
     function: Place
     rules: Rules
     claim: Claim | None
+    middleware: tuple[Place, ...] = ()
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -40,32 +43,39 @@ decode_request = msgspec.msgpack.Decoder(ChildRequest).decode
 decode_decision = msgspec.msgpack.Decoder(Decision).decode
 
 
-def request_of(claim: Claim, task: Task) -> ChildRequest:
+def places_of(middleware: Iterable[Middleware]) -> tuple[Place, ...]:
+    """Return the places where a child finds middleware."""
+    return tuple((one.module, one.qualname) for one in middleware)
+
+
+def request_of(claim: Claim, task: Task, middleware: tuple[Place, ...] = ()) -> ChildRequest:
     """Return the request that has a child run this claim of the task.
 
     Raises TaskNotImportable if a child would find another function than the task's.
     """
     check_imported(task.name, task.function)
-    return ChildRequest(
-        (task.module, task.qualname), _rule_places(task.rules, task.function), claim
-    )
+    rules = _rule_places(task.rules, task.function)
+    return ChildRequest((task.module, task.qualname), rules, claim, middleware)
 
 
-def warm_up_of(task: Task) -> tuple[Place, bytes]:
+def warm_up_of(task: Task, middleware: tuple[Place, ...] = ()) -> tuple[Place, bytes]:
     """Return the request to import a task before its first run, by the function's place."""
-    return _warm_up((task.module, task.qualname), task.rules, task.function)
+    return _warm_up((task.module, task.qualname), task.rules, task.function, middleware)
 
 
 @functools.cache
-def _warm_up(place: Place, rules: RetryRules, function: Callable[..., Any]) -> tuple[Place, bytes]:
-    return place, encode(ChildRequest(place, _rule_places(rules, function), None))
+def _warm_up(
+    place: Place, rules: RetryRules, function: Callable[..., Any], middleware: tuple[Place, ...]
+) -> tuple[Place, bytes]:
+    places = _rule_places(rules, function)
+    return place, encode(ChildRequest(place, places, None, middleware))
 
 
 @functools.cache
 def _rule_places(rules: RetryRules, function: Callable[..., Any]) -> Rules:
-    retry_on = None if rules.retry_on is None else _places_of(rules.retry_on, function)
-    return retry_on, _places_of(rules.give_up_on, function)
+    retry_on = None if rules.retry_on is None else _kind_places(rules.retry_on, function)
+    return retry_on, _kind_places(rules.give_up_on, function)
 
 
-def _places_of(kinds: Iterable[type], function: Callable[..., Any]) -> tuple[Place, ...]:
+def _kind_places(kinds: Iterable[type], function: Callable[..., Any]) -> tuple[Place, ...]:
     return tuple((importable_module(kind, function), kind.__qualname__) for kind in kinds)

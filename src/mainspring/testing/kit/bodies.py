@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -15,10 +14,11 @@ from mainspring.testing.kit.host import InlineHost
 from mainspring.testing.kit.loop import ClockLoop, no_running_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mainspring.engine.claims.complete_in import Completions
     from mainspring.model.job import Claim, Outcome
+    from mainspring.model.middleware import Middleware
     from mainspring.model.task import Registry
     from mainspring.protocols import Codec
     from mainspring.testing.kit.clock import MovedClock
@@ -41,6 +41,7 @@ class Bodies:
         completions: Completions,
         note: Callable[[int, int, int], None],
         on_note: Callable[[bytes], object],
+        middleware: Sequence[Middleware],
         processes: bool,
     ) -> None:
         self._tasks = tasks
@@ -49,14 +50,20 @@ class Bodies:
         here = InlineHost(tasks, codec, completions, _never)
         here.executors.append(executor)
         inside = completions.outcomes
-        self._attempt = RecordedAttempt(tasks, codec, note, at=here, completed_inside=inside)
+        self._attempt = RecordedAttempt(
+            tasks, codec, note, at=here, completed_inside=inside, middleware=middleware
+        )
         self.errors = self._attempt.errors
         # In a child's stead: what it could not do, is refused here, too.
-        self._as_child = RecordedAttempt(tasks, codec, note, at=ChildHost(_never))
+        self._as_child = RecordedAttempt(
+            tasks, codec, note, at=ChildHost(_never), middleware=middleware
+        )
         self._as_child.errors = self.errors
         self._children: RealChildren | None = None
         if processes:
-            self._children = RealChildren(self._attempt, tasks, codec.limit_bytes, note, on_note)
+            self._children = RealChildren(
+                self._attempt, tasks, codec.limit_bytes, note, on_note, middleware=middleware
+            )
 
     def timeout(self, claim: Claim) -> float | None:
         """Return the seconds this attempt may take, None for as long as it likes."""
@@ -92,7 +99,7 @@ class Bodies:
         task = self._tasks[claim.task]
         if task.executor == "process" and self._children is not None:
             return False
-        return task.executor == "async" or inspect.iscoroutinefunction(task.function)
+        return task.is_coroutine
 
     def _run_coroutine(self, body: InlineBody) -> Outcome:
         if self._loop is None:

@@ -13,10 +13,11 @@ from mainspring.processes.pool import ProcessPool
 from mainspring.queue.binding import TEST_PROCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mainspring.engine.attempts.attempt import Attempt, Tasks
     from mainspring.model.job import Claim, Outcome
+    from mainspring.model.middleware import Middleware
 
 END_SECONDS = 5.0
 
@@ -24,18 +25,22 @@ END_SECONDS = 5.0
 class RealChildren:
     """One child at a time. Its queues refuse to be used: they would find the real store."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # as an attempt here
         self,
         attempt: Attempt,
         tasks: Tasks,
         limit_bytes: int,
         note: Callable[[int, int, int], None],
         on_note: Callable[[bytes], object],
+        *,
+        middleware: Sequence[Middleware],
     ) -> None:
         self._pool = ProcessPool(
             1, spare=0, handler=partial(answer, limit_bytes=limit_bytes), name="mainspring-test"
         )
-        self._attempt = ChildAttempt(attempt, tasks, self._pool, note, on_note=on_note)
+        self._attempt = ChildAttempt(
+            attempt, tasks, self._pool, note, on_note=on_note, middleware=middleware
+        )
         self._marked = ExitStack()
         self._marked.enter_context(marked_children())
 

@@ -87,6 +87,7 @@ class InlineWorker:
             completions=self._exchange.completions,
             note=self._journal.begin_after(self._node.note),
             on_note=self._journal.receive,
+            middleware=known.middleware,
             processes=processes,
         )
         self._seen: tuple[int, tuple[NewSchedule, ...]] | None = None

@@ -1,0 +1,69 @@
+"""The part of the front door that registers what is around the bodies of a queue's tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mainspring.errors import InvalidOption
+from mainspring.model.place import NOWHERE
+from mainspring.queue.operations import Operations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.model.middleware import Middleware
+    from mainspring.model.task import Task
+
+OWNER = "@queue.middleware"
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class AroundBodies(Operations):
+    """Operations of a queue, and its middleware."""
+
+    def middleware(self, function: F) -> F:
+        """Run a context manager around every attempt of this queue's jobs: `@queue.middleware`.
+
+        `function` is a generator function with one yield, or a class or function that makes a
+        context manager; it is given the attempt, with its `id`, `task`, `queue`, `args`, `kwargs`,
+        `attempt` and `crashes`. They nest in order of registration, the first outermost, in
+        threads, coroutines and child processes alike; one with `async` is for queues whose tasks
+        are all `async def`. What it raises is the attempt's error. Returns `function`. Raises
+        InvalidOption.
+        """
+        from mainspring.model.middleware import middleware_of  # noqa: PLC0415  # a lazy door
+
+        one = middleware_of(function)
+        for task in self._binding.tasks:
+            _check(one, task)
+        _replace(self._binding.middleware, one)
+        return function
+
+    def _add_task(self, task: Task) -> None:
+        for one in self._binding.middleware:
+            _check(one, task)
+        self._binding.tasks.add(task)
+
+
+def _check(one: Middleware, task: Task) -> None:
+    """Raise InvalidOption if middleware can't be around the task's body."""
+    why = remedy = ""
+    if not one.is_sync and not task.is_coroutine:
+        why = f"is async, and task {task.name!r} is not: nothing there can await it"
+        remedy = "make it a def, which can be around both, or the task async def"
+    elif task.executor == "process" and ("<" in one.qualname or one.module == NOWHERE):
+        why = f"can't be imported by a child process, where task {task.name!r} runs"
+        remedy = "define it at the top level of a module, or leave out executor='process'"
+    if why:
+        raise InvalidOption("function", one.function, owner=OWNER, why=why, remedy=remedy)
+
+
+def _replace(registered: list[Middleware], one: Middleware) -> None:
+    """Add middleware; defined anew, in a reloaded module or a notebook, it replaces the old one."""
+    at_top = "<" not in one.qualname
+    names = [other.name for other in registered] if at_top else []
+    if one.name in names:
+        registered[names.index(one.name)] = one
+    else:
+        registered.append(one)
