@@ -41,6 +41,7 @@ DOORS = [
     mainspring.AsyncTaskWorker.submit,
     mainspring.Cache,
     mainspring.Exponential,
+    mainspring.JobHandle.reschedule,
     mainspring.JobHandle.retry,
     mainspring.PickleCodec,
     mainspring.Queue,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from mainspring.clock import utc_now
 from mainspring.errors import InvalidOption
 from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.options import (
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mainspring.model.job import OnConflict
+    from mainspring.model.view import JobRecord
 
 
 class EnqueueOptions(Value, frozen=True):
@@ -93,6 +95,23 @@ class EnqueueOptions(Value, frozen=True):
         if self.on_conflict is not None:
             return self.on_conflict
         return self.unique.on_conflict if isinstance(self.unique, Unique) else "return_existing"
+
+
+def wait_of(owner: str, delay: float | timedelta | None, run_at: datetime | None) -> float:
+    """Return the seconds that one of both says; raises InvalidOption."""
+    given = {"delay": delay, "run_at": run_at}
+    given = {option: value for option, value in given.items() if value is not None}
+    if not given:
+        raise InvalidOption("delay", None, owner=owner, expected="seconds, or give run_at=")
+    return EnqueueOptions().changed(owner, given).wait()
+
+
+def check_still_valid(record: JobRecord, wait: float) -> None:
+    """Raise InvalidOption if a job has expired before it may start, so many seconds from now."""
+    expires_at, start = record.expires_at, utc_now() + timedelta(seconds=wait)
+    if expires_at is not None and expires_at <= start:
+        expected = f"a time before the job expires, at {expires_at:%Y-%m-%d %H:%M:%S} UTC"
+        raise InvalidOption("run_at", start, owner="JobHandle.reschedule()", expected=expected)
 
 
 def _is_aware(value: object) -> bool:

@@ -255,6 +255,17 @@ class Controls(Protocol):
         """
         ...
 
+    def reschedule(
+        self, job_ids: Sequence[str], *, delay: float | None = None, priority: int | None = None
+    ) -> list[bool]:
+        """Change when pending jobs may start, and their priority; return for each if it waited.
+
+        `delay` is seconds from now; with 0.0 a job is ready at once, and one that was due before
+        stays so. None leaves what it is for. Nothing else of a job changes: it keeps its attempts,
+        crashes, keys and expiry.
+        """
+        ...
+
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs with all that is known of them; return how many."""
         ...

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mainspring.protocols import Codec, JobStore
     from mainspring.queue.enqueue_batcher import EnqueueBatchers
     from mainspring.queue.explanation import Explanation
+    from mainspring.queue.priority_order import PriorityOrder
     from mainspring.queue.transaction import Transactions
     from mainspring.queue.waiter import OnEnd
 
@@ -30,6 +31,11 @@ class Registrations(Protocol):
     tasks: Registry
     errors: dict[str, type[Exception]]
     middleware: list[Middleware]
+
+    @property
+    def priority_order(self) -> PriorityOrder:
+        """Which of two priorities is more urgent, in what the program writes."""
+        ...
 
 
 class QueueClient:
@@ -43,6 +49,7 @@ class QueueClient:
         self.codec = known.codec
         self.tasks = known.tasks
         self.errors = known.errors
+        self.priority_order = known.priority_order
         self.transactions = transactions
         self._waiter = Waiter(store)
         self._batchers: EnqueueBatchers | None = None
@@ -120,6 +127,12 @@ class QueueClient:
         """Let failed and cancelled jobs run again; return the id of the live job for each."""
         retry = self.store.retry
         return [live for batch in in_batches(job_ids) for live in retry(batch, payload=payload)]
+
+    def reschedule(
+        self, job_id: str, *, delay: float | None = None, priority: int | None = None
+    ) -> bool:
+        """Let a job that waits start after so many seconds, or with that priority, as stored."""
+        return self.store.reschedule([job_id], delay=delay, priority=priority)[0]
 
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs; return how many."""

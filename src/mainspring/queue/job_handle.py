@@ -1,4 +1,4 @@
-"""JobHandle: reads a job, waits for its result, cancels and retries it."""
+"""JobHandle: reads a job, waits for its result, moves, cancels and retries it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from mainspring.errors import (
     NotRetryable,
 )
 from mainspring.model.async_twin import off_loop
+from mainspring.model.enqueue_options import check_still_valid, wait_of
 from mainspring.model.job import CANCELLED, EXPIRED, Ended, JobState
 from mainspring.model.remote_error import RemoteError, cause_of
+from mainspring.queue.priority_order import stored_priority
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from mainspring.model.note import LogLine
     from mainspring.model.view import AttemptRecord, JobRecord
@@ -188,6 +190,40 @@ class JobHandle(Generic[R]):
         return self if live == self.id else JobHandle(self._client, live, self.task)
 
     aretry = off_loop(retry)
+
+    def run_now(self) -> bool:
+        """Let a job that waits for its time, or for its next attempt, start now; True if it waited.
+
+        A job that was due already keeps its place; a paused queue stays paused. False, and nothing
+        changes, for one that runs, has ended or is gone.
+        """
+        return self._client.reschedule(self.id, delay=0.0)
+
+    arun_now = off_loop(run_now)
+
+    def reschedule(
+        self, *, delay: float | timedelta | None = None, run_at: datetime | None = None
+    ) -> bool:
+        """Let a job that waits start at another time, earlier or later; True if it waited.
+
+        Give one of both: `delay` is seconds (or a timedelta) from now, `run_at` an aware moment, a
+        past one means now. Raises InvalidOption, also for a time at which the job has expired.
+        """
+        wait = wait_of("JobHandle.reschedule()", delay, run_at)
+        record = self._client.get(self.id)
+        if record is not None and record.state is JobState.PENDING:
+            check_still_valid(record, wait)
+        return self._client.reschedule(self.id, delay=wait)
+
+    areschedule = off_loop(reschedule)
+
+    def reprioritize(self, priority: int) -> bool:
+        """Give a job that waits another priority; True if it waited. Raises InvalidOption."""
+        order = self._client.priority_order
+        stored = stored_priority("JobHandle.reprioritize()", priority, order)
+        return self._client.reschedule(self.id, priority=stored)
+
+    areprioritize = off_loop(reprioritize)
 
     def result(self, timeout: float | None = None) -> R:
         """Wait until the job has ended, at most `timeout` seconds, and return its result.

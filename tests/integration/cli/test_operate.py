@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -57,6 +58,24 @@ def test_it_is_said_why_a_job_does_not_run(app, command):
     assert (found["id"], found["status"]) == (job.id, "pending")
     missing = command("jobs", "why", "no-such-job", *DB)
     assert (missing.code, missing.out) == (1, "there is no job no-such-job\n")
+
+
+def test_a_job_that_waits_is_moved(app, command):
+    job, other = app.send.using(delay=3600).delay("you"), app.send.delay("me")
+    assert command("jobs", "run-now", job.id, *DB).out == f"{job.id} may start now\n"
+    assert job.run_at - job.created_at < timedelta(minutes=30)
+    moved = command("jobs", "reschedule", job.id, other.id, "--delay", "90", *DB)
+    assert moved.out.splitlines() == [f"{one.id} is rescheduled" for one in (job, other)]
+    assert job.run_at - job.created_at > timedelta(seconds=80)
+    assert command("jobs", "reschedule", job.id, "--at", "2040-01-31T08:00+01:00", *DB).code == 0
+    assert abs(job.run_at - datetime(2040, 1, 31, 7, tzinfo=UTC)) < timedelta(minutes=1)
+    wrong = command("jobs", "reschedule", job.id, "--at", "tomorrow", *DB)
+    assert (wrong.code, "expected a time such as 2030" in wrong.err) == (2, True)
+    assert command("jobs", "reschedule", job.id, *DB).code == 2
+    job.cancel()
+    for verb in (("run-now",), ("reschedule", "--delay", "1")):
+        refused = command("jobs", *verb, job.id, "no-such-job", *DB, "--json")
+        assert (refused.code, refused.json) == (1, {job.id: False, "no-such-job": False})
 
 
 def test_jobs_are_listed_by_status_task_and_page(app, command):

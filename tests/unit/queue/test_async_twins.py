@@ -85,6 +85,8 @@ def test_twins_do_what_the_calls_do(queue):
         assert await queue.apause("default")
         assert await queue.apaused() == ["default"]
         assert await queue.aresume("default")
+        assert (await jobs[0].arun_now(), await jobs[0].areschedule(delay=5)) == (True, True)
+        assert await jobs[0].areprioritize(4)
         assert await jobs[0].acancel()
         assert await queue.acancel(jobs[1].id)
         assert await queue.acancel(jobs[1:3]) == [False, True]

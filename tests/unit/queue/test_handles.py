@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
 
-from mainspring import PickleCodec
+from mainspring import Fixed, JobHandle, PickleCodec, current_job
 from mainspring.errors import (
     InvalidArguments,
     InvalidOption,
@@ -78,6 +79,80 @@ class TestCancel:
         with queue.worker():
             job.result(timeout=10)
         assert not job.cancel()
+
+
+class TestMove:
+    def test_a_job_that_waits_runs_now(self, queue, add):
+        job = add.using(delay=3600).delay(1)
+        with queue.worker():
+            assert job.run_now()
+            assert job.result(timeout=10) == 3
+        assert not job.run_now()
+
+    def test_a_retry_that_waits_runs_now(self, queue, eventually):
+        @queue.task(name="flaky", retries=1, backoff=Fixed(3600))
+        def flaky():
+            if current_job.attempt == 1:
+                raise ValueError
+
+        job = flaky.delay()
+        with queue.worker():
+            eventually(lambda: len(job.history) == 1 and job.status == "pending")
+            assert job.run_now()
+            job.result(timeout=10)
+        assert [line.outcome for line in job.history] == ["retry", "completed"]
+
+    def test_a_job_waits_for_another_time(self, add):
+        job = add.delay(1)
+        assert job.reschedule(delay=timedelta(hours=1))
+        assert 3590 < (job.run_at - job.created_at).total_seconds() < 3610
+        at = datetime.now(UTC) + timedelta(hours=2)
+        assert job.reschedule(run_at=at)
+        assert abs((job.run_at - at).total_seconds()) < 10
+        assert job.reschedule(run_at=datetime.now(UTC) - timedelta(hours=1))
+        assert job.run_at < datetime.now(UTC) + timedelta(seconds=1)
+
+    def test_a_worker_that_sleeps_for_it_learns_of_the_new_time(self, queue, add):
+        with queue.worker():
+            job = add.using(delay=3600).delay(1)
+            assert job.reschedule(delay=0.01)
+            assert job.result(timeout=10) == 3
+
+    @pytest.mark.parametrize(
+        ("asked", "says"),
+        [
+            ({}, "delay=None is not valid; expected seconds, or give run_at="),
+            ({"delay": -1}, "delay=-1 is not valid"),
+            ({"run_at": datetime(2030, 1, 1)}, "expected an aware datetime"),  # noqa: DTZ001  # that is it
+            ({"delay": 1, "run_at": datetime.now(UTC)}, "can't be combined with delay"),
+            ({"delay": 90}, "expected a time before the job expires, at 20"),
+        ],
+    )
+    def test_a_time_that_makes_no_sense_is_refused(self, add, asked, says):
+        job = add.using(expires=60).delay(1)
+        before = job.record
+        with pytest.raises(InvalidOption, match=r"reschedule\(\): .*") as caught:
+            job.reschedule(**asked)
+        assert says in str(caught.value)
+        assert job.record == before
+
+    def test_a_job_that_does_not_wait_is_not_moved(self, queue, add):
+        job = add.using(expires=60).delay(1)
+        running(queue)
+        assert (job.run_now(), job.reschedule(delay=90), job.reprioritize(1)) == (False,) * 3
+        gone = JobHandle(queue._client, "7-0000000a", "add")
+        assert (gone.run_now(), gone.reschedule(delay=9), gone.reprioritize(1)) == (False,) * 3
+
+    def test_a_priority_is_in_the_order_of_the_queue(self, add, make_queue):
+        job = add.delay(1)
+        assert job.reprioritize(-3)
+        assert job.priority == -3
+        with pytest.raises(InvalidOption, match=r"reprioritize\(\): priority='high'"):
+            job.reprioritize("high")
+        queue = make_queue(priority_order="higher_first")
+        first, second = queue.task(name="t")(lambda n: n).map([(1,), (2,)])
+        assert second.reprioritize(5)
+        assert second.priority < first.priority
 
 
 class TestRetry:

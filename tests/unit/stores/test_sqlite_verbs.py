@@ -12,6 +12,7 @@ CALLS = {
     "rescue": lambda store: store.rescue(1, dead=True, begun=None),
     "cancel": lambda store: store.cancel(["1-0a"]),
     "retry": lambda store: store.retry(["1-0a"]),
+    "reschedule": lambda store: store.reschedule(["1-0a"], delay=0.0),
     "drop": lambda store: store.drop(["1-0a"]),
     "drop_ended": lambda store: store.drop_ended(JobFilter(), older_than=0, limit=1),
     "pause": lambda store: store.pause("queue"),

@@ -1,4 +1,4 @@
-"""`mainspring jobs`: list, show, cancel, retry and remove jobs."""
+"""`mainspring jobs`: list, show, cancel, retry, reschedule and remove jobs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.app_loader.verbs import add_verb, run
-from mainspring.cli.text.arguments import arguments_in
+from mainspring.cli.text.arguments import arguments_in, moment_in
 from mainspring.cli.text.job import (
     ATTEMPT_DISPENSABLE,
     ATTEMPT_HEADS,
@@ -26,7 +26,7 @@ from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mainspring.queue import Queue
     from mainspring.queue.job_handle import JobHandle
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 STATES = [state.value for state in JobState]
 __all__ = ["add_options", "run"]
 
+NOT_WAITING = "does not wait: it runs, has ended, or is not there"
 PAGE = 500
 """Jobs that a command over all of them takes at a time."""
 
@@ -59,6 +60,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_filter(retrying)
     retrying.add_argument("--args", metavar="JSON", help="new arguments, as in '[1, 2]'")
     retrying.add_argument("--kwargs", metavar="JSON", help="new keyword arguments")
+    hurrying = add_verb(verbs, "run-now", "let jobs that wait start now", run_jobs_now)
+    hurrying.add_argument("ids", nargs="+", metavar="ID")
+    moving = add_verb(verbs, "reschedule", "let jobs that wait start later, or sooner", move_jobs)
+    moving.add_argument("ids", nargs="+", metavar="ID")
+    times = moving.add_mutually_exclusive_group(required=True)
+    times.add_argument("--delay", type=float, metavar="SECONDS", help="from now")
+    times.add_argument("--at", metavar="TIME", help="as in 2030-01-31T08:00+01:00")
     removing = add_verb(verbs, "rm", "remove jobs that have ended", remove_jobs)
     removing.add_argument("ids", nargs="+", metavar="ID")
 
@@ -162,6 +170,26 @@ def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
     outcome = {one: live is not None for one, live in zip(ids, queue.retry(ids), strict=True)}
     no = "can't run again: there is no such job, or it is neither failed nor cancelled"
     return _report(options, outcome, "runs again", no)
+
+
+def run_jobs_now(queue: Queue, options: argparse.Namespace) -> int:
+    """Let jobs start now; 1 if any does not wait."""
+    moved = _each(queue, options.ids, lambda job: job.run_now())
+    return _report(options, moved, "may start now", NOT_WAITING)
+
+
+def move_jobs(queue: Queue, options: argparse.Namespace) -> int:
+    """Let jobs start at another time; 1 if any does not wait."""
+    at = None if options.at is None else moment_in("--at", options.at)
+    moved = _each(queue, options.ids, lambda job: job.reschedule(delay=options.delay, run_at=at))
+    return _report(options, moved, "is rescheduled", NOT_WAITING)
+
+
+def _each(
+    queue: Queue, job_ids: list[str], move: Callable[[JobHandle[Any]], bool]
+) -> dict[str, bool]:
+    jobs = {job_id: queue.get_job(job_id) for job_id in job_ids}
+    return {job_id: job is not None and move(job) for job_id, job in jobs.items()}
 
 
 def remove_jobs(queue: Queue, options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Arguments of a job, written as JSON on a command line."""
+"""Arguments of a job, written as JSON on a command line, and moments."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import DecodeError, json
 
+from mainspring.clock import moment_of
 from mainspring.errors import InvalidOption
 
 if TYPE_CHECKING:
     import argparse
+    from datetime import datetime
 
 
 def arguments_in(options: argparse.Namespace) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -17,6 +19,15 @@ def arguments_in(options: argparse.Namespace) -> tuple[tuple[Any, ...], dict[str
     args = _read("--args", options.args or "[]", list)
     kwargs = _read("--kwargs", options.kwargs or "{}", dict)
     return tuple(args), kwargs
+
+
+def moment_in(option: str, text: str) -> datetime:
+    """Return the moment of an ISO 8601 text, local if without offset. Raises `InvalidOption`."""
+    try:
+        return moment_of(text).astimezone()
+    except ValueError:
+        expected = "a time such as 2030-01-31T08:00, or with its offset 2030-01-31T08:00+01:00"
+        raise InvalidOption(option, text, owner="the command", expected=expected) from None
 
 
 def _read(option: str, text: str, kind: type[Any]) -> Any:

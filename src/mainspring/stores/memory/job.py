@@ -162,6 +162,14 @@ class Job(Struct):
         self.run_at, self.delayed = moment.after(new.delay), new.delay > 0
         self.expires_at = expires_at(new, moment)
 
+    def reschedule(self, delay: float | None, priority: int | None, moment: Moment) -> None:
+        """Wait for another time, or with another priority."""
+        if priority is not None:
+            self.priority = priority
+        if delay is not None:
+            now, self.delayed = moment.micros, delay > 0
+            self.run_at = moment.after(delay) if self.delayed else min(self.run_at, now)
+
     def revive(self, payload: bytes | None, moment: Moment) -> None:
         """Wait again after a final state, as if new."""
         self.state, self.node, self.node_name, self.claimed_at = JobState.PENDING, None, None, None

@@ -271,6 +271,15 @@ class Ledger:
             self._unique[job.unique] = job
         self._line_up(job)
 
+    def reschedule(
+        self, job: Job, delay: float | None, priority: int | None, moment: Moment
+    ) -> None:
+        """Move a pending job to another place."""
+        self.touch(job)
+        self.lanes.of(job).remove(job)
+        job.reschedule(delay, priority, moment)
+        self._line_up(job)
+
     def drop(self, job: Job | None) -> bool:
         """Drop a final job."""
         if job is None or job.state not in FINAL:

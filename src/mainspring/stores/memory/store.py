@@ -251,6 +251,21 @@ class MemoryStore:
         self._notify(READY)
         return live
 
+    def reschedule(
+        self, job_ids: Sequence[str], *, delay: float | None = None, priority: int | None = None
+    ) -> list[bool]:
+        """Change when pending jobs may start, and their priority; return for each if it waited."""
+        with self._change:
+            moment = Moment(self._clock)
+            jobs = [self._ledger.find(job_id) for job_id in job_ids]
+            waiting = [job is not None and job.state is JobState.PENDING for job in jobs]
+            for job in jobs:
+                if job is not None and job.state is JobState.PENDING:
+                    self._ledger.reschedule(job, delay, priority, moment)
+        if any(waiting):
+            self._notify(READY)
+        return waiting
+
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs with all that is known of them; return how many."""
         with self._change:

@@ -1,4 +1,4 @@
-"""Cancel, retry, drop, purge, expire, pause and resume."""
+"""Cancel, retry, reschedule, drop, purge, expire, pause and resume."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.postgres.connections.statements import micros
 from mainspring.stores.postgres.outcomes import text_of_failure
 from mainspring.stores.rules.retry import FinalJob, plan_retry
-from mainspring.stores.sql.states import FINAL_STATES, NUMBERS, RUNNING
+from mainspring.stores.sql.states import FINAL_STATES, NUMBERS, READY, RUNNING, SCHEDULED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -63,6 +63,15 @@ INSERT INTO jobs (
 SELECT key, nonce, lane, 0, priority, {now}, created_at, fence,
   coalesce(%(payload)s, payload), unique_key
 FROM revived
+"""
+
+RESCHEDULE = """
+UPDATE jobs SET
+  state = coalesce(%(state)s::smallint, state),
+  run_at = CASE %(state)s::smallint WHEN 1 THEN {now} + %(delay)s::bigint
+    WHEN 0 THEN least(run_at, {now}) ELSE run_at END,
+  priority = coalesce(%(priority)s::bigint, priority)
+WHERE key = ANY (%(keys)s) AND state IN (0, 1)
 """
 
 FINAL = "SELECT key, nonce, state FROM finished WHERE key = ANY (%(keys)s) ORDER BY key FOR UPDATE"
@@ -159,6 +168,28 @@ def retry(
     asked = {"keys": keys_of(plan.revived), "payload": text, "now": moment.micros}
     connection.execute(REVIVE, asked)
     return plan.answers
+
+
+def reschedule(
+    connection: Statements,
+    job_ids: Sequence[str],
+    *,
+    delay: float | None,
+    priority: int | None,
+    moment: ServerMoment,
+) -> list[bool]:
+    """Change when what waits may start, and its priority; return for each if it waited."""
+    live = states_of(connection, LIVE, job_ids)
+    waiting = {job_id for job_id, state in live.items() if state in (READY, SCHEDULED)}
+    changed = {
+        "keys": keys_of(waiting),
+        "state": None if delay is None else SCHEDULED if delay > 0 else READY,
+        "delay": None if delay is None else micros(delay),
+        "priority": priority,
+        "now": moment.micros,
+    }
+    connection.execute(RESCHEDULE, changed)
+    return [job_id in waiting for job_id in job_ids]
 
 
 def drop(connection: Statements, job_ids: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ from mainspring.stores.postgres.controls import (
     expire,
     pause,
     purge,
+    reschedule,
     resume,
     retry,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "paused",
     "purge",
     "renew",
+    "reschedule",
     "rescue",
     "rescue_orphans",
     "resume",

@@ -275,6 +275,16 @@ class RedisStore:
                 return plan.answers
             facts = answer
 
+    def reschedule(
+        self, job_ids: Sequence[str], *, delay: float | None = None, priority: int | None = None
+    ) -> list[bool]:
+        """Change when pending jobs may start, and their priority; return for each if it waited."""
+        wait = False if delay is None else int(delay * MICROS)
+        rank = False if priority is None else priority
+        asked = list(map(sound, job_ids))
+        waited: list[bool] = self._run("reschedule", asked, wait, rank, again=False)
+        return waited
+
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs with all that is known of them; return how many."""
         return int(self._run("drop", list(map(sound, job_ids)), again=False))

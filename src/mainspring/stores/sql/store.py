@@ -219,6 +219,19 @@ class SqlStore(ABC):
         self._sql.notify(READY)
         return live
 
+    def reschedule(
+        self, job_ids: Sequence[str], *, delay: float | None = None, priority: int | None = None
+    ) -> list[bool]:
+        """Change when pending jobs may start, and their priority; return for each if it waited."""
+        waited = self._loaded.write(
+            lambda connection: self._verbs.reschedule(
+                connection, job_ids, delay=delay, priority=priority, moment=self._moment()
+            )
+        )
+        if any(waited):
+            self._sql.notify(READY)
+        return waited
+
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs with all that is known of them; return how many."""
         return self._loaded.delete(lambda writer: self._verbs.drop(writer, job_ids))

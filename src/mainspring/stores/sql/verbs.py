@@ -202,6 +202,18 @@ class SqlVerbs(Protocol):
         """Let final jobs wait again."""
         ...
 
+    def reschedule(
+        self,
+        connection: Any,
+        job_ids: Sequence[str],
+        *,
+        delay: float | None,
+        priority: int | None,
+        moment: Any,
+    ) -> list[bool]:
+        """Change when what waits may start, and its priority."""
+        ...
+
     def drop(self, connection: Any, job_ids: Sequence[str]) -> int:
         """Drop final jobs."""
         ...

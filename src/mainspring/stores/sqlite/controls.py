@@ -1,4 +1,4 @@
-"""Cancel, retry, drop, expire, pause and resume."""
+"""Cancel, retry, reschedule, drop, expire, pause and resume."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mainspring.faults import fault
 from mainspring.model.job import CANCELLED, EXPIRED, JobState
 from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.rules.retry import FinalJob, plan_retry
-from mainspring.stores.sql.states import FINAL_STATES, NUMBERS, READY, RUNNING
+from mainspring.stores.sql.states import FINAL_STATES, NUMBERS, READY, RUNNING, SCHEDULED
 from mainspring.stores.sqlite.catalog.listing import LANES, fits, numbers
 from mainspring.stores.sqlite.purge import drop_keys
 from mainspring.stores.sqlite.rows.bulk import text_of
@@ -83,6 +83,14 @@ INSERT INTO jobs (
 SELECT
   finished.key, nonce, lane, ?, priority, ?, created_at, fence, coalesce(?, payload), unique_key
 FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
+"""
+
+RESCHEDULE = """
+UPDATE jobs SET
+  state = coalesce(:state, state),
+  run_at = CASE :state WHEN 1 THEN :run_at WHEN 0 THEN min(run_at, :run_at) ELSE run_at END,
+  priority = coalesce(:priority, priority)
+WHERE key IN (SELECT value FROM json_each(:keys)) AND state IN (0, 1)
 """
 
 BURY_NO_MORE = "DELETE FROM finished WHERE key IN (SELECT value FROM json_each(?))"
@@ -193,6 +201,27 @@ def revive(
     arguments = None if payload is None else payload.decode()
     connection.execute(REVIVE, (READY, moment.micros, arguments, asked))
     connection.execute(BURY_NO_MORE, (asked,))
+
+
+def reschedule(
+    connection: sqlite3.Connection,
+    job_ids: Sequence[str],
+    *,
+    delay: float | None,
+    priority: int | None,
+    moment: Moment,
+) -> list[bool]:
+    """Change when what waits may start, and its priority; return for each if it waited."""
+    live = states_of(connection, LIVE, job_ids)
+    waiting = {job_id for job_id, state in live.items() if state in (READY, SCHEDULED)}
+    changed = {
+        "keys": text_of_keys({key_of(job_id) for job_id in waiting}),
+        "state": None if delay is None else SCHEDULED if delay > 0 else READY,
+        "run_at": None if delay is None else moment.after(delay),
+        "priority": priority,
+    }
+    connection.execute(RESCHEDULE, changed)
+    return [job_id in waiting for job_id in job_ids]
 
 
 def drop(connection: sqlite3.Connection, job_ids: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ from mainspring.stores.sqlite.controls import (
     drop_ended,
     expire,
     pause,
+    reschedule,
     resume,
     retry,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "paused",
     "purge",
     "renew",
+    "reschedule",
     "rescue",
     "rescue_orphans",
     "resume",

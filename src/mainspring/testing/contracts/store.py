@@ -32,6 +32,7 @@ from mainspring.testing.contracts.controls import ControlsContract
 from mainspring.testing.contracts.job import JobContract
 from mainspring.testing.contracts.journal import JournalContract
 from mainspring.testing.contracts.node import NodeContract
+from mainspring.testing.contracts.reschedule import RescheduleContract
 from mainspring.testing.contracts.timetable import TimetableContract
 from mainspring.testing.contracts.unique import IdempotencyContract, UniqueContract
 from mainspring.testing.contracts.wake import WakeContract
@@ -43,6 +44,7 @@ class StoreContract(
     UniqueContract,
     IdempotencyContract,
     ControlsContract,
+    RescheduleContract,
     CatalogContract,
     JournalContract,
     TimetableContract,

@@ -179,6 +179,16 @@ class WakeContract:
         enqueue(store, unique="k", on_conflict="replace")
         assert ready.wait(LONG) is not None
 
+    @pytest.mark.parametrize("delay", [0.0, 30.0])
+    def test_a_job_that_is_rescheduled_wakes_a_sleeper(
+        self, store: JobStore, ready: Listener, delay: float
+    ) -> None:
+        job_id = enqueue(store, delay=60.0)
+        enqueue(store)
+        drained(ready)
+        store.reschedule([job_id], delay=delay)
+        assert ready.wait(LONG) is not None
+
     def test_cancelling_or_expiring_a_waiting_job_wakes_who_waits_for_it(
         self, store: JobStore, clock: FrozenClock, ended: Listener
     ) -> None:

@@ -85,6 +85,15 @@ class TestClient(QueueClient):
             self._worker.run_ready(never)
         return live
 
+    def reschedule(
+        self, job_id: str, *, delay: float | None = None, priority: int | None = None
+    ) -> bool:
+        """Let a job that waits start after so many seconds, or with that priority, as stored."""
+        waited = super().reschedule(job_id, delay=delay, priority=priority)
+        if self._eager:
+            self._worker.run_ready(never)
+        return waited
+
     def wait(self, job_id: str, timeout: float | None) -> Ended | None:  # noqa: ARG002  # it never waits
         """Return how the job ended; if it is a body that waits, the job is run first.
 

@@ -55,6 +55,7 @@ wants = st.builds(
 )
 kinds = st.sampled_from(list(OutcomeKind))
 delays = st.sampled_from([0.0, 1.0, 6.0])
+priorities = st.sampled_from([None, -1, 1])
 LAST_CRASH = 6.0
 """The delay drawn for a failure that makes it the last crash of a job: a fourth draw costs time."""
 

@@ -147,6 +147,13 @@ class ModelJob:
         self.error = self.outcomes[-1][1] if self.outcomes else None
         self.payload = self.payload if payload is None else payload
 
+    def move(self, delay: float | None, priority: int | None, now: float) -> None:
+        """Wait for another time, or with another priority."""
+        self.priority = self.priority if priority is None else priority
+        if delay is not None:
+            self.run_at = now + delay if delay else min(self.run_at, now)
+            self.ready = delay == 0
+
     def hear(self, note: Note) -> None:
         """Apply a note of the last claim."""
         self.progress = self.progress if note.progress is None else note.progress
@@ -282,6 +289,15 @@ class StoreModel:
             return bearer.id
         job.revive(payload, now)
         return job.id
+
+    def reschedule(
+        self, job: ModelJob | None, delay: float | None, priority: int | None, now: float
+    ) -> bool:
+        """Move a job in its line; return whether it waited."""
+        if job is None or job.state is not JobState.PENDING:
+            return False
+        job.move(delay, priority, now)
+        return True
 
     def expire(self, now: float) -> int:
         """Cancel what waits past its expiry."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
+from mainspring.model.job import JobState
 from mainspring.model.note import Note
 from mainspring.testing.machine.draws import (
     JUMPS,
@@ -31,6 +32,7 @@ from mainspring.testing.machine.draws import (
     made_outcome,
     payloads,
     plain_jobs,
+    priorities,
     waits,
     wants,
 )
@@ -50,7 +52,7 @@ Step = Callable[[st.DataObject], None]
 
 
 class StoreMachine(StoreWalk):
-    """Enqueue, claim, finish, lose; cancel, retry, drop; pause, tick, wait, purge, reopen."""
+    """Enqueue, claim, finish, lose; cancel, retry, move, drop; pause, tick, wait, purge, reopen."""
 
     @initialize(jobs=st.lists(plain_jobs, min_size=2, max_size=4))
     def begin(self, jobs: list[NewJob]) -> None:
@@ -130,7 +132,7 @@ class StoreMachine(StoreWalk):
 
     @rule(data=st.data())
     def control_jobs(self, data: st.DataObject) -> None:
-        take(data, self.cancel, self.retry, self.retry, self.drop, self.switch)
+        take(data, self.cancel, self.retry, self.retry, self.reschedule, self.drop, self.switch)
 
     def cancel(self, data: st.DataObject) -> None:
         self.expect_cancelled(self.draw_jobs(data))
@@ -140,6 +142,15 @@ class StoreMachine(StoreWalk):
         drawn = self.draw_jobs(data, [job for job in self.model.jobs if not job.live()])
         expected = [self.model.retry(job, payload, self.clock.now()) for job in drawn.values()]
         assert self.store.retry(list(drawn), payload=payload) == expected
+
+    def reschedule(self, data: st.DataObject) -> None:
+        delay = data.draw(st.none() | delays, "delay")
+        priority = data.draw(priorities, "priority")
+        pending = [job for job in self.model.jobs if job.state is JobState.PENDING]
+        drawn = self.draw_jobs(data, pending)
+        now = self.clock.now()
+        expected = [self.model.reschedule(job, delay, priority, now) for job in drawn.values()]
+        assert self.store.reschedule(list(drawn), delay=delay, priority=priority) == expected
 
     def drop(self, data: st.DataObject) -> None:
         drawn = self.draw_jobs(data)
