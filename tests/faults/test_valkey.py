@@ -38,7 +38,9 @@ APP = """
 
     run_folder.ROOT = Path(os.environ.get("HOST", run_folder.ROOT))
     lease = float(os.environ.get("LEASE", "15"))
-    queue = Queue({url!r}, workers=4, durability="normal", lease=lease, heartbeat=lease / 3)
+    queue = Queue(
+        {url!r}, workers=4, durability="normal", lease=lease, heartbeat=lease / 3, busy_timeout=12
+    )
     DIARY = Path(__file__).with_name("diary.txt")
 
     def write(line):

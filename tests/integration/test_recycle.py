@@ -17,7 +17,7 @@ APP = """
 
     from mainspring import Queue
 
-    queue = Queue("memory://", workers=2, grace=20)
+    queue = Queue("memory://", workers=2, grace=8)
     notes = Path(__file__).with_name("notes")
 
     @queue.task(timeout=0.1, retries=0)

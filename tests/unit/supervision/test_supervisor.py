@@ -278,7 +278,7 @@ from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.worker import Worker
 
 def work():
-    threading.main_thread().join(10)
+    threading.main_thread().join(1)
     print("a last run ended")
 Supervisor([Worker("w", work, Interval(60))]).start()
 """
