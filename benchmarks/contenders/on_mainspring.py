@@ -7,8 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, cast
 
-from benchmarks.contenders import workload
-from benchmarks.contenders.redis_server import socket_in
+from benchmarks.contenders import postgres_server, redis_server, workload
 from benchmarks.contenders.setup import Setup
 
 from mainspring import Queue
@@ -22,9 +21,13 @@ PATIENCE = 60.0
 
 setup = Setup.from_environment()
 in_process = setup.task == "add_in_process"
+urls = {
+    "": f"sqlite:///{setup.database}",
+    "redis": f"unix://{redis_server.socket_in(setup.folder)}",
+    "postgres": postgres_server.url_in(setup.folder),
+}
 queue = Queue(
-    f"unix://{socket_in(setup.folder)}" if setup.server else None,
-    db_path=None if setup.server else setup.database,
+    urls[setup.server],
     workers=os.cpu_count() or 1 if in_process else 8,
     durability="full" if setup.durability == "full" else "normal",
 )

@@ -20,12 +20,13 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from benchmarks.contenders.redis_server import server
+from benchmarks.contenders import postgres_server, redis_server
 from benchmarks.contenders.setup import Contender, Setup
 from benchmarks.contenders.workload import first_began, forget_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
 THREADS = 64
 PATIENCE = 120.0
@@ -263,10 +264,17 @@ ROWS: dict[str, Callable[[Contender, int], Figures]] = {
 }
 
 
+SERVERS: dict[str, Callable[[str], AbstractContextManager[object]]] = {
+    "": nullcontext,
+    "redis": redis_server.server,
+    "postgres": postgres_server.server,
+}
+
+
 def main(arguments: Sequence[str]) -> None:
     name, row, size = arguments
     setup = Setup.from_environment()
-    with server(setup.folder) if setup.server else nullcontext():
+    with SERVERS[setup.server](setup.folder):
         module = importlib.import_module(f"benchmarks.contenders.on_{name}")
         queue: Contender = module.Contender()
         print(json.dumps({"version": queue.version, "figures": ROWS[row](queue, int(size))}))

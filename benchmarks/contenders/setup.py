@@ -17,8 +17,8 @@ VARIABLE = "BENCHMARK_"
 class Setup:
     """One run of one row; it travels in the environment, so that workers see the same.
 
-    `task` is `add`, `add_async`, `add_in_process` or `spin`; `folder` is new and empty. `server`
-    says that a Redis-compatible one is wanted.
+    `task` is `add`, `add_async`, `add_in_process` or `spin`; `folder` is new and empty. `server` is
+    the kind that is wanted, `redis` or `postgres`, or empty.
     """
 
     folder: str

