@@ -1,4 +1,4 @@
-"""pgqueuer as a contender, on asyncpg; its worker takes a hundred jobs at a time."""
+"""pgqueuer as a contender, on asyncpg; run as a module it is its worker, which takes 100 a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import sys
 import time
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +28,7 @@ setup = Setup.from_environment()
 url = url_in(setup.folder)
 
 
-async def worker() -> PgQueuer:
-    """Return what its command runs."""
+async def work() -> None:
     queue = PgQueuer.from_asyncpg_pool(await asyncpg.create_pool(url, min_size=2))
     perform = getattr(workload, setup.task)
 
@@ -38,17 +36,14 @@ async def worker() -> PgQueuer:
         perform(*json.loads(job.payload))
 
     queue.entrypoint(setup.task)(run)
-    return queue
+    await queue.run(batch_size=100)
 
 
 class Contender:
     """Its queries on a loop of their own, and a connection to look at its log by."""
 
     version = f"pgqueuer {importlib.metadata.version('pgqueuer')}"
-    worker = (
-        *(str(Path(sys.executable).with_name("pgq")), "run", f"{__name__}:worker"),
-        *("--batch-size", "100"),
-    )
+    worker = (sys.executable, "-m", "benchmarks.contenders.on_pgqueuer")
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -87,3 +82,7 @@ class Contender:
 
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE)
+
+
+if __name__ == "__main__":
+    asyncio.run(work())
