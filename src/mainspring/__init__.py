@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from mainspring.model.backoff import Exponential, Fixed
     from mainspring.model.control_flow import GiveUp, Retry, Snooze
+    from mainspring.model.injected import injected
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
     from mainspring.model.middleware import JobAttempt
@@ -131,6 +132,7 @@ _HOMES = {
     "g": "mainspring.background.local",
     "get_all_task_types": "mainspring.pool.registry",
     "get_task_function": "mainspring.pool.registry",
+    "injected": "mainspring.model.injected",
     "register_task": "mainspring.pool.registry",
     "set_debug": "mainspring.background.debugging",
     "spawn": "mainspring.background.supervisor.front",
@@ -195,6 +197,7 @@ __all__ = [
     "g",
     "get_all_task_types",
     "get_task_function",
+    "injected",
     "register_task",
     "set_debug",
     "spawn",

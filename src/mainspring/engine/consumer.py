@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from mainspring.clock import monotonic
 from mainspring.engine.alarm import Alarm
 from mainspring.engine.attempts.current_job import job_records
+from mainspring.engine.attempts.resources import Resources
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.exchange_worker import ExchangeTrigger, StoreSleeper, listen_together
 from mainspring.engine.executors_by_kind import ExecutorsByKind, board_size
@@ -94,7 +95,10 @@ class Consumer:
         self._beats = HeartbeatTrigger(settings.heartbeat)
         self._exchange.on_lapse(self._beats.wake)
         self._orders = StoreSleeper(lambda: store.listen("orders"), self._beats.notify)
-        factory = ExecutorFactory(config, self._node, self._exchange, self._journal)
+        self._resources = Resources()
+        factory = ExecutorFactory(
+            config, self._node, self._exchange, self._journal, resources=self._resources
+        )
         self._executors = ExecutorsByKind(config.tasks, settings, factory, self._exchange)
         self._executors.prepare()
         executors = self._executors.all
@@ -206,6 +210,7 @@ class Consumer:
             raise failed
 
     def _leave(self) -> None:
+        self._resources.close()
         job_records.remove()
         self._sleeper.close()
         self._orders.close()

@@ -16,6 +16,7 @@ from mainspring.executors.thread import ThreadExecutor
 from mainspring.processes.pool import ProcessPool
 
 if TYPE_CHECKING:
+    from mainspring.engine.attempts.resources import Resources
     from mainspring.engine.claims.exchange import Exchange
     from mainspring.engine.consumer_config import ConsumerConfig
     from mainspring.engine.journal.writer import JournalWriter
@@ -28,7 +29,13 @@ class ExecutorFactory:
     """Makes executors that share one attempt pipeline, and one way out: by journal and exchange."""
 
     def __init__(
-        self, config: ConsumerConfig, node: Node, exchange: Exchange, journal: JournalWriter
+        self,
+        config: ConsumerConfig,
+        node: Node,
+        exchange: Exchange,
+        journal: JournalWriter,
+        *,
+        resources: Resources,
     ) -> None:
         self._config = config
         self._note = journal.begin_after(node.note)
@@ -45,7 +52,9 @@ class ExecutorFactory:
             at=self._host,
             completed_inside=completions.outcomes,
             middleware=config.middleware,
+            resources=resources,
         )
+        self._resources = resources
 
     def executor(self, kind: ExecutorKind, size: int, first_slot: int) -> Executor:
         """Return an executor of `size` slots, numbered from `first_slot`."""
@@ -55,7 +64,13 @@ class ExecutorFactory:
 
     def _new_executor(self, kind: ExecutorKind, size: int, first_slot: int) -> Executor:
         if kind == "async":
-            return AsyncExecutor(size, self._attempt, self._done, first_slot=first_slot)
+            return AsyncExecutor(
+                size,
+                self._attempt,
+                self._done,
+                first_slot=first_slot,
+                at_end=self._resources.aclose,
+            )
         if kind == "thread":
             return self._thread_executor(size, first_slot)
         return self._process_executor(size, first_slot)

@@ -14,14 +14,17 @@ from mainspring.protocols import ExecutorLoad
 from mainspring.supervision.loops.event_loop import EventLoopThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from mainspring.executors.coroutine_slots import AsyncAttempt
     from mainspring.model.job import Claim, Grant, Outcome
 
 
 class AsyncExecutor:
-    """`size` coroutines on a loop thread that run attempts. Outcomes go to `done`, from there."""
+    """`size` coroutines on a loop thread that run attempts. Outcomes go to `done`, from there.
+
+    `at_end` is awaited on that loop once the last has ended.
+    """
 
     kind = "async"
 
@@ -32,8 +35,10 @@ class AsyncExecutor:
         done: Callable[[Outcome], None],
         *,
         first_slot: int = 0,
+        at_end: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.name = "async executor"
+        self._at_end = at_end
         self.size = size
         self._inbox: deque[Claim] = deque()
         self._done = done
@@ -134,6 +139,8 @@ class AsyncExecutor:
 
     async def _run_slots(self) -> None:
         await self._slots_of_loop.run()
+        if self._at_end is not None:
+            await self._at_end()
         # What bodies left running would keep the loop, and with it the worker, from ending.
         self._thread.cancel_all()
 

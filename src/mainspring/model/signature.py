@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.errors import InvalidArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 
 class TaskSignature:
@@ -72,9 +72,20 @@ class TaskSignature:
             return None  # the wrapper makes another call of it
 
 
-def task_signature(name: str, function: Callable[..., Any]) -> TaskSignature:
-    """Return the signature of a task's function."""
-    return TaskSignature(name, signature_of(function), signature_of(function, follow_wrapped=True))
+def task_signature(
+    name: str, function: Callable[..., Any], injected: Collection[str] = ()
+) -> TaskSignature:
+    """Return the signature of a task's function, without the parameters that a worker fills in."""
+    own, inner = signature_of(function), signature_of(function, follow_wrapped=True)
+    if injected:
+        own, inner = without(own, injected), without(inner, injected)
+    return TaskSignature(name, own, inner)
+
+
+def without(signature: inspect.Signature, names: Collection[str]) -> inspect.Signature:
+    """Return a signature without the parameters of these names."""
+    kept = [one for name, one in signature.parameters.items() if name not in names]
+    return signature.replace(parameters=kept)
 
 
 def signature_of(

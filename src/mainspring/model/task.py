@@ -37,9 +37,10 @@ from mainspring.model.unique import Unique
 from mainspring.model.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from mainspring.model.backoff import RetryBackoff
+    from mainspring.model.resource import Resource
 
 ExecutorKind = Literal["async", "thread", "process"]
 EXECUTOR_KINDS: tuple[ExecutorKind, ...] = ("async", "thread", "process")
@@ -83,7 +84,8 @@ class Task(Value, frozen=True):
     `priority` is more urgent. `rules` say which errors are worth another attempt, `keep_result`
     the seconds for which a completed job is kept (None: as the queue says). Its jobs may start
     until `expires` seconds after their enqueuing, and at most one is live at a time for what
-    `unique` says. `http`: it may be enqueued over HTTP.
+    `unique` says. `http`: it may be enqueued over HTTP. `injected`: the parameters that a worker
+    fills in, which are none of a job's.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Task(Value, frozen=True):
     http: bool = False
     rules: RetryRules = RetryRules()
     keep_result: float | None = None
+    injected: Mapping[str, Resource] = {}
 
     def __post_init__(self) -> None:
         owner = f"task {self.name!r}" if is_name(self.name) else "a task"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring.errors import InvalidOption
+from mainspring.model.injected import is_marked
 from mainspring.model.place import NOWHERE
 from mainspring.queue.operations import Operations
 
@@ -20,7 +21,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 class AroundBodies(Operations):
-    """Operations of a queue, and its middleware."""
+    """Operations of a queue, its middleware and its resources."""
 
     def middleware(self, function: F) -> F:
         """Run a context manager around every attempt of this queue's jobs: `@queue.middleware`.
@@ -40,10 +41,29 @@ class AroundBodies(Operations):
         _replace(self._binding.middleware, one)
         return function
 
-    def _add_task(self, task: Task) -> None:
+    def resource(self, function: F) -> F:
+        """Make a value once in each worker, and give it to the bodies that ask: `@queue.resource`.
+
+        `function` takes nothing and returns it, or yields it once and then closes it; with `async`
+        it does so on the loop of the `async def` tasks. A task's parameter asks by being annotated
+        with the class that `function` says it returns or yields; it is then no argument of jobs.
+        Made when a body first needs it, in each child process anew, and closed when the worker or
+        the child ends. Returns `function`. Raises InvalidOption.
+        """
+        from mainspring.queue.injection import add_resource  # noqa: PLC0415  # a lazy door
+
+        add_resource(self._binding, function)
+        return function
+
+    def _add_task(self, task: Task) -> Task:
         for one in self._binding.middleware:
             _check(one, task)
+        if self._binding.resources or is_marked(task.function):
+            from mainspring.queue.injection import with_injected  # noqa: PLC0415  # as above
+
+            task = with_injected(task, self._binding.resources)
         self._binding.tasks.add(task)
+        return task
 
 
 def _check(one: Middleware, task: Task) -> None:

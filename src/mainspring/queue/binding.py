@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from mainspring.model.middleware import Middleware
+    from mainspring.model.resource import Resource
     from mainspring.model.task import Registry
     from mainspring.protocols import Codec, JobStore
     from mainspring.queue.priority_order import PriorityOrder
@@ -47,6 +48,7 @@ class Binding:
         self.tasks = tasks
         self.errors: dict[str, type[Exception]] = {}
         self.middleware: list[Middleware] = []
+        self.resources: dict[str, Resource] = {}
         self._tell = chosen
         self._lock = RLock()
         self._own: QueueClient | None = None

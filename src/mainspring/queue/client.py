@@ -94,7 +94,8 @@ class QueueClient:
     def encode(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return a payload; its arguments are checked if the task is known here."""
         if task in self.tasks:
-            task_signature(task, self.tasks[task].function).check(args, kwargs)
+            known = self.tasks[task]
+            task_signature(task, known.function, known.injected).check(args, kwargs)
         return self.codec.encode_call(task, args, kwargs)
 
     def slots(self, task: str) -> str | None:

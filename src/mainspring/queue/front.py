@@ -163,8 +163,7 @@ class Queue(AroundBodies):
             options["priority"] = stored_priority("@queue.task", options["priority"], order)
 
         def register(function: Callable[..., Any]) -> QueueTask[..., Any, Any]:
-            task = new_task(function, options)
-            self._add_task(task)
+            task = self._add_task(new_task(function, options))
             self._caches.note(task.name, cache)
             self._consumers.follow()
             return QueueTask(task, self._binding)

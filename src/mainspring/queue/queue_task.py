@@ -75,7 +75,7 @@ class QueueTask(Generic[P, R, Raw]):
         self._binding = binding
         self._options = _options_of(task)
         self._connection: Any = None
-        self._shape = task_signature(task.name, task.function)
+        self._shape = task_signature(task.name, task.function, task.injected)
         self._encode = binding.codec.encode_call
         self._is_checked = task.executor != "process"
         # Its attributes stay its own: one named `delay` or `name` must not hide ours.

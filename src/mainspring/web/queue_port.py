@@ -20,7 +20,7 @@ from mainspring.errors import (
     StoreError,
 )
 from mainspring.model.job import JobState
-from mainspring.model.signature import signature_of
+from mainspring.model.signature import signature_of, without
 from mainspring.model.task import MAX_PRIORITY
 from mainspring.model.view import progress_at
 from mainspring.web.port import Health, Refused, TaskPage, TaskView, check_params
@@ -60,7 +60,7 @@ class QueuePort:
     async def start(self, order: Order) -> TaskView:
         """Enqueue a job; raises Refused."""
         task = self._find(order.task_type)
-        check_params(signature_of(task.function), order.params)
+        check_params(without(signature_of(task.function), task.injected), order.params)
         for field in NOT_PER_JOB:
             if getattr(order, field) is not None:
                 detail = f"a durable job takes no {field} of its own"

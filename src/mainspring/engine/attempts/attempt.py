@@ -15,6 +15,7 @@ from mainspring.clock import monotonic
 from mainspring.engine.attempts.backoff import backoff_delay
 from mainspring.engine.attempts.middleware import within
 from mainspring.engine.attempts.pipeline import arun, failed, run
+from mainspring.engine.attempts.resources import Resources, supplied
 from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
@@ -72,7 +73,8 @@ class Attempt:
 
     `note(slot, key, fence)` is told before a body begins, `at` is the worker it runs in.
     `completed_inside` holds claims whose bodies have completed them in transactions of their own.
-    `middleware` is around each body, also what is registered later.
+    `middleware` is around each body, also what is registered later; `resources` are given to those
+    that ask for them.
     """
 
     chance: float | None = None
@@ -87,6 +89,7 @@ class Attempt:
         at: Host | None = None,
         completed_inside: Mapping[Grant, Outcome] = _NONE,
         middleware: Sequence[Middleware] = (),
+        resources: Resources | None = None,
     ) -> None:
         self._tasks = tasks
         self._decode = codec.decode_call
@@ -97,6 +100,7 @@ class Attempt:
         self._context.run(host.set, at or NO_HOST)
         self._completed_inside = completed_inside
         self._middleware = middleware
+        self._resources = resources or Resources()
 
     def timeout(self, claim: Claim) -> float | None:
         """Return the seconds this attempt may take, None for as long as it likes."""
@@ -118,13 +122,16 @@ class Attempt:
 
     def open(self, claim: Claim, slot: int) -> Call:
         """Return the call that the claim's payload tells, and note that it begins."""
-        function = self._tasks[claim.task].function
+        task = self._tasks[claim.task]
         args, kwargs = self._decode(claim.payload, claim.task)
         self._note(slot, claim.key, claim.fence)
         fault("before_body")
+        call = task.function, args, kwargs
+        if task.injected:
+            call = supplied(self._resources, task.injected, call)
         if self._middleware:
-            return within(self._middleware, claim, (function, args, kwargs))
-        return function, args, kwargs
+            call = within(self._middleware, claim, args, kwargs, call)
+        return call
 
     def encode(self, result: object, claim: Claim) -> bytes:
         """Return the text of a result."""

@@ -22,13 +22,21 @@ if TYPE_CHECKING:
     from mainspring.model.middleware import Middleware
 
 
-def within(middleware: Sequence[Middleware], claim: Claim, call: Call) -> Call:
-    """Return the call of a claim's body within middleware; a coroutine's is a coroutine's again."""
-    function, args, kwargs = call
+def within(
+    middleware: Sequence[Middleware],
+    claim: Claim,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    call: Call,
+) -> Call:
+    """Return the call of a claim's body within middleware; a coroutine's is a coroutine's again.
+
+    `args`, `kwargs`: the job's own.
+    """
     attempt = JobAttempt(
         claim.id, claim.task, claim.queue, args, kwargs, claim.attempt, claim.crashes
     )
-    run = _arun if inspect.iscoroutinefunction(function) else _run
+    run = _arun if inspect.iscoroutinefunction(call[0]) else _run
     return run, (tuple(middleware), attempt, call), {}
 
 

@@ -21,12 +21,15 @@ class Plan:
         self.limit = task.timeout
         self.seconds = policy.seconds
         self.results = results
-        self._shape = task_signature(task.name, task.function)
+        self._injected = task.injected
+        self._shape = task_signature(task.name, task.function, task.injected)
         self._name = policy.key if isinstance(policy.key, str) else identity(task)
         self._key_function = policy.key if callable(policy.key) else None
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Return the key of a job; raises what its values, or the user's function, raise."""
+        if self._injected:
+            kwargs = {name: one for name, one in kwargs.items() if name not in self._injected}
         if self._key_function is None:
             return cache_key(self._name, self._shape, args, kwargs)
         key_parts = (self._key_function(*args, **kwargs),)

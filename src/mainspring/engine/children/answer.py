@@ -5,23 +5,26 @@ It says what an error means, since its class is known only here.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import inspect
+from collections.abc import Sequence
 from contextvars import Context
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.attempt import Attempt, Decision
 from mainspring.engine.attempts.current_job import job_records
-from mainspring.engine.attempts.middleware import within
 from mainspring.engine.attempts.pipeline import run
+from mainspring.engine.attempts.resources import Resources
 from mainspring.engine.attempts.running import host
 from mainspring.engine.children.child_main import ChildHost
 from mainspring.engine.children.request import decode_request, encode
 from mainspring.engine.journal.child import ForwardedNotes
 from mainspring.errors import TaskNotImportable
 from mainspring.model.codec import JsonCodec
-from mainspring.model.middleware import middleware_of
+from mainspring.model.middleware import Middleware, middleware_of
+from mainspring.model.resource import resource_of
 from mainspring.model.retry import RetryRules
 from mainspring.model.task import Task
 from mainspring.processes.parent_watch import stop_asked
@@ -30,15 +33,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.engine.attempts.pipeline import Call
-    from mainspring.engine.children.request import ChildRequest, Place, Rules
+    from mainspring.engine.children.request import Around, ChildRequest, Place, Rules
     from mainspring.model.job import Claim
-    from mainspring.model.middleware import Middleware
+    from mainspring.model.resource import Resource
     from mainspring.protocols import Codec
 
 _CONTEXT = Context()
 """The context that each body copies; never entered again, so nothing is left in it."""
 
 _CONTEXT.run(host.set, ChildHost(stop_asked))
+
+
+_RESOURCES = Resources()
 
 
 def answer(payload: bytes, *, limit_bytes: int) -> bytes:
@@ -51,15 +57,18 @@ def answer(payload: bytes, *, limit_bytes: int) -> bytes:
     if claim is None:
         _CONTEXT.copy().run(_import, request)
         return b""
-    steps = _steps_of(claim.task, request.function, request.rules, request.middleware, limit_bytes)
+    steps = _steps_of(claim.task, request.function, request.rules, request.around, limit_bytes)
     _install_job_records()
+    if request.around.resources:
+        _close_resources_at_exit()
     return encode(_CONTEXT.copy().run(_run, steps, claim))
 
 
 def _import(request: ChildRequest) -> None:
     _function(*request.function)
     _imported_rules(*request.rules)
-    _imported_middleware(request.middleware)
+    _imported_middleware(request.around.middleware)
+    _imported_resources(request.around.resources)
 
 
 @functools.cache
@@ -75,20 +84,22 @@ def _run(steps: _ChildSteps, claim: Claim) -> Decision:
 class _ChildSteps:
     """The attempt's steps, but for its judgement: that is the parent's."""
 
-    def __init__(
-        self, attempt: Attempt, tasks: _ImportedTask, middleware: tuple[Place, ...]
-    ) -> None:
+    def __init__(self, attempt: Attempt, tasks: _ImportedTask) -> None:
         self._attempt = attempt
         self._tasks = tasks
-        self._middleware = middleware
         self.encode = attempt.encode
 
     def open(self, claim: Claim, slot: int) -> Call:
-        """Return the call, within the middleware; a coroutine's has a loop of its own."""
+        """Return the call; a coroutine is run here, on a loop of its own.
+
+        But for one with resources that belong to a loop: that is kept, with them.
+        """
         call = self._attempt.open(claim, slot)
-        if self._middleware:
-            call = within(_imported_middleware(self._middleware), claim, call)
-        return (_run_coroutine, call, {}) if inspect.iscoroutinefunction(call[0]) else call
+        if not inspect.iscoroutinefunction(call[0]):
+            return call
+        injected = self._tasks[claim.task].injected
+        keeps = any(one.is_async for one in injected.values())
+        return _run_coroutine, call, {"keeps_loop": keeps}
 
     def completed(self, claim: Claim, result: bytes, began: float) -> Decision:
         """Return the outcome of a body that returned."""
@@ -108,12 +119,14 @@ class _ChildSteps:
 
 @functools.cache
 def _steps_of(
-    task: str, function: Place, rules: Rules, middleware: tuple[Place, ...], limit_bytes: int
+    task: str, function: Place, rules: Rules, around: Around, limit_bytes: int
 ) -> _ChildSteps:
     """Return the steps of a task's attempts; to make them anew takes as long as a short body."""
     codec = _ImportedCodec(function, limit_bytes)
-    tasks = _ImportedTask(task, function, rules)
-    return _ChildSteps(Attempt(tasks, codec, _note_nothing), tasks, middleware)
+    tasks = _ImportedTask(task, function, rules, around)
+    middleware = _ImportedMiddleware(around.middleware)
+    attempt = Attempt(tasks, codec, _note_nothing, middleware=middleware, resources=_RESOURCES)
+    return _ChildSteps(attempt, tasks)
 
 
 def _unimportable_attempt(task: str) -> Attempt:
@@ -124,7 +137,8 @@ def _unimportable_attempt(task: str) -> Attempt:
 class _ImportedTask:
     """The one task of a request, imported when the attempt asks for it: inside its border."""
 
-    def __init__(self, name: str, function: Place, rules: Rules) -> None:
+    def __init__(self, name: str, function: Place, rules: Rules, around: Around) -> None:
+        self._around = around
         self._name = name
         self._function = function
         self._rules = rules
@@ -133,7 +147,9 @@ class _ImportedTask:
     def __getitem__(self, name: str) -> Task:
         if self._task is None:
             rules = _imported_rules(*self._rules)
-            self._task = Task(self._name, _function(*self._function), rules=rules)
+            function = _function(*self._function)
+            injected = _imported_resources(self._around.resources)
+            self._task = Task(self._name, function, rules=rules, injected=injected)
         return self._task
 
     def known(self, name: str) -> bool:
@@ -150,6 +166,24 @@ def _imported_rules(
 ) -> RetryRules:
     retried = None if retry_on is None else tuple(_imported(*place) for place in retry_on)
     return RetryRules(retried, tuple(_imported(*place) for place in give_up_on))
+
+
+class _ImportedMiddleware(Sequence[Middleware]):
+    """The middleware of a request, imported when the attempt asks for it: inside its border."""
+
+    def __init__(self, places: tuple[Place, ...]) -> None:
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, place: Any) -> Any:
+        return _imported_middleware(self._places)[place]
+
+
+@functools.cache
+def _imported_resources(places: tuple[tuple[str, Place], ...]) -> dict[str, Resource]:
+    return {name: resource_of(_imported(*place)) for name, place in places}
 
 
 @functools.cache
@@ -208,11 +242,19 @@ def _function(module: str, qualname: str) -> Callable[..., Any]:
 
 
 def _run_coroutine(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, keeps_loop: bool
 ) -> Any:
+    if keeps_loop:
+        return _RESOURCES.on_loops.run(function(*args, **kwargs))
     import asyncio  # noqa: PLC0415  # a lazy door: most children never need it
 
     return asyncio.run(function(*args, **kwargs))
+
+
+@functools.cache
+def _close_resources_at_exit() -> None:
+    # Not where it is killed: a child ends so when its worker stops, or replaces it.
+    atexit.register(_RESOURCES.close_here)
 
 
 def _note_nothing(slot: int, key: int, fence: int) -> None:

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from mainspring.clock import monotonic
 from mainspring.engine.attempts.attempt import crashed, put_off
 from mainspring.engine.children.request import (
+    around,
     decode_decision,
     encode,
-    places_of,
     request_of,
     warm_up_of,
 )
@@ -118,8 +118,8 @@ class ChildAttempt:
 
     def _send(self, claim: Claim, slot: int) -> bytes:
         task = self._tasks[claim.task]
-        middleware = places_of(self._middleware) if self._middleware else ()
-        request = encode(request_of(claim, task, middleware))
+        places = around(self._middleware, task)
+        request = encode(request_of(claim, task, places))
         grant = claim.key, claim.fence
         return self._children.request(
             request,
@@ -127,7 +127,7 @@ class ChildAttempt:
             timeout=task.timeout,
             key=grant,
             on_note=self._on_note,
-            warm_up=warm_up_of(task, middleware),
+            warm_up=warm_up_of(task, places),
             # Not before: a worker that is killed while its child starts or imports charges nobody.
             on_begin=partial(self._note, slot, claim.key, claim.fence),
         )

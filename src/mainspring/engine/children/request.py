@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -12,7 +12,7 @@ from mainspring.model.job import Claim
 from mainspring.model.place import check_imported, importable_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from mainspring.model.middleware import Middleware
     from mainspring.model.retry import RetryRules
@@ -25,17 +25,27 @@ Rules = tuple[tuple[Place, ...] | None, tuple[Place, ...]]
 """Places of the classes of `retry_on` (None: all errors) and of `give_up_on`."""
 
 
+class Around(NamedTuple):
+    """Places of middleware, outermost first, and of resources by the parameter that gets them."""
+
+    middleware: tuple[Place, ...] = ()
+    resources: tuple[tuple[str, Place], ...] = ()
+
+
+NOTHING_AROUND = Around()
+
+
 class ChildRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """A claim, with the places where the child finds the function and the classes of its rules.
 
-    And those of the middleware around it, outermost first. With no claim it is a warm-up: the child
-    is to find them, and no more.
+    And those of what is around its body. With no claim it is a warm-up: the child is to find them,
+    and no more.
     """
 
     function: Place
     rules: Rules
     claim: Claim | None
-    middleware: tuple[Place, ...] = ()
+    around: Around = NOTHING_AROUND
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -43,32 +53,36 @@ decode_request = msgspec.msgpack.Decoder(ChildRequest).decode
 decode_decision = msgspec.msgpack.Decoder(Decision).decode
 
 
-def places_of(middleware: Iterable[Middleware]) -> tuple[Place, ...]:
-    """Return the places where a child finds middleware."""
-    return tuple((one.module, one.qualname) for one in middleware)
+def around(middleware: Sequence[Middleware], task: Task) -> Around:
+    """Return the places where a child finds what is around the body of a task."""
+    if not (middleware or task.injected):
+        return NOTHING_AROUND
+    return Around(
+        tuple((one.module, one.qualname) for one in middleware),
+        tuple((name, (one.module, one.qualname)) for name, one in task.injected.items()),
+    )
 
 
-def request_of(claim: Claim, task: Task, middleware: tuple[Place, ...] = ()) -> ChildRequest:
+def request_of(claim: Claim, task: Task, places: Around = NOTHING_AROUND) -> ChildRequest:
     """Return the request that has a child run this claim of the task.
 
     Raises TaskNotImportable if a child would find another function than the task's.
     """
     check_imported(task.name, task.function)
     rules = _rule_places(task.rules, task.function)
-    return ChildRequest((task.module, task.qualname), rules, claim, middleware)
+    return ChildRequest((task.module, task.qualname), rules, claim, places)
 
 
-def warm_up_of(task: Task, middleware: tuple[Place, ...] = ()) -> tuple[Place, bytes]:
+def warm_up_of(task: Task, places: Around = NOTHING_AROUND) -> tuple[Place, bytes]:
     """Return the request to import a task before its first run, by the function's place."""
-    return _warm_up((task.module, task.qualname), task.rules, task.function, middleware)
+    return _warm_up((task.module, task.qualname), task.rules, task.function, places)
 
 
 @functools.cache
 def _warm_up(
-    place: Place, rules: RetryRules, function: Callable[..., Any], middleware: tuple[Place, ...]
+    place: Place, rules: RetryRules, function: Callable[..., Any], places: Around
 ) -> tuple[Place, bytes]:
-    places = _rule_places(rules, function)
-    return place, encode(ChildRequest(place, places, None, middleware))
+    return place, encode(ChildRequest(place, _rule_places(rules, function), None, places))
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from mainspring.testing.kit.loop import ClockLoop, no_running_loop
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mainspring.engine.attempts.resources import Resources
     from mainspring.engine.claims.complete_in import Completions
     from mainspring.model.job import Claim, Outcome
     from mainspring.model.middleware import Middleware
@@ -42,6 +43,7 @@ class Bodies:
         note: Callable[[int, int, int], None],
         on_note: Callable[[bytes], object],
         middleware: Sequence[Middleware],
+        resources: Resources,
         processes: bool,
     ) -> None:
         self._tasks = tasks
@@ -51,12 +53,24 @@ class Bodies:
         here.executors.append(executor)
         inside = completions.outcomes
         self._attempt = RecordedAttempt(
-            tasks, codec, note, at=here, completed_inside=inside, middleware=middleware
+            tasks,
+            codec,
+            note,
+            at=here,
+            completed_inside=inside,
+            middleware=middleware,
+            resources=resources,
         )
+        self._resources = resources
         self.errors = self._attempt.errors
         # In a child's stead: what it could not do, is refused here, too.
         self._as_child = RecordedAttempt(
-            tasks, codec, note, at=ChildHost(_never), middleware=middleware
+            tasks,
+            codec,
+            note,
+            at=ChildHost(_never),
+            middleware=middleware,
+            resources=resources,
         )
         self._as_child.errors = self.errors
         self._children: RealChildren | None = None
@@ -88,10 +102,16 @@ class Bodies:
         claim, began = body.claim, monotonic()
         body.interrupt(lambda _claim: self._attempt.timed_out(claim, began))
 
+    async def leave_loop(self) -> None:
+        """Close what belongs to the running loop, which is the test's own."""
+        await self._resources.aclose()
+
     def close(self) -> None:
         """End the loop and the children."""
         if self._loop is not None:
+            self._loop.run(self._resources.aclose())
             self._loop.end()
+        self._resources.close()
         if self._children is not None:
             self._children.close()
 
@@ -111,6 +131,7 @@ class Bodies:
         try:
             return nested.run(self._run_on_loop(body))
         finally:
+            nested.run(self._resources.aclose())
             nested.end()
 
     async def _run_on_loop(self, body: InlineBody) -> Outcome:

@@ -46,7 +46,7 @@ class WantedJobs:
             return False
         if self.arguments is None:
             return True
-        shape = task_signature(self.task.name, self.task.task.function)
+        shape = task_signature(self.task.name, self.task.task.function, self.task.task.injected)
         return shape.values(job.args, job.kwargs) == _as_stored(
             self.task.codec, self.task.name, shape, self.arguments
         )

@@ -19,6 +19,7 @@ from mainspring.testing.kit.clock import MovedClock, seconds_in
 from mainspring.testing.kit.enqueued import told, wanted
 from mainspring.testing.kit.failures import UnseenErrors
 from mainspring.testing.kit.job import TestJob
+from mainspring.testing.kit.overrides import check_override
 from mainspring.testing.kit.store import PrivateStore
 from mainspring.testing.kit.worker import MOST_JOBS, InlineWorker
 
@@ -89,6 +90,7 @@ class TestQueue:
         self._processes = processes
         self._failures = UnseenErrors(self._error_of, _kinds("Queue.testing()", suppress))
         self._at = _AT("Queue.testing()", "at", at)
+        self._overrides: dict[Callable[..., Any], object] = {}
         self._ended = ExitStack()
         self._clock: MovedClock
         self._worker: InlineWorker
@@ -102,6 +104,7 @@ class TestQueue:
             self._clock,
             self._binding,
             self._declared,
+            overrides=self._overrides,
             processes=self._processes,
             retry_at_once=self._eager,
         )
@@ -197,6 +200,14 @@ class TestQueue:
         while (due := self._next(end, jobs=False)) is not None:
             self._clock.advance_to(due)
             self._worker.look()
+
+    def override(self, resource: Callable[..., Any], value: object) -> None:
+        """Give bodies `value` for what a function with `@queue.resource` makes, until the end.
+
+        Raises InvalidOption for a function that is none, and with `processes=True`.
+        """
+        check_override(resource, self._binding.resources, processes=self._processes)
+        self._overrides[resource] = value
 
     @property
     def now(self) -> datetime:

@@ -7,12 +7,13 @@ attempt; in a consumer the same parts are services.
 from __future__ import annotations
 
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from mainspring.engine.attempts.attempt import released
 from mainspring.engine.attempts.current_job import job_records
+from mainspring.engine.attempts.resources import Resources
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.slots import Slots
 from mainspring.engine.journal.writer import JournalWriter
@@ -32,7 +33,7 @@ from mainspring.testing.kit.failures import OF_BODIES
 from mainspring.testing.kit.notes import ClockedNotes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mainspring.model.job import Outcome
     from mainspring.model.timetable import NewSchedule
@@ -49,7 +50,8 @@ MOST_JOBS = 1_000_000
 class InlineWorker:
     """Runs the jobs of a private store one after the other, in the thread that asks for it.
 
-    `declared` tells the schedules. `retry_at_once`: a retry waits for no backoff.
+    `declared` tells the schedules, `overrides` holds what stands in for resources. `retry_at_once`:
+    a retry waits for no backoff.
     """
 
     def __init__(  # noqa: PLR0913  # as a consumer's config
@@ -59,6 +61,7 @@ class InlineWorker:
         known: Registrations,
         declared: Callable[[], Sequence[NewSchedule]],
         *,
+        overrides: Mapping[Callable[..., Any], object],
         processes: bool,
         retry_at_once: bool,
     ) -> None:
@@ -88,6 +91,7 @@ class InlineWorker:
             note=self._journal.begin_after(self._node.note),
             on_note=self._journal.receive,
             middleware=known.middleware,
+            resources=Resources(overrides),
             processes=processes,
         )
         self._seen: tuple[int, tuple[NewSchedule, ...]] | None = None
@@ -123,7 +127,13 @@ class InlineWorker:
         return count
 
     async def arun_ready(self, is_enough: Callable[[], bool]) -> int:
-        """Do the same, coroutines on the running loop."""
+        """Do the same, coroutines on the running loop, as are resources that belong to one."""
+        try:
+            return await self._arun_ready(is_enough)
+        finally:
+            await self._bodies.leave_loop()
+
+    async def _arun_ready(self, is_enough: Callable[[], bool]) -> int:
         count = 0
         while not is_enough() and (body := self._begin()) is not None:
             try:
