@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from histories import attempts, outcomes
-from mainspring import JobFailed, JobState
+from mainspring import Fixed, JobFailed, JobState, Queue
 from mainspring.errors import InvalidOption
 from mainspring.model.retry import RetryRules
 
@@ -193,3 +193,88 @@ def test_rules_are_an_isinstance_away():
     assert not rules.again(ValueError())
     assert RetryRules().again(KeyboardInterrupt())
     assert not RetryRules((), ()).again(OSError())
+
+
+def test_the_first_class_that_fits_gives_its_backoff():
+    class Busy(ConnectionError):
+        pass
+
+    queue = Queue("memory://")
+
+    @queue.task(
+        name="body",
+        backoff=Fixed(7),
+        retry_on={Busy: [3, 4], ConnectionError: None, OSError: Fixed(20)},
+        give_up_on=FileNotFoundError,
+    )
+    def body(number):
+        raise (Busy, ConnectionError, PermissionError, FileNotFoundError, ValueError)[number]("no")
+
+    with queue.testing(suppress=Exception) as t:
+        jobs = [body.delay(number) for number in range(5)]
+        t.run()
+        waits = [(t.jobs()[number].run_at - t.now).total_seconds() for number in range(3)]
+        assert waits == [3, 7, 20]
+        assert [job.status for job in jobs] == ["pending"] * 3 + ["failed"] * 2
+
+
+FREE = """
+    from pathlib import Path
+    from mainspring import Fixed, Queue
+
+    queue = Queue("{url}", workers=2, durability="normal")
+
+    class Locked(Exception):
+        pass
+
+    def body(tries):
+        with Path(__file__).with_name(f"tries").open("a") as file:
+            file.write("x")
+        if len(Path(__file__).with_name("tries").read_text()) <= tries:
+            raise Locked("by the audit")
+        raise OSError("disk")
+
+    async def abody(tries):
+        return body(tries)
+
+    def pbody(tries):
+        return body(tries)
+
+    rules = dict(retries=0, retry_on={{Locked: Fixed(0.01, charge=False), OSError: Fixed(0)}})
+    tasks = {{
+        "thread": queue.task(name="thread", **rules)(body),
+        "async": queue.task(name="async", **rules)(abody),
+        "process": queue.task(name="process", executor="process", **rules)(pbody),
+    }}
+"""
+
+
+@executors
+def test_an_error_that_charges_no_attempt_is_on_record_and_tried_again(make_app, executor):
+    app = make_app(FREE.format(url="memory://"))
+    job, error = run(app, executor, 3)
+    assert outcomes(job) == ["snoozed"] * 3 + ["failed"]
+    said = [one.failure.message for one in attempts(job)]
+    assert said == ["by the audit"] * 3 + ["disk"]
+    assert job.record.attempts == 1
+    assert "OSError: disk" in error
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"OSError": Fixed(1)}, {OSError: "soon"}, {OSError: -1}, {int: Fixed(1)}, {OSError: Fixed}],
+)
+def test_a_wrong_dict_of_rules_is_refused(wrong):
+    with pytest.raises(InvalidOption, match="retry_on"):
+        Queue("memory://").task(retry_on=wrong)(print_nothing)
+
+
+def test_a_backoff_for_every_error_charges_attempts():
+    with pytest.raises(InvalidOption, match=r"say for which, as in retry_on=\{Locked"):
+        Queue("memory://").task(backoff=Fixed(1, charge=False))(print_nothing)
+    with pytest.raises(InvalidOption, match="charge"):
+        Fixed(1, charge="no")
+
+
+def print_nothing():
+    pass

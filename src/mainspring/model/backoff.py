@@ -66,12 +66,18 @@ class Exponential(Value, frozen=True):
 
 
 class Fixed(Value, frozen=True):
-    """Backoff of always the same time: seconds, or a timedelta. Raises InvalidOption."""
+    """Backoff of always the same time: seconds, or a timedelta.
+
+    `charge=False`, in a mapping of `retry_on`: the attempt before it is not charged, so that the
+    job is tried again as often as it takes. Raises InvalidOption.
+    """
 
     seconds: float | timedelta
+    charge: bool = True
 
     def __post_init__(self) -> None:
         SECONDS("Fixed", "seconds", self.seconds)
+        FLAG("Fixed", "charge", self.charge)
 
     def delay(self, attempt: int, *, chance: float | None = None) -> float:  # noqa: ARG002  # the protocol's
         """Return the seconds, whichever attempt it was."""
@@ -98,8 +104,20 @@ class ComputedBackoff(Value, frozen=True):
         return seconds_of("backoff", "seconds", self.function(attempt))
 
 
-def backoff_of(owner: str, value: object) -> RetryBackoff:
-    """Return the backoff that an option says; raises InvalidOption."""
+def is_charged(backoff: object) -> bool:
+    """Return whether the attempt before a backoff is charged."""
+    return not isinstance(backoff, Fixed) or backoff.charge
+
+
+def backoff_of(owner: str, value: object, *, may_be_free: bool = False) -> RetryBackoff:
+    """Return the backoff that an option says; raises InvalidOption.
+
+    `may_be_free`: also one that charges no attempt.
+    """
+    if not may_be_free and not is_charged(value):
+        why = "charges no attempt, so every error would be tried again for ever"
+        remedy = "say for which, as in retry_on={Locked: Fixed(30, charge=False)}"
+        raise InvalidOption("backoff", value, owner=owner, why=why, remedy=remedy)
     if isinstance(value, (Exponential, Fixed, DelayTable, ComputedBackoff)):
         return value
     if isinstance(value, (list, tuple)) and value:

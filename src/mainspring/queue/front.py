@@ -147,7 +147,7 @@ class Queue(AroundBodies):
         `name`: by default module and qualified name. `queue`, `priority` (lower is more urgent):
         where its jobs stand. `retries`: how often it may run again after an error (3), with
         `backoff` between. `retry_on`, `give_up_on`: the errors that are worth another attempt
-        (all), and those that are not (none); the latter wins. `timeout`: seconds an attempt may
+        (all; or a backoff for each, as a dict), and those that are not. `timeout`: seconds it may
         take. `executor`: `"process"` for a child process; by default `async def` runs on an event
         loop and `def` in a thread. `keep_result`: seconds (or a timedelta) for which a completed
         job is kept, 0 to drop it soon.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mainspring.queue.queue_task import QueueTask
 
     ErrorKind = type[BaseException]
+    Backoff = RetryBackoff | Sequence[float | timedelta] | Callable[[int], float | timedelta]
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -68,8 +69,8 @@ class RunOptions(TypedDict, total=False):
     queue: str
     priority: int
     retries: int
-    backoff: RetryBackoff | Sequence[float | timedelta] | Callable[[int], float | timedelta] | None
-    retry_on: ErrorKind | tuple[ErrorKind, ...] | None
+    backoff: Backoff | None
+    retry_on: ErrorKind | tuple[ErrorKind, ...] | Mapping[ErrorKind, Backoff | None] | None
     give_up_on: ErrorKind | tuple[ErrorKind, ...] | None
     timeout: float | None
     executor: ExecutorKind | None

@@ -17,6 +17,8 @@ DOORS = (Queue, JobHandle, QueueTask, ScheduleHandle)
 NO_STORE = {
     Queue: {
         "task",
+        "middleware",
+        "resource",
         "cron",
         "every",
         "register",

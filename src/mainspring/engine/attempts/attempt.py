@@ -19,6 +19,7 @@ from mainspring.engine.attempts.resources import Resources, supplied
 from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout, NotCommitted, UnstorableResult
 from mainspring.faults import fault
+from mainspring.model.backoff import is_charged
 from mainspring.model.codec import Undecodable, Unstorable
 from mainspring.model.control_flow import ControlFlow, GiveUp, Retry, Snooze
 from mainspring.model.crash import decide_crash
@@ -62,10 +63,14 @@ class BodyCodec(Protocol):
 
 
 class Decision(NamedTuple):
-    """The outcome that an error asks for; `by_backoff`: the task's backoff gives the delay."""
+    """The outcome that an error asks for; `by_backoff`: the task's backoff gives the delay.
+
+    Or that of the retry rule whose place among the task's is `rule`.
+    """
 
     outcome: Outcome
     by_backoff: bool
+    rule: int | None = None
 
 
 class Attempt:
@@ -175,18 +180,27 @@ class Attempt:
         kind, delay = self._classify(claim, error)
         failure = _evidence_of(error)
         outcome = Outcome(claim.key, claim.fence, kind, began, monotonic(), failure=failure)
-        return Decision(outcome if delay is None else replace(outcome, delay=delay), delay is None)
+        if delay is not None:
+            return Decision(replace(outcome, delay=delay), by_backoff=False)
+        asks = kind is OutcomeKind.RETRY and not isinstance(error, Retry)
+        rule = self._tasks[claim.task].rules.rule_of(error) if asks else None
+        return Decision(outcome, by_backoff=True, rule=rule)
 
     def outcome_of(self, claim: Claim, decision: Decision) -> Outcome:
         """Return the outcome, with the delay of its retry, or as a failure when none is left."""
-        outcome, by_backoff = decision
+        outcome, by_backoff, rule = decision
         if outcome.kind is not OutcomeKind.RETRY:
             return outcome
         task = self._tasks[claim.task]
+        own = task.rules.backoff_of(rule)
+        if not is_charged(own):
+            delay = backoff_delay(task, claim.attempt, own, chance=self.chance)
+            return replace(outcome, kind=OutcomeKind.SNOOZED, delay=delay)
         if claim.attempt > task.retries:
             return replace(outcome, kind=OutcomeKind.FAILED, delay=0.0)
         if by_backoff:
-            return replace(outcome, delay=backoff_delay(task, claim.attempt, chance=self.chance))
+            delay = backoff_delay(task, claim.attempt, own, chance=self.chance)
+            return replace(outcome, delay=delay)
         return outcome
 
     def _classify(self, claim: Claim, error: BaseException) -> tuple[OutcomeKind, float | None]:
