@@ -42,6 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="what running jobs get at a stop (default: the queue's grace=)",
     )
     add_log_options(parser)
+    parser.add_argument(
+        "--log-jobs", action="store_true", help="log a line for each attempt that ends"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="name the tasks at the start")
     parser.add_argument(
         "--reload",
@@ -71,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     recycling = Recycling(stop, printer.say)
     queue.subscribe(recycling)
     watch_parent(stop, stop_now)
-    queue.run_worker(names, workers=options.concurrency, grace=grace)
+    queue.run_worker(names, workers=options.concurrency, grace=grace, log_jobs=options.log_jobs)
     if recycling.due:
         queue.close()
         recycling.start_anew()

@@ -74,6 +74,8 @@ def command_of(options: argparse.Namespace) -> list[str]:
             command += [option, str(value)]
     for name in options.imports:
         command += ["--import", name]
+    if options.log_jobs:
+        command.append("--log-jobs")
     return [*command, "--verbose"] if options.verbose else command
 
 
