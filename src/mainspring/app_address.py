@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from mainspring.app_factory import NotUsable, held_by, is_factory, made_by
 from mainspring.errors import AppNotFound
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ T = TypeVar("T")
 
 
 class Address(Generic[T]):
-    """Address of an object of `kind`, which messages call `noun`; `example` is such an address."""
+    """Address of an object of `kind`, which messages call `noun`; `example` is such an address.
+
+    Or of an application that has one, or of a function that returns either.
+    """
 
     def __init__(self, text: str, kind: type[T], *, noun: str, example: str) -> None:
         self.text = text
@@ -43,25 +47,27 @@ class Address(Generic[T]):
         found: object = self._import(module)
         for name in path.split("."):
             found = self._attribute(found, name)
-        if not isinstance(found, self._kind):
-            kind = type(found).__name__
-            raise self._not_found(f"{path} is {kind}; name a mainspring.{self._kind.__name__}")
-        return found
+        try:
+            return held_by(*self._made(path, found), self._kind)
+        except NotUsable as error:
+            raise self._not_found(str(error)) from None
 
     def _import(self, name: str) -> ModuleType:
-        here = str(Path.cwd())
-        if here not in sys.path:
-            sys.path.insert(0, here)
         try:
-            return import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-                why = f"there is no module {error.name!r} in {here} or on the path"
-            else:
-                why = _reason(name, error)
-            raise self._not_found(why) from None
+            return import_here(name)
+        except NotUsable as error:
+            raise self._not_found(str(error)) from error.__cause__
+
+    def _made(self, path: str, found: object) -> tuple[str, object]:
+        """Return what was found, or what it returned if it is a factory, with a name for it."""
+        if not is_factory(found):
+            return path, found
+        try:
+            return f"what {path}() returned", made_by(path, found)  # type: ignore[arg-type]  # it is callable
+        except NotUsable:
+            raise
         except (Exception, SystemExit) as error:
-            raise self._not_found(_reason(name, error)) from error
+            raise self._not_found(_reason(f"{path}()", error)) from error
 
     def _attribute(self, owner: object, name: str) -> object:
         try:
@@ -78,17 +84,34 @@ class Address(Generic[T]):
         return AppNotFound(self.text, self._kind.__name__, why)
 
 
+def import_here(name: str) -> ModuleType:
+    """Import a module, seen from this folder. Raises NotUsable, with the reason."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            why = f"there is no module {error.name!r} in {here} or on the path"
+        else:
+            why = _reason(f"importing {name}", error)
+        raise NotUsable(why) from None
+    except (Exception, SystemExit) as error:
+        raise NotUsable(_reason(f"importing {name}", error)) from error
+
+
 MOST_FRAMES = 5
 
 
-def _reason(name: str, error: BaseException) -> str:
-    """Return what went wrong in a module, and the user's own lines that led there."""
+def _reason(what: str, error: BaseException) -> str:
+    """Return what went wrong in the user's code, and the lines that led there."""
     said = " ".join(str(getattr(error, "msg", None) or error).split())
     places = _places(error)
     last = f" ({places[-1][0]})" if places else ""
     lines = [f"\n  {place}: {text}".rstrip(": ") for place, text in places[-MOST_FRAMES:]]
     more = "".join(lines) if len(lines) > 1 else ""
-    return f"importing {name} raised {type(error).__name__}: {said}{last}; mend that first{more}"
+    return f"{what} raised {type(error).__name__}: {said}{last}; mend that first{more}"
 
 
 def _places(error: BaseException) -> list[tuple[str, str]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 
 import pytest
 
 from mainspring import AsyncTaskWorker, Exponential, GiveUp, Queue, Retry, Snooze
+from mainspring.errors import InvalidOption
 from mainspring.model.job import FINAL
 from mainspring.telemetry.job_fields import job_of
 
@@ -231,3 +233,59 @@ def test_what_a_body_asks_for_is_no_crash(told, verdict):
     records = told(body)
     assert all(record.levelno < logging.ERROR for record in records)
     assert all(record.exc_info is None for record in records)
+
+
+@pytest.fixture
+def told_of_jobs(caplog, queue):
+    """Run jobs of a task that does as it is told in a worker; return the lines of the job log."""
+
+    @queue.task(name="does", retries=1, backoff=[0])
+    def does(what):
+        if what == "snooze" and not snoozed:
+            snoozed.append(1)
+            raise Snooze(0)
+        if what == "fail":
+            raise OSError("disk")
+
+    snoozed = []
+
+    def run(*words, **own):
+        caplog.set_level("INFO", "mainspring.jobs")
+        with queue.worker(**own):
+            for word in words:
+                queue.gather([does.delay(word)], return_exceptions=True, timeout=20)
+        return [one for one in caplog.records if one.name == "mainspring.jobs"]
+
+    return run
+
+
+def test_each_attempt_that_ends_is_a_line_if_asked_for(told_of_jobs):
+    lines = told_of_jobs("end", "snooze", "fail", log_jobs=True)
+    assert [vars(one)["outcome"] for one in lines] == [
+        *("completed", "snoozed", "completed", "retry", "failed")
+    ]
+    first = lines[0]
+    assert job_of(first) == {
+        "job": first.args[0],
+        "task": "does",
+        "queue": "default",
+        "attempt": 1,
+    }
+    assert first.levelname == "INFO"
+    assert re.fullmatch(
+        r"job \S+ \(does\) completed after \d+\.\d{3} s, attempt 1", first.getMessage()
+    )
+    assert 0 <= vars(first)["duration"] < 20
+    said = [one.getMessage() for one in lines]
+    assert " put off after " in said[1]
+    assert " failed, tried again after " in said[3]
+    assert said[4].endswith(", attempt 2")
+
+
+def test_no_job_is_a_line_otherwise(told_of_jobs):
+    assert told_of_jobs("end", "fail") == []
+
+
+def test_the_option_is_a_flag(queue):
+    with pytest.raises(InvalidOption, match="log_jobs"):
+        queue.run_worker(log_jobs="yes")

@@ -87,6 +87,10 @@ class Consumers:
         consumer = Consumer(self.config(queues, own))
         for subscriber in self.subscribers:
             consumer.subscribe(subscriber)
+        if own is not None and own.get("log_jobs"):
+            from mainspring.telemetry.job_log import log_jobs  # noqa: PLC0415  # as above
+
+            consumer.subscribe(log_jobs)
         return consumer
 
     def config(

@@ -299,7 +299,8 @@ class Queue(AroundBodies):
     def run_worker(self, queues: Sequence[str] | None = None, **own: Unpack[OwnOptions]) -> None:
         """Run jobs in this process until `shutdown()` or a signal; blocks.
 
-        `queues`: take only from these. `workers`, `grace`: other than the queue's own. In the main
+        `queues`: take only from these. `workers`, `grace`: other than the queue's own. `log_jobs`:
+        write a line for each attempt that ends to the log `mainspring.jobs`, at INFO. In the main
         thread SIGINT, SIGTERM, SIGHUP and SIGQUIT stop it as `shutdown()` does.
         """
         with self._consumers.consumer(queues, own) as consumer:

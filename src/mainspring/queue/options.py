@@ -12,7 +12,7 @@ from mainspring.errors import InvalidOption
 from mainspring.model.backoff import backoff_of
 from mainspring.model.codec import LIMIT_BYTES, JsonCodec
 from mainspring.model.name import EXPECTED, is_name
-from mainspring.model.options import Check, count, refuse_unknown
+from mainspring.model.options import FLAG, Check, count, refuse_unknown
 from mainspring.model.retry import rules_of
 from mainspring.model.signature import is_generator
 from mainspring.model.task import CHECKS, ExecutorKind, Task, executor_of, task_name
@@ -110,6 +110,7 @@ class OwnOptions(TypedDict, total=False):
 
     workers: int | None
     grace: float | None
+    log_jobs: bool
 
 
 class ConfigureOptions(TypedDict, total=False):
@@ -197,6 +198,7 @@ def names_of(queues: Sequence[str] | None) -> tuple[str, ...] | None:
 def settings_with(settings: WorkerSettings, own: OwnOptions) -> WorkerSettings:
     """Return a queue's settings with a worker's own; raises UnknownOption or InvalidOption."""
     refuse_unknown("run_worker", own, OWN_OPTIONS)
+    FLAG("run_worker", "log_jobs", own.get("log_jobs", False))
     workers, grace = own.get("workers"), own.get("grace")
     if workers is not None:
         settings = replace(settings, workers=slots_of(workers))

@@ -75,3 +75,10 @@ def test_an_app_that_insists_has_its_own_form_everywhere(lines_of):
         "own: of info",
         "own: of warning",
     ] * 2
+
+
+def test_jobs_are_lines_of_the_log_if_asked_for(lines_of):
+    lines = [json.loads(line) for line in lines_of("", "--log-format", "json", "--log-jobs")]
+    jobs = [line for line in lines if line["logger"] == "mainspring.jobs"]
+    assert [line["task"] for line in jobs] == ["app.thread", "app.child"]
+    assert [line["extra"]["outcome"] for line in jobs] == ["completed"] * 2

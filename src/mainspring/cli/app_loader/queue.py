@@ -5,24 +5,48 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mainspring.app_address import Address
-from mainspring.errors import StoreUnusable
+from mainspring.app_address import Address, import_here
+from mainspring.app_factory import NotUsable
+from mainspring.errors import StoreUnusable, UsageError
 from mainspring.queue import Queue
 from mainspring.stores.url import file_of
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 
-APP_HELP = "where the Queue is: module:attribute, seen from this folder"
+APP_HELP = (
+    "where the Queue is: module:attribute, seen from this folder; or an app that has one, or a "
+    "function that returns either"
+)
 
 
-def load_app(app: str) -> Queue:
+def load_app(app: str, imports: Sequence[str] = ()) -> Queue:
     """Return the Queue that `module:attribute` names, seen from the current directory.
 
-    Raises AppNotFound, with the reason.
+    Then import modules, whose tasks register with it. Raises AppNotFound or UsageError, with the
+    reason.
     """
-    return Address(app, Queue, noun="queue", example="myapp.tasks:queue").find()
+    queue = Address(app, Queue, noun="queue", example="myapp.tasks:queue").find()
+    for name in imports:
+        try:
+            import_here(name)
+        except NotUsable as error:
+            raise UsageError(f"--import {name}: {error}") from error.__cause__
+    return queue
+
+
+def add_import(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names modules with tasks."""
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import this module, too, whose tasks register with --app; may be repeated",
+    )
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +58,7 @@ def add_target(parser: argparse.ArgumentParser) -> None:
         help="where the jobs are (default: MAINSPRING_URL, or mainspring.db in this folder)",
     )
     which.add_argument("--db", metavar="FILE", help="the SQLite file that the jobs are in")
+    add_import(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -44,7 +69,9 @@ def queue_of(options: argparse.Namespace) -> Queue:
     slip of the pen must not make a new, empty database.
     """
     if options.app:
-        return load_app(options.app)
+        return load_app(options.app, options.imports)
+    if options.imports:
+        raise UsageError("--import needs --app, which names the queue that tasks register with")
     queue = Queue(options.url, db_path=options.db)
     path = file_of(queue.url)
     if queue.url.startswith("memory:"):

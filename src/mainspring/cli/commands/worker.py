@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mainspring.cli.app_loader.queue import APP_HELP, load_app
+from mainspring.cli.app_loader.queue import APP_HELP, add_import, load_app
 from mainspring.cli.worker.banner import banner
 from mainspring.cli.worker.log_format import Printer, add_log_options
 from mainspring.cli.worker.parent_watch import watch_parent
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument("--app", required=True, metavar="MODULE:QUEUE", help=APP_HELP)
+    add_import(parser)
     parser.add_argument(
         "--queues", metavar="A,B", help="take jobs from these queues only (default: all)"
     )
@@ -41,6 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="what running jobs get at a stop (default: the queue's grace=)",
     )
     add_log_options(parser)
+    parser.add_argument(
+        "--log-jobs", action="store_true", help="log a line for each attempt that ends"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="name the tasks at the start")
     parser.add_argument(
         "--reload",
@@ -58,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         return run_processes(options)
     Terminal().guard_output()
     printer = Printer(options.log_format, options.log_level)
-    queue = load_app(options.app)
+    queue = load_app(options.app, options.imports)
     settings = queue.settings
     grace = settings.grace if options.grace is None else options.grace
     names = names_in(options.queues)
@@ -70,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     recycling = Recycling(stop, printer.say)
     queue.subscribe(recycling)
     watch_parent(stop, stop_now)
-    queue.run_worker(names, workers=options.concurrency, grace=grace)
+    queue.run_worker(names, workers=options.concurrency, grace=grace, log_jobs=options.log_jobs)
     if recycling.due:
         queue.close()
         recycling.start_anew()

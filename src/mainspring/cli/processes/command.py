@@ -72,6 +72,10 @@ def command_of(options: argparse.Namespace) -> list[str]:
     for option, value in given.items():
         if value is not None:
             command += [option, str(value)]
+    for name in options.imports:
+        command += ["--import", name]
+    if options.log_jobs:
+        command.append("--log-jobs")
     return [*command, "--verbose"] if options.verbose else command
 
 
@@ -80,7 +84,11 @@ def _grace(options: argparse.Namespace) -> float:
         return float(options.grace)
     # Loaded here for its grace, and so that a wrong --app is named once. Not with --reload:
     # there it may be broken now and mended with the next change.
-    return 30.0 if options.reload else load_app(options.app).settings.grace
+    return 30.0 if options.reload else _loaded_grace(options)
+
+
+def _loaded_grace(options: argparse.Namespace) -> float:
+    return load_app(options.app, options.imports).settings.grace
 
 
 def _reload(group: WorkerProcessGroup, printer: Printer, path: str) -> None:

@@ -1,0 +1,37 @@
+"""A line in the log for each attempt that has ended, for who asks for it; texts are cleaned."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from mainspring.model.events import AttemptsEnded
+from mainspring.model.job import OutcomeKind
+from mainspring.model.printable import printable
+from mainspring.telemetry.job_fields import fields_of
+
+if TYPE_CHECKING:
+    from mainspring.model.job import Claim, Outcome
+
+_log = logging.getLogger("mainspring.jobs")
+
+_WORDS = {OutcomeKind.RETRY: "failed, tried again", OutcomeKind.SNOOZED: "put off"}
+_ATTEMPT = "job %s (%s) %s after %.3f s, attempt %d"
+
+
+def log_jobs(event: object) -> None:
+    """Write the attempts that an event tells of; claims that were given back are none."""
+    if isinstance(event, AttemptsEnded) and _log.isEnabledFor(logging.INFO):
+        for claim, outcome in event.ended:
+            if outcome.kind is not OutcomeKind.RELEASED:
+                _write(claim, outcome)
+
+
+def _write(claim: Claim, outcome: Outcome) -> None:
+    seconds = max(outcome.ended - outcome.began, 0.0)
+    word = _WORDS.get(outcome.kind, str(outcome.kind))
+    args = (claim.id, printable(claim.task), word, seconds, claim.attempt)
+    record = _log.makeRecord(_log.name, logging.INFO, __file__, 0, _ATTEMPT, args, None)
+    fields = {"outcome": str(outcome.kind), "duration": round(seconds, 6)}
+    vars(record).update(fields_of(claim), **fields)
+    _log.handle(record)
