@@ -133,6 +133,11 @@ def enqueue() -> None:
     assert_type(send.delay("you", copy=True), JobHandle[list[str]])
     assert_type(count.delay("x"), JobHandle[dict[str, int]])
     assert_type(nothing.delay(), JobHandle[None])
+    own = add.using(retries=0, timeout=1.5, keep_result=timedelta(days=1), backoff=[1, 2])
+    assert_type(own.using(backoff=Exponential(1)).delay(1), JobHandle[int])
+    assert_type(own.delay(1).record.options.retries, int | None)
+    assert_type(own.delay(1).run_now(), bool)
+    assert_type(own.delay(1).reschedule(delay=timedelta(days=1)), bool)
     assert_type(cached.delay("x"), JobHandle[int])
     assert_type(add.map([(1, 2), (3, 4)]), list[JobHandle[int]])
     assert_type(add.map((n,) for n in range(3)), list[JobHandle[int]])
@@ -156,6 +161,9 @@ def refuse() -> None:
     add.using(prio=1)  # type: ignore[arg-type]
     add.using(priority="high")  # type: ignore[arg-type]
     add.using(on_conflict="drop")  # type: ignore[arg-type]
+    add.using(retries="3")  # type: ignore[arg-type]
+    add.using(backoff=lambda attempt: 5)  # type: ignore[arg-type]
+    add.delay(1).reschedule("now")  # type: ignore[arg-type, call-arg]
     add.using(unique=5)  # type: ignore[arg-type]
     once.delay("1")  # type: ignore[arg-type]
 

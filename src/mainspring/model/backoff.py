@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 from mainspring.errors import InvalidOption
 from mainspring.model.duration import seconds_of
@@ -11,7 +11,7 @@ from mainspring.model.options import FLAG, SECONDS, check_fields, number
 from mainspring.model.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
 _NUMBER = number(least=0, expected="a number from 0 to 1e10")
@@ -96,6 +96,10 @@ class ComputedBackoff(Value, frozen=True):
     def delay(self, attempt: int, *, chance: float | None = None) -> float:  # noqa: ARG002  # as above
         """Return what the function says; raises what it raises, or InvalidOption."""
         return seconds_of("backoff", "seconds", self.function(attempt))
+
+
+KeptBackoff = Union[Exponential, Fixed, "Sequence[float | timedelta]"]
+"""A backoff that a job can keep: any but a function."""
 
 
 def backoff_of(owner: str, value: object) -> RetryBackoff:

@@ -9,6 +9,13 @@ from msgspec.structs import replace
 
 from mainspring.clock import utc_now
 from mainspring.errors import InvalidOption
+from mainspring.model.job_options import (
+    NO_OWN_OPTIONS,
+    OWN_OPTIONS,
+    JobOptions,
+    encode_options,
+    own_options,
+)
 from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.options import (
     LONGEST_SECONDS,
@@ -32,6 +39,7 @@ class EnqueueOptions(Value, frozen=True):
     """`delay` and `expires` are seconds from each enqueuing, `run_at` is aware.
 
     `unique` is a rule, or a key of the user's. `on_conflict` is None as long as the rule says it.
+    `own` are options that a job keeps, `stored` is their text.
     """
 
     delay: float = 0.0
@@ -40,6 +48,8 @@ class EnqueueOptions(Value, frozen=True):
     unique: Unique | str | None = None
     on_conflict: OnConflict | None = None
     idempotency_key: str | None = None
+    own: JobOptions = NO_OWN_OPTIONS
+    stored: bytes | None = None
 
     def changed(self, owner: str, given: Mapping[str, Any]) -> EnqueueOptions:
         """Return these options with others changed, each checked; raises InvalidOption."""
@@ -51,7 +61,9 @@ class EnqueueOptions(Value, frozen=True):
                 why="can't be combined with delay",
                 remedy="give only one of them",
             )
-        new = checked(owner, CHECKS, given)
+        own = own_options(owner, {name: given[name] for name in OWN_OPTIONS if name in given})
+        rest = {name: value for name, value in given.items() if name not in OWN_OPTIONS}
+        new = checked(owner, CHECKS, rest)
         if "delay" in new:
             new["run_at"] = None
         elif "run_at" in new:
@@ -59,6 +71,9 @@ class EnqueueOptions(Value, frozen=True):
         if isinstance(new.get("unique"), Unique):
             # A rule brings its own answer; an earlier one was for the key before it.
             new.setdefault("on_conflict", None)
+        if own:
+            new["own"] = replace(self.own, **own)
+            new["stored"] = encode_options(new["own"])
         options = replace(self, **new)
         options.check_conflict(owner)
         options.check_expiry(owner, options.wait())

@@ -95,7 +95,7 @@ class NewJob(Struct, frozen=True, gc=False):
     `payload` is the encoded arguments (a JSON text), `delay` seconds until it may start;
     lower `priority` is more urgent. At most one live job bears a `unique` key, and within 24 hours
     one job an `idempotency_key`; both are the store's to compare, not to read. `expires` is the
-    seconds after which it may not start any more.
+    seconds after which it may not start any more, `options` a JSON text of its own options.
     """
 
     task: str
@@ -107,6 +107,7 @@ class NewJob(Struct, frozen=True, gc=False):
     on_conflict: OnConflict = "return_existing"
     idempotency_key: str | None = None
     expires: float | None = None
+    options: bytes | None = None
 
 
 class Want(Struct, frozen=True, gc=False):
@@ -155,7 +156,8 @@ class Claim(Struct, frozen=True, gc=False):
 
     `key` is the store's own number of the job, `id` its public name. `attempt` counts from 1 and
     includes this one; `crashes` counts workers lost while they ran it, and charges no attempt.
-    `expired` says that it must not start any more: its attempt is to end as cancelled.
+    `expired` says that it must not start any more: its attempt is to end as cancelled. `options`
+    are those of `NewJob`.
     """
 
     key: int
@@ -167,6 +169,7 @@ class Claim(Struct, frozen=True, gc=False):
     attempt: int
     crashes: int
     expired: bool = False
+    options: bytes | None = None
 
 
 class Failure(Struct, frozen=True, gc=False):

@@ -7,6 +7,7 @@ from datetime import datetime  # the type of a Struct's field
 from msgspec import Struct
 
 from mainspring.model.job import Failure, JobState  # as above
+from mainspring.model.job_options import NO_OWN_OPTIONS, JobOptions
 
 
 class AttemptRecord(Struct, frozen=True, gc=False):
@@ -32,7 +33,7 @@ class JobRecord(Struct, frozen=True, gc=False):
     """A job as the store holds it at one moment. Times are aware UTC.
 
     `cancelling`: it runs, and was asked to be cancelled. `progress` (0 to 1) and `message` are what
-    its body last reported; a completed job is at 1, see `progress_at`.
+    its body last reported; a completed job is at 1, see `progress_at`. `options` are its own.
     """
 
     key: int
@@ -55,6 +56,7 @@ class JobRecord(Struct, frozen=True, gc=False):
     cancelling: bool = False
     progress: float = 0.0
     message: str = ""
+    options: JobOptions = NO_OWN_OPTIONS
 
 
 class NodeRecord(Struct, frozen=True, gc=False):

@@ -37,11 +37,6 @@ class Registrations(Protocol):
         """Which of two priorities is more urgent, in what the program writes."""
         ...
 
-    @property
-    def priority_order(self) -> PriorityOrder:
-        """Which of two priorities is more urgent, in what the program writes."""
-        ...
-
 
 class QueueClient:
     """Shared by the handles and schedules of one queue, and asked by its tasks. Thread-safe.

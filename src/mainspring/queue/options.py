@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mainspring.cache.policy import Cache
     from mainspring.engine.settings import WorkerSettings
-    from mainspring.model.backoff import RetryBackoff
+    from mainspring.model.backoff import KeptBackoff, RetryBackoff
     from mainspring.model.job import OnConflict
     from mainspring.model.unique import Unique
     from mainspring.protocols import Codec
@@ -97,6 +97,10 @@ class UsingOptions(TypedDict, total=False):
     on_conflict: OnConflict | None
     idempotency_key: str | None
     expires: float | timedelta | None
+    retries: int | None
+    timeout: float | None
+    keep_result: float | timedelta | None
+    backoff: KeptBackoff | None
     conn: Any
 
 

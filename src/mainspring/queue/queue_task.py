@@ -19,6 +19,7 @@ from typing import (
 from mainspring.errors import InvalidArguments
 from mainspring.model.enqueue_options import CHECKS, EnqueueOptions
 from mainspring.model.job import NewJob
+from mainspring.model.job_options import OWN_OPTIONS
 from mainspring.model.options import refuse_unknown
 from mainspring.model.place import check_imported
 from mainspring.model.signature import task_signature
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime, timedelta
 
+    from mainspring.model.backoff import KeptBackoff
     from mainspring.model.job import OnConflict
     from mainspring.model.task import Task
     from mainspring.model.unique import Unique
@@ -45,7 +47,7 @@ C = TypeVar("C")
 D = TypeVar("D")
 Ts = TypeVarTuple("Ts")
 
-_USING_OPTIONS = ("queue", "priority", *CHECKS, "conn")
+_USING_OPTIONS = ("queue", "priority", *CHECKS, *OWN_OPTIONS, "conn")
 _NO_OPTIONS = EnqueueOptions()
 
 
@@ -195,6 +197,10 @@ class QueueTask(Generic[P, R, Raw]):
         on_conflict: OnConflict | None = None,
         idempotency_key: str | None = None,
         expires: float | timedelta | None = None,
+        retries: int | None = None,
+        timeout: float | None = None,
+        keep_result: float | timedelta | None = None,
+        backoff: KeptBackoff | None = None,
         conn: Any = None,
         **unknown: Never,
     ) -> QueueTask[P, R, Raw]:
@@ -205,8 +211,10 @@ class QueueTask(Generic[P, R, Raw]):
         `unique`: a key, at most one live job of this task bears it, or a Unique; what happens to a
         second, `on_conflict` says: `"return_existing"` (the handle is the live job's), `"raise"`
         (DuplicateJob) or `"replace"`. `idempotency_key`: within 24 hours one job of this task bears
-        it, whatever became of it. `conn`: the caller's own connection, in whose open transaction
-        the jobs are enqueued. Raises InvalidOption, UnknownOption.
+        it, whatever became of it. `retries`, `timeout`, `keep_result` and `backoff` take the place
+        of the task's for these jobs and are kept with each (a function as backoff can't be).
+        `conn`: the caller's own connection, in whose open transaction the jobs are enqueued. None
+        leaves an option as it is. Raises InvalidOption, UnknownOption.
         """
         owner = f"{self.name}.using()"
         refuse_unknown(owner, unknown, _USING_OPTIONS)
@@ -217,6 +225,10 @@ class QueueTask(Generic[P, R, Raw]):
             "on_conflict": on_conflict,
             "idempotency_key": idempotency_key,
             "expires": expires,
+            "retries": retries,
+            "timeout": timeout,
+            "keep_result": keep_result,
+            "backoff": backoff,
         }
         given = {option: value for option, value in given.items() if value is not None}
         if conn is not None:
@@ -278,6 +290,7 @@ class QueueTask(Generic[P, R, Raw]):
             on_conflict=options.answer(),
             idempotency_key=None if key is None else key_of_users(task.name, key),
             expires=options.expires,
+            options=options.stored,
         )
 
     def _new_jobs(self, arguments: Iterable[Sequence[Any]]) -> list[NewJob]:

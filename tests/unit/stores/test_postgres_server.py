@@ -56,6 +56,23 @@ def test_a_schema_of_a_newer_version_is_refused(postgres_url, connection, schema
         store.stats()
 
 
+def test_a_schema_of_version_1_keeps_its_rows(postgres_url, connection, schema):
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    connection.execute(f"SET search_path TO {schema}")
+    connection.execute((migration.FOLDER / "0001_whole_queue.sql").read_bytes())
+    connection.execute("UPDATE schema_version SET version = 1")
+    connection.execute("INSERT INTO lanes (queue, task) VALUES ('queue', 'task')")
+    connection.execute(
+        "INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload) "
+        "VALUES (nextval('job_keys'), 10, 1, 0, 0, 1, 1, '[[],{}]')"
+    )
+    with opened(postgres_url) as store:
+        (claim,) = store.claim(join(store), [want()])
+        assert (claim.id, claim.options) == ("1-0000000a", None)
+        job_id, *_ = store.enqueue_many([new_job(options=b'{"retries":0}')])
+        assert store.get(job_id).options.retries == 0
+
+
 def test_an_old_server_is_refused(postgres_url, monkeypatch):
     monkeypatch.setattr(migration, "OLDEST_SERVER", 10**9)
     with opened(postgres_url) as store, pytest.raises(StoreUnusable, match="upgrade the server"):

@@ -24,6 +24,7 @@ from mainspring.model.crash import decide_crash
 from mainspring.model.duration import seconds_of
 from mainspring.model.error_text import message_of, name_of, traceback_of
 from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
+from mainspring.model.job_options import read_options, task_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -100,7 +101,12 @@ class Attempt:
 
     def timeout(self, claim: Claim) -> float | None:
         """Return the seconds this attempt may take, None for as long as it likes."""
-        return self._tasks[claim.task].timeout
+        return self.task_of(claim).timeout
+
+    def task_of(self, claim: Claim) -> Task:
+        """Return the task, with the options of the job's own."""
+        task = self._tasks[claim.task]
+        return task if claim.options is None else task_with(task, claim.options)
 
     def run(self, claim: Claim, slot: int) -> Outcome:
         """Run the body in this thread."""
@@ -120,6 +126,8 @@ class Attempt:
         """Return the call that the claim's payload tells, and note that it begins."""
         function = self._tasks[claim.task].function
         args, kwargs = self._decode(claim.payload, claim.task)
+        if claim.options is not None:
+            read_options(claim.options)  # which raises if they can't be read
         self._note(slot, claim.key, claim.fence)
         fault("before_body")
         if self._middleware:
@@ -141,7 +149,7 @@ class Attempt:
             began,
             monotonic(),
             result,
-            keep=self._tasks[claim.task].keep_result,
+            keep=self.task_of(claim).keep_result,
         )
 
     def failed(self, claim: Claim, error: BaseException, began: float) -> Outcome:
@@ -175,7 +183,7 @@ class Attempt:
         outcome, by_backoff = decision
         if outcome.kind is not OutcomeKind.RETRY:
             return outcome
-        task = self._tasks[claim.task]
+        task = self.task_of(claim)
         if claim.attempt > task.retries:
             return replace(outcome, kind=OutcomeKind.FAILED, delay=0.0)
         if by_backoff:

@@ -110,7 +110,7 @@ class JobCache:
             args, kwargs = self._codec.decode_call(claim.payload, claim.task)
         except ValueError:
             return None  # the attempt will say so
-        return self._turn(plan, args, kwargs)
+        return self._turn(plan, claim, args, kwargs)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Ask adapters on a loop of its own until closed."""
@@ -157,7 +157,7 @@ class JobCache:
         return task.with_options(function=functools.wraps(task.function)(covered))
 
     def _run(self, plan: Plan, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        turn = self._turn(plan, args, kwargs)
+        turn = self._turn(plan, running.get(), args, kwargs)
         if turn is None:
             return function(*args, **kwargs)
         if not turn.decided.result():
@@ -172,7 +172,7 @@ class JobCache:
     async def _arun(
         self, plan: Plan, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Any:
-        turn = self._turn(plan, args, kwargs)
+        turn = self._turn(plan, running.get(), args, kwargs)
         if turn is None:
             return await function(*args, **kwargs)
         with _giving_up(turn):
@@ -193,13 +193,15 @@ class JobCache:
         # An attempt that fails of its result has failed: an adapter in memory would keep it.
         self._codec.encode_result(value, plan.task)
 
-    def _turn(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Turn | None:
+    def _turn(
+        self, plan: Plan, claim: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Turn | None:
         try:
             key = plan.key(args, kwargs)
         except Exception as error:  # noqa: BLE001  # the user's key function may raise anything
             self._refuse(plan.task, error)
             return None
-        turn = Turn(plan.limit)
+        turn = Turn(plan.limit(getattr(claim, "options", None)))
         fetch = plan.results.fetch(key, plan.seconds, (turn.lead, (), {}))
         return turn if self._submit(turn, fetch) else None
 

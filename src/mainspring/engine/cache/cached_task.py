@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cache.keys import cache_key
+from mainspring.model.job_options import task_with
 from mainspring.model.signature import task_signature
 
 if TYPE_CHECKING:
@@ -18,12 +19,16 @@ class Plan:
 
     def __init__(self, task: Task, policy: Cache, results: Results) -> None:
         self.task = task.name
-        self.limit = task.timeout
+        self._whole = task
         self.seconds = policy.seconds
         self.results = results
         self._shape = task_signature(task.name, task.function)
         self._name = policy.key if isinstance(policy.key, str) else identity(task)
         self._key_function = policy.key if callable(policy.key) else None
+
+    def limit(self, options: bytes | None) -> float | None:
+        """Return the seconds that a job with these options of its own may take."""
+        return task_with(self._whole, options).timeout
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """Return the key of a job; raises what its values, or the user's function, raise."""

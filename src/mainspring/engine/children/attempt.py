@@ -111,12 +111,13 @@ class ChildAttempt:
             self._asked.pop((claim.key, claim.fence), None)
 
     def _outcome_of(self, claim: Claim, decision: Decision) -> Outcome:
-        keep = self._tasks[claim.task].keep_result
+        keep = self._attempt.task_of(claim).keep_result
         if keep is not None and decision.outcome.kind is OutcomeKind.COMPLETED:
             return replace(decision.outcome, keep=keep)
         return self._attempt.outcome_of(claim, decision)
 
     def _send(self, claim: Claim, slot: int) -> bytes:
+        # Whose function it is: the cache's own stands in its place elsewhere.
         task = self._tasks[claim.task]
         middleware = places_of(self._middleware) if self._middleware else ()
         request = encode(request_of(claim, task, middleware))
@@ -124,7 +125,7 @@ class ChildAttempt:
         return self._children.request(
             request,
             label=claim.task,
-            timeout=task.timeout,
+            timeout=self._attempt.timeout(claim),
             key=grant,
             on_note=self._on_note,
             warm_up=warm_up_of(task, middleware),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.waits import Wait, Waits
+from mainspring.model.job_options import task_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ class ClaimContext:
     def complete_in(self, claim: Claim, connection: Any, result: object) -> None:
         """Complete the job in the transaction that is open on `connection`."""
         began = self._held_since(claim) or 0.0
-        keep = self._tasks[claim.task].keep_result
+        keep = task_with(self._tasks[claim.task], claim.options).keep_result
         encoded = self._codec.encode_result(result, claim.task)
         self.completions.complete(claim, connection, encoded, began=began, keep=keep)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mainspring.model.job import CANCELLED, Claim, Ended, Failure, JobState, OutcomeKind
+from mainspring.model.job_options import NO_OWN_OPTIONS, read_options
 from mainspring.model.note import LogLine  # the type of a Struct's field
 from mainspring.model.view import AttemptRecord, JobRecord, progress_at
 from mainspring.stores.clock import as_datetime
@@ -62,6 +63,7 @@ class Job(Struct):
     delayed: bool = False
     unique: str | None = None
     expires_at: int | None = None
+    options: bytes | None = None
     state: JobState = JobState.PENDING
     attempts: int = 0
     crashes: int = 0
@@ -104,6 +106,7 @@ class Job(Struct):
             attempt=self.attempts + 1,
             crashes=self.crashes,
             expired=self.expired(moment),
+            options=self.options,
         )
 
     def expired(self, moment: Moment) -> bool:
@@ -160,7 +163,7 @@ class Job(Struct):
         """Apply a later enqueue with the same unique key, while it waits."""
         self.payload, self.priority = new.payload, new.priority
         self.run_at, self.delayed = moment.after(new.delay), new.delay > 0
-        self.expires_at = expires_at(new, moment)
+        self.expires_at, self.options = expires_at(new, moment), new.options
 
     def reschedule(self, delay: float | None, priority: int | None, moment: Moment) -> None:
         """Wait for another time, or with another priority."""
@@ -276,4 +279,5 @@ class Job(Struct):
             cancelling=self.cancelling,
             progress=progress_at(self.state, self.progress),
             message=self.message,
+            options=NO_OWN_OPTIONS if self.options is None else read_options(self.options),
         )

@@ -174,6 +174,7 @@ class Ledger:
             delayed=new.delay > 0,
             unique=new.unique,
             expires_at=expires_at(new, moment),
+            options=new.options,
         )
         if job.unique is not None:
             self._unique[job.unique] = job

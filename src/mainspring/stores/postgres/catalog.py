@@ -27,7 +27,7 @@ SELECT
   job.key, job.nonce, task, queue, priority, state, payload,
   attempts + CASE WHEN state = 2 THEN 1 ELSE 0 END, crashes, created_at, run_at, claimed_at, NULL,
   coalesce(nodes.name, job.node::text), NULL, {last_failure},
-  expires_at, cancel_asked, fraction, message
+  expires_at, cancel_asked, fraction, message, options
 FROM jobs AS job
 JOIN lanes USING (lane)
 LEFT JOIN nodes ON nodes.node = job.node
@@ -38,7 +38,7 @@ SELECT
   job.key, job.nonce, task, queue, priority, state, payload,
   attempts, crashes, created_at, run_at, began_at, job.ended_at,
   coalesce(nodes.name, job.node::text), result, failure,
-  expires_at, false, fraction, message
+  expires_at, false, fraction, message, options
 FROM finished AS job
 JOIN lanes USING (lane)
 LEFT JOIN nodes ON nodes.node = job.node

@@ -90,7 +90,7 @@ first AS MATERIALIZED (
 ANSWER = """
 SELECT {recorded}, (SELECT leased FROM live), (SELECT micros FROM due), seen,
   key, nonce, fence, task, queue, payload, attempts + 1, crashes,
-  coalesce(expires_at <= {now}, false)
+  coalesce(expires_at <= {now}, false), options
 FROM (SELECT count(*) AS seen FROM first) AS look
 LEFT JOIN (SELECT * FROM taken JOIN lanes USING (lane)) AS claimed ON true
 ORDER BY priority, run_at, key
@@ -104,7 +104,7 @@ RECORD_AND_CLAIM = ", ".join(("WITH " + LIVE, RECORDING, ASKED, CLAIMING)) + ANS
 
 HELD = """
 SELECT key, nonce, fence, task, queue, payload, attempts + 1, crashes,
-  coalesce(expires_at <= {now}, false)
+  coalesce(expires_at <= {now}, false), options
 FROM jobs JOIN lanes USING (lane)
 WHERE node = %(node)s AND state = 2
 ORDER BY priority, run_at, key
@@ -206,7 +206,7 @@ def claim(
 
 def claim_of(row: tuple[Any, ...]) -> Claim:
     """Return the claim of a row."""
-    key, nonce, fence, task, queue, payload, attempt, crashes, expired = row
+    key, nonce, fence, task, queue, payload, attempt, crashes, expired, options = row
     return Claim(
         key=key,
         id=format_id(key, nonce),
@@ -217,6 +217,7 @@ def claim_of(row: tuple[Any, ...]) -> Claim:
         attempt=attempt,
         crashes=crashes,
         expired=expired,
+        options=None if options is None else options.encode(),
     )
 
 

@@ -29,10 +29,10 @@ END_WAITING = """
 WITH gone AS (DELETE FROM jobs WHERE key = ANY (%(keys)s) AND state <> 2 RETURNING *)
 INSERT INTO finished (
   key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence,
-  ended_at, failure, payload, unique_key, expires_at
+  ended_at, failure, payload, unique_key, expires_at, options
 )
 SELECT key, nonce, lane, 5, priority, run_at, created_at, attempts, crashes, fence,
-  {now}, %(failure)s, payload, unique_key, expires_at
+  {now}, %(failure)s, payload, unique_key, expires_at, options
 FROM gone
 """
 
@@ -58,10 +58,10 @@ WITH revived AS (DELETE FROM finished WHERE key = ANY (%(keys)s) RETURNING *), n
   FROM revived WHERE node IS NOT NULL
 )
 INSERT INTO jobs (
-  key, nonce, lane, state, priority, run_at, created_at, fence, payload, unique_key
+  key, nonce, lane, state, priority, run_at, created_at, fence, payload, unique_key, options
 )
 SELECT key, nonce, lane, 0, priority, {now}, created_at, fence,
-  coalesce(%(payload)s, payload), unique_key
+  coalesce(%(payload)s, payload), unique_key, options
 FROM revived
 """
 

@@ -42,13 +42,14 @@ KEYS = "SELECT nextval('{schema}.job_keys') FROM generate_series(1, %(count)s)"
 
 ENQUEUE = """
 INSERT INTO jobs (
-  key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at
+  key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at,
+  options
 )
 SELECT key, nonce, lane, CASE WHEN delayed THEN 1 ELSE 0 END, priority, {now} + delay, {now},
-  payload, unique_key, {now} + expires
+  payload, unique_key, {now} + expires, options
 FROM json_to_recordset(%(jobs)s::json) AS given (
   key bigint, nonce bigint, lane int, priority bigint, delayed boolean, delay bigint, payload text,
-  unique_key text, expires bigint
+  unique_key text, expires bigint, options text
 )
 ON CONFLICT DO NOTHING
 """
@@ -83,7 +84,8 @@ ORDER BY key FOR UPDATE
 
 REPLACE = """
 UPDATE jobs SET state = CASE WHEN %(delayed)s THEN 1 ELSE 0 END, priority = %(priority)s,
-  run_at = {now} + %(delay)s, payload = %(payload)s, expires_at = {now} + %(expires)s::bigint
+  run_at = {now} + %(delay)s, payload = %(payload)s, expires_at = {now} + %(expires)s::bigint,
+  options = %(options)s::text
 WHERE key = %(key)s AND state <> 2
 """
 
@@ -164,6 +166,7 @@ def insert(
                 payload=job.payload.decode(),
                 unique_key=indexed(job.unique),
                 expires=expiry(job),
+                options=None if job.options is None else job.options.decode(),
             )
             for job, key, nonce in zip(
                 batch.jobs[some], batch.keys[some], batch.nonces[some], strict=True
@@ -174,7 +177,7 @@ def insert(
     return inserted
 
 
-class JobRow(Struct, frozen=True, gc=False):
+class JobRow(Struct, frozen=True, gc=False, omit_defaults=True):
     """A new job as its statement takes it: one text of JSON, which costs less than arrays."""
 
     key: int
@@ -184,8 +187,9 @@ class JobRow(Struct, frozen=True, gc=False):
     delayed: bool
     delay: int
     payload: str
-    unique_key: str | None
-    expires: int | None
+    unique_key: str | None = None
+    expires: int | None = None
+    options: str | None = None
 
 
 def keep_keyed(
@@ -230,6 +234,7 @@ def replace(connection: Statements, key: int, new: NewJob, moment: ServerMoment)
     """Give a live job that waits what a later one says."""
     row = {"delayed": new.delay > 0, "delay": micros(new.delay), "expires": expiry(new)}
     row |= {"key": key, "priority": new.priority, "now": moment.micros}
+    row["options"] = None if new.options is None else new.options.decode()  # type: ignore[assignment]  # a text
     connection.execute(REPLACE, {**row, "payload": new.payload.decode()})
 
 

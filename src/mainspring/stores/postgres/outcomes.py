@@ -50,12 +50,13 @@ mine AS MATERIALIZED (
 ), ending AS (
   INSERT INTO finished (
     key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, node,
-    began_at, ended_at, result, failure, payload, unique_key, expires_at, keep_until
+    began_at, ended_at, result, failure, payload, unique_key, expires_at, keep_until,
+    options
   )
   SELECT
     key, nonce, lane, ends, priority, run_at, created_at, attempts + charged, crashes + crashed,
     fence, node, {now} + began, {now} + ended, result, failure, payload, unique_key, expires_at,
-    {now} + ended + keep
+    {now} + ended + keep, options
   FROM mine WHERE ends IS NOT NULL
 ), returned AS (
   UPDATE jobs SET

@@ -175,13 +175,20 @@ def row_of(nonce: str, new: NewJob) -> tuple[object, ...]:
         new.payload.decode(),
         False if new.unique is None else new.unique,
         age_of(new.expires),
+        options_of(new),
     )
 
 
 def replacement_of(unique: str, new: NewJob) -> tuple[object, ...]:
     """Return what a waiting job is given, as the script takes it."""
     delay = int(new.delay * MICROS)
-    return unique, new.priority, delay, new.payload.decode(), age_of(new.expires)
+    payload = new.payload.decode()
+    return unique, new.priority, delay, payload, age_of(new.expires), options_of(new)
+
+
+def options_of(new: NewJob) -> str | bool:
+    """Return a job's options as a script takes them; False for none."""
+    return False if new.options is None else new.options.decode()
 
 
 def age_of(seconds: float | None) -> int:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.json import Decoder
 
 from mainspring.model.job import Claim, Ended, Failure, JobState
+from mainspring.model.job_options import NO_OWN_OPTIONS, read_options
 from mainspring.model.note import LogLine
 from mainspring.model.view import AttemptRecord, JobRecord, NodeRecord, progress_at
 from mainspring.stores.clock import MICROS, as_datetime
@@ -65,14 +66,17 @@ def record_of(row: tuple[int, list[str], str, str, str]) -> JobRecord:
         cancelling="cancelling" in job,
         progress=progress_at(state, float(job.get("progress", 0))),
         message=job.get("message", ""),
+        options=read_options(job["options"].encode()) if "options" in job else NO_OWN_OPTIONS,
     )
 
 
-def claims_of(rows: Iterable[tuple[int, str, int, int, int, bool, str, str]]) -> list[Claim]:
+def claims_of(
+    rows: Iterable[tuple[int, str, int, int, int, bool, str, str, str | bool]],
+) -> list[Claim]:
     """Return claims."""
     names: dict[str, tuple[str, str]] = {}
     claims = []
-    for key, job_id, fence, attempt, crashes, expired, payload, lane in rows:
+    for key, job_id, fence, attempt, crashes, expired, payload, lane, options in rows:
         if lane not in names:
             names[lane] = names_of(lane)
         queue, task = names[lane]
@@ -87,6 +91,7 @@ def claims_of(rows: Iterable[tuple[int, str, int, int, int, bool, str, str]]) ->
                 attempt=attempt,
                 crashes=crashes,
                 expired=expired,
+                options=options.encode() if isinstance(options, str) else None,
             )
         )
     return claims

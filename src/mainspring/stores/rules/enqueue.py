@@ -44,7 +44,8 @@ class LiveJob(Protocol):
 class EnqueuePlan(Struct, frozen=True):
     """The changes of a batch, and the answer for each of its jobs.
 
-    `replaced` holds what live jobs are given, by unique key: payload, priority, delay and expiry.
+    `replaced` holds what live jobs are given, by unique key: payload, priority, delay, expiry
+    and options.
     `remembered` holds the answers that idempotency keys stand for from now on.
     """
 
@@ -68,9 +69,11 @@ def answer_in(answer: Answer, inserted: Sequence[str]) -> str:
 
 
 def is_keyed(jobs: Iterable[NewJob]) -> bool:
-    """Return whether any of the jobs has a key or an expiry; plain jobs need no plan."""
+    """Return whether any has a key, an expiry or options of its own; plain jobs need no plan."""
     for job in jobs:  # each enqueuing asks this, and `any` costs twice as much
         if job.unique is not None or job.idempotency_key is not None or job.expires is not None:
+            return True
+        if job.options is not None:
             return True
     return False
 
@@ -162,4 +165,5 @@ def replaced_by(waiting: NewJob, new: NewJob) -> NewJob:
         priority=new.priority,
         delay=new.delay,
         expires=new.expires,
+        options=new.options,
     )

@@ -14,6 +14,7 @@ from msgspec import DecodeError, json
 
 from mainspring.clock import EPOCH
 from mainspring.model.job import Failure
+from mainspring.model.job_options import NO_OWN_OPTIONS, JobOptions, read_options
 from mainspring.model.record import Undecodable, type_name
 from mainspring.stores.clock import as_micros
 
@@ -84,6 +85,13 @@ class Columns:
             return decode(bytes_in(value))
         except UNREADABLE:
             return self._refuse(name, default)
+
+    def options(self, value: object) -> JobOptions:
+        """Return options of a job's own; none of those that can't be read."""
+        try:
+            return read_options(bytes_in(value))
+        except Undecodable:
+            return self._refuse("options", NO_OWN_OPTIONS)
 
     def failure(self) -> Failure | None:
         """Return the evidence of what could not be read, if there is any."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from mainspring.model.job import Ended, JobState
+from mainspring.model.job_options import NO_OWN_OPTIONS
 from mainspring.model.timetable import (
     CATCH_UPS,
     UNREADABLE_RULE,
@@ -34,7 +35,7 @@ def record_of(row: tuple[Any, ...]) -> JobRecord:
     """Return the record of a row; its failure tells of columns that can't be read."""
     key, nonce, task, queue, priority, state, payload, attempts, crashes, *rest = row
     created_at, run_at, started_at, completed_at, node, result, failure, *rest = rest
-    expires_at, cancelling, fraction, message = rest
+    expires_at, cancelling, fraction, message, options = rest
     final = completed_at is not None
     seen = final_state(state) if final else live_state(state)
     read = Columns()
@@ -59,6 +60,7 @@ def record_of(row: tuple[Any, ...]) -> JobRecord:
         cancelling=bool(cancelling),
         progress=progress_at(seen, read.fraction("progress", fraction)),
         message="" if message is None else read.text("message", message),
+        options=NO_OWN_OPTIONS if options is None else read.options(options),
     )
     return replace(record, failure=record.failure or read.failure()) if read.unreadable else record
 

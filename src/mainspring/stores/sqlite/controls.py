@@ -39,11 +39,11 @@ MARK = "UPDATE jobs SET cancel_asked = 1 WHERE key IN (SELECT value FROM json_ea
 END_WAITING = """
 INSERT OR REPLACE INTO finished (
   key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence,
-  ended_at, failure, payload, unique_key, expires_at
+  ended_at, failure, payload, unique_key, expires_at, options
 )
 SELECT
   jobs.key, nonce, lane, ?, priority, run_at, created_at, attempts, crashes, fence,
-  ?, ?, payload, unique_key, expires_at
+  ?, ?, payload, unique_key, expires_at, options
 FROM json_each(?) AS asked CROSS JOIN jobs ON jobs.key = asked.value
 WHERE state <> 2
 """
@@ -78,10 +78,11 @@ WHERE node IS NOT NULL
 
 REVIVE = """
 INSERT INTO jobs (
-  key, nonce, lane, state, priority, run_at, created_at, fence, payload, unique_key
+  key, nonce, lane, state, priority, run_at, created_at, fence, payload, unique_key, options
 )
 SELECT
-  finished.key, nonce, lane, ?, priority, ?, created_at, fence, coalesce(?, payload), unique_key
+  finished.key, nonce, lane, ?, priority, ?, created_at, fence, coalesce(?, payload), unique_key,
+  options
 FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
 """
 

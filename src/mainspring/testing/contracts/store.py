@@ -32,6 +32,7 @@ from mainspring.testing.contracts.controls import ControlsContract
 from mainspring.testing.contracts.job import JobContract
 from mainspring.testing.contracts.journal import JournalContract
 from mainspring.testing.contracts.node import NodeContract
+from mainspring.testing.contracts.options import OptionsContract
 from mainspring.testing.contracts.reschedule import RescheduleContract
 from mainspring.testing.contracts.timetable import TimetableContract
 from mainspring.testing.contracts.unique import IdempotencyContract, UniqueContract
@@ -45,6 +46,7 @@ class StoreContract(
     IdempotencyContract,
     ControlsContract,
     RescheduleContract,
+    OptionsContract,
     CatalogContract,
     JournalContract,
     TimetableContract,

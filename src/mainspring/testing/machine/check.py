@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.model.job import FINAL, JobState
+from mainspring.model.job_options import NO_OWN_OPTIONS, read_options
 from mainspring.model.view import JobFilter
 from mainspring.testing.machine.timetable import instant
 
@@ -142,6 +143,7 @@ def seen_of(job: ModelJob) -> Seen:
         (job.cancelling, job.error, job.node is not None, job.state is JobState.COMPLETED),
         (at(job.run_at if job.live() else None), at(job.expires_at), at(job.ended_at)),
         (1.0 if job.state is JobState.COMPLETED else job.progress, job.message),
+        NO_OWN_OPTIONS if job.options is None else read_options(job.options),
     )
 
 
@@ -163,6 +165,7 @@ def shown(record: JobRecord) -> Seen:
             record.completed_at,
         ),
         (record.progress, record.message),
+        record.options,
     )
 
 

@@ -44,6 +44,7 @@ new_jobs = st.builds(
     on_conflict=st.sampled_from(["return_existing", "return_existing", "raise", "replace"]),
     idempotency_key=st.sampled_from([None, None, None, "i", "j"]),
     expires=st.sampled_from([None, None, 1.0, 6.0]),
+    options=st.sampled_from([None, None, b'{"retries":1}', b'{"timeout":2.5}']),
 )
 batches = st.lists(new_jobs, min_size=1, max_size=3)
 wants = st.builds(

@@ -51,6 +51,7 @@ class ModelJob:
     run_at: float = 0.0
     ready: bool = True
     expires_at: float | None = None
+    options: bytes | None = None
     id: str | None = None
     state: JobState = JobState.PENDING
     attempts: int = 0
@@ -90,6 +91,7 @@ class ModelJob:
         self.payload, self.priority = new.payload, new.priority
         self.run_at, self.ready = now + new.delay, new.delay == 0
         self.expires_at = None if new.expires is None else now + new.expires
+        self.options = new.options
 
     def end(self, state: JobState, error: str | None, now: float) -> None:
         """Be final."""

@@ -113,6 +113,7 @@ class StoreWalk(RuleBasedStateMachine):
         for claim, job in zip(claims, expected, strict=True):
             assert (claim.attempt, claim.crashes) == (job.attempts + 1, job.crashes)
             assert (claim.task, claim.queue, claim.payload) == (job.task, job.queue, job.payload)
+            assert claim.options == job.options
             assert claim.expired == job.expired(self.clock.now())
             assert claim.fence >= job.fence
             assert (claim.id, claim.fence) not in self.claims

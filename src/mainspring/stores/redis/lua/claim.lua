@@ -57,13 +57,13 @@ local function first_of(cursors)
   return best
 end
 
-local CLAIM = {'id', 'fence', 'attempts', 'crashes', 'expires_at', 'payload'}
+local CLAIM = {'id', 'fence', 'attempts', 'crashes', 'expires_at', 'payload', 'options'}
 
 -- The grant of a job to its node, for the answer.
 local function grant(key, lane, row, fence)
   local expired = row[5] and tonumber(row[5]) <= now or false
   return {tonumber(key), row[1], fence, (row[3] or 0) + 1, tonumber(row[4] or 0), expired, row[6],
-    lane}
+    lane, row[7]}
 end
 
 local function take(node, lane, place, key, row)

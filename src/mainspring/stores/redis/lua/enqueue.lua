@@ -3,8 +3,9 @@
 --   call        {caller, number}: the last call of each caller is answered again as it was
 --   believed    {unique keys, '<id> <state>' of who bears each, idempotency keys, id of each}
 --   tick        {schedule, its text as believed, its new text}, or false
---   jobs        {nonce, queue, task, priority, delay, payload, unique or false, expires or -1}
---   replaced    {unique key, priority, delay, payload, expires or -1}
+--   jobs        {nonce, queue, task, priority, delay, payload, unique or false, expires or -1,
+--              options or false}
+--   replaced    {unique key, priority, delay, payload, expires or -1, options or false}
 --   remembered  {idempotency key, id, or the place among the new jobs}
 -- Answers the key of the first job; or what to believe instead; or false: the tick was made.
 local CALLS, DAY = 600, 86400
@@ -52,6 +53,7 @@ local function insert(key, id, new)
   call('HSET', hash, 'id', id, 'lane', lane, 'state', 'pending', 'place', job.place,
     'created_at', created_at, 'payload', new[6])
   if job.expires_at then call('HSET', hash, 'expires_at', job.expires_at) end
+  if new[9] then call('HSET', hash, 'options', new[9]) end
   if new[7] then
     call('HSET', hash, 'unique', new[7])
     call('HSET', at .. 'unique', new[7], id)
@@ -69,6 +71,11 @@ local function replace(new)
     call('HSET', hash_of(job.key), 'expires_at', job.expires_at)
   else
     call('HDEL', hash_of(job.key), 'expires_at')
+  end
+  if new[6] then
+    call('HSET', hash_of(job.key), 'options', new[6])
+  else
+    call('HDEL', hash_of(job.key), 'options')
   end
   line_up(job, new[3] > 0)
 end

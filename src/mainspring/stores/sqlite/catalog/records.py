@@ -21,7 +21,7 @@ SELECT
   attempts + (state = 2), crashes,
   created_at, run_at, claimed_at, NULL, coalesce(nodes.name, job.node), NULL,
   (SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1),
-  expires_at, cancel_asked, fraction, message
+  expires_at, cancel_asked, fraction, message, CAST(options AS BLOB)
 FROM jobs AS job
 JOIN lanes USING (lane)
 LEFT JOIN nodes ON nodes.node = job.node
@@ -32,7 +32,7 @@ SELECT
   job.key, CAST(job.nonce AS INTEGER), task, queue, priority, state, CAST(payload AS BLOB),
   attempts, crashes, created_at, run_at, began_at, job.ended_at, coalesce(nodes.name, job.node),
   CAST(result AS BLOB), failure,
-  expires_at, 0, fraction, message
+  expires_at, 0, fraction, message, CAST(options AS BLOB)
 FROM finished AS job
 JOIN lanes USING (lane)
 LEFT JOIN nodes ON nodes.node = job.node

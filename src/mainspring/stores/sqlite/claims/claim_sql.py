@@ -36,9 +36,9 @@ NEXT_FENCE = "(min(CAST(fence AS INTEGER), 4611686018427387904) + 1)"
 
 FIRST_IN_LINE = """
 SELECT group_concat(printf(
-  '[%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%s]',
+  '[%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%d,%s]',
   priority, run_at, key, nonce, lane, {fence}, attempts + 1, crashes, expires_at <= ?,
-  length(CAST(payload AS BLOB)), payload
+  options IS NOT NULL, length(CAST(payload AS BLOB)), payload
 ))
 FROM (
   {lanes}
@@ -51,7 +51,8 @@ EACH_IN_LINE = """
 SELECT
   CAST(priority AS INTEGER), CAST(run_at AS INTEGER), key, CAST(nonce AS INTEGER), lane,
   {fence}, CAST(attempts + 1 AS INTEGER), CAST(crashes AS INTEGER),
-  coalesce(expires_at <= ?, 0), length(CAST(payload AS BLOB)), CAST(payload AS BLOB)
+  coalesce(expires_at <= ?, 0), options IS NOT NULL, length(CAST(payload AS BLOB)),
+  CAST(payload AS BLOB)
 FROM (
   {lanes}
   ORDER BY priority, run_at, key LIMIT ?
@@ -62,16 +63,23 @@ HELD = """
 SELECT
   CAST(priority AS INTEGER), CAST(run_at AS INTEGER), key, CAST(nonce AS INTEGER), jobs.lane,
   CAST(fence AS INTEGER), CAST(attempts + 1 AS INTEGER), CAST(crashes AS INTEGER),
-  coalesce(expires_at <= ?, 0), length(CAST(payload AS BLOB)), CAST(payload AS BLOB)
+  coalesce(expires_at <= ?, 0), options IS NOT NULL, length(CAST(payload AS BLOB)),
+  CAST(payload AS BLOB)
 FROM lanes
 CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
 WHERE node = ?
 """
 
 ONE_LANE = """
-  SELECT priority, run_at, key, nonce, lane, fence, attempts, crashes, expires_at, payload
+  SELECT priority, run_at, key, nonce, lane, fence, attempts, crashes, expires_at, options,
+    payload
   FROM jobs INDEXED BY line WHERE state = 0 AND lane = ?
 """
+
+OPTIONS = """
+SELECT key, CAST(options AS BLOB) FROM jobs WHERE key IN (SELECT value FROM json_each(?))
+"""
+NO_OPTIONS: dict[int, bytes] = {}
 
 INNOCENT = f"AND crashes < {SUSPECT_CRASHES}"
 SUSPECT = f"AND crashes >= {SUSPECT_CRASHES}"
@@ -105,10 +113,11 @@ UPDATE jobs SET state = 0 WHERE key IN (
 )
 """
 
-Waiting = tuple[int, int, int, int, int, int, int, int, int, int, Raw]
+Waiting = tuple[int, int, int, int, int, int, int, int, int, int, int, Raw]
 """A row of `FIRST_IN_LINE`; its first three fields are its place in the line.
 
-The last two are the number of its payload's bytes, and they themselves, as a view of them.
+The last three are 1 if it has options, the number of its payload's bytes, and they themselves, as
+a view of them.
 """
 
 waiting = json.Decoder(list[Waiting])
@@ -226,7 +235,7 @@ def rows_in(text: str) -> list[Waiting] | None:
         rows = waiting.decode(f"[{text}]")
     except UNREADABLE:
         return None
-    return None if [row for row in rows if len(row[10]) != row[9]] else rows
+    return None if [row for row in rows if len(row[11]) != row[10]] else rows
 
 
 @cache
@@ -256,9 +265,19 @@ def place_in_line(row: Waiting) -> tuple[int, int, int]:
     return row[:3]
 
 
-def claim_of(row: Waiting, known: KnownLanes) -> Claim:
+def claims_of(
+    connection: sqlite3.Connection, rows: Sequence[Waiting], known: KnownLanes
+) -> list[Claim]:
+    """Return the grants for rows. Few jobs have options: theirs are read by themselves."""
+    keys = [row[2] for row in rows if row[9]]
+    asked = (json.encode(keys).decode(),)
+    options = dict(connection.execute(OPTIONS, asked).fetchall()) if keys else NO_OPTIONS
+    return [claim_of(row, known, options.get(row[2])) for row in rows]
+
+
+def claim_of(row: Waiting, known: KnownLanes, options: bytes | None) -> Claim:
     """Return the grant for a row."""
-    _, _, key, nonce, lane, fence, attempt, crashes, expired, _, payload = row
+    _, _, key, nonce, lane, fence, attempt, crashes, expired, _, _, payload = row
     queue, task = known.name(lane)
     return Claim(
         key=key,
@@ -270,4 +289,5 @@ def claim_of(row: Waiting, known: KnownLanes) -> Claim:
         attempt=attempt,
         crashes=crashes,
         expired=bool(expired),
+        options=options,
     )

@@ -12,7 +12,7 @@ from mainspring.stores.sqlite.catalog.queues import paused
 from mainspring.stores.sqlite.claims.claim_sql import (
     Waiting,
     claim,
-    claim_of,
+    claims_of,
     first_due,
     first_in_line,
     held_rows,
@@ -89,7 +89,7 @@ def claim_for(
         return ClaimedJobs([], lapsed=True)
     if claimable.whole and state.shows_all_for(wants):
         rows = take(connection, node, state.first or [], moment)
-        return ClaimedJobs([claim_of(row, lanes) for row in rows])
+        return ClaimedJobs(claims_of(connection, rows, lanes))
     return claim_each(connection, node, wants, lanes=lanes, moment=moment, state=state)
 
 
@@ -130,7 +130,7 @@ def held(
     if connection.execute(LIVE, (node,)).fetchone() is None:
         raise LeaseLost(name_of(connection, node))
     learn(connection, lanes)
-    return [claim_of(row, lanes) for row in held_rows(connection, node, moment)]
+    return claims_of(connection, held_rows(connection, node, moment), lanes)
 
 
 def claimable_for(lanes: KnownLanes, wants: Sequence[Want], moment: Moment) -> Claimable:
@@ -188,4 +188,4 @@ def claim_each(  # noqa: PLR0913  # as above, and the state
             connection, node, lanes=lanes.matching(want, state.paused), want=want, moment=moment
         )
     ]
-    return ClaimedJobs([claim_of(row, lanes) for row in rows], next_due)
+    return ClaimedJobs(claims_of(connection, rows, lanes), next_due)

@@ -1,4 +1,4 @@
-"""Jobs that bear a unique key, an idempotency key or an expiry, on their way in.
+"""Jobs that bear a unique key, an idempotency key, an expiry or options, on their way in.
 
 `stores/rules/enqueue.py` says what becomes of a batch of them; plain jobs need no such look.
 """
@@ -49,25 +49,31 @@ WHERE unique_key IN (VALUES {rows}) AND unique_key IS NOT NULL
 
 ENQUEUE_KEYED = """
 INSERT INTO jobs (
-  key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at
+  key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at,
+  options
 )
 VALUES {rows}
 """
 
 ENQUEUE_KEYED_ONE = """
 INSERT INTO jobs (
-  key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at
+  key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at,
+  options
 )
 VALUES (
   {next_key},
-  ?, ?, ?, ?, ?, ?, ?, ?, ?
+  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 )
 """.replace("{next_key}", NEXT_KEY)
 
 REPLACE = """
-UPDATE jobs SET state = ?, priority = ?, run_at = ?, payload = ?, expires_at = ?
+UPDATE jobs SET state = ?, priority = ?, run_at = ?, payload = ?, expires_at = ?, options = ?
 WHERE key = ? AND state <> 2
 """
+
+
+KeyedRow = tuple[int, int, int, int, int, int, int, str, str | None, int | None, str | None]
+"""The columns of `ENQUEUE_KEYED`."""
 
 
 class KeyHolder(Struct, frozen=True, gc=False):
@@ -166,8 +172,15 @@ def replace(
     placed: list[QueuedJob] = []
     for unique, new in plan.replaced.items():
         one = placed_at(new, bearers[unique].lane, moment)
-        until, key = expires_at(new, moment), bearers[unique].key
-        row = (one.state, new.priority, one.run_at, new.payload.decode(), until, key)
+        row = (
+            one.state,
+            new.priority,
+            one.run_at,
+            new.payload.decode(),
+            expires_at(new, moment),
+            text_or_none(new.options),
+            bearers[unique].key,
+        )
         connection.execute(REPLACE, row)
         placed.append(one)
     return placed
@@ -201,7 +214,7 @@ def insert_one_keyed(
 
 def rows_of_keyed(
     jobs: Sequence[NewJob], lanes: Mapping[Name, int], moment: Moment, first: int
-) -> Iterator[tuple[int, int, int, int, int, int, int, str, str | None, int | None]]:
+) -> Iterator[KeyedRow]:
     """Yield the rows of `ENQUEUE_KEYED`; their keys begin with `first`."""
     for key, new in enumerate(jobs, first):
         placed = placed_at(new, lanes[new.queue, new.task], moment)
@@ -216,6 +229,7 @@ def rows_of_keyed(
             new.payload.decode(),
             new.unique,
             expires_at(new, moment),
+            text_or_none(new.options),
         )
 
 
@@ -226,6 +240,11 @@ def remember(connection: sqlite3.Connection, memories: Mapping[str, str], moment
     for chunk in in_chunks(rows):
         flat = [value for row in chunk for value in row]
         connection.execute(with_rows(REMEMBER, 4, len(chunk)), flat)
+
+
+def text_or_none(text: bytes | None) -> str | None:
+    """Return a JSON text as its column holds it."""
+    return None if text is None else text.decode()
 
 
 def placed_at(new: NewJob, lane: int, moment: Moment) -> QueuedJob:

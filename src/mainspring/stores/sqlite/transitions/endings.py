@@ -19,13 +19,13 @@ FINISH_COLUMNS = 7
 FINISH = """
 INSERT OR REPLACE INTO finished (
   key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, node,
-  began_at, ended_at, result, failure, payload, unique_key, expires_at
+  began_at, ended_at, result, failure, payload, unique_key, expires_at, options
 )
 SELECT
   job.key, job.nonce, job.lane, given.column3, job.priority, job.run_at, job.created_at,
   job.attempts + ?, job.crashes + ?, job.fence, job.node,
   coalesce(given.column4, job.claimed_at), given.column5, given.column6, given.column7, job.payload,
-  job.unique_key, job.expires_at
+  job.unique_key, job.expires_at, job.options
 FROM (VALUES {rows}) AS given
 CROSS JOIN jobs AS job ON job.key = given.column1
 WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = given.column2 AND job.node = ?
