@@ -96,8 +96,9 @@ def end_of(row: Ending) -> Ended:
 def lane_of(row: Sequence[Any]) -> LaneRecord:
     """Return the record of queue, task, jobs that wait, those scheduled, age of the oldest."""
     queue, task, pending, scheduled, oldest = row
-    ready = pending > scheduled and oldest is not None
-    return LaneRecord(queue, task, pending, scheduled, max(0.0, float(oldest)) if ready else None)
+    if oldest is None or pending == scheduled:
+        return LaneRecord(queue, task, pending, scheduled)
+    return LaneRecord(queue, task, pending, scheduled, max(0.0, float(oldest)))
 
 
 def node_of(row: tuple[Any, ...], now: int) -> NodeRecord:
