@@ -13,7 +13,7 @@ PIP_INSTALL = $(PIP) install --constraint constraints.txt --build-constraint con
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-valkey demo-postgres test test-long check bench docs clean
+.PHONY: help demo demo-valkey demo-postgres dashboard test test-long check bench docs clean
 
 help: ## print these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -26,6 +26,9 @@ demo-valkey: $(READY) ## the same over a Valkey server
 
 demo-postgres: $(READY) ## the same over a PostgreSQL server
 	@PYTHONPATH=tests $(BIN)/python -m servers.demo postgres
+
+dashboard: $(READY) ## the dashboard of a shop with live traffic, until Ctrl+C
+	@$(BIN)/python examples/live_shop.py
 
 test: $(READY) ## run the tests, without those that wait for long
 	@$(BIN)/python -m pytest -n 2

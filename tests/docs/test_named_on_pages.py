@@ -13,7 +13,7 @@ import mainspring
 from mainspring.cli.parser import COMMANDS, parser
 from mainspring.queue.options import OWN_OPTIONS, QUEUE_OPTIONS, TASK_OPTIONS
 from mainspring.queue.queue_task import QueueTask
-from mainspring.web import create_task_worker_router
+from mainspring.web import create_task_worker_router, dashboard
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -56,6 +56,7 @@ DOORS = [
     mainspring.Unique,
     QueueTask.using,
     create_task_worker_router,
+    dashboard,
     mainspring.task,
 ]
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "purge": "remove jobs that have ended",
     "doctor": "look whether the store is well, and say what to do",
     "migrate": "bring the tables of a database to this version",
+    "dashboard": "show a queue in a browser, and act on it",
     "supervise": "run the workers of a module as a daemon",
     "demo": "index the standard library, and lose a worker on the way",
 }

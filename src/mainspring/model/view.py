@@ -78,11 +78,17 @@ class NodeRecord(Struct, frozen=True, gc=False):
 
 
 class LaneRecord(Struct, frozen=True, gc=False):
-    """The jobs of one task in one queue: how many wait to be claimed, now or later."""
+    """The jobs of one task in one queue: how many wait to be claimed, now or later.
+
+    `scheduled` are those of them whose time has not come, `oldest_ready` the seconds for which the
+    first of the others could have run; None: there is no other.
+    """
 
     queue: str
     task: str
     pending: int
+    scheduled: int = 0
+    oldest_ready: float | None = None
 
 
 class JobFilter(Struct, frozen=True):

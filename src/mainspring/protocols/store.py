@@ -222,7 +222,7 @@ class Catalog(Protocol):
         ...
 
     def lanes(self) -> list[LaneRecord]:
-        """Return each task of each queue, with the number of its jobs that wait."""
+        """Return each task of each queue, with the number of its jobs that wait and their age."""
         ...
 
     def paused(self) -> list[str]:

@@ -41,8 +41,11 @@ class Operations:
         return self._binding.client
 
     @property
-    def _store(self) -> JobStore:
+    def store(self) -> JobStore:
+        """The store that it stands on, for views and tools of your own: see docs/howto/store.md."""
         return self._binding.client.store
+
+    _store = store
 
     def get_job(self, job_id: str) -> JobHandle[Any] | None:
         """Return the job of that id, or None if there is none (any more)."""

@@ -1,17 +1,23 @@
-"""A server on a free loopback port, in a thread of its own."""
+"""A server on a free loopback port, in a thread of its own; and a browser before a dashboard."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import threading
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
-from mainspring.web import create_task_worker_router
+from mainspring import Queue
+from mainspring.model.job import Outcome, OutcomeKind, Want
+from mainspring.web import create_task_worker_router, dashboard
 
 
 class Server:
@@ -58,3 +64,86 @@ def serve():
             return servers.enter_context(Server(app))
 
         yield start
+
+
+ORIGIN = "http://localhost"
+TOKEN = "a-token-of-the-tests"
+
+
+class Browser:
+    """Asks an app in this process, as a browser at `origin` does, and keeps its cookies."""
+
+    def __init__(self, app, origin=ORIGIN):
+        transport = httpx.ASGITransport(app=app)
+        self._client = httpx.AsyncClient(transport=transport, base_url=origin)
+        self._runner = asyncio.Runner()
+        self.origin = origin
+        self.cookies = self._client.cookies
+
+    def ask(self, method, path, **how):
+        return self._runner.run(self._client.request(method, path, **how))
+
+    def get(self, path, **how):
+        return self.ask("GET", path, **how)
+
+    def post(self, path, fields=None, *, headers=None, **how):
+        sent = {"Origin": self.origin, **(headers or {})}
+        kept = {name: value for name, value in sent.items() if value is not None}
+        return self.ask("POST", path, data=fields or {}, headers=kept, **how)
+
+    def text(self, path):
+        answer = self.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def close(self):
+        self._runner.run(self._client.aclose())
+        self._runner.close()
+
+
+@pytest.fixture
+def browse():
+    """Open a browser before a dashboard; as an operator unless `authorize` or `token` says else."""
+    browsers = []
+
+    def start(queue, *, mounted_at=None, origin=ORIGIN, **options):
+        if not {"authorize", "token"} & set(options):
+            options["authorize"] = lambda _request: "operator"
+        app = dashboard(queue, **options)
+        browsers.append(Browser(app if mounted_at is None else mount(app, mounted_at), origin))
+        return browsers[-1]
+
+    yield start
+    for browser in browsers:
+        browser.close()
+
+
+def mount(app, path):
+    return Starlette(routes=[Mount(path, app)])
+
+
+@pytest.fixture
+def queue():
+    """A queue in memory with tasks that only `ended` runs."""
+    made = Queue("memory://")
+    made.task(name="mail.send", queue="mail")(lambda to, password=None: to)
+    made.task(name="tidy")(lambda: None)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ended():
+    """Let the jobs that wait end in an outcome, without a worker; returns their ids."""
+
+    def end(queue, kind=OutcomeKind.FAILED, **options):
+        store = queue.store
+        node = store.join("other", host="host", pid=1, lease=15)
+        tasks = tuple({lane.task for lane in store.lanes()})
+        claims = store.claim(node, [Want(tasks=tasks, queues=None, limit=1_000)])
+        outcomes = [Outcome(key=one.key, fence=one.fence, kind=kind, **options) for one in claims]
+        assert all(store.finish_many(node, outcomes))
+        store.leave(node)
+        return [claim.id for claim in claims]
+
+    return end

@@ -14,7 +14,6 @@ from mainspring.errors import InvalidOption
 from mainspring.model.capabilities import Capabilities, capabilities_of
 from mainspring.model.events import JobsUnclaimable
 from mainspring.model.job import NewJob
-from mainspring.model.view import LaneRecord
 from mainspring.stores.memory import MemoryStore
 from mainspring.telemetry.log import log_event
 
@@ -48,9 +47,6 @@ def test_a_node_says_what_it_serves_and_how_it_is(queue, eventually):
     assert report["loop_lag"] is None or report["loop_lag"] < 5
 
 
-LANE = LaneRecord("mail", "send", 3)
-
-
 def test_it_is_told_with_the_number_of_jobs_and_logged(caplog):
     store, told = MemoryStore(), []
     unclaimable = UnclaimableJobs(store, told.append)
@@ -58,7 +54,8 @@ def test_it_is_told_with_the_number_of_jobs_and_logged(caplog):
     assert told == []
     store.enqueue_many([NewJob("send", "mail", b"[[],{}]")] * 3)
     unclaimable.look()
-    assert told == [JobsUnclaimable((LANE,))]
+    ((lane,),) = [one.lanes for one in told]
+    assert (lane.queue, lane.task, lane.pending) == ("mail", "send", 3)
     with caplog.at_level(logging.WARNING):
         log_event(told[0])
     assert "3 jobs wait that no worker would take: 3 of send in mail" in caplog.text

@@ -51,6 +51,12 @@ def add_import(parser: argparse.ArgumentParser) -> None:
 
 def add_target(parser: argparse.ArgumentParser) -> None:
     """Add the options that name the queue, and `--json`."""
+    add_source(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the queue."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--app", metavar="MODULE:QUEUE", help=APP_HELP)
     which.add_argument(
@@ -59,7 +65,6 @@ def add_target(parser: argparse.ArgumentParser) -> None:
     )
     which.add_argument("--db", metavar="FILE", help="the SQLite file that the jobs are in")
     add_import(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def queue_of(options: argparse.Namespace) -> Queue:

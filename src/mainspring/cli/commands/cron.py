@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.app_loader.verbs import add_verb, run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
-from mainspring.cli.text.table import distance
 from mainspring.errors import InvalidOption, ScheduleUnreadable
+from mainspring.model.duration import distance
 from mainspring.queue.schedules import ScheduleHandle
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.arguments import arguments_in
-from mainspring.cli.text.job import job_fields, stored_json, text_of
+from mainspring.cli.text.job import job_fields, text_of
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
 from mainspring.errors import JobError, UsageError
 from mainspring.model.duration import seconds_of
 from mainspring.model.job import JobState
+from mainspring.model.stored_json import stored_json
 
 if TYPE_CHECKING:
     import argparse

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
-from mainspring.cli.text.table import distance
+from mainspring.model.duration import distance
 
 if TYPE_CHECKING:
     import argparse

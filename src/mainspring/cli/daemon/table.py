@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.text.table import distance, lines_of
+from mainspring.cli.text.table import lines_of
+from mainspring.model.duration import distance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

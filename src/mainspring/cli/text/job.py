@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Raw, json
-
-from mainspring.cli.text.table import distance, short
+from mainspring.cli.text.table import short
+from mainspring.model.duration import distance
+from mainspring.model.stored_json import stored_call, stored_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,27 +92,6 @@ def failure_fields(failure: Failure | None) -> dict[str, str] | None:
     if failure is None:
         return None
     return {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
-
-
-def stored_call(payload: bytes) -> tuple[Any, Any]:
-    """Return arguments as the JSON that is stored; of another codec's text, the text itself."""
-    stored = stored_json(payload)
-    if isinstance(stored, str):
-        return stored, None
-    try:
-        args, kwargs = json.decode(stored, type=tuple[Raw, Raw])
-    except ValueError:
-        return stored, None
-    return args, kwargs
-
-
-def stored_json(text: bytes) -> Raw | str:
-    """Return JSON as it is stored; a text of what is none, which somebody else has written."""
-    try:
-        json.decode(text)
-    except (ValueError, RecursionError):
-        return text.decode("utf-8", "backslashreplace")
-    return Raw(text)
 
 
 def job_row(job: JobRecord, now: datetime) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Rows of text below their heads, and words for spans of time. Pure."""
+"""Rows of text below their heads. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from mainspring.model.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from datetime import datetime
 
-MINUTE, HOUR, DAY = 60, 3600, 86_400
 WIDEST = 60
 """Letters shown of one cell."""
 
@@ -90,20 +88,3 @@ def _padded(column: Column, numbers: Collection[str]) -> list[str]:
 def short(text: str, widest: int = WIDEST) -> str:
     """Return the beginning of a long text."""
     return text if len(text) <= widest else f"{text[: widest - 3]}..."
-
-
-def distance(moment: datetime | None, now: datetime) -> str:
-    """Return how far away a moment is; nothing for None."""
-    if moment is None:
-        return ""
-    seconds = (moment - now).total_seconds()
-    return f"{span(-seconds)} ago" if seconds < 0 else f"in {span(seconds)}"
-
-
-def span(seconds: float) -> str:
-    """Return a time in the largest unit that suits it."""
-    if seconds < MINUTE:
-        return f"{seconds:.1f} s"
-    if seconds < HOUR:
-        return f"{seconds / MINUTE:.0f} min"
-    return f"{seconds / HOUR:.0f} h" if seconds < 2 * DAY else f"{seconds / DAY:.0f} days"

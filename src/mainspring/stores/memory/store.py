@@ -207,12 +207,14 @@ class MemoryStore:
 
     def lanes(self) -> list[LaneRecord]:
         """Return each task of each queue, with the number of its jobs that wait."""
-        counts: dict[tuple[str, str], int] = {}
+        waiting: dict[tuple[str, str], list[int]] = {}
         with self._lock:
+            now = Moment(self._clock).micros
             for job in self._ledger.jobs.values():
-                name = job.queue, job.task
-                counts[name] = counts.get(name, 0) + (job.state is JobState.PENDING)
-        return [LaneRecord(queue, task, jobs) for (queue, task), jobs in sorted(counts.items())]
+                since = waiting.setdefault((job.queue, job.task), [])
+                if job.state is JobState.PENDING:
+                    since.append(job.run_at)
+        return [lane_record(name, since, now) for name, since in sorted(waiting.items())]
 
     def paused(self) -> list[str]:
         """Return the names of the paused queues, in order."""
@@ -377,6 +379,13 @@ class MemoryStore:
     def _notify(self, *topics: str, keys: Collection[int] = ()) -> None:
         for topic in topics:
             self._notifiers[topic].notify(keys)
+
+
+def lane_record(name: tuple[str, str], waiting: Sequence[int], now: int) -> LaneRecord:
+    """Return a lane whose jobs wait for these stored times."""
+    ready = [run_at for run_at in waiting if run_at <= now]
+    oldest = (now - min(ready)) / MICROS if ready else None
+    return LaneRecord(*name, len(waiting), len(waiting) - len(ready), oldest)
 
 
 def node_record(key: int, node: LiveNode, now: int) -> NodeRecord:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.model.job import FINAL, JobState
-from mainspring.model.view import LaneRecord, SearchPage
+from mainspring.model.view import SearchPage
 from mainspring.stores.job_id import format_id, parse_id
-from mainspring.stores.sql.records import attempt_of, counts_of, end_of, record_of
+from mainspring.stores.sql.records import attempt_of, counts_of, end_of, lane_of, record_of
 from mainspring.stores.sql.states import FINAL_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mainspring.model.job import Ended
-    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord
-    from mainspring.stores.postgres.connections.statements import Statements
+    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, LaneRecord
+    from mainspring.stores.postgres.connections.statements import ServerMoment, Statements
 
 NEWEST = 2**63 - 1
 """Above any key."""
@@ -125,8 +125,12 @@ GROUP BY queue, final, state
 """
 
 LANES = """
-SELECT queue, task, (SELECT count(*) FROM jobs WHERE jobs.lane = lanes.lane AND state < 2)
-FROM lanes ORDER BY queue, task
+SELECT queue, task, waiting.*
+FROM lanes CROSS JOIN LATERAL (
+  SELECT count(*), count(*) FILTER (WHERE run_at > {now}), ({now} - min(run_at)) / 1e6
+  FROM jobs WHERE jobs.lane = lanes.lane AND state < 2
+) AS waiting
+ORDER BY queue, task
 """
 
 PAUSED = "SELECT queue FROM paused ORDER BY queue"
@@ -162,9 +166,9 @@ def stats(connection: Statements) -> dict[str, dict[str, int]]:
     return counts_of(connection.rows(STATS))
 
 
-def lanes(connection: Statements) -> list[LaneRecord]:
+def lanes(connection: Statements, moment: ServerMoment) -> list[LaneRecord]:
     """Return each task of each queue, with the number of its jobs that wait."""
-    return [LaneRecord(*row) for row in connection.rows(LANES)]
+    return [lane_of(row) for row in connection.rows(LANES, {"now": moment.micros})]
 
 
 def paused(connection: Statements) -> list[str]:

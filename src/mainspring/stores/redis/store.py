@@ -226,7 +226,7 @@ class RedisStore:
     def stats(self) -> dict[str, dict[str, int]]:
         """Return the number of jobs by queue and state."""
         counts: dict[str, dict[str, int]] = {}
-        for queue, _, *numbers in self._run("stats"):
+        for queue, _, *numbers, _scheduled, _since in self._run("stats"):
             of_queue = counts.setdefault(queue, {state.value: 0 for state in JobState})
             for state, jobs in zip(JobState, numbers, strict=True):
                 of_queue[state.value] += jobs
@@ -235,7 +235,10 @@ class RedisStore:
     def lanes(self) -> list[LaneRecord]:
         """Return each task of each queue, with the number of its jobs that wait."""
         rows = sorted(self._run("stats"))
-        return [LaneRecord(queue, task, pending) for queue, task, pending, *_ in rows]
+        return [
+            LaneRecord(queue, task, pending, scheduled, None if age < 0 else age / MICROS)
+            for queue, task, pending, *_, scheduled, age in rows
+        ]
 
     def paused(self) -> list[str]:
         """Return the names of the paused queues, in order."""

@@ -18,14 +18,14 @@ from mainspring.model.timetable import (
     ScheduleRecord,
     decode_rule,
 )
-from mainspring.model.view import AttemptRecord, JobRecord, NodeRecord, progress_at
+from mainspring.model.view import AttemptRecord, JobRecord, LaneRecord, NodeRecord, progress_at
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id
 from mainspring.stores.sql.columns import Columns, bytes_in, failure_of, text_in
 from mainspring.stores.sql.states import final_state, live_state, trouble_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Ending = tuple[int, int, int, str, str | bytes, str | bytes | None]
 """The row of an ended job: key, nonce, state, task, result, failure."""
@@ -93,6 +93,14 @@ def end_of(row: Ending) -> Ended:
     kept = bytes_in(result) if state is JobState.COMPLETED else None
     trouble = trouble_with(number, final=True) or failure_of(failure)
     return Ended(key=key, task=task, state=state, result=kept, failure=trouble)
+
+
+def lane_of(row: Sequence[Any]) -> LaneRecord:
+    """Return the record of queue, task, jobs that wait, those scheduled, age of the oldest."""
+    queue, task, pending, scheduled, oldest = row
+    if oldest is None or pending == scheduled:
+        return LaneRecord(queue, task, pending, scheduled)
+    return LaneRecord(queue, task, pending, scheduled, max(0.0, float(oldest)))
 
 
 def node_of(row: tuple[Any, ...], now: int) -> NodeRecord:

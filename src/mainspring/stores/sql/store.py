@@ -192,7 +192,7 @@ class SqlStore(ABC):
 
     def lanes(self) -> list[LaneRecord]:
         """Return each task of each queue, with the number of its jobs that wait."""
-        return self._sql.read(self._verbs.lanes)
+        return self._sql.read(lambda connection: self._verbs.lanes(connection, self._moment()))
 
     def paused(self) -> list[str]:
         """Return the names of the paused queues, in order."""

@@ -180,7 +180,7 @@ class SqlVerbs(Protocol):
         """Return the number of jobs by queue and state."""
         ...
 
-    def lanes(self, connection: Any) -> list[LaneRecord]:
+    def lanes(self, connection: Any, moment: Any) -> list[LaneRecord]:
         """Return each lane with the number of its jobs that wait."""
         ...
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mainspring.model.job import Failure, JobState, OutcomeKind
-from mainspring.model.view import JobFilter, LaneRecord
+from mainspring.model.view import JobFilter
 from mainspring.testing.contracts.cases import (
     BROKEN,
     LEASE,
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 def listed(store: JobStore, **wanted: object) -> list[str]:
     """Return the ids of the jobs that fit."""
     return [job.id for job in store.jobs(JobFilter(**wanted))]  # type: ignore[arg-type]  # of JobFilter
+
+
+def waits(store: JobStore) -> dict[str, tuple[int, int, float | None]]:
+    """Return what waits of each task: jobs, those scheduled, age of the oldest that is ready."""
+    return {lane.task: (lane.pending, lane.scheduled, lane.oldest_ready) for lane in store.lanes()}
 
 
 class CatalogContract:
@@ -157,11 +162,26 @@ class CatalogContract:
             [new_job("b"), new_job("a"), new_job("a", "other"), new_job("a", delay=60.0)]
         )
         store.claim(join(store), [want("b")])
-        assert sorted(store.lanes(), key=lambda lane: (lane.queue, lane.task)) == [
-            LaneRecord("other", "a", 1),
-            LaneRecord("queue", "a", 2),
-            LaneRecord("queue", "b", 0),
+        lanes = sorted(store.lanes(), key=lambda lane: (lane.queue, lane.task))
+        assert [(lane.queue, lane.task, lane.pending, lane.scheduled) for lane in lanes] == [
+            ("other", "a", 1, 0),
+            ("queue", "a", 2, 1),
+            ("queue", "b", 0, 0),
         ]
+
+    def test_lanes_tell_for_how_long_the_oldest_job_could_have_run(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        store.enqueue_many([new_job("a", priority=1), new_job("a", delay=60.0), new_job("b")])
+        store.claim(join(store), [want("b")])
+        clock.advance(30)
+        store.enqueue_many([new_job("a", priority=-1)])
+        assert waits(store) == {"a": (3, 1, 30.0), "b": (0, 0, None)}
+        clock.advance(40)
+        # It is due, though nobody has claimed since.
+        assert waits(store) == {"a": (3, 0, 70.0), "b": (0, 0, None)}
+        store.claim(join(store, "other"), [want("a", limit=2)])
+        assert waits(store)["a"] == (1, 0, 70.0)
 
     def test_paused_queues_are_listed_by_name(self, store: JobStore) -> None:
         assert store.paused() == []

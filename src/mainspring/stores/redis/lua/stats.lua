@@ -1,5 +1,22 @@
 -- uses job
--- Numbers of jobs: {queue, task, pending, running, completed, failed, cancelled} of each lane.
+-- Numbers of jobs of each lane: {queue, task, pending, running, completed, failed, cancelled,
+-- scheduled, age of the oldest that is ready or -1}; scheduled are pending, too.
+local MOST_PRIORITIES = 32
+
+-- Within a priority a line is in the order of time: the first of each is looked at.
+local function age_of_oldest(lane)
+  local line, from, oldest = line_of('ready', lane), '-', nil
+  for _ = 1, MOST_PRIORITIES do
+    local place = call('ZRANGE', line, from, '+', 'BYLEX', 'LIMIT', 0, 1)[1]
+    if not place then break end
+    oldest = math.min(oldest or now, tonumber(run_at_of(place)))
+    from = '[' .. string.format('%010.0f', string.sub(place, 1, 10) + 1)
+  end
+  local due = tonumber(call('ZRANGE', line_of('later', lane), 0, 0, 'WITHSCORES')[2])
+  if due and due <= now then oldest = math.min(oldest or now, due) end
+  return oldest and now - oldest or -1
+end
+
 local lanes = {}
 for i, lane in ipairs(call('SMEMBERS', at .. 'lanes')) do
   local function count(...)
@@ -9,6 +26,7 @@ for i, lane in ipairs(call('SMEMBERS', at .. 'lanes')) do
   end
   local queue, task = names_of(lane)
   lanes[i] = {queue, task, count('ready', 'later'), count('running'), count('completed', 'kept'),
-    count('failed'), count('cancelled')}
+    count('failed'), count('cancelled'),
+    call('ZCOUNT', line_of('later', lane), '(' .. text(now), '+inf'), age_of_oldest(lane)}
 end
 return reply(lanes)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.model.view import LaneRecord
 from mainspring.stores.sql.columns import text_in
+from mainspring.stores.sql.records import lane_of
 
 if TYPE_CHECKING:
     import sqlite3
 
+    from mainspring.model.view import LaneRecord
+    from mainspring.stores.clock import Moment
+
 LANES = """
-SELECT queue, task, (
-  SELECT count(*) FROM jobs INDEXED BY line WHERE jobs.lane = lanes.lane AND state < 2
-)
-FROM lanes ORDER BY queue, task
+SELECT
+  queue, task, count(job.lane), coalesce(sum(run_at > :now), 0),
+  (:now - CAST(min(run_at) AS INTEGER)) / 1e6
+FROM lanes LEFT JOIN jobs AS job INDEXED BY line ON job.lane = lanes.lane AND state < 2
+GROUP BY lanes.lane ORDER BY queue, task
 """
 
 PAUSED = "SELECT queue FROM paused ORDER BY queue"
 
 
-def lanes(connection: sqlite3.Connection) -> list[LaneRecord]:
+def lanes(connection: sqlite3.Connection, moment: Moment) -> list[LaneRecord]:
     """Return each task of each queue, with the number of its jobs that wait."""
-    rows = connection.execute(LANES).fetchall()
-    return [LaneRecord(text_in(queue), text_in(task), jobs) for queue, task, jobs in rows]
+    rows = connection.execute(LANES, {"now": moment.micros}).fetchall()
+    return [lane_of((text_in(queue), text_in(task), *rest)) for queue, task, *rest in rows]
 
 
 def paused(connection: sqlite3.Connection) -> list[str]:

@@ -1,0 +1,1 @@
+"""The dashboard: pages over HTTP that show a queue, and change it."""

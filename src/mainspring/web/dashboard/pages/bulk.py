@@ -1,0 +1,83 @@
+"""Changes of many jobs at once: those that are named, or those that fit, with a count first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.engine.upkeep.batches import in_batches
+from mainspring.model.job import JobState
+from mainspring.web.dashboard.html import joined, tag
+from mainspring.web.dashboard.selection import selection_of
+from mainspring.web.dashboard.visit import Done, Page, Refusal
+from mainspring.web.dashboard.words import clipped, counted, hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mainspring.web.dashboard.selection import Selection
+    from mainspring.web.dashboard.visit import Visit
+
+MOST_CHANGED = 10_000
+"""Jobs that one change takes; of more, it is made again."""
+
+RETRIED = frozenset({JobState.FAILED, JobState.CANCELLED})
+CANCELLED = frozenset({JobState.PENDING, JobState.RUNNING})
+
+
+def bulk(visit: Visit) -> Page | Done:
+    """Change the jobs that are named, or that fit the filter; the latter after a question."""
+    action = visit.field("action")
+    if action not in {"retry", "cancel"}:
+        raise Refusal(400, f"There is no action {action!r}; the actions are retry and cancel.")
+    ids = visit.fields("id")
+    if ids:
+        return _changed(visit, action, ids[:MOST_CHANGED])
+    chosen = selection_of(dict(visit.form))
+    if chosen.state not in (RETRIED if action == "retry" else CANCELLED):
+        states = "failed or cancelled" if action == "retry" else "pending or running"
+        raise Refusal(400, f"Choose jobs by their boxes, or all of a state that fits: {states}.")
+    found = [job.record.id for job in chosen.all(visit.site, MOST_CHANGED)]
+    if ("confirmed", "yes") in visit.form:
+        return _changed(visit, action, found)
+    return _question(visit, chosen, action, len(found))
+
+
+def _changed(visit: Visit, action: str, ids: Sequence[str]) -> Done:
+    store = visit.site.store
+    if action == "retry":
+        count = sum(live is not None for batch in in_batches(ids) for live in store.retry(batch))
+    else:
+        count = sum(live for batch in in_batches(ids) for live in store.cancel(batch))
+    done = "retried" if action == "retry" else "cancelled"
+    return Done("/jobs", done if count else "unchanged", count)
+
+
+def _question(visit: Visit, chosen: Selection, action: str, count: int) -> Page:
+    label = f"{action.capitalize()} {counted(count, 'job')}"
+    given = {name: value for name, value in chosen.given.items() if name != "error"}
+    facts = [
+        tag("div", tag("dt", name.capitalize()), tag("dd", clipped(value)))
+        for name, value in given.items()
+    ]
+    most = f"There are more: at most {MOST_CHANGED:,} are changed at once, the newest ones."
+    back = visit.url("/jobs", **chosen.given)
+    confirm = tag(
+        "form",
+        hidden(**chosen.given, action=action, confirmed="yes", back=_back(visit)),
+        tag("button", label, type="submit", class_="main"),
+        tag("a", "Leave them", href=back, class_="button"),
+        method="post",
+        action=visit.url("/bulk"),
+        class_="actions",
+    )
+    body = joined(
+        tag("p", "So many fit now. What comes to fit before you answer is taken, too."),
+        tag("dl", facts, class_="facts"),
+        tag("p", most, class_="warning") if count == MOST_CHANGED else None,
+        confirm if count else tag("p", tag("a", "No job fits. Back to the list", href=back)),
+    )
+    return Page(f"{label}?", tag("section", body, class_="card"))
+
+
+def _back(visit: Visit) -> str:
+    return next((value for name, value in visit.form if name == "back"), "/jobs")

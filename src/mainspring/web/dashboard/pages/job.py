@@ -1,0 +1,201 @@
+"""One job: why it does not run, its life as a picture, arguments, result, error, log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.model.job import FINAL, JobState
+from mainspring.web.dashboard.html import Html, joined, tag
+from mainspring.web.dashboard.timeline import MOST_ATTEMPTS, timeline
+from mainspring.web.dashboard.visit import Done, Page, Refusal
+from mainspring.web.dashboard.words import (
+    badge,
+    button,
+    clipped,
+    counted,
+    lasted,
+    moment,
+    progress,
+    section,
+    state_of,
+    table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mainspring.model.note import LogLine
+    from mainspring.model.view import AttemptRecord
+    from mainspring.queue.job_handle import JobHandle
+    from mainspring.web.dashboard.html import Child
+    from mainspring.web.dashboard.redaction import RedactedJob
+    from mainspring.web.dashboard.visit import Visit
+
+WHY = {
+    JobState.PENDING: "Why it waits",
+    JobState.RUNNING: "What it does",
+    **dict.fromkeys(FINAL, "How it ended"),
+}
+HEADS = ("No.", "Node", "Started", "Took", "Outcome", "Error")
+MOST_LINES = 200
+"""Lines shown of its log, the last ones."""
+
+MOST_LETTERS = 20_000
+"""Letters shown of one argument, or of the result."""
+
+
+def job(visit: Visit) -> Page:
+    """Return the page; raises Refusal if there is no such job (any more)."""
+    handle = _known(visit)
+    try:
+        record, attempts, log = handle.record, handle.history, handle.log
+        reasons = handle.explain().reasons
+    except LookupError:
+        raise _gone(visit) from None
+    shown = visit.site.redaction.of(record)
+    said = [tag("li", shown.text(one.text)) for one in reasons]
+    picture = timeline(record, attempts, visit.now)
+    body = joined(
+        _lead(visit, shown),
+        section(WHY[record.state], tag("ul", said, class_="reasons")),
+        _progress(shown),
+        section("Attempts", picture, _attempts(visit, shown, attempts)),
+        tag("div", _arguments(shown), _facts(visit, shown), class_="two"),
+        _result(shown),
+        _error(shown),
+        _log(shown, log),
+    )
+    return Page(f"Job {record.id}", body, live=True)
+
+
+def retry(visit: Visit) -> Done:
+    """Let the job run again."""
+    live = visit.site.store.retry([_known(visit).id])[0]
+    # Another job may bear its unique key, and is then the one that runs.
+    return Done(f"/jobs/{live or visit.job_id}", "retried" if live else "unchanged")
+
+
+def cancel(visit: Visit) -> Done:
+    """Cancel the job."""
+    live = _known(visit).cancel()
+    return Done(f"/jobs/{visit.job_id}", "cancelled" if live else "unchanged")
+
+
+def _known(visit: Visit) -> JobHandle[object]:
+    found = visit.site.queue.get_job(visit.job_id)
+    if found is None:
+        raise _gone(visit)
+    return found
+
+
+def _gone(visit: Visit) -> Refusal:
+    return Refusal(404, f"There is no job {clipped(visit.job_id, 60)!r} (any more).")
+
+
+def _lead(visit: Visit, shown: RedactedJob) -> Html:
+    record = shown.record
+    path, name = f"/jobs/{record.id}", f"job {record.id}"
+    act: Html | None = None
+    if record.state in {JobState.FAILED, JobState.CANCELLED}:
+        act = button(visit, "Retry", f"{path}/retry", back=path, kind="main", name=name)
+    elif record.state not in FINAL:
+        act = button(visit, "Cancel", f"{path}/cancel", back=path, kind="danger", name=name)
+    task = tag("span", clipped(record.task), class_="task")
+    return tag("div", badge(state_of(record, visit.now)), task, act, class_="lead")
+
+
+def _progress(shown: RedactedJob) -> Html | None:
+    record = shown.record
+    if not record.progress and not record.message:
+        return None
+    said = clipped(f"{record.progress:.0%} {shown.text(record.message)}", 500)
+    bar = progress(record.progress)
+    return section("Progress", tag("p", bar, tag("span", said), class_="progress"))
+
+
+def _attempts(visit: Visit, shown: RedactedJob, attempts: Sequence[AttemptRecord]) -> Html | None:
+    if not attempts:
+        return None
+    last = attempts[-MOST_ATTEMPTS:]
+    rows = [_attempt(visit, shown, one) for one in last]
+    left = len(attempts) - len(last)
+    return joined(
+        table(
+            HEADS,
+            rows,
+            label="Attempts, oldest first",
+            numbers=("No.", "Took"),
+            keys=[f"attempt {one.number}" for one in last],
+        ),
+        tag("p", f"{counted(left, 'earlier attempt')} left out", class_="faint") if left else None,
+    )
+
+
+def _attempt(visit: Visit, shown: RedactedJob, one: AttemptRecord) -> Sequence[Child]:
+    said = "" if one.failure is None else shown.text(str(one.failure))
+    return (
+        f"{one.number:,}",
+        clipped(one.node),
+        moment(one.started_at, visit.now),
+        lasted(one.started_at, one.ended_at or visit.now),
+        badge(one.outcome or "running"),
+        tag("span", clipped(said, 300), class_="message"),
+    )
+
+
+def _arguments(shown: RedactedJob) -> Html:
+    given = [
+        joined(tag("dt", clipped(name)), tag("dd", tag("pre", value[:MOST_LETTERS], tabindex=0)))
+        for name, value in shown.arguments
+    ]
+    none = tag("p", "none", class_="faint")
+    return section("Arguments", tag("dl", given, class_="arguments") if given else none)
+
+
+def _facts(visit: Visit, shown: RedactedJob) -> Html:
+    rows = [tag("div", tag("dt", name), tag("dd", value)) for name, value in _lines(visit, shown)]
+    return section("Facts", tag("dl", rows, class_="facts"))
+
+
+def _lines(visit: Visit, shown: RedactedJob) -> Iterator[tuple[str, Child]]:
+    record, now = shown.record, visit.now
+    queue = tag("a", clipped(record.queue), href=visit.url("/jobs", queue=record.queue))
+    yield "Task", tag("a", clipped(record.task), href=visit.url("/jobs", task=record.task))
+    yield "Queue", joined(queue, f", priority {record.priority}")
+    yield "Created", moment(record.created_at, now)
+    yield "Due", moment(record.run_at, now)
+    yield "Started", moment(record.started_at, now, "not yet")
+    yield "Ended", moment(record.completed_at, now, "not yet")
+    if record.expires_at is not None:
+        yield "Expires", moment(record.expires_at, now)
+    crashes = f", {counted(record.crashes, 'crash', 'crashes')}" if record.crashes else ""
+    yield "Attempts", f"{record.attempts:,}{crashes}"
+    if record.node is not None:
+        yield "Node", clipped(record.node)
+
+
+def _result(shown: RedactedJob) -> Html | None:
+    if shown.record.state is not JobState.COMPLETED or shown.result is None:
+        return None
+    return section("Result", tag("pre", shown.result[:MOST_LETTERS], tabindex=0))
+
+
+def _error(shown: RedactedJob) -> Html | None:
+    failure = shown.record.failure
+    if failure is None:
+        return None
+    trace = shown.text(failure.traceback).rstrip()
+    return section(
+        "Last error",
+        tag("p", shown.error, class_="trouble"),
+        tag("pre", trace, tabindex=0) if trace else None,
+    )
+
+
+def _log(shown: RedactedJob, log: Sequence[LogLine]) -> Html | None:
+    if not log:
+        return None
+    last = log[-MOST_LINES:]
+    lines = "\n".join(f"{one.at:%H:%M:%S.%f}  {shown.text(one.text)}" for one in last)
+    said = f"the last {MOST_LINES} of {len(log):,} lines" if len(log) > MOST_LINES else None
+    return section("Log", tag("pre", lines, tabindex=0, class_="log"), aside=said)

@@ -1,0 +1,147 @@
+"""The nodes: the processes that run jobs, with lease and slots, and what each holds since when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mainspring.model.duration import span
+from mainspring.web.dashboard.html import Html, joined, tag
+from mainspring.web.dashboard.site import MOST_RUNNING
+from mainspring.web.dashboard.visit import Page
+from mainspring.web.dashboard.words import (
+    badge,
+    clipped,
+    counted,
+    empty,
+    job_link,
+    moment,
+    progress,
+    section,
+    table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from mainspring.model.view import JobRecord
+    from mainspring.queue.nodes import NodeInfo
+    from mainspring.web.dashboard.visit import Visit
+
+HEADS = ("Node", "State", "Lease", "Holds", "Slots")
+MOST_HELD = 20
+"""Jobs listed of one node, those that run longest."""
+
+MOST_NAMES = 30
+
+
+def nodes(visit: Visit) -> Page:
+    """Return the page."""
+    infos = visit.site.counts.get().nodes
+    running = visit.site.running.get()
+    if not infos:
+        said = joined("No worker has joined. Start one: ", tag("code", "mainspring worker --app …"))
+        return Page("Nodes", section("Nodes", empty(said)), live=True)
+    held = {node.name: [one for one in running if one.node == node.name] for node in infos}
+    cards = [_card(visit, node, held[node.name]) for node in infos]
+    more = f"Of the jobs that run, the newest {MOST_RUNNING} were read."
+    bound = tag("p", more, class_="faint") if len(running) == MOST_RUNNING else None
+    return Page("Nodes", joined(cards, bound), live=True)
+
+
+def live_nodes(visit: Visit, infos: Sequence[NodeInfo]) -> Html:
+    """Return a short table of nodes."""
+    if not infos:
+        return empty("No worker has joined.")
+    rows = [
+        (
+            tag("a", clipped(node.name), href=visit.url("/nodes")),
+            _state(node),
+            _lease(node),
+            f"{node.running:,}",
+            _slots(node),
+        )
+        for node in infos
+    ]
+    keys = [f"node {node.name}" for node in infos]
+    return table(HEADS, rows, label="Nodes", numbers=("Holds", "Lease"), keys=keys)
+
+
+def _card(visit: Visit, node: NodeInfo, held: Sequence[JobRecord]) -> Html:
+    longest = sorted(held, key=lambda one: one.started_at or one.created_at)[:MOST_HELD]
+    rows = [
+        (
+            job_link(visit, one.id),
+            clipped(one.task),
+            clipped(one.queue),
+            moment(one.started_at, visit.now),
+            progress(one.progress),
+        )
+        for one in longest
+    ]
+    heads = ("Job", "Task", "Queue", "Held since", "Progress")
+    holds = empty("It holds no job.")
+    if rows:
+        keys = [one.id for one in longest]
+        holds = table(heads, rows, label=f"Jobs of {node.name}", keys=keys)
+    facts = tag("dl", [_fact(name, value) for name, value in _facts(visit, node)], class_="facts")
+    more = f"and {counted(len(held) - MOST_HELD, 'more job')}" if len(held) > MOST_HELD else None
+    return section(clipped(node.name), facts, holds, more and tag("p", more), aside=_state(node))
+
+
+def _facts(visit: Visit, node: NodeInfo) -> Iterable[tuple[str, Html | str]]:
+    yield "Host", f"{node.host}, process {node.pid}"
+    yield "Lease", _lease(node)
+    yield "Slots", _slots(node)
+    yield "Reported", moment(node.reported_at, visit.now, "not yet")
+    yield "Queues", _names(node.serves.queues)
+    yield "Tasks", _names(node.serves.tasks)
+    lag = _report(node).get("loop_lag")
+    if isinstance(lag, (int, float)):
+        yield "Loop lag", f"{lag * 1000:,.1f} ms"
+    restarts = _report(node).get("restarts")
+    if isinstance(restarts, dict) and restarts:
+        yield "Restarts", ", ".join(f"{name}: {count}" for name, count in restarts.items())
+    if node.unreadable:
+        yield "Unreadable", ", ".join(node.unreadable)
+
+
+def _fact(name: str, value: Html | str) -> Html:
+    return tag("div", tag("dt", name), tag("dd", value))
+
+
+def _state(node: NodeInfo) -> Html:
+    if not node.live:
+        return badge("lost")
+    return badge("draining" if _report(node).get("draining") else "live")
+
+
+def _lease(node: NodeInfo) -> str:
+    return span(node.expires_in) if node.live else f"ended {span(-node.expires_in)} ago"
+
+
+def _slots(node: NodeInfo) -> Html:
+    """Return how many slots of each kind are busy."""
+    slots: Mapping[str, Any] = _report(node).get("slots", {})
+    if not slots:
+        return tag("span", "not reported", class_="faint")
+    return tag("span", [_meter(kind, one) for kind, one in slots.items()], class_="slots")
+
+
+def _meter(kind: str, slot: Mapping[str, int]) -> Html:
+    busy = f"{slot['running']}/{slot['size']}"
+    abandoned = f", {slot['abandoned']} abandoned" if slot.get("abandoned") else ""
+    most, label = max(1, slot["size"]), f"{kind} slots busy"
+    bar = tag("meter", busy, value=slot["running"], max=most, aria_label=label)
+    return tag("span", bar, f"{kind} {busy}{abandoned}", class_="slot")
+
+
+def _report(node: NodeInfo) -> Mapping[str, Any]:
+    return {} if "report" in node.unreadable else node.report
+
+
+def _names(some: Iterable[str] | None) -> str:
+    if some is None:
+        return "all"
+    names = sorted(some)
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more or "none"

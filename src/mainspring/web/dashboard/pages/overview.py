@@ -1,0 +1,155 @@
+"""The overview: what waits, runs and fails, how far behind that is, and what is in its way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.clock import monotonic
+from mainspring.model.duration import span
+from mainspring.model.job import JobState
+from mainspring.web.dashboard.chart import Line, chart
+from mainspring.web.dashboard.html import Html, joined, tag
+from mainspring.web.dashboard.pages.failures import group_rows
+from mainspring.web.dashboard.pages.nodes import live_nodes
+from mainspring.web.dashboard.pages.queues import queue_table
+from mainspring.web.dashboard.samples import rates
+from mainspring.web.dashboard.visit import Page
+from mainspring.web.dashboard.words import (
+    NOTHING,
+    clipped,
+    counted,
+    empty,
+    job_link,
+    moment,
+    progress,
+    section,
+    table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mainspring.web.dashboard.html import Child
+    from mainspring.web.dashboard.site import Counts
+    from mainspring.web.dashboard.visit import Visit
+
+FEW = 5
+"""Lines of a list of which another page shows the whole."""
+
+
+def overview(visit: Visit) -> Page:
+    """Return the page."""
+    counts = visit.site.counts.get()
+    body = joined(
+        [tag("p", one, class_="warning") for one in _warnings(visit, counts)],
+        tag("dl", _tiles(visit, counts), class_="tiles"),
+        tag("div", _charts(visit), class_="two"),
+        section("Queues", queue_table(visit, counts), aside=_link(visit, "/queues", "All queues")),
+        tag("div", _running(visit), _nodes(visit, counts), class_="two"),
+        _failures(visit),
+    )
+    return Page("Overview", body, live=True)
+
+
+def _warnings(visit: Visit, counts: Counts) -> Iterator[Html]:
+    live = [node for node in counts.nodes if node.live]
+    if not live:
+        yield joined("No worker is live. Start one: ", tag("code", "mainspring worker --app …"))
+    elif counts.unclaimable:
+        jobs = sum(lane.pending for lane in counts.unclaimable)
+        first = counts.unclaimable[0]
+        jobs_url = visit.url("/jobs", status="pending", queue=first.queue, task=first.task)
+        yield joined(
+            f"{counted(jobs, 'job waits', 'jobs wait')} that no live worker takes: of task ",
+            tag("a", clipped(first.task), href=jobs_url),
+            f" in queue {clipped(first.queue)}"
+            + (f" and {len(counts.unclaimable) - 1:,} more." if counts.unclaimable[1:] else "."),
+        )
+    gone = [node.name for node in counts.nodes if not node.live]
+    if gone and live:
+        lost = counted(len(gone), "worker is", "workers are")
+        yield joined(f"{lost} gone, and not rescued yet: {clipped(', '.join(gone))}.")
+
+
+def _tiles(visit: Visit, counts: Counts) -> list[Html]:
+    scheduled = sum(lane.scheduled for lane in counts.lanes)
+    waiting = counts.of(JobState.PENDING)
+    ages = [lane.oldest_ready for lane in counts.lanes if lane.oldest_ready is not None]
+    live = sum(node.live for node in counts.nodes)
+
+    def tile(name: str, value: str, path: str, kind: str = "", **query: str) -> Html:
+        shown = tag("a", value, href=visit.url(path, **query))
+        return tag("div", tag("dt", name), tag("dd", shown), class_=f"tile {kind}".strip())
+
+    def state(name: str, count: int, status: JobState, kind: str) -> Html:
+        return tile(name, f"{count:,}", "/jobs", kind if count else "", status=status)
+
+    return [
+        state("Ready", max(0, waiting - scheduled), JobState.PENDING, "ready"),
+        tile("Oldest ready", span(max(ages)) if ages else NOTHING, "/queues"),
+        state("Running", counts.of(JobState.RUNNING), JobState.RUNNING, "running"),
+        state("Scheduled", scheduled, JobState.PENDING, "scheduled"),
+        state("Completed", counts.of(JobState.COMPLETED), JobState.COMPLETED, "completed"),
+        state("Failed", counts.of(JobState.FAILED), JobState.FAILED, "failed"),
+        state("Cancelled", counts.of(JobState.CANCELLED), JobState.CANCELLED, "cancelled"),
+        tile("Live nodes", f"{live:,}", "/nodes", "" if live else "failed"),
+    ]
+
+
+def _charts(visit: Visit) -> list[Html]:
+    now, samples = monotonic(), visit.site.samples.all()
+    flow = rates(samples)
+    return [
+        chart(
+            "Throughput",
+            [
+                Line("enqueued", "c1", [(now - one.at, one.enqueued) for one in flow], "/s"),
+                Line("ended", "c2", [(now - one.at, one.ended) for one in flow], "/s"),
+            ],
+        ),
+        chart(
+            "Depth",
+            [
+                Line("waiting", "c3", [(now - one.at, one.waiting) for one in samples]),
+                Line("running", "c4", [(now - one.at, one.running) for one in samples]),
+            ],
+        ),
+    ]
+
+
+def _running(visit: Visit) -> Html:
+    records = visit.site.running.get()
+    oldest = sorted(records, key=lambda record: record.started_at or record.created_at)[:FEW]
+    rows = [
+        (
+            job_link(visit, one.id),
+            clipped(one.task),
+            progress(one.progress),
+            moment(one.started_at, visit.now),
+        )
+        for one in oldest
+    ]
+    heads = ("Job", "Task", "Progress", "Started")
+    keys = [one.id for one in oldest]
+    body = empty("Nothing runs.")
+    if rows:
+        body = table(heads, rows, label="Running longest", keys=keys)
+    link = _link(visit, "/jobs", "All running", status="running")
+    return section("Running longest", body, aside=link)
+
+
+def _nodes(visit: Visit, counts: Counts) -> Html:
+    link = _link(visit, "/nodes", "All nodes")
+    return section("Nodes", live_nodes(visit, counts.nodes[:FEW]), aside=link)
+
+
+def _failures(visit: Visit) -> Html:
+    found = visit.site.failures.get()
+    body: Child = empty("Nothing has failed.")
+    if found.groups:
+        body = group_rows(visit, found.groups[:FEW])
+    return section("What fails most", body, aside=_link(visit, "/failures", "All failures"))
+
+
+def _link(visit: Visit, path: str, label: str, **query: str) -> Html:
+    return tag("a", label, href=visit.url(path, **query))

@@ -1,0 +1,52 @@
+"""The table of routes: each with its method, its page and its policy. There are no others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from mainspring.web.dashboard.pages import (
+    bulk,
+    failures,
+    job,
+    jobs,
+    nodes,
+    overview,
+    queues,
+    schedules,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.web.dashboard.visit import Done, Page, Visit
+
+Policy = Literal["public", "viewer", "operator"]
+"""Least role of whoever may ask; public is anybody who knows our name."""
+
+
+class PageRoute(NamedTuple):
+    """A page, or a change, at a path."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    policy: Policy
+    answer: Callable[[Visit], Page | Done]
+
+
+ROUTES = (
+    PageRoute("GET", "/", "viewer", overview.overview),
+    PageRoute("GET", "/jobs", "viewer", jobs.jobs),
+    PageRoute("GET", "/jobs/{job_id}", "viewer", job.job),
+    PageRoute("GET", "/failures", "viewer", failures.failures),
+    PageRoute("GET", "/queues", "viewer", queues.queues),
+    PageRoute("GET", "/schedules", "viewer", schedules.schedules),
+    PageRoute("GET", "/nodes", "viewer", nodes.nodes),
+    PageRoute("POST", "/bulk", "operator", bulk.bulk),
+    PageRoute("POST", "/jobs/{job_id}/retry", "operator", job.retry),
+    PageRoute("POST", "/jobs/{job_id}/cancel", "operator", job.cancel),
+    PageRoute("POST", "/queues/pause", "operator", queues.pause),
+    PageRoute("POST", "/queues/resume", "operator", queues.resume),
+    PageRoute("POST", "/schedules/pause", "operator", schedules.pause),
+    PageRoute("POST", "/schedules/resume", "operator", schedules.resume),
+    PageRoute("POST", "/schedules/run", "operator", schedules.run_now),
+)

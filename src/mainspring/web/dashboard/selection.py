@@ -1,0 +1,145 @@
+"""Jobs that are chosen by a filter: a page of them, or as many as one change may take."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from mainspring.model.job import JobState
+from mainspring.model.name import is_utf8
+from mainspring.model.value import Value
+from mainspring.model.view import JobFilter
+from mainspring.queue.listing import LOOKED_AT
+from mainspring.web.dashboard.failure_groups import failure_seen
+from mainspring.web.dashboard.visit import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mainspring.model.view import JobRecord
+    from mainspring.web.dashboard.redaction import RedactedJob
+    from mainspring.web.dashboard.site import Site
+
+STEP = 500
+"""Jobs that are read at a time."""
+
+MOST_LOOKED = 5_000
+"""Jobs that a page looks through where the store can't filter."""
+
+LONGEST_TEXT = 1_000
+LARGEST_KEY = 2**63 - 1
+FIELDS = ("status", "queue", "task", "search", "error")
+
+
+class FoundJobs(Value, frozen=True):
+    """Jobs, newest first; `before` leads on. `looked`: how many a search looked through."""
+
+    jobs: list[RedactedJob]
+    before: int | None
+    looked: int | None = None
+
+
+class Selection(Value, frozen=True):
+    """A filter of jobs; an empty field fits all. `error` is the key of a failure group."""
+
+    status: str = ""
+    queue: str = ""
+    task: str = ""
+    search: str = ""
+    error: str = ""
+
+    @property
+    def state(self) -> JobState | None:
+        """The state that is asked for."""
+        return JobState(self.status) if self.status else None
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The fields that are not empty."""
+        return {name: value for name in FIELDS if (value := getattr(self, name))}
+
+    @property
+    def filter(self) -> JobFilter:
+        """The part that the store knows."""
+        return JobFilter(self.state, self.queue or None, self.task or None, self.search or None)
+
+    def page(self, site: Site, before: int | None, limit: int) -> FoundJobs:
+        """Return a page."""
+        if self.error:
+            return self._looked_through(site, before, limit)
+        if not self.search:
+            return self._list(site, before, limit)
+        found = self._search(site, before, limit)
+        # What is hidden must not be found either, or a search would tell it letter by letter.
+        if site.redaction.names:
+            shown = [job for job in found.jobs if job.contains(self.search)]
+            return FoundJobs(shown, found.before, found.looked)
+        return found
+
+    def all(self, site: Site, most: int) -> Iterator[RedactedJob]:
+        """Yield the jobs that fit, newest first, up to `most`."""
+        return islice(self._all(site), most)
+
+    def _all(self, site: Site) -> Iterator[RedactedJob]:
+        before: int | None = None
+        while True:
+            found = self.page(site, before, STEP)
+            yield from found.jobs
+            before = found.before
+            if before is None:
+                return
+
+    def _list(self, site: Site, before: int | None, limit: int) -> FoundJobs:
+        records = site.store.jobs(self.filter, before=before, limit=limit + 1)
+        more = records[limit - 1].key if len(records) > limit else None
+        return FoundJobs(_redacted(site, records[:limit]), more)
+
+    def _search(self, site: Site, before: int | None, limit: int) -> FoundJobs:
+        page = site.store.search(self.filter, before=before, limit=limit, most=LOOKED_AT)
+        return FoundJobs(_redacted(site, page.records), page.before, page.looked)
+
+    def _looked_through(self, site: Site, before: int | None, limit: int) -> FoundJobs:
+        jobs: list[RedactedJob] = []
+        looked = 0
+        while looked < MOST_LOOKED:
+            records = site.store.jobs(self.filter, before=before, limit=STEP)
+            for job in _redacted(site, records):
+                looked, before = looked + 1, job.record.key
+                if failure_seen(job).key == self.error and self._says(job):
+                    jobs.append(job)
+                if len(jobs) == limit:
+                    return FoundJobs(jobs, before, looked)
+            if len(records) < STEP:
+                return FoundJobs(jobs, None, looked)
+        return FoundJobs(jobs, before, looked)
+
+    def _says(self, job: RedactedJob) -> bool:
+        return not self.search or job.contains(self.search)
+
+
+def selection_of(given: Mapping[str, str]) -> Selection:
+    """Return the filter that a form or an address says; raises Refusal."""
+    fields = {name: given.get(name, "").strip() for name in FIELDS}
+    for name, value in fields.items():
+        if len(value) > LONGEST_TEXT or "\0" in value or not is_utf8(value):
+            raise Refusal(400, f"{name} is not a text of up to {LONGEST_TEXT:,} letters.")
+    if fields["status"] not in {"", *JobState}:
+        states = ", ".join(JobState)
+        raise Refusal(400, f"There is no state {fields['status']!r}; the states are {states}.")
+    if fields["error"]:
+        fields["status"] = fields["status"] or JobState.FAILED
+    return Selection(**fields)
+
+
+def place_of(given: Mapping[str, str]) -> int | None:
+    """Return the key before which a page begins, None for the first; raises Refusal."""
+    said = given.get("before", "")
+    if not said:
+        return None
+    if said.isascii() and said.isdigit() and len(said) < 20 and int(said) <= LARGEST_KEY:  # noqa: PLR2004  # digits of that
+        return int(said)
+    raise Refusal(400, "before is no place in the list; begin with the first page.")
+
+
+def _redacted(site: Site, records: list[JobRecord]) -> list[RedactedJob]:
+    return [site.redaction.of(record) for record in records]

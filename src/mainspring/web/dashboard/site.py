@@ -1,0 +1,131 @@
+"""The dashboard of one queue: what all its requests share."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from mainspring.clock import monotonic, utc_now
+from mainspring.model.capabilities import unclaimable
+from mainspring.model.job import JobState
+from mainspring.model.signature import signature_of
+from mainspring.model.value import Value
+from mainspring.model.view import JobFilter
+from mainspring.queue.nodes import node_info
+from mainspring.web.dashboard.failure_groups import RecentFailures, recent_failures
+from mainspring.web.dashboard.redaction import Redaction
+from mainspring.web.dashboard.samples import Samples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from mainspring.model.view import JobRecord, LaneRecord
+    from mainspring.protocols import JobStore
+    from mainspring.queue import Queue
+    from mainspring.queue.nodes import NodeInfo
+
+T = TypeVar("T")
+
+LEAST_KEPT = 1.0
+"""Seconds for which a read is shared by all who ask."""
+
+SHARE = 30
+"""A read is kept for so many times as long as it took: it costs the store 3 % of its time."""
+
+MOST_RUNNING = 500
+"""Running jobs that are read, the newest ones."""
+
+
+class Counts(Value, frozen=True):
+    """Numbers of jobs as of `at`: by queue and state, and by lane; and the nodes."""
+
+    at: datetime
+    by_queue: Mapping[str, Mapping[str, int]]
+    lanes: Sequence[LaneRecord]
+    paused: Sequence[str]
+    nodes: Sequence[NodeInfo]
+    unclaimable: Sequence[LaneRecord]
+
+    def of(self, state: JobState) -> int:
+        """Return how many jobs of all queues are in a state."""
+        return sum(counts.get(state, 0) for counts in self.by_queue.values())
+
+    @property
+    def queues(self) -> list[str]:
+        """Names of all queues, in order."""
+        served = [name for node in self.nodes for name in node.serves.queues or ()]
+        lanes = [lane.queue for lane in self.lanes]
+        return sorted({*self.by_queue, *self.paused, *served, *lanes})
+
+
+class SharedRead(Generic[T]):
+    """A read of the store whose answer is shared for a while, and made by one thread at a time."""
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
+        self._lock = Lock()
+        self._until = 0.0
+        self._value: T
+
+    def get(self) -> T:
+        """Return the answer, which may be a little old."""
+        with self._lock:
+            began = monotonic()
+            if began >= self._until:
+                self._value = self._read()
+                ended = monotonic()
+                self._until = ended + max(LEAST_KEPT, SHARE * (ended - began))
+            return self._value
+
+    def forget(self) -> None:
+        """Read anew when it is asked for next."""
+        self._until = 0.0
+
+
+class Site:
+    """A queue with the reads that its pages share, and what is hidden from them."""
+
+    def __init__(self, queue: Queue, redact: Collection[str]) -> None:
+        self.queue = queue
+        self.redaction = Redaction(redact, self._parameters)
+        self.samples = Samples()
+        self.counts = SharedRead(self._read_counts)
+        self.running = SharedRead(self._read_running)
+        self.failures = SharedRead(self._read_failures)
+
+    @property
+    def store(self) -> JobStore:
+        """The queue's store."""
+        return self.queue.store
+
+    def changed(self) -> None:
+        """Show what has just been changed, and nothing older."""
+        for read in (self.counts, self.running, self.failures):
+            read.forget()
+
+    def _read_counts(self) -> Counts:
+        store = self.store
+        lanes, records = store.lanes(), store.nodes()
+        counts = Counts(
+            at=utc_now(),
+            by_queue=store.stats(),
+            lanes=lanes,
+            paused=store.paused(),
+            nodes=[node_info(record) for record in records],
+            unclaimable=unclaimable(lanes, records),
+        )
+        newest = store.jobs(JobFilter(), limit=1)
+        waiting, running = counts.of(JobState.PENDING), counts.of(JobState.RUNNING)
+        self.samples.add(waiting, running, newest[0].key if newest else None)
+        return counts
+
+    def _read_running(self) -> list[JobRecord]:
+        return self.store.jobs(JobFilter(status=JobState.RUNNING), limit=MOST_RUNNING)
+
+    def _read_failures(self) -> RecentFailures:
+        return recent_failures(self.store, self.redaction)
+
+    def _parameters(self, task: str) -> list[str]:
+        known = (one for one in self.queue.tasks if one.name == task)
+        return [name for one in known for name in signature_of(one.function).parameters]

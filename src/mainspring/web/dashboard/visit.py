@@ -1,0 +1,87 @@
+"""One request as the pages see it, and what they answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from mainspring.web.dashboard.access import Role
+    from mainspring.web.dashboard.html import Html
+    from mainspring.web.dashboard.site import Site
+
+
+class Refusal(Exception):
+    """A request that can't be answered, with the status and a sentence that says what to do."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        self.status = status
+        self.detail = detail
+        super().__init__(detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request by somebody who may make it. `root` is the path that the dashboard is mounted at.
+
+    `form` holds the fields of a change, in order; `query` those of the address.
+    """
+
+    site: Site
+    root: str
+    path: str
+    now: datetime
+    role: Role | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    form: Sequence[tuple[str, str]] = ()
+    job_id: str = ""
+
+    @property
+    def operates(self) -> bool:
+        """True for an operator."""
+        return self.role == "operator"
+
+    def url(self, path: str, **query: str | int | None) -> str:
+        """Return the address of one of our pages."""
+        given = {name: value for name, value in query.items() if value not in {None, ""}}
+        return self.root + quote(path) + (f"?{urlencode(given)}" if given else "")
+
+    def field(self, name: str) -> str:
+        """Return a field of the form; raises Refusal without it."""
+        for key, value in self.form:
+            if key == name:
+                return value
+        raise Refusal(400, f"The form lacks the field {name!r}; go back and try again.")
+
+    def fields(self, name: str) -> list[str]:
+        """Return all values of a field."""
+        return [value for key, value in self.form if key == name]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: its title, and what stands below it. `live`: a browser reads it again and again.
+
+    `above` is the part that stays as it is meanwhile, as somebody may type there.
+    """
+
+    title: str
+    body: Html
+    live: bool = False
+    above: Html | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change that was made: the browser goes to `path`, where `notice` is shown.
+
+    A notice is a name of `notices` and a number.
+    """
+
+    path: str
+    notice: str
+    count: int = 1

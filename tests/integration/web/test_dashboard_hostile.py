@@ -1,0 +1,283 @@
+"""Hostile texts in the dashboard, hidden arguments, and requests that nobody would send by hand."""
+
+from __future__ import annotations
+
+import random
+import re
+from html.parser import HTMLParser
+from urllib.parse import quote
+
+import pytest
+
+from mainspring.model.job import Failure, NewJob, OutcomeKind, Want
+from mainspring.model.note import Note
+
+SCRIPT = "<script>alert(1)</script>"
+HOSTILE = [
+    SCRIPT,
+    '"><img src=x onerror=alert(1)>',
+    "'><svg onload=alert(1)>",
+    "javascript:alert(1)",
+    "</title></textarea></style></pre><b>bold</b>",
+    "<!-- --><![CDATA[ ]]>",
+    "&lt;b&gt; &amp; &#60;script&#62;",
+    "{{7*7}} ${7*7} <%= 7*7 %>",
+    "\x1b[31mred\x07\b",
+    "\u202egnp.exe\u2066\u200b",
+    "\ufeff\x7f\x85",
+    "line\nbreak\r\nand\ttab",
+    "a" * 490,
+    "🙂\U000e0001 ﷽",
+]
+TAGS = frozenset(
+    [
+        "html",
+        "head",
+        "meta",
+        "title",
+        "link",
+        "script",
+        "body",
+        "a",
+        "div",
+        "span",
+        "nav",
+        "p",
+        "form",
+        "input",
+        "button",
+        "main",
+        "header",
+        "h1",
+        "h2",
+        "section",
+        "dl",
+        "dt",
+        "dd",
+        "table",
+        "caption",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "time",
+        "code",
+        "pre",
+        "ul",
+        "li",
+        "b",
+        "i",
+        "figure",
+        "figcaption",
+        "svg",
+        "line",
+        "polyline",
+        "rect",
+        "g",
+        "progress",
+        "meter",
+        "select",
+        "option",
+        "datalist",
+        "label",
+    ]
+)
+
+
+class Tags(HTMLParser):
+    """Collects elements and attributes that the dashboard's own code does not write."""
+
+    def __init__(self):
+        super().__init__()
+        self.foreign = []
+        self.text = []
+
+    def handle_starttag(self, tag, attrs):
+        names = {name for name, _ in attrs}
+        if tag not in TAGS or any(name.startswith("on") or name == "style" for name in names):
+            self.foreign.append((tag, attrs))
+        for name, value in attrs:
+            if name in {"href", "src", "action"} and not (value or "").startswith(("/", "#")):
+                self.foreign.append((tag, name, value))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def foreign_in(html):
+    parser = Tags()
+    parser.feed(html)
+    scripts = re.findall(r"<script\b[^>]*>([^<]*)</script>", html)
+    return parser.foreign + [body for body in scripts if body]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_a_hostile_text_is_shown_as_text_on_every_page(text, queue, ended, browse):
+    name = text.replace("\0", "")[:400]
+    store = queue.store
+
+    def failing(value=None):
+        pass
+
+    task = queue.task(name=name, queue=name)(failing)
+    failed = task.delay(text)
+    ended(queue, failure=Failure(text, text, text))
+    queue.every(60, name=name)(task)
+    queue.schedules[name].pause()
+    queue.pause(name)
+    node = store.join(name, host=text, pid=1, lease=15)
+    running = task.delay({text: [text]})
+    queue.resume(name)
+    (claim,) = store.claim(node, [Want(tasks=(name,), queues=None, limit=1)])
+    store.note_many([Note(claim.key, claim.fence, 0.5, text, ((0.0, text),))])
+    browser = browse(queue)
+    paths = ["/", "/jobs", "/failures", "/queues", "/schedules", "/nodes"]
+    paths += [f"/jobs/{failed.id}", f"/jobs/{running.id}"]
+    paths += [f"/jobs?search={quote(text)}", f"/jobs?queue={quote(name)}&task={quote(name)}"]
+    for path in paths:
+        page = browser.get(path)
+        assert page.status_code == 200, path
+        assert foreign_in(page.text) == [], path
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page.text)
+    wrong = browser.post("/queues/pause", {"queue": SCRIPT + text})
+    assert (wrong.status_code, foreign_in(wrong.text)) == (404, [])
+
+
+def test_the_parser_of_these_tests_finds_what_it_is_for():
+    assert foreign_in('<p onclick="x">') != []
+    assert foreign_in("<script>alert(1)</script>") != []
+    assert foreign_in("<img src=x>") != []
+    assert foreign_in('<a href="javascript:x">') != []
+
+
+SECRET = "hunter2 and 'more'"
+
+
+@pytest.fixture
+def with_secret(queue, ended):
+    """Jobs whose hidden argument stands everywhere it can: by name, by place, nested."""
+    task = queue.task(name="log in", retries=0)(lambda user, password, **rest: None)
+    jobs = [task.delay("ana", SECRET), task.delay("ben", password={"deep": [SECRET]})]
+    jobs.append(task.delay("eve", None, options={"Password": SECRET, "pin": 4711}))
+    failure = Failure("builtins.ValueError", f"no {SECRET!r}", f"said {SECRET}\n{SECRET!r}, 4711")
+    node = queue.store.join("n", host="h", pid=1, lease=15)
+    for claim in queue.store.claim(node, [Want(tasks=("log in",), queues=None, limit=9)]):
+        queue.store.note_many([Note(claim.key, claim.fence, 0.5, SECRET, ((0.0, SECRET),))])
+    queue.store.leave(node)
+    ended(queue, failure=failure)
+    return jobs
+
+
+def test_hidden_arguments_are_shown_nowhere(with_secret, queue, browse):
+    browser = browse(queue, redact=["PASSWORD", "pin"])
+    paths = [
+        "/",
+        "/jobs",
+        "/jobs?status=failed",
+        "/failures",
+        *(f"/jobs/{job.id}" for job in with_secret),
+    ]
+    for path in paths:
+        page = browser.text(path)
+        assert "hunter2" not in page, path
+    assert "[redacted]" in browser.text(f"/jobs/{with_secret[1].id}")
+    # It is hidden where it is that job's: a number of another's says nothing of it.
+    assert "4711" not in browser.text(f"/jobs/{with_secret[2].id}")
+    assert "ana" in browser.text(f"/jobs/{with_secret[0].id}")
+
+
+def test_a_hidden_result_is_not_shown(queue, ended, browse):
+    job = queue.get_task("tidy").delay()
+    ended(queue, OutcomeKind.COMPLETED, result=b'{"token": "abcdef", "user": "ana"}')
+    page = browse(queue, redact=["token"]).text(f"/jobs/{job.id}")
+    assert "abcdef" not in page
+    assert "ana" in page
+
+
+def test_a_search_does_not_find_what_is_hidden(with_secret, queue, browse):
+    hidden, open_ = browse(queue, redact=["password", "pin"]), browse(queue)
+    id_ = with_secret[0].id
+    assert f'value="{id_}"' in open_.text("/jobs?search=hunter2")
+    assert f'value="{id_}"' not in hidden.text("/jobs?search=hunter2")
+    assert f'value="{id_}"' in hidden.text("/jobs?search=ana")
+    fields = {"action": "retry", "status": "failed", "search": "hunter2"}
+    assert "Retry 0 jobs?" in hidden.post("/bulk", fields).text
+
+
+def test_without_redaction_everything_is_shown(with_secret, queue, browse):
+    assert "hunter2" in browse(queue).text(f"/jobs/{with_secret[0].id}")
+
+
+def test_what_is_no_json_too_deep_or_a_pickle_is_not_opened(queue, ended, browse):
+    store, browser = queue.store, browse(queue, redact=["x"])
+    payloads = [
+        b"\xff\xfe",
+        b"[" * 5_000 + b"]" * 5_000,
+        b'{"$pickle": ["abc", "def"]}',
+        b"[[1]]",
+        b"",
+    ]
+    for job_id in store.enqueue_many([NewJob("tidy", "default", one) for one in payloads]):
+        assert browser.get(f"/jobs/{job_id}").status_code == 200
+    assert browser.get("/jobs").status_code == 200
+    assert "not opened" in browser.text("/jobs")
+
+
+PARTS = [
+    "",
+    "a",
+    "%00",
+    "%ff",
+    "..",
+    "%2e%2e",
+    "-1",
+    "9" * 30,
+    "<",
+    "%0d%0aX: y",
+    "🙂",
+    "'",
+    "before",
+]
+NAMES = ["status", "queue", "task", "search", "error", "before", "notice", "token", "id", "action"]
+
+
+def test_hundreds_of_senseless_requests_are_answered_and_never_by_an_error_of_the_server(
+    queue, ended, browse
+):
+    dice, browser = random.Random(14), browse(queue)
+    queue.get_task("mail.send").delay("a")
+    ended(queue)
+    paths = ["/", "/jobs", "/failures", "/queues", "/schedules", "/nodes", "/bulk", "/login"]
+    paths += ["/queues/pause", "/schedules/run", "/jobs/1-0/retry", "/static/x"]
+    seen = set()
+    for _ in range(400):
+        path = dice.choice([*paths, "/" + "/".join(dice.choices(PARTS, k=dice.randint(1, 3)))])
+        given = [f"{dice.choice(NAMES)}={dice.choice(PARTS)}" for _ in range(dice.randint(0, 4))]
+        url = f"{path}?{'&'.join(given)}".replace("🙂", "%F0%9F%99%82")
+        method = dice.choice(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "GET", "POST"])
+        how = {
+            "headers": {"Origin": "http://localhost", "Cookie": dice.choice(["", "a=b; =", "\t"])}
+        }
+        if method == "POST":
+            body = (
+                "&".join(given) if dice.random() < 0.7 else dice.choice(["%", "=&=", "\xff", "[]"])
+            )
+            how["content"] = body.encode("latin-1", "replace")
+            kind = dice.choice(["application/x-www-form-urlencoded"] * 3 + ["application/json", ""])
+            how["headers"]["Content-Type"] = kind
+        answer = browser.ask(method, url, **how)
+        seen.add(answer.status_code)
+        assert answer.status_code < 500, (method, url, how)
+        if answer.status_code >= 400 and method != "HEAD":
+            assert "<h1>" in answer.text, (method, url, how)
+            assert "<p" in answer.text
+    assert {200, 400, 404, 405} <= seen
+
+
+def test_a_form_that_is_too_large_is_not_read(queue, browse):
+    browser = browse(queue)
+    large = browser.post("/bulk", {"action": "retry", "id": "x" * 300_000})
+    assert large.status_code == 413
+    many = browser.post("/bulk", {"action": "retry", "id": ["x"] * 2_000})
+    assert many.status_code == 400

@@ -1,0 +1,291 @@
+"""The pages of the dashboard: what they show of a queue, and what their buttons do to it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from mainspring import Queue, current_job
+from mainspring.errors import StoreBusy
+from mainspring.model.job import Failure, JobState, OutcomeKind, Want
+from mainspring.web.dashboard.pages import bulk
+
+DECLINED = Failure("builtins.ValueError", "order 17 was declined", "Traceback: line 1")
+
+
+def words(html):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def viewer(_request):
+    return "viewer"
+
+
+@pytest.fixture
+def send(queue):
+    return queue.get_task("mail.send")
+
+
+def test_the_overview_counts_by_queue_and_state(queue, send, ended, browse):
+    send.delay("a")
+    ended(queue, failure=DECLINED)
+    send.delay("b")
+    send.using(delay=60).delay("c")
+    queue.pause("mail")
+    text = words(browse(queue).text("/"))
+    assert "Ready 1" in text
+    assert "Scheduled 1" in text
+    assert "Failed 1" in text
+    assert "mail paused 1" in text
+    assert "No worker is live" in text
+    assert "ValueError order <n> was declined" in text.replace("&lt;", "<").replace("&gt;", ">")
+
+
+def test_the_overview_warns_of_jobs_that_no_live_worker_takes(queue, send, browse):
+    queue.store.join("n1", host="h", pid=1, lease=15, serves=b'{"tasks":["tidy"],"queues":null}')
+    send.delay("a")
+    assert "1 job waits that no live worker takes: of task mail.send" in words(
+        browse(queue).text("/")
+    )
+
+
+def test_jobs_are_filtered_and_states_are_told_apart(queue, send, ended, browse):
+    failed = [send.delay("a").id]
+    ended(queue, failure=DECLINED)
+    queue.get_task("tidy").delay()
+    ended(queue, OutcomeKind.RETRY, delay=60, failure=DECLINED)
+    ready, later = send.delay("b"), send.using(delay=60).delay("c")
+    gone = send.delay("d")
+    gone.cancel()
+    browser = browse(queue)
+    text = words(browser.text("/jobs"))
+    for state in ("failed", "retrying", "ready", "scheduled", "cancelled"):
+        assert f" {state} " in text
+    assert failed[0] in browser.text("/jobs?status=failed")
+    assert ready.id not in browser.text("/jobs?status=failed")
+    assert later.id in browser.text("/jobs?status=pending&queue=mail&task=mail.send")
+    assert gone.id not in browser.text("/jobs?search=declined")
+    assert failed[0] in browser.text("/jobs?search=DECLINED")
+    assert "No job fits" in browser.text("/jobs?queue=none")
+
+
+def test_the_list_goes_on_with_older_jobs(queue, send, browse):
+    jobs = send.map([(f"to{number}",) for number in range(120)])
+    browser, seen, path = browse(queue), [], "/jobs"
+    while path:
+        page = browser.text(path)
+        seen += re.findall(r'class="id">([0-9a-f-]+)<', page)
+        older = re.search(r'href="([^"]+)" class="button" rel="next"', page)
+        path = older and older[1].replace("&amp;", "&")
+    assert seen == [job.id for job in jobs[::-1]]
+
+
+@pytest.mark.parametrize(
+    "query", ["status=lost", "before=x", "before=-1", "task=%00", f"before={2**63}"]
+)
+def test_a_filter_that_makes_no_sense_is_answered_with_what_is_wrong(query, queue, browse):
+    answer = browse(queue).get(f"/jobs?{query}")
+    assert answer.status_code == 400
+    assert query.split("=")[0] in answer.text or "state" in answer.text
+
+
+def test_a_job_shows_why_it_waits_its_arguments_and_its_life(queue, send, ended, browse):
+    job = send.delay("you@example.com")
+    browser = browse(queue)
+    waiting = words(browser.text(f"/jobs/{job.id}"))
+    assert "Why it waits" in waiting
+    assert "no worker is live" in waiting
+    assert "to &quot;you@example.com&quot;" in waiting
+    ended(queue, OutcomeKind.RETRY, failure=DECLINED)
+    ended(queue, OutcomeKind.COMPLETED, result=b'{"sent":true}')
+    done = browser.text(f"/jobs/{job.id}")
+    assert 'aria-label="It ' in done
+    assert "retry for 0.0 s, then" in done
+    assert "completed for 0.0 s" in done
+    assert "order 17 was declined" in done
+    assert "&quot;sent&quot;: true" in done
+    assert "Retry" not in words(done)
+
+
+def test_progress_log_result_and_traceback_of_a_real_worker_are_shown(queue, browse, eventually):
+    @queue.task(name="talk", retries=0)
+    def talk():
+        current_job.progress(0.25, "a quarter")
+        current_job.log("hello from the body")
+        raise KeyError("nothing there")
+
+    job = talk.delay()
+    with queue.worker():
+        eventually(lambda: job.status is JobState.FAILED)
+        text = words(browse(queue).text(f"/jobs/{job.id}"))
+        nodes = words(browse(queue).text("/nodes"))
+    assert "25% a quarter" in text
+    assert "hello from the body" in text
+    assert "Traceback (most recent call last)" in text
+    assert "live" in nodes
+    assert "thread 0/" in nodes
+
+
+def test_what_a_node_holds_is_shown_since_when(queue, send, browse):
+    job = send.delay("a")
+    node = queue.store.join("n1", host="h", pid=7, lease=15)
+    queue.store.claim(node, [Want(tasks=("mail.send",), queues=None, limit=1)])
+    text = words(browse(queue).text("/nodes"))
+    assert re.search(rf"{job.id} mail.send mail \d\.\d s ago", text)
+    assert "not reported" in text
+
+
+def test_one_job_is_retried_and_cancelled(queue, send, ended, browse):
+    job = send.delay("a")
+    ended(queue, failure=DECLINED)
+    browser = browse(queue)
+    assert "Retry" in browser.text(f"/jobs/{job.id}")
+    done = browser.post(f"/jobs/{job.id}/retry")
+    assert done.headers["location"] == f"/jobs/{job.id}?notice=retried.1"
+    assert "1 job runs again." in browser.text(done.headers["location"])
+    assert job.status is JobState.PENDING
+    assert browser.post(f"/jobs/{job.id}/retry").headers["location"].endswith("unchanged.1")
+    assert browser.post(f"/jobs/{job.id}/cancel").headers["location"].endswith("cancelled.1")
+    assert job.status is JobState.CANCELLED
+    assert browser.post("/jobs/999-00000000/retry").status_code == 404
+
+
+def test_chosen_jobs_are_changed_at_once(queue, send, ended, browse):
+    jobs = send.map([("a",), ("b",), ("c",)])
+    ended(queue, failure=DECLINED)
+    fields = {"action": "retry", "id": [jobs[0].id, jobs[2].id, "none"], "back": "/jobs?task=x"}
+    done = browse(queue).post("/bulk", fields)
+    assert done.headers["location"] == "/jobs?task=x&notice=retried.2"
+    assert [job.status for job in jobs] == ["pending", "failed", "pending"]
+
+
+def test_all_jobs_that_fit_are_counted_before_they_are_changed(queue, send, ended, browse):
+    jobs = send.map([("a",), ("b",)])
+    queue.get_task("tidy").delay()
+    ended(queue, failure=DECLINED)
+    browser = browse(queue)
+    assert "Retry all that fit" in browser.text("/jobs?status=failed&task=mail.send")
+    fields = {"action": "retry", "status": "failed", "task": "mail.send"}
+    asked = browser.post("/bulk", fields)
+    assert "Retry 2 jobs?" in asked.text
+    assert {job.status for job in jobs} == {"failed"}
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked.text))
+    done = browser.post("/bulk", hidden)
+    assert done.headers["location"] == "/jobs?notice=retried.2"
+    assert {job.status for job in jobs} == {"pending"}
+    assert queue.stats()["failed"] == 1
+
+
+def test_a_change_of_very_many_takes_the_newest(queue, send, ended, browse, monkeypatch):
+    monkeypatch.setattr(bulk, "MOST_CHANGED", 3)
+    jobs = send.map([(f"{number}",) for number in range(5)])
+    asked = browse(queue).post("/bulk", {"action": "cancel", "status": "pending"})
+    assert "There are more: at most 3" in asked.text
+    browse(queue).post("/bulk", {"action": "cancel", "status": "pending", "confirmed": "yes"})
+    assert [job.status for job in jobs] == ["pending"] * 2 + ["cancelled"] * 3
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"action": "drop"},
+        {"action": "retry"},
+        {"action": "retry", "status": "pending"},
+        {"action": "cancel", "status": "failed"},
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(fields, queue, browse):
+    assert browse(queue).post("/bulk", fields).status_code == 400
+
+
+def test_failures_are_grouped_by_task_type_and_message_without_what_varies(
+    queue, send, ended, browse
+):
+    for message in ("order 17 of 0x7f01 failed", "order 99 of 0x7f02 failed", "disk is full"):
+        send.delay("a")
+        ended(queue, failure=Failure("builtins.OSError", message))
+    queue.get_task("tidy").delay()
+    ended(queue, failure=Failure("builtins.OSError", "disk is full"))
+    browser = browse(queue)
+    page = browser.text("/failures")
+    assert "All 4 failed jobs were read." in page
+    groups = re.findall(r'href="(/jobs\?[^"]*error=[^"]+)" class="failed">(\d)<', page)
+    assert [count for _, count in groups] == ["2", "1", "1"]
+    listed = browser.text(groups[0][0].replace("&amp;", "&"))
+    assert listed.count('type="checkbox" name="id"') == 2
+    key = re.search(r"error=(\w+)", groups[0][0])[1]
+    asked = browser.post("/bulk", {"action": "retry", "status": "failed", "error": key})
+    assert "Retry 2 jobs?" in asked.text
+
+
+def test_queues_are_paused_and_resumed(queue, send, browse):
+    send.delay("a")
+    browser = browse(queue)
+    done = browser.post("/queues/pause", {"queue": "mail", "back": "/queues"})
+    assert (done.headers["location"], queue.paused()) == ("/queues?notice=queue-paused.1", ["mail"])
+    assert "Resume" in browser.text("/queues")
+    browser.post("/queues/resume", {"queue": "mail"})
+    assert queue.paused() == []
+    assert browser.post("/queues/pause", {"queue": "none"}).status_code == 404
+
+
+def test_schedules_show_their_next_times_and_are_run_paused_and_resumed(queue, browse):
+    @queue.every(60, name="each minute")
+    def minutely():
+        pass
+
+    browser = browse(queue)
+    page = browser.text("/schedules")
+    assert "every 60 s" in page
+    assert page.count("<time ") == 5
+    browser.post("/schedules/run", {"schedule": "each minute"})
+    assert len(queue.jobs()) == 1
+    browser.post("/schedules/pause", {"schedule": "each minute"})
+    assert queue.schedules["each minute"].paused
+    assert "paused" in browser.text("/schedules")
+    browser.post("/schedules/resume", {"schedule": "each minute"})
+    assert not queue.schedules["each minute"].paused
+    assert browser.post("/schedules/run", {"schedule": "none"}).status_code == 404
+
+
+def test_a_viewer_sees_everything_and_no_button_that_changes(queue, send, ended, browse):
+    job = send.delay("a")
+    ended(queue, failure=DECLINED)
+    browser = browse(queue, authorize=viewer)
+    for path in ("/", "/jobs?status=failed", f"/jobs/{job.id}", "/failures", "/queues"):
+        assert 'method="post"' not in browser.text(path)
+
+
+def test_an_empty_queue_says_what_to_do(browse):
+    queue = Queue("memory://")
+    browser = browse(queue)
+    for path in ("/", "/jobs", "/failures", "/queues", "/schedules", "/nodes"):
+        assert browser.get(path).status_code == 200
+    queue.close()
+
+
+def test_a_store_that_does_not_answer_is_a_page_that_says_so(queue, browse, monkeypatch):
+    def busy():
+        raise StoreBusy("jobs.db", 30.0, "another process")
+
+    monkeypatch.setattr(queue.store, "stats", busy)
+    answer = browse(queue).get("/")
+    assert answer.status_code == 503
+    assert "The store does not answer" in answer.text
+
+
+def test_ten_readers_cost_the_store_one_read(queue, browse, monkeypatch):
+    reads, stats = [], queue.store.stats
+    monkeypatch.setattr(queue.store, "stats", lambda: reads.append(1) or stats())
+    browser = browse(queue)
+    for _ in range(10):
+        browser.text("/")
+    assert len(reads) < 10
+    browser.post("/queues/pause", {"queue": "none"})
+    before = len(reads)
+    queue.get_task("tidy").delay()
+    browser.post("/bulk", {"action": "cancel", "id": queue.jobs()[0].id})
+    assert "Cancelled 1" in words(browser.text("/"))
+    assert len(reads) == before + 1
