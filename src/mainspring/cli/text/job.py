@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import json
+
 from mainspring.cli.text.table import short
 from mainspring.model.duration import distance
 from mainspring.model.stored_json import stored_call, stored_json

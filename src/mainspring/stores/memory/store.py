@@ -12,6 +12,7 @@ from mainspring.model.view import LaneRecord, NodeRecord
 from mainspring.stores.clock import MICROS, Moment, SystemClock, as_datetime
 from mainspring.stores.job_id import keys_in
 from mainspring.stores.memory.change import Change, LiveNode
+from mainspring.stores.memory.counts import by_queue_and_state, waiting_by_lane
 from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.timetable import MemorySchedules
 from mainspring.stores.ownership import leaves_nothing
@@ -198,23 +199,14 @@ class MemoryStore:
 
     def stats(self) -> dict[str, dict[str, int]]:
         """Return the number of jobs by queue and state."""
-        counts: dict[str, dict[str, int]] = {}
         with self._lock:
-            for job in self._ledger.jobs.values():
-                of_queue = counts.setdefault(job.queue, {state.value: 0 for state in JobState})
-                of_queue[job.state.value] += 1
-        return counts
+            return by_queue_and_state(self._ledger.jobs.values())
 
     def lanes(self) -> list[LaneRecord]:
         """Return each task of each queue, with the number of its jobs that wait."""
-        waiting: dict[tuple[str, str], list[int]] = {}
         with self._lock:
             now = Moment(self._clock).micros
-            for job in self._ledger.jobs.values():
-                since = waiting.setdefault((job.queue, job.task), [])
-                if job.state is JobState.PENDING:
-                    since.append(job.run_at)
-        return [lane_record(name, since, now) for name, since in sorted(waiting.items())]
+            return waiting_by_lane(self._ledger.jobs.values(), now)
 
     def paused(self) -> list[str]:
         """Return the names of the paused queues, in order."""
@@ -379,13 +371,6 @@ class MemoryStore:
     def _notify(self, *topics: str, keys: Collection[int] = ()) -> None:
         for topic in topics:
             self._notifiers[topic].notify(keys)
-
-
-def lane_record(name: tuple[str, str], waiting: Sequence[int], now: int) -> LaneRecord:
-    """Return a lane whose jobs wait for these stored times."""
-    ready = [run_at for run_at in waiting if run_at <= now]
-    oldest = (now - min(ready)) / MICROS if ready else None
-    return LaneRecord(*name, len(waiting), len(waiting) - len(ready), oldest)
 
 
 def node_record(key: int, node: LiveNode, now: int) -> NodeRecord:
