@@ -14,6 +14,7 @@ import time
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 from redis import Redis
 
 from mainspring import Queue
@@ -22,6 +23,10 @@ from servers import postgres, valkey
 
 A_PERSON_WAITS = TOGETHER + 0.1
 PATIENCE = 10.0
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("mainspring", deadline=None)
+settings.load_profile("mainspring")
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ pytestmark = pytest.mark.timeout(600)
 WALK = settings(
     max_examples=60,
     stateful_step_count=50,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 

@@ -66,7 +66,6 @@ def fuzz(operation, examples):
     @given(case=operation.as_strategy())
     @settings(
         max_examples=examples,
-        deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

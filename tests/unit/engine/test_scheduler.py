@@ -281,7 +281,7 @@ def test_an_interval_of_a_tenth_of_a_second_keeps_its_grid(store, clock):
 steps = st.lists(st.tuples(st.sampled_from("tjpr"), st.floats(0.01, 400)), max_size=30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps)
 def test_whatever_the_clock_and_people_do_each_tick_is_made_at_most_once(steps):
     clock = FrozenClock()

@@ -75,9 +75,7 @@ errors = st.builds(
     st.sampled_from(SECONDS),
     hidden=st.booleans(),
 )
-patient = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+patient = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def attempt_of(function, **options):

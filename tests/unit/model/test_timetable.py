@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mainspring.errors import InvalidOption
@@ -118,7 +118,6 @@ rules = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(rules, steps, st.integers(0, 86_400_000))
 def test_however_often_it_is_looked_at_all_ticks_are_made_once_in_order(rule, steps, offset):
     begin = datetime(2026, 10, 24, 12, tzinfo=UTC) + timedelta(milliseconds=offset)

@@ -36,7 +36,7 @@ ADD = st.tuples(st.just("add"), KINDS, st.integers(0, 3), st.integers(-2, 2))
 OTHER = st.tuples(st.sampled_from(["cancel", "wait", "give up", "pause", "stop", "start"]))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     workers=st.integers(1, 4),
     size=st.none() | st.integers(1, 5),

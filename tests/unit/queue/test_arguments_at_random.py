@@ -89,7 +89,7 @@ def plain(value):
     return type(value) in {*STORABLE, bool}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(VALUES, max_size=3).map(tuple),
     st.dictionaries(st.text(max_size=4), VALUES, max_size=3),
