@@ -249,10 +249,34 @@ def test_a_worker_waits_for_its_server_at_the_start(server, make_app, start_work
     app.queue.close()
     server.stop(signal.SIGINT)
     worker = start_worker()
-    eventually(lambda: "waiting for the store" in worker.output(), within=30)
+    eventually(lambda: "has not answered for" in worker.output(), within=30)
     server.start()
     assert job.result(timeout=60) == 1
     assert worker.process.poll() is None
+
+
+def test_an_outage_of_the_server_is_two_lines_of_a_workers_log(
+    server, make_app, start_worker, eventually
+):
+    app = make_app(APP.format(url=server.url))
+    worker = start_worker()
+    assert app.short.delay(1).result(timeout=30) == 1
+    server.stop(signal.SIGQUIT)
+    eventually(lambda: "has not answered for" in worker.output(), within=30)
+    # Until its lease has run out, too.
+    eventually(lambda: "did not renew its lease" in worker.output(), within=30)
+    server.start()
+    eventually(lambda: "answers again, after" in worker.output(), within=30)
+    assert app.short.delay(2).result(timeout=30) == 2
+    outage, lapse, back = lines_of(worker)
+    assert "postgresql://mainspring@/postgres has not answered" in outage
+    assert "did not renew its lease" in lapse
+    assert "answers again" in back
+
+
+def lines_of(worker):
+    """Return what a worker has logged."""
+    return [line for line in worker.output().splitlines() if not line.startswith("[mainspring]")]
 
 
 def test_workers_that_start_together_migrate_once(postgres_url):

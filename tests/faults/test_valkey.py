@@ -485,8 +485,23 @@ class TestWorkers:
         app, start_worker = start(server.url)
         server.stop()
         worker = start_worker()
-        eventually(lambda: "did not answer" in worker.output(), within=60)
+        eventually(lambda: "has not answered for" in worker.output(), within=60)
         assert worker.process.poll() is None
         server.start()
         app.short.delay(2)
         eventually(lambda: app.queue.stats()["completed"] == 1, within=60)
+
+    def test_an_outage_is_two_lines_of_a_workers_log(self, make_server, start, eventually):
+        server = make_server(**ON_DISK)
+        app, start_worker = start(server.url)
+        worker = start_worker(env={"LEASE": "60"})
+        app.short.delay(1)
+        eventually(lambda: app.queue.stats()["completed"] == 1, within=60)
+        server.kill()
+        eventually(lambda: "has not answered for" in worker.output(), within=30)
+        server.start()
+        eventually(lambda: "answers again, after" in worker.output(), within=30)
+        app.short.delay(2)
+        eventually(lambda: app.queue.stats()["completed"] == 2, within=60)
+        logged = [one for one in worker.output().splitlines() if not one.startswith("[mainspring]")]
+        assert ["has not answered" in one or "answers again" in one for one in logged] == [True] * 2

@@ -47,24 +47,27 @@ from mainspring.supervision.workers.worker import Worker
 from mainspring.telemetry.log import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from mainspring.engine.consumer_config import ConsumerConfig
     from mainspring.model.timetable import NewSchedule
-    from mainspring.protocols import Executor, Service, Subscriber
+    from mainspring.protocols import Executor, Service, Subscriber, Trigger
+    from mainspring.supervision.workers.driver import Driver
 
 log = logging.getLogger("mainspring.engine")
 
 UNREACHABLE_SECONDS = 0.5
 """Pause between two tries to join a store whose server does not answer; more or less of it."""
 
-WARN_SECONDS = 60.0
 RESCUE_SECONDS = 1.0
 EXPIRE_SECONDS = 5.0
 PURGE_SECONDS = 60.0
 UNCLAIMABLE_SECONDS = 60.0
 ORPHANS_SECONDS = 60.0
+LONGEST_REST = 2.0
+"""Seconds that a service rests at most after a failure of the store."""
+
 LAST_SECONDS = 3.0
 """Seconds that closing may take beyond the grace: bodies are disowned, outcomes flushed."""
 
@@ -103,8 +106,7 @@ class Consumer:
         self._schedules = tuple(config.schedules)
         ticks = Alarm(monotonic())
         self._scheduler = Scheduler(store, self._schedules, self._bus.publish, ticks.set)
-        restart = Restart(backoff=DoublingBackoff())
-        self._ticking = Worker("scheduler", self._scheduler.turn, ticks, restart=restart)
+        self._ticking = _store_worker("scheduler", self._scheduler.turn, ticks)
         self._ticks = bool(self._schedules)
         self._reporter = Reporter(executors, self._exchange, lambda: self._supervisor.services())  # noqa: PLW0108  # it is not there yet
         self._sleeper = StoreSleeper(
@@ -146,14 +148,10 @@ class Consumer:
 
     def _joined(self) -> bool:
         """Join the store, however long its server takes to answer; False if asked to stop."""
-        warn_at = 0.0
         while not self._asked:
             try:
                 self._node.join()
-            except StoreUnreachable as error:
-                if monotonic() >= warn_at:
-                    log.warning("waiting for the store: %s", error)
-                    warn_at = monotonic() + WARN_SECONDS
+            except StoreUnreachable:  # told in the log by the store
                 sleep(UNREACHABLE_SECONDS * random.uniform(0.5, 1.5))
             else:
                 return True
@@ -260,26 +258,37 @@ class Consumer:
         unclaimable = UnclaimableJobs(store, self._bus.publish)
         orphans = OrphanedJobs(store, exchange.compare, self._bus.publish)
         driver = ThreadDriver(exchange.turn, sleeper=self._sleeper)
-        # The triggers of journal and exchange say "soon" as long as something waits to be written:
-        # they need a rest of their own.
-        patient = Restart(backoff=DoublingBackoff(cap=2.0))
         trigger = ExchangeTrigger(exchange, settings.grace)
         return [
-            Worker(
+            _store_worker(
                 "heartbeat",
                 heartbeat.beat,
                 self._beats,
                 driver=ThreadDriver(heartbeat.beat, sleeper=self._orders),
             ),
-            Worker("rescue", rescuer.look, Interval(RESCUE_SECONDS)),
-            Worker("journal", self._journal.flush, self._alarm, restart=patient),
+            _store_worker("rescue", rescuer.look, Interval(RESCUE_SECONDS)),
+            _store_worker("journal", self._journal.flush, self._alarm),
             *([cache] if cache is not None and self._is_cached else []),
             *executors,
             self._late,
-            Worker("exchange", exchange.turn, trigger, restart=patient, driver=driver),
+            _store_worker("exchange", exchange.turn, trigger, driver=driver),
             *([self._ticking] if self._ticks else []),
-            Worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
-            Worker("purge", purger.purge, Interval(PURGE_SECONDS)),
-            Worker("unclaimable", unclaimable.look, Interval(UNCLAIMABLE_SECONDS)),
-            Worker("orphans", orphans.rescue, Interval(ORPHANS_SECONDS)),
+            _store_worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
+            _store_worker("purge", purger.purge, Interval(PURGE_SECONDS)),
+            _store_worker("unclaimable", unclaimable.look, Interval(UNCLAIMABLE_SECONDS)),
+            _store_worker("orphans", orphans.rescue, Interval(ORPHANS_SECONDS)),
         ]
+
+
+def _store_worker(
+    name: str, target: Callable[[], object], trigger: Trigger, *, driver: Driver | None = None
+) -> Worker:
+    """Return a worker over the store.
+
+    Not all triggers set a pace: those of journal and exchange say "soon" as long as something waits
+    to be written. And when a server is back, not all of its workers come at once.
+    """
+    restart = Restart(backoff=DoublingBackoff(cap=LONGEST_REST))
+    return Worker(
+        name, target, trigger, restart=restart, driver=driver, unlogged=(StoreUnreachable,)
+    )

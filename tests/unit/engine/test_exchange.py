@@ -329,6 +329,7 @@ class TestLeaseLost:
         client.exchange.lose(lost)
         errors = client.turn_until(lambda: client.node.key != lost)
         assert errors == [BUSY]
+        assert len(told(client, NodeLost)) == 1
         client.turn_until(lambda: len(client.sink.line) == 4)
         for claim in client.sink.begin(4):
             client.end(claim)

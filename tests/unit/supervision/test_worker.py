@@ -103,6 +103,16 @@ def filled(items):
     return backlog
 
 
+def test_an_error_that_is_logged_elsewhere_is_counted_and_not_logged_again(make, auntil, caplog):
+    def fail():
+        raise [ConnectionError, ValueError][worker.status().errors % 2]
+
+    worker = make(fail, Interval(0.001), unlogged=(OSError,))
+    live(worker, lambda: worker.status().errors >= 3, auntil)
+    assert caplog.messages
+    assert all("ValueError" in text for text in caplog.messages)
+
+
 @pytest.mark.parametrize(
     "make_trigger",
     [

@@ -60,6 +60,7 @@ class Exchange:
         self._before_flush: Callable[[Sequence[Outcome]], None] = lambda _outcomes: None
         self._turning = threading.RLock()
         self._lost_key: int | None = None
+        self._disowned = ""
         self._cancels: frozenset[Grant] = frozenset()
         self._troubled = self._unsure = self._lapsed = self._unhealthy = False
 
@@ -331,7 +332,9 @@ class Exchange:
             self._release(claim for claim in self._claimer.held if claim.key not in ended)
 
     def _disown(self) -> None:
-        self._publish(NodeLost(self._node.name))
+        if self._disowned != self._node.name:
+            self._disowned = self._node.name
+            self._publish(NodeLost(self._node.name))
         for slots in self._slots:
             slots.withdraw_all()
             slots.executor.interrupt(released)

@@ -65,6 +65,7 @@ class Heartbeat:
         except BaseException:
             if self._node.overdue():
                 self._orders.lose(key)
+            self._trigger.repeat()
             raise
         if renewed is None:
             self._orders.lose(key)
@@ -121,6 +122,10 @@ class HeartbeatTrigger:
     def done(self, now: float) -> None:
         """Rest before the next notice is heeded, if the last ones brought nothing."""
         self._rested_at = now + self._rest
+
+    def repeat(self) -> None:
+        """Beat again after the rest of a worker that has failed; in the driver's thread."""
+        self._next = 0.0
 
     def wake(self) -> None:
         """Beat as soon as possible."""

@@ -16,6 +16,8 @@ from redis.exceptions import TimeoutError as NoAnswer
 from redis.retry import Retry
 
 from mainspring.clock import monotonic
+from mainspring.errors import StoreUnreachable
+from mainspring.stores.outage import Outage
 from mainspring.stores.redis.scripts import script
 from mainspring.stores.redis.suitability import check, settings_of
 from mainspring.stores.redis.trouble import is_passing, meaning_of
@@ -63,6 +65,7 @@ class Server:
         self._now = now
         self._opened = opened
         self._idle: deque[AbstractConnection] = deque()
+        self._outage = Outage(address.label)
         self._options = {
             "connection_class": Connection,
             **parse_url(address.url),
@@ -87,11 +90,16 @@ class Server:
                 topics, answer = decode(self._ask(name, arguments))
             except RedisError as error:
                 waited = monotonic() - began
+                meaning = meaning_of(error, self.address.label, waited)
+                if isinstance(meaning, StoreUnreachable):
+                    self._outage.note(str(error))
                 if waited + pause > self._patience or not _is_repeated(error, again=again):
-                    raise meaning_of(error, self.address.label, waited) from error
+                    raise meaning from error
                 time.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
+                if self._outage.lasts:
+                    self._outage.end()
                 return topics, answer
 
     def settings(self) -> dict[str, str]:

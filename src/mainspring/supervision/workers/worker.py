@@ -40,7 +40,8 @@ class Worker:
     awaited on; `thread` may say so explicitly, `driver` stands in for both. The target gets the
     arguments that the trigger hands out (most hand out none). A target that returns False ends the
     worker. One that raises is logged, told to `on_error` and, as `events.ServiceCrashed`, to
-    subscribers, and goes on by `restart`; when that gives up, `run` raises `ServiceFailed`. Once
+    subscribers, and goes on by `restart`; only errors of the classes `unlogged` are not logged,
+    since who raises them does that. When the policy gives up, `run` raises `ServiceFailed`. Once
     closed it stays closed.
 
     Raises `InvalidOption` for `thread=True` with an async target, or `thread=False` with a sync
@@ -57,6 +58,7 @@ class Worker:
         thread: bool | None = None,
         driver: Driver | None = None,
         on_error: Callable[[Exception], object] | None = None,
+        unlogged: tuple[type[Exception], ...] = (),
     ) -> None:
         self.name = name
         self.kind = type(trigger).__name__.lower()
@@ -68,6 +70,7 @@ class Worker:
         """The thread that runs a sync target just now, its hooks and `on_error` included."""
         self._driver = driver or _driver_for(name, target, thread=thread)
         self._on_error = on_error
+        self._unlogged = unlogged
         self._restart = restart or FOR_EVER
         self._bus = EventBus()
         self._active = False
@@ -235,7 +238,8 @@ class Worker:
         counts.last_error = error
         # A trigger that does not know when would otherwise be asked again at once, for ever.
         rest = self._failures.failed(now, paced=self._trigger_error is None)
-        log.error("worker %r failed: %r; %s", self.name, error, _plan(rest), exc_info=error)
+        if not isinstance(error, self._unlogged) or rest is None:
+            log.error("worker %r failed: %r; %s", self.name, error, _plan(rest), exc_info=error)
         if rest is None:
             self._give_up(f"it failed too often, the last time: {error!r}", error)
         else:

@@ -17,8 +17,9 @@ from psycopg.types.numeric import Int8Dumper
 
 from mainspring.clock import monotonic
 from mainspring.errors import MainspringError, StoreBusy
+from mainspring.stores.outage import Outage
 from mainspring.stores.postgres.connections.statements import Statements
-from mainspring.stores.postgres.connections.trouble import explain, is_final
+from mainspring.stores.postgres.connections.trouble import explain, is_final, sentence_of
 from mainspring.stores.postgres.schema.migration import prepare
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Connections:
         self._busy_timeout = address.busy_timeout
         self._idle: deque[psycopg.Connection[Any]] = deque()
         self._free = BoundedSemaphore(address.max_connections)
+        self._outage = Outage(address.safe_url)
 
     @contextmanager
     def lend(self) -> Iterator[Statements]:
@@ -74,13 +76,21 @@ class Connections:
         """Connect; try again while the server starts, for as long as connecting may take."""
         deadline = monotonic() + self._address.connect_timeout
         pause = FIRST_PAUSE
+        elsewhere = conninfo != self._address.conninfo
         while True:
             try:
-                return psycopg.connect(conninfo, autocommit=True)
+                connection = psycopg.connect(conninfo, autocommit=True)
             except psycopg.Error as error:
-                if is_final(error) or monotonic() + pause > deadline:
+                final = is_final(error)
+                if not (final or elsewhere):
+                    self._outage.note(sentence_of(error))
+                if final or monotonic() + pause > deadline:
                     explain(error, self._address)
                     raise
+            else:
+                if self._outage.lasts and not elsewhere:
+                    self._outage.end()
+                return connection
             sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, LONGEST_PAUSE)
 
