@@ -12,10 +12,11 @@ import pytest
 from mainspring import Queue
 from mainspring.errors import InvalidOption, MissingExtra, StoreUnusable
 from mainspring.model.job import NewJob
+from mainspring.model.view import JobFilter
 from mainspring.stores.postgres import PostgresStore
 from mainspring.stores.postgres.address import address_of
 from mainspring.stores.postgres.schema import migration
-from mainspring.testing.contracts.cases import join, new_job, want
+from mainspring.testing.contracts.cases import join, new_job, outcome, want
 
 
 @pytest.fixture
@@ -71,6 +72,38 @@ def test_a_schema_of_version_1_keeps_its_rows(postgres_url, connection, schema):
         assert (claim.id, claim.options) == ("1-0000000a", None)
         job_id, *_ = store.enqueue_many([new_job(options=b'{"retries":0}')])
         assert store.get(job_id).options.retries == 0
+
+
+def test_a_schema_of_version_2_keeps_its_jobs_and_refuses_odd_values_from_then_on(
+    postgres_url, connection, schema, monkeypatch
+):
+    with monkeypatch.context() as older, opened(postgres_url) as store:
+        older.setattr(migration, "VERSION", 2)
+        ids = store.enqueue_many([new_job()] * 3)
+        connection.execute(f"UPDATE {schema}.jobs SET attempts = -7 WHERE key = 1")
+    with opened(postgres_url) as store:
+        assert {job.id for job in store.jobs(JobFilter())} == set(ids)
+        with pytest.raises(psycopg.errors.CheckViolation):
+            connection.execute(f"UPDATE {schema}.jobs SET fence = {2**63 - 1}")
+        store.cancel(ids[:1])
+        assert {claim.id for claim in store.claim(join(store), [want()])} >= set(ids[1:])
+
+
+def test_a_live_job_that_somebody_has_ended_beside_it_ends_all_the_same(
+    postgres_url, connection, schema
+):
+    with opened(postgres_url) as store:
+        first, second = store.enqueue_many([new_job()] * 2)
+        connection.execute(
+            f"INSERT INTO {schema}.finished (key, nonce, lane, state, priority, run_at, created_at,"
+            " attempts, crashes, fence, ended_at, payload)"
+            f" SELECT key, nonce, lane, 3, 0, 0, 0, 0, 0, 0, 0, '' FROM {schema}.jobs"
+        )
+        node = join(store)
+        (claim, _) = store.claim(node, [want()])
+        assert store.finish_many(node, [outcome(claim)]) == [True]
+        assert store.cancel([second]) == [True]
+        assert [store.get(one).state.value for one in (first, second)] == ["completed", "running"]
 
 
 def test_an_old_server_is_refused(postgres_url, monkeypatch):

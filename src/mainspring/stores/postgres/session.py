@@ -13,6 +13,7 @@ from time import sleep
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
+from psycopg import errors
 from psycopg.pq import TransactionStatus
 
 from mainspring.clock import monotonic
@@ -77,6 +78,16 @@ WHERE NOT pg_try_advisory_xact_lock(%(locks)s::int, %(topic)s::int)
 """
 
 
+# A live job is in no other table, and its claim in no history. What says otherwise was written by
+# somebody else, and the job's end would be refused as often as it is told.
+LIVE_ONCE = """
+WITH doubles AS (DELETE FROM finished USING jobs WHERE finished.key = jobs.key)
+DELETE FROM attempts USING jobs WHERE attempts.key = jobs.key
+  AND (attempts.fence > jobs.fence OR attempts.fence = jobs.fence AND jobs.state = 2)
+"""
+OURS = {"jobs_pkey", "finished_pkey", "attempts_pkey"}
+
+
 class CommitState:
     """Mark of an attempt that commits: from then on nobody knows what a lost connection means."""
 
@@ -122,6 +133,11 @@ class PostgresSession:
                     return work(connection)
             except Raced:
                 pass
+            except errors.UniqueViolation as error:
+                if error.diag.constraint_name not in OURS or tries + 1 == MOST_TRIES:
+                    raise
+                with self.connections.lend() as connection:
+                    connection.execute(LIVE_ONCE)
             except psycopg.Error as error:
                 lost = isinstance(error, LOST) and (not connection or connection.driver.closed)
                 may_repeat = isinstance(error, UNDONE) or (lost and not progress.committing)
