@@ -1,7 +1,8 @@
 """Odd values in every column of every table: no view, command or worker breaks of them.
 
 The columns are read from the schema, so a new one is covered by itself. Each row of a table gets
-another of the values; `make test-long` writes one value at a time, which tells them apart.
+odd values in all of its columns; `make test-long` writes one column, and one value, at a time,
+which tells them apart.
 """
 
 from __future__ import annotations
@@ -73,6 +74,10 @@ class SqliteForger:
 
     def write(self, table, column, values):
         """Write each of the values into another row, again from the first; return how many."""
+        return self.write_rows(table, lambda number: [(column, values[number % len(values)])])
+
+    def write_rows(self, table, pairs_of):
+        """Write into each row the pairs of column and value of its number; return how many."""
         with closing(sqlite3.connect(self.path)) as connection, connection:
             connection.execute("PRAGMA ignore_check_constraints = ON")
             keys = self.keys_of(connection, table)
@@ -83,12 +88,16 @@ class SqliteForger:
             where = " AND ".join(f"{key} = ?" for key in keys)
             written = 0
             for number, row in enumerate(rows):
-                value = values[number % len(values)]
-                with suppress(sqlite3.Error):  # NOT NULL, a key that is there, a key of a kind
-                    written += connection.execute(
-                        f"UPDATE {table} SET {column} = {value} WHERE {where}", row
-                    ).rowcount
+                for column, value in pairs_of(number):
+                    with suppress(sqlite3.Error):  # NOT NULL, a key that is there, one of a kind
+                        written += connection.execute(
+                            f"UPDATE {table} SET {column} = {value} WHERE {where}", row
+                        ).rowcount
             return written
+
+    def keys(self, table):
+        with closing(sqlite3.connect(self.path)) as connection:
+            return self.keys_of(connection, table)
 
     @staticmethod
     def keys_of(connection, table):
@@ -122,6 +131,22 @@ def queue(path):
     queue.close()
 
 
+@pytest.mark.parametrize("table", sorted({table for table, _ in COLUMNS}))
+def test_odd_values_in_all_columns_break_nothing(queue, path, table):
+    forger, values = SqliteForger(path), list(VALUES.values())
+    keys = forger.keys(table)
+    others = [column for one, column in COLUMNS if one == table and column not in keys]
+
+    def odd(number):
+        # The key last: with another one the row is not found again.
+        for place, column in enumerate((*others, keys[number % len(keys)])):
+            yield column, values[(number + place + 1) % len(values)]
+
+    assert forger.write_rows(table, odd)
+    assert broken(everything(queue, f"sqlite:///{path}")) == {}
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=map(".".join, COLUMNS))
 def test_odd_values_in_a_column_break_nothing(queue, path, table, column):
     SqliteForger(path).write(table, column, list(VALUES.values()))
