@@ -194,6 +194,8 @@ def look_at_many(job: JobHandle[int]) -> None:
     assert_type(page[0], JobHandle[Any])
     assert_type(page[:2], list[JobHandle[Any]])
     assert_type(page.cursor, str | None)
+    assert_type(queue.jobs(order="oldest", page=3)[0].refresh().attempt, int)
+    queue.jobs(order="up")  # type: ignore[arg-type]
     assert_type([one.id for one in queue.dead_letters(cursor=page.cursor)], list[str])
     assert_type(queue.retry(job), JobHandle[Any] | None)
     assert_type(queue.retry("1-x"), JobHandle[Any] | None)

@@ -203,11 +203,19 @@ class Catalog(Protocol):
         ...
 
     def jobs(
-        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
+        self,
+        wanted: JobFilter,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        skip: int = 0,
+        oldest_first: bool = False,
     ) -> list[JobRecord]:
         """Return up to `limit` jobs, newest first; `before` is the key after which a page begins.
 
-        `JobFilter.search` looks through all jobs that the other fields leave: see `search`.
+        `skip`: without the first so many. `oldest_first`: the other way round; `before` is then the
+        key that all of the page are above. `JobFilter.search` looks through all jobs that the other
+        fields leave, newest first and with no `skip`: see `search`.
         """
         ...
 

@@ -17,7 +17,7 @@ from mainspring.errors import (
 )
 from mainspring.model.async_twin import off_loop
 from mainspring.model.enqueue_options import check_still_valid, wait_of
-from mainspring.model.job import CANCELLED, EXPIRED, Ended, JobState
+from mainspring.model.job import CANCELLED, EXPIRED, FINAL, Ended, JobState
 from mainspring.model.remote_error import RemoteError, cause_of
 from mainspring.queue.priority_order import stored_priority
 
@@ -40,12 +40,18 @@ class JobHandle(Generic[R]):
 
     For several fields of one moment, read `record` once. Fields raise JobGone, a LookupError, when
     the job has been purged. `await job` is `job.result()` without blocking the loop. Thread-safe.
+
+    A job of a page has the fields that were read with the page, without asking the store again, up
+    to its next action (`cancel`, `retry`, a wait for its result) or `refresh`.
     """
 
-    __slots__ = ("_client", "id", "task")
+    __slots__ = ("_client", "_seen", "id", "task")
 
-    def __init__(self, client: QueueClient, job_id: str, task: str) -> None:
+    def __init__(
+        self, client: QueueClient, job_id: str, task: str, seen: JobRecord | None = None
+    ) -> None:
         self._client = client
+        self._seen = seen
         self.id = job_id
         self.task = task
 
@@ -60,7 +66,15 @@ class JobHandle(Generic[R]):
 
     @property
     def record(self) -> JobRecord:
-        """All that the store has of it, as a value of this moment."""
+        """All that the store has of it, as a value of this moment, or of that of its page."""
+        return self._seen or self._live_record()
+
+    def refresh(self) -> JobHandle[R]:
+        """Read its fields from the store from now on, not as they were on its page; return it."""
+        self._seen = None
+        return self
+
+    def _live_record(self) -> JobRecord:
         record = self._client.get(self.id)
         if record is None:
             raise JobGone(self.id, self.task)
@@ -90,6 +104,14 @@ class JobHandle(Generic[R]):
     def kwargs(self) -> dict[str, Any]:
         """The keyword arguments."""
         return self._client.codec.decode_call(self.record.payload, self.task)[1]
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that runs, or that ran last, from 1; 0 before the first.
+
+        Those that were not charged (crashes, snoozes) count as none, once they are over.
+        """
+        return self.record.attempts
 
     @property
     def progress(self) -> float:
@@ -159,7 +181,7 @@ class JobHandle(Generic[R]):
         Its `reasons` come in the order in which they are to be mended: a paused queue, a due time,
         no worker that takes the queue or knows the task, busy slots. Raises JobGone.
         """
-        return self._client.explain(self.record)
+        return self._client.explain(self.refresh().record)
 
     aexplain = off_loop(explain)
 
@@ -169,7 +191,7 @@ class JobHandle(Generic[R]):
         A job that waits is cancelled at once. One that runs is asked to end; it may still complete
         or fail, but does not run again.
         """
-        return self._client.cancel([self.id])[0]
+        return self._client.cancel([self.refresh().id])[0]
 
     acancel = off_loop(cancel)
 
@@ -182,6 +204,7 @@ class JobHandle(Generic[R]):
         bears this job's unique key (which stays what it was). Raises NotRetryable,
         InvalidArguments, or LookupError.
         """
+        self.refresh()
         edited = args is not None or kwargs is not None
         payload = self._edited(args, kwargs) if edited else None
         live = self._client.retry([self.id], payload=payload)[0]
@@ -197,7 +220,7 @@ class JobHandle(Generic[R]):
         A job that was due already keeps its place; a paused queue stays paused. False, and nothing
         changes, for one that runs, has ended or is gone.
         """
-        return self._client.reschedule(self.id, delay=0.0)
+        return self._client.reschedule(self.refresh().id, delay=0.0)
 
     arun_now = off_loop(run_now)
 
@@ -213,7 +236,7 @@ class JobHandle(Generic[R]):
         record = self._client.get(self.id)
         if record is not None and record.state is JobState.PENDING:
             check_still_valid(record, wait)
-        return self._client.reschedule(self.id, delay=wait)
+        return self._client.reschedule(self.refresh().id, delay=wait)
 
     areschedule = off_loop(reschedule)
 
@@ -221,7 +244,7 @@ class JobHandle(Generic[R]):
         """Give a job that waits another priority; True if it waited. Raises InvalidOption."""
         order = self._client.priority_order
         stored = stored_priority("JobHandle.reprioritize()", priority, order)
-        return self._client.reschedule(self.id, priority=stored)
+        return self._client.reschedule(self.refresh().id, priority=stored)
 
     areprioritize = off_loop(reprioritize)
 
@@ -234,6 +257,8 @@ class JobHandle(Generic[R]):
         exception, or registered with the queue, the cause is one of that class with that message,
         and the RemoteError is its own `__cause__`.
         """
+        if (seen := self._seen_end()) is not None:
+            return self._value(seen)
         with waiting_for(self._awaited):
             ended = self._client.wait(self.id, timeout)
         if ended is None:
@@ -272,6 +297,8 @@ class JobHandle(Generic[R]):
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, ended)
 
+        if (seen := self._seen_end()) is not None:
+            return self._value(seen)
         waiting = waiting_for(self._awaited)
         cancel = self._client.subscribe(self.id, on_end)
         try:
@@ -279,6 +306,14 @@ class JobHandle(Generic[R]):
                 return self._value(await future)
         finally:
             cancel()
+
+    def _seen_end(self) -> Ended | None:
+        """Return how it had ended when its page was read; None if it had not, or is on no page."""
+        seen = self._seen
+        if seen is not None and seen.state in FINAL:
+            return Ended(seen.key, seen.task, seen.state, seen.result, seen.failure)
+        self._seen = None
+        return None
 
     def _still_running(self, state: JobState, timeout: float | None) -> TimeoutError:
         return TimeoutError(f"job {self.id} ({self.task}) is still {state} after {timeout:g} s")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mainspring.errors import InvalidOption
 from mainspring.model.job import JobState
 from mainspring.model.name import is_utf8
 from mainspring.model.options import Check, count
+from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
 from mainspring.queue.job_handle import JobHandle
 
@@ -27,16 +28,25 @@ _LIMIT = count(least=1, most=LONGEST_PAGE)
 _TEXT = Check(lambda value: isinstance(value, str) and is_utf8(value), "a text").or_none(
     "None for all"
 )
-_CURSOR = re.compile(r"before-(-?[0-9a-f]{1,16})", re.ASCII)
+_PAGE = count(least=1, most=10_000_000).or_none("None with a cursor")
+_ORDERS = {"newest": "before", "oldest": "after"}
+"""Orders of a page, and the word that a cursor of theirs begins with."""
+_ORDER = Check(lambda order: order in _ORDERS, '"newest" or "oldest"')
+_CURSOR = re.compile(r"(before|after)-(-?[0-9a-f]{1,16})", re.ASCII)
 _KEYS = range(-(2**63), 2**63)
 
 
-class JobPage(Sequence[JobHandle[Any]]):
-    """Jobs, newest first. `cursor` is for the next page, None at the end.
+PageOrder = Literal["newest", "oldest"]
+"""Order of the jobs on a page."""
 
-    `records` are the same jobs as values of the moment when the page was read. A search looks
-    through 25,000 jobs or so for a page, which may be empty with more to come; `looked` says
-    through how many. It is None for pages of no search.
+
+class JobPage(Sequence[JobHandle[Any]]):
+    """Jobs, newest first unless asked otherwise. `cursor` is for the next page, None at the end.
+
+    They were read at once, and their fields are those of that moment; see `JobHandle.refresh`.
+    `records` are the same jobs as values. A search looks through 25,000 jobs or so for a page,
+    which may be empty with more to come; `looked` says through how many. It is None for pages of no
+    search.
     """
 
     def __init__(
@@ -47,7 +57,9 @@ class JobPage(Sequence[JobHandle[Any]]):
         *,
         looked: int | None = None,
     ) -> None:
-        self._handles = [JobHandle[Any](client, record.id, record.task) for record in records]
+        self._handles = [
+            JobHandle[Any](client, record.id, record.task, record) for record in records
+        ]
         self.records = tuple(records)
         self.cursor = cursor
         self.looked = looked
@@ -66,18 +78,55 @@ class JobPage(Sequence[JobHandle[Any]]):
         return self._handles[index]
 
 
-def read_page(
-    catalog: Catalog, client: QueueClient, wanted: JobFilter, *, cursor: str | None, limit: int
-) -> JobPage:
-    """Return a page; raises InvalidOption for a cursor that no page gave, or a senseless limit."""
-    before = None if cursor is None else _key_of(cursor)
-    _LIMIT(_OWNER, "limit", limit)
+class Place(Value, frozen=True):
+    """The page that is wanted: its order, and where it begins, by a cursor or its number."""
+
+    order: str = "newest"
+    cursor: str | None = None
+    page: int | None = None
+    limit: int = 100
+
+    def __post_init__(self) -> None:
+        _LIMIT(_OWNER, "limit", self.limit)
+        _ORDER(_OWNER, "order", self.order)
+        _PAGE(_OWNER, "page", self.page)
+        if self.cursor is not None and self.page is not None:
+            remedy = "give one of them: both say where the page begins"
+            why = "goes with no cursor"
+            raise InvalidOption("page", self.page, owner=_OWNER, why=why, remedy=remedy)
+
+    @property
+    def skip(self) -> int:
+        """The number of jobs on the pages before it."""
+        return 0 if self.page is None else (self.page - 1) * self.limit
+
+    @property
+    def before(self) -> int | None:
+        """The key that it comes after; raises InvalidOption for a cursor that no page gave."""
+        return None if self.cursor is None else _key_of(self.cursor, self.order)
+
+    def check_search(self) -> None:
+        """Raise InvalidOption for what a search can't do: it looks from the newest on."""
+        for option, value, usual in (("order", self.order, "newest"), ("page", self.page, None)):
+            if value != usual:
+                remedy = "leave it out, and go on by the .cursor of the page before"
+                why = "is not possible with search="
+                raise InvalidOption(option, value, owner=_OWNER, why=why, remedy=remedy)
+
+
+def read_page(catalog: Catalog, client: QueueClient, wanted: JobFilter, place: Place) -> JobPage:
+    """Return a page, read at once; raises InvalidOption."""
+    before, limit = place.before, place.limit
     # One more than is shown tells whether there is another page.
     if wanted.search is None:
-        records = catalog.jobs(wanted, before=before, limit=limit + 1)
-        return JobPage(client, records[:limit], _cursor_after(records, limit, None))
+        oldest_first = place.order == "oldest"
+        records = catalog.jobs(
+            wanted, before=before, limit=limit + 1, skip=place.skip, oldest_first=oldest_first
+        )
+        return JobPage(client, records[:limit], _cursor_after(records, place, None))
+    place.check_search()
     found = catalog.search(wanted, before=before, limit=limit + 1, most=LOOKED_AT)
-    cursor = _cursor_after(found.records, limit, found.before)
+    cursor = _cursor_after(found.records, place, found.before)
     return JobPage(client, found.records[:limit], cursor, looked=found.looked)
 
 
@@ -98,16 +147,16 @@ def _state_of(status: str | None) -> JobState | None:
         raise InvalidOption("status", status, owner=_OWNER, expected=expected) from None
 
 
-def _cursor_after(records: Sequence[JobRecord], limit: int, before: int | None) -> str | None:
+def _cursor_after(records: Sequence[JobRecord], place: Place, before: int | None) -> str | None:
     """Return the cursor of the next page; `before` is where a search stopped."""
-    key = records[limit - 1].key if len(records) > limit else before
-    return None if key is None else f"before-{key:x}"
+    key = records[place.limit - 1].key if len(records) > place.limit else before
+    return None if key is None else f"{_ORDERS[place.order]}-{key:x}"
 
 
-def _key_of(cursor: object) -> int:
+def _key_of(cursor: object, order: str) -> int:
     found = _CURSOR.fullmatch(cursor) if isinstance(cursor, str) else None
-    key = None if found is None else int(found[1], 16)
+    key = None if found is None or found[1] != _ORDERS[order] else int(found[2], 16)
     if key is None or key not in _KEYS:
-        expected = "the .cursor of a page, or None for the first"
+        expected = "the .cursor of a page in the same order, or None for the first"
         raise InvalidOption("cursor", cursor, owner=_OWNER, expected=expected)
     return key

@@ -11,7 +11,7 @@ from mainspring.model.async_twin import off_loop
 from mainspring.model.job import JobState
 from mainspring.queue import bulk
 from mainspring.queue.job_handle import JobHandle
-from mainspring.queue.listing import filter_of, read_page
+from mainspring.queue.listing import Place, filter_of, read_page
 from mainspring.queue.options import check_queue
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mainspring.queue.binding import Binding
     from mainspring.queue.bulk import JobRef
     from mainspring.queue.client import QueueClient
-    from mainspring.queue.listing import JobPage
+    from mainspring.queue.listing import JobPage, PageOrder
     from mainspring.queue.nodes import NodeInfo
 
 T = TypeVar("T")
@@ -61,32 +61,47 @@ class Operations:
         task: str | None = None,
         search: str | None = None,
         cursor: str | None = None,
+        page: int | None = None,
+        order: PageOrder = "newest",
         limit: int = 100,
     ) -> JobPage:
         """Return a page of the jobs that fit all that is given, newest first.
 
         `search` is a text in the job's id, task, arguments or error, whatever its case; its page
-        may be empty with more to come, see `JobPage`. `cursor` is the `.cursor` of the page before.
-        Raises InvalidOption; the log warns of an empty page for a queue or task that nobody knows.
+        may be empty with more to come, see `JobPage`. `cursor` is the `.cursor` of the page before,
+        `page` a page's number from 1, which costs more the higher it is; without both it is the
+        first. `order="oldest"`: oldest first. Raises InvalidOption; the log warns of an empty page
+        for a queue or task that nobody knows.
         """
         wanted = filter_of(status, queue, task, search)
-        page = read_page(self._store, self._client, wanted, cursor=cursor, limit=limit)
-        if not page:
+        place = Place(order=order, cursor=cursor, page=page, limit=limit)
+        found = read_page(self._store, self._client, wanted, place)
+        if not found:
             self._warn_of(queue, task)
-        return page
+        return found
 
     ajobs = off_loop(jobs)
 
-    def dead_letters(
+    def dead_letters(  # noqa: PLR0913  # as above
         self,
         *,
         queue: str | None = None,
         task: str | None = None,
         cursor: str | None = None,
+        page: int | None = None,
+        order: PageOrder = "newest",
         limit: int = 100,
     ) -> JobPage:
         """Return a page of the failed jobs; see `jobs`."""
-        return self.jobs(status=JobState.FAILED, queue=queue, task=task, cursor=cursor, limit=limit)
+        return self.jobs(
+            status=JobState.FAILED,
+            queue=queue,
+            task=task,
+            cursor=cursor,
+            page=page,
+            order=order,
+            limit=limit,
+        )
 
     adead_letters = off_loop(dead_letters)
 

@@ -109,7 +109,9 @@ class FakeQueue:
 
     def task(self, *, name, http=False, priority=0):
         def register(function):
-            task = SimpleNamespace(name=name, http=http, function=function, priority=priority)
+            task = SimpleNamespace(
+                name=name, http=http, function=function, priority=priority, injected={}
+            )
             self.tasks.append(task)
             return task
 
@@ -308,6 +310,32 @@ def test_jobs_are_listed_page_by_page_newest_first(client):
     assert counts == [2, 2, 1]
     assert client.get("/tasks", params={"status": "completed"}).json()["count"] == 0
     assert client.get("/tasks", params={"cursor": "none of ours"}).json()["field"] == "cursor"
+
+
+def test_a_list_of_jobs_that_have_ended_costs_one_read(serve, monkeypatch):
+    queue = Queue("memory://", grace=5)
+    queue.task(name="add", http=True)(add)
+    with httpx.Client(base_url=serve(app_of(queue)).url, timeout=20) as client:
+        for _ in range(5):
+            start(client)
+        with queue.worker():
+            queue.gather(queue.jobs(), timeout=20)
+        store, reads = queue._client.store, []
+        for name in ("get", "ended", "jobs"):
+            monkeypatch.setattr(store, name, counted(name, getattr(store, name), reads))
+        page = client.get("/tasks").json()
+    assert [one["status"] for one in page["tasks"]] == ["completed"] * 5
+    assert None not in [one["result"] for one in page["tasks"]]
+    assert reads == ["jobs"]
+    queue.close()
+
+
+def counted(name, read, reads):
+    def call(*args, **options):
+        reads.append(name)
+        return read(*args, **options)
+
+    return call
 
 
 def test_jobs_of_an_age_are_found_behind_those_that_are_too_young(fake_client, fake):

@@ -28,6 +28,7 @@ NO_STORE = {
         "configure",
         "testing",
     },
+    JobHandle: {"refresh"},
     QueueTask: {"using", "call", "payload", "unique_key"},
 }
 """What touches no store."""

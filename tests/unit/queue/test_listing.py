@@ -46,6 +46,76 @@ class TestPages:
         assert seen == jobs[::-1]
         assert sizes == [4, 4, 2]
 
+    def test_pages_by_number_are_those_by_cursor_in_either_order(self, queue, add):
+        jobs = add.map([(n,) for n in range(10)])
+        for order, expected in (("newest", jobs[::-1]), ("oldest", jobs)):
+            pages = [list(queue.jobs(order=order, page=number, limit=4)) for number in (1, 2, 3, 4)]
+            assert pages == [expected[:4], expected[4:8], expected[8:], []]
+            first = queue.jobs(order=order, limit=4)
+            assert list(queue.jobs(order=order, limit=4, cursor=first.cursor)) == pages[1]
+            assert queue.jobs(order=order, page=3, limit=4).cursor is None
+            second = queue.jobs(order=order, page=2, limit=4)
+            assert list(queue.jobs(order=order, limit=4, cursor=second.cursor)) == pages[2]
+
+    def test_dead_letters_have_pages_by_number_too(self, queue, add):
+        assert list(queue.dead_letters(page=2, order="oldest")) == []
+
+    def test_all_fields_of_a_page_cost_one_read(self, queue, monkeypatch):
+        @queue.task(name="add")
+        def add(a, b=0):
+            return a + b
+
+        jobs = add.map([(n,) for n in range(100)])
+        with queue.worker():
+            queue.gather(jobs, timeout=20)
+        page = queue.jobs(order="oldest")
+        monkeypatch.setattr(queue._client, "store", None)  # whoever asks it now fails
+        assert [job.args for job in page] == [(n,) for n in range(100)]
+        assert [job.kwargs for job in page] == [{}] * 100
+        assert [job.result() for job in page] == list(range(100))
+        first = page[0]
+        assert (first.status, first.queue, first.priority, first.attempt) == (
+            *("completed", "default", 0, 1),
+        )
+        assert (first.progress, first.message, first.error) == (1.0, "", None)
+        assert first.created_at <= first.started_at <= first.completed_at
+        assert first.record is page.records[0]
+
+    def test_a_job_of_a_page_is_read_anew_after_an_action_or_when_asked(self, queue, add):
+        one, other = add.map([(1,), (2,)])
+        page = queue.jobs(order="oldest")
+        queue.cancel([other])
+        assert [job.status for job in page] == ["pending", "pending"]
+        assert page[0].cancel()
+        assert [job.status for job in page] == ["cancelled", "pending"]
+        assert page[1].refresh() is page[1]
+        assert page[1].status == "cancelled"
+        assert (one.attempt, other.attempt) == (0, 0)
+
+    def test_a_live_job_of_a_page_is_waited_for(self, queue, add):
+        job = add.delay(1)
+        (same,) = queue.jobs()
+        with queue.worker():
+            assert same.result(timeout=20) == job.result(timeout=20)
+        assert same.status == "completed"
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"page": 0}, "page=0"),
+            ({"page": True}, "page=True"),
+            ({"page": "2"}, "page='2'"),
+            ({"order": "up"}, 'expected "newest" or "oldest"'),
+            ({"page": 2, "cursor": "before-3"}, "both say where the page begins"),
+            ({"order": "oldest", "cursor": "before-3"}, "a page in the same order"),
+            ({"order": "oldest", "search": "x"}, "order='oldest' is not possible with search="),
+            ({"page": 2, "search": "x"}, "page=2 is not possible with search="),
+        ],
+    )
+    def test_a_page_that_makes_no_sense_is_refused(self, queue, wrong, said):
+        with pytest.raises(InvalidOption, match=said):
+            queue.jobs(**wrong)
+
     def test_a_search_says_how_far_it_looked_and_goes_on(self, queue, add, monkeypatch):
         monkeypatch.setattr(listing, "LOOKED_AT", 4)
         jobs = add.map([(n,) for n in range(10)])

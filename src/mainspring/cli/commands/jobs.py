@@ -42,12 +42,14 @@ PAGE = 500
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the commands and their options."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    listing = add_verb(verbs, "ls", "list jobs, newest first", list_jobs)
+    listing = add_verb(verbs, "ls", "list jobs, newest first unless asked otherwise", list_jobs)
     listing.add_argument("--status", choices=STATES)
     _add_filter(listing)
     listing.add_argument("--search", metavar="TEXT", help="in id, task, arguments or error")
     listing.add_argument("--limit", type=int, default=50, help="(default: 50)")
     listing.add_argument("--cursor", help="where the last page ended")
+    listing.add_argument("--page", type=int, metavar="N", help="its number, from 1")
+    listing.add_argument("--order", choices=("newest", "oldest"), default="newest", help="first")
     showing = add_verb(verbs, "show", "show a job with its history and log", show_job)
     showing.add_argument("id")
     asking = add_verb(verbs, "why", "say why a job does not run", explain_job)
@@ -79,6 +81,8 @@ def list_jobs(queue: Queue, options: argparse.Namespace) -> int:
         task=options.task,
         search=options.search,
         cursor=options.cursor,
+        page=options.page,
+        order=options.order,
         limit=options.limit,
     )
     records = page.records

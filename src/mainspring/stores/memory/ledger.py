@@ -26,7 +26,7 @@ from mainspring.stores.rules.rescue import decide_crashes
 from mainspring.stores.rules.retry import FinalJob, is_revivable, plan_retry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from mainspring.model.job import Claim, Grant, NewJob, Want
     from mainspring.model.note import Note
@@ -100,11 +100,16 @@ class Ledger:
         job = self.jobs.get(parsed[0]) if parsed else None
         return job if job is not None and job.id == job_id else None
 
-    def matching(self, wanted: JobFilter, before: int | None, limit: int) -> list[Job]:
-        """Return the newest jobs that fit, those with a key below `before`."""
+    def matching(
+        self, wanted: JobFilter, before: int | None, *, oldest_first: bool
+    ) -> Iterator[Job]:
+        """Yield the jobs that fit, those that come after `before` in that order."""
         # Keys only grow, so the order of a dict is theirs.
-        older = (job for key, job in reversed(self.jobs.items()) if before is None or key < before)
-        return list(islice((job for job in older if fits(job, wanted)), limit))
+        jobs = self.jobs.items() if oldest_first else reversed(self.jobs.items())
+        for key, job in jobs:
+            comes_after = before is None or (key > before if oldest_first else key < before)
+            if comes_after and fits(job, wanted):
+                yield job
 
     def search(self, wanted: JobFilter, before: int | None, limit: int, most: int) -> SearchPage:
         """Return the newest jobs that fit, and how far it looked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from mainspring.errors import LeaseLost
@@ -184,11 +185,18 @@ class MemoryStore:
             return {key: job.ended() for key, job in found.items() if job and job.state in FINAL}
 
     def jobs(
-        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
+        self,
+        wanted: JobFilter,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        skip: int = 0,
+        oldest_first: bool = False,
     ) -> list[JobRecord]:
-        """Return up to `limit` jobs, newest first."""
+        """Return up to `limit` jobs, newest first or oldest first."""
         with self._lock:
-            return [job.record() for job in self._ledger.matching(wanted, before, limit)]
+            found = self._ledger.matching(wanted, before, oldest_first=oldest_first)
+            return [job.record() for job in islice(found, skip, skip + limit)]
 
     def search(
         self, wanted: JobFilter, *, before: int | None = None, limit: int = 100, most: int

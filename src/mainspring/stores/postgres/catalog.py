@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 NEWEST = 2**63 - 1
 """Above any key."""
 
+OLDEST = -(2**63)
+"""Below any key."""
+
 LAST_FAILURE = "(SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1)"
 
 RECORDS = """
@@ -48,24 +51,24 @@ WHERE {which}
 
 BY_ID = RECORDS.replace("{which}", "job.key = %(key)s AND job.nonce = %(nonce)s")
 
-# The newest that fit, of both tables, and which of them match the text.
+# The newest that fit (or oldest), of both tables, and which of them match the text.
 PAGE = """
 WITH looked AS MATERIALIZED (
-  (SELECT key FROM jobs AS job WHERE {live} AND {fits} ORDER BY key DESC LIMIT %(most)s)
+  (SELECT key FROM jobs AS job WHERE {live} AND {fits} ORDER BY key {order} LIMIT %(most)s)
   UNION ALL
-  (SELECT key FROM finished AS job WHERE {final} AND {fits} ORDER BY key DESC LIMIT %(most)s)
-  ORDER BY key DESC LIMIT %(most)s
+  (SELECT key FROM finished AS job WHERE {final} AND {fits} ORDER BY key {order} LIMIT %(most)s)
+  ORDER BY key {order} LIMIT %(most)s
 ), matching AS MATERIALIZED (
-  SELECT key FROM looked WHERE {matches} ORDER BY key DESC LIMIT %(limit)s
+  SELECT key FROM looked WHERE {matches} ORDER BY key {order} LIMIT %(limit)s OFFSET %(skip)s
 )
 SELECT
   (SELECT count(*) FROM looked WHERE key >= %(floor)s), (SELECT min(key) FROM looked), found.*
 FROM (SELECT) AS one LEFT JOIN ({records}) AS found ON true
-ORDER BY found.key DESC NULLS LAST
+ORDER BY found.key {order} NULLS LAST
 """
 
 FITS = """
-key < %(before)s AND (%(queue)s::text IS NULL AND %(task)s::text IS NULL OR lane = ANY (ARRAY(
+key {below} %(before)s AND (%(queue)s::text IS NULL AND %(task)s::text IS NULL OR lane = ANY (ARRAY(
   SELECT lane FROM lanes
   WHERE (%(queue)s::text IS NULL OR queue = %(queue)s)
     AND (%(task)s::text IS NULL OR task = %(task)s)
@@ -176,21 +179,29 @@ def paused(connection: Statements) -> list[str]:
     return [queue for (queue,) in connection.rows(PAUSED)]
 
 
-def jobs(
-    connection: Statements, wanted: JobFilter, *, before: int | None, limit: int
+def jobs(  # noqa: PLR0913  # the seam's
+    connection: Statements,
+    wanted: JobFilter,
+    *,
+    before: int | None,
+    limit: int,
+    skip: int,
+    oldest_first: bool,
 ) -> list[JobRecord]:
-    """Return the newest jobs that fit."""
-    most = NEWEST if wanted.search is not None else limit
-    return search(connection, wanted, before=before, limit=limit, most=most).records
+    """Return the newest or the oldest jobs that fit."""
+    if wanted.search is not None:
+        return search(connection, wanted, before=before, limit=limit, most=NEWEST).records
+    first = OLDEST if oldest_first else NEWEST
+    asked = asked_of(wanted, first if before is None else before, limit, most=skip + limit)
+    rows = connection.rows(page_of(wanted, oldest_first=oldest_first), {**asked, "skip": skip})
+    return [record_of(row[2:]) for row in rows if row[2] is not None]
 
 
 def search(
     connection: Statements, wanted: JobFilter, *, before: int | None, limit: int, most: int
 ) -> SearchPage:
     """Return the newest jobs that fit among the first `most`, and how far the search came."""
-    asked: dict[str, object] = {"before": NEWEST if before is None else before, "limit": limit}
-    asked |= {"queue": wanted.queue, "task": wanted.task, "most": most, "floor": 0}
-    asked["text"] = (wanted.search or "").lower()
+    asked = asked_of(wanted, NEWEST if before is None else before, limit, most=most)
     rows = connection.rows(page_of(wanted), asked)
     records = [record_of(row[2:]) for row in rows if row[2] is not None]
     looked, oldest = rows[0][0], rows[0][1]
@@ -201,12 +212,21 @@ def search(
     return SearchPage(records, looked, oldest if full or looked == most else None)
 
 
-def page_of(wanted: JobFilter) -> str:
+def asked_of(wanted: JobFilter, before: int, limit: int, *, most: int) -> dict[str, object]:
+    """Return the parameters of a page's statement."""
+    asked: dict[str, object] = {"before": before, "limit": limit, "most": most}
+    asked |= {"queue": wanted.queue, "task": wanted.task, "floor": 0, "skip": 0}
+    return asked | {"text": (wanted.search or "").lower()}
+
+
+def page_of(wanted: JobFilter, *, oldest_first: bool = False) -> str:
     """Return the statement for a filter; all of its text is ours."""
     matches = "true" if wanted.search is None else MATCHES
     records = RECORDS.replace("{which}", "job.key IN (SELECT key FROM matching)")
     statement = PAGE.replace("{live}", live_states(wanted.status)).replace("{fits}", FITS)
     statement = statement.replace("{final}", final_states(wanted.status))
+    statement = statement.replace("{below}", ">" if oldest_first else "<")
+    statement = statement.replace("{order}", "ASC" if oldest_first else "DESC")
     return statement.replace("{matches}", matches).replace("{records}", records)
 
 

@@ -12,16 +12,25 @@ if TYPE_CHECKING:
 
     from mainspring.model.view import JobFilter, JobRecord
 
+NEWEST, OLDEST = "newest", "oldest"
+"""First of a page."""
+
 PAGE = 500
 """Jobs that one script looks at. It takes a few milliseconds, in which the server does no other."""
 
 
-def jobs(
-    run: Callable[..., Any], wanted: JobFilter, *, before: int | None, limit: int
+def jobs(  # noqa: PLR0913  # the store's
+    run: Callable[..., Any],
+    wanted: JobFilter,
+    *,
+    before: int | None,
+    limit: int,
+    skip: int,
+    order: str,
 ) -> list[JobRecord]:
-    """Return the newest jobs that fit, those with a key below `before`."""
+    """Return the jobs that fit and come after `before` in that order, but for the first `skip`."""
     found: list[JobRecord] = []
-    for records, _, _ in pages(run, wanted, before=before, limit=limit):
+    for records, _, _ in pages(run, wanted, before=before, limit=limit, skip=skip, order=order):
         found += [record for record in records if matches(record, wanted.search)]
         if len(found) >= limit:
             break
@@ -48,22 +57,24 @@ def search(
     return SearchPage(found, looked, last)
 
 
-def pages(
+def pages(  # noqa: PLR0913  # as above
     run: Callable[..., Any],
     wanted: JobFilter,
     *,
     before: int | None,
     limit: int,
     most: int | None = None,
+    skip: int = 0,
+    order: str = NEWEST,
 ) -> Iterator[tuple[list[JobRecord], int, int | None]]:
-    """Yield records, the number looked at, and the key below which the next page begins."""
+    """Yield records, the number looked at, and the key after which the next page begins."""
     states = False if wanted.status is None else [wanted.status.value]
     lane = (wanted.queue or False, wanted.task or False)
     below = -1 if before is None else before
     limit = PAGE if wanted.search is not None else min(limit, PAGE)
     while True:
         look = PAGE if most is None else min(most, PAGE)
-        rows, looked, below = run("list", states, *lane, below, limit, look)
+        rows, looked, below, skip = run("list", states, *lane, below, limit, look, skip, order)
         following = None if below < 0 else below
         yield [record_of(row) for row in rows], looked, following
         if following is None:

@@ -212,10 +212,17 @@ class RedisStore:
         return {row[0]: end_of(row) for row in self._run("ended", list(map(sound, job_ids)))}
 
     def jobs(
-        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
+        self,
+        wanted: JobFilter,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        skip: int = 0,
+        oldest_first: bool = False,
     ) -> list[JobRecord]:
-        """Return up to `limit` jobs, newest first."""
-        return listing.jobs(self._run, wanted, before=before, limit=limit)
+        """Return up to `limit` jobs, newest first or oldest first."""
+        order = listing.OLDEST if oldest_first else listing.NEWEST
+        return listing.jobs(self._run, wanted, before=before, limit=limit, skip=skip, order=order)
 
     def search(
         self, wanted: JobFilter, *, before: int | None = None, limit: int = 100, most: int

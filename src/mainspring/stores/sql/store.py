@@ -173,11 +173,19 @@ class SqlStore(ABC):
         return self._sql.read(self._verbs.stats)
 
     def jobs(
-        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
+        self,
+        wanted: JobFilter,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        skip: int = 0,
+        oldest_first: bool = False,
     ) -> list[JobRecord]:
-        """Return up to `limit` jobs, newest first."""
+        """Return up to `limit` jobs, newest first or oldest first."""
         return self._sql.read(
-            lambda connection: self._verbs.jobs(connection, wanted, before=before, limit=limit)
+            lambda connection: self._verbs.jobs(
+                connection, wanted, before=before, limit=limit, skip=skip, oldest_first=oldest_first
+            )
         )
 
     def search(

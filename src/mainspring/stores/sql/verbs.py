@@ -164,10 +164,17 @@ class SqlVerbs(Protocol):
         """Return how those of the jobs ended that have ended."""
         ...
 
-    def jobs(
-        self, connection: Any, wanted: JobFilter, *, before: int | None, limit: int
+    def jobs(  # noqa: PLR0913  # the store's
+        self,
+        connection: Any,
+        wanted: JobFilter,
+        *,
+        before: int | None,
+        limit: int,
+        skip: int,
+        oldest_first: bool,
     ) -> list[JobRecord]:
-        """Return the newest jobs that fit."""
+        """Return the newest or the oldest jobs that fit."""
         ...
 
     def search(

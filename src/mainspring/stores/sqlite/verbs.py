@@ -110,14 +110,22 @@ def exchange(  # noqa: PLR0913  # the verb's signature
     return Exchanged(accepted, given.claims, given.next_due, given.lapsed)
 
 
-def jobs(
-    connection: sqlite3.Connection, wanted: JobFilter, *, before: int | None, limit: int
+def jobs(  # noqa: PLR0913  # the seam's
+    connection: sqlite3.Connection,
+    wanted: JobFilter,
+    *,
+    before: int | None,
+    limit: int,
+    skip: int,
+    oldest_first: bool,
 ) -> list[JobRecord]:
-    """Return the newest jobs that fit. What it costs: see `catalog.listing`."""
+    """Return the newest or the oldest jobs that fit. What it costs: see `catalog.listing`."""
     if wanted.search is not None:
         most = listing.NEWEST
         return search(connection, wanted, before=before, limit=limit, most=most).records
-    return listing.jobs(connection, wanted, before=before, limit=limit)
+    return listing.jobs(
+        connection, wanted, before=before, limit=limit, skip=skip, oldest_first=oldest_first
+    )
 
 
 def tick(  # noqa: PLR0913  # as above

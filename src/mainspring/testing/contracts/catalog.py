@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -94,6 +94,40 @@ class CatalogContract:
         assert [job_id for page in pages for job_id in page] == job_ids[::-1]
         of_one = store.jobs(JobFilter(task="task0"), before=before, limit=3)
         assert of_one == []
+
+    @pytest.mark.parametrize("order", ["newest", "oldest"])
+    @pytest.mark.parametrize("wanted", [{}, {"task": "task0"}, {"status": JobState.CANCELLED}])
+    def test_pages_go_either_way_by_key_and_by_number(
+        self, store: JobStore, wanted: dict[str, Any], order: str
+    ) -> None:
+        """Those of both kinds stand among each other, what waits and what has ended."""
+        job_ids = store.enqueue_many([new_job(f"task{n % 2}") for n in range(24)])
+        store.cancel(job_ids[::3])
+        fit = {"task": job_ids[::2], "status": job_ids[::3]}.get(next(iter(wanted), ""), job_ids)
+        oldest_first = order == "oldest"
+        expected = fit if oldest_first else fit[::-1]
+        filter_ = JobFilter(**wanted)
+        by_key: list[str] = []
+        before: int | None = None
+        while page := store.jobs(filter_, before=before, limit=5, oldest_first=oldest_first):
+            by_key += [job.id for job in page]
+            before = page[-1].key
+        assert by_key == expected
+        for skip in range(0, 30, 5):
+            page = store.jobs(filter_, limit=5, skip=skip, oldest_first=oldest_first)
+            assert [job.id for job in page] == expected[skip : skip + 5]
+        third = found(store, expected[2]).key
+        after = store.jobs(filter_, before=third, skip=1, limit=2, oldest_first=oldest_first)
+        assert [job.id for job in after] == expected[4:6]
+
+    def test_a_page_holds_all_that_the_store_has_of_each_job(self, store: JobStore) -> None:
+        job_ids = store.enqueue_many([new_job() for _ in range(4)])
+        end(store, job_ids[0], result=b"[1]")
+        end(store, job_ids[1], OutcomeKind.FAILED, failure=Failure("OSError", "disk", "trace"))
+        start(store, job_ids[2])
+        page = store.jobs(JobFilter(), oldest_first=True)
+        assert page == [found(store, job_id) for job_id in job_ids]
+        assert (page[0].result, page[1].failure and page[1].failure.message) == (b"[1]", "disk")
 
     def test_a_page_of_a_filter_is_full(self, store: JobStore) -> None:
         job_ids = store.enqueue_many([new_job(f"task{n % 3}") for n in range(30)])

@@ -80,11 +80,19 @@ class PrivateStore(MemoryStore):
         return super().ended(job_ids)
 
     def jobs(
-        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100
+        self,
+        wanted: JobFilter,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        skip: int = 0,
+        oldest_first: bool = False,
     ) -> list[JobRecord]:
-        """Return up to `limit` jobs, newest first."""
+        """Return up to `limit` jobs, newest first or oldest first."""
         self._forget_rolled_back()
-        return super().jobs(wanted, before=before, limit=limit)
+        return super().jobs(
+            wanted, before=before, limit=limit, skip=skip, oldest_first=oldest_first
+        )
 
     def stats(self) -> dict[str, dict[str, int]]:
         """Return the number of jobs by queue and state."""

@@ -1,13 +1,15 @@
 -- uses records
--- Records of jobs, newest first. Request: states or false, queue or false, task or false, key that
--- they are below or -1, limit, most jobs to look at. Answers {records, number looked at, key below
--- which the next page begins or -1: there is none}.
+-- Records of jobs, newest first or oldest first. Request: states or false, queue or false, task or
+-- false, key that they come after or -1, limit, most jobs to look at, number to skip, 'newest' or
+-- 'oldest'. Answers {records, number looked at, key after which the next page begins or -1: there is
+-- none, number still to skip}.
 --
--- Few jobs that fit are read from their lines; else the newest of all are looked through.
+-- Few jobs that fit are read from their lines; else the first of all are looked through.
 local FEW = 5000
 local LINES = {pending = {'ready', 'later'}, running = {'running'}, failed = {'failed'},
   completed = {'completed', 'kept'}, cancelled = {'cancelled'}}
-local states, queue, task, before, limit, most = unpack(asked, 1, 6)
+local states, queue, task, before, limit, most, skip, order = unpack(asked, 1, 8)
+local oldest = order == 'oldest'
 
 local function fits(of_queue, of_task)
   return (not queue or queue == of_queue) and (not task or task == of_task)
@@ -28,19 +30,31 @@ local function lines_that_fit()
   return lines, count
 end
 
+local function comes_after(key)
+  if oldest then return key > before end
+  return key < before
+end
+
 local function keys_in(lines)
   local keys = {}
   for _, line in ipairs(lines) do
     for _, member in ipairs(call('ZRANGE', line, 0, -1)) do
       local key = tonumber(#member > 20 and string.sub(member, 28) or member)
-      if before < 0 or key < before then keys[#keys + 1] = key end
+      if before < 0 or comes_after(key) then keys[#keys + 1] = key end
     end
   end
-  table.sort(keys, function(one, other) return one > other end)
+  table.sort(keys, function(one, other)
+    if oldest then return one < other end
+    return one > other
+  end)
   return keys
 end
 
 local function newest()
+  if oldest then
+    local above = before < 0 and '-inf' or '(' .. text(before)
+    return call('ZRANGE', at .. 'jobs', above, '+inf', 'BYSCORE', 'LIMIT', 0, most)
+  end
   local below = before < 0 and '+inf' or '(' .. text(before)
   return call('ZRANGE', at .. 'jobs', below, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, most)
 end
@@ -61,8 +75,12 @@ for _, key in ipairs(keys) do
   looked, last = looked + 1, tonumber(key)
   local job = job_of(text(key))
   if (not states or is_wanted[job.state]) and fits(names_of(job.lane)) then
-    records[#records + 1] = record_of(job)
+    if skip > 0 then
+      skip = skip - 1
+    else
+      records[#records + 1] = record_of(job)
+    end
   end
 end
 local more = #records == limit or looked == most
-return reply({records, looked, more and last or -1})
+return reply({records, looked, more and last or -1, skip})

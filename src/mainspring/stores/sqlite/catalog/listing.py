@@ -29,6 +29,9 @@ LANES = "SELECT lane, queue, task FROM lanes"
 NEWEST = 2**63 - 1
 """Above any key."""
 
+OLDEST = -(2**63)
+"""Below any key."""
+
 # A lane's rows stand together in these indexes, and only the index is read: the cost goes by how
 # many jobs the filter leaves, however many others there are.
 LIVE_OF_LANES = """
@@ -71,29 +74,51 @@ Lane = tuple[int, str, str]
 """Number, queue and task."""
 
 
-def jobs(
-    connection: sqlite3.Connection, wanted: JobFilter, *, before: int | None, limit: int
+def jobs(  # noqa: PLR0913  # the seam's
+    connection: sqlite3.Connection,
+    wanted: JobFilter,
+    *,
+    before: int | None,
+    limit: int,
+    skip: int,
+    oldest_first: bool,
 ) -> list[JobRecord]:
-    """Return up to `limit` jobs that fit, newest first."""
+    """Return up to `limit` jobs that fit, newest first or oldest first."""
     # One transaction, in which no job moves from one table to the other.
     connection.execute("BEGIN")
     try:
-        keys = page(connection, wanted, NEWEST if before is None else before, limit)
-        return by_keys(connection, keys)
+        keys = page(connection, wanted, before, skip + limit, oldest_first=oldest_first)
+        records = by_keys(connection, keys[skip:])
+        return records[::-1] if oldest_first else records
     finally:
         if connection.in_transaction:
             connection.execute("COMMIT")
 
 
-def page(connection: sqlite3.Connection, wanted: JobFilter, before: int, limit: int) -> list[int]:
+def page(
+    connection: sqlite3.Connection,
+    wanted: JobFilter,
+    before: int | None,
+    limit: int,
+    *,
+    oldest_first: bool,
+) -> list[int]:
     """Return the keys of a page."""
     lanes = all_lanes(connection)
+    if before is None:
+        before = OLDEST if oldest_first else NEWEST
     parameters: dict[str, object] = {"before": before, "limit": limit, "glance": GLANCE}
     parameters["lanes"] = numbers(lane for lane in lanes if fits(lane, wanted))
     keys: list[int] = []
     for alternatives in statements(wanted):
-        keys += keys_of(connection, alternatives, parameters)
-    return sorted(keys, reverse=True)[:limit]
+        in_order = map(from_oldest, alternatives) if oldest_first else alternatives
+        keys += keys_of(connection, in_order, parameters)
+    return sorted(keys, reverse=not oldest_first)[:limit]
+
+
+def from_oldest(statement: str) -> str:
+    """Return a statement the other way round; its text is ours."""
+    return statement.replace("key < :before", "key > :before").replace("DESC", "ASC")
 
 
 def keys_of(
