@@ -151,6 +151,16 @@ def test_one_job_is_retried_and_cancelled(queue, send, ended, browse):
     assert browser.post("/jobs/999-00000000/retry").status_code == 404
 
 
+def test_a_job_that_waits_for_its_time_is_run_now(queue, send, browse):
+    job, browser = send.using(delay=3600).delay("a"), browse(queue)
+    assert "Run now" in browser.text(f"/jobs/{job.id}")
+    done = browser.post(f"/jobs/{job.id}/run")
+    assert done.headers["location"].endswith("run-now.1")
+    page = browser.text(f"/jobs/{job.id}")
+    assert 'class="badge ready"' in page
+    assert "Run now" not in page
+
+
 def test_chosen_jobs_are_changed_at_once(queue, send, ended, browse):
     jobs = send.map([("a",), ("b",), ("c",)])
     ended(queue, failure=DECLINED)

@@ -10,6 +10,7 @@ from mainspring.web.dashboard.pages.bulk import CANCELLED, RETRIED
 from mainspring.web.dashboard.selection import place_of, selection_of
 from mainspring.web.dashboard.visit import Page
 from mainspring.web.dashboard.words import (
+    CHOOSE,
     badge,
     clipped,
     counted,
@@ -128,7 +129,7 @@ def _bulk(visit: Visit, chosen: Selection) -> Html | None:
 
 
 def _list(visit: Visit, chosen: Selection, found: FoundJobs) -> Html:
-    heads = ("", *HEADS) if visit.operates else HEADS
+    heads = (CHOOSE, *HEADS) if visit.operates else HEADS
     rows = [_row(visit, job) for job in found.jobs]
     keys = [job.record.id for job in found.jobs]
     label = "Jobs, newest first" if not chosen.given else "Jobs that fit, newest first"
