@@ -9,6 +9,7 @@ import pytest
 from mainspring import Queue, current_job
 from mainspring.errors import StoreBusy
 from mainspring.model.job import Failure, JobState, OutcomeKind, Want
+from mainspring.web.dashboard import guard
 from mainspring.web.dashboard.pages import bulk
 
 DECLINED = Failure("builtins.ValueError", "order 17 was declined", "Traceback: line 1")
@@ -191,7 +192,7 @@ def test_a_change_of_very_many_takes_the_newest(queue, send, ended, browse, monk
     monkeypatch.setattr(bulk, "MOST_CHANGED", 3)
     jobs = send.map([(f"{number}",) for number in range(5)])
     asked = browse(queue).post("/bulk", {"action": "cancel", "status": "pending"})
-    assert "There are more: at most 3" in asked.text
+    assert "at most 3 are changed at once" in asked.text
     browse(queue).post("/bulk", {"action": "cancel", "status": "pending", "confirmed": "yes"})
     assert [job.status for job in jobs] == ["pending"] * 2 + ["cancelled"] * 3
 
@@ -284,6 +285,27 @@ def test_a_store_that_does_not_answer_is_a_page_that_says_so(queue, browse, monk
     answer = browse(queue).get("/")
     assert answer.status_code == 503
     assert "The store does not answer" in answer.text
+
+
+def test_a_store_that_hangs_takes_no_more_than_some_threads(queue, browse, monkeypatch):
+    browser = browse(queue)
+    monkeypatch.setattr(guard, "MOST_AT_ONCE", 0)
+    answer = browser.get("/")
+    assert answer.status_code == 503
+    assert "Too many requests" in answer.text
+    monkeypatch.undo()
+    assert browser.get("/").status_code == 200
+
+
+def test_an_error_of_the_dashboard_itself_is_a_page_without_its_text(queue, browse, monkeypatch):
+    def broken():
+        raise ZeroDivisionError("the secret of the house")
+
+    monkeypatch.setattr(queue.store, "stats", broken)
+    answer = browse(queue, raises=False).get("/")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "content-security-policy" in answer.headers
 
 
 def test_ten_readers_cost_the_store_one_read(queue, browse, monkeypatch):

@@ -46,8 +46,10 @@ def jobs(visit: Visit) -> Page:
         tag("div", _bulk(visit, chosen), rows, class_="card"),
         _pages(visit, chosen, found, first=before is None),
     )
-    # An older page stays as it is, under the eyes of who reads it.
-    return Page("Jobs", body, live=before is None, above=_filter(visit, chosen))
+    # An older page stays as it is, under the eyes of who reads it; and a search costs a tenth of a
+    # second, which is too much for every two.
+    live = before is None and not (chosen.search or chosen.error)
+    return Page("Jobs", body, live=live, above=_filter(visit, chosen))
 
 
 def _filter(visit: Visit, chosen: Selection) -> Html:
