@@ -80,7 +80,8 @@ class SharedRead(Generic[T]):
 
     def forget(self) -> None:
         """Read anew when it is asked for next."""
-        self._until = 0.0
+        with self._lock:  # a read that goes on may have begun before what is to be seen
+            self._until = 0.0
 
 
 class Site:
