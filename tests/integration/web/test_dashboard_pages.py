@@ -321,3 +321,19 @@ def test_ten_readers_cost_the_store_one_read(queue, browse, monkeypatch):
     browser.post("/bulk", {"action": "cancel", "id": queue.jobs()[0].id})
     assert "Cancelled 1" in words(browser.text("/"))
     assert len(reads) == before + 1
+
+
+def test_of_very_many_queues_and_nodes_those_furthest_behind_are_shown(queue, send, browse):
+    send.using(queue="q999").delay("late")
+    queue.enqueue_many([send.using(queue=f"q{number:03}").call("a") for number in range(250)])
+    for number in range(120):
+        queue.store.join(f"n{number:03}", host="h", pid=number, lease=15)
+    browser = browse(queue)
+    page = browser.text("/queues")
+    assert "200 of 251, those furthest behind" in page
+    assert page.count('data-key="queue ') == 200
+    assert "q999" in page
+    overview = browser.text("/")
+    assert overview.count('data-key="queue ') == 12
+    assert "q999" in overview
+    assert "These are the first 100 of 120 nodes." in browser.text("/nodes")
