@@ -73,8 +73,8 @@ TOKEN = "a-token-of-the-tests"
 class Browser:
     """Asks an app in this process, as a browser at `origin` does, and keeps its cookies."""
 
-    def __init__(self, app, origin=ORIGIN):
-        transport = httpx.ASGITransport(app=app)
+    def __init__(self, app, origin=ORIGIN, *, raises=True):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=raises)
         self._client = httpx.AsyncClient(transport=transport, base_url=origin)
         self._runner = asyncio.Runner()
         self.origin = origin
@@ -106,11 +106,12 @@ def browse():
     """Open a browser before a dashboard; as an operator unless `authorize` or `token` says else."""
     browsers = []
 
-    def start(queue, *, mounted_at=None, origin=ORIGIN, **options):
+    def start(queue, *, mounted_at=None, origin=ORIGIN, raises=True, **options):
         if not {"authorize", "token"} & set(options):
             options["authorize"] = lambda _request: "operator"
         app = dashboard(queue, **options)
-        browsers.append(Browser(app if mounted_at is None else mount(app, mounted_at), origin))
+        app = app if mounted_at is None else mount(app, mounted_at)
+        browsers.append(Browser(app, origin, raises=raises))
         return browsers[-1]
 
     yield start

@@ -9,6 +9,7 @@ import pytest
 from mainspring import Queue, current_job
 from mainspring.errors import StoreBusy
 from mainspring.model.job import Failure, JobState, OutcomeKind, Want
+from mainspring.web.dashboard import guard
 from mainspring.web.dashboard.pages import bulk
 
 DECLINED = Failure("builtins.ValueError", "order 17 was declined", "Traceback: line 1")
@@ -151,6 +152,16 @@ def test_one_job_is_retried_and_cancelled(queue, send, ended, browse):
     assert browser.post("/jobs/999-00000000/retry").status_code == 404
 
 
+def test_a_job_that_waits_for_its_time_is_run_now(queue, send, browse):
+    job, browser = send.using(delay=3600).delay("a"), browse(queue)
+    assert "Run now" in browser.text(f"/jobs/{job.id}")
+    done = browser.post(f"/jobs/{job.id}/run")
+    assert done.headers["location"].endswith("run-now.1")
+    page = browser.text(f"/jobs/{job.id}")
+    assert 'class="badge ready"' in page
+    assert "Run now" not in page
+
+
 def test_chosen_jobs_are_changed_at_once(queue, send, ended, browse):
     jobs = send.map([("a",), ("b",), ("c",)])
     ended(queue, failure=DECLINED)
@@ -181,7 +192,7 @@ def test_a_change_of_very_many_takes_the_newest(queue, send, ended, browse, monk
     monkeypatch.setattr(bulk, "MOST_CHANGED", 3)
     jobs = send.map([(f"{number}",) for number in range(5)])
     asked = browse(queue).post("/bulk", {"action": "cancel", "status": "pending"})
-    assert "There are more: at most 3" in asked.text
+    assert "at most 3 are changed at once" in asked.text
     browse(queue).post("/bulk", {"action": "cancel", "status": "pending", "confirmed": "yes"})
     assert [job.status for job in jobs] == ["pending"] * 2 + ["cancelled"] * 3
 
@@ -276,6 +287,27 @@ def test_a_store_that_does_not_answer_is_a_page_that_says_so(queue, browse, monk
     assert "The store does not answer" in answer.text
 
 
+def test_a_store_that_hangs_takes_no_more_than_some_threads(queue, browse, monkeypatch):
+    browser = browse(queue)
+    monkeypatch.setattr(guard, "MOST_AT_ONCE", 0)
+    answer = browser.get("/")
+    assert answer.status_code == 503
+    assert "Too many requests" in answer.text
+    monkeypatch.undo()
+    assert browser.get("/").status_code == 200
+
+
+def test_an_error_of_the_dashboard_itself_is_a_page_without_its_text(queue, browse, monkeypatch):
+    def broken():
+        raise ZeroDivisionError("the secret of the house")
+
+    monkeypatch.setattr(queue.store, "stats", broken)
+    answer = browse(queue, raises=False).get("/")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "content-security-policy" in answer.headers
+
+
 def test_ten_readers_cost_the_store_one_read(queue, browse, monkeypatch):
     reads, stats = [], queue.store.stats
     monkeypatch.setattr(queue.store, "stats", lambda: reads.append(1) or stats())
@@ -289,3 +321,19 @@ def test_ten_readers_cost_the_store_one_read(queue, browse, monkeypatch):
     browser.post("/bulk", {"action": "cancel", "id": queue.jobs()[0].id})
     assert "Cancelled 1" in words(browser.text("/"))
     assert len(reads) == before + 1
+
+
+def test_of_very_many_queues_and_nodes_those_furthest_behind_are_shown(queue, send, browse):
+    send.using(queue="q999").delay("late")
+    queue.enqueue_many([send.using(queue=f"q{number:03}").call("a") for number in range(250)])
+    for number in range(120):
+        queue.store.join(f"n{number:03}", host="h", pid=number, lease=15)
+    browser = browse(queue)
+    page = browser.text("/queues")
+    assert "200 of 251, those furthest behind" in page
+    assert page.count('data-key="queue ') == 200
+    assert "q999" in page
+    overview = browser.text("/")
+    assert overview.count('data-key="queue ') == 12
+    assert "q999" in overview
+    assert "These are the first 100 of 120 nodes." in browser.text("/nodes")

@@ -86,7 +86,7 @@ def _ceiling(value: float) -> float:
     """Return the next round number above a value."""
     step = 1.0
     while step < value:
-        for factor in (2, 5, 10):
+        for factor in (2, 3, 4, 6, 8, 10):
             if step * factor >= value:
                 return step * factor
         step *= 10

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, UNAVAILABLE = 401, 403, 404, 503
 SEE_OTHER = 303
+MOST_AT_ONCE = 16
+"""Requests that may be in threads at once; one more is refused."""
+
 YEAR = 31_536_000
 
 HEADERS = {
@@ -108,6 +111,7 @@ class Guard:
         self._site = site
         self._access = access
         self._hosts = hosts
+        self._reading = 0
 
     def route(self, page: PageRoute) -> GuardedRoute:
         """Return the route of a page or a change."""
@@ -177,10 +181,20 @@ class Guard:
             form=await form_of(request) if page.method == "POST" else (),
             job_id=request.path_params.get("job_id", ""),
         )
-        answer = await run_in_threadpool(page.answer, visit)
+        answer = await self._in_thread(page, visit)
         if isinstance(answer, Done):
             return self._done(visit, answer)
         return self._page(visit, answer)
+
+    async def _in_thread(self, page: PageRoute, visit: Visit) -> Page | Done:
+        # A store that hangs must not take the threads of the application that we are mounted in.
+        if self._reading >= MOST_AT_ONCE:
+            raise Refusal(UNAVAILABLE, "Too many requests wait for the store already; try again.")
+        self._reading += 1
+        try:
+            return await run_in_threadpool(page.answer, visit)
+        finally:
+            self._reading -= 1
 
     def _page(self, visit: Visit, page: Page) -> Response:
         signs_out = isinstance(self._access, TokenAccess)

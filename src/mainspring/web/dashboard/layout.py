@@ -29,6 +29,7 @@ NOTICES = {
         "1 job is cancelled, or asked to end.",
         "{n} jobs are cancelled, or asked to end.",
     ),
+    "run-now": ("The job may start now.",) * 2,
     "unchanged": ("Nothing was changed: it is in another state by now.",) * 2,
     "queue-paused": ("The queue is paused; what runs goes on.",) * 2,
     "queue-resumed": ("The queue goes on.",) * 2,

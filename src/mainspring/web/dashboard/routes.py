@@ -44,6 +44,7 @@ ROUTES = (
     PageRoute("POST", "/bulk", "operator", bulk.bulk),
     PageRoute("POST", "/jobs/{job_id}/retry", "operator", job.retry),
     PageRoute("POST", "/jobs/{job_id}/cancel", "operator", job.cancel),
+    PageRoute("POST", "/jobs/{job_id}/run", "operator", job.run_now),
     PageRoute("POST", "/queues/pause", "operator", queues.pause),
     PageRoute("POST", "/queues/resume", "operator", queues.resume),
     PageRoute("POST", "/schedules/pause", "operator", schedules.pause),

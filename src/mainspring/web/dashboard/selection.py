@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from mainspring.clock import monotonic
 from mainspring.model.job import JobState
 from mainspring.model.name import is_utf8
 from mainspring.model.value import Value
@@ -14,7 +14,7 @@ from mainspring.web.dashboard.failure_groups import failure_seen
 from mainspring.web.dashboard.visit import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from mainspring.model.view import JobRecord
     from mainspring.web.dashboard.redaction import RedactedJob
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 STEP = 500
 """Jobs that are read at a time."""
+
+MOST_SECONDS = 5.0
+"""Time after which no more jobs are sought for a change of all that fit."""
 
 MOST_LOOKED = 5_000
 """Jobs that a page looks through where the store can't filter."""
@@ -37,6 +40,13 @@ class FoundJobs(Value, frozen=True):
     jobs: list[RedactedJob]
     before: int | None
     looked: int | None = None
+
+
+class ChosenIds(Value, frozen=True):
+    """Ids of jobs, newest first; `whole`: there are no others that fit."""
+
+    ids: list[str]
+    whole: bool
 
 
 class Selection(Value, frozen=True):
@@ -76,18 +86,18 @@ class Selection(Value, frozen=True):
             return FoundJobs(shown, found.before, found.looked)
         return found
 
-    def all(self, site: Site, most: int) -> Iterator[RedactedJob]:
-        """Yield the jobs that fit, newest first, up to `most`."""
-        return islice(self._all(site), most)
-
-    def _all(self, site: Site) -> Iterator[RedactedJob]:
-        before: int | None = None
+    def ids(self, site: Site, most: int) -> ChosenIds:
+        """Return the ids of the jobs that fit, the newest `most` of those found in some seconds."""
+        deadline, before = monotonic() + MOST_SECONDS, None
+        ids: list[str] = []
         while True:
             found = self.page(site, before, STEP)
-            yield from found.jobs
+            ids += [job.record.id for job in found.jobs]
             before = found.before
-            if before is None:
-                return
+            if before is None and len(ids) <= most:
+                return ChosenIds(ids, whole=True)
+            if len(ids) >= most or monotonic() > deadline:
+                return ChosenIds(ids[:most], whole=False)
 
     def _list(self, site: Site, before: int | None, limit: int) -> FoundJobs:
         records = site.store.jobs(self.filter, before=before, limit=limit + 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from mainspring.queue.nodes import NodeInfo
 
 T = TypeVar("T")
+queue_of = attrgetter("queue")
 
 LEAST_KEPT = 1.0
 """Seconds for which a read is shared by all who ask."""
@@ -43,6 +46,7 @@ class Counts(Value, frozen=True):
     at: datetime
     by_queue: Mapping[str, Mapping[str, int]]
     lanes: Sequence[LaneRecord]
+    lanes_of: Mapping[str, Sequence[LaneRecord]]
     paused: Sequence[str]
     nodes: Sequence[NodeInfo]
     unclaimable: Sequence[LaneRecord]
@@ -57,6 +61,16 @@ class Counts(Value, frozen=True):
         served = [name for node in self.nodes for name in node.serves.queues or ()]
         lanes = [lane.queue for lane in self.lanes]
         return sorted({*self.by_queue, *self.paused, *served, *lanes})
+
+    def furthest_behind(self, most: int) -> list[str]:
+        """Return the names of so many queues at most, those with the oldest jobs, in order."""
+        names = self.queues
+        if len(names) > most:
+            names = sorted(names, key=self._oldest, reverse=True)[:most]
+        return sorted(names)
+
+    def _oldest(self, queue: str) -> float:
+        return max((lane.oldest_ready or 0.0 for lane in self.lanes_of.get(queue, ())), default=0.0)
 
 
 class SharedRead(Generic[T]):
@@ -80,7 +94,8 @@ class SharedRead(Generic[T]):
 
     def forget(self) -> None:
         """Read anew when it is asked for next."""
-        self._until = 0.0
+        with self._lock:  # a read that goes on may have begun before what is to be seen
+            self._until = 0.0
 
 
 class Site:
@@ -107,10 +122,12 @@ class Site:
     def _read_counts(self) -> Counts:
         store = self.store
         lanes, records = store.lanes(), store.nodes()
+        by_queue = sorted(lanes, key=queue_of)
         counts = Counts(
             at=utc_now(),
             by_queue=store.stats(),
             lanes=lanes,
+            lanes_of={name: list(some) for name, some in groupby(by_queue, queue_of)},
             paused=store.paused(),
             nodes=[node_info(record) for record in records],
             unclaimable=unclaimable(lanes, records),

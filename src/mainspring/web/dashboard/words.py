@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mainspring.web.dashboard.visit import Visit
 
 NOTHING = "\N{EN DASH}"
+CHOOSE = "Choose"
+"""The head of a column of boxes, which is heard and not seen."""
+
 LONGEST = 160
 """Letters of a text in a list."""
 
@@ -92,7 +95,7 @@ def table(
 
     `keys` name the rows, so that a page that is read again knows them.
     """
-    head = tag("tr", [tag("th", one, scope="col", class_=_kind(one, numbers)) for one in heads])
+    head = tag("tr", [_head(one, numbers) for one in heads])
     body = [
         tag(
             "tr",
@@ -152,6 +155,11 @@ def hidden(**fields: str) -> Html:
     return joined(
         tag("input", type="hidden", name=name, value=value) for name, value in fields.items()
     )
+
+
+def _head(name: str, numbers: Sequence[str]) -> Html:
+    shown: Child = tag("span", name, class_="unseen") if name == CHOOSE else name
+    return tag("th", shown, scope="col", class_=_kind(name, numbers))
 
 
 def _kind(head: str, numbers: Sequence[str]) -> str | None:

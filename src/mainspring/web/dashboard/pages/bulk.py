@@ -14,7 +14,7 @@ from mainspring.web.dashboard.words import clipped, counted, hidden
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mainspring.web.dashboard.selection import Selection
+    from mainspring.web.dashboard.selection import ChosenIds, Selection
     from mainspring.web.dashboard.visit import Visit
 
 MOST_CHANGED = 10_000
@@ -36,10 +36,10 @@ def bulk(visit: Visit) -> Page | Done:
     if chosen.state not in (RETRIED if action == "retry" else CANCELLED):
         states = "failed or cancelled" if action == "retry" else "pending or running"
         raise Refusal(400, f"Choose jobs by their boxes, or all of a state that fits: {states}.")
-    found = [job.record.id for job in chosen.all(visit.site, MOST_CHANGED)]
+    found = chosen.ids(visit.site, MOST_CHANGED)
     if ("confirmed", "yes") in visit.form:
-        return _changed(visit, action, found)
-    return _question(visit, chosen, action, len(found))
+        return _changed(visit, action, found.ids)
+    return _question(visit, chosen, action, found)
 
 
 def _changed(visit: Visit, action: str, ids: Sequence[str]) -> Done:
@@ -52,14 +52,15 @@ def _changed(visit: Visit, action: str, ids: Sequence[str]) -> Done:
     return Done("/jobs", done if count else "unchanged", count)
 
 
-def _question(visit: Visit, chosen: Selection, action: str, count: int) -> Page:
+def _question(visit: Visit, chosen: Selection, action: str, found: ChosenIds) -> Page:
+    count = len(found.ids)
     label = f"{action.capitalize()} {counted(count, 'job')}"
     given = {name: value for name, value in chosen.given.items() if name != "error"}
     facts = [
         tag("div", tag("dt", name.capitalize()), tag("dd", clipped(value)))
         for name, value in given.items()
     ]
-    most = f"There are more: at most {MOST_CHANGED:,} are changed at once, the newest ones."
+    most = f"There may be more: at most {MOST_CHANGED:,} are changed at once, the newest found."
     back = visit.url("/jobs", **chosen.given)
     confirm = tag(
         "form",
@@ -73,7 +74,7 @@ def _question(visit: Visit, chosen: Selection, action: str, count: int) -> Page:
     body = joined(
         tag("p", "So many fit now. What comes to fit before you answer is taken, too."),
         tag("dl", facts, class_="facts"),
-        tag("p", most, class_="warning") if count == MOST_CHANGED else None,
+        tag("p", most, class_="warning") if not found.whole else None,
         confirm if count else tag("p", tag("a", "No job fits. Back to the list", href=back)),
     )
     return Page(f"{label}?", tag("section", body, class_="card"))

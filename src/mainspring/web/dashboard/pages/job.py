@@ -81,6 +81,11 @@ def cancel(visit: Visit) -> Done:
     return Done(f"/jobs/{visit.job_id}", "cancelled" if live else "unchanged")
 
 
+def run_now(visit: Visit) -> Done:
+    """Let a job that waits for its time start now."""
+    return Done(f"/jobs/{visit.job_id}", "run-now" if _known(visit).run_now() else "unchanged")
+
+
 def _known(visit: Visit) -> JobHandle[object]:
     found = visit.site.queue.get_job(visit.job_id)
     if found is None:
@@ -95,13 +100,16 @@ def _gone(visit: Visit) -> Refusal:
 def _lead(visit: Visit, shown: RedactedJob) -> Html:
     record = shown.record
     path, name = f"/jobs/{record.id}", f"job {record.id}"
-    act: Html | None = None
+    state = state_of(record, visit.now)
+    acts: list[Html | None] = []
+    if state in {"scheduled", "retrying"}:
+        acts.append(button(visit, "Run now", f"{path}/run", back=path, kind="main", name=name))
     if record.state in {JobState.FAILED, JobState.CANCELLED}:
-        act = button(visit, "Retry", f"{path}/retry", back=path, kind="main", name=name)
-    elif record.state not in FINAL:
-        act = button(visit, "Cancel", f"{path}/cancel", back=path, kind="danger", name=name)
+        acts.append(button(visit, "Retry", f"{path}/retry", back=path, kind="main", name=name))
+    if record.state not in FINAL:
+        acts.append(button(visit, "Cancel", f"{path}/cancel", back=path, kind="danger", name=name))
     task = tag("span", clipped(record.task), class_="task")
-    return tag("div", badge(state_of(record, visit.now)), task, act, class_="lead")
+    return tag("div", badge(state), task, acts, class_="lead")
 
 
 def _progress(shown: RedactedJob) -> Html | None:

@@ -10,6 +10,7 @@ from mainspring.web.dashboard.pages.bulk import CANCELLED, RETRIED
 from mainspring.web.dashboard.selection import place_of, selection_of
 from mainspring.web.dashboard.visit import Page
 from mainspring.web.dashboard.words import (
+    CHOOSE,
     badge,
     clipped,
     counted,
@@ -45,8 +46,10 @@ def jobs(visit: Visit) -> Page:
         tag("div", _bulk(visit, chosen), rows, class_="card"),
         _pages(visit, chosen, found, first=before is None),
     )
-    # An older page stays as it is, under the eyes of who reads it.
-    return Page("Jobs", body, live=before is None, above=_filter(visit, chosen))
+    # An older page stays as it is, under the eyes of who reads it; and a search costs a tenth of a
+    # second, which is too much for every two.
+    live = before is None and not (chosen.search or chosen.error)
+    return Page("Jobs", body, live=live, above=_filter(visit, chosen))
 
 
 def _filter(visit: Visit, chosen: Selection) -> Html:
@@ -128,7 +131,7 @@ def _bulk(visit: Visit, chosen: Selection) -> Html | None:
 
 
 def _list(visit: Visit, chosen: Selection, found: FoundJobs) -> Html:
-    heads = ("", *HEADS) if visit.operates else HEADS
+    heads = (CHOOSE, *HEADS) if visit.operates else HEADS
     rows = [_row(visit, job) for job in found.jobs]
     keys = [job.record.id for job in found.jobs]
     label = "Jobs, newest first" if not chosen.given else "Jobs that fit, newest first"

@@ -31,6 +31,7 @@ HEADS = ("Node", "State", "Lease", "Holds", "Slots")
 MOST_HELD = 20
 """Jobs listed of one node, those that run longest."""
 
+MOST_NODES = 100
 MOST_NAMES = 30
 
 
@@ -42,10 +43,14 @@ def nodes(visit: Visit) -> Page:
         said = joined("No worker has joined. Start one: ", tag("code", "mainspring worker --app …"))
         return Page("Nodes", section("Nodes", empty(said)), live=True)
     held = {node.name: [one for one in running if one.node == node.name] for node in infos}
-    cards = [_card(visit, node, held[node.name]) for node in infos]
-    more = f"Of the jobs that run, the newest {MOST_RUNNING} were read."
-    bound = tag("p", more, class_="faint") if len(running) == MOST_RUNNING else None
-    return Page("Nodes", joined(cards, bound), live=True)
+    cards = [_card(visit, node, held[node.name]) for node in infos[:MOST_NODES]]
+    bounds = []
+    if len(infos) > MOST_NODES:
+        bounds.append(f"These are the first {MOST_NODES} of {len(infos):,} nodes.")
+    if len(running) == MOST_RUNNING:
+        bounds.append(f"Of the jobs that run, the newest {MOST_RUNNING} were read.")
+    above = [tag("p", bound, class_="faint") for bound in bounds]
+    return Page("Nodes", joined(above, cards), live=True)
 
 
 def live_nodes(visit: Visit, infos: Sequence[NodeInfo]) -> Html:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mainspring.web.dashboard.site import Counts
     from mainspring.web.dashboard.visit import Visit
 
+MOST_QUEUES = 12
 FEW = 5
 """Lines of a list of which another page shows the whole."""
 
@@ -40,11 +41,12 @@ FEW = 5
 def overview(visit: Visit) -> Page:
     """Return the page."""
     counts = visit.site.counts.get()
+    behind = queue_table(visit, counts, counts.furthest_behind(MOST_QUEUES))
     body = joined(
         [tag("p", one, class_="warning") for one in _warnings(visit, counts)],
         tag("dl", _tiles(visit, counts), class_="tiles"),
         tag("div", _charts(visit), class_="two"),
-        section("Queues", queue_table(visit, counts), aside=_link(visit, "/queues", "All queues")),
+        section("Queues", behind, aside=_link(visit, "/queues", "All queues")),
         tag("div", _running(visit), _nodes(visit, counts), class_="two"),
         _failures(visit),
     )

@@ -21,6 +21,8 @@ from mainspring.web.dashboard.words import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mainspring.model.view import LaneRecord
     from mainspring.web.dashboard.site import Counts
     from mainspring.web.dashboard.visit import Visit
@@ -28,31 +30,29 @@ if TYPE_CHECKING:
 HEADS = ("Queue", "Ready", "Oldest", "Scheduled", "Running", "Completed", "Failed", "Cancelled")
 NUMBERS = HEADS[1:]
 LANES = ("Task", "Ready", "Oldest", "Scheduled")
+MOST_QUEUES = 200
+MOST_WITH_TASKS = 20
+MOST_TASKS = 50
+"""Tasks that are shown of a queue, by name."""
 
 
 def queues(visit: Visit) -> Page:
     """Return the page."""
     counts = visit.site.counts.get()
+    shown = counts.furthest_behind(MOST_QUEUES)
     lanes = [
-        section(
-            f"Tasks of {clipped(name)}",
-            table(
-                LANES,
-                [_lane_row(visit, lane) for lane in counts.lanes if lane.queue == name],
-                label=f"Tasks of queue {name}",
-                numbers=LANES[1:],
-            ),
-        )
-        for name in counts.queues
-        if any(lane.queue == name and lane.pending for lane in counts.lanes)
+        _tasks(visit, name, counts.lanes_of[name])
+        for name in counts.furthest_behind(MOST_WITH_TASKS)
+        if any(lane.pending for lane in counts.lanes_of.get(name, ()))
     ]
-    body = joined(section("By queue", queue_table(visit, counts, acts=True)), lanes)
-    return Page("Queues", body, live=True)
+    left = len(counts.queues) - len(shown)
+    more = f"{len(shown)} of {len(counts.queues):,}, those furthest behind" if left else None
+    rows = queue_table(visit, counts, shown, acts=True)
+    return Page("Queues", joined(section("By queue", rows, aside=more), lanes), live=True)
 
 
-def queue_table(visit: Visit, counts: Counts, *, acts: bool = False) -> Html:
+def queue_table(visit: Visit, counts: Counts, names: Sequence[str], *, acts: bool = False) -> Html:
     """Return the table of queues; `acts` adds what can be done to each, and who serves it."""
-    names = counts.queues
     if not names:
         return empty("There are no queues yet: they come with the first job, or the first worker.")
     rows = [
@@ -84,7 +84,7 @@ def _known(visit: Visit) -> str:
 
 
 def _row(visit: Visit, counts: Counts, name: str) -> tuple[Html, ...]:
-    lanes = [lane for lane in counts.lanes if lane.queue == name]
+    lanes = counts.lanes_of.get(name, ())
     of = counts.by_queue.get(name, {})
     scheduled = sum(lane.scheduled for lane in lanes)
     ready = max(0, of.get(JobState.PENDING, 0) - scheduled)
@@ -102,7 +102,7 @@ def _row(visit: Visit, counts: Counts, name: str) -> tuple[Html, ...]:
     return (
         title,
         number(ready, "ready"),
-        oldest(lanes),
+        _oldest(lanes),
         number(scheduled),
         state(JobState.RUNNING, "running"),
         state(JobState.COMPLETED, ""),
@@ -111,7 +111,7 @@ def _row(visit: Visit, counts: Counts, name: str) -> tuple[Html, ...]:
     )
 
 
-def oldest(lanes: list[LaneRecord]) -> Html:
+def _oldest(lanes: Sequence[LaneRecord]) -> Html:
     """Return the age of the oldest job that is ready."""
     ages = [lane.oldest_ready for lane in lanes if lane.oldest_ready is not None]
     return tag("span", span(max(ages))) if ages else tag("span", NOTHING, class_="faint zero")
@@ -138,11 +138,19 @@ def _more(visit: Visit, counts: Counts, name: str) -> tuple[Html, Html | None]:
     return served, act
 
 
+def _tasks(visit: Visit, name: str, lanes: Sequence[LaneRecord]) -> Html:
+    rows = [_lane_row(visit, lane) for lane in lanes[:MOST_TASKS]]
+    label, left = f"Tasks of queue {name}", len(lanes) - MOST_TASKS
+    more = f"the first {MOST_TASKS} of {len(lanes):,}" if left > 0 else None
+    listed = table(LANES, rows, label=label, numbers=LANES[1:])
+    return section(f"Tasks of {clipped(name)}", listed, aside=more)
+
+
 def _lane_row(visit: Visit, lane: LaneRecord) -> tuple[Html, ...]:
     url = visit.url("/jobs", queue=lane.queue, task=lane.task)
     return (
         tag("a", clipped(lane.task), href=url),
         number(lane.pending - lane.scheduled, "ready"),
-        oldest([lane]),
+        _oldest([lane]),
         number(lane.scheduled),
     )

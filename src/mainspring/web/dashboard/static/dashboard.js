@@ -5,6 +5,7 @@
 (() => {
   const EVERY = 2000;
   const LONGEST = 30000;
+  const PAUSE = "Pause updates";
   const live = document.querySelector("#live[data-live]");
   const notice = document.getElementById("notice");
   const toggle = document.getElementById("updates");
@@ -91,7 +92,7 @@
     const fresh = page.getElementById("live");
     if (!fresh) throw new Error(page.querySelector("main p")?.textContent || "no page");
     if (notice.querySelector(".lost")) say("");
-    if (document.hidden || paused) return;
+    if (document.hidden || paused || boxes().some((box) => box.checked)) return;
     const focused = document.activeElement;
     morph(fresh, live);
     if (focused !== document.activeElement && focused.isConnected) {
@@ -103,7 +104,8 @@
   async function turn() {
     clearTimeout(timer);
     if (paused) return;
-    if (!document.hidden) {
+    // A list of which somebody chooses stays as it is.
+    if (!document.hidden && !boxes().some((box) => box.checked)) {
       try {
         await refresh();
         wait = EVERY;
@@ -121,7 +123,7 @@
     toggle.hidden = false;
     toggle.addEventListener("click", () => {
       paused = !paused;
-      toggle.textContent = paused ? "Resume updates" : "Pause updates";
+      toggle.textContent = paused ? "Resume updates" : PAUSE;
       toggle.setAttribute("aria-pressed", String(paused));
       if (!paused) turn();
     });
@@ -147,6 +149,7 @@
     all.checked = ticked > 0 && ticked === boxes().length;
     all.indeterminate = ticked > 0 && !all.checked;
     for (const button of document.querySelectorAll('button[form="some"]')) button.disabled = !ticked;
+    if (live && !paused) toggle.textContent = ticked ? "Updates wait for your choice" : PAUSE;
   }
 
   document.addEventListener("change", (event) => {
