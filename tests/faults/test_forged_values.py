@@ -181,6 +181,8 @@ def seed(path):
     )
     for number in range(ROWS):
         store.pause(f"paused-{number}")
+    for number in range(ROWS):
+        assert store.acquire(nodes[number | 1], f"lock-{number}")
     store.close()
 
 

@@ -71,6 +71,7 @@ def test_a_schema_of_version_1_keeps_its_rows(postgres_url, connection, schema):
         assert (claim.id, claim.options) == ("1-0000000a", None)
         job_id, *_ = store.enqueue_many([new_job(options=b'{"retries":0}')])
         assert store.get(job_id).options.retries == 0
+        assert store.acquire(join(store), "a lock") == 1
 
 
 def test_an_old_server_is_refused(postgres_url, monkeypatch):

@@ -8,18 +8,18 @@ from mainspring.errors import LeaseLost
 from mainspring.model.diagnosis import Diagnosis
 from mainspring.model.job import FINAL, Exchanged, JobState, Renewed
 from mainspring.model.timetable import Timetabled
-from mainspring.model.view import LaneRecord, NodeRecord
-from mainspring.stores.clock import MICROS, Moment, SystemClock, as_datetime
+from mainspring.stores.clock import Moment, SystemClock, as_datetime
 from mainspring.stores.job_id import keys_in
 from mainspring.stores.memory.change import Change, LiveNode
 from mainspring.stores.memory.counts import by_queue_and_state, waiting_by_lane
 from mainspring.stores.memory.ledger import Ledger
+from mainspring.stores.memory.locks import MemoryLocks
 from mainspring.stores.memory.timetable import MemorySchedules
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.outcomes import is_on_record
 from mainspring.stores.rules.rescue import ORPHANED, evidence_of
 from mainspring.stores.wake.notifier import Notifier
-from mainspring.stores.wake.topics import ENDED, ORDERS, READY, notices_of
+from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY, TOPICS, notices_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from mainspring.model.job import Claim, Ended, Grant, NewJob, Outcome, Rescued, Want
     from mainspring.model.note import LogLine, Note
     from mainspring.model.timetable import NewSchedule
-    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, SearchPage
+    from mainspring.model.view import (
+        AttemptRecord,
+        JobFilter,
+        JobRecord,
+        LaneRecord,
+        LockRecord,
+        NodeRecord,
+        SearchPage,
+    )
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
 
@@ -43,9 +51,10 @@ class MemoryStore:
         self._ledger = Ledger()
         self._schedules = MemorySchedules()
         self._nodes: dict[int, LiveNode] = {}
+        self._locks = MemoryLocks(self._nodes)
         self._change = Change(self, self._ledger, self._nodes)
         self._lock = self._change.lock
-        self._notifiers = {topic: Notifier() for topic in (READY, ENDED, ORDERS)}
+        self._notifiers = {topic: Notifier() for topic in TOPICS}
 
     @property
     def run_dir(self) -> None:
@@ -88,7 +97,7 @@ class MemoryStore:
                 self._ledger.touch(job)
                 job.release(moment)
                 self._ledger.place(job)
-        self._notify(READY, ENDED)
+        self._notify(READY, ENDED, LOCKS)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work at once."""
@@ -128,7 +137,7 @@ class MemoryStore:
             del self._nodes[node]
             evidence = evidence_of(lost.name, lost.host, lost.pid, dead=dead)
             rescued = self._ledger.rescue(lost.held.values(), begun, evidence, moment)
-        self._notify(READY, ENDED)
+        self._notify(READY, ENDED, LOCKS)
         return rescued
 
     def rescue_orphans(self, *, limit: int) -> Rescued | None:
@@ -153,7 +162,7 @@ class MemoryStore:
             )
 
     def listen(self, topic: str) -> Listener:
-        """Listen for `"ready"`, `"ended"` or `"orders"`."""
+        """Listen for `"ready"`, `"ended"`, `"orders"` or `"locks"`."""
         return self._notifiers[topic].listen()
 
     def close(self) -> None:
@@ -217,7 +226,7 @@ class MemoryStore:
         """Return the nodes that have joined and not left."""
         with self._lock:
             now = Moment(self._clock).micros
-            return [node_record(key, node, now) for key, node in self._nodes.items()]
+            return [node.record(key, now) for key, node in self._nodes.items()]
 
     def examine(self) -> list[Diagnosis]:
         """Return that it is there: nothing of it can be unwell."""
@@ -338,6 +347,23 @@ class MemoryStore:
         with self._change:
             return self._schedules.forget(name)
 
+    def acquire(self, node: int, name: str) -> int | None:
+        """Give a node a lock; None if another has it, or the node's lease has run out."""
+        with self._lock:
+            return self._locks.acquire(node, name, Moment(self._clock))
+
+    def release(self, node: int, name: str, fence: int) -> bool:
+        """Free a lock, if the node has it with that fence."""
+        with self._lock:
+            freed = self._locks.release(node, name, fence)
+        self._notify(LOCKS)
+        return freed
+
+    def locks(self) -> list[LockRecord]:
+        """Return the locks that are held, by name."""
+        with self._lock:
+            return self._locks.all()
+
     def recover(self) -> None:
         """Undo what a call of this thread has left that an exception has ended."""
         self._change.recover()
@@ -371,17 +397,3 @@ class MemoryStore:
     def _notify(self, *topics: str, keys: Collection[int] = ()) -> None:
         for topic in topics:
             self._notifiers[topic].notify(keys)
-
-
-def node_record(key: int, node: LiveNode, now: int) -> NodeRecord:
-    """Return a node as views read it; `now` is stored time."""
-    return NodeRecord(
-        key=key,
-        name=node.name,
-        host=node.host,
-        pid=node.pid,
-        expires_in=(node.lease_until - now) / MICROS,
-        running=len(node.held),
-        serves=node.serves,
-        report=node.report,
-    )
