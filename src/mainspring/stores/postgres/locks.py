@@ -23,6 +23,10 @@ WHERE held.name = %(name)s
 # One grant at a time: whoever comes second waits here, and reads what the first has written.
 NEXT_FENCE = "UPDATE lock_fences SET fence = fence + 1 RETURNING fence"
 
+# A node that holds locks is judged by its lease alone: it can't know that its connection has gone,
+# and must have its lease to the end.
+BY_LEASE = "UPDATE nodes SET locked = false WHERE node = %(node)s AND locked"
+
 SWEEP = """
 DELETE FROM locks AS held WHERE NOT EXISTS (
   SELECT FROM nodes WHERE nodes.node = held.node AND ended_at IS NULL
@@ -64,6 +68,7 @@ def acquire(connection: Statements, node: int, name: str, moment: ServerMoment) 
 def grant(connection: Statements, node: int, name: str) -> int | None:
     """Give a node a lock that nobody had just now; None if another was faster."""
     ((fence,),) = connection.rows(NEXT_FENCE)
+    connection.execute(BY_LEASE, {"node": node})
     connection.execute(SWEEP)
     granted = connection.execute(GRANT, {"name": name, "node": node, "fence": fence}).rowcount
     return int(fence) if granted else None
