@@ -96,6 +96,7 @@ def seed(store, rows):
     )
     for number in range(rows):
         store.pause(f"paused-{number}")
+        assert store.acquire(nodes[number | 1], f"lock-{number}")
 
 
 def make_queue(url):

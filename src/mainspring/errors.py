@@ -23,6 +23,7 @@ MainspringError
 │   ├── StoreBusy              another writer holds it for too long
 │   ├── StoreUnusable          not ours, damaged, read-only, replaced, or of a newer version
 │   │   └── StoreUnreachable   its server does not answer, for now
+│   ├── LockNotAcquired        (TimeoutError)  a named lock was not to be had in time, or at all
 │   ├── JobGone                (LookupError)   the job was purged or dropped
 │   ├── ScheduleUnreadable     the store holds no sound value of a part of a schedule
 │   └── LeaseLost              a node's claims were taken from it
@@ -128,10 +129,8 @@ class DuplicateTaskError(UsageError, ValueError):
 
     def __init__(self, task_id: str, state: str) -> None:
         self.task_id = task_id
-        super().__init__(
-            f"there is a {state} task with the id {task_id!r}; choose another task_id, "
-            "or give replace=True once it has finished"
-        )
+        remedy = "choose another task_id, or give replace=True once it has finished"
+        super().__init__(f"there is a {state} task with the id {task_id!r}; {remedy}")
 
 
 class DuplicateJob(UsageError, ValueError):
@@ -166,10 +165,8 @@ class NotRetryable(UsageError, RuntimeError):
     def __init__(self, job_id: str, task: str, state: str) -> None:
         self.job_id = job_id
         self.state = state
-        super().__init__(
-            f"job {job_id} ({task}) is {state}, and only failed and cancelled jobs can run again; "
-            "enqueue another with delay()"
-        )
+        why = "only failed and cancelled jobs can run again; enqueue another with delay()"
+        super().__init__(f"job {job_id} ({task}) is {state}, and {why}")
 
 
 class InvalidPriority(UsageError, TypeError):
@@ -225,10 +222,8 @@ class UnguardedMain(UsageError, RuntimeError):
     """A child imports the program's main module, and that starts child processes itself."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "a child process imports this main module and must not start processes by that; "
-            'put what starts them under `if __name__ == "__main__":`'
-        )
+        why = "a child process imports this main module and must not start processes by that"
+        super().__init__(f'{why}; put what starts them under `if __name__ == "__main__":`')
 
 
 class StoreError(MainspringError):
@@ -241,10 +236,8 @@ class StoreBusy(StoreError):
     def __init__(self, store: str, waited: float, holder: str) -> None:
         self.store = store
         self.waited = waited
-        super().__init__(
-            f"{store} was locked by another writer for {waited:.1f} s ({holder}); "
-            "end that transaction, or give the queue a longer busy_timeout"
-        )
+        what = f"{store} was locked by another writer for {waited:.1f} s ({holder})"
+        super().__init__(f"{what}; end that transaction, or give the queue a longer busy_timeout")
 
 
 class StoreUnusable(StoreError):
@@ -259,6 +252,14 @@ class StoreUnusable(StoreError):
 
 class StoreUnreachable(StoreUnusable):
     """The store's server does not answer, for now; whoever can wait tries again."""
+
+
+class LockNotAcquired(StoreError, TimeoutError):
+    """A named lock was not to be had within `wait`, or never would be; `name` says which."""
+
+    def __init__(self, name: str, why: str, remedy: str) -> None:
+        self.name = name
+        super().__init__(f"lock {name!r} was not acquired: {why}; {remedy}")
 
 
 class JobGone(StoreError, LookupError):
@@ -386,10 +387,8 @@ class NotCommitted(AttemptError):
     """The body completed its job in a transaction and returned without committing that."""
 
     def __init__(self, task: str) -> None:
-        super().__init__(
-            f"task {task!r} called current_job.complete_in() and returned without a commit; "
-            "commit the transaction before the task returns"
-        )
+        what = f"task {task!r} called current_job.complete_in() and returned without a commit"
+        super().__init__(f"{what}; commit the transaction before the task returns")
 
 
 class UnstorableResult(AttemptError, TypeError):

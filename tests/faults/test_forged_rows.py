@@ -43,8 +43,9 @@ VALUES = {
 ROWS = 16
 TABLES = (
     *("lanes", "nodes", "jobs", "finished", "attempts", "idempotency", "paused", "progress"),
-    *("log", "schedules"),
+    *("log", "schedules", "locks"),
 )
+ONE_ROW = {"schema_version", "lock_fences"}
 
 COLUMNS = """
 SELECT column_name, data_type FROM information_schema.columns
@@ -112,7 +113,7 @@ def forger(postgres_database, postgres_url, queue):
 
 
 def test_odd_values_in_all_columns_break_nothing(queue, forger, postgres_url):
-    assert forger.tables() == {*TABLES, "schema_version"}
+    assert forger.tables() == {*TABLES, *ONE_ROW}
     for table in TABLES:
         forger.write(table, forger.pairs(table))
     assert broken(everything(queue, postgres_url)) == {}

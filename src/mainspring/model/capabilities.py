@@ -28,6 +28,9 @@ class Capabilities(Struct, frozen=True):
         return knows and (self.queues is None or lane.queue in self.queues)
 
 
+NOTHING = Capabilities(frozenset(), frozenset())
+"""Those of a node that holds locks and drains no queue; a worker drains one at least."""
+
 _decode = json.Decoder(Capabilities).decode
 
 

@@ -77,6 +77,15 @@ class NodeRecord(Struct, frozen=True, gc=False):
     unreadable: tuple[str, ...] = ()
 
 
+class LockRecord(Struct, frozen=True, gc=False):
+    """A named lock that is held: by the node of that key and name, with that fence."""
+
+    name: str
+    node: int
+    node_name: str
+    fence: int
+
+
 class LaneRecord(Struct, frozen=True, gc=False):
     """The jobs of one task in one queue: how many wait to be claimed, now or later.
 

@@ -17,6 +17,7 @@ from mainspring.protocols.cache import CacheAdapter
 from mainspring.protocols.codec import Codec
 from mainspring.protocols.executor import Executor, ExecutorLoad, ListeningExecutor
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
+from mainspring.protocols.locks import Locks
 from mainspring.protocols.store import (
     Catalog,
     Controls,
@@ -42,6 +43,7 @@ __all__ = [
     "Journal",
     "Listener",
     "ListeningExecutor",
+    "Locks",
     "Migratable",
     "Schedule",
     "Service",

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from mainspring.protocols.locks import Locks  # a base of a class
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
@@ -171,7 +173,7 @@ class Store(Protocol):
         ...
 
     def listen(self, topic: str) -> Listener:
-        """Listen for `"ready"` (work to claim), `"ended"` (jobs that ended) or `"orders"`.
+        """Listen for `"ready"` (work to claim), `"ended"` (jobs), `"orders"` or `"locks"` (freed).
 
         Orders are what `renew` brings back. Notices of `"ended"` name the jobs where the store can:
         then who waits for other jobs need not ask for them.
@@ -369,7 +371,7 @@ class Migratable(Protocol):
         ...
 
 
-class JobStore(Store, Catalog, Controls, Journal, Timetable, Examinable, Protocol):
+class JobStore(Store, Catalog, Controls, Journal, Timetable, Locks, Examinable, Protocol):
     """All that a Queue stands on."""
 
 

@@ -11,6 +11,8 @@ from mainspring.queue.waiter import Waiter
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mainspring.engine.locks.keeper import LockKeeper
+    from mainspring.engine.settings import WorkerSettings
     from mainspring.model.job import Ended, NewJob
     from mainspring.model.middleware import Middleware
     from mainspring.model.note import LogLine
@@ -53,6 +55,7 @@ class QueueClient:
         self.transactions = transactions
         self._waiter = Waiter(store)
         self._batchers: EnqueueBatchers | None = None
+        self._keepers: dict[None, LockKeeper] = {}
 
     def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
         """Keep new jobs, in the transaction of `connection` if there is one; return their ids."""
@@ -147,7 +150,20 @@ class QueueClient:
         """Call `on_end` when the job has ended, or with why that can't be known."""
         return self._waiter.subscribe(job_id, on_end)
 
+    def lock_keeper(self, settings: WorkerSettings) -> LockKeeper:
+        """Return the keeper of this process's locks in the store."""
+        keeper = self._keepers.get(None)
+        if keeper is None:
+            from mainspring.engine.locks.keeper import LockKeeper  # noqa: PLC0415  # a lazy door
+
+            new = LockKeeper(self.store, lease=settings.lease, heartbeat=settings.heartbeat)
+            # One step: of two that threads have made at once, one stays, and the other has no node.
+            keeper = self._keepers.setdefault(None, new)
+        return keeper
+
     def close(self) -> None:
-        """End the thread that waits for results."""
+        """End the threads that wait for results and keep locks; what these hold is lost."""
+        for keeper in list(self._keepers.values()):
+            keeper.close()
         self._waiter.close()
         self.transactions.close()

@@ -12,7 +12,7 @@ from mainspring.clock import utc_now
 from mainspring.model.job import JobState
 from mainspring.model.printable import printable
 from mainspring.model.value import Value
-from mainspring.queue.nodes import node_info
+from mainspring.queue.nodes import nodes_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ class QueueState(Value, frozen=True):
 
 def explain(catalog: Catalog, record: JobRecord, kind: str | None) -> Explanation:
     """Return why a job does not run; `kind` is the kind of slot it needs, None: not known here."""
-    nodes = [node_info(node) for node in catalog.nodes()]
+    nodes = nodes_of(catalog)
     around = QueueState(catalog.paused(), catalog.lanes(), nodes)
     return explained(record, around, utc_now(), kind)
 

@@ -10,10 +10,10 @@ from mainspring.model.async_twin import off_loop
 from mainspring.model.options import refuse_unknown
 from mainspring.model.task import Registry
 from mainspring.queue import bulk
-from mainspring.queue.around import AroundBodies
 from mainspring.queue.binding import Binding
 from mainspring.queue.configuring import configure
 from mainspring.queue.consumers import Consumers
+from mainspring.queue.exclusion import Exclusion
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
 from mainspring.queue.priority_order import PRIORITY_ORDER, stored_priority
 from mainspring.queue.queue_task import Call, QueueTask
@@ -52,7 +52,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Queue(AroundBodies):
+class Queue(Exclusion):
     """Named lines of durable jobs in one store, and the tasks that run them. Thread-safe.
 
     `url` is `sqlite:///jobs.db` or `memory://`, `db_path` a file for the former; with neither, the

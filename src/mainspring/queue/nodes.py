@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import DecodeError, Struct, json
 
 from mainspring.clock import moment_of
-from mainspring.model.capabilities import capabilities_of, unclaimable
+from mainspring.model.capabilities import NOTHING, capabilities_of, unclaimable
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
@@ -70,6 +70,12 @@ class NodeInfo:
     report: Mapping[str, Any]
     reported_at: datetime | None = None
     unreadable: tuple[str, ...] = ()
+
+
+def nodes_of(catalog: Catalog) -> list[NodeInfo]:
+    """Return the nodes that drain queues, and not those that hold locks only."""
+    nodes = [node_info(record) for record in catalog.nodes()]
+    return [node for node in nodes if node.serves.queues != NOTHING.queues]
 
 
 def node_info(record: NodeRecord) -> NodeInfo:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mainspring.errors import MainspringError
     from mainspring.model.diagnosis import Diagnosis
+    from mainspring.model.view import LockRecord
     from mainspring.protocols import JobStore, Migratable
     from mainspring.queue.binding import Binding
     from mainspring.queue.bulk import JobRef
@@ -269,11 +270,17 @@ class Operations:
 
     def nodes(self) -> list[NodeInfo]:
         """Return the processes that drain this store, as values of this moment."""
-        from mainspring.queue.nodes import node_info  # noqa: PLC0415  # a lazy door
+        from mainspring.queue.nodes import nodes_of  # noqa: PLC0415  # a lazy door
 
-        return [node_info(record) for record in self._store.nodes()]
+        return nodes_of(self._store)
 
     anodes = off_loop(nodes)
+
+    def locks(self) -> list[LockRecord]:
+        """Return the named locks that are held, by name: see `Queue.lock` and `singleton=`."""
+        return self._store.locks()
+
+    alocks = off_loop(locks)
 
     def migrate(self) -> None:
         """Bring the store's tables to this version, where `auto_migrate=false` leaves that to you.

@@ -175,6 +175,12 @@ def test_live_nodes_are_listed_and_asked_for_by_a_probe(app, command):
         assert "app.send" in node["tasks"]
 
 
+def test_who_holds_a_lock_is_listed_and_is_no_worker(app, command):
+    with app.queue.lock("a lock") as held:
+        assert f"holds lock a lock, fence {held.fence}" in command("nodes", *DB).out
+        assert command("nodes", *DB, "--here").code == 1
+
+
 def test_a_schedule_is_listed_run_paused_and_removed(app, command):
     with app.queue.worker():
         (listed,) = command("cron", "ls", *DB, "--json").json

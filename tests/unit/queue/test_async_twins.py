@@ -36,6 +36,7 @@ NO_STORE = {
 ELSEWHERE = {
     "run_worker": "arun_worker",
     "worker": "arun_worker",
+    "lock": "its own `async with`",
     "transaction": "its own thread",
     "as_completed": "aas_completed",
     "aas_completed": "an iterator",

@@ -72,6 +72,7 @@ def test_a_schema_of_version_1_keeps_its_rows(postgres_url, connection, schema):
         assert (claim.id, claim.options) == ("1-0000000a", None)
         job_id, *_ = store.enqueue_many([new_job(options=b'{"retries":0}')])
         assert store.get(job_id).options.retries == 0
+        assert store.acquire(join(store), "a lock") == 1
 
 
 def test_a_schema_of_version_2_keeps_its_jobs_and_refuses_odd_values_from_then_on(

@@ -6,6 +6,7 @@ from inspect import isfunction, signature
 
 import pytest
 
+from mainspring.protocols import Locks
 from mainspring.protocols import store as protocols
 from mainspring.stores.postgres import verbs as postgres_verbs
 from mainspring.stores.sql.verbs import SqlVerbs
@@ -17,6 +18,7 @@ SEAMS = (
     protocols.Controls,
     protocols.Journal,
     protocols.Timetable,
+    Locks,
 )
 
 # What the front adds to each call, and takes from each answer.

@@ -1,4 +1,4 @@
-"""`mainspring nodes`: the workers that live, and what they do."""
+"""`mainspring nodes`: the workers that live, what they do, and who holds which lock."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.model.duration import distance
+from mainspring.model.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +45,10 @@ def list_nodes(queue: Queue, options: argparse.Namespace) -> int:
         now = datetime.now(UTC)
         cells = [_cells(node, now) for node in nodes]
         print_table(HEADS, cells, numbers={"PID", "LEASE", "HOLDS"}, dispensable=DISPENSABLE)
+        print_lines(
+            f"{lock.node_name} holds lock {printable(lock.name)}, fence {lock.fence}"
+            for lock in queue.locks()
+        )
         print_lines(
             f"{node.name}: the stored {', '.join(node.unreadable)} can't be read"
             for node in nodes

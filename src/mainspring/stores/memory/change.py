@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mainspring.errors import MainspringError, StoreBusy
+from mainspring.model.view import NodeRecord
+from mainspring.stores.clock import MICROS
 from mainspring.stores.memory.job import Job  # the type of a Struct's field
 from mainspring.stores.ownership import calls_under_way, let_go, owns
 
@@ -25,6 +27,19 @@ class LiveNode(Struct):
     held: dict[int, Job]
     serves: bytes
     report: bytes = b"{}"
+
+    def record(self, key: int, now: int) -> NodeRecord:
+        """Return it as views read it; `now` is stored time."""
+        return NodeRecord(
+            key=key,
+            name=self.name,
+            host=self.host,
+            pid=self.pid,
+            expires_in=(self.lease_until - now) / MICROS,
+            running=len(self.held),
+            serves=self.serves,
+            report=self.report,
+        )
 
 
 class Change:

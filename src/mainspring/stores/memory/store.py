@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from mainspring.errors import LeaseLost
 from mainspring.model.diagnosis import Diagnosis
 from mainspring.model.job import FINAL, Exchanged, JobState, Renewed
 from mainspring.model.timetable import Timetabled
-from mainspring.model.view import LaneRecord, NodeRecord
-from mainspring.stores.clock import MICROS, Moment, SystemClock, as_datetime
+from mainspring.stores.clock import Moment, SystemClock, as_datetime
 from mainspring.stores.job_id import keys_in
+from mainspring.stores.memory.catalog import MemoryCatalog
 from mainspring.stores.memory.change import Change, LiveNode
-from mainspring.stores.memory.counts import by_queue_and_state, waiting_by_lane
 from mainspring.stores.memory.ledger import Ledger
+from mainspring.stores.memory.locks import MemoryLocks
 from mainspring.stores.memory.timetable import MemorySchedules
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.outcomes import is_on_record
 from mainspring.stores.rules.rescue import ORPHANED, evidence_of
 from mainspring.stores.wake.notifier import Notifier
-from mainspring.stores.wake.topics import ENDED, ORDERS, READY, notices_of
+from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY, TOPICS, notices_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from mainspring.model.job import Claim, Ended, Grant, NewJob, Outcome, Rescued, Want
-    from mainspring.model.note import LogLine, Note
+    from mainspring.model.job import Claim, Grant, NewJob, Outcome, Rescued, Want
+    from mainspring.model.note import Note
     from mainspring.model.timetable import NewSchedule
-    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, SearchPage
+    from mainspring.model.view import (
+        JobFilter,
+    )
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
 
 
 @leaves_nothing
-class MemoryStore:
+class MemoryStore(MemoryCatalog):
     """Jobs in memory. Implements JobStore; safe to use from any thread."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
@@ -44,9 +45,10 @@ class MemoryStore:
         self._ledger = Ledger()
         self._schedules = MemorySchedules()
         self._nodes: dict[int, LiveNode] = {}
+        self._locks = MemoryLocks(self._nodes)
         self._change = Change(self, self._ledger, self._nodes)
         self._lock = self._change.lock
-        self._notifiers = {topic: Notifier() for topic in (READY, ENDED, ORDERS)}
+        self._notifiers = {topic: Notifier() for topic in TOPICS}
 
     @property
     def run_dir(self) -> None:
@@ -89,7 +91,7 @@ class MemoryStore:
                 self._ledger.touch(job)
                 job.release(moment)
                 self._ledger.place(job)
-        self._notify(READY, ENDED)
+        self._notify(READY, ENDED, LOCKS)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work at once."""
@@ -129,7 +131,7 @@ class MemoryStore:
             del self._nodes[node]
             evidence = evidence_of(lost.name, lost.host, lost.pid, dead=dead)
             rescued = self._ledger.rescue(lost.held.values(), begun, evidence, moment)
-        self._notify(READY, ENDED)
+        self._notify(READY, ENDED, LOCKS)
         return rescued
 
     def rescue_orphans(self, *, limit: int) -> Rescued | None:
@@ -154,78 +156,11 @@ class MemoryStore:
             )
 
     def listen(self, topic: str) -> Listener:
-        """Listen for `"ready"`, `"ended"` or `"orders"`."""
+        """Listen for `"ready"`, `"ended"`, `"orders"` or `"locks"`."""
         return self._notifiers[topic].listen()
 
     def close(self) -> None:
         """Do nothing: there is nothing open. The jobs stay."""
-
-    def get(self, job_id: str) -> JobRecord | None:
-        """Return the job as it is now, or None if there is none (any more)."""
-        with self._lock:
-            job = self._ledger.find(job_id)
-            return job.record() if job else None
-
-    def history(self, job_id: str) -> list[AttemptRecord]:
-        """Return every attempt, oldest first; empty for an unknown id."""
-        with self._lock:
-            job = self._ledger.find(job_id)
-            return job.history() if job else []
-
-    def log(self, job_id: str) -> list[LogLine]:
-        """Return the lines that the job's bodies logged, oldest first."""
-        with self._lock:
-            job = self._ledger.find(job_id)
-            return list(job.log) if job else []
-
-    def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
-        """Return how those of the given jobs ended that have ended."""
-        with self._lock:
-            found = {job_id: self._ledger.find(job_id) for job_id in job_ids}
-            return {key: job.ended() for key, job in found.items() if job and job.state in FINAL}
-
-    def jobs(
-        self,
-        wanted: JobFilter,
-        *,
-        before: int | None = None,
-        limit: int = 100,
-        skip: int = 0,
-        oldest_first: bool = False,
-    ) -> list[JobRecord]:
-        """Return up to `limit` jobs, newest first or oldest first."""
-        with self._lock:
-            found = self._ledger.matching(wanted, before, oldest_first=oldest_first)
-            return [job.record() for job in islice(found, skip, skip + limit)]
-
-    def search(
-        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100, most: int
-    ) -> SearchPage:
-        """Return what `jobs` does among the first `most` jobs that it looks through."""
-        with self._lock:
-            return self._ledger.search(wanted, before, limit, most)
-
-    def stats(self) -> dict[str, dict[str, int]]:
-        """Return the number of jobs by queue and state."""
-        with self._lock:
-            return by_queue_and_state(self._ledger.jobs.values())
-
-    def lanes(self) -> list[LaneRecord]:
-        """Return each task of each queue, with the number of its jobs that wait."""
-        with self._lock:
-            now = Moment(self._clock).micros
-            return waiting_by_lane(self._ledger.jobs.values(), now)
-
-    def paused(self) -> list[str]:
-        """Return the names of the paused queues, in order."""
-        with self._lock:
-            return sorted(self._ledger.lanes.paused)
-
-    def nodes(self) -> list[NodeRecord]:
-        """Return the nodes that have joined and not left."""
-        with self._lock:
-            now = Moment(self._clock).micros
-            return [node_record(key, node, now) for key, node in self._nodes.items()]
 
     def examine(self) -> list[Diagnosis]:
         """Return that it is there: nothing of it can be unwell."""
@@ -346,6 +281,18 @@ class MemoryStore:
         with self._change:
             return self._schedules.forget(name)
 
+    def acquire(self, node: int, name: str) -> int | None:
+        """Give a node a lock; None if another has it, or the node's lease has run out."""
+        with self._lock:
+            return self._locks.acquire(node, name, Moment(self._clock))
+
+    def release(self, node: int, name: str, fence: int) -> bool:
+        """Free a lock, if the node has it with that fence."""
+        with self._lock:
+            freed = self._locks.release(node, name, fence)
+        self._notify(LOCKS)
+        return freed
+
     def recover(self) -> None:
         """Undo what a call of this thread has left that an exception has ended."""
         self._change.recover()
@@ -379,17 +326,3 @@ class MemoryStore:
     def _notify(self, *topics: str, keys: Collection[int] = ()) -> None:
         for topic in topics:
             self._notifiers[topic].notify(keys)
-
-
-def node_record(key: int, node: LiveNode, now: int) -> NodeRecord:
-    """Return a node as views read it; `now` is stored time."""
-    return NodeRecord(
-        key=key,
-        name=node.name,
-        host=node.host,
-        pid=node.pid,
-        expires_in=(node.lease_until - now) / MICROS,
-        running=len(node.held),
-        serves=node.serves,
-        report=node.report,
-    )

@@ -24,6 +24,7 @@ from mainspring.stores.postgres.controls import (
     retry,
 )
 from mainspring.stores.postgres.journal import log, note_many
+from mainspring.stores.postgres.locks import acquire, locks, release
 from mainspring.stores.postgres.nodes import (
     any_orphan,
     join,
@@ -43,6 +44,7 @@ from mainspring.stores.postgres.timetable import (
 )
 
 __all__ = [
+    "acquire",
     "any_late",
     "any_orphan",
     "cancel",
@@ -60,6 +62,7 @@ __all__ = [
     "join",
     "lanes",
     "leave",
+    "locks",
     "log",
     "nodes",
     "note_many",
@@ -67,6 +70,7 @@ __all__ = [
     "pause_schedule",
     "paused",
     "purge",
+    "release",
     "renew",
     "reschedule",
     "rescue",

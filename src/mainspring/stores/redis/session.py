@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.stores.clock import Moment
 from mainspring.stores.wake.notifier import Notifier
-from mainspring.stores.wake.topics import ENDED, ORDERS, READY
+from mainspring.stores.wake.topics import TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,7 +46,7 @@ class RedisSession:
         self._opening = threading.RLock()
         self._server: Server | None = None
         self._subscription: Subscription | None = None
-        self._notifiers = {topic: Notifier() for topic in (READY, ENDED, ORDERS)}
+        self._notifiers = {topic: Notifier() for topic in TOPICS}
 
     def anew(self) -> RedisSession:
         """Return one for a forked child: threads and connections are the parent's."""

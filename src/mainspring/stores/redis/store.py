@@ -10,7 +10,7 @@ from mainspring.clock import monotonic
 from mainspring.errors import LeaseLost, MissingExtra
 from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES
-from mainspring.model.view import LaneRecord
+from mainspring.model.view import LaneRecord, LockRecord
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import parse_id
 from mainspring.stores.redis import listing
@@ -187,7 +187,7 @@ class RedisStore:
         return None if keys is False else Rescued(*keys)
 
     def listen(self, topic: str) -> Listener:
-        """Listen for `"ready"`, `"ended"` or `"orders"`."""
+        """Listen for `"ready"`, `"ended"`, `"orders"` or `"locks"`."""
         return self._open().listen(topic)
 
     def close(self) -> None:
@@ -357,6 +357,21 @@ class RedisStore:
     def forget_schedule(self, name: str) -> bool:
         """Drop a schedule; False if it is unknown."""
         return self._schedules.forget(name)
+
+    def acquire(self, node: int, name: str) -> int | None:
+        """Give a node a lock; None if another has it, or the node's lease has run out."""
+        fence = self._run("acquire", node, name)
+        if fence is False:
+            raise LeaseLost(str(node))
+        return int(fence) or None
+
+    def release(self, node: int, name: str, fence: int) -> bool:
+        """Free a lock, if the node has it with that fence."""
+        return bool(self._run("release", node, name, fence))
+
+    def locks(self) -> list[LockRecord]:
+        """Return the locks that are held, by name."""
+        return [LockRecord(*row) for row in sorted(self._run("held_locks"))]
 
     def _run(self, name: str, *request: object, again: bool = True) -> Any:
         return self._open().run(name, *request, again=again)

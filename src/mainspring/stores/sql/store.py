@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.stores.job_id import keys_in
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.keeping import ages
-from mainspring.stores.wake.topics import ENDED, ORDERS, READY, notices_of
+from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY, notices_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         JobFilter,
         JobRecord,
         LaneRecord,
+        LockRecord,
         NodeRecord,
         SearchPage,
     )
@@ -92,7 +93,7 @@ class SqlStore(ABC):
     def leave(self, node: int) -> None:
         """Remove a node; what it still holds goes back, uncharged."""
         self._loaded.write(lambda connection: self._verbs.leave(connection, node, self._moment()))
-        self._sql.notify(READY, ENDED)
+        self._sql.notify(READY, ENDED, LOCKS)
 
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work in one transaction."""
@@ -131,6 +132,7 @@ class SqlStore(ABC):
         )
         if rescued is not None:
             self._notify_of(rescued)
+            self._sql.notify(LOCKS)
         return rescued
 
     def rescue_orphans(self, *, limit: int) -> Rescued | None:
@@ -149,7 +151,7 @@ class SqlStore(ABC):
             self._sql.notify(ENDED, keys=gone)
 
     def listen(self, topic: str) -> Listener:
-        """Listen for `"ready"` (work to claim), `"ended"` (jobs that ended) or `"orders"`."""
+        """Listen for `"ready"`, `"ended"`, `"orders"` or `"locks"`."""
         return self._sql.listen(topic)
 
     def get(self, job_id: str) -> JobRecord | None:
@@ -330,3 +332,21 @@ class SqlStore(ABC):
     def forget_schedule(self, name: str) -> bool:
         """Drop a schedule; False if it is unknown."""
         return self._loaded.write(lambda connection: self._verbs.forget_schedule(connection, name))
+
+    def acquire(self, node: int, name: str) -> int | None:
+        """Give a node a lock; None if another has it, or the node's lease has run out."""
+        return self._loaded.write(
+            lambda connection: self._verbs.acquire(connection, node, name, self._moment())
+        )
+
+    def release(self, node: int, name: str, fence: int) -> bool:
+        """Free a lock, if the node has it with that fence."""
+        freed = self._loaded.write(
+            lambda connection: self._verbs.release(connection, node, name, fence)
+        )
+        self._sql.notify(LOCKS)
+        return freed
+
+    def locks(self) -> list[LockRecord]:
+        """Return the locks that are held, by name."""
+        return self._sql.read(self._verbs.locks)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         JobFilter,
         JobRecord,
         LaneRecord,
+        LockRecord,
         NodeRecord,
         SearchPage,
     )
@@ -289,4 +290,16 @@ class SqlVerbs(Protocol):
 
     def forget_schedule(self, connection: Any, name: str) -> bool:
         """Drop a schedule; False if it is unknown."""
+        ...
+
+    def acquire(self, connection: Any, node: int, name: str, moment: Any) -> int | None:
+        """Give a node a lock; None if another has it, or the node's lease has run out."""
+        ...
+
+    def release(self, connection: Any, node: int, name: str, fence: int) -> bool:
+        """Free a lock, if the node has it with that fence."""
+        ...
+
+    def locks(self, connection: Any) -> list[LockRecord]:
+        """Return the locks that are held, by name."""
         ...

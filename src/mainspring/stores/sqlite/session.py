@@ -19,7 +19,7 @@ from mainspring.stores.sqlite.intake.groups import Intake
 from mainspring.stores.sqlite.rows.lanes import LaneTable
 from mainspring.stores.wake.socket_folder import SocketFolder, socket_folder
 from mainspring.stores.wake.socket_notifier import SocketNotifier
-from mainspring.stores.wake.topics import ORDERS, READY
+from mainspring.stores.wake.topics import LOCKS, ORDERS, READY
 
 if TYPE_CHECKING:
     import sqlite3
@@ -77,15 +77,15 @@ class Session:
                 notifier.notify(topic, keys)
 
     def listen(self, topic: str) -> Listener:
-        """Listen for a topic, with a poll for commits as the fallback; none for orders.
+        """Listen for a topic, with a poll for commits as the fallback; none for orders and locks.
 
-        Those come seldom, and each heartbeat asks for them.
+        Those come seldom, and who waits for them asks for them now and then.
         """
         from mainspring.stores.wake.socket_listener import (  # noqa: PLC0415  # a lazy door
             SocketListener,
         )
 
-        if topic == ORDERS:
+        if topic in (ORDERS, LOCKS):
             self.writer.ready()  # which makes the folder
             return SocketListener(self._place(), topic, changed=None)
         log = str(self._file.wal)

@@ -26,6 +26,7 @@ from mainspring.stores.sqlite.controls import (
 from mainspring.stores.sqlite.intake.keyed_jobs import enqueue_into
 from mainspring.stores.sqlite.intake.wakeups import wakes_for
 from mainspring.stores.sqlite.journal import log, note_many
+from mainspring.stores.sqlite.locks import acquire, locks, release
 from mainspring.stores.sqlite.nodes import (
     any_orphan,
     join,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from mainspring.stores.sql.lanes import KnownLanes, Name
 
 __all__ = [
+    "acquire",
     "any_late",
     "any_orphan",
     "cancel",
@@ -74,6 +76,7 @@ __all__ = [
     "join",
     "lanes",
     "leave",
+    "locks",
     "log",
     "nodes",
     "note_many",
@@ -81,6 +84,7 @@ __all__ = [
     "pause_schedule",
     "paused",
     "purge",
+    "release",
     "renew",
     "reschedule",
     "rescue",

@@ -1,4 +1,4 @@
-"""The topics of a store: `ready` (work to claim), `ended` (jobs that ended), `orders` (cancel)."""
+"""The topics of a store: `ready` (work to claim), `ended` (jobs), `orders` (cancel), `locks`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 READY = "ready"
 ENDED = "ended"
 ORDERS = "orders"
+LOCKS = "locks"
+TOPICS = (READY, ENDED, ORDERS, LOCKS)
 
 FINAL_KINDS = frozenset(
     kind for kind, step in OUTCOME_STEP.items() if TRANSITIONS[JobState.RUNNING, step] in FINAL

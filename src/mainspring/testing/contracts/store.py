@@ -31,6 +31,7 @@ from mainspring.testing.contracts.catalog import CatalogContract
 from mainspring.testing.contracts.controls import ControlsContract
 from mainspring.testing.contracts.job import JobContract
 from mainspring.testing.contracts.journal import JournalContract
+from mainspring.testing.contracts.locks import LocksContract
 from mainspring.testing.contracts.node import NodeContract
 from mainspring.testing.contracts.options import OptionsContract
 from mainspring.testing.contracts.reschedule import RescheduleContract
@@ -50,6 +51,7 @@ class StoreContract(
     CatalogContract,
     JournalContract,
     TimetableContract,
+    LocksContract,
     WakeContract,
 ):
     """The contract of a JobStore: inherit it, and add a fixture `store`."""

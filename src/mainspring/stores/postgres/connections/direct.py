@@ -22,14 +22,14 @@ from mainspring.clock import monotonic
 from mainspring.errors import StoreError
 from mainspring.model.job import ANY_JOB, Notice
 from mainspring.stores.wake.notifier import LocalListener, Notifier
-from mainspring.stores.wake.topics import ENDED, ORDERS, READY
+from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.stores.postgres.address import PostgresAddress
 
-TOPICS = {READY: -1, ENDED: -2, ORDERS: -3}
+TOPICS = {READY: -1, ENDED: -2, ORDERS: -3, LOCKS: -4}
 """The second number of each topic's lock; those of nodes are above 0."""
 
 PATIENCE = 5.0

@@ -2,13 +2,14 @@
 -- Prepares the store for a server as it runs now. Request: the run id of the server, a name for
 -- the store. Answers its name.
 --
--- After a failover the server may have lost its last writes, and would give keys a second time.
+-- After a failover the server may have lost its last writes, and would give keys and fences a second time.
 local SKIPPED = 1000000
 if call('GET', at .. 'run_id') ~= asked[1] then
   if call('EXISTS', at .. 'keys') == 1 then
     call('INCRBY', at .. 'keys', SKIPPED)
     call('INCRBY', at .. 'node_keys', SKIPPED)
   end
+  if call('EXISTS', at .. 'lock_fences') == 1 then call('INCRBY', at .. 'lock_fences', SKIPPED) end
   call('SET', at .. 'run_id', asked[1])
 end
 call('SET', at .. 'name', asked[2], 'NX')

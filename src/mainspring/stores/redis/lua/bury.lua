@@ -4,6 +4,7 @@
 local node = text(asked[1])
 notify('ready')
 notify('ended')
+notify('locks')
 if call('SISMEMBER', at .. 'nodes', node) == 0 then return reply(false) end
 write_though_full()
 local keys = end_node(node, asked[2])

@@ -1,0 +1,200 @@
+"""Named locks of a queue's store, as context managers for threads and for coroutines."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from mainspring.clock import monotonic
+from mainspring.engine.locks.request import LockRequest, LockState
+from mainspring.errors import InvalidOption, LockNotAcquired
+from mainspring.model.name import EXPECTED, is_name
+from mainspring.model.options import seconds
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from datetime import timedelta
+
+    from mainspring.engine.locks.keeper import LockKeeper
+
+OWNER = "Queue.lock()"
+LONGEST_SECONDS = 86_400.0
+"""Seconds waited at a time."""
+
+WAIT = seconds().or_none("None, for as long as it takes")
+
+
+class HeldLock:
+    """A lock that a block holds: its `name`, its `fence`, and whether it was `lost`."""
+
+    def __init__(self, request: LockRequest) -> None:
+        self._request = request
+
+    def __repr__(self) -> str:
+        return f"<HeldLock {self.name!r} fence={self.fence}{' lost' if self.lost else ''}>"
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._request.name
+
+    @property
+    def fence(self) -> int:
+        """A number above that of every earlier holder, to be passed on with what the block writes.
+
+        What is written to can so refuse a holder that was thought dead, and has been succeeded.
+        """
+        return self._request.fence
+
+    @property
+    def lost(self) -> bool:
+        """True once the lease was lost, so that somebody else may hold it; from any thread."""
+        return self._request.state is LockState.LOST
+
+
+class NamedLock:
+    """A lock of a store, held by one block at a time of all processes: `with` or `async with`.
+
+    One object may be used by several threads and tasks, and again and again.
+    """
+
+    def __init__(
+        self,
+        keeper: Callable[[], LockKeeper],
+        name: str,
+        *,
+        wait: float | timedelta | None,
+        on_lost: Callable[[], object] | None,
+    ) -> None:
+        if not is_name(name):
+            raise InvalidOption("name", name, owner=OWNER, expected=EXPECTED)
+        if on_lost is not None and not callable(on_lost):
+            raise InvalidOption("on_lost", on_lost, owner=OWNER, expected="a function, or None")
+        self.name = name
+        self._keeper = keeper
+        self._wait: float | None = WAIT(OWNER, "wait", wait)
+        self._on_lost = on_lost
+        self._wishes: dict[object, Wish] = {}
+
+    def __repr__(self) -> str:
+        return f"<NamedLock {self.name!r}>"
+
+    def __enter__(self) -> HeldLock:
+        answered = threading.Event()
+        wish = self._begin(answered.set)
+        try:
+            while (left := wish.left()) > 0:
+                answered.wait(left)
+                answered.clear()
+            return self._enter(wish)
+        except BaseException:
+            wish.end()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        wish = self._leave()
+        freed = threading.Event()
+        wish.end().add_done_callback(lambda _: freed.set())
+        freed.wait(wish.lease)
+
+    async def __aenter__(self) -> HeldLock:
+        import asyncio  # noqa: PLC0415  # a lazy door: producers in sync code never load it
+
+        loop, answered = asyncio.get_running_loop(), asyncio.Event()
+        wish = self._begin(lambda: _call_soon(loop, answered.set))
+        try:
+            while (left := wish.left()) > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(answered.wait(), left)
+                answered.clear()
+            return self._enter(wish)
+        except BaseException:
+            wish.end()
+            raise
+
+    async def __aexit__(self, *error: object) -> None:
+        import asyncio  # noqa: PLC0415  # as above
+
+        wish = self._leave()
+        await asyncio.wait([asyncio.wrap_future(wish.end())], timeout=wish.lease)
+
+    def _begin(self, answer: Callable[[], object]) -> Wish:
+        owner, keeper = who_calls(), self._keeper()
+        if keeper.is_owned_by(self.name, owner):
+            why, remedy = "the caller holds it", "take it once, or in another thread or task"
+            raise LockNotAcquired(self.name, why, remedy)
+
+        def changed(request: LockRequest) -> None:
+            if request.state is LockState.LOST and self._on_lost is not None:
+                self._on_lost()
+            answer()
+
+        return Wish(keeper, keeper.request(self.name, changed, owner), self._wait)
+
+    def _enter(self, wish: Wish) -> HeldLock:
+        """Return the lock; raise if it was refused, or was waited for long enough."""
+        request = wish.request
+        if request.error is not None:
+            raise request.error
+        if request.fence == 0:
+            why = "another holds it" if request.declined else "the store did not answer"
+            raise LockNotAcquired(
+                self.name, f"{why}, for {wish.waited():.1f} s", "try again later, or wait longer"
+            )
+        self._wishes[request.owner] = wish
+        return HeldLock(request)
+
+    def _leave(self) -> Wish:
+        # A block may end in another thread or task than it began in.
+        mine = self._wishes.pop(who_calls(), None)
+        return self._wishes.popitem()[1] if mine is None else mine
+
+
+class Wish:
+    """A request of one block, with the time it has; `wait` in seconds, None: without end."""
+
+    def __init__(self, keeper: LockKeeper, request: LockRequest, wait: float | None) -> None:
+        self.request = request
+        self.lease = keeper.lease
+        self._keeper = keeper
+        self._wait = float("inf") if wait is None else wait
+        self._began = monotonic()
+
+    def waited(self) -> float:
+        """Return the seconds since it began."""
+        return monotonic() - self._began
+
+    def left(self) -> float:
+        """Return the seconds to wait on; 0: it was answered, or has waited long enough.
+
+        The store has at least one chance to answer.
+        """
+        if self.request.state is not LockState.WAITING:
+            return 0.0
+        wait = self._wait if self.request.declined else max(self._wait, self.lease)
+        return min(max(0.0, wait - self.waited()), LONGEST_SECONDS)
+
+    def end(self) -> Future[None]:
+        """End it, and return what is done once the store knows."""
+        self._keeper.end(self.request)
+        return self.request.freed
+
+
+def who_calls() -> object:
+    """Return the task that runs here, or else the thread."""
+    asyncio = sys.modules.get("asyncio")
+    task = None
+    if asyncio is not None:
+        with suppress(RuntimeError):
+            task = asyncio.current_task()
+    return task or threading.get_ident()
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    # A loop that is closed has nobody who waits.
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback)

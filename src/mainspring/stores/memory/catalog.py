@@ -1,0 +1,112 @@
+"""Jobs, queues, nodes and locks as views read them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from mainspring.model.job import FINAL
+from mainspring.stores.clock import Moment
+from mainspring.stores.memory.counts import by_queue_and_state, waiting_by_lane
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from threading import RLock
+
+    from mainspring.model.job import Ended
+    from mainspring.model.note import LogLine
+    from mainspring.model.view import (
+        AttemptRecord,
+        JobFilter,
+        JobRecord,
+        LaneRecord,
+        LockRecord,
+        NodeRecord,
+        SearchPage,
+    )
+    from mainspring.stores.clock import Clock
+    from mainspring.stores.memory.change import LiveNode
+    from mainspring.stores.memory.ledger import Ledger
+    from mainspring.stores.memory.locks import MemoryLocks
+
+
+class MemoryCatalog:
+    """Read access to what a memory store holds, under its lock. Implements Catalog."""
+
+    _lock: RLock
+    _clock: Clock
+    _ledger: Ledger
+    _nodes: Mapping[int, LiveNode]
+    _locks: MemoryLocks
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """Return the job as it is now, or None if there is none (any more)."""
+        with self._lock:
+            job = self._ledger.find(job_id)
+            return job.record() if job else None
+
+    def history(self, job_id: str) -> list[AttemptRecord]:
+        """Return every attempt, oldest first; empty for an unknown id."""
+        with self._lock:
+            job = self._ledger.find(job_id)
+            return job.history() if job else []
+
+    def log(self, job_id: str) -> list[LogLine]:
+        """Return the lines that the job's bodies logged, oldest first."""
+        with self._lock:
+            job = self._ledger.find(job_id)
+            return list(job.log) if job else []
+
+    def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
+        """Return how those of the given jobs ended that have ended."""
+        with self._lock:
+            found = {job_id: self._ledger.find(job_id) for job_id in job_ids}
+            return {key: job.ended() for key, job in found.items() if job and job.state in FINAL}
+
+    def jobs(
+        self,
+        wanted: JobFilter,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        skip: int = 0,
+        oldest_first: bool = False,
+    ) -> list[JobRecord]:
+        """Return up to `limit` jobs, newest first or oldest first."""
+        with self._lock:
+            found = self._ledger.matching(wanted, before, oldest_first=oldest_first)
+            return [job.record() for job in islice(found, skip, skip + limit)]
+
+    def search(
+        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100, most: int
+    ) -> SearchPage:
+        """Return what `jobs` does among the first `most` jobs that it looks through."""
+        with self._lock:
+            return self._ledger.search(wanted, before, limit, most)
+
+    def stats(self) -> dict[str, dict[str, int]]:
+        """Return the number of jobs by queue and state."""
+        with self._lock:
+            return by_queue_and_state(self._ledger.jobs.values())
+
+    def lanes(self) -> list[LaneRecord]:
+        """Return each task of each queue, with the number of its jobs that wait."""
+        with self._lock:
+            now = Moment(self._clock).micros
+            return waiting_by_lane(self._ledger.jobs.values(), now)
+
+    def paused(self) -> list[str]:
+        """Return the names of the paused queues, in order."""
+        with self._lock:
+            return sorted(self._ledger.lanes.paused)
+
+    def nodes(self) -> list[NodeRecord]:
+        """Return the nodes that have joined and not left."""
+        with self._lock:
+            now = Moment(self._clock).micros
+            return [node.record(key, now) for key, node in self._nodes.items()]
+
+    def locks(self) -> list[LockRecord]:
+        """Return the locks that are held, by name."""
+        with self._lock:
+            return self._locks.all()
