@@ -10,7 +10,7 @@ from mainspring.stores.clock import Moment
 from mainspring.stores.memory.counts import by_queue_and_state, waiting_by_lane
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from threading import RLock
 
     from mainspring.model.job import Ended
@@ -36,7 +36,7 @@ class MemoryCatalog:
     _lock: RLock
     _clock: Clock
     _ledger: Ledger
-    _nodes: Mapping[int, LiveNode]
+    _nodes: dict[int, LiveNode]
     _locks: MemoryLocks
 
     def get(self, job_id: str) -> JobRecord | None:
