@@ -276,7 +276,7 @@ class Operations:
     anodes = off_loop(nodes)
 
     def migrate(self) -> None:
-        """Bring the store's tables to this version, where `auto_migrate=false` leaves that to you.
+        """Bring the store's tables to this version, where `auto_migrate=False` leaves that to you.
 
         Where the store does it by itself, it is done by now.
         """
