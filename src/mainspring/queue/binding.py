@@ -13,7 +13,7 @@ from mainspring.model.codec import JsonCodec
 from mainspring.queue.client import QueueClient
 from mainspring.queue.transaction import Transactions
 from mainspring.stores.public_url import public_url
-from mainspring.stores.url import check_options, location, open_store
+from mainspring.stores.url import STORE_OPTIONS, check_options, location, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -166,4 +166,4 @@ class Binding:
 
 
 def _how(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {option: given[option] for option in ("durability", "busy_timeout")}
+    return {option: given[option] for option in STORE_OPTIONS}

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from mainspring.engine.settings import slots_of
 from mainspring.model.options import refuse_unknown
 from mainspring.queue.options import CONFIGURE_OPTIONS
+from mainspring.stores.url import STORE_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mainspring.queue.binding import Binding
     from mainspring.queue.consumers import Consumers
 
-_OF_THE_STORE = ("url", "db_path", "durability", "busy_timeout")
+_OF_THE_STORE = ("url", "db_path", *STORE_OPTIONS)
 
 
 def configure(binding: Binding, consumers: Consumers, options: Mapping[str, Any]) -> None:

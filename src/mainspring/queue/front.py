@@ -71,7 +71,8 @@ class Queue(Exclusion):
     child process is replaced. `codec`: a `PickleCodec(signing_key=...)` for arguments that JSON
     can't carry; it has a limit of its own. `priority_order="higher_first"`: a higher priority is
     the more urgent one, as with taskito; records show the number that is stored, its negative.
-    Raises InvalidOption, UnknownOption.
+    `auto_migrate=False`: only `migrate` makes and changes tables. `wal=False`: a SQLite file keeps
+    the journal mode that it has. Raises InvalidOption, UnknownOption.
     """
 
     def __init__(  # noqa: PLR0913  # the front door may be wider
@@ -81,6 +82,8 @@ class Queue(Exclusion):
         db_path: str | PathLike[str] | None = None,
         durability: str = "full",
         busy_timeout: float = 30.0,
+        auto_migrate: bool = True,
+        wal: bool = True,
         workers: int = 0,
         async_slots: int = 100,
         grace: float = 30.0,
@@ -97,12 +100,8 @@ class Queue(Exclusion):
     ) -> None:
         refuse_unknown("Queue", unknown, QUEUE_OPTIONS)
         PRIORITY_ORDER("Queue", "priority_order", priority_order)
-        store = {
-            "url": url,
-            "db_path": db_path,
-            "durability": durability,
-            "busy_timeout": busy_timeout,
-        }
+        store: dict[str, Any] = {"url": url, "db_path": db_path, "durability": durability}
+        store |= {"busy_timeout": busy_timeout, "auto_migrate": auto_migrate, "wal": wal}
         settings = WorkerSettings(
             workers=slots_of(workers),
             async_slots=async_slots,

@@ -283,7 +283,7 @@ class Operations:
     alocks = off_loop(locks)
 
     def migrate(self) -> None:
-        """Bring the store's tables to this version, where `auto_migrate=false` leaves that to you.
+        """Bring the store's tables to this version, where `auto_migrate=False` leaves that to you.
 
         Where the store does it by itself, it is done by now.
         """

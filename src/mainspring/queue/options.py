@@ -119,6 +119,8 @@ class ConfigureOptions(TypedDict, total=False):
     db_path: str | PathLike[str]
     durability: str
     busy_timeout: float
+    auto_migrate: bool
+    wal: bool
     workers: int
     async_slots: int
     grace: float

@@ -8,8 +8,10 @@ from urllib.parse import unquote
 
 from mainspring.errors import InvalidOption, MissingExtra
 from mainspring.model.duration import seconds_of
+from mainspring.model.options import FLAG
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
 
     from mainspring.protocols import JobStore
@@ -52,47 +54,68 @@ def expanded(path: str) -> str:
     return os.path.expanduser(path)  # noqa: PTH111  # no pathlib for a producer
 
 
-def open_store(url: str, *, durability: str, busy_timeout: float) -> JobStore:
+STORE_OPTIONS = ("durability", "busy_timeout", "auto_migrate", "wal")
+"""Options of a queue that are its store's."""
+
+
+def open_store(
+    url: str,
+    *,
+    durability: str,
+    busy_timeout: float,
+    auto_migrate: bool = True,
+    wal: bool = True,
+) -> JobStore:
     """Return the store of a URL; nothing is opened before its first use.
 
     `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`,
     `redis://host:6379/0`, `rediss://`, `unix:///path`, `postgresql://user@host/database`.
-    `busy_timeout` in seconds.
+    `busy_timeout` in seconds. Stores that have no tables, or no such log, look at neither of the
+    last two.
     """
-    check_options(durability, busy_timeout)
+    check_options(durability, busy_timeout, auto_migrate=auto_migrate, wal=wal)
     scheme, _, path = url.partition("://")
     if scheme not in STORES or (scheme == "sqlite" and not (path.startswith("/") and path[1:])):
         raise InvalidOption("url", url, owner="Queue", expected=URLS)
-    return STORES[scheme](url, durability, busy_timeout)
+    return STORES[scheme](url, durability, busy_timeout, auto_migrate=auto_migrate, wal=wal)
 
 
-def _memory(_url: str, _durability: str, _busy_timeout: float) -> JobStore:
+def _memory(_url: str, _durability: str, _busy_timeout: float, **_others: bool) -> JobStore:
     from mainspring.stores.memory import MemoryStore  # noqa: PLC0415  # a lazy door
 
     return MemoryStore()
 
 
-def _sqlite(url: str, durability: str, busy_timeout: float) -> JobStore:
+def _sqlite(
+    url: str, durability: str, busy_timeout: float, *, auto_migrate: bool, wal: bool
+) -> JobStore:
     from mainspring.stores.sqlite.store import SqliteStore  # noqa: PLC0415  # a lazy door
 
-    return SqliteStore(file_of(url) or "", durability=durability, busy_timeout=busy_timeout)
+    path = file_of(url) or ""
+    return SqliteStore(
+        path, durability=durability, busy_timeout=busy_timeout, auto_migrate=auto_migrate, wal=wal
+    )
 
 
-def _redis(url: str, durability: str, busy_timeout: float) -> JobStore:
+def _redis(url: str, durability: str, busy_timeout: float, **_others: bool) -> JobStore:
     from mainspring.stores.redis.store import RedisStore  # noqa: PLC0415  # a lazy door
 
     return RedisStore(url, durability=durability, busy_timeout=busy_timeout)
 
 
-def _postgres(url: str, durability: str, busy_timeout: float) -> JobStore:
+def _postgres(
+    url: str, durability: str, busy_timeout: float, *, auto_migrate: bool, **_others: bool
+) -> JobStore:
     try:
         from mainspring.stores.postgres.store import PostgresStore  # noqa: PLC0415  # a lazy door
     except ImportError as error:
         raise MissingExtra("a queue in PostgreSQL", "postgres") from error
-    return PostgresStore(url, durability=durability, busy_timeout=busy_timeout)
+    return PostgresStore(
+        url, durability=durability, busy_timeout=busy_timeout, auto_migrate=auto_migrate
+    )
 
 
-STORES = {
+STORES: dict[str, Callable[..., JobStore]] = {
     "memory": _memory,
     "sqlite": _sqlite,
     "redis": _redis,
@@ -104,10 +127,14 @@ STORES = {
 """The store of each scheme."""
 
 
-def check_options(durability: object, busy_timeout: object) -> None:
-    """Raise InvalidOption for a durability or a patience that makes no sense."""
+def check_options(
+    durability: object, busy_timeout: object, *, auto_migrate: object = True, wal: object = True
+) -> None:
+    """Raise InvalidOption for an option that makes no sense."""
     # For every store: a queue that is in memory under test is on a disk one day.
     if durability not in ("full", "normal"):
         expected = '"full" or "normal"'
         raise InvalidOption("durability", durability, owner="Queue", expected=expected)
     seconds_of("Queue", "busy_timeout", busy_timeout, positive=True)
+    FLAG("Queue", "auto_migrate", auto_migrate)
+    FLAG("Queue", "wal", wal)

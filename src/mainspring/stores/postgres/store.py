@@ -6,6 +6,8 @@ import hashlib
 import weakref
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from mainspring.model.job import Exchanged
 from mainspring.stores.clock import SystemClock
 from mainspring.stores.ownership import leaves_nothing
@@ -55,9 +57,11 @@ class PostgresStore(SqlStore):
         *,
         durability: str = "full",
         busy_timeout: float = 30.0,
+        auto_migrate: bool = True,
         clock: Clock | None = None,
     ) -> None:
-        self._address = address_of(url, busy_timeout)
+        address = address_of(url, busy_timeout)
+        self._address = replace(address, auto_migrate=auto_migrate and address.auto_migrate)
         self._durable = durability == "full"
         self._given_clock = clock
         self._run_dir: Path | None = None

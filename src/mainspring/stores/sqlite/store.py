@@ -7,12 +7,15 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from mainspring.errors import InvalidOption, LeaseLost
 from mainspring.stores.clock import Moment, SystemClock
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.keeping import ages
 from mainspring.stores.sql import forks
 from mainspring.stores.sql.store import SqlStore
+from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file.database import DatabaseFile
 from mainspring.stores.sqlite.intake.keyed_jobs import enqueue_into
 from mainspring.stores.sqlite.session import Session
@@ -38,15 +41,19 @@ class SqliteStore(SqlStore):
 
     `durability` "full" has every commit on the disk before the call returns; "normal" can lose the
     last commits to a power cut, though to nothing less. `busy_timeout` is in seconds. The file is
-    opened at the first use; safe to use from any thread, and in a forked child.
+    opened at the first use; safe to use from any thread, and in a forked child. Without
+    `auto_migrate` it must have our tables already, see `migrate`; without `wal` it keeps the
+    journal mode that it has.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the options of a file
         self,
         path: str | os.PathLike[str],
         *,
         durability: str = "full",
         busy_timeout: float = 30.0,
+        auto_migrate: bool = True,
+        wal: bool = True,
         clock: Clock | None = None,
     ) -> None:
         check_options(path, durability, busy_timeout)
@@ -56,6 +63,8 @@ class SqliteStore(SqlStore):
             full=durability == "full",
             busy_timeout=busy_timeout,
             given=str(given),
+            auto_migrate=auto_migrate,
+            keeps_mode=not wal,
         )
         self._clock = clock or SystemClock()
         self._begin_session()
@@ -110,6 +119,14 @@ class SqliteStore(SqlStore):
         if dropped < limit:
             self._session.writer.fold_long_log()
         return dropped
+
+    def migrate(self) -> None:
+        """Bring the tables to this version, also where that is not done by itself."""
+        writer = Writer(replace(self._file, auto_migrate=True))
+        try:
+            writer.ready()
+        finally:
+            writer.close()
 
     def examine(self) -> list[Diagnosis]:
         """Look at the file, its disk, library, schema, log, locks and clock."""

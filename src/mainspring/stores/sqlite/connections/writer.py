@@ -12,6 +12,7 @@ from mainspring.clock import monotonic
 from mainspring.errors import MainspringError, StoreBusy, StoreError
 from mainspring.stores.ownership import is_beneath, is_called_by, is_running, let_go, owns
 from mainspring.stores.sqlite.file.database import check_library
+from mainspring.stores.sqlite.file.journal_mode import mode_of, say_mode
 from mainspring.stores.sqlite.file.log import LOOK_EVERY, Log
 from mainspring.stores.sqlite.file.write_lock import WriteLock
 from mainspring.stores.sqlite.schema.migration import migrate, version_of
@@ -293,11 +294,13 @@ class Writer:
         connection = self._file.connect()
         try:
             version_of(connection, self._file.path)
+            before = mode_of(connection)
             for pragma in self._file.writing_pragmas():
                 connection.execute(pragma).fetchall()
             # Again: now SQLite has the log open, and nobody can put another in its place.
             self._file.check_owner()
-            migrate(connection, self._file.path)
+            migrate(connection, self._file)
+            say_mode(connection, self._file, before)
         except BaseException:
             connection.close()
             raise

@@ -26,8 +26,9 @@ OLDEST_SQLITE = (3, 35, 0)
 CACHED_STATEMENTS = 512
 WAL_CAP_BYTES = 64 * 1024 * 1024
 
+WAL_MODE = "PRAGMA journal_mode = WAL"
+
 WRITER_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     # A checkpoint that races a commit can lose it (SQLite before 3.51.3): ours hold the pen.
     "PRAGMA wal_autocheckpoint = 0",
     f"PRAGMA journal_size_limit = {WAL_CAP_BYTES}",
@@ -52,6 +53,12 @@ class DatabaseFile(Struct, frozen=True):
     busy_timeout: float
     given: str = ""
     """The absolute path as it was given: links may lead from there."""
+
+    auto_migrate: bool = True
+    """True if who opens it makes its tables, or brings them to this version."""
+
+    keeps_mode: bool = False
+    """True if its journal mode is left as it is."""
 
     @property
     def wal(self) -> Path:
@@ -144,10 +151,13 @@ class DatabaseFile(Struct, frozen=True):
         return connection
 
     def writing_pragmas(self) -> tuple[str, ...]:
-        """Return how the writing connection is set up; the first makes the file a WAL database."""
-        synchronous = f"PRAGMA synchronous = {'FULL' if self.full else 'NORMAL'}"
+        """Return how the writing connection is set up: the file becomes a WAL database."""
+        # Less than FULL is safe in WAL mode only: elsewhere a power cut may damage the file.
+        full = self.full or self.keeps_mode
+        synchronous = f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}"
         on_disk = MACOS_PRAGMAS if sys.platform == "darwin" else ()
-        return (*WRITER_PRAGMAS, synchronous, *on_disk)
+        mode = () if self.keeps_mode else (WAL_MODE,)
+        return (*mode, *WRITER_PRAGMAS, synchronous, *on_disk)
 
     def explain(self, error: BaseException | None) -> None:
         """Raise the `StoreError` that says what the error means, if there is one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mainspring.errors import StoreUnusable
 from mainspring.faults import fault
@@ -42,10 +42,37 @@ def version_of(connection: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the file to this version in one transaction; the caller holds the turn to write."""
-    if version_of(connection, path) == VERSION:
+class MigratedFile(Protocol):
+    """A file, as much as a migration has to know of it."""
+
+    @property
+    def path(self) -> Path:
+        """Its path."""
+        ...
+
+    @property
+    def auto_migrate(self) -> bool:
+        """True if that is done by who opens it."""
+        ...
+
+
+def migrate(connection: sqlite3.Connection, file: MigratedFile) -> None:
+    """Bring the file to this version in one transaction; the caller holds the turn to write.
+
+    Raises StoreUnusable where that is left to others.
+    """
+    path = file.path
+    version = version_of(connection, path)
+    if version == VERSION:
         return
+    if not file.auto_migrate:
+        has = (
+            f"are of schema {version}, and this version needs {VERSION}"
+            if version
+            else "are missing"
+        )
+        remedy = f"run: mainspring migrate --db {path}"
+        raise StoreUnusable(str(path), f"its tables {has}, and auto_migrate is off", remedy)
     connection.execute("BEGIN IMMEDIATE")
     try:
         advance(connection, version_of(connection, path))
