@@ -59,7 +59,7 @@ def serve():
     with contextlib.ExitStack() as servers:
 
         def start(app_or_worker, **options):
-            is_app = isinstance(app_or_worker, FastAPI)
+            is_app = isinstance(app_or_worker, Starlette)
             app = app_or_worker if is_app else app_of(app_or_worker, **options)
             return servers.enter_context(Server(app))
 

@@ -337,3 +337,24 @@ def test_of_very_many_queues_and_nodes_those_furthest_behind_are_shown(queue, se
     assert overview.count('data-key="queue ') == 12
     assert "q999" in overview
     assert "These are the first 100 of 120 nodes." in browser.text("/nodes")
+
+
+def test_every_page_opens_over_every_store(url, ended, browse):
+    queue = Queue(url)
+    task = queue.task(name="mail.send", queue="mail")(lambda to: to)
+    failed = task.delay("a")
+    ended(queue, failure=DECLINED)
+    task.using(delay=60).delay("b")
+    task.delay("c")
+    browser = browse(queue)
+    overview = words(browser.text("/"))
+    for said in ("Ready 1", "Scheduled 1", "Failed 1", "ValueError"):
+        assert said in overview
+    assert re.search(r"Oldest ready \d+\.\d s", overview)
+    for path in ("/jobs", "/jobs?search=declined", "/failures", f"/jobs/{failed.id}"):
+        assert failed.id in browser.text(path), path
+    for path in ("/queues", "/schedules", "/nodes"):
+        assert browser.get(path).status_code == 200
+    browser.post(f"/jobs/{failed.id}/retry")
+    assert failed.status is JobState.PENDING
+    queue.close()

@@ -117,10 +117,9 @@ class Guard:
         """Return the route of a page or a change."""
 
         async def answer(request: Request) -> Response:
-            role = await self._admit(request, page.policy)
-            if (entered := self._entered(request)) is not None:
-                return entered
-            return await self._answered(request, page, role)
+            if (token := self._token_in(request)) is not None:
+                return self._entered(request, token)
+            return await self._answered(request, page, await self._admit(request, page.policy))
 
         return self._guarded(page.method, page.path, page.policy, answer)
 
@@ -147,10 +146,10 @@ class Guard:
 
         return GuardedRoute(method, path, policy, endpoint)
 
-    async def _admit(self, request: Request, policy: Policy) -> Role | None:
+    async def _admit(self, request: Request, policy: Policy) -> Role:
         """Return the role; raises Refusal if it is not enough."""
         role = await self._access.role(request)
-        if role is None and self._token_in(request) is None:
+        if role is None:
             raise Refusal(UNAUTHORIZED, "")
         if policy == "operator" and role != "operator":
             raise Refusal(FORBIDDEN, "You may look, but change nothing: that takes an operator.")
@@ -161,16 +160,13 @@ class Guard:
         is_ours = isinstance(self._access, TokenAccess) and request.method == "GET"
         return request.query_params.get("token") if is_ours else None
 
-    def _entered(self, request: Request) -> Response | None:
+    def _entered(self, request: Request, token: str) -> Response:
         """Return the way to the same address without the token that stands in it."""
-        token = self._token_in(request)
-        if token is None or not isinstance(self._access, TokenAccess):
-            return None
-        if not self._access.accepts(token):
-            raise Refusal(UNAUTHORIZED, "That is not the token.")
-        return self._logged_in(request, _own_path(request))
+        if isinstance(self._access, TokenAccess) and self._access.accepts(token):
+            return self._logged_in(request, _own_path(request))
+        raise Refusal(UNAUTHORIZED, "That is not the token.")
 
-    async def _answered(self, request: Request, page: PageRoute, role: Role | None) -> Response:
+    async def _answered(self, request: Request, page: PageRoute, role: Role) -> Response:
         visit = Visit(
             site=self._site,
             root=_root(request),
@@ -192,16 +188,21 @@ class Guard:
             raise Refusal(UNAVAILABLE, "Too many requests wait for the store already; try again.")
         self._reading += 1
         try:
-            return await run_in_threadpool(page.answer, visit)
+            return await run_in_threadpool(self._answer, page, visit)
         finally:
             self._reading -= 1
+
+    def _answer(self, page: PageRoute, visit: Visit) -> Page | Done:
+        answer = page.answer(visit)
+        if isinstance(answer, Done):
+            self._site.changed()
+        return answer
 
     def _page(self, visit: Visit, page: Page) -> Response:
         signs_out = isinstance(self._access, TokenAccess)
         return HTMLResponse(document(visit, page, signs_out=signs_out))
 
     def _done(self, visit: Visit, done: Done) -> Response:
-        self._site.changed()
         backs = visit.fields("back")
         path = path_in(backs[0]) if backs and not done.path.startswith("/jobs/") else done.path
         between = "&" if "?" in path else "?"

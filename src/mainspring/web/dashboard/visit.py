@@ -35,7 +35,7 @@ class Visit:
     root: str
     path: str
     now: datetime
-    role: Role | None = None
+    role: Role
     query: Mapping[str, str] = field(default_factory=dict)
     form: Sequence[tuple[str, str]] = ()
     job_id: str = ""
