@@ -51,7 +51,7 @@ class QueueClient:
         self.codec = known.codec
         self.tasks = known.tasks
         self.errors = known.errors
-        self.priority_order = known.priority_order
+        self.priority_order: PriorityOrder = known.priority_order
         self.transactions = transactions
         self._waiter = Waiter(store)
         self._batchers: EnqueueBatchers | None = None
