@@ -159,7 +159,7 @@ def commands(ids):
         ("jobs", "ls", "--limit", "1000"),
         ("jobs", "ls", "--status", "failed", "--search", "why"),
         ("queues", "ls"),
-        ("queues", "stats"),
+        ("stats",),
         ("nodes",),
         ("cron", "ls"),
         ("doctor",),

@@ -23,6 +23,7 @@ COMMANDS = {
     "nodes": "list the workers that live",
     "cron": "list, run, pause and resume schedules",
     "enqueue": "enqueue a job",
+    "stats": "count jobs, and say how far behind the workers are",
     "purge": "remove jobs that have ended",
     "doctor": "look whether the store is well, and say what to do",
     "migrate": "bring the tables of a database to this version",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,11 @@ from mainspring.model.capabilities import NOTHING, capabilities_of, unclaimable
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from mainspring.model.capabilities import Capabilities
-    from mainspring.model.view import NodeRecord
+    from mainspring.model.view import LaneRecord, NodeRecord
     from mainspring.protocols import Catalog
 
 
@@ -71,11 +72,15 @@ class NodeInfo:
     reported_at: datetime | None = None
     unreadable: tuple[str, ...] = ()
 
+    @property
+    def drains(self) -> bool:
+        """True if it drains queues: False for one that only holds locks."""
+        return self.serves.queues != NOTHING.queues
+
 
 def nodes_of(catalog: Catalog) -> list[NodeInfo]:
     """Return the nodes that drain queues, and not those that hold locks only."""
-    nodes = [node_info(record) for record in catalog.nodes()]
-    return [node for node in nodes if node.serves.queues != NOTHING.queues]
+    return [node for node in map(node_info, catalog.nodes()) if node.drains]
 
 
 def node_info(record: NodeRecord) -> NodeInfo:
@@ -96,13 +101,39 @@ def node_info(record: NodeRecord) -> NodeInfo:
 
 
 def stats_of(catalog: Catalog) -> dict[str, Any]:
-    """Return the number of jobs by state, by queue and state, and of those nobody would take."""
-    by_queue = catalog.stats()
+    """Return the number of jobs by state and by queue, how far behind they are, and the slots."""
+    by_queue, lanes, records = catalog.stats(), catalog.lanes(), catalog.nodes()
     states = {
         state.value: sum(counts.get(state, 0) for counts in by_queue.values()) for state in JobState
     }
-    lost = sum(lane.pending for lane in unclaimable(catalog.lanes(), catalog.nodes()))
-    return {**states, "queues": by_queue, "unclaimable": lost}
+    lanes_of: defaultdict[str, list[LaneRecord]] = defaultdict(list)
+    for lane in lanes:
+        lanes_of[lane.queue].append(lane)
+    queues = {name: {**counts, **_backlog(lanes_of[name])} for name, counts in by_queue.items()}
+    lost = sum(lane.pending for lane in unclaimable(lanes, records))
+    live = [node for node in map(node_info, records) if node.live and node.drains]
+    totals = {"unclaimable": lost, "workers": len(live), "slots": _slots_of(live)}
+    return {**states, **_backlog(lanes), **totals, "queues": queues}
+
+
+def _backlog(lanes: Sequence[LaneRecord]) -> dict[str, Any]:
+    """Return how many jobs are ready or scheduled, and for how long the oldest has been ready."""
+    scheduled = sum(lane.scheduled for lane in lanes)
+    ready = sum(lane.pending for lane in lanes) - scheduled
+    ages = [lane.oldest_ready for lane in lanes if lane.oldest_ready is not None]
+    return {"ready": ready, "scheduled": scheduled, "oldest_ready": max(ages, default=None)}
+
+
+def _slots_of(nodes: Iterable[NodeInfo]) -> dict[str, dict[str, int]]:
+    """Return by kind of executor how many slots there are, and how many are busy."""
+    totals: dict[str, dict[str, int]] = {}
+    for node in nodes:
+        slots = {} if "report" in node.unreadable else node.report.get("slots", {})
+        for kind, load in slots.items():
+            total = totals.setdefault(kind, {"size": 0, "busy": 0})
+            total["size"] += load["size"]
+            total["busy"] += load["running"]
+    return totals
 
 
 def _report(text: bytes) -> tuple[Mapping[str, Any], ReportShape | None]:

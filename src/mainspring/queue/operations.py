@@ -301,9 +301,12 @@ class Operations:
     aexamine = off_loop(examine)
 
     def stats(self) -> Mapping[str, Any]:
-        """Return the number of jobs in each state, and the same by queue under `queues`.
+        """Return the number of jobs in each state, and how far behind the workers are.
 
-        `unclaimable` are the pending ones of tasks that no live worker knows.
+        `ready` and `scheduled` are the pending ones, `oldest_ready` the seconds for which the
+        first of the ready ones could have run (None: there is none); all of these also by queue
+        under `queues`. `unclaimable` are the pending ones of tasks that no live worker knows,
+        `workers` the live ones, `slots` theirs by kind: `size` and `busy`, as reported last.
         """
         from mainspring.queue.nodes import stats_of  # noqa: PLC0415  # as above
 

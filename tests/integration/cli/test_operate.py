@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mainspring import Queue
+
 APP = """
     from mainspring import Queue
 
@@ -163,7 +165,34 @@ def test_queues_are_paused_and_resumed(app, command):
 
 def test_stats_tell_of_jobs_that_nobody_knows(app, command):
     app.send.delay("you")
-    assert command("queues", "stats", *DB, "--json").json["unclaimable"] == 1
+    assert command("stats", *DB, "--json").json["unclaimable"] == 1
+    assert "1 jobs wait for a worker" in command("stats", *DB).out
+
+
+def test_stats_tell_how_far_behind_the_workers_are(app, command):
+    assert app.queue.stats()["oldest_ready"] is None
+    app.send.delay("you")
+    app.send.using(delay=60).delay("me")
+    stats = command("stats", *DB, "--json").json
+    assert (stats["ready"], stats["scheduled"], stats["pending"]) == (1, 1, 2)
+    assert 0 <= stats["oldest_ready"] < 60
+    (mail,) = stats["queues"].values()
+    assert (mail["ready"], mail["scheduled"], mail["oldest_ready"]) == (1, 1, stats["oldest_ready"])
+    assert (stats["workers"], stats["slots"]) == (0, {})
+    assert "busy slots: none reported" in command("stats", *DB).out
+
+
+def test_stats_tell_of_busy_slots(tmp_path, monkeypatch, command, gate, eventually):
+    monkeypatch.chdir(tmp_path)
+    queue = Queue(db_path="jobs.db", workers=3, heartbeat=0.1)
+    job = queue.task(name="held")(lambda: gate.wait(30)).delay()
+    with queue.worker():
+        busy = {"size": 3, "busy": 1}
+        eventually(lambda: command("stats", *DB, "--json").json["slots"].get("thread") == busy)
+        assert "thread 1 of 3" in command("stats", *DB).out
+        gate.set()
+        job.result(timeout=10)
+    queue.close()
 
 
 def test_live_nodes_are_listed_and_asked_for_by_a_probe(app, command):

@@ -58,7 +58,7 @@ def test_lists_are_printed_on_streams_of_any_encoding(app, shell, env):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
-@pytest.mark.parametrize("command", ["jobs ls", "jobs ls --json", "queues stats", "doctor"])
+@pytest.mark.parametrize("command", ["jobs ls", "jobs ls --json", "stats", "doctor"])
 def test_a_full_disk_under_the_output_is_one_line(app, shell, command):
     app.say.delay("text")
     done = shell(f"mainspring {command} --db jobs.db > /dev/full")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mainspring.cli.app_loader.verbs import add_verb, run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
@@ -24,7 +24,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the commands and their options."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     add_verb(verbs, "ls", "list queues with the number of their jobs", list_queues)
-    add_verb(verbs, "stats", "count the jobs of all queues together", show_stats)
     pausing = add_verb(verbs, "pause", "hand out no more jobs of queues", pause_queues)
     pausing.add_argument("names", nargs="+", metavar="QUEUE")
     resuming = add_verb(verbs, "resume", "hand out jobs of queues again", resume_queues)
@@ -49,17 +48,6 @@ def list_queues(queue: Queue, options: argparse.Namespace) -> int:
         for name, row in rows.items()
     ]
     print_table(HEADS, cells, numbers=HEADS[2:], dispensable=DISPENSABLE)
-    return DONE
-
-
-def show_stats(queue: Queue, options: argparse.Namespace) -> int:
-    """Print the counts of all queues, and of jobs that no live worker knows."""
-    stats = queue.stats()
-    counts: dict[str, Any] = {one: stats[one] for one in (*STATES, "unclaimable")}
-    if options.json:
-        print_json(counts)
-    else:
-        print_lines(f"{name:<12}{count:>10,}" for name, count in counts.items())
     return DONE
 
 
