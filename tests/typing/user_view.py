@@ -5,7 +5,7 @@ Each `type: ignore` names an error that must be there: mypy complains of those t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
@@ -13,6 +13,7 @@ from mainspring import (
     Cache,
     Exponential,
     Fixed,
+    JobAttempt,
     JobHandle,
     JobState,
     MemoryCache,
@@ -20,6 +21,7 @@ from mainspring import (
     Queue,
     Unique,
     current_job,
+    injected,
 )
 from mainspring.model.view import JobRecord
 from mainspring.testing import FakeJob, TestJob, TestQueue, fake_job
@@ -187,6 +189,49 @@ def on_terms(connection: object) -> None:
     assert_type(send.using(unique=Unique(by="task")).delay("x"), JobHandle[list[str]])
     with queue.transaction(connection):
         once_a_day.delay(1)
+
+
+class Stock:
+    def pieces(self, name: str) -> int:
+        return len(name)
+
+
+@queue.resource
+def stock() -> Iterator[Stock]:
+    yield Stock()
+
+
+@queue.middleware
+def around(attempt: JobAttempt) -> Iterator[None]:
+    assert_type(attempt.attempt, int)
+    yield
+
+
+@queue.middleware
+class Around:
+    def __init__(self, attempt: JobAttempt) -> None:
+        self.task = attempt.task
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *raised: object) -> None: ...
+
+
+@queue.task(retry_on={KeyError: Fixed(30, charge=False), OSError: [1, 2], ValueError: None})
+def count_pieces(name: str, shelf: Stock = injected) -> int:
+    return shelf.pieces(name)
+
+
+def with_what_is_around() -> None:
+    assert_type(next(stock()), Stock)
+    assert_type(next(around(JobAttempt("1", "t", "q", (), {}, 1, 0))), None)
+    assert_type(Around(JobAttempt("1", "t", "q", (), {}, 1, 0)), Around)
+    assert_type(count_pieces.delay("nails"), JobHandle[int])
+    assert_type(count_pieces("nails", shelf=Stock()), int)
+    queue.run_worker(log_jobs=True)
+    queue.run_worker(log_jobs="yes")  # type: ignore[arg-type]
+    queue.task(retry_on={"OSError": Fixed(1)})  # type: ignore[dict-item]
+    with queue.testing() as t:
+        t.override(stock, Stock())
 
 
 def look_at_many(job: JobHandle[int]) -> None:
