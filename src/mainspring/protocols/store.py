@@ -291,7 +291,7 @@ class Controls(Protocol):
     def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
         """Drop up to `limit` final jobs that fit and ended so many seconds ago; return how many.
 
-        The oldest of each task in a queue go first. `JobFilter.search` is not looked at.
+        The oldest of each task in a queue go first. `JobFilter.search` and `tag` are not looked at.
         """
         ...
 

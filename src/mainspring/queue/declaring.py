@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from mainspring.clock import utc_now
 from mainspring.errors import InvalidArguments, InvalidOption
 from mainspring.model.duration import seconds_of
-from mainspring.model.job_options import OWN_OPTIONS
 from mainspring.model.options import NAME, one_of, refuse_unknown
 from mainspring.model.schedule import Cron
 from mainspring.model.timetable import CatchUp, NewSchedule, RuleText
@@ -136,7 +135,7 @@ def _refuse_per_job_options(owner: str, task: QueueTask[..., Any, Any]) -> None:
         "run_at": options.run_at,
         "idempotency_key": options.idempotency_key,
         "conn": task.connection,
-        **{option: getattr(options.own, option) for option in OWN_OPTIONS},
+        **options.own.given(),
     }
     for option, value in given.items():
         if value is not None:

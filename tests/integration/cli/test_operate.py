@@ -60,6 +60,24 @@ def test_it_is_said_why_a_job_does_not_run(app, command):
     assert (missing.code, missing.out) == (1, "there is no job no-such-job\n")
 
 
+def test_a_job_is_found_by_its_tag_and_shown_with_its_options(app, command):
+    job = app.send.using(tags=["eu", "vip"], metadata={"order": 17}, retries=1).delay("you")
+    app.send.delay("me")
+    listed = command("jobs", "ls", *DB, "--tag", "vip")
+    assert listed.out.splitlines()[0].split()[-1] == "TAGS"
+    assert "eu, vip" in listed.out
+    assert "TAGS" not in command("jobs", "ls", *DB, "--tag", "us").out
+    (found,) = command("jobs", "ls", *DB, "--tag", "vip", "--json").json["jobs"]
+    assert (found["id"], found["tags"], found["metadata"]) == (job.id, ["eu", "vip"], {"order": 17})
+    assert found["options"] == {"retries": 1}
+    lines = command("jobs", "show", job.id, *DB).out.splitlines()
+    shown = dict(line.split(maxsplit=1) for line in lines if line)
+    names = ("tags", "metadata", "options")
+    assert [shown[name] for name in names] == ["eu, vip", '{"order":17}', '{"retries":1}']
+    enqueued = command("enqueue", "send", "--args", '["x"]', "--app", "app:queue", "--tag", "cli")
+    assert app.queue.get_job(enqueued.out.split()[0]).tags == ("cli",)
+
+
 def test_a_job_that_waits_is_moved(app, command):
     job, other = app.send.using(delay=3600).delay("you"), app.send.delay("me")
     assert command("jobs", "run-now", job.id, *DB).out == f"{job.id} may start now\n"
