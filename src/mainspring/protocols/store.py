@@ -328,6 +328,13 @@ class Timetable(Protocol):
         """
         ...
 
+    def swap_schedule(self, new: NewSchedule, *, expected: NewSchedule | None) -> bool:
+        """Keep a schedule as `declare` does, if what is there under its name is `expected`.
+
+        None: nothing is there. False, and nothing changes, if it is something else.
+        """
+        ...
+
     def schedules(self) -> Timetabled:
         """Return all schedules by name, with the store's own time."""
         ...

@@ -72,8 +72,9 @@ class Operations:
         `tag` is one of those that `using(tags=[...])` gave. `search` is a text in the job's id,
         task, arguments or error, whatever its case; its page may be empty with more to come, see
         `JobPage`. `cursor` is the `.cursor` of the page before, `page` a page's number from 1,
-        which costs more the higher it is; without both it is the first. `order="oldest"`: oldest first. Raises InvalidOption; the log warns of an empty page
-        for a queue or task that nobody knows.
+        which costs more the higher it is; without both it is the first. `order="oldest"`: oldest
+        first. Raises InvalidOption; the log warns of an empty page for a queue or task that nobody
+        knows.
         """
         wanted = filter_of(status, queue, task, search, tag)
         place = Place(order=order, cursor=cursor, page=page, limit=limit)
