@@ -72,7 +72,7 @@ def seed(store, rows):
         ("failed", OutcomeKind.FAILED, {"failure": failure}),
         ("retried", OutcomeKind.RETRY, {"failure": failure}),
     ):
-        jobs(task, unique=task)
+        jobs(task, unique=task, options=b'{"timeout":9.5,"tags":["a"]}')
         end(task, kind, **fields)
     jobs("lost")
     doomed = store.join("doomed-1-00000000", host="h", pid=1, lease=3600.0)
@@ -86,7 +86,7 @@ def seed(store, rows):
     jobs("later", delay=3600.0)
     jobs("due", delay=0.001)
     jobs("late", expires=0.001, delay=3600.0)
-    jobs("ready", priority=3)
+    jobs("ready", priority=3, options=b'{"retries":1,"tags":["a","b"]}')
     store.cancel(jobs("cancelled"))
     store.declare(
         [

@@ -98,14 +98,6 @@ def test_two_workers_make_each_tick_once(queue, eventually):
     assert counts["completed"] + counts["pending"] == made
 
 
-def test_a_worker_without_schedules_has_no_scheduler(queue):
-    told = []
-    with consumer(queue, told=told) as made:
-        names = [status.name for status in made._supervisor.services()]
-    assert "scheduler" not in names
-    assert "exchange" in names
-
-
 def test_a_store_in_trouble_costs_no_tick(queue, eventually):
     tick, troubles = queue._store.tick, []
 

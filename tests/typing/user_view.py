@@ -139,6 +139,8 @@ def enqueue() -> None:
     assert_type(own.using(backoff=Exponential(1)).delay(1), JobHandle[int])
     assert_type(own.delay(1).record.options.retries, int | None)
     assert_type(own.delay(1).run_now(), bool)
+    assert_type(own.using(tags=["eu"], metadata={"order": 17}).delay(1).tags, tuple[str, ...])
+    assert_type(own.delay(1).metadata, dict[str, Any])
     assert_type(own.delay(1).reschedule(delay=timedelta(days=1)), bool)
     assert_type(cached.delay("x"), JobHandle[int])
     assert_type(add.map([(1, 2), (3, 4)]), list[JobHandle[int]])
@@ -164,6 +166,7 @@ def refuse() -> None:
     add.using(priority="high")  # type: ignore[arg-type]
     add.using(on_conflict="drop")  # type: ignore[arg-type]
     add.using(retries="3")  # type: ignore[arg-type]
+    add.using(tags=[1])  # type: ignore[list-item]
     add.using(backoff=lambda attempt: 5)  # type: ignore[arg-type]
     add.delay(1).reschedule("now")  # type: ignore[arg-type, call-arg]
     add.using(unique=5)  # type: ignore[arg-type]
@@ -276,6 +279,8 @@ def look(job: JobHandle[int]) -> None:
     assert_type(queue.get_job("1-x"), JobHandle[Any] | None)
     assert_type(queue.stats(), Mapping[str, Any])
     assert_type(current_job.attempt, int)
+    assert_type(current_job.tags, tuple[str, ...])
+    assert_type(current_job.metadata, dict[str, Any])
 
 
 async def main() -> None:

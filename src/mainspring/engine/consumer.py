@@ -109,9 +109,10 @@ class Consumer:
         self._following = threading.Lock()
         self._schedules = tuple(config.schedules)
         ticks = Alarm(monotonic())
-        self._scheduler = Scheduler(store, self._schedules, self._bus.publish, ticks.set)
+        self._scheduler = Scheduler(
+            store, self._schedules, config.tasks, self._bus.publish, ticks.set
+        )
         self._ticking = _store_worker("scheduler", self._scheduler.turn, ticks)
-        self._ticks = bool(self._schedules)
         self._reporter = Reporter(executors, self._exchange, lambda: self._supervisor.services())  # noqa: PLW0108  # it is not there yet
         self._sleeper = StoreSleeper(
             lambda: listen_together(store, executors, self._exchange.notify_here),
@@ -172,7 +173,8 @@ class Consumer:
                 self._begin(cache)
                 self._is_cached = True
             self._executors.follow(self._begin)
-            self._tick(tuple(schedules))
+            self._schedules = tuple(schedules)
+            self._scheduler.declare(self._schedules)
             self._report_what_it_serves()
 
     def shutdown(self, *, at_once: bool | None = None) -> None:
@@ -230,13 +232,6 @@ class Consumer:
             self._failed = error
             self.shutdown()
 
-    def _tick(self, schedules: tuple[NewSchedule, ...]) -> None:
-        self._schedules = schedules
-        self._scheduler.declare(schedules)
-        if schedules and not self._ticks:
-            self._begin(self._ticking)
-            self._ticks = True
-
     def _serves(self) -> Capabilities:
         tasks = frozenset(task.name for task in self._config.tasks)
         queues, schedules = self._config.queues, (one.name for one in self._schedules)
@@ -277,7 +272,7 @@ class Consumer:
             *executors,
             self._late,
             _store_worker("exchange", exchange.turn, trigger, driver=driver),
-            *([self._ticking] if self._ticks else []),
+            self._ticking,
             _store_worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
             _store_worker("purge", purger.purge, Interval(PURGE_SECONDS)),
             _store_worker("unclaimable", unclaimable.look, Interval(UNCLAIMABLE_SECONDS)),

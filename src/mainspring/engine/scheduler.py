@@ -1,4 +1,6 @@
-"""Ticks: jobs for the schedules that this process declares, each tick once over all processes.
+"""Ticks: jobs for schedules, each tick once over all processes.
+
+Those that this process declares, and those that were added at run time, of tasks that it knows.
 
 The store moves a schedule's last tick and takes the tick's jobs in one transaction, by
 compare-and-set: of several schedulers one succeeds, and what goes wrong leaves the tick to be made.
@@ -15,7 +17,7 @@ from mainspring.model.events import ScheduleTicked
 from mainspring.model.timetable import due_at, next_tick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
     from datetime import datetime
 
     from mainspring.model.events import Event
@@ -24,11 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mainspring.engine")
 
-LOOK_SECONDS = 60.0
-"""Longest pause between turns: a clock may have jumped, another process changed a rule."""
-
-PAUSED_LOOK_SECONDS = 5.0
-"""Longest pause while one of its schedules is paused, to see that it is resumed."""
+LOOK_SECONDS = 5.0
+"""Longest pause between turns, to see what others have added, changed or resumed."""
 
 
 Unusable = InvalidOption | ScheduleUnreadable
@@ -36,17 +35,22 @@ Unusable = InvalidOption | ScheduleUnreadable
 
 
 class Scheduler:
-    """Makes the ticks of `schedules`; calls `plan` with the time (monotonic) of the next `turn`."""
+    """Makes the ticks of `schedules`, and of what was added at run time for one of the `tasks`.
+
+    Calls `plan` with the time (monotonic) of the next `turn`.
+    """
 
     def __init__(
         self,
         store: Timetable,
         schedules: Sequence[NewSchedule],
+        tasks: Container[str],
         publish: Callable[[Event], None],
         plan: Callable[[float], None],
     ) -> None:
         self._store = store
         self._new = tuple(schedules)
+        self._tasks = tasks
         self._publish = publish
         self._plan = plan
         self._declared: tuple[NewSchedule, ...] = ()
@@ -54,10 +58,10 @@ class Scheduler:
         self._refused: set[str] = set()
 
     def declare(self, schedules: Sequence[NewSchedule]) -> None:
-        """Make the ticks of these from now on; from any thread."""
+        """Make the ticks of these from now on, and look for others; from any thread."""
         if tuple(schedules) != self._new:
             self._new = tuple(schedules)
-            self._plan(monotonic())
+        self._plan(monotonic())
 
     def turn(self) -> None:
         """Make every tick that is due, and plan the next turn.
@@ -79,7 +83,7 @@ class Scheduler:
         refused: Unusable | None = None
         wait = LOOK_SECONDS
         for record in timetable.schedules:
-            if record.new.name in names:
+            if record.new.name in names or self._is_added(record):
                 try:
                     wait = min(wait, self._tick_if_due(record, timetable.now))
                 except (InvalidOption, ScheduleUnreadable) as error:
@@ -92,7 +96,7 @@ class Scheduler:
     def _tick_if_due(self, record: ScheduleRecord, now: datetime) -> float:
         """Make the tick of a schedule if one is due; return the seconds until it is due next."""
         if record.paused:
-            return PAUSED_LOOK_SECONDS
+            return LOOK_SECONDS
         due = due_at(record, now)
         if due is not None:
             jobs = [record.new.job()] * due.jobs
@@ -101,6 +105,9 @@ class Scheduler:
                 self._publish(ScheduleTicked(record.new.name, due.to, tuple(made)))
         following = next_tick(record, now)
         return LOOK_SECONDS if following is None else (following - now).total_seconds()
+
+    def _is_added(self, record: ScheduleRecord) -> bool:
+        return record.new.added and record.new.task in self._tasks
 
     def _look_for_removed(self, removed: set[str]) -> None:
         for name in removed - self._removed:

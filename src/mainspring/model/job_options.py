@@ -8,12 +8,13 @@ from msgspec import DecodeError, Struct, json
 
 from mainspring.errors import InvalidOption
 from mainspring.model.backoff import DelayTable, Exponential, Fixed, backoff_of
-from mainspring.model.options import count
+from mainspring.model.name import is_name
+from mainspring.model.options import Check, count
 from mainspring.model.record import Undecodable
 from mainspring.model.task import CHECKS as OF_TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mainspring.model.backoff import RetryBackoff
     from mainspring.model.task import Task
@@ -27,16 +28,27 @@ CHECKS = {
 }
 
 
-class JobOptions(Struct, frozen=True, omit_defaults=True):
-    """Options of one job that take the place of its task's; None: it has none of its own.
+MOST_TAGS = 20
+LONGEST_TAG = 100
+"""Characters."""
 
-    `backoff` is a number of seconds, a list of them, or an Exponential.
+MOST_METADATA_BYTES = 8_192
+"""Bytes of JSON."""
+
+
+class JobOptions(Struct, frozen=True, omit_defaults=True):
+    """Options of one job's own, its tags and its metadata.
+
+    The options take the place of the task's; None: the task's holds. `backoff` is a number of
+    seconds, a list of them, or an Exponential.
     """
 
     retries: int | None = None
     timeout: float | None = None
     keep_result: float | None = None
     backoff: float | tuple[float, ...] | Exponential | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
         # Also of what a store holds, which somebody else may have written.
@@ -49,6 +61,12 @@ class JobOptions(Struct, frozen=True, omit_defaults=True):
     def __bool__(self) -> bool:
         """Return whether there are any."""
         return self != NO_OWN_OPTIONS
+
+    def given(self) -> dict[str, Any]:
+        """Return those that there are, by name."""
+        names = self.__struct_fields__
+        own = {name: getattr(self, name) for name in names}
+        return {name: one for name, one in own.items() if one not in (None, (), {})}
 
     def backoff_rule(self, owner: str) -> RetryBackoff | None:
         """Return the backoff as a task has it; raises InvalidOption."""
@@ -73,12 +91,7 @@ _decode = json.Decoder(JobOptions).decode
 
 def own_options(owner: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return options of a call as they are kept; raises InvalidOption."""
-    return {
-        option: _stored_backoff(owner, value)
-        if option == "backoff"
-        else CHECKS[option](owner, option, value)
-        for option, value in given.items()
-    }
+    return {option: _KEPT[option](owner, option, value) for option, value in given.items()}
 
 
 def read_options(stored: bytes) -> JobOptions:
@@ -87,6 +100,16 @@ def read_options(stored: bytes) -> JobOptions:
         return _decode(stored)
     except (DecodeError, UnicodeError, RecursionError) as error:
         raise Undecodable(f"the stored options of the job can't be read: {error}") from error
+
+
+def tags_in(stored: bytes | None) -> tuple[str, ...]:
+    """Return the tags by which a job is to be found; none of options that can't be read."""
+    if stored is None:
+        return ()
+    try:
+        return read_options(stored).tags
+    except Undecodable:
+        return ()
 
 
 def task_with(task: Task, stored: bytes | None) -> Task:
@@ -102,7 +125,9 @@ def task_with(task: Task, stored: bytes | None) -> Task:
         return task
 
 
-def _stored_backoff(owner: str, value: object) -> float | tuple[float, ...] | Exponential:
+def _kept_backoff(
+    owner: str, _option: str, value: object
+) -> float | tuple[float, ...] | Exponential:
     rule = backoff_of(owner, value)
     if isinstance(rule, Fixed):
         return rule.delay(1)
@@ -113,3 +138,42 @@ def _stored_backoff(owner: str, value: object) -> float | tuple[float, ...] | Ex
     why = "is a function, which can't be kept with a job"
     remedy = "give it to the task, or give Exponential(...), Fixed(seconds) or a list here"
     raise InvalidOption("backoff", value, owner=owner, why=why, remedy=remedy)
+
+
+def _is_tag(value: object) -> bool:
+    return is_name(value) and len(value) <= LONGEST_TAG
+
+
+_TAGS = Check(
+    lambda value: (
+        isinstance(value, (list, tuple, set, frozenset))
+        and len(value) <= MOST_TAGS
+        and all(_is_tag(tag) for tag in value)
+    ),
+    f"a list of up to {MOST_TAGS} texts of 1 to {LONGEST_TAG} characters, as in ['eu', 'vip']",
+    lambda tags: tuple(dict.fromkeys(sorted(tags) if isinstance(tags, (set, frozenset)) else tags)),
+)
+
+
+def _kept_metadata(owner: str, option: str, value: object) -> dict[str, Any]:
+    try:
+        text = json.encode(value)
+        kept = json.decode(text, type=dict[str, Any])
+    except (TypeError, ValueError, OverflowError, RecursionError, DecodeError):
+        text, kept = b"", {}
+    if type(value) is not dict or kept != value:
+        expected = "a dict of texts, numbers, True, False, None, lists and dicts with texts as keys"
+        raise InvalidOption(option, value, owner=owner, expected=expected)
+    if len(text) > MOST_METADATA_BYTES:
+        why = f"is {len(text):,} bytes of JSON, and {MOST_METADATA_BYTES:,} are the most"
+        remedy = "give what the body needs as an argument"
+        raise InvalidOption(option, value, owner=owner, why=why, remedy=remedy)
+    return kept
+
+
+_KEPT: dict[str, Callable[[str, str, Any], Any]] = {
+    **CHECKS,
+    "backoff": _kept_backoff,
+    "tags": _TAGS,
+    "metadata": _kept_metadata,
+}

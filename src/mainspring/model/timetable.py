@@ -48,7 +48,8 @@ class RuleText(Struct, frozen=True, omit_defaults=True):
 class NewSchedule(Struct, frozen=True):
     """A schedule as it is declared: jobs of `task` with that payload, whenever `rule` says.
 
-    `unique` and `expires` are those of its jobs, as in `NewJob`.
+    `unique` and `expires` are those of its jobs, as in `NewJob`. `added`: it was made at run time,
+    and is ticked by each worker that knows the task; else by those whose code declares it.
     """
 
     name: str
@@ -60,6 +61,7 @@ class NewSchedule(Struct, frozen=True):
     catch_up: CatchUp = "one"
     unique: str | None = None
     expires: float | None = None
+    added: bool = False
 
     def job(self) -> NewJob:
         """Return one of its jobs.

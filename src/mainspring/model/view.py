@@ -103,13 +103,15 @@ class LaneRecord(Struct, frozen=True, gc=False):
 class JobFilter(Struct, frozen=True):
     """Filter of jobs: those that fit every field that is not None.
 
-    `search` is a text that stands in the job's id, task, arguments or error, whatever its case.
+    `search` is a text that stands in the job's id, task, arguments or error, whatever its case,
+    `tag` one of its tags.
     """
 
     status: JobState | None = None
     queue: str | None = None
     task: str | None = None
     search: str | None = None
+    tag: str | None = None
 
 
 class SearchPage(Struct, frozen=True, gc=False):

@@ -291,7 +291,7 @@ class Controls(Protocol):
     def drop_ended(self, wanted: JobFilter, *, older_than: float, limit: int) -> int:
         """Drop up to `limit` final jobs that fit and ended so many seconds ago; return how many.
 
-        The oldest of each task in a queue go first. `JobFilter.search` is not looked at.
+        The oldest of each task in a queue go first. `JobFilter.search` and `tag` are not looked at.
         """
         ...
 
@@ -325,6 +325,13 @@ class Timetable(Protocol):
         A new one is anchored at the store's now, which also counts as its last tick. A known one
         takes the new rule, task and options, keeps anchor and pause, and its last tick never goes
         back; a new rule counts from now, so that it has missed nothing.
+        """
+        ...
+
+    def swap_schedule(self, new: NewSchedule, *, expected: NewSchedule | None) -> bool:
+        """Keep a schedule as `declare` does, if what is there under its name is `expected`.
+
+        None: nothing is there. False, and nothing changes, if it is something else.
         """
         ...
 

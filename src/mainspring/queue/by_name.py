@@ -21,14 +21,23 @@ def call_by_name(
     binding: Binding, name: object, args: object, kwargs: object, options: UsingOptions
 ) -> Call[Any]:
     """Return the call of a task, ready to be enqueued; raises InvalidOption, InvalidArguments."""
-    if not (isinstance(name, str) and is_name(name)):
-        raise InvalidOption("task", name, owner=OWNER, expected=f"the name of a task: {EXPECTED}")
+    task = task_named(binding, name, OWNER)
     named = {} if kwargs is None else kwargs
     if not (isinstance(args, (tuple, list)) and isinstance(named, Mapping)):
         raise InvalidArguments(f"{OWNER}: give args as a tuple or list, and kwargs as a dict")
-    task = binding.tasks[name] if name in binding.tasks else Task(name, elsewhere)
     given: dict[str, Any] = {**options}
-    return QueueTask[..., Any, Any](task, binding).using(**given).call(*args, **named)
+    return task.using(**given).call(*args, **named)
+
+
+def task_named(binding: Binding, name: object, owner: str) -> QueueTask[..., Any, Any]:
+    """Return a task by its name, one that only other programs know included.
+
+    Raises InvalidOption.
+    """
+    if not (isinstance(name, str) and is_name(name)):
+        raise InvalidOption("task", name, owner=owner, expected=f"the name of a task: {EXPECTED}")
+    task = binding.tasks[name] if name in binding.tasks else Task(name, elsewhere)
+    return QueueTask[..., Any, Any](task, binding)
 
 
 def elsewhere(*_args: Any, **_kwargs: Any) -> Any:

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from mainspring.clock import utc_now
 from mainspring.errors import InvalidArguments, InvalidOption
 from mainspring.model.duration import seconds_of
-from mainspring.model.job_options import OWN_OPTIONS
 from mainspring.model.options import NAME, one_of, refuse_unknown
 from mainspring.model.schedule import Cron
 from mainspring.model.timetable import CatchUp, NewSchedule, RuleText
@@ -49,15 +48,19 @@ class Declaration:
     ) -> ScheduleDecorator:
         """Return what registers a function, unless it is a task already, and adds the schedule."""
         refuse_unknown(_owner(self.name), self.options, SCHEDULE_OPTIONS)
-        _NAME("a schedule", "name", self.name)
-        _CATCH_UP(_owner(self.name), "catch_up", self.catch_up)
+        self.check()
 
         def declare(function: Any) -> Any:
             task = self._task(function, register)
-            add(self._schedule(task), task.task.function)
+            add(self.schedule_of(task), task.task.function)
             return task
 
         return declare
+
+    def check(self) -> None:
+        """Raise InvalidOption for what holds whatever the task is."""
+        _NAME("a schedule", "name", self.name)
+        _CATCH_UP(_owner(self.name), "catch_up", self.catch_up)
 
     def _task(self, function: Any, register: Callable[..., Any]) -> QueueTask[..., Any, Any]:
         if not isinstance(function, QueueTask):
@@ -73,7 +76,8 @@ class Declaration:
             raise InvalidOption(option, value, owner=owner, why=why, remedy=remedy)
         return function
 
-    def _schedule(self, task: QueueTask[..., Any, Any]) -> NewSchedule:
+    def schedule_of(self, task: QueueTask[..., Any, Any]) -> NewSchedule:
+        """Return the schedule of a task's jobs; raises InvalidOption, InvalidArguments."""
         name = task.name if self.name is None else self.name
         _refuse_per_job_options(_owner(name), task)
         args, kwargs = self._arguments(_owner(name))
@@ -136,7 +140,7 @@ def _refuse_per_job_options(owner: str, task: QueueTask[..., Any, Any]) -> None:
         "run_at": options.run_at,
         "idempotency_key": options.idempotency_key,
         "conn": task.connection,
-        **{option: getattr(options.own, option) for option in OWN_OPTIONS},
+        **options.own.given(),
     }
     for option, value in given.items():
         if value is not None:

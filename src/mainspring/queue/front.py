@@ -192,7 +192,7 @@ class Queue(Exclusion):
 
         rule = cron_rule(name, expression, tz)
         declaration = Declaration(rule, name, catch_up, args, kwargs or {}, options)
-        return declaration.decorator(self.task, self.schedules.add)
+        return declaration.decorator(self.task, self.schedules.declare)
 
     def every(  # the options of a schedule
         self,
@@ -212,7 +212,7 @@ class Queue(Exclusion):
 
         rule = interval_rule(name, seconds)
         declaration = Declaration(rule, name, catch_up, args, kwargs or {}, options)
-        return declaration.decorator(self.task, self.schedules.add)
+        return declaration.decorator(self.task, self.schedules.declare)
 
     @property
     def schedules(self) -> Schedules:

@@ -114,6 +114,16 @@ class JobHandle(Generic[R]):
         return self.record.attempts
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that `using(tags=[...])` gave it."""
+        return self.record.options.tags
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata that `using(metadata={...})` gave it."""
+        return self.record.options.metadata
+
+    @property
     def progress(self) -> float:
         """Progress reported by its body, from 0 to 1; 1 once it has completed."""
         return self.record.progress

@@ -131,12 +131,16 @@ def read_page(catalog: Catalog, client: QueueClient, wanted: JobFilter, place: P
 
 
 def filter_of(
-    status: str | None, queue: str | None, task: str | None, search: str | None = None
+    status: str | None,
+    queue: str | None,
+    task: str | None,
+    search: str | None = None,
+    tag: str | None = None,
 ) -> JobFilter:
     """Return the filter that the options say; raises InvalidOption."""
-    for option, value in (("queue", queue), ("task", task), ("search", search)):
+    for option, value in (("queue", queue), ("task", task), ("search", search), ("tag", tag)):
         _TEXT(_OWNER, option, value)
-    return JobFilter(_state_of(status), queue, task, search or None)
+    return JobFilter(_state_of(status), queue, task, search or None, tag)
 
 
 def _state_of(status: str | None) -> JobState | None:

@@ -60,6 +60,7 @@ class Operations:
         status: str | None = None,
         queue: str | None = None,
         task: str | None = None,
+        tag: str | None = None,
         search: str | None = None,
         cursor: str | None = None,
         page: int | None = None,
@@ -68,13 +69,14 @@ class Operations:
     ) -> JobPage:
         """Return a page of the jobs that fit all that is given, newest first.
 
-        `search` is a text in the job's id, task, arguments or error, whatever its case; its page
-        may be empty with more to come, see `JobPage`. `cursor` is the `.cursor` of the page before,
-        `page` a page's number from 1, which costs more the higher it is; without both it is the
-        first. `order="oldest"`: oldest first. Raises InvalidOption; the log warns of an empty page
-        for a queue or task that nobody knows.
+        `tag` is one of those that `using(tags=[...])` gave. `search` is a text in the job's id,
+        task, arguments or error, whatever its case; its page may be empty with more to come, see
+        `JobPage`. `cursor` is the `.cursor` of the page before, `page` a page's number from 1,
+        which costs more the higher it is; without both it is the first. `order="oldest"`: oldest
+        first. Raises InvalidOption; the log warns of an empty page for a queue or task that nobody
+        knows.
         """
-        wanted = filter_of(status, queue, task, search)
+        wanted = filter_of(status, queue, task, search, tag)
         place = Place(order=order, cursor=cursor, page=page, limit=limit)
         found = read_page(self._store, self._client, wanted, place)
         if not found:

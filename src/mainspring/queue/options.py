@@ -18,7 +18,7 @@ from mainspring.model.signature import is_generator
 from mainspring.model.task import CHECKS, ExecutorKind, Task, executor_of, task_name
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from datetime import datetime, timedelta
     from os import PathLike
     from typing import ParamSpec, Protocol, overload
@@ -102,6 +102,8 @@ class UsingOptions(TypedDict, total=False):
     timeout: float | None
     keep_result: float | timedelta | None
     backoff: KeptBackoff | None
+    tags: Collection[str] | None
+    metadata: Mapping[str, Any] | None
     conn: Any
 
 

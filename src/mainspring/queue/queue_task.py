@@ -28,7 +28,7 @@ from mainspring.queue.job_handle import JobHandle
 from mainspring.queue.priority_order import stored_priority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from mainspring.model.backoff import KeptBackoff
@@ -201,6 +201,8 @@ class QueueTask(Generic[P, R, Raw]):
         timeout: float | None = None,
         keep_result: float | timedelta | None = None,
         backoff: KeptBackoff | None = None,
+        tags: Collection[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
         conn: Any = None,
         **unknown: Never,
     ) -> QueueTask[P, R, Raw]:
@@ -212,9 +214,10 @@ class QueueTask(Generic[P, R, Raw]):
         second, `on_conflict` says: `"return_existing"` (the handle is the live job's), `"raise"`
         (DuplicateJob) or `"replace"`. `idempotency_key`: within 24 hours one job of this task bears
         it, whatever became of it. `retries`, `timeout`, `keep_result` and `backoff` take the place
-        of the task's for these jobs and are kept with each (a function as backoff can't be).
-        `conn`: the caller's own connection, in whose open transaction the jobs are enqueued. None
-        leaves an option as it is. Raises InvalidOption, UnknownOption.
+        of the task's for these jobs and are kept with each (a function as backoff can't be), as
+        are `tags`, texts by which `queue.jobs(tag=...)` finds them, and `metadata`, a dict of JSON
+        values. `conn`: the caller's own connection, in whose open transaction the jobs are
+        enqueued. None leaves an option as it is. Raises InvalidOption, UnknownOption.
         """
         owner = f"{self.name}.using()"
         refuse_unknown(owner, unknown, _USING_OPTIONS)
@@ -229,6 +232,8 @@ class QueueTask(Generic[P, R, Raw]):
             "timeout": timeout,
             "keep_result": keep_result,
             "backoff": backoff,
+            "tags": tags,
+            "metadata": metadata,
         }
         given = {option: value for option, value in given.items() if value is not None}
         if conn is not None:

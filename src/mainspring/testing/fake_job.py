@@ -9,10 +9,11 @@ from mainspring.engine.attempts.running import host, running
 from mainspring.engine.journal.buffer import NoteBuffer, note_buffer
 from mainspring.errors import InvalidOption
 from mainspring.model.job import Claim
+from mainspring.model.job_options import JobOptions, encode_options, own_options
 from mainspring.model.number import is_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
     from contextvars import ContextVar
 
@@ -90,15 +91,19 @@ def fake_job(  # noqa: PLR0913  # the fields of a job
     attempt: int = 1,
     crashes: int = 0,
     cancelled: bool = False,
+    tags: Collection[str] = (),
+    metadata: Mapping[str, Any] | None = None,
 ) -> AbstractContextManager[FakeJob]:
     """Return a block in which the calling code is the body of a job: for a body called by hand.
 
     `attempt`: which one it is, from 1. `crashes`: the workers that it has cost. `cancelled`:
-    `current_job.check_cancelled` raises. Also in coroutines that are awaited in the block.
+    `current_job.check_cancelled` raises. `tags` and `metadata` are the job's. Also in coroutines
+    that are awaited in the block.
     """
     if not (is_whole(attempt) and attempt >= 1):
         expected = "a whole number from 1"
         raise InvalidOption("attempt", attempt, owner="fake_job()", expected=expected)
+    own = own_options("fake_job()", {"tags": tags, "metadata": dict(metadata or {})})
     name = task if isinstance(task, str) else task.name
     claim = Claim(
         key=1,
@@ -109,6 +114,7 @@ def fake_job(  # noqa: PLR0913  # the fields of a job
         payload=b"",
         attempt=attempt,
         crashes=crashes,
+        options=encode_options(JobOptions(**own)),
     )
     return FakeJob(claim, cancelled=cancelled).runs()
 

@@ -104,16 +104,17 @@ def _add_lists(router: APIRouter, port: TaskPort) -> None:
         return JSONResponse({"task_types": port.types()})
 
     @router.get("/tasks", response_model=TaskList, responses=_problems(422, 503))
-    async def tasks(
+    async def tasks(  # noqa: PLR0913, PLR0917  # the fields of a query
         status: JobState | None = None,
         task_status: Annotated[JobState | None, Query(description="as status")] = None,
         limit: Limit = 100,
         older_than_minutes: Minutes = None,
         cursor: Cursor = None,
+        tag: Annotated[str | None, Query(description="of durable jobs")] = None,
     ) -> Response:
         """List tasks, newest first."""
         age = None if older_than_minutes is None else timedelta(minutes=older_than_minutes)
-        page = await port.page(Search(status or task_status, age, limit, cursor))
+        page = await port.page(Search(status or task_status, age, limit, cursor, tag))
         bodies = [body_of(view) for view in page.views]
         return JSONResponse({"tasks": bodies, "count": len(bodies), "next_cursor": page.cursor})
 

@@ -47,6 +47,8 @@ class PoolPort:
         """Start a task, without waiting for a place; raises Refused."""
         function = self._function(order.task_type)
         _check_params(function, order.params)
+        if order.tags is not None:
+            raise _no_tags("tags")
         try:
             if self._worker.full:
                 raise Refused(429, "queue_full", "too many tasks wait already; try again")
@@ -75,6 +77,8 @@ class PoolPort:
 
     async def page(self, search: Search) -> TaskPage:
         """Return tasks newest first."""
+        if search.tag is not None:
+            raise _no_tags("tag")
         infos = self._worker.get_all_tasks(search.status, None, search.older_than)
         return _page_of([view_of(info) for info in infos], search.limit, search.cursor)
 
@@ -124,6 +128,10 @@ def view_of(info: TaskInfo) -> TaskView:
         metadata=info.metadata,
         from_cache=info.from_cache,
     )
+
+
+def _no_tags(field: str) -> Refused:
+    return Refused(422, "not_supported", "tasks of a pool have no tags, but metadata", field)
 
 
 def _check_params(function: Callable[..., Any], params: dict[str, Any]) -> None:

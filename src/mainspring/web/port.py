@@ -28,6 +28,7 @@ class Order:
     timeout: float | None = None
     use_cache: bool | None = None
     cache_ttl: float | None = None
+    tags: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +47,18 @@ class TaskView:
     error: str | None
     metadata: dict[str, Any]
     from_cache: bool | None
+    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Filter of a list: tasks of one status, at least so old, the first `limit` after a cursor."""
+    """Filter of a list: of one status and tag, so old at least, `limit` after a cursor."""
 
     status: JobState | None = None
     older_than: timedelta | None = None
     limit: int = 100
     cursor: str | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

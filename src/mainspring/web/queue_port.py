@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NOT_PER_JOB = ("task_id", "metadata", "timeout", "use_cache", "cache_ttl")
+NOT_PER_JOB = ("task_id", "use_cache", "cache_ttl")
 """Options that an order may give to a pool; a durable task has them once and for all."""
+
+PER_JOB = ("timeout", "metadata", "tags")
 
 
 class QueuePort:
@@ -74,6 +76,8 @@ class QueuePort:
         task: Any = self._queue.get_task(name)
         if order.priority is not None:
             task = task.using(priority=_whole(order.priority))
+        for option in PER_JOB:
+            task = _using(task, option, getattr(order, option))
         try:
             with _store_errors_as_responses():
                 job = await task.adelay(**order.params)
@@ -146,7 +150,8 @@ class QueuePort:
             cursor = page.cursor
 
     def _jobs(self, search: Search, cursor: str | None, limit: int) -> JobPage:
-        return self._queue.jobs(status=search.status, cursor=cursor, limit=limit)
+        status, tag = search.status, search.tag
+        return self._queue.jobs(status=status, tag=tag, cursor=cursor, limit=limit)
 
     def _health(self) -> Health:
         stats = self._queue.stats()
@@ -177,9 +182,17 @@ def view_of(job: JobHandle[Any], record: JobRecord) -> TaskView:
         completed_at=record.completed_at,
         result=_result_of(job) if completed else None,
         error=None if record.failure is None else record.failure.message,
-        metadata={},
+        metadata=record.options.metadata,
         from_cache=None,
+        tags=record.options.tags,
     )
+
+
+def _using(task: Any, option: str, value: object) -> Any:
+    try:
+        return task if value is None else task.using(**{option: value})
+    except InvalidOption as error:
+        raise Refused(422, "invalid", str(error), option) from error
 
 
 def _result_of(job: JobHandle[Any]) -> Any:

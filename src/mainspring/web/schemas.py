@@ -29,6 +29,7 @@ class TaskRequest(BaseModel):
     timeout: Seconds | None = Field(default=None, description="seconds")
     use_cache: bool | None = None
     cache_ttl: Seconds | None = Field(default=None, description="seconds")
+    tags: list[str] | None = Field(default=None, description="of a durable job, to find it by")
 
 
 class TaskBody(BaseModel):
@@ -46,6 +47,7 @@ class TaskBody(BaseModel):
     error: str | None
     metadata: dict[str, Any]
     from_cache: bool | None
+    tags: list[str]
 
 
 class TaskList(BaseModel):

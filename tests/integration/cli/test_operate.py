@@ -62,6 +62,43 @@ def test_it_is_said_why_a_job_does_not_run(app, command):
     assert (missing.code, missing.out) == (1, "there is no job no-such-job\n")
 
 
+def test_a_job_is_found_by_its_tag_and_shown_with_its_options(app, command):
+    job = app.send.using(tags=["eu", "vip"], metadata={"order": 17}, retries=1).delay("you")
+    app.send.delay("me")
+    listed = command("jobs", "ls", *DB, "--tag", "vip")
+    assert listed.out.splitlines()[0].split()[-1] == "TAGS"
+    assert "eu, vip" in listed.out
+    assert "TAGS" not in command("jobs", "ls", *DB, "--tag", "us").out
+    (found,) = command("jobs", "ls", *DB, "--tag", "vip", "--json").json["jobs"]
+    assert (found["id"], found["tags"], found["metadata"]) == (job.id, ["eu", "vip"], {"order": 17})
+    assert found["options"] == {"retries": 1}
+    lines = command("jobs", "show", job.id, *DB).out.splitlines()
+    shown = dict(line.split(maxsplit=1) for line in lines if line)
+    names = ("tags", "metadata", "options")
+    assert [shown[name] for name in names] == ["eu, vip", '{"order":17}', '{"retries":1}']
+    enqueued = command("enqueue", "send", "--args", '["x"]', "--app", "app:queue", "--tag", "cli")
+    assert app.queue.get_job(enqueued.out.split()[0]).tags == ("cli",)
+
+
+def test_a_schedule_is_added_listed_and_removed(app, command):
+    add = ("cron", "add", "daily", "app.send", "--cron", "0 3 * * *", "--args", '["you"]', *DB)
+    app.queue.stats()  # the file is there from now on
+    assert command(*add).out == "daily added: 0 3 * * * (UTC), app.send\n"
+    refused = command(*add)
+    assert (refused.code, "0 3 * * * (UTC) of app.send" in refused.err) == (2, True)
+    again = command(*add, "--replace", "--tz", "Europe/Prague", "--queue", "slow", "--json").json
+    assert (again["rule"], again["queue"], again["added"]) == (
+        "0 3 * * * (Europe/Prague)",
+        "slow",
+        True,
+    )
+    assert "daily" in command("cron", "ls", *DB).out
+    assert command("cron", "add", "x", "app.send", *DB).code == 2
+    assert command("cron", "rm", "daily", *DB).code == 0
+    assert "daily" not in command("cron", "ls", *DB).out
+    assert app.queue.stats()["pending"] == 0
+
+
 def test_a_job_that_waits_is_moved(app, command):
     job, other = app.send.using(delay=3600).delay("you"), app.send.delay("me")
     assert command("jobs", "run-now", job.id, *DB).out == f"{job.id} may start now\n"

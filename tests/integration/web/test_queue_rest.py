@@ -15,10 +15,12 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from fastapi import FastAPI, Header, HTTPException
+from msgspec.structs import replace
 
 from mainspring import Queue
 from mainspring.errors import InvalidArguments, InvalidOption, JobFailed, StoreBusy
 from mainspring.model.job import Failure, JobState
+from mainspring.model.job_options import NO_OWN_OPTIONS, own_options
 from mainspring.web import create_task_worker_router
 
 
@@ -35,7 +37,7 @@ def hidden():
 
 
 class FakeJob:
-    def __init__(self, queue, number, task, call, priority):
+    def __init__(self, queue, number, task, call, priority, own):
         self.queue, self.call = queue, call
         self.id = f"job-{number}"
         self.ended = asyncio.Event()
@@ -49,6 +51,7 @@ class FakeJob:
             started_at=None,
             completed_at=None,
             failure=None,
+            options=own,
         )
 
     def end(self, state, failure=None):
@@ -83,14 +86,17 @@ class FakeJob:
 
 
 class FakeTask:
-    def __init__(self, queue, task, priority):
-        self.queue, self.task, self.priority = queue, task, priority
+    def __init__(self, queue, task, priority, own=NO_OWN_OPTIONS):
+        self.queue, self.task, self.priority, self.own = queue, task, priority, own
 
-    def using(self, *, priority):
-        return FakeTask(self.queue, self.task, priority)
+    def using(self, *, priority=None, **own):
+        priority = self.priority if priority is None else priority
+        return FakeTask(
+            self.queue, self.task, priority, replace(self.own, **own_options("using()", own))
+        )
 
     async def adelay(self, **kwargs):
-        return self.queue.enqueue(self.task, kwargs, self.priority)
+        return self.queue.enqueue(self.task, kwargs, self.priority, self.own)
 
 
 class FakePage(list):
@@ -121,11 +127,11 @@ class FakeQueue:
         found = [task for task in self.tasks if task.name == name]
         return FakeTask(self, found[0], found[0].priority) if found else None
 
-    def enqueue(self, task, kwargs, priority):
+    def enqueue(self, task, kwargs, priority, own):
         self.look()
         if kwargs.get("first") == "unstorable":
             raise InvalidArguments("task: argument 'first' can't be stored")
-        job = FakeJob(self, len(self.known), task, lambda: task.function(**kwargs), priority)
+        job = FakeJob(self, len(self.known), task, lambda: task.function(**kwargs), priority, own)
         self.known.append(job)
         return job
 
@@ -137,11 +143,12 @@ class FakeQueue:
         self.look()
         return next((job for job in self.known if job.id == job_id), None)
 
-    def jobs(self, *, status=None, cursor=None, limit=100):
+    def jobs(self, *, status=None, tag=None, cursor=None, limit=100):
         self.look()
         if cursor is not None and not cursor.isdecimal():
             raise InvalidOption("cursor", cursor, owner="jobs", expected="one of ours")
         found = [job for job in reversed(self.known) if status in {None, job.record.state}]
+        found = [job for job in found if tag is None or tag in job.record.options.tags]
         start = int(cursor or 0)
         page = FakePage(found[start : start + limit])
         page.cursor = str(start + limit) if len(found) > start + limit else None
@@ -268,8 +275,9 @@ def test_those_who_may_not_are_refused(queue, serve):
         ({"priority": 0.5}, "priority"),
         ({"priority": 2**40}, "priority"),
         ({"task_id": "mine"}, "task_id"),
-        ({"metadata": {}}, "metadata"),
-        ({"timeout": 3}, "timeout"),
+        ({"metadata": {"a": "x" * 10_000}}, "metadata"),
+        ({"tags": [""]}, "tags"),
+        ({"timeout": 1e12}, "timeout"),
         ({"use_cache": True}, "use_cache"),
         ({"cache_ttl": 3}, "cache_ttl"),
     ],
@@ -278,6 +286,18 @@ def test_what_can_not_be_started_is_told_with_the_field(client, body, field):
     answer = start(client, **body)
     assert (answer.status_code, answer.json()["field"]) == (422, field)
     assert client.get("/tasks").json()["count"] == 0
+
+
+def test_a_job_has_tags_metadata_and_a_timeout_of_its_own(client):
+    plain = start(client).json()
+    own = {"tags": ["eu", "vip"], "metadata": {"order": 17}, "timeout": 2.5}
+    mine = start(client, **own).json()
+    assert (mine["tags"], mine["metadata"]) == (["eu", "vip"], {"order": 17})
+    assert client.get(f"/tasks/{mine['id']}").json()["tags"] == ["eu", "vip"]
+    assert (plain["tags"], plain["metadata"]) == ([], {})
+    found = client.get("/tasks", params={"tag": "vip"}).json()["tasks"]
+    assert [task["id"] for task in found] == [mine["id"]]
+    assert client.get("/tasks", params={"tag": "us"}).json()["count"] == 0
 
 
 def test_a_job_is_cancelled_once(client):

@@ -107,6 +107,14 @@ def test_a_task_is_started_and_its_result_read(client):
     assert all(moment.tzinfo for moment in moments)
 
 
+def test_tasks_of_a_pool_have_no_tags(client):
+    for refused, field in (
+        (start(client, params={"first": 2, "second": 3}, tags=["a"]), "tags"),
+        (client.get("/tasks", params={"tag": "a"}), "tag"),
+    ):
+        assert (refused.status_code, refused.json()["field"]) == (422, field)
+
+
 def test_a_failure_is_told_and_is_no_error_of_the_server(client):
     body = ended(client, start(client, "rest.fail").json()["id"])
     assert (body["status"], body["error"], body["result"]) == ("failed", "no good \\udcff", None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mainspring.engine import scheduler as module
-from mainspring.engine.scheduler import LOOK_SECONDS, PAUSED_LOOK_SECONDS, Scheduler
+from mainspring.engine.scheduler import Scheduler
 from mainspring.errors import InvalidOption, StoreBusy
 from mainspring.model.events import ScheduleTicked
 from mainspring.model.timetable import NewSchedule, RuleText
@@ -18,6 +18,9 @@ from mainspring.model.view import JobFilter
 from mainspring.stores.memory import MemoryStore
 from mainspring.stores.sqlite import SqliteStore
 from mainspring.testing.clock import START, FrozenClock
+
+LOOK_SECONDS = 60.0
+"""A long one, so that what is planned is the time of a tick."""
 
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
 BEGIN = datetime.fromtimestamp(START, UTC)  # 08:00:00, on a full minute
@@ -42,6 +45,7 @@ def store(request, clock, tmp_path):
 def standing_clock(monkeypatch):
     """What a scheduler plans is then the seconds it waits."""
     monkeypatch.setattr(module, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(module, "LOOK_SECONDS", LOOK_SECONDS)
 
 
 class Office:
@@ -50,7 +54,9 @@ class Office:
     def __init__(self, store, *schedules):
         self.told = []
         self.plans = []
-        self._scheduler = Scheduler(store, schedules, self.told.append, self.plans.append)
+        self._scheduler = Scheduler(
+            store, schedules, {"known"}, self.told.append, self.plans.append
+        )
 
     def turn(self):
         self._scheduler.turn()
@@ -61,9 +67,9 @@ class Office:
         return self.plans[-1]
 
 
-def schedule(name="s", catch_up="one", task="t", **rule):
-    rule = rule or {"every": 60.0}
-    return NewSchedule(name, RuleText(**rule), task, "default", b"[[],{}]", 3, catch_up)
+def schedule(name="s", catch_up="one", task="t", *, added=False, **rule):
+    rule = RuleText(**(rule or {"every": 60.0}))
+    return NewSchedule(name, rule, task, "default", b"[[],{}]", 3, catch_up, added=added)
 
 
 def jobs(store):
@@ -92,7 +98,7 @@ def test_each_tick_is_told(store, clock):
     assert office.told == [ScheduleTicked("s", tick, (jobs(store)[0].id,))]
 
 
-def test_it_looks_once_a_minute_even_if_nothing_is_due_for_long(store):
+def test_it_looks_every_few_seconds_even_if_nothing_is_due_for_long(store):
     assert Office(store, schedule(cron="0 0 1 1 *")).turn() == LOOK_SECONDS
     assert Office(store, schedule(every=86_400.0)).turn() == LOOK_SECONDS
 
@@ -188,7 +194,7 @@ def test_a_paused_schedule_does_not_tick_and_a_resumed_one_goes_on_from_now(stor
     office.turn()
     store.pause_schedule("s")
     clock.advance(600)
-    assert office.turn() == PAUSED_LOOK_SECONDS
+    assert office.turn() == LOOK_SECONDS
     clock.advance(25)
     store.resume_schedule("s")
     assert office.turn() == 35
@@ -228,6 +234,21 @@ def test_what_others_declare_is_theirs_to_tick(store, clock):
     clock.advance(60)
     ours.turn()
     assert [job.task for job in jobs(store)] == ["t"]
+
+
+def test_what_was_added_is_ticked_by_whoever_knows_its_task(store, clock):
+    office = Office(store)
+    for name in ("known", "unknown"):
+        assert store.swap_schedule(schedule(name, task=name, added=True), expected=None)
+    store.declare([schedule("theirs", task="known")])
+    assert office.turn() == 60
+    clock.advance(60)
+    office.turn()
+    assert [job.task for job in jobs(store)] == ["known"]
+    store.forget_schedule("known")
+    clock.advance(60)
+    assert office.turn() == LOOK_SECONDS
+    assert len(jobs(store)) == 1
 
 
 def test_a_schedule_that_was_forgotten_ticks_again_when_it_is_declared_anew(store, clock):

@@ -174,6 +174,69 @@ class TestAtTheCall:
         assert job.record.options == JobOptions(retries=0, backoff=5.0)
 
 
+class TestTagsAndMetadata:
+    def test_tags_and_metadata_are_kept_and_the_body_sees_them(self, queue):
+        seen = []
+
+        @queue.task(name="look")
+        def look():
+            seen.append((current_job.tags, current_job.metadata))
+
+        tagged = look.using(tags=["eu", "vip", "eu"], metadata={"order": 17, "by": ["me", None]})
+        job, plain = tagged.delay(), look.delay()
+        assert (job.tags, job.metadata) == (("eu", "vip"), {"order": 17, "by": ["me", None]})
+        assert (plain.tags, plain.metadata) == ((), {})
+        with queue.worker():
+            queue.gather([job, plain], timeout=20)
+        assert (("eu", "vip"), {"order": 17, "by": ["me", None]}) in seen
+        assert ((), {}) in seen
+        assert list(queue.jobs(tag="vip")) == [job]
+        assert list(queue.jobs(tag="vip", status="pending")) == []
+
+    def test_a_page_leads_on(self, memory):
+        task = memory.task(name="t")(lambda: None)
+        jobs = [task.using(tags={"b", "a"}).delay() for _ in range(3)]
+        page = memory.jobs(tag="a", limit=2)
+        rest = memory.jobs(tag="a", limit=2, cursor=page.cursor)
+        assert [*page, *rest] == jobs[::-1]
+        assert (rest.cursor, jobs[0].tags) == (None, ("a", "b"))
+
+    @pytest.mark.parametrize(
+        ("option", "value", "says"),
+        [
+            ("tags", "eu", r"expected a list of up to 20 texts"),
+            ("tags", ["x" * 101], "of 1 to 100 characters"),
+            ("tags", [""], "of 1 to 100 characters"),
+            ("tags", [7], "texts"),
+            ("tags", [str(n) for n in range(21)], "up to 20"),
+            ("metadata", ["a"], "expected a dict of texts, numbers"),
+            ("metadata", {1: "a"}, "with texts as keys"),
+            ("metadata", {"a": (1, 2)}, "expected a dict"),
+            ("metadata", {"a": object()}, "expected a dict"),
+            ("metadata", {"a": float("nan")}, "expected a dict"),
+            ("metadata", {"a": "x" * 8192}, r"is 8,200 bytes of JSON, and 8,192 are the most"),
+        ],
+    )
+    def test_what_can_not_be_kept_is_refused_at_once(self, memory, option, value, says):
+        task = memory.task(name="add")(lambda: None)
+        with pytest.raises(InvalidOption, match=rf"add\.using\(\): {option}=.*{says}"):
+            task.using(**{option: value})
+
+    def test_a_filter_is_a_text(self, memory):
+        with pytest.raises(InvalidOption, match=r"jobs\(\): tag=7"):
+            memory.jobs(tag=7)
+
+
+def tags_seen():
+    return [*current_job.tags, current_job.metadata["n"]]
+
+
+def test_a_body_in_a_child_sees_its_tags(memory):
+    task = memory.task(name="tags_seen", executor="process")(tags_seen)
+    with memory.worker():
+        assert task.using(tags=["a"], metadata={"n": 1}).delay().result(timeout=60) == ["a", 1]
+
+
 @pytest.mark.parametrize("options", [b'{"retries":"many"}', b'{"timeout":-1}', b"[[["])
 def test_options_that_cannot_be_read_fail_the_attempt(tmp_path, options):
     queue = Queue(db_path=tmp_path / "jobs.db", workers=1, durability="normal")

@@ -9,6 +9,7 @@ import pytest
 
 from mainspring.errors import DuplicateJob, InvalidConnection, LeaseLost, StoreBusy
 from mainspring.model.job import JobState, Outcome, OutcomeKind
+from mainspring.model.view import JobFilter
 from mainspring.stores.sqlite import SqliteStore
 from mainspring.stores.sqlite.connections.caller_connection import qualified
 from mainspring.testing.contracts.cases import enqueue, join, new_job, outcome, start, want
@@ -92,6 +93,16 @@ def test_nothing_exists_if_it_rolls_back(store, connect, mode):
 def test_without_an_open_transaction_it_is_refused(store, connect):
     with pytest.raises(InvalidConnection, match="no transaction is open"):
         store.enqueue_in(connect(), [new_job()])
+
+
+def test_a_tag_finds_a_job_of_an_attached_file(store, path, connect, tmp_path):
+    connection = connect(tmp_path / "other.db", isolation_level=None)
+    connection.execute("CREATE TABLE tags (name TEXT)")
+    connection.execute("ATTACH DATABASE ? AS jobs_here", (str(path),))
+    connection.execute("BEGIN IMMEDIATE")
+    (job_id,) = store.enqueue_in(connection, [new_job(options=b'{"tags":["eu"]}')])
+    connection.execute("COMMIT")
+    assert [job.id for job in store.jobs(JobFilter(tag="eu"))] == [job_id]
 
 
 @pytest.mark.parametrize("alias", ["queue", 'od"d name', "jobs"])

@@ -20,6 +20,17 @@ def test_the_job_is_as_the_test_says():
         current_job.id  # noqa: B018  # that it raises is all
 
 
+def test_the_job_has_tags_and_metadata():
+    with fake_job(tags=["eu"], metadata={"order": 17}):
+        assert (current_job.tags, current_job.metadata) == (("eu",), {"order": 17})
+        current_job.metadata["order"] = 18
+        assert current_job.metadata == {"order": 17}
+    with fake_job():
+        assert (current_job.tags, current_job.metadata) == ((), {})
+    with pytest.raises(InvalidOption, match=r"fake_job\(\): tags="):
+        fake_job(tags="eu")
+
+
 def test_what_the_body_says_is_kept():
     with fake_job() as job:
         assert (job.progress, job.message, job.log) == (0.0, "", [])

@@ -1,4 +1,4 @@
-"""`mainspring cron`: the durable schedules: list, run now, pause, resume and remove them."""
+"""`mainspring cron`: the durable schedules: list, add, run now, pause, resume and remove them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.app_loader.verbs import add_verb, run
+from mainspring.cli.text.arguments import arguments_in
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.errors import InvalidOption, ScheduleUnreadable
 from mainspring.model.duration import distance
+from mainspring.model.timetable import CATCH_UPS
 from mainspring.queue.schedules import ScheduleHandle
 
 if TYPE_CHECKING:
@@ -30,11 +32,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the commands and their options."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     add_verb(verbs, "ls", "list schedules with their next tick", list_schedules)
+    adding = add_verb(verbs, "add", "add a schedule of a task", add_schedule)
+    adding.add_argument("name", metavar="SCHEDULE")
+    adding.add_argument("task", metavar="TASK", help="its whole name")
+    rule = adding.add_mutually_exclusive_group(required=True)
+    rule.add_argument("--cron", metavar="EXPRESSION", help="as in '0 3 * * *'")
+    rule.add_argument("--every", type=float, metavar="SECONDS")
+    adding.add_argument("--tz", metavar="ZONE", help="of --cron (default: UTC)")
+    adding.add_argument("--args", metavar="JSON", help="as in '[1, \"two\"]'")
+    adding.add_argument("--kwargs", metavar="JSON", help="as in '{\"name\": 1}'")
+    adding.add_argument("--catch-up", choices=CATCH_UPS, help="of missed ticks (default: one)")
+    adding.add_argument("--queue", metavar="NAME", help="(default: the task's)")
+    adding.add_argument("--priority", type=int, metavar="N", help="lower is more urgent")
+    adding.add_argument("--replace", action="store_true", help="one that is there")
     for name, purpose, function in (
         ("run", "enqueue a schedule's job now", run_schedule),
         ("pause", "let a schedule tick no more", pause_schedule),
         ("resume", "let a schedule tick again, from now on", resume_schedule),
-        ("rm", "remove a schedule that no code declares any more", remove_schedule),
+        ("rm", "remove one that was added, or that no code declares any more", remove_schedule),
     ):
         verb = add_verb(verbs, name, purpose, function)
         verb.add_argument("name", metavar="SCHEDULE")
@@ -42,13 +57,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def list_schedules(queue: Queue, options: argparse.Namespace) -> int:
     """Print a line for each schedule."""
-    rows = [_fields(schedule) for schedule in queue.schedules.values()]
+    rows = [_fields(schedule) for schedule in queue.schedules.list()]
     if options.json:
         print_json(rows)
         return DONE
     now = datetime.now(UTC)
     print_table(HEADS, [_cells(row, now) for row in rows], dispensable=DISPENSABLE)
     print_lines(f"{row['name']}: {row['trouble']}" for row in rows if row["trouble"])
+    return DONE
+
+
+def add_schedule(queue: Queue, options: argparse.Namespace) -> int:
+    """Add it for each worker that knows the task."""
+    names = ("cron", "every", "tz", "catch_up", "queue", "priority")
+    given: Any = {name: value for name in names if (value := getattr(options, name)) is not None}
+    given["args"], given["kwargs"] = arguments_in(options)
+    added = queue.schedules.add(options.name, options.task, replace=options.replace, **given)
+    if options.json:
+        print_json(_fields(added))
+    else:
+        print_lines([f"{added.name} added: {added.rule}, {added.task}"])
     return DONE
 
 
@@ -122,6 +150,7 @@ def _fields(schedule: ScheduleHandle) -> dict[str, Any]:
         "task": schedule.task,
         "queue": schedule.queue,
         "catch_up": schedule.catch_up,
+        "added": schedule.added,
         "paused": schedule.paused,
         "last_tick": schedule.last_tick,
         "next_ticks": ticks,

@@ -35,6 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--delay", type=float, metavar="SECONDS")
     parser.add_argument("--unique", metavar="KEY", help="no second live job of this key")
     parser.add_argument("--idempotency-key", metavar="KEY", help="one job of this key in 24 hours")
+    parser.add_argument("--tag", action="append", metavar="TAG", help="may be given several times")
     parser.add_argument(
         "--wait", type=float, metavar="SECONDS", help="wait for its end, and print the result"
     )
@@ -48,6 +49,8 @@ def enqueue(queue: Queue, options: argparse.Namespace) -> int:
     given: dict[str, Any] = {
         name: value for name in names if (value := getattr(options, name)) is not None
     }
+    if options.tag is not None:
+        given["tags"] = options.tag
     args, kwargs = arguments_in(options)
     job = task.using(**given).delay(*args, **kwargs)
     if options.wait is not None:

@@ -45,6 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     listing = add_verb(verbs, "ls", "list jobs, newest first unless asked otherwise", list_jobs)
     listing.add_argument("--status", choices=STATES)
     _add_filter(listing)
+    listing.add_argument("--tag", metavar="TAG", help="that bear this tag")
     listing.add_argument("--search", metavar="TEXT", help="in id, task, arguments or error")
     listing.add_argument("--limit", type=int, default=50, help="(default: 50)")
     listing.add_argument("--cursor", help="where the last page ended")
@@ -79,6 +80,7 @@ def list_jobs(queue: Queue, options: argparse.Namespace) -> int:
         status=options.status,
         queue=options.queue,
         task=options.task,
+        tag=options.tag,
         search=options.search,
         cursor=options.cursor,
         page=options.page,
@@ -90,10 +92,10 @@ def list_jobs(queue: Queue, options: argparse.Namespace) -> int:
         found = {"jobs": [job_fields(one) for one in records], "cursor": page.cursor}
         print_json(found if page.looked is None else {**found, "looked": page.looked})
         return DONE
-    now = datetime.now(UTC)
+    now, tagged = datetime.now(UTC), any(one.options.tags for one in records)
     print_table(
-        JOB_HEADS,
-        [job_row(one, now) for one in records],
+        JOB_HEADS if tagged else JOB_HEADS[:-1],
+        [job_row(one, now, tagged=tagged) for one in records],
         numbers={"ATTEMPT"},
         dispensable=JOB_DISPENSABLE,
     )

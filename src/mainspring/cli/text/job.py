@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from msgspec import json
+from msgspec.structs import replace
 
 from mainspring.cli.text.table import short
 from mainspring.model.duration import distance
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mainspring.model.job import Failure
+    from mainspring.model.job_options import JobOptions
     from mainspring.model.note import LogLine
     from mainspring.model.view import AttemptRecord, JobRecord
     from mainspring.queue.explanation import Explanation
 
-JOB_HEADS = ("ID", "TASK", "QUEUE", "STATUS", "ATTEMPT", "CREATED", "DUE", "ERROR")
-JOB_DISPENSABLE = ("ERROR", "DUE", "CREATED", "ATTEMPT", "QUEUE", "TASK")
+JOB_HEADS = ("ID", "TASK", "QUEUE", "STATUS", "ATTEMPT", "CREATED", "DUE", "ERROR", "TAGS")
+JOB_DISPENSABLE = ("ERROR", "TAGS", "DUE", "CREATED", "ATTEMPT", "QUEUE", "TASK")
 ATTEMPT_HEADS = ("NUMBER", "NODE", "STARTED", "SECONDS", "OUTCOME", "ERROR")
 ATTEMPT_DISPENSABLE = ("ERROR", "STARTED", "NODE")
 
@@ -53,7 +55,9 @@ def job_fields(job: JobRecord) -> dict[str, Any]:
         "started_at": job.started_at,
         "completed_at": job.completed_at,
         "expires_at": job.expires_at,
-        "options": job.options,
+        "tags": job.options.tags,
+        "metadata": job.options.metadata,
+        "options": bare(job.options),
         "node": job.node,
         "result": None if job.result is None else stored_json(job.result),
         "error": failure_fields(job.failure),
@@ -96,8 +100,8 @@ def failure_fields(failure: Failure | None) -> dict[str, str] | None:
     return {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
 
 
-def job_row(job: JobRecord, now: datetime) -> tuple[str, ...]:
-    """Return a job's cells below `JOB_HEADS`."""
+def job_row(job: JobRecord, now: datetime, *, tagged: bool) -> tuple[str, ...]:
+    """Return a job's cells below `JOB_HEADS`; the last one, its tags, if `tagged`."""
     waits = job.run_at > now and job.state == "pending"
     return (
         job.id,
@@ -108,6 +112,7 @@ def job_row(job: JobRecord, now: datetime) -> tuple[str, ...]:
         distance(job.created_at, now),
         distance(job.run_at, now) if waits else "",
         short(str(job.failure)) if job.failure else "",
+        *([", ".join(job.options.tags)] if tagged else []),
     )
 
 
@@ -140,7 +145,9 @@ def job_lines(job: JobRecord) -> list[str]:
         "created": job.created_at,
         "due": job.run_at,
         "expires": job.expires_at,
-        "options": json.encode(job.options).decode() if job.options else None,
+        "tags": ", ".join(job.options.tags) or None,
+        "metadata": json.encode(job.options.metadata).decode() if job.options.metadata else None,
+        "options": json.encode(bare(job.options)).decode() if bare(job.options) else None,
         "started": job.started_at,
         "completed": job.completed_at,
         "node": job.node,
@@ -148,6 +155,11 @@ def job_lines(job: JobRecord) -> list[str]:
         "error": job.failure,
     }
     return [f"{name:<12}{value}" for name, value in facts.items() if value is not None]
+
+
+def bare(options: JobOptions) -> JobOptions:
+    """Return options without tags and metadata, which stand for themselves."""
+    return replace(options, tags=(), metadata={})
 
 
 def text_of(stored: Any) -> str:

@@ -9,6 +9,7 @@ from mainspring.engine.attempts.running import host, running
 from mainspring.engine.journal.buffer import note_buffer
 from mainspring.errors import InvalidOption, JobCancelled, NotRunning
 from mainspring.model.job import Claim
+from mainspring.model.job_options import NO_OWN_OPTIONS, JobOptions, read_options
 from mainspring.telemetry.job_fields import JobRecords
 
 if TYPE_CHECKING:
@@ -52,6 +53,16 @@ class CurrentJob:
     def idempotency_key(self) -> str:
         """A key that is the same in every attempt of this job, and in no other job's."""
         return f"mainspring-{_claim().id}"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that its enqueuing gave it."""
+        return _own_options().tags
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata that its enqueuing gave it; a dict of the caller's own."""
+        return dict(_own_options().metadata)
 
     @property
     def shutdown_requested(self) -> bool:
@@ -113,6 +124,11 @@ def _claim() -> RunningJob:
     if claim is None:
         raise NotRunning("current_job was asked outside a job; use it in a task's body only")
     return claim
+
+
+def _own_options() -> JobOptions:
+    stored = getattr(_claim(), "options", None)  # a pool's task has none
+    return NO_OWN_OPTIONS if stored is None else read_options(stored)
 
 
 def _not_recorded() -> NotRunning:

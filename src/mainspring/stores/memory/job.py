@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mainspring.model.job import CANCELLED, Claim, Ended, Failure, JobState, OutcomeKind
-from mainspring.model.job_options import NO_OWN_OPTIONS, read_options
+from mainspring.model.job_options import NO_OWN_OPTIONS, read_options, tags_in
 from mainspring.model.note import LogLine  # the type of a Struct's field
 from mainspring.model.view import AttemptRecord, JobRecord, progress_at
 from mainspring.stores.clock import as_datetime
@@ -64,6 +64,7 @@ class Job(Struct):
     unique: str | None = None
     expires_at: int | None = None
     options: bytes | None = None
+    tags: tuple[str, ...] = ()
     state: JobState = JobState.PENDING
     attempts: int = 0
     crashes: int = 0
@@ -163,7 +164,8 @@ class Job(Struct):
         """Apply a later enqueue with the same unique key, while it waits."""
         self.payload, self.priority = new.payload, new.priority
         self.run_at, self.delayed = moment.after(new.delay), new.delay > 0
-        self.expires_at, self.options = expires_at(new, moment), new.options
+        self.expires_at = expires_at(new, moment)
+        self.options, self.tags = new.options, tags_in(new.options)
 
     def reschedule(self, delay: float | None, priority: int | None, moment: Moment) -> None:
         """Wait for another time, or with another priority."""

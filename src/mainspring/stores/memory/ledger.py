@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from mainspring.model.job import CANCELLED, EXPIRED, FINAL, JobState, Rescued
+from mainspring.model.job_options import tags_in
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
 from mainspring.model.view import SearchPage
 from mainspring.stores.clock import MICROS, as_datetime
@@ -180,6 +181,7 @@ class Ledger:
             unique=new.unique,
             expires_at=expires_at(new, moment),
             options=new.options,
+            tags=tags_in(new.options),
         )
         if job.unique is not None:
             self._unique[job.unique] = job
@@ -381,6 +383,7 @@ def fits(job: Job, wanted: JobFilter) -> bool:
         wanted.status in (None, job.state)
         and wanted.queue in (None, job.queue)
         and wanted.task in (None, job.task)
+        and (wanted.tag is None or wanted.tag in job.tags)
     )
     if not exact or wanted.search is None:
         return exact

@@ -246,6 +246,11 @@ class MemoryStore(MemoryCatalog):
         with self._change:
             self._schedules.declare(schedules, Moment(self._clock))
 
+    def swap_schedule(self, new: NewSchedule, *, expected: NewSchedule | None) -> bool:
+        """Keep a schedule if what is there under its name is `expected`; None: nothing."""
+        with self._change:
+            return self._schedules.swap(new, expected, Moment(self._clock))
+
     def schedules(self) -> Timetabled:
         """Return all schedules by name, with the store's own time."""
         with self._lock:

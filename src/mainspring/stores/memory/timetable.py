@@ -37,6 +37,14 @@ class MemorySchedules:
             kept = known or ScheduleRecord(new, now, now, paused=False)
             self._records[new.name] = replace(kept, new=new, last_tick=last)
 
+    def swap(self, new: NewSchedule, expected: NewSchedule | None, moment: Moment) -> bool:
+        """Keep a schedule if what is there is as expected."""
+        known = self._records.get(new.name)
+        if (known and known.new) != expected:
+            return False
+        self.declare([new], moment)
+        return True
+
     def ticks(self, name: str, last: datetime, to: datetime) -> bool:
         """Return whether a schedule ticks, `last` is its last tick, and `to` is no step back."""
         known = self._records.get(name)

@@ -74,6 +74,7 @@ key {below} %(before)s AND (%(queue)s::text IS NULL AND %(task)s::text IS NULL O
     AND (%(task)s::text IS NULL OR task = %(task)s)
 )))
 """
+TAGGED = " AND key IN (SELECT key FROM tags WHERE tag = %(tag)s)"
 
 # The type and the message are taken from the failure's text, in which `json` takes no \\u0000.
 MATCHES = """
@@ -216,14 +217,15 @@ def asked_of(wanted: JobFilter, before: int, limit: int, *, most: int) -> dict[s
     """Return the parameters of a page's statement."""
     asked: dict[str, object] = {"before": before, "limit": limit, "most": most}
     asked |= {"queue": wanted.queue, "task": wanted.task, "floor": 0, "skip": 0}
-    return asked | {"text": (wanted.search or "").lower()}
+    return asked | {"text": (wanted.search or "").lower(), "tag": wanted.tag}
 
 
 def page_of(wanted: JobFilter, *, oldest_first: bool = False) -> str:
     """Return the statement for a filter; all of its text is ours."""
     matches = "true" if wanted.search is None else MATCHES
     records = RECORDS.replace("{which}", "job.key IN (SELECT key FROM matching)")
-    statement = PAGE.replace("{live}", live_states(wanted.status)).replace("{fits}", FITS)
+    fits = FITS if wanted.tag is None else FITS + TAGGED
+    statement = PAGE.replace("{live}", live_states(wanted.status)).replace("{fits}", fits)
     statement = statement.replace("{final}", final_states(wanted.status))
     statement = statement.replace("{below}", ">" if oldest_first else "<")
     statement = statement.replace("{order}", "ASC" if oldest_first else "DESC")

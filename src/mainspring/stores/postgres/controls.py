@@ -79,6 +79,7 @@ FINAL = "SELECT key, nonce, state FROM finished WHERE key = ANY (%(keys)s) ORDER
 DROP = """
 WITH gone AS (DELETE FROM finished WHERE key = ANY (%(keys)s)),
 forgotten AS (DELETE FROM attempts WHERE key = ANY (%(keys)s)),
+untagged AS (DELETE FROM tags WHERE key = ANY (%(keys)s)),
 silenced AS (DELETE FROM progress WHERE key = ANY (%(keys)s))
 DELETE FROM log WHERE key = ANY (%(keys)s)
 """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, json
 
 from mainspring.model.job import NewJob  # the type of a Struct's field
+from mainspring.model.job_options import tags_in
 from mainspring.stores.job_id import format_id, new_nonce, parse_id
 from mainspring.stores.postgres.connections.statements import micros
 from mainspring.stores.postgres.connections.trouble import Raced
@@ -88,6 +89,13 @@ UPDATE jobs SET state = CASE WHEN %(delayed)s THEN 1 ELSE 0 END, priority = %(pr
   options = %(options)s::text
 WHERE key = %(key)s AND state <> 2
 """
+
+
+KEEP_TAGS = """
+INSERT INTO tags (tag, key) SELECT * FROM unnest(%(tags)s::text[], %(keys)s::bigint[])
+ON CONFLICT DO NOTHING
+"""
+FORGET_TAGS = "DELETE FROM tags WHERE key = %(key)s"
 
 
 class KeyBearer(Struct, frozen=True, gc=False):
@@ -205,6 +213,7 @@ def keep_keyed(
     inserted = JobBatch(plan.inserted, batch.keys[:count], batch.nonces[:count])
     if insert(connection, inserted, lanes, moment) < count:
         raise Raced
+    keep_tags(connection, dict(zip(inserted.keys, plan.inserted, strict=True)))
     remember(connection, plan, inserted.ids, moment)
     batch.answer = plan.ids(inserted.ids) if count else None
     return plan.ids(inserted.ids)
@@ -236,6 +245,16 @@ def replace(connection: Statements, key: int, new: NewJob, moment: ServerMoment)
     row |= {"key": key, "priority": new.priority, "now": moment.micros}
     row["options"] = None if new.options is None else new.options.decode()  # type: ignore[assignment]  # a text
     connection.execute(REPLACE, {**row, "payload": new.payload.decode()})
+    connection.execute(FORGET_TAGS, {"key": key})
+    keep_tags(connection, {key: new})
+
+
+def keep_tags(connection: Statements, jobs: Mapping[int, NewJob]) -> None:
+    """Have jobs be found by their tags; few have any."""
+    rows = [(tag, key) for key, new in jobs.items() for tag in tags_in(new.options)]
+    if rows:
+        asked = {"tags": [tag for tag, _ in rows], "keys": [key for _, key in rows]}
+        connection.execute(KEEP_TAGS, asked)
 
 
 def remember(

@@ -21,23 +21,25 @@ if TYPE_CHECKING:
 
 DECLARE = """
 INSERT INTO schedules (
-  name, rule, task, queue, payload, priority, catch_up, unique_key, expires, anchor, last_tick
+  name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added, anchor,
+  last_tick
 )
 VALUES (
   %(name)s, %(rule)s, %(task)s, %(queue)s, %(payload)s, %(priority)s, %(catch_up)s, %(unique)s,
-  %(expires)s, %(anchor)s, %(last)s
+  %(expires)s, %(added)s, %(anchor)s, %(last)s
 )
 ON CONFLICT (name) DO UPDATE SET
   rule = excluded.rule, task = excluded.task, queue = excluded.queue, payload = excluded.payload,
   priority = excluded.priority, catch_up = excluded.catch_up, unique_key = excluded.unique_key,
-  expires = excluded.expires, last_tick = excluded.last_tick
+  expires = excluded.expires, added = excluded.added, last_tick = excluded.last_tick
 """
 
 NOW = "SELECT {now}"
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('mainspring schedule ' || %(name)s, 0))"
 
 SCHEDULES = """
 SELECT
-  name, rule, task, queue, payload, priority, catch_up, unique_key, expires,
+  name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added,
   anchor, last_tick, paused
 FROM schedules {wanted}
 """
@@ -68,8 +70,26 @@ def declare(connection: Statements, schedules: Sequence[NewSchedule], moment: Se
         row = {"name": new.name, "rule": encode_rule(new.rule).decode(), "task": new.task}
         row |= {"queue": new.queue, "payload": new.payload.decode(), "catch_up": new.catch_up}
         numbers = {"priority": new.priority, "expires": new.expires, "unique": new.unique}
+        numbers["added"] = new.added
         ticks = {"anchor": now, "last": as_micros(last)}
         connection.execute(DECLARE, {**row, **numbers, **ticks})
+
+
+def swap_schedule(
+    connection: Statements,
+    new: NewSchedule,
+    *,
+    expected: NewSchedule | None,
+    moment: ServerMoment,
+) -> bool:
+    """Keep a schedule if what is there under its name is as expected."""
+    # Of two who add one name, the second waits here for the first.
+    connection.execute(LOCK, {"name": new.name})
+    rows = connection.rows(BY_NAMES, {"names": [new.name]})
+    if (schedule_of(rows[0]).new if rows else None) != expected:
+        return False
+    declare(connection, [new], moment)
+    return True
 
 
 def now_of(connection: Statements, moment: ServerMoment) -> int:

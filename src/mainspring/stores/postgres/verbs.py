@@ -40,6 +40,7 @@ from mainspring.stores.postgres.timetable import (
     pause_schedule,
     resume_schedule,
     schedules,
+    swap_schedule,
     tick,
 )
 
@@ -81,5 +82,6 @@ __all__ = [
     "schedules",
     "search",
     "stats",
+    "swap_schedule",
     "tick",
 ]

@@ -71,10 +71,11 @@ def pages(  # noqa: PLR0913  # as above
     states = False if wanted.status is None else [wanted.status.value]
     lane = (wanted.queue or False, wanted.task or False)
     below = -1 if before is None else before
+    tag = False if wanted.tag is None else wanted.tag
     limit = PAGE if wanted.search is not None else min(limit, PAGE)
     while True:
         look = PAGE if most is None else min(most, PAGE)
-        rows, looked, below, skip = run("list", states, *lane, below, limit, look, skip, order)
+        rows, looked, below, skip = run("list", states, *lane, below, limit, look, skip, order, tag)
         following = None if below < 0 else below
         yield [record_of(row) for row in rows], looked, following
         if following is None:

@@ -336,6 +336,10 @@ class RedisStore:
         """Keep schedules by name."""
         self._schedules.declare(schedules)
 
+    def swap_schedule(self, new: NewSchedule, *, expected: NewSchedule | None) -> bool:
+        """Keep a schedule if what is there under its name is `expected`; None: nothing."""
+        return self._schedules.swap(new, expected)
+
     def schedules(self) -> Timetabled:
         """Return all schedules by name, with the store's own time."""
         return self._schedules.all()

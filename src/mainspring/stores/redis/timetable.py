@@ -48,6 +48,16 @@ class RedisSchedules:
             if self._swap(changes):
                 return
 
+    def swap(self, new: NewSchedule, expected: NewSchedule | None) -> bool:
+        """Keep a schedule if what is there under its name is as expected."""
+        while True:
+            now, texts = self._read()
+            text = texts.get(new.name)
+            if (None if text is None else decode(text).new) != expected:
+                return False
+            if self._swap([declared(new, text, now)]):
+                return True
+
     def tick(
         self, name: str, last: datetime, to: datetime, jobs: Sequence[NewJob]
     ) -> list[str] | None:

@@ -298,6 +298,14 @@ class SqlStore(ABC):
             lambda connection: self._verbs.declare(connection, schedules, self._moment())
         )
 
+    def swap_schedule(self, new: NewSchedule, *, expected: NewSchedule | None) -> bool:
+        """Keep a schedule if what is there under its name is `expected`; None: nothing."""
+        return self._loaded.write(
+            lambda connection: self._verbs.swap_schedule(
+                connection, new, expected=expected, moment=self._moment()
+            )
+        )
+
     def schedules(self) -> Timetabled:
         """Return all schedules by name, with the store's own time."""
         return self._sql.read(lambda connection: self._verbs.schedules(connection, self._moment()))

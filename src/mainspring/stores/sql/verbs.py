@@ -262,6 +262,12 @@ class SqlVerbs(Protocol):
         """Keep schedules."""
         ...
 
+    def swap_schedule(
+        self, connection: Any, new: NewSchedule, *, expected: NewSchedule | None, moment: Any
+    ) -> bool:
+        """Keep a schedule if what is there under its name is as expected."""
+        ...
+
     def schedules(self, connection: Any, moment: Any) -> Timetabled:
         """Return all schedules by name, with the store's own time."""
         ...

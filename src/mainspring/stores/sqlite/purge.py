@@ -37,7 +37,7 @@ SELECT group_concat(key) FROM (
 SPEND = "UPDATE spent SET key = max(key, ?)"
 DROP_KEYS = tuple(
     f"DELETE FROM {table} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608  # ours
-    for table in ("finished", "attempts", "progress", "log")
+    for table in ("finished", "attempts", "progress", "log", "tags")
 )
 DROP_NODES = "DELETE FROM nodes WHERE ended_at <= ?"
 DROP_ANSWERS = """

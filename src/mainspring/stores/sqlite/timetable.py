@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 DECLARE = """
 INSERT INTO schedules (
-  name, rule, task, queue, payload, priority, catch_up, unique_key, expires, anchor, last_tick
+  name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added, anchor,
+  last_tick
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET
   rule = excluded.rule, task = excluded.task, queue = excluded.queue, payload = excluded.payload,
   priority = excluded.priority, catch_up = excluded.catch_up,
-  unique_key = excluded.unique_key, expires = excluded.expires, last_tick = excluded.last_tick,
+  unique_key = excluded.unique_key, expires = excluded.expires, added = excluded.added,
+  last_tick = excluded.last_tick,
   anchor = iif(
     typeof(anchor) = 'integer' AND anchor BETWEEN {earliest} AND {latest}, anchor, excluded.anchor
   )
@@ -33,7 +35,7 @@ ON CONFLICT (name) DO UPDATE SET
 
 SCHEDULES = """
 SELECT
-  name, rule, task, queue, payload, priority, catch_up, unique_key, expires,
+  name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added,
   anchor, last_tick, paused
 FROM schedules {wanted}
 """
@@ -62,10 +64,25 @@ def declare(
         row = connection.execute(BY_NAME, (new.name,)).fetchone()
         last = last_tick_of(new, None if row is None else schedule_of(row), now)
         job = (new.task, new.queue, new.payload.decode(), new.priority)
-        terms = (new.catch_up, new.unique, new.expires)
+        terms = (new.catch_up, new.unique, new.expires, new.added)
         rule = encode_rule(new.rule).decode()
         ticks = (moment.micros, as_micros(last))
         connection.execute(DECLARE, (new.name, rule, *job, *terms, *ticks))
+
+
+def swap_schedule(
+    connection: sqlite3.Connection,
+    new: NewSchedule,
+    *,
+    expected: NewSchedule | None,
+    moment: Moment,
+) -> bool:
+    """Keep a schedule if what is there under its name is as expected."""
+    row = connection.execute(BY_NAME, (new.name,)).fetchone()
+    if (None if row is None else schedule_of(row).new) != expected:
+        return False
+    declare(connection, [new], moment)
+    return True
 
 
 def advance(connection: sqlite3.Connection, name: str, last: datetime, to: datetime) -> bool:

@@ -44,6 +44,7 @@ from mainspring.stores.sqlite.timetable import (
     pause_schedule,
     resume_schedule,
     schedules,
+    swap_schedule,
 )
 from mainspring.stores.sqlite.transitions.outcomes import record
 
@@ -95,6 +96,7 @@ __all__ = [
     "schedules",
     "search",
     "stats",
+    "swap_schedule",
     "tick",
 ]
 

@@ -33,7 +33,7 @@ from mainspring.testing.contracts.job import JobContract
 from mainspring.testing.contracts.journal import JournalContract
 from mainspring.testing.contracts.locks import LocksContract
 from mainspring.testing.contracts.node import NodeContract
-from mainspring.testing.contracts.options import OptionsContract
+from mainspring.testing.contracts.options import OptionsContract, TagContract
 from mainspring.testing.contracts.reschedule import RescheduleContract
 from mainspring.testing.contracts.timetable import TimetableContract
 from mainspring.testing.contracts.unique import IdempotencyContract, UniqueContract
@@ -48,6 +48,7 @@ class StoreContract(
     ControlsContract,
     RescheduleContract,
     OptionsContract,
+    TagContract,
     CatalogContract,
     JournalContract,
     TimetableContract,

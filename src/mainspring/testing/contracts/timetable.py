@@ -41,6 +41,42 @@ def now(clock: FrozenClock) -> datetime:
 class TimetableContract:
     """A tick is enqueued once."""
 
+    def test_a_schedule_is_added_changed_and_kept_only_over_what_is_expected(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        new = schedule(added=True)
+        other = replace(new, rule=RuleText(every=30.0))
+        assert not store.swap_schedule(other, expected=new)
+        assert store.schedules().schedules == []
+        assert store.swap_schedule(new, expected=None)
+        assert not store.swap_schedule(other, expected=None)
+        assert (kept(store).new, kept(store).anchor) == (new, now(clock))
+        clock.advance(10)
+        assert not store.swap_schedule(other, expected=other)
+        assert store.swap_schedule(replace(new, priority=5), expected=new)
+        assert kept(store).last_tick == kept(store).anchor
+        assert store.swap_schedule(other, expected=kept(store).new)
+        # A new rule counts from now, and the grid stays where it was.
+        assert (kept(store).last_tick, now(clock) - kept(store).anchor) == (
+            now(clock),
+            timedelta(seconds=10),
+        )
+        assert kept(store).new == other
+        store.declare([replace(other, added=False)])
+        assert kept(store).new.added is False
+
+    def test_of_several_who_add_a_schedule_at_once_one_succeeds(self, store: JobStore) -> None:
+        store.schedules()
+        with ThreadPoolExecutor(8) as pool:
+            added = list(
+                pool.map(
+                    lambda n: store.swap_schedule(schedule(every=10.0 + n), expected=None), range(8)
+                )
+            )
+        assert sum(added) == 1
+        rule = RuleText(every=10.0 + added.index(True))
+        assert kept(store).new.rule == rule
+
     def test_a_new_schedule_is_anchored_now_and_has_missed_nothing(
         self, store: JobStore, clock: FrozenClock
     ) -> None:

@@ -78,7 +78,7 @@ class InlineWorker:
         self._executor = InlineExecutor(clock)
         self._slots = Slots(self._executor, ())
         self._exchange.serve(self._slots)
-        self._scheduler = Scheduler(store, (), self._events.publish, _plan_nothing)
+        self._scheduler = Scheduler(store, (), known.tasks, self._events.publish, _plan_nothing)
         self._expirer = Expirer(store)
         beats = HeartbeatTrigger(LEASE_SECONDS)
         self._heartbeat = Heartbeat(self._node, self._exchange, beats, _report_nothing)
@@ -173,7 +173,11 @@ class InlineWorker:
         """
         now = as_datetime(self._clock.micros)
         names = {one.name for one in self._declared()}
-        records = [one for one in self._store.schedules().schedules if one.new.name in names]
+        records = [
+            one
+            for one in self._store.schedules().schedules
+            if one.new.name in names or (one.new.added and one.new.task in self._tasks)
+        ]
         due = [next_tick(record, now) for record in records if not record.paused]
         if jobs:
             pending = self._store.jobs(JobFilter(status=JobState.PENDING), limit=MOST_JOBS)

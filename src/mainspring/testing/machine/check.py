@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.model.job import FINAL, JobState
-from mainspring.model.job_options import NO_OWN_OPTIONS, read_options
+from mainspring.model.job_options import NO_OWN_OPTIONS, read_options, tags_in
 from mainspring.model.view import JobFilter
 from mainspring.testing.machine.timetable import instant
 
@@ -116,6 +116,11 @@ class StoreCheck:
         lanes = {(lane.queue, lane.task): lane.pending for lane in store.lanes()}
         assert {lane: jobs for lane, jobs in lanes.items() if jobs or lane in waiting} == waiting
         assert store.paused() == sorted(self._model.paused)
+        for tag in ("t", "u"):
+            tagged = [job for job in self._model.jobs if tag in tags_in(job.options)]
+            newest = sorted(tagged, key=lambda job: job.number, reverse=True)
+            found = store.jobs(JobFilter(tag=tag), limit=1000)
+            assert [record.id for record in found] == [job.id for job in newest]
 
     def schedules(self, store: JobStore, now: float) -> None:
         """Expect each schedule."""

@@ -25,6 +25,7 @@ EVERYTHING = Want(tasks=TASKS, queues=None, limit=99)
 JUMPS = (-3600.0, 3600.0)
 """Seconds by which the wall clock alone is set."""
 
+TAGGED_TWICE = b'{"timeout":2.5,"tags":["t","u"]}'
 payloads = st.sampled_from([b"[[1],{}]", b"[[2],{}]"])
 plain_jobs = st.builds(
     NewJob,
@@ -44,7 +45,7 @@ new_jobs = st.builds(
     on_conflict=st.sampled_from(["return_existing", "return_existing", "raise", "replace"]),
     idempotency_key=st.sampled_from([None, None, None, "i", "j"]),
     expires=st.sampled_from([None, None, 1.0, 6.0]),
-    options=st.sampled_from([None, None, b'{"retries":1}', b'{"timeout":2.5}']),
+    options=st.sampled_from([None, None, b'{"retries":1}', b'{"tags":["t"]}', TAGGED_TWICE]),
 )
 batches = st.lists(new_jobs, min_size=1, max_size=3)
 wants = st.builds(

@@ -190,11 +190,21 @@ class StoreMachine(StoreWalk):
 
     @rule(data=st.data())
     def schedule(self, data: st.DataObject) -> None:
-        take(data, self.declare, self.tick, self.tick, self.control_schedule)
+        take(data, self.declare, self.tick, self.tick, self.swap, self.control_schedule)
 
     def declare(self, data: st.DataObject) -> None:
         name, recurrence = data.draw(st.sampled_from(NAMES), "name"), data.draw(rules, "rule")
-        self.store.declare([self.timetable.declare(name, recurrence, self.clock.now())])
+        new = self.timetable.new(name, recurrence)
+        self.store.declare([self.timetable.declare(new, self.clock.now())])
+
+    def swap(self, data: st.DataObject) -> None:
+        name, recurrence = data.draw(st.sampled_from(NAMES), "name"), data.draw(rules, "rule")
+        new = self.timetable.new(name, recurrence, added=True)
+        known = self.timetable.schedules.get(name)
+        kept = None if known is None else known.new
+        expected = data.draw(st.sampled_from([None, new, kept]), "expected")
+        answer = self.timetable.swap(new, expected, self.clock.now())
+        assert self.store.swap_schedule(new, expected=expected) == answer
 
     def tick(self, data: st.DataObject) -> None:
         if not self.timetable.schedules:

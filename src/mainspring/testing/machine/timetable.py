@@ -36,9 +36,22 @@ class TimetableModel:
     def __init__(self) -> None:
         self.schedules: dict[str, ModelSchedule] = {}
 
-    def declare(self, name: str, recurrence: str, now: float) -> NewSchedule:
-        """Keep a schedule; return what is to be declared."""
-        new = NewSchedule(name, RULES[recurrence], task="a", queue="x", payload=b"[[1],{}]")
+    def new(self, name: str, recurrence: str, *, added: bool = False) -> NewSchedule:
+        """Return a schedule that may be declared, or added."""
+        rule = RULES[recurrence]
+        return NewSchedule(name, rule, task="a", queue="x", payload=b"[[1],{}]", added=added)
+
+    def swap(self, new: NewSchedule, expected: NewSchedule | None, now: float) -> bool:
+        """Keep a schedule over what is expected; return whether that was there."""
+        known = self.schedules.get(new.name)
+        if (known and known.new) != expected:
+            return False
+        self.declare(new, now)
+        return True
+
+    def declare(self, new: NewSchedule, now: float) -> NewSchedule:
+        """Keep a schedule; return it."""
+        name = new.name
         known = self.schedules.get(name)
         if known is None:
             self.schedules[name] = ModelSchedule(new, instant(now), instant(now))

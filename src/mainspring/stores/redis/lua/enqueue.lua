@@ -42,6 +42,11 @@ local function keep_lane(queue, task, lane)
   if call('SADD', at .. 'lanes', lane) == 1 then call('SADD', at .. 'queues:' .. task, queue) end
 end
 
+local function keep_options(key, options)
+  call('HSET', hash_of(key), 'options', options)
+  for _, tag in ipairs(tags_in(options)) do call('ZADD', at .. 'tag:' .. tag, key, key) end
+end
+
 local lanes, created_at = {}, text(now)
 local function insert(key, id, new)
   local lane = lane_of(new[2], new[3])
@@ -53,7 +58,7 @@ local function insert(key, id, new)
   call('HSET', hash, 'id', id, 'lane', lane, 'state', 'pending', 'place', job.place,
     'created_at', created_at, 'payload', new[6])
   if job.expires_at then call('HSET', hash, 'expires_at', job.expires_at) end
-  if new[9] then call('HSET', hash, 'options', new[9]) end
+  if new[9] then keep_options(key, new[9]) end
   if new[7] then
     call('HSET', hash, 'unique', new[7])
     call('HSET', at .. 'unique', new[7], id)
@@ -72,11 +77,9 @@ local function replace(new)
   else
     call('HDEL', hash_of(job.key), 'expires_at')
   end
-  if new[6] then
-    call('HSET', hash_of(job.key), 'options', new[6])
-  else
-    call('HDEL', hash_of(job.key), 'options')
-  end
+  untag(job.key)
+  call('HDEL', hash_of(job.key), 'options')
+  if new[6] then keep_options(job.key, new[6]) end
   line_up(job, new[3] > 0)
 end
 

@@ -91,11 +91,25 @@ local function end_waiting(job, failure)
   finish(job, 'cancelled', now)
 end
 
+-- Tags in a job's options, which are JSON, or false.
+local function tags_in(options)
+  local sound, read = pcall(cjson.decode, options or '{}')
+  local tags = sound and type(read) == 'table' and read.tags
+  return type(tags) == 'table' and tags or {}
+end
+
+local function untag(key)
+  for _, tag in ipairs(tags_in(call('HGET', hash_of(key), 'options'))) do
+    call('ZREM', at .. 'tag:' .. tag, key)
+  end
+end
+
 -- Drops a final job with all that is known of it.
 local function drop(job)
   for _, line in ipairs({'completed', 'kept', 'failed', 'cancelled'}) do
     call('ZREM', line_of(line, job.lane), job.key)
   end
+  untag(job.key)
   call('ZREM', at .. 'jobs', job.key)
   call('ZREM', at .. 'keeping', job.key)
   call('UNLINK', hash_of(job.key), at .. 'past:' .. job.key, at .. 'log:' .. job.key)

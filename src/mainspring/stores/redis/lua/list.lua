@@ -1,14 +1,15 @@
 -- uses records
 -- Records of jobs, newest first or oldest first. Request: states or false, queue or false, task or
 -- false, key that they come after or -1, limit, most jobs to look at, number to skip, 'newest' or
--- 'oldest'. Answers {records, number looked at, key after which the next page begins or -1: there is
--- none, number still to skip}.
+-- 'oldest', tag or false. Answers {records, number looked at, key after which the next page begins
+-- or -1: there is none, number still to skip}.
 --
--- Few jobs that fit are read from their lines; else the first of all are looked through.
+-- Few jobs that fit are read from their lines; else the first of all, or of those that bear the
+-- tag, are looked through.
 local FEW = 5000
 local LINES = {pending = {'ready', 'later'}, running = {'running'}, failed = {'failed'},
   completed = {'completed', 'kept'}, cancelled = {'cancelled'}}
-local states, queue, task, before, limit, most, skip, order = unpack(asked, 1, 8)
+local states, queue, task, before, limit, most, skip, order, tag = unpack(asked, 1, 9)
 local oldest = order == 'oldest'
 
 local function fits(of_queue, of_task)
@@ -51,19 +52,20 @@ local function keys_in(lines)
 end
 
 local function newest()
+  local all = tag and at .. 'tag:' .. tag or at .. 'jobs'
   if oldest then
     local above = before < 0 and '-inf' or '(' .. text(before)
-    return call('ZRANGE', at .. 'jobs', above, '+inf', 'BYSCORE', 'LIMIT', 0, most)
+    return call('ZRANGE', all, above, '+inf', 'BYSCORE', 'LIMIT', 0, most)
   end
   local below = before < 0 and '+inf' or '(' .. text(before)
-  return call('ZRANGE', at .. 'jobs', below, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, most)
+  return call('ZRANGE', all, below, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, most)
 end
 
 local is_wanted = {}
 for _, state in ipairs(states or {}) do is_wanted[state] = true end
 
 local keys
-if states or queue or task then
+if not tag and (states or queue or task) then
   local lines, count = lines_that_fit()
   if count <= FEW then keys = keys_in(lines) end
 end

@@ -70,6 +70,13 @@ WHERE job.key < :before {conditions}
 ORDER BY job.key DESC LIMIT :limit
 """
 
+TAGGED_PAGE = """
+SELECT key FROM tags WHERE tag = :tag AND key < :before AND ({found})
+ORDER BY key DESC LIMIT :limit
+"""
+FOUND = "EXISTS (SELECT 1 FROM {table} AS job WHERE job.key = tags.key {conditions})"
+"""In the order of the keys that bear a tag, to the end of the page."""
+
 Lane = tuple[int, str, str]
 """Number, queue and task."""
 
@@ -108,6 +115,7 @@ def page(
     if before is None:
         before = OLDEST if oldest_first else NEWEST
     parameters: dict[str, object] = {"before": before, "limit": limit, "glance": GLANCE}
+    parameters["tag"] = wanted.tag
     parameters["lanes"] = numbers(lane for lane in lanes if fits(lane, wanted))
     keys: list[int] = []
     for alternatives in statements(wanted):
@@ -153,6 +161,9 @@ def fits(lane: Lane, wanted: JobFilter) -> bool:
 def statements(wanted: JobFilter) -> Iterator[list[str]]:
     """Yield what finds the keys in one or both tables: the last of each does, others may."""
     by_lane = wanted.queue is not None or wanted.task is not None
+    if wanted.tag is not None:
+        yield [tagged_page(wanted, by_lane=by_lane)]
+        return
     if wanted.status not in FINAL:
         yield live_page(wanted, by_lane=by_lane)
     if wanted.status is None or wanted.status in FINAL:
@@ -161,6 +172,31 @@ def statements(wanted: JobFilter) -> Iterator[list[str]]:
         # Two steps a lane: one condition over all other numbers would read what completed.
         for unknown in (f"< {min(FINAL_STATES)}", f"> {max(FINAL_STATES)}"):
             yield [final_of_lanes(unknown)]
+
+
+def tagged_page(wanted: JobFilter, *, by_lane: bool) -> str:
+    """Return the statement over what bears a tag: it ends when the page is full."""
+    found = [
+        FOUND.replace("{table}", table).replace("{conditions}", of_states(states, by_lane=by_lane))
+        for table, states in tables_of(wanted.status)
+    ]
+    return TAGGED_PAGE.replace("{found}", " OR ".join(found))
+
+
+def tables_of(status: JobState | None) -> Iterator[tuple[str, str]]:
+    """Yield each table that has jobs of a state, with the condition of the state there."""
+    if status not in FINAL:
+        yield "jobs", live_states(status)
+    if status is JobState.FAILED:
+        known = [str(number) for number, state in FINAL_STATES.items() if state is not status]
+        yield "finished", f"NOT IN ({', '.join(known)})"
+    elif status is None or status in FINAL:
+        yield "finished", final_states(status)
+
+
+def of_states(states: str, *, by_lane: bool) -> str:
+    """Return the condition of states, and of lanes if the filter names any."""
+    return OF_LANES.replace("{states}", states) if by_lane else f"AND job.state {states}"
 
 
 def live_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:

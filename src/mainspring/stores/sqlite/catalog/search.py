@@ -26,7 +26,9 @@ from mainspring.stores.sqlite.catalog.listing import (
     fits,
     live_states,
     numbers,
+    of_states,
     page_of,
+    tables_of,
 )
 from mainspring.stores.sqlite.catalog.records import by_keys
 from mainspring.stores.sqlite.file.database import as_text
@@ -63,6 +65,8 @@ SELECT key FROM (
   ORDER BY job.key DESC LIMIT :most
 )
 """
+
+TAGGED = "FROM tags CROSS JOIN {table} AS job ON job.key = tags.key AND tags.tag = :tag"
 
 AT_MOST = "SELECT count(*) FROM (SELECT 1 {source} LIMIT :most)"
 
@@ -110,6 +114,7 @@ def parameters(
         "most": most,
         "floor": 0,
         "text": text,
+        "tag": wanted.tag,
         "lanes": numbers(lane for lane in lanes if fits(lane, wanted)),
         "given": numbers(lane for lane in lanes if text in lane[2].lower()),
     }
@@ -119,6 +124,8 @@ def narrowest(
     connection: sqlite3.Connection, wanted: JobFilter, given: dict[str, object]
 ) -> list[SearchedTable]:
     """Return the parts that read the fewest jobs which do not fit the other fields."""
+    if wanted.tag is not None:
+        return parts_by_tag(wanted)
     if wanted.queue is None and wanted.task is None:
         return parts_by_key(wanted, "")
     parts = parts_by_lane(wanted)
@@ -161,6 +168,20 @@ def matches(
     condition = condition.replace("{failure}", part.failure)
     statement = page_of(part.source, f"{part.looked} {part.wanted} {condition}")
     return [key for (key,) in connection.execute(statement, given).fetchall()]
+
+
+def parts_by_tag(wanted: JobFilter) -> list[SearchedTable]:
+    """Return the parts of what bears a tag."""
+    by_lane = wanted.queue is not None or wanted.task is not None
+    return [
+        SearchedTable(
+            TAGGED.replace("{table}", table),
+            "",
+            of_states(states, by_lane=by_lane),
+            LAST_FAILURE if table == "jobs" else "job.failure",
+        )
+        for table, states in tables_of(wanted.status)
+    ]
 
 
 def parts_by_lane(wanted: JobFilter) -> list[SearchedTable]:

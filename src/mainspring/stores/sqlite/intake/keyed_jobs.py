@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mainspring.model.job_options import tags_in
 from mainspring.stores.job_id import format_id, new_nonce, parse_id
 from mainspring.stores.rules.enqueue import (
     IDEMPOTENT_SECONDS,
@@ -71,6 +72,9 @@ UPDATE jobs SET state = ?, priority = ?, run_at = ?, payload = ?, expires_at = ?
 WHERE key = ? AND state <> 2
 """
 
+
+KEEP_TAGS = "INSERT OR IGNORE INTO tags (tag, key) VALUES {rows}"
+FORGET_TAGS = "DELETE FROM tags WHERE key = ?"
 
 KeyedRow = tuple[int, int, int, int, int, int, int, str, str | None, int | None, str | None]
 """The columns of `ENQUEUE_KEYED`."""
@@ -137,6 +141,8 @@ def keep_keyed(
     placed = replace(connection, plan, bearers, moment)
     placed += [placed_at(new, lanes[new.queue, new.task], moment) for new in plan.inserted]
     ids = insert_keyed(connection, plan.inserted, lanes, moment)
+    keys = [key for key, _ in map(parsed, ids)]
+    keep_tags(connection, dict(zip(keys, plan.inserted, strict=True)))
     remember(connection, plan.memories(ids), moment)
     return Enqueued(plan.ids(ids), placed, ids[-1] if ids else None)
 
@@ -182,6 +188,8 @@ def replace(
             bearers[unique].key,
         )
         connection.execute(REPLACE, row)
+        connection.execute(FORGET_TAGS, (bearers[unique].key,))
+        keep_tags(connection, {bearers[unique].key: new})
         placed.append(one)
     return placed
 
@@ -236,10 +244,23 @@ def rows_of_keyed(
 def remember(connection: sqlite3.Connection, memories: Mapping[str, str], moment: Moment) -> None:
     """Have idempotency keys stand for ids."""
     until = moment.after(IDEMPOTENT_SECONDS)
-    rows = [(name, *(parse_id(job_id) or (0, 0)), until) for name, job_id in memories.items()]
+    rows = [(name, *parsed(job_id), until) for name, job_id in memories.items()]
     for chunk in in_chunks(rows):
         flat = [value for row in chunk for value in row]
         connection.execute(with_rows(REMEMBER, 4, len(chunk)), flat)
+
+
+def keep_tags(connection: sqlite3.Connection, jobs: Mapping[int, NewJob]) -> None:
+    """Have jobs be found by their tags; few have any."""
+    rows = [(tag, key) for key, new in jobs.items() for tag in tags_in(new.options)]
+    for chunk in in_chunks(rows):
+        flat = [value for row in chunk for value in row]
+        connection.execute(with_rows(KEEP_TAGS, 2, len(chunk)), flat)
+
+
+def parsed(job_id: str) -> tuple[int, int]:
+    """Return key and nonce in an id that the store gave."""
+    return parse_id(job_id) or (0, 0)
 
 
 def text_or_none(text: bytes | None) -> str | None:
