@@ -12,7 +12,7 @@ from mainspring.model.capabilities import NOTHING, capabilities_of, unclaimable
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from mainspring.model.capabilities import Capabilities
@@ -72,9 +72,9 @@ class NodeInfo:
     unreadable: tuple[str, ...] = ()
 
 
-def nodes_of(catalog: Catalog) -> list[NodeInfo]:
+def nodes_of(records: Iterable[NodeRecord]) -> list[NodeInfo]:
     """Return the nodes that drain queues, and not those that hold locks only."""
-    nodes = [node_info(record) for record in catalog.nodes()]
+    nodes = [node_info(record) for record in records]
     return [node for node in nodes if node.serves.queues != NOTHING.queues]
 
 

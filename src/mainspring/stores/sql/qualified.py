@@ -7,7 +7,7 @@ from functools import cache
 
 TABLE = re.compile(
     r"\b(FROM|INTO|JOIN|UPDATE|USING)\s+"
-    r"(attempts|finished|idempotency|jobs|lanes|lock_fences|locks|log|nodes|paused|progress|schedules|spent)\b"
+    r"(attempts|finished|idempotency|jobs|lanes|locks|log|nodes|paused|progress|schedules|spent)\b"
 )
 
 
