@@ -135,6 +135,7 @@ def views(queue):
     yield "each job", lambda: [each(queue, job_id) for job_id in ids_of(queue)]
     yield "stats", queue.stats
     yield "nodes", queue.nodes
+    yield "locks", queue.locks
     yield "paused", queue.paused
     yield "schedules", lambda: [told(one) for one in queue.schedules.values()]
     yield "examine", lambda: list(queue.examine())

@@ -45,7 +45,7 @@ TABLES = (
     *("lanes", "nodes", "jobs", "finished", "attempts", "idempotency", "paused", "progress"),
     *("log", "schedules", "locks"),
 )
-ONE_ROW = {"schema_version", "lock_fences"}
+ONE_ROW = {"schema_version"}
 
 COLUMNS = """
 SELECT column_name, data_type FROM information_schema.columns

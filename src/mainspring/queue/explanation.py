@@ -88,7 +88,7 @@ class QueueState(Value, frozen=True):
 
 def explain(catalog: Catalog, record: JobRecord, kind: str | None) -> Explanation:
     """Return why a job does not run; `kind` is the kind of slot it needs, None: not known here."""
-    nodes = nodes_of(catalog)
+    nodes = nodes_of(catalog.nodes())
     around = QueueState(catalog.paused(), catalog.lanes(), nodes)
     return explained(record, around, utc_now(), kind)
 

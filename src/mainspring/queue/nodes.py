@@ -78,9 +78,9 @@ class NodeInfo:
         return self.serves.queues != NOTHING.queues
 
 
-def nodes_of(catalog: Catalog) -> list[NodeInfo]:
+def nodes_of(records: Iterable[NodeRecord]) -> list[NodeInfo]:
     """Return the nodes that drain queues, and not those that hold locks only."""
-    return [node for node in map(node_info, catalog.nodes()) if node.drains]
+    return [node for node in map(node_info, records) if node.drains]
 
 
 def node_info(record: NodeRecord) -> NodeInfo:
@@ -111,7 +111,7 @@ def stats_of(catalog: Catalog) -> dict[str, Any]:
         lanes_of[lane.queue].append(lane)
     queues = {name: {**counts, **_backlog(lanes_of[name])} for name, counts in by_queue.items()}
     lost = sum(lane.pending for lane in unclaimable(lanes, records))
-    live = [node for node in map(node_info, records) if node.live and node.drains]
+    live = [node for node in nodes_of(records) if node.live]
     totals = {"unclaimable": lost, "workers": len(live), "slots": _slots_of(live)}
     return {**states, **_backlog(lanes), **totals, "queues": queues}
 

@@ -274,7 +274,7 @@ class Operations:
         """Return the processes that drain this store, as values of this moment."""
         from mainspring.queue.nodes import nodes_of  # noqa: PLC0415  # a lazy door
 
-        return nodes_of(self._store)
+        return nodes_of(self._store.nodes())
 
     anodes = off_loop(nodes)
 

@@ -20,8 +20,12 @@ JOIN nodes AS live ON live.node = held.node AND ended_at IS NULL
 WHERE held.name = %(name)s
 """
 
-# One grant at a time: whoever comes second waits here, and reads what the first has written.
-NEXT_FENCE = "UPDATE lock_fences SET fence = fence + 1 RETURNING fence"
+GRANTS = -16
+"""The second number of the advisory lock of who grants: beyond those of topics and nodes."""
+
+# One grant at a time, until its commit: a sequence alone could give the later grant a lower fence.
+GRANT_ALONE = "SELECT pg_advisory_xact_lock(%(locks)s::int, %(grants)s::int)"
+NEXT_FENCE = "SELECT nextval('{schema}.lock_fences')"
 
 # A node that holds locks is judged by its lease alone: it can't know that its connection has gone,
 # and must have its lease to the end.
@@ -67,6 +71,7 @@ def acquire(connection: Statements, node: int, name: str, moment: ServerMoment) 
 
 def grant(connection: Statements, node: int, name: str) -> int | None:
     """Give a node a lock that nobody had just now; None if another was faster."""
+    connection.execute(GRANT_ALONE, {"locks": connection.locks, "grants": GRANTS})
     ((fence,),) = connection.rows(NEXT_FENCE)
     connection.execute(BY_LEASE, {"node": node})
     connection.execute(SWEEP)

@@ -13,7 +13,7 @@ from mainspring.model.job import JobState
 from mainspring.model.signature import signature_of
 from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
-from mainspring.queue.nodes import node_info
+from mainspring.queue.nodes import nodes_of
 from mainspring.web.dashboard.failure_groups import RecentFailures, recent_failures
 from mainspring.web.dashboard.redaction import Redaction
 from mainspring.web.dashboard.samples import Samples
@@ -129,7 +129,7 @@ class Site:
             lanes=lanes,
             lanes_of={name: list(some) for name, some in groupby(by_queue, queue_of)},
             paused=store.paused(),
-            nodes=[node_info(record) for record in records],
+            nodes=nodes_of(records),
             unclaimable=unclaimable(lanes, records),
         )
         newest = store.jobs(JobFilter(), limit=1)

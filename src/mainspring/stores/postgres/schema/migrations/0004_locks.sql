@@ -5,7 +5,4 @@ CREATE TABLE locks (
   fence bigint NOT NULL
 );
 
--- One row, the last fence: who grants a lock holds this row until it commits, so that fences grow in
--- the order of the grants.
-CREATE TABLE lock_fences (fence bigint NOT NULL);
-INSERT INTO lock_fences VALUES (0);
+CREATE SEQUENCE lock_fences;
