@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.model.view import LaneRecord
-from mainspring.stores.sql.columns import text_in
+from mainspring.stores.rules.columns import text_in
 
 if TYPE_CHECKING:
     import sqlite3
