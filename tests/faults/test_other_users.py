@@ -255,6 +255,49 @@ def test_a_short_meeting_place_of_somebody_else_is_done_without_and_told(private
     assert (private / "1-2/ready-mine").exists()
 
 
+LOCKS = """
+import logging, sys
+logging.basicConfig(stream=sys.stderr)
+from mainspring.stores.run_folder import run_folder
+print(run_folder("redis-0123456789abcdef"), run_folder("redis-0123456789abcdef"))
+"""
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "os.mkdir(place); os.mkdir(place + '/redis-0123456789abcdef')",
+        "os.symlink(target, place)",
+    ],
+)
+def test_locks_of_a_store_on_a_server_are_in_no_folder_of_somebody_else(private, old_place, made):
+    attack(f"place, target = sys.argv[1:]\n{made}", old_place, private)
+    told, log = run_as(VICTIM, LOCKS)
+    assert told == "None None\n"
+    assert log.count("is seen by its lease only") == 1
+    assert str(old_place) in log
+    assert list(private.iterdir()) == []
+    assert [path.name for path in old_place.rglob("*/*")] == []
+
+
+def test_nobody_else_looks_into_the_locks_of_a_store_on_a_server(old_place):
+    told, log = run_as(VICTIM, LOCKS)
+    assert (told.split()[0], log) == (str(old_place / "redis-0123456789abcdef"), "")
+    looked = attack(
+        """
+for path in sys.argv[1:]:
+    for act in (os.listdir, os.rmdir, lambda path: open(path + "/n0", "w")):
+        try:
+            print(path, act(path))
+        except OSError:
+            pass
+""",
+        old_place,
+        old_place / "redis-0123456789abcdef",
+    )
+    assert looked == ""
+
+
 def test_a_short_meeting_place_of_ones_own_is_used(old_place):
     told, log = run_as(VICTIM, FALLBACK)
     assert (told, log) == ("True True\n", "")

@@ -212,6 +212,26 @@ class TestLostAnswers:
             store.cancel([job_id])
         assert store.cancel([job_id]) == [False]
 
+    def test_an_interrupted_enqueue_wakes_who_sleeps_in_its_process(
+        self, namespace_url, make_store, monkeypatch
+    ):
+        store = make_store(namespace_url)
+        listener = store.listen("ready")
+        while listener.wait(0.2) is not None:  # what the beginning of a subscription tells
+            pass
+        server = store._open().server
+        run = server.run
+
+        def interrupted(*request, **options):
+            run(*request, **options)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(server, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            enqueue(store)
+        assert listener.wait(10) is not None
+        listener.close()
+
     def test_a_listener_wakes_after_its_connection_broke(self, way, namespace_url, make_store):
         store = make_store(through(way, namespace_url))
         other = make_store(namespace_url)

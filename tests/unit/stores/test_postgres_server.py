@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 import psycopg
 import pytest
 
 from mainspring import Queue
-from mainspring.errors import InvalidOption, MissingExtra, StoreUnusable
+from mainspring.errors import InvalidOption, MissingExtra, StoreBusy, StoreUnusable
 from mainspring.model.job import NewJob
 from mainspring.model.view import JobFilter
 from mainspring.stores.postgres import PostgresStore
@@ -105,6 +106,35 @@ def test_a_live_job_that_somebody_has_ended_beside_it_ends_all_the_same(
         assert store.finish_many(node, [outcome(claim)]) == [True]
         assert store.cancel([second]) == [True]
         assert [store.get(one).state.value for one in (first, second)] == ["completed", "running"]
+
+
+def test_connections_are_lent_in_the_order_in_which_they_were_asked_for(postgres_url):
+    with opened(f"{postgres_url}&max_connections=1", busy_timeout=20.0) as store:
+        connections = store.session.connections
+        order, threads = [], []
+
+        def borrow(number):
+            with connections.lend():
+                order.append(number)
+
+        with connections.lend():
+            for number in range(5):
+                threads.append(threading.Thread(target=borrow, args=(number,)))
+                threads[-1].start()
+                while len(connections._loans) < number + 2:
+                    time.sleep(0.001)
+            assert order == []
+        for thread in threads:
+            thread.join()
+        assert order == [0, 1, 2, 3, 4]
+        assert not connections._loans
+
+
+def test_who_waits_for_a_connection_too_long_is_told_so_and_waits_no_more(postgres_url):
+    with opened(f"{postgres_url}&max_connections=1", busy_timeout=0.1) as store:
+        with store.session.connections.lend(), pytest.raises(StoreBusy, match="all 1 connections"):
+            store.stats()
+        assert store.stats() == {}
 
 
 def test_an_old_server_is_refused(postgres_url, monkeypatch):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
 from mainspring.stores.postgres.catalog import parameters_of
-from mainspring.stores.sql.columns import Columns
+from mainspring.stores.rules.columns import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

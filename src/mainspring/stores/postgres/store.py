@@ -145,7 +145,8 @@ class PostgresStore(SqlStore):
         return self._session
 
     def recover(self) -> None:
-        """Do nothing: a connection that an exception has left in a transaction was closed."""
+        """Close the connections that an interrupted call of this thread has left to nobody."""
+        self._session.connections.recover()
 
     def close(self) -> None:
         """Let go of connections; harmless when done twice, and undone by the next use."""

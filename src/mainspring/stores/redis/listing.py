@@ -88,5 +88,5 @@ def matches(record: JobRecord, search: str | None) -> bool:
     if search is None:
         return True
     error = "" if record.failure is None else str(record.failure)
-    texts = (record.id, record.task, record.payload.decode(), error)
+    texts = (record.id, record.task, record.payload.decode("utf-8", "replace"), error)
     return any(search.lower() in text.lower() for text in texts)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.json import Decoder
+from msgspec.structs import replace
 
-from mainspring.model.job import Claim, Ended, Failure, JobState
+from mainspring.model.job import Claim, Ended, JobState
 from mainspring.model.job_options import NO_OWN_OPTIONS, read_options
 from mainspring.model.note import LogLine
 from mainspring.model.view import AttemptRecord, JobRecord, NodeRecord, progress_at
-from mainspring.stores.clock import MICROS, as_datetime
+from mainspring.stores.clock import MICROS
+from mainspring.stores.rules.columns import Columns, bytes_in, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,8 @@ PRIORITY, RUN_AT = slice(0, 10), slice(10, 27)
 
 LEAST_PRIORITY = -(2**31)
 
-decode_failure = Decoder(Failure).decode
+MOST_DIGITS = 20
+"""A longer text is no number of ours."""
 
 
 class LostJob(Struct, frozen=True):
@@ -39,35 +41,39 @@ def fields_of(flat: list[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def record_of(row: tuple[int, list[str], str, str, str]) -> JobRecord:
-    """Return a job as views read it."""
-    key, flat, queue, task, node = row
-    job = fields_of(flat)
-    state = JobState(job["state"])
-    place = job["place"]
-    return JobRecord(
+def record_of(row: tuple[int, str, str, str, list[str], str, str, str]) -> JobRecord:
+    """Return a job as views read it; its failure tells of fields that can't be read."""
+    key, job_id, state_name, place, flat, queue, task, node = row
+    job, read = fields_of(flat), Columns()
+    state = JobState(state_name)
+    record = JobRecord(
         key=key,
-        id=job["id"],
+        id=job_id,
         task=task,
         queue=queue,
         priority=int(place[PRIORITY]) + LEAST_PRIORITY,
         state=state,
-        payload=job["payload"].encode(),
-        attempts=int(job.get("attempts", 0)) + (state is JobState.RUNNING),
-        crashes=int(job.get("crashes", 0)),
-        created_at=as_datetime(int(job["created_at"])),
-        run_at=as_datetime(int(place[RUN_AT])),
-        started_at=moment_of(job.get("began_at") or job.get("claimed_at")),
-        completed_at=moment_of(job.get("ended_at")),
+        payload=bytes_in(job.get("payload", "")),
+        attempts=read.integer("attempts", number_in(job.get("attempts"), 0))
+        + (state is JobState.RUNNING),
+        crashes=read.integer("crashes", number_in(job.get("crashes"), 0)),
+        created_at=read.moment("created_at", number_in(job.get("created_at"))),
+        run_at=read.moment("run_at", int(place[RUN_AT])),
+        started_at=moment_in(read, "started_at", job.get("began_at") or job.get("claimed_at")),
+        completed_at=moment_in(read, "completed_at", job.get("ended_at")),
         node=node or None,
-        result=job["result"].encode() if "result" in job else None,
-        failure=failure_of(job.get("failure")),
-        expires_at=moment_of(job.get("expires_at")),
+        result=bytes_in(job["result"]) if "result" in job else None,
+        failure=failure_of(job.get("failure") or None),
+        expires_at=moment_in(read, "expires_at", job.get("expires_at")),
         cancelling="cancelling" in job,
-        progress=progress_at(state, float(job.get("progress", 0))),
+        progress=progress_at(state, read.fraction("progress", fraction_in(job.get("progress")))),
         message=job.get("message", ""),
         options=read_options(job["options"].encode()) if "options" in job else NO_OWN_OPTIONS,
     )
+    for name, stored in (("id", job_id), ("state", state_name), ("place", place)):
+        if job.get(name) != stored:
+            read.refuse(name)
+    return replace(record, failure=record.failure or read.failure()) if read.unreadable else record
 
 
 def claims_of(
@@ -87,7 +93,7 @@ def claims_of(
                 fence=fence,
                 task=task,
                 queue=queue,
-                payload=payload.encode(),
+                payload=bytes_in(payload),
                 attempt=attempt,
                 crashes=crashes,
                 expired=expired,
@@ -107,13 +113,14 @@ def names_of(lane: str) -> tuple[str, str]:
 def attempt_of(row: tuple[str, str, str, str, str, str]) -> AttemptRecord:
     """Return an attempt; it runs if it has no end."""
     fence, node, began_at, ended_at, outcome, failure = row
+    read = Columns()
     return AttemptRecord(
-        number=int(fence),
+        number=read.integer("number", number_in(fence)),
         node=node,
-        started_at=as_datetime(int(began_at)),
-        ended_at=moment_of(ended_at),
+        started_at=read.moment("started_at", number_in(began_at)),
+        ended_at=moment_in(read, "ended_at", ended_at),
         outcome=outcome or None,
-        failure=failure_of(failure),
+        failure=failure_of(failure or None) or read.failure(),
     )
 
 
@@ -124,38 +131,56 @@ def end_of(row: tuple[str, str, str, str, str]) -> Ended:
         key=int(job_id.partition("-")[0]),
         task=task,
         state=JobState(state),
-        result=result.encode() if result else None,
-        failure=failure_of(failure),
+        result=bytes_in(result) if result else None,
+        failure=failure_of(failure or None),
     )
 
 
 def node_of(row: tuple[int, list[str], int], now: int) -> NodeRecord:
     """Return a node; one that has lost its lease to a rescuer may be rescued again."""
     key, flat, running = row
-    node = fields_of(flat)
-    return NodeRecord(
+    node, read = fields_of(flat), Columns()
+    until = read.integer("lease_until", number_in(node.get("lease_until"), 0))
+    record = NodeRecord(
         key=key,
-        name=node["name"],
-        host=node["host"],
-        pid=int(node["pid"]),
-        expires_in=(int(node.get("lease_until", 0)) - now) / MICROS,
+        name=read.text("name", node.get("name")),
+        host=read.text("host", node.get("host")),
+        pid=read.integer("pid", number_in(node.get("pid"))),
+        expires_in=(until - now) / MICROS,
         running=running,
-        serves=node["serves"].encode(),
-        report=node.get("report", "{}").encode(),
+        serves=bytes_in(node.get("serves", "{}")),
+        report=bytes_in(node.get("report", "{}")),
     )
+    return replace(record, unreadable=read.unreadable) if read.unreadable else record
 
 
 def line_of(row: tuple[str, str, str]) -> LogLine:
     """Return a line of a log."""
     at, fence, text = row
-    return LogLine(as_datetime(int(at)), int(fence), text)
+    read = Columns()
+    return LogLine(read.moment("at", number_in(at)), read.integer("fence", number_in(fence)), text)
 
 
-def moment_of(micros: str | None) -> datetime | None:
+def number_in(text: str | None, default: int | None = None) -> int | str | None:
+    """Return a whole number that is kept as text, or else the text; `default` for none."""
+    if text is None:
+        return default
+    return int(text) if len(text) <= MOST_DIGITS and text.isascii() and is_whole(text) else text
+
+
+def is_whole(text: str) -> bool:
+    """Return whether a text says a whole number."""
+    return text.removeprefix("-").isdigit()
+
+
+def fraction_in(text: str | None) -> float | str | None:
+    """Return a number that is kept as text, or else the text."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def moment_in(read: Columns, name: str, text: str | None) -> datetime | None:
     """Return a stored time that may be missing."""
-    return as_datetime(int(micros)) if micros else None
-
-
-def failure_of(text: str | None) -> Failure | None:
-    """Return a stored failure, if there is one."""
-    return decode_failure(text) if text else None
+    return read.moment(name, number_in(text)) if text else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import deque
+from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
 from msgspec import msgpack
@@ -18,6 +20,7 @@ from redis.retry import Retry
 from mainspring.clock import monotonic
 from mainspring.errors import StoreUnreachable
 from mainspring.stores.outage import Outage
+from mainspring.stores.redis.answer import decode
 from mainspring.stores.redis.scripts import script
 from mainspring.stores.redis.suitability import check, settings_of
 from mainspring.stores.redis.trouble import is_passing, meaning_of
@@ -34,11 +37,13 @@ ANSWER_SECONDS = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two tries."""
 
+NAME = re.compile("[0-9a-f]{16}")
+"""A name of a store, which names a folder: of any other a hash does."""
+
 UNSENT = "unsent"
 """Mark of an error that came before the script was sent."""
 
 encode = msgpack.Encoder().encode
-decode = msgpack.Decoder().decode
 
 
 class Server:
@@ -164,7 +169,12 @@ class Server:
             check(settings, self.address.label)
             request = encode((settings.get("run_id", ""), f"{random.getrandbits(64):016x}"))
             arguments = (1, self.address.prefix, self._sender, "", request)
-            self.name = decode(_evaluate(connection, "begin", arguments))[1]
+            name = decode(_evaluate(connection, "begin", arguments))[1]
+            self.name = (
+                name
+                if NAME.fullmatch(name)
+                else sha1(name.encode(), usedforsecurity=False).hexdigest()[:16]
+            )
         except RedisError as error:
             error.__dict__[UNSENT] = True
             raise

@@ -76,6 +76,11 @@ class RedisSession:
         """Wake who sleeps in this process; without keys about any job."""
         self._notifiers[topic].notify(keys)
 
+    def notify_all(self) -> None:
+        """Wake who sleeps in this process, whatever for."""
+        for notifier in self._notifiers.values():
+            notifier.notify()
+
     def listen(self, topic: str) -> Listener:
         """Listen to this process and to others."""
         with self._opening:

@@ -13,6 +13,7 @@ from mainspring.model.note import LINE_CHARACTERS, MOST_LINES
 from mainspring.model.view import LaneRecord, LockRecord
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import parse_id
+from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.redis import listing
 from mainspring.stores.redis.intake import BatchIntake
 from mainspring.stores.redis.outcomes import row_of, row_of_crash
@@ -56,6 +57,7 @@ EVERY_LANE = (False, False)
 """Neither a queue nor a task that others would not fit."""
 
 
+@leaves_nothing
 class RedisStore:
     """Jobs in a Redis or Valkey server. Implements JobStore; safe to use from any thread.
 
@@ -189,6 +191,14 @@ class RedisStore:
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"`, `"ended"`, `"orders"` or `"locks"`."""
         return self._open().listen(topic)
+
+    def recover(self) -> None:
+        """Wake who sleeps in this process: an interrupted call may have kept from them what it did.
+
+        The server has told it to others only. And the next job is told to nobody, unless it is the
+        first in its line.
+        """
+        self._open().notify_all()
 
     def close(self) -> None:
         """Close connections; harmless when done twice, and undone by the next use."""

@@ -7,12 +7,7 @@ from functools import cache
 
 TABLE = re.compile(
     r"\b(FROM|INTO|JOIN|UPDATE|USING)\s+"
-<<<<<<< HEAD
-    r"(attempts|finished|idempotency|jobs|lanes|lock_fences|locks|log|nodes|paused|progress|schedules|spent"
-    r"|tags)\b"
-=======
-    r"(attempts|finished|idempotency|jobs|lanes|locks|log|nodes|paused|progress|schedules|spent)\b"
->>>>>>> room/locks
+    r"(attempts|finished|idempotency|jobs|lanes|locks|log|nodes|paused|progress|schedules|spent|tags)\b"
 )
 
 

@@ -21,7 +21,7 @@ from mainspring.model.timetable import (
 from mainspring.model.view import AttemptRecord, JobRecord, LaneRecord, NodeRecord, progress_at
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id
-from mainspring.stores.sql.columns import Columns, bytes_in, failure_of, text_in
+from mainspring.stores.rules.columns import Columns, bytes_in, failure_of, text_in
 from mainspring.stores.sql.states import final_state, live_state, trouble_with
 
 if TYPE_CHECKING:

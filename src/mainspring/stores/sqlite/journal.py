@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import json
 
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
-from mainspring.stores.sql.columns import Columns, text_in
+from mainspring.stores.rules.columns import Columns, text_in
 from mainspring.stores.sqlite.catalog.records import parameters_of
 from mainspring.stores.sqlite.rows.bulk import in_chunks, text_of, with_rows
 

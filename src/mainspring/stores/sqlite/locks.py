@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.errors import LeaseLost
 from mainspring.model.view import LockRecord
-from mainspring.stores.sql.columns import Columns, text_in
+from mainspring.stores.rules.columns import Columns, text_in
 from mainspring.stores.sqlite.nodes import LIVE, name_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.model.job import Renewed
+from mainspring.stores.rules.columns import Columns, text_in
 from mainspring.stores.rules.rescue import ORPHANED, UNKNOWN_NODE, evidence_of
-from mainspring.stores.sql.columns import Columns, text_in
 from mainspring.stores.sql.records import node_of
 from mainspring.stores.sqlite.transitions.crashes import held_by, released, take_from
 from mainspring.stores.sqlite.transitions.grants import marked_of

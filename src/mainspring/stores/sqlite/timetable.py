@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from mainspring.model.timetable import NewSchedule, Timetabled, encode_rule
 from mainspring.stores.clock import as_datetime, as_micros
+from mainspring.stores.rules.columns import EARLIEST, LATEST
 from mainspring.stores.rules.schedules import last_tick_of
-from mainspring.stores.sql.columns import EARLIEST, LATEST
 from mainspring.stores.sql.records import schedule_of
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import select
+import threading
 from collections import deque
-from contextlib import closing, contextmanager, suppress
-from threading import BoundedSemaphore
+from contextlib import closing, suppress
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -18,18 +18,20 @@ from psycopg.types.numeric import Int8Dumper
 from mainspring.clock import monotonic
 from mainspring.errors import MainspringError, StoreBusy
 from mainspring.stores.outage import Outage
+from mainspring.stores.ownership import Signal
 from mainspring.stores.postgres.connections.statements import Statements
 from mainspring.stores.postgres.connections.trouble import explain, is_final, sentence_of
 from mainspring.stores.postgres.schema.migration import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mainspring.stores.postgres.address import PostgresAddress
 
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 1.0
 """Seconds between two tries to connect: twice as long each time, and more or less of it."""
+
+WAIT_SECONDS = 0.1
+"""Seconds between two looks of who waits for a connection, and is woken when there is one."""
 
 PLANS = """
 SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
@@ -41,36 +43,105 @@ Left to itself the server would make a plan at each call, which costs more than 
 """
 
 
+class Loan:
+    """A connection lent for a block; `contextmanager` would leave it to nobody if interrupted."""
+
+    __slots__ = ("_connection", "_connections", "signal", "thread")
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._connection: psycopg.Connection[Any] | None = None
+        self.thread = threading.get_ident()
+        self.signal: Signal | None = None
+        """Wakes who waits for the loan."""
+
+    def __enter__(self) -> Statements:
+        self._connections.admit(self)
+        try:
+            self._connection = connection = self._connections.take()
+        except BaseException:
+            self._connections.dismiss(self)
+            raise
+        return self._connections.statements(connection)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            if error is None or isinstance(error, (psycopg.Error, MainspringError)):
+                self._connections.put_back(connection)
+            else:
+                connection.close()  # it may have come at any line of the driver
+        self._connections.dismiss(self)
+
+    def end(self) -> None:
+        """End a loan whose block an exception has left."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        self._connections.dismiss(self)
+
+
 class Connections:
-    """Lends connections, as many at a time as the address says; keeps those that are well."""
+    """Lends connections, as many at a time as the address says; keeps those that are well.
+
+    There is no lock: each step on what the threads share is one of the interpreter's, which nothing
+    interrupts. Loans are in the order in which they were asked for, and the first ones are granted.
+    """
 
     def __init__(self, address: PostgresAddress, *, durable: bool) -> None:
         self._address = address
         self._durable = durable
         self._busy_timeout = address.busy_timeout
         self._idle: deque[psycopg.Connection[Any]] = deque()
-        self._free = BoundedSemaphore(address.max_connections)
+        self._loans: dict[Loan, None] = {}
         self._outage = Outage(address.safe_url)
 
-    @contextmanager
-    def lend(self) -> Iterator[Statements]:
+    def lend(self) -> Loan:
         """Lend a connection in autocommit; what is left open there is rolled back by closing it."""
-        if not self._free.acquire(timeout=self._busy_timeout):
-            holder = f"all {self._address.max_connections} connections of this process are in use"
-            raise StoreBusy(self._address.safe_url, self._busy_timeout, holder)
-        try:
-            connection = self._take()
-            try:
-                yield Statements(connection, self._address.schema)
-            except (psycopg.Error, MainspringError):
-                raise
-            except BaseException:
-                connection.close()  # it may have come at any line of the driver
-                raise
-            finally:
-                self._give_back(connection)
-        finally:
-            self._free.release()
+        return Loan(self)
+
+    def admit(self, loan: Loan) -> None:
+        """Register a loan, and wait until it is one of those that there may be."""
+        self._loans[loan] = None
+        if len(self._loans) > self._address.max_connections:
+            self._wait_for(loan)
+
+    def dismiss(self, loan: Loan) -> None:
+        """Unregister a loan."""
+        self._loans.pop(loan, None)
+        if len(self._loans) >= self._address.max_connections:
+            for other in self._granted():
+                if other.signal is not None:
+                    other.signal.give()
+
+    def recover(self) -> None:
+        """End the loans that an exception has left to nobody: all of this thread."""
+        here = threading.get_ident()
+        for loan in list(self._loans):
+            if loan.thread == here:
+                loan.end()
+
+    def has_loan(self) -> bool:
+        """Return whether this thread has been lent a connection."""
+        return any(loan.thread == threading.get_ident() for loan in list(self._loans))
+
+    def statements(self, connection: psycopg.Connection[Any]) -> Statements:
+        """Return a connection as the verbs see it."""
+        return Statements(connection, self._address.schema)
+
+    def _granted(self) -> list[Loan]:
+        return list(self._loans)[: self._address.max_connections]
+
+    def _wait_for(self, loan: Loan) -> None:
+        loan.signal = Signal()
+        deadline = monotonic() + self._busy_timeout
+        while loan not in self._granted():
+            if monotonic() >= deadline:
+                self.dismiss(loan)
+                most = self._address.max_connections
+                holder = f"all {most} connections of this process are in use"
+                raise StoreBusy(self._address.safe_url, self._busy_timeout, holder)
+            loan.signal.wait(min(WAIT_SECONDS, self._busy_timeout))
 
     def connect(self, conninfo: str) -> psycopg.Connection[Any]:
         """Connect; try again while the server starts, for as long as connecting may take."""
@@ -113,7 +184,8 @@ class Connections:
         """Return what is idle, in a forked child: to close it would close it for the parent."""
         return list(self._idle)
 
-    def _take(self) -> psycopg.Connection[Any]:
+    def take(self) -> psycopg.Connection[Any]:
+        """Return a connection that nobody else has."""
         with suppress(IndexError):
             while True:
                 connection = self._idle.pop()
@@ -144,7 +216,8 @@ class Connections:
             raise
         return connection
 
-    def _give_back(self, connection: psycopg.Connection[Any]) -> None:
+    def put_back(self, connection: psycopg.Connection[Any]) -> None:
+        """Keep a connection for the next loan, or close it."""
         if connection.info.transaction_status == TransactionStatus.IDLE:
             self._idle.append(connection)
         else:

@@ -4,14 +4,17 @@
 local orphans = {}
 
 local function is_orphan(key)
-  local node = call('HGET', hash_of(key), 'node') or ''
+  local node = job_of(key).node
   return call('SISMEMBER', at .. 'nodes', node) == 0
     or call('HEXISTS', at .. 'held:' .. node, key) == 0
 end
 
 for _, lane in ipairs(call('SMEMBERS', at .. 'lanes')) do
-  for _, key in ipairs(call('ZRANGE', line_of('running', lane), 0, -1)) do
-    if #orphans < asked[2] and is_orphan(key) then orphans[#orphans + 1] = key end
+  for _, key in ipairs(redis.pcall('ZRANGE', line_of('running', lane), 0, -1)) do
+    local job = job_of(key)
+    if not job or job.state ~= 'running' then
+      call('ZREM', line_of('running', lane), key) -- somebody else has put it there
+    elseif #orphans < asked[2] and is_orphan(key) then orphans[#orphans + 1] = key end
   end
 end
 if #orphans == 0 then return reply(false) end

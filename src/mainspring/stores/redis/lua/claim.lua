@@ -26,12 +26,12 @@ end
 -- Makes ready what is due; answers when the first of the others is.
 local function promote(lane)
   local later, ready = line_of('later', lane), line_of('ready', lane)
-  local due = call('ZRANGE', later, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, MOST_DUE)
+  local due = redis.pcall('ZRANGE', later, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, MOST_DUE)
   for _, place in ipairs(due) do
     call('ZREM', later, place)
     call('ZADD', ready, 0, place)
   end
-  return tonumber(call('ZRANGE', later, 0, 0, 'WITHSCORES')[2])
+  return tonumber(redis.pcall('ZRANGE', later, 0, 0, 'WITHSCORES')[2])
 end
 
 -- A cursor over a line: a window at a time, so that a claim of few reads few.
@@ -41,7 +41,7 @@ end
 
 local function head(self)
   if not self.places[self.i] and not self.over then
-    self.places = call('ZRANGE', self.line, self.read, self.read + WINDOW - 1)
+    self.places = redis.pcall('ZRANGE', self.line, self.read, self.read + WINDOW - 1)
     self.over = #self.places < WINDOW
     self.read, self.i = self.read + #self.places, 1
   end
@@ -57,17 +57,27 @@ local function first_of(cursors)
   return best
 end
 
-local CLAIM = {'id', 'fence', 'attempts', 'crashes', 'expires_at', 'payload', 'options'}
+local CLAIM = {'id', 'fence', 'attempts', 'crashes', 'expires_at', 'payload', 'options', 'state'}
+
+-- What a claim grants of a job that is there; nil if it is not.
+local function row_of(key)
+  local row = redis.pcall('HMGET', hash_of(key), unpack(CLAIM))
+  if not row[1] then return nil end
+  row[2] = row[2] and math.floor(count_in(row[2], 0)) or 0
+  row[3] = row[3] and math.floor(count_in(row[3], 0)) or 0
+  row[4] = row[4] and math.floor(count_in(row[4], 0)) or 0
+  row[5] = row[5] and time_in(row[5])
+  return row
+end
 
 -- The grant of a job to its node, for the answer.
 local function grant(key, lane, row, fence)
   local expired = row[5] and tonumber(row[5]) <= now or false
-  return {tonumber(key), row[1], fence, (row[3] or 0) + 1, tonumber(row[4] or 0), expired, row[6],
-    lane, row[7]}
+  return {tonumber(key), row[1], fence, row[3] + 1, row[4], expired, row[6] or '', lane, row[7]}
 end
 
 local function take(node, lane, place, key, row)
-  local fence = (row[2] or 0) + 1
+  local fence = row[2] + 1
   call('HSET', hash_of(key), 'state', 'running', 'node', node, 'claimed_at', text(now),
     'fence', text(fence))
   write('ZREM', line_of('ready', lane), place)
@@ -89,9 +99,11 @@ local function claim(node, want, lanes, claims)
     local place = head(from)
     from.i = from.i + 1
     local key = key_of(place)
-    local row = call('HMGET', hash_of(key), unpack(CLAIM))
-    local suspect = tonumber(row[4] or 0) >= SUSPECT_CRASHES
-    if suspect and suspects == 0 then
+    local row = row_of(key)
+    local suspect = row and row[4] >= SUSPECT_CRASHES
+    if not row or row[8] == 'running' or FINAL[row[8]] then
+      write('ZREM', from.line, place) -- somebody else has put it there
+    elseif suspect and suspects == 0 then
       passed_over = true
     else
       if suspect then suspects = suspects - 1 end

@@ -14,12 +14,13 @@ local jobs, replaced, remembered = asked[4], asked[5], asked[6]
 
 local function bearer_of(unique)
   local id = call('HGET', at .. 'unique', unique)
-  return id and id .. ' ' .. find(id).state or ''
+  local job = id and find(id)
+  return job and id .. ' ' .. job.state or ''
 end
 
 local function answer_of(name)
   local answer = call('GET', at .. 'answer:' .. name)
-  local till, id = string.match(answer or '', '^(%d+) (.*)$')
+  local till, id = string.match(answer or '', '^(%d+) (%d+%-%x+)$')
   return till and tonumber(till) > now and id or ''
 end
 

@@ -1,6 +1,7 @@
 -- uses outcome claim
 -- Records a node's outcomes and claims work for it. Request: node, outcomes, wants.
 -- Answers {for each outcome true, or the word on record, lapsed, next due or -1, claims}.
+local LONGEST_WAIT = 86400000000
 local node, outcomes, wants = text(asked[1]), asked[2], asked[3]
 local lease_until = call('HGET', at .. 'node:' .. node, 'lease_until')
 if not lease_until then return reply(false) end
@@ -15,7 +16,9 @@ for i, outcome in ipairs(outcomes) do
   accepted[i] = held or recorded(key, node, fence)
 end
 flush()
-if tonumber(lease_until) <= now then return reply({accepted, true, -1, {}}) end
+if tonumber(time_in(lease_until, 0)) <= now then return reply({accepted, true, -1, {}}) end
+
+local function soon(due) return math.min(math.max(due - now, 0), LONGEST_WAIT) end
 
 local next_due, claims, lanes, is_paused = nil, {}, {}, {}
 if #wants > 0 then is_paused = paused() end
@@ -27,4 +30,4 @@ for i, want in ipairs(wants) do
   end
 end
 for i, want in ipairs(wants) do claim(node, want, lanes[i], claims) end
-return reply({accepted, false, next_due and math.max(next_due - now, 0) or -1, claims})
+return reply({accepted, false, next_due and soon(next_due) or -1, claims})

@@ -2,5 +2,9 @@
 -- Cancels pending jobs whose expiry has passed. Request: limit. Answers how many.
 local late = call('ZRANGE', at .. 'expiring', '-inf', text(now), 'BYSCORE', 'LIMIT', 0, asked[1])
 if #late > 0 then write_though_full() end
-for _, key in ipairs(late) do end_waiting(job_of(key), EXPIRED) end
+for _, key in ipairs(late) do
+  local job = job_of(key)
+  call('ZREM', at .. 'expiring', key)
+  if job and job.state == 'pending' then end_waiting(job, EXPIRED) end
+end
 return reply(#late)

@@ -3,7 +3,9 @@
 local node, claims = text(asked[1]), {}
 if call('HEXISTS', at .. 'node:' .. node, 'lease_until') == 0 then return reply(false) end
 for _, key in ipairs(call('HKEYS', at .. 'held:' .. node)) do
-  local row, job = call('HMGET', hash_of(key), unpack(CLAIM)), job_of(key)
-  claims[#claims + 1] = grant(key, job.lane, row, tonumber(job.fence))
+  local row, job = row_of(key), job_of(key)
+  if job and job.state == 'running' then
+    claims[#claims + 1] = grant(key, job.lane, row, tonumber(job.fence))
+  end
 end
 return reply(claims)

@@ -23,7 +23,7 @@ local function lines_that_fit()
       for _, state in ipairs(states or {'pending', 'running', 'completed', 'failed', 'cancelled'}) do
         for _, name in ipairs(LINES[state]) do
           lines[#lines + 1] = line_of(name, lane)
-          count = count + call('ZCARD', lines[#lines])
+          count = count + card(lines[#lines])
         end
       end
     end
@@ -39,9 +39,9 @@ end
 local function keys_in(lines)
   local keys = {}
   for _, line in ipairs(lines) do
-    for _, member in ipairs(call('ZRANGE', line, 0, -1)) do
+    for _, member in ipairs(redis.pcall('ZRANGE', line, 0, -1)) do
       local key = tonumber(#member > 20 and string.sub(member, 28) or member)
-      if before < 0 or comes_after(key) then keys[#keys + 1] = key end
+      if key and (before < 0 or comes_after(key)) then keys[#keys + 1] = key end
     end
   end
   table.sort(keys, function(one, other)
@@ -74,9 +74,10 @@ keys = keys or newest()
 local records, looked, last = {}, 0, -1
 for _, key in ipairs(keys) do
   if #records == limit or looked == most then break end
-  looked, last = looked + 1, tonumber(key)
-  local job = job_of(text(key))
-  if (not states or is_wanted[job.state]) and fits(names_of(job.lane)) then
+  local number = tonumber(key)
+  looked, last = looked + 1, number or last
+  local job = number and job_of(text(number))
+  if job and (not states or is_wanted[job.state]) and fits(names_of(job.lane)) then
     if skip > 0 then
       skip = skip - 1
     else

@@ -8,8 +8,7 @@ local function recorded(key, node, fence)
   local job = job_of(key)
   if not job then return '' end
   if FINAL[job.state] and job.node == node and job.fence == fence then return job.state end
-  for _, entry in ipairs(call('LRANGE', at .. 'past:' .. key, 0, -1)) do
-    local past = cmsgpack.unpack(entry)
+  for _, past in ipairs(entries_in(at .. 'past:' .. key, 6)) do
     if past[1] == fence and past[2] == node then return past[5] end
   end
   return ''
@@ -39,8 +38,9 @@ end
 
 local function wait_again(job, outcome, failure, began_at, ended_at)
   local hash, delay = hash_of(job.key), outcome[9]
-  call('RPUSH', at .. 'past:' .. job.key,
+  push(at .. 'past:' .. job.key,
     cmsgpack.pack({job.fence, job.node, began_at, text(ended_at), outcome[4], failure}))
+  job.place = place_in(job)
   if delay >= 0 then job.place = place_of(priority_of(job.place), now + delay, job.key) end
   call('HSET', hash, 'state', 'pending', 'place', job.place, 'attempts', text(job.attempts or 0),
     'crashes', text(job.crashes or 0))
@@ -77,8 +77,10 @@ local function end_node(node, outcomes)
   for _, outcome in ipairs(outcomes) do by_key[text(outcome[1])] = outcome end
   for _, key in ipairs(call('HKEYS', at .. 'held:' .. node)) do
     local job = job_of(key)
-    local state = settle(job, by_key[key] or RELEASED)
-    table.insert(keys[state], tonumber(key))
+    if job and job.state == 'running' and job.node == node then
+      local state = settle(job, by_key[key] or RELEASED)
+      if keys[state] then table.insert(keys[state], tonumber(key)) end
+    end
   end
   call('SREM', at .. 'nodes', node)
   call('DEL', at .. 'node:' .. node, at .. 'held:' .. node, at .. 'cancelling:' .. node)

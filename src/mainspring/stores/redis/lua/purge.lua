@@ -6,7 +6,11 @@ local dropped = 0
 
 local function drop_until(set, till)
   local old = call('ZRANGE', set, '-inf', text(till), 'BYSCORE', 'LIMIT', 0, limit - dropped)
-  for _, key in ipairs(old) do drop(job_of(key)) end
+  for _, key in ipairs(old) do
+    local job = job_of(key)
+    call('ZREM', set, key)
+    if job and FINAL[job.state] then drop(job) end
+  end
   dropped = dropped + #old
 end
 

@@ -8,7 +8,8 @@ write_though_full()
 call('HSET', hash, 'lease_until', text(now + asked[2]))
 if asked[3] then call('HSET', hash, 'report', asked[3]) end
 local grants = {}
-for i, key in ipairs(call('SMEMBERS', at .. 'cancelling:' .. node)) do
-  grants[i] = {tonumber(key), tonumber(call('HGET', at .. 'held:' .. node, key))}
+for _, key in ipairs(call('SMEMBERS', at .. 'cancelling:' .. node)) do
+  local fence = tonumber(call('HGET', at .. 'held:' .. node, key) or nil)
+  if tonumber(key) and fence then grants[#grants + 1] = {tonumber(key), fence} end
 end
 return reply(grants)

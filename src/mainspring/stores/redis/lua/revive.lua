@@ -1,6 +1,7 @@
 -- uses outcome
 -- Lets final jobs run again. Request: ids asked for, believed, ids to revive, payload or false.
--- Believed of each id asked for: {state, unique key or '', id of the live job that bears it or ''}
+-- Believed of each id asked for: {state, hash of its unique key or false, id of the live job that
+-- bears it or ''}. A hash, since a key of somebody else may be no text.
 -- Answers true; or what to believe instead.
 local ids, believed, payload = asked[1], asked[2], asked[4]
 
@@ -8,7 +9,8 @@ local function fact_of(id)
   local job = find(id)
   if not job then return {'', false, ''} end
   local bearer = job.unique and call('HGET', at .. 'unique', job.unique)
-  return {job.state, job.unique or false, bearer or ''}
+  bearer = bearer and string.match(bearer, '^%d+%-%x+$')
+  return {job.state, job.unique and redis.sha1hex(job.unique) or false, bearer or ''}
 end
 
 local facts, same = {}, true
@@ -23,12 +25,12 @@ if not same then return reply(facts) end
 local function note_last_attempt(job)
   local row = call('HMGET', hash_of(job.key), 'began_at', 'ended_at', 'failure')
   if job.node then
-    call('RPUSH', at .. 'past:' .. job.key, cmsgpack.pack(
-      {job.fence, job.node, row[1] or row[2], row[2], job.state, row[3] or ''}))
+    push(at .. 'past:' .. job.key, cmsgpack.pack(
+      {job.fence or '0', job.node, row[1] or row[2] or '', row[2] or '', job.state, row[3] or ''}))
     return row[3] or ''
   end
-  local last = call('LINDEX', at .. 'past:' .. job.key, -1)
-  return last and cmsgpack.unpack(last)[6] or ''
+  local entries = entries_in(at .. 'past:' .. job.key, 6)
+  return #entries > 0 and entries[#entries][6] or ''
 end
 
 local function revive(job)
@@ -36,7 +38,7 @@ local function revive(job)
   call('ZREM', line_of(job.state, job.lane), job.key)
   call('HDEL', hash, 'node', 'claimed_at', 'began_at', 'ended_at', 'attempts', 'crashes',
     'expires_at', 'failure')
-  job.place, job.expires_at = place_of(priority_of(job.place), now, job.key), nil
+  job.place, job.expires_at = place_of(priority_of(place_in(job)), now, job.key), nil
   call('HSET', hash, 'state', 'pending', 'place', job.place)
   if failure ~= '' then call('HSET', hash, 'failure', failure) end
   if payload then call('HSET', hash, 'payload', payload) end

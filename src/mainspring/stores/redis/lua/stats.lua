@@ -21,7 +21,7 @@ local lanes = {}
 for i, lane in ipairs(call('SMEMBERS', at .. 'lanes')) do
   local function count(...)
     local jobs = 0
-    for _, line in ipairs({...}) do jobs = jobs + call('ZCARD', line_of(line, lane)) end
+    for _, line in ipairs({...}) do jobs = jobs + card(line_of(line, lane)) end
     return jobs
   end
   local queue, task = names_of(lane)

@@ -1,8 +1,9 @@
 -- uses request
--- Keeps texts of schedules. Request: {name, text as believed or false, new text or false: drop it}.
+-- Keeps texts of schedules. Request: {name, text as believed, false (none) or true (any), new text
+-- or false: drop it}.
 -- Answers whether all were as believed; else nothing is changed.
 for _, one in ipairs(asked[1]) do
-  if call('HGET', at .. 'schedules', one[1]) ~= one[2] then return reply(false) end
+  if one[2] ~= true and call('HGET', at .. 'schedules', one[1]) ~= one[2] then return reply(false) end
 end
 for _, one in ipairs(asked[1]) do
   if one[3] then

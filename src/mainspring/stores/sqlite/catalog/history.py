@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Raw, json
 
 from mainspring.stores.job_id import format_id, parse_id
-from mainspring.stores.sql.columns import UNREADABLE
+from mainspring.stores.rules.columns import UNREADABLE
 from mainspring.stores.sql.records import Ending, attempt_of, counts_of, end_of
 from mainspring.stores.sqlite.catalog.records import parameters_of
 from mainspring.stores.sqlite.rows.bulk import text_of

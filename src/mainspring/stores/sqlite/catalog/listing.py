@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import json
 
 from mainspring.model.job import FINAL, JobState
-from mainspring.stores.sql.columns import text_in
+from mainspring.stores.rules.columns import text_in
 from mainspring.stores.sql.states import FINAL_STATES
 from mainspring.stores.sqlite.catalog.records import by_keys
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.stores.sql.columns import text_in
+from mainspring.stores.rules.columns import text_in
 from mainspring.stores.sql.records import lane_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from mainspring.model.crash import SUSPECT_CRASHES
 from mainspring.model.job import Claim
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id
-from mainspring.stores.sql.columns import UNREADABLE
+from mainspring.stores.rules.columns import UNREADABLE
 from mainspring.stores.sqlite.rows.bulk import text_of
 
 if TYPE_CHECKING:

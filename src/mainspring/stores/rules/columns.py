@@ -104,8 +104,12 @@ class Columns:
         names = ", ".join(self.unreadable)
         return f"the stored {names} can't be read" if names else ""
 
-    def _refuse(self, name: str, default: Value) -> Value:
+    def refuse(self, name: str) -> None:
+        """Note that a column can't be read."""
         self.unreadable += (name,)
+
+    def _refuse(self, name: str, default: Value) -> Value:
+        self.refuse(name)
         return default
 
 
