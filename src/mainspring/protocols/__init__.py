@@ -27,9 +27,9 @@ from mainspring.protocols.store import (
     Listener,
     Migratable,
     Store,
-    Timetable,
     Transactional,
 )
+from mainspring.protocols.timetable import Timetable
 
 __all__ = [
     "CacheAdapter",

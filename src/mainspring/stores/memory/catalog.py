@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mainspring.model.job import FINAL
 from mainspring.stores.clock import Moment
 from mainspring.stores.memory.counts import by_queue_and_state, waiting_by_lane
+from mainspring.stores.ownership import leaves_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mainspring.stores.memory.locks import MemoryLocks
 
 
+@leaves_nothing
 class MemoryCatalog:
     """Read access to what a memory store holds, under its lock. Implements Catalog."""
 

@@ -10,21 +10,14 @@ from mainspring.clock import monotonic
 from mainspring.errors import LeaseLost, MissingExtra
 from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES
-from mainspring.model.view import LaneRecord, LockRecord
 from mainspring.stores.clock import MICROS
-from mainspring.stores.job_id import parse_id
 from mainspring.stores.ownership import leaves_nothing
-from mainspring.stores.redis import listing
+from mainspring.stores.redis.catalog import RedisCatalog, sound
 from mainspring.stores.redis.intake import BatchIntake
 from mainspring.stores.redis.outcomes import row_of, row_of_crash
 from mainspring.stores.redis.records import (
     LostJob,
-    attempt_of,
     claims_of,
-    end_of,
-    line_of,
-    node_of,
-    record_of,
 )
 from mainspring.stores.redis.server_address import address_of
 from mainspring.stores.redis.session import RedisSession
@@ -46,10 +39,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mainspring.model.diagnosis import Diagnosis
-    from mainspring.model.job import Claim, Ended, Grant, NewJob, Outcome, Want
-    from mainspring.model.note import LogLine, Note
+    from mainspring.model.job import Claim, Grant, NewJob, Outcome, Want
+    from mainspring.model.note import Note
     from mainspring.model.timetable import NewSchedule, Timetabled
-    from mainspring.model.view import AttemptRecord, JobFilter, JobRecord, NodeRecord, SearchPage
+    from mainspring.model.view import JobFilter
     from mainspring.protocols import Listener
     from mainspring.stores.clock import Clock
 
@@ -58,7 +51,7 @@ EVERY_LANE = (False, False)
 
 
 @leaves_nothing
-class RedisStore:
+class RedisStore(RedisCatalog):
     """Jobs in a Redis or Valkey server. Implements JobStore; safe to use from any thread.
 
     `redis://host:6379/0`, `rediss://` or `unix://`, with `?namespace=` for several stores in one
@@ -204,68 +197,6 @@ class RedisStore:
         """Close connections; harmless when done twice, and undone by the next use."""
         self._open().close()
 
-    def get(self, job_id: str) -> JobRecord | None:
-        """Return the job as it is now, or None if there is none (any more)."""
-        row = self._run("get", sound(job_id))
-        return record_of(row) if row else None
-
-    def history(self, job_id: str) -> list[AttemptRecord]:
-        """Return every attempt, oldest first; empty for an unknown id."""
-        return [attempt_of(row) for row in self._run("history", sound(job_id))]
-
-    def log(self, job_id: str) -> list[LogLine]:
-        """Return the lines that the job's bodies logged, oldest first."""
-        return [line_of(row) for row in self._run("log", sound(job_id))]
-
-    def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
-        """Return how those of the given jobs ended that have ended."""
-        return {row[0]: end_of(row) for row in self._run("ended", list(map(sound, job_ids)))}
-
-    def jobs(
-        self,
-        wanted: JobFilter,
-        *,
-        before: int | None = None,
-        limit: int = 100,
-        skip: int = 0,
-        oldest_first: bool = False,
-    ) -> list[JobRecord]:
-        """Return up to `limit` jobs, newest first or oldest first."""
-        order = listing.OLDEST if oldest_first else listing.NEWEST
-        return listing.jobs(self._run, wanted, before=before, limit=limit, skip=skip, order=order)
-
-    def search(
-        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100, most: int
-    ) -> SearchPage:
-        """Return what `jobs` does among the first `most` jobs that it looks through."""
-        return listing.search(self._run, wanted, before=before, limit=limit, most=most)
-
-    def stats(self) -> dict[str, dict[str, int]]:
-        """Return the number of jobs by queue and state."""
-        counts: dict[str, dict[str, int]] = {}
-        for queue, _, *numbers, _scheduled, _since in self._run("stats"):
-            of_queue = counts.setdefault(queue, {state.value: 0 for state in JobState})
-            for state, jobs in zip(JobState, numbers, strict=True):
-                of_queue[state.value] += jobs
-        return counts
-
-    def lanes(self) -> list[LaneRecord]:
-        """Return each task of each queue, with the number of its jobs that wait."""
-        rows = sorted(self._run("stats"))
-        return [
-            LaneRecord(queue, task, pending, scheduled, None if age < 0 else age / MICROS)
-            for queue, task, pending, *_, scheduled, age in rows
-        ]
-
-    def paused(self) -> list[str]:
-        """Return the names of the paused queues, in order."""
-        return sorted(self._run("paused"))
-
-    def nodes(self) -> list[NodeRecord]:
-        """Return the nodes that have joined and not left."""
-        now, rows = self._run("nodes")
-        return [node_of(row, now) for row in sorted(rows)]
-
     def examine(self) -> list[Diagnosis]:
         """Look at the server: its version, memory, durability and role."""
         from mainspring.stores.redis.examination import examine  # noqa: PLC0415  # a lazy door
@@ -383,10 +314,6 @@ class RedisStore:
         """Free a lock, if the node has it with that fence."""
         return bool(self._run("release", node, name, fence))
 
-    def locks(self) -> list[LockRecord]:
-        """Return the locks that are held, by name."""
-        return [LockRecord(*row) for row in sorted(self._run("held_locks"))]
-
     def _run(self, name: str, *request: object, again: bool = True) -> Any:
         return self._open().run(name, *request, again=again)
 
@@ -394,11 +321,6 @@ class RedisStore:
         if self._session.process != os.getpid():
             self._session = self._session.anew()
         return self._session
-
-
-def sound(job_id: str) -> str:
-    """Return an id as a script may read it: nothing for one that no store gave."""
-    return "" if parse_id(job_id) is None else job_id
 
 
 def note_row(note: Note, monotonic: float) -> tuple[object, ...]:
