@@ -11,6 +11,7 @@ from mainspring.errors import MissingExtra
 from mainspring.model.job import JobState
 from mainspring.pool.worker import AsyncTaskWorker
 from mainspring.queue import Queue
+from mainspring.queue.listing import PageOrder
 from mainspring.web.pool_port import PoolPort
 from mainspring.web.port import Order, Refused, Search, TaskPort, TaskView
 from mainspring.web.queue_port import QueuePort
@@ -53,6 +54,7 @@ UNREACHABLE = frozenset({"types", ".", ".."})
 Id = Annotated[str, PathPart(description="the task's id")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="next_cursor of the page before")]
 Minutes = Annotated[float | None, Query(ge=0, le=1e9, allow_inf_nan=False)]
+Page = Annotated[int | None, Query(ge=1, le=10_000_000, description="its number, from 1")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
@@ -104,19 +106,23 @@ def _add_lists(router: APIRouter, port: TaskPort) -> None:
         return JSONResponse({"task_types": port.types()})
 
     @router.get("/tasks", response_model=TaskList, responses=_problems(422, 503))
-    async def tasks(  # noqa: PLR0913, PLR0917  # the fields of a query
+    async def tasks(  # noqa: PLR0913  # the parameters of its query
+        *,
         status: JobState | None = None,
         task_status: Annotated[JobState | None, Query(description="as status")] = None,
         limit: Limit = 100,
         older_than_minutes: Minutes = None,
         cursor: Cursor = None,
         tag: Annotated[str | None, Query(description="of durable jobs")] = None,
+        page: Page = None,
+        order: PageOrder = "newest",
     ) -> Response:
-        """List tasks, newest first."""
+        """List tasks, newest first unless asked otherwise."""
         age = None if older_than_minutes is None else timedelta(minutes=older_than_minutes)
-        page = await port.page(Search(status or task_status, age, limit, cursor, tag))
-        bodies = [body_of(view) for view in page.views]
-        return JSONResponse({"tasks": bodies, "count": len(bodies), "next_cursor": page.cursor})
+        search = Search(status or task_status, age, limit, cursor, tag, page, order)
+        found = await port.page(search)
+        bodies = [body_of(view) for view in found.views]
+        return JSONResponse({"tasks": bodies, "count": len(bodies), "next_cursor": found.cursor})
 
 
 def _add_tasks(router: APIRouter, port: TaskPort) -> None:

@@ -76,11 +76,12 @@ class PoolPort:
         return None if info is None else view_of(info)
 
     async def page(self, search: Search) -> TaskPage:
-        """Return tasks newest first."""
+        """Return tasks in the order that is asked for."""
         if search.tag is not None:
             raise _no_tags("tag")
         infos = self._worker.get_all_tasks(search.status, None, search.older_than)
-        return _page_of([view_of(info) for info in infos], search.limit, search.cursor)
+        views = [view_of(info) for info in infos]
+        return _page_of(views if search.order == "newest" else views[::-1], search)
 
     async def cancel(self, task_id: str) -> bool:
         """Cancel a task; False if it has ended."""
@@ -142,8 +143,11 @@ def _check_params(function: Callable[..., Any], params: dict[str, Any]) -> None:
         check_params(shape.signature, params)
 
 
-def _page_of(views: Sequence[TaskView], limit: int, cursor: str | None) -> TaskPage:
-    rest = views if cursor is None else _after(views, cursor)
+def _page_of(views: Sequence[TaskView], search: Search) -> TaskPage:
+    limit, newest_first = search.limit, search.order == "newest"
+    rest = views[((search.page or 1) - 1) * limit :]
+    if search.cursor is not None:
+        rest = _after(views, search.cursor, newest_first=newest_first)
     taken = list(rest[:limit])
     return TaskPage(taken, _cursor(taken[-1]) if len(rest) > limit else None)
 
@@ -153,13 +157,15 @@ def _cursor(view: TaskView) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _after(views: Sequence[TaskView], cursor: str) -> Sequence[TaskView]:
+def _after(views: Sequence[TaskView], cursor: str, *, newest_first: bool) -> Sequence[TaskView]:
     created_at, task_id = _read(cursor)
     for number, view in enumerate(views):
         if view.id == task_id:
             return views[number + 1 :]
-    # Its task is forgotten: what is older comes next.
-    return [view for view in views if view.created_at < created_at]
+    # Its task is forgotten: what is older comes next, or what is younger.
+    if newest_first:
+        return [view for view in views if view.created_at < created_at]
+    return [view for view in views if view.created_at > created_at]
 
 
 def _read(cursor: str) -> tuple[datetime, str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from mainspring.model.job import JobState
+    from mainspring.queue.listing import PageOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +53,28 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Filter of a list: of one status and tag, so old at least, `limit` after a cursor."""
+    """Filter of a list: of one status and tag, so old at least, `limit` after a cursor.
+
+    Or those of a page's number, from 1; `order` is "newest" or "oldest" first.
+    """
 
     status: JobState | None = None
     older_than: timedelta | None = None
     limit: int = 100
     cursor: str | None = None
     tag: str | None = None
+    page: int | None = None
+    order: PageOrder = "newest"
+
+    def __post_init__(self) -> None:
+        if self.page is not None and self.cursor is not None:
+            detail = "give the number of a page or a cursor: both say where it begins"
+            raise Refused(422, "invalid", detail, "page")
 
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """Tasks, newest first, and the cursor that leads to the next ones; None: there are no more."""
+    """Tasks in order, and the cursor that leads to the next ones; None: there are no more."""
 
     views: Sequence[TaskView]
     cursor: str | None

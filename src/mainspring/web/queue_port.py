@@ -90,7 +90,7 @@ class QueuePort:
         return await _in_thread(lambda: self._get(task_id))
 
     async def page(self, search: Search) -> TaskPage:
-        """Return jobs newest first."""
+        """Return jobs in the order that is asked for."""
         return await _in_thread(lambda: self._page(search))
 
     async def cancel(self, task_id: str) -> bool:
@@ -133,25 +133,36 @@ class QueuePort:
     def _page(self, search: Search) -> TaskPage:
         try:
             if search.older_than is None:
-                page = self._jobs(search, search.cursor, search.limit)
+                page = self._jobs(search, search.cursor, search.page)
                 return TaskPage(_views_of(page), page.cursor)
+            if search.page is not None:
+                detail = "pages by number go with no age; take next_cursor of the page before"
+                raise Refused(422, "not_supported", detail, "page")
             return self._older(search, utc_now() - search.older_than)
         except InvalidOption as error:
-            raise Refused(422, "invalid", str(error), "cursor") from error
+            raise Refused(422, "invalid", str(error), error.option) from error
 
     def _older(self, search: Search, before: datetime) -> TaskPage:
         """Pass by the jobs that are too young; a page that only some are of may be a short one."""
         cursor = search.cursor
         while True:
-            page = self._jobs(search, cursor, search.limit)
+            page = self._jobs(search, cursor)
             old = [view for view in _views_of(page) if view.created_at <= before]
             if old or page.cursor is None:
                 return TaskPage(old, page.cursor)
+            if search.order == "oldest":
+                return TaskPage([], None)  # all that follow are younger
             cursor = page.cursor
 
-    def _jobs(self, search: Search, cursor: str | None, limit: int) -> JobPage:
-        status, tag = search.status, search.tag
-        return self._queue.jobs(status=status, tag=tag, cursor=cursor, limit=limit)
+    def _jobs(self, search: Search, cursor: str | None, page: int | None = None) -> JobPage:
+        return self._queue.jobs(
+            status=search.status,
+            tag=search.tag,
+            cursor=cursor,
+            page=page,
+            order=search.order,
+            limit=search.limit,
+        )
 
     def _health(self) -> Health:
         stats = self._queue.stats()

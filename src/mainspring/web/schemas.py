@@ -51,7 +51,7 @@ class TaskBody(BaseModel):
 
 
 class TaskList(BaseModel):
-    """Tasks, newest first; `next_cursor` leads to older ones."""
+    """Tasks in order; `next_cursor` leads to the next ones."""
 
     tasks: list[TaskBody]
     count: int

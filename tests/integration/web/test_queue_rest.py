@@ -143,13 +143,14 @@ class FakeQueue:
         self.look()
         return next((job for job in self.known if job.id == job_id), None)
 
-    def jobs(self, *, status=None, tag=None, cursor=None, limit=100):
+    def jobs(self, *, status=None, tag=None, cursor=None, page=None, order="newest", limit=100):
         self.look()
         if cursor is not None and not cursor.isdecimal():
             raise InvalidOption("cursor", cursor, owner="jobs", expected="one of ours")
-        found = [job for job in reversed(self.known) if status in {None, job.record.state}]
+        known = reversed(self.known) if order == "newest" else self.known
+        found = [job for job in known if status in {None, job.record.state}]
         found = [job for job in found if tag is None or tag in job.record.options.tags]
-        start = int(cursor or 0)
+        start = int(cursor or ((page or 1) - 1) * limit)
         page = FakePage(found[start : start + limit])
         page.cursor = str(start + limit) if len(found) > start + limit else None
         return page
@@ -330,6 +331,30 @@ def test_jobs_are_listed_page_by_page_newest_first(client):
     assert counts == [2, 2, 1]
     assert client.get("/tasks", params={"status": "completed"}).json()["count"] == 0
     assert client.get("/tasks", params={"cursor": "none of ours"}).json()["field"] == "cursor"
+
+
+def test_pages_go_by_number_and_from_the_oldest(client):
+    ids = [start(client).json()["id"] for _ in range(5)]
+
+    def page(**query):
+        found = client.get("/tasks", params={"limit": 2, **query}).json()
+        return [one["id"] for one in found["tasks"]], found["next_cursor"]
+
+    assert page(page=2)[0] == ids[2:0:-1]
+    assert page(page=3) == ([ids[0]], None)
+    assert page(page=4) == ([], None)
+    first, cursor = page(order="oldest")
+    assert first == ids[:2]
+    assert page(order="oldest", cursor=cursor)[0] == page(order="oldest", page=2)[0] == ids[2:4]
+    assert page(order="oldest", older_than_minutes=5) == ([], None)
+    for wrong, field in [
+        ({"page": 2, "cursor": cursor, "order": "oldest"}, "page"),
+        ({"page": 2, "older_than_minutes": 1}, "page"),
+        ({"page": 0}, "query.page"),
+        ({"order": "up"}, "query.order"),
+    ]:
+        answer = client.get("/tasks", params=wrong)
+        assert (answer.status_code, answer.json()["field"]) == (422, field)
 
 
 def test_a_list_of_jobs_that_have_ended_costs_one_read(serve, monkeypatch):

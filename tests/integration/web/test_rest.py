@@ -220,6 +220,12 @@ def test_tasks_are_listed_page_by_page_newest_first(client):
         if (cursor := page["next_cursor"]) is None:
             break
     assert seen == ids[::-1]
+    oldest = client.get("/tasks", params={"limit": 3, "order": "oldest"}).json()
+    assert [one["id"] for one in oldest["tasks"]] == ids[:3]
+    query = {"limit": 3, "order": "oldest", "cursor": oldest["next_cursor"]}
+    assert [one["id"] for one in client.get("/tasks", params=query).json()["tasks"]] == ids[3:6]
+    last = client.get("/tasks", params={"limit": 3, "page": 3}).json()
+    assert ([one["id"] for one in last["tasks"]], last["next_cursor"]) == ([ids[0]], None)
     assert client.get("/tasks", params={"status": "failed"}).json()["tasks"] == []
     assert client.get("/tasks", params={"older_than_minutes": 1}).json()["count"] == 0
     assert client.get("/tasks", params={"older_than_minutes": 0}).json()["count"] == 7
