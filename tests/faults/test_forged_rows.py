@@ -43,7 +43,7 @@ VALUES = {
 ROWS = 16
 TABLES = (
     *("lanes", "nodes", "jobs", "finished", "attempts", "idempotency", "paused", "progress"),
-    *("log", "schedules", "locks"),
+    *("log", "schedules", "locks", "tags"),
 )
 ONE_ROW = {"schema_version"}
 

@@ -270,9 +270,8 @@ class Controls(Protocol):
     ) -> list[bool]:
         """Change when pending jobs may start, and their priority; return for each if it waited.
 
-        `delay` is seconds from now; with 0.0 a job is ready at once, and one that was due before
-        stays so. None leaves what it is for. Nothing else of a job changes: it keeps its attempts,
-        crashes, keys and expiry.
+        `delay` is seconds from now; with 0.0 a job is ready at once, or stays so. None leaves what
+        it is for; attempts, crashes, keys and expiry stay as they are.
         """
         ...
 
@@ -329,10 +328,7 @@ class Timetable(Protocol):
         ...
 
     def swap_schedule(self, new: NewSchedule, *, expected: NewSchedule | None) -> bool:
-        """Keep a schedule as `declare` does, if what is there under its name is `expected`.
-
-        None: nothing is there. False, and nothing changes, if it is something else.
-        """
+        """Declare a schedule if that of its name is as expected (None: not there), else False."""
         ...
 
     def schedules(self) -> Timetabled:

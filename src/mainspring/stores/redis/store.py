@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from mainspring.clock import monotonic
 from mainspring.errors import LeaseLost, MissingExtra
 from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
-from mainspring.model.note import LINE_CHARACTERS, MOST_LINES
+from mainspring.model.note import MOST_LINES
 from mainspring.model.view import LaneRecord, LockRecord
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import parse_id
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.redis import listing
 from mainspring.stores.redis.intake import BatchIntake
+from mainspring.stores.redis.notes import note_row
 from mainspring.stores.redis.outcomes import row_of, row_of_crash
 from mainspring.stores.redis.records import (
     LostJob,
@@ -399,13 +400,3 @@ class RedisStore:
 def sound(job_id: str) -> str:
     """Return an id as a script may read it: nothing for one that no store gave."""
     return "" if parse_id(job_id) is None else job_id
-
-
-def note_row(note: Note, monotonic: float) -> tuple[object, ...]:
-    """Return a note as the script takes it; `monotonic` is the clock's time now."""
-    lines = [
-        (int((monotonic - at) * MICROS), text[:LINE_CHARACTERS])
-        for at, text in note.lines[-MOST_LINES:]
-    ]
-    message = False if note.message is None else note.message[:LINE_CHARACTERS]
-    return note.key, note.fence, False if note.progress is None else note.progress, message, lines
