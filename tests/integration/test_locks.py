@@ -41,6 +41,16 @@ def holder_of(queue):
     return lock.node
 
 
+def test_a_lock_is_to_be_had_after_a_test_has_moved_the_clock(queue, no_thread_left):
+    with queue.testing() as test:
+        fence = take(queue.lock("a lock", wait=0))
+        test.run(hours=5)
+        assert take(queue.lock("a lock", wait=0)) > fence
+        with queue.lock("a lock") as held:
+            test.run(hours=5)
+            assert not held.lost
+
+
 def unreachable():
     return StoreUnreachable("the store", "no answer", "wait")
 

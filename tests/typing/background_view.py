@@ -17,6 +17,7 @@ from mainspring import (
     BackgroundQueueWorker,
     BackgroundWorker,
     FunctionCollection,
+    Queue,
     Restart,
     TaskSupervisor,
     background_task,
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 @background_worker
 def measure(depth: int) -> float:
     return depth / 2
+
+
+@background_worker(interval=1, singleton=Queue("memory://"))
+async def alone(_worker: BackgroundIntervalWorker[Any, Any]) -> None:
+    assert_type(_worker.lease_lost.is_set(), bool)
+    assert_type(_worker.fence, int | None)
 
 
 @background_worker(interval=1, jitter=0.1, priority=TASK_HIGH, restart=Restart(max_failures=3))

@@ -17,7 +17,7 @@ from mainspring.protocols.cache import CacheAdapter
 from mainspring.protocols.codec import Codec
 from mainspring.protocols.executor import Executor, ExecutorLoad, ListeningExecutor
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
-from mainspring.protocols.locks import Locks
+from mainspring.protocols.locks import AskedLock, Locks, LockSource, LockWish
 from mainspring.protocols.store import (
     Catalog,
     Controls,
@@ -32,6 +32,7 @@ from mainspring.protocols.store import (
 from mainspring.protocols.timetable import Timetable
 
 __all__ = [
+    "AskedLock",
     "CacheAdapter",
     "Catalog",
     "Codec",
@@ -43,6 +44,8 @@ __all__ = [
     "Journal",
     "Listener",
     "ListeningExecutor",
+    "LockSource",
+    "LockWish",
     "Locks",
     "Migratable",
     "Schedule",

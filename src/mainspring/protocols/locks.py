@@ -1,10 +1,17 @@
-"""The seam of named locks: what a store keeps of them, as narrow as the keeper of locks needs."""
+"""The seams of named locks: what a store keeps of them, and how one is asked for without waiting.
+
+`Locks` is what the keeper of a process's locks needs of a store; `LockSource` is a Queue, as those
+see it who know no queues.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
     from mainspring.model.view import LockRecord
 
 
@@ -31,4 +38,48 @@ class Locks(Protocol):
 
     def locks(self) -> list[LockRecord]:
         """Return the locks that are held, by name."""
+        ...
+
+
+class LockWish(Protocol):
+    """A lock that was asked for. Its state changes in other threads."""
+
+    @property
+    def held(self) -> bool:
+        """True from when it was granted until it is lost or ended."""
+        ...
+
+    @property
+    def lost(self) -> bool:
+        """True once its lease was lost."""
+        ...
+
+    @property
+    def fence(self) -> int:
+        """A number above that of every earlier holder, once it was granted."""
+        ...
+
+    @property
+    def error(self) -> Exception | None:
+        """The reason for which it will not be granted."""
+        ...
+
+    def end(self) -> Future[None]:
+        """End it, from any thread; return what is done once the store knows."""
+        ...
+
+
+class AskedLock(Protocol):
+    """A named lock."""
+
+    def ask(self, on_change: Callable[[], object]) -> LockWish:
+        """Ask for it; `on_change` is called in another thread after each change, maybe at once."""
+        ...
+
+
+class LockSource(Protocol):
+    """Gives named locks: a Queue."""
+
+    def lock(self, name: str) -> AskedLock:
+        """Return the lock of that name. Raises InvalidOption."""
         ...

@@ -83,6 +83,11 @@ class NamedLock:
     def __repr__(self) -> str:
         return f"<NamedLock {self.name!r}>"
 
+    def ask(self, on_change: Callable[[], object]) -> Wish:
+        """Ask for it without waiting; `on_change` is called in another thread after each change."""
+        keeper = self._keeper()
+        return Wish(keeper, keeper.request(self.name, lambda _: on_change()), self._wait)
+
     def __enter__(self) -> HeldLock:
         answered = threading.Event()
         wish = self._begin(answered.set)
@@ -155,7 +160,7 @@ class NamedLock:
 
 
 class Wish:
-    """A request of one block, with the time it has; `wait` in seconds, None: without end."""
+    """A request with the time it has; `wait` in seconds, None: without end."""
 
     def __init__(self, keeper: LockKeeper, request: LockRequest, wait: float | None) -> None:
         self.request = request
@@ -163,6 +168,26 @@ class Wish:
         self._keeper = keeper
         self._wait = float("inf") if wait is None else wait
         self._began = monotonic()
+
+    @property
+    def held(self) -> bool:
+        """True from when it was granted until it is lost or ended."""
+        return self.request.state is LockState.HELD
+
+    @property
+    def lost(self) -> bool:
+        """True once its lease was lost."""
+        return self.request.state is LockState.LOST
+
+    @property
+    def fence(self) -> int:
+        """A number above that of every earlier holder, once it was granted."""
+        return self.request.fence
+
+    @property
+    def error(self) -> Exception | None:
+        """The reason for which it will not be granted."""
+        return self.request.error
 
     def waited(self) -> float:
         """Return the seconds since it began."""

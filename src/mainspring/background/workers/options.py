@@ -14,6 +14,7 @@ from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.model.number import is_number, is_whole
 from mainspring.model.signature import is_generator
+from mainspring.protocols import LockSource  # noqa: TC001  as above
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.threads.priority import TASK_NORMAL
 
@@ -38,6 +39,7 @@ class CommonOptions(TypedDict, total=False):
     executor: Literal["thread", "process"] | None
     pool: Executor | None
     restart: Restart | None
+    singleton: LockSource | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Options:
     executor: Literal["thread", "process"] | None = None
     pool: Executor | None = None
     restart: Restart | None = None
+    singleton: LockSource | None = None
     derived: bool = False
     """True if the name is the function's, and gives way to one that was given."""
 
@@ -74,6 +77,7 @@ class Options:
         own = name or derived or str(uuid.uuid4())
         options = cls(name=own, derived=bool(derived) and not name, **given)
         options.check(owner)
+        options.check_singleton(name or derived)
         return options
 
     def check(self, owner: str) -> None:
@@ -82,6 +86,17 @@ class Options:
             value = getattr(self, option)
             if value is not None and not sensible(value):
                 raise InvalidOption(option, value, owner=owner, expected=expected)
+
+    def check_singleton(self, named: str | None) -> None:
+        """Raise `InvalidOption` for a singleton without a name that all processes share."""
+        if self.singleton is not None and (named is None or named.startswith("<")):
+            raise InvalidOption(
+                "singleton",
+                self.singleton,
+                owner=f"worker {self.name!r}",
+                why="needs a name that is the same in all processes",
+                remedy="give name=",
+            )
 
     def check_target(self, run: Callable[..., Any], *, awaited: bool, isolated: bool) -> None:
         """Raise `InvalidOption` for a target that can't be run as these options say."""
@@ -195,5 +210,6 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "executor": (EXECUTORS.__contains__, "'thread', 'process' or None"),
     "pool": (lambda pool: callable(getattr(pool, "submit", None)), "an executor with `submit`"),
     "restart": (lambda restart: isinstance(restart, Restart), "a Restart"),
+    "singleton": (lambda one: callable(getattr(one, "lock", None)), "a Queue"),
 }
 """Check and expectation of each option."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from mainspring.background.workers.worker_run import WorkerRun
+    from mainspring.protocols import LockSource
 
 T = TypeVar("T")
 
@@ -96,6 +97,8 @@ class Settings(Hooks):
     """Its priority in the thread pool."""
     on_error: Setting[Callable[..., object] | None] = Setting(live=True)
     on_error_kwargs: Setting[Mapping[str, Any]] = Setting(live=True)
+    singleton: Setting[LockSource | None] = Setting()
+    """The queue in whose store one process at a time may run it."""
     executor: Setting[Literal["thread", "process"] | None] = Setting()
 
     @property

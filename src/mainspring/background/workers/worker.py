@@ -21,6 +21,7 @@ from mainspring.background.workers.hooks import (
 from mainspring.background.workers.options import Options, StartArguments, function_of
 from mainspring.background.workers.runner import runner_for
 from mainspring.background.workers.settings import Settings
+from mainspring.background.workers.singleton import SingletonGate
 from mainspring.background.workers.target import Target, once
 from mainspring.background.workers.worker_run import WorkerRun
 from mainspring.supervision.triggers.continuous import Continuous
@@ -41,9 +42,10 @@ class BackgroundWorker(Settings, Generic[P, R]):
     `executor="process"` in the supervisor's process pool, and one with `pool=` in that executor.
     `priority` counts in the thread pool. `on_error` is called once a failure with
     `on_error_kwargs`, and `error` and `worker` if it declares them. `restart` says when a failing
-    worker rests or gives up; without it it goes on for ever. The target gets what it declares of
-    `_worker`, `_name`, `_task_id` and `o`. A subclass may have a `loop` of its own instead, which
-    runs once a life, and an `error` in the place of `on_error`.
+    worker rests or gives up; without it it goes on for ever. `singleton` is a queue: of all
+    processes that started a worker of this name on its store, one at a time runs it. The target
+    gets what it declares of `_worker`, `_name`, `_task_id` and `o`. A subclass may have a `loop` of
+    its own instead, which runs once a life, and an `error` in the place of `on_error`.
 
     A target may also be set later, as `run`. Raises `UnknownOption`, `InvalidOption`.
     """
@@ -58,6 +60,8 @@ class BackgroundWorker(Settings, Generic[P, R]):
         self._run: WorkerRun | None = None
         self._lock = threading.RLock()
         self._method = False
+        self.lease_lost = threading.Event()
+        """Set while a run goes on whose singleton lock was lost: it must come to its end."""
         self._starting = False  # so that `before_start` begins no second life
         self.remake: Callable[[object], Any] | None = None
         """Make one like it of a method's function, for an instance; set by the decorator."""
@@ -122,6 +126,12 @@ class BackgroundWorker(Settings, Generic[P, R]):
         if run is None:
             return WorkerStatus(self.name, self.kind, "stopped", 0, 0, None, None, None)
         return run.core.status()
+
+    @property
+    def fence(self) -> int | None:
+        """The fence of its singleton lock: above that of every earlier holder; None without one."""
+        gate = None if self._run is None else self._run.core.gate
+        return gate.fence if isinstance(gate, SingletonGate) else None
 
     def start(self, *args: Any, **kwargs: Any) -> bool:
         """Start it, and its supervisor if need be; False: it is active already.
@@ -238,7 +248,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
             start.refuse_pace(f"worker {options.name!r}")
         name = supervisor.workers.add(self, options.name, derived=options.derived)
         try:
-            run = self._run = self._make_run(options.named(name), start)
+            run = self._run = self._make_run(options, name, start)
             run.begin()
         except BaseException:
             supervisor.workers.retire(self, name)
@@ -246,8 +256,8 @@ class BackgroundWorker(Settings, Generic[P, R]):
             raise
         return run
 
-    def _make_run(self, options: Options, start: StartArguments) -> WorkerRun:
-        trigger = self.make_trigger(start)
+    def _make_run(self, declared: Options, name: str, start: StartArguments) -> WorkerRun:
+        options, trigger = declared.named(name), self.make_trigger(start)
         target = self._target(options, start)
         if target.alone:
             trigger = Continuous()
@@ -261,8 +271,16 @@ class BackgroundWorker(Settings, Generic[P, R]):
             on_error=self._deal_with,
         )
         core.kind = self.kind
+        core.gate = self._gate(declared, trigger)
         hooked = is_own(self, BackgroundWorker, *OF_THE_END)
         return WorkerRun(self, core, runner, self.supervisor.running_pools, hooked=hooked)
+
+    def _gate(self, declared: Options, trigger: Trigger) -> SingletonGate | None:
+        if declared.singleton is None:
+            return None
+        # Of the name as declared: a number behind it would be of this process alone.
+        lock = declared.singleton.lock(f"worker {declared.name}")
+        return SingletonGate(lock, trigger, self.lease_lost)
 
     def _target(self, options: Options, start: StartArguments) -> Target:
         if self._loops:

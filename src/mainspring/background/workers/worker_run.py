@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("mainspring.supervision")
 
 
+LEAVE_SECONDS = 5.0
+"""Longest wait for a store to learn that a worker has ended."""
+
+
 class RunState(StrEnum):
     """The state of one life of a worker."""
 
@@ -147,7 +151,18 @@ class WorkerRun:
             await self.core.run(begun)
         finally:
             if self.core.ending:
+                await self._leave_gate()
                 await self._end()
+
+    async def _leave_gate(self) -> None:
+        """Let others in, and wait until they can come: the process may end with this.
+
+        A run that was left behind in its thread does so at its own end.
+        """
+        gate = self.core.gate
+        freed = gate.leave() if gate is not None and self.core.runner is None else None
+        if freed is not None:
+            await asyncio.wait([asyncio.wrap_future(freed)], timeout=LEAVE_SECONDS)
 
     def close(self) -> None:
         """Let no further run begin; from any thread."""

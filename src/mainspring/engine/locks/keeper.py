@@ -192,7 +192,7 @@ class LockKeeper:
 
     def _ask(self, name: str) -> None:
         try:
-            fence = self._store.acquire(self._node.key, name) if self._begins_to_ask(name) else None
+            fence = self._acquire(name) if self._begins_to_ask(name) else None
         except LeaseLost:
             self._lose()
             return
@@ -200,6 +200,18 @@ class LockKeeper:
             # What a lost node was given, it gives back as it leaves.
             told = self._lines.answered(name, fence) if self._node.holds else []
         _tell(told)
+
+    def _acquire(self, name: str) -> int | None:
+        """Ask the store; once more where nobody holds the lock, since the lease may have run out.
+
+        By the store's clock, which may have jumped, or was moved by a test.
+        """
+        fence = self._store.acquire(self._node.key, name)
+        if fence is not None or any(lock.name == name for lock in self._store.locks()):
+            return fence
+        if not self._node.renew():
+            raise LeaseLost(str(self._node.key))
+        return self._store.acquire(self._node.key, name)
 
     def _begins_to_ask(self, name: str) -> bool:
         with self._lock:

@@ -55,7 +55,11 @@ class Membership:
             return True
         if not self.joined:
             return self._renewed(self._join)
-        return monotonic() < self.renew_at or self._renewed(self._renew)
+        return monotonic() < self.renew_at or self.renew()
+
+    def renew(self) -> bool:
+        """Renew the lease now; False: the store knows it no more."""
+        return self._renewed(self._renew)
 
     def look(self) -> None:
         """Look at every other node, and rescue those that are lost."""

@@ -44,10 +44,13 @@ class PoolDriver:
     async def drive(self, worker: Steps, started: Callable[[], None]) -> None:
         """Return when the worker is at its end and no run is under way."""
         state = _DriveState(worker, self._target, self._pool, self._priority)
-        worker.trigger.bind(state.look)
+        worker.bind(state.look)
         started()
         state.look()
         await state.end()
+
+    def cancel_run(self) -> None:
+        """Do nothing: a thread can't be interrupted."""
 
 
 class _DriveState:

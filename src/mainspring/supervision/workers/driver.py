@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from concurrent.futures import Future
 
-    from mainspring.protocols import Trigger
 
 FAIR_SHARE = 0.002
 """Seconds that one worker keeps a loop to itself when its target never waits."""
@@ -30,13 +30,16 @@ class Steps(Protocol):
     """The steps of a worker, as its driver calls them; see `Worker`."""
 
     name: str
-    trigger: Trigger
     owners: tuple[object, ...]
     running: bool
 
     @property
     def ending(self) -> bool:
         """True if no further run will begin."""
+        ...
+
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Set the function that ends the driver's sleep."""
         ...
 
     def pause(self, now: float) -> float | None:
@@ -83,6 +86,10 @@ class Driver(Protocol):
         """Return when the worker is at its end and no run is under way."""
         ...
 
+    def cancel_run(self) -> None:
+        """Cancel the run under way, and no other, where that can be done; from any thread."""
+        ...
+
 
 class Sleeper(Protocol):
     """Sleeps of a thread of its own between two looks at its trigger."""
@@ -109,10 +116,13 @@ class ThreadDriver:
     async def drive(self, worker: Steps, started: Callable[[], None]) -> None:
         """Return when the worker is at its end and no run is under way."""
         sleeper = self._sleeper or ThreadSleeper()
-        worker.trigger.bind(sleeper.wake)
+        worker.bind(sleeper.wake)
         await in_own_thread(
             lambda: self._turn_until_over(worker, sleeper), name=worker.name, began=started
         )
+
+    def cancel_run(self) -> None:
+        """Do nothing: a thread can't be interrupted."""
 
     def _turn_until_over(self, worker: Steps, sleeper: Sleeper) -> None:
         belong_to(worker.owners, worker)
@@ -132,13 +142,17 @@ class LoopDriver:
         self._target = target
         self.task: asyncio.Task[Any] | None = None
         """The task that drives, once it has begun."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._runs = False
+        self._cancels_run = False
 
     async def drive(self, worker: Steps, started: Callable[[], None]) -> None:
         """Return when the worker is at its end; cancelling cancels the run under way."""
         self.task = asyncio.current_task()
         belong_to(worker.owners, worker)
-        sleeper = LoopSleeper(asyncio.get_running_loop())
-        worker.trigger.bind(sleeper.wake)
+        self._loop = asyncio.get_running_loop()
+        sleeper = LoopSleeper(self._loop)
+        worker.bind(sleeper.wake)
         started()
         now = alone_since = monotonic()
         while not worker.ending:
@@ -153,17 +167,37 @@ class LoopDriver:
                 await asyncio.sleep(0)
                 now = alone_since = monotonic()
 
+    def cancel_run(self) -> None:
+        """Cancel the run under way, and not the drive; from any thread."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._cancel_run)
+
+    def _cancel_run(self) -> None:
+        if self._runs and not self._cancels_run and self.task is not None:
+            self._cancels_run = True
+            self.task.cancel()
+
+    def _uncancel(self) -> bool:
+        """Return whether only the run was to be cancelled, and forget that."""
+        only_run, self._cancels_run = self._cancels_run, False
+        if only_run and self.task is not None:
+            self.task.uncancel()
+        return only_run
+
     async def _run_once(self, worker: Steps, now: float) -> None:
         arguments = worker.begin(now)
         if arguments is None:
             return
+        self._runs = True
         try:
             result = await self._target(*arguments)
         except Exception as error:  # noqa: BLE001  a worker's border: recorded by the worker
             worker.failed(error)
         except asyncio.CancelledError:
+            only_run = self._uncancel()
             asked = asked_to_cancel()
-            worker.cancelled(asked=asked)
+            worker.cancelled(asked=asked or only_run)
             if asked:
                 raise
         except GeneratorExit:
@@ -173,6 +207,9 @@ class LoopDriver:
             worker.aborted(error)
         else:
             worker.succeeded(result)
+        finally:
+            self._runs = False
+            self._uncancel()
 
 
 class OtherLoopDriver:
@@ -210,6 +247,10 @@ class OtherLoopDriver:
             # It is no failure of the worker's, and its own loop can't be had again.
             worker.lost("its event loop ends, or somebody has cancelled its task there")
         self._give_up(worker)
+
+    def cancel_run(self) -> None:
+        """Cancel the run under way, and not the drive; from any thread."""
+        self._inner.cancel_run()
 
     async def _end_of(self, drive: asyncio.Future[None]) -> None:
         """Wait for the end of the drive, or of a loop of somebody else."""

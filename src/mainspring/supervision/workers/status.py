@@ -25,8 +25,9 @@ class RunCounts:
 class WorkerStatus:
     """A worker's state and the counts of its runs; times are aware UTC.
 
-    `state` is one of `waiting` (not run yet), `running` (a run is under way), `idle`, `stopped`,
-    `failed` (it gave up by its restart policy, or lost its event loop; `error` says why). `queued`
+    `state` is one of `waiting` (not run yet), `running` (a run is under way), `idle`, `standby` (it
+    may not run for now, and waits for what `waits_for` says), `stopped`, `failed` (it gave up by
+    its restart policy, or lost its event loop; `error` says why). `queued`
     is the number of items that wait for a queue worker; `restarts` counts how often it went on
     after an error; `failing`: its last run raised; `hanging`: its run lasts far beyond its
     interval.
@@ -44,6 +45,7 @@ class WorkerStatus:
     restarts: int = 0
     failing: bool = False
     hanging: bool = False
+    waits_for: str | None = None
 
 
 def wall_time(moment: float | None) -> datetime | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mainspring.protocols import Subscriber, Trigger
+    from mainspring.supervision.workers.gate import Gate
 
 log = logging.getLogger("mainspring.supervision")
 
@@ -65,6 +66,8 @@ class Worker:
         self.trigger = trigger
         self.owners: tuple[object, ...] = ()
         """The owners whose code the target is a part of; see `inside`."""
+        self.gate: Gate | None = None
+        """Lets it run or not; set before it is run."""
         self.running = False
         self.runner: int | None = None
         """The thread that runs a sync target just now, its hooks and `on_error` included."""
@@ -134,6 +137,16 @@ class Worker:
         with self._lock:
             self.trigger.close()
 
+    def bind(self, wake: Callable[[], None]) -> None:
+        """Set the function that ends the driver's sleep."""
+        self.trigger.bind(wake)
+        if self.gate is not None:
+            self.gate.bind(wake, self._driver.cancel_run)
+
+    @property
+    def _stands_by(self) -> bool:
+        return self.gate is not None and not self.gate.is_open
+
     def hangs(self) -> bool:
         """Return whether its run lasts far beyond its interval; from any thread."""
         began = self.counts.last_run
@@ -147,10 +160,11 @@ class Worker:
         """Return what it is doing and has done; from any thread."""
         counts = self.counts
         error = counts.last_error or self.failure
+        state = self._state()
         return WorkerStatus(
             name=self.name,
             kind=self.kind,
-            state=self._state(),
+            state=state,
             runs=counts.runs,
             errors=counts.errors,
             error=None if error is None else repr(error),
@@ -159,6 +173,7 @@ class Worker:
             restarts=counts.restarts,
             failing=counts.failing,
             hanging=self.hangs(),
+            waits_for=self.gate.reason if self.gate and state == "standby" else None,
         )
 
     def _state(self) -> str:
@@ -168,6 +183,8 @@ class Worker:
             return "failed"
         if self.trigger.closed:
             return "stopped"
+        if self._active and self._stands_by:
+            return "standby"
         return "idle" if self._active else "waiting"
 
     def pause(self, now: float) -> float | None:
@@ -176,7 +193,8 @@ class Worker:
         A trigger that raises is due now: the run that begins is where its error is recorded.
         """
         try:
-            due, self._trigger_error = self.trigger.due(now), None
+            shut = self.gate is not None and not self.gate.opens()
+            due, self._trigger_error = None if shut else self.trigger.due(now), None
         except BaseException as error:  # noqa: BLE001  raised by `begin`, a worker's border
             due, self._trigger_error = 0.0, error
         if due is None:
@@ -196,6 +214,8 @@ class Worker:
             # Running already: a signal handler that looked in the middle of a look was faster.
             if self.running or self.trigger.closed or self.failure is not None:
                 return None
+            if self._trigger_error is None and self._stands_by:
+                return None  # it has closed since the look
             self.running = True
             self.runner = runner
         self._hold = 0.0
@@ -217,6 +237,8 @@ class Worker:
         """Note that this thread is done with its run, and with what follows an error."""
         if self.runner == runner:
             self.runner = None
+            if self.gate is not None and self.ending:
+                self.gate.leave()  # for a run that was left behind
 
     def succeeded(self, result: object) -> None:
         """Record a run; only False ends the worker."""
@@ -226,7 +248,8 @@ class Worker:
         if self.counts.failing:
             self.counts.failing = False
             self._failures.succeeded()
-        if result is False:
+        # A run that ends since it may not go on does not mean to end the worker.
+        if result is False and not self._stands_by:
             self.close()
 
     def failed(self, error: Exception) -> None:

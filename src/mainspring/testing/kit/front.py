@@ -112,6 +112,7 @@ class TestQueue:
         self._client = TestClient(
             store, self._binding, worker, self._clock, self._failures, eager=self._eager
         )
+        self._ended.callback(self._client.close)
         for subscriber in (*self._subscribers, self._failures.note, self._tell_ended):
             worker.subscribe(subscriber)
         self._ended.enter_context(self._binding.bound_to(self._client))
