@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption
-from mainspring.model.place import importable_module
+from mainspring.model.place import Placed
 from mainspring.model.value import Value
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class JobAttempt(Value, frozen=True):
     crashes: int
 
 
-class Middleware(Value, frozen=True):
+class Middleware(Value, Placed, frozen=True):
     """A registered `function`; `manager` makes a context manager of an attempt.
 
     That `is_sync` can be entered around any body, one that `is_async` around coroutines.
@@ -46,16 +46,6 @@ class Middleware(Value, frozen=True):
     manager: Callable[[JobAttempt], Any]
     is_sync: bool
     is_async: bool
-
-    @property
-    def module(self) -> str:
-        """The module under which another process can import the function."""
-        return importable_module(self.function)
-
-    @property
-    def qualname(self) -> str:
-        """The function's name within its module."""
-        return str(self.function.__qualname__)
 
     @property
     def name(self) -> str:

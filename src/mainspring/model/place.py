@@ -25,6 +25,25 @@ NOWHERE = "__main__"
 """Module of what was typed in, or read from standard input: no other process can import it."""
 
 
+class Placed:
+    """The place of the `function` that a value has registered."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        function: Callable[..., Any]
+
+    @property
+    def module(self) -> str:
+        """The module under which another process can import the function."""
+        return importable_module(self.function)
+
+    @property
+    def qualname(self) -> str:
+        """The function's name within its module."""
+        return str(self.function.__qualname__)
+
+
 def importable_module(found: Any, within: Any = None) -> str:
     """Return the module under which another process can import a function or class.
 

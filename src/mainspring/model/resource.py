@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Annotated, Any, get_args, get_origin
 
 from mainspring.errors import InvalidOption
-from mainspring.model.place import importable_module, innermost
+from mainspring.model.place import Placed, innermost
 from mainspring.model.value import Value
 
 OWNER = "@queue.resource"
@@ -31,7 +31,7 @@ _YIELDED = {
 }
 
 
-class Resource(Value, frozen=True):
+class Resource(Value, Placed, frozen=True):
     """A registered `function`; `manager` makes a context manager of what it gives.
 
     `provides` is the class that parameters are annotated with; `is_async`: made on an event loop.
@@ -41,16 +41,6 @@ class Resource(Value, frozen=True):
     manager: Callable[[], Any]
     provides: Any
     is_async: bool
-
-    @property
-    def module(self) -> str:
-        """The module under which another process can import the function."""
-        return importable_module(self.function)
-
-    @property
-    def qualname(self) -> str:
-        """The function's name within its module."""
-        return str(self.function.__qualname__)
 
     @property
     def name(self) -> str:

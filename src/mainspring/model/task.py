@@ -26,6 +26,7 @@ from mainspring.model.options import (
 )
 from mainspring.model.place import (
     NOWHERE,
+    Placed,
     check_importable,
     importable_module,
     innermost,
@@ -76,7 +77,7 @@ CHECKS = {
 """The options of a task, but for those that need its function."""
 
 
-class Task(Value, frozen=True):
+class Task(Value, Placed, frozen=True):
     """A registered function with its options.
 
     `retries` is how often it may run again after an error (attempts = 1 + retries), `timeout` the
@@ -121,16 +122,6 @@ class Task(Value, frozen=True):
     def is_coroutine(self) -> bool:
         """True if its body is awaited, on the loop of a worker or of a child process."""
         return self.executor == "async" or inspect.iscoroutinefunction(self.function)
-
-    @property
-    def module(self) -> str:
-        """The module under which another process can import the function."""
-        return importable_module(self.function)
-
-    @property
-    def qualname(self) -> str:
-        """The function's name within its module."""
-        return self.function.__qualname__
 
 
 _DEFAULTS = dict(
