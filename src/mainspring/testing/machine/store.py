@@ -41,6 +41,7 @@ from mainspring.testing.machine.walk import StoreWalk
 
 if TYPE_CHECKING:
     from mainspring.model.job import NewJob, OutcomeKind, Want
+    from mainspring.model.timetable import NewSchedule
     from mainspring.testing.machine.model import ModelJob
 
 MOST_JOBS = 8
@@ -132,7 +133,7 @@ class StoreMachine(StoreWalk):
 
     @rule(data=st.data())
     def control_jobs(self, data: st.DataObject) -> None:
-        take(data, self.cancel, self.retry, self.retry, self.reschedule, self.drop, self.switch)
+        take(data, self.cancel, self.retry, self.retry, self.drop, self.switch)
 
     def cancel(self, data: st.DataObject) -> None:
         self.expect_cancelled(self.draw_jobs(data))
@@ -159,7 +160,7 @@ class StoreMachine(StoreWalk):
 
     @rule(data=st.data())
     def run_upkeep(self, data: st.DataObject) -> None:
-        take(data, self.expire, self.purge, self.reopen)
+        take(data, self.expire, self.purge, self.reopen, self.reschedule)
 
     def expire(self, _: st.DataObject) -> None:
         assert self.store.expire(limit=1000) == self.model.expire(self.clock.now())
@@ -190,24 +191,25 @@ class StoreMachine(StoreWalk):
 
     @rule(data=st.data())
     def schedule(self, data: st.DataObject) -> None:
-        take(data, self.declare, self.tick, self.tick, self.swap, self.control_schedule)
+        take(data, self.declare, self.tick, self.tick, self.control_schedule)
 
     def declare(self, data: st.DataObject) -> None:
         name, recurrence = data.draw(st.sampled_from(NAMES), "name"), data.draw(rules, "rule")
-        new = self.timetable.new(name, recurrence)
-        self.store.declare([self.timetable.declare(new, self.clock.now())])
+        new = self.timetable.new(name, recurrence, added=flip(data, "added"))
+        if new.added:
+            self.swap(new, data)
+        else:
+            self.store.declare([self.timetable.declare(new, self.clock.now())])
 
-    def swap(self, data: st.DataObject) -> None:
-        name, recurrence = data.draw(st.sampled_from(NAMES), "name"), data.draw(rules, "rule")
-        new = self.timetable.new(name, recurrence, added=True)
-        known = self.timetable.schedules.get(name)
+    def swap(self, new: NewSchedule, data: st.DataObject) -> None:
+        known = self.timetable.schedules.get(new.name)
         kept = None if known is None else known.new
         expected = data.draw(st.sampled_from([None, new, kept]), "expected")
         answer = self.timetable.swap(new, expected, self.clock.now())
         assert self.store.swap_schedule(new, expected=expected) == answer
 
     def tick(self, data: st.DataObject) -> None:
-        if not self.timetable.schedules:
+        while not self.timetable.schedules:
             self.declare(data)
         jobs = data.draw(batches, "jobs") if len(self.model.jobs) < MOST_JOBS else []
         stale = flip(data, "stale")
