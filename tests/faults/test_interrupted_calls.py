@@ -24,7 +24,7 @@ import pytest
 from redis import Redis
 
 import mainspring
-from mainspring import Queue
+from mainspring import Queue, current_job
 from mainspring.stores.ownership import owns
 from servers import postgres
 
@@ -382,9 +382,11 @@ def make_store(request, tmp_path):
 def is_free(calls):
     """Whether the store is free for others: at once, but that a worker may hold it for a moment.
 
+    A server needs a moment as well, to see that a connection was closed.
     One look that finds it free is enough: at the next one the worker may be in the midst of a turn.
     """
-    deadline = time.monotonic() + (PATIENCE if calls.working else 0)
+    waits = calls.working or isinstance(calls.store, PostgresStores)
+    deadline = time.monotonic() + (PATIENCE if waits else 0)
     while not (free := calls.store.free()) and time.monotonic() < deadline:
         time.sleep(0.001)
     return free and not calls.store.in_turn()
@@ -542,3 +544,39 @@ def interrupt_in_own_transaction(folder, way, step):
         if not interrupts.fired:
             break
     calls.queue.close()
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_a_body_that_is_interrupted_while_it_speaks_keeps_no_other_from_speaking(way):
+    """In its thread, by whoever throws an exception into it."""
+    queue = Queue("memory://", workers=2)
+    interrupts = []
+
+    @queue.task(name="body", retries=0)
+    def body():
+        try:
+            with WAYS[way](interrupts[-1]):
+                current_job.progress(0.5, "half")
+                current_job.log("a line")
+                current_job.log("another")
+        except KeyboardInterrupt:
+            return "interrupted"
+        return "done"
+
+    @queue.task(name="honest")
+    def honest(number):
+        current_job.log(f"line {number}")
+        current_job.progress(0.5, f"at {number}")
+        return number
+
+    with queue.worker():
+        for moment in count():
+            interrupts.append(Interrupts(moment))
+            answer = body.delay().result(timeout=PATIENCE)
+            job = honest.delay(moment)
+            assert job.result(timeout=PATIENCE) == moment, interrupts[-1].place
+            assert [line.text for line in job.log] == [f"line {moment}"], interrupts[-1].place
+            if not interrupts[-1].fired:
+                break
+        assert answer == "done"
+    queue.close()

@@ -7,7 +7,6 @@ nothing would say so.
 from __future__ import annotations
 
 import logging
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,16 +30,19 @@ class Wait:
 
 
 class Waits:
-    """The waits of one worker; `size` says how many slots of a kind it has. Thread-safe."""
+    """The waits of one worker; `size` says how many slots of a kind it has. Thread-safe.
+
+    There is no lock, which a body that is interrupted could keep: each step is one of the
+    interpreter's.
+    """
 
     def __init__(self, size: Callable[[str], int]) -> None:
         self._size = size
-        self._lock = threading.Lock()
-        self._waits: list[Wait] = []
+        self._waits: dict[Wait, None] = {}
 
     def now(self) -> list[Wait]:
         """Return who waits for whom now, in the order in which they began to."""
-        return self._waits.copy()
+        return list(self._waits)
 
     @contextmanager
     def noted(self, wait: Wait) -> Iterator[None]:
@@ -53,21 +55,19 @@ class Waits:
 
     def begin(self, wait: Wait) -> None:
         """Know of a wait, and warn if it leaves no slot to run what is waited for."""
-        with self._lock:
-            self._waits.append(wait)
+        self._waits[wait] = None
         if wait.slots in self.stuck():
             _warn(wait, self._size(wait.slots))
 
     def end(self, wait: Wait) -> None:
         """Forget a wait; harmless for one that is forgotten."""
-        with self._lock:
-            self._waits = [one for one in self._waits if one is not wait]
+        self._waits.pop(wait, None)
 
     def forget(self, waiting_id: str) -> None:
         """Forget the waits of a job that has ended."""
-        if self._waits:
-            with self._lock:
-                self._waits = [one for one in self._waits if one.id != waiting_id]
+        for one in self.now() if self._waits else ():
+            if one.id == waiting_id:
+                self._waits.pop(one, None)
 
     def stuck(self) -> set[str]:
         """Return the kinds of slot that all wait for jobs which only such slots run."""

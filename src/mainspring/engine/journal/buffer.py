@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable  # the type of a Struct's field
 from contextvars import ContextVar
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ from msgspec import Struct
 from mainspring.clock import monotonic
 from mainspring.model.job import Grant  # the type of a Struct's field
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, Note
+from mainspring.stores.ownership import let_go
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +28,7 @@ _LINE_SIZE = 150
 """Bytes that a buffer and a line take by themselves."""
 
 
-_making = Lock()
+_making = RLock()
 
 
 class NoteBuffer(Struct, eq=False):
@@ -91,9 +92,12 @@ class NoteBuffer(Struct, eq=False):
 
     def _own_lines(self) -> deque[tuple[float, str]]:
         if self.lines is None:
-            # Two threads of one body must not make two of them.
-            with _making:
-                self.lines = deque() if self.lines is None else self.lines
+            # Two threads of one body must not make two of them; an exception can come at any step.
+            try:
+                with _making:
+                    self.lines = deque() if self.lines is None else self.lines
+            finally:
+                let_go(_making)
         return self.lines
 
 

@@ -17,6 +17,7 @@ from mainspring.clock import monotonic
 from mainspring.engine.journal.buffer import NoteBuffer, note_buffer, size_of
 from mainspring.errors import StoreError
 from mainspring.model.note import Note
+from mainspring.stores.ownership import let_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,7 +57,7 @@ class JournalWriter:
     def __init__(self, sink: NoteSink, plan: Callable[[float], None]) -> None:
         self._sink = sink
         self._plan = plan
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         # Later notes must not reach the store before earlier ones.
         self._writing = threading.Lock()
         self._buffers: dict[Grant, NoteBuffer] = {}
@@ -143,17 +144,22 @@ class JournalWriter:
                 self._write([one for one in buffers if one is not None])
 
     def _mark(self, buffer: NoteBuffer) -> None:
-        with self._lock:
-            if buffer.marked:
-                return
-            buffer.marked = True
-            self._marked.append(buffer)
-            self._plan_flush()
+        # In a body, which an exception can be thrown into at any step. What is noted last is that
+        # it is done: who comes next does it again.
+        try:
+            with self._lock:
+                if buffer.marked:
+                    return
+                self._plan_flush()
+                self._marked.append(buffer)
+                buffer.marked = True
+        finally:
+            let_go(self._lock)
 
     def _plan_flush(self) -> None:
         if not self._planned:
-            self._planned = True
             self._plan(max(monotonic() + FLUSH_SECONDS, self._rests_until))
+            self._planned = True
 
     def _write(self, buffers: Iterable[NoteBuffer]) -> None:
         # One that has no mark was written with its outcome.

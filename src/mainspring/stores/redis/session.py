@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from mainspring.stores.clock import Moment
+from mainspring.stores.ownership import let_go
 from mainspring.stores.wake.notifier import Notifier
 from mainspring.stores.wake.topics import TOPICS
 
@@ -76,8 +77,13 @@ class RedisSession:
         """Wake who sleeps in this process; without keys about any job."""
         self._notifiers[topic].notify(keys)
 
-    def notify_all(self) -> None:
-        """Wake who sleeps in this process, whatever for."""
+    def recover(self) -> None:
+        """Undo what an interrupted call of this thread has left, and wake who sleeps here.
+
+        What the call did, the server has told to other processes only. And the next job is told to
+        nobody, unless it is the first in its line.
+        """
+        let_go(self._opening)
         for notifier in self._notifiers.values():
             notifier.notify()
 

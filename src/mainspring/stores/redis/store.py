@@ -186,12 +186,8 @@ class RedisStore(RedisCatalog):
         return self._open().listen(topic)
 
     def recover(self) -> None:
-        """Wake who sleeps in this process: an interrupted call may have kept from them what it did.
-
-        The server has told it to others only. And the next job is told to nobody, unless it is the
-        first in its line.
-        """
-        self._open().notify_all()
+        """Undo what an interrupted call has left, and wake who may not have heard of it."""
+        self._open().recover()
 
     def close(self) -> None:
         """Close connections; harmless when done twice, and undone by the next use."""
