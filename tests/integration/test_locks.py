@@ -218,6 +218,26 @@ def test_a_holder_that_was_rescued_learns_that_it_has_lost_the_lock(queue, store
     assert not told.is_set() or take(queue.lock("a lock")) > fence
 
 
+def test_who_waits_goes_on_waiting_when_its_own_lease_was_lost(queue, store, eventually):
+    other = store.join("other", host="host", pid=1, lease=LONG)
+    fence = store.acquire(other, "a lock")
+    with ThreadPoolExecutor(1) as threads, queue.lock("another") as held:
+        waiting = threads.submit(take, queue.lock("a lock"))
+        mine = eventually(lambda: [one.node for one in queue.locks() if one.node != other])
+        store.rescue(mine[0], dead=True, begun=None)
+        eventually(lambda: held.lost)
+        store.release(other, "a lock", fence)
+        assert waiting.result(LONG) > fence
+
+
+def test_an_on_lost_that_raises_harms_nobody(queue, store, caplog, eventually):
+    with queue.lock("a lock", on_lost=lambda: 1 / 0) as held:
+        store.rescue(holder_of(queue), dead=True, begun=None)
+        eventually(lambda: "on_lost of lock 'a lock' raised" in caplog.text)
+        assert take(queue.lock("another"))
+    assert held.lost
+
+
 def test_a_holder_whose_store_is_silent_has_lost_the_lock_with_its_lease(
     queue, store, monkeypatch, eventually
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from contextlib import suppress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from mainspring.engine.locks.keeper import LockKeeper
 
+log = logging.getLogger("mainspring.queue")
+
 OWNER = "Queue.lock()"
 LONGEST_SECONDS = 86_400.0
 """Seconds waited at a time."""
@@ -31,8 +34,8 @@ WAIT = seconds().or_none("None, for as long as it takes")
 class HeldLock:
     """A lock that a block holds: its `name`, its `fence`, and whether it was `lost`."""
 
-    def __init__(self, request: LockRequest) -> None:
-        self._request = request
+    def __init__(self, wish: Wish) -> None:
+        self._wish = wish
 
     def __repr__(self) -> str:
         return f"<HeldLock {self.name!r} fence={self.fence}{' lost' if self.lost else ''}>"
@@ -40,7 +43,7 @@ class HeldLock:
     @property
     def name(self) -> str:
         """Its name."""
-        return self._request.name
+        return self._wish.request.name
 
     @property
     def fence(self) -> int:
@@ -48,12 +51,12 @@ class HeldLock:
 
         What is written to can so refuse a holder that was thought dead, and has been succeeded.
         """
-        return self._request.fence
+        return self._wish.fence
 
     @property
     def lost(self) -> bool:
         """True once the lease was lost, so that somebody else may hold it; from any thread."""
-        return self._request.state is LockState.LOST
+        return self._wish.lost
 
 
 class NamedLock:
@@ -134,9 +137,9 @@ class NamedLock:
             raise LockNotAcquired(self.name, why, remedy)
 
         def changed(request: LockRequest) -> None:
-            if request.state is LockState.LOST and self._on_lost is not None:
-                self._on_lost()
             answer()
+            if request.state is LockState.LOST and self._on_lost is not None:
+                call_guarded(self._on_lost, self.name)
 
         return Wish(keeper, keeper.request(self.name, changed, owner), self._wait)
 
@@ -151,7 +154,7 @@ class NamedLock:
                 self.name, f"{why}, for {wish.waited():.1f} s", "try again later, or wait longer"
             )
         self._wishes[request.owner] = wish
-        return HeldLock(request)
+        return HeldLock(wish)
 
     def _leave(self) -> Wish:
         # A block may end in another thread or task than it began in.
@@ -172,12 +175,13 @@ class Wish:
     @property
     def held(self) -> bool:
         """True from when it was granted until it is lost or ended."""
-        return self.request.state is LockState.HELD
+        return self.request.state is LockState.HELD and not self._keeper.lapsed()
 
     @property
     def lost(self) -> bool:
         """True once its lease was lost."""
-        return self.request.state is LockState.LOST
+        state = self.request.state
+        return state is LockState.LOST or (state is LockState.HELD and self._keeper.lapsed())
 
     @property
     def fence(self) -> int:
@@ -207,6 +211,14 @@ class Wish:
         """End it, and return what is done once the store knows."""
         self._keeper.end(self.request)
         return self.request.freed
+
+
+def call_guarded(on_lost: Callable[[], object], name: str) -> None:
+    """Call a function of the user's in a thread of ours, which must go on."""
+    try:
+        on_lost()
+    except Exception:
+        log.exception("on_lost of lock %r raised", name)
 
 
 def who_calls() -> object:

@@ -128,6 +128,30 @@ def test_a_coroutine_is_cancelled_when_the_lease_is_lost_and_its_worker_stands_b
     assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
+def test_a_coroutine_that_heeds_no_cancelling_keeps_its_worker_going(processes, until, gate):
+    process = processes[0]
+    fences = []
+
+    async def hold(_worker):
+        fences.append(_worker.fence)
+        try:
+            while not gate.is_set():
+                await asyncio.sleep(0.005)
+        except asyncio.CancelledError:
+            return
+
+    worker = process.worker(hold)
+    worker.start()
+    for runs in (1, 2):
+        until(lambda runs=runs: len(fences) == runs)
+        process.lose_its_lease()
+    until(lambda: len(fences) == 3)
+    assert fences == sorted(set(fences))
+    assert worker.stop(wait=False) is False
+    gate.set()
+    assert worker.stop()
+
+
 def test_a_thread_learns_that_the_lease_is_lost_and_its_worker_stands_by(processes, until):
     ended = []
 
@@ -253,6 +277,16 @@ def test_a_singleton_needs_a_queue_and_a_name_of_all_processes(func, options):
     queue = Queue("memory://")
     with pytest.raises(InvalidOption, match="singleton="):
         BackgroundIntervalWorker(None, func, **{"singleton": queue, **options})
+
+
+def test_a_worker_without_a_name_is_no_singleton_before_it_has_one(processes):
+    queue = processes[0].queue
+    worker = BackgroundIntervalWorker(interval=1)
+    with pytest.raises(InvalidOption, match="give name="):
+        worker.singleton = queue
+    worker.name = "meter"
+    worker.singleton = queue
+    assert worker.singleton is queue
 
 
 def test_without_a_singleton_nothing_is_asked(processes, until):

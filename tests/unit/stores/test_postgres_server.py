@@ -292,3 +292,25 @@ def test_long_names_and_keys_are_kept(postgres_url):
         assert store.enqueue_many(jobs) == first
         (claim,) = store.claim(join(store), [want(long)])
         assert (claim.task, claim.queue) == (long, long)
+
+
+def test_who_holds_a_lock_has_it_for_the_whole_lease_though_its_connection_is_gone(
+    postgres_url, connection, eventually
+):
+    """It can't know that, and another must not begin before it ends."""
+    lease = 60.0
+    with opened(postgres_url) as store, opened(postgres_url) as gone:
+        holder, other = (
+            gone.join(name, host="host", pid=1, lease=lease) for name in ("holder", "other")
+        )
+        assert gone.acquire(holder, "a lock")
+        gone.session.direct.close()
+
+        def leases():
+            return {node.key: node.expires_in for node in store.nodes()}
+
+        eventually(lambda: leases()[other] < lease / 2)
+        assert leases()[holder] > lease / 2
+        assert store.rescue(holder, dead=False, begun=None) is None
+        gone.leave(holder)
+        gone.leave(other)

@@ -60,6 +60,8 @@ class Options:
     singleton: LockSource | None = None
     derived: bool = False
     """True if the name is the function's, and gives way to one that was given."""
+    anonymous: bool = False
+    """True if the name was made up."""
 
     @classmethod
     def of(
@@ -75,9 +77,9 @@ class Options:
                 raise UnknownOption(option, owner=owner, known=(*COMMON, "func", *ALIASES, *also))
         given = {option: value for option, value in given.items() if value is not None}
         own = name or derived or str(uuid.uuid4())
-        options = cls(name=own, derived=bool(derived) and not name, **given)
+        named = bool(name or derived)
+        options = cls(name=own, derived=named and not name, anonymous=not named, **given)
         options.check(owner)
-        options.check_singleton(name or derived)
         return options
 
     def check(self, owner: str) -> None:
@@ -86,17 +88,9 @@ class Options:
             value = getattr(self, option)
             if value is not None and not sensible(value):
                 raise InvalidOption(option, value, owner=owner, expected=expected)
-
-    def check_singleton(self, named: str | None) -> None:
-        """Raise `InvalidOption` for a singleton without a name that all processes share."""
-        if self.singleton is not None and (named is None or named.startswith("<")):
-            raise InvalidOption(
-                "singleton",
-                self.singleton,
-                owner=f"worker {self.name!r}",
-                why="needs a name that is the same in all processes",
-                remedy="give name=",
-            )
+        if self.singleton is not None and (self.anonymous or self.name.startswith("<")):
+            why, remedy = "needs a name that is the same in all processes", "give name="
+            raise InvalidOption("singleton", self.singleton, owner=owner, why=why, remedy=remedy)
 
     def check_target(self, run: Callable[..., Any], *, awaited: bool, isolated: bool) -> None:
         """Raise `InvalidOption` for a target that can't be run as these options say."""
@@ -119,8 +113,9 @@ class Options:
         """Return them with one option set, None for its default. Raises `InvalidOption`."""
         if value is None and option in ("priority", "on_error_kwargs"):
             value = TASK_NORMAL if option == "priority" else {}
-        derived = self.derived and option != "name"
-        options = replace(self, derived=derived, **{option: value})
+        named = option == "name"
+        derived, anonymous = self.derived and not named, self.anonymous and not named
+        options = replace(self, derived=derived, anonymous=anonymous, **{option: value})
         options.check(f"worker {self.name!r}")
         return options
 
@@ -138,7 +133,9 @@ class Options:
         }
         if not known:
             return self
-        options = replace(self, derived=self.derived and "name" not in known, **known)
+        named = "name" in known
+        derived, anonymous = self.derived and not named, self.anonymous and not named
+        options = replace(self, derived=derived, anonymous=anonymous, **known)
         options.check(f"worker {self.name!r}")
         return options
 

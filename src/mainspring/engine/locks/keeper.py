@@ -101,6 +101,10 @@ class LockKeeper:
         with self._lock:
             return self._lines.is_owned_by(name, owner)
 
+    def lapsed(self) -> bool:
+        """Return whether the lease of what is held has run out, though nobody was told yet."""
+        return self._node.lapsed()
+
     def close(self) -> None:
         """Lose what is held, refuse what waits, and leave the store; the next request begins anew.
 
@@ -166,15 +170,24 @@ class LockKeeper:
             Signal().wait(REST_SECONDS)
 
     def _tend(self) -> None:
+        if self._node.lapsed():
+            self._lose()
         if not self._node.attend(needed=self._needed):
             self._lose()
-            return
-        while self._lines.to_release:
-            self._release(self._lines.to_release[0])
-        while self._lines.to_ask:
-            self._ask(next(iter(self._lines.to_ask)))
-        if self._lines.waiting and monotonic() >= self._look_at:
+        while (request := self._next_to_release()) is not None:
+            self._release(request)
+        while (name := self._next_to_ask()) is not None:
+            self._ask(name)
+        if self._node.holds and self._lines.waiting and monotonic() >= self._look_at:
             self._look()
+
+    def _next_to_release(self) -> LockRequest | None:
+        with self._lock:
+            return next(iter(self._lines.to_release), None) if self._node.holds else None
+
+    def _next_to_ask(self) -> str | None:
+        with self._lock:
+            return next(iter(self._lines.to_ask), None) if self._node.holds else None
 
     def _pause(self) -> float:
         """Return the seconds until something is due."""

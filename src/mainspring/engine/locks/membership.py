@@ -46,6 +46,10 @@ class Membership:
         """True while what it holds is its own, as far as this process knows."""
         return self.joined and not self.lost
 
+    def lapsed(self) -> bool:
+        """Return whether the lease may have run out by now, as far as this process knows."""
+        return self.joined and monotonic() >= self.until
+
     def attend(self, *, needed: bool) -> bool:
         """Join, renew or leave, as is due; False: it learns that the store knows it no more."""
         if self.joined and (self.lost or not needed):
