@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mainspring.model.job import Claim, Ended, JobState
-from mainspring.model.job_options import NO_OWN_OPTIONS, read_options
+from mainspring.model.job_options import NO_OWN_OPTIONS
 from mainspring.model.note import LogLine
 from mainspring.model.view import AttemptRecord, JobRecord, NodeRecord, progress_at
 from mainspring.stores.clock import MICROS
@@ -68,7 +68,7 @@ def record_of(row: tuple[int, str, str, str, list[str], str, str, str]) -> JobRe
         cancelling="cancelling" in job,
         progress=progress_at(state, read.fraction("progress", fraction_in(job.get("progress")))),
         message=job.get("message", ""),
-        options=read_options(job["options"].encode()) if "options" in job else NO_OWN_OPTIONS,
+        options=read.options(job["options"]) if "options" in job else NO_OWN_OPTIONS,
     )
     for name, stored in (("id", job_id), ("state", state_name), ("place", place)):
         if job.get(name) != stored:
@@ -97,7 +97,7 @@ def claims_of(
                 attempt=attempt,
                 crashes=crashes,
                 expired=expired,
-                options=options.encode() if isinstance(options, str) else None,
+                options=bytes_in(options) if isinstance(options, str) else None,
             )
         )
     return claims

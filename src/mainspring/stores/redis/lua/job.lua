@@ -168,7 +168,11 @@ end
 local function tags_in(options)
   local sound, read = pcall(cjson.decode, options or '{}')
   local tags = sound and type(read) == 'table' and read.tags
-  return type(tags) == 'table' and tags or {}
+  local texts = {}
+  for _, tag in ipairs(type(tags) == 'table' and tags or {}) do
+    if type(tag) == 'string' then texts[#texts + 1] = tag end
+  end
+  return texts
 end
 
 local function untag(key)

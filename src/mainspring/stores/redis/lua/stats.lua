@@ -7,12 +7,17 @@ local MOST_PRIORITIES = 32
 local function age_of_oldest(lane)
   local line, from, oldest = line_of('ready', lane), '-', nil
   for _ = 1, MOST_PRIORITIES do
-    local place = call('ZRANGE', line, from, '+', 'BYLEX', 'LIMIT', 0, 1)[1]
+    local place = redis.pcall('ZRANGE', line, from, '+', 'BYLEX', 'LIMIT', 0, 1)[1]
     if not place then break end
-    oldest = math.min(oldest or now, tonumber(run_at_of(place)))
-    from = '[' .. string.format('%010.0f', string.sub(place, 1, 10) + 1)
+    local priority, run_at = tonumber(string.sub(place, 1, 10)), tonumber(run_at_of(place))
+    if priority and run_at then
+      oldest = math.min(oldest or now, run_at)
+      from = '[' .. string.format('%010.0f', priority + 1)
+    else
+      from = '(' .. place -- somebody else has put it there
+    end
   end
-  local due = tonumber(call('ZRANGE', line_of('later', lane), 0, 0, 'WITHSCORES')[2])
+  local due = tonumber(redis.pcall('ZRANGE', line_of('later', lane), 0, 0, 'WITHSCORES')[2])
   if due and due <= now then oldest = math.min(oldest or now, due) end
   return oldest and now - oldest or -1
 end
