@@ -149,7 +149,7 @@ def test_who_was_suspended_for_longer_than_its_lease_ends_its_run_and_stands_by(
             os.kill(first, number)
 
     for _ in range(2):
-        fleet.start(file_url, lease=1.5, worker="hold")
+        fleet.start(file_url, lease=3.0, worker="hold")
     first = eventually(fleet.holder, within=30)
     stop(Suspended())
     second = eventually(lambda: fleet.holder(but=[first]), within=30)

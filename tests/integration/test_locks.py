@@ -25,6 +25,14 @@ LONG = 30.0
 
 @pytest.fixture
 def queue(no_thread_left):
+    queue = Queue("memory://", lease=LONG, heartbeat=0.1)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def hasty(no_thread_left):
+    """A queue whose lease is soon over; where nothing else is to be lost."""
     queue = Queue("memory://", lease=0.6, heartbeat=0.1)
     yield queue
     queue.close()
@@ -239,22 +247,23 @@ def test_an_on_lost_that_raises_harms_nobody(queue, store, caplog, eventually):
 
 
 def test_a_holder_whose_store_is_silent_has_lost_the_lock_with_its_lease(
-    queue, store, monkeypatch, eventually
+    hasty, monkeypatch, eventually
 ):
     def fail(*_, **__):
         raise unreachable()
 
-    with queue.lock("a lock") as held:
+    with hasty.lock("a lock") as held:
         with monkeypatch.context() as patched:
-            patched.setattr(store, "renew", fail)
+            patched.setattr(hasty._store, "renew", fail)
             eventually(lambda: held.lost)
-        assert take(queue.lock("a lock")) > held.fence
+        eventually(lambda: hasty.locks() == [])
+        assert take(hasty.lock("a lock")) > held.fence
 
 
-def test_a_holder_learns_of_the_loss_though_the_store_hangs(queue, store, monkeypatch, gate):
+def test_a_holder_learns_of_the_loss_though_the_store_hangs(hasty, monkeypatch, gate):
     told = threading.Event()
-    with queue.lock("a lock", on_lost=told.set):
-        monkeypatch.setattr(store, "renew", lambda *_, **__: gate.wait(LONG))
+    with hasty.lock("a lock", on_lost=told.set):
+        monkeypatch.setattr(hasty._store, "renew", lambda *_, **__: gate.wait(LONG))
         assert told.wait(LONG / 2)
         gate.set()
 

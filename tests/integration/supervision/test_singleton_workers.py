@@ -22,7 +22,7 @@ class Process:
     """A queue and a supervisor of one's own, as another process would have them."""
 
     def __init__(self, url):
-        self.queue = Queue(url, durability="normal")
+        self.queue = Queue(url, durability="normal", heartbeat=0.2)
         self.supervisor = TaskSupervisor("process", grace=5.0)
 
     def worker(self, target, **options):

@@ -214,7 +214,7 @@ class Worker:
             # Running already: a signal handler that looked in the middle of a look was faster.
             if self.running or self.trigger.closed or self.failure is not None:
                 return None
-            if self._trigger_error is None and self._stands_by:
+            if self.gate is not None and self._trigger_error is None and not self.gate.is_open:
                 return None  # it has closed since the look
             self.running = True
             self.runner = runner
