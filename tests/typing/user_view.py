@@ -380,3 +380,14 @@ async def by_name() -> None:
     assert_type(queue.enqueue("app.send", ("you",), {"copy": True}, delay=5), JobHandle[Any])
     assert_type(await queue.aenqueue("app.send"), JobHandle[Any])
     queue.enqueue("app.send", delays=5)  # type: ignore[call-arg]
+
+
+def hold_a_lock() -> None:
+    with queue.lock("monthly report", wait=1.0, on_lost=print) as held:
+        assert_type(held.fence, int)
+        assert_type(held.lost, bool)
+
+
+async def hold_it_in_a_coroutine() -> None:
+    async with queue.lock("monthly report") as held:
+        assert_type(held.name, str)
