@@ -226,6 +226,16 @@ def test_a_holder_that_was_rescued_learns_that_it_has_lost_the_lock(queue, store
     assert not told.is_set() or take(queue.lock("a lock")) > fence
 
 
+def test_a_holder_that_has_lost_the_lock_may_take_it_again_in_its_block(queue):
+    lock = queue.lock("a lock")
+    with lock as lost:
+        queue.close()
+        with lock as held:
+            assert (lost.lost, held.lost) == (True, False)
+        assert queue.locks() == []
+    assert in_thread(lambda: take(lock)) > held.fence
+
+
 def test_who_waits_goes_on_waiting_when_its_own_lease_was_lost(queue, store, eventually):
     other = store.join("other", host="host", pid=1, lease=LONG)
     fence = store.acquire(other, "a lock")

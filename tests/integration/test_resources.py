@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import pytest
 
 from mainspring import Cache, Queue, injected
-from mainspring.errors import InvalidArguments, InvalidOption
+from mainspring.clock import monotonic
+from mainspring.errors import InvalidArguments, InvalidOption, JobFailed
 
 if TYPE_CHECKING:
     # As linters want it: these words are known all the same.
@@ -204,6 +205,95 @@ def test_the_last_made_is_closed_first(queue):
         t.run()
         assert closed == []
     assert closed == ["second", "first"]
+
+
+def test_one_that_exits_as_it_is_closed_keeps_no_other_from_it(queue):
+    closed = []
+
+    @queue.resource
+    def first() -> Iterator[Database]:
+        yield Database()
+        closed.append("first")
+
+    @queue.resource
+    def second() -> Iterator[Other]:
+        yield Other()
+        raise SystemExit(3)
+
+    @queue.task(name="both")
+    def both(one: Database, other: Other):
+        pass
+
+    with queue.worker():
+        both.delay().result(timeout=20)
+    assert closed == ["first"]
+
+
+@pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError])
+def test_an_async_one_that_raises_no_exception_proper_fails_the_attempt_by_its_name(queue, kind):
+    @queue.resource
+    async def session() -> AsyncIterator[Session]:
+        raise kind("no session")
+        yield Session()
+
+    @queue.task(name="use", retries=0)
+    async def use(one: Session):
+        pass
+
+    with queue.worker():
+        job = use.delay()
+        with pytest.raises(JobFailed, match=r"no session; raised as resource .*session was made"):
+            job.result(timeout=20)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_one_that_is_never_made_holds_up_no_end_of_a_worker(queue, is_async):
+    enough = threading.Event()
+
+    @queue.resource
+    def database() -> Iterator[Database]:
+        assert enough.wait(60)
+        yield Database()
+
+    @queue.resource
+    async def session() -> AsyncIterator[Session]:
+        await asyncio.Event().wait()
+        yield Session()
+
+    @queue.task(name="use", retries=0, timeout=0.1)
+    async def use(one: Session if is_async else Database):
+        pass
+
+    with queue.worker():
+        with pytest.raises(JobFailed, match="timed out"):
+            use.delay().result(timeout=20)
+        began = monotonic()
+    assert monotonic() - began < 20  # a worker's grace is 30 s
+    left = [one for one in threading.enumerate() if one.name == "mainspring-resource"]
+    assert all(one.daemon for one in left)
+    assert bool(left) is not is_async
+    enough.set()
+    for one in left:
+        one.join(20)
+
+
+def test_an_async_one_that_does_not_close_is_left_behind(queue, monkeypatch, caplog):
+    monkeypatch.setattr("mainspring.engine.attempts.resources.CLOSE_SECONDS", 0.1)
+
+    @queue.resource
+    async def session() -> AsyncIterator[Session]:
+        yield Session()
+        await asyncio.Event().wait()
+
+    @queue.task(name="use")
+    async def use(one: Session):
+        pass
+
+    with queue.worker():
+        use.delay().result(timeout=20)
+        began = monotonic()
+    assert monotonic() - began < 20
+    assert "session has not closed in time, and is left behind" in caplog.text
 
 
 def test_what_is_injected_is_no_argument_of_a_job(queue, made):

@@ -81,7 +81,8 @@ class NamedLock:
         self._keeper = keeper
         self._wait: float | None = WAIT(OWNER, "wait", wait)
         self._on_lost = on_lost
-        self._wishes: dict[object, Wish] = {}
+        self._wishes: dict[object, list[Wish]] = {}
+        """By thread or task; several if it lost the lock in a block, and took it again there."""
 
     def __repr__(self) -> str:
         return f"<NamedLock {self.name!r}>"
@@ -153,13 +154,19 @@ class NamedLock:
             raise LockNotAcquired(
                 self.name, f"{why}, for {wish.waited():.1f} s", "try again later, or wait longer"
             )
-        self._wishes[request.owner] = wish
+        self._wishes.setdefault(request.owner, []).append(wish)
         return HeldLock(wish)
 
     def _leave(self) -> Wish:
         # A block may end in another thread or task than it began in.
-        mine = self._wishes.pop(who_calls(), None)
-        return self._wishes.popitem()[1] if mine is None else mine
+        owner = who_calls()
+        if owner not in self._wishes:
+            owner = next(reversed(self._wishes))
+        mine = self._wishes[owner]
+        wish = mine.pop()
+        if not mine:
+            del self._wishes[owner]
+        return wish
 
 
 class Wish:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mainspring.engine")
 
 CLOSE_SECONDS = 5.0
-"""Seconds that all resources of a worker have to be closed."""
+"""Seconds that those of a loop, and then the others, have together to be closed."""
 
 _NONE: Mapping[Callable[..., Any], object] = {}
 
@@ -54,7 +54,7 @@ class Resources:
         try:
             manager = resource.manager()
             value = manager.__enter__()
-        except Exception as error:
+        except BaseException as error:
             resource.annotate(error)
             raise
         self._managers.append((resource.name, manager))
@@ -77,7 +77,7 @@ class Resources:
                 AsyncResources,
             )
 
-            self._async = AsyncResources(self.get)
+            self._async = AsyncResources(self.get, close_seconds=CLOSE_SECONDS)
         return self._async
 
     async def aclose(self) -> None:
@@ -109,7 +109,7 @@ class Resources:
             name, manager = self._managers.pop()
             try:
                 manager.__exit__(None, None, None)
-            except Exception as error:  # noqa: BLE001  # the user's own; the others are closed, too
+            except BaseException as error:  # noqa: BLE001  # the user's own; the others are closed, too
                 log.warning("resource %s went wrong as it was closed: %r", name, error)
 
 
