@@ -12,6 +12,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from mainspring.cli.text.table import short
+from mainspring.model.counted import counted
 from mainspring.model.duration import distance
 from mainspring.model.stored_json import stored_call, stored_json
 
@@ -140,7 +141,7 @@ def job_lines(job: JobRecord) -> list[str]:
         "queue": f"{job.queue}, priority {job.priority}",
         "status": f"{job.state}, cancelling" if job.cancelling else job.state.value,
         "arguments": text_of(args) if kwargs is None else f"{text_of(args)} {text_of(kwargs)}",
-        "attempts": f"{job.attempts}, and {job.crashes} crashes",
+        "attempts": f"{job.attempts}, and {counted(job.crashes, 'crash', 'crashes')}",
         "progress": f"{job.progress:.0%} {job.message}".rstrip() if job.progress else None,
         "created": job.created_at,
         "due": job.run_at,
