@@ -112,7 +112,7 @@ def job_row(job: JobRecord, now: datetime, *, tagged: bool) -> tuple[str, ...]:
         str(job.attempts),
         distance(job.created_at, now),
         distance(job.run_at, now) if waits else "",
-        short(str(job.failure)) if job.failure else "",
+        _brief(job.failure),
         *([", ".join(job.options.tags)] if tagged else []),
     )
 
@@ -126,10 +126,15 @@ def attempt_rows(attempts: Sequence[AttemptRecord], now: datetime) -> list[tuple
             distance(one.started_at, now),
             f"{((one.ended_at or now) - one.started_at).total_seconds():.3f}",
             one.outcome or "running",
-            short(str(one.failure)) if one.failure else "",
+            _brief(one.failure),
         )
         for one in attempts
     ]
+
+
+def _brief(failure: Failure | None) -> str:
+    """Return an error for a cell, without the module of mainspring's own ones."""
+    return "" if failure is None else short(str(failure).removeprefix("mainspring.errors."))
 
 
 def job_lines(job: JobRecord) -> list[str]:
