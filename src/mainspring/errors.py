@@ -350,7 +350,8 @@ class WorkerLost(AttemptError):
 
     def __init__(self, task: str, crashes: int, evidence: str) -> None:
         self.crashes = crashes
-        super().__init__(f"task {task!r} lost its worker {crashes} times; the last: {evidence}")
+        often = "once" if crashes == 1 else f"{crashes} times; the last"
+        super().__init__(f"task {task!r} lost its worker {often}: {evidence}")
 
 
 class ChildDied(AttemptError):

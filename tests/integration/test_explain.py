@@ -70,6 +70,7 @@ class TestWaitingJobs:
         worker(**busy(0, 2))
         job = add.using(delay=3600).delay(1)
         assert reasons(job) == ["scheduled", "about to start"]
+        assert "it may start now" not in str(job.explain())
         assert f"{job.run_at:%H:%M:%S}" in str(job.explain())
 
     def test_another_attempt_is_told_from_a_first_one_with_its_error(self, make_queue):

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "worker": "run the jobs of a queue",
-    "jobs": "list, show, cancel, retry and remove jobs",
+    "jobs": "list, show, explain, cancel, retry and remove jobs",
     "queues": "list, pause and resume queues",
-    "nodes": "list the workers that live",
+    "nodes": "list live workers, and who holds locks",
     "cron": "list, run, pause and resume schedules",
     "enqueue": "enqueue a job",
     "stats": "count jobs, and say how far behind the workers are",
     "purge": "remove jobs that have ended",
-    "doctor": "look whether the store is well, and say what to do",
+    "doctor": "check the store and the workers, and say what to do",
     "migrate": "bring the tables of a database to this version",
     "dashboard": "show a queue in a browser, and act on it",
     "supervise": "run the workers of a module as a daemon",

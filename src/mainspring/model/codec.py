@@ -128,7 +128,7 @@ class JsonCodec:
         except (Unstorable, UnicodeEncodeError, RecursionError) as error:
             raise InvalidArguments(
                 f"task {task!r}: {self._culprit(args, kwargs) or error}; "
-                f"what can be stored: {STORABLE}, or a type given to the codec's register()"
+                f"what can be stored: {STORABLE}, or a type given to queue.register()"
             ) from None
 
     def _encoded_result(self, value: object) -> bytes:

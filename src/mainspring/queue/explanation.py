@@ -118,7 +118,7 @@ def _waiting(
         yield Reason("paused", resume)
     if record.run_at > now:
         yield _due(record, now)
-    yield from _workers(record, around, kind)
+    yield from _workers(record, around, now, kind)
 
 
 def _due(record: JobRecord, now: datetime) -> Reason:
@@ -130,7 +130,9 @@ def _due(record: JobRecord, now: datetime) -> Reason:
     return Reason("scheduled", f"it may not start before {when}")
 
 
-def _workers(record: JobRecord, around: QueueState, kind: str | None) -> Iterator[Reason]:
+def _workers(
+    record: JobRecord, around: QueueState, now: datetime, kind: str | None
+) -> Iterator[Reason]:
     """Yield what keeps workers from taking the job, or that one is about to."""
     live = [node for node in around.nodes if node.live]
     task, queue = printable(record.task), printable(record.queue)
@@ -151,11 +153,15 @@ def _workers(record: JobRecord, around: QueueState, kind: str | None) -> Iterato
         text = f"those that know task {task} ({knows}) do not take from queue {queue}"
         yield Reason("task not known", f"no worker of queue {queue} knows task {task}; {text}")
     if taking:
-        yield _slots(record, around, taking, kind)
+        yield _slots(record, around, taking, now, kind)
 
 
 def _slots(
-    record: JobRecord, around: QueueState, taking: Sequence[NodeInfo], kind: str | None
+    record: JobRecord,
+    around: QueueState,
+    taking: Sequence[NodeInfo],
+    now: datetime,
+    kind: str | None,
 ) -> Reason:
     staying = [node for node in taking if not node.report.get("draining")]
     if not staying:
@@ -171,7 +177,9 @@ def _slots(
         text = f"it has crashed {record.crashes} times, and runs when no other such job does"
         return Reason("alone", f"{text}; {ahead}")
     room = _listed(node.name for node in staying)
-    return Reason("about to start", f"it may start now; {room} takes it in its turn; {ahead}")
+    held = record.queue in around.paused or record.run_at > now
+    when = "then" if held else "it may start now;"
+    return Reason("about to start", f"{when} {room} takes it in its turn; {ahead}")
 
 
 def _full(node: NodeInfo, kind: str | None) -> str | None:

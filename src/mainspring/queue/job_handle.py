@@ -326,7 +326,9 @@ class JobHandle(Generic[R]):
         return None
 
     def _still_running(self, state: JobState, timeout: float | None) -> TimeoutError:
-        return TimeoutError(f"job {self.id} ({self.task}) is still {state} after {timeout:g} s")
+        why = "; its explain() says why" if state is JobState.PENDING else ""
+        text = f"job {self.id} ({self.task}) is still {state} after {timeout:g} s{why}"
+        return TimeoutError(text)
 
     def _awaited(self) -> Awaited:
         pending = self.record.state is JobState.PENDING

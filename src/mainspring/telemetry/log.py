@@ -62,6 +62,9 @@ def _(event: OutcomesRefused) -> None:
 
 @log_event.register
 def _(event: NodeRescued) -> None:
+    if not event.requeued and not event.failed:  # idle, or a holder of locks
+        _log.warning("node %s is gone; it ran no jobs", printable(event.node))
+        return
     _log.warning(
         "node %s is gone: %d of its jobs run again, %d have failed",
         printable(event.node),
@@ -125,6 +128,8 @@ def _write_failure(claim: Claim, outcome: Outcome) -> None:
         unable = failure is not None and failure.type in UNABLE
         level = logging.WARNING if unable else logging.INFO
         _write_of(claim, level, f"job %s (%s) waits {outcome.delay:.1f} s: %s", failure)
+    elif outcome.kind is OutcomeKind.CRASHED:
+        _write_of(claim, logging.WARNING, "job %s (%s) crashed, and runs again: %s", failure)
     else:
         _write_of(claim, logging.WARNING, f"job %s (%s) failed: %s; {outcome.kind}", failure)
 
@@ -134,7 +139,7 @@ def _write_end(claim: Claim, outcome: Outcome) -> None:
     if failure is not None and failure.type in CONTROL_FLOW:
         _write_of(claim, logging.WARNING, "job %s (%s) has failed as it asked: %s", failure)
     else:
-        text = "job %s (%s) failed: %s; no attempts are left"
+        text = "job %s (%s) failed for good: %s"
         _write_of(claim, logging.ERROR, text, failure, evidence=failure)
 
 

@@ -203,7 +203,7 @@ def test_queues_are_paused_and_resumed(app, command):
 def test_stats_tell_of_jobs_that_nobody_knows(app, command):
     app.send.delay("you")
     assert command("stats", *DB, "--json").json["unclaimable"] == 1
-    assert "1 jobs wait for a worker" in command("stats", *DB).out
+    assert "1 job waits for a worker" in command("stats", *DB).out
 
 
 def test_stats_tell_how_far_behind_the_workers_are(app, command):
@@ -317,6 +317,15 @@ def test_the_doctor_warns_and_says_what_to_do(app, tmp_path, command):
     assert answer.code == 0
     for remedy in ("chmod 600", "mainspring worker", "mainspring queues resume mail"):
         assert remedy in answer.out
+
+
+def test_the_doctor_counts_no_worker_whose_lease_has_run_out(app, command):
+    app.send.delay("you")
+    app.queue._store.join("gone", host="h", pid=1, lease=-1, serves=b'{"tasks": ["app.send"]}')
+    answer = command("doctor", *DB)
+    assert "no worker is live, and 1 job waits" in answer.out
+    assert "gone did not renew its lease" in answer.out
+    assert "takes its jobs over" not in answer.out
 
 
 def test_the_doctor_has_nothing_done_to_a_file_of_another_program(tmp_path, command):

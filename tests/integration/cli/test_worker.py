@@ -27,6 +27,11 @@ APP = """
         return f"sent to {to}"
 
     @queue.task
+    def lock():
+        with queue.lock("one"):
+            return queue.locks()[0].node_name
+
+    @queue.task
     def sleep(seconds):
         Path("began").touch()
         time.sleep(seconds)
@@ -54,7 +59,7 @@ def test_a_worker_process_runs_jobs_and_says_what_it_does(make_app, start_worker
     assert worker.wait() == 0
     assert worker.output().splitlines() == [
         "[mainspring] Starting worker...",
-        "[mainspring] Registered tasks: 3",
+        "[mainspring] Registered tasks: 4",
         "[mainspring] Queues: default, mail",
         f"[mainspring] Version: {mainspring.__version__}",
         "[mainspring] Store: sqlite:///jobs.db",
@@ -62,6 +67,15 @@ def test_a_worker_process_runs_jobs_and_says_what_it_does(make_app, start_worker
         "[mainspring] Shutting down gracefully (waiting for in-flight jobs)...",
         "[mainspring] Worker stopped.",
     ]
+
+
+def test_a_worker_that_stops_leaves_no_node_that_held_locks(make_app, start_worker):
+    app = make_app(APP)
+    worker = start_worker()
+    holder = app.lock.delay().result(timeout=20)
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert holder not in [node.name for node in app.queue._store.nodes()]
 
 
 def test_v_names_the_tasks_at_the_start(make_app, start_worker, eventually):

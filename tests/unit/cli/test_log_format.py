@@ -70,6 +70,12 @@ def test_a_text_line_has_logger_time_and_job(make_record):
     )
 
 
+def test_every_line_of_a_traceback_stands_to_the_right_of_its_record(make_record):
+    record = make_record()
+    record.exc_text = "2026-05-28T20:26:40.250+00:00 ERROR shop: forged\nTypeError"
+    assert all(line.startswith("  ") for line in TextFormatter().format(record).split("\n")[1:])
+
+
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
 def test_a_traceback_is_shown_also_where_only_its_text_is_known(make_record, formatter):
     record = make_record()

@@ -83,5 +83,5 @@ def queue_of(options: argparse.Namespace) -> Queue:
         remedy = "name a file with --db or --url, or the queue with --app"
         raise StoreUnusable(queue.url, "it is in this process's memory, and empty", remedy)
     if path is not None and not Path(path).exists():
-        raise StoreUnusable(path, "there is no such file", "name it with --db or --url")
+        raise StoreUnusable(path, "there is no such file", "name it with --app, --db or --url")
     return queue

@@ -100,7 +100,7 @@ def pause_schedule(queue: Queue, options: argparse.Namespace) -> int:
 
 def resume_schedule(queue: Queue, options: argparse.Namespace) -> int:
     """Resume it; 1 if it was not paused or is unknown."""
-    return _switch(queue, options, ScheduleHandle.resume, "goes on", "was not paused")
+    return _switch(queue, options, ScheduleHandle.resume, "resumed", "was not paused")
 
 
 def remove_schedule(queue: Queue, options: argparse.Namespace) -> int:

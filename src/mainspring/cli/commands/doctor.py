@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
+from mainspring.model.counted import counted
 from mainspring.model.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["add_options", "run"]
 
 SIGNS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
+
+START = "start a worker: mainspring worker --app module:queue"
+TAKEN_OVER = "a live worker takes its jobs over within seconds"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,27 +50,29 @@ def _lines(finding: Diagnosis) -> Iterator[str]:
 
 def _of_the_work(queue: Queue) -> Iterator[Diagnosis]:
     stats, nodes, paused = queue.stats(), queue.nodes(), queue.paused()
-    yield _workers(len(nodes), stats["pending"])
+    live = stats["workers"]
+    yield _workers(live, stats["pending"])
     late = [node.name for node in nodes if node.expires_in < 0]
     if late:
         says = f"{', '.join(late)} did not renew its lease"
-        yield Diagnosis(
-            "leases", "warning", says, "a live worker takes its jobs over within seconds"
-        )
-    if stats["unclaimable"]:
-        says = f"{stats['unclaimable']:,} pending jobs are of tasks that no live worker knows"
+        yield Diagnosis("leases", "warning", says, TAKEN_OVER if live else START)
+    if live and stats["unclaimable"]:
+        says = f"{counted(stats['unclaimable'], 'pending job')} of tasks that no live worker knows"
         yield Diagnosis("tasks", "warning", says, "start a worker whose --app has these tasks")
     for name in paused:
         waiting = stats["queues"].get(name, {}).get("pending", 0)
-        says = f"{name} is paused, {waiting:,} jobs wait there"
+        says = f"{name} is paused, {_waiting(waiting)} there"
         yield Diagnosis("queue", "warning", says, f"mainspring queues resume {name}")
     if stats["failed"]:
-        says = f"{stats['failed']:,} jobs have failed for good"
+        says = f"{counted(stats['failed'], 'job has', 'jobs have')} failed for good"
         yield Diagnosis("failed", "warning", says, "mainspring jobs ls --status failed")
 
 
 def _workers(count: int, pending: int) -> Diagnosis:
     if count or not pending:
-        return Diagnosis("workers", "ok", f"{count} live, {pending:,} jobs wait")
-    says = f"no worker lives, and {pending:,} jobs wait"
-    return Diagnosis("workers", "warning", says, "start one: mainspring worker --app module:queue")
+        return Diagnosis("workers", "ok", f"{count} live, {_waiting(pending)}")
+    return Diagnosis("workers", "warning", f"no worker is live, and {_waiting(pending)}", START)
+
+
+def _waiting(count: int) -> str:
+    return counted(count, "job waits", "jobs wait")

@@ -60,7 +60,7 @@ def pause_queues(queue: Queue, options: argparse.Namespace) -> int:
 def resume_queues(queue: Queue, options: argparse.Namespace) -> int:
     """Resume queues; 1 if any was not paused."""
     done = {name: queue.resume(name) for name in options.names}
-    return _report(options, done, "goes on", "was not paused")
+    return _report(options, done, "resumed", "was not paused")
 
 
 def _report(options: argparse.Namespace, done: dict[str, bool], yes: str, no: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, print_json, print_lines, print_table
+from mainspring.model.counted import counted
 from mainspring.model.duration import span
 from mainspring.model.job import JobState
 
@@ -57,6 +58,7 @@ def _sentences(stats: Mapping[str, Any]) -> Iterator[str]:
     slots = ", ".join(
         f"{kind} {load['busy']} of {load['size']}" for kind, load in stats["slots"].items()
     )
-    yield f"{stats['workers']} workers; busy slots: {slots or 'none reported'}"
+    yield f"{counted(stats['workers'], 'worker')}; busy slots: {slots or 'none reported'}"
     if stats["unclaimable"]:
-        yield f"{stats['unclaimable']:,} jobs wait for a worker that knows their task"
+        jobs = counted(stats["unclaimable"], "job waits", "jobs wait")
+        yield f"{jobs} for a worker that knows the task"

@@ -75,8 +75,8 @@ def run(options: argparse.Namespace) -> int:
     queue.subscribe(recycling)
     watch_parent(stop, stop_now)
     queue.run_worker(names, workers=options.concurrency, grace=grace, log_jobs=options.log_jobs)
+    queue.close()  # a node that held locks leaves, too, and nobody has to find it gone
     if recycling.due:
-        queue.close()
         recycling.start_anew()
     printer.say("Worker stopped.")
     return 0

@@ -12,6 +12,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from mainspring.cli.text.table import short
+from mainspring.model.counted import counted
 from mainspring.model.duration import distance
 from mainspring.model.stored_json import stored_call, stored_json
 
@@ -111,7 +112,7 @@ def job_row(job: JobRecord, now: datetime, *, tagged: bool) -> tuple[str, ...]:
         str(job.attempts),
         distance(job.created_at, now),
         distance(job.run_at, now) if waits else "",
-        short(str(job.failure)) if job.failure else "",
+        _brief(job.failure),
         *([", ".join(job.options.tags)] if tagged else []),
     )
 
@@ -125,10 +126,15 @@ def attempt_rows(attempts: Sequence[AttemptRecord], now: datetime) -> list[tuple
             distance(one.started_at, now),
             f"{((one.ended_at or now) - one.started_at).total_seconds():.3f}",
             one.outcome or "running",
-            short(str(one.failure)) if one.failure else "",
+            _brief(one.failure),
         )
         for one in attempts
     ]
+
+
+def _brief(failure: Failure | None) -> str:
+    """Return an error for a cell, without the module of mainspring's own ones."""
+    return "" if failure is None else short(str(failure).removeprefix("mainspring.errors."))
 
 
 def job_lines(job: JobRecord) -> list[str]:
@@ -140,7 +146,7 @@ def job_lines(job: JobRecord) -> list[str]:
         "queue": f"{job.queue}, priority {job.priority}",
         "status": f"{job.state}, cancelling" if job.cancelling else job.state.value,
         "arguments": text_of(args) if kwargs is None else f"{text_of(args)} {text_of(kwargs)}",
-        "attempts": f"{job.attempts}, and {job.crashes} crashes",
+        "attempts": f"{job.attempts}, and {counted(job.crashes, 'crash', 'crashes')}",
         "progress": f"{job.progress:.0%} {job.message}".rstrip() if job.progress else None,
         "created": job.created_at,
         "due": job.run_at,

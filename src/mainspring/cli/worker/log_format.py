@@ -64,7 +64,7 @@ class TextFormatter(logging.Formatter):
         job = f" ({fields})" if fields else ""
         line = f"{_moment(record)} {record.levelname} {record.name}: {record.getMessage()}{job}"
         below = printable_lines(_traceback(self, record)).replace("\n", "\n  ")
-        return "\n".join(filter(None, (printable(line), below)))
+        return f"{printable(line)}\n  {below}" if below else printable(line)
 
 
 def _moment(record: logging.LogRecord) -> str:

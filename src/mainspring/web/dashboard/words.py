@@ -73,11 +73,6 @@ def progress(fraction: float) -> Html | None:
     return tag("progress", value=shown, max=1, aria_label="Progress") if fraction else None
 
 
-def counted(count: int, one: str, many: str = "") -> str:
-    """Return a number with its noun."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def job_link(visit: Visit, job_id: str) -> Html:
     """Return a link to a job's page."""
     return tag("a", job_id, href=visit.url(f"/jobs/{job_id}"), class_="id")

@@ -154,7 +154,7 @@ def _library() -> Diagnosis:
 def _log(file: DatabaseFile) -> Diagnosis:
     size = file.wal.stat().st_size if file.wal.exists() else 0
     if size <= WAL_CAP_BYTES:
-        return Diagnosis("log", "ok", f"{size / 1e6:,.1f} MB")
+        return Diagnosis("log", "ok", f"the write-ahead log has {size / 1e6:,.1f} MB")
     says = f"the write-ahead log has grown to {size / 1e6:,.0f} MB"
     return Diagnosis("log", "warning", says, "end the program that keeps a read transaction open")
 
@@ -186,4 +186,4 @@ def _foreign_lock(file: DatabaseFile) -> Diagnosis:
             says = f"a program outside mainspring holds the write lock ({error})"
             return Diagnosis("lock", "problem", says, "end its transaction")
         connection.execute("ROLLBACK")
-    return Diagnosis("lock", "ok", "free")
+    return Diagnosis("lock", "ok", "the write lock is free")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.engine.upkeep.batches import in_batches
+from mainspring.model.counted import counted
 from mainspring.model.job import JobState
 from mainspring.web.dashboard.html import joined, tag
 from mainspring.web.dashboard.selection import selection_of
 from mainspring.web.dashboard.visit import Done, Page, Refusal
-from mainspring.web.dashboard.words import clipped, counted, hidden
+from mainspring.web.dashboard.words import clipped, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.model.counted import counted
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.visit import Page
 from mainspring.web.dashboard.words import (
     button,
     clipped,
-    counted,
     empty,
     job_link,
     moment,

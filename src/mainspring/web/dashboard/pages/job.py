@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.model.counted import counted
 from mainspring.model.job import FINAL, JobState
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.timeline import MOST_ATTEMPTS, timeline
@@ -12,7 +13,6 @@ from mainspring.web.dashboard.words import (
     badge,
     button,
     clipped,
-    counted,
     lasted,
     moment,
     progress,

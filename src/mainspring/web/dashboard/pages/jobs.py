@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.model.counted import counted
 from mainspring.model.job import JobState
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.pages.bulk import CANCELLED, RETRIED
@@ -13,7 +14,6 @@ from mainspring.web.dashboard.words import (
     CHOOSE,
     badge,
     clipped,
-    counted,
     empty,
     hidden,
     job_link,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mainspring.model.counted import counted
 from mainspring.model.duration import span
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.site import MOST_RUNNING
@@ -11,7 +12,6 @@ from mainspring.web.dashboard.visit import Page
 from mainspring.web.dashboard.words import (
     badge,
     clipped,
-    counted,
     empty,
     job_link,
     moment,

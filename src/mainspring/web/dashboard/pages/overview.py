@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
+from mainspring.model.counted import counted
 from mainspring.model.duration import span
 from mainspring.model.job import JobState
 from mainspring.web.dashboard.chart import Line, chart
@@ -17,7 +18,6 @@ from mainspring.web.dashboard.visit import Page
 from mainspring.web.dashboard.words import (
     NOTHING,
     clipped,
-    counted,
     empty,
     job_link,
     moment,
