@@ -37,7 +37,7 @@ WALK = settings(
 )
 
 # A step on a server takes thirty times as long, and to shrink what was found takes minutes.
-SHORT_WALK = settings(WALK, max_examples=25, phases=[Phase.explicit, Phase.generate])
+SHORT_WALK = settings(WALK, phases=[Phase.explicit, Phase.generate])
 
 # Without chance, so that what was found once is found again; without shrinking, which takes longer.
 HUNT = settings(WALK, max_examples=1000, phases=[Phase.generate], derandomize=True, database=None)
@@ -106,10 +106,16 @@ class PostgresMachine(StoreMachine):
 
 
 BOTH = pytest.mark.parametrize("machine", [MemoryMachine, SqliteMachine])
+ON_SERVERS = pytest.mark.parametrize("walks", [12, pytest.param(100, marks=pytest.mark.long)])
+
+
+def long(*parameters):
+    """A bug that it takes many walks to find: hunted by `make test-long` only."""
+    return pytest.param(*parameters, marks=pytest.mark.long)
 
 
 # Each run of the tests walks elsewhere; what a planted bug takes, the tests below walk.
-@pytest.mark.parametrize("walks", [60, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("walks", [40, pytest.param(1000, marks=pytest.mark.long)])
 @BOTH
 def test_a_store_does_as_the_model_does(machine, walks):
     run_state_machine_as_test(machine, settings=settings(WALK, max_examples=walks))
@@ -123,13 +129,15 @@ def redis_machine(redis_url):
         client.flushdb()
 
 
-def test_the_redis_store_does_as_the_model_does(redis_machine):
-    run_state_machine_as_test(redis_machine, settings=SHORT_WALK)
+@ON_SERVERS
+def test_the_redis_store_does_as_the_model_does(redis_machine, walks):
+    run_state_machine_as_test(redis_machine, settings=settings(SHORT_WALK, max_examples=walks))
 
 
-def test_the_postgres_store_does_as_the_model_does(monkeypatch, postgres_url):
+@ON_SERVERS
+def test_the_postgres_store_does_as_the_model_does(monkeypatch, postgres_url, walks):
     monkeypatch.setattr(PostgresMachine, "url", postgres_url)
-    run_state_machine_as_test(PostgresMachine, settings=SHORT_WALK)
+    run_state_machine_as_test(PostgresMachine, settings=settings(SHORT_WALK, max_examples=walks))
 
 
 def assert_caught(machine):
@@ -144,6 +152,7 @@ def test_ignoring_the_crash_limit(monkeypatch, machine):
     assert_caught(machine)
 
 
+@pytest.mark.long  # as above
 @BOTH
 def test_a_crash_limit_that_is_off_by_one(monkeypatch, machine):
     right = crash.delay_after_crash
@@ -164,12 +173,12 @@ EVERY_BEARER = """FROM (
         (returns, "NOTE_ATTEMPTS", "INTEGER) = json", "INTEGER) >= json"),
         (grants, "MARKED", "state = 2", "state = 1"),
         (claim_sql, "FIRST_IN_LINE", "attempts + 1", "attempts"),
-        (claim_sql, "FIRST_IN_LINE", "expires_at <= ?", "expires_at < ?"),
-        pytest.param(controls, "LATE", "expires_at <= ?", "expires_at < ?", marks=pytest.mark.long),
-        (controls, "REVIVABLE", "NOT IN (3, 6)", "<> 6"),
+        long(claim_sql, "FIRST_IN_LINE", "expires_at <= ?", "expires_at < ?"),
+        long(controls, "LATE", "expires_at <= ?", "expires_at < ?"),
+        long(controls, "REVIVABLE", "NOT IN (3, 6)", "<> 6"),
         (purge, "OLD", "ended_at <= ?", "ended_at < ?"),
         (timetable, "ADVANCE", "AND last_tick = :last", "AND :last = :last"),
-        (timetable, "ADVANCE", "AND paused = 0", ""),
+        long(timetable, "ADVANCE", "AND paused = 0", ""),
         (keyed_jobs, "BEARERS", "FROM jobs\nWHERE", EVERY_BEARER),
     ],
 )
@@ -279,12 +288,12 @@ def lease_of_a_second_owner(store, node, *, dead, begun, rescue=MemoryStore.resc
         (Ledger, "_bearer_id", lambda ledger, unique: None),
         (Ledger, "enqueue", half_of_a_refused_batch),
         (Ledger, "drop", idempotency_that_ends_with_the_job),
-        (Ledger, "purge", purge_by_one_age),
+        long(Ledger, "purge", purge_by_one_age),
         (Ledger, "note", note_of_any_claim),
         (MemoryLanes, "matching", paused_queue_served),
         (MemorySchedules, "ticks", tick_without_compare_and_set),
         (MemorySchedules, "declare", older_version_that_moves_a_tick_back),
-        (MemoryStore, "rescue", crash_charged_to_the_whole_batch),
+        long(MemoryStore, "rescue", crash_charged_to_the_whole_batch),
         (MemoryStore, "rescue", lease_of_a_second_owner),
     ],
 )

@@ -92,6 +92,14 @@ class Killer:
                 self.start_workers(self.rng.choice(self.plan.crowds))
             self.kill_producer()
             self.start_workers(2)
+            self.wait_for_signals()
+
+    def wait_for_signals(self):
+        """Wait until all workers heed SIGTERM: one that has just been started dies of it."""
+        deadline = time.monotonic() + START_SECONDS
+        while not all(heeds(worker.pid, signal.SIGTERM) for worker in self.workers):
+            assert time.monotonic() < deadline, "a worker does not start"
+            time.sleep(0.01)
 
     def wait_for_work(self):
         deadline = time.monotonic() + START_SECONDS
@@ -282,6 +290,13 @@ def _all_jobs(queue):
         cursor = page.cursor
         if cursor is None:
             return
+
+
+def heeds(pid, number):
+    """Return whether a process has a handler of a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
 
 
 def _busy(queue):

@@ -17,6 +17,7 @@ from mainspring.errors import TaskNotImportable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
 
 SCRIPTS = ("__main__", "__mp_main__")
 """A running script, and what `multiprocessing` calls that in its children."""
@@ -42,6 +43,14 @@ class Placed:
     def qualname(self) -> str:
         """The function's name within its module."""
         return str(self.function.__qualname__)
+
+
+def frame_outside() -> FrameType:
+    """Return the frame of the nearest caller outside this package."""
+    frame = sys._getframe(1)  # noqa: SLF001  # documented
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("mainspring."):
+        frame = frame.f_back
+    return frame
 
 
 def importable_module(found: Any, within: Any = None) -> str:

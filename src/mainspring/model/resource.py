@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -18,7 +17,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Annotated, Any, get_args, get_origin
 
 from mainspring.errors import InvalidOption
-from mainspring.model.place import Placed, innermost
+from mainspring.model.place import Placed, frame_outside, innermost
 from mainspring.model.value import Value
 
 OWNER = "@queue.resource"
@@ -120,7 +119,4 @@ def resolved(function: Callable[..., Any], annotation: Any) -> Any:
 
 def _callers_names() -> Mapping[str, Any]:
     """Return the local names where the program is: functions define tasks, and classes, too."""
-    frame = sys._getframe(1)  # noqa: SLF001  # documented
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith("mainspring."):
-        frame = frame.f_back
-    return frame.f_locals
+    return frame_outside().f_locals

@@ -28,6 +28,7 @@ from mainspring.model.place import (
     NOWHERE,
     Placed,
     check_importable,
+    frame_outside,
     importable_module,
     innermost,
     layers,
@@ -50,8 +51,6 @@ LONGEST_TIMEOUT = 1e8
 """Seconds: what every clock and socket of the system can wait for."""
 
 _UNSET = object()
-
-_ABOVE_THE_DECORATOR = 5
 
 PRIORITY = count(
     least=-MAX_PRIORITY,
@@ -207,7 +206,8 @@ def _check_redefined(name: str, old: Callable[..., Any], new: Callable[..., Any]
     one, other = _line(old), _line(new)
     if one != other and one.rpartition(":")[0] == other.rpartition(":")[0] and one[:1] != "<":
         text = f"task {name!r} is defined twice: {other} replaces {one}"
-        warnings.warn(text, stacklevel=_ABOVE_THE_DECORATOR)
+        frame = frame_outside()
+        warnings.warn_explicit(text, UserWarning, frame.f_code.co_filename, frame.f_lineno)
 
 
 def _are_of_two_objects(old: Any, new: Any) -> bool:
