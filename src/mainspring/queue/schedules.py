@@ -275,9 +275,13 @@ class Schedules(Mapping[str, ScheduleHandle]):
         InvalidArguments, UnknownOption.
         """
         from mainspring.queue.added_schedules import added  # noqa: PLC0415  # a lazy door
+        from mainspring.queue.names import warn_of_task  # noqa: PLC0415  # as above
 
         new = added(self._binding, name, task, options)
         self._refuse_declared(name)
+        if isinstance(task, str):
+            client = self._binding.client
+            warn_of_task(client.store, client.tasks, task)
         while not self._swap(new, expected := self._kept(name) if replace else None):
             if expected is None and (there := self._kept(name)) is not None and not replace:
                 first, second = (f"{one.rule} of {one.task}" for one in (there, new))

@@ -99,6 +99,12 @@ def test_a_schedule_is_added_listed_and_removed(app, command):
     assert app.queue.stats()["pending"] == 0
 
 
+def test_a_schedule_is_of_a_task_that_somebody_knows(app, command):
+    add = ("cron", "add", "--app", "app:queue", "--every", "60", "--args", '["you"]')
+    assert command(*add, "daily", "send").out == "daily added: every 60 s, app.send\n"
+    assert "did you mean 'app.send'" in command(*add, "weekly", "app.sent").err
+
+
 def test_a_job_that_waits_is_moved(app, command):
     job, other = app.send.using(delay=3600).delay("you"), app.send.delay("me")
     assert command("jobs", "run-now", job.id, *DB).out == f"{job.id} may start now\n"

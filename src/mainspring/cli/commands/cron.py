@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_verb(verbs, "ls", "list schedules with their next tick", list_schedules)
     adding = add_verb(verbs, "add", "add a schedule of a task", add_schedule)
     adding.add_argument("name", metavar="SCHEDULE")
-    adding.add_argument("task", metavar="TASK", help="its whole name")
+    adding.add_argument("task", metavar="TASK", help="its name; with --app the last part will do")
     rule = adding.add_mutually_exclusive_group(required=True)
     rule.add_argument("--cron", metavar="EXPRESSION", help="as in '0 3 * * *'")
     rule.add_argument("--every", type=float, metavar="SECONDS")
@@ -72,7 +72,9 @@ def add_schedule(queue: Queue, options: argparse.Namespace) -> int:
     names = ("cron", "every", "tz", "catch_up", "queue", "priority")
     given: Any = {name: value for name in names if (value := getattr(options, name)) is not None}
     given["args"], given["kwargs"] = arguments_in(options)
-    added = queue.schedules.add(options.name, options.task, replace=options.replace, **given)
+    ends = [task.name for task in queue.tasks if task.name.endswith(f".{options.task}")]
+    whole = ends[0] if len(ends) == 1 and queue.get_task(options.task) is None else options.task
+    added = queue.schedules.add(options.name, whole, replace=options.replace, **given)
     if options.json:
         print_json(_fields(added))
     else:
