@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import threading
 
 import pytest
 
 from mainspring import AsyncTaskWorker, Exponential, GiveUp, Queue, Retry, Snooze
-from mainspring.errors import InvalidOption
+from mainspring.errors import InvalidOption, JobCancelled
 from mainspring.model.job import FINAL
 from mainspring.telemetry.job_fields import job_of
 
@@ -280,6 +281,26 @@ def test_each_attempt_that_ends_is_a_line_if_asked_for(told_of_jobs):
     assert " put off after " in said[1]
     assert " failed, tried again after " in said[3]
     assert said[4].endswith(", attempt 2")
+
+
+def test_what_is_cancelled_while_it_runs_is_a_line_without_a_duration_of_0(queue, caplog):
+    began = threading.Event()
+
+    @queue.task(name="long")
+    async def long():
+        began.set()
+        await asyncio.sleep(60)
+
+    caplog.set_level("INFO", "mainspring.jobs")
+    with queue.worker(log_jobs=True):
+        job = long.delay()
+        assert began.wait(20)
+        job.cancel()
+        with pytest.raises(JobCancelled):
+            job.result(timeout=20)
+    (line,) = (one for one in caplog.records if one.name == "mainspring.jobs")
+    assert line.getMessage() == f"job {job.id} (long) cancelled, attempt 1"
+    assert vars(line)["duration"] is None
 
 
 def test_no_job_is_a_line_otherwise(told_of_jobs):

@@ -17,6 +17,8 @@ _log = logging.getLogger("mainspring.jobs")
 
 _WORDS = {OutcomeKind.RETRY: "failed, tried again", OutcomeKind.SNOOZED: "put off"}
 _ATTEMPT = "job %s (%s) %s after %.3f s, attempt %d"
+_UNTIMED = "job %s (%s) %s, attempt %d"
+"""Of what was ended from outside: when its body had begun is not in the outcome."""
 
 
 def log_jobs(event: object) -> None:
@@ -28,10 +30,13 @@ def log_jobs(event: object) -> None:
 
 
 def _write(claim: Claim, outcome: Outcome) -> None:
-    seconds = max(outcome.ended - outcome.began, 0.0)
     word = _WORDS.get(outcome.kind, str(outcome.kind))
-    args = (claim.id, printable(claim.task), word, seconds, claim.attempt)
-    record = _log.makeRecord(_log.name, logging.INFO, __file__, 0, _ATTEMPT, args, None)
-    fields = {"outcome": str(outcome.kind), "duration": round(seconds, 6)}
+    args: tuple[object, ...] = (claim.id, printable(claim.task), word, claim.attempt)
+    seconds, text = None, _UNTIMED
+    if outcome.began:
+        seconds, text = round(max(outcome.ended - outcome.began, 0.0), 6), _ATTEMPT
+        args = (*args[:3], seconds, claim.attempt)
+    record = _log.makeRecord(_log.name, logging.INFO, __file__, 0, text, args, None)
+    fields = {"outcome": str(outcome.kind), "duration": seconds}
     vars(record).update(fields_of(claim), **fields)
     _log.handle(record)
