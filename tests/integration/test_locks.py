@@ -256,6 +256,18 @@ def test_an_on_lost_that_raises_harms_nobody(queue, store, caplog, eventually):
     assert held.lost
 
 
+def test_an_on_lost_may_want_a_lock_itself(queue, store):
+    told = threading.Event()
+
+    def go_on_elsewhere():
+        take(queue.lock("another", wait=LONG))
+        told.set()
+
+    with queue.lock("a lock", on_lost=go_on_elsewhere):
+        store.rescue(holder_of(queue), dead=True, begun=None)
+        assert told.wait(LONG)
+
+
 def test_a_holder_whose_store_is_silent_has_lost_the_lock_with_its_lease(
     hasty, monkeypatch, eventually
 ):

@@ -455,6 +455,27 @@ def test_what_is_no_resource_is_refused(queue, wrong, said):
         queue.resource(wrong)
 
 
+def test_two_whose_classes_have_one_name_are_told_apart(queue):
+    here, there = type("Client", (), {}), type("Client", (), {})
+
+    @queue.resource
+    def first() -> here:
+        return here()
+
+    @queue.resource
+    def second() -> there:
+        return there()
+
+    @queue.task(name="use")
+    def use(one: here, other: there = injected):
+        return [type(one) is here, type(other) is there]
+
+    with queue.testing() as t:
+        job = use.delay()
+        t.run()
+        assert job.result() == [True, True]
+
+
 def test_two_of_one_class_are_refused(queue, made):
     database(queue, made)
     with pytest.raises(InvalidOption, match="gives a Database, as .*database does"):

@@ -9,9 +9,9 @@ from msgspec import DecodeError, Struct, json
 from mainspring.errors import InvalidOption
 from mainspring.model.backoff import DelayTable, Exponential, Fixed, backoff_of
 from mainspring.model.name import is_name
-from mainspring.model.options import Check, count
+from mainspring.model.options import SECONDS, Check, count
 from mainspring.model.record import Undecodable
-from mainspring.model.task import CHECKS as OF_TASKS
+from mainspring.model.task import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +23,8 @@ MOST_RETRIES = 2**31 - 1
 
 CHECKS = {
     "retries": count(least=0, most=MOST_RETRIES),
-    "timeout": OF_TASKS["timeout"],
-    "keep_result": OF_TASKS["keep_result"],
+    "timeout": TIMEOUT.or_none("None for that of the task"),
+    "keep_result": SECONDS.or_none("None for that of the task"),
 }
 
 

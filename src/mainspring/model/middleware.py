@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 OWNER = "@queue.middleware"
 EXPECTED = (
-    "a generator function with one yield, def or async def, or a class or function that makes a "
-    "context manager, each of one argument: the attempt"
+    "a generator function with one yield, def or async def, what contextlib makes of one, or a "
+    "class of context managers, each of one argument: the attempt"
 )
 
 

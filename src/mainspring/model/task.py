@@ -57,14 +57,15 @@ PRIORITY = count(
     most=MAX_PRIORITY,
     expected="a whole number of at most 31 bits; lower is more urgent",
 )
+TIMEOUT = number(
+    least=0, above=True, most=LONGEST_TIMEOUT, expected="seconds above 0, up to 1e8 (3 years)"
+)
 CHECKS = {
     "name": NAME,
     "queue": NAME,
     "priority": PRIORITY,
     "retries": count(least=0, expected="a whole number from 0"),
-    "timeout": number(
-        least=0, above=True, most=LONGEST_TIMEOUT, expected="seconds above 0, up to 1e8 (3 years)"
-    ).or_none("None for no limit"),
+    "timeout": TIMEOUT.or_none("None for no limit"),
     "backoff": instance_of((Exponential, Fixed, DelayTable, ComputedBackoff), EXPECTED_BACKOFF),
     "expires": POSITIVE_SECONDS.or_none(),
     "unique": instance_of(

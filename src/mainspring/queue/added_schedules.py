@@ -78,13 +78,14 @@ def rule_of(name: str, given: Mapping[str, Any], known: RuleText | None = None) 
     if cron is not None and every is not None:
         why, remedy = "can't be combined with cron", "give only one of them"
         raise InvalidOption("every", every, owner=f"schedule {name!r}", why=why, remedy=remedy)
-    if every is not None:
-        return interval_rule(name, every)
-    if cron is None and known is not None and "tz" in given:
+    if cron is None and every is None and known is not None and "tz" in given:
         cron = known.cron
-    if cron is None:
-        return None
-    return cron_rule(name, cron, given.get("tz", "UTC" if known is None else known.tz))
+    if cron is not None:
+        return cron_rule(name, cron, given.get("tz", "UTC" if known is None else known.tz))
+    if "tz" in given:
+        why, remedy = "has no effect without cron", "give cron=, too, or leave tz out"
+        raise InvalidOption("tz", given["tz"], owner=f"schedule {name!r}", why=why, remedy=remedy)
+    return None if every is None else interval_rule(name, every, option="every")
 
 
 def task_of(

@@ -26,10 +26,10 @@ class AroundBodies(Operations):
     def middleware(self, function: F) -> F:
         """Run a context manager around every attempt of this queue's jobs: `@queue.middleware`.
 
-        `function` is a generator function with one yield, or a class or function that makes a
-        context manager; it is given the attempt, with its `id`, `task`, `queue`, `args`, `kwargs`,
-        `attempt` and `crashes`. They nest in order of registration, the first outermost, in
-        threads, coroutines and child processes alike; one with `async` is for queues whose tasks
+        `function` is a generator function with one yield, what `contextlib` makes of one, or a
+        class of context managers; it is given the attempt, with its `id`, `task`, `queue`, `args`,
+        `kwargs`, `attempt` and `crashes`. They nest in order of registration, the first outermost,
+        in threads, coroutines and child processes alike; one with `async` is for queues whose tasks
         are all `async def`. What it raises is the attempt's error. Returns `function`. Raises
         InvalidOption.
         """

@@ -119,12 +119,14 @@ def cron_rule(name: str | None, expression: str, tz: str | ZoneInfo) -> RuleText
     return RuleText(cron=expression, tz=zone)
 
 
-def interval_rule(name: str | None, seconds: float | timedelta) -> RuleText:
-    """Return an interval as it is stored; raises InvalidOption."""
-    every = seconds_of(_owner(name), "seconds", seconds, positive=True)
+def interval_rule(
+    name: str | None, seconds: float | timedelta, *, option: str = "seconds"
+) -> RuleText:
+    """Return an interval as it is stored; raises InvalidOption, which names the `option`."""
+    every = seconds_of(_owner(name), option, seconds, positive=True)
     if every < LEAST_SECONDS:
         expected = f"at least {LEAST_SECONDS:g} s"
-        raise InvalidOption("seconds", seconds, owner=_owner(name), expected=expected)
+        raise InvalidOption(option, seconds, owner=_owner(name), expected=expected)
     return RuleText(every=every)
 
 

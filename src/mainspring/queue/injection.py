@@ -72,10 +72,11 @@ def _asking(function: Callable[..., Any], resource: Resource) -> str | None:
 
 def _asked_for(task: Task, one: inspect.Parameter, resources: Resources) -> Resource | None:
     annotation = resolved(task.function, one.annotation)
-    kinds = {_kind_name(resource): resource for resource in resources.values()}
-    for resource in kinds.values():
+    for resource in resources.values():
         if resource.provides == annotation:
             return resource
+    # Two classes may have one name.
+    kinds = {_kind_name(resource) for resource in resources.values()}
     if isinstance(annotation, str) and annotation.rpartition(".")[2] in kinds:
         why = "has an annotation that is not known where the task is defined"
         _refuse(task, one, why, "import its class outside of `if TYPE_CHECKING`")

@@ -140,7 +140,7 @@ class NamedLock:
         def changed(request: LockRequest) -> None:
             answer()
             if request.state is LockState.LOST and self._on_lost is not None:
-                call_guarded(self._on_lost, self.name)
+                in_thread(self._on_lost, self.name)
 
         return Wish(keeper, keeper.request(self.name, changed, owner), self._wait)
 
@@ -220,8 +220,20 @@ class Wish:
         return self.request.freed
 
 
+def in_thread(on_lost: Callable[[], object], name: str) -> None:
+    """Call a function of the user's in a thread of its own: it may block, or want a lock itself."""
+    thread = threading.Thread(
+        target=call_guarded, args=(on_lost, name), name="mainspring-lock-lost", daemon=True
+    )
+    try:
+        thread.start()
+    except RuntimeError:
+        # No more threads are to be had, or the process ends.
+        log.exception("on_lost of lock %r could not be called", name)
+
+
 def call_guarded(on_lost: Callable[[], object], name: str) -> None:
-    """Call a function of the user's in a thread of ours, which must go on."""
+    """Call a function of the user's; the log tells what it raises."""
     try:
         on_lost()
     except Exception:

@@ -77,7 +77,9 @@ class TestAdd:
             ({"cron": "* * * * *", "every": 5}, InvalidOption, "can't be combined with cron"),
             ({"cron": "every day"}, InvalidOption, "schedule 's': cron="),
             ({"cron": "* * * * *", "tz": "Nowhere"}, InvalidOption, "schedule 's': tz="),
-            ({"every": 0}, InvalidOption, "schedule 's': seconds=0"),
+            ({"every": 0}, InvalidOption, "schedule 's': every=0"),
+            ({"every": 0.01}, InvalidOption, "schedule 's': every=0.01 .*at least 0.1 s"),
+            ({"every": 5, "tz": "UTC"}, InvalidOption, "tz='UTC' has no effect without cron"),
             ({"every": 5, "catch_up": "some"}, InvalidOption, "schedule 's': catch_up="),
             ({"every": 5, "args": (1, 2, 3)}, InvalidArguments, "clean"),
             ({"every": 5, "args": "logs"}, InvalidArguments, r"give args=\(\.\.\.\) as a tuple"),
@@ -135,6 +137,14 @@ class TestChange:
         assert new.unique == keyed.unique_key(("cache",), {})
         memory.schedules.change("s", every=60)
         assert memory._store.schedules().schedules[0].new.unique == new.unique
+
+    def test_an_interval_has_no_time_zone_to_change(self, memory, clean):
+        memory.schedules.add("s", clean, every=30)
+        with pytest.raises(InvalidOption, match="tz='UTC' has no effect without cron"):
+            memory.schedules.change("s", tz="UTC")
+        assert memory.schedules.change("s", cron="0 3 * * *", tz="Asia/Tokyo").rule.endswith(
+            "Tokyo)"
+        )
 
     def test_what_is_not_there_can_not_be_changed(self, memory, clean):
         with pytest.raises(KeyError, match="nosuch"):

@@ -153,7 +153,7 @@ class TestAtTheCall:
             ("retries", -1, "expected a whole number from 0"),
             ("retries", 2**31, "expected a whole number from 0 to 2147483647"),
             ("retries", True, "expected a whole number from 0"),
-            ("timeout", 0, "expected seconds above 0"),
+            ("timeout", 0, "expected seconds above 0.* or None for that of the task"),
             ("keep_result", -1, "expected seconds from 0"),
             ("backoff", "quick", r"expected Exponential\(...\)"),
             ("backoff", lambda attempt: attempt, "can't be kept with a job; give it to the task"),
