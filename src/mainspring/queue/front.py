@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mainspring.model.timetable import CatchUp, NewSchedule
     from mainspring.protocols import Codec, Subscriber
     from mainspring.queue.job_handle import JobHandle
+    from mainspring.queue.kit.front import TestQueue
     from mainspring.queue.options import (
         ConfigureOptions,
         OwnOptions,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     )
     from mainspring.queue.priority_order import PriorityOrder
     from mainspring.queue.schedules import Schedules
-    from mainspring.testing.kit.front import TestQueue
 
     P = ParamSpec("P")
 
@@ -347,10 +347,11 @@ class Queue(Exclusion):
         bodies that are expected, and not raised. `at`: where the clock begins (aware), by default
         now. See docs/howto/testing.md.
         """
-        from mainspring.testing.kit.front import TestQueue  # noqa: PLC0415  # a lazy door, upwards
+        from mainspring.queue.kit.front import TestQueue  # noqa: PLC0415  # a lazy door
 
         return TestQueue(
             self,
+            self.get_task,
             self._binding,
             self._declared,
             self._consumers.subscribers,

@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.queue.kit.front import TestQueue
+    from mainspring.queue.kit.job import TestJob
     from mainspring.testing.clock import FrozenClock
     from mainspring.testing.contracts.service import ServiceContract
     from mainspring.testing.contracts.store import StoreContract
     from mainspring.testing.fake_job import FakeJob, fake_job
-    from mainspring.testing.kit.front import TestQueue
-    from mainspring.testing.kit.job import TestJob
     from mainspring.testing.machine.store import StoreMachine
 
 _HOMES = {
@@ -23,8 +23,8 @@ _HOMES = {
     "ServiceContract": "mainspring.testing.contracts.service",
     "StoreContract": "mainspring.testing.contracts.store",
     "StoreMachine": "mainspring.testing.machine.store",
-    "TestJob": "mainspring.testing.kit.job",
-    "TestQueue": "mainspring.testing.kit.front",
+    "TestJob": "mainspring.queue.kit.job",
+    "TestQueue": "mainspring.queue.kit.front",
     "fake_job": "mainspring.testing.fake_job",
 }
 

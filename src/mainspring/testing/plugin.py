@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mainspring.queue.front import Queue
-    from mainspring.testing.kit.front import TestQueue
+    from mainspring.queue.kit.front import TestQueue
 
 WORKER_GRACE = 5.0
 """Seconds that jobs get at the end of a test with a worker."""
@@ -60,7 +60,7 @@ def mainspring_queue(mainspring_app: Queue, mainspring_at: datetime | None) -> I
 @pytest.fixture
 def mainspring_worker(mainspring_app: Queue) -> Iterator[Queue]:
     """Queue with a real worker in threads, over a private store in memory, in real time."""
-    from mainspring.testing.kit.real_worker import real_worker  # noqa: PLC0415  # a lazy door
+    from mainspring.testing.real_worker import real_worker  # noqa: PLC0415  # a lazy door
 
     with real_worker(mainspring_app, grace=WORKER_GRACE):
         yield mainspring_app

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from mainspring.model.job import Ended, NewJob
     from mainspring.model.view import JobRecord
     from mainspring.queue.client import Registrations
+    from mainspring.queue.kit.clock import MovedClock
+    from mainspring.queue.kit.failures import UnseenErrors
+    from mainspring.queue.kit.store import PrivateStore
+    from mainspring.queue.kit.worker import InlineWorker
     from mainspring.queue.waiter import OnEnd
-    from mainspring.testing.kit.clock import MovedClock
-    from mainspring.testing.kit.failures import UnseenErrors
-    from mainspring.testing.kit.store import PrivateStore
-    from mainspring.testing.kit.worker import InlineWorker
 
 
 class TestClient(QueueClient):

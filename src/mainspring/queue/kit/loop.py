@@ -12,7 +12,7 @@ from mainspring.clock import monotonic
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-    from mainspring.testing.kit.clock import MovedClock
+    from mainspring.queue.kit.clock import MovedClock
 
 T = TypeVar("T")
 

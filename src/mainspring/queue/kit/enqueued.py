@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.signature import TaskSignature
     from mainspring.protocols import Codec
-    from mainspring.testing.kit.job import TestJob
+    from mainspring.queue.kit.job import TestJob
 
 MOST_SHOWN = 20
 NEAR_SECONDS = 1.0

@@ -12,16 +12,16 @@ from mainspring.model.options import Check, count, refuse_unknown
 from mainspring.model.remote_error import cause_of
 from mainspring.model.view import JobFilter
 from mainspring.queue.job_handle import JobHandle
+from mainspring.queue.kit.client import TestClient, never
+from mainspring.queue.kit.clock import MovedClock, seconds_in
+from mainspring.queue.kit.enqueued import told, wanted
+from mainspring.queue.kit.failures import UnseenErrors
+from mainspring.queue.kit.job import TestJob
+from mainspring.queue.kit.overrides import check_override
+from mainspring.queue.kit.store import PrivateStore
+from mainspring.queue.kit.worker import MOST_JOBS, InlineWorker
 from mainspring.queue.queue_task import Call
 from mainspring.stores.clock import MICROS, as_datetime
-from mainspring.testing.kit.client import TestClient, never
-from mainspring.testing.kit.clock import MovedClock, seconds_in
-from mainspring.testing.kit.enqueued import told, wanted
-from mainspring.testing.kit.failures import UnseenErrors
-from mainspring.testing.kit.job import TestJob
-from mainspring.testing.kit.overrides import check_override
-from mainspring.testing.kit.store import PrivateStore
-from mainspring.testing.kit.worker import MOST_JOBS, InlineWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from mainspring.model.view import JobRecord
     from mainspring.protocols import Subscriber
     from mainspring.queue.binding import Binding
-    from mainspring.queue.front import Queue
+    from mainspring.queue.kit.failures import Kinds
     from mainspring.queue.queue_task import QueueTask
-    from mainspring.testing.kit.failures import Kinds
 
     Wanted = QueueTask[..., Any, Any] | Call[Any]
 
@@ -72,7 +71,8 @@ class TestQueue:
 
     def __init__(  # noqa: PLR0913  # the parts of a queue
         self,
-        queue: Queue,
+        queue: object,
+        get_task: Callable[[str], QueueTask[..., Any, Any] | None],
         binding: Binding,
         declared: Callable[[], Sequence[NewSchedule]],
         subscribers: Sequence[Subscriber],
@@ -82,7 +82,8 @@ class TestQueue:
         suppress: Kinds,
         at: datetime | None,
     ) -> None:
-        self.queue = queue
+        self._queue = queue
+        self._get_task = get_task
         self._binding = binding
         self._declared = declared
         self._subscribers = subscribers
@@ -143,7 +144,7 @@ class TestQueue:
         self.__exit__(kind, error, trace)
 
     def __repr__(self) -> str:
-        return f"<TestQueue of {self.queue!r}>"
+        return f"<TestQueue of {self._queue!r}>"
 
     def run(
         self,
@@ -287,7 +288,7 @@ class TestQueue:
     ) -> tuple[object, tuple[Any, ...], dict[str, Any]]:
         if not isinstance(task, Call):
             return task, args, kwargs
-        found = self.queue.get_task(task.job.task)
+        found = self._get_task(task.job.task)
         return found, *self._binding.codec.decode_call(task.job.payload, task.job.task)
 
     def _job(self, record: JobRecord) -> TestJob:

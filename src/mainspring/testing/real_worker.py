@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mainspring.queue.client import QueueClient
+from mainspring.queue.kit.children import marked_children
 from mainspring.queue.transaction import Transactions
 from mainspring.stores.memory.store import MemoryStore
-from mainspring.testing.kit.children import marked_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

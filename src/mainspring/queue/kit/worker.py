@@ -24,13 +24,13 @@ from mainspring.engine.upkeep.expirer import Expirer
 from mainspring.model.job import JobState, OutcomeKind
 from mainspring.model.timetable import next_tick
 from mainspring.model.view import JobFilter
+from mainspring.queue.kit.bodies import Bodies
+from mainspring.queue.kit.executor import InlineExecutor
+from mainspring.queue.kit.failures import OF_BODIES
+from mainspring.queue.kit.notes import ClockedNotes
 from mainspring.stores.clock import as_datetime, as_micros
 from mainspring.supervision.event_bus import EventBus
 from mainspring.telemetry.log import log_event
-from mainspring.testing.kit.bodies import Bodies
-from mainspring.testing.kit.executor import InlineExecutor
-from mainspring.testing.kit.failures import OF_BODIES
-from mainspring.testing.kit.notes import ClockedNotes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from mainspring.model.timetable import NewSchedule
     from mainspring.protocols import Subscriber
     from mainspring.queue.client import Registrations
-    from mainspring.testing.kit.clock import MovedClock
-    from mainspring.testing.kit.executor import InlineBody
-    from mainspring.testing.kit.store import PrivateStore
+    from mainspring.queue.kit.clock import MovedClock
+    from mainspring.queue.kit.executor import InlineBody
+    from mainspring.queue.kit.store import PrivateStore
 
 LEASE_SECONDS = 60.0
 MOST_JOBS = 1_000_000

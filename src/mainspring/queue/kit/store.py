@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mainspring.model.view import JobFilter
+from mainspring.queue.kit.marks import Marks
 from mainspring.stores.memory.store import MemoryStore
-from mainspring.testing.kit.marks import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

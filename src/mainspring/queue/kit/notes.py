@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mainspring.model.note import Note
-    from mainspring.testing.kit.clock import MovedClock
-    from mainspring.testing.kit.store import PrivateStore
+    from mainspring.queue.kit.clock import MovedClock
+    from mainspring.queue.kit.store import PrivateStore
 
 
 class ClockedNotes:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from mainspring.clock import monotonic
 from mainspring.engine.children.child_main import ChildHost
 from mainspring.executors.coroutine_slots import SlotGroup
-from mainspring.testing.kit.attempt import RecordedAttempt
-from mainspring.testing.kit.children import RealChildren
-from mainspring.testing.kit.host import InlineHost
-from mainspring.testing.kit.loop import ClockLoop, no_running_loop
+from mainspring.queue.kit.attempt import RecordedAttempt
+from mainspring.queue.kit.children import RealChildren
+from mainspring.queue.kit.host import InlineHost
+from mainspring.queue.kit.loop import ClockLoop, no_running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mainspring.model.middleware import Middleware
     from mainspring.model.task import Registry
     from mainspring.protocols import Codec
-    from mainspring.testing.kit.clock import MovedClock
-    from mainspring.testing.kit.executor import InlineBody, InlineExecutor
+    from mainspring.queue.kit.clock import MovedClock
+    from mainspring.queue.kit.executor import InlineBody, InlineExecutor
 
 
 class Bodies:

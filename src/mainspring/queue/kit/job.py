@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mainspring.model.view import JobRecord
     from mainspring.queue.client import QueueClient
     from mainspring.queue.job_handle import JobHandle
-    from mainspring.testing.kit.failures import UnseenErrors
+    from mainspring.queue.kit.failures import UnseenErrors
 
 
 class TestJob:

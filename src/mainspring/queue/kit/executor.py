@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from mainspring.executors.coroutine_slots import SlotGroup
     from mainspring.model.job import Claim, Grant, Outcome
-    from mainspring.testing.kit.clock import MovedClock
+    from mainspring.queue.kit.clock import MovedClock
 
 
 class InlineBody:
