@@ -18,7 +18,7 @@ _log = logging.getLogger("mainspring.jobs")
 _WORDS = {OutcomeKind.RETRY: "failed, tried again", OutcomeKind.SNOOZED: "put off"}
 _ATTEMPT = "job %s (%s) %s after %.3f s, attempt %d"
 _UNTIMED = "job %s (%s) %s, attempt %d"
-"""Of what was ended from outside: when its body had begun is not in the outcome."""
+"""For an attempt that was ended from outside: its outcome has no time of the begin."""
 
 
 def log_jobs(event: object) -> None:

@@ -82,7 +82,8 @@ class TestQueue:
         suppress: Kinds,
         at: datetime | None,
     ) -> None:
-        self._queue = queue
+        self.queue: Any = queue
+        """The Queue. Its class is not named here: that would be an import of what opens the kit."""
         self._get_task = get_task
         self._binding = binding
         self._declared = declared
@@ -144,7 +145,7 @@ class TestQueue:
         self.__exit__(kind, error, trace)
 
     def __repr__(self) -> str:
-        return f"<TestQueue of {self._queue!r}>"
+        return f"<TestQueue of {self.queue!r}>"
 
     def run(
         self,
