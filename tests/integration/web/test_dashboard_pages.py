@@ -82,6 +82,22 @@ def test_the_list_goes_on_with_older_jobs(queue, send, browse):
     assert seen == [job.id for job in jobs[::-1]]
 
 
+def test_tags_and_metadata_stand_on_the_page_of_a_job_and_jobs_are_found_by_a_tag(
+    queue, send, browse
+):
+    metadata = {"order": 17, "password": "s3cret"}
+    tagged = send.using(tags=["vip", "eu"], metadata=metadata).delay("a")
+    other = send.delay("b")
+    pages = browse(queue, redact=["password"])
+    html = pages.text(f"/jobs/{tagged.id}")
+    assert "/jobs?tag=vip" in html
+    assert "order 17" in words(html)
+    assert "s3cret" not in html
+    listed = pages.text("/jobs?tag=vip")
+    assert tagged.id in listed
+    assert other.id not in listed
+
+
 @pytest.mark.parametrize(
     "query", ["status=lost", "before=x", "before=-1", "task=%00", f"before={2**63}"]
 )

@@ -83,7 +83,7 @@ class RedactedJob:
 
     def text(self, said: str) -> str:
         """Return a text that the job's code made, without the hidden values."""
-        for secret in self._seen[2]:
+        for secret in self._secrets:
             said = said.replace(secret, HIDDEN)
         return said
 
@@ -124,6 +124,15 @@ class RedactedJob:
         """The result as JSON text; None if there is none."""
         return None if self.record.result is None else self._shown(self._seen[1])
 
+    @property
+    def metadata(self) -> list[tuple[str, str]]:
+        """The metadata by name, each value as JSON text."""
+        return [(name, self._shown(value)) for name, value in self._seen[2].items()]
+
+    @property
+    def _secrets(self) -> list[str]:
+        return self._seen[3]
+
     def contains(self, search: str) -> bool:
         """Return whether a search finds it by what may be shown."""
         texts = (self.record.id, self.record.task, self.brief, self.error or "")
@@ -134,12 +143,13 @@ class RedactedJob:
         return self.text(value if isinstance(value, Opaque) else indented)
 
     @cached_property
-    def _seen(self) -> tuple[Any, Any, list[str]]:
-        """Arguments, result and the hidden texts, the longest first."""
+    def _seen(self) -> tuple[Any, Any, dict[str, Any], list[str]]:
+        """Arguments, result, metadata and the hidden texts, the longest first."""
         redaction, secrets = self._redaction, set[str]()
         call = redaction.call(_decoded(self.record.payload), self.record.task, secrets)
         result = redaction.value(_decoded(self.record.result), secrets)
-        return call, result, sorted(secrets, key=len, reverse=True)
+        metadata = redaction.value(self.record.options.metadata, secrets)
+        return call, result, metadata, sorted(secrets, key=len, reverse=True)
 
 
 def _is_call(call: Any) -> bool:

@@ -31,7 +31,7 @@ MOST_LOOKED = 5_000
 
 LONGEST_TEXT = 1_000
 LARGEST_KEY = 2**63 - 1
-FIELDS = ("status", "queue", "task", "search", "error")
+FIELDS = ("status", "queue", "task", "tag", "search", "error")
 
 
 class FoundJobs(Value, frozen=True):
@@ -55,6 +55,7 @@ class Selection(Value, frozen=True):
     status: str = ""
     queue: str = ""
     task: str = ""
+    tag: str = ""
     search: str = ""
     error: str = ""
 
@@ -71,7 +72,8 @@ class Selection(Value, frozen=True):
     @property
     def filter(self) -> JobFilter:
         """The part that the store knows."""
-        return JobFilter(self.state, self.queue or None, self.task or None, self.search or None)
+        fields = (self.queue, self.task, self.search, self.tag)
+        return JobFilter(self.state, *(field or None for field in fields))
 
     def page(self, site: Site, before: int | None, limit: int) -> FoundJobs:
         """Return a page."""

@@ -180,6 +180,11 @@ def _lines(visit: Visit, shown: RedactedJob) -> Iterator[tuple[str, Child]]:
     yield "Attempts", f"{record.attempts:,}{crashes}"
     if record.node is not None:
         yield "Node", clipped(record.node)
+    if tags := record.options.tags:
+        links = [tag("a", clipped(one), href=visit.url("/jobs", tag=one)) for one in tags]
+        yield "Tags", joined(*(part for link in links for part in (link, " ")))
+    for name, value in shown.metadata:
+        yield clipped(name), clipped(value)
 
 
 def _result(shown: RedactedJob) -> Html | None:

@@ -63,6 +63,7 @@ def _filter(visit: Visit, chosen: Selection) -> Html:
         _labelled("State", "status", tag("select", states, id="status", name="status")),
         _named("Queue", "queue", chosen.queue, counts.queues),
         _named("Task", "task", chosen.task, tasks),
+        _labelled("Tag", "tag", tag("input", id="tag", name="tag", value=chosen.tag)),
         _labelled(
             "Text",
             "search",
