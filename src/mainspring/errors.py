@@ -110,9 +110,9 @@ class TaskNotImportable(UsageError, TypeError):
 class DuplicateName(UsageError, ValueError):
     """Two things that need different names bear one."""
 
-    def __init__(self, name: str, *, kind: str, first: str, second: str) -> None:
+    def __init__(self, name: str, *, kind: str, first: str, second: str, remedy: str = "") -> None:
         self.name = name
-        remedy = "give one of them another name with name="
+        remedy = remedy or "give one of them another name with name="
         super().__init__(f"two {kind}s are named {name!r}: {first} and {second}; {remedy}")
 
 

@@ -31,6 +31,7 @@ MOST_TIMES = 1_000
 _COUNT = options.count(least=1, most=MOST_TIMES)
 
 
+_REPLACE = "give it another name, or say replace=True (--replace)"
 _CHANGE = "Queue.schedules.change()"
 
 
@@ -285,7 +286,9 @@ class Schedules(Mapping[str, ScheduleHandle]):
         while not self._swap(new, expected := self._kept(name) if replace else None):
             if expected is None and (there := self._kept(name)) is not None and not replace:
                 first, second = (f"{one.rule} of {one.task}" for one in (there, new))
-                raise DuplicateName(name, kind="schedule", first=first, second=second)
+                raise DuplicateName(
+                    name, kind="schedule", first=first, second=second, remedy=_REPLACE
+                )
         return self[name]
 
     aadd = off_loop(add)

@@ -63,7 +63,7 @@ class TestAdd:
 
     def test_a_name_is_added_once_unless_it_replaces(self, memory, clean):
         memory.schedules.add("s", clean, every=30)
-        with pytest.raises(DuplicateName, match="every 30 s of clean"):
+        with pytest.raises(DuplicateName, match="every 30 s of clean.* replace=True"):
             memory.schedules.add("s", clean, every=60)
         assert memory.schedules["s"].rule == "every 30 s"
         replaced = memory.schedules.add("s", clean, every=60, replace=True)
