@@ -33,8 +33,9 @@ class KnownLanes:
         return self._numbers
 
     def missing(self, names: Iterable[Name]) -> list[Name]:
-        """Return those of the names that are not known."""
-        return [name for name in names if name not in self._numbers]
+        """Return those of the names that are not known, each once."""
+        missing = [name for name in names if name not in self._numbers]
+        return list(dict.fromkeys(missing))
 
     def name(self, lane: int) -> Name:
         """Return queue and task of a lane that is known."""
