@@ -151,7 +151,8 @@ class Readers:
         self._suspended = False
 
     def _open_watch(self) -> sqlite3.Connection:
-        opened = self._connect()
+        # All threads ask it the same: two must not share a statement, of which each may take a row.
+        opened = self.file.connect(cached_statements=0)
         # A step that nothing interrupts: of two that threads have opened at once, one stays.
         watch = self._watches.setdefault(0, opened)
         if watch is not opened:

@@ -137,7 +137,7 @@ class DatabaseFile(Struct, frozen=True):
             return 0, 0
         return found.st_dev, found.st_ino
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self, *, cached_statements: int = CACHED_STATEMENTS) -> sqlite3.Connection:
         """Open a connection as it is: it may be another program's file yet."""
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",
@@ -145,7 +145,7 @@ class DatabaseFile(Struct, frozen=True):
             timeout=self.busy_timeout,
             isolation_level=None,
             check_same_thread=False,
-            cached_statements=CACHED_STATEMENTS,
+            cached_statements=cached_statements,
         )
         connection.text_factory = as_text
         return connection
