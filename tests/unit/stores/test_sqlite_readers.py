@@ -25,8 +25,8 @@ def opened(monkeypatch):
     connect, connections = DatabaseFile.connect, []
     meet = threading.Barrier(THREADS)
 
-    def connect_together(file):
-        connection = connect(file)
+    def connect_together(file, **options):
+        connection = connect(file, **options)
         connections.append(connection)
         meet.wait(20)
         return connection
