@@ -41,7 +41,8 @@ from mainspring.model.events import ShutdownAsked
 from mainspring.supervision.event_bus import EventBus
 from mainspring.supervision.restart import DoublingBackoff, Restart
 from mainspring.supervision.stop_signals import StopSignals
-from mainspring.supervision.supervisor.supervisor import TOGETHER, Supervisor
+from mainspring.supervision.supervisor.policy import TOGETHER
+from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.driver import ThreadDriver
 from mainspring.supervision.workers.worker import Worker

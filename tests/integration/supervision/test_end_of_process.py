@@ -4,8 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
+import time
 
 import pytest
+
+from mainspring.supervision.stop_signals import TOGETHER
 
 PROGRAM = """
 import signal, sys, time
@@ -60,6 +64,38 @@ def test_signals_stop_what_blocks(number):
     assert process.returncode == 0, err
     assert out.endswith("run ended\nafter False\n")
     assert err == ""
+
+
+def test_a_second_signal_ends_the_stop_of_a_with_block():
+    program = textwrap.dedent(
+        """
+        import os, signal, sys, time
+        from mainspring import background_worker, task_supervisor
+
+        @background_worker
+        def stuck():
+            print("stuck", flush=True)
+            time.sleep(60)
+
+        stuck.start()
+        try:
+            with task_supervisor:
+                task_supervisor.block()
+        except KeyboardInterrupt:
+            print("interrupted")
+        """
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "stuck\n"
+        since = time.monotonic()
+        for _ in range(2):
+            time.sleep(TOGETHER + 0.1)  # sooner they would be one request
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=50)
+    assert time.monotonic() - since < 15, err
+    assert out == "interrupted\n", err
 
 
 def test_importing_starts_no_thread_and_is_light():

@@ -10,7 +10,8 @@ from mainspring import Restart
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.model import events
 from mainspring.supervision.loops.event_loop import EventLoopThread
-from mainspring.supervision.supervisor.supervisor import TOGETHER, Supervisor
+from mainspring.supervision.supervisor.policy import TOGETHER
+from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.triggers.continuous import Continuous
 from mainspring.supervision.triggers.event import Event
 from mainspring.supervision.triggers.interval import Interval
@@ -131,6 +132,18 @@ def test_a_service_that_does_not_end_is_cancelled_after_the_grace(caplog):
     assert time.monotonic() - began < 2
     assert diary[-1] == "a ends"
     assert "'b' did not end" in caplog.text
+
+
+def test_asked_again_it_ends_sooner_but_never_later(until):
+    diary = []
+    supervisor = Supervisor([Step("a", diary, stubborn=True)])
+    supervisor.start()
+    supervisor.close(60)
+    until(lambda: "a is asked" in diary)
+    supervisor.close(0)
+    supervisor.close(60)
+    assert supervisor.time_left() < 30
+    assert supervisor.join(30)
 
 
 def test_a_stuck_thread_does_not_hold_up_the_stop(caplog):

@@ -145,8 +145,11 @@ class TaskSupervisor(SupervisorLoops):
         self.start()
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is KeyboardInterrupt and not self.active:  # it stops, and somebody won't wait
+            self.stop(wait=0, cancel_tasks=True)
+        else:
+            self.stop()
 
     async def __aenter__(self) -> Self:
         self.start()

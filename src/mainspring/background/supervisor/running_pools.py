@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption
 from mainspring.model.number import is_whole
-from mainspring.supervision.supervisor.supervisor import TOGETHER, Supervisor
+from mainspring.supervision.supervisor.policy import TOGETHER
+from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.supervisor.watchdog import Watchdog
 from mainspring.supervision.threads.pool import PriorityThreadPool
 from mainspring.supervision.threads.priority import pool_sizes

@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mainspring.app_address import Address
@@ -68,14 +69,14 @@ def run(options: argparse.Namespace) -> int:
         if workers.empty:
             log.warning(NOBODY, *address.text.split(":"))
         end = ExitGuard(log.error, HUNG)
-        with SignalWait(supervisor.id, lambda: end.within(supervisor.grace)) as signal_wait:
+        asked = partial(end.within, supervisor.grace)
+        with SignalWait(supervisor.id, asked) as signal_wait, supervisor:
             try:
-                with supervisor:
-                    workers.start()
-                    if options.once:
-                        _print_once(workers)
-                    else:
-                        _stay(supervisor, signal_wait, lambda: view.show(workers.look()))
+                workers.start()
+                if options.once:
+                    _print_once(workers)
+                else:
+                    _stay(supervisor, signal_wait, lambda: view.show(workers.look()))
             except KeyboardInterrupt:
                 log.warning("interrupted: stopping at once")
                 end.within(0.0)

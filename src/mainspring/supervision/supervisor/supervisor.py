@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from mainspring.clock import monotonic
@@ -20,6 +20,7 @@ from mainspring.supervision.loops.precise_loop import new_loop
 from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.supervisor.main_thread import end_with_main_thread, outlive
 from mainspring.supervision.supervisor.member import Member, ServiceStatus, grace_of
+from mainspring.supervision.supervisor.policy import IN_ORDER, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,25 +35,6 @@ COURTESY = 0.25
 
 STUCK_AFTER = 5.0
 """Seconds beyond the grace after which the supervisor's own thread is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The order in which a supervisor starts and closes its services.
-
-    `in_order`: it starts one when the one before is ready, and closes them one by one, in reverse;
-    it takes none while it runs, and when one fails for good, it closes all others and says so. Else
-    services come and go while it runs, all are closed together, the last asked first, and one that
-    fails leaves the others be; who runs it keeps the time.
-    """
-
-    in_order: bool
-    last_wait: float
-    """Seconds for cancelled services to end before they are left behind."""
-
-
-IN_ORDER = Policy(in_order=True, last_wait=2.0)
-TOGETHER = Policy(in_order=False, last_wait=1.5)  # less than who runs it gives to it
 
 
 class Supervisor:
@@ -85,6 +67,7 @@ class Supervisor:
         self._wake: asyncio.Event = asyncio.Event()
         self._closed = False
         self._deadline: float | None = None
+        self._patience: asyncio.Timeout | None = None
         self._failed: ServiceFailed | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
@@ -198,13 +181,17 @@ class Supervisor:
             raise self._failed
 
     def close(self, grace: float | None = None) -> None:
-        """Ask it to end within `grace` seconds (None: its own grace); from any thread."""
+        """Ask it to end within `grace` seconds (None: its own grace); from any thread.
+
+        To ask again can make the end come sooner, not later.
+        """
         with self._lock:
             if grace is not None or (self._deadline is None and self._policy.in_order):
-                self._deadline = monotonic() + (self.grace if grace is None else grace)
+                deadline = monotonic() + (self.grace if grace is None else grace)
+                self._deadline = min(deadline, self._deadline or deadline)
             self._closed = True
             if self._calls is not None:
-                self._calls.call(self._wake.set)
+                self._calls.call(self._hear_close)
 
     def start(self, timeout: float | None = None) -> None:
         """Run it in a thread of its own; return when every service is ready.
@@ -321,6 +308,13 @@ class Supervisor:
         finally:
             await self._close_all()
 
+    def _hear_close(self) -> None:
+        self._wake.set()
+        if self._patience is not None and self._deadline is not None:
+            left = self._deadline - monotonic()
+            with suppress(RuntimeError):  # it has run out
+                self._patience.reschedule(asyncio.get_running_loop().time() + left)
+
     async def _start_all(self) -> None:
         for service, restart in self._offers:
             member = self._member_of(service, restart)
@@ -364,23 +358,25 @@ class Supervisor:
                 member.start()  # it was added just now; it ends at once, and says so
         limit = self._deadline
         left = None if limit is None else max(limit - monotonic(), COURTESY)
-        cancelled = await self._wait(batch, left)
+        self._patience = asyncio.timeout(left)
+        cancelled = await self._wait(batch, self._patience)
         for member in batch:
             if member.lives and not cancelled:
-                name = member.name
-                log.warning("service %r did not end within %.1f s; it is cancelled", name, left)
+                log.warning("service %r did not end in its time; it is cancelled", member.name)
                 member.cancel()
-        cancelled = await self._wait(batch, self._policy.last_wait) or cancelled
+        cancelled = await self._wait(batch, asyncio.timeout(self._policy.last_wait)) or cancelled
         for member in batch:
             if member.lives:
                 log.error("service %r ignores that it is cancelled; it is left behind", member.name)
         return cancelled
 
-    async def _wait(self, batch: list[Member], seconds: float | None) -> bool:
+    async def _wait(self, batch: list[Member], limit: asyncio.Timeout) -> bool:
         tasks = [member.task for member in batch if member.task is not None and member.lives]
         try:
-            if tasks:
-                await asyncio.wait(tasks, timeout=seconds)
+            with suppress(TimeoutError):
+                async with limit:
+                    if tasks:
+                        await asyncio.wait(tasks)
         except asyncio.CancelledError:
             self._deadline = monotonic()
             for member in self.members:
