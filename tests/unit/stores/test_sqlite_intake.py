@@ -1,5 +1,6 @@
 """What happens to those who enqueue together when one of them is interrupted."""
 
+import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from msgspec.structs import replace
 
+from mainspring.errors import StoreBusy
 from mainspring.model.job import NewJob
 from mainspring.stores.sqlite.intake import groups
 from mainspring.stores.sqlite.intake.batch import Batch
@@ -44,32 +46,46 @@ def test_an_interrupted_leader_leaves_the_others_batches_to_the_next(store, monk
     assert store.stats()["queue"]["pending"] == 3
 
 
-def test_an_interrupted_follower_passes_the_lead_on(store):
-    batch = Batch([], frame=sys._getframe())
+def test_an_interrupted_leader_that_committed_nothing_passes_the_lead_on(store):
+    batch = batch_of(sys._getframe())
     intake = store._session.intake
     intake._waiting.append(batch)
-    intake._leading["lead"] = batch
-    follower = ThreadPoolExecutor(1)
-    waiting = follower.submit(store.enqueue_many, [JOB])
-    while len(intake._waiting) < 2:
-        threading.Event().wait(0.001)
-    intake._withdraw(batch)
-    assert len(waiting.result(30)) == 1
-    follower.shutdown()
+    with ThreadPoolExecutor(1) as follower:
+        waiting = follower.submit(store.enqueue_many, [JOB])
+        while len(intake._waiting) < 2:
+            threading.Event().wait(0.001)
+        intake._leave(batch)
+        assert len(waiting.result(30)) == 1
 
 
 def test_who_waits_leads_when_the_leaders_call_is_over(store):
-    over = Batch([], frame=frame_of_a_call_that_is_over())
     intake = store._session.intake
-    intake._leading["lead"] = over
+    intake._waiting.extend(batch_of(frame) for frame in (frame_of_a_call_that_is_over(), None))
     assert len(store.enqueue_many([JOB])) == 1
+    assert not intake._waiting
 
 
-def test_a_batch_that_a_leader_took_with_it_is_taken_by_the_next(store):
-    over = Batch([], frame=frame_of_a_call_that_is_over())
-    intake = store._session.intake
-    intake._taken = TakenBy(over)
-    assert len(store.enqueue_many([JOB])) == 1
+def test_a_handler_that_interrupts_the_leader_is_refused_what_would_wait_for_it(store, monkeypatch):
+    refused = []
+
+    def enqueue(*_):
+        with pytest.raises(StoreBusy, match="this thread, which was interrupted"):
+            store.enqueue_many([JOB])
+        refused.append(True)
+
+    before = signal.signal(signal.SIGUSR1, enqueue)
+    commit = store._session.intake._commit
+
+    def interrupted(group, leader):
+        signal.raise_signal(signal.SIGUSR1)
+        commit(group, leader)
+
+    monkeypatch.setattr(store._session.intake, "_commit", interrupted)
+    try:
+        assert len(store.enqueue_many([JOB])) == 1
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert refused
     assert store.stats()["queue"]["pending"] == 2
 
 
@@ -86,8 +102,7 @@ def test_what_an_interrupted_leader_has_committed_is_not_committed_again(
         interrupt.wait(30)
         # Those who wait by now are of its group, too.
         intake = store._session.intake
-        others = [one for one in intake._waiting if one not in group]
-        group.extend(one for one in others if intake._taken.setdefault(one, leader) is leader)
+        group.extend(one for one in intake._waiting if one not in group)
         monkeypatch.setattr(intake, "_commit", commit)
         with monkeypatch.context() as patched:
             patched.setattr(groups, "settle", raise_interrupt)
@@ -119,16 +134,10 @@ def frame_of_a_call_that_is_over():
     return sys._getframe()
 
 
-class TakenBy(dict):
-    """Says of the first batch that somebody has taken it already."""
-
-    def __init__(self, taker):
-        super().__init__()
-        self.taker = taker
-
-    def setdefault(self, batch, leader):
-        taker, self.taker = self.taker, None
-        return super().setdefault(batch, taker or leader)
+def batch_of(frame):
+    batch = Batch([])
+    batch.frame = frame
+    return batch
 
 
 def test_the_bell_is_no_part_of_the_commit(store, monkeypatch):

@@ -148,6 +148,10 @@ class Writer:
         if self._taker is None:
             let_go(self._lock)
 
+    def busy_with_itself(self) -> StoreBusy:
+        """Return the error of a thread that would have to wait for what it has interrupted."""
+        return StoreBusy(str(self._file.path), 0.0, "this thread, which was interrupted")
+
     def recover(self) -> None:
         """End a turn that an exception has left to nobody; leave one alone that is under way."""
         if owns(self._lock) and not self._is_under_way():
@@ -183,7 +187,7 @@ class Writer:
         if owns(self._lock):
             self.recover()
             if owns(self._lock):
-                raise StoreBusy(str(self._file.path), 0.0, "this thread, which was interrupted")
+                raise self.busy_with_itself()
 
     def _is_under_way(self) -> bool:
         """Return whether the turn that this thread has taken goes on after what it does now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.stores.ownership import is_running
+from mainspring.stores.ownership import is_beneath, is_running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +26,7 @@ class Batch:
 
     __slots__ = ("answered", "error", "frame", "ids", "jobs", "mark", "refused", "rows", "signal")
 
-    def __init__(
-        self, rows: list[Row], jobs: Sequence[NewJob] = (), frame: FrameType | None = None
-    ) -> None:
+    def __init__(self, rows: list[Row], jobs: Sequence[NewJob] = ()) -> None:
         self.rows = rows
         self.jobs = jobs
         self.ids: list[str] | None = None
@@ -36,7 +34,7 @@ class Batch:
         self.answered: list[str] | None = None
         self.mark: str | None = None
         self.refused: DuplicateJob | None = None
-        self.frame = frame
+        self.frame: FrameType | None = None
         self.signal: Signal | None = None
 
     def settled(self) -> bool:
@@ -52,6 +50,16 @@ class Batch:
         """Return whether its call is over, although it may not have said so."""
         frame = self.frame
         return frame is None or not is_running(frame)
+
+    def is_beneath(self) -> bool:
+        """Return whether this thread has interrupted its call by what it does now."""
+        frame = self.frame
+        return frame is not None and is_beneath(frame)
+
+    def wake(self) -> None:
+        """Have its thread look what has become of it."""
+        if (signal := self.signal) is not None:
+            signal.give()
 
     def answer(self) -> list[str]:
         """Return the ids, or raise what the commit failed of."""

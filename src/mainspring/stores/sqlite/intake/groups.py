@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.1
 """Seconds that a thread waits for its leader before it looks whether that is still there."""
 
-_LEAD = "lead"
-
 EXISTS = """
 SELECT 1 FROM jobs WHERE key = :key AND nonce = :nonce
 UNION ALL SELECT 1 FROM finished WHERE key = :key AND nonce = :nonce
@@ -43,11 +41,11 @@ UNION ALL SELECT 1 FROM finished WHERE key = :key AND nonce = :nonce
 
 
 class Intake:
-    """Commits batches in groups: whoever finds nobody leading commits for all that wait.
+    """Commits batches in groups: the first that waits leads, it commits for all that wait.
 
-    Any of the threads may be interrupted anywhere, a leader too. So nothing here is a lock: who
-    leads, and by whom a batch is taken, stands in a mapping, which one step of the interpreter
-    writes; and who waits looks from time to time whether that call still goes on.
+    Any of the threads may be interrupted anywhere, a leader too. So nothing here is a lock: a batch
+    stays in line until it is settled, whoever commits it, and the leader until it has passed on;
+    who waits looks from time to time whether the call of the first still goes on.
     """
 
     def __init__(
@@ -58,18 +56,20 @@ class Intake:
         self._clock = clock
         self._notify = notify
         self._waiting: deque[Batch] = deque()
-        self._leading: dict[str, Batch] = {}
-        self._taken: dict[Batch, Batch] = {}
 
     def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
-        """Commit jobs, together with what other threads enqueue meanwhile; return their ids."""
-        frame = sys._getframe()  # noqa: SLF001  # what others tell by that this call goes on
+        """Commit jobs, together with what other threads enqueue meanwhile; return their ids.
+
+        Raises `StoreBusy` in a signal handler that has interrupted a call which others wait for.
+        """
         keyed = is_keyed(jobs)
-        batch = Batch([] if keyed else self._rows(jobs), jobs if keyed else (), frame)
+        batch = Batch([] if keyed else self._rows(jobs), jobs if keyed else ())
+        # No variable of this frame may hold the frame: that would keep both until a collection.
+        batch.frame = sys._getframe()  # noqa: SLF001  # what others tell by that this call goes on
         try:
             self._commit_or_wait(batch)
         except BaseException:
-            self._withdraw(batch)
+            self._leave(batch)
             raise
         finally:
             batch.frame = None
@@ -80,71 +80,62 @@ class Intake:
         return rows_of(jobs, lanes, Moment(self._clock))
 
     def _commit_or_wait(self, batch: Batch) -> None:
-        self._waiting.append(batch)
-        while not batch.settled():
-            leads = self._leading.setdefault(_LEAD, batch) is batch
-            if not (leads and self._lead(batch)):
-                self._wait(batch)
-
-    def _wait(self, batch: Batch) -> None:
-        """Wait for a leader; from the second time on, see that there is one."""
-        if batch.signal is None:
+        waiting = self._waiting
+        if waiting:
             batch.signal = Signal()
-            return
-        batch.signal.wait(LOOK_SECONDS)
-        if not batch.settled():
-            self._look_after(batch)
+        waiting.append(batch)
+        while not batch.settled():
+            if waiting[0] is batch:
+                self._lead(batch)
+            elif batch.signal is None:
+                batch.signal = Signal()
+            else:
+                batch.signal.wait(LOOK_SECONDS)
+                if not batch.settled():
+                    self._look_at_leader(batch)
 
-    def _look_after(self, batch: Batch) -> None:
-        """See that a batch is not forgotten when the call of a leader has ended anywhere."""
-        leader = self._leading.get(_LEAD)
-        if leader is not None and leader.left():
-            self._leading.pop(_LEAD, None)
-        taker = self._taken.get(batch)
-        if taker is not None and taker.left():
-            self._taken.pop(batch, None)
-        if batch not in self._waiting:
-            self._waiting.append(batch)
+    def _look_at_leader(self, batch: Batch) -> None:
+        """See that the call of the first in line goes on, and not below this very one."""
+        leader = self._waiting[0]
+        if leader is not batch:
+            if leader.left():
+                self._leave(leader)
+            elif leader.is_beneath():
+                raise self._writer.busy_with_itself()
 
-    def _withdraw(self, batch: Batch) -> None:
-        """Withdraw the batch of a thread that was interrupted, and its lead, if it had that."""
-        with suppress(ValueError):
-            self._waiting.remove(batch)
-        self._pass_on(batch, [one for one, taker in list(self._taken.items()) if taker is batch])
+    def _leave(self, batch: Batch) -> None:
+        """Take a batch out of the line, and let the first lead."""
+        self._take_out(batch)
+        with suppress(IndexError):
+            self._waiting[0].wake()
 
-    def _lead(self, leader: Batch) -> bool:
-        """Commit what waits and nobody has taken; False: there was nothing."""
-        take = self._taken.setdefault
-        group = [
-            one for one in list(self._waiting) if not one.settled() and take(one, leader) is leader
-        ]
+    def _take_out(self, batch: Batch) -> None:
         try:
-            if group:
-                self._commit(group, leader)
+            self._waiting.remove(batch)
+        except ValueError:  # it has left already
+            return
+
+    def _lead(self, leader: Batch) -> None:
+        """Commit what waits."""
+        group = [one for one in list(self._waiting) if not one.settled()]
+        try:
+            self._commit(group, leader)
         except (StoreError, sqlite3.Error) as error:
             # Each of the group's threads raises it. Another one may be meant for this thread alone.
             for batch in group:
-                batch.error = error
+                if not batch.settled():
+                    batch.error = error
         finally:
             self._pass_on(leader, group)
-        return bool(group)
 
     def _pass_on(self, leader: Batch, group: list[Batch]) -> None:
-        """Let a group go, and have the first that waits lead."""
-        if self._leading.get(_LEAD) is leader:
-            self._leading.pop(_LEAD, None)
-        for batch in group:
-            self._taken.pop(batch, None)
-            if batch is not leader and batch.settled():
-                wake(batch)
-        waiting = self._waiting
-        try:
-            while waiting and waiting[0].settled():
-                waiting.popleft()
-            if waiting:
-                wake(waiting[0])
-        except IndexError:  # another thread was faster
-            return
+        """Let a group go; its leader leaves last, since until then nobody else leads."""
+        settled = [one for one in group if one.settled() and one is not leader]
+        for batch in settled:
+            self._take_out(batch)
+        self._leave(leader)
+        for batch in settled:
+            batch.wake()
 
     def _commit(self, group: list[Batch], leader: Batch) -> None:
         # Alone a leader may be interrupted between a commit and its answer, which nobody waits for.
@@ -197,15 +188,9 @@ class Intake:
         return wakes_for(connection, kept.placed)
 
 
-def wake(batch: Batch) -> None:
-    """Have a thread look what has become of its batch."""
-    if (signal := batch.signal) is not None:
-        signal.give()
-
-
 def was_committed(connection: sqlite3.Connection, batch: Batch) -> bool:
     """Return whether a leader that was interrupted had committed the batch; then settle it."""
-    if batch.mark is None or batch.answered is None:
+    if batch.mark is None:
         return False
     key, nonce = parse_id(batch.mark) or (0, 0)
     if connection.execute(EXISTS, {"key": key, "nonce": nonce}).fetchone() is None:
