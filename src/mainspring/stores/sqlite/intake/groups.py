@@ -104,7 +104,7 @@ class Intake:
                 raise self._writer.busy_with_itself()
 
     def _leave(self, batch: Batch) -> None:
-        """Take a batch out of the line, and let the first lead."""
+        """Remove a batch from the line, and let the first lead."""
         self._take_out(batch)
         with suppress(IndexError):
             self._waiting[0].wake()
