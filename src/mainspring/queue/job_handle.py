@@ -20,6 +20,7 @@ from mainspring.model.enqueue_options import check_still_valid, wait_of
 from mainspring.model.job import CANCELLED, EXPIRED, FINAL, Ended, JobState
 from mainspring.model.remote_error import RemoteError, cause_of
 from mainspring.queue.priority_order import stored_priority
+from mainspring.queue.record_fields import RecordFields
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -35,7 +36,7 @@ __all__ = ["JobHandle", "RemoteError"]
 R = TypeVar("R")
 
 
-class JobHandle(Generic[R]):
+class JobHandle(RecordFields, Generic[R]):
     """A job that was enqueued. Every field is read from the store when it is asked for.
 
     For several fields of one moment, read `record` once. Fields raise JobGone, a LookupError, when
@@ -86,78 +87,10 @@ class JobHandle(Generic[R]):
         return self.record.state
 
     @property
-    def queue(self) -> str:
-        """The queue it is in."""
-        return self.record.queue
-
-    @property
-    def priority(self) -> int:
-        """Lower is more urgent."""
-        return self.record.priority
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        """The positional arguments."""
-        return self._client.codec.decode_call(self.record.payload, self.task)[0]
-
-    @property
-    def kwargs(self) -> dict[str, Any]:
-        """The keyword arguments."""
-        return self._client.codec.decode_call(self.record.payload, self.task)[1]
-
-    @property
-    def attempt(self) -> int:
-        """The attempt that runs, or that ran last, from 1; 0 before the first.
-
-        Those that were not charged (crashes, snoozes) count as none, once they are over.
-        """
-        return self.record.attempts
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The tags that `using(tags=[...])` gave it."""
-        return self.record.options.tags
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The metadata that `using(metadata={...})` gave it."""
-        return self.record.options.metadata
-
-    @property
-    def progress(self) -> float:
-        """Progress reported by its body, from 0 to 1; 1 once it has completed."""
-        return self.record.progress
-
-    @property
-    def message(self) -> str:
-        """Message that its body last reported along with its progress."""
-        return self.record.message
-
-    @property
     def error(self) -> str | None:
         """The last line of what it failed of, last time; None if it did not."""
         failure = self.record.failure
         return None if failure is None else str(failure)
-
-    @property
-    def created_at(self) -> datetime:
-        """Time of its enqueuing (aware UTC)."""
-        return self.record.created_at
-
-    @property
-    def run_at(self) -> datetime:
-        """Earliest time of its start (aware UTC)."""
-        return self.record.run_at
-
-    @property
-    def started_at(self) -> datetime | None:
-        """Time at which its last attempt began (aware UTC)."""
-        return self.record.started_at
-
-    @property
-    def completed_at(self) -> datetime | None:
-        """Time at which it ended for good, however it ended (aware UTC)."""
-        return self.record.completed_at
 
     @property
     def history(self) -> list[AttemptRecord]:

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import JobError
 from mainspring.model.job import FINAL, JobState
+from mainspring.queue.record_fields import RecordFields
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mainspring.model.view import JobRecord
     from mainspring.queue.client import QueueClient
     from mainspring.queue.job_handle import JobHandle
     from mainspring.queue.kit.failures import UnseenErrors
 
 
-class TestJob:
+class TestJob(RecordFields):
     """A job of a test. `handle` is what `delay` returned; the rest is as of the reading."""
 
     __test__ = False  # for pytest: it holds no tests
@@ -29,7 +28,7 @@ class TestJob:
         handle: JobHandle[Any],
         raised: BaseException | None,
     ) -> None:
-        self.record = record
+        self._record = record
         self.handle = handle
         self._client = client
         self._failures = failures
@@ -37,6 +36,11 @@ class TestJob:
 
     def __repr__(self) -> str:
         return f"<{self.status} job {self.call}>"
+
+    @property
+    def record(self) -> JobRecord:
+        """All that the store had of it."""
+        return self._record
 
     @property
     def id(self) -> str:
@@ -49,16 +53,6 @@ class TestJob:
         return self.record.task
 
     @property
-    def queue(self) -> str:
-        """The queue it is in."""
-        return self.record.queue
-
-    @property
-    def priority(self) -> int:
-        """Lower is more urgent."""
-        return self.record.priority
-
-    @property
     def status(self) -> JobState:
         """The job's state."""
         return self.record.state
@@ -69,34 +63,9 @@ class TestJob:
         return self.record.attempts
 
     @property
-    def args(self) -> tuple[Any, ...]:
-        """The positional arguments, as its body gets them."""
-        return self._client.codec.decode_call(self.record.payload, self.task)[0]
-
-    @property
-    def kwargs(self) -> dict[str, Any]:
-        """The keyword arguments, as its body gets them."""
-        return self._client.codec.decode_call(self.record.payload, self.task)[1]
-
-    @property
     def delay(self) -> float:
         """Seconds from its enqueuing to the moment from which it may start (again)."""
         return (self.record.run_at - self.record.created_at).total_seconds()
-
-    @property
-    def run_at(self) -> datetime:
-        """Earliest time of its start (aware UTC)."""
-        return self.record.run_at
-
-    @property
-    def progress(self) -> float:
-        """Progress reported by its body, from 0 to 1."""
-        return self.record.progress
-
-    @property
-    def message(self) -> str:
-        """Message that its body last reported along with its progress."""
-        return self.record.message
 
     @property
     def log(self) -> list[str]:
