@@ -131,7 +131,7 @@ def test_a_worker_whose_file_was_deleted_or_replaced_says_so_and_stops_when_aske
     assert not replaced or (tmp_path / "jobs.db").stat().st_size == 0
     old = sqlite3.connect(tmp_path / "old jobs.db")
     assert old.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert old.execute("SELECT count(*) FROM finished").fetchone() == (5,)
+    assert old.execute("SELECT count(*) FROM mainspring_finished").fetchone() == (5,)
     old.close()
 
 
@@ -191,7 +191,7 @@ def test_a_worker_says_that_a_page_is_damaged_and_stops_when_asked(
     connection = sqlite3.connect(tmp_path / "jobs.db")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     (page,) = connection.execute(
-        "SELECT rootpage FROM sqlite_master WHERE name = 'jobs'"
+        "SELECT rootpage FROM sqlite_master WHERE name = 'mainspring_jobs'"
     ).fetchone()
     connection.close()
     with (tmp_path / "jobs.db").open("r+b") as file:

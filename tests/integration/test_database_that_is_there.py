@@ -9,6 +9,7 @@ import pytest
 
 from mainspring import Queue
 from mainspring.errors import InvalidOption, StoreUnusable
+from mainspring.stores.sqlite.schema import migration
 
 
 @pytest.fixture
@@ -63,13 +64,15 @@ def test_without_auto_migrate_a_file_without_tables_is_refused_with_the_command(
 
 
 def test_without_auto_migrate_a_file_of_an_earlier_version_is_left_as_it_is(make, path):
-    make().stats()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(StoreUnusable, match="its tables are of schema 2, and this version needs"):
+        for statement in migration.statements_of(1):
+            connection.execute(statement.replace("mainspring_", ""))
+        connection.execute(f"PRAGMA application_id = {migration.APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+    before = path.read_bytes()
+    with pytest.raises(StoreUnusable, match="its tables are of schema 1, and this version needs"):
         make(auto_migrate=False).stats()
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert path.read_bytes() == before
 
 
 def test_a_file_of_this_version_needs_no_migration(make):

@@ -45,7 +45,7 @@ def path(tmp_path):
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     for statement in migration.statements_of(1):
-        connection.execute(statement)
+        connection.execute(statement.replace("mainspring_", ""))
     connection.executescript(OLD_ROWS)
     connection.execute(f"PRAGMA application_id = {migration.APPLICATION_ID}")
     connection.execute("PRAGMA user_version = 1")
@@ -55,7 +55,7 @@ def path(tmp_path):
 
 def version(path):
     connection = sqlite3.connect(path)
-    (number,) = connection.execute("PRAGMA user_version").fetchone()
+    number = migration.version_of(connection, path)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
     return number
