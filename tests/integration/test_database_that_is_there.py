@@ -125,6 +125,19 @@ def test_without_wal_a_file_in_that_mode_stays_there(make, path, caplog):
     assert (mode_of(path), lines(caplog)) == ("wal", [])
 
 
+@pytest.mark.parametrize(
+    "url", ["postgresql://user@host/db", "redis://host:6379/0", "rediss://host", "unix:///socket"]
+)
+def test_without_wal_a_servers_url_is_refused(url):
+    with pytest.raises(InvalidOption, match="wal=False is for SQLite files, and this URL names a"):
+        Queue(url, wal=False)
+
+
+def test_a_test_in_memory_may_keep_the_option_of_its_file():
+    with closing(Queue("memory://", wal=False)) as queue:
+        assert queue.stats()["pending"] == 0
+
+
 @pytest.mark.parametrize("option", ["wal", "auto_migrate"])
 def test_both_are_flags_and_may_be_given_late(make, option, path):
     with pytest.raises(InvalidOption, match=f"{option}='no'"):

@@ -14,7 +14,7 @@ from mainspring.stores.clock import MICROS
 from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
 from mainspring.stores.sqlite.file.file_system import mounts, network_under
 from mainspring.stores.sqlite.file.write_lock import WriteLock
-from mainspring.stores.sqlite.schema.migration import PREFIXED, VERSION, version_of
+from mainspring.stores.sqlite.schema.migration import OBJECTS, PREFIXED, VERSION, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +46,13 @@ def examine(file: DatabaseFile, now_micros: int) -> Iterator[Diagnosis]:
         yield from _of_the_file(file)
         with closing(sqlite3.connect(f"{file.path.as_uri()}?mode=ro", uri=True)) as connection:
             version = version_of(connection, file.path)
+            schema = _schema(version, *connection.execute(OBJECTS).fetchone())
+            if schema.level == "problem":
+                # Nobody should change the mode of another program's file for us.
+                yield schema
+                return
             yield from _privacy(file)
-            yield _schema(version)
+            yield schema
             integrity = _integrity(connection)
             yield integrity
             if integrity.level == "problem" or not version:
@@ -110,12 +115,14 @@ def _unusable(file: DatabaseFile, error: Exception) -> Diagnosis:
     return Diagnosis("file", "problem", str(error), "see to that first")
 
 
-def _schema(version: int) -> Diagnosis:
+def _schema(version: int, objects: int) -> Diagnosis:
     if version == VERSION:
         return Diagnosis("schema", "ok", f"version {version}")
-    if not version:
-        says = "the file has no tables of mainspring"
-        return Diagnosis("schema", "warning", says, "the next worker or enqueuing makes them")
+    if objects and not version:
+        # A problem, or else who looks on would add them, perhaps to the wrong file.
+        says = "it is another program's database, without tables of mainspring"
+        remedy = "check the path; mainspring migrate, a worker or an enqueuing adds them"
+        return Diagnosis("schema", "problem", says, remedy)
     says = f"version {version}; this mainspring writes {VERSION}"
     return Diagnosis("schema", "warning", says, "the next worker or enqueuing migrates it")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,12 @@ PRIMARY_CODE = 0xFF
 """SQLite's extended result codes keep the primary one in their lowest byte."""
 
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+NOT_THERE = re.compile(r"no such (table|index): (\w+\.)?mainspring_")
+MIGRATED = (
+    "its tables were dropped, or a newer mainspring has migrated it",
+    "restart this program with the newer version",
+)
 
 OUTSIDE = (
     "a transaction outside mainspring; if it is this program's own, "
@@ -45,6 +52,8 @@ def code_of(error: sqlite3.Error) -> int:
 def meaning_of(error: sqlite3.Error, path: Path, waited: float) -> StoreError | None:
     """Return the error to raise instead, or None for one that is a fault of ours."""
     code = code_of(error)
+    if NOT_THERE.match(str(error)):
+        return StoreUnusable(str(path), *MIGRATED)
     if code in BUSY:
         return StoreBusy(str(path), waited, OUTSIDE)
     if code in REMEDIES:

@@ -11,6 +11,8 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import json
+
 from mainspring.errors import StoreUnusable
 from mainspring.faults import fault
 
@@ -30,12 +32,13 @@ APPLICATION_ID = 0x6D737072
 HAS_VERSION = """
 SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'mainspring_schema_version')
 """
+# No file without a version has any; that one table is of a cache, which any file may hold.
 OUR_NAMES = """
 SELECT name FROM sqlite_master
 WHERE name GLOB 'mainspring_*' AND tbl_name <> 'mainspring_task_cache' ORDER BY name LIMIT 3
 """
-"""Where there is no version; the table is of a cache, which any file may hold."""
 
+OBJECTS = "SELECT count(*) FROM sqlite_master"
 READ_VERSION = "SELECT * FROM mainspring_schema_version"
 WRITE_VERSION = "UPDATE mainspring_schema_version SET version = ?"
 
@@ -45,18 +48,18 @@ WHERE application_id = ? AND user_version BETWEEN 1 AND ?
   AND EXISTS (SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'nonce')
 """
 
-# The names of version 6.
-EARLIER_TABLES = """
-SELECT name FROM sqlite_master WHERE type = 'table' AND name IN (
-  'attempts', 'finished', 'idempotency', 'jobs', 'lanes', 'locks', 'log', 'nodes', 'paused',
-  'progress', 'schedules', 'spent', 'tags'
-)
-"""
-EARLIER_INDEXES = """
-SELECT name, sql FROM sqlite_master WHERE type = 'index' AND name IN (
-  'bearers', 'cancelling', 'exceptions', 'expiring', 'finished_by_end', 'idempotency_by_end',
-  'line', 'scheduled', 'tags_by_key'
-)
+EARLIER_NAMES = {
+    1: "attempts finished finished_by_end jobs lanes line nodes scheduled",
+    2: "bearers cancelling exceptions expiring idempotency idempotency_by_end log paused progress"
+    " schedules spent",
+    4: "locks",
+    5: "tags tags_by_key",
+}
+"""The tables and indexes that each earlier version has added."""
+
+FOUND = """
+SELECT name, sql FROM sqlite_master
+WHERE type = ? AND name IN (SELECT value FROM json_each(?))
 """
 
 
@@ -129,18 +132,30 @@ def migrate(connection: sqlite3.Connection, file: MigratedFile) -> None:
     if version == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
+    ((others,),) = connection.execute(OBJECTS).fetchall()
     try:
         advance(connection, version_of(connection, file.path))
     except BaseException:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+    if not version and others:
+        log_added(file.path)
+
+
+def log_added(path: Path) -> None:
+    """Say that a file of another program has our tables now: the path may be a mistake."""
+    import logging  # noqa: PLC0415  # a lazy door: 5 ms of a producer's start
+
+    logging.getLogger("mainspring.stores").info(
+        "%s was another program's file: mainspring has added its tables, named mainspring_...", path
+    )
 
 
 def advance(connection: sqlite3.Connection, version: int) -> None:
     """Run the migrations that come after `version`."""
     if 0 < version < PREFIXED:
-        add_prefix(connection)
+        add_prefix(connection, version)
     for number in range(version + 1, VERSION + 1):
         for statement in statements_of(number):
             connection.execute(statement)
@@ -148,11 +163,13 @@ def advance(connection: sqlite3.Connection, version: int) -> None:
     connection.execute(WRITE_VERSION, (VERSION,))
 
 
-def add_prefix(connection: sqlite3.Connection) -> None:
-    """Rename the tables and indexes of an earlier file; views and triggers on them follow."""
-    for (table,) in connection.execute(EARLIER_TABLES).fetchall():
+def add_prefix(connection: sqlite3.Connection, version: int) -> None:
+    """Rename the tables and indexes of an earlier version; views and triggers on them follow."""
+    names = " ".join(names for number, names in EARLIER_NAMES.items() if number <= version)
+    ours = json.encode(names.split()).decode()
+    for table, _ in connection.execute(FOUND, ("table", ours)).fetchall():
         connection.execute(f"ALTER TABLE {table} RENAME TO mainspring_{table}")
-    for index, statement in connection.execute(EARLIER_INDEXES).fetchall():
+    for index, statement in connection.execute(FOUND, ("index", ours)).fetchall():
         connection.execute(f"DROP INDEX {index}")
         connection.execute(statement.replace(f"INDEX {index} ", f"INDEX mainspring_{index} "))
     # The file is still ours alone, and an earlier version that opens it so reads whose it is.
