@@ -109,7 +109,9 @@ def test_without_wal_a_file_keeps_its_mode_and_runs_jobs(make, path, caplog, mod
     (line,) = lines(caplog)
     assert line.startswith(f"{path} stays in journal mode delete, as wal=False asks: each commit")
     queue.close()
+    queue.migrate()  # by a connection of its own
     assert mode_of(path) == "delete"
+    assert len(lines(caplog)) == 1
 
 
 def test_without_wal_commits_wait_for_the_disk(make, path):
