@@ -22,7 +22,8 @@ MainspringError
 ├── StoreError                 the store can't do it
 │   ├── StoreBusy              another writer holds it for too long
 │   ├── StoreUnusable          not ours, damaged, read-only, replaced, or of a newer version
-│   │   └── StoreUnreachable   its server does not answer, for now
+│   │   ├── StoreUnreachable   its server does not answer, for now
+│   │   └── StoreMigrated      a newer version took its tables while this process had them open
 │   ├── LockNotAcquired        (TimeoutError)  a named lock was not to be had in time, or at all
 │   ├── JobGone                (LookupError)   the job was purged or dropped
 │   ├── ScheduleUnreadable     the store holds no sound value of a part of a schedule
@@ -190,10 +191,9 @@ class TargetNotAsync(UsageError, TypeError):
 
     def __init__(self, worker: str) -> None:
         self.worker = worker
-        super().__init__(
-            f"the target of worker {worker!r} is a plain function and returned a coroutine, which "
-            "nobody awaits; make it `async def`, and await the coroutine there"
-        )
+        what = f"the target of worker {worker!r} is a plain function and returned a coroutine"
+        remedy = "make it `async def`, and await the coroutine there"
+        super().__init__(f"{what}, which nobody awaits; {remedy}")
 
 
 class NotRunning(UsageError, RuntimeError):
@@ -204,10 +204,8 @@ class WrongLoop(UsageError, RuntimeError):
     """Asked from a thread or an event loop that it does not live on."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(
-            f"{what} lives on another event loop; from elsewhere call "
-            "asyncio.run_coroutine_threadsafe(coroutine, loop) with the loop it was started on"
-        )
+        call = "asyncio.run_coroutine_threadsafe(coroutine, loop) with the loop it was started on"
+        super().__init__(f"{what} lives on another event loop; from elsewhere call {call}")
 
 
 class AlreadyRunning(UsageError, RuntimeError):
@@ -254,6 +252,10 @@ class StoreUnreachable(StoreUnusable):
     """The store's server does not answer, for now; whoever can wait tries again."""
 
 
+class StoreMigrated(StoreUnusable):
+    """A newer version has taken the store's tables away from this process, which had them open."""
+
+
 class LockNotAcquired(StoreError, TimeoutError):
     """A named lock was not to be had within `wait`, or never would be; `name` says which."""
 
@@ -267,9 +269,8 @@ class JobGone(StoreError, LookupError):
 
     def __init__(self, job_id: str, task: str | None = None) -> None:
         self.job_id = job_id
-        super().__init__(
-            f"job {job_id}{(task and f' ({task})') or ''} is not in the store any more"
-        )
+        of = f" ({task})" if task else ""
+        super().__init__(f"job {job_id}{of} is not in the store any more")
 
 
 class ScheduleUnreadable(StoreError):
@@ -278,10 +279,9 @@ class ScheduleUnreadable(StoreError):
     def __init__(self, schedule: str, fields: tuple[str, ...]) -> None:
         self.schedule = schedule
         self.fields = fields
-        super().__init__(
-            f"schedule {schedule!r} does not tick: its stored {', '.join(fields)} can't be read; "
-            "start a worker that declares it, or remove it with mainspring cron rm"
-        )
+        why = f"schedule {schedule!r} does not tick: its stored {', '.join(fields)} can't be read"
+        remedy = "start a worker that declares it, or remove it with mainspring cron rm"
+        super().__init__(f"{why}; {remedy}")
 
 
 class LeaseLost(StoreError):

@@ -43,7 +43,9 @@ class TestSqliteStore(StoreContract):
         def forge(_store, job_id):
             key = int(job_id.partition("-")[0])
             with closing(sqlite3.connect(tmp_path / "jobs.db")) as connection, connection:
-                connection.execute("UPDATE jobs SET node = ? WHERE key = ?", (NO_NODE, key))
+                connection.execute(
+                    "UPDATE mainspring_jobs SET node = ? WHERE key = ?", (NO_NODE, key)
+                )
 
         return forge
 

@@ -171,8 +171,8 @@ def test_a_crash_limit_that_is_off_by_one(monkeypatch, machine):
 
 
 EVERY_BEARER = """FROM (
-  SELECT key, nonce, lane, state, unique_key FROM jobs
-  UNION ALL SELECT key, nonce, lane, state, unique_key FROM finished
+  SELECT key, nonce, lane, state, unique_key FROM mainspring_jobs
+  UNION ALL SELECT key, nonce, lane, state, unique_key FROM mainspring_finished
 ) WHERE"""
 
 
@@ -189,7 +189,7 @@ EVERY_BEARER = """FROM (
         (purge, "OLD", "ended_at <= ?", "ended_at < ?"),
         (timetable, "ADVANCE", "AND last_tick = :last", "AND :last = :last"),
         long(timetable, "ADVANCE", "AND paused = 0", ""),
-        (keyed_jobs, "BEARERS", "FROM jobs\nWHERE", EVERY_BEARER),
+        (keyed_jobs, "BEARERS", "FROM mainspring_jobs\nWHERE", EVERY_BEARER),
     ],
 )
 def test_a_loose_statement_of_the_sqlite_store(monkeypatch, module, statement, right, wrong):

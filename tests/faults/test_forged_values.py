@@ -58,6 +58,7 @@ def schema():
             (table, row[1])
             for (table,) in connection.execute(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+                " AND name <> 'mainspring_schema_version'"  # one row, read before all else
             ).fetchall()
             for row in connection.execute(f"PRAGMA table_info({table})").fetchall()
         ]

@@ -137,8 +137,8 @@ class SqliteStores:
         with self.connect() as connection:
             keys = [int(job_id.partition("-")[0]) for job_id in ids]
             asked = ",".join(map(str, keys))
-            live = f"SELECT key FROM jobs WHERE key IN ({asked})"
-            final = f"SELECT key FROM finished WHERE key IN ({asked})"
+            live = f"SELECT key FROM mainspring_jobs WHERE key IN ({asked})"
+            final = f"SELECT key FROM mainspring_finished WHERE key IN ({asked})"
             rows = connection.execute(f"{live} UNION {final}").fetchall()
         return {key for (key,) in rows} == set(keys)
 
@@ -508,8 +508,8 @@ class OwnTransaction:
         """Commit it; return how many rows of the caller's and how many jobs there are."""
         self.connection.execute("COMMIT")
         ((theirs,),) = self.connection.execute("SELECT count(*) FROM theirs").fetchall()
-        ((jobs,),) = self.connection.execute("SELECT count(*) FROM jobs").fetchall()
-        self.connection.execute("DELETE FROM jobs")
+        ((jobs,),) = self.connection.execute("SELECT count(*) FROM mainspring_jobs").fetchall()
+        self.connection.execute("DELETE FROM mainspring_jobs")
         self.connection.close()
         return theirs, jobs
 
@@ -531,7 +531,7 @@ def interrupt_in_own_transaction(folder, way, step):
     store = SqliteStores(folder)
     calls = Calls(store, working=False)
     with store.connect() as connection:
-        connection.execute("DELETE FROM jobs")
+        connection.execute("DELETE FROM mainspring_jobs")
     for turn, moment in enumerate(count(0, step), 1):
         own = OwnTransaction(store.path)
         into = calls.nop.using(conn=own.connection)

@@ -103,7 +103,8 @@ def ids_in(path):
     with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("BEGIN IMMEDIATE")
-        tables = "SELECT key, nonce FROM jobs UNION ALL SELECT key, nonce FROM finished"
+        live = "SELECT key, nonce FROM mainspring_jobs"
+        tables = f"{live} UNION ALL SELECT key, nonce FROM mainspring_finished"
         return {f"{key}-{nonce:08x}" for key, nonce in connection.execute(tables).fetchall()}
 
 

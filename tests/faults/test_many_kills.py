@@ -43,7 +43,7 @@ The note says that the child has its task imported and is about to be asked, or 
 
 NOTE_TICKS = """
 CREATE TABLE ticks (schedule TEXT, since INT, until INT);
-CREATE TRIGGER note_ticks AFTER UPDATE OF last_tick ON schedules
+CREATE TRIGGER note_ticks AFTER UPDATE OF last_tick ON mainspring_schedules
 WHEN new.last_tick <> old.last_tick
 BEGIN INSERT INTO ticks VALUES (new.name, old.last_tick, new.last_tick); END;
 """

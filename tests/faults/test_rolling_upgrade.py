@@ -34,11 +34,11 @@ APP = """
 """
 
 NEXT = """
-ALTER TABLE jobs ADD COLUMN novelty TEXT;
-ALTER TABLE finished ADD COLUMN novelty TEXT;
+ALTER TABLE mainspring_jobs ADD COLUMN novelty TEXT;
+ALTER TABLE mainspring_finished ADD COLUMN novelty TEXT;
 CREATE TABLE novelties (novelty TEXT PRIMARY KEY) STRICT;
-DROP INDEX finished_by_end;
-CREATE INDEX finished_by_end ON finished (lane, state, ended_at);
+DROP INDEX mainspring_finished_by_end;
+CREATE INDEX mainspring_finished_by_end ON mainspring_finished (lane, state, ended_at);
 """
 
 

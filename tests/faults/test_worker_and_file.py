@@ -7,10 +7,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
-from mainspring.errors import StoreUnusable
+from mainspring.errors import StoreMigrated, StoreUnusable
 
 JOBS = 400
 
@@ -131,8 +132,39 @@ def test_a_worker_whose_file_was_deleted_or_replaced_says_so_and_stops_when_aske
     assert not replaced or (tmp_path / "jobs.db").stat().st_size == 0
     old = sqlite3.connect(tmp_path / "old jobs.db")
     assert old.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert old.execute("SELECT count(*) FROM finished").fetchone() == (5,)
+    assert old.execute("SELECT count(*) FROM mainspring_finished").fetchone() == (5,)
     old.close()
+
+
+def renamed(folder, old, new):
+    """Rename the tables of ours, as a newer version might."""
+    with closing(sqlite3.connect(folder / "jobs.db", isolation_level=None)) as newer:
+        newer.execute("PRAGMA wal_autocheckpoint = 0")
+        newer.execute("BEGIN IMMEDIATE")
+        for table in ("jobs", "finished", "nodes"):
+            newer.execute(f"ALTER TABLE {old}_{table} RENAME TO {new}_{table}")
+        newer.execute("COMMIT")
+
+
+def test_a_worker_whose_tables_a_newer_version_has_renamed_says_so_once_and_loses_nothing(
+    app, start_worker, tmp_path, eventually
+):
+    jobs = app.work.map([(number,) for number in range(JOBS)])
+    worker = start_worker()
+    eventually(lambda: len(begun(tmp_path)) > 30, within=20)
+    renamed(tmp_path, "mainspring", "later")
+    for _ in range(2):
+        with pytest.raises(StoreMigrated, match="restart this program with the newer version"):
+            app.work.delay(5)
+    eventually(lambda: "a newer mainspring has migrated" in worker.output(), within=30)
+    assert stopped(worker) == 2
+    said = [line for line in worker.output().splitlines() if "a newer mainspring has" in line]
+    assert len(said) == 2  # once in the log, and at the end
+    assert "Traceback" not in worker.output()
+    renamed(tmp_path, "later", "mainspring")
+    start_worker()
+    eventually(lambda: app.queue.stats()["completed"] == JOBS, within=30)
+    assert_all_are_completed_once(jobs)
 
 
 FORKING = """
@@ -191,7 +223,7 @@ def test_a_worker_says_that_a_page_is_damaged_and_stops_when_asked(
     connection = sqlite3.connect(tmp_path / "jobs.db")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     (page,) = connection.execute(
-        "SELECT rootpage FROM sqlite_master WHERE name = 'jobs'"
+        "SELECT rootpage FROM sqlite_master WHERE name = 'mainspring_jobs'"
     ).fetchone()
     connection.close()
     with (tmp_path / "jobs.db").open("r+b") as file:

@@ -9,6 +9,7 @@ import pytest
 
 from mainspring import Queue
 from mainspring.errors import InvalidOption, StoreUnusable
+from mainspring.stores.sqlite.schema import migration
 
 
 @pytest.fixture
@@ -63,13 +64,15 @@ def test_without_auto_migrate_a_file_without_tables_is_refused_with_the_command(
 
 
 def test_without_auto_migrate_a_file_of_an_earlier_version_is_left_as_it_is(make, path):
-    make().stats()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(StoreUnusable, match="its tables are of schema 2, and this version needs"):
+        for statement in migration.statements_of(1):
+            connection.execute(statement.replace("mainspring_", ""))
+        connection.execute(f"PRAGMA application_id = {migration.APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+    before = path.read_bytes()
+    with pytest.raises(StoreUnusable, match="its tables are of schema 1, and this version needs"):
         make(auto_migrate=False).stats()
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert path.read_bytes() == before
 
 
 def test_a_file_of_this_version_needs_no_migration(make):
@@ -106,7 +109,9 @@ def test_without_wal_a_file_keeps_its_mode_and_runs_jobs(make, path, caplog, mod
     (line,) = lines(caplog)
     assert line.startswith(f"{path} stays in journal mode delete, as wal=False asks: each commit")
     queue.close()
+    queue.migrate()  # by a connection of its own
     assert mode_of(path) == "delete"
+    assert len(lines(caplog)) == 1
 
 
 def test_without_wal_commits_wait_for_the_disk(make, path):
@@ -120,6 +125,19 @@ def test_without_wal_a_file_in_that_mode_stays_there(make, path, caplog):
     make().stats()
     make(wal=False).stats()
     assert (mode_of(path), lines(caplog)) == ("wal", [])
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://user@host/db", "redis://host:6379/0", "rediss://host", "unix:///socket"]
+)
+def test_without_wal_a_servers_url_is_refused(url):
+    with pytest.raises(InvalidOption, match="wal=False is for SQLite files, and this URL names a"):
+        Queue(url, wal=False)
+
+
+def test_a_test_in_memory_may_keep_the_option_of_its_file():
+    with closing(Queue("memory://", wal=False)) as queue:
+        assert queue.stats()["pending"] == 0
 
 
 @pytest.mark.parametrize("option", ["wal", "auto_migrate"])

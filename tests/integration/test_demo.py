@@ -148,7 +148,7 @@ def test_keep_leaves_the_database_and_says_where(run_demo, tree):
     assert code == 0
     database = Path(re.search(r"^The database is (.+?jobs\.db)", out, re.MULTILINE)[1])
     with sqlite3.connect(database) as connection:
-        assert connection.execute("SELECT count(*) FROM finished").fetchone() == (9,)
+        assert connection.execute("SELECT count(*) FROM mainspring_finished").fetchone() == (9,)
     connection.close()
     assert sorted(path.name for path in database.parent.glob("*.log")) == [
         "worker-1.log",

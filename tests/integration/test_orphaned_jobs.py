@@ -17,7 +17,7 @@ FORGED = {
     "a negative number": "-1",
     "a word": "'odd'",
     "bytes": "x'ff'",
-    "a node that has ended": "(SELECT min(node) FROM nodes)",
+    "a node that has ended": "(SELECT min(node) FROM mainspring_nodes)",
 }
 
 
@@ -37,7 +37,7 @@ def queue(make_queue):
 def forge(path, node):
     """Write as somebody else does that all jobs run on that node."""
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(f"UPDATE jobs SET state = 2, claimed_at = 1, node = {node}")
+        connection.execute(f"UPDATE mainspring_jobs SET state = 2, claimed_at = 1, node = {node}")
 
 
 @pytest.mark.parametrize("node", FORGED.values(), ids=list(FORGED))

@@ -25,29 +25,29 @@ T = TypeVar("T")
 BUSY_SECONDS = 2.0
 
 CREATE = """
-CREATE TABLE IF NOT EXISTS task_cache (
+CREATE TABLE IF NOT EXISTS mainspring_task_cache (
     key TEXT PRIMARY KEY,
     value BLOB NOT NULL,
     expires_at REAL NOT NULL,
     stored INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS task_cache_by_end ON task_cache (expires_at);
-CREATE INDEX IF NOT EXISTS task_cache_by_age ON task_cache (stored);
+CREATE INDEX IF NOT EXISTS mainspring_task_cache_by_end ON mainspring_task_cache (expires_at);
+CREATE INDEX IF NOT EXISTS mainspring_task_cache_by_age ON mainspring_task_cache (stored);
 """
-GET = "SELECT value FROM task_cache WHERE key = ? AND expires_at > ?"
+GET = "SELECT value FROM mainspring_task_cache WHERE key = ? AND expires_at > ?"
 SET = """
-INSERT OR REPLACE INTO task_cache
-VALUES (?, ?, ?, (SELECT coalesce(max(stored), 0) + 1 FROM task_cache))
+INSERT OR REPLACE INTO mainspring_task_cache
+VALUES (?, ?, ?, (SELECT coalesce(max(stored), 0) + 1 FROM mainspring_task_cache))
 """
-EXPIRE = "DELETE FROM task_cache WHERE expires_at <= ?"
+EXPIRE = "DELETE FROM mainspring_task_cache WHERE expires_at <= ?"
 PUSH_OUT = """
-DELETE FROM task_cache WHERE key IN (
-    SELECT key FROM task_cache ORDER BY stored
-    LIMIT max(0, (SELECT count(*) FROM task_cache) - ?)
+DELETE FROM mainspring_task_cache WHERE key IN (
+    SELECT key FROM mainspring_task_cache ORDER BY stored
+    LIMIT max(0, (SELECT count(*) FROM mainspring_task_cache) - ?)
 )
 """
-DELETE = "DELETE FROM task_cache WHERE key = ? AND expires_at > ?"
-CLEAR = "DELETE FROM task_cache"
+DELETE = "DELETE FROM mainspring_task_cache WHERE key = ? AND expires_at > ?"
+CLEAR = "DELETE FROM mainspring_task_cache"
 
 
 class SQLiteCache(CacheAdapter):

@@ -33,7 +33,7 @@ from mainspring.engine.upkeep.expirer import Expirer
 from mainspring.engine.upkeep.orphans import OrphanedJobs
 from mainspring.engine.upkeep.purger import Purger
 from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
-from mainspring.errors import NotRunning, StoreUnreachable
+from mainspring.errors import NotRunning, StoreMigrated, StoreUnreachable
 from mainspring.faults import ignored_fault
 from mainspring.model.capabilities import Capabilities
 from mainspring.model.duration import seconds_of
@@ -290,6 +290,5 @@ def _store_worker(
     to be written. And when a server is back, not all of its workers come at once.
     """
     restart = Restart(backoff=DoublingBackoff(cap=LONGEST_REST))
-    return Worker(
-        name, target, trigger, restart=restart, driver=driver, unlogged=(StoreUnreachable,)
-    )
+    told = (StoreUnreachable, StoreMigrated)  # by the store
+    return Worker(name, target, trigger, restart=restart, driver=driver, unlogged=told)

@@ -76,10 +76,10 @@ class Store(Protocol):
     """Keeps jobs. What the engine and producers need of it.
 
     Every method is one transaction: all of it holds, or none. Errors: `StoreBusy`,
-    `StoreUnusable`, and `StoreUnreachable` for now, which the store itself tells the log: workers
-    go on asking and say nothing. Each verb's statement for SQLite, PostgreSQL and Redis stands in
-    docs/decisions/0002-store-verbs.md; the tests that hold a store to this, and how to use them, in
-    docs/howto/store.md.
+    `StoreUnusable`, and `StoreUnreachable` for now or `StoreMigrated`, which the store itself tells
+    the log: workers go on asking and say nothing. Each verb's statement for SQLite, PostgreSQL and
+    Redis stands in docs/decisions/0002-store-verbs.md; the tests that hold a store to this, and how
+    to use them, in docs/howto/store.md.
     """
 
     @property

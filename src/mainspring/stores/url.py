@@ -70,13 +70,16 @@ def open_store(
 
     `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite:///~/at_home.db`, `memory://`,
     `redis://host:6379/0`, `rediss://`, `unix:///path`, `postgresql://user@host/database`.
-    `busy_timeout` in seconds. Stores that have no tables, or no such log, look at neither of the
-    last two.
+    `busy_timeout` in seconds. A store without tables does not look at `auto_migrate`. Raises
+    InvalidOption, also for `wal=False` with a server's URL, where it could mean nothing.
     """
     check_options(durability, busy_timeout, auto_migrate=auto_migrate, wal=wal)
     scheme, _, path = url.partition("://")
     if scheme not in STORES or (scheme == "sqlite" and not (path.startswith("/") and path[1:])):
         raise InvalidOption("url", url, owner="Queue", expected=URLS)
+    if not wal and scheme not in ("sqlite", "memory"):
+        why = "is for SQLite files, and this URL names a server"
+        raise InvalidOption("wal", wal, owner="Queue", why=why, remedy="leave it out")
     return STORES[scheme](url, durability, busy_timeout, auto_migrate=auto_migrate, wal=wal)
 
 

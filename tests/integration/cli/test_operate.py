@@ -341,8 +341,8 @@ def test_the_doctor_has_nothing_done_to_a_file_of_another_program(tmp_path, comm
     answer = command("doctor", *DB, "--json")
     assert answer.code == 1
     problem = answer.json[-1]
-    assert problem["says"].endswith("it is another program's database")
-    assert problem["remedy"] == "give the path of another file"
+    assert problem["says"] == "it is another program's database, without tables of mainspring"
+    assert problem["remedy"].startswith("check the path; mainspring migrate")
     assert "chmod" not in answer.out
     assert "it is a folder" in command("doctor", "--db", ".").out
 

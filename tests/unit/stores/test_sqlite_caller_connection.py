@@ -97,7 +97,7 @@ def test_without_an_open_transaction_it_is_refused(store, connect):
 
 def test_a_tag_finds_a_job_of_an_attached_file(store, path, connect, tmp_path):
     connection = connect(tmp_path / "other.db", isolation_level=None)
-    connection.execute("CREATE TABLE tags (name TEXT)")
+    connection.execute("CREATE TABLE mainspring_tags (name TEXT)")
     connection.execute("ATTACH DATABASE ? AS jobs_here", (str(path),))
     connection.execute("BEGIN IMMEDIATE")
     (job_id,) = store.enqueue_in(connection, [new_job(options=b'{"tags":["eu"]}')])
@@ -109,8 +109,8 @@ def test_a_tag_finds_a_job_of_an_attached_file(store, path, connect, tmp_path):
 def test_an_attached_file_is_found_under_its_name(store, path, connect, tmp_path, alias):
     connection = connect(tmp_path / "app.db", isolation_level=None)
     # Tables that are called as ours are, in front of ours.
-    connection.execute("CREATE TABLE jobs (x)")
-    connection.execute("CREATE TEMP TABLE lanes (x)")
+    connection.execute("CREATE TABLE mainspring_jobs (x)")
+    connection.execute("CREATE TEMP TABLE mainspring_lanes (x)")
     quoted = alias.replace('"', '""')
     connection.execute(f'ATTACH DATABASE ? AS "{quoted}"', (str(path),))
     node, claim = start(store, enqueue(store))
@@ -120,7 +120,7 @@ def test_an_attached_file_is_found_under_its_name(store, path, connect, tmp_path
     job_ids = store.enqueue_in(connection, jobs)
     assert store.enqueue_in(connection, [new_job()] * 2)
     assert store.finish_in(connection, node, outcome(claim, OutcomeKind.RETRY)) is True
-    assert connection.execute("SELECT count(*) FROM main.jobs").fetchone() == (0,)
+    assert connection.execute("SELECT count(*) FROM main.mainspring_jobs").fetchone() == (0,)
     connection.execute("COMMIT")
     assert (job_ids[2], pending(store)) == (other, 6)
 
@@ -240,7 +240,7 @@ def test_a_locked_database_is_told_as_busy(store, connect):
 def test_a_transaction_that_has_read_too_early_is_told_how_to_begin(store, connect):
     connection = connect(isolation_level=None)
     connection.execute("BEGIN")
-    connection.execute("SELECT count(*) FROM jobs").fetchall()
+    connection.execute("SELECT count(*) FROM mainspring_jobs").fetchall()
     enqueue(store)
     with pytest.raises(StoreBusy, match="BEGIN IMMEDIATE"):
         store.enqueue_in(connection, [new_job()])

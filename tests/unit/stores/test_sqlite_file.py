@@ -51,20 +51,21 @@ def test_files_are_readable_to_their_owner_alone(path):
     store.close()
 
 
-def test_another_programs_database_is_left_alone(path):
+@pytest.mark.parametrize(
+    "table",
+    [
+        "mainspring_jobs (x)",
+        "mainspring_schema_version (version, x)",
+        "mainspring_schema_version (version)",
+    ],
+)
+def test_a_database_with_a_table_of_our_name_is_left_alone(path, table):
     with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE theirs (x)")
+        connection.execute(f"CREATE TABLE {table}")
     connection.close()
     before = path.read_bytes()
-    assert "another program" in refused(path)
+    assert "which is not as mainspring makes it; rename it if it is yours" in refused(path)
     assert path.read_bytes() == before
-
-
-def test_a_database_with_another_application_id_is_refused(path):
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA application_id = 7")
-    connection.close()
-    assert "another program" in refused(path)
 
 
 def test_a_newer_schema_is_refused(path):
@@ -72,7 +73,8 @@ def test_a_newer_schema_is_refused(path):
     store.enqueue_many([JOB])
     store.close()
     connection = sqlite3.connect(path)
-    connection.execute(f"PRAGMA user_version = {migration.VERSION + 1}")
+    connection.execute(migration.WRITE_VERSION, (migration.VERSION + 1,))
+    connection.commit()
     connection.close()
     assert "upgrade mainspring" in refused(path)
 
@@ -415,7 +417,7 @@ def test_a_damaged_page_is_told_by_who_reads_it_and_the_rest_goes_on(path):
     store.close()
     connection = sqlite3.connect(path)
     (page,) = connection.execute(
-        "SELECT rootpage FROM sqlite_master WHERE name = 'jobs'"
+        "SELECT rootpage FROM sqlite_master WHERE name = 'mainspring_jobs'"
     ).fetchone()
     connection.close()
     with path.open("r+b") as file:

@@ -78,7 +78,7 @@ def test_a_payload_that_is_no_call_is_claimed_as_it_stands_with_the_others(
     store, node, forge, text, asked
 ):
     ids = enqueued(store)
-    forge(f"UPDATE jobs SET payload = {text} WHERE key = 3")
+    forge(f"UPDATE mainspring_jobs SET payload = {text} WHERE key = 3")
     claims = store.claim(node, wants(*asked))
     assert [claim.id for claim in claims] == ids
     assert [claim.fence for claim in claims] == [1] * len(ids)
@@ -89,15 +89,15 @@ def test_a_payload_that_is_no_call_is_claimed_as_it_stands_with_the_others(
 
 def test_no_more_are_claimed_than_asked_for_whatever_a_payload_forges(store, node, forge):
     ids = enqueued(store)
-    forge(f"UPDATE jobs SET payload = {TEXTS['the end of its row']} WHERE key = 2")
+    forge(f"UPDATE mainspring_jobs SET payload = {TEXTS['the end of its row']} WHERE key = 2")
     assert [claim.id for claim in store.claim(node, wants("task", limit=2))] == ids[:2]
     assert [claim.id for claim in store.claim(node, wants("task", limit=9))] == ids[2:]
 
 
 def test_two_payloads_that_swallow_what_stands_between_them_swallow_nothing(store, node, forge):
     ids = enqueued(store)
-    forge("""UPDATE jobs SET payload = '["x' WHERE key = 2""")
-    forge("""UPDATE jobs SET payload = '"]' WHERE key = 4""")
+    forge("""UPDATE mainspring_jobs SET payload = '["x' WHERE key = 2""")
+    forge("""UPDATE mainspring_jobs SET payload = '"]' WHERE key = 4""")
     claims = store.claim(node, wants("task"))
     assert [claim.id for claim in claims] == ids
     assert [claim.payload for claim in claims] == [CALL, b'["x', CALL, b'"]', CALL]
@@ -105,7 +105,7 @@ def test_two_payloads_that_swallow_what_stands_between_them_swallow_nothing(stor
 
 def test_a_job_that_cannot_be_read_can_be_failed_and_seen(store, node, forge, text):
     (job_id,) = enqueued(store, 1)
-    forge(f"UPDATE jobs SET payload = {text}")
+    forge(f"UPDATE mainspring_jobs SET payload = {text}")
     assert [record.id for record in store.jobs(ANY)] == [job_id]
     (claim,) = store.claim(node, wants("task"))
     failed = Outcome(claim.key, 1, OutcomeKind.FAILED, failure=Failure("E", "why"))
@@ -120,7 +120,7 @@ def test_a_job_that_cannot_be_read_can_be_failed_and_seen(store, node, forge, te
 @pytest.mark.parametrize("count", [1, 5], ids=["asked for alone", "asked for with others"])
 def test_a_result_that_cannot_be_read_refuses_itself_only(store, node, forge, text, count):
     ids = completed(store, node, count)
-    forge(f"UPDATE finished SET result = {text} WHERE key = {count}")
+    forge(f"UPDATE mainspring_finished SET result = {text} WHERE key = {count}")
     told = store.ended(ids)
     assert set(told) == set(ids)
     read = [readable(JsonCodec().decode_result, told[job_id].result) for job_id in ids]
@@ -132,7 +132,7 @@ def test_a_result_that_cannot_be_read_refuses_itself_only(store, node, forge, te
 @pytest.mark.parametrize("count", [1, 5], ids=["asked for alone", "asked for with others"])
 def test_a_failure_that_cannot_be_read_says_so_itself(store, node, forge, text, count):
     ids = completed(store, node, count)
-    forge(f"UPDATE finished SET state = 4, failure = {text} WHERE key = {count}")
+    forge(f"UPDATE mainspring_finished SET state = 4, failure = {text} WHERE key = {count}")
     told = store.ended(ids)
     assert [told[job_id].failure for job_id in ids[:-1]] == [None] * (count - 1)
     for failure in (
@@ -147,8 +147,10 @@ def test_a_failure_that_cannot_be_read_says_so_itself(store, node, forge, text, 
 
 def test_names_that_are_no_text_stop_nobody(store, path, node, forge):
     ids = enqueued(store, 1)
-    forge("INSERT INTO lanes (queue, task) VALUES ('queue', CAST(x'7461736bff' AS TEXT))")
-    forge("INSERT INTO lanes (queue, task) VALUES (x'ff', x'7461736b')")
+    forge(
+        "INSERT INTO mainspring_lanes (queue, task) VALUES ('queue', CAST(x'7461736bff' AS TEXT))"
+    )
+    forge("INSERT INTO mainspring_lanes (queue, task) VALUES (x'ff', x'7461736b')")
     other = SqliteStore(path)
     assert [claim.id for claim in other.claim(node, wants("task"))] == ids
     assert len(other.lanes()) == 3
@@ -157,8 +159,8 @@ def test_names_that_are_no_text_stop_nobody(store, path, node, forge):
 
 def test_words_of_a_body_that_are_no_text_are_seen_with_what_is(store, node, forge):
     (job_id,) = enqueued(store, 1)
-    forge("INSERT INTO progress VALUES (1, 0.5, CAST(x'61ff' AS TEXT))")
-    forge("INSERT INTO log VALUES (1, 1, 1, 0, CAST(x'62ff' AS TEXT))")
+    forge("INSERT INTO mainspring_progress VALUES (1, 0.5, CAST(x'61ff' AS TEXT))")
+    forge("INSERT INTO mainspring_log VALUES (1, 1, 1, 0, CAST(x'62ff' AS TEXT))")
     assert store.get(job_id).message == r"a\xff"
     assert [line.text for line in store.log(job_id)] == [r"b\xff"]
 
@@ -167,9 +169,9 @@ def test_words_of_a_body_that_are_no_text_are_seen_with_what_is(store, node, for
 @pytest.mark.parametrize("column", ["payload", "failure"])
 def test_a_search_passes_over_what_cannot_be_read(store, node, forge, text, column, search):
     ids = completed(store, node, 2)
-    forge(f"UPDATE finished SET {column} = {text} WHERE key = 1")
+    forge(f"UPDATE mainspring_finished SET {column} = {text} WHERE key = 1")
     failure = '{"type":"E","message":"no NAÏVE one","traceback":""}'
-    forge(f"UPDATE finished SET state = 4, failure = '{failure}' WHERE key = 2")
+    forge(f"UPDATE mainspring_finished SET state = 4, failure = '{failure}' WHERE key = 2")
     found = [record.id for record in store.jobs(JobFilter(search=search))]
     assert found == [ids[1]]
 
@@ -185,7 +187,7 @@ def listed(store, **fields):
 @pytest.mark.parametrize("number", NO_STATES)
 def test_a_live_job_of_no_known_state_is_pending_and_spoils_no_list(store, node, forge, number):
     ids = enqueued(store, 3)
-    forge(f"UPDATE jobs SET state = {number} WHERE key = 2")
+    forge(f"UPDATE mainspring_jobs SET state = {number} WHERE key = 2")
     for fields in ({}, {"status": JobState.PENDING}, {"queue": "queue"}, {"search": "task"}):
         assert listed(store, **fields) == ids[::-1]
     assert store.stats()["queue"]["pending"] == 3
@@ -198,7 +200,7 @@ def test_a_live_job_of_no_known_state_is_pending_and_spoils_no_list(store, node,
 @pytest.mark.parametrize("number", NO_STATES)
 def test_a_job_of_no_known_state_is_never_claimed_and_can_be_cancelled(store, node, forge, number):
     first, odd, last = enqueued(store, 3)
-    forge(f"UPDATE jobs SET state = {number} WHERE key = 2")
+    forge(f"UPDATE mainspring_jobs SET state = {number} WHERE key = 2")
     assert [claim.id for claim in store.claim(node, wants("task"))] == [first, last]
     assert [claim.id for claim in store.claim(node, wants("task", "other"))] == []
     assert store.cancel([odd]) == [True]
@@ -208,7 +210,7 @@ def test_a_job_of_no_known_state_is_never_claimed_and_can_be_cancelled(store, no
 def test_a_job_of_no_known_state_can_be_replaced_by_its_unique_key(store, node, forge):
     new = NewJob("task", "queue", CALL, unique="k", on_conflict="replace")
     ids = store.enqueue_many([new])
-    forge("UPDATE jobs SET state = 7")
+    forge("UPDATE mainspring_jobs SET state = 7")
     assert store.enqueue_many([new]) == ids
     assert [claim.id for claim in store.claim(node, wants("task"))] == ids
 
@@ -216,7 +218,7 @@ def test_a_job_of_no_known_state_can_be_replaced_by_its_unique_key(store, node, 
 @pytest.mark.parametrize("number", NO_FINAL_STATES)
 def test_a_final_job_of_no_known_state_has_failed_and_spoils_no_list(store, node, forge, number):
     ids = completed(store, node, 3)
-    forge(f"UPDATE finished SET state = {number} WHERE key = 2")
+    forge(f"UPDATE mainspring_finished SET state = {number} WHERE key = 2")
     for fields in ({}, {"queue": "queue"}, {"task": "task"}, {"search": "task"}):
         assert listed(store, **fields) == ids[::-1]
     for fields in ({}, {"queue": "queue"}, {"search": "task"}):
@@ -235,7 +237,7 @@ def test_a_final_job_of_no_known_state_has_failed_and_spoils_no_list(store, node
 @pytest.mark.parametrize("number", NO_FINAL_STATES)
 def test_a_final_job_of_no_known_state_can_run_again(store, node, forge, number):
     ids = completed(store, node, 2)
-    forge(f"UPDATE finished SET state = {number} WHERE key = 2")
+    forge(f"UPDATE mainspring_finished SET state = {number} WHERE key = 2")
     assert store.retry(ids) == [None, ids[1]]
     assert [claim.id for claim in store.claim(node, wants("task"))] == [ids[1]]
     assert [one.outcome for one in store.history(ids[1])] == ["failed", None]

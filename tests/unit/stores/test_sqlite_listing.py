@@ -136,7 +136,9 @@ def test_a_purge_by_age_finds_what_is_due_by_an_index(store):
         with store._session.readers.lend() as connection:
             plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", lanes).fetchall()
         found = [detail for *_, detail in plan if "job" in detail]
-        assert all("USING COVERING INDEX finished_by_end" in detail for detail in found), plan
+        assert all(
+            "USING COVERING INDEX mainspring_finished_by_end" in detail for detail in found
+        ), plan
 
 
 @pytest.mark.parametrize("text", ["'", '"', "' OR 1=1 --", "%", "_", "*", "?", ":text", "{lower}"])

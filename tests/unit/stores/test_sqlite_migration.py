@@ -4,9 +4,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
+from mainspring.errors import StoreUnusable
 from mainspring.model.job import JobState, OutcomeKind
 from mainspring.model.view import JobFilter
 from mainspring.stores.sqlite import SqliteStore
@@ -45,7 +47,7 @@ def path(tmp_path):
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     for statement in migration.statements_of(1):
-        connection.execute(statement)
+        connection.execute(statement.replace("mainspring_", ""))
     connection.executescript(OLD_ROWS)
     connection.execute(f"PRAGMA application_id = {migration.APPLICATION_ID}")
     connection.execute("PRAGMA user_version = 1")
@@ -55,7 +57,7 @@ def path(tmp_path):
 
 def version(path):
     connection = sqlite3.connect(path)
-    (number,) = connection.execute("PRAGMA user_version").fetchone()
+    number = migration.version_of(connection, path)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
     return number
@@ -95,6 +97,98 @@ def test_its_jobs_do_all_that_new_ones_do(path):
     assert store.get(IDS[3]).state is JobState.PENDING
     assert store.enqueue_many([new_job(unique="k")]) == store.enqueue_many([new_job(unique="k")])
     assert store.purge(completed_after=0, failed_after=0, limit=10) == 2
+    store.close()
+
+
+def schema_of(path):
+    """Return the columns of each table and index of a file."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT type, name, tbl_name FROM sqlite_master").fetchall()
+        return {
+            row: [
+                connection.execute(f"PRAGMA {of}({row[1]})").fetchall()
+                for of in ("table_xinfo", "index_xinfo")
+            ]
+            for row in rows
+        }
+
+
+@pytest.mark.parametrize("number", range(1, migration.PREFIXED))
+def test_a_file_of_each_earlier_version_gets_the_schema_of_a_new_one(path, tmp_path, number):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for between in range(2, number + 1):
+            for statement in migration.statements_of(between):
+                connection.execute(statement.replace("mainspring_", ""))
+        connection.execute(f"PRAGMA user_version = {number}")
+    for made in (path, tmp_path / "new.db"):
+        store = SqliteStore(made)
+        store.stats()
+        store.close()
+    assert schema_of(path) == schema_of(tmp_path / "new.db")
+
+
+def test_numbers_of_nodes_go_on_where_the_earlier_version_was(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE sqlite_sequence SET seq = 41 WHERE name = 'nodes'")
+    store = SqliteStore(path)
+    assert store.join("new", host="host", pid=1, lease=15) == 42
+    store.close()
+
+
+def test_a_table_of_the_users_that_a_later_version_would_have_had_is_not_renamed(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE schedules (mine)")
+    store = SqliteStore(path)
+    assert store.schedules().schedules == []
+    store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT mine FROM schedules").fetchall() == []
+
+
+def test_what_the_user_has_added_to_an_earlier_file_stays_and_means_the_same(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript("""
+            CREATE TABLE orders (id INTEGER PRIMARY KEY, job INTEGER);
+            INSERT INTO orders VALUES (7, 4);
+            CREATE INDEX results ON finished (result);
+            CREATE VIEW done AS SELECT id, result FROM orders JOIN finished ON key = job;
+            CREATE TRIGGER gone AFTER DELETE ON finished BEGIN DELETE FROM orders; END;
+        """)
+    store = SqliteStore(path)
+    assert_all_is_there(store)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute("SELECT * FROM done").fetchall() == [(7, "42")]
+        assert connection.execute("PRAGMA index_xinfo(results)").fetchall()
+        assert store.drop([IDS[2]]) == 1
+        assert connection.execute("SELECT * FROM orders").fetchall() == []
+    store.close()
+
+
+def test_an_earlier_version_that_opens_a_migrated_file_reads_that_a_newer_one_wrote_it(path):
+    store = SqliteStore(path)
+    store.stats()
+    store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        marks = "PRAGMA application_id", "PRAGMA user_version"
+        found = [connection.execute(mark).fetchone()[0] for mark in marks]
+    assert found == [migration.APPLICATION_ID, migration.PREFIXED]
+
+
+def test_a_process_that_has_the_file_open_while_its_tables_are_renamed_is_told_once_a_call(path):
+    store = SqliteStore(path)
+    node = store.join("new", host="host", pid=1, lease=15)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE mainspring_jobs RENAME TO mainspring_later_jobs")
+    calls = (
+        lambda: store.enqueue_many([new_job()]),
+        lambda: store.exchange(node, [], [want()]),
+        store.stats,
+    )
+    for call in calls:
+        with pytest.raises(
+            StoreUnusable, match=r"a newer mainspring has migrated it.*restart this"
+        ):
+            call()
     store.close()
 
 

@@ -229,7 +229,7 @@ def test_a_commit_that_rings_nobody_is_found_by_the_net(store):
     store.enqueue_many([JOB])
     listener = store.listen("ready")
     other = sqlite3.connect(store._file.path, isolation_level=None)
-    other.execute("UPDATE jobs SET priority = 1")
+    other.execute("UPDATE mainspring_jobs SET priority = 1")
     other.close()
     assert listener.wait(30) is not None
     listener.close()
@@ -299,7 +299,7 @@ def test_a_reader_keeps_the_log_long_only_while_it_reads(store):
     store.enqueue_many([JOB])
     reader = sqlite3.connect(store._file.path, isolation_level=None)
     reader.execute("BEGIN")
-    reader.execute("SELECT count(*) FROM jobs").fetchone()
+    reader.execute("SELECT count(*) FROM mainspring_jobs").fetchone()
     store._session.writer._log._fold_bytes = store._session.writer._log._fold_at_bytes = 1 << 22
     for _ in range(100):
         store.enqueue_many([JOB] * 3000)
@@ -334,7 +334,7 @@ def test_after_a_long_reader_the_log_is_back_under_its_cap(store, writes):
     store.enqueue_many([JOB])
     reader = sqlite3.connect(store._file.path, isolation_level=None)
     reader.execute("BEGIN")
-    reader.execute("SELECT count(*) FROM jobs").fetchone()
+    reader.execute("SELECT count(*) FROM mainspring_jobs").fetchone()
     large = NewJob(task="task", queue="queue", payload=b'[["' + b"x" * 9_000 + b'"],{}]')
     for number in range(writes):
         store.enqueue_many([large if number % 2 else JOB])

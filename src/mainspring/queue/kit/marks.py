@@ -1,4 +1,4 @@
-"""Marks in the caller's own transaction: rows of a temporary table, which a rollback takes away.
+"""Marks in the caller's own transaction, which a rollback takes away: on SQLite temporary rows.
 
 A mark stands as long as the transaction, or savepoint, that it was made in was not rolled back;
 whether that is committed in the end does not matter, since a test rolls back what it has done.
@@ -7,7 +7,8 @@ whether that is committed in the end does not matter, since a test rolls back wh
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.errors import InvalidConnection
 from mainspring.stores.sqlite.connections.caller_connection import found_in
@@ -20,10 +21,34 @@ INSERT = "INSERT INTO temp.mainspring_marks VALUES (?)"
 FIND = "SELECT 1 FROM temp.mainspring_marks WHERE name = ?"
 
 
-class Marks:
+class Marks(Protocol):
+    """Marks on one connection, by name."""
+
+    def write(self, names: Iterable[str]) -> None:
+        """Make marks in the open transaction."""
+
+    def stand(self, name: str) -> bool:
+        """Return whether a mark was not rolled back, as far as can be known."""
+        ...
+
+
+def marks_on(connection: Any) -> Marks:
+    """Return the marks of a connection; raises InvalidConnection where a worker's store would."""
+    if "psycopg" in sys.modules:  # or else it is none of it
+        from mainspring.queue.kit.postgres_marks import (  # noqa: PLC0415  # an optional extra
+            PostgresMarks,
+            is_of_postgres,
+        )
+
+        if is_of_postgres(connection):
+            return PostgresMarks(connection)
+    return SqliteMarks(connection)
+
+
+class SqliteMarks:
     """Marks on one connection of SQLite's, bare or under SQLAlchemy, by name.
 
-    Raises InvalidConnection where a worker's store would: no SQLite, or no open transaction.
+    Raises InvalidConnection where a worker's store would: no open transaction, or none of these.
     """
 
     def __init__(self, connection: Any) -> None:

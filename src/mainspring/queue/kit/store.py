@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from mainspring.model.view import JobFilter
-from mainspring.queue.kit.marks import Marks
+from mainspring.queue.kit.marks import Marks, marks_on
 from mainspring.stores.memory.store import MemoryStore
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ class PrivateStore(MemoryStore):
 
     def __init__(self, *, clock: Clock) -> None:
         super().__init__(clock=clock)
+        # A connection may outlive the test, and its committed marks with it.
+        self._own = token_hex(4)
         self._enqueued: dict[str, Marks] = {}
         self._finished: dict[Grant, tuple[Marks, Outcome]] = {}
 
     def enqueue_in(self, connection: Any, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs, unless the transaction that is open on the connection is rolled back."""
-        marks = Marks(connection)
+        marks = marks_on(connection)
         newest = max((record.key for record in self.jobs(JobFilter(), limit=1)), default=0)
         job_ids = self.enqueue_many(jobs)
         # Not those that were there before, and which an enqueuing was answered with.
@@ -41,13 +44,13 @@ class PrivateStore(MemoryStore):
 
         False if that was done before in this attempt.
         """
-        marks, grant = Marks(connection), (outcome.key, outcome.fence)
+        marks, grant = marks_on(connection), (outcome.key, outcome.fence)
         before = self._finished.get(grant)
-        if before is not None and before[0].stand(_name_of(grant)):
+        if before is not None and before[0].stand(self._name_of(grant)):
             return False
         held = node in self._nodes and outcome.key in self._nodes[node].held
         if held:
-            marks.write([_name_of(grant)])
+            marks.write([self._name_of(grant)])
             self._finished[grant] = marks, outcome
         return held
 
@@ -60,7 +63,7 @@ class PrivateStore(MemoryStore):
         for outcome in outcomes:
             grant = outcome.key, outcome.fence
             marks, completed = self._finished.pop(grant, (None, outcome))
-            if marks is not None and marks.stand(_name_of(grant)):
+            if marks is not None and marks.stand(self._name_of(grant)):
                 super().exchange(node, [completed], ())
         return super().exchange(node, outcomes, wants)
 
@@ -99,6 +102,10 @@ class PrivateStore(MemoryStore):
         self._forget_rolled_back()
         return super().stats()
 
+    def _name_of(self, grant: Grant) -> str:
+        key, fence = grant
+        return f"{self._own} completed {key}/{fence}"
+
     def _forget_rolled_back(self) -> None:
         gone = [job_id for job_id, marks in self._enqueued.items() if not marks.stand(job_id)]
         for job_id in gone:
@@ -106,8 +113,3 @@ class PrivateStore(MemoryStore):
         if gone:
             self.cancel(gone)
             self.drop(gone)
-
-
-def _name_of(grant: Grant) -> str:
-    key, fence = grant
-    return f"completed {key}/{fence}"

@@ -118,19 +118,27 @@ def refuse_other_database(statements: Statements, address: PostgresAddress) -> N
         )
 
 
-def driver_of(connection: object) -> psycopg.Connection[Any]:
-    """Return psycopg's connection in what the caller has given."""
+def unwrapped(connection: object) -> Any:
+    """Return the connection of a driver in what the caller has given, or as far as that leads."""
     found: Any = connection
-    for _ in range(4):
-        if isinstance(found, psycopg.Connection):
-            return found
-        if isinstance(found, psycopg.AsyncConnection):
-            return synchronous(found)
+    for _ in range(3):
+        if isinstance(found, (psycopg.Connection, psycopg.AsyncConnection)):
+            break
         inner = getattr(found, "driver_connection", None) or getattr(found, "connection", None)
         if inner is None:
             break
         # SQLAlchemy's Session has a method of that name.
         found = inner() if callable(inner) and not hasattr(inner, "cursor") else inner
+    return found
+
+
+def driver_of(connection: object) -> psycopg.Connection[Any]:
+    """Return psycopg's connection in what the caller has given."""
+    found = unwrapped(connection)
+    if isinstance(found, psycopg.Connection):
+        return found
+    if isinstance(found, psycopg.AsyncConnection):
+        return synchronous(found)
     kind = f"{type(connection).__module__}.{type(connection).__qualname__}"
     driver = f"{type(found).__module__}".partition(".")[0]
     if driver in OTHER_DRIVERS:

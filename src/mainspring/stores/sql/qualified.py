@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from functools import cache
 
+# On SQLite they have a prefix, on PostgreSQL a schema of their own.
 TABLE = re.compile(
     r"\b(FROM|INTO|JOIN|UPDATE|USING)\s+"
-    r"(attempts|finished|idempotency|jobs|lanes|locks|log|nodes|paused|progress|schedules|spent|tags)\b"
+    r"(mainspring_\w+"
+    r"|attempts|finished|idempotency|jobs|lanes|locks|log|nodes|paused|progress|schedules|spent|tags"
+    r")\b"
 )
 
 

@@ -26,33 +26,33 @@ if TYPE_CHECKING:
 
 LIVE = """
 SELECT group_concat(printf('[%d,%d,%d]', jobs.key, nonce, state))
-FROM json_each(?) AS asked CROSS JOIN jobs ON jobs.key = asked.value
+FROM json_each(?) AS asked CROSS JOIN mainspring_jobs AS jobs ON jobs.key = asked.value
 """
 
 FINAL = """
 SELECT group_concat(printf('[%d,%d,%d]', finished.key, nonce, state))
-FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
+FROM json_each(?) AS asked CROSS JOIN mainspring_finished AS finished ON finished.key = asked.value
 """
 
-MARK = "UPDATE jobs SET cancel_asked = 1 WHERE key IN (SELECT value FROM json_each(?))"
+MARK = "UPDATE mainspring_jobs SET cancel_asked = 1 WHERE key IN (SELECT value FROM json_each(?))"
 
 END_WAITING = """
-INSERT OR REPLACE INTO finished (
+INSERT OR REPLACE INTO mainspring_finished (
   key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence,
   ended_at, failure, payload, unique_key, expires_at, options
 )
 SELECT
   jobs.key, nonce, lane, ?, priority, run_at, created_at, attempts, crashes, fence,
   ?, ?, payload, unique_key, expires_at, options
-FROM json_each(?) AS asked CROSS JOIN jobs ON jobs.key = asked.value
+FROM json_each(?) AS asked CROSS JOIN mainspring_jobs AS jobs ON jobs.key = asked.value
 WHERE state <> 2
 """
 
-ANY_LATE = "SELECT EXISTS (SELECT 1 FROM jobs WHERE expires_at <= ? AND state < 2)"
+ANY_LATE = "SELECT EXISTS (SELECT 1 FROM mainspring_jobs WHERE expires_at <= ? AND state < 2)"
 
 LATE = """
 SELECT group_concat(key) FROM (
-  SELECT key FROM jobs INDEXED BY expiring
+  SELECT key FROM mainspring_jobs INDEXED BY mainspring_expiring
   WHERE expires_at IS NOT NULL AND expires_at <= ? AND state < 2
   ORDER BY expires_at LIMIT ?
 )
@@ -62,51 +62,52 @@ REVIVABLE = """
 SELECT
   done.key, CAST(done.nonce AS INTEGER), done.unique_key, live.key, CAST(live.nonce AS INTEGER)
 FROM json_each(?) AS asked
-CROSS JOIN finished AS done ON done.key = asked.value
-LEFT JOIN jobs AS live ON live.unique_key = done.unique_key AND live.unique_key IS NOT NULL
+CROSS JOIN mainspring_finished AS done ON done.key = asked.value
+LEFT JOIN mainspring_jobs AS live
+  ON live.unique_key = done.unique_key AND live.unique_key IS NOT NULL
 WHERE done.state NOT IN (3, 6)
 """
 
 NOTE_LAST_ATTEMPT = """
-INSERT OR REPLACE INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
+INSERT OR REPLACE INTO mainspring_attempts (key, fence, node, began_at, ended_at, outcome, failure)
 SELECT
   finished.key, fence, node, coalesce(began_at, ended_at), ended_at,
   CASE state WHEN 5 THEN ? ELSE ? END, failure
-FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
+FROM json_each(?) AS asked CROSS JOIN mainspring_finished AS finished ON finished.key = asked.value
 WHERE node IS NOT NULL
 """
 
 REVIVE = """
-INSERT INTO jobs (
+INSERT INTO mainspring_jobs (
   key, nonce, lane, state, priority, run_at, created_at, fence, payload, unique_key, options
 )
 SELECT
   finished.key, nonce, lane, ?, priority, ?, created_at, fence, coalesce(?, payload), unique_key,
   options
-FROM json_each(?) AS asked CROSS JOIN finished ON finished.key = asked.value
+FROM json_each(?) AS asked CROSS JOIN mainspring_finished AS finished ON finished.key = asked.value
 """
 
 RESCHEDULE = """
-UPDATE jobs SET
+UPDATE mainspring_jobs SET
   state = coalesce(:state, state),
   run_at = CASE :state WHEN 1 THEN :run_at WHEN 0 THEN min(run_at, :run_at) ELSE run_at END,
   priority = coalesce(:priority, priority)
 WHERE key IN (SELECT value FROM json_each(:keys)) AND state IN (0, 1)
 """
 
-BURY_NO_MORE = "DELETE FROM finished WHERE key IN (SELECT value FROM json_each(?))"
+BURY_NO_MORE = "DELETE FROM mainspring_finished WHERE key IN (SELECT value FROM json_each(?))"
 
 ENDED = """
 SELECT group_concat(key) FROM (
   SELECT job.key FROM json_each(:lanes) AS lane
-  CROSS JOIN finished AS job INDEXED BY finished_by_end
+  CROSS JOIN mainspring_finished AS job INDEXED BY mainspring_finished_by_end
     ON job.lane = lane.value AND job.state {states} AND job.ended_at <= :before
   LIMIT :limit
 )
 """
 
-PAUSE = "INSERT OR IGNORE INTO paused (queue) VALUES (?)"
-RESUME = "DELETE FROM paused WHERE queue = ?"
+PAUSE = "INSERT OR IGNORE INTO mainspring_paused (queue) VALUES (?)"
+RESUME = "DELETE FROM mainspring_paused WHERE queue = ?"
 
 rows_of_three = json.Decoder(list[tuple[int, int, int]])
 some_keys = json.Decoder(list[int])

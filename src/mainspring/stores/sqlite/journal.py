@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 FENCES = """
 SELECT group_concat(printf('[%d,%d]', key, fence)) FROM (
   SELECT jobs.key, fence FROM json_each(:asked) AS asked
-  CROSS JOIN jobs ON jobs.key = asked.value
+  CROSS JOIN mainspring_jobs AS jobs ON jobs.key = asked.value
   UNION ALL
   SELECT finished.key, fence FROM json_each(:asked) AS asked
-  CROSS JOIN finished ON finished.key = asked.value
+  CROSS JOIN mainspring_finished AS finished ON finished.key = asked.value
 )
 """
 
 LAST_NUMBERS = """
 SELECT group_concat(printf('[%d,%d]', value, last)) FROM (
-  SELECT value, (SELECT max(number) FROM log WHERE log.key = asked.value) AS last
+  SELECT value, (SELECT max(number) FROM mainspring_log AS log WHERE log.key = asked.value) AS last
   FROM json_each(:asked) AS asked
 )
 WHERE last IS NOT NULL
@@ -39,21 +39,21 @@ WHERE last IS NOT NULL
 # Rows, not JSON text: SQLite's JSON functions cut a text at a NUL.
 PROGRESS_COLUMNS = 3
 TELL = """
-INSERT INTO progress (key, fraction, message) VALUES {rows}
+INSERT INTO mainspring_progress (key, fraction, message) VALUES {rows}
 ON CONFLICT (key) DO UPDATE SET
   fraction = coalesce(excluded.fraction, fraction), message = coalesce(excluded.message, message)
 """
 
 LINE_COLUMNS = 5
-WRITE = "INSERT INTO log (key, number, fence, at, line) VALUES {rows}"
+WRITE = "INSERT INTO mainspring_log (key, number, fence, at, line) VALUES {rows}"
 
-TRIM = "DELETE FROM log WHERE key = ? AND number <= ?"
+TRIM = "DELETE FROM mainspring_log WHERE key = ? AND number <= ?"
 
 LOG = """
-SELECT at, log.fence, line FROM log
+SELECT at, log.fence, line FROM mainspring_log AS log
 WHERE log.key = :key AND EXISTS (
-  SELECT 1 FROM jobs WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
-  UNION ALL SELECT 1 FROM finished WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
+  SELECT 1 FROM mainspring_jobs WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
+  UNION ALL SELECT 1 FROM mainspring_finished WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
 )
 ORDER BY number
 """

@@ -15,31 +15,38 @@ if TYPE_CHECKING:
     from mainspring.stores.clock import Moment
 
 HOLDER = """
-SELECT locks.node, fence FROM locks JOIN nodes ON nodes.node = locks.node AND ended_at IS NULL
+SELECT locks.node, fence FROM mainspring_locks AS locks
+JOIN mainspring_nodes AS nodes ON nodes.node = locks.node AND ended_at IS NULL
 WHERE locks.name = ?
 """
 
 SWEEP = """
-DELETE FROM locks
-WHERE node NOT IN (SELECT node FROM nodes WHERE ended_at IS NULL) OR typeof(fence) <> 'integer'
+DELETE FROM mainspring_locks
+WHERE node NOT IN (SELECT node FROM mainspring_nodes WHERE ended_at IS NULL)
+  OR typeof(fence) <> 'integer'
 """
 
 # As with nodes, AUTOINCREMENT has no next number after the highest there is.
 GRANT = """
-INSERT INTO locks (fence, name, node) SELECT 1 + max(
-  coalesce((SELECT max(fence) FROM locks WHERE fence < 4611686018427387904), 0),
-  coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'locks' AND seq < 4611686018427387904), 0)
+INSERT INTO mainspring_locks (fence, name, node) SELECT 1 + max(
+  coalesce((SELECT max(fence) FROM mainspring_locks WHERE fence < 4611686018427387904), 0),
+  coalesce((
+    SELECT seq FROM sqlite_sequence WHERE name = 'mainspring_locks' AND seq < 4611686018427387904
+  ), 0)
 ), ?, ?
 """
 
 RELEASE = """
-DELETE FROM locks WHERE name = ? AND node = ? AND fence = ?
-AND EXISTS (SELECT 1 FROM nodes WHERE nodes.node = locks.node AND ended_at IS NULL)
+DELETE FROM mainspring_locks AS locks WHERE name = ? AND node = ? AND fence = ?
+AND EXISTS (
+  SELECT 1 FROM mainspring_nodes AS nodes WHERE nodes.node = locks.node AND ended_at IS NULL
+)
 """
 
 HELD = """
 SELECT locks.name, locks.node, nodes.name, fence
-FROM locks JOIN nodes ON nodes.node = locks.node AND ended_at IS NULL
+FROM mainspring_locks AS locks
+JOIN mainspring_nodes AS nodes ON nodes.node = locks.node AND ended_at IS NULL
 ORDER BY locks.name
 """
 

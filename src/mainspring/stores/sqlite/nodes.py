@@ -23,24 +23,30 @@ if TYPE_CHECKING:
 # Not the next of AUTOINCREMENT: after a row that somebody else wrote with the highest number, there
 # is none.
 JOIN = """
-INSERT INTO nodes (node, name, host, pid, joined_at, lease_until, serves)
+INSERT INTO mainspring_nodes (node, name, host, pid, joined_at, lease_until, serves)
 SELECT 1 + max(
-  coalesce((SELECT max(node) FROM nodes WHERE node < 4611686018427387904), 0),
-  coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'nodes' AND seq < 4611686018427387904), 0)
+  coalesce((SELECT max(node) FROM mainspring_nodes WHERE node < 4611686018427387904), 0),
+  coalesce((
+    SELECT seq FROM sqlite_sequence WHERE name = 'mainspring_nodes' AND seq < 4611686018427387904
+  ), 0)
 ), ?, ?, ?, ?, ?, ?
 """
 RENEW = """
-UPDATE nodes SET lease_until = ?, report = coalesce(?, report)
+UPDATE mainspring_nodes SET lease_until = ?, report = coalesce(?, report)
 WHERE node = ? AND ended_at IS NULL
 """
-END = "UPDATE nodes SET ended_at = ? WHERE node = ? AND ended_at IS NULL"
-LIVE = "SELECT name, host, pid, lease_until FROM nodes WHERE node = ? AND ended_at IS NULL"
+END = "UPDATE mainspring_nodes SET ended_at = ? WHERE node = ? AND ended_at IS NULL"
+LIVE = """
+SELECT name, host, pid, lease_until FROM mainspring_nodes WHERE node = ? AND ended_at IS NULL
+"""
 
 LIVE_NODES = """
 SELECT live.node, name, host, pid, lease_until, coalesce(running, 0), serves, report
-FROM nodes AS live LEFT JOIN (
+FROM mainspring_nodes AS live LEFT JOIN (
   SELECT node, count(*) AS running
-  FROM lanes CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
+  FROM mainspring_lanes AS lanes
+  CROSS JOIN mainspring_jobs AS jobs INDEXED BY mainspring_line
+    ON jobs.lane = lanes.lane AND jobs.state = 2
   GROUP BY node
 ) AS held USING (node)
 WHERE ended_at IS NULL
@@ -49,17 +55,21 @@ ORDER BY live.node
 
 # An orphan's node may be anything: a number of no node, or no number at all.
 ORPHANS = """
-FROM lanes CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
-WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.node = jobs.node AND ended_at IS NULL)
+FROM mainspring_lanes AS lanes
+CROSS JOIN mainspring_jobs AS jobs INDEXED BY mainspring_line
+  ON jobs.lane = lanes.lane AND jobs.state = 2
+WHERE NOT EXISTS (
+  SELECT 1 FROM mainspring_nodes AS nodes WHERE nodes.node = jobs.node AND ended_at IS NULL
+)
 LIMIT ?
 """
 ANY_ORPHAN = f"SELECT EXISTS (SELECT 1 {ORPHANS})"  # constants of ours
 ADOPT = f"""
-UPDATE jobs SET node = ?, claimed_at = coalesce(claimed_at, ?)
+UPDATE mainspring_jobs SET node = ?, claimed_at = coalesce(claimed_at, ?)
 WHERE key IN (SELECT key {ORPHANS})
 """  # noqa: S608  # as above
 
-NAME = "SELECT name FROM nodes WHERE node = ?"
+NAME = "SELECT name FROM mainspring_nodes WHERE node = ?"
 
 
 def join(  # noqa: PLR0913  # the verb's signature

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 OLD = """
 SELECT group_concat(key) FROM (
-  SELECT finished.key FROM lanes
-  CROSS JOIN finished INDEXED BY finished_by_end
+  SELECT finished.key FROM mainspring_lanes AS lanes
+  CROSS JOIN mainspring_finished AS finished INDEXED BY mainspring_finished_by_end
     ON finished.lane = lanes.lane AND finished.state = ? AND finished.ended_at <= ?
   LIMIT ?
 )
@@ -29,20 +29,21 @@ SELECT group_concat(key) FROM (
 
 KEPT_LONG_ENOUGH = """
 SELECT group_concat(key) FROM (
-  SELECT key FROM finished INDEXED BY exceptions
+  SELECT key FROM mainspring_finished INDEXED BY mainspring_exceptions
   WHERE state = 6 AND state <> 3 AND keep_until <= ? ORDER BY keep_until LIMIT ?
 )
 """
 
-SPEND = "UPDATE spent SET key = max(key, ?)"
+SPEND = "UPDATE mainspring_spent SET key = max(key, ?)"
 DROP_KEYS = tuple(
-    f"DELETE FROM {table} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608  # ours
+    f"DELETE FROM mainspring_{table} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608  # ours
     for table in ("finished", "attempts", "progress", "log", "tags")
 )
-DROP_NODES = "DELETE FROM nodes WHERE ended_at <= ?"
+DROP_NODES = "DELETE FROM mainspring_nodes WHERE ended_at <= ?"
 DROP_ANSWERS = """
-DELETE FROM idempotency WHERE idempotency_key IN (
-  SELECT idempotency_key FROM idempotency INDEXED BY idempotency_by_end WHERE until <= ? LIMIT ?
+DELETE FROM mainspring_idempotency WHERE idempotency_key IN (
+  SELECT idempotency_key FROM mainspring_idempotency INDEXED BY mainspring_idempotency_by_end
+  WHERE until <= ? LIMIT ?
 )
 """
 
@@ -51,8 +52,11 @@ MOST_ANSWERS = 2_000
 
 ANY_DUE = """
 SELECT
-  EXISTS (SELECT 1 FROM nodes WHERE ended_at <= ?)
-  OR EXISTS (SELECT 1 FROM idempotency INDEXED BY idempotency_by_end WHERE until <= ?)
+  EXISTS (SELECT 1 FROM mainspring_nodes WHERE ended_at <= ?)
+  OR EXISTS (
+    SELECT 1 FROM mainspring_idempotency INDEXED BY mainspring_idempotency_by_end
+    WHERE until <= ?
+  )
 """
 
 keys_text = json.Decoder(list[int])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mainspring.stores.clock import Moment
 
 DECLARE = """
-INSERT INTO schedules (
+INSERT INTO mainspring_schedules (
   name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added, anchor,
   last_tick
 )
@@ -37,22 +37,22 @@ SCHEDULES = """
 SELECT
   name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added,
   anchor, last_tick, paused
-FROM schedules {wanted}
+FROM mainspring_schedules {wanted}
 """
 ALL = SCHEDULES.replace("{wanted}", "ORDER BY name")
 BY_NAME = SCHEDULES.replace("{wanted}", "WHERE name = ?")
 
 ADVANCE = """
-UPDATE schedules SET last_tick = :to
+UPDATE mainspring_schedules SET last_tick = :to
 WHERE name = :name AND last_tick = :last AND paused = 0 AND :to > last_tick
 """
 
-PAUSE = "UPDATE schedules SET paused = 1 WHERE name = ? AND paused = 0"
+PAUSE = "UPDATE mainspring_schedules SET paused = 1 WHERE name = ? AND paused = 0"
 RESUME = """
-UPDATE schedules SET paused = 0, last_tick = max(CAST(last_tick AS INTEGER), ?)
+UPDATE mainspring_schedules SET paused = 0, last_tick = max(CAST(last_tick AS INTEGER), ?)
 WHERE name = ? AND paused <> 0
 """
-FORGET = "DELETE FROM schedules WHERE name = ?"
+FORGET = "DELETE FROM mainspring_schedules WHERE name = ?"
 
 
 def declare(

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 HISTORY = """
 SELECT fence, coalesce(nodes.name, node), began_at, said.ended_at, outcome, failure
 FROM (
-  SELECT fence, node, began_at, ended_at, outcome, failure FROM attempts
+  SELECT fence, node, began_at, ended_at, outcome, failure FROM mainspring_attempts
   WHERE key = :key AND EXISTS (
-    SELECT 1 FROM jobs WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
-    UNION ALL SELECT 1 FROM finished WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
+    SELECT 1 FROM mainspring_jobs WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
+    UNION ALL SELECT 1 FROM mainspring_finished WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce
   )
   UNION ALL
-  SELECT fence, node, claimed_at, NULL, NULL, NULL FROM jobs
+  SELECT fence, node, claimed_at, NULL, NULL, NULL FROM mainspring_jobs
   WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce AND state = 2
   UNION ALL
-  SELECT fence, node, began_at, ended_at, state, failure FROM finished
+  SELECT fence, node, began_at, ended_at, state, failure FROM mainspring_finished
   WHERE key = :key AND CAST(nonce AS INTEGER) = :nonce AND node IS NOT NULL
-) AS said LEFT JOIN nodes USING (node)
+) AS said LEFT JOIN mainspring_nodes AS nodes USING (node)
 ORDER BY fence
 """
 
@@ -47,8 +47,8 @@ SELECT group_concat(printf(
   coalesce(length(CAST(failure AS BLOB)), 4), coalesce(failure, 'null')
 ))
 FROM json_each(?) AS asked
-CROSS JOIN finished ON finished.key = asked.value
-JOIN lanes USING (lane)
+CROSS JOIN mainspring_finished AS finished ON finished.key = asked.value
+JOIN mainspring_lanes USING (lane)
 """
 
 ENDED_EACH = """
@@ -56,24 +56,24 @@ SELECT
   finished.key, CAST(nonce AS INTEGER), state, CAST(task AS TEXT),
   CAST(coalesce(result, 'null') AS BLOB), failure
 FROM json_each(?) AS asked
-CROSS JOIN finished ON finished.key = asked.value
-JOIN lanes USING (lane)
+CROSS JOIN mainspring_finished AS finished ON finished.key = asked.value
+JOIN mainspring_lanes USING (lane)
 """
 
 ENDED_ONE = """
 SELECT
   key, CAST(nonce AS INTEGER), state, CAST(task AS TEXT), CAST(coalesce(result, 'null') AS BLOB),
   failure
-FROM finished JOIN lanes USING (lane)
+FROM mainspring_finished JOIN mainspring_lanes USING (lane)
 WHERE key = ? AND CAST(nonce AS INTEGER) = ?
 """
 
 STATS = """
 SELECT queue, final, state, sum(jobs) FROM (
-  SELECT lane, 0 AS final, state, count(*) AS jobs FROM jobs GROUP BY lane, state
+  SELECT lane, 0 AS final, state, count(*) AS jobs FROM mainspring_jobs GROUP BY lane, state
   UNION ALL
-  SELECT lane, 1, state, count(*) FROM finished GROUP BY lane, state
-) JOIN lanes USING (lane)
+  SELECT lane, 1, state, count(*) FROM mainspring_finished GROUP BY lane, state
+) JOIN mainspring_lanes USING (lane)
 GROUP BY queue, final, state
 """
 

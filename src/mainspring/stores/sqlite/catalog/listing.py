@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from mainspring.model.view import JobFilter, JobRecord
 
-LANES = "SELECT lane, queue, task FROM lanes"
+LIVE_TABLE, FINAL_TABLE = "mainspring_jobs", "mainspring_finished"
+
+LANES = "SELECT lane, queue, task FROM mainspring_lanes"
 
 NEWEST = 2**63 - 1
 """Above any key."""
@@ -36,18 +38,19 @@ OLDEST = -(2**63)
 # many jobs the filter leaves, however many others there are.
 LIVE_OF_LANES = """
 FROM json_each(:lanes) AS lane
-CROSS JOIN jobs AS job INDEXED BY line ON job.lane = lane.value AND job.state {states}
+CROSS JOIN mainspring_jobs AS job INDEXED BY mainspring_line
+  ON job.lane = lane.value AND job.state {states}
 """
 FINAL_OF_LANES = """
 FROM json_each(:lanes) AS lane
-CROSS JOIN finished AS job INDEXED BY finished_by_end
+CROSS JOIN mainspring_finished AS job INDEXED BY mainspring_finished_by_end
   ON job.lane = lane.value AND job.state {states}
 """
 
 # In the order of their keys, to the end of the page.
-LIVE = "FROM jobs AS job NOT INDEXED"
-COMPLETED = "FROM finished AS job NOT INDEXED"
-UNSUCCESSFUL = "FROM finished AS job INDEXED BY exceptions"
+LIVE = "FROM mainspring_jobs AS job NOT INDEXED"
+COMPLETED = "FROM mainspring_finished AS job NOT INDEXED"
+UNSUCCESSFUL = "FROM mainspring_finished AS job INDEXED BY mainspring_exceptions"
 EXCEPTIONAL = "AND job.state <> 3 AND job.keep_until IS NULL"
 
 ANY = "IS NOT NULL"
@@ -71,7 +74,7 @@ ORDER BY job.key DESC LIMIT :limit
 """
 
 TAGGED_PAGE = """
-SELECT key FROM tags WHERE tag = :tag AND key < :before AND ({found})
+SELECT key FROM mainspring_tags AS tags WHERE tag = :tag AND key < :before AND ({found})
 ORDER BY key DESC LIMIT :limit
 """
 FOUND = "EXISTS (SELECT 1 FROM {table} AS job WHERE job.key = tags.key {conditions})"
@@ -186,12 +189,12 @@ def tagged_page(wanted: JobFilter, *, by_lane: bool) -> str:
 def tables_of(status: JobState | None) -> Iterator[tuple[str, str]]:
     """Yield each table that has jobs of a state, with the condition of the state there."""
     if status not in FINAL:
-        yield "jobs", live_states(status)
+        yield LIVE_TABLE, live_states(status)
     if status is JobState.FAILED:
         known = [str(number) for number, state in FINAL_STATES.items() if state is not status]
-        yield "finished", f"NOT IN ({', '.join(known)})"
+        yield FINAL_TABLE, f"NOT IN ({', '.join(known)})"
     elif status is None or status in FINAL:
-        yield "finished", final_states(status)
+        yield FINAL_TABLE, final_states(status)
 
 
 def of_states(states: str, *, by_lane: bool) -> str:
@@ -206,7 +209,7 @@ def live_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
     if wanted.status is JobState.RUNNING:
         return [page_of(LIVE_OF_LANES.replace("{states}", states))]
     if by_lane:
-        return [*glances("jobs", states), page_of(LIVE_OF_LANES.replace("{states}", states))]
+        return [*glances(LIVE_TABLE, states), page_of(LIVE_OF_LANES.replace("{states}", states))]
     return [page_of(LIVE, f"AND job.state {states}")]
 
 
@@ -219,7 +222,7 @@ def final_page(wanted: JobFilter, *, by_lane: bool) -> list[str]:
     """Return the statements over what has ended."""
     states = final_states(wanted.status)
     if by_lane:
-        return [*glances("finished", states), final_of_lanes(states)]
+        return [*glances(FINAL_TABLE, states), final_of_lanes(states)]
     if wanted.status in (JobState.FAILED, JobState.CANCELLED):
         return [page_of(UNSUCCESSFUL, f"{EXCEPTIONAL} AND job.state {states}")]
     return [page_of(COMPLETED, f"AND job.state {states}")]

@@ -17,11 +17,13 @@ LANES = """
 SELECT
   queue, task, count(job.lane), coalesce(sum(run_at > :now), 0),
   (:now - CAST(min(run_at) AS INTEGER)) / 1e6
-FROM lanes LEFT JOIN jobs AS job INDEXED BY line ON job.lane = lanes.lane AND state < 2
+FROM mainspring_lanes AS lanes
+LEFT JOIN mainspring_jobs AS job INDEXED BY mainspring_line
+  ON job.lane = lanes.lane AND state < 2
 GROUP BY lanes.lane ORDER BY queue, task
 """
 
-PAUSED = "SELECT queue FROM paused ORDER BY queue"
+PAUSED = "SELECT queue FROM mainspring_paused ORDER BY queue"
 
 
 def lanes(connection: sqlite3.Connection, moment: Moment) -> list[LaneRecord]:

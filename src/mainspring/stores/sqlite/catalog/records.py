@@ -20,12 +20,12 @@ SELECT
   job.key, CAST(job.nonce AS INTEGER), task, queue, priority, state, CAST(payload AS BLOB),
   attempts + (state = 2), crashes,
   created_at, run_at, claimed_at, NULL, coalesce(nodes.name, job.node), NULL,
-  (SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1),
+  (SELECT failure FROM mainspring_attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1),
   expires_at, cancel_asked, fraction, message, CAST(options AS BLOB)
-FROM jobs AS job
-JOIN lanes USING (lane)
-LEFT JOIN nodes ON nodes.node = job.node
-LEFT JOIN progress ON progress.key = job.key
+FROM mainspring_jobs AS job
+JOIN mainspring_lanes USING (lane)
+LEFT JOIN mainspring_nodes AS nodes ON nodes.node = job.node
+LEFT JOIN mainspring_progress AS progress ON progress.key = job.key
 WHERE {which}
 UNION ALL
 SELECT
@@ -33,10 +33,10 @@ SELECT
   attempts, crashes, created_at, run_at, began_at, job.ended_at, coalesce(nodes.name, job.node),
   CAST(result AS BLOB), failure,
   expires_at, 0, fraction, message, CAST(options AS BLOB)
-FROM finished AS job
-JOIN lanes USING (lane)
-LEFT JOIN nodes ON nodes.node = job.node
-LEFT JOIN progress ON progress.key = job.key
+FROM mainspring_finished AS job
+JOIN mainspring_lanes USING (lane)
+LEFT JOIN mainspring_nodes AS nodes ON nodes.node = job.node
+LEFT JOIN mainspring_progress AS progress ON progress.key = job.key
 WHERE {which}
 """
 

@@ -18,6 +18,7 @@ from mainspring.stores.sqlite.catalog.listing import (
     FINAL_OF_LANES,
     LIVE,
     LIVE_OF_LANES,
+    LIVE_TABLE,
     NEWEST,
     OF_LANES,
     UNSUCCESSFUL,
@@ -53,7 +54,9 @@ AND (
   ) AS {kind})), :text)
 )
 """
-LAST_FAILURE = "(SELECT failure FROM attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1)"
+LAST_FAILURE = """(
+  SELECT failure FROM mainspring_attempts WHERE key = job.key ORDER BY fence DESC LIMIT 1
+)"""
 
 # The inner limits keep each table's part in the order of its keys, to its end.
 LOOKED = (
@@ -66,7 +69,10 @@ SELECT key FROM (
 )
 """
 
-TAGGED = "FROM tags CROSS JOIN {table} AS job ON job.key = tags.key AND tags.tag = :tag"
+TAGGED = """
+FROM mainspring_tags AS tags
+CROSS JOIN {table} AS job ON job.key = tags.key AND tags.tag = :tag
+"""
 
 AT_MOST = "SELECT count(*) FROM (SELECT 1 {source} LIMIT :most)"
 
@@ -178,7 +184,7 @@ def parts_by_tag(wanted: JobFilter) -> list[SearchedTable]:
             TAGGED.replace("{table}", table),
             "",
             of_states(states, by_lane=by_lane),
-            LAST_FAILURE if table == "jobs" else "job.failure",
+            LAST_FAILURE if table == LIVE_TABLE else "job.failure",
         )
         for table, states in tables_of(wanted.status)
     ]

@@ -65,19 +65,20 @@ SELECT
   CAST(fence AS INTEGER), CAST(attempts + 1 AS INTEGER), CAST(crashes AS INTEGER),
   coalesce(expires_at <= ?, 0), options IS NOT NULL, length(CAST(payload AS BLOB)),
   CAST(payload AS BLOB)
-FROM lanes
-CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
+FROM mainspring_lanes AS lanes
+CROSS JOIN mainspring_jobs AS jobs INDEXED BY mainspring_line
+  ON jobs.lane = lanes.lane AND jobs.state = 2
 WHERE node = ?
 """
 
 ONE_LANE = """
   SELECT priority, run_at, key, nonce, lane, fence, attempts, crashes, expires_at, options,
     payload
-  FROM jobs INDEXED BY line WHERE state = 0 AND lane = ?
+  FROM mainspring_jobs INDEXED BY mainspring_line WHERE state = 0 AND lane = ?
 """
 
 OPTIONS = """
-SELECT key, CAST(options AS BLOB) FROM jobs WHERE key IN (SELECT value FROM json_each(?))
+SELECT key, CAST(options AS BLOB) FROM mainspring_jobs WHERE key IN (SELECT value FROM json_each(?))
 """
 NO_OPTIONS: dict[int, bytes] = {}
 
@@ -86,19 +87,19 @@ SUSPECT = f"AND crashes >= {SUSPECT_CRASHES}"
 """Conditions behind `ONE_LANE`."""
 
 TAKE = """
-UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = {fence}
+UPDATE mainspring_jobs SET state = 2, node = ?, claimed_at = ?, fence = {fence}
 WHERE key IN (SELECT value FROM json_each(?))
 """.replace("{fence}", NEXT_FENCE)
 
 TAKE_ONE = """
-UPDATE jobs SET state = 2, node = ?, claimed_at = ?, fence = {fence} WHERE key = ?
+UPDATE mainspring_jobs SET state = 2, node = ?, claimed_at = ?, fence = {fence} WHERE key = ?
 """.replace("{fence}", NEXT_FENCE)
 
 FIRSTS_DUE = """
 SELECT group_concat(printf('[%d,%d]', lane, first))
 FROM (
   SELECT asked.value AS lane, (
-    SELECT run_at FROM jobs INDEXED BY scheduled
+    SELECT run_at FROM mainspring_jobs INDEXED BY mainspring_scheduled
     WHERE state = 1 AND lane = asked.value ORDER BY run_at LIMIT 1
   ) AS first
   FROM json_each(?) AS asked
@@ -107,8 +108,8 @@ WHERE typeof(first) IN ('integer', 'real')
 """
 
 PROMOTE = """
-UPDATE jobs SET state = 0 WHERE key IN (
-  SELECT key FROM jobs INDEXED BY scheduled
+UPDATE mainspring_jobs SET state = 0 WHERE key IN (
+  SELECT key FROM mainspring_jobs INDEXED BY mainspring_scheduled
   WHERE state = 1 AND lane = ? AND run_at <= ? ORDER BY run_at LIMIT ?
 )
 """

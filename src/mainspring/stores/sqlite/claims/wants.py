@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 STATE = """
 SELECT
-  (SELECT lease_until > ? FROM nodes WHERE node = ? AND ended_at IS NULL),
+  (SELECT lease_until > ? FROM mainspring_nodes WHERE node = ? AND ended_at IS NULL),
   {last_lane},
-  EXISTS (SELECT 1 FROM jobs INDEXED BY scheduled WHERE state = 1),
-  EXISTS (SELECT 1 FROM paused)
+  EXISTS (SELECT 1 FROM mainspring_jobs INDEXED BY mainspring_scheduled WHERE state = 1),
+  EXISTS (SELECT 1 FROM mainspring_paused)
 """.replace("{last_lane}", LAST_LANE)
 
 

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from mainspring.clock import monotonic
 from mainspring.errors import InvalidConnection, StoreBusy
-from mainspring.stores.sql.qualified import qualified, quoted
+from mainspring.stores.sql.qualified import qualified
 from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file.database import as_text
 from mainspring.stores.sqlite.file.trouble import BUSY, code_of
-from mainspring.stores.sqlite.schema.migration import VERSION
+from mainspring.stores.sqlite.schema.migration import READ_VERSION, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ ASYNCHRONOUS = frozenset({"sync_session", "sync_connection"})
 PREPARE_SECONDS = 1.0
 """Seconds in which we try to prepare the file: the caller's transaction may hold its lock."""
 
-TAKE_LOCK = "DELETE FROM paused WHERE 0"
+TAKE_LOCK = "DELETE FROM mainspring_paused WHERE 0"
 """Changes nothing, but takes the write lock: what we read after it stays true until the commit."""
 
 
@@ -136,12 +136,11 @@ class CallerConnection:
         """Acquire the lock; False if the tables are not there, or are of another version."""
         try:
             self.execute(TAKE_LOCK)
+            return bool(self.execute(READ_VERSION).fetchone() == (VERSION,))
         except sqlite3.OperationalError as error:
             if "no such table" in str(error):
                 return False
             raise
-        asked = f"PRAGMA {quoted(self._schema)}.user_version"
-        return bool(self.execute(asked).fetchone()[0] == VERSION)
 
     def _prepare(self) -> None:
         """Bring the file to our version, unless the caller holds it locked."""

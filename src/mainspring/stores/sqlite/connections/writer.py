@@ -15,7 +15,7 @@ from mainspring.stores.sqlite.file.database import check_library
 from mainspring.stores.sqlite.file.journal_mode import mode_of, say_mode
 from mainspring.stores.sqlite.file.log import LOOK_EVERY, Log
 from mainspring.stores.sqlite.file.write_lock import WriteLock
-from mainspring.stores.sqlite.schema.migration import migrate, version_of
+from mainspring.stores.sqlite.schema.migration import check, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -297,7 +297,7 @@ class Writer:
     def _connect(self) -> sqlite3.Connection:
         connection = self._file.connect()
         try:
-            version_of(connection, self._file.path)
+            check(connection, self._file)
             before = mode_of(connection)
             for pragma in self._file.writing_pragmas():
                 connection.execute(pragma).fetchall()

@@ -14,7 +14,7 @@ from mainspring.stores.clock import MICROS
 from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
 from mainspring.stores.sqlite.file.file_system import mounts, network_under
 from mainspring.stores.sqlite.file.write_lock import WriteLock
-from mainspring.stores.sqlite.schema.migration import VERSION, version_of
+from mainspring.stores.sqlite.schema.migration import OBJECTS, PREFIXED, VERSION, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +32,10 @@ RESET_BUG_MENDED = (3, 51, 3)
 BACKPORTS = {(3, 44): 6, (3, 50): 7}
 """The WAL-reset bug's other ends, by branch: https://sqlite.org/wal.html#walresetbug."""
 
-TABLES = "SELECT count(*) FROM sqlite_master"
-
 NEWEST = """
 SELECT max(
-  CAST(coalesce((SELECT created_at FROM jobs ORDER BY key DESC LIMIT 1), 0) AS INTEGER),
-  CAST(coalesce((SELECT max(CAST(joined_at AS INTEGER)) FROM nodes), 0) AS INTEGER)
+  CAST(coalesce((SELECT created_at FROM mainspring_jobs ORDER BY key DESC LIMIT 1), 0) AS INTEGER),
+  CAST(coalesce((SELECT max(CAST(joined_at AS INTEGER)) FROM mainspring_nodes), 0) AS INTEGER)
 )
 """
 
@@ -47,15 +45,20 @@ def examine(file: DatabaseFile, now_micros: int) -> Iterator[Diagnosis]:
     try:
         yield from _of_the_file(file)
         with closing(sqlite3.connect(f"{file.path.as_uri()}?mode=ro", uri=True)) as connection:
-            schema = _schema(connection, file)
-            # Not before: nobody should change the mode of another program's file for us.
+            version = version_of(connection, file.path)
+            schema = _schema(version, *connection.execute(OBJECTS).fetchone())
+            if schema.level == "problem":
+                # Nobody should change the mode of another program's file for us.
+                yield schema
+                return
             yield from _privacy(file)
             yield schema
             integrity = _integrity(connection)
             yield integrity
-            if integrity.level == "problem" or connection.execute(TABLES).fetchone() == (0,):
+            if integrity.level == "problem" or not version:
                 return
-            yield _clock(connection, now_micros)
+            if version >= PREFIXED:  # or else the tables have other names
+                yield _clock(connection, now_micros)
     except (sqlite3.Error, OSError, StoreUnusable) as error:
         yield _unusable(file, error)
         return
@@ -112,10 +115,14 @@ def _unusable(file: DatabaseFile, error: Exception) -> Diagnosis:
     return Diagnosis("file", "problem", str(error), "see to that first")
 
 
-def _schema(connection: sqlite3.Connection, file: DatabaseFile) -> Diagnosis:
-    version = version_of(connection, file.path)
+def _schema(version: int, objects: int) -> Diagnosis:
     if version == VERSION:
         return Diagnosis("schema", "ok", f"version {version}")
+    if objects and not version:
+        # A problem, or else who looks on would add them, perhaps to the wrong file.
+        says = "it is another program's database, without tables of mainspring"
+        remedy = "check the path; mainspring migrate, a worker or an enqueuing adds them"
+        return Diagnosis("schema", "problem", says, remedy)
     says = f"version {version}; this mainspring writes {VERSION}"
     return Diagnosis("schema", "warning", says, "the next worker or enqueuing migrates it")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sqlite3
+    from pathlib import Path
 
     from mainspring.stores.sqlite.file.database import DatabaseFile
 
@@ -21,6 +22,9 @@ KEPT = (
     "it, and it goes to the disk several times, also with durability='normal'"
 )
 
+_told: set[Path] = set()
+"""The files of which the log has the price: each is opened by several connections."""
+
 
 def mode_of(connection: sqlite3.Connection) -> str | None:
     """Return the journal mode of a file that has something in it, None for a new one."""
@@ -35,7 +39,8 @@ def say_mode(connection: sqlite3.Connection, file: DatabaseFile, before: str | N
     """Write a line to the log if the file was in another mode, or is kept in one."""
     if file.keeps_mode:
         ((kept,),) = connection.execute("PRAGMA journal_mode").fetchall()
-        if kept != OURS:
+        if kept != OURS and file.path not in _told:
+            _told.add(file.path)
             _warn(KEPT, file.path, kept)
     elif before not in (None, OURS):
         _warn(CHANGED, file.path, before, file.path)

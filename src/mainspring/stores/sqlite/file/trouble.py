@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import TYPE_CHECKING
 
-from mainspring.errors import StoreBusy, StoreError, StoreUnusable
+from mainspring.errors import StoreBusy, StoreError, StoreMigrated, StoreUnusable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +15,16 @@ PRIMARY_CODE = 0xFF
 """SQLite's extended result codes keep the primary one in their lowest byte."""
 
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+NOT_THERE = re.compile(r"no such (table|index): (\w+\.)?mainspring_")
+
+MIGRATED = (
+    "a newer mainspring has migrated its tables, or they were dropped",
+    "restart this program with the newer version",
+)
+
+_told: set[Path] = set()
+"""The files of which the log has that their tables are not there any more."""
 
 OUTSIDE = (
     "a transaction outside mainspring; if it is this program's own, "
@@ -45,9 +56,22 @@ def code_of(error: sqlite3.Error) -> int:
 def meaning_of(error: sqlite3.Error, path: Path, waited: float) -> StoreError | None:
     """Return the error to raise instead, or None for one that is a fault of ours."""
     code = code_of(error)
+    if NOT_THERE.match(str(error)):
+        migrated = StoreMigrated(str(path), *MIGRATED)
+        _tell_once(path, migrated)
+        return migrated
     if code in BUSY:
         return StoreBusy(str(path), waited, OUTSIDE)
     if code in REMEDIES:
         why, remedy = REMEDIES[code]
         return StoreUnusable(str(path), why, remedy)
     return None
+
+
+def _tell_once(path: Path, error: StoreMigrated) -> None:
+    """Log it, for all the services of a worker that meet it again and again."""
+    import logging  # noqa: PLC0415  # a lazy door: 5 ms of a producer's start
+
+    if path not in _told:
+        _told.add(path)
+        logging.getLogger("mainspring.stores").error("%s", error)

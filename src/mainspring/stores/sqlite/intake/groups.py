@@ -35,8 +35,8 @@ LOOK_SECONDS = 0.1
 """Seconds that a thread waits for its leader before it looks whether that is still there."""
 
 EXISTS = """
-SELECT 1 FROM jobs WHERE key = :key AND nonce = :nonce
-UNION ALL SELECT 1 FROM finished WHERE key = :key AND nonce = :nonce
+SELECT 1 FROM mainspring_jobs WHERE key = :key AND nonce = :nonce
+UNION ALL SELECT 1 FROM mainspring_finished WHERE key = :key AND nonce = :nonce
 """
 
 

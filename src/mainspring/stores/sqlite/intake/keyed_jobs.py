@@ -33,23 +33,23 @@ if TYPE_CHECKING:
     from mainspring.stores.sql.lanes import Name
 
 ANSWERED = """
-SELECT idempotency_key, CAST(key AS INTEGER), CAST(nonce AS INTEGER) FROM idempotency
+SELECT idempotency_key, CAST(key AS INTEGER), CAST(nonce AS INTEGER) FROM mainspring_idempotency
 WHERE idempotency_key IN (VALUES {rows}) AND until > ?
 """
 
 REMEMBER = """
-INSERT INTO idempotency (idempotency_key, key, nonce, until) VALUES {rows}
+INSERT INTO mainspring_idempotency (idempotency_key, key, nonce, until) VALUES {rows}
 ON CONFLICT (idempotency_key) DO UPDATE
 SET key = excluded.key, nonce = excluded.nonce, until = excluded.until
 """
 
 BEARERS = """
-SELECT unique_key, key, CAST(nonce AS INTEGER), lane, state FROM jobs
+SELECT unique_key, key, CAST(nonce AS INTEGER), lane, state FROM mainspring_jobs
 WHERE unique_key IN (VALUES {rows}) AND unique_key IS NOT NULL
 """
 
 ENQUEUE_KEYED = """
-INSERT INTO jobs (
+INSERT INTO mainspring_jobs (
   key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at,
   options
 )
@@ -57,7 +57,7 @@ VALUES {rows}
 """
 
 ENQUEUE_KEYED_ONE = """
-INSERT INTO jobs (
+INSERT INTO mainspring_jobs (
   key, nonce, lane, state, priority, run_at, created_at, payload, unique_key, expires_at,
   options
 )
@@ -68,13 +68,14 @@ VALUES (
 """.replace("{next_key}", NEXT_KEY)
 
 REPLACE = """
-UPDATE jobs SET state = ?, priority = ?, run_at = ?, payload = ?, expires_at = ?, options = ?
+UPDATE mainspring_jobs
+SET state = ?, priority = ?, run_at = ?, payload = ?, expires_at = ?, options = ?
 WHERE key = ? AND state <> 2
 """
 
 
-KEEP_TAGS = "INSERT OR IGNORE INTO tags (tag, key) VALUES {rows}"
-FORGET_TAGS = "DELETE FROM tags WHERE key = ?"
+KEEP_TAGS = "INSERT OR IGNORE INTO mainspring_tags (tag, key) VALUES {rows}"
+FORGET_TAGS = "DELETE FROM mainspring_tags WHERE key = ?"
 
 KeyedRow = tuple[int, int, int, int, int, int, int, str, str | None, int | None, str | None]
 """The columns of `ENQUEUE_KEYED`."""

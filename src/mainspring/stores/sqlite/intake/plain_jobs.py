@@ -18,22 +18,23 @@ if TYPE_CHECKING:
 
 NEXT_KEY = """
   1 + max(
-    coalesce((SELECT key FROM spent WHERE key < 4611686018427387904), 0),
-    coalesce((SELECT max(key) FROM jobs WHERE key < 4611686018427387904), 0),
-    coalesce((SELECT max(key) FROM finished WHERE key < 4611686018427387904), 0)
+    coalesce((SELECT key FROM mainspring_spent WHERE key < 4611686018427387904), 0),
+    coalesce((SELECT max(key) FROM mainspring_jobs WHERE key < 4611686018427387904), 0),
+    coalesce((SELECT max(key) FROM mainspring_finished WHERE key < 4611686018427387904), 0)
   )
 """
 """The key of the next job, as an expression of SQL."""
 
 COLUMNS = 8
 ENQUEUE = """
-INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload) VALUES {rows}
+INSERT INTO mainspring_jobs (key, nonce, lane, state, priority, run_at, created_at, payload)
+VALUES {rows}
 """
 
 FIRST_KEY = "SELECT " + NEXT_KEY
 
 ENQUEUE_ONE = """
-INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload)
+INSERT INTO mainspring_jobs (key, nonce, lane, state, priority, run_at, created_at, payload)
 VALUES (
   {next_key},
   ?, ?, ?, ?, ?, ?, ?

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mainspring.stores.sqlite.intake.plain_jobs import Row
 
 FIRST_DUE = """
-SELECT run_at FROM jobs INDEXED BY scheduled
+SELECT run_at FROM mainspring_jobs INDEXED BY mainspring_scheduled
 WHERE state = 1 AND lane = ? ORDER BY run_at LIMIT 1
 """
 

@@ -17,20 +17,22 @@ if TYPE_CHECKING:
 HIGHEST = 2**62
 """Rows from this number on are none of ours: the next number does not follow them."""
 
-NEXT_LANE = "1 + coalesce((SELECT max(lane) FROM lanes WHERE lane < 4611686018427387904), 0)"
+LAST_LANE = "coalesce((SELECT max(lane) FROM mainspring_lanes WHERE lane < 4611686018427387904), 0)"
+"""The number of the lane that was added last, as an expression of SQL."""
+
+NEXT_LANE = f"1 + {LAST_LANE}"
 """The number of the next lane, as an expression of SQL."""
 
-ADD_LANE = "INSERT OR IGNORE INTO lanes (lane, queue, task) SELECT {next}, ?, ?".replace(
+ADD_LANE = "INSERT OR IGNORE INTO mainspring_lanes (lane, queue, task) SELECT {next}, ?, ?".replace(
     "{next}", NEXT_LANE
 )
-LANE = "SELECT lane FROM lanes WHERE queue = ? AND task = ?"
+LANE = "SELECT lane FROM mainspring_lanes WHERE queue = ? AND task = ?"
 LANES_FROM = """
-SELECT lane, CAST(queue AS BLOB), CAST(task AS BLOB) FROM lanes WHERE lane >= ? ORDER BY lane
+SELECT lane, CAST(queue AS BLOB), CAST(task AS BLOB)
+FROM mainspring_lanes WHERE lane >= ? ORDER BY lane
 """
 
 FOREIGN = "surrogateescape"
-LAST_LANE = "coalesce((SELECT max(lane) FROM lanes WHERE lane < 4611686018427387904), 0)"
-"""The number of the lane that was added last, as an expression of SQL."""
 
 
 class LaneTable:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 HELD_BY = """
 SELECT group_concat(printf('[%d,%d,%d,"%s"]', key, fence, crashes, hex(task)))
-FROM lanes
-CROSS JOIN jobs INDEXED BY line ON jobs.lane = lanes.lane AND jobs.state = 2
+FROM mainspring_lanes AS lanes
+CROSS JOIN mainspring_jobs AS jobs INDEXED BY mainspring_line
+  ON jobs.lane = lanes.lane AND jobs.state = 2
 WHERE node = ?
 """
 

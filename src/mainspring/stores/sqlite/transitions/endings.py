@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FINISH_COLUMNS = 7
 FINISH = """
-INSERT OR REPLACE INTO finished (
+INSERT OR REPLACE INTO mainspring_finished (
   key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, node,
   began_at, ended_at, result, failure, payload, unique_key, expires_at, options
 )
@@ -27,12 +27,12 @@ SELECT
   coalesce(given.column4, job.claimed_at), given.column5, given.column6, given.column7, job.payload,
   job.unique_key, job.expires_at, job.options
 FROM (VALUES {rows}) AS given
-CROSS JOIN jobs AS job ON job.key = given.column1
+CROSS JOIN mainspring_jobs AS job ON job.key = given.column1
 WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = given.column2 AND job.node = ?
 """
 
 KEEP = """
-UPDATE finished SET keep_until = ended_at + json_extract(given.value, '$[2]')
+UPDATE mainspring_finished AS finished SET keep_until = ended_at + json_extract(given.value, '$[2]')
 FROM json_each(?) AS given
 WHERE finished.key = json_extract(given.value, '$[0]')
   AND CAST(finished.fence AS INTEGER) = json_extract(given.value, '$[1]')
@@ -40,8 +40,8 @@ WHERE finished.key = json_extract(given.value, '$[0]')
   AND finished.state = 6 AND keep_until IS NULL
 """
 
-FORGET = "DELETE FROM jobs WHERE key IN (SELECT value FROM json_each(?))"
-FORGET_ONE = "DELETE FROM jobs WHERE key = ?"
+FORGET = "DELETE FROM mainspring_jobs WHERE key IN (SELECT value FROM json_each(?))"
+FORGET_ONE = "DELETE FROM mainspring_jobs WHERE key = ?"
 
 Ending = tuple[int, int, int, int | None, int, str | None, str | None]
 """A row of `FINISH`: key, fence, state, began_at (None: never), ended_at, result, failure."""

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 CURRENT = """
 SELECT group_concat(printf('[%d,%d]', job.key, job.fence))
 FROM json_each(?) AS given
-CROSS JOIN jobs AS job ON job.key = json_extract(given.value, '$[0]')
+CROSS JOIN mainspring_jobs AS job ON job.key = json_extract(given.value, '$[0]')
 WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = json_extract(given.value, '$[1]')
   AND job.node = ?
 """
 
 MARKED = """
 SELECT group_concat(printf('[%d,%d]', key, fence))
-FROM jobs INDEXED BY cancelling WHERE cancel_asked = 1 AND state = 2 AND node = ?
+FROM mainspring_jobs INDEXED BY mainspring_cancelling
+WHERE cancel_asked = 1 AND state = 2 AND node = ?
 """
 
 RECORDED = """
@@ -34,10 +35,10 @@ SELECT key, fence, word FROM (
   FROM json_each(:asked) AS given
 )
 CROSS JOIN (
-  SELECT key, fence, outcome AS word FROM attempts WHERE node = :node
+  SELECT key, fence, outcome AS word FROM mainspring_attempts WHERE node = :node
   UNION ALL
   SELECT key, fence, CASE state WHEN 4 THEN 'failed' WHEN 5 THEN 'cancelled' ELSE 'completed' END
-  FROM finished WHERE node = :node
+  FROM mainspring_finished WHERE node = :node
 ) USING (key, fence)
 """
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # OR REPLACE: a row that somebody else wrote under the same key must not hold up a rescue.
 NOTE_ATTEMPTS = """
-INSERT OR REPLACE INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
+INSERT OR REPLACE INTO mainspring_attempts (key, fence, node, began_at, ended_at, outcome, failure)
 SELECT
   job.key, job.fence, job.node,
   coalesce(
@@ -29,13 +29,13 @@ SELECT
   json_extract(given.value, '$.outcome'),
   json_extract(given.value, '$.failure')
 FROM json_each(?) AS given
-CROSS JOIN jobs AS job ON job.key = json_extract(given.value, '$.key')
+CROSS JOIN mainspring_jobs AS job ON job.key = json_extract(given.value, '$.key')
 WHERE job.state = 2 AND CAST(job.fence AS INTEGER) = json_extract(given.value, '$.fence')
   AND job.node = ?
 """
 
 PUT_BACK = """
-UPDATE jobs SET
+UPDATE mainspring_jobs AS jobs SET
   state = json_extract(given.value, '$.state'),
   run_at = coalesce(json_extract(given.value, '$.run_at'), run_at),
   attempts = attempts + json_extract(given.value, '$.charged'),

@@ -1,7 +1,7 @@
 -- Times are microseconds since the epoch, UTC. Payloads, results and failures are JSON text.
 
 -- What may be claimed apart: the jobs of one task in one queue. Lanes are never deleted.
-CREATE TABLE lanes (
+CREATE TABLE mainspring_lanes (
   lane INTEGER PRIMARY KEY,
   queue TEXT NOT NULL,
   task TEXT NOT NULL,
@@ -9,7 +9,7 @@ CREATE TABLE lanes (
 );
 
 -- A row stays when its node has gone (ended_at), since histories name it.
-CREATE TABLE nodes (
+CREATE TABLE mainspring_nodes (
   node INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL,
   host TEXT NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE nodes (
 -- attempts counts the charged ones; fence counts the claims. No AUTOINCREMENT: it would write one
 -- page more with each job; a new key is above those of jobs and finished, and the nonce tells a
 -- job from an earlier one of its key that has been purged.
-CREATE TABLE jobs (
+CREATE TABLE mainspring_jobs (
   key INTEGER PRIMARY KEY,
   nonce INTEGER NOT NULL,
   lane INTEGER NOT NULL,
@@ -41,12 +41,12 @@ CREATE TABLE jobs (
 );
 
 -- Who is next in a lane; also finds what runs there, since a node has no list of what it holds.
-CREATE INDEX line ON jobs (lane, state, priority, run_at);
+CREATE INDEX mainspring_line ON mainspring_jobs (lane, state, priority, run_at);
 
-CREATE INDEX scheduled ON jobs (lane, run_at) WHERE state = 1;
+CREATE INDEX mainspring_scheduled ON mainspring_jobs (lane, run_at) WHERE state = 1;
 
 -- Final jobs, with their last attempt. state: 3 completed, 4 failed, 5 cancelled.
-CREATE TABLE finished (
+CREATE TABLE mainspring_finished (
   key INTEGER PRIMARY KEY,
   nonce INTEGER NOT NULL,
   lane INTEGER NOT NULL,
@@ -65,10 +65,10 @@ CREATE TABLE finished (
   payload TEXT NOT NULL
 );
 
-CREATE INDEX finished_by_end ON finished (lane, state, ended_at);
+CREATE INDEX mainspring_finished_by_end ON mainspring_finished (lane, state, ended_at);
 
 -- Attempts that were not the last. outcome: retry, snoozed, released or crashed.
-CREATE TABLE attempts (
+CREATE TABLE mainspring_attempts (
   key INTEGER NOT NULL,
   fence INTEGER NOT NULL,
   node INTEGER NOT NULL,
