@@ -351,7 +351,6 @@ class Queue(Exclusion):
 
         return TestQueue(
             self,
-            self.get_task,
             self._binding,
             self._declared,
             self._consumers.subscribers,
