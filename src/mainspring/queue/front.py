@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from mainspring.queue.options import (
         ConfigureOptions,
         OwnOptions,
-        RunOptions,
         ScheduleDecorator,
+        ScheduleOptions,
         TaskDecorator,
         TaskOptions,
         UsingOptions,
@@ -178,15 +178,15 @@ class Queue(Exclusion):
         catch_up: CatchUp = "one",
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
-        **options: Unpack[RunOptions],
+        **options: Unpack[ScheduleOptions],
     ) -> ScheduleDecorator:
         """Enqueue a job of the decorated task whenever a cron expression says, in time zone `tz`.
 
         Put on a function it registers that as a task with `options` (see `task`); on a task it
-        adds a schedule, and each but the first needs a `name` of its own. `args`, `kwargs`: those
-        of each job. `catch_up`: what becomes of ticks missed while no worker ran: `"skip"`,
-        `"one"` job for all of them, or `"all"`. A tick is enqueued once, over any number of
-        workers. Raises InvalidOption, InvalidArguments, UnknownOption, DuplicateName.
+        adds a schedule, and each but the first needs a `name` of its own. `args`, `kwargs`, `tags`,
+        `metadata`: those of each job. `catch_up`: what becomes of ticks missed while no worker ran:
+        `"skip"`, `"one"` job for all of them, or `"all"`. A tick is enqueued once, over any number
+        of workers. Raises InvalidOption, InvalidArguments, UnknownOption, DuplicateName.
         """
         from mainspring.queue.declaring import Declaration, cron_rule  # noqa: PLC0415  # a lazy door
 
@@ -202,7 +202,7 @@ class Queue(Exclusion):
         catch_up: CatchUp = "one",
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
-        **options: Unpack[RunOptions],
+        **options: Unpack[ScheduleOptions],
     ) -> ScheduleDecorator:
         """Enqueue a job of the decorated task every so many seconds (or a timedelta); see `cron`.
 

@@ -16,7 +16,7 @@ APPLICATION_ID = 0x6D737072
 """`mspr`: marks a file as ours."""
 
 FOLDER = Path(__file__).with_name("migrations")
-VERSION = 6
+VERSION = 7
 """The schema this code reads and writes: the number of the last migration."""
 
 READ_MARKS = """
