@@ -112,7 +112,7 @@ def resolved(function: Callable[..., Any], annotation: Any) -> Any:
     if isinstance(annotation, str):
         names = {**_YIELDED, **getattr(innermost(function), "__globals__", {})}
         try:
-            annotation = eval(annotation, names, _callers_names())  # noqa: S307  # the program's own
+            annotation = eval(annotation, names, callers_names())  # noqa: S307  # the program's own
         except Exception:  # noqa: BLE001  # a class that only type checkers import, for one
             return annotation
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
@@ -127,6 +127,6 @@ def asked_by(annotation: Any) -> tuple[Any, ...]:
     return (annotation, *plain) if len(plain) == 1 else (annotation,)
 
 
-def _callers_names() -> Mapping[str, Any]:
+def callers_names() -> Mapping[str, Any]:
     """Return the local names where the program is: functions define tasks, and classes, too."""
     return frame_outside().f_locals
