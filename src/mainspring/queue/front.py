@@ -11,9 +11,8 @@ from mainspring.model.options import refuse_unknown
 from mainspring.model.task import Registry
 from mainspring.queue import bulk
 from mainspring.queue.binding import Binding
-from mainspring.queue.configuring import configure
 from mainspring.queue.consumers import Consumers
-from mainspring.queue.exclusion import Exclusion
+from mainspring.queue.in_program import InProgram
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
 from mainspring.queue.priority_order import PRIORITY_ORDER, stored_priority
 from mainspring.queue.queue_task import Call, QueueTask
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from mainspring.queue.job_handle import JobHandle
     from mainspring.queue.kit.front import TestQueue
     from mainspring.queue.options import (
-        ConfigureOptions,
         OwnOptions,
         ScheduleDecorator,
         ScheduleOptions,
@@ -52,7 +50,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Queue(Exclusion):
+class Queue(InProgram):
     """Named lines of durable jobs in one store, and the tasks that run them. Thread-safe.
 
     `url` is `sqlite:///jobs.db` or `memory://`, `db_path` a file for the former; with neither, the
@@ -124,15 +122,6 @@ class Queue(Exclusion):
 
     def __repr__(self) -> str:
         return f"<Queue {public_url(self.url)}>"
-
-    def configure(self, url: str | None = None, **options: Unpack[ConfigureOptions]) -> None:
-        """Change options that the queue was made with, for a program that learns them later.
-
-        Before its first use: the first job, reading of jobs, or worker. For `url` and what else
-        there is, see `Queue`; those of its codec can't be changed, as tasks bear it from the start.
-        Raises InvalidOption, also when it comes too late, and UnknownOption.
-        """
-        configure(self._binding, self._consumers, {"url": url, **options})
 
     @overload
     def task(self, function: Callable[P, Awaitable[R]], /) -> QueueTask[P, R, Awaitable[R]]: ...

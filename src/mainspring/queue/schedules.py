@@ -57,7 +57,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
     def __init__(self, binding: Binding, changed: Callable[[], None]) -> None:
         self._binding = binding
         self._changed = changed
-        self._declared: dict[str, tuple[NewSchedule, Callable[..., Any]]] = {}
+        self._declared: dict[str, tuple[NewSchedule, Callable[..., Any], int]] = {}
 
     def __repr__(self) -> str:
         return f"<Schedules {', '.join(self)}>"
@@ -65,7 +65,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
     @property
     def declared(self) -> tuple[NewSchedule, ...]:
         """Schedules that this program declares, for the workers that make ticks."""
-        return tuple(new for new, _ in self._declared.values())
+        return tuple(new for new, *_ in self._declared.values())
 
     def __getitem__(self, name: str) -> ScheduleHandle:
         """Return a schedule; KeyError if neither this program nor the store knows it."""
@@ -90,7 +90,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
         client = self._binding.client
         timetable = client.store.schedules()
         known = {record.new.name: record for record in timetable.schedules}
-        declared = {name: new for name, (new, _) in self._declared.items()}
+        declared = {name: new for name, (new, *_) in self._declared.items()}
         return [
             ScheduleHandle(
                 client, client.store, name, declared.get(name), (known.get(name), timetable.now)
@@ -170,12 +170,15 @@ class Schedules(Mapping[str, ScheduleHandle]):
 
     def declare(self, new: NewSchedule, function: Callable[..., Any]) -> None:
         """Declare a schedule; DuplicateName if another one has its name."""
-        known = self._declared.get(new.name)
-        # A module that is loaded again brings new functions under the names of the old.
-        if known is not None and (known[1] is function or known[0].task != new.task):
-            first, second = (f"{one.rule} of {one.task}" for one in (known[0], new))
-            raise DuplicateName(new.name, kind="schedule", first=first, second=second)
-        self._declared[new.name] = new, function
+        known, turn = self._declared.get(new.name), self._binding.tasks.round
+        # A module that is loaded again, and the factory of another application, bring new functions
+        # under the names of the old; or the same, the latter.
+        if known is not None:
+            twice = known[1] is function and known[2] == turn
+            if twice or known[0].task != new.task:
+                first, second = (f"{one.rule} of {one.task}" for one in (known[0], new))
+                raise DuplicateName(new.name, kind="schedule", first=first, second=second)
+        self._declared[new.name] = new, function, turn
         self._changed()
 
     def _refuse_declared(self, name: str) -> None:
