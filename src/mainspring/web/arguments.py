@@ -70,14 +70,12 @@ class TaskArguments:
         for name, value in params.items():
             if name not in self._parameters and not self._open:
                 continue
-            kind = self._types.get(name, self._rest)
             try:
-                values[name] = value if kind is None else kind.validate_python(value)
+                values[name] = self._converted(name, value)
             except ValidationError as error:
                 problems += _problems_of(name, error)
-            except UNKNOWABLE as error:
-                self._tell(name, error)
-                values[name] = value
+            except RecursionError:
+                problems.append(ArgumentProblem((name,), "is nested too deep", "recursion_loop"))
         if problems:
             raise WrongParams(problems)
         return values
@@ -101,6 +99,17 @@ class TaskArguments:
     def description(self) -> str | None:
         """The docstring of the function."""
         return inspect.getdoc(innermost(self.function))
+
+    def _converted(self, name: str, value: Any) -> Any:
+        one, kind = self._parameters.get(name), self._types.get(name, self._rest)
+        if kind is None or (value is None and one is not None and one.default is None):
+            return value  # `options: dict = None` takes null, as callers in Python may leave it out
+        try:
+            return kind.validate_python(value)
+        except PydanticUserError as error:  # a model that was never completed
+            self._tell(name, error)
+            self._types[name] = None
+            return value
 
     def _of_names(self, params: Mapping[str, Any]) -> Iterator[ArgumentProblem]:
         for name in params:

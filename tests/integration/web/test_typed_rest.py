@@ -268,6 +268,26 @@ def test_an_annotation_that_says_nothing_checks_nothing_and_is_told(queue, caplo
     assert odd["properties"]["params"]["properties"] == {name: {"title": name}}
 
 
+def test_null_is_a_value_where_the_default_is_none(queue):
+    @queue.task(name="loose", http=True)
+    def loose(options: dict = None, count: int = 1):  # noqa: RUF013  # as older code has it
+        pass
+
+    rest = Rest(queue)
+    assert rest.start("loose", options=None).status_code == 201
+    assert rest.start("loose", count=None).json()["field"] == "params.count"
+
+
+@pytest.mark.parametrize("depth", [150, 400])
+def test_a_value_that_is_nested_too_deep_is_the_clients_error(queue, depth):
+    order = ORDER
+    for _ in range(depth):
+        order = {"items": [], "parent": order}
+    refused = Rest(queue).start("place", **{**PARAMS, "order": order})
+    assert (refused.status_code, refused.json()["code"]) == (422, "wrong_params")
+    assert queue.stats()["pending"] == 0
+
+
 def test_a_class_of_the_calling_function_is_found():
     class Local(BaseModel):
         number: int
@@ -346,7 +366,10 @@ def test_a_full_pool_says_when_to_try_again():
         async with AsyncTaskWorker(max_workers=1, max_queue_size=1) as worker:
             rest = Rest(worker)
             body = {"task_type": "typed.hold"}
-            return [await rest.ask("POST", "/tasks", json=body) for _ in range(4)]
+            answers = [await rest.ask("POST", "/tasks", json=body) for _ in range(4)]
+            for started in worker.get_all_tasks():
+                await worker.cancel_task(started.id)
+            return answers
 
     refused = [one for one in asyncio.run(run()) if one.status_code == 429]
     assert refused

@@ -69,7 +69,11 @@ def list_schedules(queue: Queue, options: argparse.Namespace) -> int:
         print_json(rows)
         return DONE
     now = datetime.now(UTC)
-    print_table(HEADS, [_cells(row, now) for row in rows], dispensable=DISPENSABLE)
+    table = [HEADS, *(_cells(row, now) for row in rows)]
+    if not any(map(_of_jobs, rows)):
+        place = HEADS.index("OF JOBS")
+        table = [(*line[:place], *line[place + 1 :]) for line in table]
+    print_table(table[0], table[1:], dispensable=DISPENSABLE)
     print_lines(f"{row['name']}: {row['trouble']}" for row in rows if row["trouble"])
     return DONE
 
