@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import pytest
 
@@ -314,6 +314,52 @@ def test_what_is_injected_is_no_argument_of_a_job(queue, made):
     assert add(1, db=None) == 2
 
 
+def optional(a, db: Database | None = None):
+    return a, db and db.name
+
+
+def old_style(a, db: Optional[Database] = None):  # noqa: UP045  # as older code has it
+    return a, db and db.name
+
+
+def annotated(a, db: Annotated[Database, "anything"] | None = injected):
+    return a, db and db.name
+
+
+@pytest.mark.parametrize("function", [optional, old_style, annotated])
+def test_an_annotation_of_a_resource_or_none_asks_for_it(queue, made, function):
+    database(queue, made)
+    task = queue.task(function)
+    with queue.testing() as t:
+        job = task.delay(1)
+        t.run()
+        assert job.result() == (1, "real")
+        with pytest.raises(InvalidArguments, match="unexpected keyword argument 'db'"):
+            task.delay(1, db=None)
+    assert task(1, db=None) == (1, None)
+
+
+def test_one_or_none_without_a_resource_is_an_argument_of_a_job(queue):
+    task = queue.task(name="plain")(optional)
+    with queue.testing() as t:
+        job = task.delay(1, db=None)
+        t.run()
+        assert job.result() == (1, None)
+
+
+def test_a_choice_of_two_classes_asks_for_neither(queue, made):
+    database(queue, made)
+
+    @queue.task(name="choice")
+    def choice(db: Database | Session | None = None):
+        return db
+
+    with queue.testing() as t:
+        job = choice.delay(db=None)
+        t.run()
+        assert job.result() is None
+
+
 def test_the_cache_of_a_task_does_not_look_at_what_is_injected(queue, made):
     database(queue, made)
 
@@ -509,6 +555,10 @@ def not_there(db: elsewhere.Database):  # noqa: F821  # as if imported for type 
     pass
 
 
+def maybe_not_there(db: elsewhere.Database | None = None):  # noqa: F821  # as above
+    pass
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -517,6 +567,7 @@ def not_there(db: elsewhere.Database):  # noqa: F821  # as if imported for type 
         (several, "can't be given by its name"),
         (unmatched, "no resource of the queue is of its class; .* there are: Database"),
         (not_there, "import its class outside of `if TYPE_CHECKING`"),
+        (maybe_not_there, "import its class outside of `if TYPE_CHECKING`"),
     ],
 )
 def test_a_parameter_that_cannot_be_filled_in_is_refused_at_its_decoration(

@@ -328,7 +328,8 @@ def tests() -> None:
         assert_type(t.assert_enqueued(add, 1, b=2, times=1, queue="q", delay=5), TestJob)
         t.assert_enqueued(add.call(1), times=2)
         t.assert_not_enqueued(send, "you")
-        t.assert_enqueued("add")  # type: ignore[arg-type]
+        t.assert_enqueued("mail.send", "you")
+        t.assert_enqueued(7)  # type: ignore[arg-type]
         assert_type(t.jobs(task=add, status=JobState.FAILED), list[TestJob])
         assert_type(t.last.attempts, int)
         assert_type(t.last.error, BaseException | None)
@@ -346,6 +347,14 @@ async def async_tests() -> None:
 
 queue.configure("memory://", workers=3)
 queue.configure(wokers=3)  # type: ignore[call-arg]
+queue.init_app(object(), "memory://", workers=3)
+queue.init_app(object(), wokers=3)  # type: ignore[call-arg]
+assert_type(queue.autodiscover(["shop"], name="jobs"), list[str])
+added = queue.schedules.add("s", add, every=60, retries=1, tags=["eu"], metadata={"a": 1})
+assert_type(added.tags, tuple[str, ...])
+queue.schedules.change("s", tags=None, priority=None, task=add)
+queue.schedules.change("s", task=None)  # type: ignore[arg-type]
+queue.every(60, tags=["eu"], metadata=None)(add)
 
 
 @queue.task(backoff=[1, timedelta(minutes=1)])

@@ -102,6 +102,11 @@ def read_options(stored: bytes) -> JobOptions:
         raise Undecodable(f"the stored options of the job can't be read: {error}") from error
 
 
+def options_text(options: JobOptions) -> str | None:
+    """Return options as a column of text holds them; None for none."""
+    return encode_options(options).decode() if options else None
+
+
 def tags_in(stored: bytes | None) -> tuple[str, ...]:
     """Return the tags by which a job is to be found; none of options that can't be read."""
     if stored is None:

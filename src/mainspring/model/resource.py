@@ -14,7 +14,8 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Annotated, Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from mainspring.errors import InvalidOption
 from mainspring.model.place import Placed, frame_outside, innermost
@@ -111,12 +112,21 @@ def resolved(function: Callable[..., Any], annotation: Any) -> Any:
     if isinstance(annotation, str):
         names = {**_YIELDED, **getattr(innermost(function), "__globals__", {})}
         try:
-            annotation = eval(annotation, names, _callers_names())  # noqa: S307  # the program's own
+            annotation = eval(annotation, names, callers_names())  # noqa: S307  # the program's own
         except Exception:  # noqa: BLE001  # a class that only type checkers import, for one
             return annotation
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-def _callers_names() -> Mapping[str, Any]:
+def asked_by(annotation: Any) -> tuple[Any, ...]:
+    """Return the classes that a parameter with this annotation asks for: `A | None` for A, too."""
+    if get_origin(annotation) not in {Union, UnionType}:
+        return (annotation,)
+    kinds = [one for one in get_args(annotation) if one is not NoneType]
+    plain = [get_args(one)[0] if get_origin(one) is Annotated else one for one in kinds]
+    return (annotation, *plain) if len(plain) == 1 else (annotation,)
+
+
+def callers_names() -> Mapping[str, Any]:
     """Return the local names where the program is: functions define tasks, and classes, too."""
     return frame_outside().f_locals

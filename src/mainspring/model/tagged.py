@@ -10,6 +10,7 @@ It does not know bytes, limits or tasks: that is the codec's.
 
 from __future__ import annotations
 
+import sys
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
@@ -94,10 +95,16 @@ def _bytes(text: str) -> bytes:
 
 def _encode_moment(value: datetime | time) -> object:
     zone = value.tzinfo
-    if zone is None or type(zone) is timezone:
+    if zone is None or type(zone) is timezone or _is_of_pydantic(zone):
         text = value.isoformat()
         return [text, None, 1] if value.fold else text
     return [value.replace(tzinfo=None).isoformat(), _zone_key(zone), value.fold]
+
+
+def _is_of_pydantic(zone: tzinfo) -> bool:
+    """Return whether pydantic read the moment: it has a class of its own for what is an offset."""
+    # Asked without importing it, as of its models.
+    return type(zone) is getattr(sys.modules.get("pydantic_core"), "TzInfo", None)
 
 
 def _zone_key(zone: tzinfo) -> str:

@@ -163,16 +163,21 @@ class Registry:
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
+        self._rounds: dict[str, int] = {}
+        self.round = 0
+        """The applications so far whose factory may have defined all of them."""
 
     def add(self, task: Task) -> None:
         """Register a task; DuplicateName if another function has its name already.
 
-        A function that is defined anew, in a reloaded module or a notebook, replaces the old one.
+        A function that is defined anew, in a reloaded module, a notebook or the factory of another
+        application, replaces the old one.
         """
         known = self._tasks.get(task.name)
         if known is not None:
-            _check_redefined(task.name, known.function, task.function)
-        self._tasks[task.name] = task
+            again = self._rounds[task.name] < self.round
+            _check_redefined(task.name, known.function, task.function, again=again)
+        self._tasks[task.name], self._rounds[task.name] = task, self.round
 
     def __getitem__(self, name: str) -> Task:
         """Return the task of that name; KeyError if there is none."""
@@ -196,9 +201,11 @@ def _check_importable(owner: str, rules: RetryRules) -> None:
             raise InvalidOption("retry_on or give_up_on", kind, owner=owner, expected=expected)
 
 
-def _check_redefined(name: str, old: Callable[..., Any], new: Callable[..., Any]) -> None:
+def _check_redefined(
+    name: str, old: Callable[..., Any], new: Callable[..., Any], *, again: bool
+) -> None:
     first, second = _place(old), _place(new)
-    if old is new or _are_equal(old, new):
+    if old is new or _are_equal(old, new) or (again and first == second):
         return
     interactive = importable_module(new) == NOWHERE and not second.endswith("<lambda>")
     differ = first != second or "<" in second or _are_of_two_objects(old, new)

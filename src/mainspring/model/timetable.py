@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, json
+from msgspec.structs import replace
 
 from mainspring.errors import InvalidOption, ScheduleUnreadable
 from mainspring.model.job import NewJob
+from mainspring.model.job_options import NO_OWN_OPTIONS, JobOptions, encode_options
+from mainspring.model.unique import words_of
 
 if TYPE_CHECKING:
     from mainspring.model.schedule import Recurrent
@@ -48,8 +51,9 @@ class RuleText(Struct, frozen=True, omit_defaults=True):
 class NewSchedule(Struct, frozen=True):
     """A schedule as it is declared: jobs of `task` with that payload, whenever `rule` says.
 
-    `unique` and `expires` are those of its jobs, as in `NewJob`. `added`: it was made at run time,
-    and is ticked by each worker that knows the task; else by those whose code declares it.
+    `unique`, `expires` and `options` are those of its jobs, as in `NewJob`. `added`: it was made at
+    run time, and is ticked by each worker that knows the task; else by those whose code declares
+    it.
     """
 
     name: str
@@ -62,6 +66,15 @@ class NewSchedule(Struct, frozen=True):
     unique: str | None = None
     expires: float | None = None
     added: bool = False
+    options: JobOptions = NO_OWN_OPTIONS
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """The options that its jobs have beside queue, priority, tags and metadata, by name."""
+        own = replace(self.options, tags=(), metadata={}).given()
+        unique = None if self.unique is None else words_of(self.unique)
+        given = {"unique": unique, "expires": self.expires, **own}
+        return {option: value for option, value in given.items() if value is not None}
 
     def job(self) -> NewJob:
         """Return one of its jobs.
@@ -75,6 +88,7 @@ class NewSchedule(Struct, frozen=True):
             self.priority,
             unique=self.unique,
             expires=self.expires,
+            options=encode_options(self.options) if self.options else None,
         )
 
 

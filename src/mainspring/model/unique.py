@@ -55,6 +55,22 @@ def key_of_arguments(task: str, text: bytes) -> str:
     return _encode([task, "args", blake2b(text, digest_size=16).hexdigest()]).decode()
 
 
+def rule_of_key(key: str) -> Unique | str | None:
+    """Return the rule, or the user's key, that a key was made of; None if none of ours made it."""
+    try:
+        parts = _decode(key)
+    except (DecodeError, ValidationError):
+        return None
+    match parts[1:]:
+        case ["key", own]:
+            return own
+        case ["task"]:
+            return Unique(by="task")
+        case ["args", _]:
+            return Unique(by="args")
+    return None
+
+
 def words_of(key: str) -> str:
     """Return a key as its user would say it; one that none of the above made, as it is."""
     try:

@@ -38,7 +38,7 @@ class AroundBodies(Operations):
         one = middleware_of(function)
         for task in self._binding.tasks:
             _check(one, task)
-        _replace(self._binding.middleware, one)
+        replace_middleware(self._binding.middleware, one)
         return function
 
     def resource(self, function: F) -> F:
@@ -79,7 +79,7 @@ def _check(one: Middleware, task: Task) -> None:
         raise InvalidOption("function", one.function, owner=OWNER, why=why, remedy=remedy)
 
 
-def _replace(registered: list[Middleware], one: Middleware) -> None:
+def replace_middleware(registered: list[Middleware], one: Middleware) -> None:
     """Add middleware; defined anew, in a reloaded module or a notebook, it replaces the old one."""
     at_top = "<" not in one.qualname
     names = [other.name for other in registered] if at_top else []

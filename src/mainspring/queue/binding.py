@@ -75,23 +75,30 @@ class Binding:
                 self._own = self._open()
             return self._own
 
-    def configure(self, given: Mapping[str, Any]) -> None:
+    def has(self, given: Mapping[str, Any]) -> bool:
+        """Return whether the queue has these options of the store already."""
+        named = {name: given.get(name) for name in ("url", "db_path")}
+        if any(one is not None for one in named.values()) and location(**named) != self.url:
+            return False
+        return all(self._given[name] == given[name] for name in STORE_OPTIONS if name in given)
+
+    def configure(self, given: Mapping[str, Any], owner: str) -> None:
         """Choose another store, before the first use; raises InvalidOption after it."""
         with self._lock:
-            self.check_unused(given)
+            self.check_unused(given, owner)
             named = "url" in given or "db_path" in given
             before = {**self._given, "url": None, "db_path": None} if named else self._given
             self._choose({**before, **given})
 
-    def check_unused(self, given: Mapping[str, Any]) -> None:
+    def check_unused(self, given: Mapping[str, Any], owner: str) -> None:
         """Raise InvalidOption, which names the first of the options, after the first use."""
         if self.is_used:
             option, value = next(iter(given.items()), ("url", None))
             if isinstance(value, str):
                 value = public_url(value)
             why = f"comes too late: the queue has used {public_url(self.url)} already"
-            remedy = "call configure() before the first job is enqueued and the first worker starts"
-            raise InvalidOption(option, value, owner="Queue.configure()", why=why, remedy=remedy)
+            remedy = "call it before the first job is enqueued and the first worker starts"
+            raise InvalidOption(option, value, owner=owner, why=why, remedy=remedy)
 
     @contextmanager
     def bound_to(self, client: QueueClient) -> Iterator[None]:

@@ -27,7 +27,10 @@ LEAST_SECONDS = 0.1
 
 _NAME = NAME.or_none()
 _CATCH_UP = one_of(*get_args(CatchUp))
-SCHEDULE_OPTIONS = ("name", "catch_up", "args", "kwargs", *RUN_OPTIONS)
+OF_JOBS = ("tags", "metadata")
+"""Options that a task has not, and its jobs have."""
+
+SCHEDULE_OPTIONS = ("name", "catch_up", "args", "kwargs", *RUN_OPTIONS, *OF_JOBS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class Declaration:
 
         def declare(function: Any) -> Any:
             task = self._task(function, register)
-            add(self.schedule_of(task), task.task.function)
+            of_jobs = {name: self.options[name] for name in OF_JOBS if name in self.options}
+            add(self.schedule_of(task.using(**of_jobs)), task.task.function)
             return task
 
         return declare
@@ -63,14 +67,15 @@ class Declaration:
         _CATCH_UP(_owner(self.name), "catch_up", self.catch_up)
 
     def _task(self, function: Any, register: Callable[..., Any]) -> QueueTask[..., Any, Any]:
+        options = {name: one for name, one in self.options.items() if name not in OF_JOBS}
         if not isinstance(function, QueueTask):
             # Inside another function its name may stand for nothing; the schedule's stands for it.
             nested = "<" in getattr(function, "__qualname__", "")
             found: QueueTask[..., Any, Any] = register(
-                name=self.name if nested else None, **self.options
+                name=self.name if nested else None, **options
             )(function)
             return found
-        for option, value in self.options.items():
+        for option, value in options.items():
             owner = f"a schedule of task {function.name!r}"
             why, remedy = "is an option of the task", "give it to @queue.task instead"
             raise InvalidOption(option, value, owner=owner, why=why, remedy=remedy)
@@ -91,6 +96,7 @@ class Declaration:
             self.catch_up,
             task.unique_key(args, kwargs),
             task.enqueue_options.expires,
+            options=task.enqueue_options.own,
         )
 
     def _arguments(self, owner: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -142,7 +148,6 @@ def _refuse_per_job_options(owner: str, task: QueueTask[..., Any, Any]) -> None:
         "run_at": options.run_at,
         "idempotency_key": options.idempotency_key,
         "conn": task.connection,
-        **options.own.given(),
     }
     for option, value in given.items():
         if value is not None:

@@ -11,9 +11,8 @@ from mainspring.model.options import refuse_unknown
 from mainspring.model.task import Registry
 from mainspring.queue import bulk
 from mainspring.queue.binding import Binding
-from mainspring.queue.configuring import configure
 from mainspring.queue.consumers import Consumers
-from mainspring.queue.exclusion import Exclusion
+from mainspring.queue.in_program import InProgram
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
 from mainspring.queue.priority_order import PRIORITY_ORDER, stored_priority
 from mainspring.queue.queue_task import Call, QueueTask
@@ -35,10 +34,9 @@ if TYPE_CHECKING:
     from mainspring.queue.job_handle import JobHandle
     from mainspring.queue.kit.front import TestQueue
     from mainspring.queue.options import (
-        ConfigureOptions,
         OwnOptions,
-        RunOptions,
         ScheduleDecorator,
+        ScheduleOptions,
         TaskDecorator,
         TaskOptions,
         UsingOptions,
@@ -52,7 +50,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Queue(Exclusion):
+class Queue(InProgram):
     """Named lines of durable jobs in one store, and the tasks that run them. Thread-safe.
 
     `url` is `sqlite:///jobs.db` or `memory://`, `db_path` a file for the former; with neither, the
@@ -125,15 +123,6 @@ class Queue(Exclusion):
     def __repr__(self) -> str:
         return f"<Queue {public_url(self.url)}>"
 
-    def configure(self, url: str | None = None, **options: Unpack[ConfigureOptions]) -> None:
-        """Change options that the queue was made with, for a program that learns them later.
-
-        Before its first use: the first job, reading of jobs, or worker. For `url` and what else
-        there is, see `Queue`; those of its codec can't be changed, as tasks bear it from the start.
-        Raises InvalidOption, also when it comes too late, and UnknownOption.
-        """
-        configure(self._binding, self._consumers, {"url": url, **options})
-
     @overload
     def task(self, function: Callable[P, Awaitable[R]], /) -> QueueTask[P, R, Awaitable[R]]: ...
     @overload
@@ -178,15 +167,15 @@ class Queue(Exclusion):
         catch_up: CatchUp = "one",
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
-        **options: Unpack[RunOptions],
+        **options: Unpack[ScheduleOptions],
     ) -> ScheduleDecorator:
         """Enqueue a job of the decorated task whenever a cron expression says, in time zone `tz`.
 
         Put on a function it registers that as a task with `options` (see `task`); on a task it
-        adds a schedule, and each but the first needs a `name` of its own. `args`, `kwargs`: those
-        of each job. `catch_up`: what becomes of ticks missed while no worker ran: `"skip"`,
-        `"one"` job for all of them, or `"all"`. A tick is enqueued once, over any number of
-        workers. Raises InvalidOption, InvalidArguments, UnknownOption, DuplicateName.
+        adds a schedule, and each but the first needs a `name` of its own. `args`, `kwargs`, `tags`,
+        `metadata`: those of each job. `catch_up`: what becomes of ticks missed while no worker ran:
+        `"skip"`, `"one"` job for all of them, or `"all"`. A tick is enqueued once, over any number
+        of workers. Raises InvalidOption, InvalidArguments, UnknownOption, DuplicateName.
         """
         from mainspring.queue.declaring import Declaration, cron_rule  # noqa: PLC0415  # a lazy door
 
@@ -202,7 +191,7 @@ class Queue(Exclusion):
         catch_up: CatchUp = "one",
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
-        **options: Unpack[RunOptions],
+        **options: Unpack[ScheduleOptions],
     ) -> ScheduleDecorator:
         """Enqueue a job of the decorated task every so many seconds (or a timedelta); see `cron`.
 
@@ -351,7 +340,6 @@ class Queue(Exclusion):
 
         return TestQueue(
             self,
-            self.get_task,
             self._binding,
             self._declared,
             self._consumers.subscribers,

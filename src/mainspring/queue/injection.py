@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mainspring.errors import InvalidOption
 from mainspring.model.injected import injected
 from mainspring.model.place import NOWHERE
-from mainspring.model.resource import OWNER, resolved, resource_of
+from mainspring.model.resource import OWNER, asked_by, resolved, resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,19 +65,20 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 
 def _asking(function: Callable[..., Any], resource: Resource) -> str | None:
     for name, one in _parameters(function).items():
-        if resolved(function, one.annotation) == resource.provides:
+        if resource.provides in asked_by(resolved(function, one.annotation)):
             return name
     return None
 
 
 def _asked_for(task: Task, one: inspect.Parameter, resources: Resources) -> Resource | None:
     annotation = resolved(task.function, one.annotation)
-    for resource in resources.values():
-        if resource.provides == annotation:
-            return resource
+    for kind in asked_by(annotation):
+        for resource in resources.values():
+            if resource.provides == kind:
+                return resource
     # Two classes may have one name.
     kinds = {_kind_name(resource) for resource in resources.values()}
-    if isinstance(annotation, str) and annotation.rpartition(".")[2] in kinds:
+    if isinstance(annotation, str) and kinds.intersection(_class_names(annotation)):
         why = "has an annotation that is not known where the task is defined"
         _refuse(task, one, why, "import its class outside of `if TYPE_CHECKING`")
     if one.default is injected:
@@ -85,6 +86,12 @@ def _asked_for(task: Task, one: inspect.Parameter, resources: Resources) -> Reso
         why = "is to be filled in by a worker, and no resource of the queue is of its class"
         _refuse(task, one, why, f"put @queue.resource above the task; there are: {known}")
     return None
+
+
+def _class_names(text: str) -> list[str]:
+    """Return the names of the classes in an annotation that can't be looked up."""
+    plain = text.strip().removeprefix("Optional[").removesuffix("]")
+    return [one.strip().rpartition(".")[2] for one in plain.split("|")]
 
 
 def _check(task: Task, one: inspect.Parameter, resource: Resource) -> None:

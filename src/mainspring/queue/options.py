@@ -81,6 +81,13 @@ class RunOptions(TypedDict, total=False):
     cache: Cache | None
 
 
+class ScheduleOptions(RunOptions, total=False):
+    """Options of a schedule that code declares: of its task, and of its jobs; see `Queue.cron`."""
+
+    tags: Collection[str] | None
+    metadata: Mapping[str, Any] | None
+
+
 class TaskOptions(RunOptions, total=False):
     """All options of a task."""
 

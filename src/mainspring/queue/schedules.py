@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from mainspring.errors import DuplicateName, InvalidOption
-from mainspring.model import options
 from mainspring.model.async_twin import off_loop
-from mainspring.model.timetable import ScheduleRecord
-from mainspring.queue.job_handle import JobHandle
+from mainspring.queue.schedule_handle import ScheduleHandle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import timedelta
     from zoneinfo import ZoneInfo
 
+    from mainspring.model.backoff import KeptBackoff
     from mainspring.model.timetable import CatchUp, NewSchedule
     from mainspring.model.unique import Unique
-    from mainspring.protocols import Timetable
     from mainspring.queue.binding import Binding
-    from mainspring.queue.client import QueueClient
     from mainspring.queue.queue_task import QueueTask
-
-Seen = tuple[ScheduleRecord | None, datetime]
-"""A schedule as the store had it, and the store's time."""
-
-MOST_TIMES = 1_000
-_COUNT = options.count(least=1, most=MOST_TIMES)
-
 
 _REPLACE = "give it another name, or say replace=True (--replace)"
 _CHANGE = "Queue.schedules.change()"
@@ -40,14 +29,20 @@ class AddedOptions(TypedDict, total=False):
 
     cron: str | None
     every: float | timedelta | None
-    tz: str | ZoneInfo
-    args: Sequence[Any]
+    tz: str | ZoneInfo | None
+    args: Sequence[Any] | None
     kwargs: Mapping[str, Any] | None
-    catch_up: CatchUp
-    queue: str
-    priority: int
+    catch_up: CatchUp | None
+    queue: str | None
+    priority: int | None
     unique: str | Unique | None
     expires: float | timedelta | None
+    retries: int | None
+    timeout: float | None
+    keep_result: float | timedelta | None
+    backoff: KeptBackoff | None
+    tags: Collection[str] | None
+    metadata: Mapping[str, Any] | None
 
 
 class ChangedOptions(AddedOptions, total=False):
@@ -56,167 +51,13 @@ class ChangedOptions(AddedOptions, total=False):
     task: QueueTask[..., Any, Any] | str
 
 
-class ScheduleHandle:
-    """A schedule in the caller's hand. Every field is read from the store when it is asked for.
-
-    One that no worker has brought to the store yet reads as it was declared, with no last tick.
-    The fields of one from `Schedules.list` are those of that moment.
-    """
-
-    def __init__(
-        self,
-        client: QueueClient,
-        timetable: Timetable,
-        name: str,
-        declared: NewSchedule | None,
-        seen: Seen | None = None,
-    ) -> None:
-        self._client = client
-        self._timetable = timetable
-        self._declared = declared
-        self._seen = seen
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"<ScheduleHandle {self.name}>"
-
-    @property
-    def rule(self) -> str:
-        """Its rule, as a person would say it."""
-        return str(self._new().rule)
-
-    @property
-    def task(self) -> str:
-        """The name of the task of its jobs."""
-        return self._new().task
-
-    @property
-    def queue(self) -> str:
-        """The queue of its jobs."""
-        return self._new().queue
-
-    @property
-    def priority(self) -> int:
-        """The priority of its jobs: lower is more urgent."""
-        return self._new().priority
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        """The positional arguments of its jobs."""
-        return self._call()[0]
-
-    @property
-    def kwargs(self) -> dict[str, Any]:
-        """The keyword arguments of its jobs."""
-        return self._call()[1]
-
-    @property
-    def catch_up(self) -> CatchUp:
-        """Treatment of missed ticks."""
-        return self._new().catch_up
-
-    @property
-    def added(self) -> bool:
-        """True if it was added at run time, False if code declares it."""
-        return self._new().added
-
-    @property
-    def last_tick(self) -> datetime | None:
-        """Its last tick (aware UTC); None: none since it was declared, changed or resumed."""
-        record, _ = self._look()
-        return None if record is None else record.ticked_at()
-
-    @property
-    def paused(self) -> bool:
-        """True while it is paused, until `resume`."""
-        record, _ = self._look()
-        return record is not None and record.paused
-
-    def next(self, count: int = 1) -> list[datetime]:
-        """Return its next times (aware UTC), at most `count`; a pause is not looked at.
-
-        Fewer than that if the rule has no more.
-        """
-        _COUNT(f"schedule {self.name!r}", "count", count)
-        record, now = self._look()
-        if record is None:
-            record = ScheduleRecord(self._new(), now, now, paused=False)
-        times = [now]
-        while len(times) <= count and (following := record.next_after(times[-1])) is not None:
-            times.append(following)
-        return times[1:]
-
-    anext = off_loop(next)  # noqa: A003  # the method above
-
-    def pause(self) -> bool:
-        """Tick no more, in no process; False if it was paused already."""
-        self._seen = None
-        self._make_known()
-        return self._timetable.pause_schedule(self.name)
-
-    apause = off_loop(pause)
-
-    def resume(self) -> bool:
-        """Tick again, from now on; False if it was not paused."""
-        self._seen = None
-        return self._timetable.resume_schedule(self.name)
-
-    aresume = off_loop(resume)
-
-    def trigger(self) -> JobHandle[Any]:
-        """Enqueue one of its jobs now; its ticks go on as they were.
-
-        If a live job bears its unique key, the handle is that one's.
-        """
-        record, _ = self._look()
-        if record is not None:
-            record.check()
-        new = self._new()
-        return JobHandle(self._client, self._client.enqueue([new.job()])[0], new.task)
-
-    atrigger = off_loop(trigger)
-
-    def forget(self) -> bool:
-        """Drop it from the store; False if it is not there.
-
-        A worker whose code declares it brings it back.
-        """
-        self._seen = None
-        return self._timetable.forget_schedule(self.name)
-
-    aforget = off_loop(forget)
-
-    def _look(self) -> tuple[ScheduleRecord | None, datetime]:
-        """Return it as the store has it, and the store's time."""
-        if self._seen is not None:
-            return self._seen
-        timetable = self._timetable.schedules()
-        found = (record for record in timetable.schedules if record.new.name == self.name)
-        return next(found, None), timetable.now
-
-    def _new(self) -> NewSchedule:
-        record, _ = self._look()
-        new = self._declared if record is None else record.new
-        if new is None:
-            raise LookupError(f"schedule {self.name!r} is not in the store any more")
-        return new
-
-    def _call(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        new = self._new()
-        return self._client.codec.decode_call(new.payload, new.task)
-
-    def _make_known(self) -> None:
-        if self._declared is not None and self._look()[0] is None:
-            self._timetable.declare([self._declared])
-
-
 class Schedules(Mapping[str, ScheduleHandle]):
     """The schedules by name: those that this program declares, and all others in the store."""
 
     def __init__(self, binding: Binding, changed: Callable[[], None]) -> None:
         self._binding = binding
         self._changed = changed
-        self._declared: dict[str, tuple[NewSchedule, Callable[..., Any]]] = {}
+        self._declared: dict[str, tuple[NewSchedule, Callable[..., Any], int]] = {}
 
     def __repr__(self) -> str:
         return f"<Schedules {', '.join(self)}>"
@@ -224,7 +65,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
     @property
     def declared(self) -> tuple[NewSchedule, ...]:
         """Schedules that this program declares, for the workers that make ticks."""
-        return tuple(new for new, _ in self._declared.values())
+        return tuple(new for new, *_ in self._declared.values())
 
     def __getitem__(self, name: str) -> ScheduleHandle:
         """Return a schedule; KeyError if neither this program nor the store knows it."""
@@ -249,7 +90,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
         client = self._binding.client
         timetable = client.store.schedules()
         known = {record.new.name: record for record in timetable.schedules}
-        declared = {name: new for name, (new, _) in self._declared.items()}
+        declared = {name: new for name, (new, *_) in self._declared.items()}
         return [
             ScheduleHandle(
                 client, client.store, name, declared.get(name), (known.get(name), timetable.now)
@@ -271,9 +112,10 @@ class Schedules(Mapping[str, ScheduleHandle]):
 
         `task`: a task of this program, or a name that only workers know. Give `cron` (with `tz`) or
         `every` (seconds, or a timedelta); `args`, `kwargs`, `catch_up` as to `Queue.cron`, and
-        `queue`, `priority`, `unique`, `expires` as to `using`. It stays until it is removed. Raises
-        DuplicateName if there is one of that name, unless it `replace`s that; InvalidOption,
-        InvalidArguments, UnknownOption.
+        `queue`, `priority`, `unique`, `expires`, `retries`, `timeout`, `keep_result`, `backoff`,
+        `tags`, `metadata` of its jobs as to `using`. None of any is its default. It stays until it
+        is removed. Raises DuplicateName if there is one of that name, unless it `replace`s that;
+        InvalidOption, InvalidArguments, UnknownOption.
         """
         from mainspring.queue.added_schedules import added  # noqa: PLC0415  # a lazy door
         from mainspring.queue.names import warn_of_task  # noqa: PLC0415  # as above
@@ -296,8 +138,10 @@ class Schedules(Mapping[str, ScheduleHandle]):
     def change(self, name: str, **options: Unpack[ChangedOptions]) -> ScheduleHandle:
         """Change a schedule that was added: what is given, and nothing else of it.
 
-        It keeps its pause; a new rule counts from now, another leaves its next tick where it is.
-        Raises KeyError for a name that is not there, InvalidOption also for one that code declares.
+        `options` are those of `add`, and `task`. None gives one back to its default, as if `add`
+        had not been given it. It keeps its pause; a new rule counts from now, another leaves its
+        next tick where it is. A unique key follows the arguments that it is made of. Raises
+        KeyError for a name that is not there, InvalidOption also for one that code declares.
         """
         from mainspring.queue.added_schedules import changed  # noqa: PLC0415  # as above
 
@@ -326,12 +170,15 @@ class Schedules(Mapping[str, ScheduleHandle]):
 
     def declare(self, new: NewSchedule, function: Callable[..., Any]) -> None:
         """Declare a schedule; DuplicateName if another one has its name."""
-        known = self._declared.get(new.name)
-        # A module that is loaded again brings new functions under the names of the old.
-        if known is not None and (known[1] is function or known[0].task != new.task):
-            first, second = (f"{one.rule} of {one.task}" for one in (known[0], new))
-            raise DuplicateName(new.name, kind="schedule", first=first, second=second)
-        self._declared[new.name] = new, function
+        known, turn = self._declared.get(new.name), self._binding.tasks.round
+        # A module that is loaded again, and the factory of another application, bring new functions
+        # under the names of the old; or the same, the latter.
+        if known is not None:
+            twice = known[1] is function and known[2] == turn
+            if twice or known[0].task != new.task:
+                first, second = (f"{one.rule} of {one.task}" for one in (known[0], new))
+                raise DuplicateName(new.name, kind="schedule", first=first, second=second)
+        self._declared[new.name] = new, function, turn
         self._changed()
 
     def _refuse_declared(self, name: str) -> None:

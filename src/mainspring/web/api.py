@@ -5,25 +5,28 @@
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from datetime import timedelta
+from math import ceil
 from typing import Annotated, Any
 
 from mainspring.errors import MissingExtra
-from mainspring.model.job import JobState
+from mainspring.model.job import FINAL, JobState
 from mainspring.pool.worker import AsyncTaskWorker
 from mainspring.queue import Queue
 from mainspring.queue.listing import PageOrder
-from mainspring.web.pool_port import PoolPort
-from mainspring.web.port import Order, Refused, Search, TaskPort, TaskView
-from mainspring.web.queue_port import QueuePort
+from mainspring.web.port import Order, Search, TaskPort, TaskView
+from mainspring.web.refusal import Refused
 from mainspring.web.shown import shown
 
 try:
-    from fastapi import APIRouter, Depends, Header, Query, Response
+    from fastapi import APIRouter, Depends, Header, Query, Request, Response
     from fastapi import Path as PathPart
     from fastapi.responses import JSONResponse, StreamingResponse
 
     from mainspring.web.body import request_of
     from mainspring.web.events import events_of, mark_of
+    from mainspring.web.order_schema import OrderDocument
+    from mainspring.web.pool_port import PoolPort
+    from mainspring.web.queue_port import QueuePort
     from mainspring.web.route import TaskRoute
     from mainspring.web.schemas import (
         HealthBody,
@@ -46,8 +49,17 @@ EVENT = {
         "retry": {"type": "integer"},
     },
 }
-BODY = {"schema": TaskRequest.model_json_schema()}
 NO_CONTENT = 204
+LONGEST_WAIT = 60
+"""Seconds that a client is told to wait at most; a job may be moved meanwhile."""
+
+LOCATION = {"Location": {"description": "path of the task", "schema": {"type": "string"}}}
+RETRY_AFTER = {
+    "Retry-After": {
+        "description": "seconds after which it is worth asking again",
+        "schema": {"type": "integer"},
+    }
+}
 UNREACHABLE = frozenset({"types", ".", ".."})
 """Ids that no path leads to: one has a meaning of its own, the others stand for a folder."""
 
@@ -83,6 +95,7 @@ def create_task_worker_router(
         port = PoolPort(worker, allow)
     else:
         port = QueuePort(worker, allow)
+    port.arguments()  # said at the start: what is not checked, with names of where this is called
     _add_lists(router, port)
     _add_tasks(router, port)
     _add_events(router, port)
@@ -130,20 +143,32 @@ def _add_tasks(router: APIRouter, port: TaskPort) -> None:
         "/tasks",
         status_code=201,
         response_model=TaskBody,
-        responses=_problems(400, 409, 413, 422, 429, 503),
-        openapi_extra={"requestBody": {"required": True, "content": {"application/json": BODY}}},
+        responses={
+            **_problems(400, 409, 413, 422, 429, 503),
+            201: {"headers": {**LOCATION, **RETRY_AFTER}},
+        },
+        openapi_extra=OrderDocument(port),
     )
-    async def start(request: Annotated[TaskRequest, Depends(request_of)]) -> Response:
+    async def start(
+        http: Request, request: Annotated[TaskRequest, Depends(request_of)]
+    ) -> Response:
         """Start a task."""
         if request.task_id in UNREACHABLE:
             raise Refused(422, "invalid", "this id can't stand in a path", "task_id")
         order = Order(**request.model_dump())
-        return JSONResponse(body_of(await port.start(order)), status_code=201)
+        view = await port.start(order)
+        headers = {"Location": f"{http.url.path.rstrip('/')}/{view.id}", **_when_to_ask(view)}
+        return JSONResponse(body_of(view), status_code=201, headers=headers)
 
-    @router.get("/tasks/{task_id}", response_model=TaskBody, responses=_problems(404, 422, 503))
+    @router.get(
+        "/tasks/{task_id}",
+        response_model=TaskBody,
+        responses={**_problems(404, 422, 503), 200: {"headers": RETRY_AFTER}},
+    )
     async def get(task_id: Id) -> Response:
         """Return a task."""
-        return JSONResponse(body_of(await _found(port, task_id)))
+        view = await _found(port, task_id)
+        return JSONResponse(body_of(view), headers=_when_to_ask(view))
 
     @router.delete(
         "/tasks/{task_id}",
@@ -206,5 +231,13 @@ async def _found(port: TaskPort, task_id: str) -> TaskView:
     return view
 
 
+def _when_to_ask(view: TaskView) -> dict[str, str]:
+    """Return the header that tells a client when to ask for a task again that has not ended."""
+    if view.status in FINAL:
+        return {}
+    return {"Retry-After": str(min(LONGEST_WAIT, max(1, ceil(view.due_in or 0))))}
+
+
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem} for status in statuses}
+    waits = {429: {"headers": RETRY_AFTER}, 503: {"headers": RETRY_AFTER}}
+    return {status: {"model": Problem, **waits.get(status, {})} for status in statuses}

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from mainspring.web.port import Refused
+from mainspring.web.refusal import Refused
 from mainspring.web.route import LIMIT_BYTES, TOO_LARGE, TOO_LARGE_DETAIL
 from mainspring.web.schemas import TaskRequest
 
@@ -30,7 +30,8 @@ async def request_of(request: Request) -> TaskRequest:
     try:
         return TaskRequest.model_validate(_decoded(body))
     except ValidationError as error:
-        raise RequestValidationError(error.errors()) from error
+        found = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(found) from error
 
 
 def _check_announced(request: Request) -> None:

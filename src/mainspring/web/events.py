@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
 from mainspring.model.job import FINAL, JobState
-from mainspring.web.port import Refused
+from mainspring.web.refusal import Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

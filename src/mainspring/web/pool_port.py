@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, Any
 from mainspring.errors import DuplicateTaskError, InvalidArguments, NotRunning, WrongLoop
 from mainspring.pool.body import PROGRESS, body_of
 from mainspring.pool.task_types import types
-from mainspring.web.port import (
-    Health,
-    Refused,
-    TaskPage,
-    TaskView,
-    check_params,
-    wrong_param,
-)
+from mainspring.web.arguments import TaskArguments
+from mainspring.web.port import Health, TaskPage, TaskView
+from mainspring.web.refusal import ArgumentProblem, Refused, WrongParams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -31,9 +26,16 @@ if TYPE_CHECKING:
 class PoolPort:
     """An AsyncTaskWorker on the loop of the web server. `allow` narrows what may be started."""
 
+    not_taken = ("tags",)
+
     def __init__(self, worker: AsyncTaskWorker, allow: Collection[str] | None) -> None:
         self._worker = worker
         self._allow = None if allow is None else frozenset(allow)
+        self._arguments: dict[str, TaskArguments] = {}
+
+    def arguments(self) -> list[TaskArguments]:
+        """Return the arguments of each type that may be started over HTTP."""
+        return [self._arguments_of(name, self._function(name)) for name in self.types()]
 
     def types(self) -> list[str]:
         """Return the types that may be started over HTTP."""
@@ -46,15 +48,18 @@ class PoolPort:
     async def start(self, order: Order) -> TaskView:
         """Start a task, without waiting for a place; raises Refused."""
         function = self._function(order.task_type)
-        _check_params(function, order.params)
+        if PROGRESS in order.params:
+            raise WrongParams([ArgumentProblem((PROGRESS,), "is the pool's to give", "extra")])
+        params = self._arguments_of(order.task_type, function).checked(order.params)
         if order.tags is not None:
             raise _no_tags("tags")
         try:
             if self._worker.full:
-                raise Refused(429, "queue_full", "too many tasks wait already; try again")
+                detail = "too many tasks wait already; try again"
+                raise Refused(429, "queue_full", detail, retry_after=1)
             handle = await self._worker.submit(
                 function,
-                kwargs=order.params,
+                kwargs=params,
                 priority=0 if order.priority is None else order.priority,
                 task_id=order.task_id,
                 metadata={**(order.metadata or {}), "task_type": order.task_type},
@@ -104,6 +109,14 @@ class PoolPort:
         counts = {name: count for name, count in stats.items() if isinstance(count, int)}
         return Health(self._worker.running, counts.pop("max_workers"), counts["pending"], counts)
 
+    def _arguments_of(self, name: str, function: Callable[..., Any]) -> TaskArguments:
+        known = self._arguments.get(name)
+        if known is None or known.function is not function:
+            shape = body_of(function).shape
+            signature = None if shape is None else shape.signature
+            known = self._arguments[name] = TaskArguments(name, function, signature)
+        return known
+
     def _function(self, task_type: str) -> Callable[..., Any]:
         found = types.get(task_type)
         # What may not be started over HTTP is as unknown there as what does not exist.
@@ -133,14 +146,6 @@ def view_of(info: TaskInfo) -> TaskView:
 
 def _no_tags(field: str) -> Refused:
     return Refused(422, "not_supported", "tasks of a pool have no tags, but metadata", field)
-
-
-def _check_params(function: Callable[..., Any], params: dict[str, Any]) -> None:
-    if PROGRESS in params:
-        raise wrong_param(PROGRESS, "is the pool's to give")
-    shape = body_of(function).shape
-    if shape is not None:
-        check_params(shape.signature, params)
 
 
 def _page_of(views: Sequence[TaskView], search: Search) -> TaskPage:

@@ -5,9 +5,10 @@ All of it is awaited, since a store may be on a disk or a server.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from mainspring.web.refusal import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import JobState
     from mainspring.queue.listing import PageOrder
+    from mainspring.web.arguments import TaskArguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class TaskView:
     metadata: dict[str, Any]
     from_cache: bool | None
     tags: Sequence[str] = ()
+    due_in: float | None = None
+    """Seconds until it may start, if it waits for a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +94,17 @@ class Health:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-class Refused(Exception):
-    """A request that can't be fulfilled, with its HTTP status and the field to change."""
-
-    def __init__(self, status: int, code: str, detail: str, field: str | None = None) -> None:
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.field = field
-        super().__init__(detail)
-
-
 class TaskPort(Protocol):
     """A worker as the router sees it."""
+
+    @property
+    def not_taken(self) -> tuple[str, ...]:
+        """Fields of an order that mean nothing to it."""
+        ...
+
+    def arguments(self) -> list[TaskArguments]:
+        """Return the arguments of each type that may be started over HTTP."""
+        ...
 
     def types(self) -> list[str]:
         """Return the types that may be started over HTTP."""
@@ -131,24 +133,3 @@ class TaskPort(Protocol):
     async def health(self) -> Health:
         """Return how the worker is."""
         ...
-
-
-_BY_NAME = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
-
-
-def check_params(signature: inspect.Signature, params: dict[str, Any]) -> None:
-    """Raise Refused for the first parameter that is missing, or that nobody asked for."""
-    parameters = signature.parameters.values()
-    by_name = {one.name: one for one in parameters if one.kind in _BY_NAME}
-    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
-    for name in params:
-        if name not in by_name and not takes_any:
-            raise wrong_param(name, "is not a parameter of this task type")
-    for name, one in by_name.items():
-        if one.default is one.empty and name not in params:
-            raise wrong_param(name, "is missing")
-
-
-def wrong_param(name: str, why: str) -> Refused:
-    """Return the refusal that names a parameter."""
-    return Refused(422, "wrong_params", f"{name} {why}", f"params.{name}")

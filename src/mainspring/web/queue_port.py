@@ -23,7 +23,9 @@ from mainspring.model.job import JobState
 from mainspring.model.signature import signature_of, without
 from mainspring.model.task import MAX_PRIORITY
 from mainspring.model.view import progress_at
-from mainspring.web.port import Health, Refused, TaskPage, TaskView, check_params
+from mainspring.web.arguments import TaskArguments
+from mainspring.web.port import Health, TaskPage, TaskView
+from mainspring.web.refusal import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -38,18 +40,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NOT_PER_JOB = ("task_id", "use_cache", "cache_ttl")
-"""Options that an order may give to a pool; a durable task has them once and for all."""
-
 PER_JOB = ("timeout", "metadata", "tags")
 
 
 class QueuePort:
     """A queue whose tasks with `http=True` may be started; `allow` narrows them."""
 
+    not_taken = ("task_id", "use_cache", "cache_ttl")
+    """Options that an order may give to a pool; a durable task has them once and for all."""
+
     def __init__(self, queue: Queue, allow: Collection[str] | None) -> None:
         self._queue = queue
         self._allow = None if allow is None else frozenset(allow)
+        self._arguments: dict[str, TaskArguments] = {}
+
+    def arguments(self) -> list[TaskArguments]:
+        """Return the arguments of each task that may be started over HTTP."""
+        return [self._arguments_of(self._find(name)) for name in self.types()]
 
     def types(self) -> list[str]:
         """Return the tasks that may be started over HTTP."""
@@ -62,17 +69,17 @@ class QueuePort:
     async def start(self, order: Order) -> TaskView:
         """Enqueue a job; raises Refused."""
         task = self._find(order.task_type)
-        check_params(without(signature_of(task.function), task.injected), order.params)
-        for field in NOT_PER_JOB:
+        params = self._arguments_of(task).checked(order.params)
+        for field in self.not_taken:
             if getattr(order, field) is not None:
                 detail = f"a durable job takes no {field} of its own"
                 raise Refused(422, "not_supported", detail, field)
-        view = await self.get(await self._enqueue(task.name, order))
+        view = await self.get(await self._enqueue(task.name, order, params))
         if view is None:
             raise Refused(503, "forgotten", "the job was enqueued, and is forgotten already")
         return view
 
-    async def _enqueue(self, name: str, order: Order) -> str:
+    async def _enqueue(self, name: str, order: Order, params: dict[str, Any]) -> str:
         task: Any = self._queue.get_task(name)
         if order.priority is not None:
             task = task.using(priority=_whole(order.priority))
@@ -80,7 +87,7 @@ class QueuePort:
             task = _using(task, option, getattr(order, option))
         try:
             with _store_errors_as_responses():
-                job = await task.adelay(**order.params)
+                job = await task.adelay(**_storable(task, params, order.params))
         except InvalidArguments as error:
             raise Refused(422, "wrong_params", str(error), "params") from error
         return str(job.id)
@@ -111,6 +118,14 @@ class QueuePort:
     async def health(self) -> Health:
         """Return how the queue is: it runs as long as its store answers."""
         return await _in_thread(self._health)
+
+    def _arguments_of(self, task: Task) -> TaskArguments:
+        known = self._arguments.get(task.name)
+        if known is None or known.function is not task.function:
+            signature = without(signature_of(task.function), task.injected)
+            known = TaskArguments(task.name, task.function, signature)
+            self._arguments[task.name] = known
+        return known
 
     def _find(self, name: str) -> Task:
         # What may not be started over HTTP is as unknown there as what does not exist.
@@ -196,7 +211,37 @@ def view_of(job: JobHandle[Any], record: JobRecord) -> TaskView:
         metadata=record.options.metadata,
         from_cache=None,
         tags=record.options.tags,
+        due_in=_due_in(record),
     )
+
+
+def _due_in(record: JobRecord) -> float | None:
+    if record.state is not JobState.PENDING:
+        return None
+    return max(0.0, (record.run_at - utc_now()).total_seconds())
+
+
+def _storable(task: Any, params: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments with texts and numbers as they came, where no job can hold what they became.
+
+    That is a Path, say: the codec has no word for it, and the body gets the text.
+    """
+    return {
+        name: value if value is given[name] or _fits(task, value) else _plain(value, given[name])
+        for name, value in params.items()
+    }
+
+
+def _fits(task: Any, value: object) -> bool:
+    try:
+        task.codec.encode_call(task.name, (value,), {})
+    except InvalidArguments:
+        return False
+    return True
+
+
+def _plain(value: object, given: object) -> object:
+    return given if isinstance(given, (str, int, float)) else value
 
 
 def _using(task: Any, option: str, value: object) -> Any:
@@ -231,9 +276,9 @@ def _store_errors_as_responses() -> Iterator[None]:
     except JobGone:
         raise  # a client's question, not the store's trouble
     except StoreBusy as error:
-        raise Refused(503, "store_busy", str(error)) from error
+        raise Refused(503, "store_busy", str(error), retry_after=1) from error
     except StoreError as error:
-        raise Refused(503, "store_unusable", str(error)) from error
+        raise Refused(503, "store_unusable", str(error), retry_after=5) from error
 
 
 def _whole(priority: float) -> int:

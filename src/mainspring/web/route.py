@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from mainspring.web.port import Refused
+from mainspring.web.refusal import Refused
 from mainspring.web.shown import shown
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class TaskRoute(APIRoute):
             try:
                 return await handle(Request(request.scope, _limited(request.receive)))
             except Refused as error:
-                return problem(error.status, error.code, error.detail, error.field)
+                return _refusal(error)
             except RequestValidationError as error:
                 return _invalid(error)
             except HTTPException as error:
@@ -53,23 +53,39 @@ class TaskRoute(APIRoute):
         return answer
 
 
-def problem(
+def problem(  # noqa: PLR0913  # the parts of a response
     status: int,
     code: str,
     detail: str,
     field: str | None = None,
     *,
+    errors: list[dict[str, Any]] | None = None,
     headers: Any = None,
 ) -> JSONResponse:
     """Return the response that tells of an error."""
-    body = {"code": code, "detail": detail, "field": field}
+    body: dict[str, Any] = {"code": code, "detail": detail, "field": field}
+    body |= {"errors": errors} if errors else {}
     return JSONResponse(shown(body), status_code=status, headers=headers)
 
 
+def _refusal(error: Refused) -> JSONResponse:
+    headers = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    errors = [
+        {"loc": ["body", "params", *one.place], "msg": one.why, "type": one.kind}
+        for one in error.problems
+    ]
+    code, detail, field = error.code, error.detail, error.field
+    return problem(error.status, code, detail, field, errors=errors, headers=headers)
+
+
 def _invalid(error: RequestValidationError) -> JSONResponse:
-    first = error.errors()[0]
+    errors = [
+        {"loc": list(one["loc"]), "msg": str(one["msg"]), "type": one["type"]}
+        for one in error.errors()
+    ]
+    first = errors[0]
     place = [str(part) for part in first["loc"] if part != "body"]
-    return problem(422, "invalid", str(first["msg"]), ".".join(place) or None)
+    return problem(422, "invalid", first["msg"], ".".join(place) or None, errors=errors)
 
 
 def _limited(receive: Receive) -> Receive:

@@ -73,9 +73,21 @@ class HealthBody(BaseModel):
     counts: dict[str, int]
 
 
+class FieldProblem(BaseModel):
+    """A field that is wrong: where in the request, in words, and the kind of error."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
 class Problem(BaseModel):
-    """Every error: a word for programs, a sentence for people, and the field to change."""
+    """Every error: a word for programs, a sentence for people, and the field to change.
+
+    `errors`: of a request that is not valid, each field that is wrong.
+    """
 
     code: str
     detail: str
     field: str | None = None
+    errors: list[FieldProblem] = []

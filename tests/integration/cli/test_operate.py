@@ -92,7 +92,15 @@ def test_a_schedule_is_added_listed_and_removed(app, command):
         "slow",
         True,
     )
-    assert "daily" in command("cron", "ls", *DB).out
+    options = ("--priority", "4", "--unique", "k", "--expires", "60", "--retries", "1")
+    more = ("--timeout", "5", "--tag", "eu", "--tag", "vip", "--replace")
+    given = command(*add, *options, *more, "--json").json
+    assert (given["priority"], given["tags"]) == (4, ["eu", "vip"])
+    of_jobs = {"unique": "app.send: k", "expires": 60, "retries": 1, "timeout": 5}
+    assert given["options"] == of_jobs
+    assert command("cron", "ls", *DB, "--json").json[0]["options"] == of_jobs
+    text = command("cron", "ls", *DB).out
+    assert ("daily" in text, "OF JOBS" in text) == (True, True)
     assert command("cron", "add", "x", "app.send", *DB).code == 2
     assert command("cron", "rm", "daily", *DB).code == 0
     assert "daily" not in command("cron", "ls", *DB).out
@@ -266,6 +274,19 @@ def test_a_schedule_is_listed_run_paused_and_removed(app, command):
     assert command("cron", "resume", "hourly", *DB).code == 0
     assert command("cron", "rm", "hourly", *DB).code == 0
     assert command("cron", "rm", "hourly", *DB).code == 1
+
+
+def test_a_removed_schedule_that_code_declares_says_when_it_ticks_again(app, command):
+    here = ("--app", "app:queue")
+    listed = command("cron", "ls", *here).out
+    assert ("when a worker starts" in listed, "OF JOBS" in listed) == (True, False)
+    with app.queue.worker():
+        assert "when a worker starts" not in command("cron", "ls", *here).out
+    removed = command("cron", "rm", "hourly", *here)
+    assert "declared by the code of --app: it comes back when a worker" in removed.err
+    (listed,) = command("cron", "ls", *here, "--json").json
+    assert (listed["kept"], listed["next_ticks"]) == (False, [])
+    assert "when a worker starts" in command("cron", "ls", *here).out
 
 
 def test_a_job_is_enqueued_and_its_arguments_are_checked(app, command):

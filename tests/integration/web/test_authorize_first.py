@@ -43,13 +43,13 @@ def routes():
 @pytest.fixture(params=["pool", "queue"])
 def ask(request, monkeypatch):
     """Make a request of an app whose worker must not be asked anything."""
-    port = PoolPort if request.param == "pool" else QueuePort
-    for name in ("types", "start", "get", "page", "cancel", "wait", "health"):
-        monkeypatch.setattr(port, name, None)
     app = FastAPI()
     app.include_router(
         router_of(AsyncTaskWorker() if request.param == "pool" else Queue("memory://"))
     )
+    port = PoolPort if request.param == "pool" else QueuePort
+    for name in ("arguments", "types", "start", "get", "page", "cancel", "wait", "health"):
+        monkeypatch.setattr(port, name, None)
 
     def ask(method, path, **options):
         async def send():

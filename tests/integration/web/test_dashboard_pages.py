@@ -263,10 +263,25 @@ def test_schedules_show_their_next_times_and_are_run_paused_and_resumed(queue, b
     def minutely():
         pass
 
-    browser = browse(queue)
+    @queue.task(name="tagged")
+    def tagged():
+        pass
+
+    browser = browse(queue, redact=["secret"])
+    assert "when a worker starts" in browser.text("/schedules")
+    with queue.worker():
+        queue.schedules["each minute"].pause()
+        queue.schedules["each minute"].resume()
     page = browser.text("/schedules")
     assert "every 60 s" in page
     assert page.count("<time ") == 5
+    assert "when a worker starts" not in page
+    metadata = {"customer": 7, "secret": "hush"}
+    queue.schedules.add("odd", tagged, every=9, retries=1, tags=["eu"], metadata=metadata)
+    page = browser.text("/schedules")
+    assert "retries 1, tags eu" in page
+    assert "redacted" in page
+    assert "hush" not in page
     browser.post("/schedules/run", {"schedule": "each minute"})
     assert len(queue.jobs()) == 1
     browser.post("/schedules/pause", {"schedule": "each minute"})

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from mainspring import Queue
 from mainspring.errors import InvalidArguments, InvalidOption, JobFailed, StoreBusy
+from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Failure, JobState
 from mainspring.model.job_options import NO_OWN_OPTIONS, own_options
 from mainspring.web import create_task_worker_router
@@ -48,6 +49,7 @@ class FakeJob:
             priority=priority,
             progress=0.0,
             created_at=datetime.now(UTC),
+            run_at=datetime.now(UTC),
             started_at=None,
             completed_at=None,
             failure=None,
@@ -88,6 +90,7 @@ class FakeJob:
 class FakeTask:
     def __init__(self, queue, task, priority, own=NO_OWN_OPTIONS):
         self.queue, self.task, self.priority, self.own = queue, task, priority, own
+        self.name, self.codec = task.name, JsonCodec()
 
     def using(self, *, priority=None, **own):
         priority = self.priority if priority is None else priority

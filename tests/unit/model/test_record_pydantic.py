@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import types
+from datetime import datetime, timezone
 from uuid import UUID
 
 import pytest
@@ -73,6 +74,14 @@ def test_a_pydantic_model_comes_back_equal(codec, models):
     assert copy.name == "ann!"
     assert copy.model_fields_set == user.model_fields_set
     assert through(codec, models.Names(["a"])) == models.Names(["a"])
+
+
+@pytest.mark.parametrize("text", ["2030-01-31T08:00:00Z", "2030-01-31T08:00:00+05:30"])
+def test_a_moment_that_pydantic_has_read_comes_back_as_that_moment(codec, text):
+    moment = pytest.importorskip("pydantic").TypeAdapter(datetime).validate_python(text)
+    copy = through(codec, moment)
+    assert (copy, copy.utcoffset()) == (moment, moment.utcoffset())
+    assert type(copy.tzinfo) is timezone
 
 
 @pytest.mark.parametrize(

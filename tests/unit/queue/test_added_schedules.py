@@ -15,6 +15,32 @@ from mainspring.errors import (
     UnknownOption,
 )
 
+OF_JOBS = {
+    "queue": "chores",
+    "priority": 4,
+    "unique": "k",
+    "expires": 60,
+    "retries": 1,
+    "timeout": 5,
+    "keep_result": timedelta(hours=1),
+    "backoff": [1, 2],
+    "tags": ["eu", "vip"],
+    "metadata": {"customer": 7},
+}
+TERMS = {
+    "unique": "clean: k",
+    "expires": 60,
+    "retries": 1,
+    "timeout": 5,
+    "keep_result": 3600,
+    "backoff": (1, 2),
+}
+
+
+def kept(queue):
+    """Return the schedule `s` as the store has it."""
+    return next(one.new for one in queue._store.schedules().schedules if one.new.name == "s")
+
 
 @pytest.fixture
 def memory():
@@ -61,6 +87,17 @@ class TestAdd:
         first = memory.schedules["s"].trigger()
         assert memory.schedules["s"].trigger() == first
 
+    def test_its_jobs_have_the_options_that_using_takes(self, memory, clean):
+        memory.schedules.add("s", clean, every=30, **OF_JOBS)
+        given = clean.using(**OF_JOBS).delay()
+        given.cancel()
+        job = memory.schedules["s"].trigger()
+        assert job != given
+        assert job.record.options == given.record.options
+        for name in ("queue", "priority", "tags", "metadata"):
+            assert getattr(job, name) == getattr(given, name)
+        assert [one.id for one in memory.jobs(tag="vip", status="pending")] == [job.id]
+
     def test_a_name_is_added_once_unless_it_replaces(self, memory, clean):
         memory.schedules.add("s", clean, every=30)
         with pytest.raises(DuplicateName, match="every 30 s of clean.* replace=True"):
@@ -84,7 +121,10 @@ class TestAdd:
             ({"every": 5, "args": (1, 2, 3)}, InvalidArguments, "clean"),
             ({"every": 5, "args": "logs"}, InvalidArguments, r"give args=\(\.\.\.\) as a tuple"),
             ({"every": 5, "priority": "high"}, InvalidOption, "priority="),
-            ({"every": 5, "retries": 3}, UnknownOption, "has no option 'retries'; it takes cron"),
+            ({"every": 5, "delay": 3}, UnknownOption, "has no option 'delay'; it takes cron"),
+            ({"every": 5, "retries": -3}, InvalidOption, "retries=-3"),
+            ({"every": 5, "tags": "eu"}, InvalidOption, "tags='eu'"),
+            ({"every": 5, "backoff": lambda _: 1.0}, InvalidOption, "can't be kept with a job"),
         ],
     )
     def test_what_makes_no_sense_is_refused_at_once(self, memory, clean, options, error, says):
@@ -127,16 +167,51 @@ class TestChange:
         queue.schedules.change("s", every=30, queue="other", catch_up="skip", task="elsewhere")
         assert (again.rule, again.queue, again.task) == ("every 30 s", "other", "elsewhere")
 
-    def test_a_unique_key_follows_the_arguments(self, memory, clean):
-        keyed = clean.using(unique=Unique(by="args"))
+    @pytest.mark.parametrize("rule", ["k", Unique(by="args"), Unique(by="task")])
+    def test_a_unique_key_follows_the_arguments_and_the_task(self, memory, clean, rule):
+        keyed = clean.using(unique=rule)
         memory.schedules.add("s", keyed, every=30)
-        with pytest.raises(InvalidOption, match="unique=.*other arguments; give unique= again"):
-            memory.schedules.change("s", args=("cache",))
-        memory.schedules.change("s", args=("cache",), unique=Unique(by="args"))
-        new = memory._store.schedules().schedules[0].new
-        assert new.unique == keyed.unique_key(("cache",), {})
-        memory.schedules.change("s", every=60)
-        assert memory._store.schedules().schedules[0].new.unique == new.unique
+        memory.schedules.change("s", args=("cache",))
+        assert kept(memory).unique == keyed.unique_key(("cache",), {})
+        memory.schedules.change("s", every=60, kwargs={"deep": True})
+        assert kept(memory).unique == keyed.unique_key(("cache",), {"deep": True})
+        memory.schedules.change("s", task="elsewhere")
+        assert kept(memory).unique.startswith('["elsewhere"')
+        memory.schedules.change("s", unique=None)
+        assert kept(memory).unique is None
+
+    def test_options_of_its_jobs_stay_change_and_go(self, memory, clean):
+        memory.schedules.add("s", clean, every=30, **OF_JOBS)
+        memory.schedules["s"].pause()
+        one = memory.schedules.change("s", every=60)
+        assert (one.tags, one.metadata, one.priority) == (("eu", "vip"), {"customer": 7}, 4)
+        assert one.options == TERMS
+        memory.schedules.change("s", retries=0, tags=["us"])
+        assert (one.options, one.tags) == ({**TERMS, "retries": 0}, ("us",))
+        memory.schedules.change("s", task=clean.using(retries=5, queue="fast"))
+        assert (one.options, one.queue) == ({**TERMS, "retries": 5}, "fast")
+
+    @pytest.mark.parametrize("option", [*OF_JOBS, "args", "kwargs", "catch_up", "tz"])
+    def test_none_is_the_default_as_if_it_had_not_been_given(self, memory, clean, option):
+        given = {**OF_JOBS, "args": ("x",), "kwargs": {"deep": True}, "catch_up": "all"}
+        given |= {"cron": "0 3 * * *", "tz": "Asia/Tokyo", "expires": 60}
+        memory.schedules.add("s", clean, **given)
+        memory.schedules.change("s", **{option: None})
+        changed = kept(memory)
+        memory.schedules.add("s", clean, replace=True, **{**given, option: None})
+        assert kept(memory) == changed
+        memory.schedules.remove("s")
+        given.pop(option, None)
+        memory.schedules.add("s", clean, **given)
+        assert kept(memory) == changed
+
+    def test_a_schedule_needs_a_rule(self, memory, clean):
+        memory.schedules.add("s", clean, every=30)
+        with pytest.raises(InvalidOption, match="cron=None .*expected a cron expression"):
+            memory.schedules.change("s", every=None)
+        with pytest.raises(InvalidOption, match="task=None"):
+            memory.schedules.change("s", task=None)
+        assert memory.schedules.change("s", every=None, cron="0 3 * * *").rule == "0 3 * * * (UTC)"
 
     def test_an_interval_has_no_time_zone_to_change(self, memory, clean):
         memory.schedules.add("s", clean, every=30)

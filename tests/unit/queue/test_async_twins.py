@@ -11,7 +11,7 @@ import pytest
 
 from mainspring import JobHandle, Queue
 from mainspring.queue.queue_task import QueueTask
-from mainspring.queue.schedules import ScheduleHandle
+from mainspring.queue.schedule_handle import ScheduleHandle
 
 DOORS = (Queue, JobHandle, QueueTask, ScheduleHandle)
 NO_STORE = {

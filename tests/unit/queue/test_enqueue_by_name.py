@@ -61,6 +61,19 @@ def test_a_task_that_is_known_here_has_its_options_and_signature():
             queue.enqueue("mail.send", (1, 2, 3))
 
 
+def test_a_test_of_the_web_process_asserts_by_name():
+    queue = Queue("memory://")
+    with queue.testing() as t:
+        queue.enqueue("mail.send", ("you",), {"copy": True}, queue="mail")
+        assert t.assert_enqueued("mail.send", "you", copy=True, queue="mail", times=1)
+        t.assert_not_enqueued("mail.send", "me")
+        t.assert_not_enqueued("mail.sent")
+        with pytest.raises(AssertionError, match=r"send\('me'\) was not enqueued.*\n.*'you'"):
+            t.assert_enqueued("mail.send", "me")
+        with pytest.raises(InvalidOption, match="the name of a task"):
+            t.assert_enqueued("")
+
+
 @pytest.mark.parametrize(
     ("call", "error"),
     [

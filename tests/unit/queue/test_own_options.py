@@ -164,10 +164,20 @@ class TestAtTheCall:
         with pytest.raises(InvalidOption, match=rf"add\.using\(\): {option}=.*{says}"):
             task.using(**{option: value})
 
-    def test_a_schedule_has_no_place_for_them(self, memory):
+    def test_a_declared_schedule_has_those_of_its_task_and_its_own_tags(self, memory):
         task = memory.task(name="add")(lambda: None)
-        with pytest.raises(InvalidOption, match="schedule 'add': retries=0 is not possible"):
-            memory.every(60)(task.using(retries=0))
+        memory.every(60, tags=["often"])(task.using(retries=0))
+
+        @memory.cron("0 3 * * *", name="nightly", retries=2, metadata={"team": 1})
+        def clean():
+            pass
+
+        with memory.worker():
+            often, nightly = (memory.schedules[name].trigger() for name in ("add", "nightly"))
+        assert often.record.options == JobOptions(retries=0, tags=("often",))
+        assert nightly.record.options == JobOptions(metadata={"team": 1})
+        assert clean.task.retries == 2
+        assert not task.enqueue_options.own
 
     def test_a_name_will_do(self, queue):
         job = queue.enqueue("elsewhere", (1,), retries=0, backoff=Fixed(5))

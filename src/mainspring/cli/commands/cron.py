@@ -12,7 +12,7 @@ from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines,
 from mainspring.errors import InvalidOption, ScheduleUnreadable
 from mainspring.model.duration import distance
 from mainspring.model.timetable import CATCH_UPS
-from mainspring.queue.schedules import ScheduleHandle
+from mainspring.queue.schedule_handle import ScheduleHandle
 
 if TYPE_CHECKING:
     import argparse
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["add_options", "run"]
 
-DISPENSABLE = ("CATCH UP", "QUEUE", "LAST TICK", "TASK", "RULE")
+DISPENSABLE = ("CATCH UP", "OF JOBS", "QUEUE", "LAST TICK", "TASK", "RULE")
 log = logging.getLogger("mainspring.queue")
 
-HEADS = ("SCHEDULE", "RULE", "TASK", "QUEUE", "CATCH UP", "LAST TICK", "NEXT TICK")
+HEADS = ("SCHEDULE", "RULE", "TASK", "QUEUE", "OF JOBS", "CATCH UP", "LAST TICK", "NEXT TICK")
+OPTIONS = ("queue", "priority", "unique", "expires", "retries", "timeout")
+"""Options of the jobs of a schedule that the command adds, besides their tags."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +46,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     adding.add_argument("--catch-up", choices=CATCH_UPS, help="of missed ticks (default: one)")
     adding.add_argument("--queue", metavar="NAME", help="(default: the task's)")
     adding.add_argument("--priority", type=int, metavar="N", help="lower is more urgent")
+    adding.add_argument("--unique", metavar="KEY", help="of its jobs, one is live at most")
+    adding.add_argument("--expires", type=float, metavar="SECONDS", help="to start within")
+    adding.add_argument("--retries", type=int, metavar="N", help="(default: the task's)")
+    adding.add_argument("--timeout", type=float, metavar="SECONDS", help="(default: the task's)")
+    adding.add_argument("--tag", action="append", dest="tags", metavar="TAG", help="of its jobs")
     adding.add_argument("--replace", action="store_true", help="one that is there")
     for name, purpose, function in (
         ("run", "enqueue a schedule's job now", run_schedule),
@@ -62,14 +69,18 @@ def list_schedules(queue: Queue, options: argparse.Namespace) -> int:
         print_json(rows)
         return DONE
     now = datetime.now(UTC)
-    print_table(HEADS, [_cells(row, now) for row in rows], dispensable=DISPENSABLE)
+    table = [HEADS, *(_cells(row, now) for row in rows)]
+    if not any(map(_of_jobs, rows)):
+        place = HEADS.index("OF JOBS")
+        table = [(*line[:place], *line[place + 1 :]) for line in table]
+    print_table(table[0], table[1:], dispensable=DISPENSABLE)
     print_lines(f"{row['name']}: {row['trouble']}" for row in rows if row["trouble"])
     return DONE
 
 
 def add_schedule(queue: Queue, options: argparse.Namespace) -> int:
     """Add it for each worker that knows the task."""
-    names = ("cron", "every", "tz", "catch_up", "queue", "priority")
+    names = ("cron", "every", "tz", "catch_up", "tags", *OPTIONS)
     given: Any = {name: value for name in names if (value := getattr(options, name)) is not None}
     given["args"], given["kwargs"] = arguments_in(options)
     ends = [task.name for task in queue.tasks if task.name.endswith(f".{options.task}")]
@@ -106,7 +117,7 @@ def resume_schedule(queue: Queue, options: argparse.Namespace) -> int:
 
 
 def remove_schedule(queue: Queue, options: argparse.Namespace) -> int:
-    """Remove it; 1 if it is unknown. Workers that declare it are named."""
+    """Remove it; 1 if it is unknown. Workers that declare it are named, and so is this code."""
     live = [node for node in queue.nodes() if node.live and options.name in node.serves.schedules]
     if live:
         log.warning(
@@ -114,6 +125,12 @@ def remove_schedule(queue: Queue, options: argparse.Namespace) -> int:
             "worker with that code starts; take it out of the code, or pause it",
             options.name,
             ", ".join(node.name for node in live),
+        )
+    elif options.name in {new.name for new in queue.schedules.declared}:
+        log.warning(
+            "%s is declared by the code of --app: it comes back when a worker with that code "
+            "starts; take it out of the code, or pause it",
+            options.name,
         )
     return _switch(queue, options, ScheduleHandle.forget, "removed", "is declared, but not kept")
 
@@ -151,8 +168,13 @@ def _fields(schedule: ScheduleHandle) -> dict[str, Any]:
         "rule": schedule.rule,
         "task": schedule.task,
         "queue": schedule.queue,
+        "priority": schedule.priority,
+        "tags": schedule.tags,
+        "metadata": schedule.metadata,
+        "options": schedule.options,
         "catch_up": schedule.catch_up,
         "added": schedule.added,
+        "kept": schedule.kept,
         "paused": schedule.paused,
         "last_tick": schedule.last_tick,
         "next_ticks": ticks,
@@ -160,10 +182,19 @@ def _fields(schedule: ScheduleHandle) -> dict[str, Any]:
     }
 
 
+def _of_jobs(row: dict[str, Any]) -> str:
+    """Return what its jobs have of their own, as one line."""
+    given = {"priority": row["priority"] or None, **row["options"]}
+    given |= {"tags": " ".join(row["tags"]), "metadata": row["metadata"]}
+    return ", ".join(
+        f"{name} {value}" for name, value in given.items() if value not in (None, "", {})
+    )
+
+
 def _next_ticks(schedule: ScheduleHandle) -> tuple[list[datetime], str | None]:
     """Return the next ticks, and why there are none of a schedule that can't be read."""
     try:
-        return [] if schedule.paused else schedule.next(5), None
+        return schedule.next(5) if schedule.kept and not schedule.paused else [], None
     except (InvalidOption, ScheduleUnreadable) as error:
         return [], str(error)
 
@@ -172,11 +203,14 @@ def _cells(row: dict[str, Any], now: datetime) -> tuple[str, ...]:
     following = distance(next(iter(row["next_ticks"]), None), now)
     if row["paused"] or row["trouble"]:
         following = "paused" if row["paused"] else "unreadable"
+    elif not row["kept"]:
+        following = "when a worker starts"
     return (
         row["name"],
         row["rule"],
         row["task"],
         row["queue"],
+        _of_jobs(row),
         row["catch_up"],
         distance(row["last_tick"], now) or "never",
         following,

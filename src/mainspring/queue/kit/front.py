@@ -11,6 +11,7 @@ from mainspring.model.events import AttemptsEnded
 from mainspring.model.options import Check, count, refuse_unknown
 from mainspring.model.remote_error import cause_of
 from mainspring.model.view import JobFilter
+from mainspring.queue.by_name import task_named
 from mainspring.queue.job_handle import JobHandle
 from mainspring.queue.kit.client import TestClient, never
 from mainspring.queue.kit.clock import MovedClock, seconds_in
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from mainspring.queue.kit.failures import Kinds
     from mainspring.queue.queue_task import QueueTask
 
-    Wanted = QueueTask[..., Any, Any] | Call[Any]
+    Wanted = QueueTask[..., Any, Any] | Call[Any] | str
 
 
 _TIMES = count(
@@ -72,7 +73,6 @@ class TestQueue:
     def __init__(  # noqa: PLR0913  # the parts of a queue
         self,
         queue: object,
-        get_task: Callable[[str], QueueTask[..., Any, Any] | None],
         binding: Binding,
         declared: Callable[[], Sequence[NewSchedule]],
         subscribers: Sequence[Subscriber],
@@ -84,7 +84,6 @@ class TestQueue:
     ) -> None:
         self.queue: Any = queue
         """The Queue. Its class is not named here: that would be an import of what opens the kit."""
-        self._get_task = get_task
         self._binding = binding
         self._declared = declared
         self._subscribers = subscribers
@@ -252,6 +251,7 @@ class TestQueue:
         """Raise AssertionError unless a job of the task was enqueued; return the last such job.
 
         With these arguments, however the call was written; without any, with whatever arguments.
+        The task may be named, as in `queue.enqueue`.
         `times`: exactly so often, else at least once. `queue`, `delay` (to the second): those of
         the job. A task whose own parameters are called so: `assert_enqueued(task.call(queue=1))`.
         """
@@ -287,9 +287,11 @@ class TestQueue:
     def _called(
         self, task: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[object, tuple[Any, ...], dict[str, Any]]:
+        if isinstance(task, str):
+            return task_named(self._binding, task, "assert_enqueued()"), args, kwargs
         if not isinstance(task, Call):
             return task, args, kwargs
-        found = self._get_task(task.job.task)
+        found = task_named(self._binding, task.job.task, "assert_enqueued()")
         return found, *self._binding.codec.decode_call(task.job.payload, task.job.task)
 
     def _job(self, record: JobRecord) -> TestJob:

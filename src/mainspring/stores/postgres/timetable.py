@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.faults import fault
+from mainspring.model.job_options import options_text
 from mainspring.model.timetable import NewSchedule, Timetabled, encode_rule
 from mainspring.stores.clock import as_datetime, as_micros
 from mainspring.stores.postgres.enqueue import JobBatch, batch_of, draw, enqueue_into
@@ -21,17 +22,18 @@ if TYPE_CHECKING:
 
 DECLARE = """
 INSERT INTO schedules (
-  name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added, anchor,
-  last_tick
+  name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added,
+  options, anchor, last_tick
 )
 VALUES (
   %(name)s, %(rule)s, %(task)s, %(queue)s, %(payload)s, %(priority)s, %(catch_up)s, %(unique)s,
-  %(expires)s, %(added)s, %(anchor)s, %(last)s
+  %(expires)s, %(added)s, %(options)s, %(anchor)s, %(last)s
 )
 ON CONFLICT (name) DO UPDATE SET
   rule = excluded.rule, task = excluded.task, queue = excluded.queue, payload = excluded.payload,
   priority = excluded.priority, catch_up = excluded.catch_up, unique_key = excluded.unique_key,
-  expires = excluded.expires, added = excluded.added, last_tick = excluded.last_tick
+  expires = excluded.expires, added = excluded.added,
+  options = excluded.options, last_tick = excluded.last_tick
 """
 
 NOW = "SELECT {now}"
@@ -40,7 +42,7 @@ LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('mainspring schedule ' || 
 SCHEDULES = """
 SELECT
   name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added,
-  anchor, last_tick, paused
+  options, anchor, last_tick, paused
 FROM schedules {wanted}
 """
 ALL = SCHEDULES.replace("{wanted}", "ORDER BY name")
@@ -70,9 +72,9 @@ def declare(connection: Statements, schedules: Sequence[NewSchedule], moment: Se
         row = {"name": new.name, "rule": encode_rule(new.rule).decode(), "task": new.task}
         row |= {"queue": new.queue, "payload": new.payload.decode(), "catch_up": new.catch_up}
         numbers = {"priority": new.priority, "expires": new.expires, "unique": new.unique}
-        numbers["added"] = new.added
+        own = {"added": new.added, "options": options_text(new.options)}
         ticks = {"anchor": now, "last": as_micros(last)}
-        connection.execute(DECLARE, {**row, **numbers, **ticks})
+        connection.execute(DECLARE, {**row, **numbers, **own, **ticks})
 
 
 def swap_schedule(

@@ -123,7 +123,7 @@ def node_of(row: tuple[Any, ...], now: int) -> NodeRecord:
 def schedule_of(row: tuple[Any, ...]) -> ScheduleRecord:
     """Return the record of a row."""
     name, rule, task, queue, payload, priority, catch_up, *terms, anchor, last, paused = row
-    unique, expires, added = terms
+    unique, expires, added, options = terms
     read = Columns()
     new = NewSchedule(
         name=read.text("name", name),
@@ -136,6 +136,7 @@ def schedule_of(row: tuple[Any, ...]) -> ScheduleRecord:
         unique=None if unique is None else read.text("unique_key", unique),
         expires=read.seconds("expires", expires),
         added=bool(added),
+        options=NO_OWN_OPTIONS if options is None else read.options(options),
     )
     anchored, ticked = read.moment("anchor", anchor), read.moment("last_tick", last)
     return ScheduleRecord(new, anchored, ticked, bool(paused), read.unreadable)

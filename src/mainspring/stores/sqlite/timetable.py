@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.model.job_options import options_text
 from mainspring.model.timetable import NewSchedule, Timetabled, encode_rule
 from mainspring.stores.clock import as_datetime, as_micros
 from mainspring.stores.rules.columns import EARLIEST, LATEST
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 
 DECLARE = """
 INSERT INTO mainspring_schedules (
-  name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added, anchor,
-  last_tick
+  name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added,
+  options, anchor, last_tick
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET
   rule = excluded.rule, task = excluded.task, queue = excluded.queue, payload = excluded.payload,
   priority = excluded.priority, catch_up = excluded.catch_up,
   unique_key = excluded.unique_key, expires = excluded.expires, added = excluded.added,
-  last_tick = excluded.last_tick,
+  options = excluded.options, last_tick = excluded.last_tick,
   anchor = iif(
     typeof(anchor) = 'integer' AND anchor BETWEEN {earliest} AND {latest}, anchor, excluded.anchor
   )
@@ -36,7 +37,7 @@ ON CONFLICT (name) DO UPDATE SET
 SCHEDULES = """
 SELECT
   name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added,
-  anchor, last_tick, paused
+  options, anchor, last_tick, paused
 FROM mainspring_schedules {wanted}
 """
 ALL = SCHEDULES.replace("{wanted}", "ORDER BY name")
@@ -64,7 +65,7 @@ def declare(
         row = connection.execute(BY_NAME, (new.name,)).fetchone()
         last = last_tick_of(new, None if row is None else schedule_of(row), now)
         job = (new.task, new.queue, new.payload.decode(), new.priority)
-        terms = (new.catch_up, new.unique, new.expires, new.added)
+        terms = (new.catch_up, new.unique, new.expires, new.added, options_text(new.options))
         rule = encode_rule(new.rule).decode()
         ticks = (moment.micros, as_micros(last))
         connection.execute(DECLARE, (new.name, rule, *job, *terms, *ticks))

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from mainspring.errors import DuplicateJob
+from mainspring.model.job_options import JobOptions
 from mainspring.model.timetable import NewSchedule, RuleText, due_at
 from mainspring.testing.contracts.cases import (
     MINUTE,
@@ -31,6 +32,15 @@ from mainspring.testing.contracts.cases import (
 if TYPE_CHECKING:
     from mainspring.protocols import JobStore
     from mainspring.testing.clock import FrozenClock
+
+
+OPTIONS = JobOptions(
+    retries=0,
+    timeout=0.5,
+    backoff=(1.0, 2.0),
+    tags=("größer", "vip"),
+    metadata={"customer": [7, None, {"a": "\x00"}]},
+)
 
 
 def now(clock: FrozenClock) -> datetime:
@@ -91,6 +101,7 @@ class TimetableContract:
             catch_up="all",
             unique="ein Schlüssel",
             expires=0.1,
+            options=OPTIONS,
         )
         store.declare([new, schedule("b"), schedule("a", 0.5)])
         answer = store.schedules()
@@ -188,7 +199,7 @@ class TimetableContract:
         before = kept(store)
         clock.advance(90)
         new = schedule(task="b", queue="y", payload=b"[[1],{}]", priority=4, catch_up="skip")
-        for changed in (new, replace(new, unique="k", expires=60.0), new):
+        for changed in (new, replace(new, unique="k", expires=60.0, options=OPTIONS), new):
             store.declare([changed])
             after = kept(store)
             assert after.new == changed

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = Path(__file__).with_name("migrations")
-VERSION = 7
+VERSION = 8
 """The schema this code reads and writes: the number of the last migration."""
 
 PREFIXED = 7

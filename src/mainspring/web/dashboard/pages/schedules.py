@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from mainspring.queue.schedules import ScheduleHandle
+    from mainspring.model.timetable import NewSchedule
+    from mainspring.queue.schedule_handle import ScheduleHandle
     from mainspring.web.dashboard.html import Child
     from mainspring.web.dashboard.visit import Visit
 
 HEADS = ("Schedule", "Rule", "Task", "Last tick", "Next", "Then", "Action")
 TIMES = 5
+MOST_LETTERS = 300
 MOST = 200
 """Schedules that are shown, by name."""
 
@@ -37,12 +39,12 @@ def schedules(visit: Visit) -> Page:
     """Return the page."""
     timetable = visit.site.store.schedules()
     records = {record.new.name: record for record in timetable.schedules}
+    kept, moment_ = set(records), timetable.now
     for new in visit.site.queue.schedules.declared:
-        # Declared here, and not brought to the store yet.
-        moment_ = timetable.now
+        # Declared here, and not brought to the store yet, or removed from it.
         records.setdefault(new.name, ScheduleRecord(new, moment_, moment_, paused=False))
     names = sorted(records)
-    rows = [_row(visit, records[name], timetable.now) for name in names[:MOST]]
+    rows = [_row(visit, records[name], moment_, kept=name in kept) for name in names[:MOST]]
     said = empty("There are none: a task has one with @queue.cron or @queue.every.")
     keys = [f"schedule {name}" for name in names[:MOST]]
     body = table(HEADS, rows, label="Schedules", keys=keys) if rows else said
@@ -77,21 +79,39 @@ def _known(visit: Visit) -> ScheduleHandle:
     return found
 
 
-def _row(visit: Visit, record: ScheduleRecord, now: datetime) -> Sequence[Child]:
+def _row(visit: Visit, record: ScheduleRecord, now: datetime, *, kept: bool) -> Sequence[Child]:
     name = record.new.name
-    times, trouble = _next(record, now)
+    times, trouble = _next(record, now) if kept else ([], None)
     following: Child = moment(times[0], now) if times else tag("span", NOTHING, class_="faint")
     if record.paused or trouble:
         following = badge("paused" if record.paused else "unreadable")
+    elif not kept:
+        following = tag("span", "when a worker starts", class_="faint")
     return (
         joined(clipped(name), tag("p", trouble, class_="message") if trouble else None),
         tag("code", clipped(str(record.new.rule))),
-        tag("a", clipped(record.new.task), href=visit.url("/jobs", task=record.new.task)),
+        joined(
+            tag("a", clipped(record.new.task), href=visit.url("/jobs", task=record.new.task)),
+            _of_jobs(visit, record.new),
+        ),
         moment(record.ticked_at(), now, "never"),
         following,
         tag("span", [joined(_clock(one, now), " ") for one in times[1:]], class_="times"),
         _actions(visit, name, paused=record.paused),
     )
+
+
+def _of_jobs(visit: Visit, new: NewSchedule) -> Html | None:
+    """Return what its jobs have of their own; the values of metadata as far as they are shown."""
+    metadata = visit.site.redaction.value(new.options.metadata, set())
+    given = {"queue": new.queue, "priority": new.priority or None, **new.terms}
+    given |= {"tags": " ".join(new.options.tags), "metadata": metadata}
+    if new.queue == "default":
+        del given["queue"]
+    said = ", ".join(
+        f"{name} {value}" for name, value in given.items() if value not in (None, "", {})
+    )
+    return tag("p", clipped(said, MOST_LETTERS), class_="faint") if said else None
 
 
 def _next(record: ScheduleRecord, now: datetime) -> tuple[list[datetime], str | None]:

@@ -1,0 +1,2 @@
+-- Options, tags and metadata of a schedule's jobs, as JSON text like that of a job; NULL for most.
+ALTER TABLE schedules ADD COLUMN options text;
