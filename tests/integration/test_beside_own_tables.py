@@ -125,8 +125,10 @@ def test_all_that_is_added_has_our_prefix(path, queue):
     assert [name for name in added if not name.startswith("mainspring_")] == []
 
 
-@pytest.mark.parametrize("application_id", [0, 77, migration.APPLICATION_ID])
-@pytest.mark.parametrize("user_version", [0, 1, 6, 7, 8])
+@pytest.mark.parametrize(
+    ("application_id", "user_version"),
+    [(77, 5), *((migration.APPLICATION_ID, version) for version in (0, 1, 6, 7, 99))],
+)
 def test_no_mark_of_the_users_makes_their_jobs_ours(path, application_id, user_version):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA application_id = {application_id}")

@@ -164,6 +164,18 @@ def test_what_the_user_has_added_to_an_earlier_file_stays_and_means_the_same(pat
     store.close()
 
 
+def test_a_broken_view_of_the_users_is_named_and_leaves_the_earlier_file(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE VIEW broken AS SELECT * FROM nowhere")
+        store = SqliteStore(path)
+        with pytest.raises(StoreUnusable, match=r"error in view broken: .*; mend or drop that"):
+            store.stats()
+        assert version(path) == 1
+        connection.execute("DROP VIEW broken")
+    assert_all_is_there(store)
+    store.close()
+
+
 def test_an_earlier_version_that_opens_a_migrated_file_reads_that_a_newer_one_wrote_it(path):
     store = SqliteStore(path)
     store.stats()

@@ -135,8 +135,11 @@ def migrate(connection: sqlite3.Connection, file: MigratedFile) -> None:
     ((others,),) = connection.execute(OBJECTS).fetchall()
     try:
         advance(connection, version_of(connection, file.path))
-    except BaseException:
+    except BaseException as error:
         connection.execute("ROLLBACK")
+        if str(error).startswith("error in "):  # as "error in view v: no such table: main.t"
+            why = f"SQLite can't rename its tables: {error}"
+            raise StoreUnusable(str(file.path), why, "mend or drop that first") from error
         raise
     connection.execute("COMMIT")
     if not version and others:
