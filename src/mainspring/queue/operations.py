@@ -287,7 +287,9 @@ class Operations:
 
     def locks(self) -> list[LockRecord]:
         """Return the named locks that are held, by name: see `Queue.lock` and `singleton=`."""
-        return self._store.locks()
+        from mainspring.queue.nodes import locks_of  # noqa: PLC0415  # a lazy door
+
+        return locks_of(self._store, self._store.locks())
 
     alocks = off_loop(locks)
 
