@@ -19,6 +19,8 @@ POINTS = (
     "during_purge",
     "during_migration",
     "during_tick",
+    "during_import",
+    "after_import",
 )
 """Every point there is."""
 

@@ -245,8 +245,8 @@ def half_of_a_refused_batch(ledger, jobs, moment, enqueue=Ledger.enqueue):
 def idempotency_that_ends_with_the_job(ledger, job, drop=Ledger.drop):
     dropped = drop(ledger, job)
     if dropped:
-        kept = ledger._idempotent.items()
-        ledger._idempotent = {key: answer for key, answer in kept if answer[1] != job.id}
+        kept = ledger.answers.by_key.items()
+        ledger.answers.by_key = {key: answer for key, answer in kept if answer[1] != job.id}
     return dropped
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "enqueue": "enqueue a job",
     "stats": "count jobs, and say how far behind the workers are",
     "purge": "remove jobs that have ended",
+    "copy": "copy a queue into another store, while no worker runs",
     "doctor": "check the store and the workers, and say what to do",
     "migrate": "bring the tables of a database to this version",
     "dashboard": "show a queue in a browser, and act on it",

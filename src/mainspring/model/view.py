@@ -78,12 +78,16 @@ class NodeRecord(Struct, frozen=True, gc=False):
 
 
 class LockRecord(Struct, frozen=True, gc=False):
-    """A named lock that is held: by the node of that key and name, with that fence."""
+    """A named lock that is held: by the node of that key and name, with that fence.
+
+    `since` is when it was granted (aware UTC, by the holder's clock), None for the first second.
+    """
 
     name: str
     node: int
     node_name: str
     fence: int
+    since: datetime | None = None
 
 
 class LaneRecord(Struct, frozen=True, gc=False):

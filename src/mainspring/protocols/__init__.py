@@ -6,6 +6,7 @@ Who calls down through which seam:
     engine            ->  Store (claims in, outcomes out), Journal, Timetable,
                           Executor (claims to slots)
     supervision       ->  Service (anything with a lifetime), Trigger (when a worker runs)
+    Queue.copy_to     ->  Portable (all of one store, as values, into another)
     pool              ->  CacheAdapter (results by key)
     everybody         ->  Subscriber (what happened, as values)
 
@@ -18,6 +19,7 @@ from mainspring.protocols.codec import Codec
 from mainspring.protocols.executor import Executor, ExecutorLoad, ListeningExecutor
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
 from mainspring.protocols.locks import AskedLock, Locks, LockSource, LockWish
+from mainspring.protocols.portable import Portable
 from mainspring.protocols.store import (
     Catalog,
     Controls,
@@ -48,6 +50,7 @@ __all__ = [
     "LockWish",
     "Locks",
     "Migratable",
+    "Portable",
     "Schedule",
     "Service",
     "Store",

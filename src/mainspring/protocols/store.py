@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mainspring.protocols.locks import Locks  # a base of a class
+from mainspring.protocols.portable import Portable  # a base of a class
 from mainspring.protocols.timetable import Timetable  # a base of a class
 
 if TYPE_CHECKING:
@@ -331,7 +332,7 @@ class Migratable(Protocol):
         ...
 
 
-class JobStore(Store, Catalog, Controls, Journal, Timetable, Locks, Examinable, Protocol):
+class JobStore(Store, Catalog, Controls, Journal, Timetable, Locks, Portable, Examinable, Protocol):
     """All that a Queue stands on."""
 
 

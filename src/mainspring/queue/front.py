@@ -361,11 +361,6 @@ class Queue(InProgram):
     aclose = off_loop(close)
 
     @property
-    def url(self) -> str:
-        """The URL of its store; without one of its own, what the environment says until then."""
-        return self._binding.url
-
-    @property
     def grace(self) -> float:
         """The seconds that its workers give running jobs when they stop."""
         return self.settings.grace

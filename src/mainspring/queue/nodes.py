@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from msgspec import DecodeError, Struct, json
+from msgspec.structs import replace
 
 from mainspring.clock import moment_of
 from mainspring.model.capabilities import NOTHING, capabilities_of, unclaimable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mainspring.model.capabilities import Capabilities
-    from mainspring.model.view import LaneRecord, NodeRecord
+    from mainspring.model.view import LaneRecord, LockRecord, NodeRecord
     from mainspring.protocols import Catalog
 
 
@@ -34,11 +35,12 @@ class ReportShape(Struct):
     """The parts of a report that views read."""
 
     slots: dict[str, SlotReport] = {}
+    locks: dict[str, str] = {}
     at: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no moment, as msgspec asks."""
-        _ = self.moment
+        _ = self.moment, [moment_of(since) for since in self.locks.values()]
 
     @property
     def moment(self) -> datetime | None:
@@ -98,6 +100,19 @@ def node_info(record: NodeRecord) -> NodeInfo:
         reported_at=None if shape is None else shape.moment,
         unreadable=record.unreadable if shape is not None else (*record.unreadable, "report"),
     )
+
+
+def locks_of(catalog: Catalog, locks: Sequence[LockRecord]) -> list[LockRecord]:
+    """Return locks with the moments since which they are held, as their holders report it."""
+    if not locks:
+        return []
+    reports = {node.key: _report(node.report)[1] for node in catalog.nodes()}
+    return [replace(lock, since=_held_since(lock, reports.get(lock.node))) for lock in locks]
+
+
+def _held_since(lock: LockRecord, report: ReportShape | None) -> datetime | None:
+    since = None if report is None else report.locks.get(lock.name)
+    return moment_of(since) if since else None
 
 
 def stats_of(catalog: Catalog) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from mainspring.errors import InvalidOption
 from mainspring.model.async_twin import off_loop
 from mainspring.model.job import JobState
 from mainspring.queue import bulk
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mainspring.queue.binding import Binding
     from mainspring.queue.bulk import JobRef
     from mainspring.queue.client import QueueClient
+    from mainspring.queue.copying import CopyReport
     from mainspring.queue.listing import JobPage, PageOrder
     from mainspring.queue.nodes import NodeInfo
 
@@ -40,6 +42,11 @@ class Operations:
     @property
     def _client(self) -> QueueClient:
         return self._binding.client
+
+    @property
+    def url(self) -> str:
+        """The URL of its store; without one of its own, what the environment says until then."""
+        return self._binding.url
 
     @property
     def store(self) -> JobStore:
@@ -280,7 +287,9 @@ class Operations:
 
     def locks(self) -> list[LockRecord]:
         """Return the named locks that are held, by name: see `Queue.lock` and `singleton=`."""
-        return self._store.locks()
+        from mainspring.queue.nodes import locks_of  # noqa: PLC0415  # a lazy door
+
+        return locks_of(self._store, self._store.locks())
 
     alocks = off_loop(locks)
 
@@ -295,6 +304,23 @@ class Operations:
             self._store.stats()
 
     amigrate = off_loop(migrate)
+
+    def copy_to(self, target: Operations, *, into_existing: bool = False) -> CopyReport:
+        """Copy all that is in this queue's store into that of another; return how they compare.
+
+        Jobs with ids, order, history, logs and results, unique and idempotency keys, schedules and
+        pauses; nothing is changed here, but that jobs of lost workers are recovered. Can be done
+        again after a failure. `into_existing`: also into a store with jobs of its own. Raises
+        `StoreUnusable`, as for a worker that lives on either side.
+        """
+        from mainspring.queue.copying import Side, copy  # noqa: PLC0415  # a lazy door
+
+        if not isinstance(target, Operations):
+            raise InvalidOption("target", target, owner="Queue.copy_to()", expected="a Queue")
+        ends = [Side(one.store, one.url) for one in (self, target)]
+        return copy(*ends, into_existing=into_existing)
+
+    acopy_to = off_loop(copy_to)
 
     def examine(self) -> list[Diagnosis]:
         """Look whether the store is well: files, versions, locks, clock; most basic first."""

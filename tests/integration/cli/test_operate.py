@@ -251,14 +251,39 @@ def test_live_nodes_are_listed_and_asked_for_by_a_probe(app, command):
     assert command("nodes", *DB, "--here").code == 1
     with app.queue.worker():
         assert command("nodes", *DB, "--here").code == 0
-        (node,) = command("nodes", *DB, "--json").json
+        (node,) = command("nodes", *DB, "--json").json["nodes"]
         assert "app.send" in node["tasks"]
 
 
-def test_who_holds_a_lock_is_listed_and_is_no_worker(app, command):
+def test_who_holds_a_lock_is_listed_and_is_no_worker(app, command, eventually):
+    began = datetime.now(UTC)
     with app.queue.lock("a lock") as held:
-        assert f"holds lock a lock, fence {held.fence}" in command("nodes", *DB).out
+        eventually(lambda: [lock.since for lock in app.queue.locks() if lock.since])
+        (lock,) = app.queue.locks()
+        said = command("nodes", *DB, "--json").json
+        assert said["nodes"] == []
+        assert said["locks"] == [
+            {
+                "name": "a lock",
+                "holder": lock.node_name,
+                "fence": held.fence,
+                "since": lock.since.isoformat().replace("+00:00", "Z"),
+            }
+        ]
+        assert began <= lock.since <= datetime.now(UTC)
+        assert f"holds lock a lock, fence {held.fence}, since" in command("nodes", *DB).out
+        assert f"holds a lock since {lock.since:%Y-%m-%d}" in command("doctor", *DB).out
         assert command("nodes", *DB, "--here").code == 1
+
+
+def test_the_doctor_says_so_of_a_lock_whose_holder_is_late(app, command):
+    store = app.queue.store
+    node = store.join("late", host="elsewhere", pid=1, lease=60.0, serves=b'{"queues":[]}')
+    store.acquire(node, "a lock")
+    store.renew(node, lease=0.0)
+    findings = command("doctor", *DB, "--json").json
+    (finding,) = [one for one in findings if one["check"] == "held lock"]
+    assert (finding["level"], "did not renew its lease" in finding["says"]) == ("warning", True)
 
 
 def test_a_schedule_is_listed_run_paused_and_removed(app, command):

@@ -82,7 +82,7 @@ def test_old_keys_go_in_order_after_an_undone_batch(store, clock, undone):
     undone(job(None, "old"), job(None, "other"))
     clock.advance(DAY / 2)
     store.purge(completed_after=0, failed_after=0, limit=10)
-    assert list(store._ledger._idempotent) == ["new"]
+    assert list(store._ledger.answers.by_key) == ["new"]
 
 
 def test_what_an_undone_batch_has_replaced_is_as_it_was(store, undone):

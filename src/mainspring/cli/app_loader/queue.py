@@ -78,10 +78,28 @@ def queue_of(options: argparse.Namespace) -> Queue:
     if options.imports:
         raise UsageError("--import needs --app, which names the queue that tasks register with")
     queue = Queue(options.url, db_path=options.db)
-    path = file_of(queue.url)
-    if queue.url.startswith("memory:"):
-        remedy = "name a file with --db or --url, or the queue with --app"
-        raise StoreUnusable(queue.url, "it is in this process's memory, and empty", remedy)
-    if path is not None and not Path(path).exists():
-        raise StoreUnusable(path, "there is no such file", "name it with --app, --db or --url")
+    refuse_memory(queue, "name a file with --db or --url, or the queue with --app")
+    refuse_absent(queue, "name it with --app, --db or --url")
     return queue
+
+
+def queue_at(url: str, *, new: bool = False) -> Queue:
+    """Return the queue of a URL; it may be a `new` one. Raises `StoreUnusable`."""
+    queue = Queue(url)
+    refuse_memory(queue, "name a file or a server")
+    if not new:
+        refuse_absent(queue, "name the one that is there")
+    return queue
+
+
+def refuse_memory(queue: Queue, remedy: str) -> None:
+    """Raise `StoreUnusable` for a queue that ends with this process."""
+    if queue.url.startswith("memory:"):
+        raise StoreUnusable(queue.url, "it is in this process's memory, and empty", remedy)
+
+
+def refuse_absent(queue: Queue, remedy: str) -> None:
+    """Raise `StoreUnusable` for a file that is not there."""
+    path = file_of(queue.url)
+    if path is not None and not Path(path).exists():
+        raise StoreUnusable(path, "there is no such file", remedy)

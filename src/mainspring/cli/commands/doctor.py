@@ -9,6 +9,7 @@ from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
 from mainspring.model.counted import counted
 from mainspring.model.diagnosis import Diagnosis
+from mainspring.model.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -59,6 +60,7 @@ def _of_the_work(queue: Queue) -> Iterator[Diagnosis]:
     if live and stats["unclaimable"]:
         says = f"{counted(stats['unclaimable'], 'pending job')} of tasks that no live worker knows"
         yield Diagnosis("tasks", "warning", says, "start a worker whose --app has these tasks")
+    yield from _locks(queue)
     for name in paused:
         waiting = stats["queues"].get(name, {}).get("pending", 0)
         says = f"{name} is paused, {_waiting(waiting)} there"
@@ -66,6 +68,18 @@ def _of_the_work(queue: Queue) -> Iterator[Diagnosis]:
     if stats["failed"]:
         says = f"{counted(stats['failed'], 'job has', 'jobs have')} failed for good"
         yield Diagnosis("failed", "warning", says, "mainspring jobs ls --status failed")
+
+
+def _locks(queue: Queue) -> Iterator[Diagnosis]:
+    late = {node.key for node in queue.store.nodes() if node.expires_in < 0}
+    for lock in queue.locks():
+        since = f" since {lock.since:%Y-%m-%d %H:%M:%S} UTC" if lock.since else ""
+        says = f"{lock.node_name} holds {printable(lock.name)}{since}, fence {lock.fence}"
+        if lock.node in late:
+            says += ", and did not renew its lease"
+            yield Diagnosis("held lock", "warning", says, "it is free once another asks for it")
+        else:
+            yield Diagnosis("held lock", "ok", says)
 
 
 def _workers(count: int, pending: int) -> Diagnosis:

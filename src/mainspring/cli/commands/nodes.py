@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
+    from mainspring.model.view import LockRecord
     from mainspring.queue import Queue
     from mainspring.queue.nodes import NodeInfo
 
@@ -40,13 +41,15 @@ def list_nodes(queue: Queue, options: argparse.Namespace) -> int:
     if options.here:
         nodes = [node for node in nodes if node.host == socket.gethostname()]
     if options.json:
-        print_json([_fields(node) for node in nodes])
+        held = [_lock_fields(lock) for lock in queue.locks()]
+        print_json({"nodes": [_fields(node) for node in nodes], "locks": held})
     else:
         now = datetime.now(UTC)
         cells = [_cells(node, now) for node in nodes]
         print_table(HEADS, cells, numbers={"PID", "LEASE", "HOLDS"}, dispensable=DISPENSABLE)
         print_lines(
             f"{lock.node_name} holds lock {printable(lock.name)}, fence {lock.fence}"
+            + (f", since {distance(lock.since, now)}" if lock.since else "")
             for lock in queue.locks()
         )
         print_lines(
@@ -70,6 +73,11 @@ def _fields(node: NodeInfo) -> dict[str, Any]:
         "report": node.report,
         "unreadable": list(node.unreadable),
     }
+
+
+def _lock_fields(lock: LockRecord) -> dict[str, Any]:
+    held = {"name": lock.name, "holder": lock.node_name, "fence": lock.fence}
+    return {**held, "since": lock.since}
 
 
 def _names(some: Iterable[str] | None) -> list[str] | None:

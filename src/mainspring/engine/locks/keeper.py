@@ -15,7 +15,9 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mainspring.clock import monotonic
+from msgspec.json import encode
+
+from mainspring.clock import monotonic, utc_now
 from mainspring.engine.claims.exchange_worker import StoreSleeper
 from mainspring.engine.locks.line import LockLines
 from mainspring.engine.locks.membership import Membership
@@ -61,7 +63,9 @@ class LockKeeper:
         # Reentrant, since a signal handler may ask while its own thread is in here.
         self._lock = threading.RLock()
         self._lines = LockLines()
-        self._node = Membership(self._store, lease=self.lease, heartbeat=self._heartbeat)
+        self._node = Membership(
+            self._store, self._report, lease=self.lease, heartbeat=self._heartbeat
+        )
         self._thread: threading.Thread | None = None
         self._closing = False
         self._look_at = self._idle_since = 0.0
@@ -212,7 +216,14 @@ class LockKeeper:
         with self._lock:
             # What a lost node was given, it gives back as it leaves.
             told = self._lines.answered(name, fence) if self._node.holds else []
+        if fence is not None:
+            self._node.report_soon()
         _tell(told)
+
+    def _report(self) -> bytes:
+        with self._lock:
+            held = {name: request.since for name, request in self._lines.held.items()}
+        return encode({"locks": held, "at": utc_now().isoformat()})
 
     def _acquire(self, name: str) -> int | None:
         """Ask the store; once more where nobody holds the lock, since the lease may have run out.

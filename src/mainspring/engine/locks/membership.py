@@ -15,17 +15,23 @@ if TYPE_CHECKING:
 
     from mainspring.protocols import JobStore
 
+REPORT_SECONDS = 1.0
+"""Longest time until the store knows since when a lock is held: most are free again by then."""
+
 
 class Membership:
     """One process in one store. One thread calls its verbs; any may read, or give it up.
 
-    `lease` and `heartbeat` in seconds.
+    `report` says for views what it holds. `lease` and `heartbeat` in seconds.
     """
 
-    def __init__(self, store: JobStore, *, lease: float, heartbeat: float) -> None:
+    def __init__(
+        self, store: JobStore, report: Callable[[], bytes], *, lease: float, heartbeat: float
+    ) -> None:
         self._node = Node(store, slots=0, lease=lease)
         self._node.serves = NOTHING
         self._rescuer = Rescuer(store, self._node, log_event, lease=lease)
+        self._report = report
         self._lease = lease
         self._heartbeat = heartbeat
         self.joined = False
@@ -65,6 +71,10 @@ class Membership:
         """Renew the lease now; False: the store knows it no more."""
         return self._renewed(self._renew)
 
+    def report_soon(self) -> None:
+        """Renew the lease within a second, so that views learn of what is held."""
+        self.renew_at = min(self.renew_at, monotonic() + REPORT_SECONDS)
+
     def look(self) -> None:
         """Look at every other node, and rescue those that are lost."""
         self._rescuer.look()
@@ -75,7 +85,7 @@ class Membership:
         return True
 
     def _renew(self) -> bool:
-        return self._node.renew(self.key) is not None
+        return self._node.renew(self.key, self._report()) is not None
 
     def _renewed(self, verb: Callable[[], bool]) -> bool:
         """Call a verb that sets the lease anew, which counts from before the call."""

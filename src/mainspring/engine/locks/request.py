@@ -6,6 +6,8 @@ from concurrent.futures import Future
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from mainspring.clock import utc_now
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,6 +37,8 @@ class LockRequest:
         self.state = LockState.WAITING
         self.declined = False
         """True once it is known that another holds the lock, or waits for it here before."""
+        self.since = ""
+        """The moment of the grant (ISO 8601, UTC), for views."""
         self.fence = 0
         """Above that of every earlier holder, once it holds."""
         self.error: Exception | None = None
@@ -44,6 +48,8 @@ class LockRequest:
 
     def become(self, state: LockState) -> None:
         """Go on to a state, with the keeper's lock held."""
+        if state is LockState.HELD:
+            self.since = utc_now().isoformat()
         self.state = state
 
     def free(self) -> None:

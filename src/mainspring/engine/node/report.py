@@ -5,7 +5,8 @@
 `waiting`, `abandoned`), `in_flight`, `restarts` of services that had any, `draining`, `loop_lag`,
 the seconds for which the loop of the coroutines kept a call waiting (null: there is no such loop),
 `at`, when all this was so, and, when it serves other tasks or schedules by now, these, under the
-names that `serves` has.
+names that `serves` has. A node that holds locks only reports these: `locks` by name with the moment
+since which each is held, and `at`.
 """
 
 from __future__ import annotations

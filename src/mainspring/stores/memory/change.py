@@ -60,7 +60,7 @@ class Change:
             if self._ledger.before is not None:
                 self._undo()
             self._nodes_before = dict(self._nodes)
-            self._ledger.answers_before = {}
+            self._ledger.answers.before = {}
             self._ledger.before = {}
         except BaseException:
             self.recover()

@@ -13,15 +13,10 @@ from mainspring.model.note import LINE_CHARACTERS, MOST_LINES, LogLine
 from mainspring.model.view import SearchPage
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import format_id, new_nonce, parse_id
+from mainspring.stores.memory.answers import MemoryAnswers
 from mainspring.stores.memory.job import Job
 from mainspring.stores.memory.lanes import MemoryLanes, promote, take
-from mainspring.stores.rules.enqueue import (
-    IDEMPOTENT_SECONDS,
-    expires_at,
-    idempotency_keys,
-    is_keyed,
-    plan_enqueue,
-)
+from mainspring.stores.rules.enqueue import expires_at, is_keyed, plan_enqueue
 from mainspring.stores.rules.keeping import ages
 from mainspring.stores.rules.rescue import decide_crashes
 from mainspring.stores.rules.retry import FinalJob, is_revivable, plan_retry
@@ -44,9 +39,9 @@ class Ledger:
     def __init__(self) -> None:
         self.jobs: dict[int, Job] = {}
         self.lanes = MemoryLanes()
-        self._last_key = 0
+        self.last_key = 0
         self._unique: dict[str, Job] = {}
-        self._idempotent: dict[str, tuple[int, str]] = {}
+        self.answers = MemoryAnswers()
         self._finished: dict[JobState, Due] = {state: [] for state in FINAL}
         self._keeping: Due = []
         self._expiring: Due = []
@@ -55,8 +50,6 @@ class Ledger:
 
         As a whole None as long as nothing is being changed: then all is as it is meant to be.
         """
-        self.answers_before: dict[str, tuple[int, str] | None] = {}
-        """Idempotency keys as they stood before the change, if it uses them; None: for nothing."""
 
     def touch(self, job: Job) -> None:
         """Remember what a job was before the change; to be called before each."""
@@ -70,9 +63,7 @@ class Ledger:
         for key, known in before.items():
             if known is not None:
                 jobs[key] = restored(*known)
-        answers = {**self._idempotent, **self.answers_before}
-        kept = [(name, answer) for name, answer in answers.items() if answer is not None]
-        self._idempotent = dict(sorted(kept, key=end_of_answer))
+        self.answers.undo()
         self.jobs = dict(sorted(jobs.items()))
         self._sort()
 
@@ -130,18 +121,13 @@ class Ledger:
         """Keep jobs; return their ids, and whether sleepers should know. All or nothing."""
         if not is_keyed(jobs):  # most are not, so this is short
             return self._insert(jobs, moment)
-        plan = plan_enqueue(jobs, self._answered(jobs, moment), self._unique)
+        plan = plan_enqueue(jobs, self.answers.known(jobs, moment), self._unique)
         inserted, wakes = self._insert(plan.inserted, moment)
         for unique, new in plan.replaced.items():
             wakes = self._replace(self._unique[unique], new, moment) or wakes
         for idempotency_key, job_id in plan.memories(inserted).items():
-            self._remember(idempotency_key, job_id, moment)
+            self.answers.remember(idempotency_key, job_id, moment)
         return plan.ids(inserted), wakes
-
-    def _answered(self, jobs: Sequence[NewJob], moment: Moment) -> dict[str, str]:
-        """Return the ids that the idempotency keys of a batch stand for."""
-        known = {key: self._idempotent.get(key, (0, "")) for key in idempotency_keys(jobs)}
-        return {key: job_id for key, (until, job_id) in known.items() if until > moment.micros}
 
     def _insert(self, jobs: Sequence[NewJob], moment: Moment) -> tuple[list[str], bool]:
         job_ids: list[str] = []
@@ -158,19 +144,13 @@ class Ledger:
         job.replace(new, moment)
         return self._line_up(job)
 
-    def _remember(self, idempotency_key: str, job_id: str, moment: Moment) -> None:
-        self.answers_before.setdefault(idempotency_key, self._idempotent.get(idempotency_key))
-        # Out first, so that keys stand in the order of their end and the old ones go cheaply.
-        self._idempotent.pop(idempotency_key, None)
-        self._idempotent[idempotency_key] = moment.after(IDEMPOTENT_SECONDS), job_id
-
     def _new(self, new: NewJob, moment: Moment) -> Job:
-        self._last_key += 1
+        self.last_key += 1
         if self.before is not None:
-            self.before[self._last_key] = None
-        job = self.jobs[self._last_key] = Job(
-            key=self._last_key,
-            id=format_id(self._last_key, new_nonce()),
+            self.before[self.last_key] = None
+        job = self.jobs[self.last_key] = Job(
+            key=self.last_key,
+            id=format_id(self.last_key, new_nonce()),
             task=new.task,
             queue=new.queue,
             priority=new.priority,
@@ -186,6 +166,20 @@ class Ledger:
         if job.unique is not None:
             self._unique[job.unique] = job
         return job
+
+    def is_free(self, unique: str | None) -> bool:
+        """Return whether no live job bears a unique key."""
+        return unique not in self._unique
+
+    def adopt(self, job: Job) -> None:
+        """Keep a job of another store, under the key that it has there."""
+        if self.before is not None:
+            self.before[job.key] = None
+        self.jobs[job.key] = job
+        self.last_key = max(self.last_key, job.key)
+        if job.unique is not None and job.state not in FINAL:
+            self._unique[job.unique] = job
+        self.place(job)
 
     def _line_up(self, job: Job) -> bool:
         if job.expires_at is not None:
@@ -330,7 +324,7 @@ class Ledger:
             dropped += self._drop_due(ended, moment.after(-age), state, limit - dropped)
         until, completed = moment.micros, JobState.COMPLETED
         dropped += self._drop_due(self._keeping, until, completed, limit - dropped)
-        self._forget_answers(moment)
+        self.answers.forget(moment)
         return dropped
 
     def _drop_due(self, due: Due, until: int, state: JobState, limit: int) -> int:
@@ -342,11 +336,6 @@ class Ledger:
             if job is not None and job.state is state and at == (job.keep_until or job.ended_at):
                 dropped += self.drop(job)
         return dropped
-
-    def _forget_answers(self, moment: Moment) -> None:
-        used = self._idempotent
-        while used and used[first := next(iter(used))][0] <= moment.micros:
-            del used[first]
 
     def note(self, note: Note, moment: Moment) -> None:
         """Keep what a body says, if its claim is the job's last."""
@@ -363,11 +352,6 @@ class Ledger:
             for at, text in note.lines
         ]
         job.log = [*job.log, *lines][-MOST_LINES:]
-
-
-def end_of_answer(item: tuple[str, tuple[int, str]]) -> int:
-    """Return the stored time until which an idempotency key stands for a job."""
-    return item[1][0]
 
 
 def restored(job: Job, was: Job) -> Job:

@@ -26,7 +26,7 @@ class MemoryLocks:
     def __init__(self, nodes: Mapping[int, LiveNode]) -> None:
         self._nodes = nodes
         self._holders: dict[str, Holder] = {}
-        self._last_fence = 0
+        self.last_fence = 0
 
     def acquire(self, node: int, name: str, moment: Moment) -> int | None:
         """Give a node a lock; None if another has it, or the node's lease has run out."""
@@ -37,7 +37,7 @@ class MemoryLocks:
         if asking.lease_until <= moment.micros or (holder != node and holder in self._nodes):
             return None
         if holder != node:
-            self._last_fence = fence = self._last_fence + 1
+            self.last_fence = fence = self.last_fence + 1
             held = {known: one for known, one in self._holders.items() if one[0] in self._nodes}
             self._holders = {**held, name: (node, fence)}
         return fence

@@ -10,10 +10,10 @@ from mainspring.model.job import FINAL, Exchanged, JobState, Renewed
 from mainspring.model.timetable import Timetabled
 from mainspring.stores.clock import Moment, SystemClock, as_datetime
 from mainspring.stores.job_id import keys_in
-from mainspring.stores.memory.catalog import MemoryCatalog
 from mainspring.stores.memory.change import Change, LiveNode
 from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.locks import MemoryLocks
+from mainspring.stores.memory.portable import PortableMemory
 from mainspring.stores.memory.timetable import MemorySchedules
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.outcomes import is_on_record
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @leaves_nothing
-class MemoryStore(MemoryCatalog):
+class MemoryStore(PortableMemory):
     """Jobs in memory. Implements JobStore; safe to use from any thread."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:

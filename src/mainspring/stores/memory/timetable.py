@@ -71,6 +71,12 @@ class MemorySchedules:
         """Drop a schedule."""
         return self._records.pop(name, None) is not None
 
+    def adopt(self, records: Sequence[ScheduleRecord]) -> int:
+        """Keep schedules of another store of whose names there are none; return how many."""
+        new = {one.new.name: one for one in records if one.new.name not in self._records}
+        self._records.update(new)
+        return len(new)
+
     def _switch(self, name: str, *, paused: bool) -> bool:
         known = self._records.get(name)
         if known is None or known.paused is paused:

@@ -12,7 +12,7 @@ from mainspring.stores.postgres.connections.direct import TOPICS
 from mainspring.stores.wake.topics import READY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mainspring.stores.postgres.address import PostgresAddress
     from mainspring.stores.postgres.connections.statements import Statements
@@ -23,18 +23,34 @@ LEAST_FREE = 20
 MOST_DEAD = 200_000
 
 SERVER = """
-SELECT current_setting('server_version'), current_setting('max_connections')::int,
-  (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-  current_setting('fsync'), current_setting('synchronous_commit')
+SELECT current_setting('server_version'), current_setting('fsync'),
+  current_setting('synchronous_commit'), current_setting('autovacuum')
 """
+# Others' sessions are counted where a role may not look at them, too.
+CONNECTIONS = """
+SELECT
+  current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+    - coalesce(current_setting('reserved_connections', true)::int, 0),
+  (SELECT coalesce(sum(numbackends), 0)::int FROM pg_stat_database),
+  (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user),
+  (SELECT datconnlimit FROM pg_database WHERE datname = current_database())
+"""
+WORKERS = "SELECT count(*) FROM nodes WHERE ended_at IS NULL"
 SIZE = """
 SELECT count(*), coalesce(sum(pg_total_relation_size(oid)), 0)::bigint
 FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s) AND relkind = 'r'
 """
+# A list of privileges would ask for any of them. A sequence of an identity needs none.
 RIGHTS = """
-SELECT relname FROM pg_class
-WHERE relnamespace = to_regnamespace(%(schema)s) AND relkind = 'r'
-  AND NOT has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE')
+SELECT relname, current_user FROM pg_class
+WHERE relnamespace = to_regnamespace(%(schema)s) AND CASE relkind
+  WHEN 'r' THEN NOT (
+    has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+    AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')
+  )
+  WHEN 'S' THEN relname IN ('job_keys', 'lock_fences') AND NOT has_sequence_privilege(oid, 'USAGE')
+  ELSE false
+END
 ORDER BY relname
 """
 DEAD = """
@@ -43,9 +59,14 @@ WHERE relid IN (SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace(%(
 ORDER BY n_dead_tup DESC LIMIT 1
 """
 OLDEST = """
-SELECT coalesce(max(extract(epoch FROM now() - xact_start)), 0)::float8
-FROM pg_stat_activity WHERE xact_start IS NOT NULL AND backend_type = 'client backend'
+SELECT extract(epoch FROM now() - began)::float8, name FROM (
+  SELECT xact_start AS began,
+    'process ' || pid || coalesce(' (' || nullif(application_name, '') || ')', '') AS name
+  FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+  UNION ALL SELECT prepared, 'prepared transaction ' || gid FROM pg_prepared_xacts
+) AS open WHERE began IS NOT NULL ORDER BY began LIMIT 1
 """
+SEES_ALL = "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), current_user"
 
 
 def examine(session: PostgresSession, address: PostgresAddress) -> Iterator[Diagnosis]:
@@ -65,30 +86,26 @@ def examine(session: PostgresSession, address: PostgresAddress) -> Iterator[Diag
 
 
 def _of_the_server(connection: Statements, address: PostgresAddress) -> Iterator[Diagnosis]:
-    version, most, used, fsync, commit = _row(connection, SERVER)
+    version, fsync, commit, autovacuum = _row(connection, SERVER)
     yield Diagnosis("server", "ok", f"PostgreSQL {version}, {address.safe_url}")
-    says = f"{used} of {most} are in use; this process takes up to {address.max_connections + 1}"
-    if most - used < LEAST_FREE:
-        yield Diagnosis("connections", "warning", says, "raise max_connections, or use a pooler")
-    else:
-        yield Diagnosis("connections", "ok", says)
     if fsync == "off":
         remedy = "set fsync = on: a power cut can lose or damage everything"
         yield Diagnosis("durability", "problem", "fsync is off", remedy)
     else:
         yield Diagnosis("durability", "ok", f"fsync is on, synchronous_commit is {commit}")
+    if autovacuum == "off":
+        remedy = "set autovacuum = on: dead rows are removed by nobody, and claims become slow"
+        yield Diagnosis("autovacuum", "warning", "autovacuum is off", remedy)
 
 
 def _of_the_tables(connection: Statements, address: PostgresAddress) -> Iterator[Diagnosis]:
     asked = {"schema": f'"{address.schema}"'}
     tables, size = _row(connection, SIZE, asked)
     yield Diagnosis("schema", "ok", f"{address.schema}: {tables} tables, {size / 1e6:,.1f} MB")
-    refused = [name for (name,) in connection.rows(RIGHTS, asked)]
-    if refused:
-        grant = f'GRANT ALL ON ALL TABLES IN SCHEMA "{address.schema}" TO the role'
-        yield Diagnosis("privileges", "problem", f"missing on {', '.join(refused)}", grant)
-    else:
-        yield Diagnosis("privileges", "ok", "this role may read and write all tables")
+    refused = connection.rows(RIGHTS, asked)
+    yield _of_the_privileges(refused, address)
+    workers = 0 if "nodes" in [name for name, _ in refused] else _row(connection, WORKERS)[0]
+    yield _of_the_connections(_row(connection, CONNECTIONS), workers, address)
     table, dead, live = _row(connection, DEAD, asked)
     says = f"{dead:,} dead rows beside {live:,} live ones in {table}"
     if dead > MOST_DEAD:
@@ -96,13 +113,44 @@ def _of_the_tables(connection: Statements, address: PostgresAddress) -> Iterator
         yield Diagnosis("bloat", "warning", says, remedy)
     else:
         yield Diagnosis("bloat", "ok", says)
-    (oldest,) = _row(connection, OLDEST)
-    says = f"the oldest transaction is {oldest:,.0f} s old"
-    if oldest > OLD_SECONDS:
+    yield _of_the_transactions(connection)
+
+
+def _of_the_privileges(refused: Sequence[tuple[str, str]], address: PostgresAddress) -> Diagnosis:
+    if not refused:
+        return Diagnosis("privileges", "ok", "this role may read and write all tables")
+    whose = f'IN SCHEMA "{address.schema}" TO "{refused[0][1]}"'
+    grant = f"as its owner run: GRANT ALL ON ALL TABLES {whose}; GRANT ALL ON ALL SEQUENCES {whose}"
+    missing = ", ".join(name for name, _ in refused)
+    return Diagnosis("privileges", "problem", f"missing on {missing}", grant)
+
+
+def _of_the_connections(
+    row: tuple[int, int, int, int], workers: int, address: PostgresAddress
+) -> Diagnosis:
+    allowed, used, *limits = row
+    most = min([allowed, *(limit for limit in limits if limit >= 0)])
+    each = address.max_connections + 1
+    need = (workers or 1) * each
+    by = f"{workers} live workers of which each takes" if workers > 1 else "a worker takes"
+    says = f"{used} of {most} are in use; {by} up to {each}"
+    if need > most or allowed - used < LEAST_FREE:
+        remedy = "raise max_connections of the server, lower that in the URL, or use a pooler"
+        return Diagnosis("connections", "warning", says, remedy)
+    return Diagnosis("connections", "ok", says)
+
+
+def _of_the_transactions(connection: Statements) -> Diagnosis:
+    rows = connection.rows(OLDEST)
+    age, name = rows[0] if rows else (0.0, "")
+    sees_all, role = _row(connection, SEES_ALL)
+    by = "" if sees_all else " that this role may see"
+    says = f"the oldest transaction{by} is {age:,.0f} s old" if rows else f"no other{by} is open"
+    if age > OLD_SECONDS:
         remedy = "end it: as long as it is open, no dead row of any table is removed"
-        yield Diagnosis("transactions", "warning", says, remedy)
-    else:
-        yield Diagnosis("transactions", "ok", says)
+        return Diagnosis("transactions", "warning", f"{says}: {name}", remedy)
+    remedy = "" if sees_all else f'to see all: GRANT pg_read_all_stats TO "{role}"'
+    return Diagnosis("transactions", "ok", says, remedy)
 
 
 def _row(

@@ -103,7 +103,7 @@ class PostgresSession:
         self._address = address
         self._moment = moment
         self.connections = connections
-        self.direct = DirectConnection(address, connections.connect)
+        self.direct = DirectConnection(address, connections.connect_directly)
         self.lanes = KnownLanes()
         self._keys: deque[int] = deque()
         self._keys_until = 0.0

@@ -12,9 +12,10 @@ from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES
 from mainspring.stores.clock import MICROS
 from mainspring.stores.ownership import leaves_nothing
-from mainspring.stores.redis.catalog import RedisCatalog, sound
+from mainspring.stores.redis.catalog import sound
 from mainspring.stores.redis.intake import BatchIntake
 from mainspring.stores.redis.outcomes import row_of, row_of_crash
+from mainspring.stores.redis.portable import PortableRedis
 from mainspring.stores.redis.records import (
     LostJob,
     claims_of,
@@ -51,7 +52,7 @@ EVERY_LANE = (False, False)
 
 
 @leaves_nothing
-class RedisStore(RedisCatalog):
+class RedisStore(PortableRedis):
     """Jobs in a Redis or Valkey server. Implements JobStore; safe to use from any thread.
 
     `redis://host:6379/0`, `rediss://` or `unix://`, with `?namespace=` for several stores in one

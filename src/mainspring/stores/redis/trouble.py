@@ -42,7 +42,7 @@ REMEDIES: tuple[tuple[type[Exception], str, str], ...] = (
     ),
 )
 
-BUSY, NOT_WRITTEN = "BUSY ", "MISCONF"
+BUSY, NOT_WRITTEN, NO_DATABASE = "BUSY ", "MISCONF", "DB index is out of range"
 
 
 def is_passing(error: Exception) -> bool:
@@ -57,6 +57,8 @@ def meaning_of(error: Exception, label: str, waited: float) -> StoreError:
             return StoreUnusable(label, why, remedy)
     if str(error).startswith(NOT_WRITTEN):
         return StoreUnusable(label, "it can't write to its disk", "look at its log and its disk")
+    if str(error).startswith(NO_DATABASE):
+        return StoreUnusable(label, "there is no such database", "give the number of one it has")
     if is_passing(error):
         why = f"it was not ready for {waited:.1f} s ({error})"
         return StoreUnreachable(label, why, "wait until it is, or look at its log")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mainspring.stores.job_id import keys_in
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.keeping import ages
+from mainspring.stores.sql.portable_store import PortableSqlStore
 from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY, notices_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @leaves_nothing
-class SqlStore(ABC):
+class SqlStore(PortableSqlStore):
     """The part of `JobStore` that every SQL database has alike."""
 
     def __init__(self, session: SqlSession, moment: Callable[[], Any]) -> None:

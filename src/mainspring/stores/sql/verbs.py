@@ -25,7 +25,14 @@ if TYPE_CHECKING:
         Want,
     )
     from mainspring.model.note import LogLine, Note
-    from mainspring.model.timetable import NewSchedule, Timetabled
+    from mainspring.model.stored_job import (
+        AnswerPage,
+        Arrival,
+        StoredAnswer,
+        StoredJob,
+        StoreMarks,
+    )
+    from mainspring.model.timetable import NewSchedule, ScheduleRecord, Timetabled
     from mainspring.model.view import (
         AttemptRecord,
         JobFilter,
@@ -308,4 +315,34 @@ class SqlVerbs(Protocol):
 
     def locks(self, connection: Any) -> list[LockRecord]:
         """Return the locks that are held, by name."""
+        ...
+
+    def export_jobs(self, connection: Any, *, after: int | None, limit: int) -> list[StoredJob]:
+        """Return a page of jobs."""
+        ...
+
+    def import_jobs(
+        self, connection: Any, jobs: Sequence[StoredJob], lanes: Mapping[Name, int], moment: Any
+    ) -> list[Arrival]:
+        """Keep jobs that are not there."""
+        ...
+
+    def export_answers(self, connection: Any, cursor: str | None, limit: int) -> AnswerPage:
+        """Return a page of idempotency keys."""
+        ...
+
+    def import_answers(self, connection: Any, answers: Sequence[StoredAnswer]) -> None:
+        """Keep idempotency keys."""
+        ...
+
+    def import_schedules(self, connection: Any, schedules: Sequence[ScheduleRecord]) -> int:
+        """Keep schedules of whose names there are none."""
+        ...
+
+    def marks(self, connection: Any) -> StoreMarks:
+        """Return the highest numbers that were given."""
+        ...
+
+    def raise_marks(self, connection: Any, wanted: StoreMarks) -> None:
+        """Have only higher numbers given."""
         ...

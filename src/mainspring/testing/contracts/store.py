@@ -34,6 +34,7 @@ from mainspring.testing.contracts.journal import JournalContract
 from mainspring.testing.contracts.locks import LocksContract
 from mainspring.testing.contracts.node import NodeContract
 from mainspring.testing.contracts.options import OptionsContract, TagContract
+from mainspring.testing.contracts.portable import PortableContract
 from mainspring.testing.contracts.reschedule import RescheduleContract
 from mainspring.testing.contracts.timetable import TimetableContract
 from mainspring.testing.contracts.unique import IdempotencyContract, UniqueContract
@@ -53,6 +54,7 @@ class StoreContract(
     JournalContract,
     TimetableContract,
     LocksContract,
+    PortableContract,
     WakeContract,
 ):
     """The contract of a JobStore: inherit it, and add a fixture `store`."""

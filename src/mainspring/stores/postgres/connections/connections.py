@@ -19,6 +19,7 @@ from mainspring.clock import monotonic
 from mainspring.errors import MainspringError, StoreBusy
 from mainspring.stores.outage import Outage
 from mainspring.stores.ownership import Signal
+from mainspring.stores.postgres.connections.pooler import is_shared
 from mainspring.stores.postgres.connections.statements import Statements
 from mainspring.stores.postgres.connections.trouble import explain, is_final, sentence_of
 from mainspring.stores.postgres.schema.migration import prepare
@@ -95,6 +96,8 @@ class Connections:
         self._idle: deque[psycopg.Connection[Any]] = deque()
         self._loans: dict[Loan, None] = {}
         self._outage = Outage(address.safe_url)
+        self._looked = address.pooled
+        """True once a pooler was looked for, or where the URL says that there is one."""
 
     def lend(self) -> Loan:
         """Lend a connection in autocommit; what is left open there is rolled back by closing it."""
@@ -165,6 +168,24 @@ class Connections:
             sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, LONGEST_PAUSE)
 
+    def connect_directly(self, conninfo: str) -> psycopg.Connection[Any]:
+        """Connect, to have a session for as long as that lasts; refuse a pooler that shares it."""
+        connection = self.connect(conninfo)
+        if self._address.pooled:
+            try:
+                self._refuse_pooler(connection, conninfo, "give listen_url=, the server itself")
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def _refuse_pooler(
+        self, connection: psycopg.Connection[Any], conninfo: str, remedy: str
+    ) -> None:
+        if is_shared(connection, lambda: self.connect(conninfo)):
+            why = "it is behind a pooler in transaction mode, where nobody can listen"
+            raise self._address.unusable(why, remedy)
+
     def migrate(self) -> None:
         """Bring the schema to this version."""
         with closing(self.connect(self._address.conninfo)) as connection:
@@ -198,6 +219,10 @@ class Connections:
         # One type for all whole numbers: a statement is prepared anew for each mixture of types.
         connection.adapters.register_dumper(int, Int8Dumper)
         try:
+            if not self._looked:
+                remedy = "give listen_url=, the server itself, or listen=false"
+                self._refuse_pooler(connection, self._address.conninfo, remedy)
+                self._looked = True
             prepare(connection, self._address)
             if self._address.pooled:
                 connection.prepare_threshold = None

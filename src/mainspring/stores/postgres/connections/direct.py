@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from mainspring.clock import monotonic
-from mainspring.errors import StoreError
+from mainspring.errors import StoreError, StoreUnreachable
 from mainspring.model.job import ANY_JOB, Notice
 from mainspring.stores.wake.notifier import LocalListener, Notifier
 from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY
@@ -62,6 +62,7 @@ class DirectConnection:
         self._pipe = (-1, -1)
         self._starting = RLock()
         self._closed = False
+        self._warned = False
 
     def listen(self, topic: str) -> LocalListener:
         """Listen for a topic from now on."""
@@ -134,7 +135,7 @@ class DirectConnection:
             try:
                 connection = self._connect(self._address.listen_conninfo)
             except StoreError as error:
-                log.debug("%s", error)
+                self._report(error)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 pause = 0.05
@@ -150,6 +151,12 @@ class DirectConnection:
                 select.select([pipe[0]], [], [], pause * random.uniform(0.5, 1.5))
         for descriptor in pipe:
             os.close(descriptor)
+
+    def _report(self, error: StoreError) -> None:
+        """Log an outage for those who look closely, and once what no waiting will change."""
+        passing = isinstance(error, StoreUnreachable) or self._warned
+        log.log(logging.DEBUG if passing else logging.WARNING, "nobody listens: %s", error)
+        self._warned = not isinstance(error, StoreUnreachable)
 
     def _serve(self, connection: psycopg.Connection[Any], wakes: int) -> None:
         for channel in self._by_channel:

@@ -25,6 +25,7 @@ REFUSALS = (
     ("does not exist", "check database and user in the URL, or create them"),
     ("could not translate host name", "check the host in the URL"),
     ("permission denied", "grant the role what it needs, see mainspring doctor"),
+    ("read-only transaction", "name the primary, or allow the role to write"),
     ("server certificate", "check sslmode and sslrootcert in the URL"),
     ("too many", "give the server a higher max_connections, or the queue fewer of them"),
 )

@@ -23,7 +23,7 @@ OLDEST_SERVER = 140_000
 
 LOOK = """
 SELECT pg_is_in_recovery(), to_regclass(%(table)s) IS NOT NULL,
-  has_database_privilege(current_database(), 'CREATE'), current_user, current_database()
+  current_setting('transaction_read_only') = 'on', current_user, current_database()
 """
 
 
@@ -36,10 +36,17 @@ def prepare(connection: Connection[Any], address: PostgresAddress) -> None:
             "upgrade the server",
         )
     table = f'"{address.schema}".schema_version'
-    row = connection.execute(LOOK, {"table": table}).fetchone()
-    replica, exists, _, _, _ = row or (False, False, False, "", "")
+    try:
+        row = connection.execute(LOOK, {"table": table}).fetchone()
+    except errors.InsufficientPrivilege as error:  # a role sees nothing of a schema it may not use
+        remedy = f'as its owner run: GRANT USAGE ON SCHEMA "{address.schema}" TO the role'
+        raise address.unusable(str(error).strip().splitlines()[0], remedy) from error
+    replica, exists, reads_only, _, _ = row or (False, False, False, "", "")
     if replica:
         raise address.unusable("the server is a replica, which only reads", "name the primary")
+    if reads_only:
+        remedy = "set default_transaction_read_only = off for the role or database"
+        raise address.unusable("its transactions are read-only", remedy)
     try:
         version = version_of(connection, address) if exists else 0
         if version < VERSION:
