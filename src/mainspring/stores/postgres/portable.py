@@ -45,7 +45,7 @@ BORNE = "SELECT unique_key FROM jobs WHERE unique_key = ANY (%(keys)s)"
 
 # Defaults of the columns are not asked for: every column that may not be NULL is given.
 INSERT = """
-INSERT INTO {table} ({columns}) SELECT {columns}
+INSERT INTO {table} AS there ({columns}) SELECT {columns}
 FROM json_populate_recordset(NULL::{schema}.{table}, %(rows)s::json) {conflict}
 """
 MARKS = """

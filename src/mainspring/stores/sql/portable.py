@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import json
 
 from mainspring.model.job import FINAL, JobState
-from mainspring.model.job_options import tags_in
+from mainspring.model.job_options import options_text, tags_in
 from mainspring.model.stored_job import (
     Arrival,
     StoredAnswer,
@@ -46,9 +46,9 @@ SELECT
   fence, unique_key, expires_at, options, coalesce(nodes.name, CAST(job.node AS text)), claimed_at,
   NULL AS ended_at, NULL AS keep_until, NULL AS result, NULL AS failure, fraction, message
 FROM jobs AS job
-JOIN lanes ON lanes.lane = job.lane
-LEFT JOIN nodes ON nodes.node = job.node
-LEFT JOIN progress ON progress.key = job.key
+JOIN lanes AS lanes ON lanes.lane = job.lane
+LEFT JOIN nodes AS nodes ON nodes.node = job.node
+LEFT JOIN progress AS progress ON progress.key = job.key
 WHERE job.key IN (SELECT key FROM chosen)
 UNION ALL
 SELECT
@@ -56,9 +56,9 @@ SELECT
   fence, unique_key, expires_at, options, coalesce(nodes.name, CAST(job.node AS text)), began_at,
   job.ended_at, keep_until, result, failure, fraction, message
 FROM finished AS job
-JOIN lanes ON lanes.lane = job.lane
-LEFT JOIN nodes ON nodes.node = job.node
-LEFT JOIN progress ON progress.key = job.key
+JOIN lanes AS lanes ON lanes.lane = job.lane
+LEFT JOIN nodes AS nodes ON nodes.node = job.node
+LEFT JOIN progress AS progress ON progress.key = job.key
 WHERE job.key IN (SELECT key FROM chosen)
 """
 
@@ -66,7 +66,7 @@ ATTEMPTS = """
 SELECT
   key, fence, coalesce(nodes.name, CAST(past.node AS text)), began_at, past.ended_at, outcome,
   failure
-FROM attempts AS past LEFT JOIN nodes ON nodes.node = past.node
+FROM attempts AS past LEFT JOIN nodes AS nodes ON nodes.node = past.node
 WHERE key IN {keys} ORDER BY key, fence
 """
 
@@ -82,10 +82,11 @@ SELECT idempotency_key, key, nonce, until FROM idempotency
 WHERE idempotency_key > {after} ORDER BY idempotency_key LIMIT {limit}
 """
 
+# `there` is the table.
 ONE_ANSWER = """
 ON CONFLICT (idempotency_key) DO UPDATE
 SET key = excluded.key, nonce = excluded.nonce, until = excluded.until
-WHERE excluded.until > idempotency.until
+WHERE excluded.until > there.until
 """
 
 ENDED_NODES = "SELECT name, node FROM nodes WHERE ended_at IS NOT NULL AND name IN {names}"
@@ -240,6 +241,7 @@ def schedule_record(record: ScheduleRecord) -> Record:
         "unique_key": new.unique,
         "expires": new.expires,
         "added": new.added,
+        "options": options_text(new.options),
         "anchor": as_micros(record.anchor),
         "last_tick": as_micros(record.last_tick),
         "paused": record.paused,

@@ -23,3 +23,8 @@ def qualified(statement: str, schema: str) -> str:
 def quoted(name: str) -> str:
     """Return a name as SQL writes it."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def prefixed(statement: str) -> str:
+    """Return a statement that both stores share, with the names that the tables have in a file."""
+    return TABLE.sub(r"\1 mainspring_\2", statement)

@@ -9,6 +9,7 @@ from msgspec import json
 from mainspring.faults import fault
 from mainspring.model.stored_job import AnswerPage, Arrival, StoreMarks
 from mainspring.stores.sql import portable
+from mainspring.stores.sql.qualified import prefixed
 from mainspring.stores.sqlite.intake.keyed_jobs import bearers_of
 from mainspring.stores.sqlite.intake.plain_jobs import NEXT_KEY
 from mainspring.stores.sqlite.nodes import END, join
@@ -29,7 +30,7 @@ def _for_sqlite(statement: str) -> str:
     for place, parameter in lists.items():
         listed = f"(SELECT value FROM json_each({parameter}))"  # noqa: S608  # constants of ours
         statement = statement.replace(place, listed)
-    return statement.replace("{after}", ":after").replace("{limit}", ":limit")
+    return prefixed(statement).replace("{after}", ":after").replace("{limit}", ":limit")
 
 
 JOBS = _for_sqlite(portable.JOBS)
@@ -43,16 +44,18 @@ LOWEST = -(2**63)
 
 MARKS = f"""
 SELECT {NEXT_KEY} - 1, max(
-  coalesce((SELECT max(fence) FROM locks WHERE fence < 4611686018427387904), 0),
-  coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'locks' AND seq < 4611686018427387904), 0)
+  coalesce((SELECT max(fence) FROM mainspring_locks WHERE fence < 4611686018427387904), 0),
+  coalesce((
+    SELECT seq FROM sqlite_sequence WHERE name = 'mainspring_locks' AND seq < 4611686018427387904
+  ), 0)
 )
 """  # noqa: S608  # constants of ours
-SPEND = "UPDATE spent SET key = max(key, ?)"
+SPEND = "UPDATE mainspring_spent SET key = max(key, ?)"
 HAVE_FENCES = """
-INSERT INTO sqlite_sequence (name, seq) SELECT 'locks', 0
-WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'locks')
+INSERT INTO sqlite_sequence (name, seq) SELECT 'mainspring_locks', 0
+WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'mainspring_locks')
 """
-SPEND_FENCES = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'locks'"
+SPEND_FENCES = "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'mainspring_locks'"
 
 
 def export_jobs(
@@ -124,7 +127,10 @@ def _insert(
         return 0
     columns = list(records[0])
     values = ", ".join(f":{column}" for column in columns)
-    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values}) {conflict}"  # noqa: S608  # names of ours
+    statement = (
+        f"INSERT INTO mainspring_{table} AS there ({', '.join(columns)}) "  # noqa: S608  # names of ours
+        f"VALUES ({values}) {conflict}"
+    )
     return connection.executemany(statement, records).rowcount
 
 

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from mainspring.model.job import FINAL, JobState, OutcomeKind
+from mainspring.model.job_options import JobOptions
 from mainspring.model.note import Note
 from mainspring.model.stored_job import Arrival, StoredAnswer, StoreMarks
 from mainspring.model.view import JobFilter
@@ -259,7 +260,9 @@ class PortableContract:
         self, store: JobStore, other: MemoryStore, clock: FrozenClock, *, outgoing: bool
     ) -> None:
         source, target = (store, other) if outgoing else (other, store)
-        source.declare([schedule("s", unique="u", expires=5.0, catch_up="all"), schedule("t")])
+        options = JobOptions(timeout=3.0, tags=("nightly",))
+        whole = schedule("s", unique="u", expires=5.0, catch_up="all", options=options)
+        source.declare([whole, schedule("t")])
         clock.advance(150)
         tick(source)
         source.pause_schedule("t")
