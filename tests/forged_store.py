@@ -97,6 +97,8 @@ def seed(store, rows):
     for number in range(rows):
         store.pause(f"paused-{number}")
         assert store.acquire(nodes[number | 1], f"lock-{number}")
+        for kind in ("window", "minute", "hour"):
+            store.add_entry(kind, f'[1,[["q","t-{number}",1,0,0,0,[[9,1]],[[9,1]]]]]'.encode())
 
 
 def make_queue(url):
@@ -134,6 +136,8 @@ def views(queue):
     yield "dead letters", lambda: list(queue.dead_letters())
     yield "each job", lambda: [each(queue, job_id) for job_id in ids_of(queue)]
     yield "stats", queue.stats
+    yield "history", queue.stats_history
+    yield "history of a month", lambda: queue.stats_history(30 * 86_400)
     yield "nodes", queue.nodes
     yield "locks", queue.locks
     yield "paused", queue.paused

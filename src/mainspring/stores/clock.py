@@ -47,6 +47,10 @@ class Moment:
         """Return the stored time of a monotonic time, by its age."""
         return self._shift + int(monotonic * MICROS)
 
+    def monotonic(self, micros: int) -> float:
+        """Return the monotonic time of a stored time."""
+        return (micros - self._shift) / MICROS
+
 
 def as_datetime(micros: int) -> datetime:
     """Return a stored time as an aware UTC datetime."""
