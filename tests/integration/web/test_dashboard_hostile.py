@@ -133,6 +133,7 @@ def test_a_hostile_text_is_shown_as_text_on_every_page(text, queue, ended, brows
     store.note_many([Note(claim.key, claim.fence, 0.5, text, ((0.0, text),))])
     browser = browse(queue)
     paths = ["/", "/jobs", "/failures", "/queues", "/schedules", "/nodes"]
+    paths += [f"/queue?queue={quote(name)}", f"/queue?queue={quote(name)}&range=1d"]
     paths += [f"/jobs/{failed.id}", f"/jobs/{running.id}"]
     paths += [f"/jobs?search={quote(text)}", f"/jobs?queue={quote(name)}&task={quote(name)}"]
     for path in paths:

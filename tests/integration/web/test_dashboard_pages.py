@@ -247,6 +247,43 @@ def test_failures_are_grouped_by_task_type_and_message_without_what_varies(
     assert "Retry 2 jobs?" in asked.text
 
 
+@pytest.fixture
+def past(queue):
+    """Statistics of two hours and more, as workers have written them, of queue and task."""
+    for minutes in (0.1, 5, 6, 65, 150):
+        text = b'[1,[["mail","mail.send",6,3,2,0,[[60,9]],[[40,9]],4,1,2.5],["<b>","<i>",1]]]'
+        queue.store.add_entry("window" if minutes < 1 else "minute", text, ago=60 * minutes)
+    queue.store.add_entry("minute", b"odd")
+
+
+def test_charts_have_a_past_when_the_page_is_opened(queue, past, browse):
+    browser = browse(queue)
+    page = browser.text("/")
+    for title in ("Throughput", "Depth", "Wait and run", "Failures"):
+        assert f'aria-label="{title}: ' in page
+    assert "1 h ago" in page
+    assert page.count("<polyline") >= 10
+    for name in ("5m", "1d", "30d"):
+        assert f'href="/?range={name}"' in page
+        assert browser.get(f"/?range={name}").status_code == 200
+    assert browser.text("/?range=1d").count("<polyline") > page.count("<polyline")
+    assert browser.get("/?range=odd").status_code == 400
+
+
+def test_a_queue_has_a_page_with_its_charts_and_tasks(queue, past, send, browse):
+    send.delay("a")
+    browser = browse(queue)
+    assert re.search(r"mail [\d.]+ [\d.]+ 9 6 \d", words(browser.text("/queues")))
+    page = browser.text("/queue?queue=mail")
+    assert re.search(r"mail\.send [\d.]+ [\d.]+ 9 6 \d", words(page))
+    assert "Tasks of mail" in words(page)
+    assert 'href="/queue?queue=mail&amp;range=1d"' in page
+    assert "range=5m" not in page
+    assert browser.get("/queue?queue=mail&range=30d").status_code == 200
+    assert browser.get("/queue?queue=none").status_code == 404
+    assert browser.get("/queue").status_code == 404
+
+
 def test_queues_are_paused_and_resumed(queue, send, browse):
     send.delay("a")
     browser = browse(queue)

@@ -39,6 +39,7 @@ ROUTES = (
     PageRoute("GET", "/jobs/{job_id}", "viewer", job.job),
     PageRoute("GET", "/failures", "viewer", failures.failures),
     PageRoute("GET", "/queues", "viewer", queues.queues),
+    PageRoute("GET", "/queue", "viewer", queues.queue),
     PageRoute("GET", "/schedules", "viewer", schedules.schedules),
     PageRoute("GET", "/nodes", "viewer", nodes.nodes),
     PageRoute("POST", "/bulk", "operator", bulk.bulk),
