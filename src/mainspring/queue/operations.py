@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mainspring.model.diagnosis import Diagnosis
     from mainspring.model.view import LockRecord
     from mainspring.protocols import JobStore, Migratable
+    from mainspring.queue.audit import AuditPage
     from mainspring.queue.binding import Binding
     from mainspring.queue.bulk import JobRef
     from mainspring.queue.client import QueueClient
@@ -368,6 +369,18 @@ class Operations:
         return past_of(self._store, seconds).points(fitting(queue, task))
 
     astats_history = off_loop(stats_history)
+
+    def audit(self, *, cursor: str | None = None, limit: int = 100) -> AuditPage:
+        """Return who has changed what from the dashboard and the command line, newest first.
+
+        A page of at most `limit` entries (1,000) of the last month, after the one whose `cursor`
+        is given. What programs do by these methods is not in it.
+        """
+        from mainspring.queue.audit import audit_page  # noqa: PLC0415  # as above
+
+        return audit_page(self._store, cursor, limit)
+
+    aaudit = off_loop(audit)
 
     def _warn_of(self, queue: str | None, task: str | None = None) -> None:
         """Warn of names that nobody knows: with a slip of the pen nothing would be done."""

@@ -46,6 +46,11 @@ def test_each_route_has_a_policy_and_each_change_takes_an_operator(queue):
     assert len(app.routes) == len(ROUTES) + 3
 
 
+def test_each_change_has_a_name_for_the_audit_log():
+    assert [route.path for route in CHANGES if not route.action] == []
+    assert [route.path for route in PAGES if route.action] == []
+
+
 def test_a_route_without_a_policy_can_not_be_made():
     assert issubclass(GuardedRoute, Route)
     with pytest.raises(TypeError, match="policy"):

@@ -426,3 +426,90 @@ def test_every_page_opens_over_every_store(url, ended, browse):
     browser.post(f"/jobs/{failed.id}/retry")
     assert failed.status is JobState.PENDING
     queue.close()
+
+
+def test_each_change_is_in_the_audit_log_with_who_made_it(queue, send, ended, browse):
+    def authorize(request):
+        return "operator", request.headers["x-user"]
+
+    queue.every(60, name="hourly")(queue.get_task("tidy"))
+    failed = send.delay("a")
+    ended(queue, failure=DECLINED)
+    later, gone = send.using(delay=60).delay("b"), send.delay("c")
+    browser = browse(queue, authorize=authorize)
+    for path, fields, action, targets in (
+        ("/bulk", {"action": "retry", "id": failed.id}, "jobs retry", [failed.id]),
+        (f"/jobs/{gone.id}/cancel", {}, "jobs cancel", [gone.id]),
+        (f"/jobs/{gone.id}/retry", {}, "jobs retry", [gone.id]),
+        (f"/jobs/{later.id}/run", {}, "jobs run-now", [later.id]),
+        ("/queues/pause", {"queue": "mail"}, "queues pause", ["mail"]),
+        ("/queues/resume", {"queue": "mail"}, "queues resume", ["mail"]),
+        ("/schedules/pause", {"schedule": "hourly"}, "cron pause", ["hourly"]),
+        ("/schedules/resume", {"schedule": "hourly"}, "cron resume", ["hourly"]),
+        ("/schedules/run", {"schedule": "hourly"}, "cron run", ["hourly"]),
+    ):
+        before = len(queue.audit())
+        answer = browser.post(path, fields, headers={"X-User": "ana"})
+        assert answer.status_code == 303, path
+        entry = queue.audit()[0]
+        assert len(queue.audit()) == before + 1, path
+        assert (entry.action, list(entry.targets), entry.actor) == (action, targets, "ana")
+    text = words(browser.get("/audit", headers={"X-User": "ben"}).text)
+    assert "ana dashboard cron run 1 hourly" in text
+    assert "ana dashboard jobs retry 1 " + failed.id in text
+
+
+def test_a_change_of_all_that_fit_is_one_entry_with_the_filter_and_what_is_hidden_is_not(
+    queue, send, browse
+):
+    jobs = send.map([(f"to{number}",) for number in range(7)])
+    browser = browse(queue, redact=["password"])
+    fields = {"action": "cancel", "status": "pending", "queue": "mail", "search": "mail"}
+    assert browser.post("/bulk", fields).status_code == 200
+    assert len(queue.audit()) == 0
+    assert browser.post("/bulk", {**fields, "confirmed": "yes"}).status_code == 303
+    (entry,) = queue.audit()
+    assert (entry.action, entry.count) == ("jobs cancel", 7)
+    assert set(entry.targets) == {job.id for job in jobs}
+    assert entry.details["queue"] == "mail"
+    assert entry.details["search"] == "[redacted]"
+
+
+def test_what_was_refused_or_changed_nothing_is_not_in_the_audit_log(queue, send, browse):
+    browser = browse(queue)
+    browser.post("/queues/pause", {"queue": "none"})
+    browser.post("/queues/resume", {"queue": "mail"})
+    browser.post(f"/jobs/{send.delay('a').id}/retry")
+    browse(queue, authorize=viewer).post("/queues/pause", {"queue": "mail"})
+    assert list(queue.audit()) == []
+    assert "Nobody has changed anything" in browser.text("/audit")
+    assert browser.get("/audit?before=x").status_code == 400
+
+
+def test_the_audit_log_goes_on_with_older_changes(queue, send, browse):
+    send.delay("a")
+    browser = browse(queue)
+    for _ in range(30):
+        browser.post("/queues/pause", {"queue": "mail"})
+        browser.post("/queues/resume", {"queue": "mail"})
+    page = browser.text("/audit")
+    older = re.search(r'href="(/audit[^"]+)" class="button" rel="next"', page)
+    assert page.count("not named") == 50
+    assert browser.text(older[1]).count("not named") == 10
+
+
+def test_a_user_of_starlettes_own_authentication_is_known_by_name(queue, send, browse):
+    class User:
+        display_name = "carl"
+
+    def authorize(request):
+        request.scope["user"] = User()
+        return "operator"
+
+    send.delay("a")
+    browse(queue, authorize=authorize).post("/queues/pause", {"queue": "mail"})
+    assert queue.audit()[0].actor == "carl"
+    browser = browse(queue, token="a-token-of-the-tests")
+    browser.get("/?token=a-token-of-the-tests")
+    browser.post("/queues/resume", {"queue": "mail"})
+    assert queue.audit()[0].actor == "token"

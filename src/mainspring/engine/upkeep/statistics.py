@@ -1,4 +1,4 @@
-"""Statistics added up as they grow old: windows to minutes, minutes to hours, hours to nothing."""
+"""Dated texts as they grow old: windows to minutes, minutes to hours; all go after a month."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from mainspring.model.audit import AUDIT
 from mainspring.model.statistics import (
     DAY_SECONDS,
     HOUR,
@@ -32,7 +33,7 @@ MOST_READ = 2_000
 
 
 class StatisticsUpkeep:
-    """Keeps a store's statistics small. Several nodes may do it at once: one of them wins."""
+    """Keeps a store's statistics small, and its audit log. Nodes may do it at once: one wins."""
 
     def __init__(self, store: Chronicle) -> None:
         self._store = store
@@ -41,7 +42,7 @@ class StatisticsUpkeep:
         """Add up what is old enough, and drop what is too old."""
         self._add_up(WINDOW, MINUTE, every=MINUTE_SECONDS, after=SETTLED_SECONDS)
         self._add_up(MINUTE, HOUR, every=HOUR_SECONDS, after=DAY_SECONDS)
-        for kind in (WINDOW, MINUTE, HOUR):
+        for kind in (WINDOW, MINUTE, HOUR, AUDIT):
             self._store.drop_entries(kind, older_than=MONTH_SECONDS, limit=MOST_READ)
 
     def _add_up(self, kind: str, by: str, *, every: float, after: float) -> None:
