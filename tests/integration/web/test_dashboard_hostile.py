@@ -82,6 +82,7 @@ TAGS = frozenset(
         "option",
         "datalist",
         "label",
+        "textarea",
     ]
 )
 
@@ -137,7 +138,7 @@ def test_a_hostile_text_is_shown_as_text_on_every_page(text, queue, ended, brows
     store.add_entry("audit", entry.encode("utf-8", "replace"))
     browser = browse(queue)
     paths = ["/", "/jobs", "/failures", "/queues", "/schedules", "/nodes"]
-    paths += ["/audit"]
+    paths += ["/audit", f"/jobs/{failed.id}/edit"]
     paths += [f"/queue?queue={quote(name)}", f"/queue?queue={quote(name)}&range=1d"]
     paths += [f"/jobs/{failed.id}", f"/jobs/{running.id}"]
     paths += [f"/jobs?search={quote(text)}", f"/jobs?queue={quote(name)}&task={quote(name)}"]

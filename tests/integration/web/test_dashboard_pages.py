@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 
@@ -513,3 +515,116 @@ def test_a_user_of_starlettes_own_authentication_is_known_by_name(queue, send, b
     browser.get("/?token=a-token-of-the-tests")
     browser.post("/queues/resume", {"queue": "mail"})
     assert queue.audit()[0].actor == "token"
+
+
+@pytest.fixture
+def dead(queue, send, ended):
+    """A job that has failed for good, with a hidden argument."""
+    job = send.delay("a", password="secret-1")
+    ended(queue, failure=DECLINED)
+    return job
+
+
+def edit(browser, job, args, kwargs):
+    return browser.post(f"/jobs/{job.id}/edit", {"args": args, "kwargs": kwargs})
+
+
+def test_a_dead_letter_is_retried_with_edited_arguments_under_its_id(queue, dead, browse):
+    browser = browse(queue)
+    assert f'href="/jobs/{dead.id}/edit"' in browser.text(f"/jobs/{dead.id}")
+    form = browser.text(f"/jobs/{dead.id}/edit")
+    assert "The task takes: to, password." in words(form)
+    assert "secret-1" in form
+    answer = edit(browser, dead, '["b", {"deep": [1.5, null]}]', "{}")
+    assert answer.headers["location"] == f"/jobs/{dead.id}?notice=retried.1"
+    record = dead.refresh().record
+    assert (record.state, record.payload) == (JobState.PENDING, b'[["b",{"deep":[1.5,null]}],{}]')
+    (entry,) = queue.audit()
+    assert (entry.action, list(entry.targets)) == ("jobs retry", [dead.id])
+    assert entry.details["arguments"] == "edited: to, password"
+
+
+def test_a_hidden_argument_stays_what_it_was_or_is_replaced(queue, dead, browse):
+    browser = browse(queue, redact=["password"])
+    form = browser.text(f"/jobs/{dead.id}/edit")
+    assert "secret-1" not in form
+    assert "[redacted]" in form
+    moved = edit(browser, dead, '["[redacted]"]', "{}")
+    assert moved.status_code == 400
+    assert "can stay where it is" in moved.text
+    assert edit(browser, dead, '["b"]', '{"password": "[redacted]"}').status_code == 303
+    assert dead.refresh().record.payload == b'[["b"],{"password":"secret-1"}]'
+    assert queue.audit()[0].details["arguments"] == "edited: to"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "said"),
+    [
+        ("[1, 2, 3]", "{}", "too many positional arguments"),
+        ("[1]", '{"other": 1}', "unexpected keyword argument"),
+        ("[]", "{}", "missing a required argument"),
+        ("{}", "{}", "this is not a list"),
+        ("[1]", "[]", "this is not an object"),
+        ("[1", "{}", "this is no JSON"),
+        ("", "{}", "this is no JSON"),
+        ("[NaN]", "{}", "this is no JSON"),
+        ('["\\ud800"]', "{}", "this is no JSON"),
+        ("[" * 20_000, "{}", "this is no JSON"),
+        ('[{"$datetime": "2020-01-01T00:00:00+00:00"}]', "{}", "JSON has not"),
+        ('[{"$pickle": "gASVBQAAAAAAAABLAS4="}]', "{}", "JSON has not"),
+        ('[{"$type": ["os:system", "true"]}]', "{}", "JSON has not"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_and_what_was_typed_stays(
+    queue, dead, browse, args, kwargs, said
+):
+    answer = edit(browse(queue), dead, args, kwargs)
+    assert answer.status_code == 400
+    assert said in words(answer.text)
+    assert 'role="alert"' in answer.text
+    assert dead.refresh().status == "failed"
+    assert list(queue.audit()) == []
+    if len(args) < 100:
+        assert words(answer.text).count(args.replace('"', "&quot;")) >= bool(args)
+
+
+def test_a_value_that_json_has_not_can_be_kept_or_removed(queue, send, ended, browse):
+    moment = datetime(2020, 1, 2, tzinfo=UTC)
+    job = send.delay([moment, 1])
+    ended(queue, failure=DECLINED)
+    kept = queue.get_job(job.id).record.payload.decode()[1:-4]
+    browser = browse(queue)
+    assert edit(browser, job, kept.replace("1]", "2]"), "{}").status_code == 303
+    assert job.refresh().args == ([moment, 2],)
+
+
+def test_what_is_sent_as_it_was_shown_changes_nothing(queue, send, ended, browse):
+    odd = "\x85\u202e\ufeff\U000e0001 \"'</textarea><b>\\u0041\n\r\t"
+    job = send.delay({odd: [odd, 1e-7, 10**30, -0.0, None, True, 2**63]}, password=odd)
+    ended(queue, failure=DECLINED)
+    before = job.refresh().args, job.refresh().kwargs
+    browser = browse(queue)
+    areas = re.findall(
+        "<textarea[^>]*>(.*?)</textarea>", browser.text(f"/jobs/{job.id}/edit"), re.DOTALL
+    )
+    assert edit(browser, job, *map(unescape, areas)).status_code == 303
+    assert (job.refresh().args, job.refresh().kwargs) == before
+    assert queue.audit()[0].details["arguments"] == "the same"
+
+
+def test_what_can_not_be_edited_says_so(queue, send, dead, ended, browse):
+    browser = browse(queue)
+    assert browser.get("/jobs/1-00000000/edit").status_code == 404
+    waiting = send.delay("c")
+    answer = browser.get(f"/jobs/{waiting.id}/edit")
+    assert (answer.status_code, "only failed and cancelled" in answer.text) == (409, True)
+    waiting.cancel()
+    queue.store.retry([dead.id], payload=b'{"$pickle":"x"}')
+    dead.cancel()
+    assert browser.get(f"/jobs/{dead.id}/edit").status_code == 409
+    large = send.delay("x" * 70_000)
+    large.cancel()
+    assert "too much for a form" in browser.get(f"/jobs/{large.id}/edit").text
+    looking = browse(queue, authorize=viewer)
+    assert looking.get(f"/jobs/{waiting.id}/edit").status_code == 403
+    assert "/edit" not in looking.text(f"/jobs/{waiting.id}")

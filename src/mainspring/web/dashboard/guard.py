@@ -204,7 +204,7 @@ class Guard:
 
     def _page(self, visit: Visit, page: Page) -> Response:
         signs_out = isinstance(self._access, TokenAccess)
-        return HTMLResponse(document(visit, page, signs_out=signs_out))
+        return HTMLResponse(document(visit, page, signs_out=signs_out), page.status)
 
     def _done(self, visit: Visit, done: Done) -> Response:
         backs = visit.fields("back")

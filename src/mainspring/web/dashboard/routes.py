@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from mainspring.web.dashboard.pages import (
     audit,
     bulk,
+    edit,
     failures,
     job,
     jobs,
@@ -40,6 +41,7 @@ ROUTES = (
     PageRoute("GET", "/", "viewer", overview.overview),
     PageRoute("GET", "/jobs", "viewer", jobs.jobs),
     PageRoute("GET", "/jobs/{job_id}", "viewer", job.job),
+    PageRoute("GET", "/jobs/{job_id}/edit", "operator", edit.edit),
     PageRoute("GET", "/failures", "viewer", failures.failures),
     PageRoute("GET", "/queues", "viewer", queues.queues),
     PageRoute("GET", "/queue", "viewer", queues.queue),
@@ -48,6 +50,7 @@ ROUTES = (
     PageRoute("GET", "/audit", "viewer", audit.audit),
     PageRoute("POST", "/bulk", "operator", bulk.bulk, "jobs"),
     PageRoute("POST", "/jobs/{job_id}/retry", "operator", job.retry, "jobs retry"),
+    PageRoute("POST", "/jobs/{job_id}/edit", "operator", edit.retry_edited, "jobs retry"),
     PageRoute("POST", "/jobs/{job_id}/cancel", "operator", job.cancel, "jobs cancel"),
     PageRoute("POST", "/jobs/{job_id}/run", "operator", job.run_now, "jobs run-now"),
     PageRoute("POST", "/queues/pause", "operator", queues.pause, "queues pause"),

@@ -76,6 +76,7 @@ class Page:
     body: Html
     live: bool = False
     above: Html | None = None
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
