@@ -152,16 +152,16 @@ class Tally:
 class _Batch:
     """The attempts of one lane in a batch."""
 
-    __slots__ = ("completed", "others", "runs", "waits")
+    __slots__ = ("idle", "others", "runs", "waits")
 
     def __init__(self) -> None:
-        self.completed = 0
+        self.idle = 0  # of those that never began
         self.others: list[OutcomeKind] = []
         self.runs: list[float] = []
         self.waits: list[float] = []
 
     def add_to(self, tally: Tally) -> None:
-        tally.completed += self.completed
+        tally.completed += len(self.runs) + self.idle - len(self.others)
         for kind in self.others:
             if kind is OutcomeKind.FAILED:
                 tally.failed += 1
@@ -183,21 +183,24 @@ class Tallies:
     def count(self, ended: Iterable[tuple[Claim, Outcome]]) -> None:
         """Count attempts that have ended: the way of each job, so it must cost next to nothing."""
         batches: dict[Lane, _Batch] = {}
-        queue = task = batch = None
+        queue: str | None = None
+        task: str | None = None
+        batch, completed = _Batch(), OutcomeKind.COMPLETED
         for claim, outcome in ended:
-            if batch is None or claim.task is not task or claim.queue is not queue:
+            if claim.task is not task or claim.queue is not queue:
                 queue, task = claim.queue, claim.task
                 batch = batches.setdefault((queue, task), _Batch())
-            if outcome.kind is not OutcomeKind.COMPLETED:
+                ran, waited = batch.runs.append, batch.waits.append
+            if outcome.kind is not completed:
                 batch.others.append(outcome.kind)
-            else:
-                batch.completed += 1
             if began := outcome.began:
-                batch.runs.append(outcome.ended - began)
-                if claim.ready_at is not None:
-                    batch.waits.append(began - claim.ready_at)
-        for lane, batch in batches.items():
-            batch.add_to(self.tally(lane))
+                ran(outcome.ended - began)
+                if (ready_at := claim.ready_at) is not None:
+                    waited(began - ready_at)
+            else:
+                batch.idle += 1
+        for lane, found in batches.items():
+            found.add_to(self.tally(lane))
 
     def sample(self, lanes: Iterable[LaneRecord]) -> None:
         """Add what waits at a moment."""

@@ -273,11 +273,12 @@ def claims_of(
     keys = [row[2] for row in rows if row[9]]
     asked = (json.encode(keys).decode(),)
     options = dict(connection.execute(OPTIONS, asked).fetchall()) if keys else NO_OPTIONS
-    return [claim_of(row, known, options.get(row[2]), moment) for row in rows]
+    shift = moment.shift
+    return [claim_of(row, known, options.get(row[2]), shift) for row in rows]
 
 
-def claim_of(row: Waiting, known: KnownLanes, options: bytes | None, moment: Moment) -> Claim:
-    """Return the grant for a row."""
+def claim_of(row: Waiting, known: KnownLanes, options: bytes | None, shift: int) -> Claim:
+    """Return the grant for a row; `shift` is between stored and monotonic time."""
     _, run_at, key, nonce, lane, fence, attempt, crashes, expired, _, _, payload = row
     queue, task = known.name(lane)
     return Claim(
@@ -291,5 +292,5 @@ def claim_of(row: Waiting, known: KnownLanes, options: bytes | None, moment: Mom
         crashes=crashes,
         expired=bool(expired),
         options=options,
-        ready_at=moment.monotonic(run_at),
+        ready_at=(run_at - shift) / MICROS,
     )
