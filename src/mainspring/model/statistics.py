@@ -186,6 +186,7 @@ class Tallies:
         queue: str | None = None
         task: str | None = None
         batch, completed = _Batch(), OutcomeKind.COMPLETED
+        ran, waited = batch.runs.append, batch.waits.append
         for claim, outcome in ended:
             if claim.task is not task or claim.queue is not queue:
                 queue, task = claim.queue, claim.task

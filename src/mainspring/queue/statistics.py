@@ -97,11 +97,11 @@ def past_of(store: Chronicle, seconds: float) -> Past:
     every = HOUR_SECONDS if by_hour else MINUTE_SECONDS
     periods: dict[datetime, Tallies] = {}
     # The later kinds first: what is added up meanwhile is missing once, and not there twice.
-    for kind in (HOUR, MINUTE, WINDOW) if by_hour else (MINUTE, WINDOW):
-        found = store.entries(kind, newer_than=seconds, limit=MOST_TEXTS)
-        now = found.now
-        for entry in found.entries:
-            periods.setdefault(period_of(entry.at, every), Tallies()).add(entry.text)
+    kinds = (HOUR, MINUTE, WINDOW) if by_hour else (MINUTE, WINDOW)
+    found = [store.entries(kind, newer_than=seconds, limit=MOST_TEXTS) for kind in kinds]
+    for entry in (entry for some in found for entry in some.entries):
+        periods.setdefault(period_of(entry.at, every), Tallies()).add(entry.text)
+    now = found[-1].now
     return Past(now, [PastPeriod(at, every, periods[at]) for at in sorted(periods)])
 
 

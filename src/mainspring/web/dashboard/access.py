@@ -71,10 +71,14 @@ class UserAccess:
         match said:
             case None:
                 return None
-            case ("viewer" | "operator" as role, str(name)):
-                return Visitor(role, name)
-            case "viewer" | "operator" as role:
-                return Visitor(role, _known_as(request))
+            case (role, str(name)):
+                pass
+            case role:
+                name = _known_as(request)
+        if role == "viewer":
+            return Visitor("viewer", name)
+        if role == "operator":
+            return Visitor("operator", name)
         expected = '"viewer", "operator", one of them with a name, as in ("viewer", "ana"), or None'
         raise TypeError(f"authorize() of the dashboard returned {said!r}; return {expected}")
 
