@@ -97,6 +97,10 @@ def seed(store, rows):
     for number in range(rows):
         store.pause(f"paused-{number}")
         assert store.acquire(nodes[number | 1], f"lock-{number}")
+        audit = f'{{"actor":"a","via":"v","action":"jobs rm","targets":["t{number}"],"count":1}}'
+        store.add_entry("audit", audit.encode())
+        for kind in ("window", "minute", "hour"):
+            store.add_entry(kind, f'[1,[["q","t-{number}",1,0,0,0,[[9,1]],[[9,1]]]]]'.encode())
 
 
 def make_queue(url):
@@ -134,6 +138,9 @@ def views(queue):
     yield "dead letters", lambda: list(queue.dead_letters())
     yield "each job", lambda: [each(queue, job_id) for job_id in ids_of(queue)]
     yield "stats", queue.stats
+    yield "audit", lambda: list(queue.audit())
+    yield "history", queue.stats_history
+    yield "history of a month", lambda: queue.stats_history(30 * 86_400)
     yield "nodes", queue.nodes
     yield "locks", queue.locks
     yield "paused", queue.paused
@@ -161,6 +168,7 @@ def commands(ids):
         ("jobs", "ls", "--status", "failed", "--search", "why"),
         ("queues", "ls"),
         ("stats",),
+        ("audit",),
         ("nodes",),
         ("cron", "ls"),
         ("doctor",),

@@ -38,15 +38,24 @@ VALUES = (
     *(b"[" * 20_000, b"[" * 20_000 + b"]" * 20_000, b"x" * 200_000),
     *(msgpack.encode(one) for one in (None, 7, [], [1, 2, 3, 4, 5, 6], ["1"] * 6, {"a": 1})),
 )
-COUNTERS = (b"keys", b"node_keys", b"lock_fences")
+COUNTERS = (b"keys", b"node_keys", b"lock_fences", b"chronicle_keys")
 """Without these no key can be given: see `test_a_counter_that_is_none_is_one_clear_line`."""
 
 KINDS = {
-    b"hash": {b"held", b"job", b"locks", b"node", b"node_names", b"schedules", b"unique"},
-    b"string": {b"answer", b"call", b"keys", b"lock_fences", b"name", b"node_keys", b"run_id"},
+    b"hash": {b"held", b"job", b"locks", b"node", b"node_names", b"schedules", b"texts", b"unique"},
+    b"string": {
+        b"answer",
+        b"call",
+        b"chronicle_keys",
+        b"keys",
+        b"lock_fences",
+        b"name",
+        b"node_keys",
+        b"run_id",
+    },
     b"zset": {
         *(b"ready", b"later", b"running", b"completed", b"kept", b"failed", b"cancelled"),
-        *(b"expiring", b"jobs", b"keeping", b"tag"),
+        *(b"expiring", b"jobs", b"keeping", b"moments", b"tag"),
     },
     b"set": {b"lanes", b"nodes", b"paused", b"queues"},
     b"list": {b"log", b"past"},

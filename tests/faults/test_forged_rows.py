@@ -43,7 +43,7 @@ VALUES = {
 ROWS = 16
 TABLES = (
     *("lanes", "nodes", "jobs", "finished", "attempts", "idempotency", "paused", "progress"),
-    *("log", "schedules", "locks", "tags"),
+    *("log", "schedules", "locks", "tags", "chronicle"),
 )
 ONE_ROW = {"schema_version"}
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "cron": "list, run, pause and resume schedules",
     "enqueue": "enqueue a job",
     "stats": "count jobs, and say how far behind the workers are",
+    "audit": "list who has changed what",
     "purge": "remove jobs that have ended",
     "copy": "copy a queue into another store, while no worker runs",
     "doctor": "check the store and the workers, and say what to do",

@@ -1,9 +1,9 @@
 """The consumer: the ordered group of services that drains queues in one process.
 
-In starting order: heartbeat, rescue, journal, cache, executors, late services, exchange, scheduler,
-expire, purge, unclaimable, orphans. Late services are what tasks and schedules need that are
-registered while the consumer runs. Closing in reverse gives the drain: the exchange claims no more
-and goes on flushing until the slots are done, and the heartbeat is the last to go.
+In starting order: heartbeat, rescue, journal, statistics, cache, executors, late services,
+exchange, scheduler, expire, purge, unclaimable, orphans. Late services are what tasks and schedules
+need that are registered while the consumer runs. Closing in reverse gives the drain: the exchange
+claims no more and goes on flushing until the slots are done, and the heartbeat is the last to go.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ from mainspring.engine.node.node import Node
 from mainspring.engine.node.report import Reporter
 from mainspring.engine.node.rescuer import Rescuer
 from mainspring.engine.scheduler import Scheduler
+from mainspring.engine.statistics import StatisticsWriter
 from mainspring.engine.upkeep.expirer import Expirer
 from mainspring.engine.upkeep.orphans import OrphanedJobs
 from mainspring.engine.upkeep.purger import Purger
+from mainspring.engine.upkeep.statistics import StatisticsUpkeep
 from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
 from mainspring.errors import NotRunning, StoreMigrated, StoreUnreachable
 from mainspring.faults import ignored_fault
@@ -62,6 +64,7 @@ log = logging.getLogger("mainspring.engine")
 UNREACHABLE_SECONDS = 0.5
 """Pause between two tries to join a store whose server does not answer; more or less of it."""
 
+STATISTICS_SECONDS = 5.0
 RESCUE_SECONDS = 1.0
 EXPIRE_SECONDS = 5.0
 PURGE_SECONDS = 60.0
@@ -88,6 +91,8 @@ class Consumer:
         self._asked = 0
         self._bus = EventBus()
         self._bus.subscribe(log_event)
+        self._statistics = StatisticsWriter(store)
+        self._bus.subscribe(self._statistics.note)
         self._node = Node(store, slots=board_size(settings), lease=settings.lease)
         self._exchange = Exchange(store, self._node, queues, self._bus.publish)
         self._alarm = Alarm()
@@ -217,10 +222,14 @@ class Consumer:
         job_records.remove()
         self._sleeper.close()
         self._orders.close()
-        try:
-            self._journal.flush()
-        except Exception as error:  # noqa: BLE001  # no note is worth the node's leave
-            log.warning("what jobs said last is lost: %r", error)
+        for last, lost in (
+            (self._journal.flush, "what jobs said last is lost: %r"),
+            (self._statistics.close, "the last seconds are missing in the statistics: %r"),
+        ):
+            try:
+                last()
+            except Exception as error:  # noqa: BLE001  # neither is worth the node's leave
+                log.warning(lost, error)
         if self._node.key:
             self._node.leave()
 
@@ -256,7 +265,8 @@ class Consumer:
             completed_after=seconds_of("Queue", "keep_completed", settings.keep_completed),
             failed_after=seconds_of("Queue", "keep_failed", settings.keep_failed),
         )
-        unclaimable = UnclaimableJobs(store, self._bus.publish)
+        unclaimable = UnclaimableJobs(store, self._bus.publish, self._statistics.sample)
+        kept = StatisticsUpkeep(store)
         orphans = OrphanedJobs(store, exchange.compare, self._bus.publish)
         driver = ThreadDriver(exchange.turn, sleeper=self._sleeper)
         trigger = ExchangeTrigger(exchange, settings.grace)
@@ -269,16 +279,27 @@ class Consumer:
             ),
             _store_worker("rescue", rescuer.look, Interval(RESCUE_SECONDS)),
             _store_worker("journal", self._journal.flush, self._alarm),
+            _store_worker("statistics", self._statistics.flush, Interval(STATISTICS_SECONDS)),
             *([cache] if cache is not None and self._is_cached else []),
             *executors,
             self._late,
             _store_worker("exchange", exchange.turn, trigger, driver=driver),
             self._ticking,
             _store_worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
-            _store_worker("purge", purger.purge, Interval(PURGE_SECONDS)),
+            _store_worker("purge", in_turn(purger.purge, kept.turn), Interval(PURGE_SECONDS)),
             _store_worker("unclaimable", unclaimable.look, Interval(UNCLAIMABLE_SECONDS)),
             _store_worker("orphans", orphans.rescue, Interval(ORPHANS_SECONDS)),
         ]
+
+
+def in_turn(*targets: Callable[[], None]) -> Callable[[], None]:
+    """Return a target that calls others one after the other."""
+
+    def turn() -> None:
+        for target in targets:
+            target()
+
+    return turn
 
 
 def _store_worker(

@@ -31,6 +31,14 @@ def distance(moment: datetime | None, now: datetime) -> str:
     return f"{span(-seconds)} ago" if seconds < 0 else f"in {span(seconds)}"
 
 
+def latency(seconds: float) -> str:
+    """Return a time that may be short, to two digits or so."""
+    if seconds >= 1:
+        return span(seconds)
+    thousandths = 1000 * seconds
+    return f"{thousandths:.0f} ms" if thousandths >= 10 else f"{thousandths:.1f} ms"  # noqa: PLR2004  # digits
+
+
 def span(seconds: float) -> str:
     """Return a time in the largest unit that suits it."""
     if seconds < MINUTE:

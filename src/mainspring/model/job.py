@@ -157,7 +157,8 @@ class Claim(Struct, frozen=True, gc=False):
     `key` is the store's own number of the job, `id` its public name. `attempt` counts from 1 and
     includes this one; `crashes` counts workers lost while they ran it, and charges no attempt.
     `expired` says that it must not start any more: its attempt is to end as cancelled. `options`
-    are those of `NewJob`.
+    are those of `NewJob`. `ready_at` is the node's `time.monotonic()` from which the job could have
+    run, by the store's clock (None: not known).
     """
 
     key: int
@@ -170,6 +171,7 @@ class Claim(Struct, frozen=True, gc=False):
     crashes: int
     expired: bool = False
     options: bytes | None = None
+    ready_at: float | None = None
 
 
 class Failure(Struct, frozen=True, gc=False):

@@ -2,9 +2,10 @@
 
 Who calls down through which seam:
 
-    Queue, JobHandle  ->  Store.enqueue_many, Catalog, Controls, Timetable, Transactional
+    Queue, JobHandle  ->  Store.enqueue_many, Catalog, Controls, Timetable, Chronicle,
+                          Transactional
     engine            ->  Store (claims in, outcomes out), Journal, Timetable,
-                          Executor (claims to slots)
+                          Chronicle (statistics), Executor (claims to slots)
     supervision       ->  Service (anything with a lifetime), Trigger (when a worker runs)
     Queue.copy_to     ->  Portable (all of one store, as values, into another)
     pool              ->  CacheAdapter (results by key)
@@ -15,6 +16,7 @@ ticks of schedules, which are instants by nature: each store owns its clock.
 """
 
 from mainspring.protocols.cache import CacheAdapter
+from mainspring.protocols.chronicle import Chronicle
 from mainspring.protocols.codec import Codec
 from mainspring.protocols.executor import Executor, ExecutorLoad, ListeningExecutor
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
@@ -37,6 +39,7 @@ __all__ = [
     "AskedLock",
     "CacheAdapter",
     "Catalog",
+    "Chronicle",
     "Codec",
     "Controls",
     "Examinable",

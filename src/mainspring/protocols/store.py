@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from mainspring.protocols.chronicle import Chronicle  # a base of a class
 from mainspring.protocols.locks import Locks  # a base of a class
 from mainspring.protocols.portable import Portable  # a base of a class
 from mainspring.protocols.timetable import Timetable  # a base of a class
@@ -332,7 +333,9 @@ class Migratable(Protocol):
         ...
 
 
-class JobStore(Store, Catalog, Controls, Journal, Timetable, Locks, Portable, Examinable, Protocol):
+class JobStore(
+    Store, Catalog, Controls, Journal, Timetable, Locks, Chronicle, Portable, Examinable, Protocol
+):
     """All that a Queue stands on."""
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from mainspring.clock import moment_of
 from mainspring.model.capabilities import NOTHING, capabilities_of, unclaimable
 from mainspring.model.job import JobState
+from mainspring.queue.statistics import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.capabilities import Capabilities
     from mainspring.model.view import LaneRecord, LockRecord, NodeRecord
-    from mainspring.protocols import Catalog
+    from mainspring.protocols import Catalog, JobStore
 
 
 class SlotReport(Struct):
@@ -115,20 +116,29 @@ def _held_since(lock: LockRecord, report: ReportShape | None) -> datetime | None
     return moment_of(since) if since else None
 
 
-def stats_of(catalog: Catalog) -> dict[str, Any]:
-    """Return the number of jobs by state and by queue, how far behind they are, and the slots."""
-    by_queue, lanes, records = catalog.stats(), catalog.lanes(), catalog.nodes()
+def stats_of(store: JobStore, window: float) -> dict[str, Any]:
+    """Return the number of jobs by state and by queue, how far behind they are, and the slots.
+
+    And what has been in the last `window` seconds.
+    """
+    by_queue, lanes, records = store.stats(), store.lanes(), store.nodes()
+    recent = Recent(store, lanes, window)
     states = {
         state.value: sum(counts.get(state, 0) for counts in by_queue.values()) for state in JobState
     }
     lanes_of: defaultdict[str, list[LaneRecord]] = defaultdict(list)
     for lane in lanes:
         lanes_of[lane.queue].append(lane)
-    queues = {name: {**counts, **_backlog(lanes_of[name])} for name, counts in by_queue.items()}
+    past, none = recent.by_queue(), {state.value: 0 for state in JobState}
+    queues = {
+        name: {**by_queue.get(name, none), **_backlog(lanes_of[name]), "recent": past.get(name)}
+        for name in [*by_queue, *sorted(past.keys() - by_queue.keys())]
+    }
     lost = sum(lane.pending for lane in unclaimable(lanes, records))
     live = [node for node in nodes_of(records) if node.live]
+    sums = {"recent": recent.all, "tasks": recent.by_task()}
     totals = {"unclaimable": lost, "workers": len(live), "slots": _slots_of(live)}
-    return {**states, **_backlog(lanes), **totals, "queues": queues}
+    return {**states, **_backlog(lanes), **totals, **sums, "queues": queues}
 
 
 def _backlog(lanes: Sequence[LaneRecord]) -> dict[str, Any]:

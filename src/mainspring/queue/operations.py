@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from mainspring.model.diagnosis import Diagnosis
     from mainspring.model.view import LockRecord
     from mainspring.protocols import JobStore, Migratable
+    from mainspring.queue.audit import AuditPage
     from mainspring.queue.binding import Binding
     from mainspring.queue.bulk import JobRef
     from mainspring.queue.client import QueueClient
     from mainspring.queue.copying import CopyReport
     from mainspring.queue.listing import JobPage, PageOrder
     from mainspring.queue.nodes import NodeInfo
+    from mainspring.queue.statistics import StatsPoint
 
 T = TypeVar("T")
 
@@ -328,19 +330,57 @@ class Operations:
 
     aexamine = off_loop(examine)
 
-    def stats(self) -> Mapping[str, Any]:
+    def stats(self, *, window: float | timedelta = 900.0) -> Mapping[str, Any]:
         """Return the number of jobs in each state, and how far behind the workers are.
 
         `ready` and `scheduled` are the pending ones, `oldest_ready` the seconds for which the
         first of the ready ones could have run (None: there is none); all of these also by queue
         under `queues`. `unclaimable` are the pending ones of tasks that no live worker knows,
         `workers` the live ones, `slots` theirs by kind: `size` and `busy`, as reported last.
+
+        `recent`, of all, of each queue and of each of the `tasks`, is what workers have written of
+        the last `window` seconds (or a timedelta, a day at most): jobs that `completed`, `failed`
+        or were `cancelled`, attempts `retried`, jobs a second `out` and `in`, `wait` and `run` with
+        `p50`, `p95` and `p99` in seconds, and `empty_in`, the seconds until nothing is ready if it
+        goes on like that. None: not known, or never.
         """
         from mainspring.queue.nodes import stats_of  # noqa: PLC0415  # as above
+        from mainspring.queue.statistics import window_of  # noqa: PLC0415  # as above
 
-        return stats_of(self._store)
+        return stats_of(self._store, window_of("Queue.stats()", "window", window))
 
     astats = off_loop(stats)
+
+    def stats_history(
+        self,
+        last: float | timedelta = 3_600.0,
+        *,
+        queue: str | None = None,
+        task: str | None = None,
+    ) -> list[StatsPoint]:
+        """Return the numbers of the `last` seconds (or a timedelta), by minutes, oldest first.
+
+        By hours for more than a day; the store keeps them for a month. Of one queue or one task
+        only, if that is given. A minute in which no worker ran is left out.
+        """
+        from mainspring.queue.statistics import fitting, past_of, window_of  # noqa: PLC0415  # as above
+
+        seconds = window_of("Queue.stats_history()", "last", last)
+        return past_of(self._store, seconds).points(fitting(queue, task))
+
+    astats_history = off_loop(stats_history)
+
+    def audit(self, *, cursor: str | None = None, limit: int = 100) -> AuditPage:
+        """Return who has changed what from the dashboard and the command line, newest first.
+
+        A page of at most `limit` entries (1,000) of the last month, after the one whose `cursor`
+        is given. What programs do by these methods is not in it.
+        """
+        from mainspring.queue.audit import audit_page  # noqa: PLC0415  # as above
+
+        return audit_page(self._store, cursor, limit)
+
+    aaudit = off_loop(audit)
 
     def _warn_of(self, queue: str | None, task: str | None = None) -> None:
         """Warn of names that nobody knows: with a slip of the pen nothing would be done."""

@@ -33,11 +33,11 @@ class SystemClock:
 class Moment:
     """One reading of both clocks: turns durations and monotonic times into stored time."""
 
-    __slots__ = ("_shift", "micros")
+    __slots__ = ("micros", "shift")
 
     def __init__(self, clock: Clock) -> None:
         self.micros = int(clock.now() * MICROS)
-        self._shift = self.micros - int(clock.monotonic() * MICROS)
+        self.shift = self.micros - int(clock.monotonic() * MICROS)
 
     def after(self, delay: float) -> int:
         """Return the stored time `delay` seconds from now (negative: ago)."""
@@ -45,7 +45,11 @@ class Moment:
 
     def at(self, monotonic: float) -> int:
         """Return the stored time of a monotonic time, by its age."""
-        return self._shift + int(monotonic * MICROS)
+        return self.shift + int(monotonic * MICROS)
+
+    def monotonic(self, micros: int) -> float:
+        """Return the monotonic time of a stored time."""
+        return (micros - self.shift) / MICROS
 
 
 def as_datetime(micros: int) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from html.parser import HTMLParser
@@ -81,6 +82,7 @@ TAGS = frozenset(
         "option",
         "datalist",
         "label",
+        "textarea",
     ]
 )
 
@@ -131,8 +133,13 @@ def test_a_hostile_text_is_shown_as_text_on_every_page(text, queue, ended, brows
     queue.resume(name)
     (claim,) = store.claim(node, [Want(tasks=(name,), queues=None, limit=1)])
     store.note_many([Note(claim.key, claim.fence, 0.5, text, ((0.0, text),))])
+    fields = {"actor": text, "via": text, "action": "jobs rm", "targets": [text, failed.id]}
+    entry = json.dumps({**fields, "count": 2, "details": {text[:99]: text}})
+    store.add_entry("audit", entry.encode("utf-8", "replace"))
     browser = browse(queue)
     paths = ["/", "/jobs", "/failures", "/queues", "/schedules", "/nodes"]
+    paths += ["/audit", f"/jobs/{failed.id}/edit"]
+    paths += [f"/queue?queue={quote(name)}", f"/queue?queue={quote(name)}&range=1d"]
     paths += [f"/jobs/{failed.id}", f"/jobs/{running.id}"]
     paths += [f"/jobs?search={quote(text)}", f"/jobs?queue={quote(name)}&task={quote(name)}"]
     for path in paths:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 
@@ -247,6 +249,43 @@ def test_failures_are_grouped_by_task_type_and_message_without_what_varies(
     assert "Retry 2 jobs?" in asked.text
 
 
+@pytest.fixture
+def past(queue):
+    """Statistics of two hours and more, as workers have written them, of queue and task."""
+    for minutes in (0.1, 5, 6, 65, 150):
+        text = b'[1,[["mail","mail.send",6,3,2,0,[[60,9]],[[40,9]],4,1,2.5],["<b>","<i>",1]]]'
+        queue.store.add_entry("window" if minutes < 1 else "minute", text, ago=60 * minutes)
+    queue.store.add_entry("minute", b"odd")
+
+
+def test_charts_have_a_past_when_the_page_is_opened(queue, past, browse):
+    browser = browse(queue)
+    page = browser.text("/")
+    for title in ("Throughput", "Depth", "Wait and run", "Failures"):
+        assert f'aria-label="{title}: ' in page
+    assert "1 h ago" in page
+    assert page.count("<polyline") >= 10
+    for name in ("5m", "1d", "30d"):
+        assert f'href="/?range={name}"' in page
+        assert browser.get(f"/?range={name}").status_code == 200
+    assert browser.text("/?range=1d").count("<polyline") > page.count("<polyline")
+    assert browser.get("/?range=odd").status_code == 400
+
+
+def test_a_queue_has_a_page_with_its_charts_and_tasks(queue, past, send, browse):
+    send.delay("a")
+    browser = browse(queue)
+    assert re.search(r"mail [\d.]+ [\d.]+ 9 6 \d", words(browser.text("/queues")))
+    page = browser.text("/queue?queue=mail")
+    assert re.search(r"mail\.send [\d.]+ [\d.]+ 9 6 \d", words(page))
+    assert "Tasks of mail" in words(page)
+    assert 'href="/queue?queue=mail&amp;range=1d"' in page
+    assert "range=5m" not in page
+    assert browser.get("/queue?queue=mail&range=30d").status_code == 200
+    assert browser.get("/queue?queue=none").status_code == 404
+    assert browser.get("/queue").status_code == 404
+
+
 def test_queues_are_paused_and_resumed(queue, send, browse):
     send.delay("a")
     browser = browse(queue)
@@ -389,3 +428,203 @@ def test_every_page_opens_over_every_store(url, ended, browse):
     browser.post(f"/jobs/{failed.id}/retry")
     assert failed.status is JobState.PENDING
     queue.close()
+
+
+def test_each_change_is_in_the_audit_log_with_who_made_it(queue, send, ended, browse):
+    def authorize(request):
+        return "operator", request.headers["x-user"]
+
+    queue.every(60, name="hourly")(queue.get_task("tidy"))
+    failed = send.delay("a")
+    ended(queue, failure=DECLINED)
+    later, gone = send.using(delay=60).delay("b"), send.delay("c")
+    browser = browse(queue, authorize=authorize)
+    for path, fields, action, targets in (
+        ("/bulk", {"action": "retry", "id": failed.id}, "jobs retry", [failed.id]),
+        (f"/jobs/{gone.id}/cancel", {}, "jobs cancel", [gone.id]),
+        (f"/jobs/{gone.id}/retry", {}, "jobs retry", [gone.id]),
+        (f"/jobs/{later.id}/run", {}, "jobs run-now", [later.id]),
+        ("/queues/pause", {"queue": "mail"}, "queues pause", ["mail"]),
+        ("/queues/resume", {"queue": "mail"}, "queues resume", ["mail"]),
+        ("/schedules/pause", {"schedule": "hourly"}, "cron pause", ["hourly"]),
+        ("/schedules/resume", {"schedule": "hourly"}, "cron resume", ["hourly"]),
+        ("/schedules/run", {"schedule": "hourly"}, "cron run", ["hourly"]),
+    ):
+        before = len(queue.audit())
+        answer = browser.post(path, fields, headers={"X-User": "ana"})
+        assert answer.status_code == 303, path
+        entry = queue.audit()[0]
+        assert len(queue.audit()) == before + 1, path
+        assert (entry.action, list(entry.targets), entry.actor) == (action, targets, "ana")
+    text = words(browser.get("/audit", headers={"X-User": "ben"}).text)
+    assert "ana dashboard cron run 1 hourly" in text
+    assert "ana dashboard jobs retry 1 " + failed.id in text
+
+
+def test_a_change_of_all_that_fit_is_one_entry_with_the_filter_and_what_is_hidden_is_not(
+    queue, send, browse
+):
+    jobs = send.map([(f"to{number}",) for number in range(7)])
+    browser = browse(queue, redact=["password"])
+    fields = {"action": "cancel", "status": "pending", "queue": "mail", "search": "mail"}
+    assert browser.post("/bulk", fields).status_code == 200
+    assert len(queue.audit()) == 0
+    assert browser.post("/bulk", {**fields, "confirmed": "yes"}).status_code == 303
+    (entry,) = queue.audit()
+    assert (entry.action, entry.count) == ("jobs cancel", 7)
+    assert set(entry.targets) == {job.id for job in jobs}
+    assert entry.details["queue"] == "mail"
+    assert entry.details["search"] == "[redacted]"
+
+
+def test_what_was_refused_or_changed_nothing_is_not_in_the_audit_log(queue, send, browse):
+    browser = browse(queue)
+    browser.post("/queues/pause", {"queue": "none"})
+    browser.post("/queues/resume", {"queue": "mail"})
+    browser.post(f"/jobs/{send.delay('a').id}/retry")
+    browse(queue, authorize=viewer).post("/queues/pause", {"queue": "mail"})
+    assert list(queue.audit()) == []
+    assert "Nobody has changed anything" in browser.text("/audit")
+    assert browser.get("/audit?before=x").status_code == 400
+
+
+def test_the_audit_log_goes_on_with_older_changes(queue, send, browse):
+    send.delay("a")
+    browser = browse(queue)
+    for _ in range(30):
+        browser.post("/queues/pause", {"queue": "mail"})
+        browser.post("/queues/resume", {"queue": "mail"})
+    page = browser.text("/audit")
+    older = re.search(r'href="(/audit[^"]+)" class="button" rel="next"', page)
+    assert page.count("not named") == 50
+    assert browser.text(older[1]).count("not named") == 10
+
+
+def test_a_user_of_starlettes_own_authentication_is_known_by_name(queue, send, browse):
+    class User:
+        display_name = "carl"
+
+    def authorize(request):
+        request.scope["user"] = User()
+        return "operator"
+
+    send.delay("a")
+    browse(queue, authorize=authorize).post("/queues/pause", {"queue": "mail"})
+    assert queue.audit()[0].actor == "carl"
+    browser = browse(queue, token="a-token-of-the-tests")
+    browser.get("/?token=a-token-of-the-tests")
+    browser.post("/queues/resume", {"queue": "mail"})
+    assert queue.audit()[0].actor == "token"
+
+
+@pytest.fixture
+def dead(queue, send, ended):
+    """A job that has failed for good, with a hidden argument."""
+    job = send.delay("a", password="secret-1")
+    ended(queue, failure=DECLINED)
+    return job
+
+
+def edit(browser, job, args, kwargs):
+    return browser.post(f"/jobs/{job.id}/edit", {"args": args, "kwargs": kwargs})
+
+
+def test_a_dead_letter_is_retried_with_edited_arguments_under_its_id(queue, dead, browse):
+    browser = browse(queue)
+    assert f'href="/jobs/{dead.id}/edit"' in browser.text(f"/jobs/{dead.id}")
+    form = browser.text(f"/jobs/{dead.id}/edit")
+    assert "The task takes: to, password." in words(form)
+    assert "secret-1" in form
+    answer = edit(browser, dead, '["b", {"deep": [1.5, null]}]', "{}")
+    assert answer.headers["location"] == f"/jobs/{dead.id}?notice=retried.1"
+    record = dead.refresh().record
+    assert (record.state, record.payload) == (JobState.PENDING, b'[["b",{"deep":[1.5,null]}],{}]')
+    (entry,) = queue.audit()
+    assert (entry.action, list(entry.targets)) == ("jobs retry", [dead.id])
+    assert entry.details["arguments"] == "edited: to, password"
+
+
+def test_a_hidden_argument_stays_what_it_was_or_is_replaced(queue, dead, browse):
+    browser = browse(queue, redact=["password"])
+    form = browser.text(f"/jobs/{dead.id}/edit")
+    assert "secret-1" not in form
+    assert "[redacted]" in form
+    moved = edit(browser, dead, '["[redacted]"]', "{}")
+    assert moved.status_code == 400
+    assert "can stay where it is" in moved.text
+    assert edit(browser, dead, '["b"]', '{"password": "[redacted]"}').status_code == 303
+    assert dead.refresh().record.payload == b'[["b"],{"password":"secret-1"}]'
+    assert queue.audit()[0].details["arguments"] == "edited: to"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "said"),
+    [
+        ("[1, 2, 3]", "{}", "too many positional arguments"),
+        ("[1]", '{"other": 1}', "unexpected keyword argument"),
+        ("[]", "{}", "missing a required argument"),
+        ("{}", "{}", "this is not a list"),
+        ("[1]", "[]", "this is not an object"),
+        ("[1", "{}", "this is no JSON"),
+        ("", "{}", "this is no JSON"),
+        ("[NaN]", "{}", "this is no JSON"),
+        ('["\\ud800"]', "{}", "this is no JSON"),
+        ("[" * 20_000, "{}", "this is no JSON"),
+        ('[{"$datetime": "2020-01-01T00:00:00+00:00"}]', "{}", "JSON has not"),
+        ('[{"$pickle": "gASVBQAAAAAAAABLAS4="}]', "{}", "JSON has not"),
+        ('[{"$type": ["os:system", "true"]}]', "{}", "JSON has not"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_and_what_was_typed_stays(
+    queue, dead, browse, args, kwargs, said
+):
+    answer = edit(browse(queue), dead, args, kwargs)
+    assert answer.status_code == 400
+    assert said in words(answer.text)
+    assert 'role="alert"' in answer.text
+    assert dead.refresh().status == "failed"
+    assert list(queue.audit()) == []
+    if len(args) < 100:
+        assert words(answer.text).count(args.replace('"', "&quot;")) >= bool(args)
+
+
+def test_a_value_that_json_has_not_can_be_kept_or_removed(queue, send, ended, browse):
+    moment = datetime(2020, 1, 2, tzinfo=UTC)
+    job = send.delay([moment, 1])
+    ended(queue, failure=DECLINED)
+    kept = queue.get_job(job.id).record.payload.decode()[1:-4]
+    browser = browse(queue)
+    assert edit(browser, job, kept.replace("1]", "2]"), "{}").status_code == 303
+    assert job.refresh().args == ([moment, 2],)
+
+
+def test_what_is_sent_as_it_was_shown_changes_nothing(queue, send, ended, browse):
+    odd = "\x85\u202e\ufeff\U000e0001 \"'</textarea><b>\\u0041\n\r\t"
+    job = send.delay({odd: [odd, 1e-7, 10**30, -0.0, None, True, 2**63]}, password=odd)
+    ended(queue, failure=DECLINED)
+    before = job.refresh().args, job.refresh().kwargs
+    browser = browse(queue)
+    areas = re.findall(
+        "<textarea[^>]*>(.*?)</textarea>", browser.text(f"/jobs/{job.id}/edit"), re.DOTALL
+    )
+    assert edit(browser, job, *map(unescape, areas)).status_code == 303
+    assert (job.refresh().args, job.refresh().kwargs) == before
+    assert queue.audit()[0].details["arguments"] == "the same"
+
+
+def test_what_can_not_be_edited_says_so(queue, send, dead, ended, browse):
+    browser = browse(queue)
+    assert browser.get("/jobs/1-00000000/edit").status_code == 404
+    waiting = send.delay("c")
+    answer = browser.get(f"/jobs/{waiting.id}/edit")
+    assert (answer.status_code, "only failed and cancelled" in answer.text) == (409, True)
+    waiting.cancel()
+    queue.store.retry([dead.id], payload=b'{"$pickle":"x"}')
+    dead.cancel()
+    assert browser.get(f"/jobs/{dead.id}/edit").status_code == 409
+    large = send.delay("x" * 70_000)
+    large.cancel()
+    assert "too much for a form" in browser.get(f"/jobs/{large.id}/edit").text
+    looking = browse(queue, authorize=viewer)
+    assert looking.get(f"/jobs/{waiting.id}/edit").status_code == 403
+    assert "/edit" not in looking.text(f"/jobs/{waiting.id}")

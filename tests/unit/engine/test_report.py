@@ -49,7 +49,8 @@ def test_a_node_says_what_it_serves_and_how_it_is(queue, eventually):
 
 def test_it_is_told_with_the_number_of_jobs_and_logged(caplog):
     store, told = MemoryStore(), []
-    unclaimable = UnclaimableJobs(store, told.append)
+    seen = []
+    unclaimable = UnclaimableJobs(store, told.append, seen.append)
     unclaimable.look()
     assert told == []
     store.enqueue_many([NewJob("send", "mail", b"[[],{}]")] * 3)
@@ -59,6 +60,7 @@ def test_it_is_told_with_the_number_of_jobs_and_logged(caplog):
     with caplog.at_level(logging.WARNING):
         log_event(told[0])
     assert "3 jobs wait that no worker would take: 3 of send in mail" in caplog.text
+    assert seen == [[], [lane]]
 
 
 def test_a_worker_looks_for_them(monkeypatch, eventually):

@@ -6,7 +6,7 @@ from inspect import isfunction, signature
 
 import pytest
 
-from mainspring.protocols import Locks
+from mainspring.protocols import Chronicle, Locks
 from mainspring.protocols import store as protocols
 from mainspring.stores.postgres import verbs as postgres_verbs
 from mainspring.stores.sql.verbs import SqlVerbs
@@ -19,6 +19,7 @@ SEAMS = (
     protocols.Journal,
     protocols.Timetable,
     Locks,
+    Chronicle,
 )
 
 # What the front adds to each call, and takes from each answer.

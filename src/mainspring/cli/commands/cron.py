@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mainspring.cli.app_loader.audit import note
 from mainspring.cli.app_loader.verbs import add_verb, run
 from mainspring.cli.text.arguments import arguments_in
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
@@ -86,6 +87,7 @@ def add_schedule(queue: Queue, options: argparse.Namespace) -> int:
     ends = [task.name for task in queue.tasks if task.name.endswith(f".{options.task}")]
     whole = ends[0] if len(ends) == 1 and queue.get_task(options.task) is None else options.task
     added = queue.schedules.add(options.name, whole, replace=options.replace, **given)
+    note(queue, "cron add", [added.name], {"task": added.task, "rule": added.rule})
     if options.json:
         print_json(_fields(added))
     else:
@@ -99,6 +101,7 @@ def run_schedule(queue: Queue, options: argparse.Namespace) -> int:
     if schedule is None:
         return _unknown(options)
     job = schedule.trigger()
+    note(queue, "cron run", [schedule.name], {"job": job.id})
     if options.json:
         print_json({"id": job.id})
     else:
@@ -108,12 +111,12 @@ def run_schedule(queue: Queue, options: argparse.Namespace) -> int:
 
 def pause_schedule(queue: Queue, options: argparse.Namespace) -> int:
     """Pause it; 1 if it was paused already or is unknown."""
-    return _switch(queue, options, ScheduleHandle.pause, "paused", "was paused already")
+    return _switch(queue, options, "pause", ScheduleHandle.pause, "paused", "was paused already")
 
 
 def resume_schedule(queue: Queue, options: argparse.Namespace) -> int:
     """Resume it; 1 if it was not paused or is unknown."""
-    return _switch(queue, options, ScheduleHandle.resume, "resumed", "was not paused")
+    return _switch(queue, options, "resume", ScheduleHandle.resume, "resumed", "was not paused")
 
 
 def remove_schedule(queue: Queue, options: argparse.Namespace) -> int:
@@ -132,12 +135,15 @@ def remove_schedule(queue: Queue, options: argparse.Namespace) -> int:
             "starts; take it out of the code, or pause it",
             options.name,
         )
-    return _switch(queue, options, ScheduleHandle.forget, "removed", "is declared, but not kept")
+    return _switch(
+        queue, options, "rm", ScheduleHandle.forget, "removed", "is declared, but not kept"
+    )
 
 
-def _switch(
+def _switch(  # noqa: PLR0913, PLR0917  # the words of the answer
     queue: Queue,
     options: argparse.Namespace,
+    action: str,
     switch: Callable[[ScheduleHandle], bool],
     yes: str,
     no: str,
@@ -146,6 +152,7 @@ def _switch(
     if schedule is None:
         return _unknown(options)
     changed = switch(schedule)
+    note(queue, f"cron {action}", [schedule.name] if changed else [])
     if options.json:
         print_json({options.name: changed})
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from mainspring.cli.app_loader.audit import note
 from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.arguments import arguments_in
@@ -53,6 +54,7 @@ def enqueue(queue: Queue, options: argparse.Namespace) -> int:
         given["tags"] = options.tag
     args, kwargs = arguments_in(options)
     job = task.using(**given).delay(*args, **kwargs)
+    note(queue, "enqueue", [job.id], {"task": task.name})
     if options.wait is not None:
         # The end of the job is printed, and is the exit code.
         with suppress(JobError, TimeoutError, LookupError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mainspring.cli.app_loader.audit import changed_in, note
 from mainspring.cli.app_loader.verbs import add_verb, run
 from mainspring.cli.text.arguments import arguments_in, moment_in
 from mainspring.cli.text.job import (
@@ -154,10 +155,11 @@ def _indented(traceback: str) -> list[str]:
 
 def cancel_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Cancel jobs; 1 if any had ended or is unknown."""
-    live = queue.cancel(options.ids)
+    live = dict(zip(options.ids, queue.cancel(options.ids), strict=True))
+    note(queue, "jobs cancel", changed_in(live))
     return _report(
         options,
-        dict(zip(options.ids, live, strict=True)),
+        live,
         "cancelled",
         "can't be cancelled: it has ended, or never was",
     )
@@ -174,6 +176,8 @@ def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
         return _retry_edited(queue, options)
     ids = [job.id for job in _failed(queue, options)] if options.all_failed else options.ids
     outcome = {one: live is not None for one, live in zip(ids, queue.retry(ids), strict=True)}
+    chosen = {"queue": options.queue, "task": options.task} if options.all_failed else {}
+    note(queue, "jobs retry", changed_in(outcome), chosen)
     no = "can't run again: there is no such job, or it is neither failed nor cancelled"
     return _report(options, outcome, "runs again", no)
 
@@ -181,6 +185,7 @@ def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
 def run_jobs_now(queue: Queue, options: argparse.Namespace) -> int:
     """Let jobs start now; 1 if any does not wait."""
     moved = _each(queue, options.ids, lambda job: job.run_now())
+    note(queue, "jobs run-now", changed_in(moved))
     return _report(options, moved, "may start now", NOT_WAITING)
 
 
@@ -188,6 +193,8 @@ def move_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Let jobs start at another time; 1 if any does not wait."""
     at = None if options.at is None else moment_in("--at", options.at)
     moved = _each(queue, options.ids, lambda job: job.reschedule(delay=options.delay, run_at=at))
+    to = {"delay": options.delay, "at": options.at}
+    note(queue, "jobs reschedule", changed_in(moved), to)
     return _report(options, moved, "is rescheduled", NOT_WAITING)
 
 
@@ -201,6 +208,7 @@ def _each(
 def remove_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Remove jobs; 1 if any has not ended."""
     outcome = {one: queue.drop(one) == 1 for one in options.ids}
+    note(queue, "jobs rm", changed_in(outcome))
     return _report(
         options, outcome, "removed", "can't be removed: it has not ended, or is not there"
     )
@@ -216,6 +224,7 @@ def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
         )
     args, kwargs = arguments_in(options)
     job.retry(args=args, kwargs=kwargs)
+    note(queue, "jobs retry", [job.id], {"arguments": "edited"})
     return _report(options, {job.id: True}, "runs again with new arguments", "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.cli.app_loader.audit import note
 from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, print_json, print_lines
@@ -42,6 +43,13 @@ def purge(queue: Queue, options: argparse.Namespace) -> int:
         task=options.task,
         older_than=options.older_than,
     )
+    chosen = {
+        "status": options.status,
+        "older_than": options.older_than or None,
+        "queue": options.queue,
+        "task": options.task,
+    }
+    note(queue, "purge", [], chosen, count=dropped)
     if options.json:
         print_json({"removed": dropped})
     else:

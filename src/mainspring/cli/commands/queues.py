@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.cli.app_loader.audit import changed_in, note
 from mainspring.cli.app_loader.verbs import add_verb, run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.model.job import JobState
@@ -54,12 +55,14 @@ def list_queues(queue: Queue, options: argparse.Namespace) -> int:
 def pause_queues(queue: Queue, options: argparse.Namespace) -> int:
     """Pause queues; 1 if any was paused already."""
     done = {name: queue.pause(name) for name in options.names}
+    note(queue, "queues pause", changed_in(done))
     return _report(options, done, "paused", "was paused already")
 
 
 def resume_queues(queue: Queue, options: argparse.Namespace) -> int:
     """Resume queues; 1 if any was not paused."""
     done = {name: queue.resume(name) for name in options.names}
+    note(queue, "queues resume", changed_in(done))
     return _report(options, done, "resumed", "was not paused")
 
 

@@ -8,7 +8,7 @@ from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, print_json, print_lines, print_table
 from mainspring.model.counted import counted
-from mainspring.model.duration import span
+from mainspring.model.duration import latency, span
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
@@ -22,18 +22,31 @@ __all__ = ["add_options", "run"]
 COUNTS = ("ready", "scheduled", *(state.value for state in JobState if state != JobState.PENDING))
 HEADS = ("QUEUE", "OLDEST", *(name.upper() for name in COUNTS))
 DISPENSABLE = ("CANCELLED", "COMPLETED", "SCHEDULED", "QUEUE")
+TIMES = tuple(f"{kind} {one}" for kind in ("WAIT", "RUN") for one in ("P50", "P95", "P99"))
+RECENT_HEADS = ("QUEUE", "IN/S", "OUT/S", "FAILED", "RETRIED", *TIMES, "EMPTY IN")
+RECENT_DISPENSABLE = (
+    *("RETRIED", "RUN P99", "WAIT P99", "RUN P50", "WAIT P50", "IN/S"),
+    *("RUN P95", "EMPTY IN", "QUEUE"),
+)
 ALL = "all"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add_target(parser)
+    parser.add_argument(
+        "--window",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="to look back for rates and times (default: 900)",
+    )
     parser.set_defaults(verb=show_stats)
 
 
 def show_stats(queue: Queue, options: argparse.Namespace) -> int:
-    """Print the counts of each queue and of all, the slots, and jobs that nobody would take."""
-    stats = queue.stats()
+    """Print the counts of each queue and of all, what has been, slots, and what nobody takes."""
+    stats = queue.stats(window=options.window)
     if options.json:
         print_json(dict(stats))
         return DONE
@@ -44,8 +57,30 @@ def show_stats(queue: Queue, options: argparse.Namespace) -> int:
         numbers=HEADS[1:],
         dispensable=DISPENSABLE,
     )
+    recent = stats["recent"]
+    if any(recent[name] for name in ("completed", "failed", "retried", "cancelled")):
+        print_lines(["", f"in the last {span(recent['seconds'])}:"])
+        print_table(
+            RECENT_HEADS,
+            [_recent_cells(name, one["recent"]) for name, one in rows if one["recent"]],
+            numbers=RECENT_HEADS[1:],
+            dispensable=RECENT_DISPENSABLE,
+        )
+        print_lines([""])
     print_lines(_sentences(stats))
     return DONE
+
+
+def _recent_cells(name: str, recent: Mapping[str, Any]) -> tuple[str, ...]:
+    times = [
+        "" if recent[kind] is None else latency(recent[kind][quantile])
+        for kind in ("wait", "run")
+        for quantile in ("p50", "p95", "p99")
+    ]
+    rates = ["" if recent[one] is None else f"{recent[one]:,.1f}" for one in ("in", "out")]
+    counts = [f"{recent[one]:,}" for one in ("failed", "retried")]
+    empty = recent["empty_in"]
+    return (name, *rates, *counts, *times, "" if empty is None else latency(empty))
 
 
 def _cells(name: str, counts: Mapping[str, Any]) -> tuple[str, ...]:

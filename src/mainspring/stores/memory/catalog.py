@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from threading import RLock
 
+    from mainspring.model.chronicle import Chronicled
     from mainspring.model.job import Ended
     from mainspring.model.note import LogLine
     from mainspring.model.view import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     )
     from mainspring.stores.clock import Clock
     from mainspring.stores.memory.change import LiveNode
+    from mainspring.stores.memory.chronicle import MemoryChronicle
     from mainspring.stores.memory.ledger import Ledger
     from mainspring.stores.memory.locks import MemoryLocks
 
@@ -40,6 +42,7 @@ class MemoryCatalog:
     _ledger: Ledger
     _nodes: dict[int, LiveNode]
     _locks: MemoryLocks
+    _chronicle: MemoryChronicle
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job as it is now, or None if there is none (any more)."""
@@ -107,6 +110,21 @@ class MemoryCatalog:
         with self._lock:
             now = Moment(self._clock).micros
             return [node.record(key, now) for key, node in self._nodes.items()]
+
+    def entries(
+        self,
+        kind: str,
+        *,
+        newer_than: float,
+        older_than: float = 0.0,
+        before: int | None = None,
+        limit: int,
+    ) -> Chronicled:
+        """Return up to `limit` entries of these ages, newest first."""
+        with self._lock:
+            moment = Moment(self._clock)
+            ages = newer_than, older_than
+            return self._chronicle.entries(kind, ages, before, limit, moment)
 
     def locks(self) -> list[LockRecord]:
         """Return the locks that are held, by name."""

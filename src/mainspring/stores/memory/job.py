@@ -108,6 +108,7 @@ class Job(Struct):
             crashes=self.crashes,
             expired=self.expired(moment),
             options=self.options,
+            ready_at=moment.monotonic(self.run_at),
         )
 
     def expired(self, moment: Moment) -> bool:

@@ -90,7 +90,7 @@ first AS MATERIALIZED (
 ANSWER = """
 SELECT {recorded}, (SELECT leased FROM live), (SELECT micros FROM due), seen,
   key, nonce, fence, task, queue, payload, attempts + 1, crashes,
-  coalesce(expires_at <= {now}, false), options
+  coalesce(expires_at <= {now}, false), options, run_at, {now}
 FROM (SELECT count(*) AS seen FROM first) AS look
 LEFT JOIN (SELECT * FROM taken JOIN lanes USING (lane)) AS claimed ON true
 ORDER BY priority, run_at, key
@@ -104,7 +104,7 @@ RECORD_AND_CLAIM = ", ".join(("WITH " + LIVE, RECORDING, ASKED, CLAIMING)) + ANS
 
 HELD = """
 SELECT key, nonce, fence, task, queue, payload, attempts + 1, crashes,
-  coalesce(expires_at <= {now}, false), options
+  coalesce(expires_at <= {now}, false), options, run_at, {now}
 FROM jobs JOIN lanes USING (lane)
 WHERE node = %(node)s AND state = 2
 ORDER BY priority, run_at, key
@@ -147,7 +147,7 @@ def exchange(  # noqa: PLR0913  # the verb's signature
     for want in wants:
         also = asked_of(node, first.values(), moment) if together and not answers else {}
         asked = claim_parameters(node, want, windows, moment) | also
-        answers.append(claim(connection, node, want, asked, recording=bool(also)))
+        answers.append(claim(connection, node, want, asked, moment=moment, recording=bool(also)))
         recorded += answers[-1].recorded
     return Exchanged(
         accepted_of(connection, node, outcomes, recorded),
@@ -181,8 +181,14 @@ def claim_parameters(
     }
 
 
-def claim(
-    connection: Statements, node: int, want: Want, asked: dict[str, object], *, recording: bool
+def claim(  # noqa: PLR0913  # what a claim needs
+    connection: Statements,
+    node: int,
+    want: Want,
+    asked: dict[str, object],
+    *,
+    moment: ServerMoment,
+    recording: bool,
 ) -> ClaimAnswer:
     """Claim for one want. Raises `LeaseLost`."""
     rows = connection.rows(RECORD_AND_CLAIM if recording else CLAIM, asked)
@@ -195,7 +201,7 @@ def claim(
         promotions += 1
     if leased is None:
         raise lease_lost(connection, node)
-    claims = [claim_of(row[4:]) for row in rows if row[4] is not None]
+    claims = [claim_of(row[4:], moment) for row in rows if row[4] is not None]
     next_due = None if due is None else max(0.0, due / MICROS)
     if len(claims) < min(want.limit, seen):
         # Others had locked some: look at more, or again.
@@ -204,9 +210,9 @@ def claim(
     return ClaimAnswer(recorded, claims, next_due, lapsed=not leased)
 
 
-def claim_of(row: tuple[Any, ...]) -> Claim:
+def claim_of(row: tuple[Any, ...], moment: ServerMoment) -> Claim:
     """Return the claim of a row."""
-    key, nonce, fence, task, queue, payload, attempt, crashes, expired, options = row
+    key, nonce, fence, task, queue, payload, attempt, crashes, expired, options, run_at, now = row
     return Claim(
         key=key,
         id=format_id(key, nonce),
@@ -218,6 +224,7 @@ def claim_of(row: tuple[Any, ...]) -> Claim:
         crashes=crashes,
         expired=expired,
         options=None if options is None else options.encode(),
+        ready_at=moment.monotonic(run_at, now),
     )
 
 
@@ -231,4 +238,5 @@ def held(
     """Return the claims that a node holds. Raises `LeaseLost` for a node that has gone."""
     if not connection.rows(IS_LIVE, {"node": node}):
         raise lease_lost(connection, node)
-    return [claim_of(row) for row in connection.rows(HELD, {"node": node, "now": moment.micros})]
+    rows = connection.rows(HELD, {"node": node, "now": moment.micros})
+    return [claim_of(row, moment) for row in rows]

@@ -10,6 +10,7 @@ from mainspring.stores.postgres.catalog import (
     search,
     stats,
 )
+from mainspring.stores.postgres.chronicle import add_entry, drop_entries, entries, replace_entries
 from mainspring.stores.postgres.claims import exchange, held
 from mainspring.stores.postgres.controls import (
     any_late,
@@ -55,13 +56,16 @@ from mainspring.stores.postgres.timetable import (
 
 __all__ = [
     "acquire",
+    "add_entry",
     "any_late",
     "any_orphan",
     "cancel",
     "declare",
     "drop",
     "drop_ended",
+    "drop_entries",
     "ended",
+    "entries",
     "exchange",
     "expire",
     "export_answers",
@@ -89,6 +93,7 @@ __all__ = [
     "raise_marks",
     "release",
     "renew",
+    "replace_entries",
     "reschedule",
     "rescue",
     "rescue_orphans",

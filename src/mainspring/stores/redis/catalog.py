@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from mainspring.model.chronicle import Chronicled
 from mainspring.model.job import JobState
 from mainspring.model.view import LaneRecord, LockRecord
-from mainspring.stores.clock import MICROS
+from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import parse_id
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.redis import listing
 from mainspring.stores.redis.records import attempt_of, end_of, line_of, node_of, record_of
+from mainspring.stores.rules.chronicle import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +92,22 @@ class RedisCatalog(ABC):
     def locks(self) -> list[LockRecord]:
         """Return the locks that are held, by name."""
         return [LockRecord(*row) for row in sorted(self._run("held_locks"))]
+
+    def entries(
+        self,
+        kind: str,
+        *,
+        newer_than: float,
+        older_than: float = 0.0,
+        before: int | None = None,
+        limit: int,
+    ) -> Chronicled:
+        """Return up to `limit` entries of these ages, newest first."""
+        ages = int(newer_than * MICROS), int(older_than * MICROS)
+        place = False if before is None else before
+        now, rows = self._run("entries", kind, *ages, place, limit)
+        found = [entry for row in rows if (entry := entry_of(*row)) is not None]
+        return Chronicled(as_datetime(now), found)
 
     @abstractmethod
     def _run(self, name: str, *request: object, again: bool = True) -> Any:

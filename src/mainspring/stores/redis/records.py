@@ -77,12 +77,13 @@ def record_of(row: tuple[int, str, str, str, list[str], str, str, str]) -> JobRe
 
 
 def claims_of(
-    rows: Iterable[tuple[int, str, int, int, int, bool, str, str, str | bool]],
+    rows: Iterable[tuple[int, str, int, int, int, bool, str, str, str | bool, float | bool]],
+    monotonic: float,
 ) -> list[Claim]:
-    """Return claims."""
+    """Return claims; `monotonic` is the clock's time now."""
     names: dict[str, tuple[str, str]] = {}
     claims = []
-    for key, job_id, fence, attempt, crashes, expired, payload, lane, options in rows:
+    for key, job_id, fence, attempt, crashes, expired, payload, lane, options, waited in rows:
         if lane not in names:
             names[lane] = names_of(lane)
         queue, task = names[lane]
@@ -98,6 +99,7 @@ def claims_of(
                 crashes=crashes,
                 expired=expired,
                 options=bytes_in(options) if isinstance(options, str) else None,
+                ready_at=None if waited is False else monotonic - waited / MICROS,
             )
         )
     return claims

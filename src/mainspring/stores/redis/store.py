@@ -10,7 +10,7 @@ from mainspring.clock import monotonic
 from mainspring.errors import LeaseLost, MissingExtra
 from mainspring.model.job import FINAL, Exchanged, JobState, Renewed, Rescued
 from mainspring.model.note import LINE_CHARACTERS, MOST_LINES
-from mainspring.stores.clock import MICROS
+from mainspring.stores.clock import MICROS, as_micros
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.redis.catalog import sound
 from mainspring.stores.redis.intake import BatchIntake
@@ -23,6 +23,7 @@ from mainspring.stores.redis.records import (
 from mainspring.stores.redis.server_address import address_of
 from mainspring.stores.redis.session import RedisSession
 from mainspring.stores.redis.timetable import RedisSchedules
+from mainspring.stores.rules.chronicle import FUTURE_SECONDS
 from mainspring.stores.rules.keeping import ages
 from mainspring.stores.rules.outcomes import is_on_record
 from mainspring.stores.rules.rescue import (
@@ -136,7 +137,7 @@ class RedisStore(PortableRedis):
             for one, word in zip(outcomes, words, strict=True)
         ]
         due = None if next_due < 0 else next_due / MICROS
-        return Exchanged(accepted, claims_of(claims), next_due=due, lapsed=lapsed)
+        return Exchanged(accepted, claims_of(claims, at), next_due=due, lapsed=lapsed)
 
     def finish_many(self, node: int, outcomes: Sequence[Outcome]) -> list[bool]:
         """Record outcomes: the first half of `exchange`."""
@@ -148,10 +149,11 @@ class RedisStore(PortableRedis):
 
     def held(self, node: int) -> list[Claim]:
         """Return the claims that a node holds."""
+        at = self._monotonic()
         rows = self._run("held", node)
         if rows is False:
             raise LeaseLost(str(node))
-        return claims_of(rows)
+        return claims_of(rows, at)
 
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Requeue or fail a lost node's jobs; None if its lease still runs, or it has gone."""
@@ -310,6 +312,22 @@ class RedisStore(PortableRedis):
     def release(self, node: int, name: str, fence: int) -> bool:
         """Free a lock, if the node has it with that fence."""
         return bool(self._run("release", node, name, fence))
+
+    def add_entry(self, kind: str, text: bytes, *, ago: float = 0.0) -> None:
+        """Keep a JSON text, with the moment `ago` seconds before now."""
+        self._run("add_entry", kind, text.decode(), int(ago * MICROS), again=False)
+
+    def replace_entries(
+        self, kind: str, keys: Sequence[int], *, by: str, at: datetime, text: bytes
+    ) -> bool:
+        """Put one entry in the place of others, if all of these are there."""
+        asked = (kind, list(keys), by, as_micros(at), text.decode())
+        return bool(self._run("replace_entries", *asked, again=False))
+
+    def drop_entries(self, kind: str, *, older_than: float, limit: int) -> int:
+        """Drop up to `limit` entries of that age, and those of no moment; return how many."""
+        ahead = int(FUTURE_SECONDS * MICROS)
+        return int(self._run("drop_entries", kind, int(older_than * MICROS), ahead, limit))
 
     def _run(self, name: str, *request: object, again: bool = True) -> Any:
         return self._open().run(name, *request, again=again)

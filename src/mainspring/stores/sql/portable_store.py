@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mainspring.stores.ownership import leaves_nothing
+from mainspring.stores.sql.catalog import SqlCatalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from mainspring.model.stored_job import (
         AnswerPage,
@@ -18,20 +18,11 @@ if TYPE_CHECKING:
         StoreMarks,
     )
     from mainspring.model.timetable import ScheduleRecord
-    from mainspring.stores.sql.verbs import SqlSession, SqlVerbs
 
 
 @leaves_nothing
-class PortableSqlStore(ABC):
+class PortableSqlStore(SqlCatalog):
     """Gives all that an SQL store holds, and takes it from another. Implements Portable."""
-
-    _sql: SqlSession
-    _moment: Callable[[], Any]
-
-    @property
-    @abstractmethod
-    def _verbs(self) -> SqlVerbs:
-        """The database's own verbs."""
 
     def export_jobs(self, *, after: int | None, limit: int) -> list[StoredJob]:
         """Return up to `limit` jobs with a key above `after`, by their keys."""

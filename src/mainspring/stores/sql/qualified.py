@@ -9,7 +9,8 @@ from functools import cache
 TABLE = re.compile(
     r"\b(FROM|INTO|JOIN|UPDATE|USING)\s+"
     r"(mainspring_\w+"
-    r"|attempts|finished|idempotency|jobs|lanes|locks|log|nodes|paused|progress|schedules|spent|tags"
+    r"|attempts|chronicle|finished|idempotency|jobs|lanes|locks|log|nodes|paused|progress"
+    r"|schedules|spent|tags"
     r")\b"
 )
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mainspring.stores.job_id import keys_in
 from mainspring.stores.ownership import leaves_nothing
@@ -13,12 +11,11 @@ from mainspring.stores.sql.portable_store import PortableSqlStore
 from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY, notices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from mainspring.model.job import (
         Claim,
-        Ended,
         Exchanged,
         Grant,
         NewJob,
@@ -27,43 +24,17 @@ if TYPE_CHECKING:
         Rescued,
         Want,
     )
-    from mainspring.model.note import LogLine, Note
+    from mainspring.model.note import Note
     from mainspring.model.timetable import NewSchedule, Timetabled
     from mainspring.model.view import (
-        AttemptRecord,
         JobFilter,
-        JobRecord,
-        LaneRecord,
-        LockRecord,
-        NodeRecord,
-        SearchPage,
     )
     from mainspring.protocols import Listener
-    from mainspring.stores.sql.verbs import SqlSession, SqlVerbs
 
 
 @leaves_nothing
 class SqlStore(PortableSqlStore):
     """The part of `JobStore` that every SQL database has alike."""
-
-    def __init__(self, session: SqlSession, moment: Callable[[], Any]) -> None:
-        self._sql = session
-        self._moment = moment
-
-    @cached_property
-    def _verbs(self) -> SqlVerbs:
-        """The database's own verbs, loaded at the first that is more than an enqueuing."""
-        return self._load_verbs()
-
-    @cached_property
-    def _loaded(self) -> SqlSession:
-        """The session, with the verbs loaded: their import in a turn would hold up others."""
-        _ = self._verbs
-        return self._sql
-
-    @abstractmethod
-    def _load_verbs(self) -> SqlVerbs:
-        """Return the module of the database's verbs."""
 
     def enqueue_many(self, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs and return their ids in order."""
@@ -154,64 +125,6 @@ class SqlStore(PortableSqlStore):
     def listen(self, topic: str) -> Listener:
         """Listen for `"ready"`, `"ended"`, `"orders"` or `"locks"`."""
         return self._sql.listen(topic)
-
-    def get(self, job_id: str) -> JobRecord | None:
-        """Return the job as it is now, or None if there is none (any more)."""
-        return self._sql.read(lambda connection: self._verbs.get(connection, job_id))
-
-    def history(self, job_id: str) -> list[AttemptRecord]:
-        """Return every attempt, oldest first; empty for an unknown id."""
-        return self._sql.read(lambda connection: self._verbs.history(connection, job_id))
-
-    def log(self, job_id: str) -> list[LogLine]:
-        """Return the lines that the job's bodies logged, oldest first."""
-        return self._sql.read(lambda connection: self._verbs.log(connection, job_id))
-
-    def ended(self, job_ids: Sequence[str]) -> dict[str, Ended]:
-        """Return how those of the given jobs ended that have ended."""
-        return self._sql.read(lambda connection: self._verbs.ended(connection, job_ids))
-
-    def stats(self) -> dict[str, dict[str, int]]:
-        """Return the number of jobs by queue and state."""
-        return self._sql.read(self._verbs.stats)
-
-    def jobs(
-        self,
-        wanted: JobFilter,
-        *,
-        before: int | None = None,
-        limit: int = 100,
-        skip: int = 0,
-        oldest_first: bool = False,
-    ) -> list[JobRecord]:
-        """Return up to `limit` jobs, newest first or oldest first."""
-        return self._sql.read(
-            lambda connection: self._verbs.jobs(
-                connection, wanted, before=before, limit=limit, skip=skip, oldest_first=oldest_first
-            )
-        )
-
-    def search(
-        self, wanted: JobFilter, *, before: int | None = None, limit: int = 100, most: int
-    ) -> SearchPage:
-        """Return what `jobs` does among the first `most` jobs or so that it looks through."""
-        return self._sql.read(
-            lambda connection: self._verbs.search(
-                connection, wanted, before=before, limit=limit, most=most
-            )
-        )
-
-    def lanes(self) -> list[LaneRecord]:
-        """Return each task of each queue, with the number of its jobs that wait."""
-        return self._sql.read(lambda connection: self._verbs.lanes(connection, self._moment()))
-
-    def paused(self) -> list[str]:
-        """Return the names of the paused queues, in order."""
-        return self._sql.read(self._verbs.paused)
-
-    def nodes(self) -> list[NodeRecord]:
-        """Return the nodes that have joined and not left."""
-        return self._sql.read(lambda connection: self._verbs.nodes(connection, self._moment()))
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""
@@ -356,6 +269,29 @@ class SqlStore(PortableSqlStore):
         self._sql.notify(LOCKS)
         return freed
 
-    def locks(self) -> list[LockRecord]:
-        """Return the locks that are held, by name."""
-        return self._sql.read(self._verbs.locks)
+    def add_entry(self, kind: str, text: bytes, *, ago: float = 0.0) -> None:
+        """Keep a JSON text, with the moment `ago` seconds before now."""
+        self._loaded.write(
+            lambda connection: self._verbs.add_entry(
+                connection, kind, text, ago=ago, moment=self._moment()
+            )
+        )
+
+    def replace_entries(
+        self, kind: str, keys: Sequence[int], *, by: str, at: datetime, text: bytes
+    ) -> bool:
+        """Put one entry in the place of others, if all of these are there."""
+        return self._loaded.write(
+            lambda connection: self._verbs.replace_entries(
+                connection, kind, keys, by=by, at=at, text=text
+            )
+        )
+
+    def drop_entries(self, kind: str, *, older_than: float, limit: int) -> int:
+        """Drop up to `limit` entries of that age, and those of no moment; return how many."""
+        moment = self._moment()
+        return self._loaded.delete(
+            lambda connection: self._verbs.drop_entries(
+                connection, kind, older_than=older_than, limit=limit, moment=moment
+            )
+        )

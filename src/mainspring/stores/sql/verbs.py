@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
+    from mainspring.model.chronicle import Chronicled
     from mainspring.model.job import (
         Claim,
         Ended,
@@ -345,4 +346,43 @@ class SqlVerbs(Protocol):
 
     def raise_marks(self, connection: Any, wanted: StoreMarks) -> None:
         """Have only higher numbers given."""
+        ...
+
+    def add_entry(
+        self, connection: Any, kind: str, text: bytes, *, ago: float, moment: Any
+    ) -> None:
+        """Keep a dated text."""
+        ...
+
+    def entries(  # noqa: PLR0913  # each is one value of the verb
+        self,
+        connection: Any,
+        kind: str,
+        *,
+        newer_than: float,
+        older_than: float,
+        before: int | None,
+        limit: int,
+        moment: Any,
+    ) -> Chronicled:
+        """Return dated texts of these ages, newest first."""
+        ...
+
+    def replace_entries(  # noqa: PLR0913  # as above
+        self,
+        connection: Any,
+        kind: str,
+        keys: Sequence[int],
+        *,
+        by: str,
+        at: datetime,
+        text: bytes,
+    ) -> bool:
+        """Put one dated text in the place of others, if all of these are there."""
+        ...
+
+    def drop_entries(
+        self, connection: Any, kind: str, *, older_than: float, limit: int, moment: Any
+    ) -> int:
+        """Drop dated texts of that age."""
         ...

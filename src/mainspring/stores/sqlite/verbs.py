@@ -11,6 +11,7 @@ from mainspring.stores.sqlite.catalog.history import ended, history, stats
 from mainspring.stores.sqlite.catalog.queues import lanes, paused
 from mainspring.stores.sqlite.catalog.records import get
 from mainspring.stores.sqlite.catalog.search import search
+from mainspring.stores.sqlite.chronicle import add_entry, drop_entries, entries, replace_entries
 from mainspring.stores.sqlite.claims.wants import claim_for, held
 from mainspring.stores.sqlite.controls import (
     any_late,
@@ -69,13 +70,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "acquire",
+    "add_entry",
     "any_late",
     "any_orphan",
     "cancel",
     "declare",
     "drop",
     "drop_ended",
+    "drop_entries",
     "ended",
+    "entries",
     "exchange",
     "expire",
     "export_answers",
@@ -103,6 +107,7 @@ __all__ = [
     "raise_marks",
     "release",
     "renew",
+    "replace_entries",
     "reschedule",
     "rescue",
     "rescue_orphans",

@@ -15,6 +15,7 @@ from mainspring.model.job import JobState, OutcomeKind
 from mainspring.testing.contracts.cases import (
     BROKEN,
     LEASE,
+    enqueue,
     found,
     ids,
     join,
@@ -70,6 +71,17 @@ class JobContract:
     def test_an_id_of_another_store_is_unknown(self, store: JobStore) -> None:
         key, nonce = store.enqueue_many([new_job()])[0].split("-")
         assert store.get(f"{key}-{int(nonce, 16) ^ 1:08x}") is None
+
+    def test_a_claim_says_since_when_the_job_could_have_run(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        for delay in (0.0, 2.0):
+            enqueue(store, delay=delay)
+        clock.advance(5.0)
+        node = join(store)
+        now, wanted = clock.monotonic(), [pytest.approx(5.0), pytest.approx(3.0)]
+        for claims in (store.claim(node, [want()]), store.held(node)):
+            assert [now - one.ready_at for one in claims if one.ready_at is not None] == wanted
 
     def test_claims_come_by_priority_then_run_at_then_order(
         self, store: JobStore, clock: FrozenClock

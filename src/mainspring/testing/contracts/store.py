@@ -28,6 +28,7 @@ import pytest
 
 from mainspring.testing.clock import FrozenClock
 from mainspring.testing.contracts.catalog import CatalogContract
+from mainspring.testing.contracts.chronicle import ChronicleContract
 from mainspring.testing.contracts.controls import ControlsContract
 from mainspring.testing.contracts.job import JobContract
 from mainspring.testing.contracts.journal import JournalContract
@@ -54,6 +55,7 @@ class StoreContract(
     JournalContract,
     TimetableContract,
     LocksContract,
+    ChronicleContract,
     PortableContract,
     WakeContract,
 ):

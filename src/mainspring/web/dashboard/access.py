@@ -8,7 +8,7 @@ import inspect
 import logging
 import os
 import secrets
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
 
@@ -20,10 +20,21 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    Authorize: TypeAlias = "Callable[[Request], Role | Awaitable[Role | None] | None]"
+    Said: TypeAlias = "Role | tuple[Role, str] | None"
+    Authorize: TypeAlias = "Callable[[Request], Said | Awaitable[Said]]"
 
 Role = Literal["viewer", "operator"]
 """A viewer looks; an operator also acts."""
+
+
+class Visitor(NamedTuple):
+    """Somebody who may look: the role, and the name that the audit log has."""
+
+    role: Role
+    name: str = ""
+
+
+BY_TOKEN = Visitor("operator", "token")
 
 VARIABLE = "MAINSPRING_DASHBOARD_TOKEN"
 SHORTEST_TOKEN = 16
@@ -35,32 +46,40 @@ log = logging.getLogger("mainspring.web")
 class Access(Protocol):
     """Decides what a request may do."""
 
-    async def role(self, request: Request) -> Role | None:
-        """Return the role of whoever sent the request, None for a stranger."""
+    async def visitor(self, request: Request) -> Visitor | None:
+        """Return who sent the request, None for a stranger."""
         ...
 
 
 class UserAccess:
-    """A user's own login: `authorize(request)`, plain or async, returns the role."""
+    """A user's own login: `authorize(request)`, plain or async, returns the role, maybe a name."""
 
     def __init__(self, authorize: Authorize) -> None:
         self._authorize = authorize
 
-    async def role(self, request: Request) -> Role | None:
-        """Return what `authorize` says; raises TypeError if that is no role."""
+    async def visitor(self, request: Request) -> Visitor | None:
+        """Return what `authorize` says; raises TypeError if that is no role.
+
+        Without a name it is that of the user whom Starlette's own authentication has found.
+        """
         if inspect.iscoroutinefunction(self._authorize):
             said: object = await self._authorize(request)
         else:
             said = await run_in_threadpool(self._authorize, request)
             if inspect.isawaitable(said):
                 said = await said
-        if said == "viewer":
-            return "viewer"
-        if said == "operator":
-            return "operator"
-        if said is None:
-            return None
-        expected = '"viewer", "operator" or None'
+        match said:
+            case None:
+                return None
+            case (role, str(name)):
+                pass
+            case role:
+                name = _known_as(request)
+        if role == "viewer":
+            return Visitor("viewer", name)
+        if role == "operator":
+            return Visitor("operator", name)
+        expected = '"viewer", "operator", one of them with a name, as in ("viewer", "ana"), or None'
         raise TypeError(f"authorize() of the dashboard returned {said!r}; return {expected}")
 
 
@@ -74,10 +93,10 @@ class TokenAccess:
         self.cookie = f"mainspring_{_digest(key, 'name')[:12]}"
         self._session = _digest(key, "session")
 
-    async def role(self, request: Request) -> Role | None:
-        """Return operator for a request with our cookie."""
+    async def visitor(self, request: Request) -> Visitor | None:
+        """Return an operator for a request with our cookie."""
         shown = request.cookies.get(self.cookie, "")
-        return "operator" if _equal(shown, self._session) else None
+        return BY_TOKEN if _equal(shown, self._session) else None
 
     def accepts(self, token: str) -> bool:
         """Return whether it is the token, in a time that tells nothing of it."""
@@ -126,6 +145,11 @@ def checked_token(token: object) -> str:
 def new_token() -> str:
     """Return a token that nobody else has."""
     return secrets.token_urlsafe(24)
+
+
+def _known_as(request: Request) -> str:
+    name = getattr(request.scope.get("user"), "display_name", "")
+    return name if isinstance(name, str) else ""
 
 
 def _digest(key: bytes, purpose: str) -> str:

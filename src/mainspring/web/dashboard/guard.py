@@ -13,6 +13,7 @@ from starlette.routing import Route
 from mainspring.clock import utc_now
 from mainspring.errors import InvalidOption, StoreError
 from mainspring.web.dashboard.access import TokenAccess
+from mainspring.web.dashboard.audit import note
 from mainspring.web.dashboard.files import BY_ADDRESS
 from mainspring.web.dashboard.form import form_of, path_in
 from mainspring.web.dashboard.html import tag
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from mainspring.web.dashboard.access import Access, Role
+    from mainspring.web.dashboard.access import Access, Visitor
     from mainspring.web.dashboard.hosts import Hosts
     from mainspring.web.dashboard.routes import PageRoute, Policy
     from mainspring.web.dashboard.site import Site
@@ -146,14 +147,14 @@ class Guard:
 
         return GuardedRoute(method, path, policy, endpoint)
 
-    async def _admit(self, request: Request, policy: Policy) -> Role:
-        """Return the role; raises Refusal if it is not enough."""
-        role = await self._access.role(request)
-        if role is None:
+    async def _admit(self, request: Request, policy: Policy) -> Visitor:
+        """Return who it is; raises Refusal if the role is not enough."""
+        visitor = await self._access.visitor(request)
+        if visitor is None:
             raise Refusal(UNAUTHORIZED, "")
-        if policy == "operator" and role != "operator":
+        if policy == "operator" and visitor.role != "operator":
             raise Refusal(FORBIDDEN, "You may look, but change nothing: that takes an operator.")
-        return role
+        return visitor
 
     def _token_in(self, request: Request) -> str | None:
         """Return the token in the address, as in the one that is printed at the start."""
@@ -166,13 +167,15 @@ class Guard:
             return self._logged_in(request, _own_path(request))
         raise Refusal(UNAUTHORIZED, "That is not the token.")
 
-    async def _answered(self, request: Request, page: PageRoute, role: Role) -> Response:
+    async def _answered(self, request: Request, page: PageRoute, visitor: Visitor) -> Response:
         visit = Visit(
             site=self._site,
             root=_root(request),
             path=_own_path(request),
             now=utc_now(),
-            role=role,
+            role=visitor.role,
+            user=visitor.name,
+            host="" if request.client is None else request.client.host,
             query=request.query_params,
             form=await form_of(request) if page.method == "POST" else (),
             job_id=request.path_params.get("job_id", ""),
@@ -196,11 +199,12 @@ class Guard:
         answer = page.answer(visit)
         if isinstance(answer, Done):
             self._site.changed()
+            note(visit, page.action, answer)
         return answer
 
     def _page(self, visit: Visit, page: Page) -> Response:
         signs_out = isinstance(self._access, TokenAccess)
-        return HTMLResponse(document(visit, page, signs_out=signs_out))
+        return HTMLResponse(document(visit, page, signs_out=signs_out), page.status)
 
     def _done(self, visit: Visit, done: Done) -> Response:
         backs = visit.fields("back")

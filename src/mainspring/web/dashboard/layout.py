@@ -21,6 +21,7 @@ SECTIONS = (
     ("/queues", "Queues"),
     ("/schedules", "Schedules"),
     ("/nodes", "Nodes"),
+    ("/audit", "Audit"),
 )
 
 NOTICES = {

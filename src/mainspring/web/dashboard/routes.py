@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mainspring.web.dashboard.pages import (
+    audit,
     bulk,
+    edit,
     failures,
     job,
     jobs,
@@ -31,23 +33,29 @@ class PageRoute(NamedTuple):
     path: str
     policy: Policy
     answer: Callable[[Visit], Page | Done]
+    action: str = ""
+    """The name of a change in the audit log."""
 
 
 ROUTES = (
     PageRoute("GET", "/", "viewer", overview.overview),
     PageRoute("GET", "/jobs", "viewer", jobs.jobs),
     PageRoute("GET", "/jobs/{job_id}", "viewer", job.job),
+    PageRoute("GET", "/jobs/{job_id}/edit", "operator", edit.edit),
     PageRoute("GET", "/failures", "viewer", failures.failures),
     PageRoute("GET", "/queues", "viewer", queues.queues),
+    PageRoute("GET", "/queue", "viewer", queues.queue),
     PageRoute("GET", "/schedules", "viewer", schedules.schedules),
     PageRoute("GET", "/nodes", "viewer", nodes.nodes),
-    PageRoute("POST", "/bulk", "operator", bulk.bulk),
-    PageRoute("POST", "/jobs/{job_id}/retry", "operator", job.retry),
-    PageRoute("POST", "/jobs/{job_id}/cancel", "operator", job.cancel),
-    PageRoute("POST", "/jobs/{job_id}/run", "operator", job.run_now),
-    PageRoute("POST", "/queues/pause", "operator", queues.pause),
-    PageRoute("POST", "/queues/resume", "operator", queues.resume),
-    PageRoute("POST", "/schedules/pause", "operator", schedules.pause),
-    PageRoute("POST", "/schedules/resume", "operator", schedules.resume),
-    PageRoute("POST", "/schedules/run", "operator", schedules.run_now),
+    PageRoute("GET", "/audit", "viewer", audit.audit),
+    PageRoute("POST", "/bulk", "operator", bulk.bulk, "jobs"),
+    PageRoute("POST", "/jobs/{job_id}/retry", "operator", job.retry, "jobs retry"),
+    PageRoute("POST", "/jobs/{job_id}/edit", "operator", edit.retry_edited, "jobs retry"),
+    PageRoute("POST", "/jobs/{job_id}/cancel", "operator", job.cancel, "jobs cancel"),
+    PageRoute("POST", "/jobs/{job_id}/run", "operator", job.run_now, "jobs run-now"),
+    PageRoute("POST", "/queues/pause", "operator", queues.pause, "queues pause"),
+    PageRoute("POST", "/queues/resume", "operator", queues.resume, "queues resume"),
+    PageRoute("POST", "/schedules/pause", "operator", schedules.pause, "cron pause"),
+    PageRoute("POST", "/schedules/resume", "operator", schedules.resume, "cron resume"),
+    PageRoute("POST", "/schedules/run", "operator", schedules.run_now, "cron run"),
 )

@@ -14,6 +14,7 @@ from mainspring.model.signature import signature_of
 from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
 from mainspring.queue.nodes import nodes_of
+from mainspring.queue.statistics import Past, Recent, past_of
 from mainspring.web.dashboard.failure_groups import RecentFailures, recent_failures
 from mainspring.web.dashboard.redaction import Redaction
 from mainspring.web.dashboard.samples import Samples
@@ -35,6 +36,9 @@ LEAST_KEPT = 1.0
 
 SHARE = 30
 """A read is kept for so many times as long as it took: it costs the store 3 % of its time."""
+
+RECENT_SECONDS = 900.0
+"""Seconds that times and rates are of, where no chart shows them."""
 
 MOST_RUNNING = 500
 """Running jobs that are read, the newest ones."""
@@ -108,11 +112,17 @@ class Site:
         self.counts = SharedRead(self._read_counts)
         self.running = SharedRead(self._read_running)
         self.failures = SharedRead(self._read_failures)
+        self.recent = SharedRead(self._read_recent)
+        self._pasts: dict[float, SharedRead[Past]] = {}
 
     @property
     def store(self) -> JobStore:
         """The queue's store."""
         return self.queue.store
+
+    def past(self, seconds: float) -> SharedRead[Past]:
+        """Return the read of so many seconds of statistics."""
+        return self._pasts.setdefault(seconds, SharedRead(lambda: past_of(self.store, seconds)))
 
     def changed(self) -> None:
         """Show what has just been changed, and nothing older."""
@@ -136,6 +146,9 @@ class Site:
         waiting, running = counts.of(JobState.PENDING), counts.of(JobState.RUNNING)
         self.samples.add(waiting, running, newest[0].key if newest else None)
         return counts
+
+    def _read_recent(self) -> Recent:
+        return Recent(self.store, self.counts.get().lanes, RECENT_SECONDS)
 
     def _read_running(self) -> list[JobRecord]:
         return self.store.jobs(JobFilter(status=JobState.RUNNING), limit=MOST_RUNNING)

@@ -28,7 +28,8 @@ class Refusal(Exception):
 class Visit:
     """A request by somebody who may make it. `root` is the path that the dashboard is mounted at.
 
-    `form` holds the fields of a change, in order; `query` those of the address.
+    `user` is a name for the audit log, `host` the address that it came from. `form` holds the
+    fields of a change, in order; `query` those of the address.
     """
 
     site: Site
@@ -39,6 +40,8 @@ class Visit:
     query: Mapping[str, str] = field(default_factory=dict)
     form: Sequence[tuple[str, str]] = ()
     job_id: str = ""
+    user: str = ""
+    host: str = ""
 
     @property
     def operates(self) -> bool:
@@ -73,15 +76,19 @@ class Page:
     body: Html
     live: bool = False
     above: Html | None = None
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """A change that was made: the browser goes to `path`, where `notice` is shown.
 
-    A notice is a name of `notices` and a number.
+    A notice is a name of `notices` and a number. `targets` are the ids of what was changed, where
+    the address and the form do not name it; `details` what else the audit log is to say.
     """
 
     path: str
     notice: str
     count: int = 1
+    targets: Sequence[str] = ()
+    details: Mapping[str, str] = field(default_factory=dict)

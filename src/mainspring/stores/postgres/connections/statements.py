@@ -37,6 +37,10 @@ class ServerMoment:
         self.micros = int(clock.now() * MICROS) if given else None
         self._monotonic = int(clock.monotonic() * MICROS)
 
+    def monotonic(self, micros: int, now: int) -> float:
+        """Return the monotonic time of a stored time; `now` is the store's."""
+        return (self._monotonic - now + micros) / MICROS
+
     def age(self, monotonic: float) -> int:
         """Return how long ago a monotonic time was, in stored time."""
         return self._monotonic - int(monotonic * MICROS)

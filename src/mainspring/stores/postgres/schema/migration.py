@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mainspring.stores.postgres.address import PostgresAddress
 
 FOLDER = Path(__file__).with_name("migrations")
-VERSION = 7
+VERSION = 8
 """The schema this code reads and writes: the number of the last migration."""
 
 OLDEST_SERVER = 140_000

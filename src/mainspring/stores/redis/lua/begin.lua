@@ -9,7 +9,9 @@ if call('GET', at .. 'run_id') ~= asked[1] then
     call('INCRBY', at .. 'keys', SKIPPED)
     call('INCRBY', at .. 'node_keys', SKIPPED)
   end
-  if call('EXISTS', at .. 'lock_fences') == 1 then call('INCRBY', at .. 'lock_fences', SKIPPED) end
+  for _, counter in ipairs({'lock_fences', 'chronicle_keys'}) do
+    if call('EXISTS', at .. counter) == 1 then call('INCRBY', at .. counter, SKIPPED) end
+  end
   call('SET', at .. 'run_id', asked[1])
 end
 call('SET', at .. 'name', asked[2], 'NX')

@@ -70,10 +70,13 @@ local function row_of(key)
   return row
 end
 
--- The grant of a job to its node, for the answer.
-local function grant(key, lane, row, fence)
+-- The grant of a job to its node, for the answer: with the time for which it could have run, or
+-- false.
+local function grant(key, lane, row, fence, place)
+  local ready = tonumber(run_at_of(place))
   local expired = row[5] and tonumber(row[5]) <= now or false
-  return {tonumber(key), row[1], fence, row[3] + 1, row[4], expired, row[6] or '', lane, row[7]}
+  return {tonumber(key), row[1], fence, row[3] + 1, row[4], expired, row[6] or '', lane, row[7],
+    ready and now - ready or false}
 end
 
 local function take(node, lane, place, key, row)
@@ -84,7 +87,7 @@ local function take(node, lane, place, key, row)
   write('ZADD', line_of('running', lane), text(now), key)
   write('HSET', at .. 'held:' .. node, key, text(fence))
   if row[5] then write('ZREM', at .. 'expiring', key) end
-  return grant(key, lane, row, fence)
+  return grant(key, lane, row, fence, place)
 end
 
 -- Adds the claims of a want to others. One that came away short and passed over suspects sleeps

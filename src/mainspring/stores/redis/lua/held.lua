@@ -5,7 +5,7 @@ if call('HEXISTS', at .. 'node:' .. node, 'lease_until') == 0 then return reply(
 for _, key in ipairs(call('HKEYS', at .. 'held:' .. node)) do
   local row, job = row_of(key), job_of(key)
   if job and job.state == 'running' then
-    claims[#claims + 1] = grant(key, job.lane, row, tonumber(job.fence))
+    claims[#claims + 1] = grant(key, job.lane, row, tonumber(job.fence), job.place)
   end
 end
 return reply(claims)

@@ -267,18 +267,19 @@ def place_in_line(row: Waiting) -> tuple[int, int, int]:
 
 
 def claims_of(
-    connection: sqlite3.Connection, rows: Sequence[Waiting], known: KnownLanes
+    connection: sqlite3.Connection, rows: Sequence[Waiting], known: KnownLanes, moment: Moment
 ) -> list[Claim]:
     """Return the grants for rows. Few jobs have options: theirs are read by themselves."""
     keys = [row[2] for row in rows if row[9]]
     asked = (json.encode(keys).decode(),)
     options = dict(connection.execute(OPTIONS, asked).fetchall()) if keys else NO_OPTIONS
-    return [claim_of(row, known, options.get(row[2])) for row in rows]
+    shift = moment.shift
+    return [claim_of(row, known, options.get(row[2]), shift) for row in rows]
 
 
-def claim_of(row: Waiting, known: KnownLanes, options: bytes | None) -> Claim:
-    """Return the grant for a row."""
-    _, _, key, nonce, lane, fence, attempt, crashes, expired, _, _, payload = row
+def claim_of(row: Waiting, known: KnownLanes, options: bytes | None, shift: int) -> Claim:
+    """Return the grant for a row; `shift` is between stored and monotonic time."""
+    _, run_at, key, nonce, lane, fence, attempt, crashes, expired, _, _, payload = row
     queue, task = known.name(lane)
     return Claim(
         key=key,
@@ -291,4 +292,5 @@ def claim_of(row: Waiting, known: KnownLanes, options: bytes | None) -> Claim:
         crashes=crashes,
         expired=bool(expired),
         options=options,
+        ready_at=(run_at - shift) / MICROS,
     )

@@ -89,7 +89,7 @@ def claim_for(
         return ClaimedJobs([], lapsed=True)
     if claimable.whole and state.shows_all_for(wants):
         rows = take(connection, node, state.first or [], moment)
-        return ClaimedJobs(claims_of(connection, rows, lanes))
+        return ClaimedJobs(claims_of(connection, rows, lanes, moment))
     return claim_each(connection, node, wants, lanes=lanes, moment=moment, state=state)
 
 
@@ -130,7 +130,7 @@ def held(
     if connection.execute(LIVE, (node,)).fetchone() is None:
         raise LeaseLost(name_of(connection, node))
     learn(connection, lanes)
-    return claims_of(connection, held_rows(connection, node, moment), lanes)
+    return claims_of(connection, held_rows(connection, node, moment), lanes, moment)
 
 
 def claimable_for(lanes: KnownLanes, wants: Sequence[Want], moment: Moment) -> Claimable:
@@ -188,4 +188,4 @@ def claim_each(  # noqa: PLR0913  # as above, and the state
             connection, node, lanes=lanes.matching(want, state.paused), want=want, moment=moment
         )
     ]
-    return ClaimedJobs(claims_of(connection, rows, lanes), next_due)
+    return ClaimedJobs(claims_of(connection, rows, lanes, moment), next_due)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = Path(__file__).with_name("migrations")
-VERSION = 8
+VERSION = 9
 """The schema this code reads and writes: the number of the last migration."""
 
 PREFIXED = 7

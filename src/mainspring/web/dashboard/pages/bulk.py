@@ -30,7 +30,7 @@ def bulk(visit: Visit) -> Page | Done:
     action = visit.field("action")
     if action not in {"retry", "cancel"}:
         raise Refusal(400, f"There is no action {action!r}; the actions are retry and cancel.")
-    ids = visit.fields("id")
+    ids = list(dict.fromkeys(visit.fields("id")))
     if ids:
         return _changed(visit, action, ids[:MOST_CHANGED])
     chosen = selection_of(dict(visit.form))
@@ -44,13 +44,13 @@ def bulk(visit: Visit) -> Page | Done:
 
 
 def _changed(visit: Visit, action: str, ids: Sequence[str]) -> Done:
-    store = visit.site.store
-    if action == "retry":
-        count = sum(live is not None for batch in in_batches(ids) for live in store.retry(batch))
-    else:
-        count = sum(live for batch in in_batches(ids) for live in store.cancel(batch))
+    change = visit.site.store.retry if action == "retry" else visit.site.store.cancel
+    changed: list[str] = []
+    for batch in in_batches(ids):
+        changed += [one for one, done in zip(batch, change(batch), strict=True) if done]
     done = "retried" if action == "retry" else "cancelled"
-    return Done("/jobs", done if count else "unchanged", count)
+    chosen = selection_of(dict(visit.form)).given
+    return Done("/jobs", done if changed else "unchanged", len(changed), changed, chosen)
 
 
 def _question(visit: Visit, chosen: Selection, action: str, found: ChosenIds) -> Page:

@@ -106,6 +106,9 @@ def _lead(visit: Visit, shown: RedactedJob) -> Html:
         acts.append(button(visit, "Run now", f"{path}/run", back=path, kind="main", name=name))
     if record.state in {JobState.FAILED, JobState.CANCELLED}:
         acts.append(button(visit, "Retry", f"{path}/retry", back=path, kind="main", name=name))
+        if visit.operates:
+            url = visit.url(f"{path}/edit")
+            acts.append(tag("a", "Retry with other arguments…", href=url, class_="button"))
     if record.state not in FINAL:
         acts.append(button(visit, "Cancel", f"{path}/cancel", back=path, kind="danger", name=name))
     task = tag("span", clipped(record.task), class_="task")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.clock import monotonic
 from mainspring.model.counted import counted
 from mainspring.model.duration import span
 from mainspring.model.job import JobState
-from mainspring.web.dashboard.chart import Line, chart
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.pages.failures import group_rows
 from mainspring.web.dashboard.pages.nodes import live_nodes
 from mainspring.web.dashboard.pages.queues import queue_table
-from mainspring.web.dashboard.samples import rates
+from mainspring.web.dashboard.past import past_charts
 from mainspring.web.dashboard.visit import Page
 from mainspring.web.dashboard.words import (
     NOTHING,
@@ -45,7 +43,7 @@ def overview(visit: Visit) -> Page:
     body = joined(
         [tag("p", one, class_="warning") for one in _warnings(visit, counts)],
         tag("dl", _tiles(visit, counts), class_="tiles"),
-        tag("div", _charts(visit), class_="two"),
+        past_charts(visit, "/"),
         section("Queues", behind, aside=_link(visit, "/queues", "All queues")),
         tag("div", _running(visit), _nodes(visit, counts), class_="two"),
         _failures(visit),
@@ -95,27 +93,6 @@ def _tiles(visit: Visit, counts: Counts) -> list[Html]:
         state("Failed", counts.of(JobState.FAILED), JobState.FAILED, "failed"),
         state("Cancelled", counts.of(JobState.CANCELLED), JobState.CANCELLED, "cancelled"),
         tile("Live nodes", f"{live:,}", "/nodes", "" if live else "failed"),
-    ]
-
-
-def _charts(visit: Visit) -> list[Html]:
-    now, samples = monotonic(), visit.site.samples.all()
-    flow = rates(samples)
-    return [
-        chart(
-            "Throughput",
-            [
-                Line("enqueued", "c1", [(now - one.at, one.enqueued) for one in flow], "/s"),
-                Line("ended", "c2", [(now - one.at, one.ended) for one in flow], "/s"),
-            ],
-        ),
-        chart(
-            "Depth",
-            [
-                Line("waiting", "c3", [(now - one.at, one.waiting) for one in samples]),
-                Line("running", "c4", [(now - one.at, one.running) for one in samples]),
-            ],
-        ),
     ]
 
 

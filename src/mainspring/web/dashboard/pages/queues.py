@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mainspring.model.counted import counted
-from mainspring.model.duration import span
+from mainspring.model.duration import latency, span
 from mainspring.model.job import JobState
+from mainspring.queue.statistics import QUANTILES
 from mainspring.web.dashboard.html import Html, joined, tag
+from mainspring.web.dashboard.past import past_charts
 from mainspring.web.dashboard.visit import Done, Page, Refusal
 from mainspring.web.dashboard.words import (
     NOTHING,
@@ -21,7 +23,7 @@ from mainspring.web.dashboard.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mainspring.model.view import LaneRecord
     from mainspring.web.dashboard.site import Counts
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 HEADS = ("Queue", "Ready", "Oldest", "Scheduled", "Running", "Completed", "Failed", "Cancelled")
 NUMBERS = HEADS[1:]
 LANES = ("Task", "Ready", "Oldest", "Scheduled")
+TIMES = tuple(f"{kind} {place}" for kind in ("Wait", "Run") for place in QUANTILES)
+RECENT = ("In/s", "Out/s", "Failed", "Retried", *TIMES, "Empty in")
+RECENTLY = "The last 15 minutes"
+OTHERS = "other tasks"
 MOST_QUEUES = 200
 MOST_WITH_TASKS = 20
 MOST_TASKS = 50
@@ -48,7 +54,60 @@ def queues(visit: Visit) -> Page:
     left = len(counts.queues) - len(shown)
     more = f"{len(shown)} of {len(counts.queues):,}, those furthest behind" if left else None
     rows = queue_table(visit, counts, shown, acts=True)
-    return Page("Queues", joined(section("By queue", rows, aside=more), lanes), live=True)
+    recent = visit.site.recent.get().by_queue()
+    times = recent_table(visit, [(name, recent[name]) for name in shown if name in recent])
+    body = joined(section("By queue", rows, aside=more), section(RECENTLY, times), lanes)
+    return Page("Queues", body, live=True)
+
+
+def queue(visit: Visit) -> Page:
+    """Return the page of the queue that the address names; raises Refusal if there is none."""
+    name, counts = visit.query.get("queue", ""), visit.site.counts.get()
+    recent = visit.site.recent.get()
+    if name not in counts.queues and name not in recent.by_queue():
+        raise Refusal(404, f"There is no queue {name!r}.")
+    tasks = [(one["task"] or OTHERS, one) for one in recent.by_task() if one["queue"] == name]
+    jobs = tag("a", "Its jobs", href=visit.url("/jobs", queue=name))
+    lanes = counts.lanes_of.get(name, ())
+    body = joined(
+        section("Now", queue_table(visit, counts, [name], acts=True), aside=jobs),
+        past_charts(visit, "/queue", name),
+        section(RECENTLY, recent_table(visit, tasks[:MOST_TASKS], of="Task")),
+        _tasks(visit, name, lanes) if any(lane.pending for lane in lanes) else None,
+    )
+    return Page(f"Queue {clipped(name, 60)}", body, live=True)
+
+
+def recent_table(
+    visit: Visit, rows: Sequence[tuple[str, Mapping[str, Any]]], *, of: str = "Queue"
+) -> Html:
+    """Return the table of what has been in the last minutes, of each queue or each task."""
+    if not rows:
+        return empty("No attempt has ended.")
+    cells = [
+        (
+            tag("a", clipped(name), href=visit.url("/queue", queue=name))
+            if of == "Queue"
+            else clipped(name),
+            *(_rate(one[rate]) for rate in ("in", "out")),
+            number(one["failed"], "failed"),
+            number(one["retried"]),
+            *(_time(one[kind], place) for kind in ("wait", "run") for place in QUANTILES),
+            NOTHING if one["empty_in"] is None else latency(one["empty_in"]),
+        )
+        for name, one in rows
+    ]
+    keys = [f"recent {name}" for name, _ in rows]
+    heads = (of, *RECENT)
+    return table(heads, cells, label=f"{RECENTLY}, by {of.lower()}", numbers=RECENT, keys=keys)
+
+
+def _rate(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:,.1f}"
+
+
+def _time(times: Mapping[str, float] | None, place: str) -> str:
+    return NOTHING if times is None else latency(times[place])
 
 
 def queue_table(visit: Visit, counts: Counts, names: Sequence[str], *, acts: bool = False) -> Html:
@@ -90,7 +149,7 @@ def _row(visit: Visit, counts: Counts, name: str) -> tuple[Html, ...]:
     ready = max(0, of.get(JobState.PENDING, 0) - scheduled)
     title = tag(
         "span",
-        tag("a", clipped(name), href=visit.url("/jobs", queue=name)),
+        tag("a", clipped(name), href=visit.url("/queue", queue=name)),
         badge("paused") if name in counts.paused else None,
     )
 

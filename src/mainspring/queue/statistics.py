@@ -1,0 +1,261 @@
+"""Statistics as users read them: what has just been, and the past in minutes or hours."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from mainspring.errors import InvalidOption
+from mainspring.model.duration import seconds_of
+from mainspring.model.histogram import quantile
+from mainspring.model.statistics import (
+    DAY_SECONDS,
+    HOUR,
+    HOUR_SECONDS,
+    MINUTE,
+    MINUTE_SECONDS,
+    MONTH_SECONDS,
+    WINDOW,
+    Tallies,
+    Tally,
+    period_of,
+)
+from mainspring.model.value import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from mainspring.model.statistics import Lane
+    from mainspring.model.view import LaneRecord
+    from mainspring.protocols import Chronicle
+
+T = TypeVar("T")
+
+MOST_TEXTS = 10_000
+"""Texts that are read of each kind, the newest."""
+
+LEAST_COVERED = 1.0
+"""Seconds that a rate is over at least."""
+
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+class StatsPoint(Value, frozen=True):
+    """The numbers of one minute, or of one hour, which began `at` (aware UTC).
+
+    `completed`, `failed` and `cancelled` jobs, and attempts that were `retried`. `enqueued` is what
+    must have come for as many to be left: None if it is not known what was left. `ready` and
+    `scheduled` jobs are the mean over the time, `oldest` the greatest age of a ready one in
+    seconds; None when nobody looked. `wait` and `run` have p50, p95 and p99 in seconds, of the
+    attempts that ended; None if none did.
+    """
+
+    at: datetime
+    seconds: float
+    completed: int
+    failed: int
+    retried: int
+    cancelled: int
+    enqueued: float | None
+    ready: float | None
+    scheduled: float | None
+    oldest: float | None
+    wait: Mapping[str, float] | None
+    run: Mapping[str, float] | None
+
+
+class PastPeriod(Value, frozen=True):
+    """The numbers of all lanes in a period of so many seconds."""
+
+    at: datetime
+    seconds: float
+    tallies: Tallies
+
+
+class Past(Value, frozen=True):
+    """Periods, oldest first, as of `now`: a period of which nothing is known is left out."""
+
+    now: datetime
+    periods: Sequence[PastPeriod]
+
+    def points(self, fits: Callable[[Lane], bool] = lambda _: True) -> list[StatsPoint]:
+        """Return a point for each period, of the lanes that fit."""
+        points: list[StatsPoint] = []
+        before: float | None = None
+        for period in self.periods:
+            tally, samples = summed(period.tallies, fits), period.tallies.samples
+            waiting = (tally.ready + tally.scheduled) / samples if samples else None
+            points.append(_point(period, tally, samples, came=_came(tally, before, waiting)))
+            before = waiting
+        return points
+
+
+def past_of(store: Chronicle, seconds: float) -> Past:
+    """Return the past: by minutes up to a day, by hours beyond."""
+    by_hour = seconds > DAY_SECONDS
+    every = HOUR_SECONDS if by_hour else MINUTE_SECONDS
+    periods: dict[datetime, Tallies] = {}
+    # The later kinds first: what is added up meanwhile is missing once, and not there twice.
+    kinds = (HOUR, MINUTE, WINDOW) if by_hour else (MINUTE, WINDOW)
+    found = [store.entries(kind, newer_than=seconds, limit=MOST_TEXTS) for kind in kinds]
+    for entry in (entry for some in found for entry in some.entries):
+        periods.setdefault(period_of(entry.at, every), Tallies()).add(entry.text)
+    now = found[-1].now
+    return Past(now, [PastPeriod(at, every, periods[at]) for at in sorted(periods)])
+
+
+class Recent:
+    """The numbers of the last `seconds`; `lanes` is what waits now."""
+
+    def __init__(self, store: Chronicle, lanes: Sequence[LaneRecord], seconds: float) -> None:
+        past = past_of(store, min(seconds, DAY_SECONDS))
+        first = past.periods[0].at if past.periods else past.now
+        self._covered = min(seconds, max(LEAST_COVERED, (past.now - first).total_seconds()))
+        self._counted: dict[Lane, Tally] = {}
+        for period in past.periods:
+            for lane, tally in period.tallies.lanes.items():
+                self._counted.setdefault(lane, Tally()).merge(tally)
+        self._now = {(one.queue, one.task): _waiting(one) for one in lanes}
+        self._ago, self._then = _first_sample(past)
+
+    @property
+    def all(self) -> dict[str, Any]:
+        """The numbers of all queues."""
+        return self._by(lambda _: "").get("", _NOTHING.told(self._covered, self._ago))
+
+    def by_queue(self) -> dict[str, dict[str, Any]]:
+        """Return the numbers of each queue that is known by its name."""
+        found = self._by(lambda lane: lane[0])
+        return {name: found[name] for name in sorted(found) if name}
+
+    def by_task(self) -> list[dict[str, Any]]:
+        """Return the numbers of each task of a queue that had an attempt."""
+        found = self._by(lambda lane: lane)
+        busy = sorted(lane for lane, tally in self._counted.items() if tally.ended or tally.retried)
+        return [{"queue": lane[0], "task": lane[1], **found[lane]} for lane in busy]
+
+    def _by(self, group: Callable[[Lane], T]) -> dict[T, dict[str, Any]]:
+        found: defaultdict[T, _Group] = defaultdict(_Group)
+        for lane, tally in self._counted.items():
+            found[group(lane)].tally.merge(tally)
+        for lane, now in self._now.items():
+            found[group(lane)].now += now
+        for lane, then in self._then.items():
+            found[group(lane)].then += then
+        return {name: one.told(self._covered, self._ago) for name, one in found.items()}
+
+
+class _Waiting(NamedTuple):
+    """Numbers of jobs that wait, and of those of them that are ready."""
+
+    jobs: float = 0.0
+    ready: float = 0.0
+
+    def __add__(self, other: tuple[float, ...]) -> _Waiting:  # type: ignore[override]  # a sum, not a longer tuple
+        return _Waiting(self.jobs + other[0], self.ready + other[1])
+
+
+class _Group:
+    """Numbers of some lanes, then and now."""
+
+    __slots__ = ("now", "tally", "then")
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.now = self.then = _Waiting()
+
+    def told(self, covered: float, ago: float | None) -> dict[str, Any]:
+        """Return it as users read it; `ago` is when it was looked first."""
+        tally, now, then = self.tally, self.now, self.then
+        out = tally.ended / covered
+        came = empty = None
+        if ago is not None:
+            came = max(0.0, out + (now.jobs - then.jobs) / ago)
+            shrinking = (then.ready - now.ready) / ago
+            empty = (now.ready / shrinking if shrinking > 0 else None) if now.ready else 0.0
+        return {
+            "seconds": round(covered, 3),
+            "completed": tally.completed,
+            "failed": tally.failed,
+            "retried": tally.retried,
+            "cancelled": tally.cancelled,
+            "out": out,
+            "in": came,
+            "empty_in": empty,
+            "wait": quantiles(tally.wait),
+            "run": quantiles(tally.run),
+        }
+
+
+_NOTHING = _Group()
+
+
+def _waiting(lane: LaneRecord) -> _Waiting:
+    return _Waiting(lane.pending, lane.pending - lane.scheduled)
+
+
+def _first_sample(past: Past) -> tuple[float | None, dict[Lane, _Waiting]]:
+    """Return how many seconds ago it was first looked what waits, and what did, by lane."""
+    for period in past.periods:
+        samples = period.tallies.samples
+        ago = (past.now - period.at).total_seconds() - period.seconds / 2
+        if samples and ago >= period.seconds / 2:
+            return ago, {
+                lane: _Waiting((tally.ready + tally.scheduled) / samples, tally.ready / samples)
+                for lane, tally in period.tallies.lanes.items()
+            }
+    return None, {}
+
+
+def summed(tallies: Tallies, fits: Callable[[Lane], bool]) -> Tally:
+    """Return the lanes that fit, added up."""
+    total = Tally()
+    for lane, tally in tallies.lanes.items():
+        if fits(lane):
+            total.merge(tally)
+    return total
+
+
+def quantiles(counts: Mapping[int, int]) -> dict[str, float] | None:
+    """Return p50, p95 and p99 in seconds; None of nothing."""
+    found = {name: quantile(counts, fraction) for name, fraction in QUANTILES.items()}
+    known = {name: value for name, value in found.items() if value is not None}
+    return known or None
+
+
+def _came(tally: Tally, before: float | None, waiting: float | None) -> float | None:
+    if before is None or waiting is None:
+        return None
+    return max(0.0, tally.ended + waiting - before)
+
+
+def _point(period: PastPeriod, tally: Tally, samples: int, *, came: float | None) -> StatsPoint:
+    return StatsPoint(
+        at=period.at,
+        seconds=period.seconds,
+        completed=tally.completed,
+        failed=tally.failed,
+        retried=tally.retried,
+        cancelled=tally.cancelled,
+        enqueued=came,
+        ready=tally.ready / samples if samples else None,
+        scheduled=tally.scheduled / samples if samples else None,
+        oldest=tally.oldest if samples else None,
+        wait=quantiles(tally.wait),
+        run=quantiles(tally.run),
+    )
+
+
+def fitting(queue: str | None, task: str | None) -> Callable[[Lane], bool]:
+    """Return whether a lane is of that queue and that task; None: of any."""
+    return lambda lane: queue in {None, lane[0]} and task in {None, lane[1]}
+
+
+def window_of(owner: str, name: str, value: float | timedelta) -> float:
+    """Return a time that is looked back, in seconds; raises InvalidOption."""
+    seconds = seconds_of(owner, name, value)
+    if not 0 < seconds <= MONTH_SECONDS:
+        expected = "seconds above 0, or a timedelta, of a month at most"
+        raise InvalidOption(name, value, owner=owner, expected=expected)
+    return seconds

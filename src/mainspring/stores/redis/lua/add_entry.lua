@@ -1,0 +1,4 @@
+-- uses chronicle
+-- Keeps a text. Request: kind, text, its age.
+add(asked[1], text(now - asked[3]), asked[2])
+return reply(true)
