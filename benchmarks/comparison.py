@@ -65,6 +65,8 @@ class Comparison:
 
     def admits(self, contestant: Contestant, row: Row, round_number: int) -> bool:
         """Whether it takes part; in a quick run rivals sit out the last round."""
+        if contestant.only not in ("", row.verb):
+            return False
         if contestant.name in row.without or contestant.name in self.options.without:
             return False
         if not self.options.quick:

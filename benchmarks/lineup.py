@@ -30,13 +30,15 @@ RIVALS = (
 )
 FLOOR = "floor"
 OURS = "mainspring"
+STORE = "store alone"
+"""Our statements without an engine: the floor that has our tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
     """A contender with its settings; `module` names benchmarks/contenders/on_*.py.
 
-    `server`: the kind that it needs, `redis` or `postgres`.
+    `server`: the kind that it needs, `redis` or `postgres`. `only`: the verb of its rows.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Contestant:
     tuned: bool = False
     quick: bool = True
     server: str = ""
+    only: str = ""
 
 
 CONTESTANTS = (
@@ -59,11 +62,13 @@ CONTESTANTS = (
 )
 ON_REDIS = (
     Contestant(FLOOR, "floor_redis", server="redis"),
+    Contestant(STORE, "store", server="redis", only="drain"),
     Contestant(OURS, "mainspring", server="redis"),
     *(one for one in CONTESTANTS if one.server),
 )
 ON_POSTGRES = (
     Contestant(FLOOR, "floor_postgres", server="postgres"),
+    Contestant(STORE, "store", server="postgres", only="drain"),
     Contestant(OURS, "mainspring", server="postgres"),
     Contestant("pgqueuer", "pgqueuer", rival=True, quick=False, server="postgres"),
     Contestant("procrastinate", "procrastinate", rival=True, quick=False, server="postgres"),

@@ -43,7 +43,14 @@ class Contender:
     """The queue above."""
 
     version = f"mainspring {importlib.metadata.version('mainspring')}"
-    worker = (sys.executable, "-m", "mainspring", "worker", "--app", f"{__name__}:queue")
+    worker: tuple[str, ...] = (
+        sys.executable,
+        "-m",
+        "mainspring",
+        "worker",
+        "--app",
+        f"{__name__}:queue",
+    )
 
     def enqueue(self, first: int, second: int) -> JobHandle[int]:
         return task.delay(first, second)
