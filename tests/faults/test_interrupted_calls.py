@@ -8,22 +8,19 @@ call must work, and what was ever acknowledged must be there.
 
 import fcntl
 import gc
-import inspect
 import os
 import sqlite3
-import sys
 import threading
 import time
 from contextlib import contextmanager
 from itertools import count, islice
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 from redis import Redis
 
-import mainspring
+from interrupts import WAYS, Interrupts
 from mainspring import Queue, current_job
 from mainspring.stores.ownership import owns
 from servers import postgres
@@ -34,73 +31,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-OURS = str(Path(mainspring.__file__).parent)
 PATIENCE = 5.0
-
-
-class Interrupts:
-    """Raises KeyboardInterrupt in our code at the moment of a number; counts from 0."""
-
-    def __init__(self, at):
-        self.left = at
-        self.fired = False
-        self.place = ""
-
-    def pass_moment(self, frame):
-        if self.left == 0 and not self.fired:
-            self.fired = True
-            self.place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-            raise KeyboardInterrupt
-        self.left -= 1
-
-
-@contextmanager
-def at_lines(interrupts, *, opcodes=False):
-    """Count lines, or instructions."""
-    wanted = "opcode" if opcodes else "line"
-
-    def trace(frame, event, _arg):
-        if not frame.f_code.co_filename.startswith(OURS):
-            return None
-        frame.f_trace_opcodes = opcodes
-        frame.f_trace_lines = not opcodes
-        if event == wanted:
-            interrupts.pass_moment(frame)
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
-
-
-def at_opcodes(interrupts):
-    """Count instructions."""
-    return at_lines(interrupts, opcodes=True)
-
-
-@contextmanager
-def at_calls(interrupts):
-    """Count the entries of functions and the returns of C code: there a signal is taken."""
-
-    def profile(frame, event, _arg):
-        code = frame.f_code
-        # The end of a generator that is dropped looks like a call, and raises to nobody.
-        entry = event == "call" and not code.co_flags & inspect.CO_GENERATOR
-        if (entry or event == "c_return") and code.co_filename.startswith(OURS):
-            interrupts.pass_moment(frame)
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
-
-
-WAYS = {"lines": at_lines, "calls": at_calls, "opcodes": at_opcodes}
 
 
 class SqliteStores:

@@ -58,7 +58,7 @@ class EndedJobs(Protocol):
 
 
 class Waiting:
-    """One thread that waits."""
+    """One thread that waits, or one that is called when it is over."""
 
     def __init__(self) -> None:
         self.ended: Ended | MainspringError | None = None
@@ -87,7 +87,7 @@ class Waiter:
         try:
             self._wait(job_id, waiting, deadline)
         except BaseException:
-            self._recover(job_id, waiting)
+            self._recover(job_id, waiting.notify, waiting)
             raise
         if isinstance(waiting.ended, MainspringError):
             raise waiting.ended
@@ -102,18 +102,19 @@ class Waiter:
             waiters.forget(job_id, waiting.notify)
             _hand_over(waiters)
 
-    def _recover(self, job_id: str, waiting: Waiting) -> None:
+    def _recover(self, job_id: str, on_end: OnEnd, waiting: Waiting) -> None:
         """Leave nothing of a wait that an exception has ended, wherever that came."""
         waiters = waiting.waiters
         if waiters is None:
             return
-        if not is_called_by(Waiter._wait):  # else a handler waits in the midst of another wait
+        # Else a handler waits in the midst of another wait.
+        if not is_called_by(Waiter._wait, Waiter._subscribe, Waiter._unsubscribe):
             let_go(waiters.lock)
             let_go(waiters.lead)
         if waiting.listening:
             # It may be in any state now: who leads next listens anew.
             waiters.close_listener()
-        waiters.forget(job_id, waiting.notify)
+        waiters.forget(job_id, on_end)
         waiters.leave_queue(waiting)
         _hand_over(waiters)
 
@@ -122,31 +123,54 @@ class Waiter:
 
         Returns the cancellation.
         """
-        waiters = self._enter(job_id, on_end, None)
+        waiting = Waiting()
+        self._guard(self._subscribe, job_id, on_end, waiting)
+        return lambda: self._guard(self._unsubscribe, job_id, on_end, waiting)
+
+    def _guard(
+        self, step: Callable[[str, OnEnd, Waiting], None], job_id: str, on_end: OnEnd, of: Waiting
+    ) -> None:
+        try:
+            step(job_id, on_end, of)
+        except BaseException:
+            self._recover(job_id, on_end, of)
+            raise
+
+    def _subscribe(self, job_id: str, on_end: OnEnd, waiting: Waiting) -> None:
+        waiters = self._enter(job_id, on_end, waiting)
         with waiters.lock:
             if not waiters.relayed and waiters.jobs:
-                waiters.relayed = True
                 threading.Thread(
                     target=self._relay, args=(waiters,), name="mainspring-results", daemon=True
                 ).start()
-        return lambda: waiters.forget(job_id, on_end)
+                # Last: if an exception comes before, the next one starts another, which harms none.
+                waiters.relayed = True
+
+    def _unsubscribe(self, job_id: str, on_end: OnEnd, waiting: Waiting) -> None:
+        if waiting.waiters is not None:
+            waiting.waiters.forget(job_id, on_end)
 
     def close(self) -> None:
         """End the wait of all who wait, with an error, and listen no more."""
         waiters, self._waiters = self._waiters, _Waiters()
-        with waiters.lock:
-            waiters.closed = True
-            if waiters.listener is not None:
-                waiters.listener.close()
-        waiters.notify_all(
-            StoreUnusable("the store", "its queue was closed meanwhile", "close it last")
-        )
+        in_a_handler = owns(waiters.lock)
+        try:
+            with waiters.lock:
+                waiters.closed = True
+                if waiters.listener is not None:
+                    waiters.listener.close()
+            waiters.notify_all(
+                StoreUnusable("the store", "its queue was closed meanwhile", "close it last")
+            )
+        finally:
+            if not in_a_handler:  # which came while its thread had the lock, and still needs it
+                let_go(waiters.lock)
 
     def abandon(self) -> None:
         """Begin anew in a forked child: those who wait are in the parent."""
         self._waiters = _Waiters()
 
-    def _enter(self, job_id: str, on_end: OnEnd, waiting: Waiting | None) -> _Waiters:
+    def _enter(self, job_id: str, on_end: OnEnd, waiting: Waiting) -> _Waiters:
         waiters = self._admit(job_id, on_end, waiting)
         try:
             # Listening first, looking second: what ends in between is seen twice, never missed.
@@ -156,11 +180,9 @@ class Waiter:
             raise
         return waiters
 
-    def _admit(self, job_id: str, on_end: OnEnd, waiting: Waiting | None) -> _Waiters:
+    def _admit(self, job_id: str, on_end: OnEnd, waiting: Waiting) -> _Waiters:
         while True:
-            waiters = self._waiters
-            if waiting is not None:
-                waiting.waiters = waiters
+            waiters = waiting.waiters = self._waiters
             with waiters.lock:
                 if waiters.closed:
                     continue

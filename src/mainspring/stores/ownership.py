@@ -84,10 +84,10 @@ def is_beneath(frame: FrameType) -> bool:
     return frame in _stack(sys._getframe())  # noqa: SLF001
 
 
-def is_called_by(function: Callable[..., object]) -> bool:
-    """Return whether this thread is in a call of that function."""
-    code = function.__code__
-    return any(frame.f_code is code for frame in _stack(sys._getframe(1)))  # noqa: SLF001
+def is_called_by(*functions: Callable[..., object]) -> bool:
+    """Return whether this thread is in a call of one of these functions."""
+    codes = {function.__code__ for function in functions}
+    return any(frame.f_code in codes for frame in _stack(sys._getframe(1)))  # noqa: SLF001
 
 
 def _stack(top: FrameType | None) -> list[FrameType]:

@@ -19,14 +19,23 @@ if TYPE_CHECKING:
 log = logging.getLogger("mainspring.engine")
 
 
+def _until_ended() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Wait:
-    """A job that waits for another, and the kind of slot that it holds."""
+    """A job that waits for another, and the kind of slot that it holds.
+
+    `live()` is false once its attempt is over: a body that an exception has ended in the midst of
+    its wait may leave this behind.
+    """
 
     id: str
     task: str
     slots: str
     awaited: Awaited
+    live: Callable[[], bool] = _until_ended
 
 
 class Waits:
@@ -42,6 +51,9 @@ class Waits:
 
     def now(self) -> list[Wait]:
         """Return who waits for whom now, in the order in which they began to."""
+        for wait in list(self._waits):
+            if not wait.live():
+                self.end(wait)
         return list(self._waits)
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mainspring.engine.attempts.waits import Wait, Waits
@@ -54,7 +55,8 @@ class ClaimContext:
     def waits(self, claim: Claim, awaited: Awaited) -> AbstractContextManager[None]:
         """Return a block in which the body waits for that job; warns if all slots do so."""
         slots = self._tasks[claim.task].executor
-        return self.waiting.noted(Wait(claim.id, claim.task, slots, awaited))
+        live = partial(self.holds, claim)
+        return self.waiting.noted(Wait(claim.id, claim.task, slots, awaited, live))
 
     def _size(self, kind: str) -> int:
         return sum(executor.size for executor in self.executors if executor.kind == kind)
