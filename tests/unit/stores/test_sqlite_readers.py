@@ -68,3 +68,38 @@ def test_one_connection_is_left_to_look_for_commits(ready, opened):
     before = ready._session.readers.data_version()
     ready.pause("queue")
     assert ready._session.readers.data_version() != before
+
+
+def test_the_watch_is_closed_by_who_asks_it_last_and_not_under_a_thread_that_asks(
+    ready, monkeypatch
+):
+    connect, watches = DatabaseFile.connect, []
+    asked, answer = threading.Event(), threading.Event()
+
+    class Slow:
+        """A connection whose statement is under way until the test says so."""
+
+        def __init__(self, connection):
+            self.connection = connection
+
+        def execute(self, statement):
+            asked.set()
+            assert answer.wait(20)
+            return self.connection.execute(statement)
+
+        def close(self):
+            self.connection.close()
+
+    def connect_slow(file, **options):
+        watches.append(connect(file, **options))
+        return Slow(watches[-1])
+
+    monkeypatch.setattr(DatabaseFile, "connect", connect_slow)
+    with ThreadPoolExecutor(1) as threads:
+        version = threads.submit(ready._session.readers.data_version)
+        assert asked.wait(20)
+        ready._session.readers.close()
+        assert is_open(watches[0])
+        answer.set()
+        assert version.result(20) >= 1
+    assert not is_open(watches[0])

@@ -68,6 +68,7 @@ class Readers:
         self._idle: deque[sqlite3.Connection] = deque()
         self._loans: dict[BorrowedReader, None] = {}
         self._watches: dict[int, sqlite3.Connection] = {}
+        self._retired: deque[sqlite3.Connection] = deque()
         self._suspended = False
 
     def lend(self) -> BorrowedReader:
@@ -100,6 +101,8 @@ class Readers:
     def dismiss(self, borrowed: BorrowedReader) -> None:
         """Unregister a loan."""
         self._loans.pop(borrowed, None)
+        if self._retired:
+            self._close_retired()
 
     def take(self) -> sqlite3.Connection:
         """Return a connection that nobody else has."""
@@ -129,7 +132,8 @@ class Readers:
                 self._idle.pop().close()
         watch = self._watches.pop(0, None)
         if watch is not None:
-            watch.close()
+            self._retired.append(watch)
+            self._close_retired()
 
     def suspend(self, patience: float) -> bool:
         """Close all and lend none until `resume`; False: they were not back in time.
@@ -149,6 +153,15 @@ class Readers:
     def resume(self) -> None:
         """End a suspension."""
         self._suspended = False
+
+    def _close_retired(self) -> None:
+        """Close what was the watch, unless a thread may be asking it: that is a crash of SQLite's.
+
+        Who asks it has registered a loan before, and the last of them closes it.
+        """
+        with suppress(IndexError):
+            while not self._loans:
+                self._retired.pop().close()
 
     def _open_watch(self) -> sqlite3.Connection:
         # All threads ask it the same: two must not share a statement, of which each may take a row.
