@@ -26,6 +26,8 @@ NO_STORE = {
         "subscribe",
         "shutdown",
         "configure",
+        "init_app",
+        "autodiscover",
         "testing",
     },
     JobHandle: {"refresh"},
