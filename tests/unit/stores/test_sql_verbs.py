@@ -24,7 +24,7 @@ SEAMS = (
 
 # What the front adds to each call, and takes from each answer.
 OF_THE_FRONT = frozenset({"self", "connection", "moment", "lanes"})
-OF_THE_DATABASE = frozenset({"any_late", "any_orphan"})
+OF_THE_DATABASE = frozenset({"any_late", "any_old_entry", "any_orphan"})
 AGES_BY_STATE = "purge"
 ANSWERS_WITH_WHETHER_TO_NOTIFY = "tick"
 ASKED_ONLY_IF_THERE_ARE_ANY = "rescue_orphans"
