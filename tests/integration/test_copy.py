@@ -16,6 +16,7 @@ from mainspring.errors import InvalidOption, StoreUnusable
 from mainspring.model.job import JobState, OutcomeKind
 from mainspring.model.view import JobFilter
 from mainspring.queue.comparison import PAGE_BYTES, PageSize
+from mainspring.queue.copying import ENTRIES
 from mainspring.testing.contracts.cases import end, enqueue, join, new_job, want
 from mainspring.testing.contracts.portable import fill, seen
 from servers import postgres, valkey
@@ -273,3 +274,18 @@ def test_pages_of_large_jobs_are_short():
     assert size.limit == 250
     size.note(250, 250 * PAGE_BYTES)
     assert size.limit == 1
+
+
+def test_statistics_and_the_audit_log_go_with_the_jobs_once():
+    source, target = Queue("memory://"), Queue("memory://")
+    for number in range(ENTRIES + 20):
+        source.store.add_entry("audit", b"%d" % number, ago=60.0 * (ENTRIES - number + 30))
+    source.store.add_entry("hour", b'[1,[["q","t",5]]]', ago=7200.0)
+    for _ in range(2):
+        source.copy_to(target, into_existing=True)
+        found = target.store.entries("audit", newer_than=1e6, limit=1000)
+        assert [entry.text for entry in found.entries] == [
+            b"%d" % number for number in range(ENTRIES + 19, -1, -1)
+        ]
+        assert (found.now - found.entries[0].at).total_seconds() == pytest.approx(660, abs=20)
+    assert sum(one.completed for one in target.stats_history(10 * 86_400)) == 5

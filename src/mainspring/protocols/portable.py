@@ -56,6 +56,6 @@ class Portable(Protocol):
         """Return the highest numbers that it has given."""
         ...
 
-    def raise_marks(self, marks: StoreMarks) -> None:
+    def raise_marks(self, wanted: StoreMarks) -> None:
         """Give only higher numbers than these from now on; none goes back."""
         ...

@@ -13,8 +13,10 @@ from mainspring.engine.node.node import Node
 from mainspring.engine.node.rescuer import Rescuer
 from mainspring.errors import StoreUnusable
 from mainspring.faults import fault
+from mainspring.model.audit import AUDIT
 from mainspring.model.counted import counted
 from mainspring.model.job import JobState
+from mainspring.model.statistics import HOUR, MINUTE, MONTH_SECONDS, WINDOW
 from mainspring.model.stored_job import Arrival, StoreMarks
 from mainspring.queue.comparison import PageSize, compare
 from mainspring.queue.nodes import nodes_of
@@ -37,6 +39,9 @@ ROOM = 1_000_000
 
 ORPHANS = 1000
 """Jobs of nodes that are not there which one transaction recovers."""
+
+ENTRIES = 500
+"""Statistics, or entries of the audit log, of one page."""
 
 ANSWERS = 1000
 """Idempotency keys of one page."""
@@ -110,6 +115,7 @@ def copy(source: Side, target: Side, *, into_existing: bool) -> CopyReport:
     copy_answers(source.store, target.store)
     arrivals = copy_jobs(source, target.store)
     schedules, lost = copy_schedules(source.store, target.store)
+    copy_chronicle(source.store, target.store)
     for side in (source, target):
         refuse_workers(side)
     comparison = compare(source.store, target.store)
@@ -226,3 +232,19 @@ def copy_schedules(source: JobStore, target: JobStore) -> tuple[tuple[str, ...],
     there = {one.new.name for one in target.schedules().schedules}
     names = [one.new.name for one in schedules]
     return tuple(filter(there.__contains__, names)), tuple(set(names) - there)
+
+
+def copy_chronicle(source: JobStore, target: JobStore) -> None:
+    """Copy statistics and the audit log, each kind into a target that has none of it."""
+    for kind in (AUDIT, HOUR, MINUTE, WINDOW):
+        if target.entries(kind, newer_than=MONTH_SECONDS, limit=1).entries:
+            continue
+        before = None
+        while True:
+            page = source.entries(kind, newer_than=MONTH_SECONDS, before=before, limit=ENTRIES)
+            for entry in page.entries:
+                ago = (page.now - entry.at).total_seconds()
+                target.add_entry(kind, entry.text, ago=ago)
+            if len(page.entries) < ENTRIES:
+                break
+            before = page.entries[-1].key

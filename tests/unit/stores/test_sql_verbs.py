@@ -6,7 +6,7 @@ from inspect import isfunction, signature
 
 import pytest
 
-from mainspring.protocols import Chronicle, Locks
+from mainspring.protocols import Chronicle, Locks, Portable
 from mainspring.protocols import store as protocols
 from mainspring.stores.postgres import verbs as postgres_verbs
 from mainspring.stores.sql.verbs import SqlVerbs
@@ -20,11 +20,12 @@ SEAMS = (
     protocols.Timetable,
     Locks,
     Chronicle,
+    Portable,
 )
 
 # What the front adds to each call, and takes from each answer.
 OF_THE_FRONT = frozenset({"self", "connection", "moment", "lanes"})
-OF_THE_DATABASE = frozenset({"any_late", "any_orphan"})
+OF_THE_DATABASE = frozenset({"any_late", "any_old_entry", "any_orphan"})
 AGES_BY_STATE = "purge"
 ANSWERS_WITH_WHETHER_TO_NOTIFY = "tick"
 ASKED_ONLY_IF_THERE_ARE_ANY = "rescue_orphans"

@@ -85,11 +85,11 @@ class PortableMemory(MemoryCatalog):
         with self._lock:
             return StoreMarks(self._ledger.last_key, self._locks.last_fence)
 
-    def raise_marks(self, marks: StoreMarks) -> None:
+    def raise_marks(self, wanted: StoreMarks) -> None:
         """Give only higher numbers from now on."""
         with self._change:
-            self._ledger.last_key = max(self._ledger.last_key, marks.key)
-            self._locks.last_fence = max(self._locks.last_fence, marks.lock_fence)
+            self._ledger.last_key = max(self._ledger.last_key, wanted.key)
+            self._locks.last_fence = max(self._locks.last_fence, wanted.lock_fence)
 
     def _import(self, one: StoredJob) -> Arrival:
         known = self._ledger.jobs.get(one.key)

@@ -35,13 +35,12 @@ LOCKED = """
 SELECT key FROM chronicle WHERE kind = %(kind)s AND key = ANY (%(keys)s) ORDER BY key FOR UPDATE
 """
 
-DROP = """
-DELETE FROM chronicle WHERE key IN (
-  SELECT key FROM chronicle
-  WHERE kind = %(kind)s AND (at <= {now} - %(age)s::bigint OR at > {now} + %(future)s::bigint)
-  ORDER BY key LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-)
+OLD = """
+SELECT key FROM chronicle
+WHERE kind = %(kind)s AND (at <= {now} - %(age)s::bigint OR at > {now} + %(future)s::bigint)
+ORDER BY key LIMIT %(limit)s
 """
+DROP = f"DELETE FROM chronicle WHERE key IN ({OLD} FOR UPDATE SKIP LOCKED)"  # noqa: S608  # ours
 
 
 def add_entry(
@@ -94,15 +93,26 @@ def replace_entries(  # noqa: PLR0913  # as above
     return True
 
 
+def any_old_entry(
+    connection: Statements, kind: str, older_than: float, moment: ServerMoment
+) -> bool:
+    """Return whether there is anything to drop, by reading only."""
+    return bool(connection.rows(OLD, old_asked(kind, older_than, 1, moment)))
+
+
 def drop_entries(
     connection: Statements, kind: str, *, older_than: float, limit: int, moment: ServerMoment
 ) -> int:
     """Drop what is that old, or of no moment that can be."""
-    asked = {
+    return connection.execute(DROP, old_asked(kind, older_than, limit, moment)).rowcount
+
+
+def old_asked(kind: str, older_than: float, limit: int, moment: ServerMoment) -> dict[str, object]:
+    """Return the parameters of what is that old."""
+    return {
         "kind": kind,
         "age": micros(older_than),
         "future": micros(FUTURE_SECONDS),
         "limit": limit,
         "now": moment.micros,
     }
-    return connection.execute(DROP, asked).rowcount

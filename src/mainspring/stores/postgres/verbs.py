@@ -10,7 +10,13 @@ from mainspring.stores.postgres.catalog import (
     search,
     stats,
 )
-from mainspring.stores.postgres.chronicle import add_entry, drop_entries, entries, replace_entries
+from mainspring.stores.postgres.chronicle import (
+    add_entry,
+    any_old_entry,
+    drop_entries,
+    entries,
+    replace_entries,
+)
 from mainspring.stores.postgres.claims import exchange, held
 from mainspring.stores.postgres.controls import (
     any_late,
@@ -58,6 +64,7 @@ __all__ = [
     "acquire",
     "add_entry",
     "any_late",
+    "any_old_entry",
     "any_orphan",
     "cancel",
     "declare",

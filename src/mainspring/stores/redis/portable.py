@@ -80,9 +80,9 @@ class PortableRedis(RedisCatalog):
         """Return the highest numbers that it has given."""
         return StoreMarks(*self._run("marks"))
 
-    def raise_marks(self, marks: StoreMarks) -> None:
+    def raise_marks(self, wanted: StoreMarks) -> None:
         """Give only higher numbers from now on."""
-        self._run("raise_marks", marks.key, marks.lock_fence)
+        self._run("raise_marks", wanted.key, wanted.lock_fence)
 
 
 def job_of(row: Sequence[Any]) -> StoredJob:

@@ -58,7 +58,7 @@ class PortableSqlStore(SqlCatalog):
         """Return the highest numbers that it has given."""
         return self._sql.read(self._verbs.marks)
 
-    def raise_marks(self, marks: StoreMarks) -> None:
+    def raise_marks(self, wanted: StoreMarks) -> None:
         """Give only higher numbers from now on."""
         verbs = self._verbs
-        self._sql.write(lambda connection: verbs.raise_marks(connection, marks))
+        self._sql.write(lambda connection: verbs.raise_marks(connection, wanted))

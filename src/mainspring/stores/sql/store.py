@@ -290,6 +290,10 @@ class SqlStore(PortableSqlStore):
     def drop_entries(self, kind: str, *, older_than: float, limit: int) -> int:
         """Drop up to `limit` entries of that age, and those of no moment; return how many."""
         moment = self._moment()
+        if not self._sql.read(
+            lambda connection: self._verbs.any_old_entry(connection, kind, older_than, moment)
+        ):
+            return 0
         return self._loaded.delete(
             lambda connection: self._verbs.drop_entries(
                 connection, kind, older_than=older_than, limit=limit, moment=moment

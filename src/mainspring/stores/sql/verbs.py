@@ -381,6 +381,10 @@ class SqlVerbs(Protocol):
         """Put one dated text in the place of others, if all of these are there."""
         ...
 
+    def any_old_entry(self, connection: Any, kind: str, older_than: float, moment: Any) -> bool:
+        """Return whether there is a dated text to drop, by reading only."""
+        ...
+
     def drop_entries(
         self, connection: Any, kind: str, *, older_than: float, limit: int, moment: Any
     ) -> int:

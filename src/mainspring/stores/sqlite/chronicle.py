@@ -38,13 +38,12 @@ THESE = "kind = ? AND key IN (SELECT value FROM json_each(?))"
 REPLACE = f"DELETE FROM mainspring_chronicle WHERE {THESE}"  # noqa: S608  # ours
 COUNT = f"SELECT count(*) FROM mainspring_chronicle WHERE {THESE}"  # noqa: S608  # as above
 
-DROP = """
-DELETE FROM mainspring_chronicle WHERE key IN (
-  SELECT key FROM mainspring_chronicle
-  WHERE kind = ? AND (at <= ? OR typeof(at) <> 'integer' OR at > ?)
-  LIMIT ?
-)
+OLD = """
+SELECT key FROM mainspring_chronicle INDEXED BY mainspring_chronicle_by_time
+WHERE kind = ? AND (at <= ? OR typeof(at) <> 'integer' OR at > ?)
+LIMIT ?
 """
+DROP = f"DELETE FROM mainspring_chronicle WHERE key IN ({OLD})"  # noqa: S608  # ours
 
 
 def add_entry(
@@ -93,6 +92,14 @@ def replace_entries(  # noqa: PLR0913  # as above
     connection.execute(REPLACE, asked)
     connection.execute(ADD, (by, as_micros(at), text.decode()))
     return True
+
+
+def any_old_entry(
+    connection: sqlite3.Connection, kind: str, older_than: float, moment: Moment
+) -> bool:
+    """Return whether there is anything to drop, by reading only."""
+    asked = kind, moment.after(-older_than), moment.after(FUTURE_SECONDS), 1
+    return connection.execute(OLD, asked).fetchone() is not None
 
 
 def drop_entries(

@@ -11,7 +11,13 @@ from mainspring.stores.sqlite.catalog.history import ended, history, stats
 from mainspring.stores.sqlite.catalog.queues import lanes, paused
 from mainspring.stores.sqlite.catalog.records import get
 from mainspring.stores.sqlite.catalog.search import search
-from mainspring.stores.sqlite.chronicle import add_entry, drop_entries, entries, replace_entries
+from mainspring.stores.sqlite.chronicle import (
+    add_entry,
+    any_old_entry,
+    drop_entries,
+    entries,
+    replace_entries,
+)
 from mainspring.stores.sqlite.claims.wants import claim_for, held
 from mainspring.stores.sqlite.controls import (
     any_late,
@@ -72,6 +78,7 @@ __all__ = [
     "acquire",
     "add_entry",
     "any_late",
+    "any_old_entry",
     "any_orphan",
     "cancel",
     "declare",
