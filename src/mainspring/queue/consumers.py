@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from mainspring.engine.consumer import Consumer
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.timetable import NewSchedule
-    from mainspring.protocols import Subscriber
     from mainspring.queue.binding import Binding
     from mainspring.queue.options import OwnOptions
+
+
+LAST_EVENTS_SECONDS = 2.0
+"""Seconds that the end of a worker waits at most for subscribers to hear of it."""
 
 
 class Consumers:
@@ -38,11 +41,6 @@ class Consumers:
         self._caches = caches
         self._declared = declared
         self._running: list[Consumer] = []
-        self.subscribers: list[Subscriber] = []
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call `subscriber` with the events of consumers that are made from now on."""
-        self.subscribers.append(subscriber)
 
     @contextmanager
     def consumer(
@@ -55,6 +53,7 @@ class Consumers:
             yield consumer
         finally:
             self._running.remove(consumer)
+            self._binding.feed.flush(LAST_EVENTS_SECONDS)
 
     @contextmanager
     def at_work(self, queues: Sequence[str] | None, own: OwnOptions) -> Iterator[None]:
@@ -85,8 +84,6 @@ class Consumers:
         from mainspring.engine.consumer import Consumer  # noqa: PLC0415  # a lazy door
 
         consumer = Consumer(self.config(queues, own))
-        for subscriber in self.subscribers:
-            consumer.subscribe(subscriber)
         if own is not None and own.get("log_jobs"):
             from mainspring.telemetry.job_log import log_jobs  # noqa: PLC0415  # as above
 
@@ -107,6 +104,7 @@ class Consumers:
             tasks,
             codec,
             settings_with(self.settings, own or {}),
+            self._binding.job_events,
             queues=names,
             schedules=tuple(self._declared()),
             cache=self._caches.open(tasks, codec),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.task import Task
     from mainspring.model.timetable import CatchUp, NewSchedule
-    from mainspring.protocols import Codec, Subscriber
+    from mainspring.protocols import Codec
     from mainspring.queue.job_handle import JobHandle
     from mainspring.queue.kit.front import TestQueue
     from mainspring.queue.options import (
@@ -342,16 +342,11 @@ class Queue(InProgram):
             self,
             self._binding,
             self._declared,
-            self._consumers.subscribers,
             eager=eager,
             processes=processes,
             suppress=suppress,
             at=at,
         )
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call `subscriber` with the events of workers that this queue starts from now on."""
-        self._consumers.subscribe(subscriber)
 
     def close(self) -> None:
         """Let go of the store's files and threads; the next use opens them again."""

@@ -69,10 +69,10 @@ def run(options: argparse.Namespace) -> int:
     workers = settings.workers if options.concurrency is None else slots_of(options.concurrency)
     for line in banner(queue, names, workers=workers, verbose=options.verbose):
         printer.say(line)
-    queue.subscribe(StopAnnouncer(grace, printer))
+    queue.subscribe(StopAnnouncer(grace, printer), "shutdown_asked", inline=True)
     stop, stop_now = partial(queue.shutdown, at_once=False), partial(queue.shutdown, at_once=True)
     recycling = Recycling(stop, printer.say)
-    queue.subscribe(recycling)
+    queue.subscribe(recycling, "shutdown_asked", "worker_unhealthy", inline=True)
     watch_parent(stop, stop_now)
     queue.run_worker(names, workers=options.concurrency, grace=grace, log_jobs=options.log_jobs)
     queue.close()  # a node that held locks leaves, too, and nobody has to find it gone

@@ -13,6 +13,7 @@ from mainspring.engine.node.report import serves_of
 from mainspring.model.capabilities import Capabilities
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mainspring.engine.node.board import Board
@@ -25,7 +26,8 @@ log = logging.getLogger("mainspring.engine")
 class Node:
     """Joins, renews its lease (seconds), leaves; joins anew under another name when it was lost.
 
-    `serves` is what it says that it runs, from the next time it joins.
+    `serves` is what it says that it runs, from the next time it joins. `on_join` is called with its
+    name when it has joined.
     """
 
     def __init__(self, store: Store, *, slots: int, lease: float) -> None:
@@ -36,6 +38,7 @@ class Node:
         self._renewed = 0.0
         self._board: Board = NoBoard()
         self._warned = False
+        self.on_join: Callable[[str], object] = str
         self.key = 0
         self.name = ""
 
@@ -53,6 +56,7 @@ class Node:
             raise
         self.name, self._board, self.key = name, board, key
         self._renewed = monotonic()
+        self.on_join(name)
 
     def note(self, slot: int, key: int, fence: int) -> None:
         """Note on the board that the slot begins the body of this claim."""
