@@ -36,6 +36,7 @@ from mainspring.engine.upkeep.orphans import OrphanedJobs
 from mainspring.engine.upkeep.purger import Purger
 from mainspring.engine.upkeep.statistics import StatisticsUpkeep
 from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
+from mainspring.engine.vitals import Vitals
 from mainspring.errors import NotRunning, StoreMigrated, StoreUnreachable
 from mainspring.faults import ignored_fault
 from mainspring.model.capabilities import Capabilities
@@ -130,7 +131,12 @@ class Consumer:
             enqueued=self._events.enqueued,
         )
         self._ticking = _store_worker("scheduler", self._scheduler.turn, ticks)
-        self._reporter = Reporter(executors, self._exchange, lambda: self._supervisor.services())  # noqa: PLW0108  # it is not there yet
+        self._reporter = Reporter(
+            executors,
+            self._exchange,
+            lambda: self._supervisor.services(),  # noqa: PLW0108  # it is not there yet
+            tells_metrics=config.tells_metrics,
+        )
         self._sleeper = StoreSleeper(
             lambda: listen_together(store, executors, self._exchange.notify_here),
             self._exchange.notify,
@@ -139,6 +145,10 @@ class Consumer:
             self._services(executors), name="consumer", grace=settings.grace + LAST_SECONDS
         )
         self._supervisor.subscribe(self._bus.publish)
+        beat = settings.heartbeat
+        self.vitals = Vitals(
+            self._supervisor, self._node, self._exchange, executors, heartbeat=beat
+        )
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call `subscriber` with each event of the consumer."""

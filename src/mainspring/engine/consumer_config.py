@@ -22,7 +22,7 @@ class ConsumerConfig(Value, frozen=True):
     """`queues` are those it claims from (None: all), `schedules` those whose ticks it makes.
 
     `cache` is None if no task has one. `middleware` is around each body, and may grow. `events` are
-    those of jobs, for who subscribed to the queue.
+    those of jobs, for who subscribed to the queue. `tells_metrics`: it serves them.
     """
 
     store: JobStore
@@ -34,3 +34,4 @@ class ConsumerConfig(Value, frozen=True):
     schedules: tuple[NewSchedule, ...] = ()
     cache: JobCache | None = None
     middleware: Sequence[Middleware] = ()
+    tells_metrics: bool = False

@@ -39,6 +39,8 @@ class Node:
         self._board: Board = NoBoard()
         self._warned = False
         self.on_join: Callable[[str], object] = str
+        self.unanswered = False
+        """True if the last renewal raised."""
         self.key = 0
         self.name = ""
 
@@ -67,14 +69,24 @@ class Node:
 
         `report` is the JSON text that says to views how it is.
         """
-        renewed = self._store.renew(key, lease=self._lease, report=report)
+        try:
+            renewed = self._store.renew(key, lease=self._lease, report=report)
+        except BaseException:
+            self.unanswered = True
+            raise
+        self.unanswered = False
         if renewed is not None:
             self._renewed = monotonic()
         return renewed
 
+    @property
+    def silence(self) -> float:
+        """The seconds since the store has last renewed the lease."""
+        return monotonic() - self._renewed
+
     def overdue(self) -> bool:
         """Return whether the lease may have run out by now, as far as this process knows."""
-        return monotonic() - self._renewed >= self._lease
+        return self.silence >= self._lease
 
     def rejoin(self) -> None:
         """Go on as a new node: what the old one held is in other hands, or goes back."""
