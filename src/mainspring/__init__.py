@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("compat", "errors", "protocols", "task_worker_api", "testing", "web")
+_MODULES = ("compat", "errors", "integrations", "protocols", "task_worker_api", "testing", "web")
 """The public modules, which show once they are imported."""
 
 _HOMES = {

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.middleware import Middleware
     from mainspring.model.resource import Resource
+    from mainspring.model.sending import Sender
     from mainspring.model.task import Registry
     from mainspring.protocols import Codec, JobStore
     from mainspring.queue.priority_order import PriorityOrder
@@ -51,6 +52,7 @@ class Binding:
         self.errors: dict[str, type[Exception]] = {}
         self.middleware: list[Middleware] = []
         self.resources: dict[str, Resource] = {}
+        self.senders: list[Sender] = []
         self.feed = EventFeed()
         self._tell = chosen
         self._lock = RLock()

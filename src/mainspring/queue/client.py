@@ -10,12 +10,14 @@ from mainspring.queue.waiter import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from mainspring.engine.locks.keeper import LockKeeper
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.job import Ended, NewJob
     from mainspring.model.middleware import Middleware
     from mainspring.model.note import LogLine
+    from mainspring.model.sending import Sender, Sending
     from mainspring.model.task import Registry
     from mainspring.model.view import AttemptRecord, JobRecord
     from mainspring.protocols import Codec, JobStore
@@ -35,6 +37,7 @@ class Registrations(Protocol):
     tasks: Registry
     errors: dict[str, type[Exception]]
     middleware: list[Middleware]
+    senders: list[Sender]
     feed: EventFeed
 
     @property
@@ -63,6 +66,7 @@ class QueueClient:
         self.transactions = transactions
         self._known = known
         self._feed = known.feed
+        self._senders = known.senders
         self._waiter = Waiter(store)
         self._batchers: EnqueueBatchers | None = None
         self._keepers: dict[None, LockKeeper] = {}
@@ -74,7 +78,32 @@ class QueueClient:
 
     def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
         """Keep new jobs, in the transaction of `connection` if there is one; return their ids."""
-        job_ids = self._keep(jobs, connection)
+        if self._senders:
+            with self._sending(jobs) as sending:
+                job_ids = sending.ids = self._keep(sending.jobs, connection)
+        else:
+            job_ids = self._keep(jobs, connection)
+        return self._told(jobs, job_ids) if self._feed.wanted else job_ids
+
+    async def aenqueue(self, job: NewJob, connection: Any = None) -> str:
+        """Keep a new job without blocking the loop; return its id."""
+        if self._senders:
+            with self._sending([job]) as sending:
+                job_id = await self._akeep(sending.jobs[0], connection)
+                sending.ids = [job_id]
+        else:
+            job_id = await self._akeep(job, connection)
+        return self._told([job], [job_id])[0] if self._feed.wanted else job_id
+
+    async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
+        """Keep new jobs in one transaction without blocking the loop; return their ids."""
+        if connection is not None:
+            return self.enqueue(jobs, connection)
+        if self._senders:
+            with self._sending(jobs) as sending:
+                job_ids = sending.ids = await self._akeep_many(sending.jobs)
+        else:
+            job_ids = await self._akeep_many(jobs)
         return self._told(jobs, job_ids) if self._feed.wanted else job_ids
 
     def _keep(self, jobs: Sequence[NewJob], connection: Any) -> list[str]:
@@ -83,15 +112,6 @@ class QueueClient:
         if self.transactions.in_the_way():
             return self.transactions.enqueue_beside(jobs)
         return self.store.enqueue_many(jobs)
-
-    def _told(self, jobs: Sequence[NewJob], job_ids: list[str]) -> list[str]:
-        self.job_events.enqueued(jobs, job_ids)
-        return job_ids
-
-    async def aenqueue(self, job: NewJob, connection: Any = None) -> str:
-        """Keep a new job without blocking the loop; return its id."""
-        job_id = await self._akeep(job, connection)
-        return self._told([job], [job_id])[0] if self._feed.wanted else job_id
 
     async def _akeep(self, job: NewJob, connection: Any) -> str:
         if connection is not None:
@@ -107,16 +127,21 @@ class QueueClient:
             return await self._batchers.alone(self.store.enqueue_many, job)
         return await self._batchers.here().enqueue(job)
 
-    async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
-        """Keep new jobs in one transaction without blocking the loop; return their ids."""
+    async def _akeep_many(self, jobs: Sequence[NewJob]) -> list[str]:
         import asyncio  # noqa: PLC0415  # a lazy door
 
-        if connection is not None:
-            return self.enqueue(jobs, connection)
         in_the_way = self.transactions.in_the_way()
         keep = self.transactions.enqueue_beside if in_the_way else self.store.enqueue_many
-        job_ids = await asyncio.to_thread(keep, jobs)
-        return self._told(jobs, job_ids) if self._feed.wanted else job_ids
+        return await asyncio.to_thread(keep, jobs)
+
+    def _sending(self, jobs: Sequence[NewJob]) -> AbstractContextManager[Sending]:
+        from mainspring.queue.instrumentation import sending  # noqa: PLC0415  # as above
+
+        return sending(self._senders, jobs)
+
+    def _told(self, jobs: Sequence[NewJob], job_ids: list[str]) -> list[str]:
+        self.job_events.enqueued(jobs, job_ids)
+        return job_ids
 
     def check_connection(self, owner: str, connection: object) -> None:
         """Raise InvalidOption if the store can't take jobs into somebody's transaction."""

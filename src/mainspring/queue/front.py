@@ -12,6 +12,7 @@ from mainspring.model.task import Registry
 from mainspring.queue import bulk
 from mainspring.queue.binding import Binding
 from mainspring.queue.consumers import Consumers
+from mainspring.queue.every_queue import add_queue
 from mainspring.queue.in_program import InProgram
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
 from mainspring.queue.priority_order import PRIORITY_ORDER, stored_priority
@@ -119,6 +120,7 @@ class Queue(InProgram):
         self._inner = TaskitoInner(self.shutdown)
         self._schedules: Schedules | None = None
         self._consumers = Consumers(self._binding, settings, self._caches, self._declared)
+        add_queue(self)
 
     def __repr__(self) -> str:
         return f"<Queue {public_url(self.url)}>"
