@@ -40,11 +40,12 @@ FLUSH_MILLISECONDS = 5_000
 
 
 class _Tracing:
-    """The way of the spans of this process; None: no instrumentor is at work."""
+    """The way of the spans of this process; `undo` ends it, None: no instrumentor is at work."""
 
     def __init__(self) -> None:
         self.provider: TracerProvider | None = None
         self.links = False
+        self.undo: Callable[[], None] | None = None
         self._tracer: Tracer | None = None
 
     def begin(self, provider: TracerProvider | None, *, links: bool) -> None:
@@ -74,12 +75,10 @@ class MainspringInstrumentor:
     instrumentors, there is one of it in a process: what one instance begins, any can end.
     """
 
-    _undo: Callable[[], None] | None = None
-
     @property
     def is_instrumented_by_opentelemetry(self) -> bool:
         """True between `instrument` and `uninstrument`."""
-        return MainspringInstrumentor._undo is not None
+        return _tracing.undo is not None
 
     def instrument(
         self,
@@ -100,11 +99,11 @@ class MainspringInstrumentor:
         def begin(one: AroundBodies) -> Callable[[], None]:
             return one.instrument(sender=send_span, around=process_span)
 
-        MainspringInstrumentor._undo = on_every_queue(begin) if queue is None else begin(queue)
+        _tracing.undo = on_every_queue(begin) if queue is None else begin(queue)
 
     def uninstrument(self) -> None:
         """Trace no more."""
-        undo, MainspringInstrumentor._undo = MainspringInstrumentor._undo, None
+        undo, _tracing.undo = _tracing.undo, None
         if undo is not None:
             undo()
 

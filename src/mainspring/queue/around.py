@@ -42,7 +42,7 @@ class AroundBodies(Operations):
         replace_middleware(self._binding.middleware, one)
         return function
 
-    def instrument(self, *, sender: Sender, around: F) -> Callable[[], None]:
+    def instrument(self, *, sender: Sender, around: Callable[..., Any]) -> Callable[[], None]:
         """Put a context manager around each enqueuing, and middleware around each attempt.
 
         `sender` is given a Sending: its `jobs`, `ids` after they were kept, and `add_headers` for

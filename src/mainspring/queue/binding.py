@@ -54,6 +54,7 @@ class Binding:
         self.resources: dict[str, Resource] = {}
         self.senders: list[Sender] = []
         self.feed = EventFeed()
+        self._job_events: JobEvents | None = None
         self._tell = chosen
         self._lock = RLock()
         self._own: QueueClient | None = None
@@ -80,12 +81,14 @@ class Binding:
                 self._own = self._open()
             return self._own
 
-    @cached_property
+    @property
     def job_events(self) -> JobEvents:
-        """The maker of events for those who subscribed; for the first time when it is needed."""
-        from mainspring.telemetry.job_events import JobEvents  # noqa: PLC0415  # a lazy door
+        """The maker of events for those who subscribed; made when it is needed first."""
+        if self._job_events is None:
+            from mainspring.telemetry.job_events import JobEvents  # noqa: PLC0415  # a lazy door
 
-        return JobEvents(self.feed, self.codec, lambda: self.client.store)
+            self._job_events = JobEvents(self.feed, self.codec, lambda: self.client.store)
+        return self._job_events
 
     def has(self, given: Mapping[str, Any]) -> bool:
         """Return whether the queue has these options of the store already."""

@@ -215,8 +215,8 @@ def settings_with(settings: WorkerSettings, own: OwnOptions) -> WorkerSettings:
     """Return a queue's settings with a worker's own; raises UnknownOption or InvalidOption."""
     refuse_unknown("run_worker", own, OWN_OPTIONS)
     FLAG("run_worker", "log_jobs", own.get("log_jobs", False))
-    if own.get("metrics_port") is not None:
-        METRICS_PORT("run_worker", "metrics_port", own["metrics_port"])
+    if (port := own.get("metrics_port")) is not None:
+        METRICS_PORT("run_worker", "metrics_port", port)
     METRICS_HOST("run_worker", "metrics_host", own.get("metrics_host", LOOPBACK))
     workers, grace = own.get("workers"), own.get("grace")
     if workers is not None:

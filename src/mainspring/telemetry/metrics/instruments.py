@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import singledispatchmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import Counter, Histogram
@@ -73,40 +72,26 @@ class WorkerInstruments:
         self._ticks = counter("schedule_ticks", "Ticks that were made here.", "schedule")
         self._crashes = counter("service_failures", "Failures of parts of it.", "service")
 
-    @singledispatchmethod
     def __call__(self, event: object) -> None:
         """Observe an event; most are nothing to count."""
-
-    @__call__.register
-    def _(self, event: AttemptsEnded) -> None:
-        for claim, outcome in event.ended:
-            if outcome.kind is not OutcomeKind.RELEASED:
-                self._observe(claim, outcome)
-
-    @__call__.register
-    def _(self, event: NodeLost) -> None:  # noqa: ARG002  # that it came is all
-        self._lost.inc()
-
-    @__call__.register
-    def _(self, event: OutcomesRefused) -> None:
-        self._refused.inc(len(event.outcomes))
-
-    @__call__.register
-    def _(self, event: NodeRescued) -> None:
-        self._nodes.inc()
-        self._count_rescued(event)
-
-    @__call__.register
-    def _(self, event: OrphansRescued) -> None:
-        self._count_rescued(event)
-
-    @__call__.register
-    def _(self, event: ScheduleTicked) -> None:
-        self._ticks.labels(event.schedule).inc()
-
-    @__call__.register
-    def _(self, event: ServiceCrashed) -> None:
-        self._crashes.labels(event.service).inc()
+        match event:
+            case AttemptsEnded():
+                for claim, outcome in event.ended:
+                    if outcome.kind is not OutcomeKind.RELEASED:
+                        self._observe(claim, outcome)
+            case NodeLost():
+                self._lost.inc()
+            case OutcomesRefused():
+                self._refused.inc(len(event.outcomes))
+            case NodeRescued():
+                self._nodes.inc()
+                self._count_rescued(event)
+            case OrphansRescued():
+                self._count_rescued(event)
+            case ScheduleTicked():
+                self._ticks.labels(event.schedule).inc()
+            case ServiceCrashed():
+                self._crashes.labels(event.service).inc()
 
     def _observe(self, claim: Claim, outcome: Outcome) -> None:
         place = claim.queue, claim.task

@@ -9,7 +9,7 @@ import socket
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from prometheus_client.exposition import choose_encoder
 
@@ -87,7 +87,6 @@ class MetricsServer(ThreadingHTTPServer):
 class MetricsHandler(BaseHTTPRequestHandler):
     """Answers one request."""
 
-    server: MetricsServer
     timeout = REQUEST_SECONDS
     server_version = "mainspring"
     sys_version = ""
@@ -116,15 +115,19 @@ class MetricsHandler(BaseHTTPRequestHandler):
         if with_body:
             self.wfile.write(body)
 
+    @property
+    def _ours(self) -> MetricsServer:
+        return cast("MetricsServer", self.server)
+
     def _metrics(self) -> Answer:
         encode, kind = choose_encoder(self.headers.get("Accept", ""))
-        return HTTPStatus.OK, kind, encode(self.server.registry)
+        return HTTPStatus.OK, kind, encode(self._ours.registry)
 
     def _livez(self) -> Answer:
-        return _verdict(self.server.health.stuck())
+        return _verdict(self._ours.health.stuck())
 
     def _readyz(self) -> Answer:
-        return _verdict(self.server.health.unready())
+        return _verdict(self._ours.health.unready())
 
     _PAGES: ClassVar = {"/metrics": _metrics, "/livez": _livez, "/readyz": _readyz}
 
