@@ -52,8 +52,8 @@ def test_a_job_is_told_of_from_its_enqueuing_to_its_end(queue, told):
         current_job.progress(0.5, "half")
         return number * 2
 
+    job = double.delay(4)
     with queue.worker():
-        job = double.delay(4)
         assert job.result(timeout=10) == 8
     assert kinds(told, job) == ["enqueued", "started", "progressed", "completed"]
     assert {(one.task, one.queue, one.args) for one in told} == {(double.name, "default", (4,))}
@@ -72,10 +72,9 @@ def test_each_end_of_an_attempt_has_its_kind(queue, told):
         error = ways.pop(0)
         raise error
 
-    with queue.worker():
-        job = various.using(retries=1).delay()
-        with pytest.raises(JobFailed):
-            job.result(timeout=10)
+    job = various.using(retries=1).delay()
+    with queue.worker(), pytest.raises(JobFailed):
+        job.result(timeout=10)
     assert kinds(told, job) == [
         *("enqueued", "started", "snoozed", "started", "retried", "started", "failed")
     ]
@@ -101,8 +100,8 @@ def test_a_coroutine_and_a_child_are_told_of_like_a_thread(make_app):
     """)
     told = []
     app.queue.subscribe(told.append, *JOB_KINDS)
+    jobs = [app.acount.delay(1), app.count.delay(2)]
     with app.queue.worker():
-        jobs = [app.acount.delay(1), app.count.delay(2)]
         assert app.queue.gather(jobs, timeout=30) == [1, 2]
     for job in jobs:
         assert kinds(told, job) == ["enqueued", "started", "progressed", "completed"]
