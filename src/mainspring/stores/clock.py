@@ -51,10 +51,6 @@ class Moment:
         """Return the monotonic time of a stored time."""
         return (micros - self.shift) / MICROS
 
-    def monotonic(self, micros: int) -> float:
-        """Return the monotonic time of a stored time."""
-        return (micros - self._shift) / MICROS
-
 
 def as_datetime(micros: int) -> datetime:
     """Return a stored time as an aware UTC datetime."""
