@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from mainspring.model.injected import injected
     from mainspring.model.job import JobState
     from mainspring.model.job import JobState as TaskStatus
+    from mainspring.model.job_event import JobEvent
     from mainspring.model.middleware import JobAttempt
     from mainspring.model.pickled import PickleCodec
     from mainspring.model.unique import Unique
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("compat", "errors", "protocols", "task_worker_api", "testing", "web")
+_MODULES = ("compat", "errors", "integrations", "protocols", "task_worker_api", "testing", "web")
 """The public modules, which show once they are imported."""
 
 _HOMES = {
@@ -93,6 +94,7 @@ _HOMES = {
     "GiveUp": "mainspring.model.control_flow",
     "JobAttempt": "mainspring.model.middleware",
     "JobCancelled": "mainspring.errors",
+    "JobEvent": "mainspring.model.job_event",
     "JobExpired": "mainspring.errors",
     "JobFailed": "mainspring.errors",
     "JobGone": "mainspring.errors",
@@ -165,6 +167,7 @@ __all__ = [
     "GiveUp",
     "JobAttempt",
     "JobCancelled",
+    "JobEvent",
     "JobExpired",
     "JobFailed",
     "JobGone",

@@ -108,7 +108,7 @@ TICKING = """
             os.kill(os.getpid(), signal.SIGKILL)
 
     if os.environ.get("DIE") == "after the tick":
-        queue.subscribe(die_after_the_third)
+        queue.subscribe(die_after_the_third, "schedule_ticked", inline=True)
 """
 
 

@@ -581,6 +581,6 @@ def test_a_subscriber_that_raises_anything_does_not_end_the_worker(error):
     def leave(event):
         raise error("once")
 
-    queue.subscribe(leave)
+    queue.subscribe(leave, inline=True)
     with queue.worker():
         assert [nop.delay(number).result(timeout=20) for number in range(5)] == list(range(5))

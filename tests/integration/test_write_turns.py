@@ -93,6 +93,6 @@ def test_a_purge_and_an_expiry_with_nothing_to_do_take_no_write_lock(tmp_path, w
     store.enqueue_many([NewJob(task="task", queue="queue", payload=b"[[],{}]")])
     del writes[:]
     assert store.purge(completed_after=60.0, failed_after=60.0, limit=10) == 0
-    assert store.expire(limit=10) == 0
+    assert len(store.expire(limit=10)) == 0
     assert not writes
     store.close()

@@ -29,6 +29,7 @@ COMMANDS = {
     "copy": "copy a queue into another store, while no worker runs",
     "doctor": "check the store and the workers, and say what to do",
     "migrate": "bring the tables of a database to this version",
+    "top": "show a queue on the whole terminal, live, and act on it",
     "dashboard": "show a queue in a browser, and act on it",
     "supervise": "run the workers of a module as a daemon",
     "demo": "index the standard library, and lose a worker on the way",

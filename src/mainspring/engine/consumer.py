@@ -22,6 +22,7 @@ from mainspring.engine.attempts.resources import Resources
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.exchange_worker import ExchangeTrigger, StoreSleeper, listen_together
 from mainspring.engine.executors_by_kind import ExecutorsByKind, board_size
+from mainspring.engine.journal.told_notes import ToldNotes
 from mainspring.engine.journal.writer import JournalWriter
 from mainspring.engine.make_executors import ExecutorFactory
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
@@ -35,11 +36,12 @@ from mainspring.engine.upkeep.orphans import OrphanedJobs
 from mainspring.engine.upkeep.purger import Purger
 from mainspring.engine.upkeep.statistics import StatisticsUpkeep
 from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
+from mainspring.engine.vitals import Vitals
 from mainspring.errors import NotRunning, StoreMigrated, StoreUnreachable
 from mainspring.faults import ignored_fault
 from mainspring.model.capabilities import Capabilities
 from mainspring.model.duration import seconds_of
-from mainspring.model.events import ShutdownAsked
+from mainspring.model.events import NodeJoined, ShutdownAsked
 from mainspring.supervision.event_bus import EventBus
 from mainspring.supervision.restart import DoublingBackoff, Restart
 from mainspring.supervision.stop_signals import StopSignals
@@ -93,10 +95,15 @@ class Consumer:
         self._bus.subscribe(log_event)
         self._statistics = StatisticsWriter(store)
         self._bus.subscribe(self._statistics.note)
+        self._events = config.events
+        self._bus.subscribe(self._events)
         self._node = Node(store, slots=board_size(settings), lease=settings.lease)
+        self._node.on_join = lambda name: self._bus.publish(NodeJoined(name))
         self._exchange = Exchange(store, self._node, queues, self._bus.publish)
         self._alarm = Alarm()
-        self._journal = JournalWriter(store, self._alarm.set)
+        self._journal = JournalWriter(
+            ToldNotes(store, self._events, self._exchange.claim_of), self._alarm.set
+        )
         self._exchange.before_flush(self._journal.flush_of)
         self._beats = HeartbeatTrigger(settings.heartbeat)
         self._exchange.on_lapse(self._beats.wake)
@@ -116,10 +123,20 @@ class Consumer:
         self._schedules = tuple(config.schedules)
         ticks = Alarm(monotonic())
         self._scheduler = Scheduler(
-            store, self._schedules, config.tasks, self._bus.publish, ticks.set
+            store,
+            self._schedules,
+            config.tasks,
+            self._bus.publish,
+            ticks.set,
+            enqueued=self._events.enqueued,
         )
         self._ticking = _store_worker("scheduler", self._scheduler.turn, ticks)
-        self._reporter = Reporter(executors, self._exchange, lambda: self._supervisor.services())  # noqa: PLW0108  # it is not there yet
+        self._reporter = Reporter(
+            executors,
+            self._exchange,
+            lambda: self._supervisor.services(),  # noqa: PLW0108  # it is not there yet
+            tells_metrics=config.tells_metrics,
+        )
         self._sleeper = StoreSleeper(
             lambda: listen_together(store, executors, self._exchange.notify_here),
             self._exchange.notify,
@@ -128,6 +145,10 @@ class Consumer:
             self._services(executors), name="consumer", grace=settings.grace + LAST_SECONDS
         )
         self._supervisor.subscribe(self._bus.publish)
+        beat = settings.heartbeat
+        self.vitals = Vitals(
+            self._supervisor, self._node, self._exchange, executors, heartbeat=beat
+        )
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call `subscriber` with each event of the consumer."""
@@ -265,6 +286,7 @@ class Consumer:
             completed_after=seconds_of("Queue", "keep_completed", settings.keep_completed),
             failed_after=seconds_of("Queue", "keep_failed", settings.keep_failed),
         )
+        expirer = Expirer(store, self._events.expired)
         unclaimable = UnclaimableJobs(store, self._bus.publish, self._statistics.sample)
         kept = StatisticsUpkeep(store)
         orphans = OrphanedJobs(store, exchange.compare, self._bus.publish)
@@ -285,7 +307,7 @@ class Consumer:
             self._late,
             _store_worker("exchange", exchange.turn, trigger, driver=driver),
             self._ticking,
-            _store_worker("expire", Expirer(store).expire, Interval(EXPIRE_SECONDS)),
+            _store_worker("expire", expirer.expire, Interval(EXPIRE_SECONDS)),
             _store_worker("purge", in_turn(purger.purge, kept.turn), Interval(PURGE_SECONDS)),
             _store_worker("unclaimable", unclaimable.look, Interval(UNCLAIMABLE_SECONDS)),
             _store_worker("orphans", orphans.rescue, Interval(ORPHANS_SECONDS)),

@@ -15,19 +15,23 @@ if TYPE_CHECKING:
     from mainspring.model.task import Registry
     from mainspring.model.timetable import NewSchedule
     from mainspring.protocols import Codec, JobStore
+    from mainspring.telemetry.job_events import JobEvents
 
 
 class ConsumerConfig(Value, frozen=True):
     """`queues` are those it claims from (None: all), `schedules` those whose ticks it makes.
 
-    `cache` is None if no task has one. `middleware` is around each body, and may grow.
+    `cache` is None if no task has one. `middleware` is around each body, and may grow. `events` are
+    those of jobs, for who subscribed to the queue. `tells_metrics`: it serves them.
     """
 
     store: JobStore
     tasks: Registry
     codec: Codec
     settings: WorkerSettings
+    events: JobEvents
     queues: tuple[str, ...] | None = None
     schedules: tuple[NewSchedule, ...] = ()
     cache: JobCache | None = None
     middleware: Sequence[Middleware] = ()
+    tells_metrics: bool = False

@@ -53,6 +53,7 @@ class ExecutorFactory:
             completed_inside=completions.outcomes,
             middleware=config.middleware,
             resources=resources,
+            events=config.events,
         )
         self._resources = resources
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mainspring.model.events import Event
+    from mainspring.model.job import NewJob
     from mainspring.model.timetable import NewSchedule, ScheduleRecord
     from mainspring.protocols import Timetable
 
@@ -37,22 +38,26 @@ Unusable = InvalidOption | ScheduleUnreadable
 class Scheduler:
     """Makes the ticks of `schedules`, and of what was added at run time for one of the `tasks`.
 
-    Calls `plan` with the time (monotonic) of the next `turn`.
+    Calls `plan` with the time (monotonic) of the next `turn`, and `enqueued` with the jobs of each
+    tick and their ids.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # its ways in and out
         self,
         store: Timetable,
         schedules: Sequence[NewSchedule],
         tasks: Container[str],
         publish: Callable[[Event], None],
         plan: Callable[[float], None],
+        *,
+        enqueued: Callable[[Sequence[NewJob], Sequence[str]], object] | None = None,
     ) -> None:
         self._store = store
         self._new = tuple(schedules)
         self._tasks = tasks
         self._publish = publish
         self._plan = plan
+        self._enqueued = enqueued or _tell_nobody
         self._declared: tuple[NewSchedule, ...] = ()
         self._removed: set[str] = set()
         self._refused: set[str] = set()
@@ -102,7 +107,9 @@ class Scheduler:
             jobs = [record.new.job()] * due.jobs
             made = self._store.tick(record.new.name, last=record.last_tick, to=due.to, jobs=jobs)
             if made is not None:
-                self._publish(ScheduleTicked(record.new.name, due.to, tuple(made)))
+                lag = max((now - due.to).total_seconds(), 0.0)
+                self._publish(ScheduleTicked(record.new.name, due.to, tuple(made), lag))
+                self._enqueued(jobs, made)
         following = next_tick(record, now)
         return LOOK_SECONDS if following is None else (following - now).total_seconds()
 
@@ -123,3 +130,7 @@ class Scheduler:
             return None
         self._refused.add(name)
         return error
+
+
+def _tell_nobody(jobs: Sequence[NewJob], job_ids: Sequence[str]) -> None:
+    """Publish nothing of them."""

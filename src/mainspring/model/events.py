@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from mainspring.model.job_event import JobEvent  # part of a union
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mainspring.model.job import Claim, Outcome
+    from mainspring.model.job import Claim, Outcome, Rescued
     from mainspring.model.view import LaneRecord
 
 
@@ -53,20 +55,35 @@ class OutcomesRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeJoined:
+    """A worker of this process has joined the store by that name; anew after it lost its lease."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRescued:
-    """A lost node's jobs were taken from it: so many run again, so many failed for good."""
+    """A lost node's jobs were taken from it: so many run again, so many failed for good.
+
+    `jobs` are their keys in the store.
+    """
 
     node: str
     requeued: int
     failed: int
+    jobs: Rescued | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class OrphansRescued:
-    """Running jobs had no live node: so many run again, so many failed for good."""
+    """Running jobs had no live node: so many run again, so many failed for good.
+
+    `jobs` are their keys in the store.
+    """
 
     requeued: int
     failed: int
+    jobs: Rescued | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +120,13 @@ class JobsUnclaimable:
 class ScheduleTicked:
     """A tick of a schedule was made here, for that moment (aware UTC), with these jobs.
 
-    None, if ticks were missed and its rule is to skip them.
+    None, if ticks were missed and its rule is to skip them. `lag`: seconds from the moment on.
     """
 
     schedule: str
     tick: datetime
     job_ids: tuple[str, ...]
+    lag: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +138,37 @@ class LoopStalled:
     stack: str
 
 
+@dataclass(frozen=True, slots=True)
+class EventsDropped:
+    """Events that this subscriber was not told of, `count` of them: it was too slow."""
+
+    count: int
+
+
+KINDS: dict[type, str] = {
+    ServiceStarted: "service_started",
+    ServiceCrashed: "service_crashed",
+    ServiceStopped: "service_stopped",
+    OutcomesRefused: "outcomes_refused",
+    NodeJoined: "node_joined",
+    NodeLost: "node_lost",
+    NodeRescued: "node_rescued",
+    OrphansRescued: "orphans_rescued",
+    ShutdownAsked: "shutdown_asked",
+    ConsumerUnhealthy: "worker_unhealthy",
+    JobsUnclaimable: "jobs_unclaimable",
+    ScheduleTicked: "schedule_ticked",
+    LoopStalled: "loop_stalled",
+}
+"""The kinds of events that are about no single job; `AttemptsEnded` is for the house only."""
+
 Event = (
     ServiceStarted
     | ServiceCrashed
     | ServiceStopped
     | AttemptsEnded
     | OutcomesRefused
+    | NodeJoined
     | NodeRescued
     | OrphansRescued
     | NodeLost
@@ -134,4 +177,6 @@ Event = (
     | JobsUnclaimable
     | ScheduleTicked
     | LoopStalled
+    | EventsDropped
+    | JobEvent
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from msgspec import DecodeError, Struct, json
+from msgspec.structs import replace
 
 from mainspring.errors import InvalidOption
 from mainspring.model.backoff import DelayTable, Exponential, Fixed, backoff_of
@@ -37,10 +38,11 @@ MOST_METADATA_BYTES = 8_192
 
 
 class JobOptions(Struct, frozen=True, omit_defaults=True):
-    """Options of one job's own, its tags and its metadata.
+    """Options of one job's own, its tags, its metadata and its headers.
 
     The options take the place of the task's; None: the task's holds. `backoff` is a number of
-    seconds, a list of them, or an Exponential.
+    seconds, a list of them, or an Exponential. Headers are texts that instrumentation sends along,
+    as for traces: no option sets them.
     """
 
     retries: int | None = None
@@ -49,6 +51,7 @@ class JobOptions(Struct, frozen=True, omit_defaults=True):
     backoff: float | tuple[float, ...] | Exponential | None = None
     tags: tuple[str, ...] = ()
     metadata: dict[str, Any] = {}
+    headers: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         # Also of what a store holds, which somebody else may have written.
@@ -64,8 +67,7 @@ class JobOptions(Struct, frozen=True, omit_defaults=True):
 
     def given(self) -> dict[str, Any]:
         """Return those that there are, by name."""
-        names = self.__struct_fields__
-        own = {name: getattr(self, name) for name in names}
+        own = {name: getattr(self, name) for name in OWN_OPTIONS}
         return {name: one for name, one in own.items() if one not in (None, (), {})}
 
     def backoff_rule(self, owner: str) -> RetryBackoff | None:
@@ -83,7 +85,7 @@ class JobOptions(Struct, frozen=True, omit_defaults=True):
 
 
 NO_OWN_OPTIONS = JobOptions()
-OWN_OPTIONS = JobOptions.__struct_fields__
+OWN_OPTIONS = tuple(name for name in JobOptions.__struct_fields__ if name != "headers")
 
 encode_options = json.Encoder().encode
 _decode = json.Decoder(JobOptions).decode
@@ -105,6 +107,22 @@ def read_options(stored: bytes) -> JobOptions:
 def options_text(options: JobOptions) -> str | None:
     """Return options as a column of text holds them; None for none."""
     return encode_options(options).decode() if options else None
+
+
+def with_headers(stored: bytes | None, headers: Mapping[str, str]) -> bytes:
+    """Return the text of a job's options with these headers added; raises Undecodable."""
+    options = NO_OWN_OPTIONS if stored is None else read_options(stored)
+    return encode_options(replace(options, headers={**options.headers, **headers}))
+
+
+def headers_in(stored: bytes | None) -> dict[str, str]:
+    """Return the headers of a job; none of options that can't be read."""
+    if stored is None:
+        return {}
+    try:
+        return read_options(stored).headers
+    except Undecodable:
+        return {}
 
 
 def tags_in(stored: bytes | None) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ import inspect
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from msgspec import field
+
 from mainspring.errors import InvalidOption
 from mainspring.model.place import Placed
 from mainspring.model.value import Value
@@ -25,6 +27,7 @@ class JobAttempt(Value, frozen=True):
 
     `id`, `task`, `queue`: the job's. `args`, `kwargs`: its arguments, decoded; to be looked at, not
     to be changed. `attempt`: which one it is, from 1. `crashes`: the workers that died under it.
+    `headers`: texts that instrumentation has sent along.
     """
 
     id: str
@@ -34,6 +37,7 @@ class JobAttempt(Value, frozen=True):
     kwargs: dict[str, Any]
     attempt: int
     crashes: int
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Middleware(Value, Placed, frozen=True):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-
-    from mainspring.model.events import Event
 
 
 @runtime_checkable
@@ -88,6 +86,6 @@ class Trigger(Protocol):
 class Subscriber(Protocol):
     """Receive an event; must not block. What it raises is logged and goes no further."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Any, /) -> object:
         """Handle an event."""
         ...

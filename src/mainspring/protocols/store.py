@@ -296,8 +296,8 @@ class Controls(Protocol):
         """
         ...
 
-    def expire(self, *, limit: int) -> int:
-        """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""
+    def expire(self, *, limit: int) -> list[int]:
+        """Cancel up to `limit` pending jobs whose expiry has passed; return their keys."""
         ...
 
     def pause(self, queue: str) -> bool:

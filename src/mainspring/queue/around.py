@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainspring.model.middleware import Middleware
+    from mainspring.model.sending import Sender
     from mainspring.model.task import Task
 
 OWNER = "@queue.middleware"
@@ -40,6 +41,25 @@ class AroundBodies(Operations):
             _check(one, task)
         replace_middleware(self._binding.middleware, one)
         return function
+
+    def instrument(self, *, sender: Sender, around: Callable[..., Any]) -> Callable[[], None]:
+        """Put a context manager around each enqueuing, and middleware around each attempt.
+
+        `sender` is given a Sending: its `jobs`, `ids` after they were kept, and `add_headers` for
+        texts that go with each of them; the middleware `around` finds these in the attempt's
+        `headers`. Return a function that takes both off again. For libraries such as
+        `mainspring.integrations.opentelemetry`. Raises InvalidOption.
+        """
+        binding = self._binding
+        self.middleware(around)
+        binding.senders.append(sender)
+
+        def undo() -> None:
+            binding.senders[:] = [one for one in binding.senders if one is not sender]
+            rest = [one for one in binding.middleware if one.function is not around]
+            binding.middleware[:] = rest
+
+        return undo
 
     def resource(self, function: F) -> F:
         """Make a value once in each worker, and give it to the bodies that ask: `@queue.resource`.

@@ -14,15 +14,18 @@ from mainspring.queue.client import QueueClient
 from mainspring.queue.transaction import Transactions
 from mainspring.stores.public_url import public_url
 from mainspring.stores.url import STORE_OPTIONS, check_options, location, open_store
+from mainspring.telemetry.event_feed import EventFeed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from mainspring.model.middleware import Middleware
     from mainspring.model.resource import Resource
+    from mainspring.model.sending import Sender
     from mainspring.model.task import Registry
     from mainspring.protocols import Codec, JobStore
     from mainspring.queue.priority_order import PriorityOrder
+    from mainspring.telemetry.job_events import JobEvents
 
 TEST_PROCESS = "MAINSPRING_TEST_PROCESS"
 """In the environment of a test's child processes: the test's own, whose store they don't have."""
@@ -49,6 +52,9 @@ class Binding:
         self.errors: dict[str, type[Exception]] = {}
         self.middleware: list[Middleware] = []
         self.resources: dict[str, Resource] = {}
+        self.senders: list[Sender] = []
+        self.feed = EventFeed()
+        self._job_events: JobEvents | None = None
         self._tell = chosen
         self._lock = RLock()
         self._own: QueueClient | None = None
@@ -74,6 +80,15 @@ class Binding:
             if self._own is None:
                 self._own = self._open()
             return self._own
+
+    @property
+    def job_events(self) -> JobEvents:
+        """The maker of events for those who subscribed; made when it is needed first."""
+        if self._job_events is None:
+            from mainspring.telemetry.job_events import JobEvents  # noqa: PLC0415  # a lazy door
+
+            self._job_events = JobEvents(self.feed, self.codec, lambda: self.client.store)
+        return self._job_events
 
     def has(self, given: Mapping[str, Any]) -> bool:
         """Return whether the queue has these options of the store already."""
@@ -143,6 +158,7 @@ class Binding:
         if self._own is not None:
             self._own.close()
             self._own.store.close()
+        self.feed.close()
 
     def _choose(self, given: Mapping[str, Any]) -> None:
         url, how = None, _how(given)

@@ -10,12 +10,14 @@ from mainspring.queue.waiter import Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from mainspring.engine.locks.keeper import LockKeeper
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.job import Ended, NewJob
     from mainspring.model.middleware import Middleware
     from mainspring.model.note import LogLine
+    from mainspring.model.sending import Sender, Sending
     from mainspring.model.task import Registry
     from mainspring.model.view import AttemptRecord, JobRecord
     from mainspring.protocols import Codec, JobStore
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from mainspring.queue.priority_order import PriorityOrder
     from mainspring.queue.transaction import Transactions
     from mainspring.queue.waiter import OnEnd
+    from mainspring.telemetry.event_feed import EventFeed
+    from mainspring.telemetry.job_events import JobEvents
 
 
 class Registrations(Protocol):
@@ -33,6 +37,13 @@ class Registrations(Protocol):
     tasks: Registry
     errors: dict[str, type[Exception]]
     middleware: list[Middleware]
+    senders: list[Sender]
+    feed: EventFeed
+
+    @property
+    def job_events(self) -> JobEvents:
+        """The maker of events of jobs."""
+        ...
 
     @property
     def priority_order(self) -> PriorityOrder:
@@ -53,20 +64,56 @@ class QueueClient:
         self.errors = known.errors
         self.priority_order: PriorityOrder = known.priority_order
         self.transactions = transactions
+        self._known = known
+        self._feed = known.feed
+        self._senders = known.senders
         self._waiter = Waiter(store)
         self._batchers: EnqueueBatchers | None = None
         self._keepers: dict[None, LockKeeper] = {}
 
+    @property
+    def job_events(self) -> JobEvents:
+        """The maker of events of jobs."""
+        return self._known.job_events
+
     def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
         """Keep new jobs, in the transaction of `connection` if there is one; return their ids."""
+        if self._senders:
+            with self._sending(jobs) as sending:
+                job_ids = sending.ids = self._keep(sending.jobs, connection)
+        else:
+            job_ids = self._keep(jobs, connection)
+        return self._told(jobs, job_ids) if self._feed.wanted else job_ids
+
+    async def aenqueue(self, job: NewJob, connection: Any = None) -> str:
+        """Keep a new job without blocking the loop; return its id."""
+        if self._senders:
+            with self._sending([job]) as sending:
+                job_id = await self._akeep(sending.jobs[0], connection)
+                sending.ids = [job_id]
+        else:
+            job_id = await self._akeep(job, connection)
+        return self._told([job], [job_id])[0] if self._feed.wanted else job_id
+
+    async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
+        """Keep new jobs in one transaction without blocking the loop; return their ids."""
+        if connection is not None:
+            return self.enqueue(jobs, connection)
+        if self._senders:
+            with self._sending(jobs) as sending:
+                job_ids = sending.ids = await self._akeep_many(sending.jobs)
+        else:
+            job_ids = await self._akeep_many(jobs)
+        return self._told(jobs, job_ids) if self._feed.wanted else job_ids
+
+    def _keep(self, jobs: Sequence[NewJob], connection: Any) -> list[str]:
         if connection is not None:
             return self.transactions.enqueue(connection, jobs)
         if self.transactions.in_the_way():
             return self.transactions.enqueue_beside(jobs)
         return self.store.enqueue_many(jobs)
 
-    async def aenqueue(self, job: NewJob, connection: Any = None) -> str:
-        """Keep a new job without blocking the loop; return its id."""
+    async def _akeep(self, job: NewJob, connection: Any) -> str:
         if connection is not None:
             return self.transactions.enqueue(connection, [job])[0]
         if self._batchers is None:
@@ -80,15 +127,21 @@ class QueueClient:
             return await self._batchers.alone(self.store.enqueue_many, job)
         return await self._batchers.here().enqueue(job)
 
-    async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
-        """Keep new jobs in one transaction without blocking the loop; return their ids."""
+    async def _akeep_many(self, jobs: Sequence[NewJob]) -> list[str]:
         import asyncio  # noqa: PLC0415  # a lazy door
 
-        if connection is not None:
-            return self.transactions.enqueue(connection, jobs)
         in_the_way = self.transactions.in_the_way()
         keep = self.transactions.enqueue_beside if in_the_way else self.store.enqueue_many
         return await asyncio.to_thread(keep, jobs)
+
+    def _sending(self, jobs: Sequence[NewJob]) -> AbstractContextManager[Sending]:
+        from mainspring.queue.instrumentation import sending  # noqa: PLC0415  # as above
+
+        return sending(self._senders, jobs)
+
+    def _told(self, jobs: Sequence[NewJob], job_ids: list[str]) -> list[str]:
+        self.job_events.enqueued(jobs, job_ids)
+        return job_ids
 
     def check_connection(self, owner: str, connection: object) -> None:
         """Raise InvalidOption if the store can't take jobs into somebody's transaction."""
@@ -125,7 +178,11 @@ class QueueClient:
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         """Cancel jobs; return for each whether it was live."""
-        return [live for batch in in_batches(job_ids) for live in self.store.cancel(batch)]
+        lives = [live for batch in in_batches(job_ids) for live in self.store.cancel(batch)]
+        if self._feed.wanted:
+            ended = [job_id for job_id, live in zip(job_ids, lives, strict=True) if live]
+            self.job_events.cancelled(ended)
+        return lives
 
     def retry(self, job_ids: Sequence[str], *, payload: bytes | None = None) -> list[str | None]:
         """Let failed and cancelled jobs run again; return the id of the live job for each."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mainspring.engine.consumer_config import ConsumerConfig
-from mainspring.queue.options import names_of, settings_with
+from mainspring.errors import MissingExtra
+from mainspring.queue.options import LOOPBACK, names_of, settings_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +17,16 @@ if TYPE_CHECKING:
     from mainspring.engine.consumer import Consumer
     from mainspring.engine.settings import WorkerSettings
     from mainspring.model.timetable import NewSchedule
-    from mainspring.protocols import Subscriber
+    from mainspring.protocols import JobStore
     from mainspring.queue.binding import Binding
     from mainspring.queue.options import OwnOptions
+    from mainspring.telemetry.metrics.serving import Measured, WorkerMetrics
+
+
+log = logging.getLogger("mainspring.worker")
+
+LAST_EVENTS_SECONDS = 2.0
+"""Seconds that the end of a worker waits at most for subscribers to hear of it."""
 
 
 class Consumers:
@@ -38,11 +47,6 @@ class Consumers:
         self._caches = caches
         self._declared = declared
         self._running: list[Consumer] = []
-        self.subscribers: list[Subscriber] = []
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call `subscriber` with the events of consumers that are made from now on."""
-        self.subscribers.append(subscriber)
 
     @contextmanager
     def consumer(
@@ -50,11 +54,13 @@ class Consumers:
     ) -> Iterator[Consumer]:
         """Return a consumer that `shutdown` reaches during the block."""
         consumer = self.new_consumer(queues, own)
-        self._running.append(consumer)
-        try:
-            yield consumer
-        finally:
-            self._running.remove(consumer)
+        with self._measured(consumer, own or {}):
+            self._running.append(consumer)
+            try:
+                yield consumer
+            finally:
+                self._running.remove(consumer)
+                self._binding.feed.flush(LAST_EVENTS_SECONDS)
 
     @contextmanager
     def at_work(self, queues: Sequence[str] | None, own: OwnOptions) -> Iterator[None]:
@@ -67,6 +73,23 @@ class Consumers:
                 # The end of the block is no second request: `shutdown` may have been the first.
                 consumer.shutdown(at_once=False)
                 consumer.wait()
+
+    @contextmanager
+    def _measured(self, consumer: Consumer, own: OwnOptions) -> Iterator[None]:
+        """Serve the metrics of a consumer during the block, if its options say so.
+
+        From before it joins the store: a probe of its life needs none.
+        """
+        port = own.get("metrics_port")
+        if port is None:
+            yield
+            return
+        address = own.get("metrics_host", LOOPBACK), port
+        metrics = new_metrics(consumer.vitals, self._binding.client.store, address)
+        consumer.subscribe(metrics.subscriber)
+        with metrics:
+            log.info("metrics and probes are at %s", metrics.url)
+            yield
 
     def follow(self) -> None:
         """Have the consumers serve what was registered or declared since they started."""
@@ -85,8 +108,6 @@ class Consumers:
         from mainspring.engine.consumer import Consumer  # noqa: PLC0415  # a lazy door
 
         consumer = Consumer(self.config(queues, own))
-        for subscriber in self.subscribers:
-            consumer.subscribe(subscriber)
         if own is not None and own.get("log_jobs"):
             from mainspring.telemetry.job_log import log_jobs  # noqa: PLC0415  # as above
 
@@ -107,8 +128,21 @@ class Consumers:
             tasks,
             codec,
             settings_with(self.settings, own or {}),
+            self._binding.job_events,
             queues=names,
             schedules=tuple(self._declared()),
             cache=self._caches.open(tasks, codec),
             middleware=self._binding.middleware,
+            tells_metrics=own is not None and own.get("metrics_port") is not None,
         )
+
+
+def new_metrics(vitals: Measured, store: JobStore, address: tuple[str, int]) -> WorkerMetrics:
+    """Return the metrics of a worker; raises MissingExtra, or InvalidOption for the address."""
+    try:
+        from mainspring.telemetry.metrics.serving import WorkerMetrics  # noqa: PLC0415  # an extra
+    except ImportError as missing:
+        if (missing.name or "").partition(".")[0] != "prometheus_client":
+            raise
+        raise MissingExtra("metrics_port", "metrics") from missing
+    return WorkerMetrics(vitals, store, address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.queue.around import AroundBodies
+from mainspring.queue.following import Followed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mainspring.queue.lock import NamedLock
 
 
-class Exclusion(AroundBodies):
-    """Operations of a queue, its middleware, and locks in its store."""
+class Exclusion(Followed):
+    """Operations of a queue, its middleware, its events, and locks in its store."""
 
     if TYPE_CHECKING:
 

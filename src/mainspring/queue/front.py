@@ -12,6 +12,7 @@ from mainspring.model.task import Registry
 from mainspring.queue import bulk
 from mainspring.queue.binding import Binding
 from mainspring.queue.consumers import Consumers
+from mainspring.queue.every_queue import add_queue
 from mainspring.queue.in_program import InProgram
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
 from mainspring.queue.priority_order import PRIORITY_ORDER, stored_priority
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.task import Task
     from mainspring.model.timetable import CatchUp, NewSchedule
-    from mainspring.protocols import Codec, Subscriber
+    from mainspring.protocols import Codec
     from mainspring.queue.job_handle import JobHandle
     from mainspring.queue.kit.front import TestQueue
     from mainspring.queue.options import (
@@ -119,6 +120,7 @@ class Queue(InProgram):
         self._inner = TaskitoInner(self.shutdown)
         self._schedules: Schedules | None = None
         self._consumers = Consumers(self._binding, settings, self._caches, self._declared)
+        add_queue(self)
 
     def __repr__(self) -> str:
         return f"<Queue {public_url(self.url)}>"
@@ -342,16 +344,11 @@ class Queue(InProgram):
             self,
             self._binding,
             self._declared,
-            self._consumers.subscribers,
             eager=eager,
             processes=processes,
             suppress=suppress,
             at=at,
         )
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call `subscriber` with the events of workers that this queue starts from now on."""
-        self._consumers.subscribe(subscriber)
 
     def close(self) -> None:
         """Let go of the store's files and threads; the next use opens them again."""

@@ -120,6 +120,8 @@ class OwnOptions(TypedDict, total=False):
     workers: int | None
     grace: float | None
     log_jobs: bool
+    metrics_port: int | None
+    metrics_host: str
 
 
 class ConfigureOptions(TypedDict, total=False):
@@ -146,6 +148,9 @@ QUEUE_OPTIONS = (*CONFIGURE_OPTIONS, "limit_bytes", "codec", "priority_order")
 RUN_OPTIONS = tuple(RunOptions.__annotations__)
 TASK_OPTIONS = ("name", *RUN_OPTIONS)
 OWN_OPTIONS = tuple(OwnOptions.__annotations__)
+LOOPBACK = "127.0.0.1"
+METRICS_PORT = count(least=0, most=65_535, expected="a port from 1 to 65535, or 0 for a free one")
+METRICS_HOST = Check(is_name, "an address or the name of this host, as in '0.0.0.0'")
 _LIMIT_BYTES = count(least=1, expected="a whole number of bytes above 0")
 _QUEUE = Check(is_name, f"the name of a queue: {EXPECTED}")
 _CODEC = Check(
@@ -210,6 +215,9 @@ def settings_with(settings: WorkerSettings, own: OwnOptions) -> WorkerSettings:
     """Return a queue's settings with a worker's own; raises UnknownOption or InvalidOption."""
     refuse_unknown("run_worker", own, OWN_OPTIONS)
     FLAG("run_worker", "log_jobs", own.get("log_jobs", False))
+    if (port := own.get("metrics_port")) is not None:
+        METRICS_PORT("run_worker", "metrics_port", port)
+    METRICS_HOST("run_worker", "metrics_host", own.get("metrics_host", LOOPBACK))
     workers, grace = own.get("workers"), own.get("grace")
     if workers is not None:
         settings = replace(settings, workers=slots_of(workers))

@@ -18,6 +18,7 @@ NO_STORE = {
     Queue: {
         "task",
         "middleware",
+        "instrument",
         "resource",
         "cron",
         "every",

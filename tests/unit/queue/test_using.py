@@ -212,7 +212,7 @@ class TestBatches:
 class TestExpiry:
     def test_a_job_that_can_start_no_more_is_expired(self, queue, add, eventually):
         job = add.using(expires=0.01).delay(1)
-        assert eventually(lambda: queue._store.expire(limit=10)) == 1
+        assert len(eventually(lambda: queue._store.expire(limit=10))) == 1
         assert (job.status, "expir" in job.error) == ("cancelled", True)
         with pytest.raises(JobExpired, match="expiry passed") as caught:
             job.result(timeout=10)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from mainspring.cli.app_loader.queue import APP_HELP, add_import, load_app
 from mainspring.cli.worker.banner import banner
 from mainspring.cli.worker.log_format import Printer, add_log_options
+from mainspring.cli.worker.metrics_options import add_metrics_options, check_metrics_address
 from mainspring.cli.worker.parent_watch import watch_parent
 from mainspring.cli.worker.recycle import Recycling
 from mainspring.cli.worker.stop import StopAnnouncer
 from mainspring.engine.settings import MOST_SLOTS, slots_of
 from mainspring.model.options import Check, count, seconds
+from mainspring.queue.options import METRICS_HOST, METRICS_PORT
 from mainspring.supervision.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-jobs", action="store_true", help="log a line for each attempt that ends"
     )
+    add_metrics_options(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="name the tasks at the start")
     parser.add_argument(
         "--reload",
@@ -60,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
         from mainspring.cli.processes.command import run_processes  # noqa: PLC0415  # a lazy door
 
         return run_processes(options)
+    check_metrics_address(options)
     Terminal().guard_output()
     printer = Printer(options.log_format, options.log_level)
     queue = load_app(options.app, options.imports)
@@ -69,12 +73,19 @@ def run(options: argparse.Namespace) -> int:
     workers = settings.workers if options.concurrency is None else slots_of(options.concurrency)
     for line in banner(queue, names, workers=workers, verbose=options.verbose):
         printer.say(line)
-    queue.subscribe(StopAnnouncer(grace, printer))
+    queue.subscribe(StopAnnouncer(grace, printer), "shutdown_asked", inline=True)
     stop, stop_now = partial(queue.shutdown, at_once=False), partial(queue.shutdown, at_once=True)
     recycling = Recycling(stop, printer.say)
-    queue.subscribe(recycling)
+    queue.subscribe(recycling, "shutdown_asked", "worker_unhealthy", inline=True)
     watch_parent(stop, stop_now)
-    queue.run_worker(names, workers=options.concurrency, grace=grace, log_jobs=options.log_jobs)
+    queue.run_worker(
+        names,
+        workers=options.concurrency,
+        grace=grace,
+        log_jobs=options.log_jobs,
+        metrics_port=options.metrics_port,
+        metrics_host=options.metrics_host,
+    )
     queue.close()  # a node that held locks leaves, too, and nobody has to find it gone
     if recycling.due:
         recycling.start_anew()
@@ -92,11 +103,13 @@ def names_in(queues: str | None) -> list[str] | None:
 def _check(options: argparse.Namespace) -> None:
     # Told once, by the name that was typed, and not by each process of a group over and over.
     for option, check in _CHECKS.items():
-        if (value := getattr(options, option.removeprefix("--"))) is not None:
+        if (value := getattr(options, option.removeprefix("--").replace("-", "_"))) is not None:
             check("worker", option, value)
 
 
 _CHECKS = {
+    "--metrics-port": METRICS_PORT,
+    "--metrics-host": METRICS_HOST,
     "--concurrency": count(
         least=0,
         most=MOST_SLOTS,

@@ -10,6 +10,7 @@ from mainspring.cli.app_loader.queue import load_app
 from mainspring.cli.processes.source_watch import SourceWatch
 from mainspring.cli.processes.worker_processes import BEYOND_GRACE, WorkerProcessGroup
 from mainspring.cli.worker.log_format import Printer
+from mainspring.cli.worker.metrics_options import check_metrics_address, metrics_options
 from mainspring.cli.worker.stop import ExitGuard
 from mainspring.model.options import count
 from mainspring.supervision.stop_signals import StopSignals
@@ -34,14 +35,17 @@ HUNG = "The worker processes did not end in time; ending this one."
 def run_processes(options: argparse.Namespace) -> int:
     """Run the processes until asked to stop; 0 when they have."""
     _PROCESSES("worker", "--processes", options.processes)
+    check_metrics_address(options)
     printer = Printer(options.log_format, options.log_level)
     grace = _grace(options)
     watch = SourceWatch(Path.cwd(), lambda path: _reload(group, printer, path))
     watcher = Worker("reload", watch.look, Interval(LOOK_SECONDS))
     also = [watcher] if options.reload else []
-    group = WorkerProcessGroup(
-        command_of(options), options.processes, grace=grace, say=printer.say, also=also
-    )
+    commands = [
+        [*command_of(options), *metrics_options(options, number)]
+        for number in range(1, options.processes + 1)
+    ]
+    group = WorkerProcessGroup(commands, grace=grace, say=printer.say, also=also)
     end = ExitGuard(printer.say, HUNG)
 
     def stop() -> None:

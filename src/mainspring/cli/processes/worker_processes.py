@@ -127,15 +127,15 @@ class WorkerProcessGroup:
 
     def __init__(
         self,
-        command: Sequence[str],
-        count: int,
+        commands: Sequence[Sequence[str]],
         *,
         grace: float,
         say: Callable[[str], None],
         also: Sequence[Service] = (),
     ) -> None:
         self._workers = [
-            WorkerProcess(number, command, grace=grace, say=say) for number in range(1, count + 1)
+            WorkerProcess(number, command, grace=grace, say=say)
+            for number, command in enumerate(commands, 1)
         ]
         services = [*also, *self._workers]
         self._supervisor = Supervisor(services, name="group", grace=grace + BEYOND_GRACE)

@@ -164,8 +164,8 @@ def job_lines(job: JobRecord) -> list[str]:
 
 
 def bare(options: JobOptions) -> JobOptions:
-    """Return options without tags and metadata, which stand for themselves."""
-    return replace(options, tags=(), metadata={})
+    """Return options without tags and metadata, which stand for themselves, and headers."""
+    return replace(options, tags=(), metadata={}, headers={})
 
 
 def text_of(stored: Any) -> str:

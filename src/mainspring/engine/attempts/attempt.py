@@ -27,6 +27,7 @@ from mainspring.model.duration import seconds_of
 from mainspring.model.error_text import message_of, name_of, traceback_of
 from mainspring.model.job import CANCELLED, EXPIRED, Claim, Failure, Outcome, OutcomeKind
 from mainspring.model.job_options import read_options, task_with
+from mainspring.telemetry.event_feed import NO_FEED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mainspring.model.job import Grant
     from mainspring.model.middleware import Middleware
     from mainspring.model.task import Task
+    from mainspring.telemetry.job_events import JobEvents
 
 _NONE: Mapping[Grant, Outcome] = {}
 
@@ -80,7 +82,7 @@ class Attempt:
     `note(slot, key, fence)` is told before a body begins, `at` is the worker it runs in.
     `completed_inside` holds claims whose bodies have completed them in transactions of their own.
     `middleware` is around each body, also what is registered later; `resources` are given to those
-    that ask for them.
+    that ask for them. `events` are told of each body that begins.
     """
 
     chance: float | None = None
@@ -96,6 +98,7 @@ class Attempt:
         completed_inside: Mapping[Grant, Outcome] = _NONE,
         middleware: Sequence[Middleware] = (),
         resources: Resources | None = None,
+        events: JobEvents | None = None,
     ) -> None:
         self._tasks = tasks
         self._decode = codec.decode_call
@@ -107,6 +110,8 @@ class Attempt:
         self._completed_inside = completed_inside
         self._middleware = middleware
         self._resources = resources or Resources()
+        self._events = events
+        self._feed = NO_FEED if events is None else events.feed
 
     def timeout(self, claim: Claim) -> float | None:
         """Return the seconds this attempt may take, None for as long as it likes."""
@@ -138,6 +143,8 @@ class Attempt:
         if claim.options is not None:
             read_options(claim.options)  # which raises if they can't be read
         self._note(slot, claim.key, claim.fence)
+        if self._feed.wanted:
+            self.tell_began(claim)
         fault("before_body")
         call = task.function, args, kwargs
         if task.injected:
@@ -145,6 +152,11 @@ class Attempt:
         if self._middleware:
             call = within(self._middleware, claim, args, kwargs, call)
         return call
+
+    def tell_began(self, claim: Claim) -> None:
+        """Publish that the body begins."""
+        if self._events is not None:
+            self._events.began(claim)
 
     def encode(self, result: object, claim: Claim) -> bytes:
         """Return the text of a result."""

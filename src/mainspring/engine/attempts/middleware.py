@@ -10,6 +10,7 @@ import inspect
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from mainspring.model.job_options import headers_in
 from mainspring.model.middleware import JobAttempt
 
 if TYPE_CHECKING:
@@ -34,7 +35,14 @@ def within(
     `args`, `kwargs`: the job's own.
     """
     attempt = JobAttempt(
-        claim.id, claim.task, claim.queue, args, kwargs, claim.attempt, claim.crashes
+        claim.id,
+        claim.task,
+        claim.queue,
+        args,
+        kwargs,
+        claim.attempt,
+        claim.crashes,
+        headers_in(claim.options),
     )
     run = _arun if inspect.iscoroutinefunction(call[0]) else _run
     return run, (tuple(middleware), attempt, call), {}

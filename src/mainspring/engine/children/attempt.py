@@ -130,5 +130,9 @@ class ChildAttempt:
             on_note=self._on_note,
             warm_up=warm_up_of(task, places),
             # Not before: a worker that is killed while its child starts or imports charges nobody.
-            on_begin=partial(self._note, slot, claim.key, claim.fence),
+            on_begin=partial(self._begin, slot, claim),
         )
+
+    def _begin(self, slot: int, claim: Claim) -> None:
+        self._note(slot, claim.key, claim.fence)
+        self._attempt.tell_began(claim)

@@ -137,6 +137,10 @@ class Exchange:
         self._lost_key = key
         self._wake()
 
+    def claim_of(self, key: int, fence: int) -> Claim | None:
+        """Return the claim if the node holds it; from any thread."""
+        return self._claimer.held.claim_of(key, fence)
+
     @property
     def draining(self) -> bool:
         """True if no more is claimed."""

@@ -40,6 +40,11 @@ class HeldClaims:
             claims.append(claim if claim is not None and claim.fence == outcome.fence else None)
         return claims
 
+    def claim_of(self, key: int, fence: int) -> Claim | None:
+        """Return the claim if it is held; from any thread."""
+        claim = self._claims.get(key)
+        return claim if claim is not None and claim.fence == fence else None
+
     def drop(self, claim: Claim) -> bool:
         """Hold a claim no longer; False if it was dropped already."""
         self._suspects.discard(claim.key)

@@ -13,6 +13,7 @@ from mainspring.engine.node.report import serves_of
 from mainspring.model.capabilities import Capabilities
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mainspring.engine.node.board import Board
@@ -25,7 +26,8 @@ log = logging.getLogger("mainspring.engine")
 class Node:
     """Joins, renews its lease (seconds), leaves; joins anew under another name when it was lost.
 
-    `serves` is what it says that it runs, from the next time it joins.
+    `serves` is what it says that it runs, from the next time it joins. `on_join` is called with its
+    name when it has joined.
     """
 
     def __init__(self, store: Store, *, slots: int, lease: float) -> None:
@@ -36,6 +38,9 @@ class Node:
         self._renewed = 0.0
         self._board: Board = NoBoard()
         self._warned = False
+        self.on_join: Callable[[str], object] = str
+        self.unanswered = False
+        """True if the last renewal raised."""
         self.key = 0
         self.name = ""
 
@@ -53,6 +58,7 @@ class Node:
             raise
         self.name, self._board, self.key = name, board, key
         self._renewed = monotonic()
+        self.on_join(name)
 
     def note(self, slot: int, key: int, fence: int) -> None:
         """Note on the board that the slot begins the body of this claim."""
@@ -63,14 +69,24 @@ class Node:
 
         `report` is the JSON text that says to views how it is.
         """
-        renewed = self._store.renew(key, lease=self._lease, report=report)
+        try:
+            renewed = self._store.renew(key, lease=self._lease, report=report)
+        except BaseException:
+            self.unanswered = True
+            raise
+        self.unanswered = False
         if renewed is not None:
             self._renewed = monotonic()
         return renewed
 
+    @property
+    def silence(self) -> float:
+        """The seconds since the store has last renewed the lease."""
+        return monotonic() - self._renewed
+
     def overdue(self) -> bool:
         """Return whether the lease may have run out by now, as far as this process knows."""
-        return monotonic() - self._renewed >= self._lease
+        return self.silence >= self._lease
 
     def rejoin(self) -> None:
         """Go on as a new node: what the old one held is in other hands, or goes back."""

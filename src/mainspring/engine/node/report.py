@@ -4,9 +4,9 @@
 `started_at`. The report goes with each renewal: `slots` by kind of executor (`size`, `running`,
 `waiting`, `abandoned`), `in_flight`, `restarts` of services that had any, `draining`, `loop_lag`,
 the seconds for which the loop of the coroutines kept a call waiting (null: there is no such loop),
-`at`, when all this was so, and, when it serves other tasks or schedules by now, these, under the
-names that `serves` has. A node that holds locks only reports these: `locks` by name with the moment
-since which each is held, and `at`.
+`at`, when all this was so, `metrics`, if it serves them, and, when it serves other tasks or
+schedules by now, these, under the names that `serves` has. A node that holds locks only reports
+these: `locks` by name with the moment since which each is held, and `at`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec.json import encode
 
 from mainspring.clock import utc_now
+from mainspring.model.condition import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,10 +62,13 @@ class Reporter:
         executors: Sequence[Executor],
         load: Load,
         services: Callable[[], Sequence[ServiceStatus]],
+        *,
+        tells_metrics: bool = False,
     ) -> None:
         self._executors = executors
         self._load = load
         self._services = services
+        self._tells_metrics = tells_metrics
         self.serves: Capabilities | None = None
         """The capabilities of the node, if they have changed since it joined."""
 
@@ -79,6 +83,7 @@ class Reporter:
                 "draining": self._load.draining,
                 "loop_lag": max(lags, default=None),
                 "at": utc_now(),
+                **({METRICS: True} if self._tells_metrics else {}),
                 **({} if self.serves is None else _names(self.serves)),
             }
         )

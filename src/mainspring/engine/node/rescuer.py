@@ -68,4 +68,4 @@ class Rescuer:
     def _report(self, other: NodeRecord, rescued: Rescued | None) -> None:
         if rescued is not None:
             requeued, failed = len(rescued.requeued), len(rescued.failed)
-            self._publish(NodeRescued(other.name, requeued, failed))
+            self._publish(NodeRescued(other.name, requeued, failed, rescued))

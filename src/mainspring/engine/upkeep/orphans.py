@@ -40,5 +40,5 @@ class OrphanedJobs:
         if rescued is None:
             return 0
         requeued, failed = len(rescued.requeued), len(rescued.failed)
-        self._publish(OrphansRescued(requeued, failed))
+        self._publish(OrphansRescued(requeued, failed, rescued))
         return requeued + failed + len(rescued.cancelled)

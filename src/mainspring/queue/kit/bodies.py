@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mainspring.protocols import Codec
     from mainspring.queue.kit.clock import MovedClock
     from mainspring.queue.kit.executor import InlineBody, InlineExecutor
+    from mainspring.telemetry.job_events import JobEvents
 
 
 class Bodies:
@@ -44,6 +45,7 @@ class Bodies:
         on_note: Callable[[bytes], object],
         middleware: Sequence[Middleware],
         resources: Resources,
+        events: JobEvents,
         processes: bool,
     ) -> None:
         self._tasks = tasks
@@ -60,6 +62,7 @@ class Bodies:
             completed_inside=inside,
             middleware=middleware,
             resources=resources,
+            events=events,
         )
         self._resources = resources
         self.errors = self._attempt.errors
@@ -71,6 +74,7 @@ class Bodies:
             at=ChildHost(_never),
             middleware=middleware,
             resources=resources,
+            events=events,
         )
         self._as_child.errors = self.errors
         self._children: RealChildren | None = None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mainspring.queue.kit.store import PrivateStore
     from mainspring.queue.kit.worker import InlineWorker
     from mainspring.queue.waiter import OnEnd
+    from mainspring.telemetry.job_events import JobEvents
 
 
 class TestClient(QueueClient):
@@ -47,6 +48,11 @@ class TestClient(QueueClient):
         self._eager = eager
         self._on_end: dict[str, list[OnEnd]] = {}
         self._helpers: set[asyncio.Task[None]] = set()
+
+    @property
+    def job_events(self) -> JobEvents:
+        """The maker of events of jobs, told in the test's thread."""
+        return self._worker.told
 
     def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
         """Keep new jobs and return their ids."""

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from mainspring.model.job import Claim, Outcome
     from mainspring.model.timetable import NewSchedule
     from mainspring.model.view import JobRecord
-    from mainspring.protocols import Subscriber
     from mainspring.queue.binding import Binding
     from mainspring.queue.kit.failures import Kinds
     from mainspring.queue.queue_task import QueueTask
@@ -75,7 +74,6 @@ class TestQueue:
         queue: object,
         binding: Binding,
         declared: Callable[[], Sequence[NewSchedule]],
-        subscribers: Sequence[Subscriber],
         *,
         eager: bool,
         processes: bool,
@@ -86,7 +84,6 @@ class TestQueue:
         """The Queue. Its class is not named here: that would be an import of what opens the kit."""
         self._binding = binding
         self._declared = declared
-        self._subscribers = subscribers
         self._eager = eager
         self._processes = processes
         self._failures = UnseenErrors(self._error_of, _kinds("Queue.testing()", suppress))
@@ -114,7 +111,7 @@ class TestQueue:
             store, self._binding, worker, self._clock, self._failures, eager=self._eager
         )
         self._ended.callback(self._client.close)
-        for subscriber in (*self._subscribers, self._failures.note, self._tell_ended):
+        for subscriber in (self._failures.note, self._tell_ended):
             worker.subscribe(subscriber)
         self._ended.enter_context(self._binding.bound_to(self._client))
         return self

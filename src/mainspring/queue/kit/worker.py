@@ -16,6 +16,7 @@ from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.attempts.resources import Resources
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.slots import Slots
+from mainspring.engine.journal.told_notes import ToldNotes
 from mainspring.engine.journal.writer import JournalWriter
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
 from mainspring.engine.node.node import Node
@@ -30,6 +31,7 @@ from mainspring.queue.kit.failures import OF_BODIES
 from mainspring.queue.kit.notes import ClockedNotes
 from mainspring.stores.clock import as_datetime, as_micros
 from mainspring.supervision.event_bus import EventBus
+from mainspring.telemetry.job_events import JobEvents
 from mainspring.telemetry.log import log_event
 
 if TYPE_CHECKING:
@@ -72,14 +74,20 @@ class InlineWorker:
         self._events.subscribe(log_event)
         self._node = Node(store, slots=1, lease=LEASE_SECONDS)
         self._exchange = Exchange(store, self._node, None, self._events.publish)
-        self._journal = JournalWriter(ClockedNotes(store, clock), _plan_nothing)
+        feed = known.feed
+        told = self.told = JobEvents(feed, known.codec, lambda: store, feed.publish_here)
+        self._events.subscribe(told)
+        notes = ToldNotes(ClockedNotes(store, clock), told, self._exchange.claim_of)
+        self._journal = JournalWriter(notes, _plan_nothing)
         self._exchange.before_flush(self._journal.flush_of)
         self._record = self._journal.end_before(self._exchange.put)
         self._executor = InlineExecutor(clock)
         self._slots = Slots(self._executor, ())
         self._exchange.serve(self._slots)
-        self._scheduler = Scheduler(store, (), known.tasks, self._events.publish, _plan_nothing)
-        self._expirer = Expirer(store)
+        self._scheduler = Scheduler(
+            store, (), known.tasks, self._events.publish, _plan_nothing, enqueued=told.enqueued
+        )
+        self._expirer = Expirer(store, told.expired)
         beats = HeartbeatTrigger(LEASE_SECONDS)
         self._heartbeat = Heartbeat(self._node, self._exchange, beats, _report_nothing)
         self._bodies = Bodies(
@@ -92,6 +100,7 @@ class InlineWorker:
             on_note=self._journal.receive,
             middleware=known.middleware,
             resources=Resources(overrides),
+            events=told,
             processes=processes,
         )
         self._seen: tuple[int, tuple[NewSchedule, ...]] | None = None

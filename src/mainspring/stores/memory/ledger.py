@@ -299,10 +299,10 @@ class Ledger:
         )
         return sum([self.drop(job) for job in list(islice(found, limit))])
 
-    def expire(self, limit: int, moment: Moment) -> int:
-        """Cancel pending jobs whose expiry has passed."""
-        cancelled = 0
-        while cancelled < limit and self._expiring and self._expiring[0][0] <= moment.micros:
+    def expire(self, limit: int, moment: Moment) -> list[int]:
+        """Cancel pending jobs whose expiry has passed; return their keys."""
+        cancelled: list[int] = []
+        while len(cancelled) < limit and self._expiring and self._expiring[0][0] <= moment.micros:
             at, key = heappop(self._expiring)
             job = self.jobs.get(key)
             if job is None or job.state is not JobState.PENDING or job.expires_at != at:
@@ -311,7 +311,7 @@ class Ledger:
             self.lanes.of(job).remove(job)
             job.end_waiting(EXPIRED, moment)
             self.place(job)
-            cancelled += 1
+            cancelled.append(key)
         return cancelled
 
     def purge(

@@ -216,8 +216,8 @@ class MemoryStore(PortableMemory):
             before = Moment(self._clock).after(-older_than)
             return self._ledger.drop_ended(wanted, before, limit)
 
-    def expire(self, *, limit: int) -> int:
-        """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""
+    def expire(self, *, limit: int) -> list[int]:
+        """Cancel up to `limit` pending jobs whose expiry has passed; return their keys."""
         with self._change:
             expired = self._ledger.expire(limit, Moment(self._clock))
         if expired:

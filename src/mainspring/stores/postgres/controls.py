@@ -148,11 +148,12 @@ def any_late(connection: Statements, moment: ServerMoment) -> bool:
     return bool(connection.rows(ANY_LATE, {"now": moment.micros})[0][0])
 
 
-def expire(connection: Statements, limit: int, moment: ServerMoment) -> int:
-    """Cancel what waits past its expiry; return how many."""
+def expire(connection: Statements, limit: int, moment: ServerMoment) -> list[int]:
+    """Cancel what waits past its expiry; return the keys."""
     rows = connection.rows(LATE, {"limit": limit, "now": moment.micros})
-    end_waiting(connection, [key for (key,) in rows], EXPIRED, moment)
-    return len(rows)
+    late = [key for (key,) in rows]
+    end_waiting(connection, late, EXPIRED, moment)
+    return late
 
 
 def retry(

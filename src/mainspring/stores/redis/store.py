@@ -254,9 +254,9 @@ class RedisStore(PortableRedis):
         aged = [(state.value, int(age * MICROS)) for state, age in kept.items()]
         return int(self._run("purge", aged, *EVERY_LANE, limit, "kept"))
 
-    def expire(self, *, limit: int) -> int:
-        """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""
-        return int(self._run("expire", limit))
+    def expire(self, *, limit: int) -> list[int]:
+        """Cancel up to `limit` pending jobs whose expiry has passed; return their keys."""
+        return list(self._run("expire", limit))
 
     def pause(self, queue: str) -> bool:
         """Hand out no more jobs of a queue; False if it was paused already."""

@@ -177,11 +177,11 @@ class SqlStore(PortableSqlStore):
             lambda writer: self._verbs.purge(writer, ages=aged, limit=limit, moment=moment)
         )
 
-    def expire(self, *, limit: int) -> int:
-        """Cancel up to `limit` pending jobs whose expiry has passed; return how many."""
+    def expire(self, *, limit: int) -> list[int]:
+        """Cancel up to `limit` pending jobs whose expiry has passed; return their keys."""
         moment = self._moment()
         if not self._sql.read(lambda connection: self._verbs.any_late(connection, moment)):
-            return 0
+            return []
         expired = self._loaded.write(
             lambda connection: self._verbs.expire(connection, limit, moment)
         )

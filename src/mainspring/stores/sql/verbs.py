@@ -250,8 +250,8 @@ class SqlVerbs(Protocol):
         """Return whether there is anything to expire, by reading only."""
         ...
 
-    def expire(self, connection: Any, limit: int, moment: Any) -> int:
-        """Cancel what waits past its expiry."""
+    def expire(self, connection: Any, limit: int, moment: Any) -> list[int]:
+        """Cancel what waits past its expiry; return the keys."""
         ...
 
     def pause(self, connection: Any, queue: str) -> bool:

@@ -162,11 +162,11 @@ def any_late(connection: sqlite3.Connection, moment: Moment) -> bool:
     return bool(connection.execute(ANY_LATE, (moment.micros,)).fetchone()[0])
 
 
-def expire(connection: sqlite3.Connection, limit: int, moment: Moment) -> int:
-    """Cancel what waits past its expiry; return how many."""
+def expire(connection: sqlite3.Connection, limit: int, moment: Moment) -> list[int]:
+    """Cancel what waits past its expiry; return the keys."""
     late = some_keys.decode(f"[{text_of(connection, LATE, (moment.micros, limit))}]")
     end_waiting(connection, late, EXPIRED, moment)
-    return len(late)
+    return late
 
 
 def retry(

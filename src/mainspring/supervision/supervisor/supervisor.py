@@ -149,6 +149,13 @@ class Supervisor:
             self._calls.call(member.start)
         return member
 
+    def answers(self, timeout: float) -> bool:
+        """Return whether its loop answers within so many seconds; True if none runs."""
+        calls, answered = self._calls, threading.Event()
+        if calls is not None:
+            calls.call(answered.set)
+        return calls is None or answered.wait(timeout)
+
     def cancel(self, member: Member) -> None:
         """Cancel a service that was asked to end and does not; from any thread."""
         with self._lock:

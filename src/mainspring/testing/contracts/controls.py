@@ -275,9 +275,9 @@ class ExpiryContract:
         assert record.expires_at is not None
         assert (record.expires_at - record.created_at).total_seconds() == 10
         clock.advance(9.5)
-        assert store.expire(limit=10) == 0
+        assert store.expire(limit=10) == []
         clock.advance(0.5)
-        assert store.expire(limit=10) == 1
+        assert store.expire(limit=10) == [record.key]
         record = found(store, job_id)
         assert (record.state, record.failure, record.attempts) == ("cancelled", EXPIRED, 0)
         assert (store.claim(join(store), [want()]), store.history(job_id)) == ([], [])
@@ -295,30 +295,30 @@ class ExpiryContract:
         job_id = enqueue(store, expires=10.0)
         node, claim = start(store, job_id)
         clock.advance(11)
-        assert store.expire(limit=10) == 0
+        assert store.expire(limit=10) == []
         assert store.finish_many(node, [outcome(claim)]) == [True]
-        assert store.expire(limit=10) == 0
+        assert store.expire(limit=10) == []
 
     def test_what_waits_again_expires(self, store: JobStore, clock: FrozenClock) -> None:
         job_id = enqueue(store, expires=10.0)
         node, claim = start(store, job_id)
         clock.advance(11)
-        assert store.expire(limit=10) == 0
+        assert store.expire(limit=10) == []
         answer = outcome(claim, OutcomeKind.RETRY, failure=BROKEN, delay=60.0)
         store.finish_many(node, [answer])
-        assert store.expire(limit=10) == 1
+        assert len(store.expire(limit=10)) == 1
         assert (found(store, job_id).failure, outcomes_of(store, job_id)) == (EXPIRED, ["retry"])
 
     def test_delayed_jobs_expire_too(self, store: JobStore, clock: FrozenClock) -> None:
         enqueue(store, delay=60.0, expires=10.0)
         clock.advance(10)
-        assert store.expire(limit=10) == 1
+        assert len(store.expire(limit=10)) == 1
         assert store.exchange(join(store), [], [want()]).next_due is None
 
     def test_no_more_expire_than_the_limit(self, store: JobStore, clock: FrozenClock) -> None:
         store.enqueue_many([new_job(expires=1.0)] * 5)
         clock.advance(1)
-        assert [store.expire(limit=2) for _ in range(4)] == [2, 2, 1, 0]
+        assert [len(store.expire(limit=2)) for _ in range(4)] == [2, 2, 1, 0]
 
 
 class PauseContract:

@@ -99,4 +99,4 @@ class RescheduleContract:
         job_id = enqueue(store, expires=10.0)
         store.reschedule([job_id], delay=20.0)
         clock.advance(10)
-        assert (store.expire(limit=10), found(store, job_id).failure) == (1, EXPIRED)
+        assert (len(store.expire(limit=10)), found(store, job_id).failure) == (1, EXPIRED)

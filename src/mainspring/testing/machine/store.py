@@ -163,7 +163,7 @@ class StoreMachine(StoreWalk):
         take(data, self.expire, self.purge, self.reopen, self.reschedule)
 
     def expire(self, _: st.DataObject) -> None:
-        assert self.store.expire(limit=1000) == self.model.expire(self.clock.now())
+        assert len(self.store.expire(limit=1000)) == self.model.expire(self.clock.now())
 
     def switch(self, data: st.DataObject) -> None:
         queue = data.draw(st.sampled_from(QUEUES), "queue")

@@ -1,0 +1,85 @@
+"""The thread that asks the store: the screen and its keys never wait for it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from mainspring.cli.top.snapshot import read_snapshot
+from mainspring.errors import MainspringError
+from mainspring.model.counted import counted
+
+if TYPE_CHECKING:
+    from mainspring.cli.top.navigator import Action
+    from mainspring.cli.top.snapshot import Snapshot
+    from mainspring.queue import Queue
+
+
+class StoreReader:
+    """Reads the queue every so many seconds, and carries out orders; `woken` can be read then.
+
+    `now` is what was read last, `trouble` why that is not new, `done` what became of an order.
+    """
+
+    def __init__(self, queue: Queue, interval: float) -> None:
+        self.now: Snapshot | None = None
+        self.trouble = ""
+        self.done = ""
+        self.job_id: str | None = None
+        self.woken, self._waker = os.pipe()
+        self._queue = queue
+        self._interval = interval
+        self._orders: SimpleQueue[Action | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="mainspring-top", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Read no more; a call of the store that hangs is left behind."""
+        self._orders.put(None)
+        self._thread.join(self._interval)
+
+    def order(self, action: Action) -> None:
+        """Carry out an order, and read anew."""
+        self._orders.put(action)
+
+    def _work(self) -> None:
+        action: Action | None
+        while True:
+            self._read()
+            try:
+                action = self._orders.get(timeout=self._interval)
+            except Empty:
+                continue
+            if action is None:
+                return
+            try:
+                self.done = self._carry_out(action)
+            except MainspringError as error:
+                self.done = str(error)
+
+    def _read(self) -> None:
+        try:
+            self.now = read_snapshot(self._queue, self.job_id, self.now)
+            self.trouble = ""
+        except MainspringError as error:
+            self.trouble = str(error)
+        with suppress(OSError):
+            os.write(self._waker, b".")
+
+    def _carry_out(self, action: Action) -> str:
+        if action.verb == "retry":
+            again = [job for job in self._queue.retry(list(action.names)) if job is not None]
+            return f"{counted(len(again), 'job')} of {len(action.names)} will run again"
+        if action.verb == "pause":
+            self._queue.pause(action.names[0])
+            return f"{action.names[0]} is paused"
+        if action.verb == "resume":
+            self._queue.resume(action.names[0])
+            return f"{action.names[0]} goes on"
+        return ""

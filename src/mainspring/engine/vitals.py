@@ -1,0 +1,87 @@
+"""Vitals of a consumer, for probes and metrics. Asks no store, and is asked from any thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mainspring.model.condition import Condition, SlotCount
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mainspring.engine.node.node import Node
+    from mainspring.engine.node.report import Load
+    from mainspring.protocols import Executor
+    from mainspring.supervision.supervisor.supervisor import Supervisor
+
+ANSWER_SECONDS = 2.0
+"""Seconds within which the loop of the services must answer."""
+
+STUCK_SECONDS = 60.0
+"""Seconds for which a coroutine may block its loop until a restart is the only cure."""
+
+
+class Vitals:
+    """The state of a consumer: `supervisor` runs its services, `load` is what it holds."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        node: Node,
+        load: Load,
+        executors: Sequence[Executor],
+        *,
+        heartbeat: float,
+    ) -> None:
+        self._supervisor = supervisor
+        self._node = node
+        self._load = load
+        self._executors = executors
+        self._heartbeat = heartbeat
+
+    @property
+    def node_key(self) -> int:
+        """The node's key in the store; 0 before it has joined."""
+        return self._node.key
+
+    def stuck(self) -> list[str]:
+        """Return a sentence for each loop that does not turn."""
+        found = []
+        if not self._supervisor.answers(ANSWER_SECONDS):
+            found.append(f"the worker's own loop has not answered for {ANSWER_SECONDS:g} s")
+        lag = self._lag()
+        if lag is not None and lag > STUCK_SECONDS:
+            found.append(f"the loop of the coroutines has been blocked for {lag:.0f} s")
+        return found
+
+    def unready(self) -> list[str]:
+        """Return a sentence for each reason for which it takes no jobs."""
+        if self._load.draining:
+            return ["it drains: it was asked to stop, and takes no more jobs"]
+        if not self._node.key:
+            return ["it has not joined the store yet"]
+        silence = self._node.silence
+        if self._node.unanswered or silence > 2 * self._heartbeat:
+            return [f"the store has not answered for {silence:.1f} s"]
+        return []
+
+    def condition(self) -> Condition:
+        """Return how it is in numbers."""
+        restarts = {one.name: one.restarts for one in self._supervisor.services()}
+        return Condition(
+            slots=tuple(_slots_of(executor) for executor in self._executors),
+            in_flight=self._load.in_flight,
+            draining=self._load.draining,
+            store_answers=bool(self._node.key) and not self._node.unanswered,
+            loop_lag=self._lag(),
+            restarts=restarts,
+        )
+
+    def _lag(self) -> float | None:
+        lags = [lag for executor in self._executors if (lag := executor.lag()) is not None]
+        return max(lags, default=None)
+
+
+def _slots_of(executor: Executor) -> SlotCount:
+    load = executor.load()
+    return SlotCount(executor.kind, executor.size, load.running, load.abandoned)

@@ -1,0 +1,1 @@
+"""Ties to other packages: a module for each, imported by who uses both."""

@@ -1,0 +1,37 @@
+"""All queues of this process, those that are there and those to come: for instrumentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mainspring.queue.around import AroundBodies
+
+    Begin = Callable[[AroundBodies], Callable[[], None]]
+
+_queues: WeakSet[AroundBodies] = WeakSet()
+_begins: list[Begin] = []
+_undone: dict[Begin, list[Callable[[], None]]] = {}
+
+
+def on_every_queue(begin: Begin) -> Callable[[], None]:
+    """Call `begin` with each queue; return a function that calls all that it returned."""
+    _begins.append(begin)
+    _undone[begin] = [begin(queue) for queue in tuple(_queues)]
+
+    def undo() -> None:
+        _begins.remove(begin)
+        for one in _undone.pop(begin):
+            one()
+
+    return undo
+
+
+def add_queue(queue: AroundBodies) -> None:
+    """Note a queue that is new."""
+    _queues.add(queue)
+    for begin in tuple(_begins):
+        _undone[begin].append(begin(queue))

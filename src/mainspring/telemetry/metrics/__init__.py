@@ -1,0 +1,1 @@
+"""Metrics of a worker for Prometheus, and its probes; needs the extra `metrics`."""

@@ -1,0 +1,286 @@
+"""Events one a job, as `queue.subscribe` tells of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from dataclasses import dataclass
+
+import pytest
+
+from mainspring import JobEvent, JobFailed, Queue, Retry, Snooze, Unique, current_job
+from mainspring.errors import InvalidOption
+from mainspring.model.events import EventsDropped, NodeJoined, ScheduleTicked
+from mainspring.model.job import Want
+from mainspring.model.job_event import JOB_KINDS
+from mainspring.telemetry import event_subscription
+
+
+@pytest.fixture
+def queue():
+    made = Queue("memory://", workers=1, grace=1)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def told(queue):
+    """What a subscriber is told; the jobs' events only."""
+    events = []
+    queue.subscribe(events.append, *JOB_KINDS)
+    return events
+
+
+def kinds(told, job):
+    return [event.kind for event in told if event.id == job.id]
+
+
+@dataclass
+class Login:
+    name: str
+    password: str
+
+
+def fail(password):
+    raise ValueError(f"{password} is wrong")
+
+
+def test_a_job_is_told_of_from_its_enqueuing_to_its_end(queue, told):
+    @queue.task
+    def double(number):
+        current_job.progress(0.5, "half")
+        return number * 2
+
+    job = double.delay(4)
+    with queue.worker():
+        assert job.result(timeout=10) == 8
+    assert kinds(told, job) == ["enqueued", "started", "progressed", "completed"]
+    assert {(one.task, one.queue, one.args) for one in told} == {(double.name, "default", (4,))}
+    assert [one.attempt for one in told] == [0, 1, 1, 1]
+    assert (told[2].progress, told[2].message) == (0.5, "half")
+    assert (told[3].result, told[3].error) == (8, None)
+    assert told[3].seconds >= 0
+    assert all(one.at.tzinfo is not None for one in told)
+
+
+def test_each_end_of_an_attempt_has_its_kind(queue, told):
+    ways = [Snooze(0), Retry(delay=0), ValueError("no")]
+
+    @queue.task(retries=2, backoff=[0])
+    def various():
+        error = ways.pop(0)
+        raise error
+
+    job = various.using(retries=1).delay()
+    with queue.worker(), pytest.raises(JobFailed):
+        job.result(timeout=10)
+    assert kinds(told, job) == [
+        *("enqueued", "started", "snoozed", "started", "retried", "started", "failed")
+    ]
+    assert told[-1].error == "ValueError: no"
+    assert (told[4].delay, told[-1].delay) == (0.0, None)
+
+
+def test_a_coroutine_and_a_child_are_told_of_like_a_thread(make_app):
+    app = make_app("""
+        from mainspring import Queue, current_job
+
+        queue = Queue("memory://", workers=1, async_slots=1)
+
+        @queue.task
+        async def acount(number):
+            current_job.progress(0.25)
+            return number
+
+        @queue.task(executor="process")
+        def count(number):
+            current_job.progress(0.25)
+            return number
+    """)
+    told = []
+    app.queue.subscribe(told.append, *JOB_KINDS)
+    jobs = [app.acount.delay(1), app.count.delay(2)]
+    with app.queue.worker():
+        assert app.queue.gather(jobs, timeout=30) == [1, 2]
+    for job in jobs:
+        assert kinds(told, job) == ["enqueued", "started", "progressed", "completed"]
+
+
+def test_cancelled_and_expired_jobs_are_told_of(queue, told):
+    @queue.task
+    def later():
+        pass
+
+    cancelled = later.using(delay=100).delay()
+    queue.cancel(cancelled)
+    with queue.testing() as t:
+        expired = later.using(delay=5, expires=10).delay()
+        t.run(seconds=1)
+        t.advance(20)
+        t.run()
+        assert kinds(told, expired)[-1] == "expired"
+    queue.close()
+    assert kinds(told, cancelled) == ["enqueued", "cancelled"]
+
+
+def test_a_coroutines_enqueuings_are_told_of(queue, told):
+    @queue.task
+    async def body(number):
+        return number
+
+    async def enqueue():
+        return [
+            await body.adelay(1),
+            *await body.amap([(2,), (3,)]),
+            *await queue.aenqueue_many([body.call(4)]),
+        ]
+
+    asyncio.run(enqueue())
+    body.map([(5,)])
+    queue.close()
+    assert [one.args for one in told] == [(1,), (2,), (3,), (4,), (5,)]
+
+
+def test_only_the_kinds_asked_for_are_told_of_until_the_subscription_ends(queue):
+    told = []
+    end = queue.subscribe(told.append, "completed", "node_joined", "schedule_ticked")
+
+    @queue.task
+    def body():
+        pass
+
+    queue.every(0.1, name="often")(body)
+    with queue.worker():
+        body.delay().result(timeout=10)
+        ticked = threading.Event()
+        queue.subscribe(lambda _: ticked.set(), "schedule_ticked")
+        assert ticked.wait(10)
+    assert {type(one) for one in told} == {JobEvent, NodeJoined, ScheduleTicked}
+    assert {one.kind for one in told if isinstance(one, JobEvent)} == {"completed"}
+    end()
+    seen = len(told)
+    with queue.worker():
+        body.delay().result(timeout=10)
+    assert len(told) == seen
+
+
+def test_values_are_decoded_when_they_are_asked_for_and_not_before(queue, told, monkeypatch):
+    decoded = []
+    real = queue._binding.codec.decode_call
+    monkeypatch.setattr(
+        queue._binding.codec,
+        "decode_call",
+        lambda payload, task: (decoded.append(task), real(payload, task))[1],
+    )
+    task = queue.task(name="body")(lambda number: number)
+    task.delay(7)
+    queue.close()
+    assert decoded == []
+    assert told[0].args == (7,)
+    assert decoded == ["body"]
+
+
+def test_named_values_are_hidden_wherever_they_stand(queue):
+    told = []
+    queue.subscribe(told.append, *JOB_KINDS, redact=["Password"])
+    task = queue.task(retries=0, name="fail")(fail)
+    echo = queue.task(name="echo")(lambda *values, **named: {"password": "abcd", "n": values[1]})
+    with queue.worker():
+        with pytest.raises(JobFailed, match="hunter2"):
+            task.delay("hunter2").result(timeout=10)
+        echo.delay({"a": {"PASSWORD": "xyz1"}}, 2, password="pqr9").result(timeout=10)
+    texts = [repr((one.args, one.kwargs, one.error, one.result, one)) for one in told]
+    assert all(secret not in text for text in texts for secret in ("hunter2", "xyz1", "pqr9"))
+    assert [one.error for one in told if one.kind == "failed"] == [
+        "ValueError: [redacted] is wrong"
+    ]
+    assert told[-1].result == {"password": "[redacted]", "n": 2}
+    assert told[-1].args == ({"a": {"PASSWORD": "[redacted]"}}, 2)
+
+
+def test_an_object_with_a_hidden_field_is_hidden_whole(queue):
+    told = []
+    queue.subscribe(told.append, "enqueued", redact=["password"])
+    task = queue.task(name="login")(lambda login, others: None)
+    task.delay(Login("ann", "hunter2"), [Login("bob", "swordfish")])
+    queue.close()
+    assert told[0].args == ("[redacted]", ["[redacted]"])
+
+
+def test_a_slow_subscriber_holds_up_nobody_and_is_told_what_it_missed(queue, monkeypatch, caplog):
+    monkeypatch.setattr(event_subscription, "MOST_WAITING_EVENTS", 3)
+    told, go_on = [], threading.Event()
+
+    def slow(event):
+        told.append(event)
+        assert go_on.wait(30)
+
+    queue.subscribe(slow, "completed")
+    task = queue.task(name="body")(lambda: 1)
+    with queue.worker():
+        with caplog.at_level(logging.WARNING, "mainspring.events"):
+            for _ in range(8):
+                assert task.delay().result(timeout=10) == 1
+        go_on.set()
+    queue.close()
+    dropped = [one.count for one in told if isinstance(one, EventsDropped)]
+    assert sum(dropped) + len([one for one in told if isinstance(one, JobEvent)]) == 8
+    assert sum(dropped) > 0
+    assert caplog.text.count("is slower than events happen") == 1
+
+
+def test_a_subscriber_that_raises_is_logged_once_and_goes_on(queue, caplog):
+    told = []
+
+    def broken(event):
+        told.append(event)
+        raise RuntimeError("no")
+
+    queue.subscribe(broken, "enqueued")
+    task = queue.task(name="body")(lambda: 1)
+    for _ in range(3):
+        task.delay()
+    queue.close()
+    assert len(told) == 3
+    assert caplog.text.count("the like of it is not logged again") == 1
+
+
+def test_who_subscribes_twice_has_one_subscription(queue):
+    told = []
+    queue.subscribe(told.append, "enqueued")
+    queue.subscribe(told.append, "enqueued", "started")
+    queue.task(name="body")(lambda: 1).delay()
+    queue.close()
+    assert len(told) == 1
+
+
+def test_a_job_with_a_unique_key_is_told_of_with_the_id_that_it_has(queue, told):
+    task = queue.task(name="body", unique=Unique(by="task"))(lambda: 1)
+    assert task.delay().id == task.delay().id
+    queue.close()
+    assert len({one.id for one in told}) == 1
+
+
+@pytest.mark.parametrize(
+    ("kinds", "options", "named"),
+    [
+        (["fialed"], {}, "some of enqueued, started"),
+        ([], {"redact": "password"}, "names of arguments"),
+        ([], {"redact": [3]}, "names of arguments"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_at_once(queue, kinds, options, named):
+    with pytest.raises(InvalidOption, match=named):
+        queue.subscribe(print, *kinds, **options)
+
+
+def test_jobs_of_a_lost_node_are_told_of(queue, told):
+    task = queue.task(name="body")(lambda: 1)
+    job = task.delay()
+    store = queue._store
+    lost = store.join("lost", host="h", pid=1, lease=0.2)
+    assert [one.id for one in store.claim(lost, [Want(("body",), None, 1)])] == [job.id]
+    with queue.worker():
+        assert job.result(timeout=20) == 1
+    assert kinds(told, job)[:2] == ["enqueued", "rescued"]

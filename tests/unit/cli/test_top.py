@@ -1,0 +1,196 @@
+"""Pages of `mainspring top`, and what its keys do; the command itself runs under a terminal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace as with_fields
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from mainspring import Queue
+from mainspring.cli.top.navigator import LOOK, QUIT, Navigator
+from mainspring.cli.top.screen import screen
+from mainspring.cli.top.snapshot import read_snapshot
+from mainspring.model.job import Want
+
+WIDTH, HEIGHT = 80, 24
+REPORT = {
+    "slots": {"thread": {"size": 4, "running": 1, "waiting": 0, "abandoned": 0}},
+    "loop_lag": 0.012,
+    "draining": False,
+    "at": "2026-01-01T00:00:00+00:00",
+}
+
+
+def charge(amount, card="visa"):
+    if amount < 0:
+        raise ValueError(f"no \x1b[2J negative amount [bold]{amount}[/bold]")
+
+
+@pytest.fixture
+def queue():
+    made = Queue("memory://", workers=1)
+    task = made.task(name="shop.charge", retries=0)(charge)
+    with made.worker():
+        jobs = task.map([(-1,), (-1,), (1,)])
+        made.gather(jobs, timeout=10, return_exceptions=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def now(queue):
+    """A queue in which two jobs have failed, one runs, one waits, and one queue is paused."""
+    store = queue._store
+    task = queue.get_task("shop.charge")
+    node = store.join("web-1", host="web", pid=77, lease=60, serves=b'{"tasks": null}')
+    store.renew(node, lease=60, report=json.dumps(REPORT).encode())
+    running = task.delay(5)
+    (claim,) = store.claim(node, [Want(("shop.charge",), None, 1)])
+    assert claim.id == running.id
+    task.using(queue="mail").delay(6)
+    queue.pause("mail")
+    return read_snapshot(queue, None, None)
+
+
+def text(now, at, *, width=WIDTH, height=HEIGHT, trouble=""):
+    return screen(now, at, width, height, trouble).plain
+
+
+def press(at, now, *keys):
+    return [at.press(key, now) for key in keys][-1]
+
+
+def test_the_overview_says_what_there_is(now):
+    shown = text(now, Navigator())
+    assert "1 ready, 0 scheduled, 1 running, 2 failed, 1 completed" in shown
+    assert "1 worker; busy slots: thread 1/4" in shown
+    assert "mail" in shown
+    assert "paused" in shown
+    assert "shop.charge" in shown
+    assert "ValueError: no" in shown
+
+
+@pytest.mark.parametrize("page", "12345")
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (40, 10), (200, 60), (10, 3)])
+def test_every_page_fits_its_terminal(now, page, width, height):
+    at = Navigator()
+    at.press(page, now)
+    lines = text(now, at, width=width, height=height).split("\n")
+    assert len(lines) == height
+    assert all(len(line) <= width for line in lines)
+
+
+def test_no_text_of_a_job_reaches_the_terminal_as_anything_but_text(now):
+    at = Navigator()
+    at.press("4", now)
+    drawn = screen(now, at, 200, HEIGHT, "")
+    assert "\x1b" not in drawn.plain
+    assert "\\x1b[2J" in drawn.plain
+    assert "[bold]" in drawn.plain  # as it stands: it is no markup
+
+
+def test_nodes_show_slots_and_lag(now):
+    at = Navigator()
+    at.press("3", now)
+    shown = text(now, at, width=120)
+    assert all(word in shown for word in ("web-1", "77", "thread 1/4", "12 ms", "live"))
+
+
+def test_a_chosen_queue_is_paused_and_goes_on(now):
+    at = Navigator()
+    press(at, now, "2")
+    order = press(at, now, "p")
+    assert (order.verb, order.names) == ("pause", ("default",))
+    order = press(at, now, "down", "p")
+    assert (order.verb, order.names) == ("resume", ("mail",))
+    press(at, now, "down", "j", "down")
+    assert at.chosen(now) == 1
+    press(at, now, "up", "k", "k")
+    assert at.chosen(now) == 0
+
+
+def test_a_group_of_failed_jobs_is_retried_after_a_count_and_a_yes(now):
+    at = Navigator()
+    assert press(at, now, "4", "r") is None
+    assert "let 2 failed jobs of shop.charge run again?" in at.message
+    assert press(at, now, "n") is None
+    order = press(at, now, "r", "y")
+    assert (order.verb, len(order.names)) == ("retry", 2)
+
+
+def test_a_job_is_looked_into_and_left(queue, now):
+    at = Navigator()
+    assert press(at, now, "5", "enter") is LOOK
+    seen = read_snapshot(queue, at.job_id, now)
+    shown = text(seen, at, width=120, height=40)
+    assert f"id          {at.job_id}" in shown
+    assert "status      running" in shown
+    assert "why         " in shown
+    assert press(at, seen, "r") is None
+    assert "only a job that has failed" in at.message
+    assert press(at, seen, "escape") is LOOK
+    assert at.job_id is None
+    press(at, now, "4", "enter")
+    failed = read_snapshot(queue, at.job_id, now)
+    assert press(at, failed, "r").names == (at.job_id,)
+    assert "raise ValueError" in text(failed, at, height=60)
+    press(at, failed, *["down"] * 3, "up")
+    assert text(failed, at).split("\n")[3].startswith("queue  ")
+    press(at, failed, *["down"] * 500)
+    assert "ValueError: no" in text(failed, at)  # the last line stays
+    gone = replace(failed, job=None)
+    assert "not there any more" in text(gone, at)
+
+
+def test_a_key_that_means_nothing_here_says_what_would(now):
+    at = Navigator()
+    press(at, now, "3", "p")
+    assert "page 2" in text(now, at)
+    press(at, now, "r")
+    assert "page 4" in text(now, at)
+    press(at, now, "x")
+    assert "q quit" in text(now, at)
+
+
+def test_before_the_first_reading_it_says_so_and_can_be_left():
+    at = Navigator()
+    assert "reading..." in text(None, at)
+    assert press(at, None, "down", "enter", "p") is None
+    assert press(at, None, "tab", "q") is QUIT
+    assert at.page == "2"
+
+
+def test_trouble_with_the_store_stands_above_what_was_read_last(now):
+    shown = text(now, Navigator(), trouble="postgres can't be used")
+    assert "postgres can't be used" in shown
+    assert "shop.charge" in shown
+
+
+def test_the_rate_is_of_what_was_completed_and_never_negative(queue, now):
+    later = replace(now, at=now.at - timedelta(seconds=10), stats={**now.stats, "completed": 0})
+    assert 0.05 < read_snapshot(queue, None, later).rate <= 0.1
+    purged = replace(now, stats={**now.stats, "completed": 10})
+    assert read_snapshot(queue, None, purged).rate == 0
+
+
+def test_a_list_longer_than_the_screen_shows_the_rows_around_the_chosen_one(now):
+    (group,) = now.failing
+    many = replace(
+        now, failing=tuple(replace(group, task=f"task{number:03}") for number in range(100))
+    )
+    at = Navigator()
+    press(at, many, "4", *["down"] * 60)
+    shown = text(many, at)
+    assert "task060" in shown
+    assert "task000" not in shown
+    assert "Failing tasks (100)" in shown
+
+
+def test_a_node_without_a_readable_report_is_shown_all_the_same(now):
+    odd = with_fields(now.nodes[0], report={"slots": 3, "loop_lag": "x"}, unreadable=("report",))
+    at = Navigator()
+    press(at, now, "3")
+    assert "web-1" in text(replace(now, nodes=(odd,)), at)
