@@ -218,7 +218,7 @@ class PortableContract:
             other.acquire(node, "a lock")
             other.leave(node)
             other.drop([enqueue(other)])
-            job_id = enqueue(other)
+        job_id = enqueue(other)
         marks = other.marks()
         assert marks == StoreMarks(int(job_id.partition("-")[0]), 3)
         store.raise_marks(replace(marks, key=marks.key + 100))
