@@ -33,7 +33,7 @@ _KIND_OF_OUTCOME = {
 _WAITS = frozenset({"retried", "snoozed", "rescued"})
 
 
-class Journey(Protocol):
+class EventSubject(Protocol):
     """The part of a job that claims and records have in common."""
 
     @property
@@ -167,7 +167,7 @@ class JobEvents:
     def _tell(
         self,
         kind: str,
-        job: Journey,
+        job: EventSubject,
         *,
         result: bytes | None = None,
         failure: Failure | None = None,
