@@ -358,7 +358,7 @@ def test_errors_that_are_looked_at_are_not_raised_again(queue):
         (lambda t: t.run(-1), InvalidOption),
         (lambda t: t.advance(minutes=-1), InvalidOption),
         (lambda t: t.run(suppress="ValueError"), InvalidOption),
-        (lambda t: t.assert_enqueued("body"), TypeError),
+        (lambda t: t.assert_enqueued(7), TypeError),
         (lambda t: t.last, NotRunning),
     ],
 )
