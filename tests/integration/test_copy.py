@@ -71,6 +71,12 @@ def stop(store):
         store.leave(node.key)
 
 
+def dated(store):
+    """Return statistics and audit log."""
+    entries = [store.entries(kind, newer_than=3600.0, limit=10) for kind in ("minute", "audit")]
+    return [[(one.at, one.text) for one in found.entries] for found in entries]
+
+
 def remove(server, name):
     with Redis.from_url(server) as client:
         if keys := list(client.scan_iter(match=f"{{{name}}}:*", count=1000)):
@@ -99,6 +105,8 @@ def test_a_queue_is_the_same_in_another_store(kind, other, make_side):
     source.pause("shut")
     source.schedules.add("hourly", "task", every=3600)
     source.schedules["hourly"].pause()
+    source.store.add_entry("minute", b'{"n":1}', ago=90.0)
+    source.store.add_entry("audit", '{"who":"ä"}'.encode(), ago=5.0)
     report = source.copy_to(target)
     assert report.complete
     assert report.copied == sum(report.source.values()) > 15
@@ -109,6 +117,7 @@ def test_a_queue_is_the_same_in_another_store(kind, other, make_side):
     assert enqueue(target.store, "task", "shut", idempotency_key="mine") == kept
     again = source.copy_to(target)
     assert (again.copied, again.complete) == (0, True)
+    assert dated(target.store) == dated(source.store)
     assert seen(target.store) == seen(source.store)
 
 
@@ -189,8 +198,12 @@ def test_a_target_with_other_jobs_is_refused_unless_it_is_meant(make_side):
     late = enqueue(source.store)  # and one was late
     with pytest.raises(StoreUnusable, match=r"holds 1 job that.*--into-existing"):
         source.copy_to(target)
+    target.store.add_entry("hour", b"{}", ago=1.0)
+    for kind in ("minute", "audit"):
+        source.store.add_entry(kind, b"{}", ago=1.0)
     report = source.copy_to(target, into_existing=True)
     assert (report.copied, report.others, report.complete) == (1, 1, True)
+    assert dated(target.store) == [[], dated(source.store)[1]]  # the minutes may be added up there
     assert [one.id for one in target.store.jobs(JobFilter())][:2] == [own, late]
 
 

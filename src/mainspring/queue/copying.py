@@ -26,6 +26,7 @@ from mainspring.stores.public_url import public_url
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mainspring.model.chronicle import ChronicleEntry
     from mainspring.model.events import Event
     from mainspring.model.stored_job import StoredJob
     from mainspring.protocols import JobStore
@@ -40,11 +41,14 @@ ROOM = 1_000_000
 ORPHANS = 1000
 """Jobs of nodes that are not there which one transaction recovers."""
 
-ENTRIES = 500
-"""Statistics, or entries of the audit log, of one page."""
-
 ANSWERS = 1000
 """Idempotency keys of one page."""
+
+ENTRIES = 200
+"""Dated texts of one page."""
+
+STATISTICS = (WINDOW, MINUTE, HOUR)
+"""Kinds of texts that workers add up: a target where that was done must not get them again."""
 
 TOLD_EACH = 100_000
 """Jobs after which the log says how far it is."""
@@ -114,8 +118,8 @@ def copy(source: Side, target: Side, *, into_existing: bool) -> CopyReport:
     make_room(source.store, target.store)
     copy_answers(source.store, target.store)
     arrivals = copy_jobs(source, target.store)
+    copy_chronicle(source.store, target.store, into_existing=into_existing)
     schedules, lost = copy_schedules(source.store, target.store)
-    copy_chronicle(source.store, target.store)
     for side in (source, target):
         refuse_workers(side)
     comparison = compare(source.store, target.store)
@@ -225,6 +229,29 @@ def pages_of(source: Side) -> Iterator[Sequence[StoredJob]]:
         size.note(len(page), sum(one.size_bytes for one in page))
 
 
+def copy_chronicle(source: JobStore, target: JobStore, *, into_existing: bool) -> None:
+    """Copy the audit log and statistics, but for texts that are there.
+
+    Workers add statistics up: those that a target has of its own may be the sums of what is here.
+    """
+    has_own = into_existing and any(any(entries_of(target, kind)) for kind in STATISTICS)
+    for kind in (AUDIT, *(() if has_own else STATISTICS)):
+        there = {hash((one.at, one.text)) for one in entries_of(target, kind)}
+        for one in entries_of(source, kind):
+            if hash((one.at, one.text)) not in there:
+                target.replace_entries(kind, (), by=kind, at=one.at, text=one.text)
+
+
+def entries_of(store: JobStore, kind: str) -> Iterator[ChronicleEntry]:
+    """Yield the dated texts of a kind that are not about to be dropped, newest first."""
+    before = None
+    while page := store.entries(
+        kind, newer_than=MONTH_SECONDS, before=before, limit=ENTRIES
+    ).entries:
+        yield from page
+        before = page[-1].key
+
+
 def copy_schedules(source: JobStore, target: JobStore) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Copy schedules; return the names of those that are there, and of those that can't be read."""
     schedules = source.schedules().schedules
@@ -232,19 +259,3 @@ def copy_schedules(source: JobStore, target: JobStore) -> tuple[tuple[str, ...],
     there = {one.new.name for one in target.schedules().schedules}
     names = [one.new.name for one in schedules]
     return tuple(filter(there.__contains__, names)), tuple(set(names) - there)
-
-
-def copy_chronicle(source: JobStore, target: JobStore) -> None:
-    """Copy statistics and the audit log, each kind into a target that has none of it."""
-    for kind in (AUDIT, HOUR, MINUTE, WINDOW):
-        if target.entries(kind, newer_than=MONTH_SECONDS, limit=1).entries:
-            continue
-        before = None
-        while True:
-            page = source.entries(kind, newer_than=MONTH_SECONDS, before=before, limit=ENTRIES)
-            for entry in page.entries:
-                ago = (page.now - entry.at).total_seconds()
-                target.add_entry(kind, entry.text, ago=ago)
-            if len(page.entries) < ENTRIES:
-                break
-            before = page.entries[-1].key

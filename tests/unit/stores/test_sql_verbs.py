@@ -19,6 +19,7 @@ SEAMS = (
     protocols.Journal,
     protocols.Timetable,
     Locks,
+    Portable,
     Chronicle,
     Portable,
 )
