@@ -7,7 +7,7 @@ from bisect import bisect, bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping, Sequence
 
 PER_OCTAVE = 4
 """Buckets from a duration to its double: a quantile is within a tenth of the true one."""
@@ -37,15 +37,17 @@ def count_into(counts: MutableMapping[int, int], durations: list[float]) -> None
         begin = end
 
 
-def quantile(counts: Mapping[int, int], fraction: float) -> float | None:
-    """Return the duration in seconds that so many of the counted are not above; None of none.
+def quantiles(counts: Mapping[int, int], fractions: Sequence[float]) -> list[float]:
+    """Return for each fraction the seconds that so many of the counted are not above.
 
-    `counts` are by bucket.
+    `counts` are by bucket; the fractions rise. Of nothing that was counted: an empty list.
     """
-    rank = fraction * sum(counts.values())
+    total, passed = sum(counts.values()), 0
+    found: list[float] = []
     for bucket, count in sorted(counts.items()):
-        if rank <= count:
-            step = bucket - 1 + rank / count
-            return math.pow(2.0, FIRST_OCTAVE + step / PER_OCTAVE)
-        rank -= count
-    return None
+        while len(found) < len(fractions) and fractions[len(found)] * total <= passed + count:
+            inside = (fractions[len(found)] * total - passed) / count
+            step = bucket - 1 + inside
+            found.append(math.pow(2.0, FIRST_OCTAVE + step / PER_OCTAVE))
+        passed += count
+    return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mainspring.errors import InvalidOption
 from mainspring.model.duration import seconds_of
-from mainspring.model.histogram import quantile
+from mainspring.model.histogram import quantiles
 from mainspring.model.statistics import (
     DAY_SECONDS,
     HOUR,
@@ -38,7 +38,7 @@ MOST_TEXTS = 10_000
 LEAST_COVERED = 1.0
 """Seconds that a rate is over at least."""
 
-QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+QUANTILES, FRACTIONS = ("p50", "p95", "p99"), (0.5, 0.95, 0.99)
 
 
 class StatsPoint(Value, frozen=True):
@@ -91,10 +91,10 @@ class Past(Value, frozen=True):
         return points
 
 
-def past_of(store: Chronicle, seconds: float) -> Past:
-    """Return the past: by minutes up to a day, by hours beyond."""
+def past_of(store: Chronicle, seconds: float, every: float | None = None) -> Past:
+    """Return the past: by minutes up to a day, by hours beyond, or by `every` so many seconds."""
     by_hour = seconds > DAY_SECONDS
-    every = HOUR_SECONDS if by_hour else MINUTE_SECONDS
+    every = every or (HOUR_SECONDS if by_hour else MINUTE_SECONDS)
     periods: dict[datetime, Tallies] = {}
     # The later kinds first: what is added up meanwhile is missing once, and not there twice.
     kinds = (HOUR, MINUTE, WINDOW) if by_hour else (MINUTE, WINDOW)
@@ -183,8 +183,8 @@ class _Group:
             "out": out,
             "in": came,
             "empty_in": empty,
-            "wait": quantiles(tally.wait),
-            "run": quantiles(tally.run),
+            "wait": times_of(tally.wait),
+            "run": times_of(tally.run),
         }
 
 
@@ -217,11 +217,10 @@ def summed(tallies: Tallies, fits: Callable[[Lane], bool]) -> Tally:
     return total
 
 
-def quantiles(counts: Mapping[int, int]) -> dict[str, float] | None:
+def times_of(counts: Mapping[int, int]) -> dict[str, float] | None:
     """Return p50, p95 and p99 in seconds; None of nothing."""
-    found = {name: quantile(counts, fraction) for name, fraction in QUANTILES.items()}
-    known = {name: value for name, value in found.items() if value is not None}
-    return known or None
+    found = quantiles(counts, FRACTIONS)
+    return dict(zip(QUANTILES, found, strict=True)) if found else None
 
 
 def _came(tally: Tally, before: float | None, waiting: float | None) -> float | None:
@@ -242,8 +241,8 @@ def _point(period: PastPeriod, tally: Tally, samples: int, *, came: float | None
         ready=tally.ready / samples if samples else None,
         scheduled=tally.scheduled / samples if samples else None,
         oldest=tally.oldest if samples else None,
-        wait=quantiles(tally.wait),
-        run=quantiles(tally.run),
+        wait=times_of(tally.wait),
+        run=times_of(tally.run),
     )
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from mainspring.clock import monotonic
 from mainspring.model.duration import latency
 from mainspring.model.value import Value
-from mainspring.queue.statistics import fitting
 from mainspring.web.dashboard.chart import Line, Scale, chart
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.samples import rates
@@ -29,7 +28,7 @@ LEAST_LATENCY = 0.001
 
 
 class Range(Value, frozen=True):
-    """A time that charts go back: its name, and seconds; each point is of a minute, or an hour."""
+    """A time that charts go back: its name and seconds, and those that each point is of."""
 
     name: str
     seconds: float
@@ -39,7 +38,7 @@ class Range(Value, frozen=True):
 LIVE = "5m"
 RANGES = {
     "1h": Range("1 hour", 3_600.0, 60.0),
-    "1d": Range("1 day", 86_400.0, 60.0),
+    "1d": Range("1 day", 86_400.0, 300.0),
     "30d": Range("30 days", 30 * 86_400.0, 3_600.0),
 }
 USUAL = "1h"
@@ -92,9 +91,8 @@ def _live(visit: Visit) -> list[Html]:
 
 
 def _kept(visit: Visit, chosen: Range, queue: str | None) -> list[Html]:
-    past = visit.site.past(chosen.seconds).get()
-    points = past.points(fitting(queue, None))
-    now, gap = past.now, 3.5 * chosen.every
+    now, points = visit.site.points(chosen.seconds, chosen.every, queue)
+    gap = 3.5 * chosen.every
     whole = [one for one in points if one.at + timedelta(seconds=one.seconds) <= now]
     ended = [(_age(one, now), _ended(one) / one.seconds) for one in whole]
     came = [

@@ -14,7 +14,7 @@ from mainspring.model.signature import signature_of
 from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
 from mainspring.queue.nodes import nodes_of
-from mainspring.queue.statistics import Past, Recent, past_of
+from mainspring.queue.statistics import Past, Recent, StatsPoint, fitting, past_of
 from mainspring.web.dashboard.failure_groups import RecentFailures, recent_failures
 from mainspring.web.dashboard.redaction import Redaction
 from mainspring.web.dashboard.samples import Samples
@@ -36,6 +36,10 @@ LEAST_KEPT = 1.0
 
 SHARE = 30
 """A read is kept for so many times as long as it took: it costs the store 3 % of its time."""
+
+POINTS_KEPT = 12
+MOST_POINTS = 64
+"""Queues and times whose points are kept."""
 
 RECENT_SECONDS = 900.0
 """Seconds that times and rates are of, where no chart shows them."""
@@ -80,8 +84,9 @@ class Counts(Value, frozen=True):
 class SharedRead(Generic[T]):
     """A read of the store whose answer is shared for a while, and made by one thread at a time."""
 
-    def __init__(self, read: Callable[[], T]) -> None:
+    def __init__(self, read: Callable[[], T], least: float = LEAST_KEPT) -> None:
         self._read = read
+        self._least = least
         self._lock = Lock()
         self._until = 0.0
         self._value: T
@@ -93,7 +98,7 @@ class SharedRead(Generic[T]):
             if began >= self._until:
                 self._value = self._read()
                 ended = monotonic()
-                self._until = ended + max(LEAST_KEPT, SHARE * (ended - began))
+                self._until = ended + max(self._least, SHARE * (ended - began))
             return self._value
 
     def forget(self) -> None:
@@ -114,15 +119,31 @@ class Site:
         self.failures = SharedRead(self._read_failures)
         self.recent = SharedRead(self._read_recent)
         self._pasts: dict[float, SharedRead[Past]] = {}
+        self._points: dict[tuple[float, str | None], tuple[Past, list[StatsPoint]]] = {}
 
     @property
     def store(self) -> JobStore:
         """The queue's store."""
         return self.queue.store
 
-    def past(self, seconds: float) -> SharedRead[Past]:
-        """Return the read of so many seconds of statistics."""
-        return self._pasts.setdefault(seconds, SharedRead(lambda: past_of(self.store, seconds)))
+    def points(
+        self, seconds: float, every: float, queue: str | None
+    ) -> tuple[datetime, list[StatsPoint]]:
+        """Return a point for `every` so many seconds of the past, of one queue or all; and when.
+
+        They are kept as long as a twelfth of that: a day takes a tenth of a second to be read.
+        """
+        read = self._pasts.get(seconds)
+        if read is None:
+            least = max(LEAST_KEPT, every / POINTS_KEPT)
+            read = SharedRead(lambda: past_of(self.store, seconds, every), least)
+            self._pasts[seconds] = read
+        past, known = read.get(), self._points.get((seconds, queue))
+        if known is None or known[0] is not past:
+            if len(self._points) >= MOST_POINTS:
+                self._points.clear()
+            known = self._points[seconds, queue] = past, past.points(fitting(queue, None))
+        return past.now, known[1]
 
     def changed(self) -> None:
         """Show what has just been changed, and nothing older."""

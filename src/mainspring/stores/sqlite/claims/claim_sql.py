@@ -281,16 +281,17 @@ def claim_of(row: Waiting, known: KnownLanes, options: bytes | None, shift: int)
     """Return the grant for a row; `shift` is between stored and monotonic time."""
     _, run_at, key, nonce, lane, fence, attempt, crashes, expired, _, _, payload = row
     queue, task = known.name(lane)
+    # Fields by place: by name they cost each job a third more.
     return Claim(
-        key=key,
-        id=format_id(key, nonce),
-        fence=fence,
-        task=task,
-        queue=queue,
-        payload=bytes(payload),
-        attempt=attempt,
-        crashes=crashes,
-        expired=bool(expired),
-        options=options,
-        ready_at=(run_at - shift) / MICROS,
+        key,
+        format_id(key, nonce),
+        fence,
+        task,
+        queue,
+        bytes(payload),
+        attempt,
+        crashes,
+        bool(expired),
+        options,
+        (run_at - shift) / MICROS,
     )
