@@ -14,6 +14,7 @@ from mainspring import (
     Exponential,
     Fixed,
     JobAttempt,
+    JobEvent,
     JobHandle,
     JobState,
     MemoryCache,
@@ -232,6 +233,19 @@ def with_what_is_around() -> None:
     assert_type(count_pieces("nails", shelf=Stock()), int)
     queue.run_worker(log_jobs=True)
     queue.run_worker(log_jobs="yes")  # type: ignore[arg-type]
+    queue.run_worker(metrics_port=9100, metrics_host="0.0.0.0")
+
+
+def watch(event: JobEvent) -> None:
+    assert_type(event.kind, str)
+    assert_type(event.error, str | None)
+
+
+def with_subscribers() -> None:
+    end = queue.subscribe(watch, "completed", redact=["password"])
+    assert_type(end(), None)
+    queue.subscribe(print, inline=True)
+    queue.subscribe(watch, 3)  # type: ignore[arg-type]
     queue.task(retry_on={"OSError": Fixed(1)})  # type: ignore[dict-item]
     with queue.testing() as t:
         t.override(stock, Stock())

@@ -31,6 +31,9 @@ START_TIMEOUT = 60.0
 """Seconds a child may take to start, its initializer included."""
 _LEAVE_TIMEOUT = 1.0
 """Seconds a child may take to end by itself once it was let go."""
+_REPLACED_TIMEOUT = 5.0
+"""Seconds that a child which is replaced has for the same, while the pool goes on: at its exit
+handlers send what they hold, as traces."""
 _LISTEN_TIMEOUT = 0.5
 """Seconds a caller may take to notice that its child has ended."""
 _FIRST_BACKOFF = 0.1
@@ -260,14 +263,14 @@ class ChildSupervisor:
             dismissed, self._dismissed = self._dismissed, []
         for child in dismissed:
             if child in self._children:
-                self._retire(child)
+                self._retire(child, _REPLACED_TIMEOUT)
             else:
                 self._limits.pop(child, None)
                 child.release()
 
-    def _retire(self, child: Child) -> None:
+    def _retire(self, child: Child, timeout: float = _LEAVE_TIMEOUT) -> None:
         self._leaving.add(child)
-        self._limit(child, _LEAVE_TIMEOUT, Child.kill)
+        self._limit(child, timeout, Child.kill)
         child.let_go()
 
     def _limit(self, child: Child, seconds: float, act: Callable[[Child], object]) -> None:

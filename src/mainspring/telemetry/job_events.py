@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.clock import utc_now
+from mainspring.errors import StoreError
 from mainspring.model.events import KINDS, AttemptsEnded, NodeRescued, OrphansRescued
 from mainspring.model.job import EXPIRED, JobState, OutcomeKind
 from mainspring.model.job_event import JobEvent, JobTexts
@@ -123,7 +125,10 @@ class JobEvents:
 
     def cancelled(self, job_ids: Iterable[str]) -> None:
         """Publish those of these jobs that have ended as cancelled; running ones end later."""
-        if "cancelled" in self.feed.wanted:
+        if "cancelled" not in self.feed.wanted:
+            return
+        # They are cancelled: who asked for that must not be told of the store's next trouble.
+        with suppress(StoreError):
             for job_id in job_ids:
                 record = self._catalog().get(job_id)
                 if record is not None and record.state is JobState.CANCELLED:

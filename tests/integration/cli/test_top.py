@@ -117,6 +117,7 @@ def test_trouble_is_found_and_mended_with_keys(queue, tmp_path):
         screen.press("ry")
         screen.until("1 job of 1 will run again")
         assert queue.stats()["failed"] == 0
+        assert [entry.action for entry in queue.audit()] == ["jobs retry", "queues pause"]
         screen.press("q")
         assert process.wait(20) == 0
         assert process.stderr.read() == ""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from mainspring.cli.app_loader.audit import note
 from mainspring.cli.top.snapshot import read_snapshot
 from mainspring.errors import MainspringError
 from mainspring.model.counted import counted
@@ -74,12 +75,15 @@ class StoreReader:
 
     def _carry_out(self, action: Action) -> str:
         if action.verb == "retry":
-            again = [job for job in self._queue.retry(list(action.names)) if job is not None]
+            again = [job.id for job in self._queue.retry(list(action.names)) if job is not None]
+            note(self._queue, "jobs retry", again)
             return f"{counted(len(again), 'job')} of {len(action.names)} will run again"
         if action.verb == "pause":
-            self._queue.pause(action.names[0])
+            changed = [name for name in action.names if self._queue.pause(name)]
+            note(self._queue, "queues pause", changed)
             return f"{action.names[0]} is paused"
         if action.verb == "resume":
-            self._queue.resume(action.names[0])
+            changed = [name for name in action.names if self._queue.resume(name)]
+            note(self._queue, "queues resume", changed)
             return f"{action.names[0]} goes on"
         return ""
