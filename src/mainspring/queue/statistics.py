@@ -38,6 +38,9 @@ MOST_TEXTS = 10_000
 LEAST_COVERED = 1.0
 """Seconds that a rate is over at least."""
 
+LEAST_TREND = 30.0
+"""Seconds since a look after which what waits tells of a trend."""
+
 QUANTILES, FRACTIONS = ("p50", "p95", "p99"), (0.5, 0.95, 0.99)
 
 
@@ -66,9 +69,10 @@ class StatsPoint(Value, frozen=True):
 
 
 class PastPeriod(Value, frozen=True):
-    """The numbers of all lanes in a period of so many seconds."""
+    """The numbers of all lanes in a period of so many seconds; the first ones `began` then."""
 
     at: datetime
+    began: datetime
     seconds: float
     tallies: Tallies
 
@@ -99,10 +103,13 @@ def past_of(store: Chronicle, seconds: float, every: float | None = None) -> Pas
     # The later kinds first: what is added up meanwhile is missing once, and not there twice.
     kinds = (HOUR, MINUTE, WINDOW) if by_hour else (MINUTE, WINDOW)
     found = [store.entries(kind, newer_than=seconds, limit=MOST_TEXTS) for kind in kinds]
+    began: dict[datetime, datetime] = {}
     for entry in (entry for some in found for entry in some.entries):
-        periods.setdefault(period_of(entry.at, every), Tallies()).add(entry.text)
-    now = found[-1].now
-    return Past(now, [PastPeriod(at, every, periods[at]) for at in sorted(periods)])
+        at = period_of(entry.at, every)
+        periods.setdefault(at, Tallies()).add(entry.text)
+        began[at] = min(entry.at, began.get(at, entry.at))
+    known = [PastPeriod(at, began[at], every, periods[at]) for at in sorted(periods)]
+    return Past(found[-1].now, known)
 
 
 class Recent:
@@ -110,7 +117,7 @@ class Recent:
 
     def __init__(self, store: Chronicle, lanes: Sequence[LaneRecord], seconds: float) -> None:
         past = past_of(store, min(seconds, DAY_SECONDS))
-        first = past.periods[0].at if past.periods else past.now
+        first = past.periods[0].began if past.periods else past.now
         self._covered = min(seconds, max(LEAST_COVERED, (past.now - first).total_seconds()))
         self._counted: dict[Lane, Tally] = {}
         for period in past.periods:
@@ -199,8 +206,10 @@ def _first_sample(past: Past) -> tuple[float | None, dict[Lane, _Waiting]]:
     """Return how many seconds ago it was first looked what waits, and what did, by lane."""
     for period in past.periods:
         samples = period.tallies.samples
-        ago = (past.now - period.at).total_seconds() - period.seconds / 2
-        if samples and ago >= period.seconds / 2:
+        ago = (past.now - period.began).total_seconds()
+        if period.began == period.at:  # it is of the whole period by now
+            ago -= period.seconds / 2
+        if samples and ago >= LEAST_TREND:
             return ago, {
                 lane: _Waiting((tally.ready + tally.scheduled) / samples, tally.ready / samples)
                 for lane, tally in period.tallies.lanes.items()

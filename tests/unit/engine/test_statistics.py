@@ -8,7 +8,7 @@ from mainspring.model.events import AttemptsEnded
 from mainspring.model.job import Claim, Outcome, OutcomeKind
 from mainspring.model.statistics import HOUR, MINUTE, WINDOW
 from mainspring.model.view import LaneRecord
-from mainspring.queue.statistics import past_of
+from mainspring.queue.statistics import Recent, past_of
 from mainspring.stores.memory import MemoryStore
 from mainspring.testing import FrozenClock
 
@@ -184,3 +184,18 @@ def test_the_past_says_what_waited_and_what_must_have_come(writer, store, clock)
         0,
         0,
     ]
+
+
+def test_rates_and_the_time_to_empty_are_of_the_time_that_is_known(store, clock):
+    clock.advance(60 - clock.now() % 60 + 40)
+    writer = StatisticsWriter(store, clock.monotonic)
+    writer.sample([LaneRecord("q", "t", 1000)])
+    writer.note(done(100))
+    writer.close()
+    clock.advance(50)
+    recent = Recent(store, [LaneRecord("q", "t", 500)], 900.0).by_queue()["q"]
+    assert (recent["seconds"], recent["out"]) == (50.0, 2.0)
+    assert (recent["in"], recent["empty_in"]) == (0.0, 50.0)
+    growing = Recent(store, [LaneRecord("q", "t", 1500)], 900.0).all
+    assert (growing["in"], growing["empty_in"]) == (12.0, None)
+    assert Recent(store, [], 900.0).all["empty_in"] == 0.0

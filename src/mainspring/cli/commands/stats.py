@@ -80,7 +80,7 @@ def _recent_cells(name: str, recent: Mapping[str, Any]) -> tuple[str, ...]:
     rates = ["" if recent[one] is None else f"{recent[one]:,.1f}" for one in ("in", "out")]
     counts = [f"{recent[one]:,}" for one in ("failed", "retried")]
     empty = recent["empty_in"]
-    return (name, *rates, *counts, *times, "" if empty is None else latency(empty))
+    return (name, *rates, *counts, *times, latency(empty) if empty else "")
 
 
 def _cells(name: str, counts: Mapping[str, Any]) -> tuple[str, ...]:

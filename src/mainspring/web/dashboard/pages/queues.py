@@ -93,7 +93,7 @@ def recent_table(
             number(one["failed"], "failed"),
             number(one["retried"]),
             *(_time(one[kind], place) for kind in ("wait", "run") for place in QUANTILES),
-            NOTHING if one["empty_in"] is None else latency(one["empty_in"]),
+            latency(one["empty_in"]) if one["empty_in"] else NOTHING,
         )
         for name, one in rows
     ]
