@@ -75,6 +75,16 @@ def at_opcodes(interrupts):
 @contextmanager
 def at_calls(interrupts):
     """Count the entries of functions and the returns of C code: there a signal is taken."""
+    before = sys.getprofile()
+    count_calls(interrupts)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def count_calls(interrupts):
+    """Count them in this thread from now on, also in the functions that have called this one."""
 
     def profile(frame, event, _arg):
         code = frame.f_code
@@ -84,12 +94,7 @@ def at_calls(interrupts):
         if (entry or event == "c_return") and code.co_filename.startswith(OURS):
             interrupts.pass_moment(frame)
 
-    before = sys.getprofile()
     sys.setprofile(profile)
-    try:
-        yield
-    finally:
-        sys.setprofile(before)
 
 
 WAYS = {"lines": at_lines, "calls": at_calls, "opcodes": at_opcodes}

@@ -17,8 +17,12 @@ class NotUsable(Exception):
 
 
 def is_factory(found: object) -> bool:
-    """Return whether it is a function: an application may be callable, too, and is none."""
-    return inspect.isroutine(found) or isinstance(found, functools.partial)
+    """Return whether it is a function.
+
+    An application may be callable, too, and is none; nor is a worker, whose call is its body.
+    """
+    function = inspect.isroutine(found) and not inspect.ismethoddescriptor(found)
+    return function or isinstance(found, functools.partial)
 
 
 def made_by(path: str, factory: Callable[..., object]) -> object:

@@ -181,3 +181,33 @@ def test_the_name_of_a_store_is_the_name_of_no_other_folder(client, namespace, n
     assert store.run_dir == other.run_dir
     store.close()
     other.close()
+
+
+def test_an_odd_value_of_a_lock_harms_that_lock_alone(queue, client, namespace, namespace_url):
+    key = f"{{{namespace}}}:locks"
+    odd = [*VALUES, b"999999 1", b"1 ", b" 1", b"1 x", b"-1 1", b"%s 1" % (b"9" * 30)]
+    with queue.lock("sound", wait=5):
+        for number, value in enumerate(odd):
+            client.hset(key, b"forged-%d" % number, value)
+            client.hset(key, value[:50], b"odd")
+        for node in queue.store.nodes():  # of somebody who is there, which only he can free
+            client.hset(key, b"of-%d" % node.key, b"%d 7" % node.key)
+            client.hset(key, b"long-%d" % node.key, b"%d %s" % (node.key, b"9" * 30))
+        assert "sound" in [lock.name for lock in queue.locks()]
+        assert broken(everything(queue, namespace_url)) == {}
+        with queue.lock("another", wait=5) as held:
+            assert held.fence > 0
+        for number in range(len(odd)):
+            with queue.lock(f"forged-{number}", wait=5) as held:
+                assert not held.lost
+    with queue.lock("sound", wait=5):
+        pass
+
+
+def test_an_odd_counter_of_locks_is_one_clear_line(queue, client, namespace):
+    client.set(f"{{{namespace}}}:lock_fences", "odd")
+    with pytest.raises(StoreUnusable, match="not an integer"), queue.lock("one", wait=2):
+        pass
+    client.delete(f"{{{namespace}}}:lock_fences")
+    with queue.lock("one", wait=5):
+        pass

@@ -6,12 +6,14 @@ wait for afterwards, from a body or from outside. And nobody is told that he wai
 
 import gc
 import sys
+from contextlib import suppress
 from itertools import count
 
 import pytest
 
-from interrupts import WAYS, Interrupts
+from interrupts import WAYS, Interrupts, count_calls
 from mainspring import Queue
+from mainspring.errors import JobFailed
 
 # What is dropped half made, as a socket that an exception kept from its owner, closes itself.
 pytestmark = [
@@ -112,3 +114,32 @@ def interrupt_bodies(url, kind, way, moments, caplog):
     bodies.queue.close()
     # One body waits at a time, on one of two slots: nobody is to be warned of those that are over.
     assert " waits for job " not in caplog.text
+
+
+def interrupt_after_bodies(url, moments):
+    """Interrupt the thread of a worker at each of the moments after a body of its has ended."""
+    queue = Queue(url, workers=1, durability="normal", grace=5)
+
+    @queue.task(name="body", retries=0)
+    def body(moment):
+        count_calls(Interrupts(moment))
+        return moment
+
+    with queue.worker():
+        for moment in moments:
+            job = body.delay(moment)
+            with suppress(JobFailed):
+                assert job.result(timeout=PATIENCE) == moment, moment
+            assert job.record.state in {"completed", "failed"}, moment
+    queue.close()
+
+
+@pytest.mark.parametrize("url", ["memory", "sqlite", "redis"], indirect=True)
+def test_an_exception_that_comes_when_a_body_has_ended_costs_neither_a_job_nor_the_thread(url):
+    interrupt_after_bodies(url, range(0, 600, 13))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_an_exception_that_comes_at_any_moment_after_a_body_costs_neither(url):
+    interrupt_after_bodies(url, range(600))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -55,10 +56,22 @@ def lines(caplog):
 def test_without_auto_migrate_a_file_without_tables_is_refused_with_the_command(make, path):
     queue = make(auto_migrate=False)
     task = queue.task(name="add")(add)
+    Path(path).touch(0o600)
     said = f"its tables are missing, and auto_migrate is off.*mainspring migrate --db {path}"
     for _ in range(2):
         with pytest.raises(StoreUnusable, match=said):
             task.delay(1, 2)
+    queue.migrate()
+    assert task.delay(1, 2).status == "pending"
+
+
+def test_without_auto_migrate_a_file_that_is_not_there_is_not_made(make, path):
+    queue = make(auto_migrate=False)
+    task = queue.task(name="add")(add)
+    for _ in range(2):
+        with pytest.raises(StoreUnusable, match=r"no such file.*queue\.migrate\(\)"):
+            task.delay(1, 2)
+    assert not Path(path).exists()
     queue.migrate()
     assert task.delay(1, 2).status == "pending"
 

@@ -16,6 +16,7 @@ from mainspring.clock import wall_clock
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.model.number import is_number
 from mainspring.model.signature import is_generator
+from mainspring.model.user_frames import exc_info_of
 from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.threads.priority import TASK_NORMAL, check_priority
 from mainspring.supervision.workers.worker import is_async
@@ -322,5 +323,5 @@ class BackgroundTask(Generic[R]):
         ended_well = not future.cancelled() and future.exception() is None
         try:
             callback(future.result() if ended_well else None)
-        except BaseException:
-            log.exception("callback of %r raised", self)
+        except BaseException as error:
+            log.exception("callback of %r raised", self, exc_info=exc_info_of(error))

@@ -6,7 +6,7 @@ import argparse
 import errno
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import mainspring
 from mainspring.cli.text.streams import give_up_output, prepare_streams
@@ -70,6 +70,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message and end with 2."""
         super().error(printable(message))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse options where a verb is due: their values would be taken for it."""
+        words = list(args or ())
+        verbs = [one for one in self._actions if one.metavar == "VERB" and one.choices]
+        if verbs and words and words[0].startswith("-") and words[0] not in {"-h", "--help"}:
+            named = [one for one in words if one in (verbs[0].choices or ())]
+            verb = named[0] if named else "VERB"
+            known = ", ".join(map(str, verbs[0].choices or ()))
+            given = "" if named else f" (one of {known})"
+            self.error(f"the verb comes first: {self.prog} {verb}{given}, then {words[0]}")
+        return super().parse_known_args(args, namespace)
 
 
 def error_text(error: BaseException) -> str:

@@ -197,8 +197,9 @@ class Consumer:
         with self._following, suppress(NotRunning):
             cache = self._config.cache
             if cache is not None and cache.is_used and not self._is_cached:
-                self._begin(cache)
+                # First: a cache that could not be started is done without, one started twice fails.
                 self._is_cached = True
+                self._begin(cache)
             self._executors.follow(self._begin)
             self._schedules = tuple(schedules)
             self._scheduler.declare(self._schedules)

@@ -50,7 +50,9 @@ class ExecutorsByKind:
                 check_imported(task.name, task.function)
         for kind in EXECUTOR_KINDS:
             if names := tuple(one.name for one in self._tasks if one.executor == kind):
-                self._exchange.serve(self._new_slots(kind, names))
+                slots = self._new_slots(kind, names)
+                self._exchange.serve(slots)
+                self._note(kind, slots)
 
     def follow(self, start: Callable[[Executor], object]) -> None:
         """Serve the tasks that have come since; `start` runs the executors that they need."""
@@ -61,6 +63,7 @@ class ExecutorsByKind:
                 if slots is None:
                     slots = self._new_slots(task.executor, ())
                     start(slots.executor)
+                    self._note(task.executor, slots)
                 if task.name not in slots.tasks:
                     moves[task.name] = slots
             if moves:
@@ -69,9 +72,12 @@ class ExecutorsByKind:
     def _new_slots(self, kind: ExecutorKind, names: tuple[str, ...]) -> Slots:
         first_slot = sum(size_of(one, self._settings) for one in _before(kind))
         executor = self._factory.executor(kind, size_of(kind, self._settings), first_slot)
-        slots = self._slots[kind] = Slots(executor, names)
-        self.all.append(executor)
-        return slots
+        return Slots(executor, names)
+
+    def _note(self, kind: ExecutorKind, slots: Slots) -> None:
+        # Last: if an exception has ended the start of an executor, who comes next starts another.
+        self.all.append(slots.executor)
+        self._slots[kind] = slots
 
 
 def size_of(kind: ExecutorKind, settings: WorkerSettings) -> int:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import threading
+from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import get_ident
 from typing import TYPE_CHECKING, Protocol
 
 from mainspring.clock import monotonic
+from mainspring.executors.thread_slot import Hold, ThreadSlot
 from mainspring.protocols import ExecutorLoad
 
 if TYPE_CHECKING:
@@ -23,7 +26,11 @@ if TYPE_CHECKING:
     from mainspring.model.job import Claim, Grant, Outcome
     from mainspring.protocols import Listener
 
+log = logging.getLogger("mainspring.engine")
+
 _JOIN_SECONDS = 1.0
+_NOTHING = object()
+"""Ends an iterator over the inbox, and never comes."""
 
 
 class ThreadAttempt(Protocol):
@@ -41,56 +48,9 @@ class ThreadAttempt(Protocol):
         """Return its outcome when it ran past the limit."""
         ...
 
-
-class Hold:
-    """A slot's hold on one claim. It is never used again: who looks late can't hit the next one."""
-
-    __slots__ = ("began", "claims", "deadline")
-
-    def __init__(self, claim: Claim, timeout: float | None) -> None:
-        self.began = monotonic()
-        self.deadline = math.inf if timeout is None else self.began + timeout
-        self.claims = [claim]
-
-    @property
-    def live(self) -> bool:
-        """True if nobody has let go of it yet."""
-        return bool(self.claims)
-
-    @property
-    def claim(self) -> Claim | None:
-        """The claim, as long as nobody has let go of it."""
-        claims = self.claims[:1]  # atomic
-        return claims[0] if claims else None
-
-    def is_of(self, grants: Collection[Grant]) -> bool:
-        """Return whether it is a hold on one of these claims."""
-        claim = self.claim
-        return claim is not None and (claim.key, claim.fence) in grants
-
-    def let_go(self) -> Claim | None:
-        """Return the claim to the first who asks, who then owes its outcome; None to others."""
-        try:
-            return self.claims.pop()  # atomic
-        except IndexError:
-            return None
-
-
-class ThreadSlot:
-    """One place for one attempt at a time."""
-
-    __slots__ = ("hold", "number", "thread")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.hold: Hold | None = None
-        self.thread: threading.Thread | None = None
-
-    @property
-    def busy(self) -> bool:
-        """True if an attempt runs in it."""
-        hold = self.hold
-        return hold is not None and hold.live
+    def failed(self, claim: Claim, error: BaseException, began: float) -> Outcome:
+        """Return its outcome when `error` was raised; never raises."""
+        ...
 
 
 class ThreadExecutor:
@@ -120,7 +80,9 @@ class ThreadExecutor:
         self._done = done
         self._done_here = done_here or done
         self._inbox: SimpleQueue[Claim | None] = SimpleQueue()
-        self._kept: dict[int, list[Claim]] = {}
+        self._waits = iter(self._inbox.get, _NOTHING)
+        self._looks = iter(self._inbox.get_nowait, _NOTHING)
+        self._kept: dict[int, list[Claim | None]] = {}
         self._listener: Listener | None = None
         self._on_notice: Callable[[], None] = _nobody
         self._listener_lock = threading.RLock()
@@ -155,7 +117,7 @@ class ThreadExecutor:
         """
         kept = self._kept.get(get_ident(), [])
         own, kept[:] = kept[:], []
-        return own + self._withdraw_waiting(count)
+        return [claim for claim in own if claim is not None] + self._withdraw_waiting(count)
 
     def waiting(self) -> int:
         """Return the number of claims that no slot has taken yet."""
@@ -237,17 +199,52 @@ class ThreadExecutor:
         slot.thread.start()
 
     def _live(self, slot: ThreadSlot) -> None:
-        kept: list[Claim] = []
+        kept: list[Claim | None] = []
         self._kept[get_ident()] = kept
         try:
-            self._work(slot, kept)
+            while self._is_thrown_out(slot, kept):
+                pass
         finally:
             del self._kept[get_ident()]
 
-    def _work(self, slot: ThreadSlot, kept: list[Claim]) -> None:
+    def _is_thrown_out(self, slot: ThreadSlot, kept: list[Claim | None]) -> bool:
+        """Work to the end; True if an exception came from outside, and the work is to go on.
+
+        So it is with what was to end a body by its time, and comes when that has just ended.
+        """
+        try:
+            self._work(slot, kept)
+        except BaseException as error:  # noqa: BLE001  # the border of an attempt, once more
+            self._settle(slot, kept, error)
+            return slot in self._slots  # else it was abandoned, and another thread has its place
+        return False
+
+    def _settle(self, slot: ThreadSlot, kept: list[Claim | None], error: BaseException) -> None:
+        """Give the outcome that the interrupted work of a slot owes; a second one is refused."""
+        log.warning("an exception came to a thread of jobs, but not in a body: %r", error)
+        _release_own(self._listener_lock)
+        hold, owed, slot.owed = slot.hold, slot.owed, None
+        claim = None if hold is None else hold.let_go()
+        if hold is not None and claim is not None:
+            if kept and kept[-1] is claim:
+                del kept[-1]
+            self._done(owed or self._attempt.failed(claim, error, hold.began))
+        elif owed is not None:
+            self._done(owed)
+        # What it was about to be told of: a job that has come.
+        self._on_notice()
+
+    def _work(self, slot: ThreadSlot, kept: list[Claim | None]) -> None:
         attempt, done = self._attempt, self._done_here
-        while (claim := kept.pop() if kept else self._next_claim(kept)) is not None:
+        while True:
+            if not kept:
+                self._fetch(kept)
+            # What is in no other place yet stays here: an exception can come at any step.
+            claim = kept[-1]
+            if claim is None:
+                return
             hold = slot.hold = Hold(claim, attempt.timeout(claim))
+            del kept[-1]
             if hold.deadline < self._next_look:
                 # Set here, so that those who come before the loop has looked need not wake it too.
                 self._next_look = hold.deadline
@@ -256,36 +253,47 @@ class ThreadExecutor:
                 outcome = self._refusal(claim)
             else:
                 outcome = attempt.run(claim, slot.number)
-            if hold.let_go() is None:
+            slot.owed = outcome
+            if not hold.claims or hold.let_go() is None:
+                slot.owed = None
                 return
             done(outcome)
+            slot.owed = None
 
-    def _next_claim(self, kept: list[Claim]) -> Claim | None:
+    def _fetch(self, kept: list[Claim | None]) -> None:
+        """Add a claim to what is kept, or None at the end.
+
+        A step of the interpreter's moves it, so that no exception finds it in neither place.
+        """
         try:  # (`suppress` takes as long as all the rest)
-            return self._inbox.get_nowait()
+            kept.extend(islice(self._looks, 1))
         except Empty:
             pass
+        else:
+            return
         # The lock is taken inside: an exception can be thrown into this thread at any step.
         try:
             if self._listener is not None and self._listener_lock.acquire(blocking=False):
-                return self._listen(self._listener, kept)
+                self._listen(self._listener, kept)
+                return
         finally:
             _release_own(self._listener_lock)
-        return self._inbox.get()
+        kept.extend(islice(self._waits, 1))
 
-    def _listen(self, listener: Listener, kept: list[Claim]) -> Claim | None:
+    def _listen(self, listener: Listener, kept: list[Claim | None]) -> None:
         while not kept:
             # Said before the look: who puts something into the inbox does it the other way round.
             self._listening = True
             try:
-                return self._inbox.get_nowait()
+                kept.extend(islice(self._looks, 1))
             except Empty:
                 notified = listener.wait() is not None
+            else:
+                return
             finally:
                 self._listening = False
             if notified:
                 self._on_notice()
-        return kept.pop()
 
     def _count_abandoned(self) -> int:
         for thread in self._left.copy():

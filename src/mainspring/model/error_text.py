@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from mainspring.model.user_frames import frames_of
 
 TRACEBACK_CHARACTERS = 16_000
 """The last so many characters of a traceback are kept: its end says what happened."""
-
-_real_traceback_of = BaseException.__dict__["__traceback__"].__get__
-"""Reads the real one: a class may have put something of its own in its place."""
 
 _qualname_of = type.__dict__["__qualname__"].__get__
 
@@ -34,7 +29,7 @@ def message_of(error: BaseException) -> str:
 
 
 def traceback_of(error: BaseException) -> str:
-    """Return the text of its traceback, without the frame that caught it; the last part of it."""
+    """Return the text of its traceback, from the user's first frame on; the last part of it."""
     try:
         return _storable("".join(_lines(error)))[-TRACEBACK_CHARACTERS:]
     except BaseException as second:  # noqa: BLE001  # no memory left, or no stack
@@ -42,8 +37,7 @@ def traceback_of(error: BaseException) -> str:
 
 
 def _lines(error: BaseException) -> list[str]:
-    whole = _real_traceback_of(error)
-    frames: TracebackType | None = whole and whole.tb_next
+    frames = frames_of(error)
     try:
         return traceback.format_exception(type(error), error, frames)
     except BaseException:  # noqa: BLE001  # it asks the error, and its causes, for all they have

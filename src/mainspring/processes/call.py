@@ -10,6 +10,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import ChildRaised, InvalidArguments, TaskNotImportable, UnstorableResult
+from mainspring.model.user_frames import frames_of
 from mainspring.processes import main as process_main
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def _check_main(function: Callable[..., object]) -> None:
 def _traceback_text(error: BaseException) -> str:
     import traceback  # noqa: PLC0415  # most children never need it: 8 ms of every start
 
-    return "".join(traceback.format_exception(error))[-_TRACEBACK_CHARACTERS:]
+    lines = traceback.format_exception(type(error), error, frames_of(error))
+    return "".join(lines)[-_TRACEBACK_CHARACTERS:]
 
 
 def _sentence(error: BaseException) -> str:

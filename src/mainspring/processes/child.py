@@ -89,7 +89,7 @@ class Child:
         self.ended = threading.Event()
         self.exit_fd = _exit_fd(process.pid)
         self._process = process
-        self._reaping = threading.Lock()
+        self._reaping = threading.RLock()  # kill() may come from a signal handler
         self._reader = FrameReader(self._read)
         self._deadline: float | None = None
         self._midway = False

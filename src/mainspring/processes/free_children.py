@@ -3,6 +3,9 @@
 It knows nothing of how children start and end. As many are busy at once as the priority of a call
 may use, though more may be ready: the rest are the spares, which only critical calls take. Calls
 that wait are served by priority, those of one priority in order.
+
+A call may be ended by an exception at any step. So whose a child is stands in one place, and is
+changed in one step; what follows from that is done again by who gives a turn back.
 """
 
 from __future__ import annotations
@@ -52,8 +55,8 @@ class FreeChildren:
         self._sizes = sizes
         self._max_tasks = max_tasks
         self._dismiss = dismiss
-        self._lock = threading.Lock()
-        self._ready: list[Child] = []
+        self._lock = threading.RLock()  # a signal handler may make a call as well
+        self._children: list[Child] = []  # who was asked last comes last
         self._busy: dict[ChildTurn, Child] = {}
         self._turns: list[ChildTurn] = []  # the most urgent first
         self._closed = False
@@ -69,8 +72,8 @@ class FreeChildren:
             if self._closed:
                 raise self._closing()
             first = not self._turns or turn.priority < self._turns[0].priority
-            if first and self._may_take(turn):
-                child = self._busy[turn] = self._ready.pop()
+            if first and (child := self._child_for(turn)) is not None:
+                self._busy[turn] = child
                 return child
             box: SimpleQueue[Child | Exception] = SimpleQueue()
             turn.box = box
@@ -81,29 +84,36 @@ class FreeChildren:
         return given
 
     def give_back(self, turn: ChildTurn) -> None:
-        """End a turn, wherever it was; its child is ready again, or dismissed."""
+        """End a turn, wherever it was; its child is ready again, or dismissed.
+
+        To be called once more if an exception has ended it.
+        """
         with self._lock:
-            if turn.box is not None and turn in self._turns:
+            if turn in self._turns:
                 self._turns.remove(turn)
-            child = self._busy.pop(turn, None)
-            if child is not None and self._is_good(child):
-                self._ready.append(child)
-                child = None
-            self._serve()
-        if child is not None:
+            child = self._busy.get(turn)
+            spent = child is not None and not self._is_good(child)
+        if child is not None and spent:
+            # While nobody else can take it.
             self._dismiss(child)
+        with self._lock:
+            if child is not None and child in self._children:
+                others = [one for one in self._children if one is not child]
+                self._children = others if spent else [*others, child]
+            self._busy.pop(turn, None)
+            self._serve()
 
     def add(self, child: Child) -> None:
         """Add a child that has started."""
         with self._lock:
-            self._ready.insert(0, child)  # the last one asked has the most imported already
+            self._children.insert(0, child)  # the last one asked has the most imported already
             self._serve()
 
     def drop(self, child: Child) -> bool:
         """Forget a child that ended; False if a caller still holds it and will give it back."""
         with self._lock:
-            if child in self._ready:
-                self._ready.remove(child)
+            if child in self._children:
+                self._children.remove(child)
             return child not in self._busy.values()
 
     def kill(self, key: Hashable) -> bool:
@@ -140,28 +150,41 @@ class FreeChildren:
         """Refuse everybody from now on; return the children that were ready."""
         with self._lock:
             self._closed = True
-            ready, self._ready = self._ready, []
+            ready = self._ready
+            self._children = list(self._busy.values())
         self.refuse(self._closing)
         return ready
 
     def abandon(self) -> None:
         """Forget everything, in a process that was forked off: the callers are not here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._closed = True
-        self._ready, self._busy, self._turns = [], {}, []
+        self._children, self._busy, self._turns = [], {}, []
 
     def _is_good(self, child: Child) -> bool:
         spent = self._max_tasks is not None and child.calls >= self._max_tasks
         return child.usable and not spent and not self._closed
 
     def _serve(self) -> None:
-        while self._turns and self._may_take(self._turns[0]):
-            turn = self._turns.pop(0)
-            child = self._busy[turn] = self._ready.pop()
+        while self._turns:
+            turn = self._turns[0]
+            child = self._busy.get(turn) or self._child_for(turn)
+            if child is None:
+                return
+            self._busy[turn] = child
             self._put(turn, child)
+            self._turns.remove(turn)
 
-    def _may_take(self, turn: ChildTurn) -> bool:
-        return bool(self._ready) and len(self._busy) < self._sizes.limit(turn.priority)
+    @property
+    def _ready(self) -> list[Child]:
+        busy = set(self._busy.values())
+        return [child for child in self._children if child not in busy]
+
+    def _child_for(self, turn: ChildTurn) -> Child | None:
+        """Return the child that a call may take now, None if there is none."""
+        if len(self._busy) >= self._sizes.limit(turn.priority):
+            return None
+        return next(reversed(self._ready), None)
 
     def _put(self, turn: ChildTurn, given: Child | Exception) -> None:
         if turn.box is not None:

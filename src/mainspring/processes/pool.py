@@ -283,7 +283,12 @@ class ProcessPool:
             except ChildGone:
                 continue  # it had not begun
             finally:
-                self._free.give_back(turn)
+                try:
+                    self._free.give_back(turn)
+                except BaseException:
+                    # An exception came in the midst of it: one can't defeat both.
+                    self._free.give_back(turn)
+                    raise
                 self._nudge()
 
     def _run_submission(self, submission: Submission) -> Any:

@@ -6,7 +6,6 @@ It knows nothing of children.
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -47,8 +46,8 @@ class Submissions:
         self._threads = PriorityThreadPool(sizes, name=f"{name}-call")
         self._run = run
         self._on_end = on_end
+        # Each change, and the look at all, is one step of the interpreter's.
         self._pending: set[Submission] = set()
-        self._lock = threading.Lock()
 
     @property
     def outstanding(self) -> int:
@@ -63,8 +62,7 @@ class Submissions:
     def submit(self, label: str, request: bytes, priority: int) -> Future[Any]:
         """Put a packed call in line. Raises `NotRunning` after `close`."""
         submission = Submission(label, request, priority, Future())
-        with self._lock:
-            self._pending.add(submission)
+        self._pending.add(submission)
         try:
             self._threads.execute(priority, partial(self._run_submission, submission))
         except BaseException:
@@ -74,9 +72,7 @@ class Submissions:
 
     def close(self) -> None:
         """Cancel what has not begun, and ask the threads to end."""
-        with self._lock:
-            pending = list(self._pending)
-        for submission in pending:
+        for submission in list(self._pending):
             submission.future.cancel()
         self._threads.close()
 
@@ -100,6 +96,5 @@ class Submissions:
             submission.future.set_result(result)
 
     def _end(self, submission: Submission) -> None:
-        with self._lock:
-            self._pending.discard(submission)
+        self._pending.discard(submission)
         self._on_end()

@@ -12,14 +12,14 @@ from mainspring.clock import utc_now
 from mainspring.model.job import JobState
 from mainspring.model.printable import printable
 from mainspring.model.value import Value
-from mainspring.queue.nodes import nodes_of
+from mainspring.queue.nodes import nodes_of, records_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mainspring.model.view import JobRecord, LaneRecord
-    from mainspring.protocols import Catalog
+    from mainspring.protocols import JobStore
     from mainspring.queue.nodes import NodeInfo
 
 Why = Literal[
@@ -86,10 +86,9 @@ class QueueState(Value, frozen=True):
     nodes: Sequence[NodeInfo]
 
 
-def explain(catalog: Catalog, record: JobRecord, kind: str | None) -> Explanation:
+def explain(store: JobStore, record: JobRecord, kind: str | None) -> Explanation:
     """Return why a job does not run; `kind` is the kind of slot it needs, None: not known here."""
-    nodes = nodes_of(catalog.nodes())
-    around = QueueState(catalog.paused(), catalog.lanes(), nodes)
+    around = QueueState(store.paused(), store.lanes(), nodes_of(records_of(store)))
     return explained(record, around, utc_now(), kind)
 
 

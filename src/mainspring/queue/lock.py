@@ -89,49 +89,60 @@ class NamedLock:
 
     def ask(self, on_change: Callable[[], object]) -> Wish:
         """Ask for it without waiting; `on_change` is called in another thread after each change."""
-        keeper = self._keeper()
-        return Wish(keeper, keeper.request(self.name, lambda _: on_change()), self._wait)
+        wish = Wish(self._keeper(), LockRequest(self.name, lambda _: on_change()), self._wait)
+        wish.begin()
+        return wish
 
     def __enter__(self) -> HeldLock:
         answered = threading.Event()
-        wish = self._begin(answered.set)
+        wish = self._new_wish(answered.set)
         try:
+            wish.begin()
             while (left := wish.left()) > 0:
                 answered.wait(left)
                 answered.clear()
             return self._enter(wish)
         except BaseException:
-            wish.end()
+            self._forget(wish)
             raise
 
     def __exit__(self, *error: object) -> None:
-        wish = self._leave()
+        wish: Wish | None = None
+        try:
+            wish = self._innermost()
+            self._forget(wish)
+        except BaseException:
+            # An exception came in the midst of it: one can't defeat both.
+            self._forget(wish or self._innermost())
+            raise
         freed = threading.Event()
-        wish.end().add_done_callback(lambda _: freed.set())
+        wish.request.freed.add_done_callback(lambda _: freed.set())
         freed.wait(wish.lease)
 
     async def __aenter__(self) -> HeldLock:
         import asyncio  # noqa: PLC0415  # a lazy door: producers in sync code never load it
 
         loop, answered = asyncio.get_running_loop(), asyncio.Event()
-        wish = self._begin(lambda: _call_soon(loop, answered.set))
+        wish = self._new_wish(lambda: _call_soon(loop, answered.set))
         try:
+            wish.begin()
             while (left := wish.left()) > 0:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(answered.wait(), left)
                 answered.clear()
             return self._enter(wish)
         except BaseException:
-            wish.end()
+            self._forget(wish)
             raise
 
     async def __aexit__(self, *error: object) -> None:
         import asyncio  # noqa: PLC0415  # as above
 
-        wish = self._leave()
-        await asyncio.wait([asyncio.wrap_future(wish.end())], timeout=wish.lease)
+        wish = self._innermost()
+        self._forget(wish)
+        await asyncio.wait([asyncio.wrap_future(wish.request.freed)], timeout=wish.lease)
 
-    def _begin(self, answer: Callable[[], object]) -> Wish:
+    def _new_wish(self, answer: Callable[[], object]) -> Wish:
         owner, keeper = who_calls(), self._keeper()
         if keeper.is_owned_by(self.name, owner):
             why, remedy = "the caller holds it", "take it once, or in another thread or task"
@@ -142,7 +153,16 @@ class NamedLock:
             if request.state is LockState.LOST and self._on_lost is not None:
                 in_thread(self._on_lost, self.name)
 
-        return Wish(keeper, keeper.request(self.name, changed, owner), self._wait)
+        return Wish(keeper, LockRequest(self.name, changed, owner), self._wait)
+
+    def _forget(self, wish: Wish) -> None:
+        """End a wish, however far it had come; harmless when done twice."""
+        wish.end()
+        mine = self._wishes.get(wish.request.owner, [])
+        if wish in mine:
+            mine.remove(wish)
+            if not mine:
+                self._wishes.pop(wish.request.owner, None)
 
     def _enter(self, wish: Wish) -> HeldLock:
         """Return the lock; raise if it was refused, or was waited for long enough."""
@@ -157,20 +177,20 @@ class NamedLock:
         self._wishes.setdefault(request.owner, []).append(wish)
         return HeldLock(wish)
 
-    def _leave(self) -> Wish:
-        # A block may end in another thread or task than it began in.
+    def _innermost(self) -> Wish:
+        """Return the wish of the block that ends here."""
+        # It may end in another thread or task than it began in.
         owner = who_calls()
         if owner not in self._wishes:
             owner = next(reversed(self._wishes))
-        mine = self._wishes[owner]
-        wish = mine.pop()
-        if not mine:
-            del self._wishes[owner]
-        return wish
+        return self._wishes[owner][-1]
 
 
 class Wish:
-    """A request with the time it has; `wait` in seconds, None: without end."""
+    """A request with the time it has; `wait` in seconds, None: without end.
+
+    It is made before the keeper knows of it, so that an exception finds it to be ended.
+    """
 
     def __init__(self, keeper: LockKeeper, request: LockRequest, wait: float | None) -> None:
         self.request = request
@@ -178,6 +198,10 @@ class Wish:
         self._keeper = keeper
         self._wait = float("inf") if wait is None else wait
         self._began = monotonic()
+
+    def begin(self) -> None:
+        """Ask for it."""
+        self._keeper.request(self.request)
 
     @property
     def held(self) -> bool:

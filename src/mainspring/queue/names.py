@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mainspring.queue")
 
+MOST_NAMED = 10
+"""Known names that a warning shows, if none is like the one that was meant."""
+
 
 def warn_of_queues(store: JobStore, tasks: Registry, names: Iterable[str]) -> None:
     """Warn of each queue that neither this program nor the store knows."""
@@ -40,8 +43,12 @@ def warn_of_task(store: JobStore, tasks: Registry, name: str) -> None:
 
 def _warn(kind: str, unknown: Sequence[str], known: Iterable[str]) -> None:
     for name in unknown:
-        near = get_close_matches(name, sorted(known), n=3)
+        all_known = sorted(known)
+        near = get_close_matches(name, all_known, n=3)
         hint = f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
+        if not near and all_known:
+            more = ", …" if len(all_known) > MOST_NAMED else ""
+            hint = f"; there is {', '.join(map(repr, all_known[:MOST_NAMED]))}{more}"
         log.warning(
             "there is no %s %r in the store, in this program or in a worker%s", kind, name, hint
         )

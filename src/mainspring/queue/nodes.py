@@ -10,6 +10,7 @@ from msgspec import DecodeError, Struct, json
 from msgspec.structs import replace
 
 from mainspring.clock import moment_of
+from mainspring.engine.node.board import board_of, is_dead
 from mainspring.model.capabilities import NOTHING, capabilities_of, unclaimable
 from mainspring.model.job import JobState
 from mainspring.queue.statistics import Recent
@@ -58,7 +59,8 @@ _UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
 class NodeInfo:
     """A node at one moment: a process that drains queues.
 
-    `live`: its lease still runs, for `expires_in` seconds. `running` counts its jobs, `serves` are
+    `live`: its lease still runs, for `expires_in` seconds; that of a process of this host that was
+    killed has run out at once. `running` counts its jobs, `serves` are
     the tasks and queues it claims from (None: any, or it does not say) and the schedules that it
     declares, `report` is what it says of itself ({} if that can't be read), as it was at
     `reported_at` (aware UTC). `unreadable` names what the store holds no sound value of.
@@ -79,6 +81,18 @@ class NodeInfo:
     def drains(self) -> bool:
         """True if it drains queues: False for one that only holds locks."""
         return self.serves.queues != NOTHING.queues
+
+
+def records_of(store: JobStore) -> list[NodeRecord]:
+    """Return the nodes; a lease of one that has died on this host has run out."""
+    records = store.nodes()
+    run_dir = store.run_dir if records else None
+    return [
+        replace(record, expires_in=min(record.expires_in, 0.0))
+        if (board := board_of(run_dir, record.name)) is not None and is_dead(board)
+        else record
+        for record in records
+    ]
 
 
 def nodes_of(records: Iterable[NodeRecord]) -> list[NodeInfo]:
@@ -121,7 +135,7 @@ def stats_of(store: JobStore, window: float) -> dict[str, Any]:
 
     And what has been in the last `window` seconds.
     """
-    by_queue, lanes, records = store.stats(), store.lanes(), store.nodes()
+    by_queue, lanes, records = store.stats(), store.lanes(), records_of(store)
     recent = Recent(store, lanes, window)
     states = {
         state.value: sum(counts.get(state, 0) for counts in by_queue.values()) for state in JobState

@@ -281,9 +281,9 @@ class Operations:
 
     def nodes(self) -> list[NodeInfo]:
         """Return the processes that drain this store, as values of this moment."""
-        from mainspring.queue.nodes import nodes_of  # noqa: PLC0415  # a lazy door
+        from mainspring.queue.nodes import nodes_of, records_of  # noqa: PLC0415  # a lazy door
 
-        return nodes_of(self._store.nodes())
+        return nodes_of(records_of(self._store))
 
     anodes = off_loop(nodes)
 

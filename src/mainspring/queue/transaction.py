@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, cast
 
 from mainspring.errors import InvalidConnection, InvalidOption, StoreBusy
@@ -41,7 +41,7 @@ class Transactions:
         self._store = store
         self._open_beside = open_beside
         self._beside: JobStore | None = None
-        self._opening = Lock()
+        self._opening = RLock()  # a signal handler may enqueue, too
 
     def check(self, owner: str, connection: object) -> None:
         """Raise InvalidOption if the store has no transactions that callers could share."""

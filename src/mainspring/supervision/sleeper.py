@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import suppress
 from types import coroutine
 from typing import TYPE_CHECKING
 
@@ -44,8 +43,13 @@ class ThreadSleeper:
         if self._sleeping:
             # Released already by another waker: the sleeper finds the gate open, and that is all
             # we want.
-            with suppress(RuntimeError):
+            try:
                 self._gate.release()
+            except RuntimeError:
+                return
+            except BaseException:
+                self._woken = False  # so that the next one tries again
+                raise
 
     def sleep(self, seconds: float | None) -> None:
         """Sleep so long, at most `LONGEST`, or until woken (None: until woken)."""
@@ -98,8 +102,13 @@ class LoopSleeper:
         self._woken = True
         if self._sleeping:
             # A loop that is closed has no sleeper any more.
-            with suppress(RuntimeError):
+            try:
                 self._loop.call_soon_threadsafe(self._wake_up)
+            except RuntimeError:
+                return
+            except BaseException:
+                self._woken = False  # as above
+                raise
 
     @coroutine
     def sleep(

@@ -376,7 +376,7 @@ def test_the_doctor_counts_no_worker_whose_lease_has_run_out(app, command):
     app.queue._store.join("gone", host="h", pid=1, lease=-1, serves=b'{"tasks": ["app.send"]}')
     answer = command("doctor", *DB)
     assert "no worker is live, and 1 job waits" in answer.out
-    assert "gone did not renew its lease" in answer.out
+    assert "gone was killed, or did not renew its lease" in answer.out
     assert "takes its jobs over" not in answer.out
 
 
@@ -436,3 +436,46 @@ def test_the_doctor_finds_a_damaged_file(app, tmp_path, command):
     assert answer.code == 1
     assert "PROBLEM" in answer.out
     assert "backup" in answer.out
+
+
+@pytest.mark.parametrize("words", [["--status", "failed", "lst"], ["--json", "ls"]])
+def test_options_before_the_verb_are_told_where_they_belong(app, command, words):
+    answer = command("jobs", *words)
+    assert answer.code == 2
+    assert "the verb comes first: mainspring jobs" in answer.err
+    assert f"then {words[0]}" in answer.err
+
+
+def test_a_finished_job_of_an_idempotency_key_is_said_to_be_the_one_of_before(failed, app, command):
+    with app.queue.worker():
+        job = app.divide.using(idempotency_key="once").delay(1, 0)
+        with pytest.raises(Exception, match="division"):
+            job.result(timeout=20)
+    words = ("enqueue", "divide", "--args", "[1, 0]", "--idempotency-key", "once")
+    said = command(*words, "--app", "app:queue").out
+    assert said.startswith(f"{job.id} failed already: the job of this idempotency key")
+
+
+def test_a_paused_queue_that_nobody_knows_is_told_with_those_there_are(app, command):
+    answer = command("queues", "pause", "zzz", "--app", "app:queue")
+    assert (answer.code, answer.out) == (0, "zzz paused\n")
+    assert "there is no queue 'zzz'" in answer.err
+    assert "there is 'default', 'mail'" in answer.err
+
+
+def test_a_killed_worker_of_this_host_is_live_no_more(app, command, tmp_path):
+    dead = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, app\nwith app.queue.worker():\n    os.kill(os.getpid(), 9)",
+        ],
+        cwd=tmp_path,
+        check=False,
+    )
+    assert dead.returncode == -9
+    (node,) = app.queue.nodes()
+    assert not node.live
+    assert app.queue.stats()["workers"] == 0
+    assert command("nodes", "--here", *DB).code == 1
+    assert "was killed" in command("doctor", *DB).out

@@ -210,6 +210,7 @@ def test_once_prints_the_table_once_and_ends(folder):
         ("nowhere:task_supervisor", "no module 'nowhere'"),
         ("beats:missing", "has no 'missing'; its supervisors are task_supervisor"),
         ("beats:number", "number is int, and has no TaskSupervisor"),
+        ("beats:tick", "and has no TaskSupervisor"),
         ("beats", "module:attribute"),
         ("broken:task_supervisor", "ZeroDivisionError"),
         ("leaves:task_supervisor", "SystemExit: use: leaves FILE"),

@@ -70,6 +70,13 @@ def test_a_text_line_has_logger_time_and_job(make_record):
     )
 
 
+def test_a_text_line_that_names_its_job_names_it_once(make_record):
+    record = make_record()
+    record.msg, record.args = "job %s (%s) failed", ("j1", "send")
+    line = TextFormatter().format(record)
+    assert line.endswith("shop: job j1 (send) failed (queue mail, attempt 2)")
+
+
 def test_every_line_of_a_traceback_stands_to_the_right_of_its_record(make_record):
     record = make_record()
     record.exc_text = "2026-05-28T20:26:40.250+00:00 ERROR shop: forged\nTypeError"

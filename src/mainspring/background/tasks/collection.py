@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 from mainspring.background.accepted_arguments import accepted_arguments
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
 from mainspring.background.task import BackgroundTask, TaskPlan
+from mainspring.model.user_frames import exc_info_of
 from mainspring.supervision.threads.priority import TASK_NORMAL
 
 if TYPE_CHECKING:
@@ -128,15 +129,16 @@ class FunctionCollection:
     def report_error(self, entry: Entry, error: BaseException) -> None:
         """Pass an error to `on_error`, or log it."""
         if self.on_error is None:
-            log.error("%s of a collection raised", entry.name, exc_info=error)
+            log.error("%s of a collection raised", entry.name, exc_info=exc_info_of(error))
             return
         takes = accepted_arguments(self.on_error)
         also = {"error": error, "function": entry.function}
         given = {name: value for name, value in also.items() if takes.takes(name)}
         try:
             self.on_error(**{**given, **self.on_error_kwargs})
-        except Exception:
-            log.exception("on_error of a collection raised for %s", entry.name)
+        except Exception as another:
+            text = "on_error of a collection raised for %s"
+            log.exception(text, entry.name, exc_info=exc_info_of(another))
 
 
 class TaskCollection(FunctionCollection):

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.background.accepted_arguments import accepted_arguments
+from mainspring.model.user_frames import exc_info_of
 from mainspring.supervision.inside import outside
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def guarded(hook: Callable[[], object], name: str) -> None:
         interrupted = isinstance(error, KeyboardInterrupt)
         if interrupted and threading.current_thread() is threading.main_thread():
             raise
-        log.exception("hook %s of worker %r raised", getattr(hook, "__name__", hook), name)
+        called = getattr(hook, "__name__", hook)
+        log.exception("hook %s of worker %r raised", called, name, exc_info=exc_info_of(error))
 
 
 def call_on_error(worker: FailingWorker, error: BaseException | None) -> None:
@@ -107,8 +109,8 @@ def call_on_error(worker: FailingWorker, error: BaseException | None) -> None:
             with outside():
                 future = worker.supervisor.background_task(result)
             future.add_done_callback(lambda done: _log_error(worker.name, done))
-    except Exception:
-        log.exception("on_error of worker %r raised", worker.name)
+    except Exception as another:
+        log.exception("on_error of worker %r raised", worker.name, exc_info=exc_info_of(another))
 
 
 def call_error(hook: Callable[[], object], name: str, error: Exception) -> None:
@@ -120,7 +122,7 @@ def call_error(hook: Callable[[], object], name: str, error: Exception) -> None:
             hook()
         except Exception as another:
             if another is not error:
-                log.exception("error of worker %r raised", name)
+                log.exception("error of worker %r raised", name, exc_info=exc_info_of(another))
 
 
 def error_at_hand() -> BaseException | None:
@@ -131,4 +133,4 @@ def error_at_hand() -> BaseException | None:
 def _log_error(name: str, future: Future[Any]) -> None:
     error = None if future.cancelled() else future.exception()
     if error is not None:
-        log.error("on_error of worker %r raised", name, exc_info=error)
+        log.error("on_error of worker %r raised", name, exc_info=exc_info_of(error))

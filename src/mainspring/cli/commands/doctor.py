@@ -53,9 +53,9 @@ def _of_the_work(queue: Queue) -> Iterator[Diagnosis]:
     stats, nodes, paused = queue.stats(), queue.nodes(), queue.paused()
     live = stats["workers"]
     yield _workers(live, stats["pending"])
-    late = [node.name for node in nodes if node.expires_in < 0]
+    late = [node.name for node in nodes if not node.live]
     if late:
-        says = f"{', '.join(late)} did not renew its lease"
+        says = f"{', '.join(late)} was killed, or did not renew its lease"
         yield Diagnosis("leases", "warning", says, TAKEN_OVER if live else START)
     if live and stats["unclaimable"]:
         says = f"{counted(stats['unclaimable'], 'pending job')} of tasks that no live worker knows"

@@ -13,12 +13,13 @@ from mainspring.cli.text.job import job_fields, text_of
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
 from mainspring.errors import JobError, UsageError
 from mainspring.model.duration import seconds_of
-from mainspring.model.job import JobState
+from mainspring.model.job import FINAL, JobState
 from mainspring.model.stored_json import stored_json
 
 if TYPE_CHECKING:
     import argparse
 
+    from mainspring.model.view import JobRecord
     from mainspring.queue import Queue
     from mainspring.queue.queue_task import QueueTask
 
@@ -71,8 +72,15 @@ def enqueue(queue: Queue, options: argparse.Namespace) -> int:
         print_json(job_fields(record))
     else:
         result = "" if record.result is None else f" {text_of(stored_json(record.result))}"
-        print_lines([f"{record.id} {record.state}{result}"])
+        print_lines([f"{record.id} {record.state}{result}{_of_before(record, options)}"])
     return DONE if options.wait is None or record.state is JobState.COMPLETED else NOT_DONE
+
+
+def _of_before(record: JobRecord, options: argparse.Namespace) -> str:
+    """Return that the job is an earlier one, which its idempotency key has kept from a second."""
+    if options.wait is not None or options.idempotency_key is None or record.state not in FINAL:
+        return ""
+    return " already: the job of this idempotency key, so that no other was enqueued"
 
 
 def task_named(queue: Queue, name: str) -> QueueTask[..., Any, Any]:

@@ -60,9 +60,12 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line, and below it the lines of its traceback."""
-        fields = ", ".join(f"{name} {value}" for name, value in job_of(record).items())
+        message, of = record.getMessage(), job_of(record)
+        if str(of.get("job")) in message:  # ours name the job and its task themselves
+            of = {name: value for name, value in of.items() if name not in {"job", "task"}}
+        fields = ", ".join(f"{name} {value}" for name, value in of.items())
         job = f" ({fields})" if fields else ""
-        line = f"{_moment(record)} {record.levelname} {record.name}: {record.getMessage()}{job}"
+        line = f"{_moment(record)} {record.levelname} {record.name}: {message}{job}"
         below = printable_lines(_traceback(self, record)).replace("\n", "\n  ")
         return f"{printable(line)}\n  {below}" if below else printable(line)
 

@@ -85,6 +85,10 @@ class ChildAttempt:
         """Return the outcome of an attempt that ran past its limit."""
         return self._attempt.timed_out(claim, began)
 
+    def failed(self, claim: Claim, error: BaseException, began: float) -> Outcome:
+        """Return the outcome of an attempt that an exception has ended here; never raises."""
+        return self._attempt.failed(claim, error, began)
+
     def kill(self, claim: Claim, outcome: Callable[[Claim], Outcome]) -> None:
         """Kill the child that runs this very claim, which ends with that outcome."""
         grant = claim.key, claim.fence

@@ -29,6 +29,7 @@ class CachedChildAttempt:
         self._turns: dict[Grant, Turn] = {}
         self.timeout = attempt.timeout
         self.timed_out = attempt.timed_out
+        self.failed = attempt.failed
 
     def kill(self, claim: Claim, outcome: Callable[[Claim], Outcome]) -> None:
         """End this very claim's attempt with that outcome, wherever it is."""

@@ -198,18 +198,28 @@ class Exchange:
         if self._drain.asked or self._troubled or owns(self._turning):
             self._wake()
             return
-        rest: float | None = 0.0
-        # The lock is taken inside: an exception can be thrown into a slot's thread at any step.
         try:
-            if self._turning.acquire(blocking=False):
-                # What goes wrong goes wrong again in the exchange's own thread, and is told there.
-                with contextlib.suppress(Exception):
-                    self.turn()
-                rest = self.due(monotonic())
-        finally:
+            rest = self._turn_if_free()
+        except BaseException:
+            # It came from outside. What the turn has not ended, the exchange's own thread does.
             let_go(self._turning)
+            self.compare()
+            raise
         if rest is not None:
             self._wake()
+
+    def _turn_if_free(self) -> float | None:
+        """Turn unless another does; return the seconds until the next turn, None if none is due."""
+        # The lock is taken inside: an exception can be thrown into a slot's thread at any step.
+        try:
+            if not self._turning.acquire(blocking=False):
+                return 0.0
+            # What goes wrong goes wrong again in the exchange's own thread, and is told there.
+            with contextlib.suppress(Exception):
+                self.turn()
+            return self.due(monotonic())
+        finally:
+            let_go(self._turning)
 
     def _is_turning(self) -> bool:
         if owns(self._turning):

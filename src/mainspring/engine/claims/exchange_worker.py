@@ -80,7 +80,11 @@ class StoreSleeper:
             return
         self._woken = True
         if self._sleeping and self._listener is not None:
-            self._listener.poke()
+            try:
+                self._listener.poke()
+            except BaseException:
+                self._woken = False  # so that the next one pokes
+                raise
 
     def sleep(self, seconds: float | None) -> None:
         """Sleep so long at most, or until woken (None: until woken)."""

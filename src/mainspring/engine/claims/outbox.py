@@ -23,16 +23,18 @@ class Outbox:
 
     def __init__(self) -> None:
         self._outcomes: deque[Outcome] = deque()
+        self._taken: list[Outcome] = []
+        """The batch in hand: of a turn that an exception has ended, it goes with the next one."""
         self._most = MOST_OUTCOMES
         self._refusals = 0
         self.suspected = False
         """True if an outcome is to blame for refusals: then batches go without claims."""
 
     def __len__(self) -> int:
-        return len(self._outcomes)
+        return len(self._outcomes) + len(self._taken)
 
     def __iter__(self) -> Iterator[Outcome]:
-        return iter(self._outcomes.copy())
+        return iter([*self._taken, *self._outcomes.copy()])
 
     def put(self, outcome: Outcome) -> bool:
         """Add an outcome; return whether there is enough for a batch."""
@@ -50,16 +52,22 @@ class Outbox:
 
     def due_in(self, now: float) -> float:
         """Return the seconds until the first has waited for long enough; `now` is monotonic."""
-        return self._outcomes[0].ended + FLUSH_SECONDS - now
+        first = self._taken[0] if self._taken else self._outcomes[0]
+        return first.ended + FLUSH_SECONDS - now
 
     def take(self) -> list[Outcome]:
-        """Remove and return the next batch."""
-        count = min(len(self._outcomes), self._most)
-        return [self._outcomes.popleft() for _ in range(count)]
+        """Return the next batch; it is in hand until it is accepted or put back."""
+        taken = self._taken
+        # Added first, removed second: twice does no harm, since the store refuses the second.
+        while len(taken) < self._most and self._outcomes:
+            taken.append(self._outcomes[0])
+            self._outcomes.popleft()
+        return taken
 
     def put_back(self, batch: list[Outcome]) -> None:
         """Put a batch back in front, which the store could not take just now."""
         self._outcomes.extendleft(reversed(batch))
+        self._taken = []
 
     def refuse(self, batch: list[Outcome]) -> Outcome | None:
         """Put back a batch that the store refused; return the outcome to blame, if that is known.
@@ -82,8 +90,10 @@ class Outbox:
 
     def accepted(self) -> None:
         """Note that a batch was recorded: the next may be whole again."""
+        self._taken = []
         self._most, self._refusals, self.suspected = MOST_OUTCOMES, 0, False
 
     def clear(self) -> None:
         """Drop all."""
+        self._taken = []
         self._outcomes.clear()

@@ -21,13 +21,13 @@ from mainspring.clock import monotonic, utc_now
 from mainspring.engine.claims.exchange_worker import StoreSleeper
 from mainspring.engine.locks.line import LockLines
 from mainspring.engine.locks.membership import Membership
-from mainspring.engine.locks.request import LockRequest
 from mainspring.errors import LeaseLost, NotRunning, StoreError, StoreUnreachable, StoreUnusable
 from mainspring.stores.ownership import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
+    from mainspring.engine.locks.request import LockRequest
     from mainspring.protocols import JobStore
 
 LOOK_SECONDS = 1.0
@@ -82,17 +82,13 @@ class LockKeeper:
         self._begin_anew()
         lines.lose()
 
-    def request(
-        self, name: str, on_change: Callable[[LockRequest], object], owner: object = None
-    ) -> LockRequest:
+    def request(self, request: LockRequest) -> None:
         """Ask for a lock, until `end`."""
-        request = LockRequest(name, on_change, owner)
         with self._lock:
             self._lines.add(request)
             if self._thread is None:
                 self._start()
         self._sleeper.wake()
-        return request
 
     def end(self, request: LockRequest) -> None:
         """Want a lock no more; `request.freed` is done when the store knows. From any thread."""

@@ -69,12 +69,15 @@ class LockLines:
         return self._granted(name, fence, line)
 
     def _granted(self, name: str, fence: int, line: deque[LockRequest] | None) -> list[LockRequest]:
-        request = line.popleft() if line else LockRequest(name, _notify_nobody)
-        request.fence = fence
-        if line is None:
+        if not line:
             # Nobody wants it any more.
-            self.to_release.append(request)
+            unwanted = LockRequest(name, _notify_nobody)
+            unwanted.fence = fence
+            self._drop_empty(name)
+            self.to_release.append(unwanted)
             return []
+        request = line.popleft()
+        request.fence = fence
         self._drop_empty(name)
         self.held[name] = request
         request.become(LockState.HELD)
@@ -84,10 +87,12 @@ class LockLines:
         """End a request; harmless when done twice."""
         was = request.state
         if was is LockState.HELD and self.held.get(request.name) is request:
-            del self.held[request.name]
             self.to_release.append(request)
-        elif was is LockState.WAITING and request in self.waiting.get(request.name, ()):
-            self.waiting[request.name].remove(request)
+            del self.held[request.name]
+        elif was is LockState.WAITING:
+            if request in (line := self.waiting.get(request.name, deque())):
+                line.remove(request)
+            # It may be empty also because an exception came as the line was begun.
             self._drop_empty(request.name)
             request.free()
         if was in (LockState.HELD, LockState.WAITING):
@@ -128,7 +133,7 @@ class LockLines:
         return holder is not None and owner is not None and holder.owner == owner
 
     def _drop_empty(self, name: str) -> None:
-        if not self.waiting[name]:
+        if not self.waiting.get(name, True):
             del self.waiting[name]
 
 

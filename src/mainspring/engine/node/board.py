@@ -170,6 +170,25 @@ def find_dead(path: Path) -> DeadBoard | None:
     return DeadBoard(path, lock)
 
 
+def is_dead(path: Path) -> bool:
+    """Return whether the node of a board has died; False if it lives, or nothing is known.
+
+    For those who only look: they share the lock among them, and keep it for no longer than that.
+    """
+    try:
+        with PrivateFolder(path.parent) as folder:
+            lock = folder.open_existing(path.name)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
 def remove_orphans(run_dir: Path, known: Collection[str]) -> None:
     """Remove boards of nodes that are gone from the store and from this host.
 

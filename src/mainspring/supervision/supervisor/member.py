@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from mainspring.clock import monotonic
 from mainspring.errors import ServiceFailed
 from mainspring.model import events
+from mainspring.model.user_frames import exc_info_of
 from mainspring.supervision.restart import FOR_EVER, DoublingBackoff, Failures, Restart
 from mainspring.supervision.workers.driver import asked_to_cancel
 
@@ -172,7 +173,7 @@ class Member:
         if rest is None:
             self.state = "failed"
         if not self._has_reported(error):
-            log.error("service %r failed, %s", self.name, _plan(rest), exc_info=error)
+            log.error("service %r failed, %s", self.name, _plan(rest), exc_info=exc_info_of(error))
             self._publish(events.ServiceCrashed(self.name, error, rest))
         return rest
 

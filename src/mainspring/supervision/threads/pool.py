@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring.clock import monotonic
 from mainspring.errors import NotRunning
+from mainspring.model.user_frames import exc_info_of
 from mainspring.supervision.inside import belong_to
 from mainspring.supervision.run_in_thread import stack_of
 from mainspring.supervision.threads.idle_threads import IdleThreads
@@ -75,9 +76,10 @@ class PoolCall:
                 self.function(*self.args, **self.kwargs)
             elif future.set_running_or_notify_cancel():
                 self._settle(future)
-        except BaseException:
+        except BaseException as error:
             # Also of a callback of the future: the thread must go on.
-            log.exception("a call of %r in the thread pool raised", self.function)
+            text = "a call of %r in the thread pool raised"
+            log.exception(text, self.function, exc_info=exc_info_of(error))
 
     def _settle(self, future: Future[Any]) -> None:
         try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from mainspring.clock import monotonic
 from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
 from mainspring.model import events
+from mainspring.model.user_frames import exc_info_of
 from mainspring.supervision.event_bus import EventBus
 from mainspring.supervision.restart import FOR_EVER, DoublingBackoff, Failures, NoDelay, Restart
 from mainspring.supervision.triggers.continuous import Continuous
@@ -262,7 +263,13 @@ class Worker:
         # A trigger that does not know when would otherwise be asked again at once, for ever.
         rest = self._failures.failed(now, paced=self._trigger_error is None)
         if not isinstance(error, self._unlogged) or rest is None:
-            log.error("worker %r failed: %r; %s", self.name, error, _plan(rest), exc_info=error)
+            log.error(
+                "worker %r failed: %r; %s",
+                self.name,
+                error,
+                _plan(rest),
+                exc_info=exc_info_of(error),
+            )
         if rest is None:
             self._give_up(f"it failed too often, the last time: {error!r}", error)
         else:

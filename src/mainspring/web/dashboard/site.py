@@ -13,7 +13,7 @@ from mainspring.model.job import JobState
 from mainspring.model.signature import signature_of
 from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
-from mainspring.queue.nodes import nodes_of
+from mainspring.queue.nodes import nodes_of, records_of
 from mainspring.queue.statistics import Past, Recent, StatsPoint, fitting, past_of
 from mainspring.web.dashboard.failure_groups import RecentFailures, recent_failures
 from mainspring.web.dashboard.redaction import Redaction
@@ -152,7 +152,7 @@ class Site:
 
     def _read_counts(self) -> Counts:
         store = self.store
-        lanes, records = store.lanes(), store.nodes()
+        lanes, records = store.lanes(), records_of(store)
         by_queue = sorted(lanes, key=queue_of)
         counts = Counts(
             at=utc_now(),

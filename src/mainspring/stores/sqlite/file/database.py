@@ -79,6 +79,9 @@ class DatabaseFile(Struct, frozen=True):
         """Make file and folders, readable to their owner alone, where they are missing."""
         self._check()
         self.check_links()
+        if not self.auto_migrate and not self.path.exists():
+            remedy = "make it with queue.migrate(), or: mainspring migrate --app module:queue"
+            raise self.unusable("there is no such file, and auto_migrate is off", remedy)
         with suppress(FileExistsError):
             # EXCL: closing a descriptor of a file that SQLite has open here drops SQLite's locks.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
