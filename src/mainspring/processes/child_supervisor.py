@@ -70,6 +70,7 @@ class ChildSupervisor:
         self._leaving: set[Child] = set()
         self._limits: dict[Child, tuple[float, Callable[[Child], object]]] = {}
         self._dismissed: list[Child] = []
+        self._replaced_timeout = _REPLACED_TIMEOUT
         self._deadline: float | None = None
         self._backoff = 0.0
         self._next_start = 0.0
@@ -263,7 +264,7 @@ class ChildSupervisor:
             dismissed, self._dismissed = self._dismissed, []
         for child in dismissed:
             if child in self._children:
-                self._retire(child, _REPLACED_TIMEOUT)
+                self._retire(child, self._replaced_timeout)
             else:
                 self._limits.pop(child, None)
                 child.release()
@@ -284,8 +285,9 @@ class ChildSupervisor:
                 act(child)
 
     def _end(self) -> None:
-        for child in self._free.close():
-            self._retire(child)
+        self._replaced_timeout = _LEAVE_TIMEOUT
+        for child in [*self._free.close(), *(self._leaving & self._limits.keys())]:
+            self._retire(child)  # also who was replaced, and had longer
         self._free.kill_busy()
         for child in list(self._starting):
             child.kill()
