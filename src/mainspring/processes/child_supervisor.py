@@ -224,7 +224,7 @@ class ChildSupervisor:
         self._free.add(child)
 
     def _give_up(self, child: Child, why: str) -> None:
-        self._retire(child)
+        self._retire(child, _LEAVE_TIMEOUT)
         self._count_failure(why)
 
     def _overdue(self, child: Child) -> None:
@@ -269,9 +269,9 @@ class ChildSupervisor:
                 self._limits.pop(child, None)
                 child.release()
 
-    def _retire(self, child: Child, timeout: float = _LEAVE_TIMEOUT) -> None:
+    def _retire(self, child: Child, within: float) -> None:
         self._leaving.add(child)
-        self._limit(child, timeout, Child.kill)
+        self._limit(child, within, Child.kill)
         child.let_go()
 
     def _limit(self, child: Child, seconds: float, act: Callable[[Child], object]) -> None:
@@ -287,12 +287,12 @@ class ChildSupervisor:
     def _end(self) -> None:
         self._replaced_timeout = _LEAVE_TIMEOUT
         for child in [*self._free.close(), *(self._leaving & self._limits.keys())]:
-            self._retire(child)  # also who was replaced, and had longer
+            self._retire(child, _LEAVE_TIMEOUT)  # also who was replaced, and had longer
         self._free.kill_busy()
         for child in list(self._starting):
             child.kill()
             self._stop_listening(child)
-            self._retire(child)
+            self._retire(child, _LEAVE_TIMEOUT)
         self._wait_for_the_last(monotonic() + 2 * _LEAVE_TIMEOUT)
         with self._lock:
             self._gone = True
@@ -307,6 +307,7 @@ class ChildSupervisor:
 
     def _close_descriptors(self) -> None:
         for child in self._children:
+            child.kill()
             child.release()
         self._selector.close()
         self._waker.close()

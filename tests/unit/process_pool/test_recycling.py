@@ -1,5 +1,4 @@
 import os
-import sys
 
 import pool_bodies as bodies
 
@@ -39,6 +38,6 @@ def test_many_callers_with_one_task_a_child_all_get_their_answer(make_pool):
 
 def test_a_child_that_does_not_leave_is_killed(monkeypatch, make_pool, until):
     pool = make_pool(max_tasks_per_child=1, initializer=bodies.refuse_to_leave)
-    monkeypatch.setattr(sys.modules[type(pool._supervisor).__module__], "_LEAVE_TIMEOUT", 0.2)
+    monkeypatch.setattr(pool._supervisor, "_replaced_timeout", 0.2)
     pid = pool.call(os.getpid)
     until(lambda: all(child.pid != pid for child in pool._supervisor._children))

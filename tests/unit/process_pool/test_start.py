@@ -131,6 +131,8 @@ def test_a_child_starts_light(pool):
     assert {name for name in modules if name.startswith("mainspring.")} == {
         "mainspring.clock",
         "mainspring.errors",
+        "mainspring.model",
+        "mainspring.model.user_frames",
         "mainspring.processes",
         "mainspring.supervision",
         "mainspring.supervision.stop_signals",
