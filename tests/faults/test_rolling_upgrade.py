@@ -14,6 +14,7 @@ from contextlib import closing
 
 import pytest
 
+from histories import outcomes
 from mainspring import Queue
 from mainspring.stores.sqlite.schema import migration
 
@@ -76,7 +77,7 @@ def test_an_old_worker_that_runs_while_the_file_is_migrated_loses_nothing(
         eventually(lambda: queue.stats()["completed"] == len(jobs), within=60)
         eventually(lambda: failing.status == "failed", within=30)
         for job in (queue.get_job(one.id) for one in jobs):
-            assert [entry.outcome for entry in job.history] == ["completed"]
+            assert outcomes(job) == ["completed"]
         assert len(queue.nodes()) == 1
 
     # What was not open before says what to do.

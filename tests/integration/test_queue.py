@@ -279,7 +279,7 @@ def test_fields_of_a_handle_tell_of_the_job(queue):
     with queue.worker():
         job.result(timeout=10)
     assert before < job.created_at <= job.started_at <= job.completed_at
-    assert [(one.number, one.outcome) for one in job.history] == [(1, "completed")]
+    assert [(one.number, one.outcome) for one in attempts(job)] == [(1, "completed")]
     assert queue.get_job(job.id) == job
     assert queue.get_job("1-ffffffff") is None
     assert queue.get_job("nonsense") is None
@@ -331,7 +331,7 @@ def test_a_stop_lets_running_jobs_end_and_releases_the_rest(queue, eventually):
     consumer.wait()
     assert queue.stats()["running"] == 0
     assert queue.stats()["completed"] == 4
-    assert all(job.history == [] for job in jobs[4:])
+    assert all(attempts(job) == [] for job in jobs[4:])
     with queue.worker():
         assert all(job.result(timeout=10) for job in jobs)
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from histories import attempts
 from mainspring import Cache, Exponential, Fixed, JobFailed, Queue, current_job
 from mainspring.errors import InvalidOption
 from mainspring.model.job import NewJob
@@ -108,7 +109,7 @@ def test_a_job_in_a_child_has_options_of_its_own(queue):
         job = task.using(timeout=0.1, retries=1, backoff=[0.0]).delay(60)
         with pytest.raises(JobFailed, match=r"its timeout of 0\.1 s"):
             job.result(timeout=60)
-    assert len(job.history) == 2
+    assert len(attempts(job)) == 2
 
 
 def test_a_cached_job_waits_as_long_as_it_may_take_itself(memory):
@@ -257,5 +258,5 @@ def test_options_that_cannot_be_read_fail_the_attempt(tmp_path, options):
     assert "stored options can't be read" in job.error
     with queue.worker(), pytest.raises(JobFailed, match="stored options of the job can't be read"):
         job.result(timeout=20)
-    assert (ran, len(job.history)) == ([], 1)
+    assert (ran, len(attempts(job))) == ([], 1)
     queue.close()
