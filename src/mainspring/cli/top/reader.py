@@ -61,15 +61,15 @@ class StoreReader:
                 return
             try:
                 self.done = self._carry_out(action)
-            except MainspringError as error:
-                self.done = str(error)
+            except Exception as error:  # noqa: BLE001  # as in `_read`
+                self.done = _said(error)
 
     def _read(self) -> None:
         try:
             self.now = read_snapshot(self._queue, self.job_id, self.now)
             self.trouble = ""
-        except MainspringError as error:
-            self.trouble = str(error)
+        except Exception as error:  # noqa: BLE001  # whatever it is: a screen that stands still lies
+            self.trouble = _said(error)
         with suppress(OSError):
             os.write(self._waker, b".")
 
@@ -87,3 +87,7 @@ class StoreReader:
             note(self._queue, "queues resume", changed)
             return f"{action.names[0]} goes on"
         return ""
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, MainspringError) else repr(error)
