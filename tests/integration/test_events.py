@@ -275,6 +275,16 @@ def test_options_that_make_no_sense_are_refused_at_once(queue, kinds, options, n
         queue.subscribe(print, *kinds, **options)
 
 
+async def never_awaited(event):
+    raise AssertionError(event)
+
+
+@pytest.mark.parametrize("subscriber", [None, "print", never_awaited])
+def test_what_can_not_be_called_with_an_event_is_refused_at_once(queue, subscriber):
+    with pytest.raises(InvalidOption, match="no coroutine function"):
+        queue.subscribe(subscriber)
+
+
 def test_jobs_of_a_lost_node_are_told_of(queue, told):
     task = queue.task(name="body")(lambda: 1)
     job = task.delay()
