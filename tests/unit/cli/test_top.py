@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from dataclasses import replace as with_fields
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from mainspring import Queue
+from mainspring.cli.top import reader
 from mainspring.cli.top.navigator import LOOK, QUIT, Navigator
 from mainspring.cli.top.reader import StoreReader
 from mainspring.cli.top.screen import screen
@@ -177,13 +179,30 @@ def test_whatever_the_store_raises_is_trouble_and_the_next_look_goes_on(
     def fail(**_options):
         raise sqlite3.DatabaseError("file is not a database")
 
-    reader = StoreReader(queue, 0.05)
+    asking = StoreReader(queue, 0.05)
     with monkeypatch.context() as patched:
         patched.setattr(queue, "stats", fail)
-        reader.start()
-        eventually(lambda: "file is not a database" in reader.trouble)
-    eventually(lambda: reader.now is not None and not reader.trouble)
-    reader.close()
+        asking.start()
+        eventually(lambda: "file is not a database" in asking.trouble)
+    eventually(lambda: asking.now is not None and not asking.trouble)
+    asking.close()
+
+
+def test_a_store_that_does_not_answer_is_trouble(queue, monkeypatch, eventually):
+    answer, stats = threading.Event(), queue.stats
+
+    def hang(**options):
+        answer.wait(30)
+        return stats(**options)
+
+    monkeypatch.setattr(reader, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(queue, "stats", hang)
+    asking = StoreReader(queue, 0.05)
+    asking.start()
+    eventually(lambda: "has not answered" in asking.trouble)
+    answer.set()
+    eventually(lambda: asking.now is not None and not asking.trouble)
+    asking.close()
 
 
 def test_the_rate_is_of_what_was_completed_and_never_negative(queue, now):
