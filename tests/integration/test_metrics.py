@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from prometheus_client.registry import Collector
 
 from mainspring import JobFailed, Queue, Retry, Snooze
+from mainspring.cli.main import main
 from mainspring.errors import InvalidOption, MissingExtra, StoreUnreachable
 from mainspring.model.events import NodeLost, NodeRescued, OrphansRescued, OutcomesRefused
 from mainspring.telemetry.metrics import serving
@@ -327,6 +328,11 @@ def test_the_command_says_it_once_too(make_app, tmp_path, processes):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "--metrics-port" in done.stderr
+
+
+def test_a_host_without_a_port_would_do_nothing(capsys):
+    assert main(["worker", "--app", "app:queue", "--metrics-host", "0.0.0.0"]) == 2
+    assert "give --metrics-port, too" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
