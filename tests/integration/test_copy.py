@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from uuid import uuid4
 
 import pytest
@@ -13,7 +13,7 @@ from redis import Redis
 
 from histories import attempts
 from mainspring import Queue
-from mainspring.errors import InvalidOption, StoreUnusable
+from mainspring.errors import InvalidOption, StoreUnreachable, StoreUnusable
 from mainspring.model.job import JobState, OutcomeKind
 from mainspring.model.view import JobFilter
 from mainspring.queue.comparison import PAGE_BYTES, PageSize
@@ -273,6 +273,17 @@ def test_a_queue_is_not_copied_into_itself_nor_into_what_is_none(make_side):
         queue.copy_to("sqlite:///x.db")
 
 
+def test_two_urls_of_one_file_are_one_queue(make_side, tmp_path):
+    queue = make_side("sqlite")
+    job_id = enqueue(queue.store)
+    (tmp_path / "link").symlink_to(tmp_path)
+    with closing(Queue(queue.url.replace(str(tmp_path), f"{tmp_path}/link"))) as other:
+        assert other.get_job(job_id) is not None
+        with pytest.raises(StoreUnusable, match="source and the target"):
+            queue.copy_to(other)
+    assert queue.nodes() == []
+
+
 def test_the_async_twin_copies(make_side):
     source, target = make_side(), make_side()
     end(source.store, enqueue(source.store), OutcomeKind.CANCELLED)
@@ -303,3 +314,43 @@ def test_statistics_and_the_audit_log_go_with_the_jobs_once():
         ]
         assert (found.now - found.entries[0].at).total_seconds() == pytest.approx(660, abs=20)
     assert sum(one.completed for one in target.stats_history(10 * 86_400)) == 5
+
+
+def test_an_audit_log_and_statistics_whose_copy_was_cut_off_are_completed(monkeypatch):
+    source, target = Queue("memory://"), Queue("memory://")
+    for number in range(10):
+        source.store.add_entry("audit", b"%d" % number, ago=60.0 * number)
+        source.store.add_entry("hour", b'[1,[["q","t",1]]]', ago=7200.0 * (1 + number))
+    keep, kept = target.store.replace_entries, []
+
+    def cut_off(*args, **kwargs):
+        if len(kept) in {4, 15}:
+            kept.append(None)
+            raise StoreUnreachable("store", "cut off", "again")
+        kept.append(args)
+        return keep(*args, **kwargs)
+
+    monkeypatch.setattr(target.store, "replace_entries", cut_off)
+    for _ in range(2):
+        with pytest.raises(StoreUnreachable):
+            source.copy_to(target)
+    source.copy_to(target)
+    for kind in ("audit", "hour"):
+        ones, others = (
+            [
+                (one.at, one.text)
+                for one in side.store.entries(kind, newer_than=1e6, limit=99).entries
+            ]
+            for side in (source, target)
+        )
+        assert ones == others
+
+
+def test_statistics_of_workers_of_the_target_are_left_as_they_are():
+    source, target = Queue("memory://"), Queue("memory://")
+    source.store.add_entry("hour", b'[1,[["q","t",5]]]', ago=7200.0)
+    source.copy_to(target)
+    target.store.add_entry("window", b'[1,[["q","t",1]]]')
+    source.store.add_entry("window", b'[1,[["q","t",1]]]', ago=60.0)
+    source.copy_to(target)
+    assert sum(one.completed for one in target.stats_history(10 * 86_400)) == 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -17,11 +18,14 @@ import pytest
 from prometheus_client import REGISTRY, Counter
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
+from prometheus_client.registry import Collector
 
 from mainspring import JobFailed, Queue, Retry, Snooze
+from mainspring.cli.main import main
 from mainspring.errors import InvalidOption, MissingExtra, StoreUnreachable
 from mainspring.model.events import NodeLost, NodeRescued, OrphansRescued, OutcomesRefused
 from mainspring.telemetry.metrics import serving
+from mainspring.telemetry.metrics.server import MetricsServer
 
 JOBS = "mainspring_jobs_total"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
@@ -237,6 +241,47 @@ def test_other_pages_and_methods_are_answered_plainly(queue, measured):
         assert get(address, "/metrics", method="POST")[0] == 501
 
 
+class BrokenCollector(Collector):
+    def collect(self):
+        raise ValueError("no such gauge")
+
+    def describe(self):
+        return []
+
+
+@pytest.fixture
+def broken_collector():
+    collector = BrokenCollector()
+    REGISTRY.register(collector)
+    yield
+    REGISTRY.unregister(collector)
+
+
+def test_a_client_that_goes_away_leaves_no_line_and_a_broken_collector_one(
+    queue, measured, broken_collector, eventually, caplog, capfd
+):
+    handled = []
+    handle_error = MetricsServer.handle_error
+
+    def watched(self, request, client_address):
+        handle_error(self, request, client_address)
+        handled.append(client_address)
+
+    with measured(queue) as address, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MetricsServer, "handle_error", watched)
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as client:
+            reset = struct.pack("ii", 1, 0)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        eventually(lambda: len(handled) == 1)
+        with pytest.raises(OSError, match="closed"):
+            get(address)
+        eventually(lambda: len(handled) == 2)
+        errors = [one for one in caplog.records if one.levelno >= logging.ERROR]
+    assert [str(one.exc_info[1]) for one in errors] == ["no such gauge"]
+    assert capfd.readouterr().err == ""
+
+
 def test_what_befalls_nodes_is_counted():
     registry = serving.CollectorRegistry()
     observe = serving.WorkerInstruments(registry)
@@ -283,6 +328,11 @@ def test_the_command_says_it_once_too(make_app, tmp_path, processes):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "--metrics-port" in done.stderr
+
+
+def test_a_host_without_a_port_would_do_nothing(capsys):
+    assert main(["worker", "--app", "app:queue", "--metrics-host", "0.0.0.0"]) == 2
+    assert "give --metrics-port, too" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -53,5 +53,7 @@ def test_statistics_are_written_while_the_worker_runs(queue, eventually):
 def test_a_window_that_is_none_is_refused(queue, window):
     with pytest.raises(InvalidOption, match="window"):
         queue.stats(window=window)
+    with pytest.raises(InvalidOption, match="a day at most"):
+        queue.stats(window=timedelta(days=2))
     with pytest.raises(InvalidOption, match="last"):
         queue.stats_history(window)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import json
 import sys
+from weakref import ref
 
 import pytest
 from opentelemetry import trace
@@ -241,6 +243,12 @@ def test_it_begins_and_ends_for_queues_that_are_there_and_those_that_come(export
         assert (queue._binding.senders, queue._binding.middleware) == ([], [])
     assert len(spans(exporter, "send")) == 2
     assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_queues_that_are_gone_are_not_kept_by_what_traces_them(instrumentor):
+    gone = ref(Queue("memory://"))
+    gc.collect()
+    assert gone() is None
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch):

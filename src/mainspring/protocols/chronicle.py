@@ -41,7 +41,7 @@ class Chronicle(Protocol):
     def replace_entries(
         self, kind: str, keys: Sequence[int], *, by: str, at: datetime, text: bytes
     ) -> bool:
-        """Drop these entries, and keep a text of the kind `by` in their place.
+        """Drop these entries, and keep a text of the kind `by` in their place; also of none.
 
         False, and nothing changes, if any of them is not there any more.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
 
 from mainspring.errors import InvalidOption
 from mainspring.model.injected import is_marked
@@ -50,14 +51,16 @@ class AroundBodies(Operations):
         `headers`. Return a function that takes both off again. For libraries such as
         `mainspring.integrations.opentelemetry`. Raises InvalidOption.
         """
-        binding = self._binding
         self.middleware(around)
-        binding.senders.append(sender)
+        self._binding.senders.append(sender)
+        this = ref(self)  # who keeps what ends it keeps no queue by it
 
         def undo() -> None:
-            binding.senders[:] = [one for one in binding.senders if one is not sender]
-            rest = [one for one in binding.middleware if one.function is not around]
-            binding.middleware[:] = rest
+            if (queue := this()) is not None:
+                binding = queue._binding  # noqa: SLF001  # its own
+                binding.senders[:] = [one for one in binding.senders if one is not sender]
+                rest = [one for one in binding.middleware if one.function is not around]
+                binding.middleware[:] = rest
 
         return undo
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidOption
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 OWNER = "Queue.autodiscover()"
 REMEDY = (
@@ -20,10 +17,11 @@ REMEDY = (
 
 def autodiscover(packages: Iterable[str], name: str) -> list[str]:
     """Import the module of that name of each package that has one; return their names."""
-    if isinstance(packages, str):
-        expected = f"a list of packages, as in [{packages!r}]"
+    if isinstance(packages, str) or not isinstance(packages, Iterable):
+        example = [packages] if isinstance(packages, str) else ["shop", "shop.mail"]
+        expected = f"a list of packages, as in {example}"
         raise InvalidOption("packages", packages, owner=OWNER, expected=expected)
-    if not _is_dotted(name):
+    if not _is_dotted(name) or name.endswith(".py"):
         raise InvalidOption("name", name, owner=OWNER, expected="the name of a module, as 'tasks'")
     return [found for one in packages if (found := _imported(one, name)) is not None]
 

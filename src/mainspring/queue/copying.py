@@ -6,6 +6,9 @@ Each step may be done again: what is there stays, so that a copy that was ended 
 from __future__ import annotations
 
 import logging
+import os
+import secrets
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +40,9 @@ MEMORY = "memory://"
 
 ROOM = 1_000_000
 """Keys that are left free for jobs that the source may yet get, before a second copy."""
+
+PROBE_SECONDS = 30.0
+"""Lease of the node that tells whether two stores are one, if this process is killed meanwhile."""
 
 ORPHANS = 1000
 """Jobs of nodes that are not there which one transaction recovers."""
@@ -108,7 +114,7 @@ class CopyReport:
 
 def copy(source: Side, target: Side, *, into_existing: bool) -> CopyReport:
     """Copy all that a queue is, and return how both sides compare. Raises `StoreUnusable`."""
-    if source.is_same(target):
+    if source.is_same(target) or are_one(source.store, target.store):
         raise source.unusable("it is the source and the target", "name another target")
     for side in (source, target):
         refuse_workers(side)
@@ -118,7 +124,7 @@ def copy(source: Side, target: Side, *, into_existing: bool) -> CopyReport:
     make_room(source.store, target.store)
     copy_answers(source.store, target.store)
     arrivals = copy_jobs(source, target.store)
-    copy_chronicle(source.store, target.store, into_existing=into_existing)
+    copy_chronicle(source.store, target.store)
     schedules, lost = copy_schedules(source.store, target.store)
     for side in (source, target):
         refuse_workers(side)
@@ -137,6 +143,16 @@ def copy(source: Side, target: Side, *, into_existing: bool) -> CopyReport:
         paused=paused,
         lost_schedules=lost,
     )
+
+
+def are_one(source: JobStore, target: JobStore) -> bool:
+    """Return whether a node that joins one store is in the other: two URLs may lead to one."""
+    name = f"copy-{secrets.token_hex(8)}"
+    node = source.join(name, host=socket.gethostname(), pid=os.getpid(), lease=PROBE_SECONDS)
+    try:
+        return any(other.name == name for other in target.nodes())
+    finally:
+        source.leave(node)
 
 
 def refuse_workers(side: Side) -> None:
@@ -229,27 +245,38 @@ def pages_of(source: Side) -> Iterator[Sequence[StoredJob]]:
         size.note(len(page), sum(one.size_bytes for one in page))
 
 
-def copy_chronicle(source: JobStore, target: JobStore, *, into_existing: bool) -> None:
+def copy_chronicle(source: JobStore, target: JobStore) -> None:
     """Copy the audit log and statistics, but for texts that are there.
 
-    Workers add statistics up: those that a target has of its own may be the sums of what is here.
+    Workers add statistics up: those that the target alone has may be the sums of what is here.
     """
-    has_own = into_existing and any(any(entries_of(target, kind)) for kind in STATISTICS)
+    there = {kind: marks_of(target, kind) for kind in (AUDIT, *STATISTICS)}
+    has_own = any(there[kind] - marks_of(source, kind) for kind in STATISTICS if there[kind])
     for kind in (AUDIT, *(() if has_own else STATISTICS)):
-        there = {hash((one.at, one.text)) for one in entries_of(target, kind)}
         for one in entries_of(source, kind):
-            if hash((one.at, one.text)) not in there:
+            if mark_of(one) not in there[kind]:
                 target.replace_entries(kind, (), by=kind, at=one.at, text=one.text)
+
+
+def marks_of(store: JobStore, kind: str) -> set[int]:
+    """Return what tells the texts of a kind apart."""
+    return {mark_of(one) for one in entries_of(store, kind)}
+
+
+def mark_of(entry: ChronicleEntry) -> int:
+    """Return what tells a text from others."""
+    return hash((entry.at, entry.text))
 
 
 def entries_of(store: JobStore, kind: str) -> Iterator[ChronicleEntry]:
     """Yield the dated texts of a kind that are not about to be dropped, newest first."""
     before = None
-    while page := store.entries(
-        kind, newer_than=MONTH_SECONDS, before=before, limit=ENTRIES
-    ).entries:
-        yield from page
-        before = page[-1].key
+    while True:
+        found = store.entries(kind, newer_than=MONTH_SECONDS, before=before, limit=ENTRIES)
+        yield from found.entries
+        if not found.entries:
+            return
+        before = found.entries[-1].key
 
 
 def copy_schedules(source: JobStore, target: JobStore) -> tuple[tuple[str, ...], tuple[str, ...]]:

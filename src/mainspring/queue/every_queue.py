@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
 _queues: WeakSet[AroundBodies] = WeakSet()
 _begins: list[Begin] = []
-_undone: dict[Begin, list[Callable[[], None]]] = {}
+_undone: dict[Begin, WeakKeyDictionary[AroundBodies, Callable[[], None]]] = {}
+"""The ends of what was begun, of queues that are still there: a program may make many."""
 
 
 def on_every_queue(begin: Begin) -> Callable[[], None]:
     """Call `begin` with each queue; return a function that calls all that it returned."""
     _begins.append(begin)
-    _undone[begin] = [begin(queue) for queue in tuple(_queues)]
+    _undone[begin] = WeakKeyDictionary({queue: begin(queue) for queue in tuple(_queues)})
 
     def undo() -> None:
         _begins.remove(begin)
-        for one in _undone.pop(begin):
+        for one in list(_undone.pop(begin).values()):
             one()
 
     return undo
@@ -34,4 +35,4 @@ def add_queue(queue: AroundBodies) -> None:
     """Note a queue that is new."""
     _queues.add(queue)
     for begin in tuple(_begins):
-        _undone[begin].append(begin(queue))
+        _undone[begin][queue] = begin(queue)

@@ -33,8 +33,13 @@ class Followed(AroundBodies):
         where the event happens, which waits for it. `redact`: names of arguments and fields whose
         values it does not see. See docs/howto/events.md. Raises InvalidOption.
         """
-        from mainspring.queue.subscribing import checked_kinds, hidden_of  # noqa: PLC0415  # a lazy door
+        from mainspring.queue.subscribing import (  # noqa: PLC0415  # a lazy door
+            check_subscriber,
+            checked_kinds,
+            hidden_of,
+        )
 
+        check_subscriber(OWNER, subscriber)
         wanted = checked_kinds(OWNER, kinds)
         hidden = hidden_of(OWNER, redact, self._binding.tasks)
         return self._binding.feed.subscribe(subscriber, wanted, inline=inline, hidden=hidden)

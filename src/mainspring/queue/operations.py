@@ -347,7 +347,7 @@ class Operations:
         from mainspring.queue.nodes import stats_of  # noqa: PLC0415  # as above
         from mainspring.queue.statistics import window_of  # noqa: PLC0415  # as above
 
-        return stats_of(self._store, window_of("Queue.stats()", "window", window))
+        return stats_of(self._store, window_of("Queue.stats()", "window", window, days=1))
 
     astats = off_loop(stats)
 
@@ -365,7 +365,7 @@ class Operations:
         """
         from mainspring.queue.statistics import fitting, past_of, window_of  # noqa: PLC0415  # as above
 
-        seconds = window_of("Queue.stats_history()", "last", last)
+        seconds = window_of("Queue.stats_history()", "last", last, days=31)
         return past_of(self._store, seconds).points(fitting(queue, task))
 
     astats_history = off_loop(stats_history)

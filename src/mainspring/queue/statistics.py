@@ -14,7 +14,6 @@ from mainspring.model.statistics import (
     HOUR_SECONDS,
     MINUTE,
     MINUTE_SECONDS,
-    MONTH_SECONDS,
     WINDOW,
     Tallies,
     Tally,
@@ -116,7 +115,7 @@ class Recent:
     """The numbers of the last `seconds`; `lanes` is what waits now."""
 
     def __init__(self, store: Chronicle, lanes: Sequence[LaneRecord], seconds: float) -> None:
-        past = past_of(store, min(seconds, DAY_SECONDS))
+        past = past_of(store, seconds)
         first = past.periods[0].began if past.periods else past.now
         self._covered = min(seconds, max(LEAST_COVERED, (past.now - first).total_seconds()))
         self._counted: dict[Lane, Tally] = {}
@@ -260,10 +259,11 @@ def fitting(queue: str | None, task: str | None) -> Callable[[Lane], bool]:
     return lambda lane: queue in {None, lane[0]} and task in {None, lane[1]}
 
 
-def window_of(owner: str, name: str, value: float | timedelta) -> float:
-    """Return a time that is looked back, in seconds; raises InvalidOption."""
+def window_of(owner: str, name: str, value: float | timedelta, *, days: int) -> float:
+    """Return a time that is looked back, in seconds, so many days at most; raises InvalidOption."""
     seconds = seconds_of(owner, name, value)
-    if not 0 < seconds <= MONTH_SECONDS:
-        expected = "seconds above 0, or a timedelta, of a month at most"
+    if not 0 < seconds <= days * DAY_SECONDS:
+        words = "a day" if days == 1 else f"{days} days"
+        expected = f"seconds above 0, or a timedelta, of {words} at most"
         raise InvalidOption(name, value, owner=owner, expected=expected)
     return seconds

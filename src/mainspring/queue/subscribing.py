@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidOption
@@ -15,8 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from mainspring.model.task import Registry
+    from mainspring.protocols import Subscriber
 
 ALL_KINDS = (*JOB_KINDS, *KINDS.values())
+
+
+def check_subscriber(owner: str, subscriber: Subscriber) -> None:
+    """Raise InvalidOption for what can't be called with an event."""
+    call = getattr(subscriber, "__call__", None)  # noqa: B004  # it may be a coroutine function
+    if not callable(subscriber) or iscoroutinefunction(subscriber) or iscoroutinefunction(call):
+        expected = "a function that is called with an event, and is no coroutine function"
+        raise InvalidOption("subscriber", subscriber, owner=owner, expected=expected)
 
 
 def checked_kinds(owner: str, kinds: Sequence[str]) -> Sequence[str]:

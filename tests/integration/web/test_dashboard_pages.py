@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from html import unescape
@@ -610,6 +611,40 @@ def test_what_is_sent_as_it_was_shown_changes_nothing(queue, send, ended, browse
     assert edit(browser, job, *map(unescape, areas)).status_code == 303
     assert (job.refresh().args, job.refresh().kwargs) == before
     assert queue.audit()[0].details["arguments"] == "the same"
+
+
+def login(name, password="[redacted]"):
+    return {"name": name, "password": password}
+
+
+@pytest.mark.parametrize(
+    ("logins", "kept"),
+    [
+        ([login("b")], None),
+        ([login("b"), login("a")], None),
+        ([login("c", "new"), login("a"), login("b")], None),
+        ([login("a"), login("b"), login("c", "new")], "abn"),
+        ([login("a"), login("B")], "ab"),
+        ([login("a", "new"), login("b")], "nb"),
+        ([login("a")], "a"),
+    ],
+)
+def test_a_hidden_value_never_becomes_that_of_a_neighbour(queue, send, ended, browse, logins, kept):
+    job = send.delay([login("a", "a-secret"), login("b", "b-secret")])
+    ended(queue, failure=DECLINED)
+    answer = edit(browse(queue, redact=["password"]), job, json.dumps([logins]), "{}")
+    if kept is None:
+        assert (answer.status_code, "is not certain" in answer.text) == (400, True)
+    else:
+        assert answer.status_code == 303
+        assert "".join(one["password"][0] for one in job.refresh().args[0]) == kept
+
+
+def test_another_kind_of_number_is_an_edit(queue, send, ended, browse):
+    job = send.delay([1, 1.0])
+    ended(queue, failure=DECLINED)
+    edit(browse(queue), job, "[[true, 1]]", "{}")
+    assert queue.audit()[0].details["arguments"] == "edited: to"
 
 
 def test_what_can_not_be_edited_says_so(queue, send, dead, ended, browse):

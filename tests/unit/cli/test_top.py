@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import threading
 from dataclasses import replace as with_fields
 from datetime import timedelta
 
@@ -10,7 +12,9 @@ import pytest
 from msgspec.structs import replace
 
 from mainspring import Queue
+from mainspring.cli.top import reader
 from mainspring.cli.top.navigator import LOOK, QUIT, Navigator
+from mainspring.cli.top.reader import StoreReader
 from mainspring.cli.top.screen import screen
 from mainspring.cli.top.snapshot import read_snapshot
 from mainspring.model.job import Want
@@ -115,7 +119,7 @@ def test_a_chosen_queue_is_paused_and_goes_on(now):
 def test_a_group_of_failed_jobs_is_retried_after_a_count_and_a_yes(now):
     at = Navigator()
     assert press(at, now, "4", "r") is None
-    assert "let 2 failed jobs of shop.charge run again?" in at.message
+    assert "y: run 2 failed jobs of shop.charge again" in at.message
     assert press(at, now, "n") is None
     order = press(at, now, "r", "y")
     assert (order.verb, len(order.names)) == ("retry", 2)
@@ -167,6 +171,38 @@ def test_trouble_with_the_store_stands_above_what_was_read_last(now):
     shown = text(now, Navigator(), trouble="postgres can't be used")
     assert "postgres can't be used" in shown
     assert "shop.charge" in shown
+
+
+def test_whatever_the_store_raises_is_trouble_and_the_next_look_goes_on(
+    queue, monkeypatch, eventually
+):
+    def fail(**_options):
+        raise sqlite3.DatabaseError("file is not a database")
+
+    asking = StoreReader(queue, 0.05)
+    with monkeypatch.context() as patched:
+        patched.setattr(queue, "stats", fail)
+        asking.start()
+        eventually(lambda: "file is not a database" in asking.trouble)
+    eventually(lambda: asking.now is not None and not asking.trouble)
+    asking.close()
+
+
+def test_a_store_that_does_not_answer_is_trouble(queue, monkeypatch, eventually):
+    answer, stats = threading.Event(), queue.stats
+
+    def hang(**options):
+        answer.wait(30)
+        return stats(**options)
+
+    monkeypatch.setattr(reader, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(queue, "stats", hang)
+    asking = StoreReader(queue, 0.05)
+    asking.start()
+    eventually(lambda: "has not answered" in asking.trouble)
+    answer.set()
+    eventually(lambda: asking.now is not None and not asking.trouble)
+    asking.close()
 
 
 def test_the_rate_is_of_what_was_completed_and_never_negative(queue, now):

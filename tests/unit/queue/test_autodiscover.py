@@ -75,10 +75,13 @@ def test_a_package_whose_own_import_is_broken_is_no_package_without_tasks(queue,
         (["found_apps.apps.ShopConfig"], r"app.name|one.name for one in django.apps"),
         ([""], "is no name"),
         ([7], "is no name"),
+        (None, "expected a list of packages"),
     ],
 )
 def test_what_is_no_package_is_named(queue, packages, says):
     with pytest.raises(InvalidOption, match=says):
         queue.autodiscover(packages)
+    with pytest.raises(InvalidOption, match=r"name='tasks\.py'"):
+        queue.autodiscover([], "tasks.py")
     with pytest.raises(InvalidOption, match="name='a b'"):
         queue.autodiscover(["json"], name="a b")

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from mainspring.errors import DuplicateJob, StoreBusy
 from mainspring.model.job import NewJob, Want
+from mainspring.stores.sql import forks
 from mainspring.stores.sqlite import SqliteStore
 from mainspring.stores.sqlite.file import log
 from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
@@ -174,6 +175,41 @@ def test_a_fork_while_other_threads_enqueue_hangs_nobody(store, until):
     connection = sqlite3.connect(store._file.path)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
+
+
+def test_who_enqueues_in_the_midst_of_its_own_fork_is_refused_and_holds_up_nobody(store, until):
+    store.enqueue_many([JOB])
+    session = store._session
+    with ThreadPoolExecutor(2) as threads:
+        session.suspend()  # as at a fork, in whose midst a signal handler enqueues
+        try:
+            with pytest.raises(StoreBusy, match="this thread, which was interrupted"):
+                store.enqueue_many([JOB])
+            other = threads.submit(store.enqueue_many, [JOB])
+            until(lambda: session.intake._waiting, 30)
+            with pytest.raises(StoreBusy, match="this thread, which was interrupted"):
+                store.enqueue_many([JOB])
+        finally:
+            session.resume()
+        assert len(other.result(30)) == 1
+    assert store.stats()["queue"]["pending"] == 2
+
+
+def test_an_exception_in_the_hook_after_a_fork_leaves_no_store_closed(store, monkeypatch):
+    store.enqueue_many([JOB])
+    session, resume, failures = store._session, store._session.resume, [KeyboardInterrupt()]
+
+    def interrupted():
+        if failures:
+            raise failures.pop()
+        resume()
+
+    monkeypatch.setattr(session, "resume", interrupted)
+    forks._before_fork()
+    with pytest.raises(KeyboardInterrupt):
+        forks._after_fork()
+    with ThreadPoolExecutor(1) as threads:
+        assert len(threads.submit(store.enqueue_many, [JOB]).result(30)) == 1
 
 
 CLAIMER = """

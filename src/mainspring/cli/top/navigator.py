@@ -129,7 +129,7 @@ class Navigator:
         group = now.failing[self.chosen(now)]
         self._asked = Action("retry", group.job_ids)
         jobs = counted(len(group.job_ids), "failed job")
-        self.message = f"let {jobs} of {group.task} run again? y, or any other key"
+        self.message = f"y: run {jobs} of {group.task} again; any other key: no"
         return None
 
     def _answer(self, key: str) -> Action | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.cli.app_loader.audit import note
 from mainspring.cli.top.snapshot import read_snapshot
+from mainspring.clock import monotonic
 from mainspring.errors import MainspringError
 from mainspring.model.counted import counted
 
@@ -19,15 +20,20 @@ if TYPE_CHECKING:
     from mainspring.queue import Queue
 
 
+SILENT_SECONDS = 3.0
+"""Seconds without an answer of the store from which on that is trouble."""
+
+
 class StoreReader:
     """Reads the queue every so many seconds, and carries out orders; `woken` can be read then.
 
-    `now` is what was read last, `trouble` why that is not new, `done` what became of an order.
+    `now` is what was read last, `done` what became of an order.
     """
 
     def __init__(self, queue: Queue, interval: float) -> None:
         self.now: Snapshot | None = None
-        self.trouble = ""
+        self._trouble = ""
+        self._asked_at: float | None = None
         self.done = ""
         self.job_id: str | None = None
         self.woken, self._waker = os.pipe()
@@ -35,6 +41,15 @@ class StoreReader:
         self._interval = interval
         self._orders: SimpleQueue[Action | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="mainspring-top", daemon=True)
+
+    @property
+    def trouble(self) -> str:
+        """The reason for which `now` is not new; empty if it is."""
+        asked_at = self._asked_at
+        silence = 0.0 if asked_at is None else monotonic() - asked_at
+        if silence > SILENT_SECONDS:
+            return f"the store has not answered for {silence:.0f} s"
+        return self._trouble
 
     def start(self) -> None:
         """Begin to read."""
@@ -61,15 +76,17 @@ class StoreReader:
                 return
             try:
                 self.done = self._carry_out(action)
-            except MainspringError as error:
-                self.done = str(error)
+            except Exception as error:  # noqa: BLE001  # as in `_read`
+                self.done = _said(error)
 
     def _read(self) -> None:
+        self._asked_at = monotonic()
         try:
             self.now = read_snapshot(self._queue, self.job_id, self.now)
-            self.trouble = ""
-        except MainspringError as error:
-            self.trouble = str(error)
+            self._trouble = ""
+        except Exception as error:  # noqa: BLE001  # whatever it is: a screen that stands still lies
+            self._trouble = _said(error)
+        self._asked_at = None
         with suppress(OSError):
             os.write(self._waker, b".")
 
@@ -87,3 +104,7 @@ class StoreReader:
             note(self._queue, "queues resume", changed)
             return f"{action.names[0]} goes on"
         return ""
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, MainspringError) else repr(error)

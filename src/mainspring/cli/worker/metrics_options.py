@@ -23,9 +23,8 @@ def add_metrics_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--metrics-host",
-        default=LOOPBACK,
         metavar="HOST",
-        help="the address to serve them on, as in 0.0.0.0 (default: %(default)s)",
+        help=f"the address to serve them on, as in 0.0.0.0 (default: {LOOPBACK})",
     )
 
 
@@ -39,11 +38,15 @@ def metrics_options(options: argparse.Namespace, number: int) -> list[str]:
 
 
 def check_metrics_address(options: argparse.Namespace) -> None:
-    """Raise InvalidOption unless each process will have its port.
+    """Raise InvalidOption unless each process will have its port; the host has its default then.
 
     Asked before a process is started, which could only say it again and again.
     """
-    first = options.metrics_port
+    first, host = options.metrics_port, options.metrics_host
+    if host is not None and first is None:
+        why, remedy = "does nothing by itself", "give --metrics-port, too"
+        raise InvalidOption("--metrics-host", host, owner="worker", why=why, remedy=remedy)
+    options.metrics_host = LOOPBACK if host is None else host
     for port in range(first, first + options.processes) if first else ():
         METRICS_PORT("worker", "--metrics-port", port)
         _check_free(options.metrics_host, port)

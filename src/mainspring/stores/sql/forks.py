@@ -51,6 +51,14 @@ def _before_fork() -> None:
 
 def _after_fork() -> None:
     """Let both sides open again."""
+    try:
+        _resume()
+    except BaseException:  # of a signal handler: other threads wait, and nobody else does it
+        _resume()
+        raise
+
+
+def _resume() -> None:
     while _suspended:
         _suspended[-1].resume()
         _suspended.pop()

@@ -5,7 +5,9 @@ Nothing of it asks the store: whatever a store does, a probe and a scrape are an
 
 from __future__ import annotations
 
+import logging
 import socket
+import sys
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from prometheus_client import CollectorRegistry
+
+_log = logging.getLogger("mainspring.worker")
 
 REQUEST_SECONDS = 5.0
 """Seconds in which a request must have come in whole."""
@@ -65,6 +69,12 @@ class MetricsServer(ThreadingHTTPServer):
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002  # the base's
+        """Log what a request failed of; a client that went away is none of our business."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            _log.error("a request from %s failed", client_address, exc_info=error)
 
     async def run(self, started: Callable[[], None]) -> None:
         """Answer until closed."""

@@ -87,6 +87,8 @@ class ChronicleContract:
         assert texts(read(store)) == [b"3"]
         ((moment, text),) = [(entry.at, entry.text) for entry in read(store, "sum")]
         assert (moment, text) == (at, b"[3]")
+        assert store.replace_entries("kind", [], by="sum", at=at, text=b"[4]")
+        assert texts(read(store, "sum")) == [b"[4]", b"[3]"]
 
     def test_of_those_that_replace_at_once_one_does(self, store: JobStore) -> None:
         store.add_entry("kind", b"1")

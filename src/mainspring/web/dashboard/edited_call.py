@@ -85,11 +85,16 @@ class CallForm:
         (args, kwargs), (old_args, old_kwargs) = call, self._original
         names = self.parameters or []
         for place in range(max(len(args), len(old_args))):
-            if args[place : place + 1] != old_args[place : place + 1]:
+            if _differ(args[place : place + 1], old_args[place : place + 1]):
                 yield names[place] if place < len(names) else f"argument {place + 1}"
         for name in {**old_kwargs, **kwargs}:
-            if name not in kwargs or name not in old_kwargs or kwargs[name] != old_kwargs[name]:
+            if _differ(*([one[name]] if name in one else [] for one in (kwargs, old_kwargs))):
                 yield name
+
+
+def _differ(one: list[Any], other: list[Any]) -> bool:
+    """Return whether two JSON values are stored otherwise: 1 and true are equal in Python."""
+    return json.encode(one) != json.encode(other)
 
 
 def _call_in(payload: bytes) -> Any:
@@ -136,11 +141,32 @@ def _restored(edited: Any, original: Any, shown: Any) -> Any:
             key: _restored(one, _in(original, key), _in(shown, key)) for key, one in edited.items()
         }
     if isinstance(edited, list):
+        _refuse_moved(edited, shown if isinstance(shown, list) else [])
         return [
             _restored(one, _in(original, place), _in(shown, place))
             for place, one in enumerate(edited)
         ]
     return edited
+
+
+def _refuse_moved(edited: list[Any], shown: list[Any]) -> None:
+    """Raise NotEditable if a hidden value in a list may not be the one that stood at its place."""
+    shrunk, resized = len(edited) < len(shown), len(edited) != len(shown)
+    for place, one in enumerate(edited):
+        if not _holds_hidden(one) or one == HIDDEN != _in(shown, place):
+            continue
+        is_same = one == _in(shown, place)
+        if (shrunk and shown.count(one) > 1) or (not is_same and (resized or one in shown)):
+            raise NotEditable(
+                f"which {HIDDEN} stands where in a list whose values have moved is not certain: "
+                "leave them in their places, or write the hidden ones"
+            )
+
+
+def _holds_hidden(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return any(map(_holds_hidden, value)) if isinstance(value, list) else bool(value == HIDDEN)
 
 
 def _in(value: Any, key: str | int) -> Any:

@@ -50,6 +50,7 @@ class Writer:
         self._lock = threading.RLock()
         self._replacing = threading.Lock()
         self._taker: FrameType | None = None
+        self._suspended = False
         self._write_lock: WriteLock | None = None
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
@@ -57,7 +58,7 @@ class Writer:
         self._elsewhere = 0
 
     def __enter__(self) -> sqlite3.Connection:
-        self._refuse_second_turn()
+        self.refuse_second_turn()
         try:
             connection = self._take_turn(sys._getframe(1))  # noqa: SLF001
             connection.execute("BEGIN IMMEDIATE")
@@ -83,7 +84,7 @@ class Writer:
 
     def run(self, statement: str, parameters: Sequence[object]) -> sqlite3.Cursor:
         """Execute one statement, as a transaction of its own."""
-        self._refuse_second_turn()
+        self.refuse_second_turn()
         failure: BaseException | None = None
         # As `_in_turn`, spelled out: each enqueuing passes here.
         try:
@@ -124,7 +125,7 @@ class Writer:
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
-        self._refuse_second_turn()
+        self.refuse_second_turn()
         try:
             if self._acquire(self._file.busy_timeout):
                 self._close()
@@ -138,6 +139,7 @@ class Writer:
         `patience` is in seconds.
         """
         self.recover()
+        self._suspended = True
         free = not owns(self._lock) and self._acquire(patience)
         if free:
             self._close()
@@ -147,6 +149,7 @@ class Writer:
         """End a suspension, also one that an exception has cut short."""
         if self._taker is None:
             let_go(self._lock)
+        self._suspended = False
 
     def busy_with_itself(self) -> StoreBusy:
         """Return the error of a thread that would have to wait for what it has interrupted."""
@@ -157,8 +160,15 @@ class Writer:
         if owns(self._lock) and not self._is_under_way():
             self._end_turn(Abandoned())
 
+    def refuse_second_turn(self) -> None:
+        """Raise StoreBusy in what has interrupted a turn of its own thread: it can't end then."""
+        if owns(self._lock):
+            self.recover()
+            if owns(self._lock):
+                raise self.busy_with_itself()
+
     def _in_turn(self, work: Callable[[sqlite3.Connection], T], patience: float | None = None) -> T:
-        self._refuse_second_turn()
+        self.refuse_second_turn()
         failure: BaseException | None = None
         try:
             return work(self._take_turn(sys._getframe(), patience))  # noqa: SLF001
@@ -182,18 +192,11 @@ class Writer:
             finally:
                 self._connection = None
 
-    def _refuse_second_turn(self) -> None:
-        """Raise StoreBusy in what has interrupted a turn of its own thread: it can't end then."""
-        if owns(self._lock):
-            self.recover()
-            if owns(self._lock):
-                raise self.busy_with_itself()
-
     def _is_under_way(self) -> bool:
         """Return whether the turn that this thread has taken goes on after what it does now."""
         taker = self._taker
         if taker is None:  # no note yet, or none any more
-            return is_called_by(Writer._take_turn) or is_called_by(Writer._end_turn)
+            return self._suspended or is_called_by(Writer._take_turn, Writer._end_turn)
         return is_beneath(taker)
 
     def _take_turn(self, taker: FrameType, patience: float | None = None) -> sqlite3.Connection:

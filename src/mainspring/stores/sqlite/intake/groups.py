@@ -95,7 +95,8 @@ class Intake:
                     self._look_at_leader(batch)
 
     def _look_at_leader(self, batch: Batch) -> None:
-        """See that the call of the first in line goes on, and not below this very one."""
+        """See that the call of the first in line goes on, and waits for nothing of this thread."""
+        self._writer.refuse_second_turn()
         leader = self._waiting[0]
         if leader is not batch:
             if leader.left():
