@@ -195,6 +195,25 @@ def test_who_enqueues_in_the_midst_of_its_own_fork_is_refused_and_holds_up_nobod
     assert store.stats()["queue"]["pending"] == 2
 
 
+def test_an_exception_in_the_hook_before_a_fork_leaves_nothing_open(store, monkeypatch):
+    store.enqueue_many([JOB])
+    writer, failures = store._session.writer, [KeyboardInterrupt()]
+    close = writer._close_connection
+
+    def interrupted():
+        if failures:
+            raise failures.pop()
+        close()
+
+    monkeypatch.setattr(writer, "_close_connection", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        forks._before_fork()
+    assert (writer._connection, writer._write_lock) == (None, None)
+    forks._after_fork()
+    with ThreadPoolExecutor(1) as threads:
+        assert len(threads.submit(store.enqueue_many, [JOB]).result(30)) == 1
+
+
 def test_an_exception_in_the_hook_after_a_fork_leaves_no_store_closed(store, monkeypatch):
     store.enqueue_many([JOB])
     session, resume, failures = store._session, store._session.resume, [KeyboardInterrupt()]

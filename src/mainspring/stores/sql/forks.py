@@ -43,6 +43,14 @@ def watch(store: Forkable) -> None:
 
 def _before_fork() -> None:
     """Close what must not cross a fork."""
+    try:
+        _suspend()
+    except BaseException:  # of a signal handler: the process forks all the same
+        _suspend()
+        raise
+
+
+def _suspend() -> None:
     for store in list(_stores):
         # Noted first: an exception in the midst of it must not keep it closed for ever.
         _suspended.append(store.session)

@@ -139,8 +139,10 @@ class Writer:
         `patience` is in seconds.
         """
         self.recover()
+        # An exception may have ended a suspension before this one.
+        again = self._suspended and self._taker is None
         self._suspended = True
-        free = not owns(self._lock) and self._acquire(patience)
+        free = again if owns(self._lock) else self._acquire(patience)
         if free:
             self._close()
         return free
@@ -181,9 +183,9 @@ class Writer:
 
     def _close(self) -> None:
         self._close_connection()
-        if self._write_lock is not None:
-            self._write_lock.close()
-            self._write_lock = None
+        write_lock, self._write_lock = self._write_lock, None
+        if write_lock is not None:  # closed twice it would close somebody else's file
+            write_lock.close()
 
     def _close_connection(self) -> None:
         if self._connection is not None:
