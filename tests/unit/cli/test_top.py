@@ -125,6 +125,18 @@ def test_a_group_of_failed_jobs_is_retried_after_a_count_and_a_yes(now):
     assert (order.verb, len(order.names)) == ("retry", 2)
 
 
+def test_errors_that_differ_in_a_number_are_of_one_group(queue):
+    queue.task(name="order", retries=0)(lambda number: 1 / 0 if number == 3 else {}[number])
+    with queue.worker():
+        jobs = [queue.get_task("order").delay(number) for number in (7_001, 3, 7_002)]
+        queue.gather(jobs, timeout=10, return_exceptions=True)
+    found = {
+        (one.task, one.error): len(one.job_ids) for one in read_snapshot(queue, None, None).failing
+    }
+    assert found["order", "KeyError: 7002"] == 2
+    assert found["order", "ZeroDivisionError: division by zero"] == 1
+
+
 def test_a_job_is_looked_into_and_left(queue, now):
     at = Navigator()
     assert press(at, now, "5", "enter") is LOOK

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.cli.text.job import attempt_rows, job_lines
 from mainspring.clock import utc_now
 from mainspring.model.job import JobState
+from mainspring.model.normalised import normalised
 from mainspring.model.value import Value
 from mainspring.stores.public_url import public_url
 
@@ -24,7 +25,7 @@ MOST_FAILED = 500
 
 
 class FailingTask(Value, frozen=True):
-    """Failed jobs of one task with one error: the newest, when it was, and all that were read."""
+    """Failed jobs of one task that failed alike: the newest error, when, and all that were read."""
 
     task: str
     error: str
@@ -80,21 +81,30 @@ def read_snapshot(queue: Queue, job_id: str | None, before: Snapshot | None) -> 
 
 
 def failing_tasks(records: Iterable[JobRecord]) -> tuple[FailingTask, ...]:
-    """Return failed jobs in groups of task and error, the largest first."""
-    groups: dict[tuple[str, str], list[JobRecord]] = {}
+    """Return failed jobs, newest first, in groups of task and error, the largest first.
+
+    Errors are alike whose messages differ in numbers, ids or quoted texts, as in the dashboard.
+    """
+    groups: dict[tuple[str, str, str], list[JobRecord]] = {}
     for record in records:
-        kind = "" if record.failure is None else str(record.failure).partition("\n")[0]
-        groups.setdefault((record.task, kind), []).append(record)
+        failure = record.failure
+        error = ("", "") if failure is None else (failure.type, normalised(failure.message))
+        groups.setdefault((record.task, *error), []).append(record)
     failing = [
         FailingTask(
-            task,
-            kind.removeprefix("mainspring.errors."),
+            alike[0].task,
+            _error_of(alike[0]),
             max(one.completed_at or one.created_at for one in alike),
             tuple(one.id for one in alike),
         )
-        for (task, kind), alike in groups.items()
+        for alike in groups.values()
     ]
     return tuple(sorted(failing, key=lambda one: (-len(one.job_ids), one.task, one.error)))
+
+
+def _error_of(record: JobRecord) -> str:
+    said = "" if record.failure is None else str(record.failure).partition("\n")[0]
+    return said.removeprefix("mainspring.errors.")
 
 
 def _rate(before: Snapshot, stats: Mapping[str, Any], now: datetime) -> float:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
 from mainspring.model.job import JobState
+from mainspring.model.normalised import normalised
 from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
 
@@ -26,20 +26,6 @@ MOST_SECONDS = 0.3
 
 PAGE = 100
 SAMPLES = 3
-LONGEST_MESSAGE = 300
-
-_VARYING = [
-    (
-        re.compile(
-            r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE
-        ),
-        "<id>",
-    ),
-    (re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE), "<address>"),
-    (re.compile(r"'[^'\s]*'|\"[^\"\s]*\""), "<text>"),
-    (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b", re.IGNORECASE), "<id>"),
-    (re.compile(r"\d+(?:[.,:]\d+)*"), "<n>"),
-]
 
 
 class FailureSeen(Value, frozen=True):
@@ -113,14 +99,6 @@ def failure_seen(job: RedactedJob) -> FailureSeen:
         message=message,
         at=job.record.completed_at or job.record.created_at,
     )
-
-
-def normalised(message: str) -> str:
-    """Return a message's first line with numbers, ids and quoted texts replaced."""
-    line = message.strip().split("\n", 1)[0][:LONGEST_MESSAGE]
-    for pattern, word in _VARYING:
-        line = pattern.sub(word, line)
-    return line
 
 
 def _group(alike: list[FailureSeen]) -> FailureGroup:
