@@ -71,7 +71,9 @@ class Parser(argparse.ArgumentParser):
         """Print the message and end with 2."""
         super().error(printable(message))
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]  # of its overloads
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:
         """Refuse options where a verb is due: their values would be taken for it."""
         words = list(args or ())
         verbs = [one for one in self._actions if one.metavar == "VERB" and one.choices]

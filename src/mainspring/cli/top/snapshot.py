@@ -85,7 +85,7 @@ def failing_tasks(records: Iterable[JobRecord]) -> tuple[FailingTask, ...]:
 
     Errors are alike whose messages differ in numbers, ids or quoted texts, as in the dashboard.
     """
-    groups: dict[tuple[str, str, str], list[JobRecord]] = {}
+    groups: dict[tuple[str, ...], list[JobRecord]] = {}
     for record in records:
         failure = record.failure
         error = ("", "") if failure is None else (failure.type, normalised(failure.message))
