@@ -18,7 +18,7 @@ from hypothesis import settings
 from redis import Redis
 
 from mainspring import Queue
-from mainspring.supervision.stop_signals import TOGETHER
+from mainspring.supervision.stop_signals import STOP_SIGNALS, TOGETHER
 from servers import postgres, valkey
 
 A_PERSON_WAITS = TOGETHER + 0.1
@@ -27,6 +27,16 @@ PATIENCE = 10.0
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("mainspring", deadline=None)
 settings.load_profile("mainspring")
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were():
+    """A command that runs in this process, and an app that it imports, may take signals."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @pytest.fixture

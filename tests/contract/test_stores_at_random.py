@@ -292,7 +292,7 @@ def lease_of_a_second_owner(store, node, *, dead, begun, rescue=MemoryStore.resc
         (Job, "release", cancel_mark_lost_at_release),
         (Job, "settle", cancel_mark_lost_at_retry),
         (Job, "expired", lambda job, moment: False),
-        (Ledger, "expire", lambda ledger, limit, moment: 0),
+        (Ledger, "expire", lambda ledger, limit, moment: []),
         (Ledger, "place", unique_key_not_freed),
         (Ledger, "place", unique_key_freed_too_early),
         (Ledger, "_bearer_id", lambda ledger, unique: None),

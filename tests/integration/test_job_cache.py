@@ -500,7 +500,7 @@ def test_a_file_cache_of_ones_own_is_left_open_to_its_owner(tmp_path, queue):
     with queue.worker():
         assert double.delay(2).result(timeout=10) == 4
     keys = asyncio.run(
-        with_file._run(lambda db: db.execute("SELECT key FROM task_cache").fetchall())
+        with_file._run(lambda db: db.execute("SELECT key FROM mainspring_task_cache").fetchall())
     )
     assert len(keys) == 1
     with_file.close()

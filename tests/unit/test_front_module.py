@@ -12,7 +12,9 @@ import mainspring
 
 def test_the_package_shows_its_public_names_only():
     shown = [name for name in dir(mainspring) if not name.startswith("__")]
-    modules = {"compat", "errors", "protocols", "task_worker_api", "testing", "web"}
+    modules = {
+        *("compat", "errors", "integrations", "protocols", "task_worker_api", "testing", "web")
+    }
     assert set(shown) - modules == set(mainspring.__all__)
 
 
