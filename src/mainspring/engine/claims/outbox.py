@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ class Outbox:
 
     def take(self) -> list[Outcome]:
         """Return the next batch; it is in hand until it is accepted or put back."""
-        taken = self._taken
+        taken, outcomes = self._taken, self._outcomes
+        batch = list(islice(outcomes.copy(), max(0, self._most - len(taken))))
         # Added first, removed second: twice does no harm, since the store refuses the second.
-        while len(taken) < self._most and self._outcomes:
-            taken.append(self._outcomes[0])
-            self._outcomes.popleft()
+        taken.extend(batch)
+        for _ in batch:
+            outcomes.popleft()
         return taken
 
     def put_back(self, batch: list[Outcome]) -> None:

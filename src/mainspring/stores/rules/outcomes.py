@@ -22,11 +22,8 @@ class Effect(Struct, frozen=True, gc=False):
     charged: int
     crashed: int = 0
     keeps_place: bool = False
-
-    @property
-    def final(self) -> bool:
-        """True if the job has ended."""
-        return self.state in FINAL
+    final: bool = False
+    """True if the job has ended."""
 
 
 UNCHARGED = {OutcomeKind.SNOOZED, OutcomeKind.RELEASED, OutcomeKind.CRASHED}
@@ -38,12 +35,13 @@ EFFECTS = {
         charged=int(kind not in UNCHARGED),
         crashed=int(kind is OutcomeKind.CRASHED),
         keeps_place=kind in IN_PLACE,
+        final=TRANSITIONS[JobState.RUNNING, step] in FINAL,
     )
     for kind, step in OUTCOME_STEP.items()
 }
 """The effect of each kind of outcome."""
 
-CRASHED_OUT = Effect(state=JobState.FAILED, charged=0, crashed=1)
+CRASHED_OUT = Effect(state=JobState.FAILED, charged=0, crashed=1, final=True)
 """The effect of a last crash: the job fails, and no attempt is charged."""
 
 

@@ -53,7 +53,7 @@ def record_each(
         if not effect.final:
             returns.append(return_of(outcome, effect, moment))
             continue
-        kept = keeping_of(outcome)
+        kept = None if outcome.keep is None else keeping_of(outcome)
         state = NUMBERS[effect.state] if kept is None else KEPT
         (crashes if effect.crashed else endings).append(ending_of(outcome, state, moment))
         if kept is not None:
@@ -72,7 +72,7 @@ def ending_of(outcome: Outcome, state: int, moment: Moment) -> Ending:
         moment.at(outcome.began) if outcome.began else None,
         moment.at(outcome.ended) if outcome.ended else moment.micros,
         None if outcome.result is None else outcome.result.decode(),
-        text_of_failure(outcome.failure),
+        None if outcome.failure is None else text_of_failure(outcome.failure),
     )
 
 
