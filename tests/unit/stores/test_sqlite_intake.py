@@ -65,6 +65,20 @@ def test_who_waits_leads_when_the_leaders_call_is_over(store):
     assert not intake._waiting
 
 
+def test_a_batch_that_is_settled_between_two_looks_has_its_answer(store, monkeypatch):
+    settled = Batch.settled
+
+    def settled_just_after(batch):
+        before = settled(batch)
+        monkeypatch.setattr(Batch, "settled", settled)
+        store._session.intake._lead(batch)
+        return before
+
+    monkeypatch.setattr(Batch, "settled", settled_just_after)
+    assert len(store.enqueue_many([JOB])) == 1
+    assert store.stats()["queue"]["pending"] == 2
+
+
 def test_a_handler_that_interrupts_the_leader_is_refused_what_would_wait_for_it(store, monkeypatch):
     refused = []
 

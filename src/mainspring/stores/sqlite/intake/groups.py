@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.errors import DuplicateJob, StoreError
@@ -85,7 +84,7 @@ class Intake:
             batch.signal = Signal()
         waiting.append(batch)
         while not batch.settled():
-            if waiting[0] is batch:
+            if self._first() is batch:
                 self._lead(batch)
             elif batch.signal is None:
                 batch.signal = Signal()
@@ -97,18 +96,25 @@ class Intake:
     def _look_at_leader(self, batch: Batch) -> None:
         """See that the call of the first in line goes on, and waits for nothing of this thread."""
         self._writer.refuse_second_turn()
-        leader = self._waiting[0]
-        if leader is not batch:
+        leader = self._first()
+        if leader is not None and leader is not batch:
             if leader.left():
                 self._leave(leader)
             elif leader.is_beneath():
                 raise self._writer.busy_with_itself()
 
+    def _first(self) -> Batch | None:
+        """Return the first in line; None if the last has just been settled."""
+        try:
+            return self._waiting[0]
+        except IndexError:
+            return None
+
     def _leave(self, batch: Batch) -> None:
         """Remove a batch from the line, and let the first lead."""
         self._take_out(batch)
-        with suppress(IndexError):
-            self._waiting[0].wake()
+        if (first := self._first()) is not None:
+            first.wake()
 
     def _take_out(self, batch: Batch) -> None:
         try:
