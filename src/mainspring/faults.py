@@ -29,6 +29,9 @@ _asked = os.environ.get("MAINSPRING_FAULT", "")
 _point, _, _mode = (_asked if _testing else "").partition(":")
 _passes = 0
 
+ARMED = bool(_point)
+"""True if a point is named; asked where each job passes, since a call takes three times as long."""
+
 
 class InjectedFault(Exception):
     """The error that a fault point raises when a test has asked for it."""

@@ -38,7 +38,7 @@ class ExecutorFactory:
         resources: Resources,
     ) -> None:
         self._config = config
-        self._note = journal.begin_after(node.note)
+        self._note = journal.begin_after(node)
         self._done = journal.end_before(exchange.put)
         self._done_here = journal.end_before(exchange.put_and_turn)
         self._on_note = journal.receive
@@ -46,7 +46,7 @@ class ExecutorFactory:
         completions = exchange.completions
         self._host = ClaimContext(tasks, codec, completions, lambda: exchange.draining)
         self._attempt = Attempt(
-            tasks if cache is None else cache.over(tasks),
+            tasks.by_name,
             codec,
             self._note,
             at=self._host,
@@ -54,6 +54,7 @@ class ExecutorFactory:
             middleware=config.middleware,
             resources=resources,
             events=config.events,
+            covered=None if cache is None else cache.over(tasks),
         )
         self._resources = resources
 
@@ -95,7 +96,7 @@ class ExecutorFactory:
         )
         child = ChildAttempt(
             self._attempt,
-            config.tasks,
+            config.tasks.by_name,
             pool,
             self._note,
             on_note=self._on_note,

@@ -235,10 +235,14 @@ class ThreadExecutor:
         self._on_notice()
 
     def _work(self, slot: ThreadSlot, kept: list[Claim | None]) -> None:
-        attempt, done = self._attempt, self._done_here
+        attempt, done, looks = self._attempt, self._done_here, self._looks
         while True:
             if not kept:
-                self._fetch(kept)
+                # A step of the interpreter's moves a claim: no exception finds it in neither place.
+                try:  # (`suppress` takes as long as all the rest)
+                    kept.extend(islice(looks, 1))
+                except Empty:
+                    self._wait_for_claim(kept)
             # What is in no other place yet stays here: an exception can come at any step.
             claim = kept[-1]
             if claim is None:
@@ -260,17 +264,8 @@ class ThreadExecutor:
             done(outcome)
             slot.owed = None
 
-    def _fetch(self, kept: list[Claim | None]) -> None:
-        """Add a claim to what is kept, or None at the end.
-
-        A step of the interpreter's moves it, so that no exception finds it in neither place.
-        """
-        try:  # (`suppress` takes as long as all the rest)
-            kept.extend(islice(self._looks, 1))
-        except Empty:
-            pass
-        else:
-            return
+    def _wait_for_claim(self, kept: list[Claim | None]) -> None:
+        """Add a claim to what is kept, or None at the end."""
         # The lock is taken inside: an exception can be thrown into this thread at any step.
         try:
             if self._listener is not None and self._listener_lock.acquire(blocking=False):

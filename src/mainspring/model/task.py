@@ -163,6 +163,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
+        self.by_name: Mapping[str, Task] = self._tasks
+        """The same, as they are at any moment: for the way of each job."""
         self._rounds: dict[str, int] = {}
         self.round = 0
         """The applications so far whose factory may have defined all of them."""

@@ -61,10 +61,6 @@ class PoolAttempt:
         call = call_of(claim)
         return call if claim.plan is None else (self._cache.run, (claim, claim.plan, call), {})
 
-    def encode(self, result: Any, claim: Record, /) -> Any:  # noqa: ARG002  # the seam's signature
-        """Keep the result as it is."""
-        return result
-
     def completed(self, claim: Record, result: Any, began: float) -> Ending:
         """Return the ending of a body that returned; TypeError if it has run nothing."""
         if type(result) in UNRUN:

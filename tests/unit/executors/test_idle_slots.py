@@ -129,6 +129,6 @@ def test_an_exception_that_strikes_a_slot_about_to_listen_leaves_the_listener_fr
 
     executor._listener_lock = Struck()
     with pytest.raises(KeyboardInterrupt):
-        executor._fetch([])
+        executor._wait_for_claim([])
     with ThreadPoolExecutor(1) as threads:
         assert threads.submit(lock.acquire, blocking=False).result(10)

@@ -213,7 +213,7 @@ def test_what_an_encoder_raises_ends_in_an_outcome(error):
         return 1
 
     attempt, claim = attempt_of(body)
-    attempt.encode = encode
+    attempt._encode = encode
     assert attempt.run(claim, 0).failure.type == f"builtins.{error.__name__}"
 
 

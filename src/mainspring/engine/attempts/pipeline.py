@@ -1,4 +1,4 @@
-"""The pipeline of an attempt: open, run, encode; whatever is raised becomes an outcome.
+"""The pipeline of an attempt: open, run, complete; whatever is raised becomes an outcome.
 
 Written once for all attempts: of stored jobs and of the task pool's, in a thread or on a loop. They
 differ in their `AttemptSteps` only.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from mainspring.clock import monotonic
 from mainspring.engine.attempts.running import running
 from mainspring.errors import UnreadableError
-from mainspring.faults import fault
+from mainspring.faults import ARMED, fault
 from mainspring.model.error_text import name_of
 
 if TYPE_CHECKING:
@@ -32,12 +32,11 @@ class AttemptSteps(Protocol[C_contra, O_co]):
         """Return the call, which begins now in that slot."""
         ...
 
-    def encode(self, result: Any, claim: C_contra, /) -> Any:
-        """Return the result as it is kept; what this raises fails the attempt."""
-        ...
-
     def completed(self, claim: C_contra, result: Any, began: float) -> O_co:
-        """Return the outcome of a body that returned; `began` is monotonic."""
+        """Return the outcome of a body that returned; what this raises fails the attempt.
+
+        `began` is monotonic.
+        """
         ...
 
     def decide(self, claim: C_contra, error: BaseException, began: float) -> O_co:
@@ -55,8 +54,9 @@ def run(steps: AttemptSteps[C_contra, O_co], claim: C_contra, slot: int) -> O_co
     running.set(claim)
     try:
         function, args, kwargs = steps.open(claim, slot)
-        result = steps.encode(function(*args, **kwargs), claim)
-        fault("after_body")
+        result = function(*args, **kwargs)
+        if ARMED:
+            fault("after_body")
         return steps.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
         return failed(steps, claim, error, began)
@@ -77,8 +77,9 @@ async def arun(
     running.set(claim)
     try:
         function, args, kwargs = steps.open(claim, slot)
-        result = steps.encode(await function(*args, **kwargs), claim)
-        fault("after_body")
+        result = await function(*args, **kwargs)
+        if ARMED:
+            fault("after_body")
         return steps.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
         return asked(began) or failed(steps, claim, error, began)

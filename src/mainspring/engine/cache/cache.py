@@ -49,7 +49,7 @@ class CachedTasks:
 
     def __getitem__(self, name: str) -> Task:
         """Return the task of that name; KeyError if there is none."""
-        task = self._tasks[name]
+        task = self._tasks.by_name[name]
         if name not in self._policies:
             return task
         policy, known = self._policies[name], self._covered.get(name)

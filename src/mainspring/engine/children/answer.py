@@ -87,7 +87,6 @@ class _ChildSteps:
     def __init__(self, attempt: Attempt, tasks: _ImportedTask) -> None:
         self._attempt = attempt
         self._tasks = tasks
-        self.encode = attempt.encode
 
     def open(self, claim: Claim, slot: int) -> Call:
         """Return the call; a coroutine is run here, on a loop of its own.
@@ -101,7 +100,7 @@ class _ChildSteps:
         keeps = any(one.is_async for one in injected.values())
         return _run_coroutine, call, {"keeps_loop": keeps}
 
-    def completed(self, claim: Claim, result: bytes, began: float) -> Decision:
+    def completed(self, claim: Claim, result: object, began: float) -> Decision:
         """Return the outcome of a body that returned."""
         return Decision(self._attempt.completed(claim, result, began), by_backoff=False)
 

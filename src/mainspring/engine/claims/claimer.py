@@ -56,9 +56,10 @@ class Claimer:
     def wants(self, outcomes: Sequence[Outcome], now: float) -> list[Want]:
         """Return what to ask for in an exchange that records these outcomes."""
         leaving = dict.fromkeys(self.table.slots, 0)
+        by_task = self.table.by_task
         for claim in self.held.of(outcomes):
             if claim is not None:
-                leaving[self.table.by_task[claim.task]] += 1
+                leaving[by_task[claim.task]] += 1
         suspects = 0 if self.held.has_suspect_beside(outcomes) else 1
         wants = []
         for slots, count in leaving.items():
@@ -77,10 +78,10 @@ class Claimer:
         """Hold the claims of these outcomes no longer."""
         recorded = Recorded([], [])
         run_seconds: defaultdict[Slots, list[float]] = defaultdict(list)
-        claims = self.held.of(outcomes)
+        by_task, claims = self.table.by_task, self.held.drop(outcomes)
         for outcome, claim, good in zip(outcomes, claims, accepted, strict=True):
-            if claim is not None and self.held.drop(claim):
-                slots = self.table.by_task[claim.task]
+            if claim is not None:
+                slots = by_task[claim.task]
                 slots.in_flight -= 1
                 committed = None
                 if self._completions.outcomes:

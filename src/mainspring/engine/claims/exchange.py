@@ -59,6 +59,7 @@ class Exchange:
         self._renew: Callable[[], None] = _ignore
         self._before_flush: Callable[[Sequence[Outcome]], None] = lambda _outcomes: None
         self._turning = threading.RLock()
+        self._under_way = False
         self._lost_key: int | None = None
         self._disowned = ""
         self._cancels: frozenset[Grant] = frozenset()
@@ -185,17 +186,25 @@ class Exchange:
     def turn(self) -> None:
         """Flush the outcomes at hand and claim what the slots can take."""
         with self._turning:
-            now = monotonic()
-            self._give_back(now)
-            outcomes = self._outbox.take()
-            wants = self._wants(outcomes, now)
-            if outcomes or wants:
-                self._exchange(outcomes, wants)
-            if self._unsure and not self._lost():
-                self._recover()
+            self._under_way = True
+            try:
+                self._take_turn(monotonic())
+            finally:
+                self._under_way = False
+
+    def _take_turn(self, now: float) -> None:
+        self._give_back(now)
+        outcomes = self._outbox.take()
+        wants = self._wants(outcomes, now)
+        if outcomes or wants:
+            self._exchange(outcomes, wants)
+        if self._unsure and not self._lost():
+            self._recover()
 
     def _turn_here(self) -> None:
-        if self._drain.asked or self._troubled or owns(self._turning):
+        # The note first, which is the cheapest: a busy node asks with every outcome. One that an
+        # interrupted turn has left stands until the exchange's own thread has turned.
+        if self._under_way or self._drain.asked or self._troubled or owns(self._turning):
             self._wake()
             return
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.model.crash import is_suspect
+from mainspring.model.crash import SUSPECT_CRASHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,30 +25,33 @@ class HeldClaims:
     def __iter__(self) -> Iterator[Claim]:
         return iter(list(self._claims.values()))
 
-    def add(self, claims: Iterable[Claim]) -> None:
+    def add(self, claims: Sequence[Claim]) -> None:
         """Hold these, too."""
-        for claim in claims:
-            self._claims[claim.key] = claim
-            if is_suspect(claim.crashes):
-                self._suspects.add(claim.key)
+        self._claims.update([(claim.key, claim) for claim in claims])
+        self._suspects.update([claim.key for claim in claims if claim.crashes >= SUSPECT_CRASHES])
 
     def of(self, outcomes: Iterable[Outcome]) -> list[Claim | None]:
         """Return the claim of each outcome; None if it is of an earlier claim, or of none."""
-        claims = []
-        for outcome in outcomes:
-            claim = self._claims.get(outcome.key)
-            claims.append(claim if claim is not None and claim.fence == outcome.fence else None)
-        return claims
+        get = self._claims.get
+        return [
+            claim if (claim := get(outcome.key)) and claim.fence == outcome.fence else None
+            for outcome in outcomes
+        ]
 
     def claim_of(self, key: int, fence: int) -> Claim | None:
         """Return the claim if it is held; from any thread."""
         claim = self._claims.get(key)
         return claim if claim is not None and claim.fence == fence else None
 
-    def drop(self, claim: Claim) -> bool:
-        """Hold a claim no longer; False if it was dropped already."""
-        self._suspects.discard(claim.key)
-        return self._claims.pop(claim.key, None) is not None
+    def drop(self, outcomes: Iterable[Outcome]) -> list[Claim | None]:
+        """Hold the claims of these outcomes no longer; return them as `of` does, each once."""
+        drop = self._claims.pop
+        claims = [
+            drop(claim.key, None) if claim is not None else None for claim in self.of(outcomes)
+        ]
+        if self._suspects:
+            self._suspects.difference_update([claim.key for claim in claims if claim is not None])
+        return claims
 
     def missing_among(self, claims: Sequence[Claim]) -> tuple[list[Claim], bool]:
         """Return the claims of jobs that are not held, and whether others supersede held ones."""

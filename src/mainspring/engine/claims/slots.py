@@ -58,7 +58,8 @@ class Slots:
         self.in_flight = 0
         self.exhausted = 0
         """Abandoned bodies that still run, if as many do as there are slots: it takes no more."""
-        self._low_water = 0
+        self.low_water = 0
+        """If no more than so many claims wait, the slots will soon have nothing to do."""
         self._submitted = 0
         self._rests_until = 0.0
         self._batches: deque[tuple[float, int]] = deque()
@@ -76,14 +77,10 @@ class Slots:
         seconds = max(self._run_seconds, now - load.began)
         prefetch = 0 if seconds == math.inf else int(size * PREFETCH_SECONDS / seconds)
         prefetch = min(MOST_WAITING, prefetch)
-        self._low_water = prefetch // 2
+        self.low_water = prefetch // 2
         # A claim on its way from the line to a slot is not seen; a body that was disowned is.
         occupied = max(load.running + load.waiting, self.in_flight - leaving)
         return max(0, min(size + prefetch - occupied, MOST_CLAIMED))
-
-    def is_low(self) -> bool:
-        """Return whether the slots will soon have nothing to do; from any thread."""
-        return self.executor.waiting() <= self._low_water
 
     def submit(self, claims: Sequence[Claim]) -> None:
         """Hand claims to the slots."""
@@ -104,7 +101,7 @@ class Slots:
     def state(self, now: float) -> SlotState:
         """Return how they are."""
         waiting = self.executor.waiting()
-        low = waiting <= self._low_water
+        low = waiting <= self.low_water
         can_claim = self.may_have_work and low and self.free_slots(now) > 0
         stale = self._stale_at(waiting)
         due = stale if stale < math.inf or now >= self._rests_until else self._rests_until
@@ -165,7 +162,10 @@ class SlotTable:
 
     def is_low(self) -> bool:
         """Return whether some of them will soon have nothing to do; from any thread."""
-        return any(slots.is_low() for slots in self.slots)
+        for slots in self.slots:  # noqa: SIM110  # `any` takes three times as long: each job asks
+            if slots.executor.waiting() <= slots.low_water:
+                return True
+        return False
 
     def state(self, now: float) -> SlotState:
         """Return how all of them are: what holds of any, and what is due first."""

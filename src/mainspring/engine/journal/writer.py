@@ -47,6 +47,12 @@ class NoteSink(Protocol):
         ...
 
 
+class SlotNotes(Protocol):
+    """Notes which slot begins which attempt; another `note` may come in the place of the first."""
+
+    note: Callable[[int, int, int], None]
+
+
 class JournalWriter:
     """The notes of the attempts that run here, written in batches. Thread-safe.
 
@@ -81,13 +87,13 @@ class JournalWriter:
             if over.marked:
                 self._ended[grant] = over
 
-    def begin_after(self, note: Callable[[int, int, int], None]) -> Callable[[int, int, int], None]:
-        """Return `note(slot, key, fence)`, with a `begin` after it."""
+    def begin_after(self, board: SlotNotes) -> Callable[[int, int, int], None]:
+        """Return `board.note(slot, key, fence)`, with a `begin` after it."""
         # `begin`, spelled out: each attempt passes here.
         buffers, mark, turn_to = self._buffers, self._mark, note_buffer.set
 
         def begin(slot: int, key: int, fence: int) -> None:
-            note(slot, key, fence)
+            board.note(slot, key, fence)
             grant = key, fence
             fresh = buffers[grant] = NoteBuffer(grant, mark)
             turn_to(fresh)
@@ -96,10 +102,16 @@ class JournalWriter:
 
     def end_before(self, done: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
         """Return `done(outcome)`, with an `end` before it."""
-        end = self.end
+        # `end`, spelled out as well.
+        buffers, ended = self._buffers, self._ended
 
         def end_then_done(outcome: Outcome) -> None:
-            end(outcome.key, outcome.fence)
+            grant = outcome.key, outcome.fence
+            over = buffers.pop(grant, None)
+            if over is not None:
+                over.over = True
+                if over.marked:
+                    ended[grant] = over
             done(outcome)
 
         return end_then_done

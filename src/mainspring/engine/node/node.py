@@ -37,6 +37,8 @@ class Node:
         self._lease = lease
         self._renewed = 0.0
         self._board: Board = NoBoard()
+        self.note: Callable[[int, int, int], None] = self._board.note
+        """Note on the board that a slot begins the body of a claim: `note(slot, key, fence)`."""
         self._warned = False
         self.on_join: Callable[[str], object] = str
         self.unanswered = False
@@ -56,13 +58,9 @@ class Node:
         except BaseException:
             board.close()
             raise
-        self.name, self._board, self.key = name, board, key
+        self.name, self._board, self.note, self.key = name, board, board.note, key
         self._renewed = monotonic()
         self.on_join(name)
-
-    def note(self, slot: int, key: int, fence: int) -> None:
-        """Note on the board that the slot begins the body of this claim."""
-        self._board.note(slot, key, fence)
 
     def renew(self, key: int, report: bytes | None = None) -> Renewed | None:
         """Renew the lease that this node has under `key`; None if a rescuer was faster.

@@ -96,7 +96,7 @@ class InlineWorker:
             clock,
             self._executor,
             completions=self._exchange.completions,
-            note=self._journal.begin_after(self._node.note),
+            note=self._journal.begin_after(self._node),
             on_note=self._journal.receive,
             middleware=known.middleware,
             resources=Resources(overrides),

@@ -24,7 +24,8 @@ class KnownLanes:
     def __init__(self) -> None:
         self.next = LOWEST
         self._numbers: dict[Name, int] = {}
-        self._names: dict[int, Name] = {}
+        self.names: dict[int, Name] = {}
+        """Queue and task of each number."""
         self._matching: dict[Asked, list[int]] = {}
 
     @property
@@ -37,14 +38,10 @@ class KnownLanes:
         missing = [name for name in names if name not in self._numbers]
         return list(dict.fromkeys(missing))
 
-    def name(self, lane: int) -> Name:
-        """Return queue and task of a lane that is known."""
-        return self._names[lane]
-
     def learn(self, lanes: Iterable[tuple[int, Name]], *, below: int) -> None:
         """Add lanes in order of their numbers; one from `below` on does not count as the last."""
         for lane, name in lanes:
-            self._names[lane] = name
+            self.names[lane] = name
             self._numbers[name] = lane
             if lane < below:
                 self.next = lane + 1
@@ -58,7 +55,7 @@ class KnownLanes:
     def matching(self, want: Want, paused: Collection[str] = ()) -> list[int]:
         """Return the lanes a want may claim from, but for those of paused queues."""
         lanes = self._all_matching(want)
-        return [lane for lane in lanes if self._names[lane][0] not in paused] if paused else lanes
+        return [lane for lane in lanes if self.names[lane][0] not in paused] if paused else lanes
 
     def _all_matching(self, want: Want) -> list[int]:
         # Taken before the lanes are read: `learn` puts a new mapping in its place.

@@ -71,8 +71,11 @@ def finish(
         parameters.append(node)
         statement = with_rows(FINISH, FINISH_COLUMNS, len(chunk))
         moved += connection.execute(statement, parameters).rowcount
+    if moved == len(endings):
+        forget(connection, [row[0] for row in endings])
+        return set()
     asked = [(row[0], row[1]) for row in endings]
-    refused = set() if moved == len(endings) else stale(connection, node, asked)
+    refused = stale(connection, node, asked)
     if moved:
         forget(connection, [key for key, fence in asked if (key, fence) not in refused])
     return refused

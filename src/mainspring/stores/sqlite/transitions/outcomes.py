@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.stores.clock import MICROS
 from mainspring.stores.rules.keeping import keeping_of
 from mainspring.stores.rules.outcomes import effect_of, is_on_record
 from mainspring.stores.sql.states import KEPT, NUMBERS, READY, SCHEDULED
@@ -26,9 +27,7 @@ def record(
     """Record a node's outcomes; return which are on record now. The first of a claim's wins."""
     if not outcomes:
         return []
-    by_grant: dict[Grant, Outcome] = {}
-    for outcome in outcomes:
-        by_grant.setdefault((outcome.key, outcome.fence), outcome)
+    by_grant = {(outcome.key, outcome.fence): outcome for outcome in reversed(outcomes)}
     refused = record_each(connection, node, by_grant, moment)
     if not refused and len(by_grant) == len(outcomes):
         return [True] * len(outcomes)
@@ -48,32 +47,35 @@ def record_each(
     crashes: list[Ending] = []
     keeping: list[tuple[int, int, int]] = []
     returns: list[Return] = []
+    micros, shift = moment.micros, moment.shift
     for grant, outcome in by_grant.items():
         effect = effect_of(outcome)
         if not effect.final:
             returns.append(return_of(outcome, effect, moment))
             continue
         kept = None if outcome.keep is None else keeping_of(outcome)
-        state = NUMBERS[effect.state] if kept is None else KEPT
-        (crashes if effect.crashed else endings).append(ending_of(outcome, state, moment))
         if kept is not None:
             keeping.append((*grant, kept))
+        began, ended, result, failure = (
+            outcome.began,
+            outcome.ended,
+            outcome.result,
+            outcome.failure,
+        )
+        ending = (
+            outcome.key,
+            outcome.fence,
+            NUMBERS[effect.state] if kept is None else KEPT,
+            # As `moment.at`, spelled out: each job passes here.
+            shift + int(began * MICROS) if began else None,
+            shift + int(ended * MICROS) if ended else micros,
+            None if result is None else result.decode(),
+            None if failure is None else text_of_failure(failure),
+        )
+        (crashes if effect.crashed else endings).append(ending)
     refused = finish(connection, node, endings) | give_back(connection, node, returns)
     keep(connection, node, keeping)
     return refused | finish(connection, node, crashes, charged=0, crashed=1)
-
-
-def ending_of(outcome: Outcome, state: int, moment: Moment) -> Ending:
-    """Return the row of an outcome that ends its job, in the state of that number."""
-    return (
-        outcome.key,
-        outcome.fence,
-        state,
-        moment.at(outcome.began) if outcome.began else None,
-        moment.at(outcome.ended) if outcome.ended else moment.micros,
-        None if outcome.result is None else outcome.result.decode(),
-        None if outcome.failure is None else text_of_failure(outcome.failure),
-    )
 
 
 def return_of(outcome: Outcome, effect: Effect, moment: Moment) -> Return:
