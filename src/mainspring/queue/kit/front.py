@@ -18,20 +18,20 @@ from mainspring.queue.kit.clock import MovedClock, seconds_in
 from mainspring.queue.kit.enqueued import told, wanted
 from mainspring.queue.kit.failures import UnseenErrors
 from mainspring.queue.kit.job import TestJob
-from mainspring.queue.kit.overrides import check_override
 from mainspring.queue.kit.store import PrivateStore
 from mainspring.queue.kit.worker import MOST_JOBS, InlineWorker
 from mainspring.queue.queue_task import Call
 from mainspring.stores.clock import MICROS, as_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
     from types import TracebackType
     from typing import Unpack
 
     from mainspring.model.events import Event
     from mainspring.model.job import Claim, Outcome
+    from mainspring.model.resource import Resource
     from mainspring.model.timetable import NewSchedule
     from mainspring.model.view import JobRecord
     from mainspring.queue.binding import Binding
@@ -205,7 +205,7 @@ class TestQueue:
 
         Raises InvalidOption for a function that is none, and with `processes=True`.
         """
-        check_override(resource, self._binding.resources, processes=self._processes)
+        _check_override(resource, self._binding.resources, processes=self._processes)
         self._overrides[resource] = value
 
     @property
@@ -340,3 +340,18 @@ def _kinds(owner: str, suppress: object) -> Kinds:
         return kinds
     expected = "an exception class, or a tuple of them"
     raise InvalidOption("suppress", suppress, owner=owner, expected=expected)
+
+
+def _check_override(
+    function: Callable[..., Any], resources: Mapping[str, Resource], *, processes: bool
+) -> None:
+    """Raise InvalidOption unless it is a resource's function, and bodies will see the override."""
+    why = remedy = ""
+    if all(function is not one.function for one in resources.values()):
+        why = "is no resource of this queue"
+        remedy = "give a function that has @queue.resource above it"
+    elif processes:
+        why = "is made by child processes, which see no object of the test's"
+        remedy = "leave out processes=True, and their tasks run in this process"
+    if why:
+        raise InvalidOption("resource", function, owner="override()", why=why, remedy=remedy)
