@@ -332,5 +332,5 @@ def _store_worker(
     to be written. And when a server is back, not all of its workers come at once.
     """
     restart = Restart(backoff=DoublingBackoff(cap=LONGEST_REST))
-    told = (StoreUnreachable, StoreMigrated)  # by the store
-    return Worker(name, target, trigger, restart=restart, driver=driver, unlogged=told)
+    logged = (StoreUnreachable, StoreMigrated)  # by the store
+    return Worker(name, target, trigger, restart=restart, driver=driver, unlogged=logged)

@@ -15,7 +15,7 @@ from mainspring.queue.by_name import task_named
 from mainspring.queue.job_handle import JobHandle
 from mainspring.queue.kit.client import TestClient, never
 from mainspring.queue.kit.clock import MovedClock, seconds_in
-from mainspring.queue.kit.enqueued import told, wanted
+from mainspring.queue.kit.enqueued import described, wanted
 from mainspring.queue.kit.failures import UnseenErrors
 from mainspring.queue.kit.job import TestJob
 from mainspring.queue.kit.store import PrivateStore
@@ -258,10 +258,10 @@ class TestQueue:
         asked = wanted(*self._called(task, args, kwargs), queue, delay)
         found = asked.among(jobs)
         if not found:
-            raise AssertionError(f"{asked} was not enqueued; {told(jobs)}")
+            raise AssertionError(f"{asked} was not enqueued; {described(jobs)}")
         if times is not None and len(found) != times:
             raise AssertionError(
-                f"{asked} was enqueued {_times(len(found))}, not {_times(times)}; {told(jobs)}"
+                f"{asked} was enqueued {_times(len(found))}, not {_times(times)}; {described(jobs)}"
             )
         return found[-1]
 
@@ -279,7 +279,7 @@ class TestQueue:
         jobs = self.jobs()
         asked = wanted(*self._called(task, args, kwargs), queue, delay)
         if found := asked.among(jobs):
-            raise AssertionError(f"{asked} was enqueued {_times(len(found))}; {told(jobs)}")
+            raise AssertionError(f"{asked} was enqueued {_times(len(found))}; {described(jobs)}")
 
     def _called(
         self, task: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any]
