@@ -28,7 +28,9 @@ NOT_OURS = frozenset({"__pycache__", ".git"})
 
 
 # A docstring begins with a noun, or with a verb of what it does.
-RIDDLES = re.compile(r"(?:What|Who|Whom|Whose|Whether|How|Where|So|Of|That|Take|Learn|Tell)s?\b")
+RIDDLES = re.compile(
+    r"(?:What|Which|Who|Whom|Whose|Whether|How|When|Where|Why|Those|They|So|Of|That|Take|Learn|Tell)s?\b"
+)
 
 
 def texts(root=ROOT):

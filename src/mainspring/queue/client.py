@@ -47,7 +47,7 @@ class Registrations(Protocol):
 
     @property
     def priority_order(self) -> PriorityOrder:
-        """Which of two priorities is more urgent, in what the program writes."""
+        """The order of two priorities as the program writes them."""
         ...
 
 
