@@ -233,11 +233,11 @@ class Tallies:
 
     def text(self) -> bytes:
         """Return the text that says all this."""
-        lanes = [tally.written(lane) for lane, tally in _limited(self.lanes).items()]
+        lanes = [tally.written(lane) for lane, tally in _told_apart(self.lanes).items()]
         return _encode(StatisticsText(min(self.samples, MOST), lanes))
 
 
-def _limited(lanes: Mapping[Lane, Tally]) -> Mapping[Lane, Tally]:
+def _told_apart(lanes: Mapping[Lane, Tally]) -> Mapping[Lane, Tally]:
     """Return the busiest lanes, and the others of each queue added up; some queues, too."""
     if len(lanes) <= MOST_LANES:
         return lanes

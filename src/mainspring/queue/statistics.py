@@ -128,7 +128,7 @@ class Recent:
     @property
     def all(self) -> dict[str, Any]:
         """The numbers of all queues."""
-        return self._by(lambda _: "").get("", _NOTHING.shown(self._covered, self._ago))
+        return self._by(lambda _: "").get("", _NOTHING.told(self._covered, self._ago))
 
     def by_queue(self) -> dict[str, dict[str, Any]]:
         """Return the numbers of each queue that is known by its name."""
@@ -149,7 +149,7 @@ class Recent:
             found[group(lane)].now += now
         for lane, then in self._then.items():
             found[group(lane)].then += then
-        return {name: one.shown(self._covered, self._ago) for name, one in found.items()}
+        return {name: one.told(self._covered, self._ago) for name, one in found.items()}
 
 
 class _Waiting(NamedTuple):
@@ -171,7 +171,7 @@ class _Group:
         self.tally = Tally()
         self.now = self.then = _Waiting()
 
-    def shown(self, covered: float, ago: float | None) -> dict[str, Any]:
+    def told(self, covered: float, ago: float | None) -> dict[str, Any]:
         """Return it as users read it; `ago` is when it was looked first."""
         tally, now, then = self.tally, self.now, self.then
         out = tally.ended / covered

@@ -21,14 +21,7 @@ from mainspring.cli.text.job import (
     job_row,
     log_fields,
 )
-from mainspring.cli.text.printed import (
-    DONE,
-    NOT_DONE,
-    print_json,
-    print_lines,
-    print_outcomes,
-    print_table,
-)
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.errors import UsageError
 from mainspring.model.job import JobState
 
@@ -164,7 +157,7 @@ def cancel_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Cancel jobs; 1 if any had ended or is unknown."""
     live = dict(zip(options.ids, queue.cancel(options.ids), strict=True))
     note(queue, "jobs cancel", changed_in(live))
-    return print_outcomes(
+    return _report(
         options,
         live,
         "cancelled",
@@ -186,14 +179,14 @@ def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
     chosen = {"queue": options.queue, "task": options.task} if options.all_failed else {}
     note(queue, "jobs retry", changed_in(outcome), chosen)
     no = "can't run again: there is no such job, or it is neither failed nor cancelled"
-    return print_outcomes(options, outcome, "runs again", no)
+    return _report(options, outcome, "runs again", no)
 
 
 def run_jobs_now(queue: Queue, options: argparse.Namespace) -> int:
     """Let jobs start now; 1 if any does not wait."""
     moved = _each(queue, options.ids, lambda job: job.run_now())
     note(queue, "jobs run-now", changed_in(moved))
-    return print_outcomes(options, moved, "may start now", NOT_WAITING)
+    return _report(options, moved, "may start now", NOT_WAITING)
 
 
 def move_jobs(queue: Queue, options: argparse.Namespace) -> int:
@@ -202,7 +195,7 @@ def move_jobs(queue: Queue, options: argparse.Namespace) -> int:
     moved = _each(queue, options.ids, lambda job: job.reschedule(delay=options.delay, run_at=at))
     to = {"delay": options.delay, "at": options.at}
     note(queue, "jobs reschedule", changed_in(moved), to)
-    return print_outcomes(options, moved, "is rescheduled", NOT_WAITING)
+    return _report(options, moved, "is rescheduled", NOT_WAITING)
 
 
 def _each(
@@ -216,7 +209,7 @@ def remove_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Remove jobs; 1 if any has not ended."""
     outcome = {one: queue.drop(one) == 1 for one in options.ids}
     note(queue, "jobs rm", changed_in(outcome))
-    return print_outcomes(
+    return _report(
         options, outcome, "removed", "can't be removed: it has not ended, or is not there"
     )
 
@@ -226,13 +219,13 @@ def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
         raise UsageError("jobs retry: --args and --kwargs are for one job; name exactly one id")
     job = queue.get_job(options.ids[0])
     if job is None:
-        return print_outcomes(
+        return _report(
             options, {options.ids[0]: False}, "", "can't run again: there is no such job"
         )
     args, kwargs = arguments_in(options)
     job.retry(args=args, kwargs=kwargs)
     note(queue, "jobs retry", [job.id], {"arguments": "edited"})
-    return print_outcomes(options, {job.id: True}, "runs again with new arguments", "")
+    return _report(options, {job.id: True}, "runs again with new arguments", "")
 
 
 def _failed(queue: Queue, options: argparse.Namespace) -> Iterator[JobHandle[Any]]:
@@ -243,6 +236,14 @@ def _failed(queue: Queue, options: argparse.Namespace) -> Iterator[JobHandle[Any
         cursor = page.cursor
         if cursor is None:
             return
+
+
+def _report(options: argparse.Namespace, outcome: dict[str, bool], yes: str, no: str) -> int:
+    if options.json:
+        print_json(outcome)
+    else:
+        print_lines(f"{job_id} {yes if done else no}" for job_id, done in outcome.items())
+    return DONE if all(outcome.values()) else NOT_DONE
 
 
 def _add_filter(parser: argparse.ArgumentParser) -> None:
