@@ -13,20 +13,22 @@ if TYPE_CHECKING:
 
 
 class Expirer:
-    """Cancels jobs that wait past their expiry, in small batches; `tell` gets their keys."""
+    """Cancels jobs that wait past their expiry, in small batches; `on_expired` gets their keys."""
 
     BATCH = 500
 
-    def __init__(self, store: Controls, tell: Callable[[Sequence[int]], object] = len) -> None:
+    def __init__(
+        self, store: Controls, on_expired: Callable[[Sequence[int]], object] = len
+    ) -> None:
         self._store = store
-        self._tell = tell
+        self._on_expired = on_expired
 
     def expire(self) -> None:
         """Cancel one batch after the other until none is left."""
         full = True
         while full:
             keys = self._store.expire(limit=self.BATCH)
-            self._tell(keys)
+            self._on_expired(keys)
             full = len(keys) == self.BATCH
 
 
