@@ -135,7 +135,7 @@ class QueueClient:
         return await asyncio.to_thread(keep, jobs)
 
     def _sending(self, jobs: Sequence[NewJob]) -> AbstractContextManager[Sending]:
-        from mainspring.queue.instrumentation import sending  # noqa: PLC0415  # as above
+        from mainspring.model.sending import sending  # noqa: PLC0415  # as above
 
         return sending(self._senders, jobs)
 
