@@ -19,7 +19,7 @@ from mainspring.protocols.cache import CacheAdapter
 from mainspring.protocols.codec import Codec
 from mainspring.protocols.executor import Executor, ExecutorLoad, ListeningExecutor
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
-from mainspring.protocols.locks import AskedLock, Locks, LockSource, LockWish
+from mainspring.protocols.locks import AcquirableLock, LockAcquisition, Locks, LockSource
 from mainspring.protocols.portable import Portable
 from mainspring.protocols.store import (
     Catalog,
@@ -36,7 +36,7 @@ from mainspring.protocols.time_series import TimeSeries
 from mainspring.protocols.timetable import Timetable
 
 __all__ = [
-    "AskedLock",
+    "AcquirableLock",
     "CacheAdapter",
     "Catalog",
     "Codec",
@@ -48,8 +48,8 @@ __all__ = [
     "Journal",
     "Listener",
     "ListeningExecutor",
+    "LockAcquisition",
     "LockSource",
-    "LockWish",
     "Locks",
     "Migratable",
     "Portable",

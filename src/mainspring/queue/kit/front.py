@@ -51,7 +51,7 @@ _AT = Check(
 ).or_none()
 
 
-class Words(TypedDict, total=False):
+class DurationParts(TypedDict, total=False):
     """A duration in words, as timedelta has them."""
 
     seconds: float
@@ -148,7 +148,7 @@ class TestQueue:
         duration: float | timedelta | None = None,
         *,
         suppress: Kinds = (),
-        **words: Unpack[Words],
+        **words: Unpack[DurationParts],
     ) -> int:
         """Run what is ready, and what that enqueues, in order; return how many attempts ran.
 
@@ -170,7 +170,7 @@ class TestQueue:
         duration: float | timedelta | None = None,
         *,
         suppress: Kinds = (),
-        **words: Unpack[Words],
+        **words: Unpack[DurationParts],
     ) -> int:
         """Do as `run`, but coroutines run on the running loop, and `asyncio.sleep` really sleeps.
 
@@ -188,7 +188,7 @@ class TestQueue:
     def advance(
         self,
         duration: float | timedelta | None = None,
-        **words: Unpack[Words],
+        **words: Unpack[DurationParts],
     ) -> None:
         """Move the clock; no real time passes, and no body runs before the next `run`.
 
@@ -296,8 +296,8 @@ class TestQueue:
         raised = self._worker.errors.get(record.key)
         return TestJob(record, self._client, self._failures, handle, raised)
 
-    def _end_of(self, owner: str, duration: float | timedelta | None, words: Words) -> int:
-        refuse_unknown(owner, words, tuple(Words.__annotations__))
+    def _end_of(self, owner: str, duration: float | timedelta | None, words: DurationParts) -> int:
+        refuse_unknown(owner, words, tuple(DurationParts.__annotations__))
         return self._clock.micros + round(seconds_in(owner, duration, words) * MICROS)
 
     def _next(self, end: int, *, jobs: bool) -> int | None:
