@@ -31,7 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Python puts this script's folder first, where queue.py would hide the standard library's queue.
 sys.path[0] = str(ROOT)
 
-RIDDLES = re.compile(r"(?:What|Who|Whom|Whose|Whether|How|Where|So|Of|That|Take|Learn|Tell)s?\b")
+RIDDLES = re.compile(
+    r"(?:What|Which|Who|Whom|Whose|Whether|How|When|Where|Why|Those|They|So|Of|That|Take|Learn|Tell)s?\b"
+)
 # The names of other packages, kept as they are.
 NOT_OURS = "compat"
 SMALL_FILE = 60

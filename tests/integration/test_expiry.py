@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from mainspring import JobCancelled, JobExpired, JobState
-from mainspring.engine.upkeep.expirer import Expirer
+from mainspring.engine.upkeep.retention import Expirer
 from mainspring.model.job import NewJob
 
 

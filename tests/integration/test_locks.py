@@ -197,7 +197,7 @@ def test_an_error_in_the_block_frees_the_lock(queue):
     assert queue.locks() == []
 
 
-def test_a_cancelled_wait_leaves_no_wish(queue):
+def test_a_cancelled_wait_leaves_no_request(queue):
     async def give_up():
         async with queue.lock("a lock"):
             waiting = asyncio.create_task(enter())

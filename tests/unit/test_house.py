@@ -28,7 +28,9 @@ NOT_OURS = frozenset({"__pycache__", ".git"})
 
 
 # A docstring begins with a noun, or with a verb of what it does.
-RIDDLES = re.compile(r"(?:What|Who|Whom|Whose|Whether|How|Where|So|Of|That|Take|Learn|Tell)s?\b")
+RIDDLES = re.compile(
+    r"(?:What|Which|Who|Whom|Whose|Whether|How|When|Where|Why|Those|They|So|Of|That|Take|Learn|Tell)s?\b"
+)
 
 
 def texts(root=ROOT):
@@ -156,3 +158,41 @@ def test_every_folder_of_the_package_is_on_the_page_of_the_architecture():
     page = (ROOT / "docs" / "architecture.md").read_text()
     folders = {place.parent.as_posix() for place, _ in package_files()} - {"."}
     assert sorted(folder for folder in folders if f"`{folder}/`" not in page) == []
+
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+NAMES_FROM, NAMES_TO = 4, 53
+"""Columns of the names in a picture of rooms; what they are for stands behind."""
+
+
+def pictures():
+    return ARCHITECTURE.read_text().split("```")[1::2]
+
+
+def is_there(name):
+    """Whether a file or folder of the docs exists, named from the package or from the project."""
+    return any((root / name).exists() for root in (PACKAGE, PACKAGE.parent, ROOT))
+
+
+def test_each_file_and_folder_that_the_architecture_names_is_there():
+    page = ARCHITECTURE.read_text() + (ROOT / "docs" / "howto" / "where-to-add.md").read_text()
+    files = set(re.findall(r"(?<![\w/(.])[\w/]+\.py\b", page))
+    folders = set(re.findall(r"`([\w/]+/)`", page))
+    assert len(files) > 30
+    assert len(folders) > 50
+    made_by_hand = {name for name in files if name.endswith("NAME.py")}
+    assert sorted(name for name in files - made_by_hand | folders if not is_there(name)) == []
+
+
+def test_each_room_in_the_pictures_of_the_house_is_there():
+    rooms, folder = [], None
+    for picture in pictures()[:2]:
+        for line in picture.splitlines():
+            if head := re.fullmatch(r" {4}([\w/]+)/", line):
+                folder = head[1]
+            elif line.strip() and "─" not in line:
+                names = re.findall(r"\w+", line[NAMES_FROM:NAMES_TO])
+                rooms += [f"{folder}/{name}" if folder else name for name in names]
+    assert len(rooms) > 150
+    gone = [room for room in rooms if not (is_there(room) or is_there(f"{room}.py"))]
+    assert gone == []

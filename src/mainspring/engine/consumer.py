@@ -22,8 +22,7 @@ from mainspring.engine.attempts.resources import Resources
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.exchange_worker import ExchangeTrigger, StoreSleeper, listen_together
 from mainspring.engine.executors_by_kind import ExecutorsByKind, board_size
-from mainspring.engine.journal.told_notes import ToldNotes
-from mainspring.engine.journal.writer import JournalWriter
+from mainspring.engine.journal.writer import JournalWriter, PublishingSink
 from mainspring.engine.make_executors import ExecutorFactory
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
 from mainspring.engine.node.node import Node
@@ -31,9 +30,8 @@ from mainspring.engine.node.report import Reporter
 from mainspring.engine.node.rescuer import Rescuer
 from mainspring.engine.scheduler import Scheduler
 from mainspring.engine.statistics import StatisticsWriter
-from mainspring.engine.upkeep.expirer import Expirer
 from mainspring.engine.upkeep.orphans import OrphanedJobs
-from mainspring.engine.upkeep.purger import Purger
+from mainspring.engine.upkeep.retention import Expirer, Purger
 from mainspring.engine.upkeep.statistics import StatisticsUpkeep
 from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
 from mainspring.engine.vitals import Vitals
@@ -102,7 +100,7 @@ class Consumer:
         self._exchange = Exchange(store, self._node, queues, self._bus.publish)
         self._alarm = Alarm()
         self._journal = JournalWriter(
-            ToldNotes(store, self._events, self._exchange.claim_of), self._alarm.set
+            PublishingSink(store, self._events, self._exchange.claim_of), self._alarm.set
         )
         self._exchange.before_flush(self._journal.flush_of)
         self._beats = HeartbeatTrigger(settings.heartbeat)
@@ -334,5 +332,5 @@ def _store_worker(
     to be written. And when a server is back, not all of its workers come at once.
     """
     restart = Restart(backoff=DoublingBackoff(cap=LONGEST_REST))
-    told = (StoreUnreachable, StoreMigrated)  # by the store
-    return Worker(name, target, trigger, restart=restart, driver=driver, unlogged=told)
+    logged = (StoreUnreachable, StoreMigrated)  # by the store
+    return Worker(name, target, trigger, restart=restart, driver=driver, unlogged=logged)

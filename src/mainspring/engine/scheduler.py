@@ -57,7 +57,7 @@ class Scheduler:
         self._tasks = tasks
         self._publish = publish
         self._plan = plan
-        self._enqueued = enqueued or _tell_nobody
+        self._enqueued = enqueued or _ignore
         self._declared: tuple[NewSchedule, ...] = ()
         self._removed: set[str] = set()
         self._refused: set[str] = set()
@@ -132,5 +132,5 @@ class Scheduler:
         return error
 
 
-def _tell_nobody(jobs: Sequence[NewJob], job_ids: Sequence[str]) -> None:
+def _ignore(jobs: Sequence[NewJob], job_ids: Sequence[str]) -> None:
     """Publish nothing of them."""

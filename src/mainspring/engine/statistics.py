@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.events import Event
     from mainspring.model.view import LaneRecord
-    from mainspring.protocols import Chronicle
+    from mainspring.protocols import TimeSeries
 
 
 class StatisticsWriter:
@@ -27,7 +27,7 @@ class StatisticsWriter:
     by now, so that nobody waits for a lock on the way of a job.
     """
 
-    def __init__(self, store: Chronicle, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, store: TimeSeries, clock: Callable[[], float] = monotonic) -> None:
         self._store = store
         self._clock = clock
         self._counting = self._counted = _Window(clock())

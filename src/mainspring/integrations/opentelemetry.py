@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mainspring.model.middleware import JobAttempt
     from mainspring.model.sending import Sending
     from mainspring.queue import Queue
-    from mainspring.queue.around import AroundBodies
+    from mainspring.queue.setup import QueueSetup
 
 __all__ = ["MainspringInstrumentor"]
 
@@ -96,7 +96,7 @@ class MainspringInstrumentor:
             return
         _tracing.begin(tracer_provider, links=links)
 
-        def begin(one: AroundBodies) -> Callable[[], None]:
+        def begin(one: QueueSetup) -> Callable[[], None]:
             return one.instrument(sender=send_span, around=process_span)
 
         _tracing.undo = on_every_queue(begin) if queue is None else begin(queue)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 AUDIT = "audit"
-"""The kind of a chronicle."""
+"""The kind of its entries in the store."""
 
 LONGEST = 500
 """Letters that are kept of each text."""

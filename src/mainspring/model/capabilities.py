@@ -29,7 +29,7 @@ class Capabilities(Struct, frozen=True):
 
 
 NOTHING = Capabilities(frozenset(), frozenset())
-"""Those of a node that holds locks and drains no queue; a worker drains one at least."""
+"""Capabilities of a node that holds locks and drains no queue; a worker drains one at least."""
 
 _decode = json.Decoder(Capabilities).decode
 

@@ -96,3 +96,13 @@ def _check_arguments(function: Callable[..., Any]) -> None:
         inspect.signature(function).bind(None)
     except (TypeError, ValueError):
         raise InvalidOption("function", function, owner=OWNER, expected=EXPECTED) from None
+
+
+def replace_middleware(registered: list[Middleware], one: Middleware) -> None:
+    """Add middleware; defined anew, in a reloaded module or a notebook, it replaces the old one."""
+    at_top = "<" not in one.qualname
+    names = [other.name for other in registered] if at_top else []
+    if one.name in names:
+        registered[names.index(one.name)] = one
+    else:
+        registered.append(one)

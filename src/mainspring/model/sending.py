@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 from mainspring.model.job_options import with_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from mainspring.model.job import NewJob
@@ -29,3 +30,13 @@ class Sending:
     def add_headers(self, headers: Mapping[str, str]) -> None:
         """Send these texts along with each job: its attempts find them in `headers`."""
         self.jobs = [replace(job, options=with_headers(job.options, headers)) for job in self.jobs]
+
+
+@contextmanager
+def sending(senders: Sequence[Sender], jobs: Sequence[NewJob]) -> Iterator[Sending]:
+    """Return a block in which these jobs are enqueued, within all senders."""
+    one = Sending(jobs)
+    with ExitStack() as stack:
+        for sender in tuple(senders):
+            stack.enter_context(sender(one))
+        yield one

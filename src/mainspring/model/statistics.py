@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mainspring.model.view import LaneRecord
 
 WINDOW, MINUTE, HOUR = "window", "minute", "hour"
-"""Kinds of a chronicle: as workers write them, and added up."""
+"""Kinds of entries: as workers write them, and added up."""
 
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60.0, 3_600.0, 86_400.0
 MONTH_SECONDS = 31 * DAY_SECONDS

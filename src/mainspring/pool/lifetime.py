@@ -241,11 +241,9 @@ class PoolLifetime:
         if self._idle is not None:
             self._idle.set()
         if ending.error is not None or self._bus.has_subscribers:
-            self._publish(AttemptsEnded(((_claim(record), _outcome(ending)),)))
-
-    def _publish(self, event: AttemptsEnded) -> None:
-        self._bus.publish_to(log_event, event)
-        self._bus.publish(event)
+            event = AttemptsEnded(((_claim(record), _outcome(ending)),))
+            self._bus.publish_to(log_event, event)
+            self._bus.publish(event)
 
 
 def _claim(record: Record) -> Claim:

@@ -300,7 +300,7 @@ class ChildSupervisor:
         self._close_descriptors()
 
     def _wait_for_the_last(self, deadline: float) -> None:
-        self._population = _none
+        self._population = lambda: 0  # at the end none is kept up
         self._deadline = deadline
         while (self._children or self._limits) and monotonic() < deadline:
             self._check(self._await())
@@ -314,8 +314,3 @@ class ChildSupervisor:
         self._alarm.close()
         os.close(self._parent_pipe)
         os.close(self._parent_end)
-
-
-def _none() -> int:
-    """Return the number of children that are kept up at the end."""
-    return 0

@@ -2,10 +2,10 @@
 
 Who calls down through which seam:
 
-    Queue, JobHandle  ->  Store.enqueue_many, Catalog, Controls, Timetable, Chronicle,
+    Queue, JobHandle  ->  Store.enqueue_many, Catalog, Controls, Timetable, TimeSeries,
                           Transactional
     engine            ->  Store (claims in, outcomes out), Journal, Timetable,
-                          Chronicle (statistics), Executor (claims to slots)
+                          TimeSeries (statistics), Executor (claims to slots)
     supervision       ->  Service (anything with a lifetime), Trigger (when a worker runs)
     Queue.copy_to     ->  Portable (all of one store, as values, into another)
     pool              ->  CacheAdapter (results by key)
@@ -16,11 +16,10 @@ ticks of schedules, which are instants by nature: each store owns its clock.
 """
 
 from mainspring.protocols.cache import CacheAdapter
-from mainspring.protocols.chronicle import Chronicle
 from mainspring.protocols.codec import Codec
 from mainspring.protocols.executor import Executor, ExecutorLoad, ListeningExecutor
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
-from mainspring.protocols.locks import AskedLock, Locks, LockSource, LockWish
+from mainspring.protocols.locks import AcquirableLock, LockAcquisition, Locks, LockSource
 from mainspring.protocols.portable import Portable
 from mainspring.protocols.store import (
     Catalog,
@@ -33,13 +32,13 @@ from mainspring.protocols.store import (
     Store,
     Transactional,
 )
+from mainspring.protocols.time_series import TimeSeries
 from mainspring.protocols.timetable import Timetable
 
 __all__ = [
-    "AskedLock",
+    "AcquirableLock",
     "CacheAdapter",
     "Catalog",
-    "Chronicle",
     "Codec",
     "Controls",
     "Examinable",
@@ -49,8 +48,8 @@ __all__ = [
     "Journal",
     "Listener",
     "ListeningExecutor",
+    "LockAcquisition",
     "LockSource",
-    "LockWish",
     "Locks",
     "Migratable",
     "Portable",
@@ -58,6 +57,7 @@ __all__ = [
     "Service",
     "Store",
     "Subscriber",
+    "TimeSeries",
     "Timetable",
     "Transactional",
     "Trigger",

@@ -41,8 +41,8 @@ class Locks(Protocol):
         ...
 
 
-class LockWish(Protocol):
-    """A lock that was asked for. Its state changes in other threads."""
+class LockAcquisition(Protocol):
+    """A lock from its request to its release. The state changes in other threads."""
 
     @property
     def held(self) -> bool:
@@ -69,10 +69,10 @@ class LockWish(Protocol):
         ...
 
 
-class AskedLock(Protocol):
+class AcquirableLock(Protocol):
     """A named lock."""
 
-    def ask(self, on_change: Callable[[], object]) -> LockWish:
+    def ask(self, on_change: Callable[[], object]) -> LockAcquisition:
         """Ask for it; `on_change` is called in another thread after each change, maybe at once."""
         ...
 
@@ -80,6 +80,6 @@ class AskedLock(Protocol):
 class LockSource(Protocol):
     """Gives named locks: a Queue."""
 
-    def lock(self, name: str) -> AskedLock:
+    def lock(self, name: str) -> AcquirableLock:
         """Return the lock of that name. Raises InvalidOption."""
         ...

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from mainspring.protocols.chronicle import Chronicle  # a base of a class
 from mainspring.protocols.locks import Locks  # a base of a class
 from mainspring.protocols.portable import Portable  # a base of a class
+from mainspring.protocols.time_series import TimeSeries  # a base of a class
 from mainspring.protocols.timetable import Timetable  # a base of a class
 
 if TYPE_CHECKING:
@@ -334,7 +334,7 @@ class Migratable(Protocol):
 
 
 class JobStore(
-    Store, Catalog, Controls, Journal, Timetable, Locks, Chronicle, Portable, Examinable, Protocol
+    Store, Catalog, Controls, Journal, Timetable, Locks, TimeSeries, Portable, Examinable, Protocol
 ):
     """All that a Queue stands on."""
 

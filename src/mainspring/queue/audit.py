@@ -13,7 +13,7 @@ from mainspring.model.statistics import MONTH_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mainspring.protocols import Chronicle
+    from mainspring.protocols import TimeSeries
 
 log = logging.getLogger("mainspring.audit")
 
@@ -44,7 +44,7 @@ class AuditPage(Sequence[AuditEntry]):
         return self._entries[index]
 
 
-def audit_page(store: Chronicle, cursor: str | None, limit: int) -> AuditPage:
+def audit_page(store: TimeSeries, cursor: str | None, limit: int) -> AuditPage:
     """Return a page of the last month; raises InvalidOption."""
     if type(limit) is not int or not 1 <= limit <= MOST:
         expected = f"a number from 1 to {MOST:,}"
@@ -57,7 +57,7 @@ def audit_page(store: Chronicle, cursor: str | None, limit: int) -> AuditPage:
 
 
 def note_change(  # noqa: PLR0913  # the fields of an entry
-    store: Chronicle,
+    store: TimeSeries,
     *,
     actor: str,
     via: str,

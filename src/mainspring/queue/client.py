@@ -47,7 +47,7 @@ class Registrations(Protocol):
 
     @property
     def priority_order(self) -> PriorityOrder:
-        """Which of two priorities is more urgent, in what the program writes."""
+        """The order of two priorities as the program writes them."""
         ...
 
 
@@ -135,7 +135,7 @@ class QueueClient:
         return await asyncio.to_thread(keep, jobs)
 
     def _sending(self, jobs: Sequence[NewJob]) -> AbstractContextManager[Sending]:
-        from mainspring.queue.instrumentation import sending  # noqa: PLC0415  # as above
+        from mainspring.model.sending import sending  # noqa: PLC0415  # as above
 
         return sending(self._senders, jobs)
 

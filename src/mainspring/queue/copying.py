@@ -29,9 +29,9 @@ from mainspring.stores.public_url import public_url
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mainspring.model.chronicle import ChronicleEntry
     from mainspring.model.events import Event
     from mainspring.model.stored_job import StoredJob
+    from mainspring.model.time_series import SeriesEntry
     from mainspring.protocols import JobStore
 
 log = logging.getLogger("mainspring.queue")
@@ -124,7 +124,7 @@ def copy(source: Side, target: Side, *, into_existing: bool) -> CopyReport:
     make_room(source.store, target.store)
     copy_answers(source.store, target.store)
     arrivals = copy_jobs(source, target.store)
-    copy_chronicle(source.store, target.store)
+    copy_time_series(source.store, target.store)
     schedules, lost = copy_schedules(source.store, target.store)
     for side in (source, target):
         refuse_workers(side)
@@ -245,7 +245,7 @@ def pages_of(source: Side) -> Iterator[Sequence[StoredJob]]:
         size.note(len(page), sum(one.size_bytes for one in page))
 
 
-def copy_chronicle(source: JobStore, target: JobStore) -> None:
+def copy_time_series(source: JobStore, target: JobStore) -> None:
     """Copy the audit log and statistics, but for texts that are there.
 
     Workers add statistics up: those that the target alone has may be the sums of what is here.
@@ -263,12 +263,12 @@ def marks_of(store: JobStore, kind: str) -> set[int]:
     return {mark_of(one) for one in entries_of(store, kind)}
 
 
-def mark_of(entry: ChronicleEntry) -> int:
+def mark_of(entry: SeriesEntry) -> int:
     """Return what tells a text from others."""
     return hash((entry.at, entry.text))
 
 
-def entries_of(store: JobStore, kind: str) -> Iterator[ChronicleEntry]:
+def entries_of(store: JobStore, kind: str) -> Iterator[SeriesEntry]:
     """Yield the dated texts of a kind that are not about to be dropped, newest first."""
     before = None
     while True:

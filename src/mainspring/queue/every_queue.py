@@ -8,13 +8,13 @@ from weakref import WeakKeyDictionary, WeakSet
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainspring.queue.around import AroundBodies
+    from mainspring.queue.setup import QueueSetup
 
-    Begin = Callable[[AroundBodies], Callable[[], None]]
+    Begin = Callable[[QueueSetup], Callable[[], None]]
 
-_queues: WeakSet[AroundBodies] = WeakSet()
+_queues: WeakSet[QueueSetup] = WeakSet()
 _begins: list[Begin] = []
-_undone: dict[Begin, WeakKeyDictionary[AroundBodies, Callable[[], None]]] = {}
+_undone: dict[Begin, WeakKeyDictionary[QueueSetup, Callable[[], None]]] = {}
 """The ends of what was begun, of queues that are still there: a program may make many."""
 
 
@@ -31,7 +31,7 @@ def on_every_queue(begin: Begin) -> Callable[[], None]:
     return undo
 
 
-def add_queue(queue: AroundBodies) -> None:
+def add_queue(queue: QueueSetup) -> None:
     """Note a queue that is new."""
     _queues.add(queue)
     for begin in tuple(_begins):

@@ -61,7 +61,7 @@ class Reason(Value, frozen=True):
 
 
 class Explanation(Value, frozen=True):
-    """Why a job does not run, as of `at` (aware UTC); what it does, if it runs or has ended.
+    """The reasons why a job does not run, as of `at` (aware UTC), or what it does instead.
 
     `reasons` come in the order in which they are to be mended: while one of them holds, those
     behind it do not matter. There is always at least one. `str()` gives a line for each.

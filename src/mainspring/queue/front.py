@@ -13,10 +13,10 @@ from mainspring.queue import bulk
 from mainspring.queue.binding import Binding
 from mainspring.queue.consumers import Consumers
 from mainspring.queue.every_queue import add_queue
-from mainspring.queue.in_program import InProgram
 from mainspring.queue.options import QUEUE_OPTIONS, TASK_OPTIONS, codec_of, new_task
 from mainspring.queue.priority_order import PRIORITY_ORDER, stored_priority
 from mainspring.queue.queue_task import Call, QueueTask
+from mainspring.queue.setup import QueueSetup
 from mainspring.queue.taskito_inner import TaskitoInner
 from mainspring.stores.public_url import public_url
 from mainspring.stores.url import file_of
@@ -51,7 +51,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Queue(InProgram):
+class Queue(QueueSetup):
     """Named lines of durable jobs in one store, and the tasks that run them. Thread-safe.
 
     `url` is `sqlite:///jobs.db` or `memory://`, `db_path` a file for the former; with neither, the

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption
-from mainspring.model.middleware import Middleware
+from mainspring.model.middleware import Middleware, replace_middleware
 from mainspring.model.options import refuse_unknown
-from mainspring.queue.around import replace_middleware
 from mainspring.queue.configuring import configure
 from mainspring.queue.options import CONFIGURE_OPTIONS
 

@@ -34,8 +34,8 @@ WAIT = seconds().or_none("None, for as long as it takes")
 class HeldLock:
     """A lock that a block holds: its `name`, its `fence`, and whether it was `lost`."""
 
-    def __init__(self, wish: Wish) -> None:
-        self._wish = wish
+    def __init__(self, acquisition: Acquisition) -> None:
+        self._acquisition = acquisition
 
     def __repr__(self) -> str:
         return f"<HeldLock {self.name!r} fence={self.fence}{' lost' if self.lost else ''}>"
@@ -43,7 +43,7 @@ class HeldLock:
     @property
     def name(self) -> str:
         """Its name."""
-        return self._wish.request.name
+        return self._acquisition.request.name
 
     @property
     def fence(self) -> int:
@@ -51,12 +51,12 @@ class HeldLock:
 
         What is written to can so refuse a holder that was thought dead, and has been succeeded.
         """
-        return self._wish.fence
+        return self._acquisition.fence
 
     @property
     def lost(self) -> bool:
         """True once the lease was lost, so that somebody else may hold it; from any thread."""
-        return self._wish.lost
+        return self._acquisition.lost
 
 
 class NamedLock:
@@ -81,68 +81,72 @@ class NamedLock:
         self._keeper = keeper
         self._wait: float | None = WAIT(OWNER, "wait", wait)
         self._on_lost = on_lost
-        self._wishes: dict[object, list[Wish]] = {}
+        self._acquisitions: dict[object, list[Acquisition]] = {}
         """By thread or task; several if it lost the lock in a block, and took it again there."""
 
     def __repr__(self) -> str:
         return f"<NamedLock {self.name!r}>"
 
-    def ask(self, on_change: Callable[[], object]) -> Wish:
+    def ask(self, on_change: Callable[[], object]) -> Acquisition:
         """Ask for it without waiting; `on_change` is called in another thread after each change."""
-        wish = Wish(self._keeper(), LockRequest(self.name, lambda _: on_change()), self._wait)
-        wish.begin()
-        return wish
+        acquisition = Acquisition(
+            self._keeper(), LockRequest(self.name, lambda _: on_change()), self._wait
+        )
+        acquisition.begin()
+        return acquisition
 
     def __enter__(self) -> HeldLock:
         answered = threading.Event()
-        wish = self._new_wish(answered.set)
+        acquisition = self._new_acquisition(answered.set)
         try:
-            wish.begin()
-            while (left := wish.left()) > 0:
+            acquisition.begin()
+            while (left := acquisition.left()) > 0:
                 answered.wait(left)
                 answered.clear()
-            return self._enter(wish)
+            return self._enter(acquisition)
         except BaseException:
-            self._forget(wish)
+            self._forget(acquisition)
             raise
 
     def __exit__(self, *error: object) -> None:
-        wish: Wish | None = None
+        acquisition: Acquisition | None = None
         try:
-            wish = self._innermost()
-            self._forget(wish)
+            acquisition = self._innermost()
+            self._forget(acquisition)
         except BaseException:
             # An exception came in the midst of it: one can't defeat both.
-            self._forget(wish or self._innermost())
+            self._forget(acquisition or self._innermost())
             raise
         freed = threading.Event()
-        wish.request.freed.add_done_callback(lambda _: freed.set())
-        freed.wait(wish.lease)
+        acquisition.request.freed.add_done_callback(lambda _: freed.set())
+        freed.wait(acquisition.lease)
 
     async def __aenter__(self) -> HeldLock:
         import asyncio  # noqa: PLC0415  # a lazy door: producers in sync code never load it
 
         loop, answered = asyncio.get_running_loop(), asyncio.Event()
-        wish = self._new_wish(lambda: _call_soon(loop, answered.set))
+        acquisition = self._new_acquisition(lambda: _call_soon(loop, answered.set))
         try:
-            wish.begin()
-            while (left := wish.left()) > 0:
+            acquisition.begin()
+            while (left := acquisition.left()) > 0:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(answered.wait(), left)
                 answered.clear()
-            return self._enter(wish)
+            return self._enter(acquisition)
         except BaseException:
-            self._forget(wish)
+            self._forget(acquisition)
             raise
 
     async def __aexit__(self, *error: object) -> None:
         import asyncio  # noqa: PLC0415  # as above
 
-        wish = self._innermost()
-        self._forget(wish)
-        await asyncio.wait([asyncio.wrap_future(wish.request.freed)], timeout=wish.lease)
+        acquisition = self._innermost()
+        self._forget(acquisition)
+        await asyncio.wait(
+            [asyncio.wrap_future(acquisition.request.freed)], timeout=acquisition.lease
+        )
 
-    def _new_wish(self, answer: Callable[[], object]) -> Wish:
+    def _new_acquisition(self, answer: Callable[[], object]) -> Acquisition:
         owner, keeper = who_calls(), self._keeper()
         if keeper.is_owned_by(self.name, owner):
             why, remedy = "the caller holds it", "take it once, or in another thread or task"
@@ -153,41 +157,43 @@ class NamedLock:
             if request.state is LockState.LOST and self._on_lost is not None:
                 in_thread(self._on_lost, self.name)
 
-        return Wish(keeper, LockRequest(self.name, changed, owner), self._wait)
+        return Acquisition(keeper, LockRequest(self.name, changed, owner), self._wait)
 
-    def _forget(self, wish: Wish) -> None:
-        """End a wish, however far it had come; harmless when done twice."""
-        wish.end()
-        mine = self._wishes.get(wish.request.owner, [])
-        if wish in mine:
-            mine.remove(wish)
+    def _forget(self, acquisition: Acquisition) -> None:
+        """End an acquisition, however far it had come; harmless when done twice."""
+        acquisition.end()
+        mine = self._acquisitions.get(acquisition.request.owner, [])
+        if acquisition in mine:
+            mine.remove(acquisition)
             if not mine:
-                self._wishes.pop(wish.request.owner, None)
+                self._acquisitions.pop(acquisition.request.owner, None)
 
-    def _enter(self, wish: Wish) -> HeldLock:
+    def _enter(self, acquisition: Acquisition) -> HeldLock:
         """Return the lock; raise if it was refused, or was waited for long enough."""
-        request = wish.request
+        request = acquisition.request
         if request.error is not None:
             raise request.error
         if request.fence == 0:
             why = "another holds it" if request.declined else "the store did not answer"
             raise LockNotAcquired(
-                self.name, f"{why}, for {wish.waited():.1f} s", "try again later, or wait longer"
+                self.name,
+                f"{why}, for {acquisition.waited():.1f} s",
+                "try again later, or wait longer",
             )
-        self._wishes.setdefault(request.owner, []).append(wish)
-        return HeldLock(wish)
+        self._acquisitions.setdefault(request.owner, []).append(acquisition)
+        return HeldLock(acquisition)
 
-    def _innermost(self) -> Wish:
-        """Return the wish of the block that ends here."""
+    def _innermost(self) -> Acquisition:
+        """Return the acquisition of the block that ends here."""
         # It may end in another thread or task than it began in.
         owner = who_calls()
-        if owner not in self._wishes:
-            owner = next(reversed(self._wishes))
-        return self._wishes[owner][-1]
+        if owner not in self._acquisitions:
+            owner = next(reversed(self._acquisitions))
+        return self._acquisitions[owner][-1]
 
 
-class Wish:
-    """A request with the time it has; `wait` in seconds, None: without end.
+class Acquisition:
+    """A request for a lock with the time it has; `wait` in seconds, None: without end.
 
     It is made before the keeper knows of it, so that an exception finds it to be ended.
     """

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.statistics import Lane
     from mainspring.model.view import LaneRecord
-    from mainspring.protocols import Chronicle
+    from mainspring.protocols import TimeSeries
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class Past(Value, frozen=True):
         return points
 
 
-def past_of(store: Chronicle, seconds: float, every: float | None = None) -> Past:
+def past_of(store: TimeSeries, seconds: float, every: float | None = None) -> Past:
     """Return the past: by minutes up to a day, by hours beyond, or by `every` so many seconds."""
     by_hour = seconds > DAY_SECONDS
     every = every or (HOUR_SECONDS if by_hour else MINUTE_SECONDS)
@@ -114,7 +114,7 @@ def past_of(store: Chronicle, seconds: float, every: float | None = None) -> Pas
 class Recent:
     """The numbers of the last `seconds`; `lanes` is what waits now."""
 
-    def __init__(self, store: Chronicle, lanes: Sequence[LaneRecord], seconds: float) -> None:
+    def __init__(self, store: TimeSeries, lanes: Sequence[LaneRecord], seconds: float) -> None:
         past = past_of(store, seconds)
         first = past.periods[0].began if past.periods else past.now
         self._covered = min(seconds, max(LEAST_COVERED, (past.now - first).total_seconds()))

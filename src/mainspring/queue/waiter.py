@@ -263,7 +263,7 @@ class Waiter:
 
 
 class _Waiters:
-    """Those who wait in one process."""
+    """Threads and callbacks of one process that wait for jobs."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()

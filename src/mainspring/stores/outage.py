@@ -25,7 +25,7 @@ class Outage:
         self._label = label
         self._began: float | None = None
         self._due: deque[float] = deque()
-        self._is_told = False
+        self._is_logged = False
 
     @property
     def lasts(self) -> bool:
@@ -37,25 +37,25 @@ class Outage:
         now = monotonic()
         if self._began is None:
             self._due = deque([now + BLIP_SECONDS])
-            self._began, self._is_told = now, False
+            self._began, self._is_logged = now, False
         try:
             due = self._due.popleft()
         except IndexError:
             return  # another thread is about to tell it
         if now >= due:
             due = now + REMINDER_SECONDS
-            self._tell(now - self._began, why)
+            self._log(now - self._began, why)
         self._due.append(due)
 
     def end(self) -> None:
         """Note that the server has answered; from any thread."""
         began, self._began = self._began, None
-        if began is not None and self._is_told:
-            self._is_told = False
+        if began is not None and self._is_logged:
+            self._is_logged = False
             log.warning("%s answers again, after %.1f s", self._label, monotonic() - began)
 
-    def _tell(self, seconds: float, why: str) -> None:
-        self._is_told = True
+    def _log(self, seconds: float, why: str) -> None:
+        self._is_logged = True
         log.warning(
             "%s has not answered for %.1f s: %s; it is tried again about once a second,"
             " and a worker goes on when it is back",

@@ -56,7 +56,7 @@ class NoDelay:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """When a worker or service goes on after failures.
+    """The rule by which a worker or service goes on after failures.
 
     More than `max_failures` within `within` seconds and it stops as failed; None: it never gives
     up. `backoff` is the rest before it goes on; None: what suits its trigger (a continuous worker

@@ -85,13 +85,13 @@ class JobEvents:
             return
         if isinstance(event, AttemptsEnded):
             for claim, outcome in event.ended:
-                self._tell_ended(claim, outcome)
+                self._publish_ended(claim, outcome)
             return
         kind = KINDS.get(type(event))
         if kind is not None and kind in wanted:
             self._publish(kind, event)
         if isinstance(event, (NodeRescued, OrphansRescued)):
-            self._tell_rescued(event)
+            self._publish_rescued(event)
 
     def enqueued(self, jobs: Sequence[NewJob], job_ids: Sequence[str]) -> None:
         """Publish jobs that the store has taken; with a unique key it may be one it had."""
@@ -106,7 +106,7 @@ class JobEvents:
     def began(self, claim: Claim) -> None:
         """Publish a body that begins."""
         if "started" in self.feed.wanted:
-            self._tell("started", claim, attempt=claim.attempt)
+            self._publish_job("started", claim, attempt=claim.attempt)
 
     def noted(self, notes: Iterable[Note], claim_of: Callable[[int, int], Claim | None]) -> None:
         """Publish what bodies have said of their progress."""
@@ -115,7 +115,7 @@ class JobEvents:
         for note in notes:
             claim = claim_of(note.key, note.fence)
             if claim is not None and note.progress is not None:
-                self._tell(
+                self._publish_job(
                     "progressed",
                     claim,
                     attempt=claim.attempt,
@@ -127,36 +127,36 @@ class JobEvents:
         """Publish those of these jobs that have ended as cancelled; running ones end later."""
         if "cancelled" not in self.feed.wanted:
             return
-        # They are cancelled: who asked for that must not be told of the store's next trouble.
+        # They are cancelled: who asked for that must not meet the store's next trouble.
         with suppress(StoreError):
             for job_id in job_ids:
                 record = self._catalog().get(job_id)
                 if record is not None and record.state is JobState.CANCELLED:
-                    self._tell_of("cancelled", record)
+                    self._publish_record("cancelled", record)
 
     def expired(self, keys: Iterable[int]) -> None:
         """Publish jobs that have waited past their expiry, by their keys."""
-        self._tell_of_keys("expired", keys)
+        self._publish_keys("expired", keys)
 
-    def _tell_rescued(self, event: NodeRescued | OrphansRescued) -> None:
+    def _publish_rescued(self, event: NodeRescued | OrphansRescued) -> None:
         if event.jobs is not None:
-            self._tell_of_keys("rescued", event.jobs.requeued)
-            self._tell_of_keys("failed", event.jobs.failed)
-            self._tell_of_keys("cancelled", event.jobs.cancelled)
+            self._publish_keys("rescued", event.jobs.requeued)
+            self._publish_keys("failed", event.jobs.failed)
+            self._publish_keys("cancelled", event.jobs.cancelled)
 
-    def _tell_of_keys(self, kind: str, keys: Iterable[int]) -> None:
+    def _publish_keys(self, kind: str, keys: Iterable[int]) -> None:
         if kind in self.feed.wanted:
             for key in keys:
                 if (record := _record_of(self._catalog(), key)) is not None:
-                    self._tell_of(kind, record)
+                    self._publish_record(kind, record)
 
-    def _tell_ended(self, claim: Claim, outcome: Outcome) -> None:
+    def _publish_ended(self, claim: Claim, outcome: Outcome) -> None:
         kind = _KIND_OF_OUTCOME.get(outcome.kind)
         if kind == "cancelled" and outcome.failure == EXPIRED:
             kind = "expired"
         if kind is None or kind not in self.feed.wanted:
             return
-        self._tell(
+        self._publish_job(
             kind,
             claim,
             result=outcome.result,
@@ -166,10 +166,10 @@ class JobEvents:
             delay=outcome.delay if kind in _WAITS else None,
         )
 
-    def _tell_of(self, kind: str, record: JobRecord) -> None:
-        self._tell(kind, record, failure=record.failure, attempt=record.attempts)
+    def _publish_record(self, kind: str, record: JobRecord) -> None:
+        self._publish_job(kind, record, failure=record.failure, attempt=record.attempts)
 
-    def _tell(
+    def _publish_job(
         self,
         kind: str,
         job: EventSubject,

@@ -107,7 +107,7 @@ class TaskArguments:
         try:
             return kind.validate_python(value)
         except PydanticUserError as error:  # a model that was never completed
-            self._tell(name, error)
+            self._warn(name, error)
             self._types[name] = None
             return value
 
@@ -135,10 +135,10 @@ class TaskArguments:
         try:
             return TypeAdapter(hint_of(self.function, one.annotation))
         except UNKNOWABLE as error:
-            self._tell(one.name, error)
+            self._warn(one.name, error)
             return None
 
-    def _tell(self, name: str, error: Exception) -> None:
+    def _warn(self, name: str, error: Exception) -> None:
         first = str(error).partition("\n")[0]
         log.warning("task %r: its argument %r is not checked: %s", self.task, name, first)
 

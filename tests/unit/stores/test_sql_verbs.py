@@ -6,7 +6,7 @@ from inspect import isfunction, signature
 
 import pytest
 
-from mainspring.protocols import Chronicle, Locks, Portable
+from mainspring.protocols import Locks, Portable, TimeSeries
 from mainspring.protocols import store as protocols
 from mainspring.stores.postgres import verbs as postgres_verbs
 from mainspring.stores.sql.verbs import SqlVerbs
@@ -20,7 +20,7 @@ SEAMS = (
     protocols.Timetable,
     Locks,
     Portable,
-    Chronicle,
+    TimeSeries,
     Portable,
 )
 

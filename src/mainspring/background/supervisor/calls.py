@@ -6,8 +6,12 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from mainspring.background.supervisor.late_tasks import call_late_hook, log_late
-from mainspring.background.supervisor.pending_tasks import PendingTasks, task_of
+from mainspring.background.supervisor.pending_tasks import (
+    PendingTasks,
+    call_late_hook,
+    log_late,
+    task_of,
+)
 from mainspring.background.supervisor.process_stand_in import check_process_pool, submit_to
 from mainspring.background.supervisor.running_pools import PoolSettings
 from mainspring.background.task import BackgroundTask

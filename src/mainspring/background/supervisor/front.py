@@ -71,10 +71,11 @@ class TaskSupervisor(SupervisorLoops):
         So `daemon` has no effect. Waits for a stop under way; False, too, from what that stop
         waits for. Raises `AlreadyRunning` on a loop of the user's own that it waits for.
         """
-        if self.active or self._is_awaited_here():
+        running = self._running
+        if running.active or (running.over and self._shutdown.awaits_caller(running)):
             return False
         with self._life_lock:
-            if self.active:
+            if self._running.active:
                 return False
             if self._running.over:
                 self._shutdown.wait_for(self._running)
@@ -212,9 +213,6 @@ class TaskSupervisor(SupervisorLoops):
     def remove_pool(self, pool: TaskPool) -> bool:
         """Stop a task pool and forget it; return whether it was known."""
         return self._task_pools.drop(pool)
-
-    def _is_awaited_here(self) -> bool:
-        return self._running.over and self._shutdown.awaits_caller(self._running)
 
     def _new_pools(self) -> RunningPools:
         publish, loops = self._bus.publish, self._loops.threads

@@ -1,7 +1,8 @@
-"""The tasks of a supervisor that have not ended, by id."""
+"""The tasks of a supervisor that have not ended, by id; and what follows where one begins late."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from mainspring.background.accepted_arguments import accepted_arguments
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mainspring.background.task import TaskOwner
+
+log = logging.getLogger("mainspring.supervision")
 
 
 class PendingTasks:
@@ -60,3 +63,18 @@ def task_of(
     if options.get("_send_task_id", True) and accepted_arguments(target).takes("_task_id"):
         task.kwargs["_task_id"] = task.id
     return task
+
+
+def log_late(task: BackgroundTask[Any], seconds: float, *, critical: bool) -> None:
+    """Log a task that began so many seconds after it was queued."""
+    level = logging.CRITICAL if critical else logging.WARNING
+    advice = "make the pool larger, or start fewer workers and tasks"
+    log.log(level, "task %r began %.3f s after it was queued; %s", task.name, seconds, advice)
+
+
+def call_late_hook(hook: Callable[[Any], object], task: BackgroundTask[Any]) -> None:
+    """Call a function of the user's with a late task; what it raises is logged."""
+    try:
+        hook(task)
+    except Exception:
+        log.exception("the function for the late task %r raised", task.name)

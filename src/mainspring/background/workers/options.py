@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor  # noqa: TC003  as of the annotations that COMMON reads
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from mainspring.background.aloop import ALoop
 from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.errors import InvalidOption, UnknownOption
 from mainspring.model.number import is_number, is_whole
 from mainspring.model.signature import is_generator
-from mainspring.protocols import LockSource  # noqa: TC001  as above
 from mainspring.supervision.restart import Restart
 from mainspring.supervision.threads.priority import TASK_NORMAL
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from mainspring.protocols import LockSource
 
 ALIASES = ("fn", "executor_func")
 """Names of `func` on the reference pages."""

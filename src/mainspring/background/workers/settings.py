@@ -54,6 +54,8 @@ class Settings(Hooks):
 
     own_options: ClassVar[tuple[str, ...]] = ()
     """The options that a kind of worker takes besides those of all."""
+    _loops: ClassVar[bool] = False
+    """True if it has a `loop` of its own instead of a target that a trigger sets off."""
 
     _options: Options
     _run: WorkerRun | None
@@ -65,6 +67,7 @@ class Settings(Hooks):
         super().__init_subclass__(**kwargs)
         if Settings in cls.__bases__:
             return  # `restart` is its verb
+        cls._loops = not isinstance(cls.loop, property)
         for option, value in vars(cls).items():
             if not (isinstance(value, property | Setting) or cls._may_define(option, value)):
                 raise TypeError(
@@ -182,11 +185,6 @@ class Settings(Hooks):
         """Return whether it was started and has ended."""
         run = self._run
         return run is not None and run.over
-
-    @property
-    def _loops(self) -> bool:
-        """True if it has a `loop` of its own instead of a target that a trigger sets off."""
-        return not isinstance(type(self).loop, property)
 
     def _take_target(self, run: Any) -> None:
         if not callable(run):

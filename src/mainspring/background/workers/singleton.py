@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from mainspring.protocols import AskedLock, LockWish, Trigger
+    from mainspring.protocols import AcquirableLock, LockAcquisition, Trigger
 
 
 class SingletonGate:
@@ -23,13 +23,13 @@ class SingletonGate:
 
     reason = "the singleton lock"
 
-    def __init__(self, lock: AskedLock, trigger: Trigger, lease_lost: threading.Event) -> None:
+    def __init__(self, lock: AcquirableLock, trigger: Trigger, lease_lost: threading.Event) -> None:
         self._lock = lock
         self._trigger = trigger
         self._lease_lost = lease_lost
         self._wake: Callable[[], None] | None = None
         self._end_run: Callable[[], None] | None = None
-        self._wish: LockWish | None = None
+        self._acquisition: LockAcquisition | None = None
         self._left = False
         self._again = False
         # Reentrant, since a signal handler may wake the worker while its own thread is in here.
@@ -38,14 +38,14 @@ class SingletonGate:
     @property
     def is_open(self) -> bool:
         """True while this process holds the lock."""
-        wish = self._wish
-        return wish is not None and wish.held
+        acquisition = self._acquisition
+        return acquisition is not None and acquisition.held
 
     @property
     def fence(self) -> int | None:
         """The fence of the lock that it holds, or has lost under the run; None if it has none."""
-        wish = self._wish
-        return None if wish is None else wish.fence or None
+        acquisition = self._acquisition
+        return None if acquisition is None else acquisition.fence or None
 
     def bind(self, wake: Callable[[], None], end_run: Callable[[], None]) -> None:
         """Set what to call when the lock is granted, and when it is lost."""
@@ -54,29 +54,29 @@ class SingletonGate:
     def opens(self) -> bool:
         """Return whether the lock is held; ask for it if it was not, or was lost."""
         with self._guard:
-            if self._wish is None or self._wish.lost:
+            if self._acquisition is None or self._acquisition.lost:
                 self._ask()
-            wish = self._wish
-            if wish is not None and wish.error is not None:
-                self._wish = None
-                raise wish.error
+            acquisition = self._acquisition
+            if acquisition is not None and acquisition.error is not None:
+                self._acquisition = None
+                raise acquisition.error
         return self.is_open
 
     def leave(self) -> Future[None] | None:
-        """Give the lock up, or the wish for it."""
+        """Give the lock up, or stop asking for it."""
         with self._guard:
             self._left = True
-            return None if self._wish is None else self._wish.end()
+            return None if self._acquisition is None else self._acquisition.end()
 
     def _ask(self) -> None:
         self._lease_lost.clear()
-        self._wish = None if self._left else self._lock.ask(self._changed)
+        self._acquisition = None if self._left else self._lock.ask(self._changed)
 
     def _changed(self) -> None:
         """Open or close; in a thread of the keeper of locks."""
         with self._guard:
-            wish = self._wish
-        if wish is not None and wish.lost:
+            acquisition = self._acquisition
+        if acquisition is not None and acquisition.lost:
             self._again = True
             self._lease_lost.set()
             if self._end_run is not None:

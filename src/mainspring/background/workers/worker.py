@@ -31,6 +31,7 @@ from mainspring.supervision.workers.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mainspring.background.supervisor.running_pools import RunningPools
     from mainspring.protocols import Trigger
 
 
@@ -248,7 +249,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
             start.refuse_pace(f"worker {options.name!r}")
         name = supervisor.workers.add(self, options.name, derived=options.derived)
         try:
-            run = self._run = self._make_run(options, name, start)
+            run = self._run = self._make_run(options, name, start, supervisor.running_pools)
             run.begin()
         except BaseException:
             supervisor.workers.retire(self, name)
@@ -256,7 +257,9 @@ class BackgroundWorker(Settings, Generic[P, R]):
             raise
         return run
 
-    def _make_run(self, declared: Options, name: str, start: StartArguments) -> WorkerRun:
+    def _make_run(
+        self, declared: Options, name: str, start: StartArguments, pools: RunningPools
+    ) -> WorkerRun:
         options, trigger = declared.named(name), self.make_trigger(start)
         target = self._target(options, start)
         if target.alone:
@@ -273,7 +276,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
         core.kind = self.kind
         core.gate = self._gate(declared, trigger)
         hooked = is_own(self, BackgroundWorker, *OF_THE_END)
-        return WorkerRun(self, core, runner, self.supervisor.running_pools, hooked=hooked)
+        return WorkerRun(self, core, runner, pools, hooked=hooked)
 
     def _gate(self, declared: Options, trigger: Trigger) -> SingletonGate | None:
         if declared.singleton is None:

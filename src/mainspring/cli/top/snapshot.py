@@ -33,7 +33,7 @@ class FailingTask(Value, frozen=True):
     job_ids: tuple[str, ...]
 
 
-class JobPicture(Value, frozen=True):
+class JobDetails(Value, frozen=True):
     """One job: its fields, why it does not run, its attempts, log and traceback."""
 
     id: str
@@ -59,7 +59,7 @@ class Snapshot(Value, frozen=True):
     running: tuple[JobRecord, ...]
     failing: tuple[FailingTask, ...]
     rate: float | None = None
-    job: JobPicture | None = None
+    job: JobDetails | None = None
 
 
 def read_snapshot(queue: Queue, job_id: str | None, before: Snapshot | None) -> Snapshot:
@@ -113,12 +113,12 @@ def _rate(before: Snapshot, stats: Mapping[str, Any], now: datetime) -> float:
     return float(max(stats["completed"] - before.stats["completed"], 0) / seconds)
 
 
-def _picture(queue: Queue, job_id: str, now: datetime) -> JobPicture | None:
+def _picture(queue: Queue, job_id: str, now: datetime) -> JobDetails | None:
     job = queue.get_job(job_id)
     if job is None:
         return None
     record = job.record
-    return JobPicture(
+    return JobDetails(
         job_id,
         record.state,
         tuple(job_lines(record)),

@@ -41,7 +41,7 @@ class CurrentJob:
 
     @property
     def attempt(self) -> int:
-        """Which attempt this is, from 1; crashes do not count."""
+        """The number of the attempt, from 1; crashes do not count."""
         return _claim().attempt
 
     @property

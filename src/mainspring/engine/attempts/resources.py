@@ -71,7 +71,7 @@ class Resources:
 
     @property
     def on_loops(self) -> AsyncResources:
-        """Those that are made on an event loop."""
+        """The resources that are made on an event loop."""
         if self._async is None:
             from mainspring.engine.attempts.async_resources import (  # noqa: PLC0415  # a lazy door
                 AsyncResources,

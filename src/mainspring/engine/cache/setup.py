@@ -18,7 +18,7 @@ MAX_SIZE = 10_000
 
 
 class CacheSetup:
-    """Which tasks have a cache, and the adapter of those that name none.
+    """The tasks that have a cache, and the adapter of those that name none.
 
     That is the file `<database>-cache` for a database in the file `database`, else memory: one for
     all workers of this queue, and in case of a file for other processes and later ones, too.

@@ -22,7 +22,8 @@ from mainspring.stores.ownership import let_go
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mainspring.model.job import Grant, Outcome
+    from mainspring.model.job import Claim, Grant, Outcome
+    from mainspring.telemetry.job_events import JobEvents
 
 FLUSH_SECONDS = 0.1
 REST_FACTOR = 4.0
@@ -51,6 +52,23 @@ class SlotNotes(Protocol):
     """Notes which slot begins which attempt; another `note` may come in the place of the first."""
 
     note: Callable[[int, int, int], None]
+
+
+class PublishingSink:
+    """Hands notes to another sink, and publishes them as events; `claim_of` finds a note's job."""
+
+    def __init__(
+        self, sink: NoteSink, events: JobEvents, claim_of: Callable[[int, int], Claim | None]
+    ) -> None:
+        self._sink = sink
+        self._events = events
+        self._claim_of = claim_of
+
+    def note_many(self, notes: Sequence[Note]) -> None:
+        """Keep them, then publish them."""
+        self._sink.note_many(notes)
+        if self._events.feed.wanted:
+            self._events.noted(notes, self._claim_of)
 
 
 class JournalWriter:

@@ -102,7 +102,7 @@ class LockKeeper:
             return self._lines.is_owned_by(name, owner)
 
     def lapsed(self) -> bool:
-        """Return whether the lease of what is held has run out, though nobody was told yet."""
+        """Return whether the lease of what is held has run out, though nobody knows yet."""
         return self._node.lapsed()
 
     def close(self) -> None:
@@ -150,13 +150,13 @@ class LockKeeper:
         with suppress(StoreError):
             self._node.attend(needed=False)
         with self._lock:
-            told: list[LockRequest] = []
+            changed: list[LockRequest] = []
             if self._closing or self._needed:
-                told = self._lines.lose() + self._lines.refuse(NotRunning(CLOSED))
+                changed = self._lines.lose() + self._lines.refuse(NotRunning(CLOSED))
             self._thread, self._closing = None, False
             if not self._lines.idle:
                 self._start()
-        _tell(told)
+        _notify(changed)
 
     def _turn(self) -> None:
         """Do all that is due, and sleep."""
@@ -211,10 +211,10 @@ class LockKeeper:
             return
         with self._lock:
             # What a lost node was given, it gives back as it leaves.
-            told = self._lines.answered(name, fence) if self._node.holds else []
+            changed = self._lines.answered(name, fence) if self._node.holds else []
         if fence is not None:
             self._node.report_soon()
-        _tell(told)
+        _notify(changed)
 
     def _report(self) -> bytes:
         with self._lock:
@@ -253,13 +253,13 @@ class LockKeeper:
     def _lose(self) -> None:
         with self._lock:
             self._node.lost = True
-            told = self._lines.lose()
-        _tell(told)
+            changed = self._lines.lose()
+        _notify(changed)
 
     def _refuse(self, error: StoreError) -> None:
         with self._lock:
-            told = self._lines.refuse(error)
-        _tell(told)
+            changed = self._lines.refuse(error)
+        _notify(changed)
 
     def _watch(self) -> None:
         """Lose all when the lease has run out, whatever the other thread waits for."""
@@ -270,7 +270,7 @@ class LockKeeper:
             self._watched.wait(max(left, 0.0))
 
 
-def _tell(requests: Iterable[LockRequest]) -> None:
+def _notify(requests: Iterable[LockRequest]) -> None:
     for request in requests:
         request.on_change(request)
 

@@ -22,8 +22,8 @@ from mainspring.model.statistics import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mainspring.model.chronicle import ChronicleEntry
-    from mainspring.protocols import Chronicle
+    from mainspring.model.time_series import SeriesEntry
+    from mainspring.protocols import TimeSeries
 
 SETTLED_SECONDS = MINUTE_SECONDS
 """Seconds since its end after which nothing more comes to a minute, or it is a text beside it."""
@@ -35,7 +35,7 @@ MOST_READ = 2_000
 class StatisticsUpkeep:
     """Keeps a store's statistics small, and its audit log. Nodes may do it at once: one wins."""
 
-    def __init__(self, store: Chronicle) -> None:
+    def __init__(self, store: TimeSeries) -> None:
         self._store = store
 
     def turn(self) -> None:
@@ -50,7 +50,7 @@ class StatisticsUpkeep:
         found = self._store.entries(
             kind, newer_than=MONTH_SECONDS, older_than=after, limit=MOST_READ
         )
-        periods: defaultdict[datetime, list[ChronicleEntry]] = defaultdict(list)
+        periods: defaultdict[datetime, list[SeriesEntry]] = defaultdict(list)
         for entry in found.entries:
             periods[period_of(entry.at, every)].append(entry)
         settled = found.now - timedelta(seconds=every + after)

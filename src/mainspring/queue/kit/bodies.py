@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
+from mainspring.engine.attempts.attempt import Attempt
 from mainspring.engine.children.child_main import ChildHost
+from mainspring.engine.claims.claim_context import ClaimContext
 from mainspring.executors.coroutine_slots import SlotGroup
-from mainspring.queue.kit.attempt import RecordedAttempt
 from mainspring.queue.kit.children import RealChildren
-from mainspring.queue.kit.host import InlineHost
 from mainspring.queue.kit.loop import ClockLoop, no_running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from mainspring.engine.attempts.resources import Resources
+    from mainspring.engine.attempts.running import Awaited
     from mainspring.engine.claims.complete_in import Completions
     from mainspring.model.job import Claim, Outcome
     from mainspring.model.middleware import Middleware
@@ -25,6 +28,34 @@ if TYPE_CHECKING:
     from mainspring.queue.kit.clock import MovedClock
     from mainspring.queue.kit.executor import InlineBody, InlineExecutor
     from mainspring.telemetry.job_events import JobEvents
+
+
+class InlineHost(ClaimContext):
+    """The host of a worker that runs what a body waits for in the midst of it."""
+
+    def waits(self, claim: Claim, awaited: Awaited) -> AbstractContextManager[None]:  # noqa: ARG002  # as the base's
+        """Return a block like any other: no slot is held that others need."""
+        return nullcontext()
+
+
+class RecordedAttempt(Attempt):
+    """An attempt that keeps errors as they were raised, and whose retries wait for a known time.
+
+    `errors` holds what the last attempt of each job raised, by the job's key.
+
+    A retry waits for the longest that its backoff allows, not for a random part of that.
+    """
+
+    chance = 1.0
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]  # the base's own
+        self.errors: dict[int, BaseException] = {}
+
+    def decide(self, claim: Claim, error: BaseException, began: float) -> Outcome:
+        """Return the outcome of an attempt that raised, and keep the error."""
+        self.errors[claim.key] = error
+        return super().decide(claim, error, began)
 
 
 class Bodies:

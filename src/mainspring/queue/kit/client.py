@@ -51,8 +51,8 @@ class TestClient(QueueClient):
 
     @property
     def job_events(self) -> JobEvents:
-        """The maker of events of jobs, told in the test's thread."""
-        return self._worker.told
+        """The events of jobs, published in the test's thread."""
+        return self._worker.job_events
 
     def enqueue(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
         """Keep new jobs and return their ids."""

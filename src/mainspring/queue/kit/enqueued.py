@@ -80,17 +80,17 @@ def wanted(
     return WantedJobs(task, arguments, queue, seconds)
 
 
-def told(jobs: Sequence[TestJob]) -> str:
+def described(jobs: Sequence[TestJob]) -> str:
     """Return the jobs in words: what was enqueued instead."""
     if not jobs:
         return "nothing was enqueued"
-    lines = [f"  {_told(job)}" for job in jobs[:MOST_SHOWN]]
+    lines = [f"  {_line_of(job)}" for job in jobs[:MOST_SHOWN]]
     if len(jobs) > MOST_SHOWN:
         lines.append(f"  and {len(jobs) - MOST_SHOWN} more")
     return "\n".join(["what was enqueued:", *lines])
 
 
-def _told(job: TestJob) -> str:
+def _line_of(job: TestJob) -> str:
     where = "" if job.queue == "default" else f" in queue {job.queue!r}"
     when = f" with a delay of {job.delay:g} s" if job.delay > 0 and not job.attempts else ""
     return f"{job.call}{where}{when}"

@@ -15,23 +15,23 @@ from mainspring.queue.by_name import task_named
 from mainspring.queue.job_handle import JobHandle
 from mainspring.queue.kit.client import TestClient, never
 from mainspring.queue.kit.clock import MovedClock, seconds_in
-from mainspring.queue.kit.enqueued import told, wanted
+from mainspring.queue.kit.enqueued import described, wanted
 from mainspring.queue.kit.failures import UnseenErrors
 from mainspring.queue.kit.job import TestJob
-from mainspring.queue.kit.overrides import check_override
 from mainspring.queue.kit.store import PrivateStore
 from mainspring.queue.kit.worker import MOST_JOBS, InlineWorker
 from mainspring.queue.queue_task import Call
 from mainspring.stores.clock import MICROS, as_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
     from types import TracebackType
     from typing import Unpack
 
     from mainspring.model.events import Event
     from mainspring.model.job import Claim, Outcome
+    from mainspring.model.resource import Resource
     from mainspring.model.timetable import NewSchedule
     from mainspring.model.view import JobRecord
     from mainspring.queue.binding import Binding
@@ -51,7 +51,7 @@ _AT = Check(
 ).or_none()
 
 
-class Words(TypedDict, total=False):
+class DurationParts(TypedDict, total=False):
     """A duration in words, as timedelta has them."""
 
     seconds: float
@@ -148,7 +148,7 @@ class TestQueue:
         duration: float | timedelta | None = None,
         *,
         suppress: Kinds = (),
-        **words: Unpack[Words],
+        **words: Unpack[DurationParts],
     ) -> int:
         """Run what is ready, and what that enqueues, in order; return how many attempts ran.
 
@@ -170,7 +170,7 @@ class TestQueue:
         duration: float | timedelta | None = None,
         *,
         suppress: Kinds = (),
-        **words: Unpack[Words],
+        **words: Unpack[DurationParts],
     ) -> int:
         """Do as `run`, but coroutines run on the running loop, and `asyncio.sleep` really sleeps.
 
@@ -188,7 +188,7 @@ class TestQueue:
     def advance(
         self,
         duration: float | timedelta | None = None,
-        **words: Unpack[Words],
+        **words: Unpack[DurationParts],
     ) -> None:
         """Move the clock; no real time passes, and no body runs before the next `run`.
 
@@ -205,7 +205,7 @@ class TestQueue:
 
         Raises InvalidOption for a function that is none, and with `processes=True`.
         """
-        check_override(resource, self._binding.resources, processes=self._processes)
+        _check_override(resource, self._binding.resources, processes=self._processes)
         self._overrides[resource] = value
 
     @property
@@ -258,10 +258,10 @@ class TestQueue:
         asked = wanted(*self._called(task, args, kwargs), queue, delay)
         found = asked.among(jobs)
         if not found:
-            raise AssertionError(f"{asked} was not enqueued; {told(jobs)}")
+            raise AssertionError(f"{asked} was not enqueued; {described(jobs)}")
         if times is not None and len(found) != times:
             raise AssertionError(
-                f"{asked} was enqueued {_times(len(found))}, not {_times(times)}; {told(jobs)}"
+                f"{asked} was enqueued {_times(len(found))}, not {_times(times)}; {described(jobs)}"
             )
         return found[-1]
 
@@ -279,7 +279,7 @@ class TestQueue:
         jobs = self.jobs()
         asked = wanted(*self._called(task, args, kwargs), queue, delay)
         if found := asked.among(jobs):
-            raise AssertionError(f"{asked} was enqueued {_times(len(found))}; {told(jobs)}")
+            raise AssertionError(f"{asked} was enqueued {_times(len(found))}; {described(jobs)}")
 
     def _called(
         self, task: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -296,8 +296,8 @@ class TestQueue:
         raised = self._worker.errors.get(record.key)
         return TestJob(record, self._client, self._failures, handle, raised)
 
-    def _end_of(self, owner: str, duration: float | timedelta | None, words: Words) -> int:
-        refuse_unknown(owner, words, tuple(Words.__annotations__))
+    def _end_of(self, owner: str, duration: float | timedelta | None, words: DurationParts) -> int:
+        refuse_unknown(owner, words, tuple(DurationParts.__annotations__))
         return self._clock.micros + round(seconds_in(owner, duration, words) * MICROS)
 
     def _next(self, end: int, *, jobs: bool) -> int | None:
@@ -340,3 +340,18 @@ def _kinds(owner: str, suppress: object) -> Kinds:
         return kinds
     expected = "an exception class, or a tuple of them"
     raise InvalidOption("suppress", suppress, owner=owner, expected=expected)
+
+
+def _check_override(
+    function: Callable[..., Any], resources: Mapping[str, Resource], *, processes: bool
+) -> None:
+    """Raise InvalidOption unless it is a resource's function, and bodies will see the override."""
+    why = remedy = ""
+    if all(function is not one.function for one in resources.values()):
+        why = "is no resource of this queue"
+        remedy = "give a function that has @queue.resource above it"
+    elif processes:
+        why = "is made by child processes, which see no object of the test's"
+        remedy = "leave out processes=True, and their tasks run in this process"
+    if why:
+        raise InvalidOption("resource", function, owner="override()", why=why, remedy=remedy)

@@ -16,19 +16,18 @@ from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.attempts.resources import Resources
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.slots import Slots
-from mainspring.engine.journal.told_notes import ToldNotes
-from mainspring.engine.journal.writer import JournalWriter
+from mainspring.engine.journal.writer import JournalWriter, PublishingSink
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
 from mainspring.engine.node.node import Node
 from mainspring.engine.scheduler import Scheduler
-from mainspring.engine.upkeep.expirer import Expirer
+from mainspring.engine.upkeep.retention import Expirer
 from mainspring.model.job import JobState, OutcomeKind
 from mainspring.model.timetable import next_tick
 from mainspring.model.view import JobFilter
 from mainspring.queue.kit.bodies import Bodies
 from mainspring.queue.kit.executor import InlineExecutor
 from mainspring.queue.kit.failures import OF_BODIES
-from mainspring.queue.kit.notes import ClockedNotes
+from mainspring.queue.kit.store import ClockedNotes
 from mainspring.stores.clock import as_datetime, as_micros
 from mainspring.supervision.event_bus import EventBus
 from mainspring.telemetry.job_events import JobEvents
@@ -75,9 +74,11 @@ class InlineWorker:
         self._node = Node(store, slots=1, lease=LEASE_SECONDS)
         self._exchange = Exchange(store, self._node, None, self._events.publish)
         feed = known.feed
-        told = self.told = JobEvents(feed, known.codec, lambda: store, feed.publish_here)
-        self._events.subscribe(told)
-        notes = ToldNotes(ClockedNotes(store, clock), told, self._exchange.claim_of)
+        job_events = self.job_events = JobEvents(
+            feed, known.codec, lambda: store, feed.publish_here
+        )
+        self._events.subscribe(job_events)
+        notes = PublishingSink(ClockedNotes(store, clock), job_events, self._exchange.claim_of)
         self._journal = JournalWriter(notes, _plan_nothing)
         self._exchange.before_flush(self._journal.flush_of)
         self._record = self._journal.end_before(self._exchange.put)
@@ -85,9 +86,14 @@ class InlineWorker:
         self._slots = Slots(self._executor, ())
         self._exchange.serve(self._slots)
         self._scheduler = Scheduler(
-            store, (), known.tasks, self._events.publish, _plan_nothing, enqueued=told.enqueued
+            store,
+            (),
+            known.tasks,
+            self._events.publish,
+            _plan_nothing,
+            enqueued=job_events.enqueued,
         )
-        self._expirer = Expirer(store, told.expired)
+        self._expirer = Expirer(store, job_events.expired)
         beats = HeartbeatTrigger(LEASE_SECONDS)
         self._heartbeat = Heartbeat(self._node, self._exchange, beats, _report_nothing)
         self._bodies = Bodies(
@@ -100,7 +106,7 @@ class InlineWorker:
             on_note=self._journal.receive,
             middleware=known.middleware,
             resources=Resources(overrides),
-            events=told,
+            events=job_events,
             processes=processes,
         )
         self._seen: tuple[int, tuple[NewSchedule, ...]] | None = None

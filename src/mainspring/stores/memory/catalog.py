@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from threading import RLock
 
-    from mainspring.model.chronicle import Chronicled
     from mainspring.model.job import Ended
     from mainspring.model.note import LogLine
+    from mainspring.model.time_series import SeriesPage
     from mainspring.model.view import (
         AttemptRecord,
         JobFilter,
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     )
     from mainspring.stores.clock import Clock
     from mainspring.stores.memory.change import LiveNode
-    from mainspring.stores.memory.chronicle import MemoryChronicle
     from mainspring.stores.memory.ledger import Ledger
     from mainspring.stores.memory.locks import MemoryLocks
+    from mainspring.stores.memory.time_series import MemorySeries
 
 
 @leaves_nothing
@@ -42,7 +42,7 @@ class MemoryCatalog:
     _ledger: Ledger
     _nodes: dict[int, LiveNode]
     _locks: MemoryLocks
-    _chronicle: MemoryChronicle
+    _series: MemorySeries
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return the job as it is now, or None if there is none (any more)."""
@@ -119,12 +119,12 @@ class MemoryCatalog:
         older_than: float = 0.0,
         before: int | None = None,
         limit: int,
-    ) -> Chronicled:
+    ) -> SeriesPage:
         """Return up to `limit` entries of these ages, newest first."""
         with self._lock:
             moment = Moment(self._clock)
             ages = newer_than, older_than
-            return self._chronicle.entries(kind, ages, before, limit, moment)
+            return self._series.entries(kind, ages, before, limit, moment)
 
     def locks(self) -> list[LockRecord]:
         """Return the locks that are held, by name."""

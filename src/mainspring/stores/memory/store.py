@@ -11,10 +11,10 @@ from mainspring.model.timetable import Timetabled
 from mainspring.stores.clock import Moment, SystemClock, as_datetime
 from mainspring.stores.job_id import keys_in
 from mainspring.stores.memory.change import Change, LiveNode
-from mainspring.stores.memory.chronicle import MemoryChronicle
 from mainspring.stores.memory.ledger import Ledger
 from mainspring.stores.memory.locks import MemoryLocks
 from mainspring.stores.memory.portable import PortableMemory
+from mainspring.stores.memory.time_series import MemorySeries
 from mainspring.stores.memory.timetable import MemorySchedules
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.rules.outcomes import is_on_record
@@ -47,7 +47,7 @@ class MemoryStore(PortableMemory):
         self._schedules = MemorySchedules()
         self._nodes: dict[int, LiveNode] = {}
         self._locks = MemoryLocks(self._nodes)
-        self._chronicle = MemoryChronicle()
+        self._series = MemorySeries()
         self._change = Change(self, self._ledger, self._nodes)
         self._lock = self._change.lock
         self._notifiers = {topic: Notifier() for topic in TOPICS}
@@ -303,19 +303,19 @@ class MemoryStore(PortableMemory):
     def add_entry(self, kind: str, text: bytes, *, ago: float = 0.0) -> None:
         """Keep a JSON text, with the moment `ago` seconds before now."""
         with self._lock:
-            self._chronicle.add(kind, as_datetime(Moment(self._clock).after(-ago)), text)
+            self._series.add(kind, as_datetime(Moment(self._clock).after(-ago)), text)
 
     def replace_entries(
         self, kind: str, keys: Sequence[int], *, by: str, at: datetime, text: bytes
     ) -> bool:
         """Put one entry in the place of others, if all of these are there."""
         with self._lock:
-            return self._chronicle.replace(kind, keys, by=by, at=at, text=text)
+            return self._series.replace(kind, keys, by=by, at=at, text=text)
 
     def drop_entries(self, kind: str, *, older_than: float, limit: int) -> int:
         """Drop up to `limit` entries of that age; return how many."""
         with self._lock:
-            return self._chronicle.drop(kind, older_than, limit, Moment(self._clock))
+            return self._series.drop(kind, older_than, limit, Moment(self._clock))
 
     def recover(self) -> None:
         """Undo what a call of this thread has left that an exception has ended."""

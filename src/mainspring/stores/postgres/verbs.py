@@ -10,13 +10,6 @@ from mainspring.stores.postgres.catalog import (
     search,
     stats,
 )
-from mainspring.stores.postgres.chronicle import (
-    add_entry,
-    any_old_entry,
-    drop_entries,
-    entries,
-    replace_entries,
-)
 from mainspring.stores.postgres.claims import exchange, held
 from mainspring.stores.postgres.controls import (
     any_late,
@@ -49,6 +42,13 @@ from mainspring.stores.postgres.portable import (
     import_schedules,
     marks,
     raise_marks,
+)
+from mainspring.stores.postgres.time_series import (
+    add_entry,
+    any_old_entry,
+    drop_entries,
+    entries,
+    replace_entries,
 )
 from mainspring.stores.postgres.timetable import (
     declare,

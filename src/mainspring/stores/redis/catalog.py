@@ -5,15 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from mainspring.model.chronicle import Chronicled
 from mainspring.model.job import JobState
+from mainspring.model.time_series import SeriesPage
 from mainspring.model.view import LaneRecord, LockRecord
 from mainspring.stores.clock import MICROS, as_datetime
 from mainspring.stores.job_id import parse_id
 from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.redis import listing
 from mainspring.stores.redis.records import attempt_of, end_of, line_of, node_of, record_of
-from mainspring.stores.rules.chronicle import entry_of
+from mainspring.stores.rules.time_series import entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,13 +101,13 @@ class RedisCatalog(ABC):
         older_than: float = 0.0,
         before: int | None = None,
         limit: int,
-    ) -> Chronicled:
+    ) -> SeriesPage:
         """Return up to `limit` entries of these ages, newest first."""
         ages = int(newer_than * MICROS), int(older_than * MICROS)
         place = False if before is None else before
         now, rows = self._run("entries", kind, *ages, place, limit)
         found = [entry for row in rows if (entry := entry_of(*row)) is not None]
-        return Chronicled(as_datetime(now), found)
+        return SeriesPage(as_datetime(now), found)
 
     @abstractmethod
     def _run(self, name: str, *request: object, again: bool = True) -> Any:

@@ -23,7 +23,6 @@ from mainspring.stores.redis.records import (
 from mainspring.stores.redis.server_address import address_of
 from mainspring.stores.redis.session import RedisSession
 from mainspring.stores.redis.timetable import RedisSchedules
-from mainspring.stores.rules.chronicle import FUTURE_SECONDS
 from mainspring.stores.rules.keeping import ages
 from mainspring.stores.rules.outcomes import is_on_record
 from mainspring.stores.rules.rescue import (
@@ -33,6 +32,7 @@ from mainspring.stores.rules.rescue import (
     evidence_of,
 )
 from mainspring.stores.rules.retry import FinalJob, is_revivable, plan_retry
+from mainspring.stores.rules.time_series import FUTURE_SECONDS
 from mainspring.stores.run_folder import run_folder
 
 if TYPE_CHECKING:

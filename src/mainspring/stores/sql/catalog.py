@@ -11,9 +11,9 @@ from mainspring.stores.ownership import leaves_nothing
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mainspring.model.chronicle import Chronicled
     from mainspring.model.job import Ended
     from mainspring.model.note import LogLine
+    from mainspring.model.time_series import SeriesPage
     from mainspring.model.view import (
         AttemptRecord,
         JobFilter,
@@ -119,7 +119,7 @@ class SqlCatalog(ABC):
         older_than: float = 0.0,
         before: int | None = None,
         limit: int,
-    ) -> Chronicled:
+    ) -> SeriesPage:
         """Return up to `limit` entries of these ages, newest first."""
         asked = {"newer_than": newer_than, "older_than": older_than, "moment": self._moment()}
         return self._sql.read(

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from mainspring.model.chronicle import Chronicled
     from mainspring.model.job import (
         Claim,
         Ended,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
         StoredJob,
         StoreMarks,
     )
+    from mainspring.model.time_series import SeriesPage
     from mainspring.model.timetable import NewSchedule, ScheduleRecord, Timetabled
     from mainspring.model.view import (
         AttemptRecord,
@@ -364,7 +364,7 @@ class SqlVerbs(Protocol):
         before: int | None,
         limit: int,
         moment: Any,
-    ) -> Chronicled:
+    ) -> SeriesPage:
         """Return dated texts of these ages, newest first."""
         ...
 

@@ -11,13 +11,6 @@ from mainspring.stores.sqlite.catalog.history import ended, history, stats
 from mainspring.stores.sqlite.catalog.queues import lanes, paused
 from mainspring.stores.sqlite.catalog.records import get
 from mainspring.stores.sqlite.catalog.search import search
-from mainspring.stores.sqlite.chronicle import (
-    add_entry,
-    any_old_entry,
-    drop_entries,
-    entries,
-    replace_entries,
-)
 from mainspring.stores.sqlite.claims.wants import claim_for, held
 from mainspring.stores.sqlite.controls import (
     any_late,
@@ -53,6 +46,13 @@ from mainspring.stores.sqlite.portable import (
     raise_marks,
 )
 from mainspring.stores.sqlite.purge import purge
+from mainspring.stores.sqlite.time_series import (
+    add_entry,
+    any_old_entry,
+    drop_entries,
+    entries,
+    replace_entries,
+)
 from mainspring.stores.sqlite.timetable import (
     advance,
     declare,

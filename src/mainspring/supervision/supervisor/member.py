@@ -172,7 +172,8 @@ class Member:
         self.error = error
         if rest is None:
             self.state = "failed"
-        if not self._has_reported(error):
+        # A worker that gave up reports that itself.
+        if not (isinstance(self.service, Observable) and isinstance(error, ServiceFailed)):
             log.error("service %r failed, %s", self.name, _plan(rest), exc_info=exc_info_of(error))
             self._publish(events.ServiceCrashed(self.name, error, rest))
         return rest
@@ -181,10 +182,6 @@ class Member:
         """Return whether no restart can follow: it gave up, never started, or is asked to end."""
         gave_up = isinstance(error, ServiceFailed | SystemExit | KeyboardInterrupt)
         return gave_up or not self._ready or self._closing
-
-    def _has_reported(self, error: BaseException) -> bool:
-        """Return whether it is a worker that gave up, which tells so itself."""
-        return isinstance(self.service, Observable) and isinstance(error, ServiceFailed)
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():

@@ -83,13 +83,13 @@ class Supervisor:
 
     @property
     def members(self) -> list[Member]:
-        """Those that have not ended, in the order in which they were added."""
+        """The services that have not ended, in the order in which they were added."""
         with self._lock:
             return list(self._members.values())
 
     @property
     def failed(self) -> ServiceFailed | None:
-        """Why it ended by itself, if it did."""
+        """The reason why it ended by itself, if it did."""
         return self._failed
 
     @property

@@ -1,1 +1,1 @@
-"""When a worker runs: rules that decide and never wait; `now` is `time.monotonic()`."""
+"""Rules that decide when a worker runs, and never wait; `now` is `time.monotonic()`."""

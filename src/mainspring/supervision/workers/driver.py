@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
+from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -117,9 +118,8 @@ class ThreadDriver:
         """Return when the worker is at its end and no run is under way."""
         sleeper = self._sleeper or ThreadSleeper()
         worker.bind(sleeper.wake)
-        await in_own_thread(
-            lambda: self._turn_until_over(worker, sleeper), name=worker.name, began=started
-        )
+        turns = partial(self._turn_until_over, worker, sleeper)
+        await in_own_thread(turns, name=worker.name, began=started)
 
     def cancel_run(self) -> None:
         """Do nothing: a thread can't be interrupted."""

@@ -85,7 +85,7 @@ class Worker:
     def _reset(self) -> None:
         self.counts = RunCounts()
         self.failure: ServiceFailed | None = None
-        """Why it gave up, if it did."""
+        """The reason why it gave up, if it did."""
         spins = isinstance(self.trigger, Continuous)
         self._failures = Failures(self._restart, backoff=DoublingBackoff() if spins else NoDelay())
         self._hold = 0.0

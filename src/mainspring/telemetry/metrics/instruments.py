@@ -44,7 +44,7 @@ OUTCOMES = {
 
 
 class LaneInstruments(NamedTuple):
-    """Those of one task in one queue: looking them up costs more than to count."""
+    """Instruments of one task in one queue: looking them up costs more than to count."""
 
     ended: Mapping[str, Counter]
     run: Histogram

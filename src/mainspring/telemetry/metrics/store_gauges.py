@@ -71,8 +71,8 @@ class StoreGauges(Collector):
         """Read the store, if it is this worker's turn; raises what the store raises."""
         try:
             nodes = self._store.nodes()
-            tells = teller(nodes) == self._own_key()
-            self._read = [*self._families(nodes)] if tells else ()
+            reports = reporting_node(nodes) == self._own_key()
+            self._read = [*self._families(nodes)] if reports else ()
         except BaseException:
             self._read = ()  # better none than old ones
             raise
@@ -103,7 +103,7 @@ class StoreGauges(Collector):
         yield _family("schedule_lag_seconds", text, lags, label="schedule")
 
 
-def teller(nodes: Iterable[NodeRecord]) -> int | None:
+def reporting_node(nodes: Iterable[NodeRecord]) -> int | None:
     """Return the key of the node that tells the store's gauges; None if none serves metrics."""
     serving = [node.key for node in nodes if node.expires_in > 0 and _serves_metrics(node)]
     return min(serving, default=None)

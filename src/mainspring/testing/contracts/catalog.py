@@ -100,7 +100,7 @@ class CatalogContract:
     def test_pages_go_either_way_by_key_and_by_number(
         self, store: JobStore, wanted: dict[str, Any], order: str
     ) -> None:
-        """Those of both kinds stand among each other, what waits and what has ended."""
+        """Jobs of both kinds stand among each other, what waits and what has ended."""
         job_ids = store.enqueue_many([new_job(f"task{n % 2}") for n in range(24)])
         store.cancel(job_ids[::3])
         fit = {"task": job_ids[::2], "status": job_ids[::3]}.get(next(iter(wanted), ""), job_ids)

@@ -28,7 +28,6 @@ import pytest
 
 from mainspring.testing.clock import FrozenClock
 from mainspring.testing.contracts.catalog import CatalogContract
-from mainspring.testing.contracts.chronicle import ChronicleContract
 from mainspring.testing.contracts.controls import ControlsContract
 from mainspring.testing.contracts.job import JobContract
 from mainspring.testing.contracts.journal import JournalContract
@@ -37,6 +36,7 @@ from mainspring.testing.contracts.node import NodeContract
 from mainspring.testing.contracts.options import OptionsContract, TagContract
 from mainspring.testing.contracts.portable import PortableContract
 from mainspring.testing.contracts.reschedule import RescheduleContract
+from mainspring.testing.contracts.time_series import TimeSeriesContract
 from mainspring.testing.contracts.timetable import TimetableContract
 from mainspring.testing.contracts.unique import IdempotencyContract, UniqueContract
 from mainspring.testing.contracts.wake import WakeContract
@@ -55,7 +55,7 @@ class StoreContract(
     JournalContract,
     TimetableContract,
     LocksContract,
-    ChronicleContract,
+    TimeSeriesContract,
     PortableContract,
     WakeContract,
 ):

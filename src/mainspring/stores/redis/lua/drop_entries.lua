@@ -1,4 +1,4 @@
--- uses chronicle
+-- uses time_series
 -- Drops entries of an age, and those of no moment that can be. Request: kind, age, seconds ahead
 -- that can't be, limit. Answers how many.
 local moments = moments_of(asked[1])

@@ -1,4 +1,4 @@
--- uses chronicle
+-- uses time_series
 -- Entries of a kind, newest first. Request: kind, greatest age, least age, key after which the page
 -- begins or false, limit. Answers {now, {key, moment, text} of each}.
 local moments, texts = moments_of(asked[1]), texts_of(asked[1])

@@ -1,4 +1,4 @@
--- uses chronicle
+-- uses time_series
 -- Puts one entry in the place of others. Request: kind, keys, the new kind, moment and text.
 -- Answers false if any of the others is not there.
 local members = {}

@@ -1,4 +1,4 @@
-"""On what kind of file system a path lies, as far as this machine tells. Knows no database."""
+"""The kind of file system that a path lies on, as far as this machine tells. Knows no database."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NETWORK = frozenset(
         "smbfs",
     }
 )
-"""Those that other machines may write to at the same time, without our knowing."""
+"""File systems that other machines may write to at the same time, without our knowing."""
 
 
 def mounts() -> list[str]:

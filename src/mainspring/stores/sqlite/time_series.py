@@ -1,4 +1,7 @@
-"""Dated texts in their table. An entry whose moment is no number is dropped with the old ones."""
+"""Time series in their table, which keeps the name that it had at first, `chronicle`.
+
+An entry whose moment is no number is dropped with the old ones.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import json
 
-from mainspring.model.chronicle import Chronicled
+from mainspring.model.time_series import SeriesPage
 from mainspring.stores.clock import as_datetime, as_micros
-from mainspring.stores.rules.chronicle import FUTURE_SECONDS, entry_of
+from mainspring.stores.rules.time_series import FUTURE_SECONDS, entry_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -62,7 +65,7 @@ def entries(  # noqa: PLR0913  # each is one value of the verb
     before: int | None,
     limit: int,
     moment: Moment,
-) -> Chronicled:
+) -> SeriesPage:
     """Return the entries of these ages, newest first."""
     asked = {
         "kind": kind,
@@ -73,7 +76,7 @@ def entries(  # noqa: PLR0913  # each is one value of the verb
     }
     rows = connection.execute(ENTRIES, asked).fetchall()
     found = [entry for row in rows if (entry := entry_of(*row)) is not None]
-    return Chronicled(as_datetime(moment.micros), found)
+    return SeriesPage(as_datetime(moment.micros), found)
 
 
 def replace_entries(  # noqa: PLR0913  # as above

@@ -1,4 +1,4 @@
-"""The seam of dated texts: what a store keeps for views beside its jobs, each kind for a while."""
+"""The seam of time series: dated texts that a store keeps for views, each kind for a while."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from mainspring.model.chronicle import Chronicled
+    from mainspring.model.time_series import SeriesPage
 
 
-class Chronicle(Protocol):
+class TimeSeries(Protocol):
     """Texts with a moment of the store's clock, by kind; each method is one transaction.
 
     The store reads none of them: statistics and the audit log are two ways to use it. Ages are in
@@ -30,7 +30,7 @@ class Chronicle(Protocol):
         older_than: float = 0.0,
         before: int | None = None,
         limit: int,
-    ) -> Chronicled:
+    ) -> SeriesPage:
         """Return up to `limit` entries of these ages, newest first, with the store's own time.
 
         `before` is the key of the entry after which a page begins; of one that is gone, it is

@@ -1,4 +1,4 @@
-"""The end of the time for which jobs that have ended are kept."""
+"""The end of jobs that have waited past their expiry, or were kept for long enough."""
 
 from __future__ import annotations
 
@@ -7,7 +7,29 @@ from typing import TYPE_CHECKING
 from mainspring.engine.upkeep.batches import batch_sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from mainspring.protocols import Controls
+
+
+class Expirer:
+    """Cancels jobs that wait past their expiry, in small batches; `on_expired` gets their keys."""
+
+    BATCH = 500
+
+    def __init__(
+        self, store: Controls, on_expired: Callable[[Sequence[int]], object] = len
+    ) -> None:
+        self._store = store
+        self._on_expired = on_expired
+
+    def expire(self) -> None:
+        """Cancel one batch after the other until none is left."""
+        full = True
+        while full:
+            keys = self._store.expire(limit=self.BATCH)
+            self._on_expired(keys)
+            full = len(keys) == self.BATCH
 
 
 class Purger:

@@ -1,5 +1,6 @@
 -- uses request
--- Dated texts: of each kind a sorted set of keys by their moment, and a hash of texts by key.
+-- Time series: of each kind a sorted set of keys by their moment, and a hash of texts by key.
+-- (`chronicle_keys`, their counter, keeps the name that it had at first.)
 -- What is of another type was written by somebody else, and begins anew.
 local MOST_READ = 500
 

@@ -1,4 +1,4 @@
-"""Entries of a chronicle, as a store returns them."""
+"""Entries of time series, as a store returns them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime  # the type of a Struct's field
 from msgspec import Struct
 
 
-class ChronicleEntry(Struct, frozen=True, gc=False):
+class SeriesEntry(Struct, frozen=True, gc=False):
     """A text with its moment, aware UTC; `key` is the store's own number of it."""
 
     key: int
@@ -15,8 +15,8 @@ class ChronicleEntry(Struct, frozen=True, gc=False):
     text: bytes
 
 
-class Chronicled(Struct, frozen=True, gc=False):
+class SeriesPage(Struct, frozen=True, gc=False):
     """Entries, newest first, as of `now`, the store's own time."""
 
     now: datetime
-    entries: list[ChronicleEntry]
+    entries: list[SeriesEntry]

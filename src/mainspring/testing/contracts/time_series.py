@@ -1,4 +1,4 @@
-"""Contract of a store's dated texts. Needs pytest."""
+"""Contract of a store's time series. Needs pytest."""
 # ruff: noqa: S101, D102
 # A contract is made of asserts, and a test's name is its docstring.
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mainspring.model.chronicle import Chronicled, ChronicleEntry
+from mainspring.model.time_series import SeriesEntry, SeriesPage
 
 if TYPE_CHECKING:
     from mainspring.protocols import JobStore
@@ -20,19 +20,19 @@ TEXTS = [b'["\xc3\xa4\\u0000"]', b"{}", b'"' + b"x" * 10_000 + b'"']
 
 def read(
     store: JobStore, kind: str = "kind", *, older_than: float = 0.0, before: int | None = None
-) -> list[ChronicleEntry]:
+) -> list[SeriesEntry]:
     """Return the entries of the last hour."""
     return store.entries(
         kind, newer_than=HOUR, older_than=older_than, before=before, limit=100
     ).entries
 
 
-def texts(entries: list[ChronicleEntry]) -> list[bytes]:
+def texts(entries: list[SeriesEntry]) -> list[bytes]:
     """Return the texts of entries."""
     return [entry.text for entry in entries]
 
 
-class ChronicleContract:
+class TimeSeriesContract:
     """Dated texts are kept by kind, found by age, replaced once, and dropped when they are old."""
 
     def test_texts_come_back_newest_first_with_their_moments(
@@ -43,7 +43,7 @@ class ChronicleContract:
             clock.advance(1.0)
         store.add_entry("another", b"[]")
         found = store.entries("kind", newer_than=HOUR, limit=100)
-        assert isinstance(found, Chronicled)
+        assert isinstance(found, SeriesPage)
         assert texts(found.entries) == TEXTS[::-1]
         ages = [(found.now - entry.at).total_seconds() for entry in found.entries]
         assert ages == [3.5, 4.5, 5.5]

@@ -1,10 +1,10 @@
-"""Dated texts in memory. Knows nothing of jobs or locks."""
+"""Time series in memory. Knows nothing of jobs or locks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.model.chronicle import Chronicled, ChronicleEntry
+from mainspring.model.time_series import SeriesEntry, SeriesPage
 from mainspring.stores.clock import as_datetime
 
 if TYPE_CHECKING:
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from mainspring.stores.clock import Moment
 
-Entries = dict[int, ChronicleEntry]
+Entries = dict[int, SeriesEntry]
 
 
-class MemoryChronicle:
+class MemorySeries:
     """Entries of each kind by their key.
 
     Each change is one step, so that whoever interrupts it finds it done or not.
@@ -29,12 +29,12 @@ class MemoryChronicle:
     def add(self, kind: str, at: datetime, text: bytes) -> None:
         """Keep a text."""
         self._last_key += 1
-        entry = ChronicleEntry(self._last_key, at, text)
+        entry = SeriesEntry(self._last_key, at, text)
         self._kinds.setdefault(kind, {})[entry.key] = entry
 
     def entries(
         self, kind: str, ages: tuple[float, float], before: int | None, limit: int, moment: Moment
-    ) -> Chronicled:
+    ) -> SeriesPage:
         """Return those between two ages, newest first."""
         first, last = (as_datetime(moment.after(-age)) for age in ages)
         fitting = [one for one in self._kinds.get(kind, {}).values() if first <= one.at <= last]
@@ -42,7 +42,7 @@ class MemoryChronicle:
         if before is not None:
             known = self._kinds.get(kind, {}).get(before)
             newest = [one for one in newest if known and _place(one) < _place(known)]
-        return Chronicled(as_datetime(moment.micros), newest[:limit])
+        return SeriesPage(as_datetime(moment.micros), newest[:limit])
 
     def replace(
         self, kind: str, keys: Sequence[int], *, by: str, at: datetime, text: bytes
@@ -52,7 +52,7 @@ class MemoryChronicle:
         if not known.keys() >= set(keys):
             return False
         self._last_key += 1
-        entry = ChronicleEntry(self._last_key, at, text)
+        entry = SeriesEntry(self._last_key, at, text)
         left = {key: one for key, one in known.items() if key not in set(keys)}
         kinds = {**self._kinds, kind: left}
         self._kinds = {**kinds, by: {**kinds.get(by, {}), entry.key: entry}}
@@ -67,5 +67,5 @@ class MemoryChronicle:
         return len(old)
 
 
-def _place(entry: ChronicleEntry) -> tuple[datetime, int]:
+def _place(entry: SeriesEntry) -> tuple[datetime, int]:
     return entry.at, entry.key

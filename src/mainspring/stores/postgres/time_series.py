@@ -1,13 +1,13 @@
-"""Dated texts in their table."""
+"""Time series in their table, which keeps the name that it had at first, `chronicle`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.model.chronicle import Chronicled
+from mainspring.model.time_series import SeriesPage
 from mainspring.stores.clock import as_datetime, as_micros
 from mainspring.stores.postgres.connections.statements import micros
-from mainspring.stores.rules.chronicle import FUTURE_SECONDS, entry_of
+from mainspring.stores.rules.time_series import FUTURE_SECONDS, entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def entries(  # noqa: PLR0913  # each is one value of the verb
     before: int | None,
     limit: int,
     moment: ServerMoment,
-) -> Chronicled:
+) -> SeriesPage:
     """Return the entries of these ages, newest first."""
     asked = {
         "kind": kind,
@@ -72,7 +72,7 @@ def entries(  # noqa: PLR0913  # each is one value of the verb
     }
     rows = connection.rows(ENTRIES, asked)
     found = [entry for _, *row in rows if (entry := entry_of(*row)) is not None]
-    return Chronicled(as_datetime(rows[0][0]), found)
+    return SeriesPage(as_datetime(rows[0][0]), found)
 
 
 def replace_entries(  # noqa: PLR0913  # as above
