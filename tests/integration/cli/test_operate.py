@@ -113,6 +113,45 @@ def test_a_schedule_is_of_a_task_that_somebody_knows(app, command):
     assert "did you mean 'app.send'" in command(*add, "weekly", "app.sent").err
 
 
+def test_a_schedule_that_was_added_is_changed(app, command):
+    app.queue.stats()  # the file is there from now on
+    rule = ("--cron", "0 3 * * *", "--tz", "Europe/Prague")
+    options = ("--args", '["you"]', "--retries", "1", "--tag", "eu")
+    command("cron", "add", "daily", "app.send", *rule, *options, *DB)
+    command("cron", "pause", "daily", *DB)
+    change = ("cron", "change", "daily")
+    done = command(*change, "--cron", "30 8 * * *", "--priority", "4", *DB)
+    assert done.out == "daily changed: 30 8 * * * (Europe/Prague), app.send\n"
+    (now,) = command("cron", "ls", *DB, "--json").json
+    assert (now["priority"], now["options"], now["tags"]) == (4, {"retries": 1}, ["eu"])
+    assert now["paused"]
+    here = ("--app", "app:queue")
+    moved = ("--task", "divide", "--args", "[6, 3]", "--unset", "retries", "--unset", "tags", "--unset", "catch-up")
+    now = command(*change, *moved, *here, "--json").json
+    assert (now["task"], now["options"], now["tags"]) == ("app.divide", {}, [])
+    assert app.queue.schedules["daily"].trigger().args == (6, 3)
+    assert "did you mean 'app.send'" in command(*change, "--task", "app.sent", *here).err
+
+
+def test_a_change_that_makes_no_sense_says_why(app, command):
+    app.queue.stats()  # as above
+    command("cron", "add", "daily", "app.send", "--every", "60", "--args", '["you"]', *DB)
+    unknown = command("cron", "change", "weekly", "--every", "90", *DB)
+    assert (unknown.code, "there is no schedule 'weekly'" in unknown.out) == (1, True)
+    for words, message in (
+        ((), "expected what is to change: cron, every"),
+        (("--tz", "Europe/Prague"), "tz"),
+        (("--every", "60", "--cron", "* * * * *"), "not allowed with"),
+        (("--retries", "1", "--unset", "retries"), "is given with --retries, too"),
+        (("--unset", "cron"), "invalid choice"),
+    ):
+        refused = command("cron", "change", "daily", *words, *DB)
+        assert (refused.code, message in refused.err) == (2, True), refused.err
+    with app.queue.worker():
+        refused = command("cron", "change", "hourly", "--every", "90", *DB)
+    assert (refused.code, "is declared by code" in refused.err) == (2, True)
+
+
 def test_a_job_that_waits_is_moved(app, command):
     job, other = app.send.using(delay=3600).delay("you"), app.send.delay("me")
     assert command("jobs", "run-now", job.id, *DB).out == f"{job.id} may start now\n"
