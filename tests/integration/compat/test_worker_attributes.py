@@ -243,3 +243,20 @@ def test_a_pool_is_refused_for_a_target_that_it_can_not_run():
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidOption, match="pool"):
         BackgroundAsyncWorker("w", later, pool=pool)
+
+
+def test_who_holds_its_lock_puts_off_a_start_and_no_stop(supervisor, until):
+    worker = BackgroundIntervalWorker(func=ignore, interval=1, supervisor=supervisor)
+    started = threading.Event()
+
+    def start():
+        worker.start()
+        started.set()
+
+    with worker.start_stop_lock:
+        threading.Thread(target=start).start()
+        assert not started.wait(0.05)
+        assert not worker.is_active()
+    assert started.wait(30)
+    with worker.start_stop_lock:
+        assert worker.stop(wait=20)

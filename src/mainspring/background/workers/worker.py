@@ -109,6 +109,11 @@ class BackgroundWorker(Settings, Generic[P, R]):
         run = self._run
         return run is not None and run.active
 
+    @property
+    def start_stop_lock(self) -> threading.RLock:
+        """The lock that its start holds: who holds it meanwhile puts a start off. No stop waits."""
+        return self._lock
+
     def wait_until_stop(self) -> None:
         """Wait until it has ended; from its own target or loop it returns at once."""
         run = self._run
