@@ -43,6 +43,14 @@ def test_options_are_read_as_attributes():
     assert (worker.interval, worker.delay, worker.keep_interval) == (2, 2, True)
 
 
+def test_the_daemon_of_older_programs_is_accepted_and_said_to_have_no_effect(caplog):
+    assert BackgroundIntervalWorker("w", ignore, daemon=True, interval=2).interval == 2
+    assert "daemon of worker 'w' has no effect" in caplog.text
+    caplog.clear()
+    assert background_worker(daemon=False)(ignore).name == "ignore"
+    assert not caplog.text
+
+
 def test_options_set_before_the_start_hold(supervisor, until):
     seen = []
     worker = BackgroundQueueWorker(func=lambda item, o, _name: seen.append((item, o, _name)))
