@@ -58,11 +58,11 @@ class BackgroundWorker(Settings, Generic[P, R]):
         self, name: str | None = None, func: Callable[P, R] | None = None, **options: Any
     ) -> None:
         self._run: WorkerRun | None = None
-        self._lock = threading.RLock()
+        self.__lock = threading.RLock()
         self._method = False
         self.lease_lost = threading.Event()
         """Set while a run goes on whose singleton lock was lost: it must come to its end."""
-        self._starting = False  # so that `before_start` begins no second life
+        self.__starting = False  # so that `before_start` begins no second life
         self.remake: Callable[[object], Any] | None = None
         """Make one like it of a method's function, for an instance; set by the decorator."""
         function = function_of(func, options, f"worker {name!r}")
@@ -112,7 +112,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
     @property
     def start_stop_lock(self) -> threading.RLock:
         """The lock that its start holds: who holds it meanwhile puts a start off. No stop waits."""
-        return self._lock
+        return self.__lock
 
     def wait_until_stop(self) -> None:
         """Wait until it has ended; from its own target or loop it returns at once."""
@@ -123,7 +123,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
     def reset_after_fork(self) -> None:
         """In a forked child: be stopped, for what runs is the parent's."""
         self._run = None
-        self._lock = threading.RLock()
+        self.__lock = threading.RLock()
 
     def status(self) -> WorkerStatus:
         """Return what it is doing and has done since its last start; from any thread."""
@@ -150,16 +150,16 @@ class BackgroundWorker(Settings, Generic[P, R]):
         last = self._run
         if last is not None and not last.active:
             last.refuse_to_wait_for_itself()
-        with self._lock:
-            if self.is_active() or self._starting:
+        with self.__lock:
+            if self.is_active() or self.__starting:
                 return False
             if self._run is not None:
                 self._run.make_way()
-            self._starting = True
+            self.__starting = True
             try:
                 run = self._begin(StartArguments.of(args, kwargs))
             finally:
-                self._starting = False
+                self.__starting = False
         try:
             self.after_start()
         except BaseException:
