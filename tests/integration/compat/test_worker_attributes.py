@@ -268,3 +268,39 @@ def test_who_holds_its_lock_puts_off_a_start_and_no_stop(supervisor, until):
     assert started.wait(30)
     with worker.start_stop_lock:
         assert worker.stop(wait=20)
+
+
+class Shelf(BackgroundIntervalWorker):
+    """Its own names are those that somebody is likely to take."""
+
+    def __init__(self, supervisor):
+        super().__init__(interval=0.01, supervisor=supervisor, on_error=self.configure)
+        self._lock = threading.Lock()
+        self._run = self._options = self._schedule = self._backlog = self._pace = None
+        self.options = {"shelf": 7}
+        self.seen = []
+
+    def before_start(self):
+        with self._lock:
+            self.seen.clear()
+
+    def configure(self, error):
+        self.seen.append(str(error))
+
+    def _begin(self):
+        raise AssertionError
+
+    _target = _gate = _make_run = _begin
+
+    def run(self):
+        raise OSError(self.options["shelf"])
+
+
+def test_a_subclass_may_have_names_of_its_own(supervisor, until):
+    shelf = Shelf(supervisor)
+    shelf.start()
+    until(lambda: shelf.seen)
+    shelf.delay = 0.02
+    assert shelf.interval == 0.02
+    assert shelf.stop()
+    assert shelf.seen[0] == "7"
