@@ -76,8 +76,10 @@ def test_a_job_is_found_by_its_tag_and_shown_with_its_options(app, command):
     shown = dict(line.split(maxsplit=1) for line in lines if line)
     names = ("tags", "metadata", "options")
     assert [shown[name] for name in names] == ["eu, vip", '{"order":17}', '{"retries":1}']
-    enqueued = command("enqueue", "send", "--args", '["x"]', "--app", "app:queue", "--tag", "cli")
-    assert app.queue.get_job(enqueued.out.split()[0]).tags == ("cli",)
+    options = ("--tag", "cli", "--retries", "0", "--metadata", '{"order": 17}')
+    enqueued = command("enqueue", "send", "--args", '["x"]', "--app", "app:queue", *options)
+    found = app.queue.get_job(enqueued.out.split()[0])
+    assert (found.tags, found.metadata, found.options) == (("cli",), {"order": 17}, {"retries": 0})
 
 
 def test_a_schedule_is_added_listed_and_removed(app, command):
@@ -93,10 +95,11 @@ def test_a_schedule_is_added_listed_and_removed(app, command):
         True,
     )
     options = ("--priority", "4", "--unique", "k", "--expires", "60", "--retries", "1")
-    more = ("--timeout", "5", "--tag", "eu", "--tag", "vip", "--replace")
-    given = command(*add, *options, *more, "--json").json
-    assert (given["priority"], given["tags"]) == (4, ["eu", "vip"])
+    more = ("--timeout", "5", "--keep-result", "60", "--metadata", '{"a": 1}', "--tag", "eu")
+    given = command(*add, *options, *more, "--tag", "vip", "--replace", "--json").json
+    assert (given["priority"], given["tags"], given["metadata"]) == (4, ["eu", "vip"], {"a": 1})
     of_jobs = {"unique": "app.send: k", "expires": 60, "retries": 1, "timeout": 5}
+    of_jobs["keep_result"] = 60
     assert given["options"] == of_jobs
     assert command("cron", "ls", *DB, "--json").json[0]["options"] == of_jobs
     text = command("cron", "ls", *DB).out

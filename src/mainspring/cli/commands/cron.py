@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.cli.app_loader.audit import note
 from mainspring.cli.app_loader.verbs import add_verb, run
 from mainspring.cli.text.arguments import arguments_in
+from mainspring.cli.text.job_options import JOB_OPTIONS, add_job_options, job_options_in
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.errors import InvalidOption, ScheduleUnreadable
 from mainspring.model.duration import distance
@@ -27,11 +28,7 @@ DISPENSABLE = ("CATCH UP", "OF JOBS", "QUEUE", "LAST TICK", "TASK", "RULE")
 log = logging.getLogger("mainspring.queue")
 
 HEADS = ("SCHEDULE", "RULE", "TASK", "QUEUE", "OF JOBS", "CATCH UP", "LAST TICK", "NEXT TICK")
-OF_JOBS = ("queue", "priority", "unique", "expires", "retries", "timeout", "tags")
-SAID = ("cron", "every", "tz", "catch_up", *OF_JOBS)
-"""Options of `add` and `change` on the command line, besides the arguments."""
-
-UNSETTABLE = ("args", "kwargs", *SAID[2:], "keep_result", "backoff", "metadata")
+UNSETTABLE = ("args", "kwargs", "tz", "catch_up", "backoff", *JOB_OPTIONS)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -76,13 +73,7 @@ def _add_rule(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--args", metavar="JSON", help="as in '[1, \"two\"]'")
     parser.add_argument("--kwargs", metavar="JSON", help="as in '{\"name\": 1}'")
     parser.add_argument("--catch-up", choices=CATCH_UPS, help="of missed ticks (default: one)")
-    parser.add_argument("--queue", metavar="NAME", help="(default: the task's)")
-    parser.add_argument("--priority", type=int, metavar="N", help="lower is more urgent")
-    parser.add_argument("--unique", metavar="KEY", help="of its jobs, one is live at most")
-    parser.add_argument("--expires", type=float, metavar="SECONDS", help="to start within")
-    parser.add_argument("--retries", type=int, metavar="N", help="(default: the task's)")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="(default: the task's)")
-    parser.add_argument("--tag", action="append", dest="tags", metavar="TAG", help="of its jobs")
+    add_job_options(parser)
 
 
 def list_schedules(queue: Queue, options: argparse.Namespace) -> int:
@@ -129,8 +120,9 @@ def change_schedule(queue: Queue, options: argparse.Namespace) -> int:
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the command line says of a schedule, and nothing of what it leaves out."""
     args, kwargs = arguments_in(options)
-    said = {name: getattr(options, name) for name in SAID}
+    said = {name: getattr(options, name) for name in ("cron", "every", "tz", "catch_up")}
     said |= {"args": options.args and args, "kwargs": options.kwargs and kwargs}
+    said |= job_options_in(options)
     return {name: value for name, value in said.items() if value is not None}
 
 
