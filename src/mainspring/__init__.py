@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mainspring.model.middleware import JobAttempt
     from mainspring.model.pickled import PickleCodec
     from mainspring.model.unique import Unique
+    from mainspring.pool.body import ProgressCallback
     from mainspring.pool.handle import TaskHandle
     from mainspring.pool.record import TaskInfo
     from mainspring.pool.registry import (
@@ -105,6 +106,7 @@ _HOMES = {
     "MemoryCache": "mainspring.cache.memory",
     "MemoryCacheAdapter": "mainspring.cache.memory:MemoryCache",
     "PickleCodec": "mainspring.model.pickled",
+    "ProgressCallback": "mainspring.pool.body",
     "Queue": "mainspring.queue.front",
     "RedisCache": "mainspring.cache.redis",
     "Restart": "mainspring.supervision.restart",
@@ -178,6 +180,7 @@ __all__ = [
     "MemoryCache",
     "MemoryCacheAdapter",
     "PickleCodec",
+    "ProgressCallback",
     "Queue",
     "RedisCache",
     "Restart",

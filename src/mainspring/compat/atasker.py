@@ -13,11 +13,6 @@ from mainspring import (
     TT_COROUTINE,
     TT_MP,
     TT_THREAD,
-    BackgroundAsyncWorker,
-    BackgroundEventWorker,
-    BackgroundIntervalWorker,
-    BackgroundQueueWorker,
-    BackgroundWorker,
     LocalProxy,
     Locker,
     TaskSupervisor,
@@ -31,6 +26,13 @@ from mainspring import (
 from mainspring import wait_completed as wait_for_results
 from mainspring.background.task import BackgroundTask
 from mainspring.compat.collections import FunctionCollection, TaskCollection
+from mainspring.compat.workers import (
+    BackgroundAsyncWorker,
+    BackgroundEventWorker,
+    BackgroundIntervalWorker,
+    BackgroundQueueWorker,
+    BackgroundWorker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,11 +1,6 @@
 """The names of neotasker."""
 
 from mainspring import (
-    BackgroundAsyncWorker,
-    BackgroundEventWorker,
-    BackgroundIntervalWorker,
-    BackgroundQueueWorker,
-    BackgroundWorker,
     LocalProxy,
     TaskSupervisor,
     background_worker,
@@ -16,6 +11,13 @@ from mainspring import (
     task_supervisor,
 )
 from mainspring.compat.collections import FunctionCollection
+from mainspring.compat.workers import (
+    BackgroundAsyncWorker,
+    BackgroundEventWorker,
+    BackgroundIntervalWorker,
+    BackgroundQueueWorker,
+    BackgroundWorker,
+)
 
 __all__ = [
     "BackgroundAsyncWorker",

@@ -9,7 +9,7 @@ import inspect
 import sys
 from inspect import isasyncgenfunction, isgeneratorfunction
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from mainspring.model.signature import TaskSignature
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROGRESS = "progress_callback"
+
+
+class ProgressCallback(Protocol):
+    """Reports how far a task has come: the argument `progress_callback` of a function."""
+
+    def __call__(self, progress: float, /) -> None:
+        """Report progress from 0.0 to 1.0."""
+        ...
+
 
 UNRUN = frozenset({GeneratorType, AsyncGeneratorType, CoroutineType})
 """Results that no body gives which has run."""

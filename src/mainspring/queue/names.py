@@ -43,12 +43,19 @@ def warn_of_task(store: JobStore, tasks: Registry, name: str) -> None:
 
 def _warn(kind: str, unknown: Sequence[str], known: Iterable[str]) -> None:
     for name in unknown:
-        all_known = sorted(known)
-        near = get_close_matches(name, all_known, n=3)
-        hint = f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
-        if not near and all_known:
-            more = ", …" if len(all_known) > MOST_NAMED else ""
-            hint = f"; there is {', '.join(map(repr, all_known[:MOST_NAMED]))}{more}"
         log.warning(
-            "there is no %s %r in the store, in this program or in a worker%s", kind, name, hint
+            "there is no %s %r in the store, in this program or in a worker%s",
+            kind,
+            name,
+            meant(name, known),
         )
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return the names that are like this one, or else those there are, as the end of a message."""
+    all_known = sorted(known)
+    near = get_close_matches(name, all_known, n=3)
+    if near or not all_known:
+        return f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
+    more = ", …" if len(all_known) > MOST_NAMED else ""
+    return f"; there is {', '.join(map(repr, all_known[:MOST_NAMED]))}{more}"

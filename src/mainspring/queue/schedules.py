@@ -123,8 +123,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
         new = added(self._binding, name, task, options)
         self._refuse_declared(name)
         if isinstance(task, str):
-            client = self._binding.client
-            warn_of_task(client.store, client.tasks, task)
+            warn_of_task(self._binding.client.store, self._binding.tasks, task)
         while not self._swap(new, expected := self._kept(name) if replace else None):
             if expected is None and (there := self._kept(name)) is not None and not replace:
                 first, second = (f"{one.rule} of {one.task}" for one in (there, new))
@@ -144,6 +143,7 @@ class Schedules(Mapping[str, ScheduleHandle]):
         KeyError for a name that is not there, InvalidOption also for one that code declares.
         """
         from mainspring.queue.added_schedules import changed  # noqa: PLC0415  # as above
+        from mainspring.queue.names import warn_of_task  # noqa: PLC0415  # as above
 
         self._refuse_declared(name)
         while True:
@@ -153,7 +153,10 @@ class Schedules(Mapping[str, ScheduleHandle]):
             if not known.added:
                 why, remedy = "is declared by code", "change it there, or add it with replace=True"
                 raise InvalidOption("name", name, owner=_CHANGE, why=why, remedy=remedy)
-            if self._swap(changed(self._binding, known, options), known):
+            new = changed(self._binding, known, options)
+            if isinstance(task := options.get("task"), str):
+                warn_of_task(self._binding.client.store, self._binding.tasks, task)
+            if self._swap(new, known):
                 return self[name]
 
     achange = off_loop(change)

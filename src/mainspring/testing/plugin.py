@@ -41,7 +41,9 @@ def mainspring_app(pytestconfig: pytest.Config) -> Queue:
     try:
         return Address(address, Queue, noun="queue", example="shop.tasks:queue").find()
     except AppNotFound as error:
-        pytest.fail(f"mainspring_app in the ini file of pytest: {error}", pytrace=False)
+        why = str(error)
+    # Outside of the block, or pytest shows the error with its cause, too.
+    pytest.fail(f"mainspring_app in the ini file of pytest: {why}", pytrace=False)
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def mainspring_at() -> datetime | None:
 @pytest.fixture
 def mainspring_queue(mainspring_app: Queue, mainspring_at: datetime | None) -> Iterator[TestQueue]:
     """Queue during this test, as `queue.testing()` gives it: jobs run when the test says so."""
-    with mainspring_app.testing(at=mainspring_at) as tested:
+    with _queue_of(mainspring_app).testing(at=mainspring_at) as tested:
         yield tested
 
 
@@ -62,5 +64,18 @@ def mainspring_worker(mainspring_app: Queue) -> Iterator[Queue]:
     """Queue with a real worker in threads, over a private store in memory, in real time."""
     from mainspring.testing.real_worker import real_worker  # noqa: PLC0415  # a lazy door
 
-    with real_worker(mainspring_app, grace=WORKER_GRACE):
-        yield mainspring_app
+    queue = _queue_of(mainspring_app)
+    with real_worker(queue, grace=WORKER_GRACE):
+        yield queue
+
+
+def _queue_of(app: object) -> Queue:
+    """Return the queue of what the user's fixture gave: a queue, or an app that has one."""
+    from mainspring.app_factory import NotUsable, held_by  # noqa: PLC0415  # a lazy door
+    from mainspring.queue.front import Queue  # noqa: PLC0415  # as above
+
+    try:
+        return held_by("what it returned", app, Queue)
+    except NotUsable as error:
+        why = str(error)
+    pytest.fail(f"the fixture mainspring_app does not lead to a Queue: {why}", pytrace=False)

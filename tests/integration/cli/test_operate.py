@@ -76,8 +76,10 @@ def test_a_job_is_found_by_its_tag_and_shown_with_its_options(app, command):
     shown = dict(line.split(maxsplit=1) for line in lines if line)
     names = ("tags", "metadata", "options")
     assert [shown[name] for name in names] == ["eu, vip", '{"order":17}', '{"retries":1}']
-    enqueued = command("enqueue", "send", "--args", '["x"]', "--app", "app:queue", "--tag", "cli")
-    assert app.queue.get_job(enqueued.out.split()[0]).tags == ("cli",)
+    options = ("--tag", "cli", "--retries", "0", "--metadata", '{"order": 17}')
+    enqueued = command("enqueue", "send", "--args", '["x"]', "--app", "app:queue", *options)
+    found = app.queue.get_job(enqueued.out.split()[0])
+    assert (found.tags, found.metadata, found.options) == (("cli",), {"order": 17}, {"retries": 0})
 
 
 def test_a_schedule_is_added_listed_and_removed(app, command):
@@ -93,10 +95,11 @@ def test_a_schedule_is_added_listed_and_removed(app, command):
         True,
     )
     options = ("--priority", "4", "--unique", "k", "--expires", "60", "--retries", "1")
-    more = ("--timeout", "5", "--tag", "eu", "--tag", "vip", "--replace")
-    given = command(*add, *options, *more, "--json").json
-    assert (given["priority"], given["tags"]) == (4, ["eu", "vip"])
+    more = ("--timeout", "5", "--keep-result", "60", "--metadata", '{"a": 1}', "--tag", "eu")
+    given = command(*add, *options, *more, "--tag", "vip", "--replace", "--json").json
+    assert (given["priority"], given["tags"], given["metadata"]) == (4, ["eu", "vip"], {"a": 1})
     of_jobs = {"unique": "app.send: k", "expires": 60, "retries": 1, "timeout": 5}
+    of_jobs["keep_result"] = 60
     assert given["options"] == of_jobs
     assert command("cron", "ls", *DB, "--json").json[0]["options"] == of_jobs
     text = command("cron", "ls", *DB).out
@@ -111,6 +114,44 @@ def test_a_schedule_is_of_a_task_that_somebody_knows(app, command):
     add = ("cron", "add", "--app", "app:queue", "--every", "60", "--args", '["you"]')
     assert command(*add, "daily", "send").out == "daily added: every 60 s, app.send\n"
     assert "did you mean 'app.send'" in command(*add, "weekly", "app.sent").err
+
+
+def test_a_schedule_that_was_added_is_changed(app, command):
+    app.queue.stats()  # the file is there from now on
+    rule = ("--cron", "0 3 * * *", "--tz", "Europe/Prague")
+    options = ("--args", '["you"]', "--retries", "1", "--tag", "eu")
+    command("cron", "add", "daily", "app.send", *rule, *options, *DB)
+    command("cron", "pause", "daily", *DB)
+    change = ("cron", "change", "daily")
+    done = command(*change, "--cron", "30 8 * * *", "--priority", "4", *DB)
+    assert done.out == "daily changed: 30 8 * * * (Europe/Prague), app.send\n"
+    (now,) = command("cron", "ls", *DB, "--json").json
+    assert (now["priority"], now["options"], now["tags"]) == (4, {"retries": 1}, ["eu"])
+    assert now["paused"]
+    here = ("--app", "app:queue")
+    unset = ("--unset", "retries", "--unset", "tags", "--unset", "catch-up")
+    moved = ("--task", "divide", "--args", "[6, 3]", *unset)
+    now = command(*change, *moved, *here, "--json").json
+    assert (now["task"], now["options"], now["tags"]) == ("app.divide", {}, [])
+    assert app.queue.schedules["daily"].trigger().args == (6, 3)
+    assert "did you mean 'app.send'" in command(*change, "--task", "app.sent", *here).err
+
+
+def test_a_change_that_makes_no_sense_says_why(app, command):
+    app.queue.stats()  # as above
+    command("cron", "add", "daily", "app.send", "--every", "60", "--args", '["you"]', *DB)
+    unknown = command("cron", "change", "weekly", "--every", "90", *DB)
+    assert (unknown.code, "there is no schedule 'weekly'" in unknown.out) == (1, True)
+    for words, message in (
+        ((), "expected what is to change: cron, every"),
+        (("--every", "60", "--cron", "* * * * *"), "not allowed with"),
+        (("--retries", "1", "--unset", "retries"), "is given with --retries, too"),
+        (("--unset", "cron"), "invalid choice"),
+    ):
+        refused = command("cron", "change", "daily", *words, *DB)
+        assert (refused.code, message in refused.err) == (2, True), refused.err
+    refused = command("cron", "change", "hourly", "--every", "90", "--app", "app:queue")
+    assert (refused.code, "is declared by the code of this program" in refused.err) == (2, True)
 
 
 def test_a_job_that_waits_is_moved(app, command):

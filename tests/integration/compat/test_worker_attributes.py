@@ -43,6 +43,14 @@ def test_options_are_read_as_attributes():
     assert (worker.interval, worker.delay, worker.keep_interval) == (2, 2, True)
 
 
+def test_the_daemon_of_older_programs_is_accepted_and_said_to_have_no_effect(caplog):
+    assert BackgroundIntervalWorker("w", ignore, daemon=True, interval=2).interval == 2
+    assert "daemon of worker 'w' has no effect" in caplog.text
+    caplog.clear()
+    assert background_worker(daemon=False)(ignore).name == "ignore"
+    assert not caplog.text
+
+
 def test_options_set_before_the_start_hold(supervisor, until):
     seen = []
     worker = BackgroundQueueWorker(func=lambda item, o, _name: seen.append((item, o, _name)))
@@ -243,3 +251,56 @@ def test_a_pool_is_refused_for_a_target_that_it_can_not_run():
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidOption, match="pool"):
         BackgroundAsyncWorker("w", later, pool=pool)
+
+
+def test_who_holds_its_lock_puts_off_a_start_and_no_stop(supervisor, until):
+    worker = BackgroundIntervalWorker(func=ignore, interval=1, supervisor=supervisor)
+    started = threading.Event()
+
+    def start():
+        worker.start()
+        started.set()
+
+    with worker.start_stop_lock:
+        threading.Thread(target=start).start()
+        assert not started.wait(0.05)
+        assert not worker.is_active()
+    assert started.wait(30)
+    with worker.start_stop_lock:
+        assert worker.stop(wait=20)
+
+
+class Shelf(BackgroundIntervalWorker):
+    """Its own names are those that somebody is likely to take."""
+
+    def __init__(self, supervisor):
+        super().__init__(interval=0.01, supervisor=supervisor, on_error=self.configure)
+        self._lock = threading.Lock()
+        self._run = self._options = self._schedule = self._backlog = self._pace = None
+        self.options = {"shelf": 7}
+        self.seen = []
+
+    def before_start(self):
+        with self._lock:
+            self.seen.clear()
+
+    def configure(self, error):
+        self.seen.append(str(error))
+
+    def _begin(self):
+        raise AssertionError
+
+    _target = _gate = _make_run = _begin
+
+    def run(self):
+        raise OSError(self.options["shelf"])
+
+
+def test_a_subclass_may_have_names_of_its_own(supervisor, until):
+    shelf = Shelf(supervisor)
+    shelf.start()
+    until(lambda: shelf.seen)
+    shelf.delay = 0.02
+    assert shelf.interval == 0.02
+    assert shelf.stop()
+    assert shelf.seen[0] == "7"

@@ -51,7 +51,7 @@ def test_a_hook_of_the_end_that_exits(supervisor, until, goes_on, hook, error):
     )(interval=60, supervisor=supervisor)
     worker.start()
     until(worker.is_stopped)
-    assert worker._run.finished.result(10) is None
+    assert worker._worker_run.finished.result(10) is None
     assert worker not in supervisor.workers.active()
     goes_on()
 

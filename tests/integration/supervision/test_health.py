@@ -95,9 +95,9 @@ def test_a_run_may_take_some_seconds_and_some_intervals(supervisor, until):
     worker = background_worker(interval=60, supervisor=supervisor)(lambda **_: None)
     worker.start()
     until(lambda: worker.status().runs == 1)
-    counts = worker._run.core.counts
+    counts = worker._worker_run.core.counts
     worker.stop()
-    core_worker = worker._run.core
+    core_worker = worker._worker_run.core
     core_worker.running = True
     for interval, seconds, hangs in [(0.01, 4, False), (0.01, 6, True), (60, 170, False)]:
         core_worker.trigger.interval = interval

@@ -131,7 +131,7 @@ def test_a_worker_treats_missed_ticks_as_it_was_told(make, until, misfire, at_on
     worker = make(work, interval=1.0, misfire=misfire)
     worker.start()
     until(lambda: runs)
-    trigger = worker._run.trigger
+    trigger = worker._worker_run.trigger
     # Nine ticks and a half have gone by, as it were.
     trigger._tick -= 9.5
     gate.set()
@@ -145,7 +145,7 @@ def test_a_worker_treats_missed_ticks_as_it_was_told(make, until, misfire, at_on
 def test_jitter_of_a_worker_reaches_its_trigger(make):
     worker = make(lambda **k: None, interval=3600, jitter=0.5)
     worker.start()
-    assert worker._run.trigger.jitter == 0.5
+    assert worker._worker_run.trigger.jitter == 0.5
 
 
 def test_skip_during_a_run_counts_from_the_moment_it_was_said(make, until):

@@ -169,7 +169,7 @@ def test_an_argument_that_can_not_be_pickled_is_an_error(doubler):
 
 def test_an_argument_of_a_decorated_function_that_can_not_be_pickled_is_named(supervisor):
     worker = targets.square
-    worker._options = replace(worker._options, supervisor=supervisor)
+    worker._worker_options = replace(worker._worker_options, supervisor=supervisor)
     worker.start()
     with pytest.raises(InvalidArguments, match="argument 'number' of square can't be pickled"):
         worker.put_threadsafe(lambda: None).result(30)
@@ -180,7 +180,9 @@ def test_a_decorated_function_whose_child_dies_is_named(supervisor, until):
     errors = []
     worker = targets.leave
     on_error = lambda error: errors.append(error)  # noqa: E731, PLW0108  it must declare `error`
-    worker._options = replace(worker._options, supervisor=supervisor, on_error=on_error)
+    worker._worker_options = replace(
+        worker._worker_options, supervisor=supervisor, on_error=on_error
+    )
     worker.start()
     with pytest.raises(ChildDied, match="'leave'"):
         worker.put_threadsafe(1).result(30)
@@ -220,7 +222,7 @@ def test_process_result_ends_the_worker_with_false(doubler, until):
 
 def test_a_decorated_function_can_run_in_a_process(supervisor):
     worker = targets.square
-    worker._options = replace(worker._options, supervisor=supervisor)
+    worker._worker_options = replace(worker._worker_options, supervisor=supervisor)
     worker.start()
     squared, pid, name, task_id = worker.put_threadsafe(7).result(30)
     assert (squared, name) == (49, "square")

@@ -106,7 +106,7 @@ def test_on_error_gets_what_it_declares_once_a_failure(
     feed(worker)
     until(worker.is_stopped)
     [one] = heard
-    error = worker._run.core.counts.last_error
+    error = worker._worker_run.core.counts.last_error
     known = {"error": error, "worker": worker, "both": (error, worker), "x": (1, error)}
     assert one == (known.get(told, told) if isinstance(told, str) else told)
 

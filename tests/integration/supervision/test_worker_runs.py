@@ -157,8 +157,8 @@ def test_a_target_may_ask_for_a_start_while_another_thread_waits_to_start(
         began.set()
         asked.wait(10)
         # Until the other thread waits for this run, with the worker's lock.
-        while _worker._lock.acquire(blocking=False):
-            _worker._lock.release()
+        while _worker.start_stop_lock.acquire(blocking=False):
+            _worker.start_stop_lock.release()
             time.sleep(0.001)
         try:
             caught.append(_worker.start())

@@ -51,7 +51,7 @@ def test_a_life_from_a_start_to_a_stop(make, of_kind, states, until):
     worker = make(lambda *_, **__: None, **of_kind)
     for _ in range(2):
         worker.start()
-        until(lambda: worker._run.state is RunState.RUNNING)
+        until(lambda: worker._worker_run.state is RunState.RUNNING)
         worker.stop()
     assert walk(states) == [WHOLE, WHOLE]
 

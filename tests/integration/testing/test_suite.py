@@ -70,22 +70,32 @@ def test_a_setting_that_leads_to_no_queue_is_one_clear_line(project, setting, me
     assert message in done.stdout
     assert "Traceback" not in done.stdout
     assert "plugin.py" not in done.stdout
+    assert "another exception" not in done.stdout
 
 
-def test_a_fixture_of_the_users_own_names_the_queue(project):
-    tests = """
+OWN_FIXTURES = """
 import pytest
+from types import SimpleNamespace
 from mainspring import Queue
 
-@pytest.fixture
-def mainspring_app():
-    return Queue()
+@pytest.fixture(params=["queue", "app", "neither"])
+def mainspring_app(request):
+    queue = Queue()
+    return {"queue": queue, "app": SimpleNamespace(queue=queue), "neither": 7}[request.param]
 
 def test_it(mainspring_queue, mainspring_app):
-    assert mainspring_queue.queue is mainspring_app
+    assert mainspring_queue.queue is getattr(mainspring_app, "queue", mainspring_app)
+
+def test_a_worker(mainspring_worker):
+    assert isinstance(mainspring_worker, Queue)
 """
-    done = run_pytest(project("", tests))
-    assert done.returncode == 0, done.stdout
+
+
+def test_a_fixture_of_the_users_own_gives_the_queue_or_an_app_that_has_one(project):
+    done = run_pytest(project("", OWN_FIXTURES))
+    assert "4 passed, 2 errors" in done.stdout
+    assert "mainspring_app does not lead to a Queue: what it returned is int" in done.stdout
+    assert "plugin.py" not in done.stdout
 
 
 def test_an_error_that_no_test_has_seen_is_one_at_its_end(project):

@@ -63,6 +63,7 @@ def test_each_command_that_changes_something_is_in_the_audit_log(app, failed, co
         (("queues", "pause", "mail"), "queues pause", ["mail"]),
         (("queues", "resume", "mail"), "queues resume", ["mail"]),
         (("cron", "add", "s", "t", "--every", "60"), "cron add", ["s"]),
+        (("cron", "change", "s", "--every", "90"), "cron change", ["s"]),
         (("cron", "pause", "s"), "cron pause", ["s"]),
         (("cron", "resume", "s"), "cron resume", ["s"]),
         (("cron", "run", "s"), "cron run", ["s"]),

@@ -167,10 +167,22 @@ def test_jobs_of_a_paused_queue_wait(queue):
 
     with queue.testing() as t:
         queue.pause("default")
-        body.delay()
+        job = body.delay()
         assert t.run(hours=1) == 0
+        with pytest.raises(NotRunning, match=r"is paused: call resume\('default'\)"):
+            job.result()
         queue.resume("default")
         assert t.run() == 1
+
+
+def test_who_asks_for_a_job_of_an_unknown_task_is_told_which_there_are(queue):
+    queue.task(name="shop.pay")(lambda: None)
+    with queue.testing() as t:
+        job = queue.enqueue("shop.pya")
+        assert t.run() == 0
+        with pytest.raises(NotRunning, match=r"has no task .*did you mean 'shop.pay'\?"):
+            job.result()
+        assert job.status == "pending"
 
 
 def test_a_body_that_would_wait_for_ever_is_told(queue):

@@ -37,7 +37,7 @@ class BackgroundEventWorker(TriggeredWorker[P, R]):
 
     def get_event_obj(self) -> EventHandle:
         """Return the event of a worker that is active; raises `NotRunning`."""
-        run = self._run
+        run = self._worker_run
         if run is None or not isinstance(run.trigger, Event):
             raise NotRunning(f"worker {self.name!r} is not running; start it first")
         return EventHandle(run.trigger)

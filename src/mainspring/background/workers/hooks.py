@@ -38,7 +38,7 @@ class FailingWorker(Protocol):
         ...
 
     @property
-    def options(self) -> Options:
+    def worker_options(self) -> Options:
         """The options that it has now."""
         ...
 
@@ -97,14 +97,14 @@ def guarded(hook: Callable[[], object], name: str) -> None:
 
 def call_on_error(worker: FailingWorker, error: BaseException | None) -> None:
     """Call `on_error`, with `error` and `worker` if it declares them; log what it raises."""
-    on_error = worker.options.on_error
+    on_error = worker.worker_options.on_error
     if on_error is None:
         return
     takes = accepted_arguments(on_error)
     also = {"error": error, "worker": worker}
     given = {name: value for name, value in also.items() if takes.takes(name)}
     try:
-        result = on_error(**{**given, **worker.options.on_error_kwargs})
+        result = on_error(**{**given, **worker.worker_options.on_error_kwargs})
         if inspect.iscoroutine(result):
             with outside():
                 future = worker.supervisor.background_task(result)

@@ -53,35 +53,35 @@ class BackgroundIntervalWorker(TriggeredWorker[P, R]):
         **options: Any,
     ) -> None:
         super().__init__(name, func, **options)
-        self._pace: dict[str, Any] = {
+        self.__pace: dict[str, Any] = {
             "interval": interval,
             "delay": delay,
             "delay_before": delay_before,
             "jitter": jitter,
             "misfire": misfire,
         }
-        self._schedule = self._check(cron, tz)
+        self.__schedule = self.__check(cron, tz)
 
     @property
     def interval(self) -> float | None:
         """The seconds from one run's start to the next one's, None with a delay or a cron rule."""
-        seconds: float | None = self._pace["interval"]
+        seconds: float | None = self.__pace["interval"]
         return seconds
 
     @interval.setter
     def interval(self, seconds: float | None) -> None:
-        self._repace(interval=seconds, delay=None)
+        self.__repace(interval=seconds, delay=None)
 
     @property
     def delay(self) -> float | None:
         """The seconds between two runs, from the start of the first with `keep_interval`."""
         interval = self.interval
-        seconds: float | None = self._pace["delay"] if interval is None else interval
+        seconds: float | None = self.__pace["delay"] if interval is None else interval
         return seconds
 
     @delay.setter
     def delay(self, seconds: float | None) -> None:
-        self._repace(**{"interval" if self.keep_interval else "delay": seconds})
+        self.__repace(**{"interval" if self.keep_interval else "delay": seconds})
 
     @property
     def keep_interval(self) -> bool:
@@ -91,61 +91,61 @@ class BackgroundIntervalWorker(TriggeredWorker[P, R]):
     @keep_interval.setter
     def keep_interval(self, keep: bool) -> None:
         seconds = self.delay
-        self._repace(interval=seconds if keep else None, delay=None if keep else seconds)
+        self.__repace(interval=seconds if keep else None, delay=None if keep else seconds)
 
     @property
     def delay_before(self) -> float | None:
         """The seconds before each run."""
-        seconds: float | None = self._pace["delay_before"]
+        seconds: float | None = self.__pace["delay_before"]
         return seconds
 
     @delay_before.setter
     def delay_before(self, seconds: float | None) -> None:
-        self._repace(delay_before=seconds)
+        self.__repace(delay_before=seconds)
 
-    def _repace(self, **pace: float | None) -> None:
+    def __repace(self, **pace: float | None) -> None:
         """Have another pace, while it is started from the next run on. Raises `InvalidOption`."""
         owner = f"worker {self.name!r}"
-        if self._schedule is not None:
+        if self.__schedule is not None:
             option, value = next(iter(pace.items()))
             why, remedy = "can't be combined with cron", "make another worker"
             raise InvalidOption(option, value, owner=owner, why=why, remedy=remedy)
-        new = {**self._pace, **pace}
+        new = {**self.__pace, **pace}
         check_pace(**new, owner=owner)
-        self._pace = new
-        if self._run is not None and isinstance(self._run.trigger, Interval):
-            self._run.trigger.repace(new["interval"], new["delay"], new["delay_before"])
+        self.__pace = new
+        if self._worker_run is not None and isinstance(self._worker_run.trigger, Interval):
+            self._worker_run.trigger.repace(new["interval"], new["delay"], new["delay_before"])
 
     @property
     def paced(self) -> bool:
         """True if `start` may be given another pace: not with a cron rule."""
-        return self._schedule is None
+        return self.__schedule is None
 
     def make_trigger(self, start: StartArguments) -> Trigger:
         """Return what fires at the pace that it was made with, or that `start` was given."""
-        if self._schedule is not None:
-            return Scheduled(self._schedule)
-        pace = {name: value for name, value in start.overrides.items() if name in self._pace}
+        if self.__schedule is not None:
+            return Scheduled(self.__schedule)
+        pace = {name: value for name, value in start.overrides.items() if name in self.__pace}
         # An interval given at the start stands in for a delay, and the other way round.
         if pace.get("interval") is not None:
             pace.setdefault("delay", None)
         elif pace.get("delay") is not None:
             pace["interval"] = None
-        return Interval(**{**self._pace, **pace}, owner=f"worker {self.name!r}")
+        return Interval(**{**self.__pace, **pace}, owner=f"worker {self.name!r}")
 
-    def _check(self, cron: str | None, tz: str | tzinfo | None) -> Any:
+    def __check(self, cron: str | None, tz: str | tzinfo | None) -> Any:
         owner = f"worker {self.name!r}"
         if cron is None:
             if tz is not None:
                 why, remedy = "has no effect without cron", "give cron, too, or leave tz out"
                 raise InvalidOption("tz", tz, owner=owner, why=why, remedy=remedy)
-            check_pace(**self._pace, owner=owner)
-            if self._pace["interval"] is None and self._pace["misfire"] != "coalesce":
-                misfire = self._pace["misfire"]
+            check_pace(**self.__pace, owner=owner)
+            if self.__pace["interval"] is None and self.__pace["misfire"] != "coalesce":
+                misfire = self.__pace["misfire"]
                 why, remedy = "has no effect without interval", "give interval, or leave it out"
                 raise InvalidOption("misfire", misfire, owner=owner, why=why, remedy=remedy)
             return None
-        for option, value in self._pace.items():
+        for option, value in self.__pace.items():
             if value not in (None, 0.0, "coalesce"):
                 why, remedy = "can't be combined with cron", "give only one of them"
                 raise InvalidOption(option, value, owner=owner, why=why, remedy=remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 ALIASES = ("fn", "executor_func")
 """Names of `func` on the reference pages."""
 
+
+DAEMON = "daemon"
+"""An option that atasker takes, and that does nothing there either."""
+
+log = logging.getLogger("mainspring.supervision")
 
 EXECUTORS = (None, "thread", "process")
 
@@ -75,6 +81,9 @@ class Options:
         `derived` is the name of one that was given none. Raises `UnknownOption`, `InvalidOption`.
         """
         owner = f"worker {name or derived!r}"
+        if given.get(DAEMON):
+            log.warning("daemon of %s has no effect: no worker keeps a process from its end", owner)
+        given = {option: value for option, value in given.items() if option != DAEMON}
         for option in given:
             if option not in COMMON:
                 raise UnknownOption(option, owner=owner, known=(*COMMON, "func", *ALIASES, *also))

@@ -47,7 +47,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         **options: Any,
     ) -> None:
         super().__init__(name, func, **options)
-        self._backlog = Backlog(
+        self.__backlog = Backlog(
             _queue_of(queue if q is None else q, self.name),
             owner=self.name,
             pack=as_queue_item,
@@ -56,11 +56,11 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
 
     def get_queue_obj(self) -> Any:
         """Return the queue; items may be put straight into it, or taken out by hand."""
-        return self._backlog.queue
+        return self.__backlog.queue
 
     async def put(self, item: Any) -> None:
         """Put an item; wait for space in a bounded queue. Raises `NotRunning` after a stop."""
-        await self._backlog.aput(item)
+        await self.__backlog.aput(item)
 
     def put_threadsafe(self, item: Any, timeout: float | None = None) -> Future[R]:
         """Put an item from any thread; return a future of what the target makes of it.
@@ -70,7 +70,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         raises `TimeoutError`. Raises `NotRunning` after a stop.
         """
         future: Future[R] = Future()
-        self._backlog.offer(QueueItem(item, future), timeout)
+        self.__backlog.offer(QueueItem(item, future), timeout)
         return future
 
     def stop(self, wait: float | bool = True, *, drain: bool = False) -> bool:  # noqa: FBT001, FBT002  the pages' signature
@@ -78,28 +78,28 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
 
         What a limited `wait` leaves no time for stays for the next start.
         """
-        run = self._run
+        run = self._worker_run
         if not (drain and run is not None and run.active):
             return super().stop(wait)
-        self._drain(run)
-        return run.wait(wait) or self._cut_short(run, wait)
+        self.__drain(run)
+        return run.wait(wait) or self.__cut_short(run, wait)
 
     async def astop(self, wait: float | bool = True, *, drain: bool = False) -> bool:  # noqa: FBT001, FBT002  as `stop`
         """Stop it from a coroutine; with `drain` once it has finished what is queued."""
-        run = self._run
+        run = self._worker_run
         if not (drain and run is not None and run.active):
             return await super().astop(wait)
-        self._drain(run)
-        return await run.await_end(wait) or self._cut_short(run, wait)
+        self.__drain(run)
+        return await run.await_end(wait) or self.__cut_short(run, wait)
 
     def status(self) -> WorkerStatus:
         """Return what it is doing, and how many items wait; from any thread."""
-        return replace(super().status(), queued=len(self._backlog))
+        return replace(super().status(), queued=len(self.__backlog))
 
     def reset_after_fork(self) -> None:
         """In a forked child: be stopped; what is queued is the parent's."""
         super().reset_after_fork()
-        self._backlog.forget()
+        self.__backlog.forget()
 
     def before_queue_get(self) -> None:
         """Do something before an item is taken."""
@@ -109,26 +109,26 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
 
     def make_trigger(self, start: StartArguments) -> Trigger:  # noqa: ARG002  the seam's signature
         """Return what fires for each item."""
-        self._backlog.open()
+        self.__backlog.open()
         hooked = is_own(self, BackgroundQueueWorker, "before_queue_get", "after_queue_get")
-        return _HookedItems(self._backlog, self) if hooked else _UncancelledItems(self._backlog)
+        return _HookedItems(self.__backlog, self) if hooked else _UncancelledItems(self.__backlog)
 
     def ask_end(self, run: WorkerRun) -> None:
         """Accept no more items; those that are left wait for the next start."""
-        self._backlog.shut()
+        self.__backlog.shut()
         super().ask_end(run)
 
     def unpack(self, function: Callable[..., Any], *, awaited: bool) -> Callable[..., Any]:
         """Return what takes an item, and tells the result to who has put it."""
         return _unpack_later(function) if awaited else _unpack(function)
 
-    def _drain(self, run: WorkerRun) -> None:
+    def __drain(self, run: WorkerRun) -> None:
         run.announce_end()
-        self._backlog.shut()
+        self.__backlog.shut()
         if isinstance(run.trigger, Items):
             run.trigger.drain()
 
-    def _cut_short(self, run: WorkerRun, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
+    def __cut_short(self, run: WorkerRun, wait: float | bool) -> bool:  # noqa: FBT001  as `stop`
         """After a wait with a limit: begin no further run."""
         if not isinstance(wait, bool):
             self.ask_end(run)

@@ -43,10 +43,10 @@ class Setting(Generic[T]):
     def __get__(self, worker: Settings, owner: type | None = None) -> T: ...
     def __get__(self, worker: Settings | None, owner: type | None = None) -> Any:
         """Return the value, or the setting itself from the class."""
-        return self if worker is None else getattr(worker.options, self._name)
+        return self if worker is None else getattr(worker.worker_options, self._name)
 
     def __set__(self, worker: Settings, value: T) -> None:
-        worker.configure(self._name, value, live=self._live)
+        worker.set_worker_option(self._name, value, live=self._live)
 
 
 class Settings(Hooks):
@@ -57,8 +57,8 @@ class Settings(Hooks):
     _loops: ClassVar[bool] = False
     """True if it has a `loop` of its own instead of a target that a trigger sets off."""
 
-    _options: Options
-    _run: WorkerRun | None
+    _worker_options: Options
+    _worker_run: WorkerRun | None
 
     if TYPE_CHECKING:
         run: Callable[..., Any]
@@ -107,8 +107,8 @@ class Settings(Hooks):
     @property
     def name(self) -> str:
         """Its name, for this life the one that `start` was given."""
-        run = self._run
-        return self._options.name if run is None or run.over else run.name
+        run = self._worker_run
+        return self._worker_options.name if run is None or run.over else run.name
 
     @name.setter
     def name(self, name: str | None) -> None:
@@ -116,14 +116,14 @@ class Settings(Hooks):
 
     def set_name(self, name: str | None) -> None:
         """Give it another name, None for a random one; before a start."""
-        self.configure("name", str(uuid.uuid4()) if name is None else name)
+        self.set_worker_option("name", str(uuid.uuid4()) if name is None else name)
 
     @property
-    def options(self) -> Options:
+    def worker_options(self) -> Options:
         """The options that it has."""
-        return self._options
+        return self._worker_options
 
-    def configure(self, option: str, value: Any, *, live: bool = False) -> None:
+    def set_worker_option(self, option: str, value: Any, *, live: bool = False) -> None:
         """Set an option; `live`: also while it is started.
 
         Raises `AttributeError` if it is started, and `InvalidOption`.
@@ -134,33 +134,33 @@ class Settings(Hooks):
                 f"{option} of worker {self.name!r} can't be set while it is started: "
                 f"stop it first{also}"
             )
-        options = self._options.with_setting(option, value)
+        options = self._worker_options.with_setting(option, value)
         if hasattr(self, "run"):
             self._check_target(self.run, options)
-        self._options = options
+        self._worker_options = options
 
     @property
     def poll_delay(self) -> float:
         """Accepted for the reference pages' sake; it limits neither throughput nor latency."""
-        return self._options.poll_delay or self.supervisor.poll_delay
+        return self._worker_options.poll_delay or self.supervisor.poll_delay
 
     @poll_delay.setter
     def poll_delay(self, seconds: float | None) -> None:
-        self.configure("poll_delay", seconds, live=True)
+        self.set_worker_option("poll_delay", seconds, live=True)
 
     @property
     def supervisor(self) -> TaskSupervisor:
         """The supervisor that starts it."""
-        return self._options.supervisor or task_supervisor
+        return self._worker_options.supervisor or task_supervisor
 
     @supervisor.setter
     def supervisor(self, supervisor: TaskSupervisor | None) -> None:
-        self.configure("supervisor", supervisor)
+        self.set_worker_option("supervisor", supervisor)
 
     @property
     def event_loop(self) -> asyncio.AbstractEventLoop | None:
         """The asyncio loop that its target is awaited on, while it is started."""
-        run = self._run
+        run = self._worker_run
         return None if run is None or run.over else run.runner.loop
 
     if TYPE_CHECKING:
@@ -170,26 +170,26 @@ class Settings(Hooks):
         @property
         def loop(self) -> Any:
             """The asyncio loop of its target while it is started, and else the one it was given."""
-            return self.event_loop or self._options.loop
+            return self.event_loop or self._worker_options.loop
 
         @loop.setter
         def loop(self, loop: Any) -> None:
-            self.configure("loop", loop)
+            self.set_worker_option("loop", loop)
 
     def is_started(self) -> bool:
         """Return whether it was started and has not ended."""
-        run = self._run
+        run = self._worker_run
         return run is not None and not run.over
 
     def is_stopped(self) -> bool:
         """Return whether it was started and has ended."""
-        run = self._run
+        run = self._worker_run
         return run is not None and run.over
 
     def _take_target(self, run: Any) -> None:
         if not callable(run):
             raise TypeError(f"target {run!r} of worker {self.name!r} can't be called")
-        self._check_target(run, self._options)
+        self._check_target(run, self._worker_options)
         self.takes = accepted_arguments(run)
 
     def _check_target(self, run: Callable[..., Any], options: Options) -> None:

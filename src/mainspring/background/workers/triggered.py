@@ -42,7 +42,7 @@ class TriggeredWorker(BackgroundWorker[P, R]):
         next tick out, an event worker forgets what it has not run for yet. `payload` reaches an
         event target that declares a positional. Raises `NotRunning` unless it is active.
         """
-        run = self._run
+        run = self._worker_run
         if run is None or not run.active:
             raise NotRunning(f"worker {self.name!r} is not running; start it first")
         pull(run.trigger, skip=skip, payload=payload)

@@ -58,17 +58,17 @@ class BackgroundWorker(Settings, Generic[P, R]):
     def __init__(
         self, name: str | None = None, func: Callable[P, R] | None = None, **options: Any
     ) -> None:
-        self._run: WorkerRun | None = None
-        self._lock = threading.RLock()
-        self._method = False
+        self._worker_run: WorkerRun | None = None
+        self.__lock = threading.RLock()
+        self.__method = False
         self.lease_lost = threading.Event()
         """Set while a run goes on whose singleton lock was lost: it must come to its end."""
-        self._starting = False  # so that `before_start` begins no second life
+        self.__starting = False  # so that `before_start` begins no second life
         self.remake: Callable[[object], Any] | None = None
         """Make one like it of a method's function, for an instance; set by the decorator."""
         function = function_of(func, options, f"worker {name!r}")
         derived = None if name else _name_of(function)
-        self._options = Options.of(name, options, derived=derived, also=self.own_options)
+        self._worker_options = Options.of(name, options, derived=derived, also=self.own_options)
         if function is not None:
             self.run = function
             functools.update_wrapper(self, function)
@@ -90,13 +90,13 @@ class BackgroundWorker(Settings, Generic[P, R]):
 
     def __set_name__(self, owner: type, name: str) -> None:
         # A method that was decorated, and not a worker of something else kept in a class.
-        self._method = self.__dict__.get("__qualname__") == f"{owner.__qualname__}.{name}"
+        self.__method = self.__dict__.get("__qualname__") == f"{owner.__qualname__}.{name}"
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the worker of a method for its instance, which has one of its own."""
         if instance is owner:
             return MethodType(self, instance)  # as of Python 3.13: a classmethod around it
-        if instance is None or not self._method or self.remake is None:
+        if instance is None or not self.__method or self.remake is None:
             return self
         # From now on it is found there first.
         return vars(instance).setdefault(self.__name__, self.remake(instance))
@@ -107,23 +107,28 @@ class BackgroundWorker(Settings, Generic[P, R]):
 
     def is_active(self) -> bool:
         """Return whether it was started and goes on running its target."""
-        run = self._run
+        run = self._worker_run
         return run is not None and run.active
+
+    @property
+    def start_stop_lock(self) -> threading.RLock:
+        """The lock that its start holds: who holds it meanwhile puts a start off. No stop waits."""
+        return self.__lock
 
     def wait_until_stop(self) -> None:
         """Wait until it has ended; from its own target or loop it returns at once."""
-        run = self._run
+        run = self._worker_run
         if run is not None:
             run.wait(wait=True)
 
     def reset_after_fork(self) -> None:
         """In a forked child: be stopped, for what runs is the parent's."""
-        self._run = None
-        self._lock = threading.RLock()
+        self._worker_run = None
+        self.__lock = threading.RLock()
 
     def status(self) -> WorkerStatus:
         """Return what it is doing and has done since its last start; from any thread."""
-        run = self._run
+        run = self._worker_run
         if run is None:
             return WorkerStatus(self.name, self.kind, "stopped", 0, 0, None, None, None)
         return run.core.status()
@@ -131,7 +136,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
     @property
     def fence(self) -> int | None:
         """The fence of its singleton lock: above that of every earlier holder; None without one."""
-        gate = None if self._run is None else self._run.core.gate
+        gate = None if self._worker_run is None else self._worker_run.core.gate
         return gate.fence if isinstance(gate, SingletonGate) else None
 
     def start(self, *args: Any, **kwargs: Any) -> bool:
@@ -143,25 +148,25 @@ class BackgroundWorker(Settings, Generic[P, R]):
         `TypeError`.
         """
         # Before the lock too: who holds it may wait for the run that calls this.
-        last = self._run
+        last = self._worker_run
         if last is not None and not last.active:
             last.refuse_to_wait_for_itself()
-        with self._lock:
-            if self.is_active() or self._starting:
+        with self.__lock:
+            if self.is_active() or self.__starting:
                 return False
-            if self._run is not None:
-                self._run.make_way()
-            self._starting = True
+            if self._worker_run is not None:
+                self._worker_run.make_way()
+            self.__starting = True
             try:
-                run = self._begin(StartArguments.of(args, kwargs))
+                run = self.__begin(StartArguments.of(args, kwargs))
             finally:
-                self._starting = False
+                self.__starting = False
         try:
             self.after_start()
         except BaseException:
             self.stop(wait=False)
             raise
-        return run is self._run
+        return run is self._worker_run
 
     def stop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  the pages' signature
         """Stop it; return whether it has ended.
@@ -169,7 +174,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
         `wait` for the run under way: True without end, a number so many seconds, False not at
         all. From its own target or loop it only asks.
         """
-        run = self._run
+        run = self._worker_run
         if run is None:
             return True
         run.ask()
@@ -183,7 +188,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
 
         Raises as `start` does; `AlreadyRunning` from its own target or loop, before it is stopped.
         """
-        run = self._run
+        run = self._worker_run
         if run is not None:
             run.refuse_to_wait_for_itself()
         self.stop()
@@ -195,7 +200,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
 
     async def astop(self, wait: float | bool = True) -> bool:  # noqa: FBT001, FBT002  as `stop`
         """Stop it from a coroutine, also of its own loop; from its own target it only asks."""
-        run = self._run
+        run = self._worker_run
         if run is None:
             return True
         run.ask()
@@ -238,30 +243,30 @@ class BackgroundWorker(Settings, Generic[P, R]):
         """Report to the supervisor that it gave up, and why."""
         self.supervisor.on_worker_failed(self, error)
 
-    def _begin(self, start: StartArguments) -> WorkerRun:
+    def __begin(self, start: StartArguments) -> WorkerRun:
         if not (self._loops or hasattr(self, "run")):
             raise TypeError(f"{self!r} has no target: give func=, set run, or define a method run")
         self.before_start()
         supervisor = self.supervisor
         supervisor.start()
-        options = self._options.overridden(start.overrides)
+        options = self._worker_options.overridden(start.overrides)
         if not self.paced:
             start.refuse_pace(f"worker {options.name!r}")
         name = supervisor.workers.add(self, options.name, derived=options.derived)
         try:
-            run = self._run = self._make_run(options, name, start, supervisor.running_pools)
+            run = self._worker_run = self.__make_run(options, name, start, supervisor.running_pools)
             run.begin()
         except BaseException:
             supervisor.workers.retire(self, name)
-            self._run = None
+            self._worker_run = None
             raise
         return run
 
-    def _make_run(
+    def __make_run(
         self, declared: Options, name: str, start: StartArguments, pools: RunningPools
     ) -> WorkerRun:
         options, trigger = declared.named(name), self.make_trigger(start)
-        target = self._target(options, start)
+        target = self.__target(options, start)
         if target.alone:
             trigger = Continuous()
         runner = runner_for(self, target, options)
@@ -271,21 +276,21 @@ class BackgroundWorker(Settings, Generic[P, R]):
             trigger,
             restart=options.restart,
             driver=runner.driver,
-            on_error=self._deal_with,
+            on_error=self.__deal_with,
         )
         core.kind = self.kind
-        core.gate = self._gate(declared, trigger)
+        core.gate = self.__gate(declared, trigger)
         hooked = is_own(self, BackgroundWorker, *OF_THE_END)
         return WorkerRun(self, core, runner, pools, hooked=hooked)
 
-    def _gate(self, declared: Options, trigger: Trigger) -> SingletonGate | None:
+    def __gate(self, declared: Options, trigger: Trigger) -> SingletonGate | None:
         if declared.singleton is None:
             return None
         # Of the name as declared: a number behind it would be of this process alone.
         lock = declared.singleton.lock(f"worker {declared.name}")
         return SingletonGate(lock, trigger, self.lease_lost)
 
-    def _target(self, options: Options, start: StartArguments) -> Target:
+    def __target(self, options: Options, start: StartArguments) -> Target:
         if self._loops:
             function = once(self.loop, start)
             self._take_target(function)
@@ -293,7 +298,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
         own = {"_worker": self, "_name": options.name, "o": options.o}
         return Target(self.run, start.args, start.kwargs, own, self.takes)
 
-    def _deal_with(self, error: Exception) -> None:
+    def __deal_with(self, error: Exception) -> None:
         if is_own(self, BackgroundWorker, "error"):
             call_error(self.error, self.name, error)
         else:

@@ -1,4 +1,4 @@
-"""`mainspring cron`: the durable schedules: list, add, run now, pause, resume and remove them."""
+"""`mainspring cron`: the durable schedules: list, add, change, run, pause, resume, remove them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.cli.app_loader.audit import note
 from mainspring.cli.app_loader.verbs import add_verb, run
 from mainspring.cli.text.arguments import arguments_in
+from mainspring.cli.text.job_options import JOB_OPTIONS, add_job_options, job_options_in
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.errors import InvalidOption, ScheduleUnreadable
 from mainspring.model.duration import distance
@@ -27,8 +28,7 @@ DISPENSABLE = ("CATCH UP", "OF JOBS", "QUEUE", "LAST TICK", "TASK", "RULE")
 log = logging.getLogger("mainspring.queue")
 
 HEADS = ("SCHEDULE", "RULE", "TASK", "QUEUE", "OF JOBS", "CATCH UP", "LAST TICK", "NEXT TICK")
-OPTIONS = ("queue", "priority", "unique", "expires", "retries", "timeout")
-"""Options of the jobs of a schedule that the command adds, besides their tags."""
+UNSETTABLE = ("args", "kwargs", "tz", "catch_up", "backoff", *JOB_OPTIONS)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,21 +38,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     adding = add_verb(verbs, "add", "add a schedule of a task", add_schedule)
     adding.add_argument("name", metavar="SCHEDULE")
     adding.add_argument("task", metavar="TASK", help="its name; with --app the last part will do")
-    rule = adding.add_mutually_exclusive_group(required=True)
-    rule.add_argument("--cron", metavar="EXPRESSION", help="as in '0 3 * * *'")
-    rule.add_argument("--every", type=float, metavar="SECONDS")
-    adding.add_argument("--tz", metavar="ZONE", help="of --cron (default: UTC)")
-    adding.add_argument("--args", metavar="JSON", help="as in '[1, \"two\"]'")
-    adding.add_argument("--kwargs", metavar="JSON", help="as in '{\"name\": 1}'")
-    adding.add_argument("--catch-up", choices=CATCH_UPS, help="of missed ticks (default: one)")
-    adding.add_argument("--queue", metavar="NAME", help="(default: the task's)")
-    adding.add_argument("--priority", type=int, metavar="N", help="lower is more urgent")
-    adding.add_argument("--unique", metavar="KEY", help="of its jobs, one is live at most")
-    adding.add_argument("--expires", type=float, metavar="SECONDS", help="to start within")
-    adding.add_argument("--retries", type=int, metavar="N", help="(default: the task's)")
-    adding.add_argument("--timeout", type=float, metavar="SECONDS", help="(default: the task's)")
-    adding.add_argument("--tag", action="append", dest="tags", metavar="TAG", help="of its jobs")
+    _add_rule(adding, required=True)
     adding.add_argument("--replace", action="store_true", help="one that is there")
+    purpose = "change one that was added; the rest stays"
+    changing = add_verb(verbs, "change", purpose, change_schedule)
+    changing.add_argument("name", metavar="SCHEDULE")
+    changing.add_argument("--task", metavar="TASK", help="with --app the last part will do")
+    _add_rule(changing, required=False)
+    changing.add_argument(
+        "--unset",
+        action="append",
+        type=lambda text: text.replace("-", "_"),
+        choices=UNSETTABLE,
+        default=[],
+        metavar="OPTION",
+        help=f"back to its default, several times: {', '.join(UNSETTABLE)}",
+    )
     for name, purpose, function in (
         ("run", "enqueue a schedule's job now", run_schedule),
         ("pause", "let a schedule tick no more", pause_schedule),
@@ -61,6 +62,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     ):
         verb = add_verb(verbs, name, purpose, function)
         verb.add_argument("name", metavar="SCHEDULE")
+
+
+def _add_rule(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the options of a schedule's rule and of its jobs."""
+    rule = parser.add_mutually_exclusive_group(required=required)
+    rule.add_argument("--cron", metavar="EXPRESSION", help="as in '0 3 * * *'")
+    rule.add_argument("--every", type=float, metavar="SECONDS")
+    parser.add_argument("--tz", metavar="ZONE", help="of --cron (default: UTC)")
+    parser.add_argument("--args", metavar="JSON", help="as in '[1, \"two\"]'")
+    parser.add_argument("--kwargs", metavar="JSON", help="as in '{\"name\": 1}'")
+    parser.add_argument("--catch-up", choices=CATCH_UPS, help="of missed ticks (default: one)")
+    add_job_options(parser)
 
 
 def list_schedules(queue: Queue, options: argparse.Namespace) -> int:
@@ -81,17 +94,52 @@ def list_schedules(queue: Queue, options: argparse.Namespace) -> int:
 
 def add_schedule(queue: Queue, options: argparse.Namespace) -> int:
     """Add it for each worker that knows the task."""
-    names = ("cron", "every", "tz", "catch_up", "tags", *OPTIONS)
-    given: Any = {name: value for name in names if (value := getattr(options, name)) is not None}
-    given["args"], given["kwargs"] = arguments_in(options)
-    ends = [task.name for task in queue.tasks if task.name.endswith(f".{options.task}")]
-    whole = ends[0] if len(ends) == 1 and queue.get_task(options.task) is None else options.task
-    added = queue.schedules.add(options.name, whole, replace=options.replace, **given)
-    note(queue, "cron add", [added.name], {"task": added.task, "rule": added.rule})
+    whole = _whole_name(queue, options.task)
+    added = queue.schedules.add(options.name, whole, replace=options.replace, **_given(options))
+    note(queue, "cron add", [added.name], _details(added))
+    return _report(options, added, "added")
+
+
+def change_schedule(queue: Queue, options: argparse.Namespace) -> int:
+    """Change what is given of it, and keep the rest; 1 if it is unknown."""
+    given = _given(options)
+    if options.task is not None:
+        given["task"] = _whole_name(queue, options.task)
+    if both := [name for name in options.unset if name in given]:
+        why, remedy = f"is given with --{both[0]}, too", "leave one of them out"
+        raise InvalidOption("--unset", both[0], owner="the command", why=why, remedy=remedy)
+    given |= dict.fromkeys(options.unset)
+    try:
+        changed = queue.schedules.change(options.name, **given)
+    except KeyError:
+        return _unknown(options)
+    note(queue, "cron change", [changed.name], _details(changed))
+    return _report(options, changed, "changed")
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line says of a schedule, and nothing of what it leaves out."""
+    args, kwargs = arguments_in(options)
+    said = {name: getattr(options, name) for name in ("cron", "every", "tz", "catch_up")}
+    said |= {"args": options.args and args, "kwargs": options.kwargs and kwargs}
+    said |= job_options_in(options)
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _whole_name(queue: Queue, task: str) -> str:
+    ends = [one.name for one in queue.tasks if one.name.endswith(f".{task}")]
+    return ends[0] if len(ends) == 1 and queue.get_task(task) is None else task
+
+
+def _details(schedule: ScheduleHandle) -> dict[str, str]:
+    return {"task": schedule.task, "rule": schedule.rule}
+
+
+def _report(options: argparse.Namespace, new: ScheduleHandle, done: str) -> int:
     if options.json:
-        print_json(_fields(added))
+        print_json(_fields(new))
     else:
-        print_lines([f"{added.name} added: {added.rule}, {added.task}"])
+        print_lines([f"{new.name} {done}: {new.rule}, {new.task}"])
     return DONE
 
 

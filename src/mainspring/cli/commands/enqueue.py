@@ -10,6 +10,7 @@ from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.arguments import arguments_in
 from mainspring.cli.text.job import job_fields, text_of
+from mainspring.cli.text.job_options import add_job_options, job_options_in
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
 from mainspring.errors import JobError, UsageError
 from mainspring.model.duration import seconds_of
@@ -32,12 +33,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK", help="its name, or the last part of that")
     parser.add_argument("--args", metavar="JSON", help="as in '[1, \"two\"]'")
     parser.add_argument("--kwargs", metavar="JSON", help="as in '{\"name\": 1}'")
-    parser.add_argument("--queue", metavar="NAME", help="(default: the task's)")
-    parser.add_argument("--priority", type=int, metavar="N", help="lower is more urgent")
     parser.add_argument("--delay", type=float, metavar="SECONDS")
-    parser.add_argument("--unique", metavar="KEY", help="no second live job of this key")
     parser.add_argument("--idempotency-key", metavar="KEY", help="one job of this key in 24 hours")
-    parser.add_argument("--tag", action="append", metavar="TAG", help="may be given several times")
+    add_job_options(parser)
     parser.add_argument(
         "--wait", type=float, metavar="SECONDS", help="wait for its end, and print the result"
     )
@@ -47,12 +45,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def enqueue(queue: Queue, options: argparse.Namespace) -> int:
     """Enqueue a job and print its id; with `--wait`, 1 if it did not complete in time."""
     task = task_named(queue, options.task)
-    names = ("queue", "priority", "delay", "unique", "idempotency_key")
-    given: dict[str, Any] = {
-        name: value for name in names if (value := getattr(options, name)) is not None
-    }
-    if options.tag is not None:
-        given["tags"] = options.tag
+    given: dict[str, Any] = job_options_in(options)
+    for name in ("delay", "idempotency_key"):
+        if (value := getattr(options, name)) is not None:
+            given[name] = value
     args, kwargs = arguments_in(options)
     job = task.using(**given).delay(*args, **kwargs)
     note(queue, "enqueue", [job.id], {"task": task.name})

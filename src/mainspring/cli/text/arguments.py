@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def arguments_in(options: argparse.Namespace) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return what `--args` and `--kwargs` say. Raises `InvalidOption`."""
-    args = _read("--args", options.args or "[]", list)
-    kwargs = _read("--kwargs", options.kwargs or "{}", dict)
+    args = json_in("--args", options.args or "[]", list)
+    kwargs = json_in("--kwargs", options.kwargs or "{}", dict)
     return tuple(args), kwargs
 
 
@@ -30,7 +30,8 @@ def moment_in(option: str, text: str) -> datetime:
         raise InvalidOption(option, text, owner="the command", expected=expected) from None
 
 
-def _read(option: str, text: str, kind: type[Any]) -> Any:
+def json_in(option: str, text: str, kind: type[Any]) -> Any:
+    """Return the list or dict that a JSON text says. Raises `InvalidOption`."""
     example = "'[1, \"two\"]'" if kind is list else "'{\"name\": 1}'"
     try:
         value = json.decode(text)

@@ -6,6 +6,7 @@ Programs for 0.1 import from `mainspring` itself, where it is a plain call.
 from mainspring import (
     CacheAdapter,
     MemoryCacheAdapter,
+    ProgressCallback,
     TaskInfo,
     TaskStatus,
     register_task,
@@ -21,6 +22,7 @@ __all__ = [
     "AsyncTaskWorker",
     "CacheAdapter",
     "MemoryCacheAdapter",
+    "ProgressCallback",
     "TaskInfo",
     "TaskStatus",
     "get_all_task_types",

@@ -9,6 +9,7 @@ from mainspring.engine.attempts.running import running
 from mainspring.errors import JobGone, NotRunning
 from mainspring.model.job import JobState
 from mainspring.queue.client import QueueClient
+from mainspring.queue.names import meant
 from mainspring.queue.transaction import Transactions
 from mainspring.stores.clock import MICROS, as_micros
 
@@ -169,6 +170,12 @@ class TestClient(QueueClient):
         wait = (as_micros(record.run_at) - self._clock.micros) / MICROS
         if record.state is JobState.RUNNING:
             return NotRunning(f"{named} is in the midst of its run, and has no result yet")
+        if record.task not in self.tasks:
+            hint = meant(record.task, [task.name for task in self.tasks])
+            return NotRunning(f"{named} can't run: this program has no task of that name{hint}")
+        if record.queue in self.store.paused():
+            resume = f"resume({record.queue!r}) before you ask for its result"
+            return NotRunning(f"{named} waits in a queue that is paused: call {resume}")
         if wait > 0:
             return NotRunning(
                 f"{named} is not due before {wait:g} s of the test's clock are over: "
