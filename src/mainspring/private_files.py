@@ -58,6 +58,8 @@ class PrivateFolder:
     `NotPrivate`, or the OSError of a folder that can't be opened.
     """
 
+    descriptor = -1
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -65,7 +67,6 @@ class PrivateFolder:
         owners: Collection[int] | None = None,
         within: PrivateFolder | None = None,
     ) -> None:
-        self.descriptor = -1
         name, self.path = os.fspath(path), os.fspath(path)
         if within is not None:
             self.path = f"{within.path}/{name}"

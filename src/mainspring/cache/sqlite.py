@@ -123,17 +123,19 @@ def _open(path: str) -> sqlite3.Connection:
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         check_database(path)
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    connection = None
     try:
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         connection.execute("PRAGMA journal_mode = WAL")
         # A cache may lose its last moments to a power cut.
         connection.execute("PRAGMA synchronous = OFF")
         if path != ":memory:":
             check_database(path)  # again, now that SQLite has the log open
         connection.executescript(CREATE)
+        return connection  # noqa: TRY300  # else an exception could come before it
     except BaseException:
-        connection.close()
+        if connection is not None:
+            connection.close()
         raise
-    return connection

@@ -6,6 +6,7 @@ wake for it. Used under the lock of the pool.
 
 from __future__ import annotations
 
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
@@ -21,10 +22,12 @@ IDLE_LIFE = 10.0
 class IdleThreads:
     """Locks that idle threads wait at, each at its own; to release one wakes its thread."""
 
-    __slots__ = ("_gates", "_until", "leader")
+    __slots__ = ("_gates", "_newest", "_until", "leader")
 
     def __init__(self) -> None:
         self._gates: list[Lock] = []
+        # Its one step takes a gate and puts it elsewhere: no exception can lose it in between.
+        self._newest = map(list.pop, repeat(self._gates))
         self.leader: Lock | None = None
         """Read by every call."""
         self._until = 0.0  # when the leader wakes by itself
@@ -51,14 +54,20 @@ class IdleThreads:
         elif gate in self._gates:
             self._gates.remove(gate)
         else:
-            gate.acquire()
+            # Opened by who has woken it, unless an exception came to him just before.
+            gate.acquire(blocking=False)
             return False
         return True
 
     def wake_one(self) -> bool:
         """Wake a thread, the leader last; False: none is idle."""
         if self._gates:
-            self._gates.pop().release()
+            taken: list[Lock] = []
+            try:
+                taken.extend(islice(self._newest, 1))
+            finally:
+                for gate in taken:
+                    gate.release()
             return True
         return self.wake_leader()
 
@@ -66,8 +75,8 @@ class IdleThreads:
         """Wake the leader if it sleeps past a moment; return whether it did."""
         if self.leader is None or self._until <= sleeping_past:
             return False
-        self.leader.release()
-        self.leader = None
+        leader, self.leader = self.leader, None
+        leader.release()
         return True
 
     def wake_all(self) -> None:

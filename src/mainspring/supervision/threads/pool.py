@@ -277,11 +277,12 @@ class PriorityThreadPool(Executor):
         self._waking += 1
         try:
             thread.start()
-        except RuntimeError:
-            self._threads.discard(thread)
-            self._waking -= 1
+        except BaseException as error:
+            if not thread.is_alive():  # a Ctrl-C may come when it is
+                self._threads.discard(thread)
+                self._waking -= 1
             # Python 3.12 starts no thread once the main thread has ended: those there are do it.
-            if not self._threads:
+            if not (isinstance(error, RuntimeError) and self._threads):
                 raise
 
     def _work(self) -> None:

@@ -24,9 +24,10 @@ class PriorityQueue(Generic[T]):
         lane = self._queues.get(priority)
         if lane is None:
             self._queues[priority] = deque((item,))
-            insort(self.open, priority)
         else:
             lane.append(item)
+        if priority not in self.open:  # also after an exception that came right here
+            insort(self.open, priority)
 
     def take(self) -> T:
         """Remove and return the next item; raises `IndexError` when empty."""

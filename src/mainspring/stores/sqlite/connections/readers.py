@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
+from mainspring.stores.sqlite.file.database import close_if_open
 
 if TYPE_CHECKING:
     import sqlite3
@@ -165,15 +166,26 @@ class Readers:
 
     def _open_watch(self) -> sqlite3.Connection:
         # All threads ask it the same: two must not share a statement, of which each may take a row.
-        opened = self.file.connect(cached_statements=0)
-        # A step that nothing interrupts: of two that threads have opened at once, one stays.
-        watch = self._watches.setdefault(0, opened)
-        if watch is not opened:
-            opened.close()
-        return watch
+        opened = None
+        try:
+            opened = self.file.connect(cached_statements=0)
+            # A step that nothing interrupts: of two that threads have opened at once, one stays.
+            watch = self._watches.setdefault(0, opened)
+            if watch is not opened:
+                opened.close()
+            return watch  # noqa: TRY300  # else an exception could come before it
+        except BaseException:
+            if self._watches.get(0) is not opened:
+                close_if_open(opened)
+            raise
 
     def _connect(self) -> sqlite3.Connection:
-        connection = self.file.connect()
-        for pragma in PRAGMAS:
-            connection.execute(pragma).fetchall()
-        return connection
+        connection = None
+        try:
+            connection = self.file.connect()
+            for pragma in PRAGMAS:
+                connection.execute(pragma).fetchall()
+            return connection  # noqa: TRY300  # else an exception could come before it
+        except BaseException:
+            close_if_open(connection)
+            raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mainspring.clock import monotonic
 from mainspring.errors import MainspringError, StoreBusy, StoreError
 from mainspring.stores.ownership import is_beneath, is_called_by, is_running, let_go, owns
-from mainspring.stores.sqlite.file.database import check_library
+from mainspring.stores.sqlite.file.database import check_library, close_if_open
 from mainspring.stores.sqlite.file.journal_mode import mode_of, say_mode
 from mainspring.stores.sqlite.file.log import LOOK_EVERY, Log
 from mainspring.stores.sqlite.file.write_lock import WriteLock
@@ -80,6 +80,7 @@ class Writer:
             raise
         finally:
             self._end_turn(failure)
+            failure = None
         self._file.explain(error)
 
     def run(self, statement: str, parameters: Sequence[object]) -> sqlite3.Cursor:
@@ -97,6 +98,7 @@ class Writer:
             raise
         finally:
             self._end_turn(failure)
+            failure = None  # or else it keeps itself, by this frame, and what its other frames have
         return cursor
 
     def ready(self) -> None:
@@ -180,6 +182,7 @@ class Writer:
             raise
         finally:
             self._end_turn(failure)
+            failure = None
 
     def _close(self) -> None:
         self._close_connection()
@@ -300,8 +303,9 @@ class Writer:
             raise self._file.unusable("it was deleted or replaced", "restart this program")
 
     def _connect(self) -> sqlite3.Connection:
-        connection = self._file.connect()
+        connection = None
         try:
+            connection = self._file.connect()
             check(connection, self._file)
             before = mode_of(connection)
             for pragma in self._file.writing_pragmas():
@@ -310,10 +314,10 @@ class Writer:
             self._file.check_owner()
             migrate(connection, self._file)
             say_mode(connection, self._file, before)
+            return connection  # noqa: TRY300  # else an exception could come before it
         except BaseException:
-            connection.close()
+            close_if_open(connection)
             raise
-        return connection
 
     def _busy(self, started: float, holder: str) -> StoreBusy:
         return StoreBusy(str(self._file.path), monotonic() - started, holder)

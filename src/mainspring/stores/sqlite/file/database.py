@@ -142,16 +142,21 @@ class DatabaseFile(Struct, frozen=True):
 
     def connect(self, *, cached_statements: int = CACHED_STATEMENTS) -> sqlite3.Connection:
         """Open a connection as it is: it may be another program's file yet."""
-        connection = sqlite3.connect(
-            f"{self.path.as_uri()}?mode=rw",
-            uri=True,
-            timeout=self.busy_timeout,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=cached_statements,
-        )
-        connection.text_factory = as_text
-        return connection
+        connection = None
+        try:
+            connection = sqlite3.connect(
+                f"{self.path.as_uri()}?mode=rw",
+                uri=True,
+                timeout=self.busy_timeout,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=cached_statements,
+            )
+            connection.text_factory = as_text
+            return connection  # noqa: TRY300  # else an exception could come before it
+        except BaseException:
+            close_if_open(connection)
+            raise
 
     def writing_pragmas(self) -> tuple[str, ...]:
         """Return how the writing connection is set up: the file becomes a WAL database."""
@@ -185,6 +190,15 @@ class DatabaseFile(Struct, frozen=True):
     def unusable(self, why: str, remedy: str) -> StoreUnusable:
         """Return the error that says so."""
         return StoreUnusable(str(self.path), why, remedy)
+
+
+def close_if_open(connection: sqlite3.Connection | None) -> None:
+    """Close a connection that an exception keeps from its owner.
+
+    The exception's traceback keeps it, too: somebody may hold that for long.
+    """
+    if connection is not None:
+        connection.close()
 
 
 def check_library() -> None:

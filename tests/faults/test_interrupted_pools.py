@@ -1,0 +1,81 @@
+"""What a call of a pool leaves behind that an exception has ended: a pool that goes on."""
+
+import asyncio
+import gc
+import sys
+from contextlib import suppress
+from itertools import count
+
+import pytest
+
+from interrupts import WAYS, Interrupts
+from mainspring import AsyncTaskWorker
+from mainspring.supervision.threads.idle_threads import IDLE_LIFE
+from mainspring.supervision.threads.pool import PriorityThreadPool
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+PATIENCE = 5.0
+
+
+@pytest.fixture
+def pool():
+    threads = PriorityThreadPool()
+    yield threads
+    threads.close()
+    # Longer than an idle thread's life: one that an exception kept from being woken ends by itself.
+    assert threads.join(2 * IDLE_LIFE) == []
+
+
+def submit(pool):
+    pool.submit(int)
+
+
+def execute(pool):
+    pool.execute(100, int)
+
+
+def plan(pool):
+    pool.execute_at(0.0, 100, int)
+
+
+def cancel(pool):
+    pool.cancel_waiting()
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+@pytest.mark.parametrize("call", [submit, execute, plan, cancel])
+def test_a_call_of_a_thread_pool_that_is_interrupted_anywhere_holds_up_no_other(pool, call, way):
+    for moment in count():
+        interrupts = Interrupts(moment)
+        gc.disable()  # an exception in a finalizer goes nowhere
+        with suppress(KeyboardInterrupt), WAYS[way](interrupts):
+            call(pool)
+        gc.enable()
+        where = f"interrupted at {way} {moment}: {interrupts.place}"
+        # From here, and from a thread of the pool: both take its lock.
+        inner = pool.submit(lambda: pool.submit(lambda: "done")).result(PATIENCE)
+        assert inner.result(PATIENCE) == "done", where
+        if not interrupts.fired:
+            break
+    assert moment > 3
+
+
+def test_a_call_of_a_task_pool_that_is_interrupted_anywhere_holds_up_no_other():
+    asyncio.run(interrupt_task_pools())
+
+
+async def interrupt_task_pools():
+    async def body(number):
+        return number
+
+    for moment in count():
+        interrupts = Interrupts(moment)
+        interrupts.within = sys._getframe()
+        async with AsyncTaskWorker(max_workers=1) as pool:
+            with suppress(KeyboardInterrupt), WAYS["calls"](interrupts):
+                await pool.submit(body, 1)
+            assert await (await pool.submit(body, moment)) == moment, interrupts.place
+        if not interrupts.fired:
+            break
+    assert moment > 3
