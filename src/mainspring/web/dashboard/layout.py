@@ -142,7 +142,7 @@ def _navigation(visit: Visit, *, signs_out: bool) -> Html:
         class_="foot",
     )
     nav = tag("nav", links, aria_label="Pages")
-    return tag("div", brand, nav, foot, class_="side")
+    return tag("header", brand, nav, foot, class_="side")
 
 
 def _is_current(path: str, section: str) -> bool:
