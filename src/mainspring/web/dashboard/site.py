@@ -13,9 +13,17 @@ from mainspring.model.job import JobState
 from mainspring.model.signature import signature_of
 from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
+from mainspring.queue.failures import (
+    MOST_FAILURES,
+    MOST_SECONDS,
+    FailureSeen,
+    RecentFailures,
+    failed_jobs,
+    failure_seen,
+    recent_failures,
+)
 from mainspring.queue.nodes import nodes_of, records_of
 from mainspring.queue.statistics import Past, Recent, StatsPoint, fitting, past_of
-from mainspring.web.dashboard.failure_groups import RecentFailures, recent_failures
 from mainspring.web.dashboard.redaction import Redaction
 from mainspring.web.dashboard.samples import Samples
 
@@ -175,7 +183,13 @@ class Site:
         return self.store.jobs(JobFilter(status=JobState.RUNNING), limit=MOST_RUNNING)
 
     def _read_failures(self) -> RecentFailures:
-        return recent_failures(self.store, self.redaction)
+        seen = self.failure_seen
+        return recent_failures(self.store, failed_jobs(), seen, MOST_FAILURES, MOST_SECONDS)
+
+    def failure_seen(self, record: JobRecord) -> FailureSeen:
+        """Return what a failed job has to do with others, without what is hidden."""
+        message = "" if record.failure is None else record.failure.message
+        return failure_seen(record, self.redaction.of(record).text(message))
 
     def _parameters(self, task: str) -> list[str]:
         known = (one for one in self.queue.tasks if one.name == task)
