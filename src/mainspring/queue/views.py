@@ -110,10 +110,11 @@ class Views:
         By hours for more than a day; the store keeps them for a month. Of one queue or one task
         only, if that is given. A minute in which no worker ran is left out.
         """
-        from mainspring.queue.statistics import fitting, past_of, window_of  # noqa: PLC0415  # as above
+        from mainspring.model.statistics import Wanted  # noqa: PLC0415  # as above
+        from mainspring.queue.statistics import past_of, window_of  # noqa: PLC0415  # as above
 
         seconds = window_of("Queue.stats_history()", "last", last, days=31)
-        return past_of(self._store, seconds).points(fitting(queue, task))
+        return past_of(self._store, seconds, wanted=Wanted(queue, task)).points()
 
     astats_history = off_loop(stats_history)
 
