@@ -19,7 +19,7 @@ from redis import Redis
 
 from mainspring import Queue
 from mainspring.supervision.stop_signals import STOP_SIGNALS, TOGETHER
-from servers import postgres, valkey
+from servers import chromium, postgres, valkey
 
 A_PERSON_WAITS = TOGETHER + 0.1
 PATIENCE = 10.0
@@ -27,6 +27,13 @@ PATIENCE = 10.0
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("mainspring", deadline=None)
 settings.load_profile("mainspring")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say once, where everybody reads it, that a part of the tests did not run."""
+    if chromium.installed() is None:
+        terminalreporter.section("no browser", bold=True)
+        terminalreporter.line(chromium.MISSING)
 
 
 @pytest.fixture(autouse=True)

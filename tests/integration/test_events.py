@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
+import pickle
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
 from mainspring import JobEvent, JobFailed, Queue, Retry, Snooze, Unique, current_job
 from mainspring.errors import InvalidOption
 from mainspring.model.events import EventsDropped, NodeJoined, ScheduleTicked
+from mainspring.model.hidden_names import HiddenNames
 from mainspring.model.job import Want
-from mainspring.model.job_event import JOB_KINDS
+from mainspring.model.job_event import JOB_KINDS, JobTexts
 from mainspring.telemetry import event_subscription
 
 
@@ -295,3 +299,49 @@ def test_jobs_of_a_lost_node_are_told_of(queue, told):
         assert job.result(timeout=20) == 1
     # It may have begun again before its rescue is told.
     assert sorted(kinds(told, job)) == ["completed", "enqueued", "rescued", "started"]
+
+
+@pytest.mark.parametrize("way", [lambda event: pickle.loads(pickle.dumps(event)), copy.deepcopy])
+def test_an_event_goes_to_another_process_without_what_is_hidden(queue, way):
+    told = []
+    queue.subscribe(told.append, *JOB_KINDS, redact=["password"], inline=True)
+    fails = queue.task(name="fails", retries=0)(fail)
+    back = queue.task(name="back")(lambda password, n: {"password": password, "n": n})
+    jobs = [fails.delay("hunter2"), back.delay("hunter2", n=2)]
+    with queue.worker():
+        queue.gather(jobs, timeout=10, return_exceptions=True)
+    assert len(told) >= 6
+    assert b"hunter2" in told[0].texts.payload
+    for event in told:
+        sent = way(event)
+        assert (sent.kind, sent.id, sent.at, sent.seconds) == (
+            event.kind,
+            event.id,
+            event.at,
+            event.seconds,
+        )
+        assert (sent.args, sent.kwargs) == (event.args, event.kwargs)
+        assert (sent.result, sent.error) == (event.result, event.error)
+        assert b"hunter2" not in pickle.dumps(event)
+
+
+def test_an_event_with_nothing_hidden_is_decoded_where_it_arrives(queue, told):
+    job = queue.task(name="back")(lambda n: n).delay(3)
+    with queue.worker():
+        job.result(timeout=10)
+    queue.close()
+    sent = [pickle.loads(pickle.dumps(event)) for event in told]
+    assert [event.args for event in sent] == [(3,)] * len(told)
+    assert sent[-1].result == 3
+
+
+def test_what_can_not_be_decoded_can_not_in_another_process_either():
+    def broken(_text, _task):
+        raise ValueError("it is broken")
+
+    texts = JobTexts(b"x", b"x", broken, broken, "ValueError: no", HiddenNames(["password"]))
+    event = JobEvent("failed", "1-a", "t", "q", datetime.now(UTC), texts)
+    sent = pickle.loads(pickle.dumps(event))
+    for name in ("args", "kwargs", "result"):
+        with pytest.raises(ValueError, match="broken"):
+            getattr(sent, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pkgutil
 import re
 import socket
 import struct
@@ -231,6 +232,46 @@ def test_a_blocked_loop_costs_life(queue, measured, gate, eventually, monkeypatc
         eventually(lambda: get(address, "/livez")[0] == 503)
         assert "the loop of the coroutines has been blocked" in get(address, "/livez")[2]
         gate.set()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "mainspring.engine.claims.exchange.Exchange.turn",
+        "mainspring.engine.claims.exchange.Exchange.due",
+        "mainspring.engine.node.heartbeat.Heartbeat.beat",
+        "mainspring.engine.scheduler.Scheduler.turn",
+    ],
+)
+def test_a_thread_of_the_engine_that_hangs_costs_life(
+    place, queue, measured, eventually, monkeypatch
+):
+    monkeypatch.setattr("mainspring.engine.vitals.STUCK_SECONDS", 0.2)
+    hangs, free = threading.Event(), threading.Event()
+    owner = pkgutil.resolve_name(place.rpartition(".")[0])
+    method = place.rpartition(".")[2]
+    real = getattr(owner, method)
+
+    def hanging(self, *given):
+        if hangs.is_set():
+            assert free.wait(30)
+        return real(self, *given)
+
+    monkeypatch.setattr(owner, method, hanging)
+    every_hour = queue.task(name="t")(lambda: None)
+    queue.every(3600, name="hourly")(every_hour)
+    with measured(queue) as address:
+        try:
+            # Idle for longer than a turn may last, and alive: it is woken to look.
+            assert [get(address, "/livez")[0] for _ in range(3)] == [200] * 3
+            hangs.set()
+            every_hour.delay()
+            queue.schedules.add("later", every_hour, every=60)
+            said = eventually(lambda: (got := get(address, "/livez"))[0] == 503 and got[2])
+            assert "has not turned for" in said
+        finally:
+            free.set()
+        eventually(lambda: get(address, "/livez")[0] == 200)
 
 
 def test_other_pages_and_methods_are_answered_plainly(queue, measured):

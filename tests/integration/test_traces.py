@@ -10,7 +10,7 @@ import sys
 from weakref import ref
 
 import pytest
-from opentelemetry import trace
+from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -261,3 +261,27 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
 def test_jobs_without_instrumentation_carry_nothing(queue):
     job = queue.task(name="body")(print).delay()
     assert not queue.get_job(job.id).record.options
+
+
+@pytest.mark.parametrize(
+    "odd", [{"user": "half \ud800"}, {"us\udcffer": "x"}, {"a": object()}, {"a": "\0\n,;=\x7f"}]
+)
+def test_baggage_that_can_not_be_written_costs_no_job_and_no_trace(
+    queue, exporter, instrumentor, odd
+):
+    seen = []
+    task = queue.task(name="t")(lambda: seen.append(baggage.get_all()))
+    entries = {"tenant": "acme", **odd}
+    with_odd = context.get_current()
+    for name, value in entries.items():
+        with_odd = baggage.set_baggage(name, value, with_odd)
+    token = context.attach(with_odd)
+    try:
+        job = task.delay()
+    finally:
+        context.detach(token)
+    with queue.worker():
+        job.result(timeout=10)
+    assert seen[0]["tenant"] == "acme"
+    (sent,), (processed,) = spans(exporter, "send"), spans(exporter, "process")
+    assert is_child(processed, sent)

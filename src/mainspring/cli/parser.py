@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "worker": "run the jobs of a queue",
-    "jobs": "list, show, explain, cancel, retry and remove jobs",
+    "jobs": "list, show, explain, cancel, retry, move and remove jobs",
+    "failures": "say what fails most, by task and error",
     "queues": "list, pause and resume queues",
     "nodes": "list live workers, and who holds locks",
     "cron": "list, run, pause and resume schedules",

@@ -139,13 +139,19 @@ class Consumer:
             lambda: listen_together(store, executors, self._exchange.notify_here),
             self._exchange.notify,
         )
+        services = self._services(executors)
         self._supervisor = Supervisor(
-            self._services(executors), name="consumer", grace=settings.grace + LAST_SECONDS
+            services, name="consumer", grace=settings.grace + LAST_SECONDS
         )
         self._supervisor.subscribe(self._bus.publish)
         beat = settings.heartbeat
         self.vitals = Vitals(
-            self._supervisor, self._node, self._exchange, executors, heartbeat=beat
+            self._supervisor,
+            self._node,
+            self._exchange,
+            executors,
+            loops={one.name: one for one in services if isinstance(one, Worker)},
+            heartbeat=beat,
         )
 
     def subscribe(self, subscriber: Subscriber) -> None:

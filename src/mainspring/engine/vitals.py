@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from time import sleep
+from typing import TYPE_CHECKING, Protocol
 
+from mainspring.clock import monotonic
 from mainspring.model.condition import Condition, SlotCount
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mainspring.engine.node.node import Node
     from mainspring.engine.node.report import Load
@@ -18,25 +21,50 @@ ANSWER_SECONDS = 2.0
 """Seconds within which the loop of the services must answer."""
 
 STUCK_SECONDS = 60.0
-"""Seconds for which a coroutine may block its loop until a restart is the only cure."""
+"""Seconds for which a loop may not turn until a restart is the only cure: no store is waited for so
+long, and no coroutine may block so long.
+"""
+
+STUCK_UPKEEP_SECONDS = 900.0
+"""The same of loops that may have much to do in one turn, as to purge a million jobs."""
+
+LOOK_SECONDS = 0.01
+UPKEEP = frozenset({"rescue", "expire", "purge", "unclaimable", "orphans"})
+
+
+class EngineLoop(Protocol):
+    """A thread that turns: it looks whether there is something to do, does it, and sleeps."""
+
+    def silence(self) -> float:
+        """Return the seconds since it last looked."""
+        ...
+
+    def prod(self) -> None:
+        """Let it look."""
+        ...
 
 
 class Vitals:
-    """The state of a consumer: `supervisor` runs its services, `load` is what it holds."""
+    """The state of a consumer: `supervisor` runs its services, `load` is what it holds.
 
-    def __init__(
+    `loops` are the threads of its services, by name.
+    """
+
+    def __init__(  # noqa: PLR0913  # the parts of a consumer
         self,
         supervisor: Supervisor,
         node: Node,
         load: Load,
         executors: Sequence[Executor],
         *,
+        loops: Mapping[str, EngineLoop],
         heartbeat: float,
     ) -> None:
         self._supervisor = supervisor
         self._node = node
         self._load = load
         self._executors = executors
+        self._loops = loops
         self._heartbeat = heartbeat
 
     @property
@@ -52,7 +80,24 @@ class Vitals:
         lag = self._lag()
         if lag is not None and lag > STUCK_SECONDS:
             found.append(f"the loop of the coroutines has been blocked for {lag:.0f} s")
+        found += [
+            f"the loop of the worker's {name} has not turned for {silence:.0f} s"
+            for name, silence in self._silent_loops()
+        ]
         return found
+
+    def _silent_loops(self) -> list[tuple[str, float]]:
+        """Return the loops that have not looked for too long, though they were woken to do so."""
+        deadline = monotonic() + ANSWER_SECONDS
+        for loop in self._loops.values():
+            with suppress(OSError):  # what wakes it has just been closed
+                loop.prod()
+        while True:
+            silences = [(name, loop.silence()) for name, loop in self._loops.items()]
+            silent = [(name, silence) for name, silence in silences if silence > _longest(name)]
+            if not silent or monotonic() > deadline:
+                return silent
+            sleep(LOOK_SECONDS)
 
     def unready(self) -> list[str]:
         """Return a sentence for each reason for which it takes no jobs."""
@@ -80,6 +125,10 @@ class Vitals:
     def _lag(self) -> float | None:
         lags = [lag for executor in self._executors if (lag := executor.lag()) is not None]
         return max(lags, default=None)
+
+
+def _longest(name: str) -> float:
+    return STUCK_UPKEEP_SECONDS if name in UPKEEP else STUCK_SECONDS
 
 
 def _slots_of(executor: Executor) -> SlotCount:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import MissingExtra
 from mainspring.model.control_flow import Snooze
+from mainspring.model.name import is_utf8
 from mainspring.queue.every_queue import on_every_queue
 
 try:
-    from opentelemetry import context, propagate, trace
+    from opentelemetry import baggage, context, propagate, trace
     from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 except ImportError as error:
     raise MissingExtra("mainspring.integrations.opentelemetry", "otel") from error
@@ -24,6 +25,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer, TracerProvider
 
     from mainspring.model.job import NewJob
@@ -118,12 +120,30 @@ def send_span(sending: Sending) -> Iterator[None]:
     with _tracing.tracer().start_as_current_span(
         f"send {_destination(jobs)}", kind=SpanKind.PRODUCER, attributes=_attributes_of(jobs)
     ) as span:
-        headers: dict[str, str] = {}
-        propagate.inject(headers)
-        sending.add_headers(headers)
+        sending.add_headers(_headers())
         yield
         if len(sending.ids) == 1 and span.is_recording():
             span.set_attribute("messaging.message.id", sending.ids[0])
+
+
+def _headers() -> dict[str, str]:
+    """Return the context of the caller as texts that can be written, without what can't be."""
+    headers: dict[str, str] = {}
+    try:
+        propagate.inject(headers)
+    except UnicodeError:  # of half a pair of surrogates in the baggage; the trace goes on without
+        headers.clear()
+        with suppress(UnicodeError):
+            propagate.inject(headers, _without_odd_baggage())
+    return {name: text for name, text in headers.items() if is_utf8(name) and is_utf8(text)}
+
+
+def _without_odd_baggage() -> Context:
+    kept = context.get_current()
+    for name, value in baggage.get_all().items():
+        if not (is_utf8(name) and is_utf8(str(value))):
+            kept = baggage.remove_baggage(name, kept)
+    return kept
 
 
 @contextmanager

@@ -17,6 +17,11 @@ DEEPEST_LOOK = 32
 _ATOMS = (str, bytes, int, float, bool, type(None))
 
 
+def not_known(_task: str) -> Sequence[str]:
+    """Return no names of parameters."""
+    return ()
+
+
 class HiddenNames:
     """Hides the values of arguments, keys and fields by their names, whatever their case.
 
@@ -24,7 +29,7 @@ class HiddenNames:
     """
 
     def __init__(
-        self, names: Collection[str], parameters: Callable[[str], Sequence[str]] = lambda _: ()
+        self, names: Collection[str], parameters: Callable[[str], Sequence[str]] = not_known
     ) -> None:
         self.names = frozenset(name.casefold() for name in names)
         self._parameters = parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from mainspring.model.hidden_names import HIDES_NOTHING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from mainspring.model.hidden_names import HiddenNames
+from mainspring.model.hidden_names import HiddenNames
 
 JOB_KINDS = (
     "enqueued",
@@ -38,6 +38,29 @@ class JobTexts:
     decode_result: Callable[[bytes, str], Any]
     error: str | None = None
     hidden: HiddenNames = HIDES_NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class ShownValues:
+    """Values in the place of stored texts: what an event may show, in another process as well.
+
+    One that can't be decoded is the error that says so.
+    """
+
+    call: tuple[tuple[Any, ...], dict[str, Any]] | ValueError
+    result: Any
+
+    def decode_call(self, _payload: bytes, _task: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments; raises Undecodable."""
+        if isinstance(self.call, ValueError):
+            raise self.call
+        return self.call
+
+    def decode_result(self, _result: bytes, _task: str) -> Any:
+        """Return the result; raises Undecodable."""
+        if isinstance(self.result, ValueError):
+            raise self.result
+        return self.result
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +124,28 @@ class JobEvent:
     def _call(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return self.texts.hidden.call(self.task, *self._plain_call)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a copy or another process is told: with hidden names, no hidden value."""
+        texts = self._shown() if self.texts.hidden.names else self.texts
+        told = {one.name: getattr(self, one.name) for one in fields(self)}
+        return JobEvent, tuple({**told, "texts": texts}.values())
+
+    def _shown(self) -> JobTexts:
+        call = decoded(lambda: self._call)
+        result = decoded(lambda: self.result)
+        shown, had_result = ShownValues(call, result), self.texts.result is not None
+        return JobTexts(
+            b"", b"" if had_result else None, shown.decode_call, shown.decode_result, self.error
+        )
+
     def hiding(self, hidden: HiddenNames) -> JobEvent:
         """Return the same event without the values of those names."""
         return replace(self, texts=replace(self.texts, hidden=hidden))
+
+
+def decoded(decode: Callable[[], Any]) -> Any:
+    """Return a value, or the error that says why it can't be decoded."""
+    try:
+        return decode()
+    except ValueError as error:
+        return error

@@ -10,7 +10,7 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Meta, Struct, ValidationError, json
+from msgspec import Meta, Raw, Struct, ValidationError, json
 
 from mainspring.clock import EPOCH
 from mainspring.model.histogram import BUCKETS, count_into
@@ -18,7 +18,7 @@ from mainspring.model.job import OutcomeKind
 from mainspring.model.name import LONGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from mainspring.model.job import Claim, Outcome
@@ -64,14 +64,61 @@ class LaneStatistics(Struct, array_like=True, gc=False):
 
 
 class StatisticsText(Struct, array_like=True, gc=False):
-    """A text: how often it was looked what waits, and the lanes that had anything to tell."""
+    """A text: how often it was looked what waits, and the lanes that had anything to tell.
+
+    Where it has a `total`, that is the sum of all lanes, and `queues` are those of each queue with
+    several lanes, under the task "": so who draws a queue reads one of 300.
+    """
 
     samples: Count
     lanes: list[LaneStatistics]
+    queues: list[LaneStatistics] = []
+    total: LaneStatistics | None = None
+
+
+class SkimmedText(Struct, array_like=True, gc=False):
+    """The same text, of which nobody has read yet what is in its parts."""
+
+    samples: Count
+    lanes: list[Raw]
+    queues: list[Raw] = []
+    total: Raw = Raw(b"null")
 
 
 _decode = json.Decoder(StatisticsText).decode
+_skim = json.Decoder(SkimmedText).decode
+_decode_lane = json.Decoder(LaneStatistics).decode
 _encode = json.Encoder().encode
+_UNREADABLE = (ValidationError, ValueError, RecursionError)
+
+
+class Wanted(Struct, frozen=True):
+    """The lanes that are asked for: of a queue, of a task, or all, in sum."""
+
+    queue: str | None = None
+    task: str | None = None
+
+    def fits(self, one: LaneStatistics) -> bool:
+        """Return True for a lane that is asked for."""
+        return self.queue in {None, one.queue} and self.task in {None, one.task}
+
+    def parts(self, text: SkimmedText) -> list[LaneStatistics]:
+        """Return what the sum is of; raises as msgspec does."""
+        has_sums = bytes(text.total) != b"null"
+        if has_sums and self.queue is None and self.task is None:
+            return [_decode_lane(text.total)]
+        if has_sums and self.task is None:
+            found = [one for one in self._read(text.queues) if one.queue == self.queue]
+            if found:
+                return found
+        return [one for one in self._read(text.lanes) if self.fits(one)]
+
+    def _read(self, lanes: Iterable[Raw]) -> Iterator[LaneStatistics]:
+        # To look for a name in the bytes costs a hundredth of reading the lane.
+        names = [_encode(name) for name in (self.queue, self.task) if name is not None]
+        for raw in lanes:
+            if all(name in bytes(raw) for name in names):
+                yield _decode_lane(raw)
 
 
 class Tally:
@@ -224,17 +271,47 @@ class Tallies:
         """Add what a text says; False, and nothing is added, if it can't be read."""
         try:
             read = _decode(text)
-        except (ValidationError, ValueError, RecursionError):
+        except _UNREADABLE:
             return False
         self.samples += read.samples
         for one in read.lanes:
             self.tally((one.queue, one.task)).add(one)
         return True
 
-    def text(self) -> bytes:
-        """Return the text that says all this."""
+    def add_sum(self, text: bytes, wanted: Wanted) -> bool:
+        """Add what a text says of the lanes that are asked for, in sum; False as for `add`."""
+        try:
+            read = _skim(text)
+            parts = wanted.parts(read)
+        except _UNREADABLE:
+            return False
+        self.samples += read.samples
+        for one in parts:
+            self.tally(("", "")).add(one)
+        return True
+
+    def text(self, *, sums: bool = False) -> bytes:
+        """Return the text that says all this; with `sums`, also of each queue, and of all."""
         lanes = [tally.written(lane) for lane, tally in _told_apart(self.lanes).items()]
-        return _encode(StatisticsText(min(self.samples, MOST), lanes))
+        samples = min(self.samples, MOST)
+        if not sums:
+            return _encode(StatisticsText(samples, lanes))
+        total, queues = Tally(), defaultdict[str, list[Tally]](list)
+        for (queue, _), tally in self.lanes.items():
+            total.merge(tally)
+            queues[queue].append(tally)
+        several = [
+            summed(some).written((queue, "")) for queue, some in queues.items() if len(some) > 1
+        ]
+        return _encode(StatisticsText(samples, lanes, several, total.written(("", ""))))
+
+
+def summed(tallies: Iterable[Tally]) -> Tally:
+    """Return numbers of several lanes, added up."""
+    total = Tally()
+    for tally in tallies:
+        total.merge(tally)
+    return total
 
 
 def _told_apart(lanes: Mapping[Lane, Tally]) -> Mapping[Lane, Tally]:

@@ -190,10 +190,15 @@ class QueueClient:
         return [live for batch in in_batches(job_ids) for live in retry(batch, payload=payload)]
 
     def reschedule(
-        self, job_id: str, *, delay: float | None = None, priority: int | None = None
-    ) -> bool:
-        """Let a job that waits start after so many seconds, or with that priority, as stored."""
-        return self.store.reschedule([job_id], delay=delay, priority=priority)[0]
+        self, job_ids: Sequence[str], *, delay: float | None = None, priority: int | None = None
+    ) -> list[bool]:
+        """Let jobs that wait start after so many seconds, or with that priority, as stored.
+
+        Return for each whether it waited.
+        """
+        move = self.store.reschedule
+        batches = in_batches(job_ids)
+        return [one for some in batches for one in move(some, delay=delay, priority=priority)]
 
     def drop(self, job_ids: Sequence[str]) -> int:
         """Drop final jobs; return how many."""

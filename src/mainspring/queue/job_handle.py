@@ -163,7 +163,7 @@ class JobHandle(RecordFields, Generic[R]):
         A job that was due already keeps its place; a paused queue stays paused. False, and nothing
         changes, for one that runs, has ended or is gone.
         """
-        return self._client.reschedule(self.refresh().id, delay=0.0)
+        return self._client.reschedule([self.refresh().id], delay=0.0)[0]
 
     arun_now = off_loop(run_now)
 
@@ -179,7 +179,7 @@ class JobHandle(RecordFields, Generic[R]):
         record = self._client.get(self.id)
         if record is not None and record.state is JobState.PENDING:
             check_still_valid(record, wait)
-        return self._client.reschedule(self.refresh().id, delay=wait)
+        return self._client.reschedule([self.refresh().id], delay=wait)[0]
 
     areschedule = off_loop(reschedule)
 
@@ -187,7 +187,7 @@ class JobHandle(RecordFields, Generic[R]):
         """Give a job that waits another priority; True if it waited. Raises InvalidOption."""
         order = self._client.priority_order
         stored = stored_priority("JobHandle.reprioritize()", priority, order)
-        return self._client.reschedule(self.refresh().id, priority=stored)
+        return self._client.reschedule([self.refresh().id], priority=stored)[0]
 
     areprioritize = off_loop(reprioritize)
 

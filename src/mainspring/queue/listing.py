@@ -11,10 +11,13 @@ from mainspring.model.job import JobState
 from mainspring.model.name import is_utf8
 from mainspring.model.options import Check, count
 from mainspring.model.value import Value
-from mainspring.model.view import JobFilter
+from mainspring.model.view import JobFilter, SearchPage
 from mainspring.queue.job_handle import JobHandle
+from mainspring.queue.narrowing import Narrowing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from mainspring.model.view import JobRecord
     from mainspring.protocols import Catalog
     from mainspring.queue.client import QueueClient
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
 LONGEST_PAGE = 1_000
 LOOKED_AT = 25_000
 """Jobs that a page of a search looks through, which takes some 0.1 s."""
+
+STEP = 500
+"""Jobs that are read at a time where the store can't filter."""
+
+ALL = Narrowing()
 
 _OWNER = "Queue.jobs()"
 _LIMIT = count(least=1, most=LONGEST_PAGE)
@@ -106,17 +114,28 @@ class Place(Value, frozen=True):
         return None if self.cursor is None else _key_of(self.cursor, self.order)
 
     def check_search(self) -> None:
-        """Raise InvalidOption for what a search can't do: it looks from the newest on."""
+        """Raise InvalidOption for what a look through jobs can't do: it goes from the newest on."""
         for option, value, usual in (("order", self.order, "newest"), ("page", self.page, None)):
             if value != usual:
                 remedy = "leave it out, and go on by the .cursor of the page before"
-                why = "is not possible with search="
+                why = "is not possible with search=, error=, since= or until="
                 raise InvalidOption(option, value, owner=_OWNER, why=why, remedy=remedy)
 
 
-def read_page(catalog: Catalog, client: QueueClient, wanted: JobFilter, place: Place) -> JobPage:
+def read_page(
+    catalog: Catalog,
+    client: QueueClient,
+    wanted: JobFilter,
+    place: Place,
+    narrowing: Narrowing = ALL,
+) -> JobPage:
     """Return a page, read at once; raises InvalidOption."""
     before, limit = place.before, place.limit
+    if not narrowing.empty:
+        place.check_search()
+        fit = looked_through(catalog, wanted, narrowing.fits, before, limit)
+        cursor = None if fit.before is None else f"{_ORDERS[place.order]}-{fit.before:x}"
+        return JobPage(client, fit.records, cursor, looked=fit.looked)
     # One more than is shown tells whether there is another page.
     if wanted.search is None:
         oldest_first = place.order == "oldest"
@@ -128,6 +147,47 @@ def read_page(catalog: Catalog, client: QueueClient, wanted: JobFilter, place: P
     found = catalog.search(wanted, before=before, limit=limit + 1, most=LOOKED_AT)
     cursor = _cursor_after(found.records, place, found.before)
     return JobPage(client, found.records[:limit], cursor, looked=found.looked)
+
+
+def read_all(catalog: Catalog, wanted: JobFilter, narrowing: Narrowing) -> Iterator[JobRecord]:
+    """Yield every job that fits, newest first."""
+    before, more = None, True
+    while more:
+        page = looked_through(catalog, wanted, narrowing.fits, before, STEP)
+        yield from page.records
+        before, more = page.before, page.before is not None
+
+
+def looked_through(  # noqa: PLR0913  # what, where, and how much
+    catalog: Catalog,
+    wanted: JobFilter,
+    fits: Callable[[JobRecord], bool],
+    before: int | None,
+    limit: int,
+    *,
+    most: int | None = None,
+) -> SearchPage:
+    """Return up to `limit` jobs that `fits` accepts, of the next `most` or so."""
+    records: list[JobRecord] = []
+    looked = 0
+    while looked < (most or LOOKED_AT):
+        page = _step(catalog, wanted, before)
+        for record in page.records:
+            if fits(record):
+                records.append(record)
+            if len(records) > limit:  # one more than is shown tells whether there is another page
+                return SearchPage(records[:limit], looked, records[limit - 1].key)
+        looked, before = looked + page.looked, page.before
+        if before is None:
+            break
+    return SearchPage(records, looked, before)
+
+
+def _step(catalog: Catalog, wanted: JobFilter, before: int | None) -> SearchPage:
+    if wanted.search is not None:
+        return catalog.search(wanted, before=before, limit=STEP, most=LOOKED_AT)
+    records = catalog.jobs(wanted, before=before, limit=STEP)
+    return SearchPage(records, len(records), records[-1].key if len(records) == STEP else None)
 
 
 def filter_of(

@@ -9,53 +9,32 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from mainspring.errors import InvalidOption
 from mainspring.model.async_twin import off_loop
+from mainspring.model.enqueue_options import wait_of
 from mainspring.model.job import JobState
 from mainspring.queue import bulk
 from mainspring.queue.job_handle import JobHandle
-from mainspring.queue.listing import Place, filter_of, read_page
+from mainspring.queue.listing import Place, filter_of, read_all, read_page
+from mainspring.queue.narrowing import narrowing_of
 from mainspring.queue.options import check_queue
+from mainspring.queue.priority_order import stored_priority
+from mainspring.queue.views import Views
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-    from datetime import timedelta
+    from collections.abc import AsyncIterator, Iterable, Iterator
+    from datetime import datetime, timedelta
 
     from mainspring.errors import MainspringError
-    from mainspring.model.diagnosis import Diagnosis
-    from mainspring.model.view import LockRecord
-    from mainspring.protocols import JobStore, Migratable
-    from mainspring.queue.audit import AuditPage
-    from mainspring.queue.binding import Binding
+    from mainspring.protocols import Migratable
     from mainspring.queue.bulk import JobRef
-    from mainspring.queue.client import QueueClient
     from mainspring.queue.copying import CopyReport
     from mainspring.queue.listing import JobPage, PageOrder
-    from mainspring.queue.nodes import NodeInfo
-    from mainspring.queue.statistics import StatsPoint
+    from mainspring.queue.narrowing import When
 
 T = TypeVar("T")
 
 
-class Operations:
-    """Operations on the jobs of a store, whatever their tasks. Thread-safe."""
-
-    def __init__(self, binding: Binding) -> None:
-        self._binding = binding
-
-    @property
-    def _client(self) -> QueueClient:
-        return self._binding.client
-
-    @property
-    def url(self) -> str:
-        """The URL of its store; without one of its own, what the environment says until then."""
-        return self._binding.url
-
-    @property
-    def store(self) -> JobStore:
-        """The store that it stands on, for views and tools of your own: see docs/howto/store.md."""
-        return self._binding.client.store
-
-    _store = store
+class Operations(Views):
+    """Views of a store, and operations on its jobs, whatever their tasks. Thread-safe."""
 
     def get_job(self, job_id: str) -> JobHandle[Any] | None:
         """Return the job of that id, or None if there is none (any more)."""
@@ -71,6 +50,9 @@ class Operations:
         task: str | None = None,
         tag: str | None = None,
         search: str | None = None,
+        error: str | None = None,
+        since: When = None,
+        until: When = None,
         cursor: str | None = None,
         page: int | None = None,
         order: PageOrder = "newest",
@@ -79,26 +61,60 @@ class Operations:
         """Return a page of the jobs that fit all that is given, newest first.
 
         `tag` is one of those that `using(tags=[...])` gave. `search` is a text in the job's id,
-        task, arguments or error, whatever its case; its page may be empty with more to come, see
+        task, arguments or error, whatever its case; `error` one in the type or message of its last
+        error. `since` and `until` are aware moments, or timedeltas (so long ago), between which it
+        ended, or was made if it has not. A page of these may be empty with more to come, see
         `JobPage`. `cursor` is the `.cursor` of the page before, `page` a page's number from 1,
         which costs more the higher it is; without both it is the first. `order="oldest"`: oldest
         first. Raises InvalidOption; the log warns of an empty page for a queue or task that nobody
         knows.
         """
         wanted = filter_of(status, queue, task, search, tag)
+        narrowing = narrowing_of("Queue.jobs()", error, since, until)
         place = Place(order=order, cursor=cursor, page=page, limit=limit)
-        found = read_page(self._store, self._client, wanted, place)
+        found = read_page(self._store, self._client, wanted, place, narrowing)
         if not found:
             self._warn_of(queue, task)
         return found
 
     ajobs = off_loop(jobs)
 
+    def find_jobs(  # noqa: PLR0913  # the fields of a filter
+        self,
+        *,
+        status: str | None = None,
+        queue: str | None = None,
+        task: str | None = None,
+        tag: str | None = None,
+        search: str | None = None,
+        error: str | None = None,
+        since: When = None,
+        until: When = None,
+    ) -> list[JobHandle[Any]]:
+        """Return all the jobs that fit, newest first, to be counted and acted on; see `jobs`.
+
+        Their fields are read when they are asked for, one by one: a table is made of pages.
+        """
+        wanted = filter_of(status, queue, task, search, tag)
+        narrowing = narrowing_of("Queue.find_jobs()", error, since, until)
+        found = [
+            JobHandle[Any](self._client, record.id, record.task)
+            for record in read_all(self._store, wanted, narrowing)
+        ]
+        if not found:
+            self._warn_of(queue, task)
+        return found
+
+    afind_jobs = off_loop(find_jobs)
+
     def dead_letters(  # noqa: PLR0913  # as above
         self,
         *,
         queue: str | None = None,
         task: str | None = None,
+        error: str | None = None,
+        since: When = None,
+        until: When = None,
         cursor: str | None = None,
         page: int | None = None,
         order: PageOrder = "newest",
@@ -109,6 +125,9 @@ class Operations:
             status=JobState.FAILED,
             queue=queue,
             task=task,
+            error=error,
+            since=since,
+            until=until,
             cursor=cursor,
             page=page,
             order=order,
@@ -233,6 +252,36 @@ class Operations:
 
     adrop = off_loop(drop)
 
+    def run_now(self, jobs: JobRef | Iterable[JobRef]) -> list[bool]:
+        """Let jobs that wait for their time start now; return for each whether it waited."""
+        return self._client.reschedule(bulk.ids_of("Queue.run_now()", jobs), delay=0.0)
+
+    arun_now = off_loop(run_now)
+
+    def reschedule(
+        self,
+        jobs: JobRef | Iterable[JobRef],
+        *,
+        delay: float | timedelta | None = None,
+        run_at: datetime | None = None,
+    ) -> list[bool]:
+        """Let jobs that wait start at another time; return for each whether it waited.
+
+        As `JobHandle.reschedule`, but a time at which a job has expired lets it expire.
+        """
+        wait = wait_of("Queue.reschedule()", delay, run_at)
+        return self._client.reschedule(bulk.ids_of("Queue.reschedule()", jobs), delay=wait)
+
+    areschedule = off_loop(reschedule)
+
+    def reprioritize(self, jobs: JobRef | Iterable[JobRef], priority: int) -> list[bool]:
+        """Give jobs that wait another priority; return for each whether it waited."""
+        order = self._client.priority_order
+        stored = stored_priority("Queue.reprioritize()", priority, order)
+        return self._client.reschedule(bulk.ids_of("Queue.reprioritize()", jobs), priority=stored)
+
+    areprioritize = off_loop(reprioritize)
+
     def purge(
         self,
         *,
@@ -273,28 +322,6 @@ class Operations:
 
     aresume = off_loop(resume)
 
-    def paused(self) -> list[str]:
-        """Return the names of the paused queues."""
-        return self._store.paused()
-
-    apaused = off_loop(paused)
-
-    def nodes(self) -> list[NodeInfo]:
-        """Return the processes that drain this store, as values of this moment."""
-        from mainspring.queue.nodes import nodes_of, records_of  # noqa: PLC0415  # a lazy door
-
-        return nodes_of(records_of(self._store))
-
-    anodes = off_loop(nodes)
-
-    def locks(self) -> list[LockRecord]:
-        """Return the named locks that are held, by name: see `Queue.lock` and `singleton=`."""
-        from mainspring.queue.nodes import locks_of  # noqa: PLC0415  # a lazy door
-
-        return locks_of(self._store, self._store.locks())
-
-    alocks = off_loop(locks)
-
     def migrate(self) -> None:
         """Bring the store's tables to this version, where `auto_migrate=False` leaves that to you.
 
@@ -323,64 +350,6 @@ class Operations:
         return copy(*ends, into_existing=into_existing)
 
     acopy_to = off_loop(copy_to)
-
-    def examine(self) -> list[Diagnosis]:
-        """Look whether the store is well: files, versions, locks, clock; most basic first."""
-        return self._store.examine()
-
-    aexamine = off_loop(examine)
-
-    def stats(self, *, window: float | timedelta = 900.0) -> Mapping[str, Any]:
-        """Return the number of jobs in each state, and how far behind the workers are.
-
-        `ready` and `scheduled` are the pending ones, `oldest_ready` the seconds for which the
-        first of the ready ones could have run (None: there is none); all of these also by queue
-        under `queues`. `unclaimable` are the pending ones of tasks that no live worker knows,
-        `workers` the live ones, `slots` theirs by kind: `size` and `busy`, as reported last.
-
-        `recent`, of all, of each queue and of each of the `tasks`, is what workers have written of
-        the last `window` seconds (or a timedelta, a day at most): jobs that `completed`, `failed`
-        or were `cancelled`, attempts `retried`, jobs a second `out` and `in`, `wait` and `run` with
-        `p50`, `p95` and `p99` in seconds, and `empty_in`, the seconds until nothing is ready if it
-        goes on like that. None: not known, or never.
-        """
-        from mainspring.queue.nodes import stats_of  # noqa: PLC0415  # as above
-        from mainspring.queue.statistics import window_of  # noqa: PLC0415  # as above
-
-        return stats_of(self._store, window_of("Queue.stats()", "window", window, days=1))
-
-    astats = off_loop(stats)
-
-    def stats_history(
-        self,
-        last: float | timedelta = 3_600.0,
-        *,
-        queue: str | None = None,
-        task: str | None = None,
-    ) -> list[StatsPoint]:
-        """Return the numbers of the `last` seconds (or a timedelta), by minutes, oldest first.
-
-        By hours for more than a day; the store keeps them for a month. Of one queue or one task
-        only, if that is given. A minute in which no worker ran is left out.
-        """
-        from mainspring.queue.statistics import fitting, past_of, window_of  # noqa: PLC0415  # as above
-
-        seconds = window_of("Queue.stats_history()", "last", last, days=31)
-        return past_of(self._store, seconds).points(fitting(queue, task))
-
-    astats_history = off_loop(stats_history)
-
-    def audit(self, *, cursor: str | None = None, limit: int = 100) -> AuditPage:
-        """Return who has changed what from the dashboard and the command line, newest first.
-
-        A page of at most `limit` entries (1,000) of the last month, after the one whose `cursor`
-        is given. What programs do by these methods is not in it.
-        """
-        from mainspring.queue.audit import audit_page  # noqa: PLC0415  # as above
-
-        return audit_page(self._store, cursor, limit)
-
-    aaudit = off_loop(audit)
 
     def _warn_of(self, queue: str | None, task: str | None = None) -> None:
         """Warn of names that nobody knows: with a slip of the pen nothing would be done."""

@@ -18,6 +18,7 @@ from mainspring.model.statistics import (
     Tallies,
     Tally,
     period_of,
+    summed,
 )
 from mainspring.model.value import Value
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from mainspring.model.statistics import Lane
+    from mainspring.model.statistics import Lane, Wanted
     from mainspring.model.view import LaneRecord
     from mainspring.protocols import TimeSeries
 
@@ -82,20 +83,26 @@ class Past(Value, frozen=True):
     now: datetime
     periods: Sequence[PastPeriod]
 
-    def points(self, fits: Callable[[Lane], bool] = lambda _: True) -> list[StatsPoint]:
-        """Return a point for each period, of the lanes that fit."""
+    def points(self) -> list[StatsPoint]:
+        """Return a point for each period, of all its lanes."""
         points: list[StatsPoint] = []
         before: float | None = None
         for period in self.periods:
-            tally, samples = summed(period.tallies, fits), period.tallies.samples
+            tally, samples = summed(period.tallies.lanes.values()), period.tallies.samples
             waiting = (tally.ready + tally.scheduled) / samples if samples else None
             points.append(_point(period, tally, samples, came=_came(tally, before, waiting)))
             before = waiting
         return points
 
 
-def past_of(store: TimeSeries, seconds: float, every: float | None = None) -> Past:
-    """Return the past: by minutes up to a day, by hours beyond, or by `every` so many seconds."""
+def past_of(
+    store: TimeSeries, seconds: float, every: float | None = None, wanted: Wanted | None = None
+) -> Past:
+    """Return the past: by minutes up to a day, by hours beyond, or by `every` so many seconds.
+
+    Of all lanes, each for itself; or in sum of those that are `wanted`, which takes a twentieth of
+    the time where there are many.
+    """
     by_hour = seconds > DAY_SECONDS
     every = every or (HOUR_SECONDS if by_hour else MINUTE_SECONDS)
     periods: dict[datetime, Tallies] = {}
@@ -105,7 +112,8 @@ def past_of(store: TimeSeries, seconds: float, every: float | None = None) -> Pa
     began: dict[datetime, datetime] = {}
     for entry in (entry for some in found for entry in some.entries):
         at = period_of(entry.at, every)
-        periods.setdefault(at, Tallies()).add(entry.text)
+        tallies = periods.setdefault(at, Tallies())
+        tallies.add(entry.text) if wanted is None else tallies.add_sum(entry.text, wanted)
         began[at] = min(entry.at, began.get(at, entry.at))
     known = [PastPeriod(at, began[at], every, periods[at]) for at in sorted(periods)]
     return Past(found[-1].now, known)
@@ -216,15 +224,6 @@ def _first_sample(past: Past) -> tuple[float | None, dict[Lane, _Waiting]]:
     return None, {}
 
 
-def summed(tallies: Tallies, fits: Callable[[Lane], bool]) -> Tally:
-    """Return the lanes that fit, added up."""
-    total = Tally()
-    for lane, tally in tallies.lanes.items():
-        if fits(lane):
-            total.merge(tally)
-    return total
-
-
 def times_of(counts: Mapping[int, int]) -> dict[str, float] | None:
     """Return p50, p95 and p99 in seconds; None of nothing."""
     found = quantiles(counts, FRACTIONS)
@@ -252,11 +251,6 @@ def _point(period: PastPeriod, tally: Tally, samples: int, *, came: float | None
         wait=times_of(tally.wait),
         run=times_of(tally.run),
     )
-
-
-def fitting(queue: str | None, task: str | None) -> Callable[[Lane], bool]:
-    """Return whether a lane is of that queue and that task; None: of any."""
-    return lambda lane: queue in {None, lane[0]} and task in {None, lane[1]}
 
 
 def window_of(owner: str, name: str, value: float | timedelta, *, days: int) -> float:

@@ -232,12 +232,6 @@ def test_all_failed_jobs_run_again(app, failed, command):
     assert (failed.status, other.status) == ("pending", "cancelled")
 
 
-def test_retry_wants_ids_or_all(failed, command):
-    nothing = command("jobs", "retry", *DB)
-    assert nothing.code == 2
-    assert "--all-failed" in nothing.err
-
-
 def test_only_a_job_that_has_ended_is_removed(app, failed, command):
     waiting = app.send.delay("you")
     removed = command("jobs", "rm", failed.id, waiting.id, *DB, "--json")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import threading
 from contextlib import asynccontextmanager
 
 import httpx
+import playwright.sync_api
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -18,6 +20,7 @@ from starlette.routing import Mount
 from mainspring import Queue
 from mainspring.model.job import Outcome, OutcomeKind, Want
 from mainspring.web import create_task_worker_router, dashboard
+from servers import chromium as browser_of_the_system
 
 
 class Server:
@@ -148,3 +151,71 @@ def ended():
         return [claim.id for claim in claims]
 
     return end
+
+
+class Window:
+    """A window of the real browser; notes what a page must not do: dialogs, errors, refusals."""
+
+    def __init__(self, chromium, server):
+        self.page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        self.page.set_default_timeout(30_000)
+        self.wrong = []
+        self.url = server.url
+        self.page.on("dialog", self._dialog)
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("console", self._console)
+        self.page.on("response", self._response)
+
+    def _dialog(self, dialog):
+        self.wrong.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    def _console(self, message):
+        if re.search("Refused to|violates|Content Security Policy", message.text):
+            self.wrong.append(message.text)
+
+    def _response(self, response):
+        if response.status >= 500:
+            self.wrong.append(f"{response.url}: {response.status}")
+
+    def open(self, path):
+        self.page.goto(self.url + path)
+        return self.page
+
+    def press(self, name, role="button"):
+        self.page.get_by_role(role, name=name, exact=True).first.click()
+
+    def says(self, text):
+        self.page.get_by_text(text).first.wait_for()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """The browser of the system. Of a module only: while it runs, its thread has an event loop."""
+    path = browser_of_the_system.installed()
+    if path is None and browser_of_the_system.required():
+        pytest.fail(browser_of_the_system.MISSING)
+    if path is None:
+        pytest.skip(browser_of_the_system.MISSING)
+    with playwright.sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def window(chromium, serve):
+    """Open a window of the real browser before a dashboard, or before an app."""
+    windows = []
+
+    def start(queue_or_app, **options):
+        if isinstance(queue_or_app, Queue):
+            options.setdefault("authorize", lambda _request: "operator")
+            queue_or_app = dashboard(queue_or_app, **options)
+        windows.append(Window(chromium, serve(queue_or_app)))
+        return windows[-1]
+
+    yield start
+    for one in windows:
+        one.page.close()
+        assert one.wrong == []

@@ -207,6 +207,80 @@ def test_all_jobs_that_fit_are_counted_before_they_are_changed(queue, send, ende
     assert queue.stats()["failed"] == 1
 
 
+def form_in(html, action):
+    """Return the fields of the form that asks about an action, as a browser would send them."""
+    (form,) = [one for one in html.split("<form")[1:] if f'value="{action}"' in one]
+    found = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)
+    fields = {}
+    for name, value in found:
+        fields.setdefault(name, []).append(unescape(value))
+    return fields
+
+
+def test_jobs_are_dropped_moved_and_ranked_after_a_question(queue, send, ended, browse):
+    dead = send.map([("a",), ("b",)])
+    ended(queue, failure=DECLINED)
+    waiting = send.using(delay=900).delay("c")
+    browser = browse(queue)
+    asked = browser.post("/bulk", {"action": "drop", "id": [job.id for job in dead]}).text
+    assert "Drop 2 jobs?" in asked
+    assert queue.stats()["failed"] == 2
+    done = browser.post("/bulk", form_in(asked, "drop"))
+    assert "dropped.2" in done.headers["location"]
+    assert queue.stats()["failed"] == 0
+    job_page = browser.text(f"/jobs/{waiting.id}")
+    for action, name, value in (("reschedule", "delay", "60"), ("reprioritize", "priority", "-3")):
+        asked = browser.post("/bulk", form_in(job_page, action)).text
+        assert f'name="{name}"' in asked
+        done = browser.post("/bulk", {**form_in(asked, action), name: value})
+        assert done.headers["location"].startswith(f"/jobs/{waiting.id}?notice=re")
+        assert queue.audit()[0].details[name] == value
+    record = waiting.refresh().record
+    assert record.priority == -3
+    assert (record.run_at - record.created_at).total_seconds() < 100
+    fields = {"action": "run-now", "status": "pending", "queue": "mail", "confirmed": "yes"}
+    browser.post("/bulk", fields)
+    assert "may start" in words(browser.text("/jobs?notice=run-now.1"))
+    assert queue.stats()["ready"] == 1
+
+
+def test_dead_letters_have_a_page_to_retry_edit_and_drop_them(queue, send, ended, browse):
+    assert "No job has failed for good" in browse(queue).text("/dead-letters")
+    declined = send.delay("a")
+    ended(queue, failure=DECLINED)
+    lost = send.delay("b")
+    died = Failure("mainspring.errors.WorkerLost", "its worker died 3 times")
+    ended(queue, failure=died)
+    waiting = send.delay("c")
+    browser = browse(queue)
+    page = browser.text("/dead-letters")
+    assert page.count("<tr data-key=") == 2
+    assert waiting.id not in page
+    assert "lost" in words(page.split(f'data-key="{lost.id}"')[1].split("</tr>")[0])
+    assert "lost" not in words(page.split(f'data-key="{declined.id}"')[1].split("</tr>")[0])
+    assert f'href="/jobs/{declined.id}/edit"' in page
+    assert "Retry all that fit" in page
+    assert "Drop all that fit" in page
+    assert browser.text("/dead-letters?search=worker+died").count("<tr data-key=") == 1
+    assert browser.text("/dead-letters?status=pending").count("<tr data-key=") == 2
+    back = browser.post(f"/jobs/{lost.id}/retry").headers["location"]
+    assert back == f"/jobs/{lost.id}?notice=retried.1"
+    assert lost.refresh().status == "pending"
+    looking = browse(queue, authorize=viewer).text("/dead-letters")
+    assert "/edit" not in looking
+    assert "<button" not in looking.split('id="live"')[1]
+
+
+def test_jobs_are_found_by_when_they_ended(queue, send, ended, browse):
+    send.delay("a")
+    ended(queue, failure=DECLINED)
+    browser = browse(queue)
+    assert "<tr data-key=" in browser.text("/jobs?since=2020-01-01T00:00")
+    assert "<tr data-key=" not in browser.text("/jobs?until=2020-01-01T00:00")
+    assert 'value="2020-01-01T00:00"' in browser.text("/dead-letters?since=2020-01-01T00:00:00")
+    assert browser.get("/jobs?since=yesterday").status_code == 400
+
+
 def test_a_change_of_very_many_takes_the_newest(queue, send, ended, browse, monkeypatch):
     monkeypatch.setattr(bulk, "MOST_CHANGED", 3)
     jobs = send.map([(f"{number}",) for number in range(5)])
@@ -220,7 +294,13 @@ def test_a_change_of_very_many_takes_the_newest(queue, send, ended, browse, monk
     "fields",
     [
         {},
+        {"action": "explode"},
         {"action": "drop"},
+        {"action": "drop", "status": "pending"},
+        {"action": "reschedule", "id": "x", "confirmed": "yes"},
+        {"action": "reschedule", "id": "x", "confirmed": "yes", "delay": "nan"},
+        {"action": "reprioritize", "id": "x", "confirmed": "yes", "priority": "1.5"},
+        {"action": "reprioritize", "id": "x", "confirmed": "yes", "priority": "1e99"},
         {"action": "retry"},
         {"action": "retry", "status": "pending"},
         {"action": "cancel", "status": "failed"},

@@ -86,7 +86,10 @@ def test_each_command_that_changes_something_is_in_the_audit_log(app, failed, co
 def test_a_change_of_all_that_fit_has_the_filter(app, failed, command):
     assert command("jobs", "retry", "--all-failed", "--queue", "mail", *DB).code == 0
     (entry,) = changes(command)
-    assert (entry["targets"], entry["details"]) == ([failed.id], {"queue": "mail"})
+    assert (entry["targets"], entry["details"]) == (
+        [failed.id],
+        {"status": "failed", "queue": "mail"},
+    )
 
 
 def test_who_it_was_is_what_the_system_says(app, command, monkeypatch):

@@ -39,7 +39,8 @@ def queue():
     task = made.task(name="shop.charge", retries=0)(charge)
     with made.worker():
         jobs = task.map([(-1,), (-1,), (1,)])
-        made.gather(jobs, timeout=10, return_exceptions=True)
+        # The first worker of a process imports the engine: ten seconds, on a machine with no time.
+        made.gather(jobs, timeout=60, return_exceptions=True)
     yield made
     made.close()
 

@@ -6,7 +6,7 @@ from mainspring.engine.statistics import StatisticsWriter
 from mainspring.engine.upkeep.statistics import StatisticsUpkeep
 from mainspring.model.events import AttemptsEnded
 from mainspring.model.job import Claim, Outcome, OutcomeKind
-from mainspring.model.statistics import HOUR, MINUTE, WINDOW
+from mainspring.model.statistics import HOUR, MINUTE, WINDOW, Wanted
 from mainspring.model.view import LaneRecord
 from mainspring.queue.statistics import Recent, past_of
 from mainspring.stores.memory import MemoryStore
@@ -179,11 +179,8 @@ def test_the_past_says_what_waited_and_what_must_have_come(writer, store, clock)
         (70, 40, 9.0),
     ]
     assert [point.enqueued for point in points] == [None, 70, 10]
-    assert [point.ready for point in past_of(store, DAY).points(lambda lane: lane[0] == "x")] == [
-        0,
-        0,
-        0,
-    ]
+    of_another = past_of(store, DAY, wanted=Wanted("x")).points()
+    assert [point.ready for point in of_another] == [0, 0, 0]
 
 
 def test_rates_and_the_time_to_empty_are_of_the_time_that_is_known(store, clock):

@@ -2,8 +2,9 @@
 
 import pytest
 
+from mainspring.model import statistics
 from mainspring.model.job import Claim, Outcome, OutcomeKind
-from mainspring.model.statistics import MOST_LANES, Tallies
+from mainspring.model.statistics import MOST_LANES, Tallies, Wanted, summed
 from mainspring.model.view import LaneRecord
 
 
@@ -88,3 +89,60 @@ def test_of_too_many_lanes_the_busiest_are_told_apart():
     told = sum(tally.completed for tally in total.lanes.values())
     assert told == len(busy) + 1000
     assert total.lanes["q", ""].completed >= 499
+
+
+ODD = ['q"', "t", "\\", "ü", ""]
+
+
+def odd_lanes():
+    """Tallies of lanes whose names are in one another, and have to be escaped."""
+    kinds = [OutcomeKind.COMPLETED, OutcomeKind.FAILED]
+    lanes = [(queue, task) for queue in ODD for task in ODD] + [("alone", "t")]
+    batch = [
+        ended(kinds[number % 2], task=task, queue=queue, took=0.1 * number)
+        for number, (queue, task) in enumerate(lanes)
+        for _ in range(number + 1)
+    ]
+    return tallies(*batch)
+
+
+@pytest.mark.parametrize("sums", [True, False])
+@pytest.mark.parametrize("task", [None, *ODD, "none"])
+@pytest.mark.parametrize("queue", [None, *ODD, "alone", "none"])
+def test_a_sum_is_that_of_the_lanes_which_are_asked_for(queue, task, sums):
+    all_of_them = odd_lanes()
+    fitting = [
+        tally
+        for lane, tally in all_of_them.lanes.items()
+        if queue in {None, lane[0]} and task in {None, lane[1]}
+    ]
+    found = Tallies()
+    assert found.add_sum(all_of_them.text(sums=sums), Wanted(queue, task))
+    expected = summed(fitting).written(("", ""))
+    assert summed(found.lanes.values()).written(("", "")) == expected
+
+
+def test_who_asks_for_all_or_for_one_queue_does_not_read_each_lane(monkeypatch):
+    reads, read = [], statistics._decode_lane
+    monkeypatch.setattr(statistics, "_decode_lane", lambda raw: reads.append(1) or read(raw))
+    kind = OutcomeKind.COMPLETED
+    lanes = [(f"q{number % 3}", f"t{number}") for number in range(300)]
+    text = tallies(*[ended(kind, queue=q, task=t) for q, t in lanes]).text(sums=True)
+    found = Tallies()
+    for wanted in (Wanted(), Wanted("q1"), Wanted(None, "t7")):
+        reads.clear()
+        assert found.add_sum(text, wanted)
+        assert len(reads) < 3, wanted
+
+
+def test_a_text_with_sums_is_read_by_who_wants_each_lane():
+    found = Tallies()
+    assert found.add(odd_lanes().text(sums=True))
+    assert found.lanes.keys() == odd_lanes().lanes.keys()
+
+
+@pytest.mark.parametrize("text", [b"odd", b'[0,[],[],["q"]]', b'[0,[["q","t",-1]],[],null]', b"[]"])
+def test_a_sum_of_a_text_of_somebody_else_adds_nothing(text):
+    found = Tallies()
+    assert not found.add_sum(text, Wanted(None, "t") if b"null" in text else Wanted())
+    assert found.lanes == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,7 +10,7 @@ from mainspring import JobHandle, JobState
 from mainspring.engine.upkeep.batches import FIRST, MOST
 from mainspring.errors import InvalidOption
 from mainspring.model.duration import seconds_of
-from mainspring.model.job import Want
+from mainspring.model.job import Failure, Outcome, OutcomeKind, Want
 from mainspring.queue import listing
 
 
@@ -415,3 +415,96 @@ def test_a_shutdown_reaches_all_workers_of_the_queue(queue):
         assert (one._asked, other._asked) == (1, 1)
     queue.shutdown()
     assert (one._asked, other._asked) == (1, 1)
+
+
+class TestNarrowing:
+    def fail(self, queue, ended_by):
+        """End the jobs that wait in that error, without a worker."""
+        store = queue.store
+        node = store.join("other", host="host", pid=1, lease=15)
+        tasks = tuple({lane.task for lane in store.lanes()})
+        claims = store.claim(node, [Want(tasks=tasks, queues=None, limit=1_000)])
+        failed = OutcomeKind.FAILED
+        store.finish_many(
+            node,
+            [Outcome(key=c.key, fence=c.fence, kind=failed, failure=ended_by) for c in claims],
+        )
+        store.leave(node)
+
+    def test_a_text_of_the_last_error_and_no_other_text_is_looked_for(self, queue, mail):
+        first = mail.delay("declined")
+        self.fail(queue, Failure("builtins.OSError", "no route"))
+        second = mail.delay("to you")
+        self.fail(queue, Failure("app.Declined", "by the bank"))
+        assert list(queue.jobs(error="DECLINED")) == [second]
+        assert list(queue.dead_letters(error="route")) == [first]
+        assert list(queue.jobs(search="declined")) == [second, first]
+        assert list(queue.jobs(search="declined", error="oserror")) == [first]
+
+    def test_times_are_those_of_the_end_or_of_the_making(self, queue, mail):
+        job = mail.delay()
+        hour = timedelta(hours=1)
+        now = job.record.created_at
+        assert list(queue.jobs(since=hour)) == [job]
+        assert list(queue.jobs(until=hour)) == []
+        assert list(queue.jobs(since=now, until=now + hour)) == [job]
+        assert list(queue.jobs(until=now)) == []
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"error": 1},
+            {"error": "\ud800"},
+            {"since": datetime(2020, 1, 1)},  # noqa: DTZ001  # the case
+            {"until": "today"},
+            {"since": timedelta.max},
+            {"since": timedelta(1), "order": "oldest"},
+            {"error": "x", "page": 2},
+        ],
+    )
+    def test_what_can_not_be_looked_for_is_an_error_that_names_it(self, queue, wrong):
+        with pytest.raises(InvalidOption):
+            queue.jobs(**wrong)
+
+    def test_pages_lead_on_to_the_end_and_none_is_left_out(self, queue, add, monkeypatch):
+        monkeypatch.setattr(listing, "STEP", 3)
+        monkeypatch.setattr(listing, "LOOKED_AT", 6)
+        jobs = add.map([(n,) for n in range(20)])
+        for limit in (1, 2, 3, 7, 20):
+            seen, cursor = [], None
+            while True:
+                page = queue.jobs(since=timedelta(hours=1), cursor=cursor, limit=limit)
+                seen += page
+                assert page.looked <= 6
+                cursor = page.cursor
+                if cursor is None:
+                    break
+            assert seen == jobs[::-1]
+        assert queue.find_jobs() == jobs[::-1]
+        assert queue.find_jobs(until=timedelta(hours=1)) == []
+
+    def test_all_that_fit_are_moved_at_once(self, queue, mail, add):
+        jobs = mail.using(delay=900).map([("a",), ("b",)])
+        add.delay(1)
+        found = queue.find_jobs(queue="mail", status="pending")
+        assert len(found) == 2
+        assert queue.reprioritize(found, -7) == [True, True]
+        assert queue.reschedule(found, delay=1800) == [True, True]
+        assert {job.refresh().record.priority for job in jobs} == {-7}
+        assert queue.run_now([*found, "9-00000000"]) == [True, True, False]
+        assert queue.stats()["ready"] == 3
+
+    def test_failures_are_grouped_largest_first(self, queue, mail):
+        for error in ("order 1", "order 2", "other"):
+            mail.delay()
+            self.fail(queue, Failure("builtins.ValueError", error))
+        found = queue.failures()
+        assert [(one.count, one.error, one.message) for one in found.groups] == [
+            (2, "ValueError", "order <n>"),
+            (1, "ValueError", "other"),
+        ]
+        assert (found.looked, found.whole) == (3, True)
+        assert (queue.failures(limit=1).looked, queue.failures(limit=1).whole) == (1, False)
+        assert queue.failures(task="mail", queue="other").groups == ()
+        with pytest.raises(InvalidOption, match="limit"):
+            queue.failures(limit=0)

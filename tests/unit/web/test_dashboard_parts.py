@@ -12,8 +12,8 @@ from starlette.requests import Request
 from mainspring.model.job import Failure, JobState
 from mainspring.model.normalised import normalised
 from mainspring.model.view import AttemptRecord, JobRecord
+from mainspring.queue.failures import FailureSeen, groups_of
 from mainspring.web.dashboard.chart import Line, chart
-from mainspring.web.dashboard.failure_groups import FailureSeen, groups_of
 from mainspring.web.dashboard.form import path_in
 from mainspring.web.dashboard.hosts import Hosts
 from mainspring.web.dashboard.html import Html, joined, tag, text

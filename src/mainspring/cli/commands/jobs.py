@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mainspring.cli.app_loader.audit import changed_in, note
+from mainspring.cli.app_loader.audit import NO_DETAILS, changed_in, note
 from mainspring.cli.app_loader.verbs import add_verb, run
 from mainspring.cli.text.arguments import arguments_in, moment_in
+from mainspring.cli.text.chosen import (
+    STATES,
+    Choice,
+    add_choice,
+    add_filter,
+    chosen_ids,
+    filter_in,
+    said_in,
+)
 from mainspring.cli.text.job import (
     ATTEMPT_DISPENSABLE,
     ATTEMPT_HEADS,
@@ -23,21 +32,25 @@ from mainspring.cli.text.job import (
 )
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.errors import UsageError
-from mainspring.model.job import JobState
+from mainspring.model.job import FINAL, JobState
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
 
     from mainspring.queue import Queue
-    from mainspring.queue.job_handle import JobHandle
 
-STATES = [state.value for state in JobState]
 __all__ = ["add_options", "run"]
 
 NOT_WAITING = "does not wait: it runs, has ended, or is not there"
-PAGE = 500
-"""Jobs that a command over all of them takes at a time."""
+_PENDING = (JobState.PENDING,)
+_LIVE = (JobState.PENDING, JobState.RUNNING)
+CANCEL = Choice("cancel", _LIVE, _LIVE)
+RETRY = Choice("retry", (JobState.FAILED, JobState.CANCELLED), (JobState.FAILED,))
+RUN_NOW = Choice("run-now", _PENDING, _PENDING)
+RESCHEDULE = Choice("reschedule", _PENDING, _PENDING)
+REPRIORITIZE = Choice("reprioritize", _PENDING, _PENDING)
+REMOVE = Choice("rm", tuple(sorted(FINAL)), ())
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     listing = add_verb(verbs, "ls", "list jobs, newest first unless asked otherwise", list_jobs)
     listing.add_argument("--status", choices=STATES)
-    _add_filter(listing)
-    listing.add_argument("--tag", metavar="TAG", help="that bear this tag")
-    listing.add_argument("--search", metavar="TEXT", help="in id, task, arguments or error")
+    add_filter(listing)
     listing.add_argument("--limit", type=int, default=50, help="(default: 50)")
     listing.add_argument("--cursor", help="where the last page ended")
     listing.add_argument("--page", type=int, metavar="N", help="its number, from 1")
@@ -57,32 +68,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     asking = add_verb(verbs, "why", "say why a job does not run", explain_job)
     asking.add_argument("id")
     cancelling = add_verb(verbs, "cancel", "cancel jobs that wait or run", cancel_jobs)
-    cancelling.add_argument("ids", nargs="+", metavar="ID")
+    add_choice(cancelling)
     retrying = add_verb(verbs, "retry", "let failed or cancelled jobs run again", retry_jobs)
-    retrying.add_argument("ids", nargs="*", metavar="ID")
-    retrying.add_argument("--all-failed", action="store_true", help="every failed job")
-    _add_filter(retrying)
+    add_choice(retrying)
+    retrying.add_argument("--all-failed", action="store_true", help="--status failed --yes")
     retrying.add_argument("--args", metavar="JSON", help="new arguments, as in '[1, 2]'")
     retrying.add_argument("--kwargs", metavar="JSON", help="new keyword arguments")
     hurrying = add_verb(verbs, "run-now", "let jobs that wait start now", run_jobs_now)
-    hurrying.add_argument("ids", nargs="+", metavar="ID")
+    add_choice(hurrying)
     moving = add_verb(verbs, "reschedule", "let jobs that wait start later, or sooner", move_jobs)
-    moving.add_argument("ids", nargs="+", metavar="ID")
+    add_choice(moving)
     times = moving.add_mutually_exclusive_group(required=True)
     times.add_argument("--delay", type=float, metavar="SECONDS", help="from now")
     times.add_argument("--at", metavar="TIME", help="as in 2030-01-31T08:00+01:00")
+    ranking = add_verb(verbs, "reprioritize", "give jobs that wait another priority", rank_jobs)
+    add_choice(ranking)
+    ranking.add_argument("--priority", type=int, required=True, help="lower is more urgent")
     removing = add_verb(verbs, "rm", "remove jobs that have ended", remove_jobs)
-    removing.add_argument("ids", nargs="+", metavar="ID")
+    add_choice(removing)
 
 
 def list_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Print one page of jobs."""
     page = queue.jobs(
         status=options.status,
-        queue=options.queue,
-        task=options.task,
-        tag=options.tag,
-        search=options.search,
+        **filter_in(options),
         cursor=options.cursor,
         page=options.page,
         order=options.order,
@@ -155,63 +165,80 @@ def _indented(traceback: str) -> list[str]:
 
 def cancel_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Cancel jobs; 1 if any had ended or is unknown."""
-    live = dict(zip(options.ids, queue.cancel(options.ids), strict=True))
-    note(queue, "jobs cancel", changed_in(live))
-    return _report(
-        options,
-        live,
-        "cancelled",
-        "can't be cancelled: it has ended, or never was",
-    )
+    no = "can't be cancelled: it has ended, or never was"
+    return _change(queue, options, CANCEL, queue.cancel, ("cancelled", no))
 
 
 def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Let jobs run again; 1 if any is neither failed nor cancelled."""
-    if bool(options.ids) is options.all_failed:
-        raise UsageError(
-            "jobs retry: it is not clear which jobs are meant; name their ids, or give "
-            "--all-failed, which --queue and --task can narrow"
-        )
+    if options.all_failed:
+        if options.ids or options.status not in {None, JobState.FAILED}:
+            raise UsageError("jobs retry: --all-failed goes with no ids and no other state")
+        options.status, options.yes = JobState.FAILED.value, True
     if options.args is not None or options.kwargs is not None:
         return _retry_edited(queue, options)
-    ids = [job.id for job in _failed(queue, options)] if options.all_failed else options.ids
-    outcome = {one: live is not None for one, live in zip(ids, queue.retry(ids), strict=True)}
-    chosen = {"queue": options.queue, "task": options.task} if options.all_failed else {}
-    note(queue, "jobs retry", changed_in(outcome), chosen)
+
+    def retry(ids: list[str]) -> list[bool]:
+        return [live is not None for live in queue.retry(ids)]
+
     no = "can't run again: there is no such job, or it is neither failed nor cancelled"
-    return _report(options, outcome, "runs again", no)
+    return _change(queue, options, RETRY, retry, ("runs again", no))
 
 
 def run_jobs_now(queue: Queue, options: argparse.Namespace) -> int:
     """Let jobs start now; 1 if any does not wait."""
-    moved = _each(queue, options.ids, lambda job: job.run_now())
-    note(queue, "jobs run-now", changed_in(moved))
-    return _report(options, moved, "may start now", NOT_WAITING)
+    said = ("may start now", NOT_WAITING)
+    return _change(queue, options, RUN_NOW, queue.run_now, said)
 
 
 def move_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Let jobs start at another time; 1 if any does not wait."""
     at = None if options.at is None else moment_in("--at", options.at)
-    moved = _each(queue, options.ids, lambda job: job.reschedule(delay=options.delay, run_at=at))
-    to = {"delay": options.delay, "at": options.at}
-    note(queue, "jobs reschedule", changed_in(moved), to)
-    return _report(options, moved, "is rescheduled", NOT_WAITING)
+
+    def move(ids: list[str]) -> list[bool]:
+        if len(ids) > 1:
+            return queue.reschedule(ids, delay=options.delay, run_at=at)
+        job = queue.get_job(ids[0])  # of one it is said if it would have expired by then
+        return [job is not None and job.reschedule(delay=options.delay, run_at=at)]
+
+    said, to = ("is rescheduled", NOT_WAITING), {"delay": options.delay, "at": options.at}
+    return _change(queue, options, RESCHEDULE, move, said, to)
 
 
-def _each(
-    queue: Queue, job_ids: list[str], move: Callable[[JobHandle[Any]], bool]
-) -> dict[str, bool]:
-    jobs = {job_id: queue.get_job(job_id) for job_id in job_ids}
-    return {job_id: job is not None and move(job) for job_id, job in jobs.items()}
+def rank_jobs(queue: Queue, options: argparse.Namespace) -> int:
+    """Give jobs another priority; 1 if any does not wait."""
+
+    def rank(ids: list[str]) -> list[bool]:
+        return queue.reprioritize(ids, options.priority)
+
+    said, to = ("has another priority", NOT_WAITING), {"priority": options.priority}
+    return _change(queue, options, REPRIORITIZE, rank, said, to)
 
 
 def remove_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Remove jobs; 1 if any has not ended."""
-    outcome = {one: queue.drop(one) == 1 for one in options.ids}
-    note(queue, "jobs rm", changed_in(outcome))
-    return _report(
-        options, outcome, "removed", "can't be removed: it has not ended, or is not there"
-    )
+
+    def remove(ids: list[str]) -> list[bool]:
+        return [queue.drop(one) == 1 for one in ids]
+
+    no = "can't be removed: it has not ended, or is not there"
+    return _change(queue, options, REMOVE, remove, ("removed", no))
+
+
+def _change(  # noqa: PLR0913, PLR0917  # what is done, to which, and what is said of it
+    queue: Queue,
+    options: argparse.Namespace,
+    choice: Choice,
+    change: Callable[[list[str]], list[bool]],
+    said: tuple[str, str],
+    details: Mapping[str, object] = NO_DETAILS,
+) -> int:
+    ids = chosen_ids(queue, options, choice)
+    if ids is None:
+        return DONE
+    outcome = dict(zip(ids, change(ids), strict=True)) if ids else {}
+    note(queue, f"jobs {choice.verb}", changed_in(outcome), {**said_in(options), **details})
+    return _report(options, outcome, *said)
 
 
 def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
@@ -228,24 +255,9 @@ def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
     return _report(options, {job.id: True}, "runs again with new arguments", "")
 
 
-def _failed(queue: Queue, options: argparse.Namespace) -> Iterator[JobHandle[Any]]:
-    cursor = None
-    while True:
-        page = queue.dead_letters(queue=options.queue, task=options.task, cursor=cursor, limit=PAGE)
-        yield from page
-        cursor = page.cursor
-        if cursor is None:
-            return
-
-
 def _report(options: argparse.Namespace, outcome: dict[str, bool], yes: str, no: str) -> int:
     if options.json:
         print_json(outcome)
     else:
         print_lines(f"{job_id} {yes if done else no}" for job_id, done in outcome.items())
     return DONE if all(outcome.values()) else NOT_DONE
-
-
-def _add_filter(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--queue", metavar="NAME", help="of this queue only")
-    parser.add_argument("--task", metavar="NAME", help="of this task only")

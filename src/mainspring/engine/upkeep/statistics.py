@@ -61,4 +61,4 @@ class StatisticsUpkeep:
             for entry in entries:
                 tallies.add(entry.text)
             keys = [entry.key for entry in entries]
-            self._store.replace_entries(kind, keys, by=by, at=start, text=tallies.text())
+            self._store.replace_entries(kind, keys, by=by, at=start, text=tallies.text(sums=True))

@@ -93,10 +93,10 @@ class TestClient(QueueClient):
         return live
 
     def reschedule(
-        self, job_id: str, *, delay: float | None = None, priority: int | None = None
-    ) -> bool:
-        """Let a job that waits start after so many seconds, or with that priority, as stored."""
-        waited = super().reschedule(job_id, delay=delay, priority=priority)
+        self, job_ids: Sequence[str], *, delay: float | None = None, priority: int | None = None
+    ) -> list[bool]:
+        """Let jobs that wait start after so many seconds, or with that priority, as stored."""
+        waited = super().reschedule(job_ids, delay=delay, priority=priority)
         if self._eager:
             self._worker.run_ready(never)
         return waited

@@ -113,6 +113,17 @@ class ThreadDriver:
     def __init__(self, target: Callable[..., object], *, sleeper: Sleeper | None = None) -> None:
         self._target = target
         self._sleeper = sleeper
+        self._awake: Sleeper | None = None
+        self._looked_at = 0.0
+
+    def silence(self) -> float:
+        """Return the seconds since its thread last looked whether to run; 0 if there is none."""
+        return monotonic() - self._looked_at if self._awake is not None else 0.0
+
+    def prod(self) -> None:
+        """Let its thread look, and run only if it is due; from any thread."""
+        if (sleeper := self._awake) is not None:
+            sleeper.wake()
 
     async def drive(self, worker: Steps, started: Callable[[], None]) -> None:
         """Return when the worker is at its end and no run is under way."""
@@ -126,13 +137,17 @@ class ThreadDriver:
 
     def _turn_until_over(self, worker: Steps, sleeper: Sleeper) -> None:
         belong_to(worker.owners, worker)
-        while not worker.ending:
-            now = monotonic()
-            pause = worker.pause(now)
-            if pause is None or pause > 0:
-                sleeper.sleep(pause)
-            else:
-                run_once(worker, self._target, now)
+        self._looked_at, self._awake = monotonic(), sleeper
+        try:
+            while not worker.ending:
+                now = self._looked_at = monotonic()
+                pause = worker.pause(now)
+                if pause is None or pause > 0:
+                    sleeper.sleep(pause)
+                else:
+                    run_once(worker, self._target, now)
+        finally:
+            self._awake = None
 
 
 class LoopDriver:

@@ -157,6 +157,15 @@ class Worker:
         pace: float | None = getattr(self.trigger, "pace", None)
         return pace is not None and lasts > HANGS_AFTER_INTERVALS * pace
 
+    def silence(self) -> float:
+        """Return the seconds since its thread last looked whether to run; 0 without a thread."""
+        return self._driver.silence() if isinstance(self._driver, ThreadDriver) else 0.0
+
+    def prod(self) -> None:
+        """Let its thread look, if it has one, and run only if it is due; from any thread."""
+        if isinstance(self._driver, ThreadDriver):
+            self._driver.prod()
+
     def status(self) -> WorkerStatus:
         """Return what it is doing and has done; from any thread."""
         counts = self.counts

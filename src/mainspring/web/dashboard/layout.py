@@ -18,6 +18,7 @@ SECTIONS = (
     ("/", "Overview"),
     ("/jobs", "Jobs"),
     ("/failures", "Failures"),
+    ("/dead-letters", "Dead letters"),
     ("/queues", "Queues"),
     ("/schedules", "Schedules"),
     ("/nodes", "Nodes"),
@@ -30,7 +31,10 @@ NOTICES = {
         "1 job is cancelled, or asked to end.",
         "{n} jobs are cancelled, or asked to end.",
     ),
-    "run-now": ("The job may start now.",) * 2,
+    "run-now": ("1 job may start now.", "{n} jobs may start now."),
+    "rescheduled": ("1 job starts at another time.", "{n} jobs start at another time."),
+    "reprioritized": ("1 job has another priority.", "{n} jobs have another priority."),
+    "dropped": ("1 job is dropped.", "{n} jobs are dropped."),
     "unchanged": ("Nothing was changed: it is in another state by now.",) * 2,
     "queue-paused": ("The queue is paused; what runs goes on.",) * 2,
     "queue-resumed": ("The queue goes on.",) * 2,
@@ -142,7 +146,7 @@ def _navigation(visit: Visit, *, signs_out: bool) -> Html:
         class_="foot",
     )
     nav = tag("nav", links, aria_label="Pages")
-    return tag("div", brand, nav, foot, class_="side")
+    return tag("header", brand, nav, foot, class_="side")
 
 
 def _is_current(path: str, section: str) -> bool:

@@ -42,6 +42,7 @@ ROUTES = (
     PageRoute("GET", "/jobs", "viewer", jobs.jobs),
     PageRoute("GET", "/jobs/{job_id}", "viewer", job.job),
     PageRoute("GET", "/jobs/{job_id}/edit", "operator", edit.edit),
+    PageRoute("GET", "/dead-letters", "viewer", jobs.dead_letters),
     PageRoute("GET", "/failures", "viewer", failures.failures),
     PageRoute("GET", "/queues", "viewer", queues.queues),
     PageRoute("GET", "/queue", "viewer", queues.queue),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING
 
-from mainspring.clock import monotonic
+from mainspring.clock import moment_of, monotonic
 from mainspring.model.job import JobState
 from mainspring.model.name import is_utf8
 from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
-from mainspring.queue.listing import LOOKED_AT
-from mainspring.web.dashboard.failure_groups import failure_seen
+from mainspring.queue.listing import LOOKED_AT, looked_through
+from mainspring.queue.narrowing import Narrowing
 from mainspring.web.dashboard.visit import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from mainspring.model.view import JobRecord
     from mainspring.web.dashboard.redaction import RedactedJob
@@ -31,7 +33,7 @@ MOST_LOOKED = 5_000
 
 LONGEST_TEXT = 1_000
 LARGEST_KEY = 2**63 - 1
-FIELDS = ("status", "queue", "task", "tag", "search", "error")
+FIELDS = ("status", "queue", "task", "tag", "search", "error", "since", "until")
 
 
 class FoundJobs(Value, frozen=True):
@@ -50,7 +52,11 @@ class ChosenIds(Value, frozen=True):
 
 
 class Selection(Value, frozen=True):
-    """A filter of jobs; an empty field fits all. `error` is the key of a failure group."""
+    """A filter of jobs; an empty field fits all. `error` is the key of a failure group.
+
+    `since` and `until` are moments of UTC, as a browser's own field writes them: between these a
+    job ended, or was made if it has not.
+    """
 
     status: str = ""
     queue: str = ""
@@ -58,6 +64,8 @@ class Selection(Value, frozen=True):
     tag: str = ""
     search: str = ""
     error: str = ""
+    since: str = ""
+    until: str = ""
 
     @property
     def state(self) -> JobState | None:
@@ -70,6 +78,11 @@ class Selection(Value, frozen=True):
         return {name: value for name in FIELDS if (value := getattr(self, name))}
 
     @property
+    def narrowed(self) -> bool:
+        """True if jobs have to be looked through, since no store knows a part of it."""
+        return bool(self.error or self.since or self.until)
+
+    @property
     def filter(self) -> JobFilter:
         """The part that the store knows."""
         fields = (self.queue, self.task, self.search, self.tag)
@@ -77,7 +90,7 @@ class Selection(Value, frozen=True):
 
     def page(self, site: Site, before: int | None, limit: int) -> FoundJobs:
         """Return a page."""
-        if self.error:
+        if self.narrowed:
             return self._looked_through(site, before, limit)
         if not self.search:
             return self._list(site, before, limit)
@@ -111,19 +124,25 @@ class Selection(Value, frozen=True):
         return FoundJobs(_redacted(site, page.records), page.before, page.looked)
 
     def _looked_through(self, site: Site, before: int | None, limit: int) -> FoundJobs:
-        jobs: list[RedactedJob] = []
-        looked = 0
-        while looked < MOST_LOOKED:
-            records = site.store.jobs(self.filter, before=before, limit=STEP)
-            for job in _redacted(site, records):
-                looked, before = looked + 1, job.record.key
-                if failure_seen(job).key == self.error and self._says(job):
-                    jobs.append(job)
-                if len(jobs) == limit:
-                    return FoundJobs(jobs, before, looked)
-            if len(records) < STEP:
-                return FoundJobs(jobs, None, looked)
-        return FoundJobs(jobs, before, looked)
+        fits = self._fits(site)
+        page = looked_through(site.store, self.filter, fits, before, limit, most=MOST_LOOKED)
+        return FoundJobs(_redacted(site, page.records), page.before, page.looked)
+
+    def _fits(self, site: Site) -> Callable[[JobRecord], bool]:
+        narrowing = Narrowing(since=self._moment("since"), until=self._moment("until"))
+
+        def fits(record: JobRecord) -> bool:
+            return (
+                narrowing.in_time(record)
+                and (not self.error or site.failure_seen(record).key == self.error)
+                and self._says(site.redaction.of(record))
+            )
+
+        return fits
+
+    def _moment(self, name: str) -> datetime | None:
+        said = getattr(self, name)
+        return moment_of(said).replace(tzinfo=UTC) if said else None
 
     def _says(self, job: RedactedJob) -> bool:
         return not self.search or job.contains(self.search)
@@ -138,9 +157,18 @@ def selection_of(given: Mapping[str, str]) -> Selection:
     if fields["status"] not in {"", *JobState}:
         states = ", ".join(JobState)
         raise Refusal(400, f"There is no state {fields['status']!r}; the states are {states}.")
+    for name in ("since", "until"):
+        fields[name] = _minute(name, fields[name])
     if fields["error"]:
         fields["status"] = fields["status"] or JobState.FAILED
     return Selection(**fields)
+
+
+def _minute(name: str, said: str) -> str:
+    try:
+        return moment_of(said).replace(tzinfo=None).isoformat(timespec="minutes") if said else ""
+    except ValueError:
+        raise Refusal(400, f"{name} is no time such as 2030-01-31T08:00 (UTC).") from None
 
 
 def place_of(given: Mapping[str, str]) -> int | None:

@@ -11,11 +11,20 @@ from mainspring.clock import monotonic, utc_now
 from mainspring.model.capabilities import unclaimable
 from mainspring.model.job import JobState
 from mainspring.model.signature import signature_of
+from mainspring.model.statistics import Wanted
 from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
+from mainspring.queue.failures import (
+    MOST_FAILURES,
+    MOST_SECONDS,
+    FailureSeen,
+    RecentFailures,
+    failed_jobs,
+    failure_seen,
+    recent_failures,
+)
 from mainspring.queue.nodes import nodes_of, records_of
-from mainspring.queue.statistics import Past, Recent, StatsPoint, fitting, past_of
-from mainspring.web.dashboard.failure_groups import RecentFailures, recent_failures
+from mainspring.queue.statistics import Recent, StatsPoint, past_of
 from mainspring.web.dashboard.redaction import Redaction
 from mainspring.web.dashboard.samples import Samples
 
@@ -38,8 +47,11 @@ SHARE = 30
 """A read is kept for so many times as long as it took: it costs the store 3 % of its time."""
 
 POINTS_KEPT = 12
-MOST_POINTS = 64
+MOST_PASTS = 64
 """Queues and times whose points are kept."""
+
+PastKey = tuple[float, str | None]
+"""Seconds that it goes back, and the queue; None: of all."""
 
 RECENT_SECONDS = 900.0
 """Seconds that times and rates are of, where no chart shows them."""
@@ -118,8 +130,7 @@ class Site:
         self.running = SharedRead(self._read_running)
         self.failures = SharedRead(self._read_failures)
         self.recent = SharedRead(self._read_recent)
-        self._pasts: dict[float, SharedRead[Past]] = {}
-        self._points: dict[tuple[float, str | None], tuple[Past, list[StatsPoint]]] = {}
+        self._pasts: dict[PastKey, SharedRead[tuple[datetime, list[StatsPoint]]]] = {}
 
     @property
     def store(self) -> JobStore:
@@ -133,17 +144,21 @@ class Site:
 
         They are kept as long as a twelfth of that: a day takes a tenth of a second to be read.
         """
-        read = self._pasts.get(seconds)
+        read = self._pasts.get((seconds, queue))
         if read is None:
             least = max(LEAST_KEPT, every / POINTS_KEPT)
-            read = SharedRead(lambda: past_of(self.store, seconds, every), least)
-            self._pasts[seconds] = read
-        past, known = read.get(), self._points.get((seconds, queue))
-        if known is None or known[0] is not past:
-            if len(self._points) >= MOST_POINTS:
-                self._points.clear()
-            known = self._points[seconds, queue] = past, past.points(fitting(queue, None))
-        return past.now, known[1]
+            wanted = Wanted(queue)
+            read = SharedRead(lambda: self._read_past(seconds, every, wanted), least)
+            if len(self._pasts) >= MOST_PASTS:
+                self._pasts.clear()
+            self._pasts[seconds, queue] = read
+        return read.get()
+
+    def _read_past(
+        self, seconds: float, every: float, wanted: Wanted
+    ) -> tuple[datetime, list[StatsPoint]]:
+        past = past_of(self.store, seconds, every, wanted)
+        return past.now, past.points()
 
     def changed(self) -> None:
         """Show what has just been changed, and nothing older."""
@@ -175,7 +190,13 @@ class Site:
         return self.store.jobs(JobFilter(status=JobState.RUNNING), limit=MOST_RUNNING)
 
     def _read_failures(self) -> RecentFailures:
-        return recent_failures(self.store, self.redaction)
+        seen = self.failure_seen
+        return recent_failures(self.store, failed_jobs(), seen, MOST_FAILURES, MOST_SECONDS)
+
+    def failure_seen(self, record: JobRecord) -> FailureSeen:
+        """Return what a failed job has to do with others, without what is hidden."""
+        message = "" if record.failure is None else record.failure.message
+        return failure_seen(record, self.redaction.of(record).text(message))
 
     def _parameters(self, task: str) -> list[str]:
         known = (one for one in self.queue.tasks if one.name == task)

@@ -4,81 +4,101 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.engine.upkeep.batches import in_batches
 from mainspring.model.counted import counted
-from mainspring.model.job import JobState
-from mainspring.web.dashboard.html import joined, tag
-from mainspring.web.dashboard.selection import selection_of
+from mainspring.web.dashboard.bulk_change import change_named, make, number_of
+from mainspring.web.dashboard.form import path_in
+from mainspring.web.dashboard.html import Html, joined, tag
+from mainspring.web.dashboard.selection import ChosenIds, selection_of
 from mainspring.web.dashboard.visit import Done, Page, Refusal
 from mainspring.web.dashboard.words import clipped, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mainspring.web.dashboard.selection import ChosenIds, Selection
+    from mainspring.web.dashboard.bulk_change import BulkChange
+    from mainspring.web.dashboard.selection import Selection
     from mainspring.web.dashboard.visit import Visit
 
 MOST_CHANGED = 10_000
 """Jobs that one change takes; of more, it is made again."""
 
-RETRIED = frozenset({JobState.FAILED, JobState.CANCELLED})
-CANCELLED = frozenset({JobState.PENDING, JobState.RUNNING})
-
 
 def bulk(visit: Visit) -> Page | Done:
     """Change the jobs that are named, or that fit the filter; the latter after a question."""
-    action = visit.field("action")
-    if action not in {"retry", "cancel"}:
-        raise Refusal(400, f"There is no action {action!r}; the actions are retry and cancel.")
-    ids = list(dict.fromkeys(visit.fields("id")))
-    if ids:
-        return _changed(visit, action, ids[:MOST_CHANGED])
+    change = change_named(visit.field("action"))
+    ids = list(dict.fromkeys(visit.fields("id")))[:MOST_CHANGED]
+    confirmed = ("confirmed", "yes") in visit.form
+    if ids and (confirmed or not change.asks):
+        return _changed(visit, change, ids)
     chosen = selection_of(dict(visit.form))
-    if chosen.state not in (RETRIED if action == "retry" else CANCELLED):
-        states = "failed or cancelled" if action == "retry" else "pending or running"
+    if not ids and chosen.state not in change.states:
+        states = " or ".join(sorted(change.states))
         raise Refusal(400, f"Choose jobs by their boxes, or all of a state that fits: {states}.")
-    found = chosen.ids(visit.site, MOST_CHANGED)
-    if ("confirmed", "yes") in visit.form:
-        return _changed(visit, action, found.ids)
-    return _question(visit, chosen, action, found)
+    found = ChosenIds(ids, whole=True) if ids else chosen.ids(visit.site, MOST_CHANGED)
+    if confirmed:
+        return _changed(visit, change, found.ids)
+    return _question(visit, chosen, change, found, by_id=bool(ids))
 
 
-def _changed(visit: Visit, action: str, ids: Sequence[str]) -> Done:
-    change = visit.site.store.retry if action == "retry" else visit.site.store.cancel
-    changed: list[str] = []
-    for batch in in_batches(ids):
-        changed += [one for one, done in zip(batch, change(batch), strict=True) if done]
-    done = "retried" if action == "retry" else "cancelled"
-    chosen = selection_of(dict(visit.form)).given
-    return Done("/jobs", done if changed else "unchanged", len(changed), changed, chosen)
+def _changed(visit: Visit, change: BulkChange, ids: Sequence[str]) -> Done:
+    details = dict(selection_of(dict(visit.form)).given)
+    if change.asked is not None:
+        details[change.asked.name] = f"{number_of(visit, change):g}"
+    count, changed = make(visit, change, ids)
+    return Done("/jobs", change.notice if count else "unchanged", count, changed, details)
 
 
-def _question(visit: Visit, chosen: Selection, action: str, found: ChosenIds) -> Page:
+def _question(
+    visit: Visit, chosen: Selection, change: BulkChange, found: ChosenIds, *, by_id: bool
+) -> Page:
     count = len(found.ids)
-    label = f"{action.capitalize()} {counted(count, 'job')}"
-    given = {name: value for name, value in chosen.given.items() if name != "error"}
+    label = f"{change.label} {counted(count, 'job')}"
     facts = [
         tag("div", tag("dt", name.capitalize()), tag("dd", clipped(value)))
-        for name, value in given.items()
+        for name, value in chosen.given.items()
+        if name != "error"
     ]
     most = f"There may be more: at most {MOST_CHANGED:,} are changed at once, the newest found."
-    back = visit.url("/jobs", **chosen.given)
+    back = visit.root + path_in(_back(visit))
+    kept = [tag("input", type="hidden", name="id", value=one) for one in found.ids if by_id]
     confirm = tag(
         "form",
-        hidden(**chosen.given, action=action, confirmed="yes", back=_back(visit)),
-        tag("button", label, type="submit", class_="main"),
+        hidden(**chosen.given, action=change.name, confirmed="yes", back=_back(visit)),
+        kept,
+        _field(change),
+        tag("button", label, type="submit", class_="danger" if change.grave else "main"),
         tag("a", "Leave them", href=back, class_="button"),
         method="post",
         action=visit.url("/bulk"),
         class_="actions",
     )
+    said = "So many fit now. What comes to fit before you answer is taken, too."
+    grave = "What is dropped is gone: arguments, results, history and log."
     body = joined(
-        tag("p", "So many fit now. What comes to fit before you answer is taken, too."),
+        None if by_id else tag("p", said),
+        tag("p", grave, class_="warning") if change.grave else None,
         tag("dl", facts, class_="facts"),
         tag("p", most, class_="warning") if not found.whole else None,
         confirm if count else tag("p", tag("a", "No job fits. Back to the list", href=back)),
     )
     return Page(f"{label}?", tag("section", body, class_="card"))
+
+
+def _field(change: BulkChange) -> Html | None:
+    asked = change.asked
+    if asked is None:
+        return None
+    field = tag(
+        "input",
+        type="number",
+        id=asked.name,
+        name=asked.name,
+        min=int(asked.least),
+        max=int(asked.most),
+        step=1,
+        required=True,
+    )
+    return tag("p", tag("label", asked.label, for_=asked.name), " ", field)
 
 
 def _back(visit: Visit) -> str:

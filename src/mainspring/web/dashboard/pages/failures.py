@@ -20,7 +20,7 @@ from mainspring.web.dashboard.words import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mainspring.web.dashboard.failure_groups import FailureGroup
+    from mainspring.queue.failures import FailureGroup
     from mainspring.web.dashboard.html import Child
     from mainspring.web.dashboard.visit import Visit
 

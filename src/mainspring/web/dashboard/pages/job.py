@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.model.counted import counted
 from mainspring.model.job import FINAL, JobState
+from mainspring.web.dashboard.bulk_change import CHANGES
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.timeline import MOST_ATTEMPTS, timeline
 from mainspring.web.dashboard.visit import Done, Page, Refusal
@@ -109,6 +110,12 @@ def _lead(visit: Visit, shown: RedactedJob) -> Html:
         if visit.operates:
             url = visit.url(f"{path}/edit")
             acts.append(tag("a", "Retry with other arguments…", href=url, class_="button"))
+    for change in CHANGES.values():
+        if change.asks and record.state in change.states:
+            to = {"id": record.id, "action": change.name}
+            back = "/jobs" if change.grave else path
+            said = change.label.removesuffix(" of")
+            acts.append(button(visit, f"{said}…", "/bulk", back=back, name=name, **to))
     if record.state not in FINAL:
         acts.append(button(visit, "Cancel", f"{path}/cancel", back=path, kind="danger", name=name))
     task = tag("span", clipped(record.task), class_="task")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mainspring.errors import WorkerLost
 from mainspring.model.counted import counted
 from mainspring.model.job import JobState
+from mainspring.model.value import Value
+from mainspring.web.dashboard.bulk_change import CHANGES
 from mainspring.web.dashboard.html import Html, joined, tag
-from mainspring.web.dashboard.pages.bulk import CANCELLED, RETRIED
 from mainspring.web.dashboard.selection import place_of, selection_of
 from mainspring.web.dashboard.visit import Page
 from mainspring.web.dashboard.words import (
     CHOOSE,
     badge,
+    button,
     clipped,
     empty,
     hidden,
@@ -25,57 +28,95 @@ from mainspring.web.dashboard.words import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mainspring.model.view import JobRecord
     from mainspring.web.dashboard.html import Child
     from mainspring.web.dashboard.redaction import RedactedJob
     from mainspring.web.dashboard.selection import FoundJobs, Selection
     from mainspring.web.dashboard.visit import Visit
 
 PAGE = 50
+LOST = f"{WorkerLost.__module__}.{WorkerLost.__qualname__}"
 MOST_NAMES = 500
 """Names of tasks and queues that the filter proposes."""
 
-HEADS = ("Job", "Task", "Queue", "State", "Attempts", "Created", "Arguments and error")
+
+class JobList(Value, frozen=True):
+    """A page that lists jobs: its title, address, heads, and what it says of an empty list.
+
+    `status` is the state of all its jobs, None where the filter says it.
+    """
+
+    title: str
+    path: str
+    heads: tuple[str, ...]
+    empty: str
+    status: JobState | None = None
+
+
+JOBS = JobList(
+    "Jobs",
+    "/jobs",
+    ("Job", "Task", "Queue", "State", "Attempts", "Created", "Arguments and error"),
+    "No job fits.",
+)
+DEAD_LETTERS = JobList(
+    "Dead letters",
+    "/dead-letters",
+    ("Job", "Task", "Queue", "Attempts", "Failed", "Arguments and error", "Action"),
+    "No job has failed for good.",
+    JobState.FAILED,
+)
 
 
 def jobs(visit: Visit) -> Page:
     """Return the page."""
-    chosen, before = selection_of(visit.query), place_of(visit.query)
+    return listing(visit, selection_of(visit.query), JOBS)
+
+
+def dead_letters(visit: Visit) -> Page:
+    """Return the page of the jobs that have failed for good."""
+    return listing(visit, selection_of({**visit.query, "status": JobState.FAILED}), DEAD_LETTERS)
+
+
+def listing(visit: Visit, chosen: Selection, kind: JobList) -> Page:
+    """Return a page of jobs with its filter; raises Refusal."""
+    before = place_of(visit.query)
     found = chosen.page(visit.site, before, PAGE)
-    rows = _list(visit, chosen, found) if found.jobs else _nothing(found)
+    rows = _list(visit, chosen, found, kind) if found.jobs else _nothing(found, kind)
     body = joined(
-        tag("div", _bulk(visit, chosen), rows, class_="card"),
-        _pages(visit, chosen, found, first=before is None),
+        tag("div", _bulk(visit, chosen, kind), rows, class_="card"),
+        _pages(visit, chosen, found, kind, first=before is None),
     )
     # An older page stays as it is, under the eyes of who reads it; and a search costs a tenth of a
     # second, which is too much for every two.
-    live = before is None and not (chosen.search or chosen.error)
-    return Page("Jobs", body, live=live, above=_filter(visit, chosen))
+    live = before is None and not (chosen.search or chosen.narrowed)
+    return Page(kind.title, body, live=live, above=_filter(visit, chosen, kind))
 
 
-def _filter(visit: Visit, chosen: Selection) -> Html:
+def _filter(visit: Visit, chosen: Selection, kind: JobList) -> Html:
     counts = visit.site.counts.get()
     tasks = sorted({lane.task for lane in counts.lanes})
     states = [
         tag("option", state or "any", value=state, selected=state == chosen.status)
         for state in ("", *JobState)
     ]
+    status = _labelled("State", "status", tag("select", states, id="status", name="status"))
+    search = tag(
+        "input",
+        type="search",
+        id="search",
+        name="search",
+        value=chosen.search,
+        placeholder="id, argument or error",
+    )
     fields = (
-        _labelled("State", "status", tag("select", states, id="status", name="status")),
+        status if kind.status is None else None,
         _named("Queue", "queue", chosen.queue, counts.queues),
         _named("Task", "task", chosen.task, tasks),
         _labelled("Tag", "tag", tag("input", id="tag", name="tag", value=chosen.tag)),
-        _labelled(
-            "Text",
-            "search",
-            tag(
-                "input",
-                type="search",
-                id="search",
-                name="search",
-                value=chosen.search,
-                placeholder="id, argument or error",
-            ),
-        ),
+        _labelled("Text", "search", search),
+        _moment("Since (UTC)", "since", chosen.since),
+        _moment("Until (UTC)", "until", chosen.until),
     )
     grouped = chosen.error and joined(hidden(error=chosen.error), badge("one group of failures"))
     return tag(
@@ -83,11 +124,17 @@ def _filter(visit: Visit, chosen: Selection) -> Html:
         fields,
         grouped or None,
         tag("button", "Filter", type="submit", class_="main"),
-        tag("a", "Clear", href=visit.url("/jobs"), class_="button"),
-        action=visit.url("/jobs"),
+        tag("a", "Clear", href=visit.url(kind.path), class_="button"),
+        action=visit.url(kind.path),
         class_="filter card",
         role="search",
         aria_label="Filter jobs",
+    )
+
+
+def _moment(label: str, name: str, value: str) -> Html:
+    return _labelled(
+        label, name, tag("input", type="datetime-local", id=name, name=name, value=value)
     )
 
 
@@ -101,24 +148,36 @@ def _labelled(label: str, name: str, field: Html) -> Html:
     return tag("p", tag("label", label, for_=name), field)
 
 
-def _bulk(visit: Visit, chosen: Selection) -> Html | None:
+def _bulk(visit: Visit, chosen: Selection, kind: JobList) -> Html | None:
     """Return the buttons for many jobs; the boxes of the rows belong to their form."""
     if not visit.operates:
         return None
-    some = [
-        tag("button", label, type="submit", name="action", value=action, form="some")
-        for label, action in (("Retry selected", "retry"), ("Cancel selected", "cancel"))
+    back = visit.url(kind.path, **_given(chosen, kind)).removeprefix(visit.root)
+    fitting = [
+        one for one in CHANGES.values() if chosen.state is None or chosen.state in one.states
     ]
-    back = visit.url("/jobs", **chosen.given).removeprefix(visit.root)
-    retried, cancelled = chosen.state in RETRIED, chosen.state in CANCELLED
-    action = "retry" if retried else "cancel" if cancelled else ""
-    every = action and tag(
+    some = [
+        tag(
+            "button",
+            f"{one.label} selected{'…' if one.asks else ''}",
+            type="submit",
+            name="action",
+            value=one.name,
+            form="some",
+        )
+        for one in fitting
+    ]
+    every = [
+        tag("button", f"{one.label} all that fit…", type="submit", name="action", value=one.name)
+        for one in fitting
+    ]
+    all_that_fit = tag(
         "form",
-        hidden(**chosen.given, action=action, back=back),
-        tag("button", f"{action.capitalize()} all that fit…", type="submit"),
+        hidden(**chosen.given, back=back),
+        every,
         method="post",
         action=visit.url("/bulk"),
-        class_="inline",
+        class_="inline actions",
     )
     form = tag("form", hidden(back=back), method="post", action=visit.url("/bulk"), id="some")
     boxes = tag(
@@ -128,15 +187,56 @@ def _bulk(visit: Visit, chosen: Selection) -> Html | None:
         hidden=True,
         id="choose",
     )
-    return tag("div", form, boxes, some, every or None, class_="bulk")
+    return tag("div", form, boxes, some, all_that_fit if chosen.state else None, class_="bulk")
 
 
-def _list(visit: Visit, chosen: Selection, found: FoundJobs) -> Html:
-    heads = (CHOOSE, *HEADS) if visit.operates else HEADS
-    rows = [_row(visit, job) for job in found.jobs]
+def _given(chosen: Selection, kind: JobList) -> dict[str, str]:
+    """Return the fields of the filter that the page's address has to say."""
+    return {k: v for k, v in chosen.given.items() if kind.status is None or k != "status"}
+
+
+def _list(visit: Visit, chosen: Selection, found: FoundJobs, kind: JobList) -> Html:
+    heads = (CHOOSE, *kind.heads) if visit.operates else kind.heads
+    row = _row if kind.status is None else _dead_row
+    rows = [row(visit, job) for job in found.jobs]
+    if visit.operates:
+        rows = [(_box(job), *cells) for job, cells in zip(found.jobs, rows, strict=True)]
     keys = [job.record.id for job in found.jobs]
-    label = "Jobs, newest first" if not chosen.given else "Jobs that fit, newest first"
+    label = f"{kind.title}{' that fit' if _given(chosen, kind) else ''}, newest first"
     return table(heads, rows, label=label, numbers=("Attempts",), keys=keys)
+
+
+def _box(job: RedactedJob) -> Html:
+    job_id = job.record.id
+    return tag(
+        "input",
+        type="checkbox",
+        name="id",
+        value=job_id,
+        form="some",
+        aria_label=f"choose {job_id}",
+    )
+
+
+def _dead_row(visit: Visit, job: RedactedJob) -> Sequence[Child]:
+    record = job.record
+    path, name = f"/jobs/{record.id}", f"job {record.id}"
+    edit = tag("a", "Edit…", href=visit.url(f"{path}/edit"), class_="button")
+    acts = (button(visit, "Retry", f"{path}/retry", back=path, name=name), " ", edit)
+    return (
+        job_link(visit, record.id),
+        clipped(record.task),
+        clipped(record.queue),
+        f"{record.attempts:,}",
+        tag("span", moment(record.completed_at, visit.now), class_="nowrap"),
+        joined(badge("lost") if _lost(record) else None, _said(job)),
+        tag("span", acts, class_="actions") if visit.operates else None,
+    )
+
+
+def _lost(record: JobRecord) -> bool:
+    """Return True for a job that failed since its workers died of it, or with it."""
+    return record.failure is not None and record.failure.type == LOST
 
 
 def _row(visit: Visit, job: RedactedJob) -> Sequence[Child]:
@@ -144,41 +244,39 @@ def _row(visit: Visit, job: RedactedJob) -> Sequence[Child]:
     state = state_of(record, visit.now)
     waits = state in {"scheduled", "retrying"}
     later = moment(record.run_at, visit.now) if waits else None
-    box = tag(
-        "input",
-        type="checkbox",
-        name="id",
-        value=record.id,
-        form="some",
-        aria_label=f"choose {record.id}",
-    )
-    cells: Sequence[Child] = (
+    return (
         job_link(visit, record.id),
         clipped(record.task),
         clipped(record.queue),
         tag("span", badge(state), " ", later, class_="nowrap"),
         f"{record.attempts:,}",
         moment(record.created_at, visit.now),
-        tag(
-            "span",
-            tag("code", clipped(job.brief, 80)),
-            tag("span", clipped(job.error), class_="message") if job.error else None,
-            class_="lines",
-        ),
+        _said(job),
     )
-    return (box, *cells) if visit.operates else cells
 
 
-def _nothing(found: FoundJobs) -> Html:
-    return empty("None fits so far; look further." if found.before is not None else "No job fits.")
+def _said(job: RedactedJob) -> Html:
+    return tag(
+        "span",
+        tag("code", clipped(job.brief, 80)),
+        tag("span", clipped(job.error), class_="message") if job.error else None,
+        class_="lines",
+    )
 
 
-def _pages(visit: Visit, chosen: Selection, found: FoundJobs, *, first: bool) -> Html:
-    begin = visit.url("/jobs", **chosen.given)
+def _nothing(found: FoundJobs, kind: JobList) -> Html:
+    return empty("None fits so far; look further." if found.before is not None else kind.empty)
+
+
+def _pages(
+    visit: Visit, chosen: Selection, found: FoundJobs, kind: JobList, *, first: bool
+) -> Html:
+    given = _given(chosen, kind)
+    begin = visit.url(kind.path, **given)
     newest = tag("a", "Newest", href=begin, class_="button")
     older: Child = None
     if found.before is not None:
-        url = visit.url("/jobs", **chosen.given, before=found.before)
+        url = visit.url(kind.path, **given, before=found.before)
         older = tag("a", "Older", href=url, class_="button", rel="next")
     looked: Child = None
     if found.looked is not None:

@@ -12,17 +12,17 @@ from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from mainspring.model.view import JobRecord
     from mainspring.protocols import Catalog
-    from mainspring.web.dashboard.redaction import RedactedJob, Redaction
 
 MOST_FAILURES = 1_000
 """Failed jobs that are read, the newest ones."""
 
 MOST_SECONDS = 0.3
-"""Time after which no more are read."""
+"""Time after which no more are read, for a page that many look at."""
 
 PAGE = 100
 SAMPLES = 3
@@ -40,7 +40,11 @@ class FailureSeen(Value, frozen=True):
 
 
 class FailureGroup(Value, frozen=True):
-    """Jobs of one task that failed alike: how many of those read, since when, and until when."""
+    """Jobs of one task that failed alike: how many of those read, since when, and until when.
+
+    `error` is the type's name, `message` its first line without numbers, ids and quoted words,
+    `samples` ids of the newest.
+    """
 
     key: str
     task: str
@@ -63,17 +67,29 @@ class RecentFailures(Value, frozen=True):
     whole: bool
 
 
-def recent_failures(catalog: Catalog, redaction: Redaction) -> RecentFailures:
-    """Return the groups of the newest failed jobs, as many as the bounds allow."""
-    deadline, before = monotonic() + MOST_SECONDS, None
+def recent_failures(
+    catalog: Catalog,
+    wanted: JobFilter,
+    seen: Callable[[JobRecord], FailureSeen],
+    most: int = MOST_FAILURES,
+    seconds: float = float("inf"),
+) -> RecentFailures:
+    """Return the groups of the newest failed jobs that fit, of as many as the bounds allow."""
+    deadline, before = monotonic() + seconds, None
     failures: list[FailureSeen] = []
     while True:
-        page = catalog.jobs(JobFilter(status=JobState.FAILED), before=before, limit=PAGE)
-        failures += [failure_seen(redaction.of(record)) for record in page]
-        whole = len(page) < PAGE
-        if whole or len(failures) >= MOST_FAILURES or monotonic() > deadline:
+        limit = min(PAGE, most - len(failures))
+        page = catalog.jobs(wanted, before=before, limit=limit)
+        failures += map(seen, page)
+        whole = len(page) < limit
+        if whole or len(failures) >= most or monotonic() > deadline:
             return RecentFailures(groups_of(failures), len(failures), whole=whole)
         before = page[-1].key
+
+
+def failed_jobs(queue: str | None = None, task: str | None = None) -> JobFilter:
+    """Return the filter of failed jobs."""
+    return JobFilter(JobState.FAILED, queue, task)
 
 
 def groups_of(failures: Iterable[FailureSeen]) -> tuple[FailureGroup, ...]:
@@ -85,19 +101,19 @@ def groups_of(failures: Iterable[FailureSeen]) -> tuple[FailureGroup, ...]:
     return tuple(sorted(groups, key=lambda group: (-group.count, group.task, group.key)))
 
 
-def failure_seen(job: RedactedJob) -> FailureSeen:
-    """Return what a failed job has to do with others; `key` names its group."""
-    failure = job.record.failure
-    kind, message = ("", "") if failure is None else (failure.type, job.text(failure.message))
-    message = normalised(message)
-    named = f"{job.record.task}\0{kind}\0{message}".encode("utf-8", "replace")
+def failure_seen(record: JobRecord, message: str | None = None) -> FailureSeen:
+    """Return what a failed job has to do with others; `message` takes the place of its own."""
+    failure = record.failure
+    kind, said = ("", "") if failure is None else (failure.type, failure.message)
+    said = normalised(said if message is None else message)
+    named = f"{record.task}\0{kind}\0{said}".encode("utf-8", "replace")
     return FailureSeen(
         key=hashlib.sha256(named).hexdigest()[:12],
-        job_id=job.record.id,
-        task=job.record.task,
+        job_id=record.id,
+        task=record.task,
         error=kind.removeprefix("builtins."),
-        message=message,
-        at=job.record.completed_at or job.record.created_at,
+        message=said,
+        at=record.completed_at or record.created_at,
     )
 
 

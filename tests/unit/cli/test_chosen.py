@@ -1,0 +1,120 @@
+"""Jobs that a command is about: by id, or by a filter with a count first; and what fails most."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from mainspring import Queue
+from mainspring.cli.main import main
+from mainspring.model.job import Failure, Outcome, OutcomeKind, Want
+
+DB = ("--db", "jobs.db")
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Run a command in this process, on a file of this test."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        code = main(list(words))
+        out, err = capsys.readouterr()
+        found = json.loads(out) if "--json" in words else None
+        return SimpleNamespace(code=code, out=out, err=err, json=found)
+
+    return run
+
+
+@pytest.fixture
+def app(command):
+    queue = Queue(db_path="jobs.db", durability="normal")
+    send = queue.task(name="send", queue="mail")(lambda to: to)
+    queue.task(name="divide")(lambda a, b: a // b)
+    yield SimpleNamespace(queue=queue, send=send)
+    queue.close()
+
+
+@pytest.fixture
+def failed(app):
+    """A job that has failed for good."""
+    job, store = app.queue.get_task("divide").delay(1, 0), app.queue.store
+    node = store.join("node", host="host", pid=1, lease=15)
+    (claim,) = store.claim(node, [Want(("divide",), None, 1)])
+    failure = Failure("builtins.ZeroDivisionError", "integer division by 0")
+    outcome = Outcome(claim.key, claim.fence, OutcomeKind.FAILED, failure=failure)
+    store.finish_many(node, [outcome])
+    store.leave(node)
+    return job
+
+
+@pytest.mark.parametrize("verb", ["retry", "cancel", "rm", "run-now"])
+def test_a_change_wants_ids_or_a_filter(verb, failed, command):
+    for words in ((), (failed.id, "--queue", "mail")):
+        unclear = command("jobs", verb, *words, *DB)
+        assert unclear.code == 2
+        assert "name their ids, or give a filter" in unclear.err
+
+
+def test_jobs_are_changed_by_filter_after_they_are_counted(app, failed, command, monkeypatch):
+    app.send.map([("a",), ("b",)])
+    filters = ("--error", "zerodivision", "--since", "1h")
+    assert command("jobs", "retry", *filters, "--count", *DB).out == "1 job fits\n"
+    assert command("jobs", "retry", *filters, "--count", *DB, "--json").json == {"count": 1}
+    refused = command("jobs", "retry", *filters, *DB)
+    assert (refused.code, "give --yes" in refused.err) == (2, True)
+    assert command("jobs", "retry", "--until", "1h", "--yes", *DB).out == ""
+    assert failed.refresh().status == "failed"
+    assert command("jobs", "retry", *filters, "--yes", *DB, "--json").json == {failed.id: True}
+    moved = command("jobs", "reschedule", "--queue", "mail", "--delay", "60", "--yes", *DB)
+    assert moved.out.count("is rescheduled") == 2
+    ranked = command("jobs", "reprioritize", "--task", "send", "--priority", "-5", "--yes", *DB)
+    assert (ranked.code, ranked.out.count("has another priority")) == (0, 2)
+    assert {job.record.priority for job in app.queue.jobs(queue="mail")} == {-5}
+    assert command("jobs", "run-now", "--queue", "mail", "--yes", *DB).code == 0
+    assert command("jobs", "cancel", "--queue", "mail", "--yes", *DB).code == 0
+    assert app.queue.stats()["cancelled"] == 2
+    assert "say by --status" in command("jobs", "rm", "--queue", "mail", "--yes", *DB).err
+    done = command("jobs", "rm", "--status", "cancelled", "--queue", "mail", "--yes", *DB)
+    assert (done.code, app.queue.stats()["cancelled"]) == (0, 0)
+    for status in ("running", "pending"):
+        wrong = command("jobs", "rm", "--status", status, "--yes", *DB)
+        assert (wrong.code, "not for" in wrong.err) == (2, True)
+
+
+def test_somebody_at_a_terminal_is_asked(app, command, monkeypatch):
+    class Terminal:
+        def __init__(self, *answers):
+            self.answers = list(answers)
+
+        def isatty(self):
+            return True
+
+        def readline(self):
+            return self.answers.pop(0)
+
+    app.send.map([("a",), ("b",)])
+    monkeypatch.setattr(sys, "stdin", Terminal("\n", "y\n"))
+    assert command("jobs", "cancel", "--queue", "mail", *DB).out == (
+        "2 jobs fit; cancel them? [y/N]\n"
+    )
+    assert app.queue.stats()["pending"] == 2
+    command("jobs", "cancel", "--queue", "mail", *DB)
+    assert app.queue.stats()["cancelled"] == 2
+
+
+def test_a_time_that_is_none_is_refused(app, command):
+    app.send.delay("you")
+    for said in ("yesterday", "1w", "99999999999d"):
+        wrong = command("jobs", "ls", "--since", said, *DB)
+        assert (wrong.code, "--since" in wrong.err) == (2, True)
+
+
+def test_failures_are_grouped_by_task_and_error(failed, command):
+    (group,) = command("failures", *DB, "--json").json["groups"]
+    assert (group["count"], group["task"]) == (1, "divide")
+    assert (group["error"], group["samples"]) == ("ZeroDivisionError", [failed.id])
+    assert group["since"] == group["last"]
+    assert "ZeroDivisionError: integer division" in command("failures", *DB).out
+    assert command("failures", "--task", "send", *DB, "--json").json["groups"] == []
