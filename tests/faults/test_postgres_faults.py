@@ -175,7 +175,7 @@ def test_a_node_that_is_neither_connected_nor_renews_is_lost_before_its_lease(po
 @pytest.mark.parametrize(
     ("jobs", "first"),
     [
-        ([new_job()], b"json_to_recordset"),
+        ([new_job()], b"EXECUTE mainspring_job"),
         ([new_job()] * 50, b"json_to_recordset"),
         ([new_job(unique="k"), new_job(idempotency_key="i")], b"COMMIT"),
         ([new_job(expires=60.0)], b"COMMIT"),

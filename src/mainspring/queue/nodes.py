@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from mainspring.clock import moment_of
 from mainspring.engine.node.board import board_of, is_dead
+from mainspring.engine.node.host import is_here, shares_locks, this_host
 from mainspring.model.capabilities import NOTHING, capabilities_of, unclaimable
 from mainspring.model.job import JobState
 from mainspring.queue.statistics import Recent
@@ -63,7 +64,8 @@ class NodeInfo:
     killed has run out at once. `running` counts its jobs, `serves` are
     the tasks and queues it claims from (None: any, or it does not say) and the schedules that it
     declares, `report` is what it says of itself ({} if that can't be read), as it was at
-    `reported_at` (aware UTC). `unreadable` names what the store holds no sound value of.
+    `reported_at` (aware UTC). `unreadable` names what the store holds no sound value of. `here`: it
+    is on this host, and in the same container as this process.
     """
 
     name: str
@@ -76,6 +78,7 @@ class NodeInfo:
     report: Mapping[str, Any]
     reported_at: datetime | None = None
     unreadable: tuple[str, ...] = ()
+    here: bool = False
 
     @property
     def drains(self) -> bool:
@@ -87,9 +90,12 @@ def records_of(store: JobStore) -> list[NodeRecord]:
     """Return the nodes; a lease of one that has died on this host has run out."""
     records = store.nodes()
     run_dir = store.run_dir if records else None
+    here = this_host()
     return [
         replace(record, expires_in=min(record.expires_in, 0.0))
-        if (board := board_of(run_dir, record.name)) is not None and is_dead(board)
+        if (board := board_of(run_dir, record.name)) is not None
+        and shares_locks(record, here)
+        and is_dead(board)
         else record
         for record in records
     ]
@@ -114,6 +120,7 @@ def node_info(record: NodeRecord) -> NodeInfo:
         report=report,
         reported_at=None if shape is None else shape.moment,
         unreadable=record.unreadable if shape is not None else (*record.unreadable, "report"),
+        here=is_here(record),
     )
 
 

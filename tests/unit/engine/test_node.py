@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import contextmanager
 
 import pytest
 
+from mainspring.engine.node import host
 from mainspring.engine.node.board import NODE_NAME, find_dead
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
 from mainspring.engine.node.node import Node
@@ -15,6 +17,7 @@ from mainspring.engine.node.rescuer import Rescuer
 from mainspring.errors import StoreBusy
 from mainspring.model.events import NodeRescued
 from mainspring.model.job import NewJob, Want
+from mainspring.queue.nodes import node_info, records_of
 from mainspring.stores.sqlite import SqliteStore
 
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
@@ -39,6 +42,24 @@ def make_node(store):
     yield make
     for node in nodes:
         node._board.close()
+
+
+@pytest.fixture
+def elsewhere(monkeypatch, tmp_path):
+    """Be a process on another host while a block runs, or in another container of this one."""
+
+    @contextmanager
+    def moved(*, same_kernel=False):
+        boot, namespace = tmp_path / "boot_id", tmp_path / "namespace"
+        boot.write_text("3f0c\n")
+        namespace.symlink_to("pid:[7]")
+        with monkeypatch.context() as patch:
+            patch.setattr(host, "NAMESPACE", namespace)
+            if not same_kernel:
+                patch.setattr(host, "BOOT_ID", boot)
+            yield
+
+    return moved
 
 
 def boards(store):
@@ -108,6 +129,14 @@ def look(store, node, told=None):
     Rescuer(store, node, (told or []).append, lease=15.0).look()
 
 
+def test_a_node_is_here_only_in_the_container_of_who_asks(store, make_node, elsewhere):
+    make_node().join()
+    with elsewhere(same_kernel=True):
+        make_node().join()
+        assert [node_info(one).here for one in store.nodes()] == [False, True]
+    assert [node_info(one).here for one in store.nodes()] == [True, False]
+
+
 class TestRescue:
     def test_of_a_dead_node_only_what_had_begun_is_charged(self, store, make_node):
         dead, alive = make_node(), make_node()
@@ -136,6 +165,38 @@ class TestRescue:
         eventually(lambda: store.nodes()[0].expires_in < 0)
         look(store, node)
         assert len(store.nodes()) == 1
+
+    def test_a_free_lock_of_another_kernel_tells_nothing(
+        self, store, make_node, eventually, elsewhere
+    ):
+        """As with a folder that two machines share: a lock that one holds is free for the other."""
+        with elsewhere():
+            far = make_node(lease=0.5)
+            far.join()
+        near = make_node()
+        near.join()
+        claims = claim(store, far, 2)
+        far.note(0, claims[0].key, claims[0].fence)
+        far._board.let_go()
+        look(store, near)
+        assert [one.expires_in > 0 for one in records_of(store)] == [True, True]
+        assert crashes(store, claims) == [0, 0]
+        eventually(lambda: any(node.expires_in < 0 for node in store.nodes()))
+        look(store, near)
+        assert crashes(store, claims) == [1, 0]  # its board is read, as after a restart of the host
+
+    def test_a_lock_of_another_container_on_the_same_kernel_counts(
+        self, store, make_node, elsewhere
+    ):
+        with elsewhere(same_kernel=True):
+            dead = make_node()
+            dead.join()
+        alive = make_node()
+        alive.join()
+        claims = claim(store, dead, 1)
+        dead._board.let_go()
+        look(store, alive)
+        assert store.get(claims[0].id).state == "pending"
 
     def test_a_silent_node_is_rescued_though_it_holds_its_lock(self, store, make_node, eventually):
         silent, other = make_node(lease=0.3), make_node()

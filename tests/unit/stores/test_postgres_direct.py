@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mainspring.errors import StoreUnreachable
+from mainspring.errors import StoreUnreachable, StoreUnusable
+from mainspring.model.job import ANY_JOB
 from mainspring.stores.postgres.connections.direct import DirectConnection
 
 CALLERS = 8
@@ -24,6 +25,33 @@ def switching():
 
 def unreachable(_conninfo):
     raise StoreUnreachable("a server", "it is not there", "start it")
+
+
+class Refusing:
+    """A connector that raises what it is given, in turn, and the last for ever."""
+
+    def __init__(self, *errors):
+        self._errors = list(errors)
+        self.calls = 0
+
+    def __call__(self, _conninfo):
+        self.calls += 1
+        raise self._errors.pop(0) if len(self._errors) > 1 else self._errors[0]
+
+
+@pytest.mark.usefixtures("no_thread_left")
+def test_who_sleeps_looks_once_a_second_when_listening_is_refused():
+    address = SimpleNamespace(listen_conninfo="", channel=str, listen=True)
+    refusing = Refusing(
+        StoreUnreachable("a server", "it is not there", "start it"),
+        StoreUnusable("a server", "it is behind a pooler", "give listen_url="),
+    )
+    direct = DirectConnection(address, refusing)
+    listener = direct.listen("ready")
+    # Until then it sleeps as if nothing were the matter: the server will be back.
+    assert [listener.wait(30), listener.wait(30)] == [ANY_JOB] * 2
+    assert refusing.calls >= 2
+    direct.close()
 
 
 @pytest.mark.usefixtures("switching", "no_thread_left")

@@ -13,6 +13,9 @@ import pytest
 from mainspring import Queue
 from mainspring.errors import StoreUnreachable, StoreUnusable
 from mainspring.stores.postgres import PostgresStore
+from mainspring.stores.postgres.address import address_of
+from mainspring.stores.postgres.connections import connections
+from mainspring.stores.postgres.connections.trouble import explain, is_final
 from mainspring.testing.contracts.cases import enqueue, new_job
 from servers.pooler import Pooler
 
@@ -169,6 +172,30 @@ def test_behind_a_pooler_jobs_run_with_a_direct_connection_or_by_a_look_each_sec
     queue.close()
 
 
+def test_a_pooler_that_ends_while_it_is_looked_at_is_tried_again(make_pooler, monkeypatch):
+    def ended(_connection, _connect):
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(connections, "is_shared", ended)
+    url = make_pooler()
+    direct = url.replace("?", "%3F").replace("=", "%3D").partition("%3F")[0]
+    with closing(PostgresStore(f"{url}&listen_url={direct}")) as store:
+        assert not store.session.direct.hold(7)
+        monkeypatch.setattr(connections, "is_shared", lambda _connection, _connect: False)
+        assert store.session.direct.hold(7)
+
+
+def test_what_a_pooler_refuses_has_a_remedy(postgres_url):
+    address = address_of(postgres_url)
+    for text, remedy in (
+        ("transaction blocks not allowed in statement pooling mode", "pool_mode to transaction"),
+        ("query_wait_timeout", "a larger pool"),
+    ):
+        with pytest.raises(StoreUnusable, match=remedy):
+            explain(psycopg.OperationalError(text), address)
+    assert not is_final(psycopg.OperationalError("query_wait_timeout"))
+
+
 def test_a_listen_url_that_leads_to_the_pooler_is_said_once(make_pooler, caplog, eventually):
     url = make_pooler()
     direct = url.replace("?", "%3F").replace("=", "%3D").partition("%3F")[0]
@@ -176,6 +203,7 @@ def test_a_listen_url_that_leads_to_the_pooler_is_said_once(make_pooler, caplog,
         listener = store.listen("ready")
         enqueue(store)
         eventually(lambda: [text for text in caplog.messages if "nobody listens" in text])
+        assert None not in (listener.wait(30), listener.wait(30))  # it looks by itself
         listener.close()
     (text,) = [text for text in caplog.messages if "nobody listens" in text]
     assert "give listen_url=, the server itself" in text

@@ -58,6 +58,15 @@ def test_a_schema_of_a_newer_version_is_refused(postgres_url, connection, schema
         store.stats()
 
 
+@pytest.mark.parametrize("encoding", ["UTF8", "LATIN1"])
+def test_a_single_job_keeps_every_character_of_its_arguments(postgres_url, encoding):
+    payload = """[["it's 100 % \\"quoted\\" \\\\ é $1 {now}"],{}]""".encode()
+    with opened(f"{postgres_url}&client_encoding={encoding}") as store:
+        store.enqueue_many([NewJob("task", "queue", payload, priority=-3)])
+        (claim,) = store.claim(join(store), [want()])
+        assert (claim.payload, claim.task) == (payload, "task")
+
+
 def test_a_schema_of_version_1_keeps_its_rows(postgres_url, connection, schema):
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     connection.execute(f"SET search_path TO {schema}")

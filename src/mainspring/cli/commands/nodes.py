@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +38,7 @@ def list_nodes(queue: Queue, options: argparse.Namespace) -> int:
     """Print a line for each node; with `--here`, 1 if none of this host is live."""
     nodes = queue.nodes()
     if options.here:
-        nodes = [node for node in nodes if node.host == socket.gethostname()]
+        nodes = [node for node in nodes if node.here]
     if options.json:
         held = [_lock_fields(lock) for lock in queue.locks()]
         print_json({"nodes": [_fields(node) for node in nodes], "locks": held})
@@ -68,6 +67,7 @@ def _fields(node: NodeInfo) -> dict[str, Any]:
         "live": node.live,
         "expires_in": node.expires_in,
         "running": node.running,
+        "here": node.here,
         "tasks": _names(node.serves.tasks),
         "queues": _names(node.serves.queues),
         "report": node.report,

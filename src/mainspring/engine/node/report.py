@@ -1,12 +1,12 @@
 """A node's words for views, as JSON texts: the tasks that it serves, and its state.
 
 `serves` is told when it joins: `tasks`, `queues` (null: any) and `schedules` by name, `version`,
-`started_at`. The report goes with each renewal: `slots` by kind of executor (`size`, `running`,
-`waiting`, `abandoned`), `in_flight`, `restarts` of services that had any, `draining`, `loop_lag`,
-the seconds for which the loop of the coroutines kept a call waiting (null: there is no such loop),
-`at`, when all this was so, `metrics`, if it serves them, and, when it serves other tasks or
-schedules by now, these, under the names that `serves` has. A node that holds locks only reports
-these: `locks` by name with the moment since which each is held, and `at`.
+`started_at`, `host` (what `host.py` says). The report goes with each renewal: `slots` by kind of
+executor (`size`, `running`, `waiting`, `abandoned`), `in_flight`, `restarts` of services that had
+any, `draining`, `loop_lag`, the seconds for which the loop of the coroutines kept a call waiting
+(null: there is no such loop), `at`, when all this was so, `metrics`, if it serves them, and, when
+it serves other tasks or schedules by now, these, under the names that `serves` has. A node that
+holds locks only reports these: `locks` by name with the moment since which each is held, and `at`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec.json import encode
 
 from mainspring.clock import utc_now
+from mainspring.engine.node.host import this_host
 from mainspring.model.condition import METRICS
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def serves_of(serves: Capabilities) -> bytes:
             "version": sys.modules["mainspring"].__version__,
             # As text: in a test with a frozen clock, no encoder knows the class of it.
             "started_at": utc_now().isoformat(),
+            "host": this_host(),
         }
     )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
 from mainspring.engine.node.board import begun_on, board_of, find_dead, remove_orphans
+from mainspring.engine.node.host import shares_locks, this_host
 from mainspring.errors import StoreError
 from mainspring.model.events import NodeRescued
 
@@ -31,6 +32,7 @@ class Rescuer:
         self._publish = publish
         self._lease = lease
         self._trusts_leases_from = 0.0
+        self._host = this_host()
 
     def look(self) -> None:
         """Look at every other node once."""
@@ -47,7 +49,8 @@ class Rescuer:
 
     def _look_at(self, other: NodeRecord) -> None:
         path = board_of(self._store.run_dir, other.name)
-        if path is not None and (board := find_dead(path)) is not None:
+        tells = path is not None and shares_locks(other, self._host)
+        if path is not None and tells and (board := find_dead(path)) is not None:
             self._bury(other, board)
         elif other.expires_in <= 0 and monotonic() >= self._trusts_leases_from:
             begun = None if path is None else begun_on(path)

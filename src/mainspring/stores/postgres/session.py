@@ -29,6 +29,7 @@ from mainspring.stores.postgres.enqueue import (
     enqueue_into,
     insert,
 )
+from mainspring.stores.postgres.single_job import SingleJobs
 from mainspring.stores.rules.enqueue import is_keyed
 from mainspring.stores.sql.lanes import KnownLanes
 from mainspring.stores.wake.topics import READY
@@ -105,6 +106,7 @@ class PostgresSession:
         self.connections = connections
         self.direct = DirectConnection(address, connections.connect_directly)
         self.lanes = KnownLanes()
+        self._single = SingleJobs(address)
         self._keys: deque[int] = deque()
         self._keys_until = 0.0
         self._full_claims = 0
@@ -265,7 +267,11 @@ class PostgresSession:
     def _insert(
         self, connection: Statements, batch: JobBatch, lanes: Mapping[Name, int], *, again: bool
     ) -> list[str]:
-        """Commit jobs without keys; a few of them by one statement, which is a transaction."""
+        """Commit jobs without keys, and wake who waits; one statement is a transaction."""
+        if len(batch.jobs) == 1 and not (again or self._address.pooled):
+            self._single.keep(connection, batch, lanes, self._moment())
+            fault("during_enqueue")
+            return batch.ids
 
         def work(_: Statements) -> None:
             insert(connection, batch, lanes, self._moment())

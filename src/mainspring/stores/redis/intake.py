@@ -87,6 +87,8 @@ class BatchIntake:
         if it is not.
         """
         if not is_keyed(jobs):  # most are not
+            if len(jobs) == 1 and tick is None:
+                return [self._keep_one(jobs[0])]
             plan = EnqueuePlan(list(range(len(jobs))), list(jobs), {}, {})
             return self._keep(plan, nothing_in_use(()), tick)
         believed, seen = nothing_in_use(jobs), False
@@ -100,6 +102,23 @@ class BatchIntake:
                     raise
                 # Of a batch whose jobs meet each other: a live job may be in the way of both.
                 believed = renewed(believed, [[UNKNOWN] * len(known) for known in believed])
+
+    def _keep_one(self, new: NewJob) -> str:
+        nonce = f"{new_nonce():08x}"
+        caller = self.callers.take()
+        key = self._run(
+            "enqueue_one",
+            caller.name,
+            caller.number,
+            nonce,
+            new.queue,
+            new.task,
+            new.priority,
+            int(new.delay * MICROS),
+            new.payload.decode(),
+        )
+        self.callers.give(caller)
+        return f"{key}-{nonce}"
 
     def _keep(
         self,

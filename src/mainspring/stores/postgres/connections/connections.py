@@ -174,6 +174,10 @@ class Connections:
         if self._address.pooled:
             try:
                 self._refuse_pooler(connection, conninfo, "give listen_url=, the server itself")
+            except psycopg.Error as error:
+                connection.close()
+                explain(error, self._address)
+                raise
             except BaseException:
                 connection.close()
                 raise

@@ -40,7 +40,7 @@ SILENCE_SECONDS = 10.0
 """Seconds after which a connection that says nothing is asked whether it is still there."""
 
 POLL_SECONDS = 1.0
-"""Seconds between two looks of a listener where nothing listens for it (`listen=false`)."""
+"""Seconds between two looks of a listener where nothing listens for it (`listen=false`, say)."""
 
 log = logging.getLogger("mainspring.store")
 
@@ -62,14 +62,12 @@ class DirectConnection:
         self._pipe = (-1, -1)
         self._starting = RLock()
         self._closed = False
-        self._warned = False
+        self._refused = False
+        """True from when it was refused for good until it is connected after all."""
 
     def listen(self, topic: str) -> LocalListener:
         """Listen for a topic from now on."""
-        notifier = self._notifiers[topic]
-        if not self._address.listen:
-            return PollingListener(notifier)
-        listener = notifier.listen()
+        listener = self._notifiers[topic].listen()
         self.hold(TOPICS[topic])
         return listener
 
@@ -98,6 +96,11 @@ class DirectConnection:
     def is_awaited(self, topic: str) -> bool:
         """Return whether anybody in this process listens for a topic."""
         return self._notifiers[topic].is_awaited
+
+    @property
+    def is_deaf(self) -> bool:
+        """True where nothing listens, and no waiting will change that: who sleeps must look."""
+        return self._refused or not self._address.listen
 
     def close(self) -> None:
         """End the connection and its thread."""
@@ -138,7 +141,7 @@ class DirectConnection:
                 self._report(error)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
-                pause = 0.05
+                pause, self._refused = 0.05, False
                 try:
                     with connection:
                         self._serve(connection, pipe[0])
@@ -154,17 +157,23 @@ class DirectConnection:
 
     def _report(self, error: StoreError) -> None:
         """Log an outage for those who look closely, and once what no waiting will change."""
-        passing = isinstance(error, StoreUnreachable) or self._warned
-        log.log(logging.DEBUG if passing else logging.WARNING, "nobody listens: %s", error)
-        self._warned = not isinstance(error, StoreUnreachable)
+        refused = not isinstance(error, StoreUnreachable)
+        is_news = refused and not self._refused
+        self._refused = refused
+        log.log(logging.WARNING if is_news else logging.DEBUG, "nobody listens: %s", error)
+        if is_news:
+            self._notify_all()
+
+    def _notify_all(self) -> None:
+        for notifier in self._notifiers.values():
+            notifier.notify()
 
     def _serve(self, connection: psycopg.Connection[Any], wakes: int) -> None:
         for channel in self._by_channel:
             connection.execute(f'LISTEN "{channel}"'.encode())
         self._answer(self._reconcile(connection))
         # Whatever was notified before is not known: everybody looks.
-        for notifier in self._notifiers.values():
-            notifier.notify()
+        self._notify_all()
         look = select.poll()
         look.register(connection.fileno(), select.POLLIN)
         look.register(wakes, select.POLLIN)
@@ -210,6 +219,12 @@ class TopicNotifier(Notifier):
         self._topic = topic
         self._direct = direct
 
+    def listen(self) -> LocalListener:
+        """Listen from now on."""
+        listener = DirectListener(self, self._direct)
+        self._listeners[listener] = None
+        return listener
+
     @property
     def is_awaited(self) -> bool:
         """True if there is a listener."""
@@ -222,12 +237,16 @@ class TopicNotifier(Notifier):
             self._direct.let_go(TOPICS[self._topic])
 
 
-class PollingListener(LocalListener):
-    """Looks once a second, where nothing listens for it."""
+class DirectListener(LocalListener):
+    """Sleeps until a notice comes; looks once a second where nothing listens for it."""
+
+    def __init__(self, notifier: Notifier, direct: DirectConnection) -> None:
+        super().__init__(notifier)
+        self._direct = direct
 
     def wait(self, timeout: float | None = None) -> Notice | None:
-        """Sleep a second at most, and return that there may be something."""
-        if timeout is not None and timeout < POLL_SECONDS:
+        """Sleep until there may be something new; None if not, after `timeout` or a poke."""
+        if not self._direct.is_deaf or (timeout is not None and timeout < POLL_SECONDS):
             return super().wait(timeout)
         began = monotonic()
         notice = super().wait(POLL_SECONDS)

@@ -67,6 +67,10 @@ class Statements:
         cursor = psycopg.Cursor(self.driver, row_factory=tuple_row)
         return cursor.execute(text_of(statement, self._schema), parameters)
 
+    def execute_all(self, texts: bytes) -> None:
+        """Execute statements without parameters in one round trip."""
+        psycopg.Cursor(self.driver).execute(texts, prepare=False)
+
     def rows(self, statement: str, parameters: Mapping[str, object] | None = None) -> Rows:
         """Return all rows of a statement."""
         return self.execute(statement, parameters).fetchall()

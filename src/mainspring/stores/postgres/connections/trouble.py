@@ -27,9 +27,14 @@ REFUSALS = (
     ("permission denied", "grant the role what it needs, see mainspring doctor"),
     ("read-only transaction", "name the primary, or allow the role to write"),
     ("server certificate", "check sslmode and sslrootcert in the URL"),
+    ("statement pooling mode", "set the pooler's pool_mode to transaction or session"),
+    ("query_wait_timeout", "give the pooler a larger pool, or the queue a lower max_connections"),
     ("too many", "give the server a higher max_connections, or the queue fewer of them"),
 )
 """Parts of sentences of the server that no waiting will change, each with what to do."""
+
+PASSING = ("too many", "query_wait_timeout")
+"""Those that may be gone when others have closed their connections."""
 
 UNREACHABLE = "start the server, or check host and port in the URL"
 
@@ -41,7 +46,8 @@ class Raced(Exception):  # no error: it is done again
 def is_final(error: BaseException) -> bool:
     """Return whether connecting again can't help."""
     text = str(error)
-    return any(part in text for part, _ in REFUSALS) and "too many" not in text
+    refused = any(part in text for part, _ in REFUSALS)
+    return refused and not any(part in text for part in PASSING)
 
 
 def explain(error: psycopg.Error, address: PostgresAddress) -> None:

@@ -39,10 +39,6 @@ end
 
 local function expires_at(age) return age >= 0 and text(now + age) or nil end
 
-local function keep_lane(queue, task, lane)
-  if call('SADD', at .. 'lanes', lane) == 1 then call('SADD', at .. 'queues:' .. task, queue) end
-end
-
 local function keep_options(key, options)
   call('HSET', hash_of(key), 'options', options)
   for _, tag in ipairs(tags_in(options)) do call('ZADD', at .. 'tag:' .. tag, key, key) end

@@ -1,9 +1,7 @@
--- uses request
+-- uses lines
 -- Jobs. Each is a hash, and a member of `jobs` and of one line of its lane (a task in a queue):
 -- ready or later (members are places), running, completed, kept, failed or cancelled (keys).
 local FINAL = {completed = true, failed = true, cancelled = true}
-
-local function lane_of(queue, task) return #queue .. ':' .. queue .. ':' .. task end
 
 local function names_of(lane) -- queue and task
   local length, rest = string.match(lane, '^(%d%d?%d?%d?%d?%d?):(.*)$')
@@ -11,17 +9,7 @@ local function names_of(lane) -- queue and task
   return string.sub(rest, 1, length), string.sub(rest, length + 2)
 end
 
-local function line_of(name, lane) return at .. name .. ':' .. lane end
-
-local function hash_of(key) return at .. 'job:' .. key end
-
--- Texts of equal length sort as their numbers do. A score could not hold all three.
-local function place_of(priority, run_at, key)
-  return string.format('%010.0f%017.0f%016.0f', priority + 2147483648, run_at, key)
-end
-
 local function priority_of(place) return string.sub(place, 1, 10) - 2147483648 end
-local function run_at_of(place) return string.sub(place, 11, 27) end
 -- The key in a place; of what is none something that no job has.
 local function key_of(place)
   local key = tonumber(string.sub(place, 28))
@@ -106,37 +94,10 @@ local function find(id)
   return job and id_in(job.id, key) == id and job or nil
 end
 
--- Whether nothing is before a place in a line that is in the order of `rank`s.
-local heads = {}
-local function is_first(line, place, rank)
-  if heads[line] == nil then heads[line] = call('ZRANGE', line, 0, 0)[1] or false end
-  local first = not heads[line] or rank(place) < rank(heads[line])
-  if first then heads[line] = place end
-  return first
-end
-
 -- Members of a line; none where something else is in its place.
 local function card(line)
   local members = redis.pcall('ZCARD', line)
   return type(members) == 'number' and members or 0
-end
-
-local function by_place(place) return place end
-local function by_run_at(place) return run_at_of(place) .. place end
-
--- Lets a pending job wait in its lane. Whoever sleeps knows of no job that is first in its line,
--- and may have come away with nothing though there were others: see `passed_over` in claim.lua.
-local function line_up(job, delayed)
-  local line, score, rank = line_of('ready', job.lane), 0, by_place
-  if delayed then
-    line, score, rank = line_of('later', job.lane), run_at_of(job.place), by_run_at
-  end
-  if not notices.ready
-      and (is_first(line, job.place, rank) or call('DEL', at .. 'passed_over') == 1) then
-    notify('ready')
-  end
-  write('ZADD', line, score, job.place)
-  if job.expires_at then write('ZADD', at .. 'expiring', job.expires_at, job.key) end
 end
 
 local function step_out(job)
