@@ -36,7 +36,7 @@ class KnownLanes:
     def missing(self, names: Iterable[Name]) -> list[Name]:
         """Return those of the names that are not known, each once."""
         missing = [name for name in names if name not in self._numbers]
-        return list(dict.fromkeys(missing))
+        return list(dict.fromkeys(missing)) if missing else missing
 
     def learn(self, lanes: Iterable[tuple[int, Name]], *, below: int) -> None:
         """Add lanes in order of their numbers; one from `below` on does not count as the last."""

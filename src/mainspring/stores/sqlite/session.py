@@ -72,9 +72,11 @@ class Session:
         `keys` are those of the jobs it is about; none: any.
         """
         for topic in topics:
-            with suppress(OSError):
+            try:  # (`suppress` costs an enqueuing as much as its signature's check)
                 notifier = self._notifiers.get(0) or self._open_notifier()
                 notifier.notify(topic, keys)
+            except OSError:
+                continue
 
     def listen(self, topic: str) -> Listener:
         """Listen for a topic, with a poll for commits as the fallback; none for orders and locks.

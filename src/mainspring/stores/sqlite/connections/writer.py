@@ -85,7 +85,8 @@ class Writer:
 
     def run(self, statement: str, parameters: Sequence[object]) -> sqlite3.Cursor:
         """Execute one statement, as a transaction of its own."""
-        self.refuse_second_turn()
+        if owns(self._lock):
+            self.refuse_second_turn()
         failure: BaseException | None = None
         # As `_in_turn`, spelled out: each enqueuing passes here.
         try:

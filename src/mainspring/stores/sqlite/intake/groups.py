@@ -105,8 +105,9 @@ class Intake:
 
     def _first(self) -> Batch | None:
         """Return the first in line; None if the last has just been settled."""
+        waiting = self._waiting
         try:
-            return self._waiting[0]
+            return waiting[0] if waiting else None
         except IndexError:
             return None
 
@@ -137,7 +138,7 @@ class Intake:
 
     def _pass_on(self, leader: Batch, group: list[Batch]) -> None:
         """Let a group go; its leader leaves last, since until then nobody else leads."""
-        settled = [one for one in group if one.settled() and one is not leader]
+        settled = [one for one in group if one is not leader and one.settled()]
         for batch in settled:
             self._take_out(batch)
         self._leave(leader)
