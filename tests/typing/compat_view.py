@@ -21,7 +21,7 @@ from mainspring import (
     spawn,
     task_supervisor,
 )
-from mainspring.compat import async_task_worker, neotasker
+from mainspring.compat import async_task_worker, atasker, neotasker
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -133,6 +133,29 @@ async def pools(plain: mainspring.AsyncTaskWorker) -> None:
     async with async_task_worker.AsyncTaskWorker(2) as worker:
         assert_type(await worker.add_task(print, 1), str)
         assert_type(await worker.get_task_info("a"), mainspring.TaskInfo | None)
+
+
+class Pinger(neotasker.BackgroundIntervalWorker):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.controller: str = options["controller"]
+
+    def run(self, **kwargs: object) -> None:
+        assert self.o
+
+
+class Sorter(atasker.BackgroundQueueWorker):
+    async def run(self, item: int, **kwargs: object) -> bool:
+        return item > 3
+
+
+def patient_workers(pinger: Pinger, sorter: Sorter) -> None:
+    pinger.delay = 2
+    sorter.put_threadsafe(3)
+    with pinger.start_stop_lock:
+        assert_type(pinger.stop(), bool)
+    plain: BackgroundWorker[..., Any] = neotasker.BackgroundEventWorker("e", print)
+    assert plain
 
 
 @neotasker.background_worker(interval=1)
