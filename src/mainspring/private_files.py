@@ -238,11 +238,19 @@ def allocate(descriptor: int, size: int) -> None:
 
 
 def check_database(path: str) -> None:
-    """Raise `NotPrivate` if a stranger made a SQLite file, or one that SQLite would use with it."""
+    """Raise `NotPrivate` if a stranger made a SQLite file, or one that SQLite would use with it.
+
+    Or if he may have made its name: not every system keeps him from linking another's files.
+    """
     owner = os.lstat(path).st_uid
+    folder = os.path.dirname(path) or "."  # noqa: PTH120  # a text, as in `foreign_link`
+    is_shared = os.stat(folder).st_mode & stat.S_IWOTH  # noqa: PTH116
     for suffix in ("", *BESIDE_DATABASE):
         with suppress(FileNotFoundError):
-            check_file(path + suffix, os.lstat(path + suffix), {owner})
+            found = os.lstat(path + suffix)
+            check_file(path + suffix, found, {owner})
+            if is_shared and found.st_nlink > 1:
+                raise other_names(path + suffix, found)
 
 
 def foreign_link(path: str) -> str | None:
@@ -295,6 +303,15 @@ def open_to_others(path: str, found: os.stat_result) -> NotPrivate:
     """Return the error that says that others may write to it."""
     mode = stat.S_IMODE(found.st_mode)
     return NotPrivate(path, f"others may write to it (mode {mode:o})", f"chmod 700 {path}")
+
+
+def other_names(path: str, found: os.stat_result) -> NotPrivate:
+    """Return the error that says that it may be another file of ours that somebody has linked."""
+    return NotPrivate(
+        path,
+        f"it has {found.st_nlink} names (hard links), and anybody may make one in its folder",
+        "remove the others, or choose another folder",
+    )
 
 
 def no_folder(path: str) -> NotPrivate:

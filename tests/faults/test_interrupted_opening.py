@@ -9,7 +9,9 @@ import sqlite3
 from itertools import count
 from weakref import WeakSet
 
+import psycopg
 import pytest
+import redis
 
 from interrupts import WAYS, Interrupts
 from mainspring import Queue, SQLiteCache
@@ -72,6 +74,52 @@ def listen(path):
 def cache(path):
     kept = SQLiteCache(f"{path}.cache")
     return lambda: kept._run_here(lambda db: db.execute("SELECT 1").fetchone()), kept.close
+
+
+@pytest.fixture
+def opened_to_server(monkeypatch):
+    """Return the connections to PostgreSQL and Redis that are open now."""
+    made = WeakSet()
+    connect, link = psycopg.connect, redis.connection.AbstractConnection.connect
+
+    def connect_as_ours(*arguments, **options):
+        connection = connect(*arguments, **options)
+        made.add(connection)
+        return connection
+
+    def link_as_ours(connection):
+        made.add(connection)
+        return link(connection)
+
+    monkeypatch.setattr(psycopg, "connect", connect_as_ours)
+    monkeypatch.setattr(redis.connection.AbstractConnection, "connect", link_as_ours)
+
+    def is_open(connection):
+        if isinstance(connection, psycopg.Connection):
+            return not connection.closed
+        return connection._sock is not None
+
+    return lambda: [connection for connection in made if is_open(connection)]
+
+
+@pytest.mark.parametrize("url", ["postgres", "redis"], indirect=True)
+def test_an_interrupted_first_use_leaves_no_connection_to_a_server_open(url, opened_to_server):
+    for moment in count(0, 5):
+        queue = Queue(url)
+        interrupts, kept = Interrupts(moment), None
+        gc.disable()  # an exception in a finalizer goes nowhere
+        try:
+            with WAYS["calls"](interrupts):
+                queue.jobs(limit=1)
+        except KeyboardInterrupt as error:
+            kept = error
+        queue.close()
+        left = opened_to_server()
+        gc.enable()
+        assert left == [], f"interrupted at {moment}: {interrupts.place}"
+        if kept is None:
+            break
+    assert moment > 10
 
 
 USES = [

@@ -58,7 +58,7 @@ def test_a_call_of_a_thread_pool_that_is_interrupted_anywhere_holds_up_no_other(
         assert inner.result(PATIENCE) == "done", where
         if not interrupts.fired:
             break
-    assert moment > 3
+    assert moment > 3 or way == "opcodes"  # Python 3.13.0 tells a tracer of hardly any
 
 
 def test_a_call_of_a_task_pool_that_is_interrupted_anywhere_holds_up_no_other():

@@ -169,12 +169,118 @@ def test_a_link_that_somebody_else_made_leads_to_no_database(shared, private):
     assert victim(private / "own.db")["kept"] == 2
 
 
+@pytest.mark.parametrize("suffix", ["", "-wal", "-journal"])
+def test_a_second_name_of_ones_own_file_is_not_used_where_anybody_may_make_one(
+    shared, private, suffix
+):
+    """As he can make it where the kernel lets anybody link any file: `fs.protected_hardlinks`."""
+    path, diary = shared / "jobs.db", private / "diary"
+    if suffix:
+        assert victim(path)["kept"] == 1
+    diary.write_text("mine")
+    os.chown(diary, VICTIM, VICTIM)
+    Path(f"{path}{suffix}").hardlink_to(diary)
+    assert "2 names (hard links)" in victim(path)["refused"]
+    assert diary.read_text() == "mine"
+
+
+def test_a_second_name_of_a_database_gets_no_second_log(shared, private):
+    assert victim(private / "own.db")["kept"] == 1
+    (shared / "jobs.db").hardlink_to(private / "own.db")
+    assert "2 names (hard links)" in victim(shared / "jobs.db")["refused"]
+    # Where nobody else may make names, one that leads out of there costs nothing.
+    assert victim(private / "own.db")["kept"] == 2
+    assert [path.name for path in shared.iterdir() if path.name != "private"] == ["jobs.db"]
+
+
 def test_a_link_of_ones_own_is_followed(shared, private):
     assert victim(private / "own.db")["kept"] == 1
     (shared / "link.db").symlink_to(private / "own.db")
     os.chown(shared / "link.db", VICTIM, VICTIM, follow_symlinks=False)
     assert victim(shared / "link.db")["kept"] == 2
     assert sorted(path.name for path in shared.iterdir()) == ["link.db", "private"]
+
+
+OPEN_TO_ALL = """
+import os, sys
+os.umask(0)
+from mainspring import Queue
+
+queue = Queue(db_path=sys.argv[1], workers=1)
+
+@queue.task(name="add")
+def add(first, second):
+    return first + second
+
+with queue.worker():
+    assert add.delay(1, 2).result(timeout=20) == 3
+    print(os.getpid(), flush=True)
+    sys.stdin.readline()
+    print(add.delay("secret", "s").result(timeout=20), flush=True)
+"""
+
+GET_IN = """
+import fcntl, glob, os, signal, socket, sys
+
+path, pid = sys.argv[1:3]
+paths = sys.argv[3:] + [f"/proc/{pid}/{name}" for name in ("environ", "fd", "mem")]
+
+def lock(path):
+    fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+def send(path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        sender.sendto(b"x" * 100_000, path)
+
+acts = [
+    lock,
+    send,
+    os.listdir,
+    os.unlink,
+    os.rmdir,
+    lambda path: os.rename(path, path + "-gone"),
+    lambda path: os.chmod(path, 0o777),
+    lambda path: os.link(path, path + "-link"),
+    lambda path: open(path, "rb").read(1),
+    lambda path: open(path, "ab").write(b"x"),
+    lambda path: os.truncate(path, 0),
+    lambda path: os.utime(path),
+]
+for path in paths:
+    for act in acts:
+        try:
+            print(path, acts.index(act), act(path))
+        except OSError:
+            pass
+try:
+    os.kill(int(pid), signal.SIGTERM)
+    print("killed")
+except OSError:
+    pass
+"""
+
+
+def test_a_worker_whose_umask_is_open_lets_nobody_near_its_files_locks_and_sockets(shared):
+    path = shared / "jobs.db"
+    as_victim = ("setpriv", f"--reuid={VICTIM}", f"--regid={VICTIM}", "--clear-groups")
+    with subprocess.Popen(
+        [*as_victim, sys.executable, "-c", OPEN_TO_ALL, path],
+        cwd="/",
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as worker:
+        pid = worker.stdout.readline().strip()
+        files = [item for item in shared.rglob("*") if item.exists()]
+        assert {"jobs.db-wal", "gate.lock", "wake"} <= {item.name for item in files}
+        assert any(item.is_socket() for item in files)
+        modes = [oct(item.stat().st_mode & 0o777) for item in files if not item.is_socket()]
+        assert run_as(ATTACKER, GET_IN, path, pid, *files)[0] == ""
+        answered, _ = worker.communicate("go\n", timeout=30)
+    assert answered == "secrets\n"
+    assert worker.returncode == 0
+    assert set(modes) == {"0o600", "0o700"}
 
 
 PLACES = Path("/tmp")  # where sockets were once, by the victim's number

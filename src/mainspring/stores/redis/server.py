@@ -124,10 +124,11 @@ class Server:
         connection: AbstractConnection = options.pop("connection_class")(**options)
         try:
             connection.connect()
+            return connection  # noqa: TRY300  # else an exception could come before it
         except BaseException as error:
+            connection.disconnect()
             error.__dict__[UNSENT] = True
             raise
-        return connection
 
     def close(self) -> None:
         """Close the connections; the next use opens others."""

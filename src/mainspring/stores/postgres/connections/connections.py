@@ -152,8 +152,12 @@ class Connections:
         pause = FIRST_PAUSE
         elsewhere = conninfo != self._address.conninfo
         while True:
+            connection = None
             try:
                 connection = psycopg.connect(conninfo, autocommit=True)
+                if self._outage.lasts and not elsewhere:
+                    self._outage.end()
+                return connection  # noqa: TRY300  # else an exception could come before it
             except psycopg.Error as error:
                 final = is_final(error)
                 if not (final or elsewhere):
@@ -161,10 +165,10 @@ class Connections:
                 if final or monotonic() + pause > deadline:
                     explain(error, self._address)
                     raise
-            else:
-                if self._outage.lasts and not elsewhere:
-                    self._outage.end()
-                return connection
+            except BaseException:
+                if connection is not None:
+                    connection.close()
+                raise
             sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -220,9 +224,9 @@ class Connections:
         return self._prepared(self.connect(self._address.conninfo))
 
     def _prepared(self, connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
-        # One type for all whole numbers: a statement is prepared anew for each mixture of types.
-        connection.adapters.register_dumper(int, Int8Dumper)
         try:
+            # One type for all whole numbers: each mixture of types would be prepared anew.
+            connection.adapters.register_dumper(int, Int8Dumper)
             if not self._looked:
                 remedy = "give listen_url=, the server itself, or listen=false"
                 self._refuse_pooler(connection, self._address.conninfo, remedy)
