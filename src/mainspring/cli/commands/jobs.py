@@ -32,6 +32,7 @@ from mainspring.cli.text.job import (
 )
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.errors import UsageError
+from mainspring.model.counted import counted
 from mainspring.model.job import FINAL, JobState
 
 if TYPE_CHECKING:
@@ -258,6 +259,11 @@ def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace, outcome: dict[str, bool], yes: str, no: str) -> int:
     if options.json:
         print_json(outcome)
+    elif not options.ids:  # by filter: there may be thousands
+        done = sum(outcome.values())
+        print_lines([f"{counted(done, 'job')}: {yes}"] if outcome else ["no job fits"])
+        left = len(outcome) - done
+        print_lines([f"{counted(left, 'job')} {no}"] if left else [])
     else:
         print_lines(f"{job_id} {yes if done else no}" for job_id, done in outcome.items())
     return DONE if all(outcome.values()) else NOT_DONE

@@ -16,6 +16,7 @@ from mainspring.web.dashboard.words import (
     clipped,
     lasted,
     moment,
+    past_moment,
     progress,
     section,
     state_of,
@@ -154,7 +155,7 @@ def _attempt(visit: Visit, shown: RedactedJob, one: AttemptRecord) -> Sequence[C
     return (
         f"{one.number:,}",
         clipped(one.node),
-        moment(one.started_at, visit.now),
+        past_moment(one.started_at, visit.now),
         lasted(one.started_at, one.ended_at or visit.now),
         badge(one.outcome or "running"),
         tag("span", clipped(said, 300), class_="message"),
@@ -180,10 +181,10 @@ def _lines(visit: Visit, shown: RedactedJob) -> Iterator[tuple[str, Child]]:
     queue = tag("a", clipped(record.queue), href=visit.url("/jobs", queue=record.queue))
     yield "Task", tag("a", clipped(record.task), href=visit.url("/jobs", task=record.task))
     yield "Queue", joined(queue, f", priority {record.priority}")
-    yield "Created", moment(record.created_at, now)
+    yield "Created", past_moment(record.created_at, now)
     yield "Due", moment(record.run_at, now)
-    yield "Started", moment(record.started_at, now, "not yet")
-    yield "Ended", moment(record.completed_at, now, "not yet")
+    yield "Started", past_moment(record.started_at, now, "not yet")
+    yield "Ended", past_moment(record.completed_at, now, "not yet")
     if record.expires_at is not None:
         yield "Expires", moment(record.expires_at, now)
     crashes = f", {counted(record.crashes, 'crash', 'crashes')}" if record.crashes else ""

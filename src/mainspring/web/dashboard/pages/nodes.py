@@ -14,7 +14,7 @@ from mainspring.web.dashboard.words import (
     clipped,
     empty,
     job_link,
-    moment,
+    past_moment,
     progress,
     section,
     table,
@@ -48,7 +48,7 @@ def nodes(visit: Visit) -> Page:
     if len(infos) > MOST_NODES:
         bounds.append(f"These are the first {MOST_NODES} of {len(infos):,} nodes.")
     if len(running) == MOST_RUNNING:
-        bounds.append(f"Of the jobs that run, the newest {MOST_RUNNING} were read.")
+        bounds.append(f"Of the jobs that run, the oldest {MOST_RUNNING} were read.")
     above = [tag("p", bound, class_="faint") for bound in bounds]
     return Page("Nodes", joined(above, cards), live=True)
 
@@ -78,7 +78,7 @@ def _card(visit: Visit, node: NodeInfo, held: Sequence[JobRecord]) -> Html:
             job_link(visit, one.id),
             clipped(one.task),
             clipped(one.queue),
-            moment(one.started_at, visit.now),
+            past_moment(one.started_at, visit.now),
             progress(one.progress),
         )
         for one in longest
@@ -97,7 +97,7 @@ def _facts(visit: Visit, node: NodeInfo) -> Iterable[tuple[str, Html | str]]:
     yield "Host", f"{node.host}, process {node.pid}"
     yield "Lease", _lease(node)
     yield "Slots", _slots(node)
-    yield "Reported", moment(node.reported_at, visit.now, "not yet")
+    yield "Reported", past_moment(node.reported_at, visit.now, "not yet")
     yield "Queues", _names(node.serves.queues)
     yield "Tasks", _names(node.serves.tasks)
     lag = _report(node).get("loop_lag")
