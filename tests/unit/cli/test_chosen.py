@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -129,3 +130,18 @@ def test_what_is_stuck_or_paused_is_seen_in_a_list(app, command):
     assert "running for " in command("jobs", "ls", *DB).out
     said = "queue mail is paused; to go on: mainspring queues resume mail"
     assert said in command("stats", *DB).out
+
+
+def test_the_stack_of_a_running_body_is_printed(app, command, monkeypatch):
+    monkeypatch.setattr("mainspring.engine.upkeep.stack_dumps.LONG_SECONDS", 0.0)
+    monkeypatch.setattr("mainspring.engine.consumer.STACK_SECONDS", 0.05)
+    begun, gate = threading.Event(), threading.Event()
+    task = app.queue.task(name="blocks")(lambda: (begun.set(), gate.wait(30)))
+    job = task.delay()
+    assert command("jobs", "stack", job.id, *DB).code == 1
+    with app.queue.worker():
+        assert begun.wait(20)
+        found = command("jobs", "stack", job.id, *DB)
+        gate.set()
+        job.result(timeout=20)
+    assert (found.code, "gate.wait(30)" in found.out) == (0, True)

@@ -88,6 +88,12 @@ def run_now(visit: Visit) -> Done:
     return Done(f"/jobs/{visit.job_id}", "run-now" if _known(visit).run_now() else "unchanged")
 
 
+def dump_stack(visit: Visit) -> Done:
+    """Ask the worker where the job's body is just now."""
+    asked = _known(visit).dump_stack()
+    return Done(f"/jobs/{visit.job_id}", "stack" if asked else "unchanged")
+
+
 def _known(visit: Visit) -> JobHandle[object]:
     found = visit.site.queue.get_job(visit.job_id)
     if found is None:
@@ -117,6 +123,8 @@ def _lead(visit: Visit, shown: RedactedJob) -> Html:
             back = "/jobs" if change.grave else path
             said = change.label.removesuffix(" of")
             acts.append(button(visit, f"{said}…", "/bulk", back=back, name=name, **to))
+    if record.state is JobState.RUNNING:
+        acts.append(button(visit, "Where is it?", f"{path}/stack", back=path, name=name))
     if record.state not in FINAL:
         acts.append(button(visit, "Cancel", f"{path}/cancel", back=path, kind="danger", name=name))
     task = tag("span", clipped(record.task), class_="task")
