@@ -2,8 +2,9 @@
 
 In starting order: heartbeat, rescue, journal, statistics, cache, executors, late services,
 exchange, scheduler, expire, purge, unclaimable, stacks, orphans. Late services are what tasks and
-schedules need that are registered while the consumer runs. Closing in reverse gives the drain: the exchange
-claims no more and goes on flushing until the slots are done, and the heartbeat is the last to go.
+schedules need that are registered while the consumer runs. Closing in reverse gives the drain: the
+exchange claims no more and goes on flushing until the slots are done, and the heartbeat is the last
+to go.
 """
 
 from __future__ import annotations
