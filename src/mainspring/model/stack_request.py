@@ -1,4 +1,4 @@
-"""A request for the stack of a job's body, as it goes into a store's chronicle."""
+"""A request for the stack of a job's body, as it goes into a store's time series."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, ValidationError, json
 
 STACK = "stack"
-"""The kind of a chronicle."""
+"""The kind of its time series."""
 
 DEMAND_SECONDS = 30.0
 """Seconds for which a request stands."""
