@@ -1,9 +1,10 @@
 """The consumer: the ordered group of services that drains queues in one process.
 
 In starting order: heartbeat, rescue, journal, statistics, cache, executors, late services,
-exchange, scheduler, expire, purge, unclaimable, orphans. Late services are what tasks and schedules
-need that are registered while the consumer runs. Closing in reverse gives the drain: the exchange
-claims no more and goes on flushing until the slots are done, and the heartbeat is the last to go.
+exchange, scheduler, expire, purge, unclaimable, stacks, orphans. Late services are what tasks and
+schedules need that are registered while the consumer runs. Closing in reverse gives the drain: the
+exchange claims no more and goes on flushing until the slots are done, and the heartbeat is the last
+to go.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from mainspring.engine.scheduler import Scheduler
 from mainspring.engine.statistics import StatisticsWriter
 from mainspring.engine.upkeep.orphans import OrphanedJobs
 from mainspring.engine.upkeep.retention import Expirer, Purger
+from mainspring.engine.upkeep.stack_dumps import StackDumps
 from mainspring.engine.upkeep.statistics import StatisticsUpkeep
 from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
 from mainspring.engine.vitals import Vitals
@@ -70,6 +72,7 @@ EXPIRE_SECONDS = 5.0
 PURGE_SECONDS = 60.0
 UNCLAIMABLE_SECONDS = 60.0
 ORPHANS_SECONDS = 60.0
+STACK_SECONDS = 2.0
 LONGEST_REST = 2.0
 """Seconds that a service rests at most after a failure of the store."""
 
@@ -295,6 +298,7 @@ class Consumer:
         unclaimable = UnclaimableJobs(store, self._bus.publish, self._statistics.sample)
         kept = StatisticsUpkeep(store)
         orphans = OrphanedJobs(store, exchange.compare, self._bus.publish)
+        stacks = StackDumps(store, lambda: self._executors.all)
         driver = ThreadDriver(exchange.turn, sleeper=self._sleeper)
         trigger = ExchangeTrigger(exchange, settings.grace)
         return [
@@ -315,6 +319,7 @@ class Consumer:
             _store_worker("expire", expirer.expire, Interval(EXPIRE_SECONDS)),
             _store_worker("purge", in_turn(purger.purge, kept.turn), Interval(PURGE_SECONDS)),
             _store_worker("unclaimable", unclaimable.look, Interval(UNCLAIMABLE_SECONDS)),
+            _store_worker("stacks", stacks.look, Interval(STACK_SECONDS)),
             _store_worker("orphans", orphans.rescue, Interval(ORPHANS_SECONDS)),
         ]
 

@@ -29,7 +29,7 @@ STUCK_UPKEEP_SECONDS = 900.0
 """The same of loops that may have much to do in one turn, as to purge a million jobs."""
 
 LOOK_SECONDS = 0.01
-UPKEEP = frozenset({"rescue", "expire", "purge", "unclaimable", "orphans"})
+UPKEEP = frozenset({"rescue", "expire", "purge", "unclaimable", "stacks", "orphans"})
 
 
 class EngineLoop(Protocol):

@@ -14,6 +14,7 @@ from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from mainspring.clock import monotonic
+from mainspring.supervision.run_in_thread import whereabouts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -297,6 +298,11 @@ class SlotGroup(Generic[C, O]):
             if slot.holds(claim):
                 return slot.began
         return None
+
+    def whereabouts(self) -> list[tuple[C, str]]:
+        """Return for each body that runs its claim and what it awaits; from any thread."""
+        busy = [(slot.claim, slot.task) for slot in self.slots]
+        return [(claim, whereabouts_of(task)) for claim, task in busy if claim is not None and task]
 
     def mark_interrupted(self, outcome: Callable[[C], O], chosen: Callable[[C], bool]) -> None:
         """Mark running bodies as interrupted with that outcome; from any thread.

@@ -91,6 +91,10 @@ class AsyncExecutor:
         """Return when the slot began that runs this very claim, None if none does (any more)."""
         return self._slots_of_loop.held_since(claim)
 
+    def whereabouts(self) -> list[tuple[Claim, str]]:
+        """Return for each body that runs its claim and what it awaits."""
+        return self._slots_of_loop.whereabouts()
+
     def interrupt(
         self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant] | None = None
     ) -> None:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from mainspring.protocols import ExecutorLoad, Listener
 
 
+IN_CHILD = (
+    "in a child process of the worker, whose stack is not told here; a tool such as py-spy shows it"
+)
+
+
 class ProcessAttempt(ThreadAttempt, Protocol):
     """A thread slot's attempt whose body is in a child."""
 
@@ -75,6 +80,10 @@ class ProcessExecutor:
     def held_since(self, claim: Claim) -> float | None:
         """Return when the slot began that runs this very claim, None if none does (any more)."""
         return self._threads.held_since(claim)
+
+    def whereabouts(self) -> list[tuple[Claim, str]]:
+        """Return for each body that runs its claim, and that it is in a child process."""
+        return [(claim, IN_CHILD) for claim in self._threads.claims()]
 
     def interrupt(
         self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant] | None = None

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from mainspring.clock import monotonic
 from mainspring.executors.thread_slot import Hold, ThreadSlot
 from mainspring.protocols import ExecutorLoad
+from mainspring.supervision.run_in_thread import stack_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -146,6 +147,15 @@ class ThreadExecutor:
         """Return when the slot began that runs this very claim, None if none does (any more)."""
         holds = [slot.hold for slot in self._slots]
         return next((hold.began for hold in holds if hold and hold.claim is claim), None)
+
+    def whereabouts(self) -> list[tuple[Claim, str]]:
+        """Return for each body that runs its claim and its thread's stack."""
+        busy = [(slot.hold, slot.thread) for slot in self._slots]
+        return [
+            (claim, stack_of(thread))
+            for hold, thread in busy
+            if hold and thread and (claim := hold.claim) is not None
+        ]
 
     def refuse(self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant]) -> None:
         """Keep these claims from beginning; they end with that outcome instead."""

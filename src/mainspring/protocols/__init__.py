@@ -17,7 +17,12 @@ ticks of schedules, which are instants by nature: each store owns its clock.
 
 from mainspring.protocols.cache import CacheAdapter
 from mainspring.protocols.codec import Codec
-from mainspring.protocols.executor import Executor, ExecutorLoad, ListeningExecutor
+from mainspring.protocols.executor import (
+    Executor,
+    ExecutorLoad,
+    ListeningExecutor,
+    LocatingExecutor,
+)
 from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
 from mainspring.protocols.locks import AcquirableLock, LockAcquisition, Locks, LockSource
 from mainspring.protocols.portable import Portable
@@ -48,6 +53,7 @@ __all__ = [
     "Journal",
     "Listener",
     "ListeningExecutor",
+    "LocatingExecutor",
     "LockAcquisition",
     "LockSource",
     "Locks",

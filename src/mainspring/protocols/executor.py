@@ -93,3 +93,12 @@ class ListeningExecutor(Protocol):
     def listen_when_idle(self, listener: Listener, on_notice: Callable[[], None]) -> None:
         """Have one idle slot at a time wait at `listener`, and call `on_notice` in its thread."""
         ...
+
+
+@runtime_checkable
+class LocatingExecutor(Protocol):
+    """An executor that can say where its bodies are just now."""
+
+    def whereabouts(self) -> list[tuple[Claim, str]]:
+        """Return for each body that runs its claim and its stack as text; from any thread."""
+        ...

@@ -111,7 +111,7 @@ def failure_seen(record: JobRecord, message: str | None = None) -> FailureSeen:
         key=hashlib.sha256(named).hexdigest()[:12],
         job_id=record.id,
         task=record.task,
-        error=kind.removeprefix("builtins."),
+        error=kind.removeprefix("builtins.").removeprefix("mainspring.errors."),
         message=said,
         at=record.completed_at or record.created_at,
     )

@@ -19,6 +19,7 @@ from mainspring.model.async_twin import off_loop
 from mainspring.model.enqueue_options import check_still_valid, wait_of
 from mainspring.model.job import CANCELLED, EXPIRED, FINAL, Ended, JobState
 from mainspring.model.remote_error import RemoteError, cause_of
+from mainspring.model.stack_request import STACK, request_text
 from mainspring.queue.priority_order import stored_priority
 from mainspring.queue.record_fields import RecordFields
 
@@ -190,6 +191,20 @@ class JobHandle(RecordFields, Generic[R]):
         return self._client.reschedule([self.refresh().id], priority=stored)[0]
 
     areprioritize = off_loop(reprioritize)
+
+    def dump_stack(self) -> bool:
+        """Ask the worker for the stack of the body, which comes to the job's log in some seconds.
+
+        False, and nothing happens, for a job that does not run. Of a body in a child process the
+        log says only that.
+        """
+        record = self.refresh().record
+        if record.state is not JobState.RUNNING:
+            return False
+        self._client.store.add_entry(STACK, request_text(self.id))
+        return True
+
+    adump_stack = off_loop(dump_stack)
 
     def result(self, timeout: float | None = None) -> R:
         """Wait until the job has ended, at most `timeout` seconds, and return its result.

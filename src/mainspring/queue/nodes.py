@@ -34,12 +34,36 @@ class SlotReport(Struct):
     abandoned: int = 0
 
 
+class WorkerReport(Struct):
+    """A background worker of a node's process, as a report tells of it."""
+
+    name: str
+    kind: str = ""
+    state: str = ""
+    runs: int = 0
+    errors: int = 0
+    error: str | None = None
+    failing: bool = False
+    hanging: bool = False
+    last_run: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no moment, as msgspec asks."""
+        _ = self.moment
+
+    @property
+    def moment(self) -> datetime | None:
+        """The moment of its last run."""
+        return None if self.last_run is None else moment_of(self.last_run)
+
+
 class ReportShape(Struct):
     """The parts of a report that views read."""
 
     slots: dict[str, SlotReport] = {}
     locks: dict[str, str] = {}
     at: str | None = None
+    workers: list[WorkerReport] = []
 
     def __post_init__(self) -> None:
         """Refuse what is no moment, as msgspec asks."""
@@ -65,7 +89,9 @@ class NodeInfo:
     the tasks and queues it claims from (None: any, or it does not say) and the schedules that it
     declares, `report` is what it says of itself ({} if that can't be read), as it was at
     `reported_at` (aware UTC). `unreadable` names what the store holds no sound value of. `here`: it
-    is on this host, and in the same container as this process.
+    is on this host, and in the same container as this process. `workers` are the background workers
+    of its process (`name`, `kind`, `state`, `runs`, `errors`, `error`, `failing`, `hanging`,
+    `moment`), as it reported them.
     """
 
     name: str
@@ -79,6 +105,7 @@ class NodeInfo:
     reported_at: datetime | None = None
     unreadable: tuple[str, ...] = ()
     here: bool = False
+    workers: Sequence[WorkerReport] = ()
 
     @property
     def drains(self) -> bool:
@@ -119,6 +146,7 @@ def node_info(record: NodeRecord) -> NodeInfo:
         serves=capabilities_of(record),
         report=report,
         reported_at=None if shape is None else shape.moment,
+        workers=() if shape is None else shape.workers,
         unreadable=record.unreadable if shape is not None else (*record.unreadable, "report"),
         here=is_here(record),
     )

@@ -743,3 +743,30 @@ def test_what_can_not_be_edited_says_so(queue, send, dead, ended, browse):
     looking = browse(queue, authorize=viewer)
     assert looking.get(f"/jobs/{waiting.id}/edit").status_code == 403
     assert "/edit" not in looking.text(f"/jobs/{waiting.id}")
+
+
+def test_the_background_workers_of_a_nodes_process_are_shown(queue, browse):
+    worker = {"name": "sensor <b>", "kind": "interval", "state": "idle", "runs": 3, "errors": 1}
+    report = {"workers": [{**worker, "hanging": True, "error": "OSError('unplugged')"}]}
+    node = queue.store.join("n1", host="h", pid=1, lease=15)
+    queue.store.renew(node, lease=15, report=json.dumps(report).encode())
+    page = words(browse(queue).text("/nodes"))
+    assert "sensor &lt;b&gt; interval hanging 3 1" in page
+    assert "unplugged" in page
+    report["workers"][0]["last_run"] = "yesterday"
+    queue.store.renew(node, lease=15, report=json.dumps(report).encode())
+    assert "sensor" not in browse(queue).text("/nodes")
+
+
+def test_where_a_running_body_is_can_be_asked(queue, send, browse):
+    job = send.delay("a")
+    browser = browse(queue)
+    assert "Where is it?" not in browser.text(f"/jobs/{job.id}")
+    node = queue.store.join("n1", host="h", pid=1, lease=15)
+    assert queue.store.claim(node, [Want(tasks=("mail.send",), queues=None, limit=1)])
+    assert "Where is it?" in browser.text(f"/jobs/{job.id}")
+    done = browser.post(f"/jobs/{job.id}/stack")
+    assert done.headers["location"] == f"/jobs/{job.id}?notice=stack.1"
+    (request,) = queue.store.entries("stack", newer_than=60, limit=9).entries
+    assert job.id.encode() in request.text
+    assert queue.audit()[0].action == "jobs stack"

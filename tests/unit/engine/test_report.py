@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from datetime import datetime
 
 import pytest
 
-from mainspring import Queue
+from mainspring import Queue, TaskSupervisor, background_worker
 from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
 from mainspring.errors import InvalidOption
 from mainspring.model.capabilities import Capabilities, capabilities_of
@@ -45,6 +46,31 @@ def test_a_node_says_what_it_serves_and_how_it_is(queue, eventually):
     assert report["slots"] == {"async": {"size": 7, **idle}, "thread": {"size": 3, **idle}}
     assert (report["in_flight"], report["restarts"], report["draining"]) == (0, {}, False)
     assert report["loop_lag"] is None or report["loop_lag"] < 5
+
+
+def test_a_node_tells_of_the_background_workers_of_its_process(queue, eventually):
+    fails = threading.Event()
+    supervisor = TaskSupervisor()
+
+    @background_worker(interval=0.05, name="sensor", supervisor=supervisor)
+    def read_sensor(**kwargs):
+        if fails.is_set():
+            raise OSError("unplugged")
+
+    queue.task(name="a")(lambda: None)
+    with queue.worker():
+        supervisor.start()
+        read_sensor.start()
+        try:
+            told = eventually(lambda: [one for node in queue.nodes() for one in node.workers])
+            assert [(one.name, one.kind) for one in told] == [("sensor", "interval")]
+            fails.set()
+            eventually(lambda: any(one.failing for one in queue.nodes()[0].workers))
+            assert "unplugged" in queue.nodes()[0].workers[0].error
+            assert queue.nodes()[0].workers[0].moment.tzinfo is not None
+        finally:
+            supervisor.stop()
+        eventually(lambda: not queue.nodes()[0].workers)
 
 
 def test_it_is_told_with_the_number_of_jobs_and_logged(caplog):
@@ -101,7 +127,7 @@ def test_jobs_are_kept_as_long_as_the_queue_says(monkeypatch, eventually):
 
 CHILDREN = """
     import os
-    from mainspring import Queue
+    from mainspring import Queue, TaskSupervisor, background_worker
 
     queue = Queue("memory://", workers=1, {options})
     hoard = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from mainspring.background.registry import OwnedRegistry
+from mainspring.supervision.announced import announce
 
 if TYPE_CHECKING:
     import asyncio
@@ -44,6 +45,7 @@ class Workers:
     def __init__(self) -> None:
         self._active: OwnedRegistry[NamedWorker] = OwnedRegistry("worker")
         self._failed: OwnedRegistry[NamedWorker] = OwnedRegistry("worker")
+        announce(self)
 
     def active(self) -> list[NamedWorker]:
         """Return the active ones, in the order of their start."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from time import sleep
 from typing import TYPE_CHECKING
 
 from mainspring.cli.app_loader.audit import NO_DETAILS, changed_in, note
@@ -31,8 +32,11 @@ from mainspring.cli.text.job import (
     log_fields,
 )
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
+from mainspring.clock import monotonic
 from mainspring.errors import UsageError
+from mainspring.model.counted import counted
 from mainspring.model.job import FINAL, JobState
+from mainspring.model.stack_request import TITLE
 
 if TYPE_CHECKING:
     import argparse
@@ -43,6 +47,10 @@ if TYPE_CHECKING:
 __all__ = ["add_options", "run"]
 
 NOT_WAITING = "does not wait: it runs, has ended, or is not there"
+STACK_PATIENCE = 15.0
+"""Seconds to wait for a worker's answer; it looks every few seconds."""
+
+LOOK_SECONDS = 0.2
 _PENDING = (JobState.PENDING,)
 _LIVE = (JobState.PENDING, JobState.RUNNING)
 CANCEL = Choice("cancel", _LIVE, _LIVE)
@@ -67,6 +75,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     showing.add_argument("id")
     asking = add_verb(verbs, "why", "say why a job does not run", explain_job)
     asking.add_argument("id")
+    locating = add_verb(verbs, "stack", "say where the body of a running job is", show_stack)
+    locating.add_argument("id")
     cancelling = add_verb(verbs, "cancel", "cancel jobs that wait or run", cancel_jobs)
     add_choice(cancelling)
     retrying = add_verb(verbs, "retry", "let failed or cancelled jobs run again", retry_jobs)
@@ -155,6 +165,28 @@ def explain_job(queue: Queue, options: argparse.Namespace) -> int:
         print_json(explanation_fields(found))
     else:
         print_lines([f"{found.task}, {found.state}: {reason}" for reason in found.reasons])
+    return DONE
+
+
+def show_stack(queue: Queue, options: argparse.Namespace) -> int:
+    """Print the stack of a job's body; 1 if it does not run, or its worker does not answer."""
+    job = queue.get_job(options.id)
+    before = 0 if job is None else len(job.log)
+    if job is None or not job.dump_stack():
+        print_lines([f"{options.id} does not run"])
+        return NOT_DONE
+    note(queue, "jobs stack", [job.id])
+    deadline = monotonic() + STACK_PATIENCE
+    while TITLE not in (lines := [line.text for line in job.log[before:]]):
+        if monotonic() > deadline:
+            print_lines([f"the worker of {job.id} has not answered in {STACK_PATIENCE:g} s"])
+            return NOT_DONE
+        sleep(LOOK_SECONDS)
+    stack = lines[lines.index(TITLE) + 1 :]
+    if options.json:
+        print_json({"id": job.id, "stack": stack})
+    else:
+        print_lines(stack)
     return DONE
 
 
@@ -258,6 +290,11 @@ def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace, outcome: dict[str, bool], yes: str, no: str) -> int:
     if options.json:
         print_json(outcome)
+    elif not options.ids:  # by filter: there may be thousands
+        done = sum(outcome.values())
+        print_lines([f"{counted(done, 'job')}: {yes}"] if outcome else ["no job fits"])
+        left = len(outcome) - done
+        print_lines([f"{counted(left, 'job')} {no}"] if left else [])
     else:
         print_lines(f"{job_id} {yes if done else no}" for job_id, done in outcome.items())
     return DONE if all(outcome.values()) else NOT_DONE

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
+from mainspring.model.counted import counted
 from mainspring.model.duration import distance
 from mainspring.model.printable import printable
 
@@ -50,6 +51,14 @@ def list_nodes(queue: Queue, options: argparse.Namespace) -> int:
             f"{lock.node_name} holds lock {printable(lock.name)}, fence {lock.fence}"
             + (f", since {distance(lock.since, now)}" if lock.since else "")
             for lock in queue.locks()
+        )
+        print_lines(
+            f"{node.name} runs worker {printable(one.name)}: {printable(one.state)}, "
+            f"{counted(one.runs, 'run')}, {counted(one.errors, 'error')}"
+            + (", hanging" if one.hanging else "")
+            + (f"; the last: {printable(one.error)}" if one.error else "")
+            for node in nodes
+            for one in node.workers
         )
         print_lines(
             f"{node.name}: the stored {', '.join(node.unreadable)} can't be read"

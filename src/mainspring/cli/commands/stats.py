@@ -10,6 +10,7 @@ from mainspring.cli.text.printed import DONE, print_json, print_lines, print_tab
 from mainspring.model.counted import counted
 from mainspring.model.duration import latency, span
 from mainspring.model.job import JobState
+from mainspring.model.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -68,6 +69,10 @@ def show_stats(queue: Queue, options: argparse.Namespace) -> int:
         )
         print_lines([""])
     print_lines(_sentences(stats))
+    print_lines(
+        f"queue {printable(name)} is paused; to go on: mainspring queues resume {printable(name)}"
+        for name in queue.paused()
+    )
     return DONE
 
 

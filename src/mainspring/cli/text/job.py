@@ -104,17 +104,24 @@ def failure_fields(failure: Failure | None) -> dict[str, str] | None:
 def job_row(job: JobRecord, now: datetime, *, tagged: bool) -> tuple[str, ...]:
     """Return a job's cells below `JOB_HEADS`; the last one, its tags, if `tagged`."""
     waits = job.run_at > now and job.state == "pending"
+    since = job.started_at if job.state == "running" else None
     return (
         job.id,
         job.task,
         job.queue,
-        f"{job.state}, cancelling" if job.cancelling else job.state.value,
+        _state_said(job, "" if since is None else distance(since, now).removesuffix(" ago")),
         str(job.attempts),
         distance(job.created_at, now),
         distance(job.run_at, now) if waits else "",
         _brief(job.failure),
         *([", ".join(job.options.tags)] if tagged else []),
     )
+
+
+def _state_said(job: JobRecord, runs: str) -> str:
+    """Return the state; of a job that runs, for how long it does: so one that is stuck is seen."""
+    said = f"{job.state} for {runs}" if runs and not runs.startswith("in ") else job.state.value
+    return f"{said}, cancelling" if job.cancelling else said
 
 
 def attempt_rows(attempts: Sequence[AttemptRecord], now: datetime) -> list[tuple[str, ...]]:

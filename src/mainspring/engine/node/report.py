@@ -5,8 +5,10 @@
 executor (`size`, `running`, `waiting`, `abandoned`), `in_flight`, `restarts` of services that had
 any, `draining`, `loop_lag`, the seconds for which the loop of the coroutines kept a call waiting
 (null: there is no such loop), `at`, when all this was so, `metrics`, if it serves them, and, when
-it serves other tasks or schedules by now, these, under the names that `serves` has. A node that
-holds locks only reports these: `locks` by name with the moment since which each is held, and `at`.
+it serves other tasks or schedules by now, these, under the names that `serves` has. `workers` are
+the background workers of the same process, if it has any: `name`, `kind`, `state`, `runs`,
+`errors`, `error`, `failing`, `hanging`, `last_run`. A node that holds locks only reports these:
+`locks` by name with the moment since which each is held, and `at`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from msgspec.json import encode
 from mainspring.clock import utc_now
 from mainspring.engine.node.host import this_host
 from mainspring.model.condition import METRICS
+from mainspring.supervision.announced import announced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +29,12 @@ if TYPE_CHECKING:
     from mainspring.model.capabilities import Capabilities
     from mainspring.protocols import Executor
     from mainspring.supervision.supervisor.member import ServiceStatus
+
+MOST_WORKERS = 100
+"""Background workers that a report tells of."""
+
+LONGEST_ERROR = 300
+"""Letters of a worker's last error."""
 
 
 class Load(Protocol):
@@ -86,6 +95,7 @@ class Reporter:
                 "loop_lag": max(lags, default=None),
                 "at": utc_now(),
                 **({METRICS: True} if self._tells_metrics else {}),
+                **_background_workers(),
                 **({} if self.serves is None else _names(self.serves)),
             }
         )
@@ -97,6 +107,24 @@ def _names(serves: Capabilities) -> dict[str, object]:
         "queues": None if serves.queues is None else sorted(serves.queues),
         "schedules": sorted(serves.schedules),
     }
+
+
+def _background_workers() -> dict[str, object]:
+    told = [
+        {
+            "name": one.name,
+            "kind": one.kind,
+            "state": one.state,
+            "runs": one.runs,
+            "errors": one.errors,
+            "error": None if one.error is None else one.error[:LONGEST_ERROR],
+            "failing": one.failing,
+            "hanging": one.hanging,
+            "last_run": one.last_run,
+        }
+        for one in announced()[:MOST_WORKERS]
+    ]
+    return {"workers": told} if told else {}
 
 
 def _slots(executor: Executor) -> dict[str, int]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mainspring.model.audit import AUDIT
+from mainspring.model.stack_request import DEMAND_SECONDS, STACK
 from mainspring.model.statistics import (
     DAY_SECONDS,
     HOUR,
@@ -44,6 +45,7 @@ class StatisticsUpkeep:
         self._add_up(MINUTE, HOUR, every=HOUR_SECONDS, after=DAY_SECONDS)
         for kind in (WINDOW, MINUTE, HOUR, AUDIT):
             self._store.drop_entries(kind, older_than=MONTH_SECONDS, limit=MOST_READ)
+        self._store.drop_entries(STACK, older_than=2 * DEMAND_SECONDS, limit=MOST_READ)
 
     def _add_up(self, kind: str, by: str, *, every: float, after: float) -> None:
         """Put one text in the place of those of each period that has ended so long ago."""

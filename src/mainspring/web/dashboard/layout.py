@@ -35,6 +35,7 @@ NOTICES = {
     "rescheduled": ("1 job starts at another time.", "{n} jobs start at another time."),
     "reprioritized": ("1 job has another priority.", "{n} jobs have another priority."),
     "dropped": ("1 job is dropped.", "{n} jobs are dropped."),
+    "stack": ("Its stack comes to its log below, in some seconds.",) * 2,
     "unchanged": ("Nothing was changed: it is in another state by now.",) * 2,
     "queue-paused": ("The queue is paused; what runs goes on.",) * 2,
     "queue-resumed": ("The queue goes on.",) * 2,

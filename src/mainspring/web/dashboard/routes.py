@@ -54,6 +54,7 @@ ROUTES = (
     PageRoute("POST", "/jobs/{job_id}/edit", "operator", edit.retry_edited, "jobs retry"),
     PageRoute("POST", "/jobs/{job_id}/cancel", "operator", job.cancel, "jobs cancel"),
     PageRoute("POST", "/jobs/{job_id}/run", "operator", job.run_now, "jobs run-now"),
+    PageRoute("POST", "/jobs/{job_id}/stack", "operator", job.dump_stack, "jobs stack"),
     PageRoute("POST", "/queues/pause", "operator", queues.pause, "queues pause"),
     PageRoute("POST", "/queues/resume", "operator", queues.resume, "queues resume"),
     PageRoute("POST", "/schedules/pause", "operator", schedules.pause, "cron pause"),

@@ -57,7 +57,7 @@ RECENT_SECONDS = 900.0
 """Seconds that times and rates are of, where no chart shows them."""
 
 MOST_RUNNING = 500
-"""Running jobs that are read, the newest ones."""
+"""Running jobs that are read, the oldest ones: among them are those that are stuck."""
 
 
 class Counts(Value, frozen=True):
@@ -187,7 +187,8 @@ class Site:
         return Recent(self.store, self.counts.get().lanes, RECENT_SECONDS)
 
     def _read_running(self) -> list[JobRecord]:
-        return self.store.jobs(JobFilter(status=JobState.RUNNING), limit=MOST_RUNNING)
+        wanted = JobFilter(status=JobState.RUNNING)
+        return self.store.jobs(wanted, limit=MOST_RUNNING, oldest_first=True)
 
     def _read_failures(self) -> RecentFailures:
         seen = self.failure_seen

@@ -51,6 +51,11 @@ def moment(at: datetime | None, now: datetime, nothing: str = NOTHING) -> Html:
     return tag("time", distance(at, now), datetime=at.isoformat(), title=exact)
 
 
+def past_moment(at: datetime | None, now: datetime, nothing: str = NOTHING) -> Html:
+    """Return how long ago it was; what was read after the visit began is of now."""
+    return moment(None if at is None else min(at, now), now, nothing)
+
+
 def lasted(start: datetime, end: datetime) -> str:
     """Return how long something took."""
     return span(max(0.0, (end - start).total_seconds()))

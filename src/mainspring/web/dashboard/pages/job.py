@@ -16,6 +16,7 @@ from mainspring.web.dashboard.words import (
     clipped,
     lasted,
     moment,
+    past_moment,
     progress,
     section,
     state_of,
@@ -87,6 +88,12 @@ def run_now(visit: Visit) -> Done:
     return Done(f"/jobs/{visit.job_id}", "run-now" if _known(visit).run_now() else "unchanged")
 
 
+def dump_stack(visit: Visit) -> Done:
+    """Ask the worker where the job's body is just now."""
+    asked = _known(visit).dump_stack()
+    return Done(f"/jobs/{visit.job_id}", "stack" if asked else "unchanged")
+
+
 def _known(visit: Visit) -> JobHandle[object]:
     found = visit.site.queue.get_job(visit.job_id)
     if found is None:
@@ -116,6 +123,8 @@ def _lead(visit: Visit, shown: RedactedJob) -> Html:
             back = "/jobs" if change.grave else path
             said = change.label.removesuffix(" of")
             acts.append(button(visit, f"{said}…", "/bulk", back=back, name=name, **to))
+    if record.state is JobState.RUNNING:
+        acts.append(button(visit, "Where is it?", f"{path}/stack", back=path, name=name))
     if record.state not in FINAL:
         acts.append(button(visit, "Cancel", f"{path}/cancel", back=path, kind="danger", name=name))
     task = tag("span", clipped(record.task), class_="task")
@@ -154,7 +163,7 @@ def _attempt(visit: Visit, shown: RedactedJob, one: AttemptRecord) -> Sequence[C
     return (
         f"{one.number:,}",
         clipped(one.node),
-        moment(one.started_at, visit.now),
+        past_moment(one.started_at, visit.now),
         lasted(one.started_at, one.ended_at or visit.now),
         badge(one.outcome or "running"),
         tag("span", clipped(said, 300), class_="message"),
@@ -180,10 +189,10 @@ def _lines(visit: Visit, shown: RedactedJob) -> Iterator[tuple[str, Child]]:
     queue = tag("a", clipped(record.queue), href=visit.url("/jobs", queue=record.queue))
     yield "Task", tag("a", clipped(record.task), href=visit.url("/jobs", task=record.task))
     yield "Queue", joined(queue, f", priority {record.priority}")
-    yield "Created", moment(record.created_at, now)
+    yield "Created", past_moment(record.created_at, now)
     yield "Due", moment(record.run_at, now)
-    yield "Started", moment(record.started_at, now, "not yet")
-    yield "Ended", moment(record.completed_at, now, "not yet")
+    yield "Started", past_moment(record.started_at, now, "not yet")
+    yield "Ended", past_moment(record.completed_at, now, "not yet")
     if record.expires_at is not None:
         yield "Expires", moment(record.expires_at, now)
     crashes = f", {counted(record.crashes, 'crash', 'crashes')}" if record.crashes else ""

@@ -21,6 +21,7 @@ from mainspring.web.dashboard.words import (
     hidden,
     job_link,
     moment,
+    past_moment,
     state_of,
     table,
 )
@@ -228,7 +229,7 @@ def _dead_row(visit: Visit, job: RedactedJob) -> Sequence[Child]:
         clipped(record.task),
         clipped(record.queue),
         f"{record.attempts:,}",
-        tag("span", moment(record.completed_at, visit.now), class_="nowrap"),
+        tag("span", past_moment(record.completed_at, visit.now), class_="nowrap"),
         joined(badge("lost") if _lost(record) else None, _said(job)),
         tag("span", acts, class_="actions") if visit.operates else None,
     )
@@ -250,7 +251,7 @@ def _row(visit: Visit, job: RedactedJob) -> Sequence[Child]:
         clipped(record.queue),
         tag("span", badge(state), " ", later, class_="nowrap"),
         f"{record.attempts:,}",
-        moment(record.created_at, visit.now),
+        past_moment(record.created_at, visit.now),
         _said(job),
     )
 

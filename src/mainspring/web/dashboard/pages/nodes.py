@@ -14,7 +14,7 @@ from mainspring.web.dashboard.words import (
     clipped,
     empty,
     job_link,
-    moment,
+    past_moment,
     progress,
     section,
     table,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mainspring.model.view import JobRecord
-    from mainspring.queue.nodes import NodeInfo
+    from mainspring.queue.nodes import NodeInfo, WorkerReport
     from mainspring.web.dashboard.visit import Visit
 
 HEADS = ("Node", "State", "Lease", "Holds", "Slots")
@@ -48,7 +48,7 @@ def nodes(visit: Visit) -> Page:
     if len(infos) > MOST_NODES:
         bounds.append(f"These are the first {MOST_NODES} of {len(infos):,} nodes.")
     if len(running) == MOST_RUNNING:
-        bounds.append(f"Of the jobs that run, the newest {MOST_RUNNING} were read.")
+        bounds.append(f"Of the jobs that run, the oldest {MOST_RUNNING} were read.")
     above = [tag("p", bound, class_="faint") for bound in bounds]
     return Page("Nodes", joined(above, cards), live=True)
 
@@ -78,7 +78,7 @@ def _card(visit: Visit, node: NodeInfo, held: Sequence[JobRecord]) -> Html:
             job_link(visit, one.id),
             clipped(one.task),
             clipped(one.queue),
-            moment(one.started_at, visit.now),
+            past_moment(one.started_at, visit.now),
             progress(one.progress),
         )
         for one in longest
@@ -90,14 +90,46 @@ def _card(visit: Visit, node: NodeInfo, held: Sequence[JobRecord]) -> Html:
         holds = table(heads, rows, label=f"Jobs of {node.name}", keys=keys)
     facts = tag("dl", [_fact(name, value) for name, value in _facts(visit, node)], class_="facts")
     more = f"and {counted(len(held) - MOST_HELD, 'more job')}" if len(held) > MOST_HELD else None
-    return section(clipped(node.name), facts, holds, more and tag("p", more), aside=_state(node))
+    left = more and tag("p", more)
+    return section(
+        clipped(node.name), facts, holds, left, _workers(visit, node), aside=_state(node)
+    )
+
+
+def _workers(visit: Visit, node: NodeInfo) -> Html | None:
+    """Return the table of the background workers of the node's process."""
+    if not node.workers:
+        return None
+    rows = [
+        (
+            clipped(one.name),
+            clipped(one.kind),
+            badge(_state_of_worker(one)),
+            f"{one.runs:,}",
+            f"{one.errors:,}",
+            past_moment(one.moment, visit.now),
+            tag("span", clipped(one.error or ""), class_="message"),
+        )
+        for one in node.workers
+    ]
+    heads = ("Worker", "Kind", "State", "Runs", "Errors", "Last run", "Last error")
+    label = f"Background workers of {node.name}"
+    keys = [f"worker {one.name}" for one in node.workers]
+    title = tag("h3", "Background workers of its process")
+    return joined(title, table(heads, rows, label=label, numbers=("Runs", "Errors"), keys=keys))
+
+
+def _state_of_worker(one: WorkerReport) -> str:
+    if one.hanging:
+        return "hanging"
+    return "failing" if one.failing and one.state != "failed" else clipped(one.state, 20)
 
 
 def _facts(visit: Visit, node: NodeInfo) -> Iterable[tuple[str, Html | str]]:
     yield "Host", f"{node.host}, process {node.pid}"
     yield "Lease", _lease(node)
     yield "Slots", _slots(node)
-    yield "Reported", moment(node.reported_at, visit.now, "not yet")
+    yield "Reported", past_moment(node.reported_at, visit.now, "not yet")
     yield "Queues", _names(node.serves.queues)
     yield "Tasks", _names(node.serves.tasks)
     lag = _report(node).get("loop_lag")

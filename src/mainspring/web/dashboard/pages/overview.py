@@ -18,7 +18,7 @@ from mainspring.web.dashboard.words import (
     clipped,
     empty,
     job_link,
-    moment,
+    past_moment,
     progress,
     section,
     table,
@@ -104,7 +104,7 @@ def _running(visit: Visit) -> Html:
             job_link(visit, one.id),
             clipped(one.task),
             progress(one.progress),
-            moment(one.started_at, visit.now),
+            past_moment(one.started_at, visit.now),
         )
         for one in oldest
     ]

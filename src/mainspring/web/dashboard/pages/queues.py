@@ -41,6 +41,13 @@ MOST_WITH_TASKS = 20
 MOST_TASKS = 50
 """Tasks that are shown of a queue, by name."""
 
+STATES = (
+    (JobState.RUNNING, "running"),
+    (JobState.COMPLETED, ""),
+    (JobState.FAILED, "failed"),
+    (JobState.CANCELLED, ""),
+)
+
 
 def queues(visit: Visit) -> Page:
     """Return the page."""
@@ -153,20 +160,16 @@ def _row(visit: Visit, counts: Counts, name: str) -> tuple[Html, ...]:
         badge("paused") if name in counts.paused else None,
     )
 
-    def state(status: JobState, kind: str) -> Html:
-        count = of.get(status, 0)
+    def linked(count: int, status: JobState, kind: str) -> Html:
         url = visit.url("/jobs", status=status, queue=name)
         return tag("a", number(count, kind), href=url) if count else number(0)
 
     return (
         title,
-        number(ready, "ready"),
+        linked(ready, JobState.PENDING, "ready"),
         _oldest(lanes),
-        number(scheduled),
-        state(JobState.RUNNING, "running"),
-        state(JobState.COMPLETED, ""),
-        state(JobState.FAILED, "failed"),
-        state(JobState.CANCELLED, ""),
+        linked(scheduled, JobState.PENDING, ""),
+        *(linked(of.get(status, 0), status, kind) for status, kind in STATES),
     )
 
 
