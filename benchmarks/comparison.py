@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 300.0
+PATIENCE, LONGEST = 300.0, 1_800.0
 
 
 class Answer(TypedDict):
@@ -36,7 +36,8 @@ class Comparison:
     """The samples of one call of the benchmark, its versions, and what went wrong."""
 
     options: argparse.Namespace
-    rivals_python: str
+    pythons: dict[tuple[str, ...], str]
+    """A Python for each set of rivals."""
     samples: Samples = field(default_factory=lambda: defaultdict(list))
     versions: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -86,7 +87,7 @@ class Comparison:
                 contestant.server,
             )
             try:
-                answer = self.ask(setup, contestant, row.verb, size)
+                answer = self.ask(setup, contestant, row, size)
             except (subprocess.SubprocessError, ValueError) as error:
                 self.failures.append(f"{row.title}: {contestant.name}: {reason(error, folder)}")
                 return
@@ -94,11 +95,11 @@ class Comparison:
         for figure, value in answer["figures"].items():
             self.samples[row.title, figure, contestant.name].append(value)
 
-    def ask(self, setup: Setup, contestant: Contestant, verb: str, size: int) -> Answer:
+    def ask(self, setup: Setup, contestant: Contestant, row: Row, size: int) -> Answer:
         """Run a contender's row in a process of its own and return its answer."""
-        python = self.rivals_python if contestant.rival else sys.executable
+        python = self.pythons[contestant.pins] if contestant.rival else sys.executable
         path = os.pathsep.join((str(Path(python).parent), os.environ["PATH"]))
-        arguments = ("-m", "benchmarks.contenders.rows", contestant.module, verb, str(size))
+        arguments = ("-m", "benchmarks.contenders.rows", contestant.module, row.verb, str(size))
         done = subprocess.run(
             (python, *arguments),
             env={**os.environ, "PATH": path, **setup.variables},
@@ -106,7 +107,7 @@ class Comparison:
             capture_output=True,
             text=True,
             check=True,
-            timeout=PATIENCE,
+            timeout=LONGEST if row.long else PATIENCE,
         )
         answer: Answer = json.loads(done.stdout.splitlines()[-1])
         return answer
@@ -141,10 +142,12 @@ def read_options() -> argparse.Namespace:
 
 def main() -> int:
     options = read_options()
-    wanted = {contestant.name for contestant in LINEUPS[options.store] if contestant.rival}
-    comparison = Comparison(
-        options, interpreter_with_rivals() if wanted - set(options.without) else sys.executable
-    )
+    wanted = {
+        one.pins
+        for one in LINEUPS[options.store]
+        if one.rival and (one.quick or not options.quick) and one.name not in options.without
+    }
+    comparison = Comparison(options, {pins: interpreter_with_rivals(pins) for pins in wanted})
     comparison.run()
     print_machine(comparison.versions)
     print_table(comparison.samples)

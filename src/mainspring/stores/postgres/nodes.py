@@ -31,12 +31,15 @@ RETURNING node
 """
 LOCKED = "UPDATE nodes SET locked = true WHERE node = %(node)s"
 
+# One statement, which is a transaction: an idle worker asks it every few seconds.
 RENEW = """
-UPDATE nodes SET renewed_at = {now}, lease = %(lease)s, report = coalesce(%(report)s, report)
-WHERE node = %(node)s AND ended_at IS NULL
-"""
-MARKED = """
-SELECT key, fence FROM jobs WHERE node = %(node)s AND state = 2 AND cancel_asked ORDER BY key
+WITH renewed AS (
+  UPDATE nodes SET renewed_at = {now}, lease = %(lease)s, report = coalesce(%(report)s, report)
+  WHERE node = %(node)s AND ended_at IS NULL RETURNING node
+)
+SELECT jobs.key, jobs.fence FROM renewed
+LEFT JOIN jobs ON jobs.node = renewed.node AND jobs.state = 2 AND jobs.cancel_asked
+ORDER BY jobs.key
 """
 
 END = "UPDATE nodes SET ended_at = {now} WHERE node = %(node)s AND ended_at IS NULL"
@@ -131,9 +134,8 @@ def renew(
     """Renew a node's lease; return which of its jobs are to be cancelled."""
     asked = {"node": node, "lease": micros(lease), "now": moment.micros}
     asked["report"] = None if report is None else report.decode()  # type: ignore[assignment]  # a text
-    if connection.execute(RENEW, asked).rowcount == 0:
-        return None
-    return Renewed(tuple(connection.rows(MARKED, {"node": node})))
+    rows = connection.rows(RENEW, asked)
+    return Renewed(tuple(row for row in rows if row[0] is not None)) if rows else None
 
 
 def leave(connection: Statements, node: int, moment: ServerMoment) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mainspring.model.diagnosis import Diagnosis
-    from mainspring.model.job import NewJob, Outcome, Want
+    from mainspring.model.job import NewJob, Outcome, Renewed, Want
     from mainspring.stores.clock import Clock
     from mainspring.stores.postgres.connections.statements import Statements
     from mainspring.stores.sql.verbs import SqlVerbs
@@ -87,6 +87,14 @@ class PostgresStore(SqlStore):
         if self._session.direct.hold(node):
             self._session.read(lambda connection: connection.execute(LOCKED, {"node": node}))
         return node
+
+    def renew(self, node: int, *, lease: float, report: bytes | None = None) -> Renewed | None:
+        """Renew a node's lease; None if it has gone."""
+        return self._session.read(
+            lambda connection: self._verbs.renew(
+                connection, node, lease=lease, report=report, moment=self._moment()
+            )
+        )
 
     def leave(self, node: int) -> None:
         """Remove a node; what it still holds goes back, uncharged."""

@@ -45,9 +45,16 @@ SELECT
   options, anchor, last_tick, paused
 FROM schedules {wanted}
 """
-ALL = SCHEDULES.replace("{wanted}", "ORDER BY name")
 # Of workers that start together, one at a time declares.
 BY_NAMES = SCHEDULES.replace("{wanted}", "WHERE name = ANY (%(names)s) ORDER BY name FOR UPDATE")
+
+# The time comes with them, once where there are none: an idle worker asks this every few seconds.
+ALL = """
+SELECT
+  moment, name, rule, task, queue, payload, priority, catch_up, unique_key, expires, added,
+  options, anchor, last_tick, paused
+FROM (SELECT {now} AS moment) AS server LEFT JOIN schedules ON true ORDER BY name
+"""
 
 ADVANCE = """
 UPDATE schedules SET last_tick = %(to)s
@@ -101,8 +108,9 @@ def now_of(connection: Statements, moment: ServerMoment) -> int:
 
 def schedules(connection: Statements, moment: ServerMoment) -> Timetabled:
     """Return all schedules by name, with the store's own time."""
-    now = as_datetime(now_of(connection, moment))
-    return Timetabled(now, [schedule_of(row) for row in connection.rows(ALL)])
+    rows = connection.rows(ALL, {"now": moment.micros})
+    kept = [schedule_of(row[1:]) for row in rows if row[1] is not None]
+    return Timetabled(as_datetime(rows[0][0]), kept)
 
 
 def tick(  # noqa: PLR0913  # the verb's signature
