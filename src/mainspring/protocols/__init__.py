@@ -6,7 +6,8 @@ Who calls down through which seam:
                           Transactional
     engine            ->  Store (claims in, outcomes out), Journal, Timetable,
                           TimeSeries (statistics), Executor (claims to slots)
-    supervision       ->  Service (anything with a lifetime), Trigger (when a worker runs)
+    supervision       ->  Service (anything with a lifetime), Trigger (when a worker runs),
+                          Gate (whether it may)
     Queue.copy_to     ->  Portable (all of one store, as values, into another)
     pool              ->  CacheAdapter (results by key)
     everybody         ->  Subscriber (what happened, as values)
@@ -18,7 +19,7 @@ ticks of schedules, which are instants by nature: each store owns its clock.
 from mainspring.protocols.cache import CacheAdapter
 from mainspring.protocols.codec import Codec
 from mainspring.protocols.executor import Executor, ExecutorLoad, ListeningExecutor
-from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
+from mainspring.protocols.lifetime import Gate, Schedule, Service, Subscriber, Trigger
 from mainspring.protocols.locks import AcquirableLock, LockAcquisition, Locks, LockSource
 from mainspring.protocols.portable import Portable
 from mainspring.protocols.store import (
@@ -44,6 +45,7 @@ __all__ = [
     "Examinable",
     "Executor",
     "ExecutorLoad",
+    "Gate",
     "JobStore",
     "Journal",
     "Listener",
