@@ -30,14 +30,7 @@ from mainspring.cli.text.job import (
     job_row,
     log_fields,
 )
-from mainspring.cli.text.printed import (
-    DONE,
-    NOT_DONE,
-    print_json,
-    print_lines,
-    print_outcomes,
-    print_table,
-)
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.errors import UsageError
 from mainspring.model.job import FINAL, JobState
 
@@ -245,7 +238,7 @@ def _change(  # noqa: PLR0913, PLR0917  # what is done, to which, and what is sa
         return DONE
     outcome = dict(zip(ids, change(ids), strict=True)) if ids else {}
     note(queue, f"jobs {choice.verb}", changed_in(outcome), {**said_in(options), **details})
-    return print_outcomes(options, outcome, *said)
+    return _report(options, outcome, *said)
 
 
 def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
@@ -253,10 +246,18 @@ def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
         raise UsageError("jobs retry: --args and --kwargs are for one job; name exactly one id")
     job = queue.get_job(options.ids[0])
     if job is None:
-        return print_outcomes(
+        return _report(
             options, {options.ids[0]: False}, "", "can't run again: there is no such job"
         )
     args, kwargs = arguments_in(options)
     job.retry(args=args, kwargs=kwargs)
     note(queue, "jobs retry", [job.id], {"arguments": "edited"})
-    return print_outcomes(options, {job.id: True}, "runs again with new arguments", "")
+    return _report(options, {job.id: True}, "runs again with new arguments", "")
+
+
+def _report(options: argparse.Namespace, outcome: dict[str, bool], yes: str, no: str) -> int:
+    if options.json:
+        print_json(outcome)
+    else:
+        print_lines(f"{job_id} {yes if done else no}" for job_id, done in outcome.items())
+    return DONE if all(outcome.values()) else NOT_DONE

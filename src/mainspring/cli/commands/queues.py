@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.cli.app_loader.audit import changed_in, note
 from mainspring.cli.app_loader.verbs import add_verb, run
-from mainspring.cli.text.printed import (
-    DONE,
-    print_json,
-    print_outcomes,
-    print_table,
-)
+from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
 from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
@@ -61,11 +56,19 @@ def pause_queues(queue: Queue, options: argparse.Namespace) -> int:
     """Pause queues; 1 if any was paused already."""
     done = {name: queue.pause(name) for name in options.names}
     note(queue, "queues pause", changed_in(done))
-    return print_outcomes(options, done, "paused", "was paused already")
+    return _report(options, done, "paused", "was paused already")
 
 
 def resume_queues(queue: Queue, options: argparse.Namespace) -> int:
     """Resume queues; 1 if any was not paused."""
     done = {name: queue.resume(name) for name in options.names}
     note(queue, "queues resume", changed_in(done))
-    return print_outcomes(options, done, "resumed", "was not paused")
+    return _report(options, done, "resumed", "was not paused")
+
+
+def _report(options: argparse.Namespace, done: dict[str, bool], yes: str, no: str) -> int:
+    if options.json:
+        print_json(done)
+    else:
+        print_lines(f"{name} {yes if taken else no}" for name, taken in done.items())
+    return DONE if all(done.values()) else NOT_DONE

@@ -13,8 +13,7 @@ from mainspring.cli.text.table import lines_of
 from mainspring.model.printable import printable
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 DONE = 0
 NOT_DONE = 1
@@ -47,15 +46,6 @@ def print_table(
     Columns named in `dispensable` are shortened, then left out for that, the first ones first.
     """
     print_lines(lines_of(heads, rows, numbers=numbers, dispensable=dispensable, width=width()))
-
-
-def print_outcomes(options: Namespace, done: Mapping[str, bool], yes: str, no: str) -> int:
-    """Print of each named thing whether it was done, in these words; return the exit code."""
-    if options.json:
-        print_json(done)
-    else:
-        print_lines(f"{name} {yes if taken else no}" for name, taken in done.items())
-    return DONE if all(done.values()) else NOT_DONE
 
 
 def width() -> int | None:
