@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from asyncio import CancelledError
-from contextvars import Context
+from contextvars import Context, copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mainspring.clock import monotonic, wall_clock
@@ -13,7 +15,7 @@ from mainspring.errors import AttemptTimeout
 from mainspring.model.job import JobState
 from mainspring.pool.body import PROGRESS, UNRUN, check_result
 from mainspring.pool.record import Ending
-from mainspring.pool.thread import run_in_thread
+from mainspring.supervision.run_in_thread import in_own_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -98,9 +100,36 @@ def call_of(record: Record) -> Call:
         kwargs = {**kwargs, PROGRESS: record.report}
     if record.body.awaited:
         return function, args, kwargs
-    return run_in_thread, (record.task, function, args, kwargs), {}
+    return _run_in_thread, (record.task, function, args, kwargs), {}
 
 
 def cancelled(record: Record, began: float = 0.0) -> Ending:
     """Return the ending of a task that was cancelled; `began` 0: before its body."""
     return Ending(record, JobState.CANCELLED, began, monotonic())
+
+
+async def _run_in_thread(
+    name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Return what a sync body returns, awaited here if it returned an awaitable.
+
+    A thread can't be ended from outside: cancelled, it is left behind.
+    """
+    results: list[Any] = []
+    call = partial(_call_into, results, function, args, kwargs)
+    await in_own_thread(partial(copy_context().run, call), name=f"mainspring-pool {name}")
+    result = results.pop()
+    return await result if inspect.isawaitable(result) else result
+
+
+def _call_into(
+    results: list[Any],
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    try:
+        results.append(function(*args, **kwargs))
+    except StopIteration as error:
+        # It can't leave a coroutine, and would be lost on the way (PEP 479).
+        raise RuntimeError("the task's function raised StopIteration") from error

@@ -33,9 +33,6 @@ STOP_SECONDS = 5.0
 """Default time that a stop lets bodies run."""
 
 
-NO_TOTALS = {"completed": 0, "failed": 0, "cancelled": 0}
-
-
 class PoolOwner(Protocol):
     """A supervisor as a pool sees it."""
 

@@ -6,7 +6,8 @@ Who calls down through which seam:
                           Transactional
     engine            ->  Store (claims in, outcomes out), Journal, Timetable,
                           TimeSeries (statistics), Executor (claims to slots)
-    supervision       ->  Service (anything with a lifetime), Trigger (when a worker runs)
+    supervision       ->  Service (anything with a lifetime), Trigger (when a worker runs),
+                          Gate (whether it may)
     Queue.copy_to     ->  Portable (all of one store, as values, into another)
     pool              ->  CacheAdapter (results by key)
     everybody         ->  Subscriber (what happened, as values)
@@ -23,7 +24,7 @@ from mainspring.protocols.executor import (
     ListeningExecutor,
     LocatingExecutor,
 )
-from mainspring.protocols.lifetime import Schedule, Service, Subscriber, Trigger
+from mainspring.protocols.lifetime import Gate, Schedule, Service, Subscriber, Trigger
 from mainspring.protocols.locks import AcquirableLock, LockAcquisition, Locks, LockSource
 from mainspring.protocols.portable import Portable
 from mainspring.protocols.store import (
@@ -49,6 +50,7 @@ __all__ = [
     "Examinable",
     "Executor",
     "ExecutorLoad",
+    "Gate",
     "JobStore",
     "Journal",
     "Listener",

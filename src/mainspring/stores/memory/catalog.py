@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mainspring.model.job import FINAL
-from mainspring.stores.clock import Moment
-from mainspring.stores.memory.counts import by_queue_and_state, waiting_by_lane
+from mainspring.model.job import FINAL, JobState
+from mainspring.model.view import LaneRecord
+from mainspring.stores.clock import MICROS, Moment
 from mainspring.stores.ownership import leaves_nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from threading import RLock
 
     from mainspring.model.job import Ended
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
         AttemptRecord,
         JobFilter,
         JobRecord,
-        LaneRecord,
         LockRecord,
         NodeRecord,
         SearchPage,
     )
     from mainspring.stores.clock import Clock
     from mainspring.stores.memory.change import LiveNode
+    from mainspring.stores.memory.job import Job
     from mainspring.stores.memory.ledger import Ledger
     from mainspring.stores.memory.locks import MemoryLocks
     from mainspring.stores.memory.time_series import MemorySeries
@@ -92,13 +92,13 @@ class MemoryCatalog:
     def stats(self) -> dict[str, dict[str, int]]:
         """Return the number of jobs by queue and state."""
         with self._lock:
-            return by_queue_and_state(self._ledger.jobs.values())
+            return _by_queue_and_state(self._ledger.jobs.values())
 
     def lanes(self) -> list[LaneRecord]:
         """Return each task of each queue, with the number of its jobs that wait."""
         with self._lock:
             now = Moment(self._clock).micros
-            return waiting_by_lane(self._ledger.jobs.values(), now)
+            return _waiting_by_lane(self._ledger.jobs.values(), now)
 
     def paused(self) -> list[str]:
         """Return the names of the paused queues, in order."""
@@ -130,3 +130,28 @@ class MemoryCatalog:
         """Return the locks that are held, by name."""
         with self._lock:
             return self._locks.all()
+
+
+def _by_queue_and_state(jobs: Iterable[Job]) -> dict[str, dict[str, int]]:
+    """Return the number of jobs by queue and state."""
+    counts: dict[str, dict[str, int]] = {}
+    for job in jobs:
+        of_queue = counts.setdefault(job.queue, {state.value: 0 for state in JobState})
+        of_queue[job.state.value] += 1
+    return counts
+
+
+def _waiting_by_lane(jobs: Iterable[Job], now: int) -> list[LaneRecord]:
+    """Return each task of each queue, with its jobs that wait; `now` is stored time."""
+    waiting: dict[tuple[str, str], list[int]] = {}
+    for job in jobs:
+        since = waiting.setdefault((job.queue, job.task), [])
+        if job.state is JobState.PENDING:
+            since.append(job.run_at)
+    return [_lane_record(name, since, now) for name, since in sorted(waiting.items())]
+
+
+def _lane_record(name: tuple[str, str], waiting: Sequence[int], now: int) -> LaneRecord:
+    ready = [run_at for run_at in waiting if run_at <= now]
+    oldest = (now - min(ready)) / MICROS if ready else None
+    return LaneRecord(*name, len(waiting), len(waiting) - len(ready), oldest)

@@ -50,9 +50,14 @@ class ThreadCalls:
     def _deliver(self) -> None:
         # Before the look at the calls: one that comes after it wakes the loop anew.
         self._waking = False
-        for _ in range(len(self._calls)):
-            function, context = self._calls.popleft()
-            self._loop.call_soon(function, context=context)
+        try:
+            for _ in range(len(self._calls)):
+                function, context = self._calls.popleft()
+                context.run(function)
+        except BaseException:
+            # What one raises, an exit or the interrupt of a signal, must not lose the others.
+            self._loop.call_soon(self._deliver)
+            raise
 
     def _begin(self, coroutine: Coroutine[Any, Any, Any], future: Future[Any]) -> None:
         if future.cancelled():

@@ -25,8 +25,7 @@ from mainspring.supervision.workers.status import RunCounts, WorkerStatus, wall_
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from mainspring.protocols import Subscriber, Trigger
-    from mainspring.supervision.workers.gate import Gate
+    from mainspring.protocols import Gate, Subscriber, Trigger
 
 log = logging.getLogger("mainspring.supervision")
 
