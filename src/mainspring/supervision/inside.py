@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -37,40 +37,30 @@ class Scope:
         return not self.over and (self.work is None or self.work.running)
 
 
-_scope: ContextVar[Scope | None] = ContextVar("mainspring_scope", default=None)
+current_scope: ContextVar[Scope | None] = ContextVar("mainspring_scope", default=None)
+"""The innermost scope that the calling code is in."""
 
 
 def belong_to(owners: tuple[object, ...], work: Work | None = None) -> None:
     """Make the calling thread or task a part of these owners, and of no others, to its end."""
-    _scope.set(Scope(owners, work, None))
-
-
-def enter(owners: tuple[object, ...], work: Work | None = None) -> Token[Scope | None]:
-    """Begin a scope within those around, in the calling thread or task; `leave` ends it."""
-    return _scope.set(Scope(owners, work, _scope.get()))
-
-
-def leave(token: Token[Scope | None]) -> None:
-    """End a scope, in the thread or task that began it."""
-    scope = _scope.get()
-    if scope is not None:
-        scope.over = True
-    _scope.reset(token)
+    current_scope.set(Scope(owners, work, None))
 
 
 @contextmanager
 def inside(*owners: object) -> Iterator[None]:
     """Run a block as a part of these owners."""
-    token = enter(owners)
+    scope = Scope(owners, None, current_scope.get())
+    token = current_scope.set(scope)
     try:
         yield
     finally:
-        leave(token)
+        scope.over = True
+        current_scope.reset(token)
 
 
 def is_inside(*owners: object) -> bool:
     """Return whether the calling code is a part of one of these owners."""
-    scope = _scope.get()
+    scope = current_scope.get()
     while scope is not None:
         if scope.lasts() and any(one is owner for one in owners for owner in scope.owners):
             return True
@@ -81,11 +71,11 @@ def is_inside(*owners: object) -> bool:
 @contextmanager
 def outside() -> Iterator[None]:
     """Start what is no part of the scopes around, since none of them waits for it."""
-    token = _scope.set(None)
+    token = current_scope.set(None)
     try:
         yield
     finally:
-        _scope.reset(token)
+        current_scope.reset(token)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
-from mainspring.supervision.inside import enter, leave
+from mainspring.supervision.inside import Scope, current_scope
 from mainspring.supervision.loops.precise_loop import moment_after
 from mainspring.supervision.sleeper import LONGEST
 from mainspring.supervision.workers.driver import run_once
@@ -67,6 +67,7 @@ class _DriveState:
         self._target = target
         self._pool = pool
         self._priority = priority
+        self._scope = Scope(worker.owners, worker, None)
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
         self._next_look = math.inf  # when it looks again, if nobody does before
@@ -111,12 +112,12 @@ class _DriveState:
 
     def _turn(self) -> None:
         """Run as long as a run is due, then give the thread back."""
-        token = enter(self._worker.owners, self._worker)
+        token = current_scope.set(self._scope)
         try:
             if self._run_while_due():
                 return
         finally:
-            leave(token)
+            current_scope.reset(token)
         self._borrow()
 
     def _run_while_due(self) -> bool:
