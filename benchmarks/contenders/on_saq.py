@@ -10,11 +10,13 @@ from benchmarks.contenders import workload
 from benchmarks.contenders.on_a_loop import PATIENCE, OnALoop
 from benchmarks.contenders.redis_server import socket_in
 from benchmarks.contenders.setup import Setup
-from saq import Queue
+from redis.asyncio import Redis
+from saq.queue.redis import RedisQueue
 
 setup = Setup.from_environment()
 perform = getattr(workload, setup.task)
-queue = Queue.from_url(f"unix://{socket_in(setup.folder)}")
+server: Any = Redis(unix_socket_path=socket_in(setup.folder))
+queue = RedisQueue(server)
 
 
 async def task(_context: object, *, first: int, second: int) -> Any:

@@ -279,9 +279,14 @@ class TestServer:
                     store.enqueue_many([new_job(unique="k"), new_job(idempotency_key="k")])
             assert (number_of(store), client.dbsize()) == before
         assert store.renew(node, lease=LEASE) is not None
-        claims = store.claim(node, [want()])
-        assert store.finish_many(node, [outcome(claim) for claim in claims]) == [True] * 20
-        assert store.purge(completed_after=0, failed_after=0, limit=100) == 20
+        claims = store.claim(node, [want(limit=10)])
+        assert store.finish_many(node, [outcome(claim) for claim in claims]) == [True] * 10
+        # So does a worker that starts only now, and a command.
+        late = make_store(server.url)
+        later = join(late)
+        claims = late.claim(later, [want()])
+        assert late.finish_many(later, [outcome(claim) for claim in claims]) == [True] * 10
+        assert make_store(server.url).purge(completed_after=0, failed_after=0, limit=100) == 20
 
     def test_a_server_that_drops_keys_is_refused(self, make_server, make_store):
         server = make_server(**{"maxmemory-policy": "allkeys-lru"})

@@ -135,7 +135,9 @@ def test_a_role_that_may_not_use_the_schema_is_told_what_to_grant(postgres_url, 
     with closing(PostgresStore(postgres_url)) as store:
         store.stats()
     with role(connection, "") as name:
-        assert f'GRANT USAGE ON SCHEMA "{schema}"' in refusal(as_role(postgres_url, name))
+        assert f'GRANT USAGE ON SCHEMA "{schema}" TO "{name}"' in refusal(
+            as_role(postgres_url, name)
+        )
 
 
 def test_a_pooler_in_transaction_mode_is_found_and_the_way_out_named(make_pooler):

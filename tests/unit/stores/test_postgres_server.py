@@ -173,9 +173,10 @@ def test_a_role_that_may_not_read_the_tables_is_told_what_to_grant(
             store.stats()
 
 
-def test_without_auto_migrate_the_error_names_the_command_which_does_it(postgres_url):
+def test_without_auto_migrate_the_error_names_the_command_which_does_it(postgres_url, schema):
     url = f"{postgres_url}&auto_migrate=false"
-    with opened(url) as store, pytest.raises(StoreUnusable, match="mainspring migrate --url"):
+    named = rf"mainspring migrate --url \S+\?schema={schema}$"
+    with opened(url) as store, pytest.raises(StoreUnusable, match=named):
         store.enqueue_many([new_job()])
     command = [sys.executable, "-m", "mainspring", "migrate", "--url", url]
     assert subprocess.run(command, check=True, capture_output=True).stdout

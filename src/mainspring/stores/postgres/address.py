@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
+SCHEMA_NAME = "mainspring"
 MOST_CONNECTIONS = 10
 CONNECT_SECONDS = 5
 DEFAULTS = {
@@ -54,6 +55,11 @@ class PostgresAddress(Struct, frozen=True):
         return f"<PostgresAddress {self.safe_url}>"  # the others hold the password
 
     @property
+    def url_for_people(self) -> str:
+        """The URL without its password, that names the schema if that is not the usual one."""
+        return self.safe_url + ("" if self.schema == SCHEMA_NAME else f"?schema={self.schema}")
+
+    @property
     def lock_class(self) -> int:
         """The first number of our advisory locks: other schemas of a database have others."""
         return lock_class(self.schema)
@@ -77,7 +83,7 @@ def address_of(url: str, busy_timeout: float = 30.0) -> PostgresAddress:
         direct = conninfo_to_dict(ours["listen_url"]) if "listen_url" in ours else parts
     except (ProgrammingError, ValueError) as error:
         raise refused("url", "postgresql://...", str(error).strip()) from None
-    schema = ours.get("schema", "mainspring")
+    schema = ours.get("schema", SCHEMA_NAME)
     if not SCHEMA.fullmatch(schema):
         raise refused("schema", schema, "letters, digits and underscores, 48 at most")
     return PostgresAddress(

@@ -39,7 +39,8 @@ def prepare(connection: Connection[Any], address: PostgresAddress) -> None:
     try:
         row = connection.execute(LOOK, {"table": table}).fetchone()
     except errors.InsufficientPrivilege as error:  # a role sees nothing of a schema it may not use
-        remedy = f'as its owner run: GRANT USAGE ON SCHEMA "{address.schema}" TO the role'
+        role = connection.info.user
+        remedy = f'as its owner run: GRANT USAGE ON SCHEMA "{address.schema}" TO "{role}"'
         raise address.unusable(str(error).strip().splitlines()[0], remedy) from error
     replica, exists, reads_only, _, _ = row or (False, False, False, "", "")
     if replica:
@@ -74,7 +75,7 @@ def migrate(connection: Connection[Any], address: PostgresAddress) -> None:
     if not address.auto_migrate:
         raise address.unusable(
             "its schema is missing or old, and auto_migrate is off",
-            f"run: mainspring migrate --url {address.safe_url}",
+            f"run: mainspring migrate --url {address.url_for_people}",
         )
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (address.lock_class,))
