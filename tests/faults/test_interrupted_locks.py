@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from interrupts import Interrupts, at_calls
-from mainspring import Queue
+from mainspring import Locker, Queue
 from mainspring.queue.lock import NamedLock
 
 PATIENCE = 5.0
@@ -48,3 +48,32 @@ def test_a_block_that_is_interrupted_anywhere_gives_the_lock_back(asks):
             break
     assert taken == sorted(set(taken))
     queue.close()
+
+
+@pytest.mark.parametrize("use", ["block", "function"])
+def test_a_locker_that_is_interrupted_at_any_call_is_free_for_others(use):
+    locker, taken = Locker(timeout=PATIENCE), []
+
+    @locker
+    def step():
+        taken.append(threading.get_ident())
+
+    def block():
+        with locker:
+            taken.append(None)
+
+    for moment in count():
+        interrupts = Interrupts(moment)
+        gc.disable()  # an exception in a finalizer goes nowhere
+        with suppress(KeyboardInterrupt), at_calls(interrupts):
+            step() if use == "function" else block()
+        gc.enable()
+        if interrupts.place.endswith(f":{Locker.__exit__.__code__.co_firstlineno}"):
+            locker.__exit__()  # Python itself calls no exit that has not begun
+        other = threading.Thread(target=step, daemon=True)
+        other.start()
+        other.join(PATIENCE)
+        assert taken[-1] == other.ident, f"interrupted at {moment}: {interrupts.place}"
+        if not interrupts.fired:
+            break
+    assert moment > 3

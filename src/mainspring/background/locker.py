@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar, cast
 
 from mainspring.errors import InvalidOption
 from mainspring.model.number import is_number
+from mainspring.stores.ownership import owns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,17 +47,24 @@ class Locker:
 
         @functools.wraps(function)
         def locked(*args: P.args, **kwargs: P.kwargs) -> R | None:
-            if not self._acquire(getattr(function, "__name__", "function")):
-                return None
+            was_mine, taken = self._is_mine(), False
             try:
-                return function(*args, **kwargs)
+                taken = self._acquire(getattr(function, "__name__", "function"))
+                return function(*args, **kwargs) if taken else None
             finally:
-                self.lock.release()
+                if taken or (not was_mine and self._is_mine()):
+                    self.lock.release()
 
         return locked
 
     def __enter__(self) -> Self:
-        if not self._acquire("with"):
+        was_mine, taken = self._is_mine(), False
+        try:
+            taken = self._acquire("with")
+        finally:
+            if not taken and not was_mine and self._is_mine():
+                self.lock.release()
+        if not taken:
             raise TimeoutError(f"lock {self.mod!r} was not free within {self.timeout} s")
         return self
 
@@ -65,6 +73,13 @@ class Locker:
 
     def critical(self) -> None:
         """Do something when the lock was not free in time; for subclasses, or to be set."""
+
+    def _is_mine(self) -> bool:
+        """Return whether this thread holds it, also if an exception came before that was noted.
+
+        A lock that is not `relative` does not know its owner.
+        """
+        return self.relative and owns(cast("threading.RLock", self.lock))
 
     def _acquire(self, where: str) -> bool:
         if self.lock.acquire(timeout=self.timeout):

@@ -120,7 +120,7 @@ class Consumer:
         self._late.subscribe(self._bus.publish)
         self._failed: BaseException | None = None
         self._is_cached = config.cache is not None and config.cache.is_used
-        self._following = threading.Lock()
+        self._following = threading.RLock()  # a signal handler may register, too
         self._schedules = tuple(config.schedules)
         ticks = Alarm(monotonic())
         self._scheduler = Scheduler(

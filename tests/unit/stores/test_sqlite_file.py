@@ -487,11 +487,15 @@ def test_a_store_that_is_dropped_leaves_nothing_open(tmp_path):
 def test_the_doctor_warns_of_a_folder_for_everybody_and_of_a_second_name(path):
     store = SqliteStore(path)
     store.enqueue_many([JOB])
-    assert not [one for one in store.examine() if one.check in ("privacy", "names")]
-    os.link(path, path.with_name("second.db"))
+
+    def told(level):
+        return {one.check: one.says for one in store.examine() if one.level == level}
+
+    assert not told("warning").keys() & {"privacy", "names"}
     path.parent.chmod(0o777)
-    told = {one.check: one.says for one in store.examine() if one.level == "warning"}
-    assert "everybody may write" in told["privacy"]
-    assert "2 names" in told["names"]
+    assert "everybody may write" in told("warning")["privacy"]
+    os.link(path, path.with_name("second.db"))
+    assert "2 names (hard links), and anybody may make one" in told("problem")["file"]
     path.parent.chmod(0o700)
+    assert "2 names" in told("warning")["names"]
     store.close()

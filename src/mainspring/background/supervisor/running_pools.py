@@ -45,7 +45,7 @@ class RunningPools:
         self.threads = PriorityThreadPool(sizes, name=f"{name}_thread")
         self.processes: ProcessPool | None = None
         self._begun = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may ask as well
         self.watchdog = Watchdog(loops, publish=publish)
         watchdog = Worker("watchdog", self.watchdog.look, self.watchdog.trigger)
         for group in groups:

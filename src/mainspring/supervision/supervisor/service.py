@@ -39,7 +39,7 @@ class StartableService:
     """Starts one of them, and stops it once closed, from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # close() may come from a signal handler
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
         self._closed = False
