@@ -76,6 +76,13 @@ class StatisticsText(Struct, array_like=True, gc=False):
     total: LaneStatistics | None = None
 
 
+class LanesText(Struct, array_like=True, gc=False):
+    """The same text, of which the sums are not read."""
+
+    samples: Count
+    lanes: list[LaneStatistics]
+
+
 class SkimmedText(Struct, array_like=True, gc=False):
     """The same text, of which nobody has read yet what is in its parts."""
 
@@ -85,7 +92,7 @@ class SkimmedText(Struct, array_like=True, gc=False):
     total: Raw = Raw(b"null")
 
 
-_decode = json.Decoder(StatisticsText).decode
+_decode = json.Decoder(LanesText).decode
 _skim = json.Decoder(SkimmedText).decode
 _decode_lane = json.Decoder(LaneStatistics).decode
 _encode = json.Encoder().encode

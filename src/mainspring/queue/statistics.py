@@ -41,6 +41,9 @@ LEAST_COVERED = 1.0
 LEAST_TREND = 30.0
 """Seconds since a look after which what waits tells of a trend."""
 
+PIECES = 24
+"""Pieces in which the last seconds are read, of a minute at least."""
+
 QUANTILES, FRACTIONS = ("p50", "p95", "p99"), (0.5, 0.95, 0.99)
 
 
@@ -123,7 +126,8 @@ class Recent:
     """The numbers of the last `seconds`; `lanes` is what waits now."""
 
     def __init__(self, store: TimeSeries, lanes: Sequence[LaneRecord], seconds: float) -> None:
-        past = past_of(store, seconds)
+        # In a few pieces: of the first one it is told what waited then, the rest is added up.
+        past = past_of(store, seconds, max(MINUTE_SECONDS, seconds / PIECES))
         first = past.periods[0].began if past.periods else past.now
         self._covered = min(seconds, max(LEAST_COVERED, (past.now - first).total_seconds()))
         self._counted: dict[Lane, Tally] = {}
