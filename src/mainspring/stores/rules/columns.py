@@ -45,6 +45,10 @@ class Columns:
         """Return a whole number."""
         return value if type(value) is int else self._refuse(name, default)
 
+    def lease_end(self, name: str, value: object, default: int = 0) -> int:
+        """Return the microsecond at which a lease ends; one that never would can't be read."""
+        return value if type(value) is int and value <= LATEST else self._refuse(name, default)
+
     def fraction(self, name: str, value: object) -> float:
         """Return a number from 0 to 1; 0 for NULL."""
         if value is None:

@@ -112,7 +112,7 @@ def node_of(row: tuple[Any, ...], now: int) -> NodeRecord:
         name=read.text("name", name),
         host=read.text("host", host),
         pid=read.integer("pid", pid),
-        expires_in=(read.integer("lease_until", lease_until, now) - now) / MICROS,
+        expires_in=(read.lease_end("lease_until", lease_until, now) - now) / MICROS,
         running=running,
         serves=bytes_in(serves),
         report=bytes_in(report),

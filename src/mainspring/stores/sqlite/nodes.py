@@ -124,7 +124,7 @@ def evidence_against(
         return None
     name, host, pid, lease_until = row
     read = Columns()
-    if not dead and read.integer("lease_until", lease_until) > moment.micros:
+    if not dead and read.lease_end("lease_until", lease_until) > moment.micros:
         return None
     return evidence_of(text_in(name), text_in(host), read.integer("pid", pid), dead=dead)
 
