@@ -142,7 +142,7 @@ def node_of(row: tuple[int, list[str], int], now: int) -> NodeRecord:
     """Return a node; one that has lost its lease to a rescuer may be rescued again."""
     key, flat, running = row
     node, read = fields_of(flat), Columns()
-    until = read.integer("lease_until", number_in(node.get("lease_until"), 0))
+    until = read.lease_end("lease_until", number_in(node.get("lease_until"), 0))
     record = NodeRecord(
         key=key,
         name=read.text("name", node.get("name")),
