@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 WINDOW, MINUTE, HOUR = "window", "minute", "hour"
 """Kinds of entries: as workers write them, and added up."""
 
+RECENT_HOUR = "recent hour"
+"""Kind of entries that add up the minutes of a whole hour while these are still there, too.
+
+There may be two of one hour, which say the same: who reads them takes one.
+"""
+
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60.0, 3_600.0, 86_400.0
 MONTH_SECONDS = 31 * DAY_SECONDS
 

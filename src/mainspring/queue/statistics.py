@@ -14,6 +14,7 @@ from mainspring.model.statistics import (
     HOUR_SECONDS,
     MINUTE,
     MINUTE_SECONDS,
+    RECENT_HOUR,
     WINDOW,
     Tallies,
     Tally,
@@ -23,10 +24,11 @@ from mainspring.model.statistics import (
 from mainspring.model.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from mainspring.model.statistics import Lane, Wanted
+    from mainspring.model.time_series import SeriesEntry
     from mainspring.model.view import LaneRecord
     from mainspring.protocols import TimeSeries
 
@@ -43,6 +45,9 @@ LEAST_TREND = 30.0
 
 PIECES = 24
 """Pieces in which the last seconds are read, of a minute at least."""
+
+LEAST_HOURLY = 4 * HOUR_SECONDS
+"""Seconds from which on the last ones are read by whole hours: a tenth of the texts of a day."""
 
 QUANTILES, FRACTIONS = ("p50", "p95", "p99"), (0.5, 0.95, 0.99)
 
@@ -107,19 +112,76 @@ def past_of(
     the time where there are many.
     """
     by_hour = seconds > DAY_SECONDS
-    every = every or (HOUR_SECONDS if by_hour else MINUTE_SECONDS)
-    periods: dict[datetime, Tallies] = {}
+    past = _Periods(every or (HOUR_SECONDS if by_hour else MINUTE_SECONDS), wanted)
     # The later kinds first: what is added up meanwhile is missing once, and not there twice.
     kinds = (HOUR, MINUTE, WINDOW) if by_hour else (MINUTE, WINDOW)
     found = [store.entries(kind, newer_than=seconds, limit=MOST_TEXTS) for kind in kinds]
-    began: dict[datetime, datetime] = {}
     for entry in (entry for some in found for entry in some.entries):
-        at = period_of(entry.at, every)
-        tallies = periods.setdefault(at, Tallies())
-        tallies.add(entry.text) if wanted is None else tallies.add_sum(entry.text, wanted)
-        began[at] = min(entry.at, began.get(at, entry.at))
-    known = [PastPeriod(at, began[at], every, periods[at]) for at in sorted(periods)]
-    return Past(found[-1].now, known)
+        past.add(entry)
+    return past.as_of(found[-1].now)
+
+
+def past_in_pieces(store: TimeSeries, seconds: float) -> Past:
+    """Return the past in a few periods, which is enough for its sum: of hours if there are many.
+
+    Of an hour that is added up already its sum is read, and not its minutes.
+    """
+    if seconds < LEAST_HOURLY:
+        return past_of(store, seconds, max(MINUTE_SECONDS, seconds / PIECES))
+    past = _Periods(HOUR_SECONDS)
+    hours: set[datetime] = set()
+    summed = store.entries(RECENT_HOUR, newer_than=seconds, limit=MOST_TEXTS)
+    for entry in summed.entries:
+        whole = period_of(entry.at, HOUR_SECONDS) == entry.at
+        if whole and entry.at not in hours and past.add(entry):
+            hours.add(entry.at)
+    # The store's clock goes on between two reads: a minute more, and what is read twice left out.
+    for newer_than, older_than in _gaps(summed.now, seconds, sorted(hours)):
+        newer = newer_than if newer_than == seconds else newer_than + MINUTE_SECONDS
+        found = store.entries(MINUTE, newer_than=newer, older_than=older_than, limit=MOST_TEXTS)
+        for entry in found.entries:
+            if period_of(entry.at, HOUR_SECONDS) not in hours:
+                past.add(entry)
+    fresh = store.entries(WINDOW, newer_than=seconds, limit=MOST_TEXTS)
+    for entry in fresh.entries:
+        past.add(entry)
+    return past.as_of(fresh.now)
+
+
+def _gaps(
+    now: datetime, seconds: float, hours: Sequence[datetime]
+) -> Iterator[tuple[float, float]]:
+    """Yield the ages between which there are no whole hours."""
+    begin = seconds
+    for start in hours:
+        age = (now - start).total_seconds()
+        if age < begin:
+            yield begin, age
+        begin = age - HOUR_SECONDS
+    yield begin, 0.0
+
+
+class _Periods:
+    """Texts added up by the period they are of; in sum of the lanes that are `wanted`."""
+
+    def __init__(self, every: float, wanted: Wanted | None = None) -> None:
+        self._every = every
+        self._wanted = wanted
+        self._tallies: dict[datetime, Tallies] = {}
+        self._began: dict[datetime, datetime] = {}
+
+    def add(self, entry: SeriesEntry) -> bool:
+        """Add a text; False if it can't be read."""
+        at = period_of(entry.at, self._every)
+        tallies, wanted = self._tallies.setdefault(at, Tallies()), self._wanted
+        self._began[at] = min(entry.at, self._began.get(at, entry.at))
+        return tallies.add(entry.text) if wanted is None else tallies.add_sum(entry.text, wanted)
+
+    def as_of(self, now: datetime) -> Past:
+        """Return the periods, oldest first."""
+        tallies, began = self._tallies, self._began
+        known = [PastPeriod(at, began[at], self._every, tallies[at]) for at in sorted(tallies)]
+        return Past(now, known)
 
 
 class Recent:
@@ -127,7 +189,7 @@ class Recent:
 
     def __init__(self, store: TimeSeries, lanes: Sequence[LaneRecord], seconds: float) -> None:
         # In a few pieces: of the first one it is told what waited then, the rest is added up.
-        past = past_of(store, seconds, max(MINUTE_SECONDS, seconds / PIECES))
+        past = past_in_pieces(store, seconds)
         first = past.periods[0].began if past.periods else past.now
         self._covered = min(seconds, max(LEAST_COVERED, (past.now - first).total_seconds()))
         self._counted: dict[Lane, Tally] = {}

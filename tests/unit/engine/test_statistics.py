@@ -6,7 +6,7 @@ from mainspring.engine.statistics import StatisticsWriter
 from mainspring.engine.upkeep.statistics import StatisticsUpkeep
 from mainspring.model.events import AttemptsEnded
 from mainspring.model.job import Claim, Outcome, OutcomeKind
-from mainspring.model.statistics import HOUR, MINUTE, WINDOW, Wanted
+from mainspring.model.statistics import HOUR, MINUTE, RECENT_HOUR, WINDOW, Wanted
 from mainspring.model.view import LaneRecord
 from mainspring.queue.statistics import Recent, past_of
 from mainspring.stores.memory import MemoryStore
@@ -196,3 +196,85 @@ def test_rates_and_the_time_to_empty_are_of_the_time_that_is_known(store, clock)
     growing = Recent(store, [LaneRecord("q", "t", 1500)], 900.0).all
     assert (growing["in"], growing["empty_in"]) == (12.0, None)
     assert Recent(store, [], 900.0).all["empty_in"] == 0.0
+
+
+class TestHoursOfTheLastDay:
+    """They are added up beside their minutes, so that a day is read by hours."""
+
+    @pytest.fixture
+    def worked(self, store, clock):
+        """Seven and a half hours with a job a minute, added up as a worker does."""
+        clock.advance(3600 - clock.now() % 3600)
+        upkeep = StatisticsUpkeep(store)
+        for _ in range(450):
+            writer = StatisticsWriter(store, clock.monotonic)
+            writer.sample([LaneRecord("q", "t", 3)])
+            writer.note(done())
+            clock.advance(60)
+            writer.close()
+            upkeep.turn()
+        return upkeep
+
+    def recent(self, store, seconds=DAY):
+        return Recent(store, [LaneRecord("q", "t", 3)], seconds)
+
+    def test_each_is_written_once_and_the_minutes_stay(self, worked, store):
+        hours = [entry.at for entry in entries(store, RECENT_HOUR)]
+        assert len(hours) == len(set(hours)) == 7
+        assert len(entries(store, MINUTE)) + len(entries(store, WINDOW)) == 450
+        assert completed(store) == 450
+
+    @pytest.mark.parametrize("seconds", [DAY, 7 * 3600.0, 5.5 * 3600, 4 * 3600.0])
+    def test_the_sum_is_that_of_the_minutes(self, worked, store, seconds):
+        by_hours = self.recent(store, seconds)
+        for entry in entries(store, RECENT_HOUR):
+            assert store.replace_entries(
+                RECENT_HOUR, [entry.key], by="elsewhere", at=entry.at, text=entry.text
+            )
+        by_minutes = self.recent(store, seconds)
+        assert by_hours.all == by_minutes.all
+        assert by_hours.by_task() == by_minutes.by_task()
+        assert by_hours.all["completed"] == min(450, seconds / 60)
+
+    def test_minutes_of_a_summed_hour_are_not_read(self, worked, store, monkeypatch):
+        read, minutes = store.entries, []
+
+        def note(kind, **terms):
+            found = read(kind, **terms)
+            if kind == MINUTE:
+                minutes.extend(found.entries)
+            return found
+
+        monkeypatch.setattr(store, "entries", note)
+        assert self.recent(store).all["completed"] == 450
+        assert len(minutes) < 40
+
+    def test_two_sums_of_an_hour_count_once_and_one_that_is_no_sum_not_at_all(self, worked, store):
+        newest, *_, oldest = entries(store, RECENT_HOUR)
+        store.replace_entries(RECENT_HOUR, (), by=RECENT_HOUR, at=newest.at, text=newest.text)
+        store.replace_entries(RECENT_HOUR, [oldest.key], by=RECENT_HOUR, at=oldest.at, text=b"odd")
+        store.add_entry(RECENT_HOUR, newest.text)
+        assert self.recent(store).all["completed"] == 450
+
+    def test_a_worker_that_comes_later_adds_up_one_hour_a_turn(self, worked, store):
+        keys = [entry.key for entry in entries(store, RECENT_HOUR)]
+        store.replace_entries(
+            RECENT_HOUR,
+            keys[:5],
+            by="elsewhere",
+            at=store.entries(WINDOW, newer_than=1, limit=1).now,
+            text=b"0",
+        )
+        later = StatisticsUpkeep(store)
+        later.turn()
+        assert len(entries(store, RECENT_HOUR)) == 3
+        for _ in range(9):
+            later.turn()
+        assert len(entries(store, RECENT_HOUR)) == 7
+
+    def test_they_go_after_a_day(self, worked, store, clock):
+        clock.advance(DAY + 3600)
+        worked.turn()
+        worked.turn()
+        assert entries(store, RECENT_HOUR) == []
+        assert completed(store, MONTH) == 450
