@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from mainspring.errors import JobFailed, JobGone
-from mainspring.model.job import Failure, JobState, Outcome, OutcomeKind, Want
+from mainspring.model.job import Failure, JobState, NewJob, Outcome, OutcomeKind, Want
 from mainspring.model.view import JobRecord
 from mainspring.queue.explanation import QueueState, explained
 from mainspring.queue.nodes import node_info
@@ -29,11 +29,13 @@ def add(queue):
 
 @pytest.fixture
 def worker(queue):
-    """Let a worker live that claims nothing by itself, with what it serves and reports."""
+    """Let a worker live that holds some jobs, with what it serves and reports."""
 
-    def worker(name="w1", *, tasks=("add",), queues=None, lease=60, **report):
-        serves = json.dumps({"tasks": tasks, "queues": queues}).encode()
+    def worker(name="w1", *, tasks=("add",), queues=None, lease=60, holds=0, kinds=(), **report):
+        serves = json.dumps({"tasks": tasks, "queues": queues, "kinds": dict(kinds)}).encode()
         node = queue._store.join(name, host="h", pid=1, lease=lease, serves=serves)
+        queue._store.enqueue_many([NewJob("add", "default", b"[[1],{}]")] * holds)
+        queue._store.claim(node, [Want(("add",), None, holds)])
         queue._store.renew(node, lease=lease, report=json.dumps(report).encode())
         return node
 
@@ -45,7 +47,7 @@ def reasons(job):
 
 
 def busy(running, size, kind="thread"):
-    return {"slots": {kind: {"size": size, "running": running}}}
+    return {"holds": running, "slots": {kind: {"size": size, "running": 0}}}
 
 
 class TestWaitingJobs:
@@ -110,8 +112,8 @@ class TestWaitingJobs:
         assert "knows" in str(job.explain())
 
     def test_busy_slots_of_its_kind_are_counted(self, add, worker):
-        loop = {"size": 9, "running": 0}
-        worker("busy-one", slots={"thread": {"size": 2, "running": 2}, "async": loop})
+        slots = {"thread": {"size": 2, "running": 0}, "async": {"size": 9, "running": 0}}
+        worker("busy-one", holds=2, kinds={"thread": ["add"], "async": []}, slots=slots)
         job = add.delay(1)
         add.delay(2)
         assert reasons(job) == ["slots busy"]

@@ -272,10 +272,15 @@ class Consumer:
             self.shutdown()
 
     def _serves(self) -> Capabilities:
-        tasks = frozenset(task.name for task in self._config.tasks)
+        by_kind: dict[str, set[str]] = {}
+        for task in self._config.tasks:
+            by_kind.setdefault(task.executor, set()).add(task.name)
         queues, schedules = self._config.queues, (one.name for one in self._schedules)
         return Capabilities(
-            tasks, None if queues is None else frozenset(queues), frozenset(schedules)
+            frozenset().union(*by_kind.values()),
+            None if queues is None else frozenset(queues),
+            frozenset(schedules),
+            {kind: frozenset(some) for kind, some in by_kind.items()} if len(by_kind) > 1 else {},
         )
 
     def _report_what_it_serves(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # the type of a Struct's field
 from typing import TYPE_CHECKING
 
 from msgspec import DecodeError, Struct, json
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 class Capabilities(Struct, frozen=True):
     """Tasks and queues that a node claims jobs of; None: any, as far as is known.
 
-    `schedules` are those whose ticks it makes.
+    `schedules` are those whose ticks it makes, `kinds` the tasks of each kind of executor, if it
+    has several.
     """
 
     tasks: frozenset[str] | None = None
     queues: frozenset[str] | None = None
     schedules: frozenset[str] = frozenset()
+    kinds: Mapping[str, frozenset[str]] = {}
 
     def takes(self, lane: LaneRecord) -> bool:
         """Return True if the node may claim the jobs of that task and queue."""
@@ -50,7 +53,7 @@ def capabilities_of(node: NodeRecord) -> Capabilities:
         return joined
     if later.tasks is None:
         return joined
-    return Capabilities(later.tasks, joined.queues, later.schedules)
+    return Capabilities(later.tasks, joined.queues, later.schedules, later.kinds)
 
 
 def unclaimable(lanes: Iterable[LaneRecord], nodes: Iterable[NodeRecord]) -> list[LaneRecord]:

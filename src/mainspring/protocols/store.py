@@ -244,6 +244,10 @@ class Catalog(Protocol):
         """Return the nodes that have joined and not left."""
         ...
 
+    def running_by_node(self) -> dict[int, dict[str, int]]:
+        """Return how many jobs of each task each node holds, by its key; none: it may be absent."""
+        ...
+
 
 class Controls(Protocol):
     """Controls of jobs and queues, for operators. Each method is one transaction."""

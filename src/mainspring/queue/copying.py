@@ -159,7 +159,7 @@ def refuse_workers(side: Side) -> None:
     """Raise `StoreUnusable` if a worker lives; the jobs of one that is lost are recovered."""
     rescuer = Rescuer(side.store, Node(side.store, slots=0, lease=0), ignore, lease=0)
     rescuer.look()
-    live = [node for node in nodes_of(side.store.nodes()) if node.drains]
+    live = [node for node in nodes_of(side.store, side.store.nodes()) if node.drains]
     if live:
         node = live[0]
         more = f", one of {len(live)}" if len(live) > 1 else ""

@@ -1,7 +1,7 @@
 """Explanation of a job's state: the reasons why it does not run, or what became of it.
 
-Made of what a store's catalog tells, as values of one moment; no process is asked. Slots are as the
-workers last reported them, at most a heartbeat ago.
+Made of what a store's catalog tells, as values of one moment; no process is asked. Slots are busy
+with the jobs that their node holds in the store.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class QueueState(Value, frozen=True):
 
 def explain(store: JobStore, record: JobRecord, kind: str | None) -> Explanation:
     """Return why a job does not run; `kind` is the kind of slot it needs, None: not known here."""
-    around = QueueState(store.paused(), store.lanes(), nodes_of(records_of(store)))
+    around = QueueState(store.paused(), store.lanes(), nodes_of(store, records_of(store)))
     return explained(record, around, utc_now(), kind)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from msgspec import DecodeError, Struct, json
@@ -17,7 +18,7 @@ from mainspring.model.job import JobState
 from mainspring.queue.statistics import Recent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from mainspring.model.capabilities import Capabilities
@@ -77,6 +78,7 @@ class ReportShape(Struct):
 
 _decode_report = json.Decoder(dict[str, Any]).decode
 _check_report = json.Decoder(ReportShape).decode
+NO_JOBS: Mapping[str, int] = MappingProxyType({})
 _UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -88,10 +90,11 @@ class NodeInfo:
     killed has run out at once. `running` counts its jobs, `serves` are
     the tasks and queues it claims from (None: any, or it does not say) and the schedules that it
     declares, `report` is what it says of itself ({} if that can't be read), as it was at
-    `reported_at` (aware UTC). `unreadable` names what the store holds no sound value of. `here`: it
-    is on this host, and in the same container as this process. `workers` are the background workers
-    of its process (`name`, `kind`, `state`, `runs`, `errors`, `error`, `failing`, `hanging`,
-    `moment`), as it reported them.
+    `reported_at` (aware UTC), but for `running` of each kind of its `slots`: that is counted by
+    the jobs it holds at this moment. `unreadable` names what the store holds no sound value of.
+    `here`: it is on this host, and in the same container as this process. `workers` are the
+    background workers of its process (`name`, `kind`, `state`, `runs`, `errors`, `error`,
+    `failing`, `hanging`, `moment`), as it reported them.
     """
 
     name: str
@@ -128,14 +131,22 @@ def records_of(store: JobStore) -> list[NodeRecord]:
     ]
 
 
-def nodes_of(records: Iterable[NodeRecord]) -> list[NodeInfo]:
+def nodes_of(store: JobStore, records: Iterable[NodeRecord]) -> list[NodeInfo]:
     """Return the nodes that drain queues, and not those that hold locks only."""
-    return [node for node in map(node_info, records) if node.drains]
+    records = list(records)
+    mixed = any(record.running and capabilities_of(record).kinds for record in records)
+    running = store.running_by_node() if mixed else {}
+    nodes = [node_info(record, running.get(record.key, {})) for record in records]
+    return [node for node in nodes if node.drains]
 
 
-def node_info(record: NodeRecord) -> NodeInfo:
-    """Return a node as users read it."""
+def node_info(record: NodeRecord, by_task: Mapping[str, int] = NO_JOBS) -> NodeInfo:
+    """Return a node as users read it; `by_task` is how many jobs of each task it holds."""
     report, shape = _report(record.report)
+    serves = capabilities_of(record)
+    if shape is not None and shape.slots:
+        busy = _busy(shape, record.running, by_task, serves.kinds)
+        report = {**report, "slots": _with_busy(shape.slots, report["slots"], busy)}
     return NodeInfo(
         name=record.name,
         host=record.host,
@@ -143,13 +154,41 @@ def node_info(record: NodeRecord) -> NodeInfo:
         live=record.expires_in > 0,
         expires_in=record.expires_in,
         running=record.running,
-        serves=capabilities_of(record),
+        serves=serves,
         report=report,
         reported_at=None if shape is None else shape.moment,
         workers=() if shape is None else shape.workers,
         unreadable=record.unreadable if shape is not None else (*record.unreadable, "report"),
         here=is_here(record),
     )
+
+
+def _busy(
+    shape: ReportShape,
+    running: int,
+    by_task: Mapping[str, int],
+    kinds: Mapping[str, Collection[str]],
+) -> dict[str, int]:
+    """Return the jobs that a node holds, by kind; of none that is not known."""
+    if len(shape.slots) == 1 or not running:
+        return dict.fromkeys(shape.slots, running)
+    busy = {kind: sum(by_task.get(task, 0) for task in tasks) for kind, tasks in kinds.items()}
+    # A task that it does not say the kind of: as its report says, then.
+    known = kinds and sum(busy.values()) == sum(by_task.values())
+    return {**dict.fromkeys(shape.slots, 0), **busy} if known else {}
+
+
+def _with_busy(
+    slots: Mapping[str, SlotReport], told: Mapping[str, Any], busy: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return slots as they were told, with those that are busy by now.
+
+    A node claims more than it has slots for, so that these need not wait: the others are not busy.
+    """
+    return {
+        kind: {**told[kind], "running": min(one.size, busy.get(kind, one.running))}
+        for kind, one in slots.items()
+    }
 
 
 def locks_of(catalog: Catalog, locks: Sequence[LockRecord]) -> list[LockRecord]:
@@ -184,7 +223,7 @@ def stats_of(store: JobStore, window: float) -> dict[str, Any]:
         for name in [*by_queue, *sorted(past.keys() - by_queue.keys())]
     }
     lost = sum(lane.pending for lane in unclaimable(lanes, records))
-    live = [node for node in nodes_of(records) if node.live]
+    live = [node for node in nodes_of(store, records) if node.live]
     sums = {"recent": recent.all, "tasks": recent.by_task()}
     totals = {"unclaimable": lost, "workers": len(live), "slots": _slots_of(live)}
     return {**states, **_backlog(lanes), **totals, **sums, "queues": queues}

@@ -59,7 +59,7 @@ class Views:
         """Return the processes that drain this store, as values of this moment."""
         from mainspring.queue.nodes import nodes_of, records_of  # noqa: PLC0415  # a lazy door
 
-        return nodes_of(records_of(self._store))
+        return nodes_of(self._store, records_of(self._store))
 
     anodes = off_loop(nodes)
 
@@ -83,7 +83,7 @@ class Views:
         `ready` and `scheduled` are the pending ones, `oldest_ready` the seconds for which the
         first of the ready ones could have run (None: there is none); all of these also by queue
         under `queues`. `unclaimable` are the pending ones of tasks that no live worker knows,
-        `workers` the live ones, `slots` theirs by kind: `size` and `busy`, as reported last.
+        `workers` the live ones, `slots` theirs by kind: `size`, and `busy` as of this moment.
 
         `recent`, of all, of each queue and of each of the `tasks`, is what workers have written of
         the last `window` seconds (or a timedelta, a day at most): jobs that `completed`, `failed`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
@@ -14,7 +15,7 @@ from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
 from mainspring.errors import InvalidOption
 from mainspring.model.capabilities import Capabilities, capabilities_of
 from mainspring.model.events import JobsUnclaimable
-from mainspring.model.job import NewJob
+from mainspring.model.job import NewJob, Want
 from mainspring.stores.memory import MemoryStore
 from mainspring.telemetry.log import log_event
 
@@ -37,8 +38,11 @@ def test_a_node_says_what_it_serves_and_how_it_is(queue, eventually):
         (after,) = queue._store.nodes()
     serves, report = json.loads(node.serves), json.loads(after.report)
     assert capabilities_of(node) == Capabilities(
-        frozenset({"a", "b"}), frozenset({"default", "mail"})
+        frozenset({"a", "b"}),
+        frozenset({"default", "mail"}),
+        kinds={"thread": frozenset({"b"}), "async": frozenset({"a"})},
     )
+    assert serves["kinds"] == {"thread": ["b"], "async": ["a"]}
     assert (serves["tasks"], serves["queues"]) == (["a", "b"], ["default", "mail"])
     assert datetime.fromisoformat(serves["started_at"]).tzinfo is not None
     assert serves["version"]
@@ -46,6 +50,71 @@ def test_a_node_says_what_it_serves_and_how_it_is(queue, eventually):
     assert report["slots"] == {"async": {"size": 7, **idle}, "thread": {"size": 3, **idle}}
     assert (report["in_flight"], report["restarts"], report["draining"]) == (0, {}, False)
     assert report["loop_lag"] is None or report["loop_lag"] < 5
+
+
+@pytest.fixture
+def silent(make_queue):
+    """A queue whose worker reports once, when it starts."""
+    return make_queue(workers=2, async_slots=7, lease=600, heartbeat=300)
+
+
+def slots_of(queue):
+    """Return how many slots of each kind are busy, in `stats()` and for the only node."""
+    (node,) = queue.nodes()
+    in_sum = {kind: load["busy"] for kind, load in queue.stats()["slots"].items()}
+    return [in_sum, {kind: load["running"] for kind, load in node.report["slots"].items()}]
+
+
+def test_busy_slots_are_told_at_once_whatever_was_reported_last(silent, eventually):
+    go = threading.Event()
+    block = silent.task(name="block")(lambda: go.wait(30))
+    with silent.worker():
+        eventually(lambda: silent.nodes()[0].reported_at)
+        assert slots_of(silent) == [{"thread": 0}] * 2
+        first = block.delay()
+        eventually(lambda: first.started_at)
+        assert slots_of(silent) == [{"thread": 1}] * 2
+        jobs = [first, *(block.delay() for _ in range(5))]
+        eventually(lambda: slots_of(silent) == [{"thread": 2}] * 2)
+        go.set()
+        for job in jobs:
+            job.result(timeout=30)
+        eventually(lambda: slots_of(silent) == [{"thread": 0}] * 2)
+        assert json.loads(silent._store.nodes()[0].report)["slots"]["thread"]["running"] == 0
+
+
+def test_busy_slots_of_several_kinds_are_told_apart_at_once(silent, eventually):
+    go = threading.Event()
+    block = silent.task(name="block")(lambda: go.wait(30))
+
+    @silent.task(name="wait")
+    async def wait():
+        while not go.is_set():
+            await asyncio.sleep(0.01)
+
+    with silent.worker():
+        eventually(lambda: silent.nodes()[0].reported_at)
+        assert slots_of(silent) == [{"thread": 0, "async": 0}] * 2
+        jobs = [block.delay(), *(wait.delay() for _ in range(3))]
+        eventually(lambda: slots_of(silent) == [{"thread": 1, "async": 3}] * 2)
+        go.set()
+        for job in jobs:
+            job.result(timeout=30)
+        eventually(lambda: slots_of(silent) == [{"thread": 0, "async": 0}] * 2)
+
+
+def test_busy_slots_of_a_task_of_unknown_kind_are_those_that_were_reported(silent):
+    store, load = silent._store, {"waiting": 0, "abandoned": 0}
+    kinds = {"thread": ["a"], "async": []}
+    report = {"slots": {kind: {"size": 4, "running": 3, **load} for kind in kinds}}
+    node = store.join("n", host="h", pid=1, lease=60, serves=json.dumps({"kinds": kinds}).encode())
+    store.renew(node, lease=60, report=json.dumps(report).encode())
+    store.enqueue_many([NewJob(task, "q", b"[[],{}]") for task in "ab"])
+    store.claim(node, [Want(("a",), None, 1)])
+    assert slots_of(silent) == [{"thread": 1, "async": 0}] * 2
+    store.claim(node, [Want(("b",), None, 1)])
+    assert slots_of(silent) == [{"thread": 3, "async": 3}] * 2
+    assert silent.nodes()[0].report["slots"]["thread"] == {"size": 4, "running": 3, **load}
 
 
 def test_a_node_tells_of_the_background_workers_of_its_process(queue, eventually):

@@ -1,6 +1,7 @@
 """A node's words for views, as JSON texts: the tasks that it serves, and its state.
 
-`serves` is told when it joins: `tasks`, `queues` (null: any) and `schedules` by name, `version`,
+`serves` is told when it joins: `tasks`, `queues` (null: any) and `schedules` by name, `kinds`
+(the tasks of each kind of executor, if there are several), `version`,
 `started_at`, `host` (what `host.py` says). The report goes with each renewal: `slots` by kind of
 executor (`size`, `running`, `waiting`, `abandoned`), `in_flight`, `restarts` of services that had
 any, `draining`, `loop_lag`, the seconds for which the loop of the coroutines kept a call waiting
@@ -106,6 +107,11 @@ def _names(serves: Capabilities) -> dict[str, object]:
         "tasks": None if serves.tasks is None else sorted(serves.tasks),
         "queues": None if serves.queues is None else sorted(serves.queues),
         "schedules": sorted(serves.schedules),
+        **(
+            {"kinds": {kind: sorted(some) for kind, some in serves.kinds.items()}}
+            if serves.kinds
+            else {}
+        ),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -110,6 +111,14 @@ class MemoryCatalog:
         with self._lock:
             now = Moment(self._clock).micros
             return [node.record(key, now) for key, node in self._nodes.items()]
+
+    def running_by_node(self) -> dict[int, dict[str, int]]:
+        """Return how many jobs of each task each node holds."""
+        with self._lock:
+            return {
+                key: dict(Counter(job.task for job in node.held.values()))
+                for key, node in self._nodes.items()
+            }
 
     def entries(
         self,

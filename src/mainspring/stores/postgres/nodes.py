@@ -11,7 +11,7 @@ from mainspring.model.job import Outcome, OutcomeKind, Renewed, Rescued
 from mainspring.stores.postgres.connections.statements import micros
 from mainspring.stores.postgres.outcomes import record_each
 from mainspring.stores.rules.rescue import ORPHANED, UNKNOWN_NODE, decide_crashes, evidence_of
-from mainspring.stores.sql.records import node_of
+from mainspring.stores.sql.records import node_of, running_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -79,6 +79,9 @@ SELECT node, name, host, pid, {until}, (
 FROM nodes AS live WHERE ended_at IS NULL ORDER BY node
 """.replace("{until}", UNTIL)
 
+RUNNING = """
+SELECT node, task, count(*) FROM jobs JOIN lanes USING (lane) WHERE state = 2 GROUP BY node, task
+"""
 
 ORPHANS = """
 SELECT key FROM jobs WHERE state = 2 AND NOT EXISTS (
@@ -222,3 +225,8 @@ def nodes(connection: Statements, moment: ServerMoment) -> list[NodeRecord]:
     """Return the live nodes."""
     asked = {"now": moment.micros, "locks": connection.locks, "silent": SILENT_MICROS}
     return [node_of(row[:-1], row[-1]) for row in connection.rows(NODES, asked)]
+
+
+def running_by_node(connection: Statements) -> dict[int, dict[str, int]]:
+    """Return how many jobs of each task each node holds."""
+    return running_of(connection.rows(RUNNING))

@@ -33,6 +33,7 @@ from mainspring.stores.postgres.nodes import (
     renew,
     rescue,
     rescue_orphans,
+    running_by_node,
 )
 from mainspring.stores.postgres.portable import (
     export_answers,
@@ -107,6 +108,7 @@ __all__ = [
     "resume",
     "resume_schedule",
     "retry",
+    "running_by_node",
     "schedules",
     "search",
     "stats",

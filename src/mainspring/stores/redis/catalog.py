@@ -89,6 +89,14 @@ class RedisCatalog(ABC):
         now, rows = self._run("nodes")
         return [node_of(row, now) for row in sorted(rows)]
 
+    def running_by_node(self) -> dict[int, dict[str, int]]:
+        """Return how many jobs of each task each node holds."""
+        found: dict[int, dict[str, int]] = {}
+        for node, task in self._run("running"):
+            by_task = found.setdefault(node, {})
+            by_task[task] = by_task.get(task, 0) + 1
+        return found
+
     def locks(self) -> list[LockRecord]:
         """Return the locks that are held, by name."""
         return [LockRecord(*row) for row in sorted(self._run("held_locks"))]

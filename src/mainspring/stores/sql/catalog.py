@@ -107,6 +107,10 @@ class SqlCatalog(ABC):
         """Return the nodes that have joined and not left."""
         return self._sql.read(lambda connection: self._verbs.nodes(connection, self._moment()))
 
+    def running_by_node(self) -> dict[int, dict[str, int]]:
+        """Return how many jobs of each task each node holds."""
+        return self._sql.read(self._verbs.running_by_node)
+
     def locks(self) -> list[LockRecord]:
         """Return the locks that are held, by name."""
         return self._sql.read(self._verbs.locks)

@@ -120,6 +120,15 @@ def node_of(row: tuple[Any, ...], now: int) -> NodeRecord:
     return replace(record, unreadable=read.unreadable) if read.unreadable else record
 
 
+def running_of(rows: Iterable[tuple[Any, Any, int]]) -> dict[int, dict[str, int]]:
+    """Return numbers by node and task, of rows of node, task and number."""
+    found: dict[int, dict[str, int]] = {}
+    for node, task, jobs in rows:
+        by_task, name = found.setdefault(node, {}), text_in(task)
+        by_task[name] = by_task.get(name, 0) + jobs
+    return found
+
+
 def schedule_of(row: tuple[Any, ...]) -> ScheduleRecord:
     """Return the record of a row."""
     name, rule, task, queue, payload, priority, catch_up, *terms, anchor, last, paused = row

@@ -208,6 +208,10 @@ class SqlVerbs(Protocol):
         """Return the live nodes."""
         ...
 
+    def running_by_node(self, connection: Any) -> dict[int, dict[str, int]]:
+        """Return how many jobs of each task each node holds."""
+        ...
+
     def cancel(self, connection: Any, job_ids: Sequence[str], moment: Any) -> list[bool]:
         """Cancel what waits, mark what runs."""
         ...

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mainspring.model.job import Renewed
 from mainspring.stores.rules.columns import Columns, text_in
 from mainspring.stores.rules.rescue import ORPHANED, UNKNOWN_NODE, evidence_of
-from mainspring.stores.sql.records import node_of
+from mainspring.stores.sql.records import node_of, running_of
 from mainspring.stores.sqlite.transitions.crashes import held_by, released, take_from
 from mainspring.stores.sqlite.transitions.grants import marked_of
 from mainspring.stores.sqlite.transitions.returns import give_back
@@ -51,6 +51,14 @@ FROM mainspring_nodes AS live LEFT JOIN (
 ) AS held USING (node)
 WHERE ended_at IS NULL
 ORDER BY live.node
+"""
+
+RUNNING = """
+SELECT jobs.node, lanes.task, count(*)
+FROM mainspring_lanes AS lanes
+CROSS JOIN mainspring_jobs AS jobs INDEXED BY mainspring_line
+  ON jobs.lane = lanes.lane AND jobs.state = 2
+GROUP BY jobs.node, lanes.lane
 """
 
 # An orphan's node may be anything: a number of no node, or no number at all.
@@ -165,3 +173,8 @@ def nodes(connection: sqlite3.Connection, moment: Moment) -> list[NodeRecord]:
     """Return the live nodes."""
     rows = connection.execute(LIVE_NODES).fetchall()
     return [node_of(row, moment.micros) for row in rows]
+
+
+def running_by_node(connection: sqlite3.Connection) -> dict[int, dict[str, int]]:
+    """Return how many jobs of each task each node holds."""
+    return running_of(connection.execute(RUNNING).fetchall())

@@ -35,6 +35,7 @@ from mainspring.stores.sqlite.nodes import (
     renew,
     rescue,
     rescue_orphans,
+    running_by_node,
 )
 from mainspring.stores.sqlite.portable import (
     export_answers,
@@ -121,6 +122,7 @@ __all__ = [
     "resume",
     "resume_schedule",
     "retry",
+    "running_by_node",
     "schedules",
     "search",
     "stats",

@@ -234,6 +234,19 @@ class CatalogContract:
         (record,) = store.nodes()
         assert (record.serves, record.report) == (serves, report)
 
+    def test_the_jobs_that_a_node_holds_are_counted_by_task(self, store: JobStore) -> None:
+        assert store.running_by_node() == {}
+        names = ["a", "a", "b", 'größer "x"']
+        store.enqueue_many([*map(new_job, names), new_job("a", "other"), new_job("a", delay=60.0)])
+        idle, one, other = (join(store, name) for name in ("idle", "one", "other"))
+        (claim,) = store.claim(other, [want("b")])
+        store.claim(one, [want("a", names[-1], limit=10)])
+        held = store.running_by_node()
+        assert held.pop(idle, {}) == {}
+        assert held == {one: {"a": 3, names[-1]: 1}, other: {"b": 1}}
+        store.finish_many(other, [outcome(claim)])
+        assert store.running_by_node().get(other, {}) == {}
+
     def test_a_waiting_jobs_failure_is_that_of_its_last_attempt(
         self, store: JobStore, clock: FrozenClock
     ) -> None:

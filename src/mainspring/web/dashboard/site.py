@@ -175,7 +175,7 @@ class Site:
             lanes=lanes,
             lanes_of={name: list(some) for name, some in groupby(by_queue, queue_of)},
             paused=store.paused(),
-            nodes=nodes_of(records),
+            nodes=nodes_of(store, records),
             unclaimable=unclaimable(lanes, records),
         )
         newest = store.jobs(JobFilter(), limit=1)
