@@ -55,8 +55,7 @@ def _question(
     label = f"{change.label} {counted(count, 'job')}"
     facts = [
         tag("div", tag("dt", name.capitalize()), tag("dd", clipped(value)))
-        for name, value in chosen.given.items()
-        if name != "error"
+        for name, value in {**chosen.given, **_error(visit, chosen)}.items()
     ]
     most = f"There may be more: at most {MOST_CHANGED:,} are changed at once, the newest found."
     back = visit.root + path_in(_back(visit))
@@ -72,7 +71,7 @@ def _question(
         action=visit.url("/bulk"),
         class_="actions",
     )
-    said = "So many fit now. What comes to fit before you answer is taken, too."
+    said = "They fit now; those that come to fit before you answer are taken, too."
     grave = "What is dropped is gone: arguments, results, history and log."
     body = joined(
         None if by_id else tag("p", said),
@@ -99,6 +98,15 @@ def _field(change: BulkChange) -> Html | None:
         required=True,
     )
     return tag("p", tag("label", asked.label, for_=asked.name), " ", field)
+
+
+def _error(visit: Visit, chosen: Selection) -> dict[str, str]:
+    """Return the error of the group of failures in words: its key says nothing to people."""
+    if not chosen.error:
+        return {}
+    groups = visit.site.failures.get().groups
+    named = (f"{one.error} {one.message}" for one in groups if one.key == chosen.error)
+    return {"error": next(named, "of one group of failures")}
 
 
 def _back(visit: Visit) -> str:
