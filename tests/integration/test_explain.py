@@ -216,6 +216,14 @@ class TestPure:
     def test_an_expired_job_is_run_by_nobody(self):
         assert self.explained(expires_at=MOMENT - timedelta(seconds=1)) == ["expired"]
 
+    def test_a_job_that_has_killed_its_workers_may_do_so_again(self):
+        def said(kind):
+            failed = replace(self.RECORD, state=JobState.FAILED, failure=Failure(kind, "of it"))
+            return str(explained(failed, QueueState((), (), ()), MOMENT))
+
+        assert "it may take the next worker with it" in said("mainspring.errors.WorkerLost")
+        assert "it may take the next worker with it" not in said("builtins.ValueError")
+
     def test_a_suspect_waits_for_another(self, queue, worker):
         worker(**busy(0, 2))
         nodes = [node_info(one) for one in queue._store.nodes()]

@@ -238,6 +238,8 @@ def _ended(record: JobRecord) -> Reason:
     if record.state is JobState.CANCELLED:
         return Reason("cancelled", f"it was cancelled{at}{reason}")
     again = f"; run it again: mainspring jobs retry {record.id}"
+    if record.failure is not None and record.failure.type.endswith(".WorkerLost"):
+        again = f"; it may take the next worker with it, too{again}"
     return Reason("failed", f"it failed for good{at}, after {_tries(record)}{reason}{again}")
 
 

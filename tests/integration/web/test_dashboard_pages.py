@@ -42,6 +42,7 @@ def test_the_overview_counts_by_queue_and_state(queue, send, ended, browse):
     assert "Scheduled 1" in text
     assert "Failed 1" in text
     assert "mail paused 1" in text
+    assert "Queue mail is paused, and 2 jobs wait in it." in text
     assert "No worker is live" in text
     assert "ValueError order <n> was declined" in text.replace("&lt;", "<").replace("&gt;", ">")
 
@@ -377,6 +378,16 @@ def test_queues_are_paused_and_resumed(queue, send, browse):
     browser.post("/queues/resume", {"queue": "mail"})
     assert queue.paused() == []
     assert browser.post("/queues/pause", {"queue": "none"}).status_code == 404
+
+
+def test_a_job_that_waits_for_busy_slots_leads_to_what_runs_there(queue, send, browse):
+    serves = b'{"tasks":["mail.send"],"queues":null}'
+    node = queue.store.join("n1", host="h", pid=1, lease=15, serves=serves)
+    path = f"/jobs/{send.delay('a').id}"
+    assert "What runs there?" not in browse(queue).text(path)
+    slots = {kind: {"size": 1, "running": 1} for kind in ("async", "thread", "process")}
+    queue.store.renew(node, lease=15, report=json.dumps({"slots": slots}).encode())
+    assert '<a href="/nodes">What runs there?</a>' in browse(queue).text(path)
 
 
 def test_a_job_in_a_paused_queue_has_the_button_that_resumes_it(queue, send, browse):

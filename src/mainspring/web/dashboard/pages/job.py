@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.note import LogLine
     from mainspring.model.view import AttemptRecord, JobRecord
+    from mainspring.queue.explanation import Reason
     from mainspring.queue.job_handle import JobHandle
     from mainspring.web.dashboard.html import Child
     from mainspring.web.dashboard.redaction import RedactedJob
@@ -55,12 +56,7 @@ def job(visit: Visit) -> Page:
     except LookupError:
         raise _gone(visit) from None
     shown = visit.site.redaction.of(record)
-    said = [
-        tag(
-            "li", shown.text(one.text), " ", _resume(visit, record) if one.why == "paused" else None
-        )
-        for one in reasons
-    ]
+    said = [tag("li", shown.text(one.text), " ", _mends(visit, record, one)) for one in reasons]
     picture = timeline(record, attempts, visit.now)
     body = joined(
         _lead(visit, shown),
@@ -136,8 +132,12 @@ def _lead(visit: Visit, shown: RedactedJob) -> Html:
     return tag("div", badge(state), task, acts, class_="lead")
 
 
-def _resume(visit: Visit, record: JobRecord) -> Html | None:
-    """Return the button that mends what the sentence before it says."""
+def _mends(visit: Visit, record: JobRecord, reason: Reason) -> Html | None:
+    """Return the button that mends what a reason says, or the link to what is behind it."""
+    if reason.why == "slots busy":
+        return tag("a", "What runs there?", href=visit.url("/nodes"))
+    if reason.why != "paused":
+        return None
     back, name = f"/jobs/{record.id}", f"queue {record.queue}"
     return button(visit, "Resume", "/queues/resume", back=back, name=name, queue=record.queue)
 
