@@ -291,6 +291,19 @@ def test_a_change_of_very_many_takes_the_newest(queue, send, ended, browse, monk
     assert [job.status for job in jobs] == ["pending"] * 2 + ["cancelled"] * 3
 
 
+def test_a_change_of_very_many_made_again_comes_to_the_others(queue, send, browse, monkeypatch):
+    monkeypatch.setattr(bulk, "MOST_CHANGED", 3)
+    jobs = send.using(delay=60).map([(f"{number}",) for number in range(5)])
+    order = {"action": "reprioritize", "status": "pending", "priority": "7", "confirmed": "yes"}
+    for changed in ([0, 0, 7, 7, 7], [7] * 5):
+        browse(queue).post("/bulk", order)
+        assert [job.refresh().record.priority for job in jobs] == changed
+    order = {"action": "run-now", "status": "pending", "confirmed": "yes"}
+    for ready in (3, 5):
+        browse(queue).post("/bulk", order)
+        assert queue.stats()["ready"] == ready
+
+
 @pytest.mark.parametrize(
     "fields",
     [
