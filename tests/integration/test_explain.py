@@ -121,6 +121,17 @@ class TestWaitingJobs:
         assert "busy-one (thread 2 of 2)" in said
         assert "2 jobs wait in queue default" in said
 
+    def test_what_its_workers_have_to_do_in_other_queues_is_counted(self, queue, add, worker):
+        worker("of-three", queues=["default", "mail", "thumbs", "paused"], **busy(2, 2))
+        worker("of-one", queues=["alone"], **busy(2, 2))
+        job, lonely = add.delay(1), add.using(queue="alone").delay(1)
+        queue.pause("paused")
+        for name, many in {"mail": 1, "thumbs": 3, "paused": 5}.items():
+            add.using(queue=name).map([(one,) for one in range(many)])
+        add.using(queue="thumbs", delay=60).delay(1)
+        assert "where 3 of thumbs and 1 of others are ready" in str(job.explain())
+        assert "other queues" not in str(lonely.explain())
+
     def test_a_free_slot_of_one_worker_is_enough(self, add, worker):
         worker("full", **busy(2, 2))
         worker("free", **busy(1, 2))
@@ -206,6 +217,14 @@ class TestPure:
 
     def test_an_expired_job_is_run_by_nobody(self):
         assert self.explained(expires_at=MOMENT - timedelta(seconds=1)) == ["expired"]
+
+    def test_a_job_that_has_killed_its_workers_may_do_so_again(self):
+        def said(kind):
+            failed = replace(self.RECORD, state=JobState.FAILED, failure=Failure(kind, "of it"))
+            return str(explained(failed, QueueState((), (), ()), MOMENT))
+
+        assert "it may take the next worker with it" in said("mainspring.errors.WorkerLost")
+        assert "it may take the next worker with it" not in said("builtins.ValueError")
 
     def test_a_suspect_waits_for_another(self, queue, worker):
         worker(**busy(0, 2))

@@ -169,6 +169,7 @@ def _slots(
     queue = printable(record.queue)
     wait = sum(lane.pending for lane in around.lanes if lane.queue == record.queue)
     ahead = f"{wait:,} {'job waits' if wait == 1 else 'jobs wait'} in queue {queue}, it among them"
+    ahead += _elsewhere(record.queue, around, staying)
     busy = [full for node in staying if (full := _full(node, kind)) is not None]
     if len(busy) == len(staying):
         return Reason("slots busy", f"all slots are busy: {_listed(busy)}; {ahead}")
@@ -179,6 +180,26 @@ def _slots(
     held = record.queue in around.paused or record.run_at > now
     when = "then" if held else "it may start now;"
     return Reason("about to start", f"{when} {room} takes it in its turn; {ahead}")
+
+
+def _elsewhere(queue: str, around: QueueState, nodes: Sequence[NodeInfo]) -> str:
+    """Return how many jobs of other queues the same workers could take now, "" for none."""
+    ready: dict[str, int] = {}
+    for lane in around.lanes:
+        taken = any(
+            _serves(node.serves.queues, lane.queue) and _serves(node.serves.tasks, lane.task)
+            for node in nodes
+        )
+        waits = lane.pending - lane.scheduled
+        if taken and waits > 0 and lane.queue != queue and lane.queue not in around.paused:
+            ready[lane.queue] = ready.get(lane.queue, 0) + waits
+    if not ready:
+        return ""
+    most = max(sorted(ready), key=lambda name: ready[name])
+    listed = f"{ready[most]:,} of {printable(most)}"
+    others = sum(ready.values()) - ready[most]
+    more = f" and {others:,} of others" if others else ""
+    return f"; its workers take from other queues, too, where {listed}{more} are ready"
 
 
 def _full(node: NodeInfo, kind: str | None) -> str | None:
@@ -217,6 +238,8 @@ def _ended(record: JobRecord) -> Reason:
     if record.state is JobState.CANCELLED:
         return Reason("cancelled", f"it was cancelled{at}{reason}")
     again = f"; run it again: mainspring jobs retry {record.id}"
+    if record.failure is not None and record.failure.type.endswith(".WorkerLost"):
+        again = f"; it may take the next worker with it, too{again}"
     return Reason("failed", f"it failed for good{at}, after {_tries(record)}{reason}{again}")
 
 

@@ -6,6 +6,7 @@ import logging
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
+from mainspring.model.counted import counted
 from mainspring.model.events import (
     AttemptsEnded,
     ConsumerUnhealthy,
@@ -102,7 +103,8 @@ def _(event: ConsumerUnhealthy) -> None:
 def _(event: JobsUnclaimable) -> None:
     lanes = ", ".join(f"{one.pending} of {one.task} in {one.queue}" for one in event.lanes[:10])
     jobs = sum(lane.pending for lane in event.lanes)
-    _log.warning("%d jobs wait that no worker would take: %s", jobs, printable(lanes))
+    said = counted(jobs, "job waits", "jobs wait")
+    _log.warning("%s that no worker would take: %s", said, printable(lanes))
 
 
 @log_event.register

@@ -160,7 +160,7 @@ def test_a_job_that_waits_is_moved(app, command):
     assert command("jobs", "run-now", job.id, *DB).out == f"{job.id} may start now\n"
     assert job.run_at - job.created_at < timedelta(minutes=30)
     moved = command("jobs", "reschedule", job.id, other.id, "--delay", "90", *DB)
-    assert moved.out.splitlines() == [f"{one.id} is rescheduled" for one in (job, other)]
+    assert moved.out.splitlines() == [f"{one.id} rescheduled" for one in (job, other)]
     assert job.run_at - job.created_at > timedelta(seconds=80)
     assert command("jobs", "reschedule", job.id, "--at", "2040-01-31T08:00+01:00", *DB).code == 0
     assert abs(job.run_at - datetime(2040, 1, 31, 7, tzinfo=UTC)) < timedelta(minutes=1)

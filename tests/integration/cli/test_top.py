@@ -112,12 +112,20 @@ def test_trouble_is_found_and_mended_with_keys(queue, tmp_path):
         screen.press("\r")
         lines = screen.until("arguments")
         assert any(line.startswith("error") and "ValueError: no money" in line for line in lines)
-        screen.press("\x1b")
-        screen.until("Failing tasks")
         screen.press("ry")
         screen.until("1 job of 1 will run again")
+        screen.until("pending")
+        screen.press("cy")
+        screen.until("is cancelled")
+        assert queue.stats()["cancelled"] == 1
+        screen.press("\x1b")
+        screen.until("Failing tasks")
         assert queue.stats()["failed"] == 0
-        assert [entry.action for entry in queue.audit()] == ["jobs retry", "queues pause"]
+        assert [entry.action for entry in queue.audit()] == [
+            "jobs cancel",
+            "jobs retry",
+            "queues pause",
+        ]
         screen.press("q")
         assert process.wait(20) == 0
         assert process.stderr.read() == ""

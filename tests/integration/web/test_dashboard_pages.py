@@ -42,6 +42,7 @@ def test_the_overview_counts_by_queue_and_state(queue, send, ended, browse):
     assert "Scheduled 1" in text
     assert "Failed 1" in text
     assert "mail paused 1" in text
+    assert "Queue mail is paused, and 2 jobs wait in it." in text
     assert "No worker is live" in text
     assert "ValueError order <n> was declined" in text.replace("&lt;", "<").replace("&gt;", ">")
 
@@ -290,6 +291,19 @@ def test_a_change_of_very_many_takes_the_newest(queue, send, ended, browse, monk
     assert [job.status for job in jobs] == ["pending"] * 2 + ["cancelled"] * 3
 
 
+def test_a_change_of_very_many_made_again_comes_to_the_others(queue, send, browse, monkeypatch):
+    monkeypatch.setattr(bulk, "MOST_CHANGED", 3)
+    jobs = send.using(delay=60).map([(f"{number}",) for number in range(5)])
+    order = {"action": "reprioritize", "status": "pending", "priority": "7", "confirmed": "yes"}
+    for changed in ([0, 0, 7, 7, 7], [7] * 5):
+        browse(queue).post("/bulk", order)
+        assert [job.refresh().record.priority for job in jobs] == changed
+    order = {"action": "run-now", "status": "pending", "confirmed": "yes"}
+    for ready in (3, 5):
+        browse(queue).post("/bulk", order)
+        assert queue.stats()["ready"] == ready
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -320,7 +334,7 @@ def test_failures_are_grouped_by_task_type_and_message_without_what_varies(
     ended(queue, failure=Failure("builtins.OSError", "disk is full"))
     browser = browse(queue)
     page = browser.text("/failures")
-    assert "All 4 failed jobs were read." in page
+    assert "4 failed jobs, all there are" in page
     groups = re.findall(r'href="(/jobs\?[^"]*error=[^"]+)" class="failed">(\d)<', page)
     assert [count for _, count in groups] == ["2", "1", "1"]
     listed = browser.text(groups[0][0].replace("&amp;", "&"))
@@ -328,6 +342,7 @@ def test_failures_are_grouped_by_task_type_and_message_without_what_varies(
     key = re.search(r"error=(\w+)", groups[0][0])[1]
     asked = browser.post("/bulk", {"action": "retry", "status": "failed", "error": key})
     assert "Retry 2 jobs?" in asked.text
+    assert "Error OSError order" in words(asked.text)
 
 
 @pytest.fixture
@@ -356,9 +371,9 @@ def test_charts_have_a_past_when_the_page_is_opened(queue, past, browse):
 def test_a_queue_has_a_page_with_its_charts_and_tasks(queue, past, send, browse):
     send.delay("a")
     browser = browse(queue)
-    assert re.search(r"mail [\d.]+ [\d.]+ 9 6 \d", words(browser.text("/queues")))
+    assert re.search(r"mail [\d.]+ [\d.]+ .{1,8} 9 6 \d", words(browser.text("/queues")))
     page = browser.text("/queue?queue=mail")
-    assert re.search(r"mail\.send [\d.]+ [\d.]+ 9 6 \d", words(page))
+    assert re.search(r"mail\.send [\d.]+ [\d.]+ .{1,8} 9 6 \d", words(page))
     assert "Tasks of mail" in words(page)
     assert 'href="/queue?queue=mail&amp;range=1d"' in page
     assert "range=5m" not in page
@@ -376,6 +391,26 @@ def test_queues_are_paused_and_resumed(queue, send, browse):
     browser.post("/queues/resume", {"queue": "mail"})
     assert queue.paused() == []
     assert browser.post("/queues/pause", {"queue": "none"}).status_code == 404
+
+
+def test_a_job_that_waits_for_busy_slots_leads_to_what_runs_there(queue, send, browse):
+    serves = b'{"tasks":["mail.send"],"queues":null}'
+    node = queue.store.join("n1", host="h", pid=1, lease=15, serves=serves)
+    path = f"/jobs/{send.delay('a').id}"
+    assert "What runs there?" not in browse(queue).text(path)
+    slots = {kind: {"size": 1, "running": 1} for kind in ("async", "thread", "process")}
+    queue.store.renew(node, lease=15, report=json.dumps({"slots": slots}).encode())
+    assert '<a href="/nodes">What runs there?</a>' in browse(queue).text(path)
+
+
+def test_a_job_in_a_paused_queue_has_the_button_that_resumes_it(queue, send, browse):
+    path = f"/jobs/{send.delay('a').id}"
+    assert "/queues/resume" not in browse(queue).text(path)
+    queue.pause("mail")
+    assert "/queues/resume" in browse(queue).text(path)
+    assert "/queues/resume" not in browse(queue, authorize=viewer).text(path)
+    done = browse(queue).post("/queues/resume", {"queue": "mail", "back": path})
+    assert (done.headers["location"], queue.paused()) == (f"{path}?notice=queue-resumed.1", [])
 
 
 def test_schedules_show_their_next_times_and_are_run_paused_and_resumed(queue, browse):

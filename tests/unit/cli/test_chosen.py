@@ -69,9 +69,9 @@ def test_jobs_are_changed_by_filter_after_they_are_counted(app, failed, command,
     assert failed.refresh().status == "failed"
     assert command("jobs", "retry", *filters, "--yes", *DB, "--json").json == {failed.id: True}
     moved = command("jobs", "reschedule", "--queue", "mail", "--delay", "60", "--yes", *DB)
-    assert moved.out == "2 jobs: is rescheduled\n"
+    assert moved.out == "2 jobs: rescheduled\n"
     ranked = command("jobs", "reprioritize", "--task", "send", "--priority", "-5", "--yes", *DB)
-    assert (ranked.code, ranked.out) == (0, "2 jobs: has another priority\n")
+    assert (ranked.code, ranked.out) == (0, "2 jobs: given another priority\n")
     assert {job.record.priority for job in app.queue.jobs(queue="mail")} == {-5}
     assert command("jobs", "run-now", "--queue", "mail", "--yes", *DB).code == 0
     assert command("jobs", "cancel", "--queue", "mail", "--yes", *DB).code == 0

@@ -152,7 +152,11 @@ def test_a_job_is_looked_into_and_left(queue, now):
     assert at.job_id is None
     press(at, now, "4", "enter")
     failed = read_snapshot(queue, at.job_id, now)
-    assert press(at, failed, "r").names == (at.job_id,)
+    assert press(at, failed, "c") is None
+    assert "only a job that waits or runs" in at.message
+    assert press(at, failed, "r") is None
+    assert f"y: run job {at.job_id} again" in at.message
+    assert press(at, failed, "y").names == (at.job_id,)
     assert "raise ValueError" in text(failed, at, height=60)
     press(at, failed, *["down"] * 3, "up")
     assert text(failed, at).split("\n")[3].startswith("queue  ")
@@ -160,6 +164,36 @@ def test_a_job_is_looked_into_and_left(queue, now):
     assert "ValueError: no" in text(failed, at)  # the last line stays
     gone = replace(failed, job=None)
     assert "not there any more" in text(gone, at)
+
+
+def test_a_job_that_runs_is_cancelled_after_a_yes_from_its_row_or_its_page(queue, now):
+    at = Navigator()
+    assert press(at, now, "c") is None
+    assert "page 5" in at.message
+    assert press(at, now, "5", "c", "n") is None
+    order = press(at, now, "c", "y")
+    assert (order.verb, order.names) == ("cancel", (now.running[0].id,))
+    press(at, now, "enter")
+    assert press(at, read_snapshot(queue, at.job_id, now), "c", "y") == order
+
+
+def test_a_long_field_of_a_job_is_wrapped_so_that_its_end_is_seen(queue, now):
+    at = Navigator()
+    press(at, now, "5", "enter")
+    seen = read_snapshot(queue, at.job_id, now)
+    why = "all slots are busy: " + "w" * 60 + "; 3 jobs wait in queue default"
+    seen = replace(seen, job=replace(seen.job, reasons=(why,)))
+    shown = text(seen, at)
+    assert "3 jobs wait in queue default" in " ".join(shown.split())
+    assert all(len(line) <= WIDTH for line in shown.split("\n"))
+
+
+def test_the_overview_gives_the_queues_what_room_the_others_leave(queue, now):
+    for name in "abcd":
+        queue.get_task("shop.charge").using(queue=name).delay(1)
+    shown = text(read_snapshot(queue, None, None), Navigator())
+    assert "Queues (6)" not in shown
+    assert all(f"\n{name}  " in shown for name in ("a", "b", "c", "d", "mail"))
 
 
 def test_a_key_that_means_nothing_here_says_what_would(now):

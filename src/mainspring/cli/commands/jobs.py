@@ -214,7 +214,7 @@ def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
         return [live is not None for live in queue.retry(ids)]
 
     no = "can't run again: there is no such job, or it is neither failed nor cancelled"
-    return _change(queue, options, RETRY, retry, ("runs again", no))
+    return _change(queue, options, RETRY, retry, ("set to run again", no))
 
 
 def run_jobs_now(queue: Queue, options: argparse.Namespace) -> int:
@@ -233,7 +233,7 @@ def move_jobs(queue: Queue, options: argparse.Namespace) -> int:
         job = queue.get_job(ids[0])  # of one it is said if it would have expired by then
         return [job is not None and job.reschedule(delay=options.delay, run_at=at)]
 
-    said, to = ("is rescheduled", NOT_WAITING), {"delay": options.delay, "at": options.at}
+    said, to = ("rescheduled", NOT_WAITING), {"delay": options.delay, "at": options.at}
     return _change(queue, options, RESCHEDULE, move, said, to)
 
 
@@ -243,7 +243,7 @@ def rank_jobs(queue: Queue, options: argparse.Namespace) -> int:
     def rank(ids: list[str]) -> list[bool]:
         return queue.reprioritize(ids, options.priority)
 
-    said, to = ("has another priority", NOT_WAITING), {"priority": options.priority}
+    said, to = ("given another priority", NOT_WAITING), {"priority": options.priority}
     return _change(queue, options, REPRIORITIZE, rank, said, to)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.cli.top import pages
 from mainspring.model.counted import counted
-from mainspring.model.job import JobState
+from mainspring.model.job import FINAL, JobState
 from mainspring.model.value import Value
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ RETRYABLE = (JobState.FAILED, JobState.CANCELLED)
 
 
 class Action(Value, frozen=True):
-    """An order of the user's: `verb` is quit, look, pause, resume or retry, of these things."""
+    """An order of the user's, of these things.
+
+    `verb` is quit, look, pause, resume, retry or cancel.
+    """
 
     verb: str
     names: tuple[str, ...] = ()
@@ -40,13 +43,14 @@ QUIT, LOOK = Action("quit"), Action("look")
 class Navigator:
     """For one thread. `job_id` is the job that is looked into, `message` the last line.
 
-    `scrolled`: lines of that job that are above the screen.
+    `scrolled`: lines of that job that are above the screen; `width`: columns that the screen has.
     """
 
     def __init__(self) -> None:
         self.page = "1"
         self.row = 0
         self.scrolled = 0
+        self.width: int | None = None
         self.job_id: str | None = None
         self.message = ""
         self._asked: Action | None = None
@@ -82,12 +86,14 @@ class Navigator:
         elif key == "p":
             return self._pause(now)
         elif key == "r":
-            return self._retry(now)
+            self._retry(now)
+        elif key == "c":
+            self._cancel(now)
         return None
 
     def _move(self, step: int, now: Snapshot) -> None:
         if self.job_id is not None:
-            lines = 0 if now.job is None else len(pages.job_page(now, None))
+            lines = 0 if now.job is None else len(pages.job_page(now, self.width))
             self.scrolled = max(0, min(self.scrolled + step, lines - 1))
             return
         self.row = self.chosen(now) + step
@@ -117,20 +123,32 @@ class Navigator:
             return None
         return Action("resume" if name in now.paused else "pause", (name,))
 
-    def _retry(self, now: Snapshot) -> Action | None:
+    def _retry(self, now: Snapshot) -> None:
         if self.job_id is not None:
             if now.job is None or now.job.state not in RETRYABLE:
                 self.message = "only a job that has failed or was cancelled can run again"
-                return None
-            return Action("retry", (self.job_id,))
+                return
+            self._ask(Action("retry", (self.job_id,)), f"run job {self.job_id} again")
+            return
         if PAGES[self.page][0] != "failing" or not now.failing:
             self.message = "choose a failing task: page 4"
-            return None
+            return
         group = now.failing[self.chosen(now)]
-        self._asked = Action("retry", group.job_ids)
         jobs = counted(len(group.job_ids), "failed job")
-        self.message = f"y: run {jobs} of {group.task} again; any other key: no"
-        return None
+        self._ask(Action("retry", group.job_ids), f"run {jobs} of {group.task} again")
+
+    def _cancel(self, now: Snapshot) -> None:
+        on_running = self.job_id is None and PAGES[self.page][0] == "running"
+        job_id = self._chosen_key(now) if on_running else self.job_id
+        if not job_id:
+            self.message = "choose a job that runs: page 5"
+        elif not on_running and (now.job is None or now.job.state in FINAL):
+            self.message = "only a job that waits or runs can be cancelled"
+        else:
+            self._ask(Action("cancel", (job_id,)), f"cancel job {job_id}")
+
+    def _ask(self, action: Action, said: str) -> None:
+        self._asked, self.message = action, f"y: {said}; any other key: no"
 
     def _answer(self, key: str) -> Action | None:
         asked, self._asked, self.message = self._asked, None, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.text.job import ATTEMPT_DISPENSABLE, ATTEMPT_HEADS
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from mainspring.cli.top.snapshot import Snapshot
     from mainspring.queue.nodes import NodeInfo
+
+FIELD = 12
+"""Columns of the name of a job's field."""
 
 OVERVIEW_ROWS = 5
 """Rows of running jobs, and of failures, on the overview."""
@@ -136,12 +140,21 @@ def job_page(now: Snapshot, width: int | None) -> list[str]:
     if job is None:
         return ["this job is not there any more"]
     lines = [*job.lines, *(f"{'why':<12}{reason}" for reason in job.reasons)]
+    lines = [part for line in lines for part in _wrapped(line, width)]
     if job.attempts:
         table = lines_of(ATTEMPT_HEADS, job.attempts, dispensable=ATTEMPT_DISPENSABLE, width=width)
         lines += ["", *table]
     if job.traceback:
         lines += ["", *job.traceback]
     return [*lines, *(["", *job.log] if job.log else [])]
+
+
+def _wrapped(line: str, width: int | None) -> list[str]:
+    """Return a field's line as lines of that width: its end may be what matters."""
+    if width is None or len(line) <= width:
+        return [line]
+    # At least a word's width beside the names, however narrow the terminal is.
+    return wrap(line, max(width, 2 * FIELD), subsequent_indent=" " * FIELD)
 
 
 def _queue_row(name: str, counts: Mapping[str, Any], *, paused: bool) -> tuple[str, ...]:

@@ -95,6 +95,10 @@ class StoreReader:
             again = [job.id for job in self._queue.retry(list(action.names)) if job is not None]
             note(self._queue, "jobs retry", again)
             return f"{counted(len(again), 'job')} of {len(action.names)} will run again"
+        if action.verb == "cancel":
+            ended = [one for one in action.names if self._queue.cancel(one)]
+            note(self._queue, "jobs cancel", ended)
+            return f"job {action.names[0]} " + ("is cancelled" if ended else "has ended by itself")
         if action.verb == "pause":
             changed = [name for name in action.names if self._queue.pause(name)]
             note(self._queue, "queues pause", changed)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mainspring.cli.top.pages import PageTable
     from mainspring.cli.top.snapshot import Snapshot
 
-HELP = "1-5 page  up/down choose  enter look into  p pause  r retry  esc back  q quit"
+HELP = "1-5 page  up/down row  enter look  p pause  r retry  c cancel  esc back  q quit"
 
 
 def screen(now: Snapshot | None, at: Navigator, width: int, height: int, trouble: str) -> Text:
@@ -49,10 +49,11 @@ def _body(now: Snapshot, at: Navigator, width: int, room: int) -> list[Text]:
     if at.page != "1":
         return [Text(), *_table(table, width, room - 1, at.chosen(now))]
     lines = [*(_line(one) for one in pages.summary(now)), Text()]
-    # A gap and a title before each of the others.
-    left = room - len(lines) - 2 * (pages.OVERVIEW_ROWS + 3)
+    others = (pages.running(now), pages.failing(now))
+    # A gap, a title and heads before the rows of each of the others.
+    left = room - len(lines) - sum(3 + min(len(one.rows), pages.OVERVIEW_ROWS) for one in others)
     lines += _table(table, width, max(left, pages.OVERVIEW_ROWS), at.chosen(now))
-    for other in (pages.running(now), pages.failing(now)):
+    for other in others:
         lines += [Text(), *_table(other, width, pages.OVERVIEW_ROWS + 2, None)]
     return lines
 

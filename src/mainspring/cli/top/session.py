@@ -63,6 +63,7 @@ class TopSession:
     def _draw(self, live: Live) -> None:
         width, height = self._console.size
         reader, at = self._reader, self._at
+        at.width = width
         # What is looked into is not there before it was read.
         now = reader.now
         if now is not None and at.job_id is not None and reader.job_id != at.job_id:

@@ -14,6 +14,7 @@ from mainspring.web.dashboard.visit import Refusal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mainspring.model.view import JobRecord
     from mainspring.web.dashboard.visit import Visit
 
 ENDED_BADLY = frozenset({JobState.FAILED, JobState.CANCELLED})
@@ -102,6 +103,16 @@ def make(visit: Visit, change: BulkChange, ids: Sequence[str]) -> tuple[int, lis
         done = queue.reprioritize(ids, int(number_of(visit, change)))
     changed = [one for one, was in zip(ids, done, strict=True) if was]
     return len(changed), changed
+
+
+def is_made(visit: Visit, change: BulkChange, record: JobRecord) -> bool:
+    """Return True for a job that is as the change would make it, though it fits as before.
+
+    Without those the same change, made again, comes to the jobs beyond the first that it took.
+    """
+    if change.name == "run-now":
+        return record.run_at <= visit.now
+    return change.name == "reprioritize" and record.priority == number_of(visit, change)
 
 
 def number_of(visit: Visit, change: BulkChange) -> float:

@@ -101,13 +101,19 @@ class Selection(Value, frozen=True):
             return FoundJobs(shown, found.before, found.looked)
         return found
 
-    def ids(self, site: Site, most: int) -> ChosenIds:
-        """Return the ids of the jobs that fit, the newest `most` of those found in some seconds."""
+    def ids(
+        self, site: Site, most: int, skips: Callable[[JobRecord], bool] | None = None
+    ) -> ChosenIds:
+        """Return the ids of the jobs that fit, the newest `most` of those found in some seconds.
+
+        Those are left out of which `skips` returns True.
+        """
         deadline, before = monotonic() + MOST_SECONDS, None
         ids: list[str] = []
         while True:
             found = self.page(site, before, STEP)
-            ids += [job.record.id for job in found.jobs]
+            records = (job.record for job in found.jobs)
+            ids += [one.id for one in records if skips is None or not skips(one)]
             before = found.before
             if before is None and len(ids) <= most:
                 return ChosenIds(ids, whole=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.model.counted import counted
-from mainspring.web.dashboard.bulk_change import change_named, make, number_of
+from mainspring.web.dashboard.bulk_change import change_named, is_made, make, number_of
 from mainspring.web.dashboard.form import path_in
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.selection import ChosenIds, selection_of
@@ -34,9 +34,10 @@ def bulk(visit: Visit) -> Page | Done:
     if not ids and chosen.state not in change.states:
         states = " or ".join(sorted(change.states))
         raise Refusal(400, f"Choose jobs by their boxes, or all of a state that fits: {states}.")
-    found = ChosenIds(ids, whole=True) if ids else chosen.ids(visit.site, MOST_CHANGED)
     if confirmed:
-        return _changed(visit, change, found.ids)
+        left = chosen.ids(visit.site, MOST_CHANGED, lambda one: is_made(visit, change, one))
+        return _changed(visit, change, left.ids)
+    found = ChosenIds(ids, whole=True) if ids else chosen.ids(visit.site, MOST_CHANGED)
     return _question(visit, chosen, change, found, by_id=bool(ids))
 
 
@@ -55,10 +56,11 @@ def _question(
     label = f"{change.label} {counted(count, 'job')}"
     facts = [
         tag("div", tag("dt", name.capitalize()), tag("dd", clipped(value)))
-        for name, value in chosen.given.items()
-        if name != "error"
+        for name, value in {**chosen.given, **_error(visit, chosen)}.items()
     ]
     most = f"There may be more: at most {MOST_CHANGED:,} are changed at once, the newest found."
+    if change.name != "reschedule":  # which would take the same ones again
+        most += " Do it again for the others."
     back = visit.root + path_in(_back(visit))
     kept = [tag("input", type="hidden", name="id", value=one) for one in found.ids if by_id]
     confirm = tag(
@@ -72,7 +74,7 @@ def _question(
         action=visit.url("/bulk"),
         class_="actions",
     )
-    said = "So many fit now. What comes to fit before you answer is taken, too."
+    said = "They fit now; those that come to fit before you answer are taken, too."
     grave = "What is dropped is gone: arguments, results, history and log."
     body = joined(
         None if by_id else tag("p", said),
@@ -99,6 +101,15 @@ def _field(change: BulkChange) -> Html | None:
         required=True,
     )
     return tag("p", tag("label", asked.label, for_=asked.name), " ", field)
+
+
+def _error(visit: Visit, chosen: Selection) -> dict[str, str]:
+    """Return the error of the group of failures in words: its key says nothing to people."""
+    if not chosen.error:
+        return {}
+    groups = visit.site.failures.get().groups
+    named = (f"{one.error} {one.message}" for one in groups if one.key == chosen.error)
+    return {"error": next(named, "of one group of failures")}
 
 
 def _back(visit: Visit) -> str:

@@ -31,9 +31,7 @@ def failures(visit: Visit) -> Page:
     """Return the page."""
     found = visit.site.failures.get()
     read = counted(found.looked, "failed job")
-    bound = (
-        f"All {read} were read." if found.whole else f"The newest {read} were read; there are more."
-    )
+    bound = f"{read}, all there are" if found.whole else f"the newest {read}; there are more"
     if not found.groups:
         return Page("Failures", section("Failures", empty("Nothing has failed.")), live=True)
     body = section("By task and error", group_rows(visit, found.groups), aside=bound)

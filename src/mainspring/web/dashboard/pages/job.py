@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mainspring.model.note import LogLine
-    from mainspring.model.view import AttemptRecord
+    from mainspring.model.view import AttemptRecord, JobRecord
+    from mainspring.queue.explanation import Reason
     from mainspring.queue.job_handle import JobHandle
     from mainspring.web.dashboard.html import Child
     from mainspring.web.dashboard.redaction import RedactedJob
@@ -55,7 +56,7 @@ def job(visit: Visit) -> Page:
     except LookupError:
         raise _gone(visit) from None
     shown = visit.site.redaction.of(record)
-    said = [tag("li", shown.text(one.text)) for one in reasons]
+    said = [tag("li", shown.text(one.text), " ", _mends(visit, record, one)) for one in reasons]
     picture = timeline(record, attempts, visit.now)
     body = joined(
         _lead(visit, shown),
@@ -131,6 +132,16 @@ def _lead(visit: Visit, shown: RedactedJob) -> Html:
     return tag("div", badge(state), task, acts, class_="lead")
 
 
+def _mends(visit: Visit, record: JobRecord, reason: Reason) -> Html | None:
+    """Return the button that mends what a reason says, or the link to what is behind it."""
+    if reason.why == "slots busy":
+        return tag("a", "What runs there?", href=visit.url("/nodes"))
+    if reason.why != "paused":
+        return None
+    back, name = f"/jobs/{record.id}", f"queue {record.queue}"
+    return button(visit, "Resume", "/queues/resume", back=back, name=name, queue=record.queue)
+
+
 def _progress(shown: RedactedJob) -> Html | None:
     record = shown.record
     if not record.progress and not record.message:
@@ -198,7 +209,7 @@ def _lines(visit: Visit, shown: RedactedJob) -> Iterator[tuple[str, Child]]:
     crashes = f", {counted(record.crashes, 'crash', 'crashes')}" if record.crashes else ""
     yield "Attempts", f"{record.attempts:,}{crashes}"
     if record.node is not None:
-        yield "Node", clipped(record.node)
+        yield "Node", tag("a", clipped(record.node), href=visit.url("/nodes"))
     if tags := record.options.tags:
         links = [tag("a", clipped(one), href=visit.url("/jobs", tag=one)) for one in tags]
         yield "Tags", joined(*(part for link in links for part in (link, " ")))

@@ -65,6 +65,14 @@ def _warnings(visit: Visit, counts: Counts) -> Iterator[Html]:
             f" in queue {clipped(first.queue)}"
             + (f" and {len(counts.unclaimable) - 1:,} more." if counts.unclaimable[1:] else "."),
         )
+    for name in [one for one in counts.queues if one in counts.paused][:FEW]:
+        waits = counts.by_queue.get(name, {}).get(JobState.PENDING, 0)
+        if waits:
+            yield joined(
+                "Queue ",
+                tag("a", clipped(name), href=visit.url("/queue", queue=name)),
+                f" is paused, and {counted(waits, 'job waits', 'jobs wait')} in it.",
+            )
     gone = [node.name for node in counts.nodes if not node.live]
     if gone and live:
         lost = counted(len(gone), "worker is", "workers are")

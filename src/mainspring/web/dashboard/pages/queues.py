@@ -33,7 +33,7 @@ HEADS = ("Queue", "Ready", "Oldest", "Scheduled", "Running", "Completed", "Faile
 NUMBERS = HEADS[1:]
 LANES = ("Task", "Ready", "Oldest", "Scheduled")
 TIMES = tuple(f"{kind} {place}" for kind in ("Wait", "Run") for place in QUANTILES)
-RECENT = ("In/s", "Out/s", "Failed", "Retried", *TIMES, "Empty in")
+RECENT = ("In/s", "Out/s", "Empty in", "Failed", "Retried", *TIMES)
 RECENTLY = "The last 15 minutes"
 OTHERS = "other tasks"
 MOST_QUEUES = 200
@@ -97,10 +97,10 @@ def recent_table(
             if of == "Queue"
             else clipped(name),
             *(_rate(one[rate]) for rate in ("in", "out")),
+            latency(one["empty_in"]) if one["empty_in"] else NOTHING,
             number(one["failed"], "failed"),
             number(one["retried"]),
             *(_time(one[kind], place) for kind in ("wait", "run") for place in QUANTILES),
-            latency(one["empty_in"]) if one["empty_in"] else NOTHING,
         )
         for name, one in rows
     ]
