@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 
 SSL, GSS = 80877103, 80877104
@@ -16,13 +17,14 @@ KEY_DATA = b"K" + struct.pack("!iii", 12, 0x7FFF0000, 1)
 class Pooler:
     """Gives each transaction of a client the session that was free last.
 
-    `sticky`: a client keeps its session, as in session mode. The server is at a Unix socket and
-    asks for no password.
+    `sticky`: a client keeps its session, as in session mode. `lag`: seconds from an answer until
+    its session is free. The server is at a Unix socket and asks for no password.
     """
 
-    def __init__(self, server: str, *, sticky: bool = False) -> None:
+    def __init__(self, server: str, *, sticky: bool = False, lag: float = 0.0) -> None:
         self._server = server
         self._sticky = sticky
+        self._lag = lag
         self._free: list[Session] = []
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
@@ -71,6 +73,7 @@ class Pooler:
         return session
 
     def _give(self, session: Session) -> None:
+        time.sleep(self._lag)
         with self._lock:
             self._free.append(session)
 

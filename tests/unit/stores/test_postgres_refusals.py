@@ -146,6 +146,10 @@ def test_a_pooler_in_transaction_mode_is_found_and_the_way_out_named(make_pooler
     assert "give listen_url=, the server itself, or listen=false" in text
 
 
+def test_a_pooler_that_frees_sessions_a_moment_later_is_found_as_well(make_pooler):
+    assert "pooler in transaction mode" in refusal(make_pooler(lag=0.005))
+
+
 def test_a_pooler_in_session_mode_will_do(make_pooler):
     with closing(PostgresStore(make_pooler(sticky=True))) as store:
         enqueue(store)

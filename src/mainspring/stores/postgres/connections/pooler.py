@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
 
 LOOKS = 5
 """Looks at two connections: a pooler may have several sessions that take turns."""
+
+PAUSE_SECONDS = 0.01
+"""Pause before the second look; before the third twice that, and so on.
+
+A pooler frees a session a moment after its answer: asked at once, each may get its own again.
+"""
 
 BACKEND = "SELECT pg_backend_pid()"
 
@@ -27,7 +34,8 @@ def is_shared(connection: Connection[Any], connect: Callable[[], Connection[Any]
         return False
     with closing(connect()) as other:
         others: set[int] = set()
-        for _ in range(LOOKS):
+        for look in range(LOOKS):
+            sleep(PAUSE_SECONDS * look)
             others.add(_backend(other))
             if first in others or _backend(connection) != first:
                 return True
