@@ -396,10 +396,12 @@ def test_queues_are_paused_and_resumed(queue, send, browse):
 def test_a_job_that_waits_for_busy_slots_leads_to_what_runs_there(queue, send, browse):
     serves = b'{"tasks":["mail.send"],"queues":null}'
     node = queue.store.join("n1", host="h", pid=1, lease=15, serves=serves)
-    path = f"/jobs/{send.delay('a').id}"
+    queue.store.renew(node, lease=15, report=b'{"slots":{"thread":{"size":1,"running":0}}}')
+    first, second = send.delay("a"), send.delay("b")
+    path = f"/jobs/{second.id}"
     assert "What runs there?" not in browse(queue).text(path)
-    slots = {kind: {"size": 1, "running": 1} for kind in ("async", "thread", "process")}
-    queue.store.renew(node, lease=15, report=json.dumps({"slots": slots}).encode())
+    (held,) = queue.store.exchange(node, [], [Want(("mail.send",), None, 1)]).claims
+    assert held.id == first.id
     assert '<a href="/nodes">What runs there?</a>' in browse(queue).text(path)
 
 
