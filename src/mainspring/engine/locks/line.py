@@ -40,8 +40,13 @@ class LockLines:
         self.ask([request.name])
 
     def ask(self, names: Iterable[str]) -> None:
-        """Ask the store for these, if they are waited for and nobody here has them."""
-        wanted = [name for name in names if name in self.waiting and name not in self.held]
+        """Ask the store for these, if they are waited for and nobody here has them.
+
+        Not before it knows of the end of who had one: it would give the next the same fence, and
+        free the lock under it by that end.
+        """
+        ours = self.held.keys() | {request.name for request in self.to_release}
+        wanted = [name for name in names if name in self.waiting and name not in ours]
         self.to_ask.update(dict.fromkeys(wanted))
 
     def ask_unless(self, taken: Collection[str]) -> None:
