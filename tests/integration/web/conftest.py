@@ -163,14 +163,14 @@ class Window:
         self.url = server.url
         self.page.on("dialog", self._dialog)
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("console", self._console)
+        self.page.on("console", self.on_console)
         self.page.on("response", self._response)
 
     def _dialog(self, dialog):
         self.wrong.append(f"dialog {dialog.message}")
         dialog.dismiss()
 
-    def _console(self, message):
+    def on_console(self, message):
         if re.search("Refused to|violates|Content Security Policy", message.text):
             self.wrong.append(message.text)
 

@@ -240,6 +240,7 @@ class Connections:
                 connection.execute(f"SET lock_timeout = {wait}".encode())
                 if not self._durable:
                     connection.execute("SET synchronous_commit = off")
+            return connection  # noqa: TRY300  # else an exception could come before it
         except psycopg.Error as error:
             connection.close()
             explain(error, self._address)
@@ -247,7 +248,6 @@ class Connections:
         except BaseException:
             connection.close()
             raise
-        return connection
 
     def put_back(self, connection: psycopg.Connection[Any]) -> None:
         """Keep a connection for the next loan, or close it."""
