@@ -17,7 +17,7 @@ TITLE = "the stack of its body, as somebody has asked:"
 
 
 class StackRequest(Struct, frozen=True):
-    """Wanted is where the body of that job is."""
+    """A request for the stack of the body of the job with this id."""
 
     job: Annotated[str, Meta(max_length=100)]
 

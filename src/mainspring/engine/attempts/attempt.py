@@ -103,7 +103,7 @@ class Attempt:
         covered: Tasks | None = None,
     ) -> None:
         self._tasks = tasks
-        self._covered = covered or tasks
+        self._covered = tasks if covered is None else covered
         self._decode = codec.decode_call
         self._encode = codec.encode_result
         self._note = note

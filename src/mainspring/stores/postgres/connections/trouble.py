@@ -34,7 +34,7 @@ REFUSALS = (
 """Parts of sentences of the server that no waiting will change, each with what to do."""
 
 PASSING = ("too many", "query_wait_timeout")
-"""Parts of sentences that may be untrue when others have closed their connections."""
+"""Parts of sentences of errors that pass once others have closed their connections."""
 
 UNREACHABLE = "start the server, or check host and port in the URL"
 
