@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from urllib.parse import quote
 
@@ -47,6 +48,39 @@ def test_charts_move_while_a_worker_runs(queue, window):
         send.map([(f"{number}",) for number in range(50)])
         expect(line).not_to_have_attribute("points", before)
         expect(page.locator("dl.tiles")).to_contain_text("70")
+
+
+def test_a_chart_says_what_was_at_the_moment_one_points_at(queue, window):
+    for minutes_ago, completed in ((30, 120), (10, 600)):
+        text = b'[1,[["mail","mail.send",%d,0,0,0,[[60,9]],[[40,9]],4,1,2.5]]]' % completed
+        queue.store.add_entry("minute", text, ago=60 * minutes_ago)
+    page = window(queue).open("/")
+    figure = page.locator("figure").filter(has_text="Throughput")
+    value, moment = figure.locator(".legend b").nth(1), figure.locator(".axis .now")
+    newest = value.inner_text()
+    box = figure.locator(".plot").bounding_box()
+
+    def point_at(minutes_ago):
+        x = box["x"] + box["width"] * (1 - minutes_ago / 60)
+        page.mouse.move(x, box["y"] + box["height"] / 2)
+
+    point_at(29.5)
+    expect(value).to_have_text("2/s")
+    expect(moment).to_have_text(re.compile(r"\d+:\d\d"))
+    with page.expect_response(lambda answer: answer.request.resource_type == "fetch"):
+        pass  # the page is read again: the moment stays
+    expect(value).to_have_text("2/s")
+    point_at(9.5)
+    expect(value).to_have_text("10/s")
+    page.mouse.move(box["x"], 0)
+    expect(moment).to_have_text("now")
+    expect(value).to_have_text(newest)
+    figure.locator("svg").focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowLeft")
+    expect(value).to_have_text("10/s")
+    page.keyboard.press("Tab")
+    expect(moment).to_have_text("now")
 
 
 def test_what_people_do_with_buttons_is_done(queue, ended, window):

@@ -1,4 +1,7 @@
-"""Charts as SVG, with attributes only: the Content-Security-Policy allows no inline style."""
+"""Charts as SVG, with attributes only: the Content-Security-Policy allows no inline style.
+
+The script `chart.js` shows the values of a moment that one points at: they come with the chart.
+"""
 
 from __future__ import annotations
 
@@ -60,27 +63,39 @@ def chart(title: str, lines: Sequence[Line], scale: Scale | None = None) -> Html
         tag("line", x1=0, x2=WIDTH, y1=y, y2=y, class_="grid", vector_effect="non-scaling-stroke")
         for y in (1, HEIGHT // 2, HEIGHT - 1)
     ]
+    cursor = tag("line", x1=-1, x2=-1, y1=0, y2=HEIGHT, class_="cursor")
     said = ", ".join(f"{line.name} {_last(line, scale)}" for line in lines)
     picture = tag(
         "svg",
         grid,
         drawn,
+        cursor,
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         preserveAspectRatio="none",
         role="img",
+        tabindex=0,
         aria_label=f"{title}: {said}",
     )
     legend = [
-        tag("span", tag("i", class_=line.kind), line.name, " ", tag("b", _last(line, scale)))
+        tag(
+            "span",
+            tag("i", class_=line.kind),
+            line.name,
+            " ",
+            tag("b", _last(line, scale), data_points=_points(line, scale)),
+        )
         for line in lines
     ]
     top_said: Child = scale.said(top)
+    ago = tag("span", f"{span(scale.seconds)} ago")
     return tag(
         "figure",
         tag("figcaption", tag("h2", title), tag("span", legend, class_="legend")),
         tag("div", picture, tag("span", top_said, class_="top"), class_="plot"),
-        tag("div", tag("span", f"{span(scale.seconds)} ago"), tag("span", "now"), class_="axis"),
+        tag("div", ago, tag("span", "now", class_="now"), class_="axis"),
         class_="card chart",
+        data_seconds=scale.seconds,
+        data_gap=scale.gap,
     )
 
 
@@ -89,6 +104,11 @@ def _last(line: Line, scale: Scale) -> str:
     if not line.points or line.points[-1][0] > 2 * scale.gap:
         return NOTHING
     return f"{scale.said(line.points[-1][1])}{line.unit}"
+
+
+def _points(line: Line, scale: Scale) -> str:
+    """Return the points of a line as ages and texts, for the script."""
+    return "|".join(f"{age:.1f} {scale.said(value)}{line.unit}" for age, value in line.points)
 
 
 def _parts(points: Sequence[Point], top: float, scale: Scale) -> list[str]:

@@ -1,4 +1,4 @@
-"""The files that browsers load: style, script, icon; each at an address that names its content."""
+"""The files that browsers load: style, scripts, icon; each at an address that names its content."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).with_name("static")
+NAMES = ("icon.svg", "dashboard.css", "dashboard.js", "chart.js")
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
@@ -25,5 +26,5 @@ def _read(name: str) -> StaticFile:
     return StaticFile(f"{stem}.{digest}.{ending}", content, TYPES[ending])
 
 
-FILES = {name: _read(name) for name in ("dashboard.css", "dashboard.js", "icon.svg")}
+FILES = {name: _read(name) for name in NAMES}
 BY_ADDRESS = {file.address: file for file in FILES.values()}

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mainspring.stores.public_url import public_url
-from mainspring.web.dashboard.files import FILES
+from mainspring.web.dashboard.files import FILES, NAMES
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.words import hidden
 
@@ -101,7 +101,7 @@ def login_form(root: str, path: str, trouble: str) -> Html:
 
 
 def _whole(root: str, title: str, *body: Child) -> str:
-    style, script, icon = (f"{root}/static/{FILES[name].address}" for name in FILES)
+    icon, style, *scripts = (f"{root}/static/{FILES[name].address}" for name in NAMES)
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -110,7 +110,7 @@ def _whole(root: str, title: str, *body: Child) -> str:
         tag("title", f"{title} · mainspring"),
         tag("link", rel="icon", href=icon, type="image/svg+xml"),
         tag("link", rel="stylesheet", href=style),
-        tag("script", src=script, defer=True),
+        [tag("script", src=script, defer=True) for script in scripts],
     )
     return f"<!doctype html>\n{tag('html', head, tag('body', *body), lang='en')}"
 

@@ -99,6 +99,7 @@
       focused.focus({ preventScroll: true });
     }
     count();
+    document.dispatchEvent(new Event("refreshed"));
   }
 
   async function turn() {
