@@ -10,6 +10,9 @@ READY_TO_CHECK = .venv/.ready-to-check
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 PIP_INSTALL = $(PIP) install --constraint constraints.txt --build-constraint constraints.txt
 
+# Tests and benchmarks start many workers: none should compile its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:

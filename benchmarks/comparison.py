@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE, LONGEST = 300.0, 1_800.0
 
+AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""A worker finds its modules compiled, as those of an installed package are."""
+
 
 class Answer(TypedDict):
     """What a run prints, as JSON."""
@@ -102,7 +105,7 @@ class Comparison:
         arguments = ("-m", "benchmarks.contenders.rows", contestant.module, row.verb, str(size))
         done = subprocess.run(
             (python, *arguments),
-            env={**os.environ, "PATH": path, **setup.variables},
+            env={**os.environ, **AS_INSTALLED, "PATH": path, **setup.variables},
             cwd=ROOT,
             capture_output=True,
             text=True,
