@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import textwrap
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -516,3 +517,27 @@ def test_a_killed_worker_of_this_host_is_live_no_more(app, command, tmp_path):
     assert app.queue.stats()["workers"] == 0
     assert command("nodes", "--here", *DB).code == 1
     assert "was killed" in command("doctor", *DB).out
+    assert command("nodes", *DB, "--json").json["nodes"][0]["state"] == "lost"
+
+
+def test_a_worker_that_was_killed_and_rescued_is_told_of(app, command, tmp_path, eventually):
+    body = """
+        import os, app
+        @app.queue.task(name="app.last")
+        def last():
+            os.kill(os.getpid(), 9)
+        last.delay()
+        app.queue.run_worker()
+    """
+    code = textwrap.dedent(body)
+    dead = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert dead.returncode == -9
+    (killed,) = app.queue.nodes()
+    with app.queue.worker():
+        eventually(app.queue.lost_nodes)
+    (lost,) = command("nodes", *DB, "--json").json["lost"]
+    assert (lost["name"], lost["host"], lost["pid"]) == (killed.name, killed.host, killed.pid)
+    assert (lost["requeued"], lost["failed"]) == (1, 0)
+    said = command("nodes", *DB, "--here").out
+    assert f"ago: node {killed.name} (process {killed.pid} on {killed.host}) was lost" in said
+    assert "1 job rescued" in said

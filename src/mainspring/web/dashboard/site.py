@@ -23,7 +23,7 @@ from mainspring.queue.failures import (
     failure_seen,
     recent_failures,
 )
-from mainspring.queue.nodes import nodes_of, records_of
+from mainspring.queue.nodes import lost_nodes_of, nodes_of, records_of
 from mainspring.queue.statistics import Recent, StatsPoint, past_of
 from mainspring.web.dashboard.redaction import Redaction
 from mainspring.web.dashboard.samples import Samples
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
+    from mainspring.model.lost_node import LostNode
     from mainspring.model.view import JobRecord, LaneRecord
     from mainspring.protocols import JobStore
     from mainspring.queue import Queue
@@ -61,7 +62,7 @@ MOST_RUNNING = 500
 
 
 class Counts(Value, frozen=True):
-    """Numbers of jobs as of `at`: by queue and state, and by lane; and the nodes."""
+    """Numbers of jobs as of `at`: by queue and state, and by lane. And nodes, also lost ones."""
 
     at: datetime
     by_queue: Mapping[str, Mapping[str, int]]
@@ -69,6 +70,7 @@ class Counts(Value, frozen=True):
     lanes_of: Mapping[str, Sequence[LaneRecord]]
     paused: Sequence[str]
     nodes: Sequence[NodeInfo]
+    lost: Sequence[LostNode]
     unclaimable: Sequence[LaneRecord]
 
     def of(self, state: JobState) -> int:
@@ -176,6 +178,7 @@ class Site:
             lanes_of={name: list(some) for name, some in groupby(by_queue, queue_of)},
             paused=store.paused(),
             nodes=nodes_of(store, records),
+            lost=lost_nodes_of(store),
             unclaimable=unclaimable(lanes, records),
         )
         newest = store.jobs(JobFilter(), limit=1)
