@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from mainspring.clock import utc_now
+from mainspring.model.crash import lost_its_workers
 from mainspring.model.job import JobState
 from mainspring.model.printable import printable
 from mainspring.model.value import Value
@@ -238,7 +239,7 @@ def _ended(record: JobRecord) -> Reason:
     if record.state is JobState.CANCELLED:
         return Reason("cancelled", f"it was cancelled{at}{reason}")
     again = f"; run it again: mainspring jobs retry {record.id}"
-    if record.failure is not None and record.failure.type.endswith(".WorkerLost"):
+    if lost_its_workers(record.failure):
         again = f"; it may take the next worker with it, too{again}"
     return Reason("failed", f"it failed for good{at}, after {_tries(record)}{reason}{again}")
 

@@ -210,7 +210,9 @@ def test_all_jobs_that_fit_are_counted_before_they_are_changed(queue, send, ende
 
 def form_in(html, action):
     """Return the fields of the form that asks about an action, as a browser would send them."""
-    (form,) = [one for one in html.split("<form")[1:] if f'value="{action}"' in one]
+    (form,) = [
+        one for one in html.split("<form")[1:] if re.search(rf'(value|action)="{action}"', one)
+    ]
     found = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)
     fields = {}
     for name, value in found:
@@ -264,12 +266,42 @@ def test_dead_letters_have_a_page_to_retry_edit_and_drop_them(queue, send, ended
     assert "Drop all that fit" in page
     assert browser.text("/dead-letters?search=worker+died").count("<tr data-key=") == 1
     assert browser.text("/dead-letters?status=pending").count("<tr data-key=") == 2
-    back = browser.post(f"/jobs/{lost.id}/retry").headers["location"]
+    back = browser.post(f"/jobs/{lost.id}/retry", {"confirmed": "yes"}).headers["location"]
     assert back == f"/jobs/{lost.id}?notice=retried.1"
     assert lost.refresh().status == "pending"
     looking = browse(queue, authorize=viewer).text("/dead-letters")
     assert "/edit" not in looking
     assert "<button" not in looking.split('id="live"')[1]
+
+
+def crash(queue, times):
+    """Let the one job that waits lose so many workers, the last of them for good."""
+    for _ in range(times):
+        node = queue.store.join("n1", host="h", pid=1, lease=15)
+        (lane,) = queue.store.lanes()
+        (claim,) = queue.store.claim(node, [Want((lane.task,), None, 1)])
+        queue.store.rescue(node, dead=True, begun=None)
+        queue.run_now([claim.id])
+
+
+def test_a_job_that_took_down_its_workers_runs_again_after_a_question_only(queue, send, browse):
+    job = send.delay("a", password="secret-1")
+    crash(queue, 3)
+    browser = browse(queue, redact=["password"])
+    assert job.refresh().status == "failed"
+    for page in (f"/jobs/{job.id}", "/dead-letters"):
+        form = form_in(browser.text(page), f"/jobs/{job.id}/retry")
+        asked = browser.post(f"/jobs/{job.id}/retry", form)
+        assert asked.status_code == 200
+        assert "This job took down 3 workers" in words(asked.text)
+        assert f'href="{page}"' in asked.text
+    assert (job.refresh().status, len(queue.audit())) == ("failed", 0)
+    some = browser.post("/bulk", {"action": "retry", "id": [job.id, "none"]})
+    assert "1 of these jobs took down several workers" in words(some.text)
+    assert job.refresh().status == "failed"
+    done = browser.post(f"/jobs/{job.id}/retry", form_in(asked.text, f"/jobs/{job.id}/retry"))
+    assert done.headers["location"] == f"/jobs/{job.id}?notice=retried.1"
+    assert job.refresh().status == "pending"
 
 
 def test_jobs_are_found_by_when_they_ended(queue, send, ended, browse):
