@@ -55,6 +55,19 @@ def test_the_overview_warns_of_jobs_that_no_live_worker_takes(queue, send, brows
     )
 
 
+def test_the_overview_shows_queues_and_trouble_before_charts(queue, send, ended, browse):
+    send.delay("a")
+    ended(queue, failure=DECLINED)
+    queue.task(name="shop.pay", queue="shop")(lambda: None).delay()
+    queue.store.join("n1", host="h", pid=1, lease=15, serves=b'{"queues":["mail"]}')
+    page = browse(queue).text("/")
+    parts = [page.index(f"{part}<") for part in ("Queues", "What fails most", "Throughput")]
+    assert parts == sorted(parts)
+    row = words(page.split('data-key="queue shop"')[1].split("</tr>")[0])
+    assert "shop no worker 1" in row
+    assert "no worker" not in page.split('data-key="queue mail"')[1].split("</tr>")[0]
+
+
 def test_jobs_are_filtered_and_states_are_told_apart(queue, send, ended, browse):
     failed = [send.delay("a").id]
     ended(queue, failure=DECLINED)
@@ -394,7 +407,7 @@ def test_charts_have_a_past_when_the_page_is_opened(queue, past, browse):
     assert "1 h ago" in page
     assert page.count("<polyline") >= 10
     for name in ("5m", "1d", "30d"):
-        assert f'href="/?range={name}"' in page
+        assert f'href="/?range={name}#charts"' in page
         assert browser.get(f"/?range={name}").status_code == 200
     assert browser.text("/?range=1d").count("<polyline") > page.count("<polyline")
     assert browser.get("/?range=odd").status_code == 400
@@ -407,7 +420,7 @@ def test_a_queue_has_a_page_with_its_charts_and_tasks(queue, past, send, browse)
     page = browser.text("/queue?queue=mail")
     assert re.search(r"mail\.send [\d.]+ [\d.]+ .{1,8} 9 6 \d", words(page))
     assert "Tasks of mail" in words(page)
-    assert 'href="/queue?queue=mail&amp;range=1d"' in page
+    assert 'href="/queue?queue=mail&amp;range=1d#charts"' in page
     assert "range=5m" not in page
     assert browser.get("/queue?queue=mail&range=30d").status_code == 200
     assert browser.get("/queue?queue=none").status_code == 404

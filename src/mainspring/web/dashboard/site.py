@@ -84,6 +84,18 @@ class Counts(Value, frozen=True):
         lanes = [lane.queue for lane in self.lanes]
         return sorted({*self.by_queue, *self.paused, *served, *lanes})
 
+    def serving(self, queue: str) -> list[str]:
+        """Return the names of the live nodes that take jobs from a queue."""
+        return [
+            node.name
+            for node in self.nodes
+            if node.live and (node.serves.queues is None or queue in node.serves.queues)
+        ]
+
+    def is_served(self, queue: str) -> bool:
+        """Return True if a live node takes from a queue, or none is live at all."""
+        return bool(self.serving(queue)) or not any(node.live for node in self.nodes)
+
     def furthest_behind(self, most: int) -> list[str]:
         """Return the names of so many queues at most, those with the oldest jobs, in order."""
         names = self.queues

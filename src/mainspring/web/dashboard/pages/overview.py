@@ -46,10 +46,10 @@ def overview(visit: Visit) -> Page:
     body = joined(
         [tag("p", one, class_="warning") for one in _warnings(visit, counts)],
         tag("dl", _tiles(visit, counts), class_="tiles"),
-        past_charts(visit, "/"),
         section("Queues", behind, aside=_link(visit, "/queues", "All queues")),
-        tag("div", _running(visit), _nodes(visit, counts), class_="two"),
         _failures(visit),
+        tag("div", _running(visit), _nodes(visit, counts), class_="two"),
+        past_charts(visit, "/"),
     )
     return Page("Overview", body, live=True)
 
