@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mainspring import Queue
+from mainspring.model.statistics import WINDOW, Tallies, Tally
 
 APP = """
     from mainspring import Queue
@@ -416,6 +417,58 @@ def test_the_doctor_counts_no_worker_whose_lease_has_run_out(app, command):
     assert "no worker is live, and 1 job waits" in answer.out
     assert "gone was killed, or did not renew its lease" in answer.out
     assert "takes its jobs over" not in answer.out
+
+
+@pytest.fixture
+def backlog(app, tmp_path):
+    """Let three jobs of a queue be ready since so many seconds, with a worker that takes them."""
+    serves = b'{"tasks": ["app.send"]}'
+    app.queue.store.join("n1", host="h", pid=1, lease=60, serves=serves)
+
+    def make(name, seconds):
+        jobs = app.send.using(queue=name).map([("you",)] * 3)
+        marks = ",".join("?" * len(jobs))
+        micros = int(seconds * 1e6)
+        with closing(sqlite3.connect(tmp_path / "jobs.db")) as database, database:
+            keys = [job.record.key for job in jobs]
+            database.execute(
+                f"UPDATE mainspring_jobs SET run_at = run_at - ? WHERE key IN ({marks})",
+                [micros, *keys],
+            )
+
+    return make
+
+
+def test_the_doctor_names_a_queue_whose_jobs_wait_for_long(app, backlog, command):
+    backlog("mail", 301.0)
+    backlog("quick", 240.0)
+    backlog("held", 900.0)
+    app.queue.pause("held")
+    app.divide.using(queue="nobodys").delay(1, 1)
+    answer = command("doctor", *DB)
+    assert answer.code == 0
+    assert "mail has 3 ready jobs, the oldest for 5 min" in answer.out
+    assert "mainspring worker --app module:queue --queues mail" in answer.out
+    found = [one for one in command("doctor", *DB, "--json").json if one["check"] == "backlog"]
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(("ended", "grows"), [(0, True), (2_000, False)])
+def test_the_doctor_names_a_queue_that_grows_at_an_earlier_time(
+    app, backlog, command, ended, grows
+):
+    before, since, tally = Tallies(), Tallies(), Tally()
+    before.sample([])
+    app.queue.store.add_entry(WINDOW, before.text(), ago=600)
+    tally.completed = ended
+    since.lanes["mail", "app.send"] = tally
+    app.queue.store.add_entry(WINDOW, since.text(), ago=10)
+    backlog("mail", 61.0)
+    answer = command("doctor", *DB)
+    assert (
+        "mail has 3 ready jobs, the oldest for 1 min, and grows: 0.3 a minute come, 0.0 end"
+        in answer.out
+    ) is grows
 
 
 def test_the_doctor_has_nothing_done_to_a_file_of_another_program(tmp_path, command):
