@@ -121,6 +121,27 @@ class TestWaitingJobs:
         assert "busy-one (thread 2 of 2)" in said
         assert "2 jobs wait in queue default" in said
 
+    def test_who_holds_the_busy_slots_for_longest_is_named(self, queue, add, worker):
+        slots = {"thread": {"size": 2, "running": 0}, "async": {"size": 1, "running": 0}}
+        worker("other", queues=["mail"], **busy(1, 1))
+        kinds = {"thread": ["add"], "async": ["spin"]}
+        node = worker("n1", queues=["default"], holds=2, kinds=kinds, slots=slots)
+        spin = NewJob("spin", "default", b"[[1],{}]")
+        (spun,) = queue._store.enqueue_many([spin])
+        queue._store.claim(node, [Want(("spin",), None, 1)])
+        job = add.delay(1)
+        held = queue.jobs(status="running", task="add").records
+        mine = [one for one in held if one.node == "n1"]
+        said = str(job.explain())
+        assert reasons(job) == ["slots busy"]
+        assert len(mine) == 2
+        for one in mine:
+            since = f"{one.started_at:%Y-%m-%d %H:%M:%S} UTC"
+            assert f"job {one.id} (add) on n1 since {since}" in said
+        assert said.count("since") == 2
+        assert spun not in said
+        assert "other since" not in said
+
     def test_what_its_workers_have_to_do_in_other_queues_is_counted(self, queue, add, worker):
         worker("of-three", queues=["default", "mail", "thumbs", "paused"], **busy(2, 2))
         worker("of-one", queues=["alone"], **busy(2, 2))

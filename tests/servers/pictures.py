@@ -19,7 +19,7 @@ from servers import chromium
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
-SIZES = {"": (1280, 1150), "-phone": (390, 844)}
+SIZES = {"": (1280, 1720), "-phone": (390, 844)}
 
 
 def main(minutes):

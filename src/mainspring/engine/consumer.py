@@ -40,6 +40,7 @@ from mainspring.engine.vitals import Vitals
 from mainspring.errors import NotRunning, StoreMigrated, StoreUnreachable
 from mainspring.faults import ignored_fault
 from mainspring.model.capabilities import Capabilities
+from mainspring.model.condition import METRICS
 from mainspring.model.duration import seconds_of
 from mainspring.model.events import NodeJoined, ShutdownAsked
 from mainspring.supervision.event_bus import EventBus
@@ -136,7 +137,11 @@ class Consumer:
             executors,
             self._exchange,
             lambda: self._supervisor.services(),  # noqa: PLW0108  # it is not there yet
-            tells_metrics=config.tells_metrics,
+            {
+                "lease": settings.lease,
+                "heartbeat": settings.heartbeat,
+                **({METRICS: True} if config.tells_metrics else {}),
+            },
         )
         self._sleeper = StoreSleeper(
             lambda: listen_together(store, executors, self._exchange.notify_here),

@@ -12,6 +12,9 @@ SUSPECT_CRASHES = len(CRASH_DELAYS)
 """The crashes that make a job a suspect."""
 
 
+LOST_TYPE = f"{WorkerLost.__module__}.{WorkerLost.__qualname__}"
+
+
 class CrashDecision(Struct, frozen=True, gc=False):
     """Decision on a crashed job: it runs again after `delay` seconds, or has failed (None).
 
@@ -28,8 +31,13 @@ def decide_crash(task: str, crashes: int, evidence: str) -> CrashDecision:
     """Return the decision on a job that crashed, and had crashed `crashes` times before."""
     crashes += 1
     lost = WorkerLost(task, crashes, evidence)
-    failure = Failure(type=f"{WorkerLost.__module__}.{WorkerLost.__qualname__}", message=str(lost))
+    failure = Failure(type=LOST_TYPE, message=str(lost))
     return CrashDecision(crashes=crashes, delay=delay_after_crash(crashes), failure=failure)
+
+
+def lost_its_workers(failure: Failure | None) -> bool:
+    """Return True for the failure of a job whose workers died of it, or with it."""
+    return failure is not None and failure.type == LOST_TYPE
 
 
 def is_suspect(crashes: int) -> bool:

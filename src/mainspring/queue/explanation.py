@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from msgspec.structs import replace
+
 from mainspring.clock import utc_now
+from mainspring.model.crash import lost_its_workers
 from mainspring.model.job import JobState
 from mainspring.model.printable import printable
 from mainspring.model.value import Value
+from mainspring.model.view import JobFilter
 from mainspring.queue.nodes import nodes_of, records_of
 
 if TYPE_CHECKING:
@@ -46,6 +50,12 @@ Why = Literal[
 SUSPECT_CRASHES = 2
 """With so many crashes, a job is run while its worker holds no other such job."""
 
+MOST_HOLDERS = 3
+"""Jobs that are named of those that hold busy slots, the longest."""
+
+MOST_RUNNING = 500
+"""Running jobs that are read to find these, the oldest."""
+
 MOST_NAMES = 5
 """Names of workers, queues or tasks in one sentence."""
 
@@ -79,17 +89,26 @@ class Explanation(Value, frozen=True):
 
 
 class QueueState(Value, frozen=True):
-    """The surroundings of a job: paused queues, lanes with jobs that wait, and live workers."""
+    """The surroundings of a job: paused queues, lanes with jobs that wait, and live workers.
+
+    `running` are jobs that run, as many as were read.
+    """
 
     paused: Collection[str]
     lanes: Sequence[LaneRecord]
     nodes: Sequence[NodeInfo]
+    running: Sequence[JobRecord] = ()
 
 
 def explain(store: JobStore, record: JobRecord, kind: str | None) -> Explanation:
     """Return why a job does not run; `kind` is the kind of slot it needs, None: not known here."""
     around = QueueState(store.paused(), store.lanes(), nodes_of(store, records_of(store)))
-    return explained(record, around, utc_now(), kind)
+    found = explained(record, around, utc_now(), kind)
+    if all(reason.why != "slots busy" for reason in found.reasons):
+        return found
+    wanted = JobFilter(status=JobState.RUNNING)
+    running = store.jobs(wanted, limit=MOST_RUNNING, oldest_first=True)
+    return explained(record, replace(around, running=running), found.at, kind)
 
 
 def explained(
@@ -172,7 +191,8 @@ def _slots(
     ahead += _elsewhere(record.queue, around, staying)
     busy = [full for node in staying if (full := _full(node, kind)) is not None]
     if len(busy) == len(staying):
-        return Reason("slots busy", f"all slots are busy: {_listed(busy)}; {ahead}")
+        holders = _holders(around.running, staying, kind)
+        return Reason("slots busy", f"all slots are busy: {_listed(busy)}{holders}; {ahead}")
     if record.crashes >= SUSPECT_CRASHES:
         text = f"it has crashed {record.crashes} times, and runs when no other such job does"
         return Reason("alone", f"{text}; {ahead}")
@@ -214,6 +234,25 @@ def _full(node: NodeInfo, kind: str | None) -> str | None:
     return f"{node.name} ({busy})"
 
 
+def _holders(running: Iterable[JobRecord], nodes: Sequence[NodeInfo], kind: str | None) -> str:
+    """Return which jobs have held slots of a kind for longest, "" if it is not known."""
+    kinds = {node.name: node.serves.kinds for node in nodes}
+
+    def holds(one: JobRecord) -> bool:
+        if one.node not in kinds:
+            return False
+        tasks = kinds[one.node].get(kind or "")
+        return tasks is None or one.task in tasks
+
+    started = [(one.started_at, one) for one in running if one.started_at and holds(one)]
+    oldest = sorted(started, key=lambda pair: pair[0])[:MOST_HOLDERS]
+    named = [
+        f"job {one.id} ({printable(one.task)}) on {printable(one.node or '')} since {_at(since)}"
+        for since, one in oldest
+    ]
+    return f"; held for longest by {', '.join(named)}" if named else ""
+
+
 def _running(record: JobRecord, around: QueueState) -> Iterator[Reason]:
     since = "" if record.started_at is None else f" since {_at(record.started_at)}"
     node = next((node for node in around.nodes if node.name == record.node), None)
@@ -238,7 +277,7 @@ def _ended(record: JobRecord) -> Reason:
     if record.state is JobState.CANCELLED:
         return Reason("cancelled", f"it was cancelled{at}{reason}")
     again = f"; run it again: mainspring jobs retry {record.id}"
-    if record.failure is not None and record.failure.type.endswith(".WorkerLost"):
+    if lost_its_workers(record.failure):
         again = f"; it may take the next worker with it, too{again}"
     return Reason("failed", f"it failed for good{at}, after {_tries(record)}{reason}{again}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import DecodeError, Struct, json
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from mainspring.engine.node.board import board_of, is_dead
 from mainspring.engine.node.host import is_here, shares_locks, this_host
 from mainspring.model.capabilities import NOTHING, capabilities_of, unclaimable
 from mainspring.model.job import JobState
+from mainspring.model.lost_node import LOST, LOST_SECONDS, LostNode, lost_node
 from mainspring.queue.statistics import Recent
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
     from mainspring.model.capabilities import Capabilities
     from mainspring.model.view import LaneRecord, LockRecord, NodeRecord
-    from mainspring.protocols import Catalog, JobStore
+    from mainspring.protocols import Catalog, JobStore, TimeSeries
+
+NodeState = Literal["live", "draining", "silent", "lost"]
 
 
 class SlotReport(Struct):
@@ -65,6 +68,8 @@ class ReportShape(Struct):
     locks: dict[str, str] = {}
     at: str | None = None
     workers: list[WorkerReport] = []
+    lease: float | None = None
+    heartbeat: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no moment, as msgspec asks."""
@@ -75,6 +80,12 @@ class ReportShape(Struct):
         """The moment it was made."""
         return None if self.at is None else moment_of(self.at)
 
+
+MOST_LOST = 100
+"""Lost nodes that are read, the newest."""
+
+MISSED_BEATS = 2
+"""Heartbeats that a node has missed when it counts as silent, and half its lease is over."""
 
 _decode_report = json.Decoder(dict[str, Any]).decode
 _check_report = json.Decoder(ReportShape).decode
@@ -87,14 +98,15 @@ class NodeInfo:
     """A node at one moment: a process that drains queues.
 
     `live`: its lease still runs, for `expires_in` seconds; that of a process of this host that was
-    killed has run out at once. `running` counts its jobs, `serves` are
-    the tasks and queues it claims from (None: any, or it does not say) and the schedules that it
-    declares, `report` is what it says of itself ({} if that can't be read), as it was at
-    `reported_at` (aware UTC), but for `running` of each kind of its `slots`: that is counted by
-    the jobs it holds at this moment. `unreadable` names what the store holds no sound value of.
-    `here`: it is on this host, and in the same container as this process. `workers` are the
-    background workers of its process (`name`, `kind`, `state`, `runs`, `errors`, `error`,
-    `failing`, `hanging`, `moment`), as it reported them.
+    killed has run out at once. `state` is `"live"`, `"draining"` (it stops, and claims no more),
+    `"silent"` (its lease still runs, but it has missed two heartbeats) or `"lost"`. `running`
+    counts its jobs, `serves` are the tasks and queues it claims from (None: any, or it does not
+    say) and the schedules that it declares, `report` is what it says of itself ({} if that can't
+    be read), as it was at `reported_at` (aware UTC), but for `running` of each kind of its
+    `slots`: that is counted by the jobs it holds at this moment. `unreadable` names what the store
+    holds no sound value of. `here`: it is on this host, and in the same container as this process.
+    `workers` are the background workers of its process (`name`, `kind`, `state`, `runs`, `errors`,
+    `error`, `failing`, `hanging`, `moment`), as it reported them.
     """
 
     name: str
@@ -109,6 +121,7 @@ class NodeInfo:
     unreadable: tuple[str, ...] = ()
     here: bool = False
     workers: Sequence[WorkerReport] = ()
+    state: NodeState = "live"
 
     @property
     def drains(self) -> bool:
@@ -160,7 +173,26 @@ def node_info(record: NodeRecord, by_task: Mapping[str, int] = NO_JOBS) -> NodeI
         workers=() if shape is None else shape.workers,
         unreadable=record.unreadable if shape is not None else (*record.unreadable, "report"),
         here=is_here(record),
+        state=_state(record, report, shape),
     )
+
+
+def _state(record: NodeRecord, report: Mapping[str, Any], shape: ReportShape | None) -> NodeState:
+    if record.expires_in <= 0:
+        return "lost"
+    if shape is None:
+        return "live"
+    if shape.lease is not None and shape.heartbeat is not None:
+        silence = shape.lease - record.expires_in
+        if silence > max(MISSED_BEATS * shape.heartbeat, shape.lease / 2):
+            return "silent"
+    return "draining" if report.get("draining") else "live"
+
+
+def lost_nodes_of(store: TimeSeries) -> list[LostNode]:
+    """Return the nodes that were lost in the last day, the newest first."""
+    found = store.entries(LOST, newer_than=LOST_SECONDS, limit=MOST_LOST).entries
+    return [lost for one in found if (lost := lost_node(one.at, one.text)) is not None]
 
 
 def _busy(

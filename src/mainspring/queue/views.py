@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from mainspring.model.diagnosis import Diagnosis
+    from mainspring.model.lost_node import LostNode
     from mainspring.model.view import LockRecord
     from mainspring.protocols import JobStore
     from mainspring.queue.audit import AuditPage
@@ -62,6 +63,17 @@ class Views:
         return nodes_of(self._store, records_of(self._store))
 
     anodes = off_loop(nodes)
+
+    def lost_nodes(self) -> list[LostNode]:
+        """Return the workers that were lost in the last day, at most 100, the newest first.
+
+        One that is lost and whose jobs nobody has rescued yet is among `nodes`.
+        """
+        from mainspring.queue.nodes import lost_nodes_of  # noqa: PLC0415  # as above
+
+        return lost_nodes_of(self._store)
+
+    alost_nodes = off_loop(lost_nodes)
 
     def locks(self) -> list[LockRecord]:
         """Return the named locks that are held, by name: see `Queue.lock` and `singleton=`."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import textwrap
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from mainspring import Queue
+from mainspring.model.statistics import WINDOW, Tallies, Tally
 
 APP = """
     from mainspring import Queue
@@ -417,6 +419,58 @@ def test_the_doctor_counts_no_worker_whose_lease_has_run_out(app, command):
     assert "takes its jobs over" not in answer.out
 
 
+@pytest.fixture
+def backlog(app, tmp_path):
+    """Let three jobs of a queue be ready since so many seconds, with a worker that takes them."""
+    serves = b'{"tasks": ["app.send"]}'
+    app.queue.store.join("n1", host="h", pid=1, lease=60, serves=serves)
+
+    def make(name, seconds):
+        jobs = app.send.using(queue=name).map([("you",)] * 3)
+        marks = ",".join("?" * len(jobs))
+        micros = int(seconds * 1e6)
+        with closing(sqlite3.connect(tmp_path / "jobs.db")) as database, database:
+            keys = [job.record.key for job in jobs]
+            database.execute(
+                f"UPDATE mainspring_jobs SET run_at = run_at - ? WHERE key IN ({marks})",
+                [micros, *keys],
+            )
+
+    return make
+
+
+def test_the_doctor_names_a_queue_whose_jobs_wait_for_long(app, backlog, command):
+    backlog("mail", 301.0)
+    backlog("quick", 240.0)
+    backlog("held", 900.0)
+    app.queue.pause("held")
+    app.divide.using(queue="nobodys").delay(1, 1)
+    answer = command("doctor", *DB)
+    assert answer.code == 0
+    assert "mail has 3 ready jobs, the oldest for 5 min" in answer.out
+    assert "mainspring worker --app module:queue --queues mail" in answer.out
+    found = [one for one in command("doctor", *DB, "--json").json if one["check"] == "backlog"]
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(("ended", "grows"), [(0, True), (2_000, False)])
+def test_the_doctor_names_a_queue_that_grows_at_an_earlier_time(
+    app, backlog, command, ended, grows
+):
+    before, since, tally = Tallies(), Tallies(), Tally()
+    before.sample([])
+    app.queue.store.add_entry(WINDOW, before.text(), ago=600)
+    tally.completed = ended
+    since.lanes["mail", "app.send"] = tally
+    app.queue.store.add_entry(WINDOW, since.text(), ago=10)
+    backlog("mail", 61.0)
+    answer = command("doctor", *DB)
+    assert (
+        "mail has 3 ready jobs, the oldest for 1 min, and grows: 0.3 a minute come, 0.0 end"
+        in answer.out
+    ) is grows
+
+
 def test_the_doctor_has_nothing_done_to_a_file_of_another_program(tmp_path, command):
     with closing(sqlite3.connect(tmp_path / "jobs.db")) as theirs:
         theirs.execute("CREATE TABLE theirs (x)")
@@ -516,3 +570,27 @@ def test_a_killed_worker_of_this_host_is_live_no_more(app, command, tmp_path):
     assert app.queue.stats()["workers"] == 0
     assert command("nodes", "--here", *DB).code == 1
     assert "was killed" in command("doctor", *DB).out
+    assert command("nodes", *DB, "--json").json["nodes"][0]["state"] == "lost"
+
+
+def test_a_worker_that_was_killed_and_rescued_is_told_of(app, command, tmp_path, eventually):
+    body = """
+        import os, app
+        @app.queue.task(name="app.last")
+        def last():
+            os.kill(os.getpid(), 9)
+        last.delay()
+        app.queue.run_worker()
+    """
+    code = textwrap.dedent(body)
+    dead = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert dead.returncode == -9
+    (killed,) = app.queue.nodes()
+    with app.queue.worker():
+        eventually(app.queue.lost_nodes)
+    (lost,) = command("nodes", *DB, "--json").json["lost"]
+    assert (lost["name"], lost["host"], lost["pid"]) == (killed.name, killed.host, killed.pid)
+    assert (lost["requeued"], lost["failed"]) == (1, 0)
+    said = command("nodes", *DB, "--here").out
+    assert f"ago: node {killed.name} (process {killed.pid} on {killed.host}) was lost" in said
+    assert "1 job rescued" in said

@@ -99,6 +99,10 @@ class Browser:
         assert answer.status_code == 200, answer.text
         return answer.text
 
+    def words(self, path):
+        """Return the words of a page, with a space in the place of its tags."""
+        return " ".join(re.sub(r"<[^>]+>", " ", self.text(path)).split())
+
     def close(self):
         self._runner.run(self._client.aclose())
         self._runner.close()

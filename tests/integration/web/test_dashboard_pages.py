@@ -55,6 +55,19 @@ def test_the_overview_warns_of_jobs_that_no_live_worker_takes(queue, send, brows
     )
 
 
+def test_the_overview_shows_queues_and_trouble_before_charts(queue, send, ended, browse):
+    send.delay("a")
+    ended(queue, failure=DECLINED)
+    queue.task(name="shop.pay", queue="shop")(lambda: None).delay()
+    queue.store.join("n1", host="h", pid=1, lease=15, serves=b'{"queues":["mail"]}')
+    page = browse(queue).text("/")
+    parts = [page.index(f"{part}<") for part in ("Queues", "What fails most", "Throughput")]
+    assert parts == sorted(parts)
+    row = words(page.split('data-key="queue shop"')[1].split("</tr>")[0])
+    assert "shop no worker 1" in row
+    assert "no worker" not in page.split('data-key="queue mail"')[1].split("</tr>")[0]
+
+
 def test_jobs_are_filtered_and_states_are_told_apart(queue, send, ended, browse):
     failed = [send.delay("a").id]
     ended(queue, failure=DECLINED)
@@ -210,7 +223,9 @@ def test_all_jobs_that_fit_are_counted_before_they_are_changed(queue, send, ende
 
 def form_in(html, action):
     """Return the fields of the form that asks about an action, as a browser would send them."""
-    (form,) = [one for one in html.split("<form")[1:] if f'value="{action}"' in one]
+    (form,) = [
+        one for one in html.split("<form")[1:] if re.search(rf'(value|action)="{action}"', one)
+    ]
     found = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)
     fields = {}
     for name, value in found:
@@ -264,12 +279,42 @@ def test_dead_letters_have_a_page_to_retry_edit_and_drop_them(queue, send, ended
     assert "Drop all that fit" in page
     assert browser.text("/dead-letters?search=worker+died").count("<tr data-key=") == 1
     assert browser.text("/dead-letters?status=pending").count("<tr data-key=") == 2
-    back = browser.post(f"/jobs/{lost.id}/retry").headers["location"]
+    back = browser.post(f"/jobs/{lost.id}/retry", {"confirmed": "yes"}).headers["location"]
     assert back == f"/jobs/{lost.id}?notice=retried.1"
     assert lost.refresh().status == "pending"
     looking = browse(queue, authorize=viewer).text("/dead-letters")
     assert "/edit" not in looking
     assert "<button" not in looking.split('id="live"')[1]
+
+
+def crash(queue, times):
+    """Let the one job that waits lose so many workers, the last of them for good."""
+    for _ in range(times):
+        node = queue.store.join("n1", host="h", pid=1, lease=15)
+        (lane,) = queue.store.lanes()
+        (claim,) = queue.store.claim(node, [Want((lane.task,), None, 1)])
+        queue.store.rescue(node, dead=True, begun=None)
+        queue.run_now([claim.id])
+
+
+def test_a_job_that_took_down_its_workers_runs_again_after_a_question_only(queue, send, browse):
+    job = send.delay("a", password="secret-1")
+    crash(queue, 3)
+    browser = browse(queue, redact=["password"])
+    assert job.refresh().status == "failed"
+    for page in (f"/jobs/{job.id}", "/dead-letters"):
+        form = form_in(browser.text(page), f"/jobs/{job.id}/retry")
+        asked = browser.post(f"/jobs/{job.id}/retry", form)
+        assert asked.status_code == 200
+        assert "This job took down 3 workers" in words(asked.text)
+        assert f'href="{page}"' in asked.text
+    assert (job.refresh().status, len(queue.audit())) == ("failed", 0)
+    some = browser.post("/bulk", {"action": "retry", "id": [job.id, "none"]})
+    assert "1 of these jobs took down several workers" in words(some.text)
+    assert job.refresh().status == "failed"
+    done = browser.post(f"/jobs/{job.id}/retry", form_in(asked.text, f"/jobs/{job.id}/retry"))
+    assert done.headers["location"] == f"/jobs/{job.id}?notice=retried.1"
+    assert job.refresh().status == "pending"
 
 
 def test_jobs_are_found_by_when_they_ended(queue, send, ended, browse):
@@ -362,7 +407,7 @@ def test_charts_have_a_past_when_the_page_is_opened(queue, past, browse):
     assert "1 h ago" in page
     assert page.count("<polyline") >= 10
     for name in ("5m", "1d", "30d"):
-        assert f'href="/?range={name}"' in page
+        assert f'href="/?range={name}#charts"' in page
         assert browser.get(f"/?range={name}").status_code == 200
     assert browser.text("/?range=1d").count("<polyline") > page.count("<polyline")
     assert browser.get("/?range=odd").status_code == 400
@@ -375,7 +420,7 @@ def test_a_queue_has_a_page_with_its_charts_and_tasks(queue, past, send, browse)
     page = browser.text("/queue?queue=mail")
     assert re.search(r"mail\.send [\d.]+ [\d.]+ .{1,8} 9 6 \d", words(page))
     assert "Tasks of mail" in words(page)
-    assert 'href="/queue?queue=mail&amp;range=1d"' in page
+    assert 'href="/queue?queue=mail&amp;range=1d#charts"' in page
     assert "range=5m" not in page
     assert browser.get("/queue?queue=mail&range=30d").status_code == 200
     assert browser.get("/queue?queue=none").status_code == 404

@@ -3,13 +3,16 @@
 import json
 import sys
 import threading
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
 
 from mainspring import Queue
 from mainspring.cli.main import main
+from mainspring.cli.text import progress
 from mainspring.model.job import Failure, Outcome, OutcomeKind, Want
+from mainspring.stores.sqlite import SqliteStore
 
 DB = ("--db", "jobs.db")
 
@@ -145,3 +148,62 @@ def test_the_stack_of_a_running_body_is_printed(app, command, monkeypatch):
         gate.set()
         job.result(timeout=20)
     assert (found.code, "gate.wait(30)" in found.out) == (0, True)
+
+
+@pytest.fixture
+def pieces(monkeypatch):
+    """Let changes be made of two jobs at a time, with a word about each."""
+    monkeypatch.setattr(progress, "PIECE", 2)
+    monkeypatch.setattr(progress, "SILENT_SECONDS", -1.0)
+
+
+@pytest.mark.parametrize(
+    ("verb", "more", "left"),
+    [("run-now", (), "pending"), ("cancel", (), "cancelled"), ("retry", ("--yes",), "pending")],
+)
+def test_a_change_of_many_says_how_far_it_is(app, command, pieces, verb, more, left):
+    jobs = app.send.using(delay=60).map([(one,) for one in "abcde"])
+    if verb == "retry":
+        app.queue.cancel(jobs)
+        more = ("--status", "cancelled", *more)
+    done = command("jobs", verb, "--queue", "mail", "--yes", *more, *DB)
+    assert done.err.splitlines() == [f"{verb}: {one} of 5 jobs so far" for one in (0, 2, 4)]
+    assert [job.refresh().status for job in jobs] == [left] * 5
+    assert [entry.count for entry in app.queue.audit()] == [5]
+
+
+def test_what_was_changed_before_an_interruption_is_in_the_audit_log(
+    app, command, pieces, monkeypatch
+):
+    jobs, cancel, calls = app.send.map([(one,) for one in "abcde"]), SqliteStore.cancel, []
+
+    def breaks(self, ids):
+        calls.append(ids)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return cancel(self, ids)
+
+    monkeypatch.setattr(SqliteStore, "cancel", breaks)
+    with suppress(KeyboardInterrupt):
+        command("jobs", "cancel", "--queue", "mail", "--yes", *DB)
+    (entry,) = app.queue.audit()
+    assert sorted(entry.targets) == sorted(job.id for job in jobs[3:])
+    assert app.queue.stats()["cancelled"] == 2
+
+
+def test_jobs_are_removed_by_a_filter_in_a_few_transactions(app, command, monkeypatch):
+    app.queue.cancel(app.send.map([(one,) for one in range(60)]))
+    drop, sizes = SqliteStore.drop, []
+
+    def counted(self, ids):
+        sizes.append(len(ids))
+        if len(sizes) == 1:  # another is faster with one of them
+            drop(self, ids[:1])
+        return drop(self, ids)
+
+    monkeypatch.setattr(SqliteStore, "drop", counted)
+    done = command("jobs", "rm", "--status", "cancelled", "--yes", *DB)
+    assert (done.code, done.out) == (0, "60 jobs: removed\n")
+    assert sizes[0] > 1
+    assert sum(sizes) == 60
+    assert app.queue.stats()["cancelled"] == 0

@@ -17,7 +17,9 @@ from mainspring.cli.top.navigator import LOOK, QUIT, Navigator
 from mainspring.cli.top.reader import StoreReader
 from mainspring.cli.top.screen import screen
 from mainspring.cli.top.snapshot import read_snapshot
-from mainspring.model.job import Want
+from mainspring.model.job import Rescued, Want
+from mainspring.model.lost_node import LOST, loss_text
+from mainspring.model.view import NodeRecord
 
 WIDTH, HEIGHT = 80, 24
 REPORT = {
@@ -102,6 +104,19 @@ def test_nodes_show_slots_and_lag(now):
     at.press("3", now)
     shown = text(now, at, width=120)
     assert all(word in shown for word in ("web-1", "77", "thread 1/4", "12 ms", "live"))
+
+
+def test_a_node_that_was_lost_is_told_of(queue, now):
+    record = NodeRecord(1, "web-2", "web", 78, 0.0, 2)
+    queue.store.add_entry(LOST, loss_text(record, Rescued([1, 2], [])), ago=1000)
+    at, then = Navigator(), read_snapshot(queue, None, None)
+    assert "1 worker; busy" in text(then, at)
+    at.press("3", then)
+    shown = text(then, at, width=120)
+    assert "lost 17 min ago: 2 jobs rescued" in shown
+    queue.store.add_entry(LOST, loss_text(record, Rescued([1], [2])), ago=60)
+    shown = text(read_snapshot(queue, None, None), Navigator(), width=120)
+    assert "1 worker lost 1 min ago" in shown
 
 
 def test_a_chosen_queue_is_paused_and_goes_on(now):

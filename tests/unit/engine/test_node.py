@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,10 +16,14 @@ from mainspring.engine.node.board import NODE_NAME, find_dead
 from mainspring.engine.node.heartbeat import Heartbeat, HeartbeatTrigger
 from mainspring.engine.node.node import Node
 from mainspring.engine.node.rescuer import Rescuer
+from mainspring.engine.upkeep.statistics import StatisticsUpkeep
 from mainspring.errors import StoreBusy
+from mainspring.model.capabilities import NOTHING
 from mainspring.model.events import NodeRescued
 from mainspring.model.job import NewJob, Want
-from mainspring.queue.nodes import node_info, records_of
+from mainspring.model.lost_node import LOST, lost_node
+from mainspring.model.view import NodeRecord
+from mainspring.queue.nodes import lost_nodes_of, node_info, records_of
 from mainspring.stores.sqlite import SqliteStore
 
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
@@ -319,3 +325,77 @@ class TestHeartbeat:
         with pytest.raises(type(error)):
             heartbeat.beat()
         assert orders.lost == [node.key]
+
+
+class TestLostNodes:
+    def test_a_rescued_node_is_told_of_for_a_day_with_what_became_of_its_jobs(
+        self, store, make_node
+    ):
+        dead, alive = make_node(), make_node()
+        dead.join()
+        alive.join()
+        claim(store, dead, 3)
+        dead._board.let_go()
+        look(store, alive)
+        (lost,) = lost_nodes_of(store)
+        assert (lost.name, lost.pid, lost.requeued) == (dead.name, os.getpid(), 3)
+        assert str(lost).endswith("was lost; 3 jobs rescued")
+        store.replace_entries(
+            LOST, [], by=LOST, at=lost.at - timedelta(days=1.1), text=loss_of(store)
+        )
+        StatisticsUpkeep(store).turn()
+        assert [one.name for one in lost_nodes_of(store)] == [dead.name]
+        assert len(store.entries(LOST, newer_than=9e6, limit=9).entries) == 1
+
+    def test_a_node_without_queues_leaves_no_trace(self, store, make_node):
+        dead, alive = make_node(), make_node()
+        dead.serves = NOTHING
+        dead.join()
+        alive.join()
+        dead._board.let_go()
+        look(store, alive)
+        assert lost_nodes_of(store) == []
+        assert [record.name for record in store.nodes()] == [alive.name]
+
+    def test_its_jobs_are_rescued_also_when_that_cannot_be_written(
+        self, store, make_node, make_trouble
+    ):
+        trouble = make_trouble(store)
+        dead, alive = make_node(), make_node()
+        dead.join()
+        alive.join()
+        claims = claim(store, dead, 1)
+        dead._board.let_go()
+        trouble.raises["add_entry"] = BUSY
+        look(trouble, alive)
+        assert store.get(claims[0].id).state == "pending"
+        assert boards(store) == [alive.name]
+
+    @pytest.mark.parametrize(
+        "text",
+        [b"[]", b'{"name":1}', b'{"name":"n","host":"h","pid":1,"requeued":-1}', b"[" * 5000],
+    )
+    def test_a_text_that_somebody_else_has_written_tells_nothing(self, text):
+        assert lost_node(datetime.now(UTC), text) is None
+
+
+def loss_of(store):
+    return store.entries(LOST, newer_than=60, limit=1).entries[0].text
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "report", "state"),
+    [
+        (14, {"lease": 15, "heartbeat": 5}, "live"),
+        (5.5, {"lease": 15, "heartbeat": 5}, "live"),
+        (4.5, {"lease": 15, "heartbeat": 5}, "silent"),
+        (4.5, {"lease": 15, "heartbeat": 5, "draining": True}, "silent"),
+        (4.5, {"draining": True}, "draining"),
+        (1.5, {"lease": 2, "heartbeat": 0.05}, "live"),
+        (-1, {"lease": 15, "heartbeat": 5}, "lost"),
+        (4.5, {"lease": "x"}, "live"),
+    ],
+)
+def test_a_node_that_misses_heartbeats_is_silent_before_it_is_lost(expires_in, report, state):
+    record = NodeRecord(1, "n1", "h", 1, expires_in, 0, report=json.dumps(report).encode())
+    assert node_info(record).state == state

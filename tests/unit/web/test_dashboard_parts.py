@@ -14,12 +14,12 @@ from mainspring.model.normalised import normalised
 from mainspring.model.view import AttemptRecord, JobRecord
 from mainspring.queue.failures import FailureSeen, groups_of
 from mainspring.web.dashboard.chart import Line, chart
-from mainspring.web.dashboard.form import path_in
 from mainspring.web.dashboard.hosts import Hosts
 from mainspring.web.dashboard.html import Html, joined, tag, text
 from mainspring.web.dashboard.redaction import HIDDEN, Redaction
 from mainspring.web.dashboard.samples import GAP, Sample, rates
 from mainspring.web.dashboard.timeline import stretches_of, timeline
+from mainspring.web.dashboard.visit import path_in
 from mainspring.web.dashboard.words import clipped, state_of
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
+from mainspring.model.capabilities import unclaimable
 from mainspring.model.counted import counted
 from mainspring.model.diagnosis import Diagnosis
+from mainspring.model.duration import span
 from mainspring.model.printable import printable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from mainspring.queue import Queue
 
@@ -22,6 +24,17 @@ __all__ = ["add_options", "run"]
 SIGNS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
 
 START = "start a worker: mainspring worker --app module:queue"
+SLOTS = (
+    "see what holds the slots: mainspring jobs ls --status running --order oldest; "
+    "or add some: mainspring worker --app module:queue"
+)
+LONG_SECONDS = 300.0
+"""Age of the oldest ready job from which on a queue has a backlog."""
+
+GROWING_SECONDS = 60.0
+"""The same of a queue that grows: more jobs come than end by a tenth, and not fewer are ready."""
+
+GROWTH = 1.1
 TAKEN_OVER = "a live worker takes its jobs over within seconds"
 
 
@@ -60,6 +73,8 @@ def _of_the_work(queue: Queue) -> Iterator[Diagnosis]:
     if live and stats["unclaimable"]:
         says = f"{counted(stats['unclaimable'], 'pending job')} of tasks that no live worker knows"
         yield Diagnosis("tasks", "warning", says, "start a worker whose --app has these tasks")
+    if live:
+        yield from _backlogs(queue, stats, paused)
     yield from _locks(queue)
     for name in paused:
         waiting = stats["queues"].get(name, {}).get("pending", 0)
@@ -68,6 +83,29 @@ def _of_the_work(queue: Queue) -> Iterator[Diagnosis]:
     if stats["failed"]:
         says = f"{counted(stats['failed'], 'job has', 'jobs have')} failed for good"
         yield Diagnosis("failed", "warning", says, "mainspring jobs ls --status failed")
+
+
+def _backlogs(
+    queue: Queue, stats: Mapping[str, Any], paused: Collection[str]
+) -> Iterator[Diagnosis]:
+    """Yield the queues whose ready jobs wait for long though workers take them, or pile up."""
+    lanes, nodes = queue.store.lanes(), queue.store.nodes()
+    nobodys = {(one.queue, one.task) for one in unclaimable(lanes, nodes)}
+    oldest: dict[str, float] = {}
+    for lane in lanes:
+        if lane.oldest_ready is not None and (lane.queue, lane.task) not in nobodys:
+            oldest[lane.queue] = max(lane.oldest_ready, oldest.get(lane.queue, 0.0))
+    for name in sorted(oldest.keys() - set(paused)):
+        now = stats["queues"].get(name, {})
+        recent = now.get("recent") or {}
+        came, out = recent.get("in") or 0.0, recent.get("out", 0.0)
+        grows = came > GROWTH * out and recent["empty_in"] is None
+        if oldest[name] >= (GROWING_SECONDS if grows else LONG_SECONDS):
+            ready = counted(now.get("ready", 0), "ready job")
+            says = f"{printable(name)} has {ready}, the oldest for {span(oldest[name])}"
+            if grows:
+                says += f", and grows: {60 * came:,.1f} a minute come, {60 * out:,.1f} end"
+            yield Diagnosis("backlog", "warning", says, f"{SLOTS} --queues {printable(name)}")
 
 
 def _locks(queue: Queue) -> Iterator[Diagnosis]:

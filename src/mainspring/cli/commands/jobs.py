@@ -32,7 +32,9 @@ from mainspring.cli.text.job import (
     log_fields,
 )
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines, print_table
+from mainspring.cli.text.progress import in_pieces
 from mainspring.clock import monotonic
+from mainspring.engine.upkeep.batches import in_batches
 from mainspring.errors import UsageError
 from mainspring.model.counted import counted
 from mainspring.model.job import FINAL, JobState
@@ -40,7 +42,7 @@ from mainspring.model.stack_request import TITLE
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from mainspring.queue import Queue
 
@@ -210,8 +212,9 @@ def retry_jobs(queue: Queue, options: argparse.Namespace) -> int:
     if options.args is not None or options.kwargs is not None:
         return _retry_edited(queue, options)
 
-    def retry(ids: list[str]) -> list[bool]:
-        return [live is not None for live in queue.retry(ids)]
+    def retry(ids: Sequence[str]) -> list[bool]:
+        again = queue.store.retry
+        return [live is not None for batch in in_batches(ids) for live in again(batch)]
 
     no = "can't run again: there is no such job, or it is neither failed nor cancelled"
     return _change(queue, options, RETRY, retry, ("set to run again", no))
@@ -227,8 +230,8 @@ def move_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Let jobs start at another time; 1 if any does not wait."""
     at = None if options.at is None else moment_in("--at", options.at)
 
-    def move(ids: list[str]) -> list[bool]:
-        if len(ids) > 1:
+    def move(ids: Sequence[str]) -> list[bool]:
+        if len(options.ids) != 1:
             return queue.reschedule(ids, delay=options.delay, run_at=at)
         job = queue.get_job(ids[0])  # of one it is said if it would have expired by then
         return [job is not None and job.reschedule(delay=options.delay, run_at=at)]
@@ -240,7 +243,7 @@ def move_jobs(queue: Queue, options: argparse.Namespace) -> int:
 def rank_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Give jobs another priority; 1 if any does not wait."""
 
-    def rank(ids: list[str]) -> list[bool]:
+    def rank(ids: Sequence[str]) -> list[bool]:
         return queue.reprioritize(ids, options.priority)
 
     said, to = ("given another priority", NOT_WAITING), {"priority": options.priority}
@@ -250,8 +253,12 @@ def rank_jobs(queue: Queue, options: argparse.Namespace) -> int:
 def remove_jobs(queue: Queue, options: argparse.Namespace) -> int:
     """Remove jobs; 1 if any has not ended."""
 
-    def remove(ids: list[str]) -> list[bool]:
-        return [queue.drop(one) == 1 for one in ids]
+    def remove(ids: Sequence[str]) -> list[bool]:
+        if options.ids:  # of each it is said whether it was there
+            return [queue.drop(one) == 1 for one in ids]
+        if queue.drop(ids) == len(ids):
+            return [True] * len(ids)
+        return [queue.store.get(one) is None for one in ids]
 
     no = "can't be removed: it has not ended, or is not there"
     return _change(queue, options, REMOVE, remove, ("removed", no))
@@ -261,15 +268,19 @@ def _change(  # noqa: PLR0913, PLR0917  # what is done, to which, and what is sa
     queue: Queue,
     options: argparse.Namespace,
     choice: Choice,
-    change: Callable[[list[str]], list[bool]],
+    change: Callable[[Sequence[str]], list[bool]],
     said: tuple[str, str],
     details: Mapping[str, object] = NO_DETAILS,
 ) -> int:
     ids = chosen_ids(queue, options, choice)
     if ids is None:
         return DONE
-    outcome = dict(zip(ids, change(ids), strict=True)) if ids else {}
-    note(queue, f"jobs {choice.verb}", changed_in(outcome), {**said_in(options), **details})
+    outcome: dict[str, bool] = {}
+    try:
+        for piece in in_pieces(ids, choice.verb):
+            outcome.update(zip(piece, change(piece), strict=True))
+    finally:  # also of what was changed before it was interrupted
+        note(queue, f"jobs {choice.verb}", changed_in(outcome), {**said_in(options), **details})
     return _report(options, outcome, *said)
 
 

@@ -1,9 +1,12 @@
-"""`mainspring nodes`: the workers that live, what they do, and who holds which lock."""
+"""`mainspring nodes`: the workers that live, and were lost; what they do; who holds which lock."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from socket import gethostname
 from typing import TYPE_CHECKING, Any
+
+from msgspec import to_builtins
 
 from mainspring.cli.app_loader.queue import add_target
 from mainspring.cli.app_loader.verbs import run
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["add_options", "run"]
 
-HEADS = ("NODE", "HOST", "PID", "LEASE", "HOLDS", "SLOTS", "REPORTED", "QUEUES")
+HEADS = ("NODE", "STATE", "HOST", "PID", "LEASE", "HOLDS", "SLOTS", "REPORTED", "QUEUES")
 DISPENSABLE = ("QUEUES", "REPORTED", "SLOTS", "HOST", "PID", "HOLDS")
+MOST_LOST = 10
+"""Lost nodes that get a line, the newest; `--json` has all."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,16 +42,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def list_nodes(queue: Queue, options: argparse.Namespace) -> int:
     """Print a line for each node; with `--here`, 1 if none of this host is live."""
-    nodes = queue.nodes()
+    nodes, lost = queue.nodes(), queue.lost_nodes()
     if options.here:
-        nodes = [node for node in nodes if node.here]
+        nodes, host = [node for node in nodes if node.here], gethostname()
+        lost = [one for one in lost if one.host == host]
     if options.json:
         held = [_lock_fields(lock) for lock in queue.locks()]
-        print_json({"nodes": [_fields(node) for node in nodes], "locks": held})
+        gone = [to_builtins(one, builtin_types=(datetime,)) for one in lost]
+        print_json({"nodes": [_fields(node) for node in nodes], "lost": gone, "locks": held})
     else:
         now = datetime.now(UTC)
         cells = [_cells(node, now) for node in nodes]
         print_table(HEADS, cells, numbers={"PID", "LEASE", "HOLDS"}, dispensable=DISPENSABLE)
+        print_lines(f"{distance(one.at, now)}: node {one}" for one in lost[:MOST_LOST])
         print_lines(
             f"{lock.node_name} holds lock {printable(lock.name)}, fence {lock.fence}"
             + (f", since {distance(lock.since, now)}" if lock.since else "")
@@ -73,6 +81,7 @@ def _fields(node: NodeInfo) -> dict[str, Any]:
         "name": node.name,
         "host": node.host,
         "pid": node.pid,
+        "state": node.state,
         "live": node.live,
         "expires_in": node.expires_in,
         "running": node.running,
@@ -97,6 +106,7 @@ def _cells(node: NodeInfo, now: datetime) -> tuple[str, ...]:
     slots = {} if "report" in node.unreadable else node.report.get("slots", {})
     return (
         node.name,
+        node.state,
         node.host,
         str(node.pid),
         f"{node.expires_in:.1f} s",

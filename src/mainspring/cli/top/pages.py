@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mainspring.cli.top.snapshot import Snapshot
+    from mainspring.model.lost_node import LostNode
     from mainspring.queue.nodes import NodeInfo
 
 FIELD = 12
 """Columns of the name of a job's field."""
+
+JUST_SECONDS = 900.0
+"""Seconds for which the summary tells that a worker was lost; the page of nodes does for a day."""
 
 OVERVIEW_ROWS = 5
 """Rows of running jobs, and of failures, on the overview."""
@@ -60,7 +64,9 @@ def summary(now: Snapshot) -> list[str]:
     workers = f"{counted(stats['workers'], 'worker')}; busy slots: {slots or 'none reported'}"
     lost = stats["unclaimable"]
     nobody = f"; {lost:,} that nobody takes" if lost else ""
-    return [f"{counts}{rate}", f"{workers}{behind}{nobody}"]
+    gone = [one for one in now.lost if (now.at - one.at).total_seconds() < JUST_SECONDS]
+    said = f"; {counted(len(gone), 'worker')} lost {distance(gone[0].at, now.at)}" if gone else ""
+    return [f"{counts}{rate}", f"{workers}{said}{behind}{nobody}"]
 
 
 def queues(now: Snapshot) -> PageTable:
@@ -88,8 +94,8 @@ def nodes(now: Snapshot) -> PageTable:
     return PageTable(
         "Nodes",
         ("NODE", "HOST", "PID", "LEASE", "RUNNING", "SLOTS", "LAG", "STATE"),
-        tuple(_node_row(node) for node in now.nodes),
-        tuple(node.name for node in now.nodes),
+        (*(_node_row(node) for node in now.nodes), *(_lost_row(one, now) for one in now.lost)),
+        (*(node.name for node in now.nodes), *(one.name for one in now.lost)),
         ("PID", "LEASE", "RUNNING", "LAG"),
         ("PID", "LAG", "HOST", "NODE", "LEASE", "SLOTS"),
     )
@@ -172,7 +178,6 @@ def _node_row(node: NodeInfo) -> tuple[str, ...]:
     report = {} if "report" in node.unreadable else node.report
     slots = [f"{kind} {one['running']}/{one['size']}" for kind, one in _slots(report).items()]
     lag = report.get("loop_lag")
-    state = "draining" if report.get("draining") else "live"
     return (
         node.name,
         node.host,
@@ -181,8 +186,13 @@ def _node_row(node: NodeInfo) -> tuple[str, ...]:
         str(node.running),
         ", ".join(slots),
         f"{1000 * lag:.0f} ms" if isinstance(lag, (int, float)) else "",
-        state if node.live else "gone",
+        node.state,
     )
+
+
+def _lost_row(lost: LostNode, now: Snapshot) -> tuple[str, ...]:
+    state = f"lost {distance(lost.at, now.at)}: {lost.jobs}"
+    return (lost.name, lost.host, str(lost.pid), "", "", "", "", state)
 
 
 def _slots(report: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from mainspring.model.lost_node import LostNode
     from mainspring.model.view import JobRecord
     from mainspring.queue import Queue
     from mainspring.queue.nodes import NodeInfo
@@ -55,6 +56,7 @@ class Snapshot(Value, frozen=True):
     url: str
     stats: Mapping[str, Any]
     nodes: tuple[NodeInfo, ...]
+    lost: tuple[LostNode, ...]
     paused: frozenset[str]
     running: tuple[JobRecord, ...]
     failing: tuple[FailingTask, ...]
@@ -72,6 +74,7 @@ def read_snapshot(queue: Queue, job_id: str | None, before: Snapshot | None) -> 
         public_url(queue.url),
         stats,
         tuple(queue.nodes()),
+        tuple(queue.lost_nodes()),
         frozenset(queue.paused()),
         tuple(sorted(running, key=lambda job: job.started_at or now)),
         failing_tasks(failed),

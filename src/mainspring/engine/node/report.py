@@ -4,9 +4,10 @@
 (the tasks of each kind of executor, if there are several), `version`,
 `started_at`, `host` (what `host.py` says). The report goes with each renewal: `slots` by kind of
 executor (`size`, `running`, `waiting`, `abandoned`), `in_flight`, `restarts` of services that had
-any, `draining`, `loop_lag`, the seconds for which the loop of the coroutines kept a call waiting
-(null: there is no such loop), `at`, when all this was so, `metrics`, if it serves them, and, when
-it serves other tasks or schedules by now, these, under the names that `serves` has. `workers` are
+any, `draining`, `lease` and `heartbeat` in seconds, `loop_lag`, the seconds for which the loop of
+the coroutines kept a call waiting (null: there is no such loop), `at`, when all this was so,
+`metrics`, if it serves them, and, when it serves other tasks or schedules by now, these, under the
+names that `serves` has. `workers` are
 the background workers of the same process, if it has any: `name`, `kind`, `state`, `runs`,
 `errors`, `error`, `failing`, `hanging`, `last_run`. A node that holds locks only reports these:
 `locks` by name with the moment since which each is held, and `at`.
@@ -21,11 +22,10 @@ from msgspec.json import encode
 
 from mainspring.clock import utc_now
 from mainspring.engine.node.host import this_host
-from mainspring.model.condition import METRICS
 from mainspring.supervision.announced import announced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mainspring.model.capabilities import Capabilities
     from mainspring.protocols import Executor
@@ -67,20 +67,19 @@ def serves_of(serves: Capabilities) -> bytes:
 
 
 class Reporter:
-    """Makes the reports of one node."""
+    """Makes the reports of one node; `settings` stand in each as they are."""
 
     def __init__(
         self,
         executors: Sequence[Executor],
         load: Load,
         services: Callable[[], Sequence[ServiceStatus]],
-        *,
-        tells_metrics: bool = False,
+        settings: Mapping[str, object],
     ) -> None:
         self._executors = executors
         self._load = load
         self._services = services
-        self._tells_metrics = tells_metrics
+        self._constant = settings
         self.serves: Capabilities | None = None
         """The capabilities of the node, if they have changed since it joined."""
 
@@ -93,9 +92,9 @@ class Reporter:
                 "in_flight": self._load.in_flight,
                 "restarts": {one.name: one.restarts for one in self._services() if one.restarts},
                 "draining": self._load.draining,
+                **self._constant,
                 "loop_lag": max(lags, default=None),
                 "at": utc_now(),
-                **({METRICS: True} if self._tells_metrics else {}),
                 **_background_workers(),
                 **({} if self.serves is None else _names(self.serves)),
             }

@@ -1,14 +1,17 @@
-"""The look after other nodes: jobs are taken from those that are lost."""
+"""The look after other nodes: jobs are taken from those that are lost, which is written down."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
 from mainspring.engine.node.board import begun_on, board_of, find_dead, remove_orphans
 from mainspring.engine.node.host import shares_locks, this_host
 from mainspring.errors import StoreError
+from mainspring.model.capabilities import NOTHING, capabilities_of
 from mainspring.model.events import NodeRescued
+from mainspring.model.lost_node import LOST, loss_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from mainspring.model.job import Rescued
     from mainspring.model.view import NodeRecord
     from mainspring.protocols import JobStore
+
+log = logging.getLogger("mainspring.engine")
 
 
 class Rescuer:
@@ -72,3 +77,16 @@ class Rescuer:
         if rescued is not None:
             requeued, failed = len(rescued.requeued), len(rescued.failed)
             self._publish(NodeRescued(other.name, requeued, failed, rescued))
+            self._write_down(other, rescued)
+
+    def _write_down(self, other: NodeRecord, rescued: Rescued) -> None:
+        """Keep for views that a node was lost: its row is seen no more. Not of one without queues.
+
+        Its jobs are rescued, also if this can't be written.
+        """
+        if capabilities_of(other).queues == NOTHING.queues:
+            return
+        try:
+            self._store.add_entry(LOST, loss_text(other, rescued))
+        except StoreError as error:
+            log.warning("views will not show that node %s was lost: %s", other.name, error)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mainspring.model.audit import AUDIT
+from mainspring.model.lost_node import LOST, LOST_SECONDS
 from mainspring.model.stack_request import DEMAND_SECONDS, STACK
 from mainspring.model.statistics import (
     DAY_SECONDS,
@@ -44,7 +45,7 @@ HOURS = int(DAY_SECONDS / HOUR_SECONDS)
 
 
 class StatisticsUpkeep:
-    """Keeps a store's statistics small, and its audit log. Nodes may do it at once: one wins."""
+    """Keeps a store's statistics small, and its other series. Nodes may do it at once: one wins."""
 
     def __init__(self, store: TimeSeries) -> None:
         self._store = store
@@ -58,6 +59,7 @@ class StatisticsUpkeep:
         for kind in (WINDOW, MINUTE, HOUR, AUDIT):
             self._store.drop_entries(kind, older_than=MONTH_SECONDS, limit=MOST_READ)
         self._store.drop_entries(RECENT_HOUR, older_than=DAY_SECONDS, limit=MOST_READ)
+        self._store.drop_entries(LOST, older_than=LOST_SECONDS, limit=MOST_READ)
         self._store.drop_entries(STACK, older_than=2 * DEMAND_SECONDS, limit=MOST_READ)
 
     def _sum_recent_hour(self) -> None:

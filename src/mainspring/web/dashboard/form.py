@@ -35,9 +35,3 @@ async def form_of(request: Request) -> list[tuple[str, str]]:
         )
     except ValueError:
         raise Refusal(400, f"The form can't be read, or has over {MOST_FIELDS:,} fields.") from None
-
-
-def path_in(said: str) -> str:
-    """Return a path of this site that a form says; the first page instead of anything else."""
-    plain = said.isascii() and said.isprintable() and "\\" not in said and " " not in said
-    return said if plain and said.startswith("/") and not said.startswith("//") else "/"

@@ -15,10 +15,10 @@ from mainspring.errors import InvalidOption, StoreError
 from mainspring.web.dashboard.access import TokenAccess
 from mainspring.web.dashboard.audit import note
 from mainspring.web.dashboard.files import BY_ADDRESS
-from mainspring.web.dashboard.form import form_of, path_in
+from mainspring.web.dashboard.form import form_of
 from mainspring.web.dashboard.html import tag
 from mainspring.web.dashboard.layout import alone, document, login_form
-from mainspring.web.dashboard.visit import Done, Refusal, Visit
+from mainspring.web.dashboard.visit import Done, Refusal, Visit, path_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -25,6 +25,8 @@ FRESH_SECONDS = 60.0
 """Seconds up to now that the last point of a rate is of."""
 
 LEAST_LATENCY = 0.001
+CHARTS = "charts"
+"""The place on a page where they begin: whoever chooses another time comes back to it."""
 
 
 class Range(Value, frozen=True):
@@ -59,13 +61,13 @@ def past_charts(visit: Visit, path: str, queue: str | None = None) -> Html:
         tag(
             "a",
             name,
-            href=visit.url(path, queue=queue, range=None if key == USUAL else key),
+            href=visit.url(path, queue=queue, range=None if key == USUAL else key) + f"#{CHARTS}",
             aria_current="true" if key == chosen else None,
         )
         for key, name in names.items()
     ]
     drawn = _live(visit) if chosen == LIVE else _kept(visit, RANGES[chosen], queue)
-    nav = tag("nav", links, class_="ranges", aria_label="Time that the charts go back")
+    nav = tag("nav", links, id=CHARTS, class_="ranges", aria_label="Time that the charts go back")
     return joined(nav, tag("div", drawn, class_="two"))
 
 

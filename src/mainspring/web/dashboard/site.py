@@ -23,7 +23,7 @@ from mainspring.queue.failures import (
     failure_seen,
     recent_failures,
 )
-from mainspring.queue.nodes import nodes_of, records_of
+from mainspring.queue.nodes import lost_nodes_of, nodes_of, records_of
 from mainspring.queue.statistics import Recent, StatsPoint, past_of
 from mainspring.web.dashboard.redaction import Redaction
 from mainspring.web.dashboard.samples import Samples
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
+    from mainspring.model.lost_node import LostNode
     from mainspring.model.view import JobRecord, LaneRecord
     from mainspring.protocols import JobStore
     from mainspring.queue import Queue
@@ -61,7 +62,7 @@ MOST_RUNNING = 500
 
 
 class Counts(Value, frozen=True):
-    """Numbers of jobs as of `at`: by queue and state, and by lane; and the nodes."""
+    """Numbers of jobs as of `at`: by queue and state, and by lane. And nodes, also lost ones."""
 
     at: datetime
     by_queue: Mapping[str, Mapping[str, int]]
@@ -69,6 +70,7 @@ class Counts(Value, frozen=True):
     lanes_of: Mapping[str, Sequence[LaneRecord]]
     paused: Sequence[str]
     nodes: Sequence[NodeInfo]
+    lost: Sequence[LostNode]
     unclaimable: Sequence[LaneRecord]
 
     def of(self, state: JobState) -> int:
@@ -81,6 +83,18 @@ class Counts(Value, frozen=True):
         served = [name for node in self.nodes for name in node.serves.queues or ()]
         lanes = [lane.queue for lane in self.lanes]
         return sorted({*self.by_queue, *self.paused, *served, *lanes})
+
+    def serving(self, queue: str) -> list[str]:
+        """Return the names of the live nodes that take jobs from a queue."""
+        return [
+            node.name
+            for node in self.nodes
+            if node.live and (node.serves.queues is None or queue in node.serves.queues)
+        ]
+
+    def is_served(self, queue: str) -> bool:
+        """Return True if a live node takes from a queue, or none is live at all."""
+        return bool(self.serving(queue)) or not any(node.live for node in self.nodes)
 
     def furthest_behind(self, most: int) -> list[str]:
         """Return the names of so many queues at most, those with the oldest jobs, in order."""
@@ -176,6 +190,7 @@ class Site:
             lanes_of={name: list(some) for name, some in groupby(by_queue, queue_of)},
             paused=store.paused(),
             nodes=nodes_of(store, records),
+            lost=lost_nodes_of(store),
             unclaimable=unclaimable(lanes, records),
         )
         newest = store.jobs(JobFilter(), limit=1)

@@ -60,6 +60,10 @@ class Visit:
                 return value
         raise Refusal(400, f"The form lacks the field {name!r}; go back and try again.")
 
+    def back(self, usual: str) -> str:
+        """Return the path that the form says to go back to."""
+        return path_in(next((value for key, value in self.form if key == "back"), usual))
+
     def fields(self, name: str) -> list[str]:
         """Return all values of a field."""
         return [value for key, value in self.form if key == name]
@@ -92,3 +96,9 @@ class Done:
     count: int = 1
     targets: Sequence[str] = ()
     details: Mapping[str, str] = field(default_factory=dict)
+
+
+def path_in(said: str) -> str:
+    """Return a path of this site that a form says; the first page instead of anything else."""
+    plain = said.isascii() and said.isprintable() and "\\" not in said and " " not in said
+    return said if plain and said.startswith("/") and not said.startswith("//") else "/"

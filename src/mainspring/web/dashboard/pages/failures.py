@@ -59,7 +59,7 @@ def _row(visit: Visit, group: FailureGroup) -> Sequence[Child]:
         error=group.key,
     )
     message = tag("span", clipped(group.message), class_="message")
-    error = joined(tag("b", clipped(group.error)), " ", message)
+    error = tag("span", tag("b", clipped(group.error)), " ", message)
     return (
         tag("a", f"{group.count:,}", href=url, class_="failed"),
         clipped(group.task),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.model.counted import counted
+from mainspring.model.crash import lost_its_workers
 from mainspring.model.job import FINAL, JobState
 from mainspring.web.dashboard.bulk_change import CHANGES
 from mainspring.web.dashboard.html import Html, joined, tag
@@ -14,6 +15,7 @@ from mainspring.web.dashboard.words import (
     badge,
     button,
     clipped,
+    hidden,
     lasted,
     moment,
     past_moment,
@@ -71,11 +73,42 @@ def job(visit: Visit) -> Page:
     return Page(f"Job {record.id}", body, live=True)
 
 
-def retry(visit: Visit) -> Done:
-    """Let the job run again."""
-    live = visit.site.store.retry([_known(visit).id])[0]
+def retry(visit: Visit) -> Page | Done:
+    """Let the job run again; after a question, if workers died of it."""
+    handle = _known(visit)
+    record = handle.record
+    if lost_its_workers(record.failure) and ("confirmed", "yes") not in visit.form:
+        return _question(visit, record)
+    live = visit.site.store.retry([handle.id])[0]
     # Another job may bear its unique key, and is then the one that runs.
     return Done(f"/jobs/{live or visit.job_id}", "retried" if live else "unchanged")
+
+
+def _question(visit: Visit, record: JobRecord) -> Page:
+    shown = visit.site.redaction.of(record)
+    path = f"/jobs/{record.id}"
+    back = visit.back(path)
+    times = "as it ran" if record.crashes == 1 else "one after the other, as each ran it"
+    facts = (("Task", clipped(record.task)), ("Last error", clipped(shown.error or "", 500)))
+    body = joined(
+        tag(
+            "p",
+            f"This job took down {counted(record.crashes, 'worker')}, {times}. "
+            "It may take the next one with it, too, and what else runs there.",
+            class_="warning",
+        ),
+        tag("dl", [tag("div", tag("dt", n), tag("dd", said)) for n, said in facts], class_="facts"),
+        tag(
+            "form",
+            hidden(confirmed="yes", back=back),
+            tag("button", "Retry it all the same", type="submit", class_="danger"),
+            tag("a", "Leave it", href=visit.root + back, class_="button"),
+            method="post",
+            action=visit.url(f"{path}/retry"),
+            class_="actions",
+        ),
+    )
+    return Page(f"Retry job {record.id}?", tag("section", body, class_="card"))
 
 
 def cancel(visit: Visit) -> Done:
@@ -114,7 +147,9 @@ def _lead(visit: Visit, shown: RedactedJob) -> Html:
     if state in {"scheduled", "retrying"}:
         acts.append(button(visit, "Run now", f"{path}/run", back=path, kind="main", name=name))
     if record.state in {JobState.FAILED, JobState.CANCELLED}:
-        acts.append(button(visit, "Retry", f"{path}/retry", back=path, kind="main", name=name))
+        # One that asks first is not the thing to do first.
+        label, kind = ("Retry…", "") if lost_its_workers(record.failure) else ("Retry", "main")
+        acts.append(button(visit, label, f"{path}/retry", back=path, kind=kind, name=name))
         if visit.operates:
             url = visit.url(f"{path}/edit")
             acts.append(tag("a", "Retry with other arguments…", href=url, class_="button"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainspring.errors import WorkerLost
 from mainspring.model.counted import counted
+from mainspring.model.crash import lost_its_workers
 from mainspring.model.job import JobState
 from mainspring.model.value import Value
 from mainspring.web.dashboard.bulk_change import CHANGES
@@ -29,14 +29,12 @@ from mainspring.web.dashboard.words import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mainspring.model.view import JobRecord
     from mainspring.web.dashboard.html import Child
     from mainspring.web.dashboard.redaction import RedactedJob
     from mainspring.web.dashboard.selection import FoundJobs, Selection
     from mainspring.web.dashboard.visit import Visit
 
 PAGE = 50
-LOST = f"{WorkerLost.__module__}.{WorkerLost.__qualname__}"
 MOST_NAMES = 500
 """Names of tasks and queues that the filter proposes."""
 
@@ -223,21 +221,18 @@ def _dead_row(visit: Visit, job: RedactedJob) -> Sequence[Child]:
     record = job.record
     path, name = f"/jobs/{record.id}", f"job {record.id}"
     edit = tag("a", "Edit…", href=visit.url(f"{path}/edit"), class_="button")
-    acts = (button(visit, "Retry", f"{path}/retry", back=path, name=name), " ", edit)
+    lost = lost_its_workers(record.failure)
+    label = "Retry…" if lost else "Retry"
+    acts = (button(visit, label, f"{path}/retry", back="/dead-letters", name=name), " ", edit)
     return (
         job_link(visit, record.id),
         clipped(record.task),
         clipped(record.queue),
         f"{record.attempts:,}",
         tag("span", past_moment(record.completed_at, visit.now), class_="nowrap"),
-        joined(badge("lost") if _lost(record) else None, _said(job)),
+        joined(badge("lost") if lost else None, _said(job)),
         tag("span", acts, class_="actions") if visit.operates else None,
     )
-
-
-def _lost(record: JobRecord) -> bool:
-    """Return True for a job that failed since its workers died of it, or with it."""
-    return record.failure is not None and record.failure.type == LOST
 
 
 def _row(visit: Visit, job: RedactedJob) -> Sequence[Child]:

@@ -23,6 +23,7 @@ from mainspring.web.dashboard.words import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from mainspring.model.lost_node import LostNode
     from mainspring.model.view import JobRecord
     from mainspring.queue.nodes import NodeInfo, WorkerReport
     from mainspring.web.dashboard.visit import Visit
@@ -37,11 +38,12 @@ MOST_NAMES = 30
 
 def nodes(visit: Visit) -> Page:
     """Return the page."""
-    infos = visit.site.counts.get().nodes
+    counts = visit.site.counts.get()
+    infos, lost = counts.nodes, _lost(visit, counts.lost)
     running = visit.site.running.get()
     if not infos:
         said = joined("No worker has joined. Start one: ", tag("code", "mainspring worker --app …"))
-        return Page("Nodes", section("Nodes", empty(said)), live=True)
+        return Page("Nodes", joined(section("Nodes", empty(said)), lost), live=True)
     held = {node.name: [one for one in running if one.node == node.name] for node in infos}
     cards = [_card(visit, node, held[node.name]) for node in infos[:MOST_NODES]]
     bounds = []
@@ -50,7 +52,7 @@ def nodes(visit: Visit) -> Page:
     if len(running) == MOST_RUNNING:
         bounds.append(f"Of the jobs that run, the oldest {MOST_RUNNING} were read.")
     above = [tag("p", bound, class_="faint") for bound in bounds]
-    return Page("Nodes", joined(above, cards), live=True)
+    return Page("Nodes", joined(above, cards, lost), live=True)
 
 
 def live_nodes(visit: Visit, infos: Sequence[NodeInfo]) -> Html:
@@ -69,6 +71,24 @@ def live_nodes(visit: Visit, infos: Sequence[NodeInfo]) -> Html:
     ]
     keys = [f"node {node.name}" for node in infos]
     return table(HEADS, rows, label="Nodes", numbers=("Holds", "Lease"), keys=keys)
+
+
+def _lost(visit: Visit, lost: Sequence[LostNode]) -> Html | None:
+    """Return the nodes that were lost and rescued, the newest first."""
+    if not lost:
+        return None
+    rows = [
+        (
+            clipped(one.name),
+            f"{clipped(one.host)}, process {one.pid}",
+            past_moment(one.at, visit.now),
+            one.jobs,
+        )
+        for one in lost[:MOST_NODES]
+    ]
+    heads = ("Node", "Host", "Lost", "Its jobs")
+    keys = [f"lost {one.name} {one.at}" for one in lost[:MOST_NODES]]
+    return section("Lost in the last 24 hours", table(heads, rows, label="Lost nodes", keys=keys))
 
 
 def _card(visit: Visit, node: NodeInfo, held: Sequence[JobRecord]) -> Html:
@@ -147,9 +167,7 @@ def _fact(name: str, value: Html | str) -> Html:
 
 
 def _state(node: NodeInfo) -> Html:
-    if not node.live:
-        return badge("lost")
-    return badge("draining" if _report(node).get("draining") else "live")
+    return badge(node.state)
 
 
 def _lease(node: NodeInfo) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainspring.model.counted import counted
-from mainspring.model.duration import span
+from mainspring.model.duration import distance, span
 from mainspring.model.job import JobState
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.pages.failures import group_rows
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from mainspring.web.dashboard.visit import Visit
 
 MOST_QUEUES = 12
+JUST_SECONDS = 900.0
+"""Seconds for which it is told here that a worker was lost; the page of nodes does for a day."""
+
 FEW = 5
 """Lines of a list of which another page shows the whole."""
 
@@ -43,10 +46,10 @@ def overview(visit: Visit) -> Page:
     body = joined(
         [tag("p", one, class_="warning") for one in _warnings(visit, counts)],
         tag("dl", _tiles(visit, counts), class_="tiles"),
-        past_charts(visit, "/"),
         section("Queues", behind, aside=_link(visit, "/queues", "All queues")),
-        tag("div", _running(visit), _nodes(visit, counts), class_="two"),
         _failures(visit),
+        tag("div", _running(visit), _nodes(visit, counts), class_="two"),
+        past_charts(visit, "/"),
     )
     return Page("Overview", body, live=True)
 
@@ -73,6 +76,18 @@ def _warnings(visit: Visit, counts: Counts) -> Iterator[Html]:
                 tag("a", clipped(name), href=visit.url("/queue", queue=name)),
                 f" is paused, and {counted(waits, 'job waits', 'jobs wait')} in it.",
             )
+    for one in [one for one in counts.lost if (counts.at - one.at).total_seconds() < JUST_SECONDS][
+        :FEW
+    ]:
+        yield joined(
+            "Worker ",
+            tag("a", clipped(one.name), href=visit.url("/nodes")),
+            f" was lost {distance(one.at, counts.at)}; {one.jobs}.",
+        )
+    silent = [node.name for node in counts.nodes if node.state == "silent"]
+    if silent:
+        many = counted(len(silent), "worker has", "workers have")
+        yield joined(f"{many} missed heartbeats: {clipped(', '.join(silent))}.")
     gone = [node.name for node in counts.nodes if not node.live]
     if gone and live:
         lost = counted(len(gone), "worker is", "workers are")

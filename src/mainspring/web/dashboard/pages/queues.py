@@ -158,6 +158,7 @@ def _row(visit: Visit, counts: Counts, name: str) -> tuple[Html, ...]:
         "span",
         tag("a", clipped(name), href=visit.url("/queue", queue=name)),
         badge("paused") if name in counts.paused else None,
+        badge("no worker") if ready and not counts.is_served(name) else None,
     )
 
     def linked(count: int, status: JobState, kind: str) -> Html:
@@ -180,11 +181,7 @@ def _oldest(lanes: Sequence[LaneRecord]) -> Html:
 
 
 def _more(visit: Visit, counts: Counts, name: str) -> tuple[Html, Html | None]:
-    serving = [
-        node.name
-        for node in counts.nodes
-        if node.live and (node.serves.queues is None or name in node.serves.queues)
-    ]
+    serving = counts.serving(name)
     who, url = ", ".join(serving), visit.url("/nodes")
     nodes = tag("a", counted(len(serving), "node"), href=url, title=who)
     served = nodes if serving else badge("nobody")
