@@ -37,7 +37,7 @@ test: $(READY) ## run the tests, without those that wait for long
 	@$(BIN)/python -m pytest -n 2
 
 test-long: $(READY) ## run the tests that wait for long
-	@$(BIN)/python -m pytest -m long
+	@$(BIN)/python -m pytest -m long -n 2
 
 check: $(READY_TO_CHECK) ## lint, format, types, import floors, length of files
 	$(BIN)/ruff check .

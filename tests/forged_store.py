@@ -10,13 +10,15 @@ import io
 import time
 import traceback
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from unittest import mock
 
 import httpx
 from fastapi import FastAPI
 
 from mainspring import Queue
+from mainspring.cli import parser
 from mainspring.cli.main import main
 from mainspring.errors import MainspringError
 from mainspring.model.job import Failure, NewJob, Outcome, OutcomeKind, Want
@@ -26,8 +28,11 @@ from mainspring.web import create_task_worker_router
 
 PATIENCE = 20
 TAKE_ALL = 10_000
-SOME = 40
-"""Of so many jobs one is shown by the command line: each costs some milliseconds."""
+SHOWN = 10
+"""About so many jobs are shown by the command line."""
+
+ASKED = 20
+"""About so many are asked for over HTTP."""
 
 REFUSED = 2
 LOOKS = {"ls", "show", "stats", "--json"}
@@ -148,6 +153,11 @@ def views(queue):
     yield "examine", lambda: list(queue.examine())
 
 
+def some(items, number):
+    """Return about so many of the items, from all over the list."""
+    return items[:: max(1, len(items) // number)]
+
+
 def each(queue, job_id):
     job = queue.get_job(job_id)
     assert job is not None, f"{job_id} is listed, but not found"
@@ -188,10 +198,17 @@ def commands(ids):
     yield ("cron", "run", "s5")
 
 
+@cache
+def parser_of(command, make=parser.parser):
+    """Return the parser of a command, which is most of the time of a short one."""
+    return make([command])
+
+
 def run_command(words, url):
     """Run a command here; what it changes may be refused, with a sentence."""
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
+    parsers = mock.patch.object(parser, "parser", lambda words: parser_of(words[0]))
+    with redirect_stdout(out), redirect_stderr(err), parsers:
         code = main([*words, "--url", url])
     refused = code == REFUSED and LOOKS.isdisjoint(words) and "mainspring: error:" in err.getvalue()
     assert code in {0, 1} or refused, f"{words} ended with {code}: {err.getvalue()}"
@@ -210,7 +227,7 @@ async def look_over_http(queue):
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         answer = await client.get("/tasks")
         assert answer.status_code == 200
-        for task in answer.json()["tasks"][:50]:
+        for task in some(answer.json()["tasks"], ASKED):
             assert (await client.get(f"/tasks/{task['id']}")).status_code in {200, 404}
 
 
@@ -247,7 +264,7 @@ def everything(queue, url):
     yield from views(queue)
     yield "the listing", lambda: asyncio.run(look_over_http(queue))
     with suppress(Exception):  # then the view of jobs is broken, which is told already
-        for words in commands(ids_of(queue)[::SOME]):
+        for words in commands(some(ids_of(queue), SHOWN)):
             yield " ".join(words[:4])[:60], partial(run_command, words, url)
     yield "work", lambda: honest_work(queue)
     yield "jobs afterwards", lambda: queue.jobs(limit=1000)

@@ -2,13 +2,14 @@
 
 The columns are read from the schema, so a new one is covered by itself. Each row of a table gets
 odd values in all of its columns; `make test-long` writes one column, and one value, at a time,
-which tells them apart.
+which tells them apart. For one value at a time a few rows of each kind are enough.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
+from functools import cache
 
 import pytest
 
@@ -49,6 +50,7 @@ VALUES = {
     "huge": "printf('%.*c', 200000, 'x')",
 }
 ROWS = len(VALUES)
+FEW_ROWS = 6
 
 
 def schema():
@@ -76,6 +78,10 @@ class SqliteForger:
     def write(self, table, column, values):
         """Write each of the values into another row, again from the first; return how many."""
         return self.write_rows(table, lambda number: [(column, values[number % len(values)])])
+
+    def write_every_second(self, table, column, value):
+        """Write the value into every second row; return how many took it."""
+        return self.write_rows(table, lambda number: [] if number % 2 else [(column, value)])
 
     def write_rows(self, table, pairs_of):
         """Write into each row the pairs of column and value of its number; return how many."""
@@ -108,17 +114,28 @@ class SqliteForger:
 
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory):
-    path = tmp_path_factory.mktemp("seed") / "jobs.db"
-    store = SqliteStore(path, durability="normal")
-    seed(store, ROWS)
-    store.close()
-    return path
+    """The path of a store with so many rows of each kind, filled once."""
+
+    @cache
+    def path_of(rows):
+        path = tmp_path_factory.mktemp("seed") / "jobs.db"
+        store = SqliteStore(path, durability="normal")
+        seed(store, rows)
+        store.close()
+        return path
+
+    return path_of
 
 
 @pytest.fixture
-def path(seeded, tmp_path):
+def rows():
+    return ROWS
+
+
+@pytest.fixture
+def path(seeded, rows, tmp_path):
     path = tmp_path / "jobs.db"
-    with closing(sqlite3.connect(seeded)) as full, closing(sqlite3.connect(path)) as copy:
+    with closing(sqlite3.connect(seeded(rows))) as full, closing(sqlite3.connect(path)) as copy:
         full.backup(copy)
         copy.execute("PRAGMA journal_mode = WAL")
     path.chmod(0o600)
@@ -155,8 +172,10 @@ def test_odd_values_in_a_column_break_nothing(queue, path, table, column):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("rows", [FEW_ROWS], ids=["few rows"])
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=map(".".join, COLUMNS))
 def test_an_odd_value_in_a_column_breaks_nothing(queue, path, table, column, value):
-    SqliteForger(path).write(table, column, [VALUES[value], column])
-    assert broken(everything(queue, f"sqlite:///{path}")) == {}
+    # A column that takes none of it leaves the store as the other tests have it.
+    if SqliteForger(path).write_every_second(table, column, VALUES[value]):
+        assert broken(everything(queue, f"sqlite:///{path}")) == {}
