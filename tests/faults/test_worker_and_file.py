@@ -127,6 +127,7 @@ def test_a_worker_whose_file_was_deleted_or_replaced_says_so_and_stops_when_aske
     last = worker.output().splitlines()[-1]
     assert last.startswith("mainspring: error: ")
     assert last.endswith("it was deleted or replaced; restart this program")
+    assert "Traceback" not in worker.output(), "its sentence says it all"
     # Nothing was written to the name that is another's, and nothing acknowledged was lost.
     assert (tmp_path / "jobs.db").exists() == replaced
     assert not replaced or (tmp_path / "jobs.db").stat().st_size == 0

@@ -191,6 +191,82 @@ class TestScripts:
         out, err = run(tmp_path, "app/tasks.py")
         assert out == ["app.tasks.add 3"], err
 
+    VALUES = """
+        import dataclasses, enum, sys
+        import msgspec
+        from mainspring import JobFailed, Queue
+        class Colour(enum.Enum): RED = 1
+        @dataclasses.dataclass
+        class Order: number: int
+        class Item(msgspec.Struct): name: str
+        class Money:
+            def __init__(self, cents): self.cents = cents
+        class Oops(Exception): pass
+        queue = Queue(db_path="jobs.db", workers=1)
+        queue.register(Money, lambda money: money.cents, Money)
+        queue.register(Oops)
+        def told(order, colour, item, money):
+            assert type(order) is Order and colour is Colour.RED and type(item) is Item
+            return order, colour, item, money
+        thread = queue.task(name="thread")(told)
+        @queue.task(name="child", executor="process")
+        def child(*args): return told(*args)
+        @queue.task(name="fails", retries=0)
+        def fails(): raise Oops("no")
+        def enqueue():
+            values = Order(1), Colour.RED, Item("a"), Money(5)
+            jobs = thread.delay(*values), child.delay(*values), fails.delay()
+            return [job.id for job in jobs]
+        def show(ids):
+            for id in ids[:2]:
+                order, colour, item, money = queue.get_job(id).result(timeout=30)
+                assert type(order) is Order and colour is Colour.RED and type(item) is Item
+                print(order.number, colour.name, item.name, money.cents)
+            try: queue.get_job(ids[2]).result(timeout=30)
+            except JobFailed as error: print(type(error.__cause__) is Oops)
+        def work(ids):
+            with queue.worker(): show(ids)
+        if __name__ == "__main__":
+            match sys.argv[1:]:
+                case []: work(enqueue())
+                case ["enqueue"]: print(*enqueue())
+                case ["show", *ids]: show(ids)
+                case ["work", *ids]: work(ids)
+    """
+
+    @pytest.mark.parametrize("how", [(), ("-m", "cProfile"), ("-m", "trace", "--count", "-C", ".")])
+    def test_values_of_a_scripts_own_classes_come_back(self, tmp_path, how):
+        (tmp_path / "shop.py").write_text(dedent(self.VALUES))
+        out, err = run(tmp_path, *how, "shop.py")
+        assert out[:3] == ["1 RED a 5", "1 RED a 5", "True"], err
+
+    @pytest.mark.parametrize(
+        ("script", "module"), [("shop.py", "shop"), ("app/tasks.py", "app.tasks")]
+    )
+    def test_what_a_script_enqueues_is_read_by_a_worker_that_imports_it(
+        self, tmp_path, script, module
+    ):
+        (tmp_path / "app").mkdir()
+        (tmp_path / "app" / "__init__.py").touch()
+        (tmp_path / script).write_text(dedent(self.VALUES))
+        out, err = run(tmp_path, script, "enqueue")
+        ids = out[0].split()
+        out, err = run(tmp_path, "-c", f"import {module} as one; one.work({ids})")
+        assert out == ["1 RED a 5", "1 RED a 5", "True"], err
+        out, err = run(tmp_path, script, "show", *ids)
+        assert out == ["1 RED a 5", "1 RED a 5", "True"], err
+
+    @pytest.mark.parametrize(
+        ("script", "module"), [("shop.py", "shop"), ("app/tasks.py", "app.tasks")]
+    )
+    def test_what_a_program_enqueues_is_read_by_a_script(self, tmp_path, script, module):
+        (tmp_path / "app").mkdir()
+        (tmp_path / "app" / "__init__.py").touch()
+        (tmp_path / script).write_text(dedent(self.VALUES))
+        out, err = run(tmp_path, "-c", f"import {module} as one; print(*one.enqueue())")
+        out, err = run(tmp_path, script, "work", *out[0].split())
+        assert out == ["1 RED a 5", "1 RED a 5", "True"], err
+
     def test_what_is_typed_in_is_no_task_of_a_child(self, tmp_path):
         text = dedent(self.NAMED)
         assert run(tmp_path, "-", input=text)[0] == ["__main__.add"]

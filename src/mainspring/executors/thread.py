@@ -292,13 +292,22 @@ class ThreadExecutor:
             try:
                 kept.extend(islice(self._looks, 1))
             except Empty:
-                notified = listener.wait() is not None
+                try:
+                    notified = listener.wait() is not None
+                except OSError as error:
+                    self._do_without_listener(error)
+                    return
             else:
                 return
             finally:
                 self._listening = False
             if notified:
                 self._on_notice()
+
+    def _do_without_listener(self, error: OSError) -> None:
+        """Have no slot listen any more: the next wait would raise, too, and spin."""
+        log.warning("idle threads no longer listen for jobs, and are handed them: %r", error)
+        self._listener = None
 
     def _count_abandoned(self) -> int:
         for thread in self._left.copy():

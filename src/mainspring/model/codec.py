@@ -14,6 +14,7 @@ from msgspec.json import Decoder, Encoder
 
 from mainspring.errors import InvalidArguments
 from mainspring.model.record import TooDeep, Undecodable, Unstorable, type_name
+from mainspring.model.script import module_names
 from mainspring.model.tagged import (
     BUILT_IN,
     SCALARS,
@@ -68,8 +69,9 @@ class JsonCodec:
         """
         if cls in BUILT_IN or cls in SCALARS:
             raise ValueError(f"{type_name(cls)} needs no registering: the codec stores it itself")
-        entry = Registered(f"{cls.__module__}:{cls.__qualname__}", to_json, from_json)
-        self._by_type[cls] = self._by_name[entry.name] = entry
+        names = [f"{module}:{cls.__qualname__}" for module in module_names(cls.__module__)]
+        entry = self._by_type[cls] = Registered(names[0], to_json, from_json)
+        self._by_name.update(dict.fromkeys(names, entry))
 
     def encode_call(self, task: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return the JSON text `[args, kwargs]`, or raise `InvalidArguments`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 
+from mainspring.model.script import module_names
 from mainspring.model.user_frames import frames_of
 
 TRACEBACK_CHARACTERS = 16_000
@@ -15,7 +16,7 @@ _qualname_of = type.__dict__["__qualname__"].__get__
 def name_of(kind: type) -> str:
     """Return the full name of a class, or the best there is if its metaclass hides it."""
     try:
-        return _storable(f"{kind.__module__}.{kind.__qualname__}")
+        return _storable(f"{module_names(kind.__module__)[0]}.{kind.__qualname__}")
     except BaseException:  # noqa: BLE001  # a user's metaclass may do anything
         return _storable(str(_qualname_of(kind)))
 

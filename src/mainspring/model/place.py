@@ -9,21 +9,15 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import TaskNotImportable
+from mainspring.model.script import NOWHERE, SCRIPTS, module_of_script, note_script, script_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
-
-SCRIPTS = ("__main__", "__mp_main__")
-"""A running script, and what `multiprocessing` calls that in its children."""
-
-NOWHERE = "__main__"
-"""Module of what was typed in, or read from standard input: no other process can import it."""
 
 
 class Placed:
@@ -60,7 +54,7 @@ def importable_module(found: Any, within: Any = None) -> str:
     """
     if found.__module__ not in SCRIPTS:
         return str(found.__module__)
-    return _script_module(_script(found, within), anywhere=False)
+    return module_of_script(_script(found, within), anywhere=False)
 
 
 def naming_module(function: Callable[..., Any]) -> str:
@@ -71,7 +65,7 @@ def naming_module(function: Callable[..., Any]) -> str:
     """
     if function.__module__ not in SCRIPTS:
         return function.__module__
-    return _script_module(_script(function), anywhere=True)
+    return module_of_script(_script(function), anywhere=True)
 
 
 def check_importable(task: str, function: Callable[..., Any]) -> None:
@@ -167,26 +161,6 @@ def _script(*found: Any) -> Mapping[str, Any]:
         for layer in layers(one):
             names: Mapping[str, Any] = getattr(layer, "__globals__", {})
             if names.get("__name__") in SCRIPTS:
+                note_script(names)
                 return names
-    return vars(sys.modules["__main__"])
-
-
-def _script_module(script: Mapping[str, Any], *, anywhere: bool) -> str:
-    spec = script.get("__spec__")
-    # A profiler gives the script a spec of its own making, which names nothing.
-    if spec is not None and spec.name not in SCRIPTS:
-        return str(spec.name)
-    return _module_of_file(script.get("__file__") or "", anywhere)
-
-
-@functools.cache
-def _module_of_file(text: str, anywhere: bool) -> str:  # noqa: FBT001  # it is a cache's key
-    file = Path(text)
-    if not file.is_file():
-        return NOWHERE
-    top, package = file.absolute().parent, [file.stem]
-    while (top / "__init__.py").is_file():
-        top, package = top.parent, [top.name, *package]
-    roots = [*sys.path, *([""] if anywhere else ())]
-    reachable = len(package) > 1 and any(Path(one).resolve() == top.resolve() for one in roots)
-    return ".".join(package) if reachable else file.stem
+    return script_names()

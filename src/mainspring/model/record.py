@@ -18,14 +18,15 @@ import sys
 from collections.abc import Callable
 from enum import Enum, Flag
 from functools import lru_cache
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
+from mainspring.model.script import loaded_names, module_names, namespace
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from dataclasses import Field
 
 Parts = tuple[object, ...]
@@ -81,31 +82,26 @@ def type_name(cls: type) -> str:
 
 
 def stored_name(cls: type) -> str:
-    """Return `module:qualname`, under which `find` returns `cls` again, or raise `Unstorable`."""
-    name = f"{cls.__module__}:{cls.__qualname__}"
-    if find(name) is not cls:
-        msg = f"is of type {type_name(cls)}, not found under its name; define it at top level"
-        raise Unstorable(msg)
-    return name
+    """Return `module:qualname`, under which `find` returns `cls` again, or raise `Unstorable`.
+
+    Of a running script's names for itself it is the one that other processes know, too.
+    """
+    for module in module_names(cls.__module__):
+        name = f"{module}:{cls.__qualname__}"
+        if find(name) is cls:
+            return name
+    msg = f"is of type {type_name(cls)}, not found under its name; define it at top level"
+    raise Unstorable(msg)
 
 
 def find(name: str) -> object:
     """Return what `module:qualname` names among what is loaded; None if there is nothing."""
-    module_name, _, qualname = name.partition(":")
-    found: object = sys.modules.get(module_name)
-    for part in qualname.split("."):
-        found = _namespace(found).get(part)
+    module, _, qualname = name.partition(":")
+    first, *rest = qualname.split(".")
+    found = loaded_names(module).get(first)
+    for part in rest:
+        found = namespace(found).get(part)
     return found
-
-
-def _namespace(owner: Any) -> Mapping[str, object]:
-    # Neither isinstance nor getattr: a proxy's __class__, a lazy module's __getattribute__ and a
-    # module's __getattr__ may run code or import.
-    if issubclass(type(owner), type):
-        return cast("Mapping[str, object]", type.__getattribute__(owner, "__dict__"))
-    if issubclass(type(owner), ModuleType):
-        return cast("Mapping[str, object]", object.__getattribute__(owner, "__dict__"))
-    return {}
 
 
 def rebuild(tag: str, name: str, parts: Iterable[object]) -> object:
@@ -205,7 +201,7 @@ def _struct(cls: type[Struct], values: dict[str, object]) -> Struct:
 
 def _is_pydantic(cls: type) -> bool:
     # Asked without importing pydantic: there are models only where it is loaded.
-    base = _namespace(sys.modules.get("pydantic.main")).get("BaseModel")
+    base = namespace(sys.modules.get("pydantic.main")).get("BaseModel")
     return base in cls.__mro__ and hasattr(cls, "model_construct")
 
 

@@ -25,7 +25,6 @@ from mainspring.model.options import (
     number,
 )
 from mainspring.model.place import (
-    NOWHERE,
     Placed,
     check_importable,
     frame_outside,
@@ -35,6 +34,7 @@ from mainspring.model.place import (
     naming_module,
 )
 from mainspring.model.retry import RetryRules
+from mainspring.model.script import NOWHERE
 from mainspring.model.unique import Unique
 from mainspring.model.value import Value
 

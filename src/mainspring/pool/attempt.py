@@ -15,6 +15,7 @@ from mainspring.errors import AttemptTimeout
 from mainspring.model.job import JobState
 from mainspring.pool.body import PROGRESS, UNRUN, check_result
 from mainspring.pool.record import Ending
+from mainspring.supervision.forked import called
 from mainspring.supervision.run_in_thread import in_own_thread
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _call_into(
     kwargs: dict[str, Any],
 ) -> None:
     try:
-        results.append(function(*args, **kwargs))
+        results.append(called(function, args, kwargs))
     except StopIteration as error:
         # It can't leave a coroutine, and would be lost on the way (PEP 479).
         raise RuntimeError("the task's function raised StopIteration") from error

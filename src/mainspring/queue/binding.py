@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption, NotRunning
 from mainspring.model.codec import JsonCodec
+from mainspring.model.place import frame_outside
+from mainspring.model.script import module_names, note_script
 from mainspring.queue.client import QueueClient
 from mainspring.queue.transaction import Transactions
 from mainspring.stores.public_url import public_url
@@ -137,9 +139,11 @@ class Binding:
         """Let the codec store a class, or let `result()` raise an exception's own class."""
         if not isinstance(cls, type):
             raise InvalidOption("cls", cls, owner="Queue.register()", expected="a class")
+        note_script(frame_outside().f_globals)
         is_error = issubclass(cls, Exception)
         if is_error:
-            self.errors[f"{cls.__module__}.{cls.__qualname__}"] = cls
+            for module in module_names(cls.__module__):
+                self.errors[f"{module}.{cls.__qualname__}"] = cls
         if to_json is not None and from_json is not None:
             if not isinstance(self.codec, JsonCodec):
                 why = "can't be registered with the codec of this queue"

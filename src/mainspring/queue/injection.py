@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mainspring.errors import InvalidOption
 from mainspring.model.injected import injected
-from mainspring.model.place import NOWHERE
 from mainspring.model.resource import OWNER, asked_by, resolved, resource_of
+from mainspring.model.script import NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

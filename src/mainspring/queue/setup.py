@@ -7,7 +7,7 @@ from weakref import ref
 
 from mainspring.errors import InvalidOption
 from mainspring.model.injected import is_marked
-from mainspring.model.place import NOWHERE
+from mainspring.model.script import NOWHERE
 from mainspring.queue.configuring import configure
 from mainspring.queue.operations import Operations
 

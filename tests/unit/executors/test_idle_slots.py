@@ -132,3 +132,26 @@ def test_an_exception_that_strikes_a_slot_about_to_listen_leaves_the_listener_fr
         executor._wait_for_claim([])
     with ThreadPoolExecutor(1) as threads:
         assert threads.submit(lock.acquire, blocking=False).result(10)
+
+
+@pytest.mark.parametrize("error", [OSError(9, "Bad file descriptor"), ConnectionResetError()])
+def test_a_listener_that_fails_is_done_without_and_said_once(
+    make_rig, listener, eventually, caplog, error
+):
+    rig = make_rig("thread", size=2)
+    rig.task(lambda: None, name="noop")
+    waits = []
+
+    def wait(timeout=None):
+        waits.append(timeout)
+        raise error
+
+    listener.wait = wait
+    rig.executor.listen_when_idle(listener, lambda: None)
+    rig.start()
+    eventually(lambda: "no longer listen" in caplog.text)
+    rig.submit("noop")
+    rig.submit("noop")
+    eventually(lambda: rig.kinds() == ["completed", "completed"])
+    assert len(waits) == 1
+    assert caplog.text.count("no longer listen") == 1

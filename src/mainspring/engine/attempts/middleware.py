@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.model.job_options import headers_in
 from mainspring.model.middleware import JobAttempt
+from mainspring.supervision import forked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +51,7 @@ def within(
 
 def _run(middleware: tuple[Middleware, ...], attempt: JobAttempt, call: Call) -> Any:
     if not middleware:
-        function, args, kwargs = call
-        return function(*args, **kwargs)
+        return forked.called(*call)
     result, stage = None, "before"
     try:
         with middleware[0].manager(attempt):
@@ -66,8 +66,7 @@ def _run(middleware: tuple[Middleware, ...], attempt: JobAttempt, call: Call) ->
 
 async def _arun(middleware: tuple[Middleware, ...], attempt: JobAttempt, call: Call) -> Any:
     if not middleware:
-        function, args, kwargs = call
-        return await function(*args, **kwargs)
+        return await forked.acalled(*call)
     result, stage = None, "before"
     try:
         async with _entered(middleware[0], attempt):

@@ -13,6 +13,7 @@ from mainspring.engine.attempts.running import running
 from mainspring.errors import UnreadableError
 from mainspring.faults import ARMED, fault
 from mainspring.model.error_text import name_of
+from mainspring.supervision import forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,15 +51,18 @@ class AttemptSteps(Protocol[C_contra, O_co]):
 
 def run(steps: AttemptSteps[C_contra, O_co], claim: C_contra, slot: int) -> O_co:
     """Run the body in this thread, in the caller's context: nobody else's."""
-    began = monotonic()
+    began, forks = monotonic(), forked.forks
     running.set(claim)
     try:
         function, args, kwargs = steps.open(claim, slot)
         result = function(*args, **kwargs)
+        if forked.forks != forks:
+            forked.end_copy()
         if ARMED:
             fault("after_body")
         return steps.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
+        forked.end_if_copy(forks, error)
         return failed(steps, claim, error, began)
 
 
@@ -73,15 +77,18 @@ async def arun(
     `asked(began)` returns the outcome of an interruption that was asked for, or None: then a
     cancellation is the body's own doing, and an error like any other.
     """
-    began = monotonic()
+    began, forks = monotonic(), forked.forks
     running.set(claim)
     try:
         function, args, kwargs = steps.open(claim, slot)
         result = await function(*args, **kwargs)
+        if forked.forks != forks:
+            forked.end_copy()
         if ARMED:
             fault("after_body")
         return steps.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
+        forked.end_if_copy(forks, error)
         return asked(began) or failed(steps, claim, error, began)
 
 

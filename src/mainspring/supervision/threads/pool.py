@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mainspring.clock import monotonic
 from mainspring.errors import NotRunning
 from mainspring.model.user_frames import exc_info_of
+from mainspring.supervision.forked import called
 from mainspring.supervision.inside import belong_to
 from mainspring.supervision.run_in_thread import stack_of
 from mainspring.supervision.threads.idle_threads import IdleThreads
@@ -73,7 +74,7 @@ class PoolCall:
         future = self.future
         try:
             if future is None:
-                self.function(*self.args, **self.kwargs)
+                called(self.function, self.args, self.kwargs)
             elif future.set_running_or_notify_cancel():
                 self._settle(future)
         except BaseException as error:
@@ -83,7 +84,7 @@ class PoolCall:
 
     def _settle(self, future: Future[Any]) -> None:
         try:
-            result = self.function(*self.args, **self.kwargs)
+            result = called(self.function, self.args, self.kwargs)
         except BaseException as error:  # noqa: BLE001  told to who holds the future
             future.set_exception(error)
         else:

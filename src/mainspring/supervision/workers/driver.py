@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mainspring.clock import monotonic
 from mainspring.errors import TargetNotAsync
+from mainspring.supervision import forked
 from mainspring.supervision.inside import belong_to
 from mainspring.supervision.run_in_thread import in_own_thread
 from mainspring.supervision.sleeper import LoopSleeper, ThreadSleeper
@@ -206,7 +207,7 @@ class LoopDriver:
             return
         self._runs = True
         try:
-            result = await self._target(*arguments)
+            result = await forked.acalled(self._target, arguments, {})
         except Exception as error:  # noqa: BLE001  a worker's border: recorded by the worker
             worker.failed(error)
         except asyncio.CancelledError:
@@ -304,7 +305,7 @@ def run_once(worker: Steps, target: Callable[..., object], now: float) -> None:
         arguments = worker.begin(now, thread)
         if arguments is None:
             return
-        result = target(*arguments)
+        result = forked.called(target, arguments, {})
         if type(result) is CoroutineType:
             _refuse(result, worker.name)
     except Exception as error:  # noqa: BLE001  a worker's border: recorded by the worker
