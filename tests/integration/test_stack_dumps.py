@@ -11,6 +11,20 @@ from mainspring.engine import consumer
 from mainspring.engine.upkeep import stack_dumps
 from mainspring.model.stack_request import DEMAND_SECONDS, STACK, TITLE
 
+IN_A_CHILD = """
+    import re
+    from mainspring import Queue
+
+    queue = Queue(db_path="jobs.db", workers=2, durability="normal", grace=0)
+
+    def stuck_here():
+        return re.match(r"(a+)+$", "a" * 64 + "b")
+
+    @queue.task(executor="process", retries=0)
+    def blocks():
+        return stuck_here()
+"""
+
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
@@ -61,6 +75,23 @@ def test_a_stack_is_asked_for_and_comes_to_the_log(kind, queue, gate, eventually
         gate.set()
         job.result(timeout=10)
     assert not job.dump_stack()
+    assert other.log == []
+
+
+def test_a_body_in_a_child_process_is_told_of(make_app, eventually):
+    app = make_app(IN_A_CHILD)
+    job, other = app.blocks.delay(), app.blocks.delay()
+    with app.queue.worker():
+        eventually(lambda: [one.refresh().status for one in (job, other)] == ["running"] * 2)
+
+        def told():
+            job.dump_stack()
+            return [line.text for line in job.log if "in stuck_here" in line.text]
+
+        eventually(told)
+        assert any("match(" in line.text for line in job.log)
+        app.queue.cancel([job, other])
+        eventually(lambda: job.refresh().status == "cancelled")
     assert other.log == []
 
 

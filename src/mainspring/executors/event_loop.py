@@ -91,9 +91,10 @@ class AsyncExecutor:
         """Return when the slot began that runs this very claim, None if none does (any more)."""
         return self._slots_of_loop.held_since(claim)
 
-    def whereabouts(self) -> list[tuple[Claim, str]]:
-        """Return for each body that runs its claim and what it awaits."""
-        return self._slots_of_loop.whereabouts()
+    def whereabouts(self, job_ids: Collection[str]) -> list[tuple[Claim, str]]:
+        """Return for each body of these jobs its claim and what it awaits."""
+        found = self._slots_of_loop.whereabouts()
+        return [(claim, stack) for claim, stack in found if claim.id in job_ids]
 
     def interrupt(
         self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant] | None = None

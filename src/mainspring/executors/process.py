@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from mainspring.protocols import ExecutorLoad, Listener
 
 
-IN_CHILD = (
-    "in a child process of the worker, whose stack is not told here; a tool such as py-spy shows it"
+NO_ANSWER = (
+    "its child process has not answered: it is suspended, or the system has no signal for it"
 )
+NO_CHILD = "no child process runs it yet, or any more"
 
 
 class ProcessAttempt(ThreadAttempt, Protocol):
@@ -81,9 +82,14 @@ class ProcessExecutor:
         """Return when the slot began that runs this very claim, None if none does (any more)."""
         return self._threads.held_since(claim)
 
-    def whereabouts(self) -> list[tuple[Claim, str]]:
-        """Return for each body that runs its claim, and that it is in a child process."""
-        return [(claim, IN_CHILD) for claim in self._threads.claims()]
+    def whereabouts(self, job_ids: Collection[str]) -> list[tuple[Claim, str]]:
+        """Return for each body of these jobs its claim and its child's stack."""
+        claims = [claim for claim in self._threads.claims() if claim.id in job_ids]
+        return [(claim, self._stack_of(claim)) for claim in claims]
+
+    def _stack_of(self, claim: Claim) -> str:
+        stack = self._pool.stack_of((claim.key, claim.fence))
+        return NO_CHILD if stack is None else stack or NO_ANSWER
 
     def interrupt(
         self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant] | None = None

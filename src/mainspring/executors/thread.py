@@ -148,13 +148,13 @@ class ThreadExecutor:
         holds = [slot.hold for slot in self._slots]
         return next((hold.began for hold in holds if hold and hold.claim is claim), None)
 
-    def whereabouts(self) -> list[tuple[Claim, str]]:
-        """Return for each body that runs its claim and its thread's stack."""
+    def whereabouts(self, job_ids: Collection[str]) -> list[tuple[Claim, str]]:
+        """Return for each body of these jobs its claim and its thread's stack."""
         busy = [(slot.hold, slot.thread) for slot in self._slots]
         return [
             (claim, stack_of(thread))
             for hold, thread in busy
-            if hold and thread and (claim := hold.claim) is not None
+            if hold and thread and (claim := hold.claim) is not None and claim.id in job_ids
         ]
 
     def refuse(self, outcome: Callable[[Claim], Outcome], grants: Collection[Grant]) -> None:

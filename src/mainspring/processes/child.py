@@ -23,6 +23,7 @@ from mainspring.processes import main as process_main
 from mainspring.processes.call import unpack_error
 from mainspring.processes.frame import LOG, NOTE, RAISED, SPENT, FrameReader, frame
 from mainspring.processes.log_records import handle_packed, levels_now
+from mainspring.processes.stack_pipe import ANSWER_SECONDS, DUMP_SIGNAL, StackPipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -82,7 +83,9 @@ class Request:
 class Child:
     """A started child process; `pid` is its process id, `calls` how many it was asked."""
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], connection: socket.socket, stack_pipe: StackPipe
+    ) -> None:
         self.pid = process.pid
         self.calls = 0
         self.connection = connection
@@ -90,6 +93,8 @@ class Child:
         self.exit_fd = _exit_fd(process.pid)
         self._process = process
         self._reaping = threading.RLock()  # kill() may come from a signal handler
+        self._stack_pipe = stack_pipe
+        self._asking = threading.Lock()
         self._reader = FrameReader(self._read)
         self._deadline: float | None = None
         self._midway = False
@@ -100,13 +105,21 @@ class Child:
     @classmethod
     def start(cls, plan: ChildPlan, *, parent_fd: int) -> Child:
         """Start a child, not ready yet; to be called from a thread that lives as long as it."""
-        ours, theirs = socket.socketpair()
+        stack_pipe = StackPipe()
+        try:
+            ours, theirs = socket.socketpair()
+        except BaseException:
+            stack_pipe.close()
+            raise
         try:
             with theirs:
-                child = cls(_spawn(plan.name, theirs.fileno(), parent_fd), ours)
-                startup = _startup(plan, connection_fd=theirs.fileno(), parent_fd=parent_fd)
+                fds = theirs.fileno(), parent_fd, stack_pipe.child_fd
+                child = cls(_spawn(plan.name, fds), ours, stack_pipe)
+                startup = _startup(plan, fds)
+                stack_pipe.close_child_end()
         except BaseException:
             ours.close()
+            stack_pipe.close()
             raise
         ours.settimeout(_STARTUP_TIMEOUT)
         with suppress(OSError):  # it died: its end tells how
@@ -148,6 +161,15 @@ class Child:
         with self._reaping:
             self._process.kill()
 
+    def stack(self) -> str | None:
+        """Return the stack of its main thread as text; None if it does not answer. Thread-safe."""
+        with self._asking:
+            return self._stack_pipe.ask(self._signal)
+
+    def _signal(self, number: int) -> None:
+        with self._reaping:
+            self._process.send_signal(number)
+
     def reap(self) -> bool:
         """Return whether it has ended."""
         with self._reaping:
@@ -173,6 +195,11 @@ class Child:
     def release(self) -> None:
         """Close the descriptors, after its end."""
         self.connection.close()
+        # Not for ever: in a forked process whoever asks is not there.
+        asked = self._asking.acquire(timeout=2 * ANSWER_SECONDS)
+        self._stack_pipe.close()
+        if asked:
+            self._asking.release()
         if self.exit_fd is not None:
             os.close(self.exit_fd)
             self.exit_fd = None
@@ -251,20 +278,21 @@ class Child:
         return ChildDied(request.label, pid=self.pid, code=code, evidence=self.evidence())
 
 
-def _spawn(name: str, connection_fd: int, parent_fd: int) -> subprocess.Popen[bytes]:
+def _spawn(name: str, fds: tuple[int, int, int]) -> subprocess.Popen[bytes]:
     if not sys.executable:
         raise OSError("this Python does not know its own path: sys.executable is empty")
     # Its own words for the flags of this interpreter: -O, -X, -W and the rest, carried over.
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  # not in typeshed
     return subprocess.Popen(  # noqa: S603  # sys.executable and our own program
-        [sys.executable, *flags, "-c", _PROGRAM, str(connection_fd), name],
+        [sys.executable, *flags, "-c", _PROGRAM, str(fds[0]), name],
         stdin=subprocess.DEVNULL,
         close_fds=True,
-        pass_fds=(connection_fd, parent_fd),
+        pass_fds=fds,
     )
 
 
-def _startup(plan: ChildPlan, *, connection_fd: int, parent_fd: int) -> bytes:
+def _startup(plan: ChildPlan, fds: tuple[int, int, int]) -> bytes:
+    connection_fd, parent_fd, stack_fd = fds
     startup: Startup = {
         "path": [entry or os.getcwd() for entry in sys.path if isinstance(entry, str)],  # noqa: PTH109  # sys.path holds strings
         "argv": [str(word) for word in sys.argv],
@@ -272,6 +300,8 @@ def _startup(plan: ChildPlan, *, connection_fd: int, parent_fd: int) -> bytes:
         "parent": os.getpid(),
         "connection_fd": connection_fd,
         "parent_fd": parent_fd,
+        "stack_fd": stack_fd,
+        "stack_signal": DUMP_SIGNAL,
         "kernel_kills": plan.kernel_kills,
         "startup": plan.startup,
         "max_memory_bytes": plan.max_memory_bytes,

@@ -124,6 +124,11 @@ class FreeChildren:
                 child.kill()
             return bool(doomed)
 
+    def running(self, key: Hashable) -> Child | None:
+        """Return the child that runs a call of that key, None if none does."""
+        with self._lock:
+            return next((one for turn, one in self._busy.items() if turn.key == key), None)
+
     def withdraw(self, key: Hashable) -> bool:
         """Raise an error in the callers of that key that wait for a child; False if none do."""
         with self._lock:

@@ -196,6 +196,15 @@ class ProcessPool:
         """Kill the children that run calls of that key; False if none runs now."""
         return self._free.kill(key)
 
+    def stack_of(self, key: Hashable) -> str | None:
+        """Return the stack of the child that runs a call of that key, as text.
+
+        None if none runs it (any more), "" if the child does not answer within a second.
+        """
+        child = self._free.running(key)
+        stack = None if child is None else child.stack() or ""
+        return stack if self._free.running(key) is child else None
+
     def announce_stop(self) -> None:
         """Let bodies in the children learn that the end is near: `parent_watch.stop_asked`."""
         with self._lock:

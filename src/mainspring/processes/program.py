@@ -6,6 +6,7 @@ It knows nothing of pools. It imports little, and nothing of asyncio: a child's 
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
@@ -52,6 +53,8 @@ class Startup(TypedDict):
     parent: int
     connection_fd: int
     parent_fd: int
+    stack_fd: int
+    stack_signal: int
     kernel_kills: bool
     startup: bytes
     max_memory_bytes: int | None
@@ -142,6 +145,7 @@ def main(startup: Startup) -> None:
     _bind_to_parent(startup)
     parent_watch.hold(startup["parent_fd"])
     _leave_stops_to_the_parent()
+    _tell_stack_at_signal(startup)
     Terminal().guard_output()
     _parent = parent = ParentConnection(startup["connection_fd"])
     _keep_from_others(startup)
@@ -186,6 +190,11 @@ def _leave_stops_to_the_parent() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
+def _tell_stack_at_signal(startup: Startup) -> None:
+    if startup["stack_signal"]:
+        faulthandler.register(startup["stack_signal"], file=startup["stack_fd"], all_threads=False)
+
+
 def _end_unless_parent_stops(number: int, _frame: object) -> None:
     # Sent to the group, it has asked the parent, too; sent to this process, it means this one.
     if not parent_watch.stop_asked(_PARENT_STOP_TIMEOUT):
@@ -194,7 +203,7 @@ def _end_unless_parent_stops(number: int, _frame: object) -> None:
 
 
 def _keep_from_others(startup: Startup) -> None:
-    for fd in (startup["connection_fd"], startup["parent_fd"]):
+    for fd in (startup["connection_fd"], startup["parent_fd"], startup["stack_fd"]):
         os.set_inheritable(fd, False)  # noqa: FBT003  # the standard library's signature
     os.register_at_fork(after_in_child=_drop_after_fork)
 

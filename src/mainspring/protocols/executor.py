@@ -99,6 +99,6 @@ class ListeningExecutor(Protocol):
 class LocatingExecutor(Protocol):
     """An executor that can say where its bodies are just now."""
 
-    def whereabouts(self) -> list[tuple[Claim, str]]:
-        """Return for each body that runs its claim and its stack as text; from any thread."""
+    def whereabouts(self, job_ids: Collection[str]) -> list[tuple[Claim, str]]:
+        """Return for each running body of these jobs its claim and its stack; from any thread."""
         ...

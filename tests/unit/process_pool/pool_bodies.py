@@ -248,3 +248,18 @@ def level_of(name):
     import logging  # noqa: PLC0415
 
     return logging.getLogger(name).getEffectiveLevel()
+
+
+def stuck_here(seconds):
+    time.sleep(seconds)
+
+
+def hold_the_interpreter():
+    """Stay in C code for longer than anybody lives, without letting other threads run."""
+    import re  # noqa: PLC0415
+
+    return re.match(r"(a+)+$", "a" * 64 + "b")
+
+
+def stop_itself():
+    os.kill(os.getpid(), signal.SIGSTOP)

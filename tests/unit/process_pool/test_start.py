@@ -197,7 +197,8 @@ def test_descriptors_of_the_parent_do_not_leak_into_children(pool, tmp_path):
 def test_children_hold_no_end_of_a_sibling(make_pool):
     pool = make_pool(3)
     few = [len(pool.call(bodies.surroundings)["descriptors"]) for _ in range(4)]
-    assert max(few) <= 6  # three standard ones, the line, the parent's pipe, and the listing itself
+    # Three standard ones, the line, the parent's pipe, that of its stack, and the listing itself.
+    assert max(few) <= 7
 
 
 def test_functions_and_classes_of_a_script_cross(tmp_path):

@@ -35,18 +35,18 @@ class StackDumps:
         if not any(monotonic() - one.load().began > LONG_SECONDS for one in executors):
             return
         found = self._store.entries(STACK, newer_than=DEMAND_SECONDS, limit=MOST_REQUESTS).entries
-        wanted = {requested_job(one.text) for one in found if one.key not in self._answered}
+        asked = (requested_job(one.text) for one in found if one.key not in self._answered)
+        wanted = {job_id for job_id in asked if job_id is not None}
         self._answered = frozenset(one.key for one in found)
         if wanted:
             self._answer(wanted, executors)
 
-    def _answer(self, wanted: set[str | None], executors: Sequence[Executor]) -> None:
+    def _answer(self, wanted: set[str], executors: Sequence[Executor]) -> None:
         bodies = [
             body
             for executor in executors
             if isinstance(executor, LocatingExecutor)
-            for body in executor.whereabouts()
-            if body[0].id in wanted
+            for body in executor.whereabouts(wanted)
         ]
         if bodies:
             self._store.note_many([_note(claim, stack) for claim, stack in bodies])
