@@ -17,6 +17,7 @@ from mainspring.model.job_options import tags_in
 from mainspring.stores.job_id import format_id, new_nonce, parse_id
 from mainspring.stores.postgres.connections.statements import micros
 from mainspring.stores.postgres.connections.trouble import Raced
+from mainspring.stores.rules.columns import LATEST
 from mainspring.stores.rules.enqueue import (
     IDEMPOTENT_SECONDS,
     EnqueuePlan,
@@ -64,10 +65,11 @@ IS_KEPT = """
 SELECT FROM jobs WHERE key = %(key)s UNION ALL SELECT FROM finished WHERE key = %(key)s
 """
 
+# One that would never end was written by somebody else.
 ANSWERED = """
 SELECT idempotency_key, key, nonce FROM idempotency
-WHERE idempotency_key = ANY (%(keys)s) AND until > {now}
-"""
+WHERE idempotency_key = ANY (%(keys)s) AND until > {now} AND until <= {latest}
+""".replace("{latest}", str(LATEST))
 
 REMEMBER = """
 INSERT INTO idempotency (idempotency_key, key, nonce, until)
@@ -75,8 +77,8 @@ SELECT name, key, nonce, {now} + %(lasts)s
 FROM unnest(%(names)s::text[], %(keys)s::bigint[], %(nonces)s::bigint[]) AS given (name, key, nonce)
 ON CONFLICT (idempotency_key) DO UPDATE
 SET key = excluded.key, nonce = excluded.nonce, until = excluded.until
-WHERE idempotency.until <= {now}
-"""
+WHERE idempotency.until <= {now} OR idempotency.until > {latest}
+""".replace("{latest}", str(LATEST))
 
 BEARERS = """
 SELECT unique_key, key, nonce, lane, state FROM jobs WHERE unique_key = ANY (%(keys)s)

@@ -10,6 +10,7 @@ from mainspring.errors import LeaseLost
 from mainspring.model.job import Outcome, OutcomeKind, Renewed, Rescued
 from mainspring.stores.postgres.connections.statements import micros
 from mainspring.stores.postgres.outcomes import record_each
+from mainspring.stores.rules.columns import LATEST
 from mainspring.stores.rules.rescue import ORPHANED, UNKNOWN_NODE, decide_crashes, evidence_of
 from mainspring.stores.sql.records import node_of, running_of
 
@@ -59,11 +60,14 @@ CASE
 END
 """
 
-LOST = """
+# A lease that would never end was written by somebody else: see Columns.lease_end.
+RUN_OUT = f"(({UNTIL}) <= {{now}} OR renewed_at + lease > {LATEST})"
+
+LOST = f"""
 SELECT name, host, pid FROM nodes AS live
-WHERE node = %(node)s AND ended_at IS NULL AND (%(dead)s OR ({until}) <= {now})
+WHERE node = %(node)s AND ended_at IS NULL AND (%(dead)s OR {RUN_OUT})
 FOR UPDATE
-""".replace("{until}", UNTIL)
+"""  # noqa: S608  # joined from texts of ours alone
 
 LIVE = "SELECT FROM nodes WHERE node = %(node)s AND ended_at IS NULL FOR UPDATE"
 

@@ -56,7 +56,7 @@ def acquire(connection: sqlite3.Connection, node: int, name: str, moment: Moment
     live = connection.execute(LIVE, (node,)).fetchone()
     if live is None:
         raise LeaseLost(name_of(connection, node))
-    if Columns().integer("lease_until", live[3]) <= moment.micros:
+    if Columns().lease_end("lease_until", live[3]) <= moment.micros:
         return None
     holder = connection.execute(HOLDER, (name,)).fetchone()
     if holder is not None:

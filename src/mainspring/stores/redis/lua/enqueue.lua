@@ -21,7 +21,7 @@ end
 local function answer_of(name)
   local answer = call('GET', at .. 'answer:' .. name)
   local till, id = string.match(answer or '', '^(%d+) (%d+%-%x+)$')
-  return till and tonumber(till) > now and id or ''
+  return till and tonumber(time_in(till, 0)) > now and id or ''
 end
 
 local function is_as_believed()

@@ -8,7 +8,7 @@ local function hash_of(key) return at .. 'job:' .. key end
 
 -- Texts of equal length sort as their numbers do. A score could not hold all three.
 local function place_of(priority, run_at, key)
-  return string.format('%010.0f%017.0f%016.0f', priority + 2147483648, run_at, key)
+  return string.format('%010d%017d%016d', priority + 2147483648, run_at, key)
 end
 
 local function run_at_of(place) return string.sub(place, 11, 27) end

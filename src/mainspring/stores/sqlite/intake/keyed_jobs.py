@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from mainspring.model.job_options import tags_in
 from mainspring.stores.job_id import format_id, new_nonce, parse_id
+from mainspring.stores.rules.columns import LATEST
 from mainspring.stores.rules.enqueue import (
     IDEMPOTENT_SECONDS,
     EnqueuePlan,
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from mainspring.stores.clock import Moment
     from mainspring.stores.sql.lanes import Name
 
+# One that would never end was written by somebody else.
 ANSWERED = """
 SELECT idempotency_key, CAST(key AS INTEGER), CAST(nonce AS INTEGER) FROM mainspring_idempotency
-WHERE idempotency_key IN (VALUES {rows}) AND until > ?
-"""
+WHERE idempotency_key IN (VALUES {rows}) AND until > ? AND until <= {latest}
+""".replace("{latest}", str(LATEST))
 
 REMEMBER = """
 INSERT INTO mainspring_idempotency (idempotency_key, key, nonce, until) VALUES {rows}
