@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import time
 from contextlib import closing
 
 import pytest
 
-from mainspring import Queue
+from mainspring import JobFailed, Queue
 from mainspring.errors import InvalidConnection, StoreBusy
 
 
@@ -118,3 +119,75 @@ def test_a_session_of_sqlalchemy_takes_a_job(queue, noop, engine):
         gone = noop.using(conn=session).delay(9)
         session.rollback()
     assert queue.get_job(gone.id) is None
+
+
+class TestADroppedConnection:
+    """Python may keep what nobody has any more, and with it the lock of its transaction."""
+
+    @pytest.fixture(autouse=True)
+    def uncollected(self):
+        gc.collect()
+        gc.disable()
+        yield
+        gc.enable()
+        gc.collect()
+
+    @pytest.fixture
+    def patient(self, tmp_path):
+        queue = Queue(db_path=tmp_path / "jobs.db", busy_timeout=60.0, workers=1)
+        yield queue
+        queue.close()
+
+    @staticmethod
+    def drop(path):
+        dropped = sqlite3.connect(path)
+        # As older versions of Python make it, by a cache of its statements.
+        dropped.row_factory = lambda *_: dropped
+        dropped.execute("BEGIN IMMEDIATE")
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    @pytest.mark.parametrize("raises", [True, False])
+    @pytest.mark.parametrize("kind", ["thread", "async"])
+    def test_of_a_body_does_not_hold_up_its_worker(self, patient, tmp_path, kind, raises):
+        def body():
+            self.drop(tmp_path / "jobs.db")
+            if raises:
+                raise ValueError("in the midst of it")
+            return "done"
+
+        async def abody():
+            return body()
+
+        task = patient.task(name="drops", retries=0)(body if kind == "thread" else abody)
+        with patient.worker():
+            job = task.delay()
+            if raises:
+                with pytest.raises(JobFailed, match="in the midst of it"):
+                    job.result(timeout=20)
+            else:
+                assert job.result(timeout=20) == "done"
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    @pytest.mark.parametrize("bulk", [False, True])
+    def test_of_a_producer_does_not_hold_up_the_next_enqueue(self, patient, tmp_path, bulk):
+        task = patient.task(name="noop")(lambda: None)
+        task.delay()
+        self.drop(tmp_path / "jobs.db")
+        began = time.monotonic()
+        jobs = task.map([(), ()]) if bulk else [task.delay()]
+        assert time.monotonic() - began < 30
+        assert [job.status for job in jobs] == ["pending"] * len(jobs)
+
+    def test_one_that_is_kept_is_waited_for_as_long_as_the_queue_says(self, tmp_path):
+        queue = Queue(db_path=tmp_path / "jobs.db", busy_timeout=2.0)
+        task = queue.task(name="noop")(lambda: None)
+        task.delay()
+        with closing(sqlite3.connect(tmp_path / "jobs.db")) as kept:
+            kept.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            with pytest.raises(StoreBusy, match="outside mainspring"):
+                task.delay()
+            assert time.monotonic() - began > 1.9
+            kept.rollback()
+        assert task.delay().status == "pending"
+        queue.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import sys
 import threading
@@ -14,6 +15,7 @@ from mainspring.stores.ownership import is_beneath, is_called_by, is_running, le
 from mainspring.stores.sqlite.file.database import check_library, close_if_open
 from mainspring.stores.sqlite.file.journal_mode import mode_of, say_mode
 from mainspring.stores.sqlite.file.log import LOOK_EVERY, Log
+from mainspring.stores.sqlite.file.trouble import is_busy
 from mainspring.stores.sqlite.file.write_lock import WriteLock
 from mainspring.stores.sqlite.schema.migration import check, migrate
 
@@ -61,7 +63,10 @@ class Writer:
         self.refuse_second_turn()
         try:
             connection = self._take_turn(sys._getframe(1))  # noqa: SLF001
-            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                self._execute_again(error, connection, "BEGIN IMMEDIATE")
         except BaseException as error:
             self._end_turn(error)
             self._file.explain(error)
@@ -91,7 +96,10 @@ class Writer:
         # As `_in_turn`, spelled out: each enqueuing passes here.
         try:
             connection = self._take_turn(sys._getframe())  # noqa: SLF001
-            cursor = connection.execute(statement, parameters)
+            try:
+                cursor = connection.execute(statement, parameters)
+            except sqlite3.OperationalError as error:
+                cursor = self._execute_again(error, connection, statement, parameters)
             self._log.committed(connection)
         except BaseException as error:
             failure = error
@@ -101,6 +109,27 @@ class Writer:
             self._end_turn(failure)
             failure = None  # or else it keeps itself, by this frame, and what its other frames have
         return cursor
+
+    def _execute_again(
+        self,
+        error: sqlite3.OperationalError,
+        connection: sqlite3.Connection,
+        statement: str,
+        parameters: Sequence[object] = (),
+    ) -> sqlite3.Cursor:
+        """Execute what has met a transaction outside mainspring, in the time that is left.
+
+        It may be that of a connection which its owner has dropped, as a body does that raises in
+        the midst of its own: Python closes it when it collects garbage, and may never come to that.
+        """
+        if not is_busy(error) or self._file.busy_timeout <= self._file.first_wait:
+            raise error
+        gc.collect()
+        self._file.wait_longer(connection)
+        try:
+            return connection.execute(statement, parameters)
+        finally:
+            self._file.wait_at_first(connection)
 
     def ready(self) -> None:
         """See that the file exists and has our schema."""
@@ -315,6 +344,7 @@ class Writer:
             self._file.check_owner()
             migrate(connection, self._file)
             say_mode(connection, self._file, before)
+            self._file.wait_at_first(connection)
             return connection  # noqa: TRY300  # else an exception could come before it
         except BaseException:
             close_if_open(connection)

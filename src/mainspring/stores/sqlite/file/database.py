@@ -26,6 +26,9 @@ OLDEST_SQLITE = (3, 35, 0)
 CACHED_STATEMENTS = 512
 WAL_CAP_BYTES = 64 * 1024 * 1024
 
+FIRST_WAIT_SECONDS = 1.0
+"""Seconds that the writer waits for a transaction outside mainspring before it collects garbage."""
+
 WAL_MODE = "PRAGMA journal_mode = WAL"
 
 WRITER_PRAGMAS = (
@@ -158,6 +161,20 @@ class DatabaseFile(Struct, frozen=True):
             close_if_open(connection)
             raise
 
+    @property
+    def first_wait(self) -> float:
+        """The seconds that a statement waits before something is done about its wait."""
+        # Without WAL a commit waits for readers, and once only.
+        return self.busy_timeout if self.keeps_mode else min(FIRST_WAIT_SECONDS, self.busy_timeout)
+
+    def wait_at_first(self, connection: sqlite3.Connection) -> None:
+        """Have statements of the writer's wait for other transactions that long."""
+        _wait(connection, self.first_wait)
+
+    def wait_longer(self, connection: sqlite3.Connection) -> None:
+        """Have them wait for what is left of the time after that."""
+        _wait(connection, self.busy_timeout - self.first_wait)
+
     def writing_pragmas(self) -> tuple[str, ...]:
         """Return how the writing connection is set up: the file becomes a WAL database."""
         # Less than FULL is safe in WAL mode only: elsewhere a power cut may damage the file.
@@ -190,6 +207,10 @@ class DatabaseFile(Struct, frozen=True):
     def unusable(self, why: str, remedy: str) -> StoreUnusable:
         """Return the error that says so."""
         return StoreUnusable(str(self.path), why, remedy)
+
+
+def _wait(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").fetchall()
 
 
 def close_if_open(connection: sqlite3.Connection | None) -> None:

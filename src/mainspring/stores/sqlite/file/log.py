@@ -70,8 +70,7 @@ class Log:
         try:
             ((busy, _, _),) = connection.execute(FOLD).fetchall()
         finally:
-            milliseconds = int(self._file.busy_timeout * 1000)
-            connection.execute(f"PRAGMA busy_timeout = {milliseconds}").fetchall()
+            self._file.wait_at_first(connection)
         # A reader can keep the log: then it grows by as much again before the next try.
         self._fold_at_bytes = self._fold_bytes + (self._fold_at_bytes if busy else 0)
 

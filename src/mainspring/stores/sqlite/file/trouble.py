@@ -53,6 +53,11 @@ def code_of(error: sqlite3.Error) -> int:
     return (getattr(error, "sqlite_errorcode", None) or 0) & PRIMARY_CODE
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Return whether it met a lock of somebody else's."""
+    return code_of(error) in BUSY
+
+
 def meaning_of(error: sqlite3.Error, path: Path, waited: float) -> StoreError | None:
     """Return the error to raise instead, or None for one that is a fault of ours."""
     code = code_of(error)
@@ -60,7 +65,7 @@ def meaning_of(error: sqlite3.Error, path: Path, waited: float) -> StoreError | 
         migrated = StoreMigrated(str(path), *MIGRATED)
         _tell_once(path, migrated)
         return migrated
-    if code in BUSY:
+    if is_busy(error):
         return StoreBusy(str(path), waited, OUTSIDE)
     if code in REMEDIES:
         why, remedy = REMEDIES[code]
