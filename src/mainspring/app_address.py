@@ -21,30 +21,42 @@ T = TypeVar("T")
 class Address(Generic[T]):
     """Address of an object of `kind`, which messages call `noun`; `example` is such an address.
 
-    Or of an application that has one, or of a function that returns either.
+    Or of an application that has one, or of a function that returns either. `default` is the object
+    where a module alone is named.
     """
 
-    def __init__(self, text: str, kind: type[T], *, noun: str, example: str) -> None:
+    def __init__(
+        self, text: str, kind: type[T], *, noun: str, example: str, default: T | None = None
+    ) -> None:
         self.text = text
         self._kind = kind
         self._noun = noun
         self._example = example
+        self._default = default
 
     @property
     def module(self) -> str:
         """The name of the module."""
         return self.text.partition(":")[0]
 
+    @property
+    def attribute(self) -> str:
+        """The path in the module, "" where it is named alone."""
+        return self.text.partition(":")[2]
+
     def find(self) -> T:
         """Import the module and return the object. Raises `AppNotFound`, with the reason."""
         module, colon, path = self.text.partition(":")
-        if not module or not colon or not path:
+        alone = self._default is not None and not colon
+        if not module or not (path or alone):
             raise self._not_found(f"write it as module:attribute, for example {self._example}")
         if "/" in module or module.endswith(".py"):
             file = Path(module).with_suffix("")
             named = file.name if file.is_absolute() else ".".join(file.parts)
-            raise self._not_found(f"name the module, not its file: {named}:{path}")
+            raise self._not_found(f"name the module, not its file: {named}{colon}{path}")
         found: object = self._import(module)
+        if self._default is not None and not colon:
+            return self._default
         for name in path.split("."):
             found = self._attribute(found, name)
         try:

@@ -89,10 +89,10 @@ class InvalidOption(UsageError, ValueError):
 class UnknownOption(UsageError, TypeError):
     """An option that does not exist."""
 
-    def __init__(self, option: str, *, owner: str, known: tuple[str, ...]) -> None:
-        self.option = option
-        self.owner = owner
-        super().__init__(f"{owner} has no option {option!r}; it takes {', '.join(known)}")
+    def __init__(self, option: str, *, owner: str, known: tuple[str, ...], ours: str = "") -> None:
+        self.option, self.owner = option, owner
+        parts = (f"{owner} has no option {option!r}", ours, f"it takes {', '.join(known)}")
+        super().__init__("; ".join(part for part in parts if part))
 
 
 class InvalidArguments(UsageError, TypeError):

@@ -389,6 +389,25 @@ queue.close()
 """
 
 
+ENDS = """
+import sys
+from mainspring import Queue
+
+held = Queue(sys.argv[1], durability="normal").lock("a lock").__enter__()
+"""
+
+
+def test_a_process_that_ends_leaves_the_store_without_a_close(tmp_path):
+    url = f"sqlite:///{tmp_path / 'jobs.db'}"
+    subprocess.run([sys.executable, "-c", ENDS, url], check=True, timeout=60)
+    queue = Queue(url)
+    try:
+        assert queue.locks() == []
+        assert queue._client.store.nodes() == []
+    finally:
+        queue.close()
+
+
 def test_a_forked_child_has_no_lock_of_its_parent_s(tmp_path):
     url = f"sqlite:///{tmp_path / 'jobs.db'}"
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, url]

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption, UnknownOption
+from mainspring.model.foreign_names import our_option
 from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.number import is_number, is_whole
 
@@ -74,7 +75,8 @@ def refuse_unknown(owner: str, given: Iterable[str], known: Iterable[str]) -> No
     """Raise UnknownOption for the first option that does not exist."""
     for option in given:
         if option not in known:
-            raise UnknownOption(option, owner=owner, known=tuple(known))
+            names = tuple(known)
+            raise UnknownOption(option, owner=owner, known=names, ours=our_option(option, names))
 
 
 def seconds(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 OWNER = "Queue.enqueue()"
 
+WRITTEN = 'give args as a tuple or list, and kwargs as a dict: queue.enqueue("app.add", (2, 3))'
+
 
 def call_by_name(
     binding: Binding, name: object, args: object, kwargs: object, options: UsingOptions
@@ -24,7 +26,7 @@ def call_by_name(
     task = task_named(binding, name, OWNER)
     named = {} if kwargs is None else kwargs
     if not (isinstance(args, (tuple, list)) and isinstance(named, Mapping)):
-        raise InvalidArguments(f"{OWNER}: give args as a tuple or list, and kwargs as a dict")
+        raise InvalidArguments(f"{OWNER}: {WRITTEN}")
     given: dict[str, Any] = {**options}
     return task.using(**given).call(*args, **named)
 
@@ -34,6 +36,9 @@ def task_named(binding: Binding, name: object, owner: str) -> QueueTask[..., Any
 
     Raises InvalidOption.
     """
+    if isinstance(name, QueueTask):
+        why, remedy = "is a task, and not its name", "write task.delay(...), or task.using(...)"
+        raise InvalidOption("task", name, owner=owner, why=why, remedy=remedy)
     if not (isinstance(name, str) and is_name(name)):
         raise InvalidOption("task", name, owner=owner, expected=f"the name of a task: {EXPECTED}")
     task = binding.tasks[name] if name in binding.tasks else Task(name, elsewhere)

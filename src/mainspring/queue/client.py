@@ -98,7 +98,8 @@ class QueueClient:
     async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
         """Keep new jobs in one transaction without blocking the loop; return their ids."""
         if connection is not None:
-            return self.enqueue(jobs, connection)
+            enqueue = self.enqueue
+            return await self.transactions.in_sync(connection, lambda own: enqueue(jobs, own))
         if self._senders:
             with self._sending(jobs) as sending:
                 job_ids = sending.ids = await self._akeep_many(sending.jobs)
@@ -115,7 +116,8 @@ class QueueClient:
 
     async def _akeep(self, job: NewJob, connection: Any) -> str:
         if connection is not None:
-            return self.transactions.enqueue(connection, [job])[0]
+            theirs = self.transactions
+            return (await theirs.in_sync(connection, lambda own: theirs.enqueue(own, [job])))[0]
         if self._batchers is None:
             from mainspring.queue.enqueue_batcher import EnqueueBatchers  # noqa: PLC0415  # a lazy door
 

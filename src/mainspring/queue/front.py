@@ -54,9 +54,9 @@ T = TypeVar("T")
 class Queue(QueueSetup):
     """Named lines of durable jobs in one store, and the tasks that run them. Thread-safe.
 
-    `url` is `sqlite:///jobs.db` or `memory://`, `db_path` a file for the former; with neither, the
-    environment's MAINSPRING_URL at the first use, else `sqlite:///mainspring.db`. `configure`
-    changes it until then.
+    `url` is `sqlite:///jobs.db`, `postgresql://user@host/database`, `redis://host:6379/0` or
+    `memory://`, `db_path` a file for the first; with neither, the environment's MAINSPRING_URL at
+    the first use, else `sqlite:///mainspring.db`. `configure` changes it until then.
 
     `durability`: `"full"` (on disk when `delay` returns) or `"normal"` (a power cut may cost the
     last moments; a killed process costs nothing). `busy_timeout`: seconds to wait for another
@@ -289,9 +289,9 @@ class Queue(QueueSetup):
     def run_worker(self, queues: Sequence[str] | None = None, **own: Unpack[OwnOptions]) -> None:
         """Run jobs in this process until `shutdown()` or a signal; blocks.
 
-        `queues`: take only from these. `workers`, `grace`: other than the queue's own. `log_jobs`:
-        write a line for each attempt that ends to the log `mainspring.jobs`, at INFO. In the main
-        thread SIGINT, SIGTERM, SIGHUP and SIGQUIT stop it as `shutdown()` does.
+        `queues`: take only from these. `workers`, `async_slots`, `grace`: not the queue's own.
+        `log_jobs`: write a line for each attempt that ends to the log `mainspring.jobs`, at INFO.
+        In the main thread SIGINT, SIGTERM, SIGHUP and SIGQUIT stop it as `shutdown()` does.
         """
         with self._consumers.consumer(queues, own) as consumer:
             consumer.run()

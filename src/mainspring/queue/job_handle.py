@@ -17,6 +17,7 @@ from mainspring.errors import (
 )
 from mainspring.model.async_twin import off_loop
 from mainspring.model.enqueue_options import check_still_valid, wait_of
+from mainspring.model.foreign_names import missing
 from mainspring.model.job import CANCELLED, EXPIRED, FINAL, Ended, JobState
 from mainspring.model.remote_error import RemoteError, cause_of
 from mainspring.model.stack_request import STACK, request_text
@@ -35,6 +36,23 @@ if TYPE_CHECKING:
 __all__ = ["JobHandle", "RemoteError"]
 
 R = TypeVar("R")
+
+_INSTEAD = {
+    "abort": "job.cancel()",
+    "failed": 'job.status == "failed"',
+    "get": "job.result(timeout=10)",
+    "get_id": "job.id",
+    "get_status": "job.status",
+    "meta": "job.metadata",
+    "ready": 'job.status in ("completed", "failed", "cancelled")',
+    "return_value": "job.result(timeout=10)",
+    "revoke": "job.cancel()",
+    "state": "job.status",
+    "successful": 'job.status == "completed"',
+    "task_id": "job.id",
+    "wait": "job.result(timeout=10)",
+}
+"""The names of Celery's, RQ's, Huey's and arq's results."""
 
 
 class JobHandle(RecordFields, Generic[R]):
@@ -59,6 +77,11 @@ class JobHandle(RecordFields, Generic[R]):
 
     def __repr__(self) -> str:
         return f"<JobHandle {self.id} of {self.task}>"
+
+    if not TYPE_CHECKING:  # or each attribute would exist to a type checker
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing(self, name, _INSTEAD)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, JobHandle) and other.id == self.id

@@ -118,6 +118,7 @@ class OwnOptions(TypedDict, total=False):
     """Options of a single worker; None: as the queue says."""
 
     workers: int | None
+    async_slots: int | None
     grace: float | None
     log_jobs: bool
     metrics_port: int | None
@@ -218,9 +219,11 @@ def settings_with(settings: WorkerSettings, own: OwnOptions) -> WorkerSettings:
     if (port := own.get("metrics_port")) is not None:
         METRICS_PORT("run_worker", "metrics_port", port)
     METRICS_HOST("run_worker", "metrics_host", own.get("metrics_host", LOOPBACK))
-    workers, grace = own.get("workers"), own.get("grace")
-    if workers is not None:
+    if (workers := own.get("workers")) is not None:
         settings = replace(settings, workers=slots_of(workers))
+    if (async_slots := own.get("async_slots")) is not None:
+        settings = replace(settings, async_slots=async_slots)
+    grace = own.get("grace")
     return settings if grace is None else replace(settings, grace=grace)
 
 

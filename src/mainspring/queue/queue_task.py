@@ -18,6 +18,7 @@ from typing import (
 
 from mainspring.errors import InvalidArguments
 from mainspring.model.enqueue_options import CHECKS, EnqueueOptions
+from mainspring.model.foreign_names import missing
 from mainspring.model.job import NewJob
 from mainspring.model.job_options import OWN_OPTIONS
 from mainspring.model.options import refuse_unknown
@@ -49,6 +50,26 @@ Ts = TypeVarTuple("Ts")
 
 _USING_OPTIONS = ("queue", "priority", *CHECKS, *OWN_OPTIONS, "conn")
 _NO_OPTIONS = EnqueueOptions()
+
+_LATER = "task.using(delay=5).delay(...)"
+_INSTEAD = {
+    "apply": "task(...), which calls the function, or task.delay(...)",
+    "apply_async": "task.using(delay=5, ...).delay(...), or task.delay(...)",
+    "chunks": "task.map([...])",
+    "defer": "task.delay(...)",
+    "defer_async": "await task.adelay(...)",
+    "enqueue": "task.delay(...)",
+    "kiq": "await task.adelay(...)",
+    "retry": "raise mainspring.Retry(delay=5) in the body",
+    "s": "task.call(...), for queue.enqueue_many",
+    "schedule": _LATER,
+    "send": "task.delay(...)",
+    "send_with_options": _LATER,
+    "si": "task.call(...), for queue.enqueue_many",
+    "signature": "task.call(...), for queue.enqueue_many",
+    "starmap": "task.map([...])",
+}
+"""The methods of Celery's, Dramatiq's, procrastinate's, Huey's and taskiq's tasks."""
 
 
 class Call(Generic[R]):
@@ -85,6 +106,11 @@ class QueueTask(Generic[P, R, Raw]):
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
+
+    if not TYPE_CHECKING:  # or each attribute would exist to a type checker
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing(self, name, _INSTEAD)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Raw:
         """Run the function itself, here and now."""

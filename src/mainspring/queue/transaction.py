@@ -58,6 +58,15 @@ class Transactions:
         _announce_after_commit(connection, store.announce)
         return job_ids
 
+    async def in_sync(self, connection: Any, keep: Callable[[Any], list[str]]) -> list[str]:
+        """Return what `keep` returns of the connection; of SQLAlchemy's asynchronous, in run_sync.
+
+        One of psycopg needs none.
+        """
+        if _is_sqlalchemy(connection, ".ext.asyncio") and hasattr(connection, "run_sync"):
+            return await connection.run_sync(keep)  # type: ignore[no-any-return]  # its own type
+        return keep(connection)
+
     @contextmanager
     def block(self, connection: Any) -> Iterator[None]:
         """Wake who sleeps after the block, unless the transaction is still open then."""
@@ -121,8 +130,9 @@ def _checked(connection: Any) -> Any:
         return connection
     connection = _own(connection)
     if _is_sqlalchemy(connection, ".ext.asyncio") or not hasattr(connection, "connection"):
-        why = f"it is a {type(connection).__name__}"
-        raise InvalidConnection(why, "give a Connection or a Session, or their run_sync()")
+        why = f"its type is {type(connection).__name__}"
+        remedy = "give a Connection or a Session; of an asynchronous one, await adelay() or amap()"
+        raise InvalidConnection(why, remedy)
     if not _is_open(connection):
         raise InvalidConnection("no transaction is open on it", "begin one before you enqueue")
     return connection

@@ -135,11 +135,41 @@ def test_concurrency_and_grace_stand_in_for_the_queues_own(make_app, start_worke
     assert app.queue.stats()["pending"] == 4
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_async_slots_are_the_coroutines_that_each_process_runs_at_once(
+    make_app, start_worker, eventually, processes
+):
+    app = make_app(
+        """
+        import asyncio
+        from mainspring import Queue
+
+        queue = Queue(db_path="jobs.db", durability="normal", grace=0.2)
+
+        @queue.task
+        async def sleep():
+            await asyncio.sleep(60)
+        """
+    )
+    most = 2 * int(processes)
+    worker = start_worker("--async-slots", "2", "--processes", processes)
+    app.sleep.map([()] * 8)
+    eventually(lambda: async_slots(app.queue) == {"size": most, "busy": most}, within=20)
+    worker.send(signal.SIGTERM)
+    assert worker.wait(timeout=20) == 0
+
+
 @pytest.mark.parametrize(
-    "words", [("--processes", "0"), ("--concurrency", "-1"), ("--grace", "-1")]
+    "words",
+    [("--processes", "0"), ("--concurrency", "-1"), ("--grace", "-1"), ("--async-slots", "0")],
 )
 def test_a_senseless_number_is_exit_code_2(write_app, command, words):
     write_app(APP)
     answer = command("worker", "--app", "app:queue", *words)
     assert answer.code == 2
     assert "is not valid; expected" in answer.err
+
+
+def async_slots(queue):
+    slots = queue.stats()["slots"].get("async", {})
+    return {name: slots.get(name) for name in ("size", "busy")}

@@ -119,6 +119,34 @@ def test_a_modules_workers_run_until_a_signal_stops_them_in_order(folder, number
     assert "stops: a signal" in errors
 
 
+def test_a_module_alone_means_its_workers_on_the_usual_supervisor(folder):
+    (folder / "plain.py").write_text(
+        "from mainspring import background_worker\n"
+        "@background_worker(interval=60)\n"
+        "def look(): ...\n"
+    )
+    done = subprocess.run(
+        command("plain", "--once"),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "look" in done.stdout
+    done = subprocess.run(
+        command("plain.py", "--once"),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.rstrip().endswith("name the module, not its file: plain")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_does_not_wait_for_the_grace(folder, number):
     (folder / "slow.py").write_text(
@@ -211,7 +239,7 @@ def test_once_prints_the_table_once_and_ends(folder):
         ("beats:missing", "has no 'missing'; its supervisors are task_supervisor"),
         ("beats:number", "number is int, and has no TaskSupervisor"),
         ("beats:tick", "and has no TaskSupervisor"),
-        ("beats", "module:attribute"),
+        ("beats:", "module:attribute"),
         ("broken:task_supervisor", "ZeroDivisionError"),
         ("leaves:task_supervisor", "SystemExit: use: leaves FILE"),
         ("./beats.py:task_supervisor", "name the module, not its file: beats:task_supervisor"),

@@ -53,6 +53,10 @@ def test_a_failing_worker_says_so_and_why():
     assert line.endswith("OSError('no sensor')")
 
 
+def test_a_worker_that_gave_up_is_failed_and_no_more():
+    assert "failing" not in table_of([worker(state="failed", failing=True)], NOW)[1]
+
+
 def test_no_text_of_a_worker_moves_the_cursor():
     line = table_of([worker(name="\x1b[2Jevil\n", error="a\rb")], NOW)[1]
     assert line.isprintable()

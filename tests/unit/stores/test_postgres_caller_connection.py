@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 from sqlalchemy import create_engine, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from mainspring import Queue
@@ -175,6 +175,52 @@ def test_sqlalchemys_asynchronous_connection_will_do_in_run_sync(store, postgres
 
     asyncio.run(use())
     assert pending(store) == 3
+
+
+async def _seen_of_async_session(database, task, look, *, commit):
+    engine = create_async_engine(sqlalchemy_url(database))
+    async with AsyncSession(engine) as session:
+        await session.execute(text("SELECT 1"))
+        jobs = [await task.using(conn=session).adelay(), *await task.using(conn=session).amap([()])]
+        await (session.commit() if commit else session.rollback())
+        seen = [look(job) for job in jobs]
+    await engine.dispose()
+    return seen
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_jobs_go_into_an_async_session_by_adelay_and_amap(postgres_url, postgres_database, commit):
+    queue = Queue(postgres_url)
+    task = queue.task(name="noop")(lambda: None)
+    queue.migrate()
+
+    def look(job):
+        return queue.get_job(job.id) is not None
+
+    seen = asyncio.run(_seen_of_async_session(postgres_database, task, look, commit=commit))
+    assert seen == [commit, commit]
+    queue.close()
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_the_kit_follows_an_async_session(postgres_database, commit):
+    queue = Queue("memory://")
+    task = queue.task(name="noop")(lambda: None)
+    with queue.testing() as t:
+
+        def look(_job):
+            return len(t.jobs(task=task))
+
+        seen = asyncio.run(_seen_of_async_session(postgres_database, task, look, commit=commit))
+        assert seen == ([2, 2] if commit else [0, 0])
+
+
+def test_an_async_session_given_to_delay_is_refused_with_what_to_do(postgres_url):
+    queue = Queue(postgres_url)
+    task = queue.task(name="noop")(lambda: None)
+    with pytest.raises(InvalidConnection, match=r"type is AsyncSession; .* await adelay\(\)"):
+        task.using(conn=AsyncSession()).delay()
+    queue.close()
 
 
 def test_djangos_connection_will_do(store, postgres_database):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from mainspring.background.workers.event import BackgroundEventWorker
 from mainspring.background.workers.interval import BackgroundIntervalWorker
+from mainspring.background.workers.options import COMMON, DAEMON, TARGETED
 from mainspring.background.workers.queue import BackgroundQueueWorker
 from mainspring.background.workers.worker import BackgroundAsyncWorker, BackgroundWorker
 from mainspring.errors import InvalidOption
+from mainspring.model.options import refuse_unknown
 from mainspring.supervision.workers.worker import is_async
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ KINDS: dict[type[BackgroundWorker[Any, Any]], tuple[str, ...]] = {
     BackgroundIntervalWorker: ("interval", "delay", "delay_before", "cron"),
 }
 """The options that make a worker of a kind."""
+
+KIND_OPTIONS = tuple(name for names in KINDS.values() for name in names)
 
 
 @overload
@@ -102,6 +106,8 @@ def make_worker(func: Callable[..., Any], options: dict[str, Any]) -> Background
         _refuse_two_kinds(func, given, kinds)
     if not kinds:
         _refuse_none(func, given)
+        known = (*KIND_OPTIONS, *TARGETED, *COMMON, DAEMON)
+        refuse_unknown(f"worker {getattr(func, '__name__', func)!r}", given, known)
     kind = kinds[0] if kinds else BackgroundAsyncWorker if is_async(func) else BackgroundWorker
     worker = kind(given.pop("name", None), func, **given)
     if inspect.isfunction(func):
@@ -111,7 +117,7 @@ def make_worker(func: Callable[..., Any], options: dict[str, Any]) -> Background
 
 def _refuse_none(func: Callable[..., Any], given: dict[str, Any]) -> None:
     """Refuse `interval=None`, which would run without a pause what is meant to have one."""
-    for option in (name for names in KINDS.values() for name in names):
+    for option in KIND_OPTIONS:
         if option in given:
             owner = f"worker {getattr(func, '__name__', func)!r}"
             remedy = "give a value, or leave it out"

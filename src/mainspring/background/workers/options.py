@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from mainspring.background.aloop import ALoop
 from mainspring.background.supervisor.front import TaskSupervisor
 from mainspring.errors import InvalidOption, UnknownOption
+from mainspring.model.foreign_names import our_option
 from mainspring.model.number import is_number, is_whole
 from mainspring.model.signature import is_generator
 from mainspring.supervision.restart import Restart
@@ -86,7 +87,9 @@ class Options:
         given = {option: value for option, value in given.items() if option != DAEMON}
         for option in given:
             if option not in COMMON:
-                raise UnknownOption(option, owner=owner, known=(*COMMON, "func", *ALIASES, *also))
+                known = (*also, *TARGETED, *COMMON)
+                ours = our_option(option, known)
+                raise UnknownOption(option, owner=owner, known=known, ours=ours)
         given = {option: value for option, value in given.items() if value is not None}
         own = name or derived or str(uuid.uuid4())
         named = bool(name or derived)
@@ -169,6 +172,9 @@ def function_of(
 
 COMMON = tuple(CommonOptions.__annotations__)
 """The options of every kind."""
+
+TARGETED = ("func", *ALIASES)
+"""The options that give the target."""
 
 PACE = ("interval", "delay", "delay_before")
 """The overrides that only a worker with a pace can heed."""

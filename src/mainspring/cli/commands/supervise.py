@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mainspring.app_address import Address
-from mainspring.background.supervisor.front import TaskSupervisor
+from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
 from mainspring.background.supervisor.signals import SignalWait
 from mainspring.cli.daemon.notify import ReadinessAnnouncer, ServiceManager
 from mainspring.cli.daemon.table import table_of
@@ -39,7 +39,7 @@ SETTLED_WITHIN = 1.0
 
 HUNG = "the workers did not stop in time; ending the process"
 
-EXAMPLE = "myapp.workers:task_supervisor"
+EXAMPLE = "myapp.workers:supervisor"
 
 NOBODY = "%s has no worker of %s: give each supervisor=, and a name that does not begin with _"
 
@@ -48,8 +48,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
         "supervisor",
-        metavar="MODULE:SUPERVISOR",
-        help="where the TaskSupervisor is, seen from this folder; the module's workers are started",
+        metavar="MODULE[:SUPERVISOR]",
+        help="the module whose workers are started, seen from this folder; and its TaskSupervisor, "
+        "if they are of another than mainspring.task_supervisor",
     )
     parser.add_argument(
         "--once", action="store_true", help="start the workers, print their table once, and stop"
@@ -59,7 +60,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the workers until asked to stop; 0 when they have."""
-    address = Address(options.supervisor, TaskSupervisor, noun="supervisor", example=EXAMPLE)
+    address = Address(
+        options.supervisor,
+        TaskSupervisor,
+        noun="supervisor",
+        example=EXAMPLE,
+        default=task_supervisor,
+    )
     Terminal().guard_output()
     with ExitStack() as stack:
         view = new_view(stack, table_wanted=not options.once)
@@ -67,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
         supervisor = address.find()
         workers = SupervisedWorkers(supervisor, sys.modules[address.module])
         if workers.empty:
-            log.warning(NOBODY, *address.text.split(":"))
+            log.warning(NOBODY, address.module, address.attribute or "task_supervisor")
         end = ExitGuard(log.error, HUNG)
         asked = partial(end.within, supervisor.grace)
         with SignalWait(supervisor.id, asked) as signal_wait, supervisor:

@@ -35,6 +35,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="threads, and as many child processes; 0: CPUs (default: the queue's workers=)",
     )
     parser.add_argument(
+        "--async-slots",
+        type=int,
+        metavar="N",
+        help="coroutines at once (default: the queue's async_slots=, 100)",
+    )
+    parser.add_argument(
         "--processes", type=int, default=1, metavar="N", help="worker processes (default: 1)"
     )
     parser.add_argument(
@@ -71,7 +77,8 @@ def run(options: argparse.Namespace) -> int:
     grace = settings.grace if options.grace is None else options.grace
     names = names_in(options.queues)
     workers = settings.workers if options.concurrency is None else slots_of(options.concurrency)
-    for line in banner(queue, names, workers=workers, verbose=options.verbose):
+    asyncs = settings.async_slots if options.async_slots is None else options.async_slots
+    for line in banner(queue, names, workers=workers, async_slots=asyncs, verbose=options.verbose):
         printer.say(line)
     queue.subscribe(StopAnnouncer(grace, printer), "shutdown_asked", inline=True)
     stop, stop_now = partial(queue.shutdown, at_once=False), partial(queue.shutdown, at_once=True)
@@ -81,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
     queue.run_worker(
         names,
         workers=options.concurrency,
+        async_slots=options.async_slots,
         grace=grace,
         log_jobs=options.log_jobs,
         metrics_port=options.metrics_port,
@@ -115,6 +123,7 @@ _CHECKS = {
         most=MOST_SLOTS,
         expected=f"a number from 1 to {MOST_SLOTS}, or 0 for that of the CPUs",
     ),
+    "--async-slots": count(least=1, most=MOST_SLOTS, expected=f"a number from 1 to {MOST_SLOTS}"),
     "--grace": seconds(expected="seconds, at least 0"),
     "--queues": Check(
         lambda value: names_in(value) != [],

@@ -31,10 +31,11 @@ def table_of(workers: Iterable[Mapping[str, Any]], now: datetime) -> list[str]:
 
 
 def _row(worker: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
+    state = worker["state"]
     return (
         worker["name"],
         worker["kind"],
-        f"{worker['state']}, failing" if worker["failing"] else worker["state"],
+        f"{state}, failing" if worker["failing"] and state != "failed" else state,
         str(worker["runs"]),
         str(worker["errors"]),
         "" if worker["queued"] is None else str(worker["queued"]),

@@ -69,6 +69,7 @@ def command_of(options: argparse.Namespace) -> list[str]:
     given = {
         "--queues": options.queues,
         "--concurrency": options.concurrency,
+        "--async-slots": options.async_slots,
         "--grace": options.grace,
         "--log-format": options.log_format,
         "--log-level": options.log_level,

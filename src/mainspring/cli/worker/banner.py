@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 KINDS = {"async": "coroutines", "thread": "threads", "process": "child processes"}
 
+NO_TASK = "no task is registered: name the modules of tasks with --import"
+
 
 def banner(
-    queue: Queue, queues: Sequence[str] | None, *, workers: int, verbose: bool
+    queue: Queue, queues: Sequence[str] | None, *, workers: int, async_slots: int, verbose: bool
 ) -> Iterator[str]:
     """Yield the lines; `workers` is the number of slots for threads and for child processes."""
     yield "Starting worker..."
@@ -26,7 +28,7 @@ def banner(
     yield f"Queues: {', '.join(queues or sorted({task.queue for task in queue.tasks}))}"
     yield f"Version: {mainspring.__version__}"
     yield f"Store: {public_url(queue.url)}"
-    slots = {"async": queue.settings.async_slots, "thread": workers, "process": workers}
+    slots = {"async": async_slots, "thread": workers, "process": workers}
     used = {task.executor for task in queue.tasks}
     at_once = (f"{slots[kind]} {noun}" for kind, noun in KINDS.items() if kind in used)
-    yield f"Concurrency: {', '.join(at_once) or 'no task is registered'}"
+    yield f"Concurrency: {', '.join(at_once) or NO_TASK}"

@@ -8,6 +8,7 @@ answer.
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
 import threading
@@ -283,4 +284,11 @@ def _abandon_all() -> None:
         keeper.abandon()
 
 
+def _close_all() -> None:
+    """Leave the stores at the end of the process, or others wait for its leases to run out."""
+    for keeper in list(_instances):
+        keeper.close()
+
+
 os.register_at_fork(after_in_child=_abandon_all)
+atexit.register(_close_all)

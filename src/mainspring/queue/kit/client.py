@@ -68,7 +68,11 @@ class TestClient(QueueClient):
 
     async def aenqueue_many(self, jobs: Sequence[NewJob], connection: Any = None) -> list[str]:
         """Keep new jobs and return their ids."""
-        job_ids = super().enqueue(jobs, connection)
+        enqueue = super().enqueue
+        if connection is None:
+            job_ids = enqueue(jobs)
+        else:
+            job_ids = await self.transactions.in_sync(connection, lambda own: enqueue(jobs, own))
         if self._eager:
             await self._worker.arun_ready(never)
         return job_ids
