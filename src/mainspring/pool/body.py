@@ -120,7 +120,11 @@ def _no_function(given: object) -> TypeError:
             f"a task is a function, not the coroutine {given.__qualname__}; give the function and "
             "its arguments: add_task(function, 1, 2)"
         )
-    return TypeError(f"a task is a function, not {given!r}; is a task type not registered?")
+    if isinstance(given, str):
+        return TypeError(
+            f"a task is a function, not its type {given!r}; give get_task_function({given!r})"
+        )
+    return TypeError(f"a task is a function, not {given!r}")
 
 
 def forget(function: Callable[..., Any]) -> None:

@@ -76,11 +76,33 @@ def open_store(
     check_options(durability, busy_timeout, auto_migrate=auto_migrate, wal=wal)
     scheme, _, path = url.partition("://")
     if scheme not in STORES or (scheme == "sqlite" and not (path.startswith("/") and path[1:])):
-        raise InvalidOption("url", url, owner="Queue", expected=URLS)
+        remedy = _rewritten(url, scheme, path)
+        expected = "" if remedy else URLS
+        raise InvalidOption("url", url, owner="Queue", expected=expected, remedy=remedy)
     if not wal and scheme not in ("sqlite", "memory"):
         why = "is for SQLite files, and this URL names a server"
         raise InvalidOption("wal", wal, owner="Queue", why=why, remedy="leave it out")
     return STORES[scheme](url, durability, busy_timeout, auto_migrate=auto_migrate, wal=wal)
+
+
+def _rewritten(url: str, scheme: str, path: str) -> str:
+    """Return what to write in the place of a URL that others understand, "" if that is unknown."""
+    dialect = scheme.partition("+")[0]
+    if url == ":memory:" or (scheme == "sqlite" and path.strip("/") in ("", ":memory:")):
+        return 'write "memory://" for a queue that ends with this process'
+    if scheme in RENAMED:
+        return f'write "{RENAMED[scheme]}://"'
+    if dialect in STORES and dialect != scheme:
+        return f'write "{dialect}://" without the driver'
+    if scheme == "sqlite":
+        return f'write "{SQLITE}{path}", with three slashes before the path'
+    if "://" not in url:
+        return "write db_path=... for a file"
+    return ""
+
+
+RENAMED = {"valkey": "redis", "valkeys": "rediss", "redis+socket": "unix"}
+"""Schemes that other clients of Redis and Valkey have, and ours."""
 
 
 def _memory(_url: str, _durability: str, _busy_timeout: float, **_others: bool) -> JobStore:

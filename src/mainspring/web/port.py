@@ -51,6 +51,10 @@ class TaskView:
     metadata: dict[str, Any]
     from_cache: bool | None
     tags: Sequence[str] = ()
+    message: str = ""
+    """The last word of `current_job.progress`."""
+    attempts: int | None = None
+    """Attempts of a durable job that were charged."""
     due_in: float | None = None
     """Seconds until it may start, if it waits for a time."""
 

@@ -211,6 +211,8 @@ def view_of(job: JobHandle[Any], record: JobRecord) -> TaskView:
         metadata=record.options.metadata,
         from_cache=None,
         tags=record.options.tags,
+        message=record.message,
+        attempts=record.attempts,
         due_in=_due_in(record),
     )
 

@@ -48,6 +48,8 @@ class TaskBody(BaseModel):
     metadata: dict[str, Any]
     from_cache: bool | None
     tags: list[str]
+    message: str = Field(description="what a durable job has said with its progress")
+    attempts: int | None = Field(description="of a durable job, those that were charged")
 
 
 class TaskList(BaseModel):

@@ -406,7 +406,7 @@ def test_the_doctor_warns_and_says_what_to_do(app, tmp_path, command):
     (tmp_path / "jobs.db").chmod(0o644)
     answer = command("doctor", *DB)
     assert answer.code == 0
-    for remedy in ("chmod 600", "mainspring worker", "mainspring queues resume mail"):
+    for remedy in ("chmod 600", "mainspring worker", "mainspring queues resume mail --db jobs.db"):
         assert remedy in answer.out
 
 

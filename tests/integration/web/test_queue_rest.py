@@ -17,7 +17,7 @@ import pytest
 from fastapi import FastAPI, Header, HTTPException
 from msgspec.structs import replace
 
-from mainspring import Queue
+from mainspring import Queue, current_job
 from mainspring.errors import InvalidArguments, InvalidOption, JobFailed, StoreBusy
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Failure, JobState
@@ -54,6 +54,8 @@ class FakeJob:
             completed_at=None,
             failure=None,
             options=own,
+            message="",
+            attempts=0,
         )
 
     def end(self, state, failure=None):
@@ -231,6 +233,23 @@ def test_a_job_is_started_and_its_result_read(client, queue):
     assert datetime.fromisoformat(done["completed_at"]) >= datetime.fromisoformat(
         done["created_at"]
     )
+
+
+def test_a_job_tells_its_attempts_and_what_it_said_with_its_progress(serve):
+    queue = Queue("memory://")
+
+    @queue.task(name="pack", http=True, retries=1, backoff=[0])
+    def pack():
+        current_job.progress(0.5, "half is packed")
+        if current_job.attempt == 1:
+            raise OSError("the tape is out")
+        return "packed"
+
+    with httpx.Client(base_url=serve(app_of(queue)).url, timeout=20) as client, queue.worker():
+        job_id = start(client, "pack").json()["id"]
+        assert queue.get_job(job_id).result(timeout=10) == "packed"
+        body = client.get(f"/tasks/{job_id}").json()
+    assert (body["message"], body["attempts"]) == ("half is packed", 2)
 
 
 def test_a_failure_is_told(client, queue):

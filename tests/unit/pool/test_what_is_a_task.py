@@ -106,6 +106,12 @@ async def test_what_is_no_function_is_refused(given):
             await pool.submit(given)
 
 
+async def test_a_type_in_the_place_of_its_function_is_refused_with_the_remedy():
+    async with AsyncTaskWorker() as pool:
+        with pytest.raises(TypeError, match=r"not its type 'add'; give get_task_function\('add'\)"):
+            await pool.submit("add", 1)
+
+
 async def test_a_coroutine_in_the_place_of_its_function_is_refused_with_the_remedy():
     async with AsyncTaskWorker() as pool:
         with pytest.raises(TypeError, match=r"not the coroutine add; .*add_task\(function, 1, 2\)"):

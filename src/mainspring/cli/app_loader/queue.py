@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from mainspring.app_address import Address, import_here
@@ -65,6 +66,17 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
     which.add_argument("--db", metavar="FILE", help="the SQLite file that the jobs are in")
     add_import(parser)
+
+
+def store_option(options: argparse.Namespace) -> str:
+    """Return the option that names the same queue, to end a command with; "" for the usual one.
+
+    A URL may hold a password, and is not repeated.
+    """
+    if options.url:
+        return " --url URL"
+    named = {"--app": options.app, "--db": options.db}
+    return "".join(f" {option} {quote(text)}" for option, text in named.items() if text)
 
 
 def queue_of(options: argparse.Namespace) -> Queue:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainspring.cli.app_loader.queue import add_target
+from mainspring.cli.app_loader.queue import add_target, store_option
 from mainspring.cli.app_loader.verbs import run
 from mainspring.cli.text.printed import DONE, NOT_DONE, print_json, print_lines
 from mainspring.model.capabilities import unclaimable
@@ -48,7 +48,7 @@ def examine(queue: Queue, options: argparse.Namespace) -> int:
     """Print what is found; 1 if anything is a problem."""
     findings = list(queue.examine())
     if not any(one.level == "problem" for one in findings):
-        findings += _of_the_work(queue)
+        findings += _of_the_work(queue, store_option(options))
     if options.json:
         print_json(findings)
     else:
@@ -62,7 +62,7 @@ def _lines(finding: Diagnosis) -> Iterator[str]:
         yield f"{'':<20} -> {finding.remedy}"
 
 
-def _of_the_work(queue: Queue) -> Iterator[Diagnosis]:
+def _of_the_work(queue: Queue, named: str) -> Iterator[Diagnosis]:
     stats, nodes, paused = queue.stats(), queue.nodes(), queue.paused()
     live = stats["workers"]
     yield _workers(live, stats["pending"])
@@ -79,10 +79,10 @@ def _of_the_work(queue: Queue) -> Iterator[Diagnosis]:
     for name in paused:
         waiting = stats["queues"].get(name, {}).get("pending", 0)
         says = f"{name} is paused, {_waiting(waiting)} there"
-        yield Diagnosis("queue", "warning", says, f"mainspring queues resume {name}")
+        yield Diagnosis("queue", "warning", says, f"mainspring queues resume {name}{named}")
     if stats["failed"]:
         says = f"{counted(stats['failed'], 'job has', 'jobs have')} failed for good"
-        yield Diagnosis("failed", "warning", says, "mainspring jobs ls --status failed")
+        yield Diagnosis("failed", "warning", says, f"mainspring jobs ls --status failed{named}")
 
 
 def _backlogs(

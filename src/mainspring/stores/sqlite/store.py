@@ -208,7 +208,7 @@ def check_options(path: str | os.PathLike[str], durability: str, busy_timeout: f
     """Refuse options that make no sense."""
     if os.fspath(path) in ("", ":memory:"):
         raise InvalidOption(
-            "path", path, owner="SqliteStore", expected="a file, or use MemoryStore"
+            "path", path, owner="SqliteStore", expected="a file, or Queue('memory://')"
         )
     if durability not in DURABILITIES:
         raise InvalidOption(
