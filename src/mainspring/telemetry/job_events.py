@@ -147,7 +147,7 @@ class JobEvents:
     def _publish_keys(self, kind: str, keys: Iterable[int]) -> None:
         if kind in self.feed.wanted:
             for key in keys:
-                if (record := _record_of(self._catalog(), key)) is not None:
+                if (record := record_of(self._catalog(), key)) is not None:
                     self._publish_record(kind, record)
 
     def _publish_ended(self, claim: Claim, outcome: Outcome) -> None:
@@ -189,7 +189,7 @@ class JobEvents:
         return JobTexts(payload, result, codec.decode_call, codec.decode_result, error)
 
 
-def _record_of(catalog: Catalog, key: int) -> JobRecord | None:
+def record_of(catalog: Catalog, key: int) -> JobRecord | None:
     """Return the job of that key, None if it is gone."""
     found = catalog.jobs(JobFilter(), before=key + 1, limit=1)
     return found[0] if found and found[0].key == key else None

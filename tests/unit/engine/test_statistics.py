@@ -4,8 +4,8 @@ import pytest
 
 from mainspring.engine.statistics import StatisticsWriter
 from mainspring.engine.upkeep.statistics import StatisticsUpkeep
-from mainspring.model.events import AttemptsEnded
-from mainspring.model.job import Claim, Outcome, OutcomeKind
+from mainspring.model.events import AttemptsEnded, NodeRescued
+from mainspring.model.job import Claim, NewJob, Outcome, OutcomeKind, Want
 from mainspring.model.statistics import HOUR, MINUTE, RECENT_HOUR, WINDOW, Wanted
 from mainspring.model.view import LaneRecord
 from mainspring.queue.statistics import Recent, past_of
@@ -196,6 +196,19 @@ def test_rates_and_the_time_to_empty_are_of_the_time_that_is_known(store, clock)
     growing = Recent(store, [LaneRecord("q", "t", 1500)], 900.0).all
     assert (growing["in"], growing["empty_in"]) == (12.0, None)
     assert Recent(store, [], 900.0).all["empty_in"] == 0.0
+
+
+def test_jobs_that_end_because_their_workers_died_are_counted(writer, store, clock):
+    store.enqueue_many([NewJob("t", "q", b"[[],{}]")])
+    for _ in range(3):
+        clock.advance(60)  # a job that has crashed waits before it runs again
+        node = store.join("doomed", host="h", pid=1, lease=15)
+        (claim,) = store.claim(node, [Want(tasks=("t",), queues=None, limit=1, suspects=1)])
+        rescued = store.rescue(node, dead=True, begun={(claim.key, claim.fence)})
+        writer.note(NodeRescued("doomed", len(rescued.requeued), len(rescued.failed), rescued))
+    writer.close()
+    assert [point.failed for point in past_of(store, DAY).points()] == [1]
+    assert Recent(store, [], DAY).all["failed"] == 1
 
 
 class TestHoursOfTheLastDay:
