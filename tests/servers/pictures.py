@@ -19,7 +19,7 @@ from servers import chromium
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
-SIZES = {"": (1280, 1720), "-phone": (390, 844)}
+SIZES = {"": (1280, 1150), "-phone": (390, 844)}
 
 
 def main(minutes):
@@ -39,6 +39,9 @@ def main(minutes):
                         )
                         page.goto(address)
                         page.wait_for_timeout(5_000)  # so that it has read itself again
+                        if not name:  # the whole page, with its menu as long as it
+                            whole = page.evaluate("document.documentElement.scrollHeight")
+                            page.set_viewport_size({"width": width, "height": whole})
                         page.screenshot(path=IMAGES / f"dashboard{name}-{scheme}.png")
                         page.close()
                 browser.close()

@@ -471,6 +471,14 @@ def test_the_doctor_names_a_queue_that_grows_at_an_earlier_time(
     ) is grows
 
 
+def test_the_doctor_tells_of_a_worker_that_misses_heartbeats(app, command):
+    node = app.queue.store.join("n1", host="h", pid=1, lease=60)
+    app.queue.store.renew(node, lease=60, report=b'{"lease": 600, "heartbeat": 5}')
+    assert "n1 has missed heartbeats" in command("doctor", *DB).out
+    app.queue.store.renew(node, lease=60, report=b'{"lease": 60, "heartbeat": 5}')
+    assert "missed heartbeats" not in command("doctor", *DB).out
+
+
 def test_the_doctor_has_nothing_done_to_a_file_of_another_program(tmp_path, command):
     with closing(sqlite3.connect(tmp_path / "jobs.db")) as theirs:
         theirs.execute("CREATE TABLE theirs (x)")

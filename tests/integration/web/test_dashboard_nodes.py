@@ -9,6 +9,7 @@ import pytest
 from mainspring.model.job import Rescued
 from mainspring.model.lost_node import LOST, loss_text
 from mainspring.model.view import NodeRecord
+from mainspring.queue import nodes
 
 
 @pytest.fixture
@@ -41,6 +42,14 @@ def test_the_overview_tells_of_a_loss_for_a_quarter_of_an_hour(queue, browse, lo
     assert "Worker web-1 was lost 1 min ago; 2 jobs rescued, 1 failed for good." in page
     assert "web-2" not in page
     assert "web-2" in browse(queue).text("/nodes")
+
+
+def test_of_a_node_that_was_killed_here_it_is_said_that_it_has_died(queue, browse, monkeypatch):
+    queue.store.join("n1", host="h", pid=1, lease=15)
+    monkeypatch.setattr(nodes, "board_of", lambda *_: "board")
+    monkeypatch.setattr(nodes, "shares_locks", lambda *_: True)
+    monkeypatch.setattr(nodes, "is_dead", lambda _: True)
+    assert "Lease its process has died" in browse(queue).words("/nodes")
 
 
 def test_a_node_that_misses_heartbeats_is_silent(queue, browse):

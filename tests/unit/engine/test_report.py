@@ -49,6 +49,7 @@ def test_a_node_says_what_it_serves_and_how_it_is(queue, eventually):
     idle = {"running": 0, "waiting": 0, "abandoned": 0}
     assert report["slots"] == {"async": {"size": 7, **idle}, "thread": {"size": 3, **idle}}
     assert (report["in_flight"], report["restarts"], report["draining"]) == (0, {}, False)
+    assert (report["lease"], report["heartbeat"]) == (2, 0.05)
     assert report["loop_lag"] is None or report["loop_lag"] < 5
 
 

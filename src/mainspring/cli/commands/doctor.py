@@ -70,6 +70,10 @@ def _of_the_work(queue: Queue, named: str) -> Iterator[Diagnosis]:
     if late:
         says = f"{', '.join(late)} was killed, or did not renew its lease"
         yield Diagnosis("leases", "warning", says, TAKEN_OVER if live else START)
+    silent = [node.name for node in nodes if node.state == "silent"]
+    if silent:
+        says = f"{', '.join(silent)} has missed heartbeats: suspended, cut off, or very busy"
+        yield Diagnosis("leases", "warning", says, "look at its host, and at: mainspring nodes")
     if live and stats["unclaimable"]:
         says = f"{counted(stats['unclaimable'], 'pending job')} of tasks that no live worker knows"
         yield Diagnosis("tasks", "warning", says, "start a worker whose --app has these tasks")

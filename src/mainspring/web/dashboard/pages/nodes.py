@@ -171,7 +171,9 @@ def _state(node: NodeInfo) -> Html:
 
 
 def _lease(node: NodeInfo) -> str:
-    return span(node.expires_in) if node.live else f"ended {span(-node.expires_in)} ago"
+    if node.live:
+        return span(node.expires_in)
+    return f"ended {span(-node.expires_in)} ago" if node.expires_in else "its process has died"
 
 
 def _slots(node: NodeInfo) -> Html:
