@@ -109,13 +109,17 @@ BOTH = pytest.mark.parametrize("machine", [MemoryMachine, SqliteMachine])
 ON_SERVERS = pytest.mark.parametrize("walks", [12, pytest.param(100, marks=pytest.mark.long)])
 
 
-def long(*parameters):
+def long(*parameters, **options):
     """A bug that it takes many walks to find: hunted by `make test-long` only."""
-    return pytest.param(*parameters, marks=pytest.mark.long)
+    return pytest.param(*parameters, marks=pytest.mark.long, **options)
+
+
+QUARTERS = [long(250, id=f"250, the {one}") for one in ("first", "second", "third", "fourth")]
+"""A thousand walks in one test take longer than its time on a busy machine."""
 
 
 # Each run of the tests walks elsewhere; what a planted bug takes, the tests below walk.
-@pytest.mark.parametrize("walks", [40, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("walks", [40, *QUARTERS])
 @BOTH
 def test_a_store_does_as_the_model_does(machine, walks):
     run_state_machine_as_test(machine, settings=settings(WALK, max_examples=walks))

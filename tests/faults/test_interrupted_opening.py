@@ -1,4 +1,4 @@
-"""What an exception leaves open that comes while a file is opened: nothing, though it is kept.
+"""What an exception leaves open that comes while a file is opened or used: nothing, if it is kept.
 
 Who has caught an exception may keep it for long (a notebook does), and with it whatever its frames
 hold: a connection that is open there keeps the file open, and the log from being folded.
@@ -56,6 +56,19 @@ def enqueue(path):
 def look(path):
     queue = Queue(db_path=path, durability="normal")
     return lambda: queue.jobs(limit=1), queue.close
+
+
+def look_again(path):
+    queue = Queue(db_path=path, durability="normal")
+    queue.jobs(limit=1)
+    return lambda: queue.jobs(limit=1), queue.close
+
+
+def close(path):
+    queue = Queue(db_path=path, durability="normal")
+    queue.task(name="nop")(print).delay(1)
+    queue.jobs(limit=1)
+    return queue.close, queue.close
 
 
 def listen(path):
@@ -124,24 +137,23 @@ def test_an_interrupted_first_use_leaves_no_connection_to_a_server_open(url, ope
 
 USES = [
     *((use, way) for use in (enqueue, look, listen) for way in ("lines", "calls")),
+    *((use, way) for use in (look_again, close) for way in ("lines", "calls")),
     (cache, "calls"),  # a `with` gives its lock back after any call, but not between two lines
 ]
 
 
 @pytest.mark.parametrize(("use", "way"), USES)
-def test_an_interrupted_first_use_leaves_no_connection_open(tmp_path, opened, use, way):
-    interrupt_first_use(tmp_path, opened, use, way, count(0, 3))
+def test_an_interrupted_use_leaves_no_connection_open(tmp_path, opened, use, way):
+    interrupt_use(tmp_path, opened, use, way, count(0, 3))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("use", "way"), USES)
-def test_a_first_use_that_is_interrupted_anywhere_leaves_no_connection_open(
-    tmp_path, opened, use, way
-):
-    interrupt_first_use(tmp_path, opened, use, way, count())
+def test_a_use_that_is_interrupted_anywhere_leaves_no_connection_open(tmp_path, opened, use, way):
+    interrupt_use(tmp_path, opened, use, way, count())
 
 
-def interrupt_first_use(tmp_path, opened, use, way, moments):
+def interrupt_use(tmp_path, opened, use, way, moments):
     """Interrupt it at each of the moments, until it ends before its moment."""
     path = tmp_path / "jobs.db"
     call, close = use(path)

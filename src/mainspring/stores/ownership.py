@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, MutableSequence
     from types import CodeType, FrameType, FunctionType
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 StoreClass = TypeVar("StoreClass", bound=type)
+Closable = TypeVar("Closable", bound="HasClose")
 
 _GUARDS: set[CodeType] = set()
 
@@ -28,6 +31,14 @@ class Recovering(Protocol):
 
     def recover(self) -> None:
         """Undo it; harmless if nothing is left."""
+        ...
+
+
+class HasClose(Protocol):
+    """A connection to any kind of store."""
+
+    def close(self) -> object:
+        """Close it; harmless if it is closed."""
         ...
 
 
@@ -53,6 +64,22 @@ class Signal:
             self._gate.release()
         except RuntimeError:  # it was given already
             return
+
+
+def keep(place: MutableSequence[R], function: Callable[[T], R], argument: T) -> None:
+    """Append the answer of a function that is written in C, in one step of the interpreter.
+
+    An exception comes after a call, before the answer has a name; a connection would be lost then.
+    """
+    place.extend(map(function, (argument,)))
+
+
+def close_all(connections: MutableSequence[Closable]) -> None:
+    """Close connections, and forget each when it is closed."""
+    for connection in list(connections):
+        connection.close()
+        with suppress(ValueError):  # another thread, or what has interrupted this one, was first
+            connections.remove(connection)
 
 
 def owns(lock: threading.RLock) -> bool:

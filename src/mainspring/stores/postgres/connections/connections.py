@@ -18,7 +18,7 @@ from psycopg.types.numeric import Int8Dumper
 from mainspring.clock import monotonic
 from mainspring.errors import MainspringError, StoreBusy
 from mainspring.stores.outage import Outage
-from mainspring.stores.ownership import Signal
+from mainspring.stores.ownership import Signal, close_all, keep
 from mainspring.stores.postgres.connections.pooler import is_shared
 from mainspring.stores.postgres.connections.statements import Statements
 from mainspring.stores.postgres.connections.trouble import explain, is_final, sentence_of
@@ -45,13 +45,16 @@ Left to itself the server would make a plan at each call, which costs more than 
 
 
 class Loan:
-    """A connection lent for a block; `contextmanager` would leave it to nobody if interrupted."""
+    """A connection lent for a block; `contextmanager` would leave it to nobody if interrupted.
 
-    __slots__ = ("_connection", "_connections", "signal", "thread")
+    It moves from the idle ones to the loan and back in one step each: it is lost to no exception.
+    """
+
+    __slots__ = ("_connections", "_held", "signal", "thread")
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._connection: psycopg.Connection[Any] | None = None
+        self._held: list[psycopg.Connection[Any]] = []
         self.thread = threading.get_ident()
         self.signal: Signal | None = None
         """Wakes who waits for the loan."""
@@ -59,26 +62,21 @@ class Loan:
     def __enter__(self) -> Statements:
         self._connections.admit(self)
         try:
-            self._connection = connection = self._connections.take()
+            self._connections.take(self._held)
+            return self._connections.statements(self._held[0])
         except BaseException:
-            self._connections.dismiss(self)
+            self.end()
             raise
-        return self._connections.statements(connection)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            if error is None or isinstance(error, (psycopg.Error, MainspringError)):
-                self._connections.put_back(connection)
-            else:
-                connection.close()  # it may have come at any line of the driver
-        self._connections.dismiss(self)
+        # Another one may have come at any line of the driver.
+        if error is None or isinstance(error, (psycopg.Error, MainspringError)):
+            self._connections.put_back(self._held)
+        self.end()
 
     def end(self) -> None:
-        """End a loan whose block an exception has left."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        """End the loan, also one whose block an exception has left."""
+        close_all(self._held)
         self._connections.dismiss(self)
 
 
@@ -94,6 +92,7 @@ class Connections:
         self._durable = durable
         self._busy_timeout = address.busy_timeout
         self._idle: deque[psycopg.Connection[Any]] = deque()
+        self._closing: deque[psycopg.Connection[Any]] = deque()
         self._loans: dict[Loan, None] = {}
         self._outage = Outage(address.safe_url)
         self._looked = address.pooled
@@ -207,24 +206,27 @@ class Connections:
         """Close what is idle; the next use opens again."""
         with suppress(IndexError):
             while True:
-                self._idle.pop().close()
+                keep(self._closing, deque.pop, self._idle)
+        close_all(self._closing)
 
     def abandon(self) -> list[psycopg.Connection[Any]]:
         """Return what is idle, in a forked child: to close it would close it for the parent."""
         return list(self._idle)
 
-    def take(self) -> psycopg.Connection[Any]:
-        """Return a connection that nobody else has."""
+    def take(self, held: list[psycopg.Connection[Any]]) -> None:
+        """Put a connection into a loan that nobody else has."""
         with suppress(IndexError):
             while True:
-                connection = self._idle.pop()
-                if is_well(connection):
-                    return connection
-                connection.close()
-        return self._prepared(self.connect(self._address.conninfo))
+                keep(held, deque.pop, self._idle)
+                if is_well(held[0]):
+                    return
+                close_all(held)
+        self._open(held)
 
-    def _prepared(self, connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+    def _open(self, held: list[psycopg.Connection[Any]]) -> None:
+        connection = None
         try:
+            connection = self.connect(self._address.conninfo)
             # One type for all whole numbers: each mixture of types would be prepared anew.
             connection.adapters.register_dumper(int, Int8Dumper)
             if not self._looked:
@@ -240,21 +242,18 @@ class Connections:
                 connection.execute(f"SET lock_timeout = {wait}".encode())
                 if not self._durable:
                     connection.execute("SET synchronous_commit = off")
-            return connection  # noqa: TRY300  # else an exception could come before it
-        except psycopg.Error as error:
-            connection.close()
-            explain(error, self._address)
-            raise
-        except BaseException:
-            connection.close()
+            held.append(connection)
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, psycopg.Error):
+                explain(error, self._address)
             raise
 
-    def put_back(self, connection: psycopg.Connection[Any]) -> None:
-        """Keep a connection for the next loan, or close it."""
-        if connection.info.transaction_status == TransactionStatus.IDLE:
-            self._idle.append(connection)
-        else:
-            connection.close()
+    def put_back(self, held: list[psycopg.Connection[Any]]) -> None:
+        """Keep the connection of a loan for the next one, if it is in no transaction."""
+        if held and held[0].info.transaction_status == TransactionStatus.IDLE:
+            keep(self._idle, list.pop, held)
 
 
 def is_well(connection: psycopg.Connection[Any]) -> bool:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
+from mainspring.stores.ownership import close_all, keep
 from mainspring.stores.sqlite.file.database import close_if_open
 
 if TYPE_CHECKING:
@@ -26,33 +27,33 @@ SUSPENSION_TIMEOUT = 5.0
 
 
 class BorrowedReader:
-    """A connection lent for a block; `contextmanager` would cost as much as a query."""
+    """A connection lent for a block; `contextmanager` would cost as much as a query.
 
-    __slots__ = ("_connection", "_readers", "thread")
+    It moves from the idle ones to the loan and back in one step each: it is lost to no exception.
+    """
+
+    __slots__ = ("_held", "_readers", "thread")
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
-        self._connection: sqlite3.Connection | None = None
+        self._held: list[sqlite3.Connection] = []
         self.thread = threading.get_ident()
 
     def __enter__(self) -> sqlite3.Connection:
         self._readers.admit(self)
-        self._connection = connection = self._readers.take()
-        return connection
+        self._readers.take(self._held)
+        return self._held[0]
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            # One that an exception went through may be in the middle of a statement.
-            self._readers.put_back(connection) if error is None else connection.close()
-        self._readers.dismiss(self)
+        if error is None:  # or else it may be in the middle of a statement
+            self._readers.put_back(self._held)
+        self.end()
         self._readers.file.explain(error)
 
     def end(self) -> None:
-        """End a loan whose block an exception has left."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        """End the loan, also one whose block an exception has left."""
+        if self._held:
+            close_all(self._held)
         self._readers.dismiss(self)
 
 
@@ -70,6 +71,7 @@ class Readers:
         self._loans: dict[BorrowedReader, None] = {}
         self._watches: dict[int, sqlite3.Connection] = {}
         self._retired: deque[sqlite3.Connection] = deque()
+        self._closing: deque[sqlite3.Connection] = deque()
         self._suspended = False
 
     def lend(self) -> BorrowedReader:
@@ -105,19 +107,17 @@ class Readers:
         if self._retired:
             self._close_retired()
 
-    def take(self) -> sqlite3.Connection:
-        """Return a connection that nobody else has."""
+    def take(self, held: list[sqlite3.Connection]) -> None:
+        """Put a connection into a loan that nobody else has."""
         try:
-            return self._idle.pop()
+            keep(held, deque.pop, self._idle)
         except IndexError:
-            return self._connect()
+            self._connect(held)
 
-    def put_back(self, connection: sqlite3.Connection) -> None:
-        """Keep a connection for the next loan, or close it."""
-        if len(self._idle) < KEPT:
-            self._idle.append(connection)
-        else:
-            connection.close()
+    def put_back(self, held: list[sqlite3.Connection]) -> None:
+        """Keep the connection of a loan for the next one, if few are idle."""
+        if held and len(self._idle) < KEPT:
+            keep(self._idle, list.pop, held)
 
     def recover(self) -> None:
         """End the loans that an exception has left to nobody: all of this thread."""
@@ -130,11 +130,10 @@ class Readers:
         """Close what is not lent; the next use opens again."""
         with suppress(IndexError):
             while True:
-                self._idle.pop().close()
-        watch = self._watches.pop(0, None)
-        if watch is not None:
-            self._retired.append(watch)
-            self._close_retired()
+                keep(self._closing, deque.pop, self._idle)
+        with suppress(KeyError):
+            keep(self._retired, self._watches.pop, 0)
+        self._close_retired()
 
     def suspend(self, patience: float) -> bool:
         """Close all and lend none until `resume`; False: they were not back in time.
@@ -162,7 +161,8 @@ class Readers:
         """
         with suppress(IndexError):
             while not self._loans:
-                self._retired.pop().close()
+                keep(self._closing, deque.pop, self._retired)
+        close_all(self._closing)
 
     def _open_watch(self) -> sqlite3.Connection:
         # All threads ask it the same: two must not share a statement, of which each may take a row.
@@ -179,13 +179,13 @@ class Readers:
                 close_if_open(opened)
             raise
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, held: list[sqlite3.Connection]) -> None:
         connection = None
         try:
             connection = self.file.connect()
             for pragma in PRAGMAS:
                 connection.execute(pragma).fetchall()
-            return connection  # noqa: TRY300  # else an exception could come before it
+            held.append(connection)
         except BaseException:
             close_if_open(connection)
             raise

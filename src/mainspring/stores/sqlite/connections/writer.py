@@ -221,11 +221,10 @@ class Writer:
             write_lock.close()
 
     def _close_connection(self) -> None:
+        # In this order: to close twice harms nothing, one that is not noted stays open.
         if self._connection is not None:
-            try:
-                self._connection.close()
-            finally:
-                self._connection = None
+            self._connection.close()
+            self._connection = None
 
     def _is_under_way(self) -> bool:
         """Return whether the turn that this thread has taken goes on after what it does now."""

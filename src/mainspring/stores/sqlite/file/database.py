@@ -19,6 +19,7 @@ from mainspring.private_files import (
     make_private_folder,
     user_name,
 )
+from mainspring.stores.ownership import keep
 from mainspring.stores.sqlite.file import file_system
 from mainspring.stores.sqlite.file.trouble import meaning_of
 
@@ -145,20 +146,22 @@ class DatabaseFile(Struct, frozen=True):
 
     def connect(self, *, cached_statements: int = CACHED_STATEMENTS) -> sqlite3.Connection:
         """Open a connection as it is: it may be another program's file yet."""
-        connection = None
+        opened: list[sqlite3.Connection] = []
+        connect = partial(
+            sqlite3.connect,
+            uri=True,
+            timeout=self.busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=cached_statements,
+        )
         try:
-            connection = sqlite3.connect(
-                f"{self.path.as_uri()}?mode=rw",
-                uri=True,
-                timeout=self.busy_timeout,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=cached_statements,
-            )
-            connection.text_factory = as_text
-            return connection  # noqa: TRY300  # else an exception could come before it
+            keep(opened, connect, f"{self.path.as_uri()}?mode=rw")
+            opened[0].text_factory = as_text
+            return opened[0]
         except BaseException:
-            close_if_open(connection)
+            for connection in opened:
+                connection.close()
             raise
 
     @property
