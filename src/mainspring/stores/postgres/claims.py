@@ -53,9 +53,10 @@ WITH {live}, {asked}, late AS (
     ORDER BY run_at LIMIT 1000 FOR UPDATE SKIP LOCKED
   ) AS first
 )
-UPDATE jobs SET state = 0 FROM late WHERE jobs.key = late.key
+UPDATE jobs SET state = 0 WHERE key = ANY (ARRAY(SELECT key FROM late))
 """.replace("{live}", LIVE).replace("{asked}", ASKED)
 
+# Rows are found by their keys, as those of outcomes are: see there.
 # The look at the lines locks nothing: rows that are locked lose their order. Who looks at the same
 # time sees the same rows, and takes the next ones: `seen` says whether there may be more of them.
 CLAIMING = """
@@ -77,12 +78,13 @@ first AS MATERIALIZED (
   ) AS lines
   ORDER BY priority, run_at, key LIMIT %(window)s
 ), free AS MATERIALIZED (
-  SELECT jobs.key FROM first JOIN jobs USING (key) WHERE state = 0
+  SELECT one.key FROM first CROSS JOIN LATERAL (
+    SELECT key FROM jobs WHERE key = first.key AND state + 0 = 0 FOR UPDATE SKIP LOCKED
+  ) AS one
   ORDER BY first.priority, first.run_at, first.key LIMIT %(limit)s
-  FOR UPDATE OF jobs SKIP LOCKED
 ), taken AS (
   UPDATE jobs SET state = 2, node = %(node)s, claimed_at = {now}, fence = jobs.fence + 1
-  FROM free WHERE jobs.key = free.key
+  WHERE key = ANY (ARRAY(SELECT key FROM free))
   RETURNING jobs.*
 )
 """

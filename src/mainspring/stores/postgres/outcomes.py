@@ -28,7 +28,8 @@ live AS MATERIALIZED (
 
 # The rows are locked first, in order of their keys: then nobody can mark one as to be cancelled
 # before it waits again, where nobody would look at the mark. Each is found by its key: `+ 0` keeps
-# out the index of what the node holds, which would be read once for each.
+# out the index of what the node holds, which would be read once for each. Keys are given as arrays:
+# a plan that was made by the statistics of an empty table would join with all jobs there are.
 RECORDING = """
 mine AS MATERIALIZED (
   SELECT job.*, word, charged, crashed, delay, keep, result,
@@ -46,7 +47,7 @@ mine AS MATERIALIZED (
   ) AS job
   WHERE EXISTS (SELECT FROM live)
 ), moved AS (
-  DELETE FROM jobs USING mine WHERE jobs.key = mine.key AND ends IS NOT NULL
+  DELETE FROM jobs WHERE key = ANY (ARRAY(SELECT key FROM mine WHERE ends IS NOT NULL))
 ), ending AS (
   INSERT INTO finished (
     key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, node,
@@ -63,7 +64,8 @@ mine AS MATERIALIZED (
     state = CASE WHEN delay > 0 THEN 1 ELSE 0 END, node = NULL, claimed_at = NULL,
     run_at = coalesce({now} + delay, jobs.run_at),
     attempts = jobs.attempts + charged, crashes = jobs.crashes + crashed
-  FROM mine WHERE jobs.key = mine.key AND ends IS NULL
+  FROM mine
+  WHERE jobs.key = mine.key AND jobs.key = ANY (ARRAY(SELECT key FROM mine WHERE ends IS NULL))
 ), noted AS (
   INSERT INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
   SELECT key, fence, node, {now} + began, {now} + ended, word, failure

@@ -1,0 +1,64 @@
+"""Plans that PostgreSQL makes for an empty table: they serve when it has grown."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
+from mainspring.stores.postgres import PostgresStore
+
+MANY, BATCH = 4_000, 200
+JOB = NewJob(task="add", queue="default", payload=b"[[],{}]")
+
+ROWS_READ = """
+SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = %s AND relname = 'jobs'
+"""
+CONNECTED = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+
+@pytest.fixture
+def connection(postgres_database):
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def store(postgres_url):
+    store = PostgresStore(postgres_url, durability="normal")
+    yield store
+    store.close()
+
+
+def drain(store, node, kind, batches):
+    """Claim so many batches, record their outcomes, and claim nothing with the last."""
+    outcomes = []
+    for turn in range(batches + 1):
+        wants = [Want(("add",), None, BATCH)] if turn < batches else []
+        claims = store.exchange(node, outcomes, wants).claims
+        outcomes = [Outcome(claim.key, claim.fence, kind, delay=60) for claim in claims]
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.COMPLETED, OutcomeKind.RETRY])
+def test_a_drain_after_statistics_of_an_empty_table_reads_its_own_jobs_only(
+    store, connection, postgres_url, until, kind
+):
+    schema = postgres_url.rpartition("schema=")[2]
+    others = connection.execute(CONNECTED).fetchone()
+    node = store.join("node", host="here", pid=1, lease=600)
+    # The table is drained and has pages: then no rows are expected, however many pages it gets.
+    store.enqueue_many([JOB] * BATCH)
+    drain(store, node, OutcomeKind.COMPLETED, batches=1)
+    connection.execute(f"ANALYZE {schema}.jobs")
+    store.enqueue_many([JOB])
+    drain(store, node, kind, batches=1)  # plans are made
+
+    store.enqueue_many([JOB] * MANY)
+    drain(store, node, kind, batches=4)
+    store.close()
+    until(lambda: connection.execute(CONNECTED).fetchone() <= others)
+    (read,) = connection.execute(ROWS_READ, (schema,)).fetchone()
+    assert read < 4 * MANY
