@@ -40,7 +40,7 @@ READ_ONLY = (
     "its file system is mounted read-only",
     "mount it for writing, or give a path on another one",
 )
-"""What is wrong with a place where nobody may write, and the remedy."""
+"""The fault of a place where nobody may write, and the remedy."""
 
 
 def is_read_only(path: Path) -> bool:
