@@ -248,6 +248,9 @@ def check_database(path: str) -> None:
     for suffix in ("", *BESIDE_DATABASE):
         with suppress(FileNotFoundError):
             found = os.lstat(path + suffix)
+            if not suffix and not stat.S_ISREG(found.st_mode):
+                # Not to be removed: it may be a device.
+                raise NotPrivate(path, "it is no plain file", "give the path of one")
             check_file(path + suffix, found, {owner})
             if is_shared and found.st_nlink > 1:
                 raise other_names(path + suffix, found)

@@ -123,3 +123,20 @@ def test_a_worker_whose_board_finds_no_room_goes_without_and_says_so_once(store,
     told = [record.getMessage() for record in caplog.records if record.name == nodes.log.name]
     assert len(told) == 1
     assert "No space left" in told[0]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_disk_that_is_mounted_read_only_is_named_as_that(disk, there):
+    if there:
+        store = SqliteStore(disk.path / "jobs.db")
+        store.enqueue_many([NewJob("task", "queue", b"[[],{}]")])
+        store.close()
+    remount = ["mount", "-o", "remount,ro", str(disk.path)]
+    subprocess.run(remount, check=True, capture_output=True)
+    store = SqliteStore(disk.path / "jobs.db")
+    for use in (store.stats, lambda: store.enqueue_many([NewJob("task", "queue", b"[[],{}]")])):
+        with pytest.raises(StoreUnusable, match=r"mounted read-only; mount it for writing"):
+            use()
+    if there:
+        (rights,) = [one for one in store.examine() if one.check == "rights"]
+        assert rights.says == f"{disk.path}/jobs.db: its file system is mounted read-only"

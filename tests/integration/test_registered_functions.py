@@ -8,6 +8,7 @@ import importlib
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from textwrap import dedent
 from unittest import mock
 
@@ -443,6 +444,23 @@ class TestArguments:
 
         assert charge.delay("ann") == charge.delay(times=1, user="ann")
         assert charge.delay("ann") != charge.delay("bob")
+
+    def test_a_plain_wrapper_of_a_coroutine_function_is_told_what_is_missing(self, queue):
+        async def hello():
+            return "hello"
+
+        @queue.task(name="timed", retries=0)
+        @functools.wraps(hello)
+        def timed():
+            return made
+
+        made = hello()
+        with (
+            closing(made),
+            queue.worker(),
+            pytest.raises(JobFailed, match="of which nothing has run: await it"),
+        ):
+            timed.delay().result(timeout=10)
 
     def test_a_builtin_that_tells_no_signature_is_refused_with_what_to_do(self, queue):
         with pytest.raises(InvalidOption, match=r"built-in function max.*from a def of yours"):

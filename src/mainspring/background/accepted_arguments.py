@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+GIVEN_BY_NAME = ("_worker", "_name", "_task_id", "o")
+"""The arguments that a worker gives to a target that declares them."""
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -17,6 +21,8 @@ class AcceptedArguments:
     """The parameters of a function, of which a bound `self` is none."""
 
     positional: int
+    lead: int
+    """The positional ones before the first that a worker gives by its name."""
     names: frozenset[str]
     any_positional: bool
     any_keyword: bool
@@ -31,11 +37,13 @@ def accepted_arguments(function: Callable[..., object]) -> AcceptedArguments:
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return AcceptedArguments(0, frozenset(), any_positional=True, any_keyword=False)
+        return AcceptedArguments(0, 0, frozenset(), any_positional=True, any_keyword=False)
     kinds = {parameter.kind for parameter in parameters}
+    positional = [parameter.name for parameter in parameters if parameter.kind in POSITIONAL]
     by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return AcceptedArguments(
-        positional=sum(parameter.kind in POSITIONAL for parameter in parameters),
+        positional=len(positional),
+        lead=sum(1 for _ in takewhile(lambda name: name not in GIVEN_BY_NAME, positional)),
         names=frozenset(one.name for one in parameters if one.kind in by_keyword),
         any_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
         any_keyword=inspect.Parameter.VAR_KEYWORD in kinds,

@@ -18,6 +18,7 @@ from decimal import Decimal
 from functools import partial
 from math import isfinite
 from reprlib import repr as shorten
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -60,6 +61,13 @@ MALFORMED = (
     RecursionError,
 )
 """Errors of readers and constructors over a forged or outdated text."""
+
+_UNRUN: dict[type, str] = {
+    CoroutineType: "a coroutine, of which nothing has run: await it, in an async def up to the top",
+    GeneratorType: "a generator, of which nothing has run: make a list of it",
+    AsyncGeneratorType: "an async generator, of which nothing has run: make a list of it",
+}
+"""Results of calls that have run nothing of their functions, and what to do with each."""
 
 _COMMON_BITS = 64  # longer integers are out of reach for many readers of JSON
 _STR = frozenset({str})
@@ -364,6 +372,8 @@ def _extended(value: object) -> type | None:
 
 
 def _refusal(value: object) -> str:
+    if type(value) in _UNRUN:
+        return f"is {_UNRUN[type(value)]}"
     name, base = type_name(type(value)), _extended(value)
     if base is None:
         return f"is of type {name}"

@@ -67,6 +67,28 @@ def test_a_payload_reaches_a_target_that_declares_a_positional(supervisor, until
     assert got == [{"door": 3}, None, None]
 
 
+def test_an_argument_that_the_worker_gives_is_no_place_for_a_payload(supervisor, until):
+    got = []
+
+    def by_worker(_worker):
+        got.append(_worker)
+
+    def by_object(o=None, **_):
+        got.append(o)
+
+    def behind(task, _worker):
+        got.append((task, _worker))
+
+    workers = []
+    for target in (by_worker, by_object, behind):
+        worker = background_worker(event=True, supervisor=supervisor, o="mine")(target)
+        worker.start()
+        worker.trigger_threadsafe(payload="door")
+        workers.append(worker)
+        until(lambda: len(got) == len(workers))
+    assert got == [workers[0], "mine", ("door", workers[2])]
+
+
 def test_a_trigger_of_a_worker_that_is_not_started_is_an_error(make):
     worker = make(lambda **k: None, event=True)
     with pytest.raises(NotRunning):

@@ -1,6 +1,7 @@
 """Background workers that run with each item of a queue."""
 
 import asyncio
+import contextlib
 import threading
 import time
 
@@ -217,3 +218,49 @@ def test_the_future_of_an_item_tells_of_a_raise_a_cut_run_and_a_run_that_never_c
         cut.result(10)
     assert not left.done()
     assert work.status().queued == 1
+
+
+@pytest.mark.parametrize("kind", ["thread", "put", "put_threadsafe"])
+def test_a_target_that_waits_for_space_in_its_own_queue_is_said(supervisor, until, caplog, kind):
+    def fill(item, _worker):
+        for more in range(item):
+            _worker.put_threadsafe(more)
+
+    async def fill_later(item, _worker):
+        for more in range(item):
+            await _worker.put(more)
+
+    async def fill_here(item, _worker):
+        fill(item, _worker)
+
+    target = {"thread": fill, "put": fill_later, "put_threadsafe": fill_here}[kind]
+    worker = background_worker(queue=asyncio.Queue(maxsize=1), supervisor=supervisor)(target)
+    worker.start()
+    worker.put_threadsafe(3)
+    until(lambda: "waits in its own target for space in its queue" in caplog.text)
+    worker.stop(1)
+    assert caplog.text.count("waits in its own target") == 1
+
+
+@pytest.mark.parametrize("helped", ["by a task", "with a timeout"])
+def test_a_target_whose_queue_is_full_is_not_scolded_for_what_ends(
+    supervisor, until, caplog, helped
+):
+    got = []
+
+    async def fill(item, _worker):
+        got.append(item)
+        if item == "first" and helped == "by a task":
+            tasks.extend(asyncio.create_task(_worker.put(more)) for more in range(3))
+            await asyncio.sleep(0)
+        elif item == "first":
+            with contextlib.suppress(TimeoutError):
+                for more in range(3):
+                    _worker.put_threadsafe(more, timeout=0.01)
+
+    tasks = []
+    worker = background_worker(queue=asyncio.Queue(maxsize=1), supervisor=supervisor)(fill)
+    worker.start()
+    worker.put_threadsafe("first")
+    until(lambda: len(got) == (4 if helped == "by a task" else 2))
+    assert "waits in its own target" not in caplog.text

@@ -185,7 +185,21 @@ def test_a_type_registered_elsewhere_only_is_undecodable(codec):
         codec.decode_result(elsewhere.encode_result(Money(1)))
 
 
+async def unawaited():
+    """Stands for the function below a plain wrapper: the coroutine is closed below."""
+
+
+async def unread():
+    yield 1
+
+
+coroutine = unawaited()
+coroutine.close()
+
 REFUSED = [
+    (coroutine, "it is a coroutine, of which nothing has run: await it"),
+    ((number for number in [1]), "it is a generator, of which nothing has run: make a list"),
+    ({"a": [unread()]}, r"\['a'\]\[0\] is an async generator, of which nothing has run"),
     (object(), "it is of type object"),
     (1j, "it is of type complex"),
     (Str("a"), "Str, a subclass of str: its own type would be lost"),

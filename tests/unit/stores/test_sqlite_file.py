@@ -1,12 +1,15 @@
 """What SqliteStore does with files that are not as they should be."""
 
+import contextlib
 import errno
 import os
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -334,6 +337,21 @@ def test_a_lock_that_is_no_plain_file_is_refused(path, kind):
         lock.mkdir()
     assert f"{lock}: it is a link or no plain file" in refused(path)
     assert not path.with_name("elsewhere").exists()
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "socket"])
+def test_what_is_no_plain_file_is_no_database_and_not_to_be_removed(tmp_path, kind):
+    path = tmp_path / "jobs.db"
+    with contextlib.ExitStack() as stack:
+        if kind == "device":
+            path = Path("/dev/null")
+        elif kind == "pipe":
+            os.mkfifo(path)
+        else:
+            stack.enter_context(socket.socket(socket.AF_UNIX)).bind(str(path))
+        with pytest.raises(StoreUnusable, match="it is no plain file; give the path of one"):
+            SqliteStore(path).enqueue_many([JOB])
+        assert not any("remove" in str(one) for one in SqliteStore(path).examine())
 
 
 def test_sockets_that_cannot_be_used_are_done_without_and_told_once(path, caplog):

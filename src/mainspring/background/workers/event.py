@@ -44,7 +44,7 @@ class BackgroundEventWorker(TriggeredWorker[P, R]):
 
     def make_trigger(self, start: StartArguments) -> Trigger:
         """Return what fires on demand."""
-        return Event(payloads=self.takes.positional > len(start.args))
+        return Event(payloads=self.takes.lead > len(start.args))
 
 
 class EventHandle:

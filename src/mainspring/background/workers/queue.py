@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from mainspring.background.workers.worker_run import WorkerRun
     from mainspring.protocols import Trigger
     from mainspring.supervision.workers.status import WorkerStatus
+
+log = logging.getLogger("mainspring.supervision")
 
 
 class BackgroundQueueWorker(BackgroundWorker[P, R]):
@@ -60,6 +63,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
 
     async def put(self, item: Any) -> None:
         """Put an item; wait for space in a bounded queue. Raises `NotRunning` after a stop."""
+        self.__warn_of_own_wait()
         await self.__backlog.aput(item)
 
     def put_threadsafe(self, item: Any, timeout: float | None = None) -> Future[R]:
@@ -69,6 +73,8 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         In a bounded queue it blocks up to `timeout` seconds for space (None: for ever), then
         raises `TimeoutError`. Raises `NotRunning` after a stop.
         """
+        if timeout is None:
+            self.__warn_of_own_wait()
         future: Future[R] = Future()
         self.__backlog.offer(QueueItem(item, future), timeout)
         return future
@@ -121,6 +127,15 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
     def unpack(self, function: Callable[..., Any], *, awaited: bool) -> Callable[..., Any]:
         """Return what takes an item, and tells the result to who has put it."""
         return _unpack_later(function) if awaited else _unpack(function)
+
+    def __warn_of_own_wait(self) -> None:
+        """Say that the target is about to wait for space that only it makes."""
+        if self.__backlog.full and (run := self._worker_run) is not None and run.is_here():
+            log.warning(
+                "worker %r waits in its own target for space in its queue, which only that target "
+                "makes: it waits until it is stopped. Put with a timeout, or make it longer",
+                self.name,
+            )
 
     def __drain(self, run: WorkerRun) -> None:
         run.announce_end()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mainspring.background.workers.hooks import guarded
 from mainspring.errors import AlreadyRunning
-from mainspring.supervision.inside import inside, is_inside, would_wait_for_itself
+from mainspring.supervision.inside import inside, is_inside, running_loop, would_wait_for_itself
 from mainspring.supervision.run_in_thread import in_own_thread, stack_of, whereabouts_of
 
 if TYPE_CHECKING:
@@ -221,6 +221,12 @@ class WorkerRun:
     def would_wait_for_itself(self) -> bool:
         """Return whether to wait here for its end would keep that from happening."""
         return would_wait_for_itself((self,), (self.runner.loop, self._pools.control_loop))
+
+    def is_here(self) -> bool:
+        """Return whether the caller is a run of the target, and not what that has started."""
+        if (task := self.runner.task) is not None:
+            return running_loop() is not None and asyncio.current_task() is task
+        return self.core.runner == threading.get_ident()
 
     async def _end(self) -> None:
         """Run the steps of the end: those that call the user's code off the loop."""

@@ -71,6 +71,11 @@ class Backlog:
     def __len__(self) -> int:
         return self.queue.qsize()
 
+    @property
+    def full(self) -> bool:
+        """True if there is no space just now."""
+        return 0 < self._bound <= self.queue.qsize()
+
     def open(self) -> None:
         """Accept items (again)."""
         self._open = True
@@ -152,7 +157,7 @@ class Backlog:
             return True
 
     def _fits(self, item: object) -> bool:
-        if 0 < self._bound <= self.queue.qsize():
+        if self.full:
             return False
         try:
             self.queue.put_nowait(item)

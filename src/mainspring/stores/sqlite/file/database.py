@@ -21,7 +21,7 @@ from mainspring.private_files import (
 )
 from mainspring.stores.ownership import keep
 from mainspring.stores.sqlite.file import file_system
-from mainspring.stores.sqlite.file.trouble import meaning_of
+from mainspring.stores.sqlite.file.trouble import OUT_OF_FILES, TOO_MANY_FILES, meaning_of
 
 OLDEST_SQLITE = (3, 35, 0)
 CACHED_STATEMENTS = 512
@@ -119,6 +119,8 @@ class DatabaseFile(Struct, frozen=True):
             raise self.unusable("its folder does not exist", "make the folder first")
         for needed, named in ((self.path, "it"), (self.path.parent, "its folder")):
             if needed.exists() and not os.access(needed, os.R_OK | os.W_OK):
+                if file_system.is_read_only(needed):
+                    raise self.unusable(*file_system.READ_ONLY)
                 why = f"this user may not both read and write {named}"
                 raise self.unusable(why, f"change the owner or the mode of {named}")
         # Its locks and its shared memory are of one machine: two that write damage the file.
@@ -193,6 +195,8 @@ class DatabaseFile(Struct, frozen=True):
             meaning = meaning_of(error, self.path, self.busy_timeout)
         elif isinstance(error, NotPrivate):
             meaning = self.refused(error)
+        elif isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+            meaning = self.unusable(*TOO_MANY_FILES)
         elif isinstance(error, PermissionError):
             named = "it" if error.filename == str(self.path) else str(error.filename)
             why = f"this user may not open {named}"

@@ -12,7 +12,12 @@ from mainspring.errors import StoreError, StoreUnusable
 from mainspring.model.diagnosis import Diagnosis
 from mainspring.stores.clock import MICROS
 from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
-from mainspring.stores.sqlite.file.file_system import mounts, network_under
+from mainspring.stores.sqlite.file.file_system import (
+    READ_ONLY,
+    is_read_only,
+    mounts,
+    network_under,
+)
 from mainspring.stores.sqlite.file.write_lock import WriteLock
 from mainspring.stores.sqlite.schema.migration import OBJECTS, PREFIXED, VERSION, version_of
 
@@ -84,7 +89,9 @@ def _of_the_file(file: DatabaseFile) -> Iterator[Diagnosis]:
     if network is not None:
         says = f"it lies on a network file system ({network}), where SQLite's locks don't hold"
         yield Diagnosis("place", "problem", says, "move it to a local disk")
-    if not os.access(file.path, os.W_OK) or not os.access(file.path.parent, os.W_OK):
+    if is_read_only(file.path):
+        yield Diagnosis("rights", "problem", f"{file.path}: {READ_ONLY[0]}", READ_ONLY[1])
+    elif not os.access(file.path, os.W_OK) or not os.access(file.path.parent, os.W_OK):
         says = f"{file.path} or its folder is not writable for this user"
         yield Diagnosis("rights", "problem", says, "run as the file's owner, or change its mode")
 

@@ -36,6 +36,21 @@ NETWORK = frozenset(
 """File systems that other machines may write to at the same time, without our knowing."""
 
 
+READ_ONLY = (
+    "its file system is mounted read-only",
+    "mount it for writing, or give a path on another one",
+)
+"""The fault of a place where nobody may write, and the remedy."""
+
+
+def is_read_only(path: Path) -> bool:
+    """Return whether nobody may write there, whatever the modes say."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 def mounts() -> list[str]:
     """Return what is mounted, a line each; nothing where the machine does not tell."""
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sqlite3
 from typing import TYPE_CHECKING
 
 from mainspring.errors import StoreBusy, StoreError, StoreMigrated, StoreUnusable
+from mainspring.stores.sqlite.file.file_system import READ_ONLY, is_read_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +32,16 @@ _told: set[Path] = set()
 OUTSIDE = (
     "a transaction outside mainspring; if it is this program's own, "
     "enqueue in it with using(conn=conn)"
+)
+
+OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+
+FILES_OF_A_CONNECTION = 4
+"""The database, its log, its shared memory, and the folder."""
+
+TOO_MANY_FILES = (
+    "this process has too many files open",
+    "raise its limit (ulimit -n), or close what it leaves open",
 )
 
 REMEDIES: dict[int, tuple[str, str]] = {
@@ -67,10 +80,27 @@ def meaning_of(error: sqlite3.Error, path: Path, waited: float) -> StoreError | 
         return migrated
     if is_busy(error):
         return StoreBusy(str(path), waited, OUTSIDE)
+    if code == sqlite3.SQLITE_CANTOPEN and is_out_of_files():
+        return StoreUnusable(str(path), *TOO_MANY_FILES)
+    if code == sqlite3.SQLITE_READONLY and is_read_only(path):
+        return StoreUnusable(str(path), *READ_ONLY)
     if code in REMEDIES:
         why, remedy = REMEDIES[code]
         return StoreUnusable(str(path), why, remedy)
     return None
+
+
+def is_out_of_files() -> bool:
+    """Return whether this process can't open what SQLite needs, which that does not say."""
+    opened: list[int] = []
+    try:
+        opened.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(FILES_OF_A_CONNECTION))
+    except OSError as error:
+        return error.errno in OUT_OF_FILES
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return False
 
 
 def _tell_once(path: Path, error: StoreMigrated) -> None:
