@@ -28,6 +28,10 @@ PATIENCE = 10.0
 settings.register_profile("mainspring", deadline=None)
 settings.load_profile("mainspring")
 
+# A shell has what it starts in the background ignore Ctrl-C, and that is inherited.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def pytest_terminal_summary(terminalreporter):
     """Say once, where everybody reads it, that a part of the tests did not run."""

@@ -205,8 +205,9 @@ def test_every_answer_has_the_headers_that_keep_foreign_scripts_out(queue, brows
 def test_files_are_there_for_everybody_and_for_ever(queue, browse):
     browser = browse(queue, token=TOKEN)
     page = browser.get("/").text
-    for ending in ("css", "js", "svg"):
-        (name,) = [part for part in page.split('"') if part.endswith(f".{ending}")]
+    names = [part for part in page.split('"') if part.endswith((".css", ".js", ".svg"))]
+    assert [name.rpartition(".")[2] for name in names] == ["svg", "css", "js", "js"]
+    for name in names:
         answer = browser.get(name)
         assert answer.status_code == 200
         assert "immutable" in answer.headers["cache-control"]
