@@ -143,7 +143,7 @@ def lines(tmp_path, start, way="return 'the copy'"):
         "spawned(body)",
     ],
 )
-def test_a_copy_ends_as_a_script_would_and_the_parent_goes_on(tmp_path, start, way):
+def test_a_forked_child_ends_as_a_script_would_and_the_parent_goes_on(tmp_path, start, way):
     body, status = WAYS[way]
     said, log = lines(tmp_path, start, body)
     assert said == ["the parent", "the next", str(status)]
@@ -151,7 +151,7 @@ def test_a_copy_ends_as_a_script_would_and_the_parent_goes_on(tmp_path, start, w
 
 
 @pytest.mark.parametrize("start", ["durable(waits)", "background(waits)", "aloop(waits)"])
-def test_a_copy_that_comes_back_to_the_loop_ends_and_says_so(tmp_path, start):
+def test_a_forked_child_that_comes_back_to_the_loop_ends_and_says_so(tmp_path, start):
     said, log = lines(tmp_path, start)
     assert said == ["the parent", "the next", "1"]
     assert "it was forked off by a coroutine" in log

@@ -11,6 +11,7 @@ from mainspring.model.printable import printable
 from mainspring.model.value import Value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from mainspring.model.job import Rescued
@@ -21,6 +22,9 @@ LOST = "lost node"
 
 LOST_SECONDS = 86_400.0
 """Seconds for which a loss is shown, and kept."""
+
+RECENT_SECONDS = 900.0
+"""Seconds for which summaries tell of a loss."""
 
 LONGEST_NAME = 200
 MOST_JOBS = 2**53
@@ -85,3 +89,8 @@ def lost_node(at: datetime, text: bytes) -> LostNode | None:
         return None
     counts = said.requeued, said.failed, said.cancelled
     return LostNode(at, said.name, said.host, said.pid, *counts)
+
+
+def recently_lost(nodes: Sequence[LostNode], now: datetime) -> list[LostNode]:
+    """Return those of the lost nodes that summaries still tell of."""
+    return [node for node in nodes if (now - node.at).total_seconds() < RECENT_SECONDS]

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
+
+UNRUN: Mapping[type, str] = {
+    CoroutineType: "a coroutine, of which nothing has run: await it, in an async def up to the top",
+    GeneratorType: "a generator, of which nothing has run: make a list of it",
+    AsyncGeneratorType: "an async generator, of which nothing has run: make a list of it",
+}
+"""Results of calls that have run nothing of their functions, and what to do with each."""
 
 
 class TaskSignature:

@@ -18,7 +18,6 @@ from decimal import Decimal
 from functools import partial
 from math import isfinite
 from reprlib import repr as shorten
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -35,6 +34,7 @@ from mainspring.model.record import (
     stored_name,
     type_name,
 )
+from mainspring.model.signature import UNRUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,13 +61,6 @@ MALFORMED = (
     RecursionError,
 )
 """Errors of readers and constructors over a forged or outdated text."""
-
-_UNRUN: dict[type, str] = {
-    CoroutineType: "a coroutine, of which nothing has run: await it, in an async def up to the top",
-    GeneratorType: "a generator, of which nothing has run: make a list of it",
-    AsyncGeneratorType: "an async generator, of which nothing has run: make a list of it",
-}
-"""Results of calls that have run nothing of their functions, and what to do with each."""
 
 _COMMON_BITS = 64  # longer integers are out of reach for many readers of JSON
 _STR = frozenset({str})
@@ -372,8 +365,8 @@ def _extended(value: object) -> type | None:
 
 
 def _refusal(value: object) -> str:
-    if type(value) in _UNRUN:
-        return f"is {_UNRUN[type(value)]}"
+    if type(value) in UNRUN:
+        return f"is {UNRUN[type(value)]}"
     name, base = type_name(type(value)), _extended(value)
     if base is None:
         return f"is of type {name}"

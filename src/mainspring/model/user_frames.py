@@ -42,7 +42,7 @@ def exc_info_of(
     return type(error), error, frames_of(error)
 
 
-def exc_info_beside(
+def exc_info_unless_ours(
     error: BaseException,
 ) -> tuple[type[BaseException], BaseException, TracebackType | None] | None:
     """Return the same for a line that tells the error itself.

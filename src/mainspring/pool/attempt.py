@@ -13,7 +13,8 @@ from mainspring.engine.attempts.pipeline import arun, failed
 from mainspring.engine.attempts.running import NO_HOST, host
 from mainspring.errors import AttemptTimeout
 from mainspring.model.job import JobState
-from mainspring.pool.body import PROGRESS, UNRUN, check_result
+from mainspring.model.signature import UNRUN
+from mainspring.pool.body import PROGRESS, check_result
 from mainspring.pool.record import Ending
 from mainspring.supervision.forked import called
 from mainspring.supervision.run_in_thread import in_own_thread

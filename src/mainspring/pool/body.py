@@ -8,11 +8,11 @@ from __future__ import annotations
 import inspect
 import sys
 from inspect import isasyncgenfunction, isgeneratorfunction
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
-from mainspring.model.signature import TaskSignature
+from mainspring.model.signature import UNRUN, TaskSignature
 from mainspring.pool.task_types import types
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ class ProgressCallback(Protocol):
     def __call__(self, progress: float, /) -> None:
         """Report progress from 0.0 to 1.0."""
         ...
-
-
-UNRUN = frozenset({GeneratorType, AsyncGeneratorType, CoroutineType})
-"""Results that no body gives which has run."""
 
 
 class Body:
@@ -107,10 +103,7 @@ def check_result(task: str, result: object) -> None:
     if type(result) in UNRUN:
         if isinstance(result, CoroutineType):
             result.close()  # or Python warns that it was never awaited
-        raise TypeError(
-            f"task {task!r} returned a {type(result).__name__}, of which nothing has run; "
-            "let it go through it, or await it, and return what that gives"
-        )
+        raise TypeError(f"task {task!r} returned {UNRUN[type(result)]}")
 
 
 def _no_function(given: object) -> TypeError:

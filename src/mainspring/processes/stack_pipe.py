@@ -40,8 +40,8 @@ class StackPipe:
     def __init__(self) -> None:
         self._fd, self.child_fd = os.pipe()
         # A child must never wait for its parent in the midst of a body.
-        os.set_blocking(self._fd, False)  # the standard library's signature
-        os.set_blocking(self.child_fd, False)  # as above
+        for fd in (self._fd, self.child_fd):
+            os.set_blocking(fd, False)
 
     def close_child_end(self) -> None:
         """Close the other end: the child has it."""

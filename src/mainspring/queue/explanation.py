@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from mainspring.clock import utc_now
-from mainspring.model.crash import lost_its_workers
+from mainspring.model.crash import is_suspect, lost_its_workers
 from mainspring.model.job import JobState
 from mainspring.model.printable import printable
 from mainspring.model.value import Value
@@ -46,9 +46,6 @@ Why = Literal[
     "cancelled",
 ]
 """The kinds of reasons, for programs; texts for people may change."""
-
-SUSPECT_CRASHES = 2
-"""With so many crashes, a job is run while its worker holds no other such job."""
 
 MOST_HOLDERS = 3
 """Jobs that are named of those that hold busy slots, the longest."""
@@ -193,7 +190,7 @@ def _slots(
     if len(busy) == len(staying):
         holders = _holders(around.running, staying, kind)
         return Reason("slots busy", f"all slots are busy: {_listed(busy)}{holders}; {ahead}")
-    if record.crashes >= SUSPECT_CRASHES:
+    if is_suspect(record.crashes):
         text = f"it has crashed {record.crashes} times, and runs when no other such job does"
         return Reason("alone", f"{text}; {ahead}")
     room = _listed(node.name for node in staying)

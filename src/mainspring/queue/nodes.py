@@ -112,7 +112,6 @@ class NodeInfo:
     name: str
     host: str
     pid: int
-    live: bool
     expires_in: float
     running: int
     serves: Capabilities
@@ -122,6 +121,11 @@ class NodeInfo:
     here: bool = False
     workers: Sequence[WorkerReport] = ()
     state: NodeState = "live"
+
+    @property
+    def live(self) -> bool:
+        """True while its lease runs."""
+        return self.state != "lost"
 
     @property
     def drains(self) -> bool:
@@ -164,7 +168,6 @@ def node_info(record: NodeRecord, by_task: Mapping[str, int] = NO_JOBS) -> NodeI
         name=record.name,
         host=record.host,
         pid=record.pid,
-        live=record.expires_in > 0,
         expires_in=record.expires_in,
         running=record.running,
         serves=serves,

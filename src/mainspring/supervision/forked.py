@@ -36,10 +36,10 @@ def reset_in_child(one: ForkAware) -> None:
     _fork_aware.add(one)
 
 
-def end_if_copy(forks_before: int, error: BaseException | None = None) -> None:
+def end_if_forked(forks_before: int, error: BaseException | None = None) -> None:
     """End this process if it was forked off since then, as a script ends that raised `error`."""
     if forks_before != forks:
-        end_copy(error)
+        end_forked(error)
 
 
 def called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -48,9 +48,9 @@ def called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     try:
         result = function(*args, **kwargs)
     except BaseException as error:
-        end_if_copy(before, error)
+        end_if_forked(before, error)
         raise
-    end_if_copy(before)
+    end_if_forked(before)
     return result
 
 
@@ -62,13 +62,13 @@ async def acalled(
     try:
         result = await function(*args, **kwargs)
     except BaseException as error:
-        end_if_copy(before, error)
+        end_if_forked(before, error)
         raise
-    end_if_copy(before)
+    end_if_forked(before)
     return result
 
 
-def end_copy(error: BaseException | None = None) -> NoReturn:
+def end_forked(error: BaseException | None = None) -> NoReturn:
     """End a forked child where its body ends, without what would run at the parent's exit."""
     status = 1
     try:
@@ -80,10 +80,10 @@ def end_copy(error: BaseException | None = None) -> NoReturn:
         os._exit(status)
 
 
-def end_lost_copy() -> NoReturn:
+def end_forked_on_loop() -> NoReturn:
     """End a forked child that has come back to the event loop of its parent."""
     why = "it was forked off by a coroutine, and came back to the event loop of its parent"
-    end_copy(SystemExit(f"process {os.getpid()} ends: {why}; end it with os._exit()"))
+    end_forked(SystemExit(f"process {os.getpid()} ends: {why}; end it with os._exit()"))
 
 
 def _status_of(error: BaseException | None) -> int:

@@ -76,6 +76,17 @@ def command(*arguments):
     return [sys.executable, "-m", "mainspring", "supervise", *arguments]
 
 
+def run_once(folder, address):
+    return subprocess.run(
+        command(address, "--once"),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 @contextmanager
 def supervised(folder, *arguments, **options):
     with subprocess.Popen(command(*arguments), cwd=folder, **options) as process:
@@ -125,24 +136,10 @@ def test_a_module_alone_means_its_workers_on_the_usual_supervisor(folder):
         "@background_worker(interval=60)\n"
         "def look(): ...\n"
     )
-    done = subprocess.run(
-        command("plain", "--once"),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_once(folder, "plain")
     assert (done.returncode, done.stderr) == (0, "")
     assert "look" in done.stdout
-    done = subprocess.run(
-        command("plain.py", "--once"),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_once(folder, "plain.py")
     assert done.returncode == 2
     assert done.stderr.rstrip().endswith("name the module, not its file: plain")
 
@@ -190,14 +187,7 @@ def test_under_nohup_it_outlives_its_terminal(folder):
 
 
 def test_a_module_without_workers_is_told_why_nothing_runs(folder):
-    done = subprocess.run(
-        command("nobody:task_supervisor", "--once"),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = run_once(folder, "nobody:task_supervisor")
     assert done.returncode == 0
     assert "nobody has no worker of task_supervisor: give each supervisor=" in done.stderr
 
@@ -217,14 +207,7 @@ def test_without_a_terminal_each_change_is_a_line(folder):
 
 
 def test_once_prints_the_table_once_and_ends(folder):
-    done = subprocess.run(
-        command("beats:task_supervisor", "--once"),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = run_once(folder, "beats:task_supervisor")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("WORKER ") == 1
     rows = [line.split() for line in done.stdout.splitlines()]

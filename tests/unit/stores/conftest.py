@@ -1,5 +1,6 @@
 """A store of its own file for each test."""
 
+import psycopg
 import pytest
 
 from mainspring.stores.sqlite import SqliteStore
@@ -17,3 +18,10 @@ def store(path):
     store = SqliteStore(path, durability="normal")
     yield store
     store.close()
+
+
+@pytest.fixture
+def connection(postgres_database):
+    """A connection of one's own to the tests' PostgreSQL."""
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        yield connection

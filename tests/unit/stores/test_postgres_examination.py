@@ -12,12 +12,6 @@ from mainspring.testing.contracts.cases import enqueue, join
 
 
 @pytest.fixture
-def connection(postgres_database):
-    with psycopg.connect(postgres_database, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
 def store(postgres_url):
     with closing(PostgresStore(postgres_url, durability="normal")) as store:
         enqueue(store)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import psycopg
 import pytest
 
 from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
@@ -18,12 +17,6 @@ CONNECTED = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
-
-
-@pytest.fixture
-def connection(postgres_database):
-    with psycopg.connect(postgres_database, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture

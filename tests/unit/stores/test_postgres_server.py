@@ -21,12 +21,6 @@ from mainspring.testing.contracts.cases import join, new_job, outcome, want
 
 
 @pytest.fixture
-def connection(postgres_database):
-    with psycopg.connect(postgres_database, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
 def schema(postgres_url):
     return postgres_url.rpartition("schema=")[2]
 

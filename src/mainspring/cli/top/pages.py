@@ -9,6 +9,7 @@ from mainspring.cli.text.job import ATTEMPT_DISPENSABLE, ATTEMPT_HEADS
 from mainspring.cli.text.table import lines_of
 from mainspring.model.counted import counted
 from mainspring.model.duration import distance, span
+from mainspring.model.lost_node import recently_lost
 from mainspring.model.value import Value
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 FIELD = 12
 """Columns of the name of a job's field."""
-
-JUST_SECONDS = 900.0
-"""Seconds for which the summary tells that a worker was lost; the page of nodes does for a day."""
 
 OVERVIEW_ROWS = 5
 """Rows of running jobs, and of failures, on the overview."""
@@ -64,7 +62,7 @@ def summary(now: Snapshot) -> list[str]:
     workers = f"{counted(stats['workers'], 'worker')}; busy slots: {slots or 'none reported'}"
     lost = stats["unclaimable"]
     nobody = f"; {lost:,} that nobody takes" if lost else ""
-    gone = [one for one in now.lost if (now.at - one.at).total_seconds() < JUST_SECONDS]
+    gone = recently_lost(now.lost, now.at)
     said = f"; {counted(len(gone), 'worker')} lost {distance(gone[0].at, now.at)}" if gone else ""
     return [f"{counts}{rate}", f"{workers}{said}{behind}{nobody}"]
 

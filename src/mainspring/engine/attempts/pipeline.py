@@ -57,12 +57,12 @@ def run(steps: AttemptSteps[C_contra, O_co], claim: C_contra, slot: int) -> O_co
         function, args, kwargs = steps.open(claim, slot)
         result = function(*args, **kwargs)
         if forked.forks != forks:
-            forked.end_copy()
+            forked.end_forked()
         if ARMED:
             fault("after_body")
         return steps.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
-        forked.end_if_copy(forks, error)
+        forked.end_if_forked(forks, error)
         return failed(steps, claim, error, began)
 
 
@@ -83,12 +83,12 @@ async def arun(
         function, args, kwargs = steps.open(claim, slot)
         result = await function(*args, **kwargs)
         if forked.forks != forks:
-            forked.end_copy()
+            forked.end_forked()
         if ARMED:
             fault("after_body")
         return steps.completed(claim, result, began)
     except BaseException as error:  # noqa: BLE001  # the border of an attempt
-        forked.end_if_copy(forks, error)
+        forked.end_if_forked(forks, error)
         return asked(began) or failed(steps, claim, error, began)
 
 

@@ -79,7 +79,7 @@ class Reporter:
         self._executors = executors
         self._load = load
         self._services = services
-        self._constant = settings
+        self._settings = settings
         self.serves: Capabilities | None = None
         """The capabilities of the node, if they have changed since it joined."""
 
@@ -92,7 +92,7 @@ class Reporter:
                 "in_flight": self._load.in_flight,
                 "restarts": {one.name: one.restarts for one in self._services() if one.restarts},
                 "draining": self._load.draining,
-                **self._constant,
+                **self._settings,
                 "loop_lag": max(lags, default=None),
                 "at": utc_now(),
                 **_background_workers(),

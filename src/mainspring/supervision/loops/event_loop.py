@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import AlreadyRunning, NotRunning
-from mainspring.supervision.forked import end_lost_copy, reset_in_child
+from mainspring.supervision.forked import end_forked_on_loop, reset_in_child
 from mainspring.supervision.loops.precise_loop import new_loop
 from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.run_in_thread import in_own_thread
@@ -47,7 +47,7 @@ class EventLoopThread:
         """In a child that a coroutine here has forked off: end it before it turns this loop."""
         # The two share what the loop waits on: the parent would miss its wakes.
         if self._loop is not None and self.thread is threading.current_thread():
-            self._loop.call_soon(end_lost_copy)
+            self._loop.call_soon(end_forked_on_loop)
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from mainspring.clock import monotonic
 from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
 from mainspring.model import events
-from mainspring.model.user_frames import exc_info_beside
+from mainspring.model.user_frames import exc_info_unless_ours
 from mainspring.supervision.event_bus import EventBus
 from mainspring.supervision.restart import FOR_EVER, DoublingBackoff, Failures, NoDelay, Restart
 from mainspring.supervision.triggers.continuous import Continuous
@@ -276,7 +276,7 @@ class Worker:
                 self.name,
                 error,
                 _plan(rest),
-                exc_info=exc_info_beside(error),
+                exc_info=exc_info_unless_ours(error),
             )
         if rest is None:
             self._give_up(f"it failed too often, the last time: {error!r}", error)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).with_name("static")
-NAMES = ("icon.svg", "dashboard.css", "dashboard.js", "chart.js")
 TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
@@ -26,5 +25,5 @@ def _read(name: str) -> StaticFile:
     return StaticFile(f"{stem}.{digest}.{ending}", content, TYPES[ending])
 
 
-FILES = {name: _read(name) for name in NAMES}
+FILES = {name: _read(name) for name in ("icon.svg", "dashboard.css", "dashboard.js", "chart.js")}
 BY_ADDRESS = {file.address: file for file in FILES.values()}

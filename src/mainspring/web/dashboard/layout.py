@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mainspring.stores.public_url import public_url
-from mainspring.web.dashboard.files import FILES, NAMES
+from mainspring.web.dashboard.files import FILES
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.words import hidden
 
@@ -101,7 +101,7 @@ def login_form(root: str, path: str, trouble: str) -> Html:
 
 
 def _whole(root: str, title: str, *body: Child) -> str:
-    icon, style, *scripts = (f"{root}/static/{FILES[name].address}" for name in NAMES)
+    icon, style, *scripts = (f"{root}/static/{file.address}" for file in FILES.values())
     head = tag(
         "head",
         tag("meta", charset="utf-8"),

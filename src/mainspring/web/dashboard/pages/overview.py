@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mainspring.model.counted import counted
 from mainspring.model.duration import distance, span
 from mainspring.model.job import JobState
+from mainspring.model.lost_node import recently_lost
 from mainspring.web.dashboard.html import Html, joined, tag
 from mainspring.web.dashboard.pages.failures import group_rows
 from mainspring.web.dashboard.pages.nodes import live_nodes
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from mainspring.web.dashboard.visit import Visit
 
 MOST_QUEUES = 12
-JUST_SECONDS = 900.0
-"""Seconds for which it is told here that a worker was lost; the page of nodes does for a day."""
-
 FEW = 5
 """Lines of a list of which another page shows the whole."""
 
@@ -76,9 +74,7 @@ def _warnings(visit: Visit, counts: Counts) -> Iterator[Html]:
                 tag("a", clipped(name), href=visit.url("/queue", queue=name)),
                 f" is paused, and {counted(waits, 'job waits', 'jobs wait')} in it.",
             )
-    for one in [one for one in counts.lost if (counts.at - one.at).total_seconds() < JUST_SECONDS][
-        :FEW
-    ]:
+    for one in recently_lost(counts.lost, counts.at)[:FEW]:
         yield joined(
             "Worker ",
             tag("a", clipped(one.name), href=visit.url("/nodes")),

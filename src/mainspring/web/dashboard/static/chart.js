@@ -3,7 +3,6 @@
 "use strict";
 
 (() => {
-  const WIDTH = 600;
   const STEP = 1 / 60;
   const NOTHING = "–";
   let figure = null;
@@ -32,7 +31,9 @@
     for (const value of figure.querySelectorAll(".legend b")) {
       value.textContent = valueAt(value.dataset.points, age, gap);
     }
-    for (const end of ["x1", "x2"]) figure.querySelector(".cursor").setAttribute(end, x);
+    const cursor = figure.querySelector(".cursor");
+    const width = cursor.ownerSVGElement.viewBox.baseVal.width;
+    for (const end of ["x1", "x2"]) cursor.setAttribute(end, String(width * x));
     figure.querySelector(".now").textContent = moment;
   }
 
@@ -40,7 +41,7 @@
     if (!figure?.isConnected) return;
     const seconds = Number(figure.dataset.seconds);
     const age = seconds * (1 - place);
-    write(age, WIDTH * place, clock(age, seconds));
+    write(age, place, clock(age, seconds));
   }
 
   function leave() {
