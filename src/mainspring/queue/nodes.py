@@ -30,7 +30,7 @@ NodeState = Literal["live", "draining", "silent", "lost"]
 
 
 class SlotReport(Struct):
-    """SlotReport of one kind of executor, as a report tells of them."""
+    """Slots of one kind of executor, as a report tells of them."""
 
     size: int
     running: int

@@ -1,4 +1,4 @@
-"""MemorySchedules in memory. Knows nothing of jobs or locks."""
+"""Schedules in memory. Knows nothing of jobs or locks."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class PoolCall:
     future: Future[Any] | None
 
     def make(self) -> None:
-        """PoolCall the function, unless its future was cancelled, and settle the future."""
+        """Call the function, unless its future was cancelled, and settle the future."""
         future = self.future
         try:
             if future is None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mainspring.stores.sql.lanes import KnownLanes
 
 MOST_LANES = 400
-"""LaneTable of one statement: SQLite joins at most 500 selects."""
+"""Lanes of one statement: SQLite joins at most 500 selects."""
 
 MOST_CLAIMS = 512
 """Jobs of one statement: their payloads together must stay below SQLite's 1,000,000,000 bytes."""
