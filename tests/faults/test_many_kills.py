@@ -186,7 +186,7 @@ class Ledger:
 
     def mistaken_books(self):
         """Return the jobs whose own writes are not there exactly once, if they are completed."""
-        with sqlite3.connect(self.folder / "jobs.db") as connection:
+        with closing(sqlite3.connect(self.folder / "jobs.db")) as connection:
             rows = Counter(job for (job,) in connection.execute("SELECT job FROM books"))
         for record in self.records("booked"):
             if rows[record.id] != (record.state is JobState.COMPLETED):
@@ -230,7 +230,7 @@ class Ledger:
 
     def ticks(self, schedule):
         """Return how many jobs each tick should have made, and how many it did, in order."""
-        with sqlite3.connect(self.folder / "jobs.db") as connection:
+        with closing(sqlite3.connect(self.folder / "jobs.db")) as connection:
             statement = "SELECT since, until FROM ticks WHERE schedule = ? ORDER BY rowid"
             steps = connection.execute(statement, (schedule,)).fetchall()
         assert all(one[1] == other[0] for one, other in itertools.pairwise(steps)), steps
@@ -319,7 +319,7 @@ def killer(tmp_path, request):
         shutil.copy(HARNESS / name, tmp_path)
     with closing(Queue(db_path=tmp_path / "jobs.db")) as queue:
         queue.stats()
-    with sqlite3.connect(tmp_path / "jobs.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "jobs.db")) as connection, connection:
         connection.execute("CREATE TABLE books (number INT, job TEXT)")
         connection.executescript(NOTE_TICKS)
     made = Killer(tmp_path, request.param, random.Random(SEED))
