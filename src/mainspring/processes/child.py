@@ -14,8 +14,8 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from mainspring.clock import monotonic
 from mainspring.errors import AttemptTimeout, ChildDied
@@ -62,8 +62,7 @@ class ChildPlan:
     kernel_kills: bool = sys.platform == "linux"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request to a child; `label` names it in errors, `timeout` is in seconds.
 
     `on_note` gets the notes of the body, in the thread that waits. `warm_up` is a
@@ -140,7 +139,8 @@ class Child:
         self._deadline = None if timeout is None else monotonic() + timeout
         self.calls += 1
         self._midway = True
-        self._warm_up(request)
+        if request.warm_up is not None and request.warm_up[0] not in self._warm:
+            self._warm_up(request, *request.warm_up)
         if request.on_begin is not None:
             request.on_begin()
         kind, reply = self._exchange(request)
@@ -214,11 +214,9 @@ class Child:
             return f"child {self.pid} was ended by {_signal_name(-code)}{asked}"
         return f"child {self.pid} exited with code {code}{asked}"
 
-    def _warm_up(self, request: Request) -> None:
-        if request.warm_up is not None and request.warm_up[0] not in self._warm:
-            key, payload = request.warm_up
-            self._exchange(replace(request, payload=payload))
-            self._warm.add(key)
+    def _warm_up(self, request: Request, key: Hashable, payload: bytes) -> None:
+        self._exchange(request._replace(payload=payload))
+        self._warm.add(key)
 
     def _exchange(self, request: Request) -> tuple[int, bytes]:
         self._send(request)
@@ -230,7 +228,8 @@ class Child:
         return kind, reply
 
     def _send(self, request: Request) -> None:
-        self.connection.settimeout(request.timeout)
+        if self.connection.gettimeout() != request.timeout:  # it asks the system anew
+            self.connection.settimeout(request.timeout)
         try:
             for piece in frame(request.kind, request.payload):
                 self.connection.sendall(piece)

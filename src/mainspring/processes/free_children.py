@@ -92,16 +92,14 @@ class FreeChildren:
             if turn in self._turns:
                 self._turns.remove(turn)
             child = self._busy.get(turn)
-            spent = child is not None and not self._is_good(child)
-        if child is not None and spent:
-            # While nobody else can take it.
-            self._dismiss(child)
+            if child is None or self._is_good(child):
+                self._end(turn, child)
+                return
+        # While nobody else can take it.
+        self._dismiss(child)
         with self._lock:
-            if child is not None and child in self._children:
-                others = [one for one in self._children if one is not child]
-                self._children = others if spent else [*others, child]
-            self._busy.pop(turn, None)
-            self._serve()
+            self._children = self._without(child)
+            self._end(turn, None)
 
     def add(self, child: Child) -> None:
         """Add a child that has started."""
@@ -170,6 +168,18 @@ class FreeChildren:
         spent = self._max_tasks is not None and child.calls >= self._max_tasks
         return child.usable and not spent and not self._closed
 
+    def _end(self, turn: ChildTurn, child: Child | None) -> None:
+        """End a turn; its child may be asked again, if there is one."""
+        if child is not None:
+            others = self._without(child)
+            if len(others) < len(self._children):  # else it was dropped
+                self._children = [*others, child]
+        self._busy.pop(turn, None)
+        self._serve()
+
+    def _without(self, child: Child) -> list[Child]:
+        return [one for one in self._children if one is not child]
+
     def _serve(self) -> None:
         while self._turns:
             turn = self._turns[0]
@@ -189,7 +199,11 @@ class FreeChildren:
         """Return the child that a call may take now, None if there is none."""
         if len(self._busy) >= self._sizes.limit(turn.priority):
             return None
-        return next(reversed(self._ready), None)
+        busy = self._busy.values()
+        for child in reversed(self._children):
+            if child not in busy:
+                return child
+        return None
 
     def _put(self, turn: ChildTurn, given: Child | Exception) -> None:
         if turn.box is not None:

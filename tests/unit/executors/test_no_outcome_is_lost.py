@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mainspring.engine.attempts.attempt import Attempt
 from mainspring.engine.children.answer import answer
-from mainspring.engine.children.request import decode_decision, encode, request_of
+from mainspring.engine.children.request import decode_decision, places_of, request_of
 from mainspring.model.codec import JsonCodec
 from mainspring.model.control_flow import GiveUp, Retry, Snooze
 from mainspring.model.job import Claim
@@ -138,7 +138,7 @@ def test_an_odd_error_in_a_child_ends_in_a_reply(kind):
     raised.append(kind)
     task = Task("odd", odd_in_a_child, executor="process")
     claim = attempt_of(odd_in_a_child)[1]
-    reply = answer(encode(request_of(claim, task)), limit_bytes=100)
+    reply = answer(request_of(claim, places_of(task)), limit_bytes=100)
     assert decode_decision(reply).outcome.kind.value in {"failed", "retry", "snoozed"}
 
 

@@ -15,9 +15,8 @@ from mainspring.engine.attempts.attempt import crashed, put_off
 from mainspring.engine.children.request import (
     around,
     decode_decision,
-    encode,
+    places_of,
     request_of,
-    warm_up_of,
 )
 from mainspring.errors import AttemptTimeout, ChildDied, ChildStartFailed, NotRunning
 from mainspring.model.job import OutcomeKind
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mainspring.engine.attempts.attempt import Attempt, Decision, Tasks
+    from mainspring.engine.children.request import TaskPlaces
     from mainspring.model.job import Claim, Grant, Outcome
     from mainspring.model.middleware import Middleware
 
@@ -76,6 +76,7 @@ class ChildAttempt:
         self._children = children
         self._note = note
         self._asked: dict[Grant, Callable[[Claim], Outcome]] = {}
+        self._places: dict[str, TaskPlaces] = {}
 
     def timeout(self, claim: Claim) -> float | None:  # noqa: ARG002  # the seam's signature
         """Return None: the pool keeps the deadline, by killing the child."""
@@ -121,21 +122,28 @@ class ChildAttempt:
         return self._attempt.outcome_of(claim, decision)
 
     def _send(self, claim: Claim, slot: int) -> bytes:
-        # Whose function it is: the cache's own stands in its place elsewhere.
-        task = self._tasks[claim.task]
-        places = around(self._middleware, task)
-        request = encode(request_of(claim, task, places))
+        places = self._places_of(claim.task)
         grant = claim.key, claim.fence
         return self._children.request(
-            request,
+            request_of(claim, places),
             label=claim.task,
             timeout=self._attempt.timeout(claim),
             key=grant,
             on_note=self._on_note,
-            warm_up=warm_up_of(task, places),
+            warm_up=places.warm_up,
             # Not before: a worker that is killed while its child starts or imports charges nobody.
             on_begin=partial(self._begin, slot, claim),
         )
+
+    def _places_of(self, name: str) -> TaskPlaces:
+        # Whose function it is: the cache's own stands in its place elsewhere.
+        task, kept = self._tasks[name], self._places.get(name)
+        if kept is not None and kept.task is task and not self._middleware:
+            return kept  # each attempt asks
+        here = around(self._middleware, task)
+        if kept is None or kept.task is not task or kept.around != here:
+            kept = self._places[name] = places_of(task, here)
+        return kept
 
     def _begin(self, slot: int, claim: Claim) -> None:
         self._note(slot, claim.key, claim.fence)

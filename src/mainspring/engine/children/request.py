@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -12,7 +11,7 @@ from mainspring.model.job import Claim
 from mainspring.model.place import check_imported, importable_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from mainspring.model.middleware import Middleware
     from mainspring.model.retry import RetryRules
@@ -63,29 +62,32 @@ def around(middleware: Sequence[Middleware], task: Task) -> Around:
     )
 
 
-def request_of(claim: Claim, task: Task, places: Around = NOTHING_AROUND) -> ChildRequest:
-    """Return the request that has a child run this claim of the task.
+class TaskPlaces(NamedTuple):
+    """The places where a child finds a task; `warm_up` is the request to import it first."""
+
+    task: Task
+    function: Place
+    rules: Rules
+    around: Around
+    warm_up: tuple[Hashable, bytes]
+
+
+def places_of(task: Task, around: Around = NOTHING_AROUND) -> TaskPlaces:
+    """Return the places of a task and of what is around its body.
 
     Raises TaskNotImportable if a child would find another function than the task's.
     """
     check_imported(task.name, task.function)
-    rules = _rule_places(task.rules, task.function)
-    return ChildRequest((task.module, task.qualname), rules, claim, places)
+    function, rules = (task.module, task.qualname), _rule_places(task.rules, task.function)
+    warm_up = function, encode(ChildRequest(function, rules, None, around))
+    return TaskPlaces(task, function, rules, around, warm_up)
 
 
-def warm_up_of(task: Task, places: Around = NOTHING_AROUND) -> tuple[Place, bytes]:
-    """Return the request to import a task before its first run, by the function's place."""
-    return _warm_up((task.module, task.qualname), task.rules, task.function, places)
+def request_of(claim: Claim, places: TaskPlaces) -> bytes:
+    """Return the encoded request that has a child run this claim of the task."""
+    return encode(ChildRequest(places.function, places.rules, claim, places.around))
 
 
-@functools.cache
-def _warm_up(
-    place: Place, rules: RetryRules, function: Callable[..., Any], places: Around
-) -> tuple[Place, bytes]:
-    return place, encode(ChildRequest(place, _rule_places(rules, function), None, places))
-
-
-@functools.cache
 def _rule_places(rules: RetryRules, function: Callable[..., Any]) -> Rules:
     retry_on = None if rules.retry_on is None else _kind_places(rules.retry_on, function)
     return retry_on, _kind_places(rules.give_up_on, function)
