@@ -179,6 +179,14 @@ def test_who_takes_a_lock_twice_is_refused(queue, wait):
     assert queue.locks() == []
 
 
+def test_a_lock_that_no_block_holds_says_so_when_it_is_left(queue):
+    lock = queue.lock("report")
+    with pytest.raises(NotRunning, match="'report' is held by no block; let `with` take it"):
+        lock.__exit__(None, None, None)
+    with lock as held:
+        assert held.fence == 1
+
+
 @pytest.mark.parametrize("name", ["", None, 5, "a\0b", "x" * 501, "\ud800"])
 def test_a_bad_name_is_refused_before_anything_is_asked(queue, name):
     with pytest.raises(InvalidOption, match="name="):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
 from mainspring.engine.locks.request import LockRequest, LockState
-from mainspring.errors import InvalidOption, LockNotAcquired
+from mainspring.errors import InvalidOption, LockNotAcquired, NotRunning
 from mainspring.model.name import EXPECTED, is_name
 from mainspring.model.options import seconds
 
@@ -187,6 +187,8 @@ class NamedLock:
         """Return the acquisition of the block that ends here."""
         # It may end in another thread or task than it began in.
         owner = who_calls()
+        if not self._acquisitions:
+            raise NotRunning(f"lock {self.name!r} is held by no block; let `with` take it")
         if owner not in self._acquisitions:
             owner = next(reversed(self._acquisitions))
         return self._acquisitions[owner][-1]
