@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from mainspring import Queue
+from mainspring.engine.claims import slots
 from mainspring.model.job import NewJob
 from mainspring.stores.sqlite import SqliteStore
 from mainspring.stores.sqlite.file.write_lock import WriteLock
@@ -31,7 +32,9 @@ def writes(monkeypatch):
 
 
 @pytest.fixture
-def queue(tmp_path):
+def queue(tmp_path, monkeypatch):
+    # On a busy machine a claim may wait for so long that it is given back, and claimed anew.
+    monkeypatch.setattr(slots, "STALE_SECONDS", 60.0)
     queue = Queue(db_path=tmp_path / "jobs.db", workers=2, heartbeat=HEARTBEAT, lease=30.0)
     with closing(queue):
         yield queue

@@ -80,16 +80,17 @@ def check_importable(task: str, function: Callable[..., Any]) -> None:
         raise TaskNotImportable(task, why)
     if importable_module(function) == NOWHERE:
         raise TaskNotImportable(task, "it was typed in, and stands in no file")
-    found = _found(function)
+    found = found_under_name(function)
     if _is_made_of(function, found) and not _leads_to(found, function):
         raise _shadowed(task, function, found)
 
 
-def check_imported(task: str, function: Callable[..., Any]) -> None:
-    """Raise TaskNotImportable unless the function's name leads to it, or to a task of it."""
-    found = _found(function)
+def check_imported(task: str, function: Callable[..., Any]) -> Any:
+    """Return what the function's name leads to: TaskNotImportable unless it, or a task of it."""
+    found = found_under_name(function)
     if not _leads_to(found, function):
         raise _shadowed(task, function, found)
+    return found
 
 
 def _shadowed(task: str, function: Callable[..., Any], found: object) -> TaskNotImportable:
@@ -101,7 +102,7 @@ def _shadowed(task: str, function: Callable[..., Any], found: object) -> TaskNot
     return TaskNotImportable(task, why, remedy)
 
 
-def _found(function: Callable[..., Any]) -> Any:
+def found_under_name(function: Callable[..., Any]) -> Any:
     """Return what a child would find under the function's name, None for nothing."""
     first, *rest = function.__qualname__.split(".")
     if function.__module__ in SCRIPTS:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,8 @@ class Command:
             os.killpg(pid, number)
             return
         for one in [pid, *(descendants(pid) if to == "all" else ())]:
-            os.kill(one, number)
+            with suppress(ProcessLookupError):  # its parent was told first, and ends it
+                os.kill(one, number)
 
     def end(self):
         for pid in [*descendants(self.process.pid), self.process.pid]:

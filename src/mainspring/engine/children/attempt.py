@@ -15,6 +15,7 @@ from mainspring.engine.attempts.attempt import crashed, put_off
 from mainspring.engine.children.request import (
     around,
     decode_decision,
+    is_current,
     places_of,
     request_of,
 )
@@ -138,10 +139,8 @@ class ChildAttempt:
     def _places_of(self, name: str) -> TaskPlaces:
         # Whose function it is: the cache's own stands in its place elsewhere.
         task, kept = self._tasks[name], self._places.get(name)
-        if kept is not None and kept.task is task and not self._middleware:
-            return kept  # each attempt asks
         here = around(self._middleware, task)
-        if kept is None or kept.task is not task or kept.around != here:
+        if kept is None or kept.around != here or not is_current(kept, task):
             kept = self._places[name] = places_of(task, here)
         return kept
 

@@ -8,7 +8,7 @@ import msgspec
 
 from mainspring.engine.attempts.attempt import Decision
 from mainspring.model.job import Claim
-from mainspring.model.place import check_imported, importable_module
+from mainspring.model.place import check_imported, found_under_name, importable_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -63,9 +63,13 @@ def around(middleware: Sequence[Middleware], task: Task) -> Around:
 
 
 class TaskPlaces(NamedTuple):
-    """The places where a child finds a task; `warm_up` is the request to import it first."""
+    """The places where a child finds a task; `warm_up` is the request to import it first.
+
+    `found` is what the function's name led to when they were made.
+    """
 
     task: Task
+    found: object
     function: Place
     rules: Rules
     around: Around
@@ -77,10 +81,15 @@ def places_of(task: Task, around: Around = NOTHING_AROUND) -> TaskPlaces:
 
     Raises TaskNotImportable if a child would find another function than the task's.
     """
-    check_imported(task.name, task.function)
+    found = check_imported(task.name, task.function)
     function, rules = (task.module, task.qualname), _rule_places(task.rules, task.function)
     warm_up = function, encode(ChildRequest(function, rules, None, around))
-    return TaskPlaces(task, function, rules, around, warm_up)
+    return TaskPlaces(task, found, function, rules, around, warm_up)
+
+
+def is_current(places: TaskPlaces, task: Task) -> bool:
+    """Return whether these are the places of that task, and its function's name leads there."""
+    return places.task is task and found_under_name(task.function) is places.found
 
 
 def request_of(claim: Claim, places: TaskPlaces) -> bytes:
