@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -108,7 +109,8 @@ class Command:
 
     def end(self):
         for pid in [*descendants(self.process.pid), self.process.pid]:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
 
@@ -256,6 +258,7 @@ def test_an_interruption_that_the_app_catches_still_ends_it(tmp_path, start, eve
 
 
 STEPS = 10
+OURS = re.compile("mainspring/(__init__|__main__|cli|supervision)")
 
 
 def test_ctrl_c_at_any_moment_of_the_start_is_quiet(tmp_path, start, eventually):
@@ -277,8 +280,8 @@ def test_ctrl_c_at_any_moment_of_the_start_is_quiet(tmp_path, start, eventually)
         command.send("group", signal.SIGINT)
         code, output = command.process.wait(20), command.output()
         stopped_early += code != 0
-        if code == -signal.SIGINT:  # while Python itself was started
-            continue
+        if code == -signal.SIGINT or (code == 1 and not OURS.search(output)):
+            continue  # while Python itself was started, or read the paths of its environment
         if code == 130:
             assert output.count("mainspring: interrupted") == 1, output
         else:
