@@ -299,3 +299,50 @@ def test_a_form_that_is_too_large_is_not_read(queue, browse):
     assert large.status_code == 413
     many = browser.post("/bulk", {"action": "retry", "id": ["x"] * 2_000})
     assert many.status_code == 400
+
+
+class Fields(HTMLParser):
+    """Collects what fields would send."""
+
+    def __init__(self):
+        super().__init__()
+        self.values = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "input":
+            self.values.append(dict(attrs).get("value"))
+
+
+def field_values_in(html):
+    parser = Fields()
+    parser.feed(html)
+    return parser.values
+
+
+UNSEEN = [
+    "tab\there",
+    "\u202eright to left",
+    "family \U0001f468\u200d\U0001f467",
+    "re\rturn",
+]
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_a_form_sends_back_a_name_whose_letters_can_not_be_seen(queue, browse, name):
+    queue.get_task("tidy").using(queue=name).delay()
+    browser = browse(queue)
+    assert name in field_values_in(browser.text("/queues"))
+    assert name in field_values_in(browser.text(f"/jobs?queue={quote(name)}"))
+    assert browser.post("/queues/pause", {"queue": name, "back": "/queues"}).status_code == 303
+    assert queue.paused() == [name]
+
+
+@pytest.mark.parametrize("name", [" lead", "trail ", "\t"])
+def test_a_name_that_begins_or_ends_with_a_space_is_not_that_of_its_rest(queue, browse, name):
+    tidy, browser = queue.get_task("tidy"), browse(queue)
+    own = tidy.using(queue=name, tags=[f"{name}x{name}"]).delay()
+    other = tidy.using(queue=name.strip() or "other", tags=["x"]).delay()
+    for query in (f"queue={quote(name)}", f"tag={quote(f'{name}x{name}')}"):
+        text = browser.text(f"/jobs?{query}")
+        assert own.id in text
+        assert other.id not in text

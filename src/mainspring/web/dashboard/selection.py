@@ -34,6 +34,8 @@ MOST_LOOKED = 5_000
 LONGEST_TEXT = 1_000
 LARGEST_KEY = 2**63 - 1
 FIELDS = ("status", "queue", "task", "tag", "search", "error", "since", "until")
+NAMES = frozenset({"queue", "task", "tag"})
+"""Fields that are names: one may begin or end with a space, and another be the rest of it."""
 
 
 class FoundJobs(Value, frozen=True):
@@ -156,7 +158,8 @@ class Selection(Value, frozen=True):
 
 def selection_of(given: Mapping[str, str]) -> Selection:
     """Return the filter that a form or an address says; raises Refusal."""
-    fields = {name: given.get(name, "").strip() for name in FIELDS}
+    fields = {name: given.get(name, "") for name in FIELDS}
+    fields |= {name: value.strip() for name, value in fields.items() if name not in NAMES}
     for name, value in fields.items():
         if len(value) > LONGEST_TEXT or "\0" in value or not is_utf8(value):
             raise Refusal(400, f"{name} is not a text of up to {LONGEST_TEXT:,} letters.")
