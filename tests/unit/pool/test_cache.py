@@ -277,6 +277,32 @@ async def test_a_cache_that_fails_never_fails_a_task(caplog):
     assert caplog.text.count("gone") == 1
 
 
+class WithoutTtl(Broken):
+    async def set(self, key, value):
+        """Take no `ttl`."""
+
+
+class WithoutAnswer(Broken):
+    async def get(self, key):
+        """Return no pair."""
+
+
+class Plain(Broken):
+    def get(self, key):
+        raise OSError("gone")
+
+    set = delete = clear = get
+
+
+@pytest.mark.parametrize("kind", [WithoutTtl, WithoutAnswer, Plain])
+async def test_an_adapter_that_is_written_wrongly_never_fails_a_task(kind):
+    async with cached(cache_adapter=kind()) as pool:
+        assert await (await pool.submit(pair, 1)) == [1, 2, 3]
+        assert not await pool.invalidate_cache(pair, 1)
+        await pool.clear_cache()
+        assert pool.stats()["cache"]["errors"] == 4
+
+
 class Noting(CacheAdapter):
     """Written after the reference page's sample."""
 
