@@ -184,7 +184,7 @@ class QueuePort:
         counts = {state.value: int(stats[state.value]) for state in JobState}
         return Health(
             running=True,
-            worker_count=len(self._queue.nodes()),
+            worker_count=int(stats["workers"]),
             queue_size=counts["pending"],
             counts=counts,
         )

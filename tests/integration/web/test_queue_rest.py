@@ -163,10 +163,7 @@ class FakeQueue:
     def stats(self):
         self.look()
         states = [job.record.state for job in self.known]
-        return {state.value: states.count(state) for state in JobState}
-
-    def nodes(self):
-        return ["one", "two"]
+        return {**{state.value: states.count(state) for state in JobState}, "workers": 2}
 
     @contextlib.contextmanager
     def worker(self):
@@ -423,7 +420,15 @@ def test_health_counts_jobs_and_workers(client, queue):
     start(client)
     body = client.get("/health").json()
     assert (body["status"], body["queue_size"], body["counts"]["pending"]) == ("ok", 1, 1)
-    assert body["worker_count"] == len(queue.nodes())
+    assert body["worker_count"] == queue.stats()["workers"]
+
+
+def test_health_counts_no_worker_that_is_gone(serve, eventually):
+    with contextlib.closing(Queue("memory://")) as queue:
+        queue.store.join("gone", host="host", pid=1, lease=0.001)
+        eventually(lambda: [node.live for node in queue.nodes()] == [False])
+        with httpx.Client(base_url=serve(app_of(queue)).url) as client:
+            assert client.get("/health").json()["worker_count"] == 0
 
 
 def test_a_store_that_is_busy_is_503_everywhere(fake_client, fake):
@@ -456,7 +461,7 @@ def test_a_result_that_can_not_be_read_is_shown_as_such(fake_client, fake, monke
     assert body["result"]["$type"] == "LookupError"
 
 
-def test_events_tell_progress_from_the_store(fake_client, fake):
+def test_events_tell_progress_and_message_from_the_store(fake_client, fake):
     job_id = start(fake_client).json()["id"]
     job = fake.known[0]
     job.record.state, job.record.progress = JobState.RUNNING, 0.5
@@ -467,6 +472,8 @@ def test_events_tell_progress_from_the_store(fake_client, fake):
                 kinds.append(line.removeprefix("event: "))
                 if job.record.progress == 0.5:
                     job.record.progress = 0.75
+                elif not job.record.message:
+                    job.record.message = "the last part"
                 elif job.record.completed_at is None:
                     job.run()
-    assert kinds == ["state", "progress", "result"]
+    assert kinds == ["state", "progress", "progress", "result"]
