@@ -174,9 +174,14 @@ def selection_of(given: Mapping[str, str]) -> Selection:
 
 
 def _minute(name: str, said: str) -> str:
+    if not said:
+        return ""
     try:
-        return moment_of(said).replace(tzinfo=None).isoformat(timespec="minutes") if said else ""
-    except ValueError:
+        moment = moment_of(said)
+        # One with an offset, as in a link that somebody wrote, is not of UTC.
+        moment = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+        return moment.isoformat(timespec="minutes")
+    except (ValueError, OverflowError):
         raise Refusal(400, f"{name} is no time such as 2030-01-31T08:00 (UTC).") from None
 
 
