@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import re
@@ -192,6 +193,29 @@ def test_hidden_arguments_are_shown_nowhere(with_secret, queue, browse):
     # It is hidden where it is that job's: a number of another's says nothing of it.
     assert "4711" not in browser.text(f"/jobs/{with_secret[2].id}")
     assert "ana" in browser.text(f"/jobs/{with_secret[0].id}")
+
+
+def test_hidden_arguments_by_place_are_found_behind_a_decorator_and_a_star(queue, browse):
+    def log_in(user, password):
+        pass
+
+    def wrapper(*args, **kwargs):
+        return log_in(*args, **kwargs)
+
+    def each(user, *password):
+        pass
+
+    def plain(user, *rest, password=None):
+        pass
+
+    wrapped = queue.task(name="wrapped")(functools.wraps(log_in)(wrapper)).delay("ana", SECRET)
+    starred = queue.task(name="starred")(each).delay("ana", "first one", SECRET)
+    other = queue.task(name="other")(plain).delay("ana", "shown", "as well")
+    browser = browse(queue, redact=["password"])
+    for job in (wrapped, starred):
+        assert "hunter2" not in browser.text(f"/jobs/{job.id}")
+    words = browser.words(f"/jobs/{other.id}")
+    assert "rest &quot;shown&quot; rest &quot;as well&quot;" in words
 
 
 def test_a_hidden_result_is_not_shown(queue, ended, browse):

@@ -21,6 +21,9 @@ DEEPEST = 32
 LARGEST_BRIEF_BYTES = 64 * 1024
 """Arguments above it are not read for a line of a list."""
 
+STAR = "*"
+"""Begins the name of a parameter that takes all further arguments by place."""
+
 PICKLE = "$pickle"
 """Tag of a value that only the queue's codec can read, and that nobody opens for a look."""
 
@@ -34,7 +37,8 @@ class Opaque(str):
 class Redaction:
     """Hides the values of arguments and fields by their names, whatever their case.
 
-    `parameters` returns the names of a task's parameters in order, as far as they are known.
+    `parameters` returns the names of a task's parameters that take arguments by place, as far as
+    they are known; the last one has a star if it takes all the rest.
     """
 
     def __init__(self, names: Collection[str], parameters: Callable[[str], Sequence[str]]) -> None:
@@ -49,12 +53,19 @@ class Redaction:
         """Return a job's arguments without hidden values, and add these to `secrets`."""
         if not _is_call(call):
             return self.value(call, secrets)
-        named = self.parameters(task)
         args = [
-            self._named(named[place] if place < len(named) else "", value, secrets)
+            self._named(self.name_at(task, place) or "", value, secrets)
             for place, value in enumerate(call[0])
         ]
         return [args, self.value(call[1], secrets)]
+
+    def name_at(self, task: str, place: int) -> str | None:
+        """Return the name of the parameter that takes the argument at a place, if it is known."""
+        names = self.parameters(task)
+        if place < len(names):
+            return names[place].removeprefix(STAR)
+        rest = names[-1] if names else ""
+        return rest.removeprefix(STAR) if rest.startswith(STAR) else None
 
     def value(self, value: Any, secrets: set[str]) -> Any:
         """Return a JSON value without hidden values, and add these to `secrets`."""
@@ -99,10 +110,9 @@ class RedactedJob:
         call = self._seen[0]
         if not _is_call(call):
             return [("all", self._shown(call))]
-        names = self._redaction.parameters(self.record.task)
+        name_at, task = self._redaction.name_at, self.record.task
         named = [
-            (names[place] if place < len(names) else f"{place + 1}", value)
-            for place, value in enumerate(call[0])
+            (name_at(task, place) or f"{place + 1}", value) for place, value in enumerate(call[0])
         ]
         return [(name, self._shown(value)) for name, value in [*named, *call[1].items()]]
 
