@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import logging
 import pickle
 import threading
@@ -201,6 +202,25 @@ def test_named_values_are_hidden_wherever_they_stand(queue):
     ]
     assert told[-1].result == {"password": "[redacted]", "n": 2}
     assert told[-1].args == ({"a": {"PASSWORD": "[redacted]"}}, 2)
+
+
+def test_arguments_by_place_are_hidden_behind_a_decorator_and_a_star(queue):
+    def log_in(user, password):
+        pass
+
+    def wrapper(*args, **kwargs):
+        return log_in(*args, **kwargs)
+
+    told = []
+    queue.subscribe(told.append, "enqueued", redact=["password"])
+    queue.task(name="wrapped")(functools.wraps(log_in)(wrapper)).delay("ann", "hunter2")
+    queue.task(name="starred")(lambda user, *password: None).delay("bob", "first", "second")
+    queue.task(name="other")(lambda user, *rest, password=None: None).delay("eve", "x", "y")
+    queue.close()
+    hidden = "[redacted]"
+    assert [one.args for one in told] == [
+        ("ann", hidden), ("bob", hidden, hidden), ("eve", "x", "y"),
+    ]  # fmt: skip
 
 
 def test_an_object_with_a_hidden_field_is_hidden_whole(queue):

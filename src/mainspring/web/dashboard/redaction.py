@@ -6,6 +6,8 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mainspring.model.signature import name_at
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
@@ -21,9 +23,6 @@ DEEPEST = 32
 LARGEST_BRIEF_BYTES = 64 * 1024
 """Arguments above it are not read for a line of a list."""
 
-STAR = "*"
-"""Begins the name of a parameter that takes all further arguments by place."""
-
 PICKLE = "$pickle"
 """Tag of a value that only the queue's codec can read, and that nobody opens for a look."""
 
@@ -38,7 +37,7 @@ class Redaction:
     """Hides the values of arguments and fields by their names, whatever their case.
 
     `parameters` returns the names of a task's parameters that take arguments by place, as far as
-    they are known; the last one has a star if it takes all the rest.
+    they are known; see `model.signature.names_by_place`.
     """
 
     def __init__(self, names: Collection[str], parameters: Callable[[str], Sequence[str]]) -> None:
@@ -61,11 +60,7 @@ class Redaction:
 
     def name_at(self, task: str, place: int) -> str | None:
         """Return the name of the parameter that takes the argument at a place, if it is known."""
-        names = self.parameters(task)
-        if place < len(names):
-            return names[place].removeprefix(STAR)
-        rest = names[-1] if names else ""
-        return rest.removeprefix(STAR) if rest.startswith(STAR) else None
+        return name_at(self.parameters(task), place)
 
     def value(self, value: Any, secrets: set[str]) -> Any:
         """Return a JSON value without hidden values, and add these to `secrets`."""
@@ -110,9 +105,9 @@ class RedactedJob:
         call = self._seen[0]
         if not _is_call(call):
             return [("all", self._shown(call))]
-        name_at, task = self._redaction.name_at, self.record.task
+        names = self._redaction.parameters(self.record.task)
         named = [
-            (name_at(task, place) or f"{place + 1}", value) for place, value in enumerate(call[0])
+            (name_at(names, place) or f"{place + 1}", value) for place, value in enumerate(call[0])
         ]
         return [(name, self._shown(value)) for name, value in [*named, *call[1].items()]]
 

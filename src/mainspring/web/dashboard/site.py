@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from mainspring.clock import monotonic, utc_now
 from mainspring.model.capabilities import unclaimable
 from mainspring.model.job import JobState
-from mainspring.model.signature import signature_of, takes_all
+from mainspring.model.signature import names_by_place
 from mainspring.model.statistics import Wanted
 from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
@@ -25,11 +25,11 @@ from mainspring.queue.failures import (
 )
 from mainspring.queue.nodes import lost_nodes_of, nodes_of, records_of
 from mainspring.queue.statistics import Recent, StatsPoint, past_of
-from mainspring.web.dashboard.redaction import STAR, Redaction
+from mainspring.web.dashboard.redaction import Redaction
 from mainspring.web.dashboard.samples import Samples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from mainspring.model.lost_node import LostNode
@@ -216,15 +216,4 @@ class Site:
 
     def _parameters(self, task: str) -> list[str]:
         known = (one for one in self.queue.tasks if one.name == task)
-        return [name for one in known for name in _names_by_place(one.function)]
-
-
-def _names_by_place(function: Callable[..., object]) -> Iterator[str]:
-    signature = signature_of(function)
-    if takes_all(signature):  # a wrapper: what it takes goes to the function inside it
-        signature = signature_of(function, follow_wrapped=True)
-    for one in signature.parameters.values():
-        if one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD}:
-            yield one.name
-        elif one.kind is one.VAR_POSITIONAL:
-            yield f"{STAR}{one.name}"
+        return [name for one in known for name in names_by_place(one.function)]
