@@ -6,6 +6,7 @@ import asyncio
 import copy
 import functools
 import logging
+import os
 import pickle
 import threading
 from dataclasses import dataclass
@@ -230,6 +231,35 @@ def test_an_object_with_a_hidden_field_is_hidden_whole(queue):
     task.delay(Login("ann", "hunter2"), [Login("bob", "swordfish")])
     queue.close()
     assert told[0].args == ("[redacted]", ["[redacted]"])
+
+
+@pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
+def test_a_forked_child_tells_of_its_own_events_only(tmp_path):
+    queue, told, go_on = Queue(db_path=tmp_path / "jobs.db"), [], threading.Event()
+    heard = threading.Event()
+
+    def tell(event):
+        heard.set()
+        go_on.wait(20)
+        told.append(event.id)
+
+    queue.subscribe(tell, "enqueued")
+    task = queue.task(name="body")(lambda: None)
+    parents = [task.delay().id for _ in range(3)]
+    assert heard.wait(20)
+    child = os.fork()
+    if not child:
+        try:
+            go_on.set()
+            own = task.delay().id
+            queue.close()
+            os._exit(0 if told == [own] else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    go_on.set()
+    queue.close()
+    assert told == parents
 
 
 def test_a_slow_subscriber_holds_up_nobody_and_is_told_what_it_missed(queue, monkeypatch, caplog):
