@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from functools import wraps
 
@@ -160,6 +161,21 @@ async def test_a_task_can_be_cached_while_the_cache_is_off_and_pass_it_by_while_
         await (await pool.submit(pair, 1, use_cache=False))
         await (await pool.submit(pair, 1))
     assert len(runs) == 2
+
+
+class Called:
+    async def __call__(self):
+        return 1
+
+
+async def test_objects_of_one_kind_have_one_name_and_are_said_not_to_be_cached_once(caplog):
+    async with cached() as pool:
+        for number in range(3):
+            secret = await pool.submit(functools.partial(pair, number))
+            other = await pool.submit(Called())
+            await asyncio.gather(secret, other)
+        assert (secret.task, other.task) == ("pair", "Called")
+    assert caplog.text.count("not cached") == 2
 
 
 async def test_a_task_has_its_own_time_to_live(until):
