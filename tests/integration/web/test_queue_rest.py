@@ -22,7 +22,7 @@ from mainspring.errors import InvalidArguments, InvalidOption, JobFailed, StoreB
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Failure, JobState
 from mainspring.model.job_options import NO_OWN_OPTIONS, own_options
-from mainspring.web import create_task_worker_router
+from mainspring.web import create_task_worker_router, queue_port
 
 
 def add(first, second=1):
@@ -414,6 +414,19 @@ def test_jobs_of_an_age_are_found_behind_those_that_are_too_young(fake_client, f
         page = fake_client.get("/tasks", params=query).json()
         seen += [one["id"] for one in page["tasks"]]
     assert seen == ids[2::-1]
+
+
+def test_a_request_passes_by_young_jobs_for_a_while_and_the_next_goes_on(
+    fake_client, fake, monkeypatch
+):
+    monkeypatch.setattr(queue_port, "MOST_SECONDS", 0.0)
+    ids = [start(fake_client).json()["id"] for _ in range(3)]
+    fake.known[0].record.created_at -= timedelta(minutes=10)
+    query = {"older_than_minutes": 5, "limit": 1}
+    pages = [fake_client.get("/tasks", params=query).json()]
+    while cursor := pages[-1]["next_cursor"]:
+        pages.append(fake_client.get("/tasks", params={**query, "cursor": cursor}).json())
+    assert [[one["id"] for one in page["tasks"]] for page in pages] == [[], [], ids[:1]]
 
 
 def test_health_counts_jobs_and_workers(client, queue):
