@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import logging
+import os
 import pickle
 import threading
 from dataclasses import dataclass
@@ -203,6 +205,25 @@ def test_named_values_are_hidden_wherever_they_stand(queue):
     assert told[-1].args == ({"a": {"PASSWORD": "[redacted]"}}, 2)
 
 
+def test_arguments_by_place_are_hidden_behind_a_decorator_and_a_star(queue):
+    def log_in(user, password):
+        pass
+
+    def wrapper(*args, **kwargs):
+        return log_in(*args, **kwargs)
+
+    told = []
+    queue.subscribe(told.append, "enqueued", redact=["password"])
+    queue.task(name="wrapped")(functools.wraps(log_in)(wrapper)).delay("ann", "hunter2")
+    queue.task(name="starred")(lambda user, *password: None).delay("bob", "first", "second")
+    queue.task(name="other")(lambda user, *rest, password=None: None).delay("eve", "x", "y")
+    queue.close()
+    hidden = "[redacted]"
+    assert [one.args for one in told] == [
+        ("ann", hidden), ("bob", hidden, hidden), ("eve", "x", "y"),
+    ]  # fmt: skip
+
+
 def test_an_object_with_a_hidden_field_is_hidden_whole(queue):
     told = []
     queue.subscribe(told.append, "enqueued", redact=["password"])
@@ -210,6 +231,35 @@ def test_an_object_with_a_hidden_field_is_hidden_whole(queue):
     task.delay(Login("ann", "hunter2"), [Login("bob", "swordfish")])
     queue.close()
     assert told[0].args == ("[redacted]", ["[redacted]"])
+
+
+@pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
+def test_a_forked_child_tells_of_its_own_events_only(tmp_path):
+    queue, told, go_on = Queue(db_path=tmp_path / "jobs.db"), [], threading.Event()
+    heard = threading.Event()
+
+    def tell(event):
+        heard.set()
+        go_on.wait(20)
+        told.append(event.id)
+
+    queue.subscribe(tell, "enqueued")
+    task = queue.task(name="body")(lambda: None)
+    parents = [task.delay().id for _ in range(3)]
+    assert heard.wait(20)
+    child = os.fork()
+    if not child:
+        try:
+            go_on.set()
+            own = task.delay().id
+            queue.close()
+            os._exit(0 if told == [own] else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    go_on.set()
+    queue.close()
+    assert told == parents
 
 
 def test_a_slow_subscriber_holds_up_nobody_and_is_told_what_it_missed(queue, monkeypatch, caplog):

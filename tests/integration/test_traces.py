@@ -198,6 +198,31 @@ def test_each_attempt_has_a_span_and_errors_are_recorded(queue, exporter, instru
     assert failed.events[0].attributes["exception.message"] == "no"
 
 
+class Unreadable(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def test_an_error_that_can_not_be_read_stays_the_one_of_its_attempt(
+    queue, exporter, instrumentor, eventually
+):
+    @queue.task(name="odd", retries=1, retry_on=(Unreadable,), backoff=[0.01])
+    def odd():
+        raise Unreadable
+
+    with queue.worker():
+        job = odd.delay()
+        with pytest.raises(JobFailed):
+            job.result(timeout=20)
+    failures = [one.failure.type for one in job.history if one.failure is not None]
+    assert failures == [f"{__name__}.Unreadable"] * 2
+    eventually(lambda: len(spans(exporter, "process")) == 2)
+    last = spans(exporter, "process")[-1]
+    assert last.status.status_code is StatusCode.ERROR
+    assert last.attributes["error.type"] == f"{__name__}.Unreadable"
+    assert [event.name for event in last.events] == ["exception"]
+
+
 def test_batches_are_one_span_and_their_jobs_keep_their_own_options(queue, exporter, instrumentor):
     seen = []
 

@@ -244,7 +244,9 @@ class BackgroundTask(Generic[R]):
         return self.future.cancel() if self._inner is None else self._inner.cancel()
 
     def launch(self, owner: TaskOwner) -> None:
-        """Start it, after its delay."""
+        """Start it, after its delay; once, for it is one call."""
+        if self._owner is not None:
+            return
         self._owner = owner
         loop = owner.control_loop
         if not self.plan.delay or loop is None:

@@ -72,35 +72,41 @@ class Results:
 
     async def delete(self, key: str) -> bool:
         """Drop a value; return whether there was one. False, too, if the adapter fails."""
-        return bool(await self._ask(self._adapter.delete(key), instead=False))
+        return bool(await self._ask(self._adapter.delete, key, instead=False))
 
     async def clear(self) -> None:
         """Drop every value."""
-        await self._ask(self._adapter.clear(), instead=None)
+        await self._ask(self._adapter.clear, instead=None)
 
     async def _look_or_run(self, key: str, ttl: float | None, call: Call) -> tuple[Any, bool]:
         found, value = await self._get(key)
         return value if found else await self._run(key, ttl, call), found
 
     async def _get(self, key: str) -> tuple[bool, Any]:
-        found, value = await self._ask(self._adapter.get(key), instead=(False, None))
+        found, value = await self._ask(self._look, key, instead=(False, None))
         if found:
             self.hits += 1
         else:
             self.misses += 1
         return found, value
 
+    async def _look(self, key: str) -> tuple[bool, Any]:
+        found, value = await self._adapter.get(key)
+        return found, value
+
     async def _run(self, key: str, ttl: float | None, call: Call) -> Any:
         function, args, kwargs = call
         value = await function(*args, **kwargs)
         seconds: Any = ttl if ttl is None or self._exact else math.ceil(ttl)
-        await self._ask(self._adapter.set(key, value, seconds), instead=None)
+        await self._ask(self._adapter.set, key, value, seconds, instead=None)
         return value
 
-    async def _ask(self, question: Awaitable[Any], instead: Any) -> Any:
+    async def _ask(
+        self, question: Callable[..., Awaitable[Any]], *details: Any, instead: Any
+    ) -> Any:
         try:
             async with asyncio.timeout(PATIENCE):
-                return await question
+                return await question(*details)
         except BaseException as error:
             # Whatever an adapter does, the task goes on, unless it was cancelled.
             if isinstance(error, asyncio.CancelledError) and _cancelled():

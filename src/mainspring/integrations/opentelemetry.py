@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import MissingExtra
 from mainspring.model.control_flow import Snooze
+from mainspring.model.error_text import message_of, name_of, traceback_of
 from mainspring.model.name import is_utf8
 from mainspring.queue.every_queue import on_every_queue
 
@@ -182,11 +183,15 @@ def _record(span: Span, error: BaseException) -> None:
     if isinstance(error, Snooze):
         span.add_event("snoozed", {"mainspring.delay": str(error.delay)})
         return
-    kind = type(error)
-    span.record_exception(error)
-    span.set_attribute("error.type", f"{kind.__module__}.{kind.__qualname__}")
-    with suppress(Exception):  # a user's error may raise when it is shown
-        span.set_status(Status(StatusCode.ERROR, f"{kind.__name__}: {error}"))
+    # Whatever a user's error does when it is read, the attempt must fail of itself.
+    kind, said = name_of(type(error)), message_of(error)
+    span.set_attribute("error.type", kind)
+    span.set_status(Status(StatusCode.ERROR, f"{kind.rpartition('.')[2]}: {said}"))
+    try:
+        span.record_exception(error)
+    except Exception:  # noqa: BLE001  # as above
+        texts = {"type": kind, "message": said, "stacktrace": traceback_of(error)}
+        span.add_event("exception", {f"exception.{name}": text for name, text in texts.items()})
 
 
 def _attributes_of(jobs: Sequence[NewJob]) -> dict[str, str | int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mainspring.model.signature import name_at
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
@@ -25,7 +27,8 @@ def not_known(_task: str) -> Sequence[str]:
 class HiddenNames:
     """Hides the values of arguments, keys and fields by their names, whatever their case.
 
-    `parameters` returns the names of a task's parameters in order, as far as they are known.
+    `parameters` returns the names of a task's parameters that take arguments by place, as far as
+    they are known; see `model.signature.names_by_place`.
     """
 
     def __init__(
@@ -81,7 +84,7 @@ class HiddenNames:
     def _named(self, task: str, args: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
         names = self._parameters(task)
         for place, value in enumerate(args):
-            yield names[place] if place < len(names) else "", value
+            yield name_at(names, place) or "", value
 
     def _holds_hidden(self, value: Any, levels: int) -> bool:
         return any(True for _ in self._hidden_in(value, levels))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.errors import InvalidArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 UNRUN: Mapping[type, str] = {
     CoroutineType: "a coroutine, of which nothing has run: await it, in an async def up to the top",
@@ -18,6 +18,9 @@ UNRUN: Mapping[type, str] = {
     AsyncGeneratorType: "an async generator, of which nothing has run: make a list of it",
 }
 """Results of calls that have run nothing of their functions, and what to do with each."""
+
+STAR = "*"
+"""Begins the name of a parameter that takes all further arguments by place."""
 
 
 class TaskSignature:
@@ -109,6 +112,29 @@ def signature_of(
         return _ANY
 
 
+def names_by_place(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the parameters that take arguments by place; see `name_at`.
+
+    Of a wrapper that takes anything they are those of the function inside it.
+    """
+    signature = signature_of(function)
+    if takes_all(signature):
+        signature = signature_of(function, follow_wrapped=True)
+    return tuple(
+        f"{STAR}{one.name}" if one.kind is one.VAR_POSITIONAL else one.name
+        for one in signature.parameters.values()
+        if one.kind in _BY_PLACE
+    )
+
+
+def name_at(names: Sequence[str], place: int) -> str | None:
+    """Return which of the `names_by_place` takes the argument at a place; None if none does."""
+    if place < len(names):
+        return names[place].removeprefix(STAR)
+    rest = names[-1] if names else ""
+    return rest.removeprefix(STAR) if rest.startswith(STAR) else None
+
+
 def takes_all(signature: inspect.Signature) -> bool:
     """Return True for `(*args, **kwargs)`."""
     return {one.kind for one in signature.parameters.values()} == _VARIABLE
@@ -124,6 +150,11 @@ def is_generator(function: Callable[..., object]) -> bool:
     )
 
 
+_BY_PLACE = {
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+}
 _VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 _ANY = inspect.Signature(
     [

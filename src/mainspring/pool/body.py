@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from functools import partial
 from inspect import isasyncgenfunction, isgeneratorfunction
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -150,7 +151,10 @@ def _without_progress(signature: inspect.Signature) -> inspect.Signature:
 
 
 def _given_name(function: Callable[..., Any]) -> str:
-    return str(getattr(function, "__qualname__", None) or repr(function))
+    # Not what `repr` says: that is another name for each object, and shows what a partial holds.
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__qualname__", None) or type(function).__qualname__)
 
 
 def _stable_name(function: Callable[..., Any]) -> str | None:

@@ -28,9 +28,12 @@ class TaskTypes:
     def add(self, task_type: TaskType) -> TaskType | None:
         """Register a type; return the one whose place it took, if any."""
         before = self._types.get(task_type.name)
-        if before is not None:
-            self._names.pop(before.function, None)
         self._types[task_type.name] = task_type
+        if before is not None and self._names.get(before.function) == task_type.name:
+            del self._names[before.function]
+            for other in self:  # it may stand under another name as well
+                if other.function == before.function:
+                    self._names[other.function] = other.name
         self._names[task_type.function] = task_type.name
         return before
 

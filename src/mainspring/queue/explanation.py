@@ -6,6 +6,7 @@ with the jobs that their node holds in the store.
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
@@ -129,7 +130,8 @@ def _waiting(
         return
     queue = printable(record.queue)
     if record.queue in around.paused:
-        resume = f"queue {queue} is paused; resume it: mainspring queues resume {queue}"
+        named = printable(quote(record.queue))
+        resume = f"queue {queue} is paused; resume it: mainspring queues resume {named}"
         yield Reason("paused", resume)
     if record.run_at > now:
         yield _due(record, now)

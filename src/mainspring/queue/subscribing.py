@@ -10,7 +10,7 @@ from mainspring.model.events import KINDS
 from mainspring.model.hidden_names import HiddenNames
 from mainspring.model.job_event import JOB_KINDS
 from mainspring.model.name import is_name
-from mainspring.model.signature import task_signature
+from mainspring.model.signature import names_by_place
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -46,9 +46,6 @@ def hidden_of(owner: str, redact: Collection[str], tasks: Registry) -> HiddenNam
         raise InvalidOption("redact", redact, owner=owner, expected=expected)
 
     def parameters(name: str) -> Sequence[str]:
-        if name not in tasks:
-            return ()
-        task = tasks[name]
-        return tuple(task_signature(name, task.function, task.injected).signature.parameters)
+        return names_by_place(tasks[name].function) if name in tasks else ()
 
     return HiddenNames(redact, parameters) if redact else None

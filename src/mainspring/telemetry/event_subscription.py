@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mainspring.model.events import EventsDropped
 from mainspring.model.job_event import JobEvent
 from mainspring.supervision.event_bus import EventBus
+from mainspring.supervision.forked import reset_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -54,6 +55,12 @@ class EventSubscription:
         self._dropped = 0
         self._warned = False
         self.give = self.call if inline else self._put
+        reset_in_child(self)
+
+    def reset_after_fork(self) -> None:
+        """In a forked child: what waits is told by the parent, which has the thread, too."""
+        self._line, self._thread, self._dropped = SimpleQueue(), None, 0
+        self._lock = threading.RLock()
 
     def call(self, event: Event) -> None:
         """Call the subscriber here and now; never raises."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from mainspring.clock import monotonic
 from mainspring.model.job import FINAL, JobState
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mainspring.web.port import TaskPort, TaskView
 
 LOOK_SECONDS = 0.2
-"""Interval at which progress is read; an end is sent at once."""
+"""Interval at which progress and message are read; an end is sent at once."""
 
 ALIVE_SECONDS = 15.0
 """Longest silence of a stream; proxies would take a longer one for its end."""
@@ -32,7 +33,8 @@ def mark_of(view: TaskView) -> str:
     """Return the id of the event that tells of this moment."""
     if view.status in FINAL:
         return "end"
-    return f"{view.status.value}-{round(view.progress * 1000)}"
+    said = f"-{crc32(view.message.encode(errors='replace')):08x}" if view.message else ""
+    return f"{view.status.value}-{round(view.progress * 1000)}{said}"
 
 
 async def events_of(

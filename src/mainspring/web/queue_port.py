@@ -10,7 +10,7 @@ import asyncio
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mainspring.clock import utc_now
+from mainspring.clock import monotonic, utc_now
 from mainspring.errors import (
     InvalidArguments,
     InvalidOption,
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from mainspring.web.port import Order, Search
 
 T = TypeVar("T")
+
+MOST_SECONDS = 1.0
+"""Seconds that one request passes by jobs that are too young."""
 
 PER_JOB = ("timeout", "metadata", "tags")
 
@@ -158,8 +161,11 @@ class QueuePort:
             raise Refused(422, "invalid", str(error), error.option) from error
 
     def _older(self, search: Search, before: datetime) -> TaskPage:
-        """Pass by the jobs that are too young; a page that only some are of may be a short one."""
-        cursor = search.cursor
+        """Pass by the jobs that are too young; a page that only some are of may be a short one.
+
+        Or an empty one, from which the next goes on: one request is not to look through them all.
+        """
+        cursor, deadline = search.cursor, monotonic() + MOST_SECONDS
         while True:
             page = self._jobs(search, cursor)
             old = [view for view in _views_of(page) if view.created_at <= before]
@@ -167,6 +173,8 @@ class QueuePort:
                 return TaskPage(old, page.cursor)
             if search.order == "oldest":
                 return TaskPage([], None)  # all that follow are younger
+            if monotonic() >= deadline:
+                return TaskPage([], page.cursor)
             cursor = page.cursor
 
     def _jobs(self, search: Search, cursor: str | None, page: int | None = None) -> JobPage:
@@ -184,7 +192,7 @@ class QueuePort:
         counts = {state.value: int(stats[state.value]) for state in JobState}
         return Health(
             running=True,
-            worker_count=len(self._queue.nodes()),
+            worker_count=int(stats["workers"]),
             queue_size=counts["pending"],
             counts=counts,
         )

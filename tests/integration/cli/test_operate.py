@@ -375,6 +375,13 @@ def test_enqueue_waits_for_the_result_if_asked_to(app, command):
         assert (failed.code, failed.out.split()[1:]) == (1, ["failed"])
 
 
+def test_a_wait_that_makes_no_sense_enqueues_nothing(app, command):
+    given = ("enqueue", "divide", "--app", "app:queue", "--args", "[6, 3]")
+    refused = command(*given, "--wait", "nan")
+    assert (refused.code, "--wait" in refused.err) == (2, True)
+    assert app.queue.stats()["pending"] == 0
+
+
 def test_jobs_that_have_ended_are_purged(failed, command):
     assert command("purge", *DB, "--status", "failed", "--older-than", "60").out[0] == "0"
     assert command("purge", *DB, "--status", "failed", "--json").json == {"removed": 1}

@@ -74,6 +74,14 @@ def test_a_closed_stream_is_no_error(app, shell, closed):
         assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("command", ["jobs cancel --status pending", "top"])
+def test_a_question_or_a_screen_without_standard_input_says_what_to_do(app, shell, command):
+    app.say.delay("x")
+    done = shell(f"mainspring {command} --db jobs.db <&-")
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"mainspring: error: ")
+
+
 def test_a_pipe_that_closes_ends_the_command_quietly(app, shell):
     app.say.map([(str(number),) for number in range(900)])
     done = shell("mainspring jobs ls --limit 900 --db jobs.db | head -1")

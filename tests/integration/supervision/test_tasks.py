@@ -33,6 +33,18 @@ def test_spawn_returns_a_standard_future(supervisor):
     assert future.result(10) == (3, 1)
 
 
+def test_a_task_is_one_call_however_often_it_is_put(supervisor):
+    calls = []
+    decorated = background_task(supervisor=supervisor)(lambda: calls.append(1))
+    task = decorated()
+    supervisor.put_task(task)
+    wait_completed(task, timeout=10)
+    supervisor.put_task(task)
+    supervisor.spawn(int).result(10)
+    supervisor.stop()
+    assert calls == [1]
+
+
 def test_a_function_with_a_yield_is_refused_where_it_is_decorated(supervisor):
     def parts():
         yield 1

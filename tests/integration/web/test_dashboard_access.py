@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 import pytest
 from starlette.routing import Route
 
@@ -152,6 +155,16 @@ def test_names_are_known_when_they_were_named_and_addresses_always(queue, browse
     for host in ("jobs.example.com", "jobs.example.com:8420", "10.1.2.3:80", "[::1]:8420"):
         assert browser.get("/", headers={"Host": host}).status_code == 200, host
     assert browser.get("/", headers={"Host": "example.com"}).status_code == 403
+
+
+def test_the_way_in_leads_to_the_whole_address_that_was_asked_for(queue, browse):
+    browser, path = browse(queue, token=TOKEN), "/jobs?queue=mail&search=a%2Bb"
+    with_token = browser.get(f"/jobs?queue=mail&token={TOKEN}&search=a%2Bb")
+    assert with_token.headers["location"] == path
+    browser.cookies.clear()
+    back = re.search('name="back" value="([^"]*)"', browser.get(path).text)[1]
+    entered = browser.post("/login", {"token": TOKEN, "back": unescape(back)})
+    assert entered.headers["location"] == path
 
 
 def test_a_token_is_taken_from_the_environment_or_made_and_logged(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import re
@@ -194,6 +195,29 @@ def test_hidden_arguments_are_shown_nowhere(with_secret, queue, browse):
     assert "ana" in browser.text(f"/jobs/{with_secret[0].id}")
 
 
+def test_hidden_arguments_by_place_are_found_behind_a_decorator_and_a_star(queue, browse):
+    def log_in(user, password):
+        pass
+
+    def wrapper(*args, **kwargs):
+        return log_in(*args, **kwargs)
+
+    def each(user, *password):
+        pass
+
+    def plain(user, *rest, password=None):
+        pass
+
+    wrapped = queue.task(name="wrapped")(functools.wraps(log_in)(wrapper)).delay("ana", SECRET)
+    starred = queue.task(name="starred")(each).delay("ana", "first one", SECRET)
+    other = queue.task(name="other")(plain).delay("ana", "shown", "as well")
+    browser = browse(queue, redact=["password"])
+    for job in (wrapped, starred):
+        assert "hunter2" not in browser.text(f"/jobs/{job.id}")
+    words = browser.words(f"/jobs/{other.id}")
+    assert "rest &quot;shown&quot; rest &quot;as well&quot;" in words
+
+
 def test_a_hidden_result_is_not_shown(queue, ended, browse):
     job = queue.get_task("tidy").delay()
     ended(queue, OutcomeKind.COMPLETED, result=b'{"token": "abcdef", "user": "ana"}')
@@ -299,3 +323,50 @@ def test_a_form_that_is_too_large_is_not_read(queue, browse):
     assert large.status_code == 413
     many = browser.post("/bulk", {"action": "retry", "id": ["x"] * 2_000})
     assert many.status_code == 400
+
+
+class Fields(HTMLParser):
+    """Collects what fields would send."""
+
+    def __init__(self):
+        super().__init__()
+        self.values = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "input":
+            self.values.append(dict(attrs).get("value"))
+
+
+def field_values_in(html):
+    parser = Fields()
+    parser.feed(html)
+    return parser.values
+
+
+UNSEEN = [
+    "tab\there",
+    "\u202eright to left",
+    "family \U0001f468\u200d\U0001f467",
+    "re\rturn",
+]
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_a_form_sends_back_a_name_whose_letters_can_not_be_seen(queue, browse, name):
+    queue.get_task("tidy").using(queue=name).delay()
+    browser = browse(queue)
+    assert name in field_values_in(browser.text("/queues"))
+    assert name in field_values_in(browser.text(f"/jobs?queue={quote(name)}"))
+    assert browser.post("/queues/pause", {"queue": name, "back": "/queues"}).status_code == 303
+    assert queue.paused() == [name]
+
+
+@pytest.mark.parametrize("name", [" lead", "trail ", "\t"])
+def test_a_name_that_begins_or_ends_with_a_space_is_not_that_of_its_rest(queue, browse, name):
+    tidy, browser = queue.get_task("tidy"), browse(queue)
+    own = tidy.using(queue=name, tags=[f"{name}x{name}"]).delay()
+    other = tidy.using(queue=name.strip() or "other", tags=["x"]).delay()
+    for query in (f"queue={quote(name)}", f"tag={quote(f'{name}x{name}')}"):
+        text = browser.text(f"/jobs?{query}")
+        assert own.id in text
+        assert other.id not in text

@@ -324,7 +324,9 @@ def test_jobs_are_found_by_when_they_ended(queue, send, ended, browse):
     assert "<tr data-key=" in browser.text("/jobs?since=2020-01-01T00:00")
     assert "<tr data-key=" not in browser.text("/jobs?until=2020-01-01T00:00")
     assert 'value="2020-01-01T00:00"' in browser.text("/dead-letters?since=2020-01-01T00:00:00")
-    assert browser.get("/jobs?since=yesterday").status_code == 400
+    assert 'value="2019-12-31T22:00"' in browser.text("/jobs?since=2020-01-01T00:00%2B02:00")
+    for none in ("yesterday", "0001-01-01T00:00%2B02:00"):
+        assert browser.get(f"/jobs?since={none}").status_code == 400
 
 
 def test_a_change_of_very_many_takes_the_newest(queue, send, ended, browse, monkeypatch):

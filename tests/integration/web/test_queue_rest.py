@@ -22,7 +22,7 @@ from mainspring.errors import InvalidArguments, InvalidOption, JobFailed, StoreB
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Failure, JobState
 from mainspring.model.job_options import NO_OWN_OPTIONS, own_options
-from mainspring.web import create_task_worker_router
+from mainspring.web import create_task_worker_router, queue_port
 
 
 def add(first, second=1):
@@ -163,10 +163,7 @@ class FakeQueue:
     def stats(self):
         self.look()
         states = [job.record.state for job in self.known]
-        return {state.value: states.count(state) for state in JobState}
-
-    def nodes(self):
-        return ["one", "two"]
+        return {**{state.value: states.count(state) for state in JobState}, "workers": 2}
 
     @contextlib.contextmanager
     def worker(self):
@@ -419,11 +416,32 @@ def test_jobs_of_an_age_are_found_behind_those_that_are_too_young(fake_client, f
     assert seen == ids[2::-1]
 
 
+def test_a_request_passes_by_young_jobs_for_a_while_and_the_next_goes_on(
+    fake_client, fake, monkeypatch
+):
+    monkeypatch.setattr(queue_port, "MOST_SECONDS", 0.0)
+    ids = [start(fake_client).json()["id"] for _ in range(3)]
+    fake.known[0].record.created_at -= timedelta(minutes=10)
+    query = {"older_than_minutes": 5, "limit": 1}
+    pages = [fake_client.get("/tasks", params=query).json()]
+    while cursor := pages[-1]["next_cursor"]:
+        pages.append(fake_client.get("/tasks", params={**query, "cursor": cursor}).json())
+    assert [[one["id"] for one in page["tasks"]] for page in pages] == [[], [], ids[:1]]
+
+
 def test_health_counts_jobs_and_workers(client, queue):
     start(client)
     body = client.get("/health").json()
     assert (body["status"], body["queue_size"], body["counts"]["pending"]) == ("ok", 1, 1)
-    assert body["worker_count"] == len(queue.nodes())
+    assert body["worker_count"] == queue.stats()["workers"]
+
+
+def test_health_counts_no_worker_that_is_gone(serve, eventually):
+    with contextlib.closing(Queue("memory://")) as queue:
+        queue.store.join("gone", host="host", pid=1, lease=0.001)
+        eventually(lambda: [node.live for node in queue.nodes()] == [False])
+        with httpx.Client(base_url=serve(app_of(queue)).url) as client:
+            assert client.get("/health").json()["worker_count"] == 0
 
 
 def test_a_store_that_is_busy_is_503_everywhere(fake_client, fake):
@@ -456,7 +474,7 @@ def test_a_result_that_can_not_be_read_is_shown_as_such(fake_client, fake, monke
     assert body["result"]["$type"] == "LookupError"
 
 
-def test_events_tell_progress_from_the_store(fake_client, fake):
+def test_events_tell_progress_and_message_from_the_store(fake_client, fake):
     job_id = start(fake_client).json()["id"]
     job = fake.known[0]
     job.record.state, job.record.progress = JobState.RUNNING, 0.5
@@ -467,6 +485,8 @@ def test_events_tell_progress_from_the_store(fake_client, fake):
                 kinds.append(line.removeprefix("event: "))
                 if job.record.progress == 0.5:
                     job.record.progress = 0.75
+                elif not job.record.message:
+                    job.record.message = "the last part"
                 elif job.record.completed_at is None:
                     job.run()
-    assert kinds == ["state", "progress", "result"]
+    assert kinds == ["state", "progress", "progress", "result"]

@@ -117,6 +117,12 @@ def test_what_changed_nothing_is_not_in_it(app, command, words):
     assert changes(command) == []
 
 
+def test_what_was_changed_before_a_name_that_is_refused_is_in_it(app, command):
+    assert command("queues", "pause", "mail", "", *DB).code == 2
+    assert app.queue.paused() == ["mail"]
+    assert [one["targets"] for one in changes(command)] == [["mail"]]
+
+
 def test_looks_are_not_in_it_and_the_table_says_the_same(app, command):
     command("queues", "pause", "mail", *DB)
     for words in (("jobs", "ls"), ("queues", "ls"), ("stats",), ("nodes",), ("doctor",)):

@@ -12,6 +12,7 @@ from mainspring import Queue
 from mainspring.cli.main import main
 from mainspring.cli.text import progress
 from mainspring.model.job import Failure, Outcome, OutcomeKind, Want
+from mainspring.model.note import Note
 from mainspring.stores.sqlite import SqliteStore
 
 DB = ("--db", "jobs.db")
@@ -99,13 +100,47 @@ def test_somebody_at_a_terminal_is_asked(app, command, monkeypatch):
             return self.answers.pop(0)
 
     app.send.map([("a",), ("b",)])
-    monkeypatch.setattr(sys, "stdin", Terminal("\n", "y\n"))
-    assert command("jobs", "cancel", "--queue", "mail", *DB).out == (
-        "2 jobs fit; cancel them? [y/N]\n"
-    )
+    monkeypatch.setattr(sys, "stdin", Terminal("\n", "\n", "y\n"))
+    asked = command("jobs", "cancel", "--queue", "mail", *DB)
+    assert (asked.out, asked.err) == ("", "2 jobs fit; cancel them? [y/N]\n")
+    assert command("jobs", "cancel", "--queue", "mail", *DB, "--json").json == {}
     assert app.queue.stats()["pending"] == 2
     command("jobs", "cancel", "--queue", "mail", *DB)
     assert app.queue.stats()["cancelled"] == 2
+
+
+@pytest.mark.parametrize(("verb", "fit"), [("cancel", 1), ("rm", 1), ("retry", 1), ("run-now", 1)])
+def test_jobs_that_are_named_are_only_counted_if_that_is_asked_for(verb, fit, app, failed, command):
+    waiting = app.send.delay("you")
+    words = ("jobs", verb, waiting.id, failed.id, failed.id, "no-such-job", "--count", *DB)
+    assert (command(*words).out, command(*words, "--json").json) == ("1 job fits\n", {"count": fit})
+    assert (waiting.refresh().status, failed.refresh().status) == ("pending", "failed")
+    wrong = command("jobs", "retry", failed.id, "--args", "[1, 2]", "--count", *DB)
+    assert (wrong.code, failed.refresh().status) == (2, "failed")
+
+
+def test_what_is_not_there_is_said_as_json_if_that_is_asked_for(app, command):
+    app.send.delay("you")
+    for verb in ("show", "why"):
+        gone = command("jobs", verb, "no-such-job", *DB, "--json")
+        assert (gone.code, gone.json) == (1, {"id": "no-such-job", "status": None})
+    gone = command("jobs", "stack", "no-such-job", *DB, "--json")
+    assert (gone.code, gone.json["id"], gone.json["stack"]) == (1, "no-such-job", None)
+
+
+@pytest.mark.parametrize("words", ["jobs show", "jobs cancel", "jobs rm", "cron pause", "cron run"])
+def test_a_word_that_is_no_text_is_said_as_json(words, app, command):
+    app.send.delay("you")
+    answer = command(*words.split(), "\udcff", *DB, "--json")
+    assert answer.code == 1
+    assert "\\udcff" in str(answer.json)
+
+
+def test_a_command_that_is_named_as_a_remedy_can_be_pasted(app, command):
+    job = app.send.using(queue="a b").delay("you")
+    app.queue.pause("a b")
+    for words in (("stats",), ("doctor",), ("jobs", "why", job.id)):
+        assert "mainspring queues resume 'a b'" in command(*words, *DB).out
 
 
 def test_a_time_that_is_none_is_refused(app, command):
@@ -133,6 +168,14 @@ def test_what_is_stuck_or_paused_is_seen_in_a_list(app, command):
     assert "running for " in command("jobs", "ls", *DB).out
     said = "queue mail is paused; to go on: mainspring queues resume mail"
     assert said in command("stats", *DB).out
+
+
+def test_what_a_job_says_is_shown_also_without_a_fraction(app, command):
+    job, store = app.send.delay("you"), app.queue.store
+    node = store.join("node", host="host", pid=1, lease=15)
+    (claim,) = store.claim(node, [Want(("send",), None, 1)])
+    store.note_many([Note(claim.key, claim.fence, 0.0, "reading the list", ())])
+    assert "0% reading the list" in command("jobs", "show", job.id, *DB).out
 
 
 def test_the_stack_of_a_running_body_is_printed(app, command, monkeypatch):

@@ -64,6 +64,17 @@ def test_what_the_program_gives_is_kept_beside_our_fields(make_record):
     }
 
 
+class Unreadable:
+    def __str__(self):
+        raise ValueError("no text")
+
+
+def test_a_record_is_not_lost_of_what_the_program_gave_it(make_record):
+    line = json.loads(JsonFormatter().format(make_record(basket=Unreadable(), number=7)))
+    assert line["message"] == "sold 3"
+    assert line["extra"] == {"basket": "<its text raised ValueError>", "number": 7}
+
+
 def test_a_text_line_has_logger_time_and_job(make_record):
     assert TextFormatter().format(make_record()) == (
         "2026-05-28T20:26:40.250+00:00 INFO shop: sold 3 (job j1, task send, queue mail, attempt 2)"

@@ -38,5 +38,15 @@ def test_letters_of_two_columns_are_counted_as_such():
     assert second == "日本  x"
 
 
+@pytest.mark.parametrize("width", range(24, 100, 7))
+def test_a_column_of_wide_letters_is_shortened_as_others_are(width):
+    rows = [("漢字" * 30, "1"), ("short", "2"), ("mixed 漢字 é" * 5, "3")]
+    heads, *lines = lines_of(("QUEUE", "JOBS"), rows, dispensable=("QUEUE",), width=width)
+    assert heads.split() == ["QUEUE", "JOBS"]
+    assert max(map(letters, lines)) <= width
+    assert lines[0].startswith("漢字")
+    assert "..." in lines[0]
+
+
 def test_no_cell_moves_the_cursor():
     assert all(line.isprintable() for line in lines_of(("A",), [("\x1b[2J\n\u202e",)]))

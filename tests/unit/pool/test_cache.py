@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from functools import wraps
 
@@ -162,6 +163,21 @@ async def test_a_task_can_be_cached_while_the_cache_is_off_and_pass_it_by_while_
     assert len(runs) == 2
 
 
+class Called:
+    async def __call__(self):
+        return 1
+
+
+async def test_objects_of_one_kind_have_one_name_and_are_said_not_to_be_cached_once(caplog):
+    async with cached() as pool:
+        for number in range(3):
+            secret = await pool.submit(functools.partial(pair, number))
+            other = await pool.submit(Called())
+            await asyncio.gather(secret, other)
+        assert (secret.task, other.task) == ("pair", "Called")
+    assert caplog.text.count("not cached") == 2
+
+
 async def test_a_task_has_its_own_time_to_live(until):
     async with cached() as pool:
         await (await pool.submit(pair, 1, cache_ttl=0.01))
@@ -275,6 +291,32 @@ async def test_a_cache_that_fails_never_fails_a_task(caplog):
         await pool.clear_cache()
         assert pool.stats()["cache"]["errors"] == 6
     assert caplog.text.count("gone") == 1
+
+
+class WithoutTtl(Broken):
+    async def set(self, key, value):
+        """Take no `ttl`."""
+
+
+class WithoutAnswer(Broken):
+    async def get(self, key):
+        """Return no pair."""
+
+
+class Plain(Broken):
+    def get(self, key):
+        raise OSError("gone")
+
+    set = delete = clear = get
+
+
+@pytest.mark.parametrize("kind", [WithoutTtl, WithoutAnswer, Plain])
+async def test_an_adapter_that_is_written_wrongly_never_fails_a_task(kind):
+    async with cached(cache_adapter=kind()) as pool:
+        assert await (await pool.submit(pair, 1)) == [1, 2, 3]
+        assert not await pool.invalidate_cache(pair, 1)
+        await pool.clear_cache()
+        assert pool.stats()["cache"]["errors"] == 4
 
 
 class Noting(CacheAdapter):

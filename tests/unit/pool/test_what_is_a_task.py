@@ -116,3 +116,22 @@ async def test_a_coroutine_in_the_place_of_its_function_is_refused_with_the_reme
     async with AsyncTaskWorker() as pool:
         with pytest.raises(TypeError, match=r"not the coroutine add; .*add_task\(function, 1, 2\)"):
             await pool.submit(add(1))
+
+
+async def test_a_function_keeps_the_type_that_is_still_its_own():
+    def first():
+        pass
+
+    def second():
+        pass
+
+    for name in ("type one", "type two"):
+        register_task(name, first)
+    register_task("type one", second)
+    async with AsyncTaskWorker() as pool:
+        handles = [await pool.submit(function) for function in (first, second)]
+        assert [handle.task for handle in handles] == ["type two", "type one"]
+        register_task("type two", second)
+        register_task("type two", first)
+        handles = [await pool.submit(function) for function in (first, second)]
+        assert [handle.task for handle in handles] == ["type two", "type one"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.app_loader.queue import add_target, store_option
@@ -83,7 +84,7 @@ def _of_the_work(queue: Queue, named: str) -> Iterator[Diagnosis]:
     for name in paused:
         waiting = stats["queues"].get(name, {}).get("pending", 0)
         says = f"{name} is paused, {_waiting(waiting)} there"
-        yield Diagnosis("queue", "warning", says, f"mainspring queues resume {name}{named}")
+        yield Diagnosis("queue", "warning", says, f"mainspring queues resume {quote(name)}{named}")
     if stats["failed"]:
         says = f"{counted(stats['failed'], 'job has', 'jobs have')} failed for good"
         yield Diagnosis("failed", "warning", says, f"mainspring jobs ls --status failed{named}")
@@ -109,7 +110,7 @@ def _backlogs(
             says = f"{printable(name)} has {ready}, the oldest for {span(oldest[name])}"
             if grows:
                 says += f", and grows: {60 * came:,.1f} a minute come, {60 * out:,.1f} end"
-            yield Diagnosis("backlog", "warning", says, f"{SLOTS} --queues {printable(name)}")
+            yield Diagnosis("backlog", "warning", says, f"{SLOTS} --queues {quote(name)}")
 
 
 def _locks(queue: Queue) -> Iterator[Diagnosis]:

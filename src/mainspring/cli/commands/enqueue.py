@@ -50,12 +50,14 @@ def enqueue(queue: Queue, options: argparse.Namespace) -> int:
         if (value := getattr(options, name)) is not None:
             given[name] = value
     args, kwargs = arguments_in(options)
+    # Before the job is there: who reads of an error gives the command again.
+    wait = None if options.wait is None else seconds_of("enqueue", "--wait", options.wait)
     job = task.using(**given).delay(*args, **kwargs)
     note(queue, "enqueue", [job.id], {"task": task.name})
-    if options.wait is not None:
+    if wait is not None:
         # The end of the job is printed, and is the exit code.
         with suppress(JobError, TimeoutError, LookupError):
-            job.result(seconds_of("enqueue", "--wait", options.wait))
+            job.result(wait)
     try:
         record = job.record
     except LookupError as gone:  # an idempotency key outlives its job

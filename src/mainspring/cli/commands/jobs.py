@@ -133,8 +133,7 @@ def show_job(queue: Queue, options: argparse.Namespace) -> int:
     """Print a job with its history and log."""
     job = queue.get_job(options.id)
     if job is None:
-        print_lines([f"there is no job {options.id}"])
-        return NOT_DONE
+        return _unknown(options)
     record, attempts, log = job.record, job.history, job.log
     if options.json:
         history = [attempt_fields(one) for one in attempts]
@@ -160,8 +159,7 @@ def explain_job(queue: Queue, options: argparse.Namespace) -> int:
     """Print why a job does not run, one reason a line."""
     job = queue.get_job(options.id)
     if job is None:
-        print_lines([f"there is no job {options.id}"])
-        return NOT_DONE
+        return _unknown(options)
     found = job.explain()
     if options.json:
         print_json(explanation_fields(found))
@@ -175,14 +173,13 @@ def show_stack(queue: Queue, options: argparse.Namespace) -> int:
     job = queue.get_job(options.id)
     before = 0 if job is None else len(job.log)
     if job is None or not job.dump_stack():
-        print_lines([f"{options.id} does not run"])
-        return NOT_DONE
+        return _no_stack(options, f"{options.id} does not run")
     note(queue, "jobs stack", [job.id])
     deadline = monotonic() + STACK_PATIENCE
     while TITLE not in (lines := [line.text for line in job.log[before:]]):
         if monotonic() > deadline:
-            print_lines([f"the worker of {job.id} has not answered in {STACK_PATIENCE:g} s"])
-            return NOT_DONE
+            said = f"the worker of {job.id} has not answered in {STACK_PATIENCE:g} s"
+            return _no_stack(options, said)
         sleep(LOOK_SECONDS)
     stack = lines[lines.index(TITLE) + 1 :]
     if options.json:
@@ -190,6 +187,22 @@ def show_stack(queue: Queue, options: argparse.Namespace) -> int:
     else:
         print_lines(stack)
     return DONE
+
+
+def _unknown(options: argparse.Namespace) -> int:
+    if options.json:
+        print_json({"id": options.id, "status": None})
+    else:
+        print_lines([f"there is no job {options.id}"])
+    return NOT_DONE
+
+
+def _no_stack(options: argparse.Namespace, why: str) -> int:
+    if options.json:
+        print_json({"id": options.id, "stack": None, "why": why})
+    else:
+        print_lines([why])
+    return NOT_DONE
 
 
 def _indented(traceback: str) -> list[str]:
@@ -287,6 +300,8 @@ def _change(  # noqa: PLR0913, PLR0917  # what is done, to which, and what is sa
 def _retry_edited(queue: Queue, options: argparse.Namespace) -> int:
     if len(options.ids) != 1:
         raise UsageError("jobs retry: --args and --kwargs are for one job; name exactly one id")
+    if options.count:
+        raise UsageError("jobs retry: --count goes with neither --args nor --kwargs")
     job = queue.get_job(options.ids[0])
     if job is None:
         return _report(

@@ -11,6 +11,7 @@ from mainspring.model.job import JobState
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Sequence
 
     from mainspring.queue import Queue
 
@@ -54,16 +55,26 @@ def list_queues(queue: Queue, options: argparse.Namespace) -> int:
 
 def pause_queues(queue: Queue, options: argparse.Namespace) -> int:
     """Pause queues; 1 if any was paused already."""
-    done = {name: queue.pause(name) for name in options.names}
-    note(queue, "queues pause", changed_in(done))
+    done = _switched(queue, options.names, "queues pause", queue.pause)
     return _report(options, done, "paused", "was paused already")
 
 
 def resume_queues(queue: Queue, options: argparse.Namespace) -> int:
     """Resume queues; 1 if any was not paused."""
-    done = {name: queue.resume(name) for name in options.names}
-    note(queue, "queues resume", changed_in(done))
+    done = _switched(queue, options.names, "queues resume", queue.resume)
     return _report(options, done, "resumed", "was not paused")
+
+
+def _switched(
+    queue: Queue, names: Sequence[str], action: str, switch: Callable[[str], bool]
+) -> dict[str, bool]:
+    done: dict[str, bool] = {}
+    try:
+        for name in names:
+            done[name] = switch(name)
+    finally:  # also of those before one that is refused
+        note(queue, action, changed_in(done))
+    return done
 
 
 def _report(options: argparse.Namespace, done: dict[str, bool], yes: str, no: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from mainspring.cli.app_loader.queue import add_target
@@ -10,7 +11,6 @@ from mainspring.cli.text.printed import DONE, print_json, print_lines, print_tab
 from mainspring.model.counted import counted
 from mainspring.model.duration import latency, span
 from mainspring.model.job import JobState
-from mainspring.model.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -70,7 +70,7 @@ def show_stats(queue: Queue, options: argparse.Namespace) -> int:
         print_lines([""])
     print_lines(_sentences(stats))
     print_lines(
-        f"queue {printable(name)} is paused; to go on: mainspring queues resume {printable(name)}"
+        f"queue {name} is paused; to go on: mainspring queues resume {quote(name)}"
         for name in queue.paused()
     )
     return DONE

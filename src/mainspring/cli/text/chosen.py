@@ -16,6 +16,7 @@ from mainspring.model.value import Value
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
     from datetime import datetime
 
     from mainspring.queue import Queue
@@ -73,7 +74,7 @@ def said_in(options: argparse.Namespace) -> dict[str, str | None]:
 def chosen_ids(queue: Queue, options: argparse.Namespace, choice: Choice) -> list[str] | None:
     """Return the ids that are named, or those of all jobs that fit, after a question.
 
-    None: it was counted only, or the answer was no. Raises `UsageError` for neither and both.
+    None: they were counted only, or the answer was no. Raises `UsageError` for neither and both.
     """
     verb, states = choice.verb, choice.states
     narrowed = {name: value for name, value in filter_in(options).items() if value is not None}
@@ -83,7 +84,7 @@ def chosen_ids(queue: Queue, options: argparse.Namespace, choice: Choice) -> lis
             "(--status, --queue, --task, --tag, --search, --error, --since, --until)"
         )
     if options.ids:
-        return list(options.ids)
+        return None if _counted_only(queue, options, states) else list(options.ids)
     if options.status is not None and options.status not in states:
         known = " or ".join(states)
         raise UsageError(
@@ -96,20 +97,40 @@ def chosen_ids(queue: Queue, options: argparse.Namespace, choice: Choice) -> lis
     return ids if _agreed(options, verb, len(ids)) else None
 
 
+def _counted_only(queue: Queue, options: argparse.Namespace, states: Sequence[JobState]) -> bool:
+    """Say how many of the jobs that are named fit, if that was asked for."""
+    if options.count:
+        jobs = [queue.get_job(one) for one in dict.fromkeys(options.ids)]
+        _say_count(options, sum(job is not None and job.status in states for job in jobs))
+    return bool(options.count)
+
+
 def _agreed(options: argparse.Namespace, verb: str, count: int) -> bool:
     if options.yes and not options.count:
         return True
-    fit = counted(count, "job fits", "jobs fit")
     if options.count or not count:
-        if options.json:
-            print_json({"count": count})
-        else:
-            print_lines([fit])
+        _say_count(options, count)
         return False
     if not sys.stdin.isatty():
-        raise UsageError(f"jobs {verb}: {fit}, and nothing was done; give --yes to do it")
-    print_lines([f"{fit}; {verb} them? [y/N]"])
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+        raise UsageError(f"jobs {verb}: {_fit(count)}, and nothing was done; give --yes to do it")
+    # Not on standard output, which may be on its way to a file or a program.
+    sys.stderr.write(f"{_fit(count)}; {verb} them? [y/N]\n")
+    sys.stderr.flush()
+    agreed = sys.stdin.readline().strip().lower() in {"y", "yes"}
+    if options.json and not agreed:
+        print_json({})
+    return agreed
+
+
+def _say_count(options: argparse.Namespace, count: int) -> None:
+    if options.json:
+        print_json({"count": count})
+    else:
+        print_lines([_fit(count)])
+
+
+def _fit(count: int) -> str:
+    return counted(count, "job fits", "jobs fit")
 
 
 def _when(option: str, said: str) -> datetime | timedelta:

@@ -147,6 +147,7 @@ def _brief(failure: Failure | None) -> str:
 def job_lines(job: JobRecord) -> list[str]:
     """Return a job's fields, one a line."""
     args, kwargs = stored_call(job.payload)
+    said = job.progress or job.message
     facts: dict[str, object] = {
         "id": job.id,
         "task": job.task,
@@ -154,7 +155,7 @@ def job_lines(job: JobRecord) -> list[str]:
         "status": f"{job.state}, cancelling" if job.cancelling else job.state.value,
         "arguments": text_of(args) if kwargs is None else f"{text_of(args)} {text_of(kwargs)}",
         "attempts": f"{job.attempts}, and {counted(job.crashes, 'crash', 'crashes')}",
-        "progress": f"{job.progress:.0%} {job.message}".rstrip() if job.progress else None,
+        "progress": f"{job.progress:.0%} {job.message}".rstrip() if said else None,
         "created": job.created_at,
         "due": job.run_at,
         "expires": job.expires_at,

@@ -25,7 +25,11 @@ LARGEST_OF_ONE = 0xFFFF
 
 def print_json(value: Any) -> None:
     """Print a value as one JSON text with a line for each part, in ASCII only."""
-    text = json.format(json.encode(value), indent=2).decode()
+    try:
+        encoded = json.encode(value)
+    except UnicodeEncodeError:  # a word of the command line that is no text, said as it came
+        encoded = json.encode(_storable(value))
+    text = json.format(encoded, indent=2).decode()
     sys.stdout.write("".join(text if text.isascii() else map(_in_ascii, text)) + "\n")
 
 
@@ -53,6 +57,14 @@ def width() -> int | None:
     if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
         return None
     return shutil.get_terminal_size().columns
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_storable(name): _storable(one) for name, one in value.items()}
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
 
 
 def _in_ascii(letter: str) -> str:

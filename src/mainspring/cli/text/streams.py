@@ -8,7 +8,7 @@ import sys
 
 
 def prepare_streams() -> None:
-    """Let standard output and error take every letter, and open those that are closed.
+    """Let standard output and error take every letter, and open streams that are closed.
 
     A file that is opened later must not get the number of a closed one: what is printed, by a child
     process too, would be written into it.
@@ -19,6 +19,7 @@ def prepare_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     # Opened again under its own name: there is no stream of a descriptor that was closed.
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115  # it stays open
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
 
@@ -17,6 +18,7 @@ NARROWEST = 12
 """Letters to which a column is shortened before it is left out."""
 
 GAP = "  "
+DOTS = "..."
 
 Column = list[str]
 """A head and the cells below it."""
@@ -74,7 +76,17 @@ def _width(columns: Sequence[Column]) -> int:
 def _shortened(column: Column, letters_less: int) -> Column:
     widest = max(map(letters, column))
     allowed = max(widest - letters_less, min(widest, NARROWEST), len(column[0]))
-    return [column[0], *(short(cell, allowed) for cell in column[1:])]
+    return [column[0], *(_cut(cell, allowed) for cell in column[1:])]
+
+
+def _cut(text: str, columns: int) -> str:
+    """Return the beginning of a text that takes more columns of the terminal."""
+    if text.isascii() or letters(text) <= columns:
+        return short(text, columns)
+    kept = itertools.takewhile(
+        lambda end: letters(text[:end]) <= columns - len(DOTS), range(1, len(text))
+    )
+    return text[: max(kept, default=0)] + DOTS
 
 
 def _padded(column: Column, numbers: Collection[str]) -> list[str]:
@@ -87,4 +99,4 @@ def _padded(column: Column, numbers: Collection[str]) -> list[str]:
 
 def short(text: str, widest: int = WIDEST) -> str:
     """Return the beginning of a long text."""
-    return text if len(text) <= widest else f"{text[: widest - 3]}..."
+    return text if len(text) <= widest else text[: widest - len(DOTS)] + DOTS

@@ -92,8 +92,15 @@ def _encoded(value: object) -> Raw:
     try:
         return Raw(json.encode(value, enc_hook=str))
     except Exception:  # noqa: BLE001  # an object of the user's may raise anything
+        return Raw(json.encode(_text_of(value)))
+
+
+def _text_of(value: object) -> str:
+    try:
         # Lone surrogates (from file names, for one) are no UTF-8.
-        return Raw(json.encode(f"{value!s}".encode(errors="backslashreplace").decode()))
+        return f"{value!s}".encode(errors="backslashreplace").decode()
+    except Exception as error:  # noqa: BLE001  # as above, and the record must not be lost of it
+        return f"<its text raised {type(error).__name__}>"
 
 
 def add_log_options(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncTaskWorker", "create_task_worker_router"]
 
 
-def create_task_worker_router(worker: AsyncTaskWorker, **options: Any) -> APIRouter:
+def create_task_worker_router(
+    worker: AsyncTaskWorker, prefix: str = "", tags: list[Any] | None = None, **options: Any
+) -> APIRouter:
     """Return a router for a pool; options as of `mainspring.web.create_task_worker_router`."""
-    return web.create_task_worker_router(worker.pool, **options)
+    return web.create_task_worker_router(worker.pool, prefix, tags, **options)

@@ -6,6 +6,7 @@ What is hidden is shown as such, and comes back where it still stands. Values th
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import DecodeError, json
@@ -44,6 +45,7 @@ class CallForm:
 
     def __init__(self, site: Site, record: JobRecord) -> None:
         self._original = _call_in(record.payload)
+        self._name_at = partial(site.redaction.name_at, record.task)
         self._signature = _signature(site, record.task)
         secrets = set[str]()
         named = site.redaction.call(self._original, record.task, secrets)
@@ -83,10 +85,9 @@ class CallForm:
 
     def _changed(self, call: Any) -> Iterator[str]:
         (args, kwargs), (old_args, old_kwargs) = call, self._original
-        names = self.parameters or []
         for place in range(max(len(args), len(old_args))):
             if _differ(args[place : place + 1], old_args[place : place + 1]):
-                yield names[place] if place < len(names) else f"argument {place + 1}"
+                yield self._name_at(place) or f"argument {place + 1}"
         for name in {**old_kwargs, **kwargs}:
             if _differ(*([one[name]] if name in one else [] for one in (kwargs, old_kwargs))):
                 yield name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -164,7 +165,7 @@ class Guard:
     def _entered(self, request: Request, token: str) -> Response:
         """Return the way to the same address without the token that stands in it."""
         if isinstance(self._access, TokenAccess) and self._access.accepts(token):
-            return self._logged_in(request, _own_path(request))
+            return self._logged_in(request, _own_address(request))
         raise Refusal(UNAUTHORIZED, "That is not the token.")
 
     async def _answered(self, request: Request, page: PageRoute, visitor: Visitor) -> Response:
@@ -247,7 +248,7 @@ class Guard:
         status, detail, headers = _trouble(error)
         root = _root(request)
         if status == UNAUTHORIZED and isinstance(self._access, TokenAccess):
-            path = _own_path(request) if request.method == "GET" else "/"
+            path = _own_address(request) if request.method == "GET" else "/"
             body = login_form(root, path, detail)
         else:
             detail = detail or "You are not signed in, or not known here."
@@ -281,3 +282,9 @@ def _own_path(request: Request) -> str:
     """Return the path below the one that the dashboard is mounted at."""
     path = str(request.scope["path"])
     return path_in(path.removeprefix(_root(request)) or "/")
+
+
+def _own_address(request: Request) -> str:
+    """Return the own path with what the address asks for there, but for the token."""
+    query = [one for one in request.query_params.multi_items() if one[0] != "token"]
+    return _own_path(request) + (f"?{urlencode(query)}" if query else "")

@@ -14,6 +14,9 @@ VOID = frozenset({"input", "link", "meta"})
 SHAPES = frozenset({"rect", "line", "polyline"})
 """Elements without content; those of SVG are closed, or what follows would stand in them."""
 
+WITHOUT_REFERENCE = frozenset(map(chr, (0, *range(0x80, 0xA0), *range(0xD800, 0xE000))))
+"""Letters whose references browsers read as others."""
+
 
 class Html:
     """A piece of HTML that is safe to send; `tag` and `text` make it."""
@@ -62,7 +65,26 @@ def _attribute(name: str, value: Attribute) -> str:
     if value is None or value is False:
         return ""
     name = name.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{text(value).source}"'
+    if value is True:
+        return f" {name}"
+    said = _sent_back(str(value)) if name == "value" else text(value).source
+    return f' {name}="{said}"'
+
+
+def _sent_back(value: str) -> str:
+    """Return what a form sends back letter by letter, also those that can't be seen.
+
+    They are written as references: a browser would read a carriage return as a line feed.
+    """
+    if value.isprintable():
+        return escape(value)
+    return "".join(map(_reference, value))
+
+
+def _reference(letter: str) -> str:
+    if printable_lines(letter) == letter or letter in WITHOUT_REFERENCE:
+        return text(letter).source
+    return f"&#{ord(letter)};"
 
 
 def _source(child: Child) -> str:

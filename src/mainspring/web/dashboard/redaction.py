@@ -6,6 +6,8 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mainspring.model.signature import name_at
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
@@ -34,7 +36,8 @@ class Opaque(str):
 class Redaction:
     """Hides the values of arguments and fields by their names, whatever their case.
 
-    `parameters` returns the names of a task's parameters in order, as far as they are known.
+    `parameters` returns the names of a task's parameters that take arguments by place, as far as
+    they are known; see `model.signature.names_by_place`.
     """
 
     def __init__(self, names: Collection[str], parameters: Callable[[str], Sequence[str]]) -> None:
@@ -49,12 +52,15 @@ class Redaction:
         """Return a job's arguments without hidden values, and add these to `secrets`."""
         if not _is_call(call):
             return self.value(call, secrets)
-        named = self.parameters(task)
         args = [
-            self._named(named[place] if place < len(named) else "", value, secrets)
+            self._named(self.name_at(task, place) or "", value, secrets)
             for place, value in enumerate(call[0])
         ]
         return [args, self.value(call[1], secrets)]
+
+    def name_at(self, task: str, place: int) -> str | None:
+        """Return the name of the parameter that takes the argument at a place, if it is known."""
+        return name_at(self.parameters(task), place)
 
     def value(self, value: Any, secrets: set[str]) -> Any:
         """Return a JSON value without hidden values, and add these to `secrets`."""
@@ -101,8 +107,7 @@ class RedactedJob:
             return [("all", self._shown(call))]
         names = self._redaction.parameters(self.record.task)
         named = [
-            (names[place] if place < len(names) else f"{place + 1}", value)
-            for place, value in enumerate(call[0])
+            (name_at(names, place) or f"{place + 1}", value) for place, value in enumerate(call[0])
         ]
         return [(name, self._shown(value)) for name, value in [*named, *call[1].items()]]
 

@@ -34,6 +34,8 @@ MOST_LOOKED = 5_000
 LONGEST_TEXT = 1_000
 LARGEST_KEY = 2**63 - 1
 FIELDS = ("status", "queue", "task", "tag", "search", "error", "since", "until")
+NAMES = frozenset({"queue", "task", "tag"})
+"""Fields that are names: one may begin or end with a space, and another be the rest of it."""
 
 
 class FoundJobs(Value, frozen=True):
@@ -156,7 +158,8 @@ class Selection(Value, frozen=True):
 
 def selection_of(given: Mapping[str, str]) -> Selection:
     """Return the filter that a form or an address says; raises Refusal."""
-    fields = {name: given.get(name, "").strip() for name in FIELDS}
+    fields = {name: given.get(name, "") for name in FIELDS}
+    fields |= {name: value.strip() for name, value in fields.items() if name not in NAMES}
     for name, value in fields.items():
         if len(value) > LONGEST_TEXT or "\0" in value or not is_utf8(value):
             raise Refusal(400, f"{name} is not a text of up to {LONGEST_TEXT:,} letters.")
@@ -171,9 +174,14 @@ def selection_of(given: Mapping[str, str]) -> Selection:
 
 
 def _minute(name: str, said: str) -> str:
+    if not said:
+        return ""
     try:
-        return moment_of(said).replace(tzinfo=None).isoformat(timespec="minutes") if said else ""
-    except ValueError:
+        moment = moment_of(said)
+        # One with an offset, as in a link that somebody wrote, is not of UTC.
+        moment = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+        return moment.isoformat(timespec="minutes")
+    except (ValueError, OverflowError):
         raise Refusal(400, f"{name} is no time such as 2030-01-31T08:00 (UTC).") from None
 
 

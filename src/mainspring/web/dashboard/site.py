@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from mainspring.clock import monotonic, utc_now
 from mainspring.model.capabilities import unclaimable
 from mainspring.model.job import JobState
-from mainspring.model.signature import signature_of
+from mainspring.model.signature import names_by_place
 from mainspring.model.statistics import Wanted
 from mainspring.model.value import Value
 from mainspring.model.view import JobFilter
@@ -216,4 +216,4 @@ class Site:
 
     def _parameters(self, task: str) -> list[str]:
         known = (one for one in self.queue.tasks if one.name == task)
-        return [name for one in known for name in signature_of(one.function).parameters]
+        return [name for one in known for name in names_by_place(one.function)]
