@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 
 from mainspring.errors import StoreError, StoreUnusable
+from mainspring.model.job import ANY_JOB
 from mainspring.model.view import JobFilter
 from mainspring.stores.redis import RedisStore
 from mainspring.testing.contracts.cases import (
@@ -244,6 +245,21 @@ class TestLostAnswers:
 
 
 class TestServer:
+    @pytest.mark.parametrize("keys", ["hello", "1,two", "\N{SUPERSCRIPT TWO}", "9" * 5_000])
+    def test_a_listener_wakes_after_a_notice_that_somebody_else_has_sent(
+        self, redis_url, namespace_url, make_store, keys
+    ):
+        store, other = make_store(namespace_url), make_store(namespace_url)
+        listener = store.listen("ready")
+        while listener.wait(0.1) is not None:
+            pass
+        with Redis.from_url(redis_url) as client:
+            client.publish(f"{store._open().server.address.prefix}ready", f"somebody {keys}")
+        assert listener.wait(10) == ANY_JOB
+        enqueue(other)
+        assert listener.wait(10) is not None
+        listener.close()
+
     def test_a_flushed_script_cache_is_filled_again(self, make_server, make_store):
         server = make_server()
         store = make_store(server.url)

@@ -8,7 +8,9 @@ import pytest
 
 from mainspring.errors import StoreUnreachable, StoreUnusable
 from mainspring.model.job import ANY_JOB
+from mainspring.stores.postgres import PostgresStore
 from mainspring.stores.postgres.connections.direct import DirectConnection
+from mainspring.testing.contracts.cases import enqueue
 
 CALLERS = 8
 ROUNDS = 30
@@ -74,3 +76,21 @@ def test_callers_that_wake_it_at_once_start_one_thread():
         running = [one for one in threading.enumerate() if one.name == "mainspring-listener"]
         direct.close()
         assert len(running) == 1
+
+
+@pytest.mark.parametrize("payload", ["hello", "1,two", "\N{SUPERSCRIPT TWO}", "9" * 5_000])
+def test_who_sleeps_is_woken_after_a_notice_that_somebody_else_has_sent(
+    postgres_url, connection, payload
+):
+    store, other = (PostgresStore(postgres_url, durability="normal") for _ in range(2))
+    enqueue(other)
+    ready = store.listen("ready")
+    while ready.wait(0.1):
+        pass
+    channel = f"{postgres_url.rpartition('schema=')[2]}_ready"
+    connection.execute("SELECT pg_notify(%s, %s)", (channel, payload))
+    assert ready.wait(10) == ANY_JOB
+    enqueue(other)
+    assert ready.wait(10) is not None
+    for one in (ready, store, other):
+        one.close()

@@ -22,7 +22,7 @@ from mainspring.clock import monotonic
 from mainspring.errors import StoreError, StoreUnreachable
 from mainspring.model.job import ANY_JOB, Notice
 from mainspring.stores.wake.notifier import LocalListener, Notifier
-from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY
+from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY, keys_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,8 +207,7 @@ class DirectConnection:
     def _hand_on(self, connection: psycopg.Connection[Any]) -> None:
         """Wake those who wait for what the server has notified."""
         for notice in connection.notifies(timeout=0):
-            keys = [int(key) for key in notice.payload.split(",") if key]
-            self._by_channel[notice.channel].notify(keys)
+            self._by_channel[notice.channel].notify(keys_told(notice.payload))
 
 
 class TopicNotifier(Notifier):
