@@ -378,6 +378,22 @@ class TestServer:
         second = enqueue(store)
         assert int(second.partition("-")[0]) > int(first.partition("-")[0]) + 1000
 
+    def test_after_a_failover_no_node_is_taken_for_another_that_holds_a_lock(
+        self, redis_url, namespace_url, make_store
+    ):
+        """In a store that locks alone use there is no key of a job."""
+        store = make_store(namespace_url)
+        node = join(store)
+        assert store.acquire(node, "lock")
+        with Redis.from_url(f"{redis_url.rpartition('/')[0]}/1") as client:
+            prefix = store._open().server.address.prefix
+            client.set(f"{prefix}run_id", "of the one before")
+            client.decr(f"{prefix}node_keys")  # what the failover has lost
+        store.close()
+        other = join(store)
+        assert other != node
+        assert store.acquire(other, "lock") is None
+
     def test_the_durability_is_told(self, make_server, make_store, caplog):
         weak, strong = make_server(), make_server(**ON_DISK)
         levels = {}
