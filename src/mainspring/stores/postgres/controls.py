@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mainspring.faults import fault
 from mainspring.model.job import CANCELLED, EXPIRED, JobState
 from mainspring.stores.job_id import format_id, parse_id
-from mainspring.stores.postgres.connections.statements import micros
+from mainspring.stores.postgres.connections.statements import holds_nul, micros
 from mainspring.stores.postgres.connections.trouble import Raced
 from mainspring.stores.postgres.outcomes import text_of_failure
 from mainspring.stores.rules.retry import FinalJob, plan_retry
@@ -216,6 +216,8 @@ def drop_ended(
     moment: ServerMoment,
 ) -> int:
     """Drop up to `limit` final jobs that fit and ended so many seconds ago."""
+    if holds_nul(wanted.queue, wanted.task):
+        return 0
     states = [number for number, state in FINAL_STATES.items() if wanted.status in (None, state)]
     ages = dict.fromkeys(states, older_than)
     keys = old_keys(connection, ages, limit, moment, queue=wanted.queue, task=wanted.task)
