@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from redis import Redis
 
-from mainspring.errors import StoreError, StoreUnusable
+from mainspring.errors import StoreError, StoreUnreachable, StoreUnusable
 from mainspring.model.job import ANY_JOB
 from mainspring.model.view import JobFilter
 from mainspring.stores.redis import RedisStore
@@ -212,6 +212,19 @@ class TestLostAnswers:
         with pytest.raises(StoreUnusable, match="did not answer"):
             store.cancel([job_id])
         assert store.cancel([job_id]) == [False]
+
+    def test_a_change_of_a_schedule_whose_answer_was_lost_is_not_denied(
+        self, way, namespace_url, make_store
+    ):
+        store = make_store(through(way, namespace_url))
+        store.declare([schedule()])  # the server knows the script now
+        Losing(store, "swap", way)
+        with pytest.raises(StoreUnreachable):
+            store.pause_schedule("s")
+        assert store.schedules().schedules[0].paused
+        with pytest.raises(StoreUnreachable):
+            store.swap_schedule(schedule(every=5.0), expected=schedule())
+        assert store.schedules().schedules[0].new == schedule(every=5.0)
 
     def test_an_interrupted_enqueue_wakes_who_sleeps_in_its_process(
         self, namespace_url, make_store, monkeypatch
