@@ -212,15 +212,18 @@ class PostgresSession:
     def claimed(self, *, full: bool) -> bool:
         """Note a claim; True: there may be more that nobody has notified this process of.
 
-        While it gets all that it wants it need not be notified. One that is given less says so
-        first, and then looks again.
+        While it gets all that it wants it need not be notified, unless others in this process
+        sleep. One that is given less says so first, and then looks again.
         """
-        if not self.direct.is_awaited(READY):
+        listeners = self.direct.listeners(READY)
+        if not listeners:
             return False
         if full:
             self._full_claims += 1
-            if self._full_claims >= FULL_CLAIMS:
+            if self._full_claims >= FULL_CLAIMS and listeners == 1:
                 self.direct.let_go(TOPICS[READY])
+                if self.direct.listeners(READY) > 1:  # one has come in between
+                    self.direct.hold(TOPICS[READY])
             return False
         self._full_claims = 0
         was_notified = self.direct.holds(TOPICS[READY])

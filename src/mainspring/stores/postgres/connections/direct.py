@@ -93,9 +93,9 @@ class DirectConnection:
         """Return whether a lock is held, or will be once it is connected."""
         return lock in self._locks
 
-    def is_awaited(self, topic: str) -> bool:
-        """Return whether anybody in this process listens for a topic."""
-        return self._notifiers[topic].is_awaited
+    def listeners(self, topic: str) -> int:
+        """Return how many in this process listen for a topic."""
+        return self._notifiers[topic].listeners
 
     @property
     def is_deaf(self) -> bool:
@@ -225,9 +225,9 @@ class TopicNotifier(Notifier):
         return listener
 
     @property
-    def is_awaited(self) -> bool:
-        """True if there is a listener."""
-        return bool(self._listeners)
+    def listeners(self) -> int:
+        """The number of listeners."""
+        return len(self._listeners)
 
     def forget(self, listener: LocalListener) -> None:
         """Wake that listener no more."""
