@@ -1,5 +1,7 @@
 """The direct connection to PostgreSQL: one thread, however many want it at once."""
 
+import os
+import resource
 import sys
 import threading
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ from mainspring.testing.contracts.cases import enqueue
 
 CALLERS = 8
 ROUNDS = 30
+MOST_OF_SELECT = 1024
 
 
 @pytest.fixture
@@ -25,8 +28,12 @@ def switching():
     sys.setswitchinterval(before)
 
 
+def unreachable_error():
+    return StoreUnreachable("a server", "it is not there", "start it")
+
+
 def unreachable(_conninfo):
-    raise StoreUnreachable("a server", "it is not there", "start it")
+    raise unreachable_error()
 
 
 class Refusing:
@@ -53,6 +60,28 @@ def test_who_sleeps_looks_once_a_second_when_listening_is_refused():
     # Until then it sleeps as if nothing were the matter: the server will be back.
     assert [listener.wait(30), listener.wait(30)] == [ANY_JOB] * 2
     assert refusing.calls >= 2
+    direct.close()
+
+
+@pytest.fixture
+def many_files():
+    """Have so many files open that further ones have numbers that `select` does not take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * MOST_OF_SELECT), hard))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(MOST_OF_SELECT)]
+    yield
+    for file in files:
+        os.close(file)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files", "no_thread_left")
+def test_a_process_with_many_files_open_connects_again(until):
+    address = SimpleNamespace(listen_conninfo="", channel=str, listen=True)
+    direct = DirectConnection(address, connector := Refusing(unreachable_error()))
+    listener = direct.listen("ready")
+    until(lambda: connector.calls > 1)
+    listener.close()
     direct.close()
 
 

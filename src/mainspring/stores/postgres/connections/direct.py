@@ -151,7 +151,7 @@ class DirectConnection:
                     self._held = set()
             self._answer()
             if not self._closed:
-                select.select([pipe[0]], [], [], pause * random.uniform(0.5, 1.5))
+                _wait_for(pipe[0], pause * random.uniform(0.5, 1.5))
         for descriptor in pipe:
             os.close(descriptor)
 
@@ -208,6 +208,13 @@ class DirectConnection:
         """Wake those who wait for what the server has notified."""
         for notice in connection.notifies(timeout=0):
             self._by_channel[notice.channel].notify(keys_told(notice.payload))
+
+
+def _wait_for(descriptor: int, seconds: float) -> None:
+    """Wait until something can be read, so long at most; `select` takes no number above 1,023."""
+    look = select.poll()
+    look.register(descriptor, select.POLLIN)
+    look.poll(seconds * 1000)
 
 
 class TopicNotifier(Notifier):
