@@ -18,7 +18,7 @@ from redis.exceptions import TimeoutError as NoAnswer
 from redis.retry import Retry
 
 from mainspring.clock import monotonic
-from mainspring.errors import StoreUnreachable
+from mainspring.errors import InvalidOption, StoreUnreachable
 from mainspring.stores.outage import Outage
 from mainspring.stores.redis.answer import decode
 from mainspring.stores.redis.scripts import script
@@ -72,8 +72,8 @@ class Server:
         self._idle: deque[AbstractConnection] = deque()
         self._outage = Outage(address.label)
         self._options = {
-            "connection_class": Connection,
-            **parse_url(address.url),
+            **parameters_of(address),
+            "decode_responses": False,
             "socket_timeout": min(ANSWER_SECONDS, max(patience / 2, 0.5)),
             "socket_connect_timeout": min(CONNECT_SECONDS, max(patience / 2, 0.5)),
             # By default the library itself tries again for seconds.
@@ -180,6 +180,21 @@ class Server:
             error.__dict__[UNSENT] = True
             raise
         self._opened(settings)
+
+
+def parameters_of(address: ServerAddress) -> dict[str, Any]:
+    """Return what a URL says of a connection; raises InvalidOption. It connects to nothing."""
+    try:
+        parameters = {"connection_class": Connection, **parse_url(address.url)}
+        # Of a pool of the library's: here each thread that calls just now has a connection.
+        parameters.pop("max_connections", None)
+        options = dict(parameters)
+        options.pop("connection_class")(**options)
+    except (TypeError, ValueError) as error:
+        why = f"has a parameter that the client library refuses ({error})"
+        remedy = "leave it out, or write it as the documentation of redis-py does"
+        raise InvalidOption("url", address.label, owner="Queue", why=why, remedy=remedy) from error
+    return parameters
 
 
 def _evaluate(connection: AbstractConnection, name: str, arguments: tuple[object, ...]) -> bytes:
