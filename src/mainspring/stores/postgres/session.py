@@ -294,7 +294,7 @@ def transact(
     connection: Statements, work: Callable[[Statements], T], progress: CommitState | None = None
 ) -> T:
     """Return what `work` does in a transaction; nothing of it holds if it raises."""
-    connection.execute("BEGIN")
+    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
     try:
         answer = work(connection)
     except BaseException:
