@@ -128,6 +128,10 @@ def through(way, url):
     return f"redis://127.0.0.1:{way.port}/{rest.partition('/')[2]}"
 
 
+def port_of(url):
+    return int(url.rpartition(":")[2].partition("/")[0])
+
+
 def diary(folder):
     file = folder / "diary.txt"
     return file.read_text().splitlines() if file.exists() else []
@@ -334,6 +338,22 @@ class TestServer:
             enqueue(store)
         with pytest.raises(StoreUnusable, match="replica"):
             enqueue(make_store(replica.url))
+
+    def test_a_primary_that_became_a_replica_is_left_for_the_new_one(
+        self, make_server, make_store, way
+    ):
+        old, new = (port_of(make_server().url) for _ in range(2))
+        way.lead_to(old)
+        store = make_store(f"redis://127.0.0.1:{way.port}/0")
+        enqueue(store)
+        with Redis(port=old) as client:
+            client.replicaof("127.0.0.1", new)
+        way.lead_to(new)
+        job_id = enqueue(store)
+        assert store.cancel([job_id]) == [True]
+        assert [job.id for job in make_store(f"redis://127.0.0.1:{new}/0").jobs(JobFilter())] == [
+            job_id
+        ]
 
     def test_a_wrong_password_is_said_at_once_and_not_shown(self, make_server, make_store):
         server = make_server(requirepass="right")

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec import msgpack
 from redis.backoff import NoBackoff
 from redis.connection import Connection, parse_url
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
 from redis.retry import Retry
@@ -139,6 +145,11 @@ class Server:
         connection = self._take()
         try:
             answer = _evaluate(connection, name, arguments)
+        except ReadOnlyError:
+            # A failover has made a replica of it: by now the URL may lead to the primary.
+            connection.disconnect()
+            self.close()
+            raise
         except ResponseError:
             self._idle.append(connection)
             raise
@@ -220,8 +231,8 @@ def _is_open(connection: AbstractConnection) -> bool:
 
 
 def _is_repeated(error: RedisError, *, again: bool) -> bool:
-    if is_passing(error):
-        return True
+    if is_passing(error) or isinstance(error, ReadOnlyError):
+        return True  # it has done nothing
     if isinstance(error, AuthenticationError) or not isinstance(error, (NoConnection, NoAnswer)):
         return False
     return again or UNSENT in error.__dict__
