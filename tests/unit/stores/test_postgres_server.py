@@ -140,6 +140,17 @@ def test_who_waits_for_a_connection_too_long_is_told_so_and_waits_no_more(postgr
         assert store.stats() == {}
 
 
+@pytest.mark.parametrize("parameters", ["", "&listen=false"], ids=["direct", "pooled"])
+def test_who_waits_too_long_for_a_row_of_an_open_transaction_is_told_so(postgres_url, parameters):
+    with opened(postgres_url + parameters, busy_timeout=0.2) as store:
+        store.stats()
+        with psycopg.connect(postgres_url.partition("schema=")[0].rstrip("?&")) as other:
+            store.enqueue_in(other, [new_job(unique="k")])
+            with pytest.raises(StoreBusy, match="0.2 s"):
+                store.enqueue_many([new_job(unique="k")])
+            other.rollback()
+
+
 def test_an_old_server_is_refused(postgres_url, monkeypatch):
     monkeypatch.setattr(migration, "OLDEST_SERVER", 10**9)
     with opened(postgres_url) as store, pytest.raises(StoreUnusable, match="upgrade the server"):
