@@ -56,6 +56,7 @@ KINDS = {
     b"zset": {
         *(b"ready", b"later", b"running", b"completed", b"kept", b"failed", b"cancelled"),
         *(b"expiring", b"jobs", b"keeping", b"moments", b"tag"),
+        b"ended_nodes",
     },
     b"set": {b"lanes", b"nodes", b"paused", b"queues"},
     b"list": {b"log", b"past"},

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -304,6 +305,44 @@ def test_a_kill_in_the_midst_of_the_migration_leaves_the_old_schema_or_the_new(
     assert worker.wait() == -signal.SIGKILL
     start_worker()
     assert app.short.delay(1).result(timeout=30) == 1
+
+
+UNDO_ONCE = """
+CREATE SEQUENCE {schema}.undone;
+CREATE FUNCTION {schema}.undo() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF nextval('{schema}.undone') = 1 THEN
+    RAISE EXCEPTION 'undone' USING ERRCODE = 'deadlock_detected';
+  END IF;
+  RETURN new;
+END $$;
+CREATE TRIGGER undo BEFORE UPDATE ON {schema}.jobs
+FOR EACH ROW WHEN (new.priority = 7) EXECUTE FUNCTION {schema}.undo()
+"""
+
+
+def test_what_one_want_was_granted_is_known_though_the_next_is_undone(
+    store, postgres_url, postgres_database
+):
+    first, second = store.enqueue_many([new_job("a"), new_job("b", priority=7)])
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        connection.execute(UNDO_ONCE.format(schema=postgres_url.rpartition("schema=")[2]))
+    node = join(store)
+    wants = [want("a"), want("b")]
+    given = store.exchange(node, [], wants)
+    assert ([claim.id for claim in given.claims], given.next_due) == ([first], 0.0)
+    assert [claim.id for claim in store.exchange(node, [], wants).claims] == [second]
+
+
+@pytest.mark.parametrize("level", ["repeatable\\ read", "serializable"])
+def test_the_isolation_that_a_database_or_role_says_is_not_ours(postgres_url, level):
+    """With another one a claim fails where others claim, and a retry sees what was before."""
+    options = quote(f"-c default_transaction_isolation={level}")
+    store = PostgresStore(f"{postgres_url}&options={options}", durability="normal")
+    for work in (store.session.read, store.session.write):
+        shown = work(lambda connection: connection.rows("SHOW transaction_isolation"))
+        assert shown == [("read committed",)]
+    store.close()
 
 
 def test_outcomes_and_cancels_of_the_same_jobs_never_deadlock_for_good(store):

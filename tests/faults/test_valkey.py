@@ -10,7 +10,8 @@ from collections import Counter
 import pytest
 from redis import Redis
 
-from mainspring.errors import StoreError, StoreUnusable
+from mainspring.errors import StoreError, StoreUnreachable, StoreUnusable
+from mainspring.model.job import ANY_JOB
 from mainspring.model.view import JobFilter
 from mainspring.stores.redis import RedisStore
 from mainspring.testing.contracts.cases import (
@@ -127,6 +128,10 @@ def through(way, url):
     return f"redis://127.0.0.1:{way.port}/{rest.partition('/')[2]}"
 
 
+def port_of(url):
+    return int(url.rpartition(":")[2].partition("/")[0])
+
+
 def diary(folder):
     file = folder / "diary.txt"
     return file.read_text().splitlines() if file.exists() else []
@@ -212,6 +217,19 @@ class TestLostAnswers:
             store.cancel([job_id])
         assert store.cancel([job_id]) == [False]
 
+    def test_a_change_of_a_schedule_whose_answer_was_lost_is_not_denied(
+        self, way, namespace_url, make_store
+    ):
+        store = make_store(through(way, namespace_url))
+        store.declare([schedule()])  # the server knows the script now
+        Losing(store, "swap", way)
+        with pytest.raises(StoreUnreachable):
+            store.pause_schedule("s")
+        assert store.schedules().schedules[0].paused
+        with pytest.raises(StoreUnreachable):
+            store.swap_schedule(schedule(every=5.0), expected=schedule())
+        assert store.schedules().schedules[0].new == schedule(every=5.0)
+
     def test_an_interrupted_enqueue_wakes_who_sleeps_in_its_process(
         self, namespace_url, make_store, monkeypatch
     ):
@@ -244,6 +262,21 @@ class TestLostAnswers:
 
 
 class TestServer:
+    @pytest.mark.parametrize("keys", ["hello", "1,two", "\N{SUPERSCRIPT TWO}", "9" * 5_000])
+    def test_a_listener_wakes_after_a_notice_that_somebody_else_has_sent(
+        self, redis_url, namespace_url, make_store, keys
+    ):
+        store, other = make_store(namespace_url), make_store(namespace_url)
+        listener = store.listen("ready")
+        while listener.wait(0.1) is not None:
+            pass
+        with Redis.from_url(redis_url) as client:
+            client.publish(f"{store._open().server.address.prefix}ready", f"somebody {keys}")
+        assert listener.wait(10) == ANY_JOB
+        enqueue(other)
+        assert listener.wait(10) is not None
+        listener.close()
+
     def test_a_flushed_script_cache_is_filled_again(self, make_server, make_store):
         server = make_server()
         store = make_store(server.url)
@@ -306,6 +339,22 @@ class TestServer:
         with pytest.raises(StoreUnusable, match="replica"):
             enqueue(make_store(replica.url))
 
+    def test_a_primary_that_became_a_replica_is_left_for_the_new_one(
+        self, make_server, make_store, way
+    ):
+        old, new = (port_of(make_server().url) for _ in range(2))
+        way.lead_to(old)
+        store = make_store(f"redis://127.0.0.1:{way.port}/0")
+        enqueue(store)
+        with Redis(port=old) as client:
+            client.replicaof("127.0.0.1", new)
+        way.lead_to(new)
+        job_id = enqueue(store)
+        assert store.cancel([job_id]) == [True]
+        assert [job.id for job in make_store(f"redis://127.0.0.1:{new}/0").jobs(JobFilter())] == [
+            job_id
+        ]
+
     def test_a_wrong_password_is_said_at_once_and_not_shown(self, make_server, make_store):
         server = make_server(requirepass="right")
         began = time.monotonic()
@@ -361,6 +410,22 @@ class TestServer:
         store.close()
         second = enqueue(store)
         assert int(second.partition("-")[0]) > int(first.partition("-")[0]) + 1000
+
+    def test_after_a_failover_no_node_is_taken_for_another_that_holds_a_lock(
+        self, redis_url, namespace_url, make_store
+    ):
+        """In a store that locks alone use there is no key of a job."""
+        store = make_store(namespace_url)
+        node = join(store)
+        assert store.acquire(node, "lock")
+        with Redis.from_url(f"{redis_url.rpartition('/')[0]}/1") as client:
+            prefix = store._open().server.address.prefix
+            client.set(f"{prefix}run_id", "of the one before")
+            client.decr(f"{prefix}node_keys")  # what the failover has lost
+        store.close()
+        other = join(store)
+        assert other != node
+        assert store.acquire(other, "lock") is None
 
     def test_the_durability_is_told(self, make_server, make_store, caplog):
         weak, strong = make_server(), make_server(**ON_DISK)

@@ -31,6 +31,10 @@ class Proxy:
         """True if as many replies were lost as were to be."""
         return not self._lost_words
 
+    def lead_to(self, target: int | str) -> None:
+        """Lead new connections elsewhere; those that there are stay."""
+        self._target = target
+
     def lose_reply_to(self, word: bytes, times: int = 1) -> None:
         """Pass on what holds the word, and break the connection in the place of its reply."""
         self._lost_words += [word] * times

@@ -1,6 +1,7 @@
 """What PostgresStore does in a transaction of the caller's, on the caller's connection."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -13,7 +14,17 @@ from mainspring import Queue
 from mainspring.errors import DuplicateJob, InvalidConnection, LeaseLost
 from mainspring.model.job import JobState, OutcomeKind
 from mainspring.stores.postgres import PostgresStore
-from mainspring.testing.contracts.cases import enqueue, join, new_job, outcome, start, want
+from mainspring.testing.contracts.cases import (
+    BROKEN,
+    end,
+    enqueue,
+    found,
+    join,
+    new_job,
+    outcome,
+    start,
+    want,
+)
 
 PLAIN = [new_job()] * 3
 KEYED = [new_job(unique=key) for key in "abc"]
@@ -48,6 +59,11 @@ def engine(postgres_database):
 
 def sqlalchemy_url(database):
     return database.replace("postgresql://", "postgresql+psycopg://")
+
+
+WAITS = """
+SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND position(%s IN query) > 0
+"""
 
 
 def pending(store):
@@ -136,6 +152,21 @@ def test_a_node_that_has_gone_finishes_nothing(store, connect):
     store.leave(node)
     with pytest.raises(LeaseLost):
         store.finish_in(connect(), node, outcome(claim, OutcomeKind.COMPLETED))
+
+
+def test_a_retry_meets_the_job_of_a_transaction_that_commits_meanwhile(
+    store, connect, connection, postgres_url, until
+):
+    failed = enqueue(store, unique="k")
+    end(store, failed, OutcomeKind.FAILED, failure=BROKEN)
+    callers, schema = connect(), postgres_url.rpartition("schema=")[2]
+    (live,) = store.enqueue_in(callers, [new_job(unique="k")])
+    with ThreadPoolExecutor(1) as threads:
+        retried = threads.submit(store.retry, [failed])
+        until(lambda: connection.execute(WAITS, (schema,)).fetchone() == (1,))
+        callers.commit()
+        assert retried.result(10) == [live]
+    assert found(store, failed).state is JobState.FAILED
 
 
 def test_sqlalchemys_connection_and_session_will_do(store, engine):

@@ -1,5 +1,7 @@
 """The direct connection to PostgreSQL: one thread, however many want it at once."""
 
+import os
+import resource
 import sys
 import threading
 from types import SimpleNamespace
@@ -8,10 +10,13 @@ import pytest
 
 from mainspring.errors import StoreUnreachable, StoreUnusable
 from mainspring.model.job import ANY_JOB
+from mainspring.stores.postgres import PostgresStore
 from mainspring.stores.postgres.connections.direct import DirectConnection
+from mainspring.testing.contracts.cases import enqueue
 
 CALLERS = 8
 ROUNDS = 30
+MOST_OF_SELECT = 1024
 
 
 @pytest.fixture
@@ -23,8 +28,12 @@ def switching():
     sys.setswitchinterval(before)
 
 
+def unreachable_error():
+    return StoreUnreachable("a server", "it is not there", "start it")
+
+
 def unreachable(_conninfo):
-    raise StoreUnreachable("a server", "it is not there", "start it")
+    raise unreachable_error()
 
 
 class Refusing:
@@ -54,6 +63,28 @@ def test_who_sleeps_looks_once_a_second_when_listening_is_refused():
     direct.close()
 
 
+@pytest.fixture
+def many_files():
+    """Have so many files open that further ones have numbers that `select` does not take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * MOST_OF_SELECT), hard))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(MOST_OF_SELECT)]
+    yield
+    for file in files:
+        os.close(file)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files", "no_thread_left")
+def test_a_process_with_many_files_open_connects_again(until):
+    address = SimpleNamespace(listen_conninfo="", channel=str, listen=True)
+    direct = DirectConnection(address, connector := Refusing(unreachable_error()))
+    listener = direct.listen("ready")
+    until(lambda: connector.calls > 1)
+    listener.close()
+    direct.close()
+
+
 @pytest.mark.usefixtures("switching", "no_thread_left")
 def test_callers_that_wake_it_at_once_start_one_thread():
     address = SimpleNamespace(listen_conninfo="", channel=str)
@@ -74,3 +105,21 @@ def test_callers_that_wake_it_at_once_start_one_thread():
         running = [one for one in threading.enumerate() if one.name == "mainspring-listener"]
         direct.close()
         assert len(running) == 1
+
+
+@pytest.mark.parametrize("payload", ["hello", "1,two", "\N{SUPERSCRIPT TWO}", "9" * 5_000])
+def test_who_sleeps_is_woken_after_a_notice_that_somebody_else_has_sent(
+    postgres_url, connection, payload
+):
+    store, other = (PostgresStore(postgres_url, durability="normal") for _ in range(2))
+    enqueue(other)
+    ready = store.listen("ready")
+    while ready.wait(0.1):
+        pass
+    channel = f"{postgres_url.rpartition('schema=')[2]}_ready"
+    connection.execute("SELECT pg_notify(%s, %s)", (channel, payload))
+    assert ready.wait(10) == ANY_JOB
+    enqueue(other)
+    assert ready.wait(10) is not None
+    for one in (ready, store, other):
+        one.close()

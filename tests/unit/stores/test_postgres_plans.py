@@ -10,6 +10,12 @@ from mainspring.stores.postgres import PostgresStore
 MANY, BATCH = 4_000, 200
 JOB = NewJob(task="add", queue="default", payload=b"[[],{}]")
 
+LANES = 20
+
+READ_AT_ALL = """
+SELECT sum(seq_tup_read) + sum(idx_tup_fetch) FROM pg_stat_user_tables
+WHERE schemaname = %s AND relname = %s
+"""
 ROWS_READ = """
 SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = %s AND relname = 'jobs'
 """
@@ -55,3 +61,41 @@ def test_a_drain_after_statistics_of_an_empty_table_reads_its_own_jobs_only(
     until(lambda: connection.execute(CONNECTED).fetchone() <= others)
     (read,) = connection.execute(ROWS_READ, (schema,)).fetchone()
     assert read < 4 * MANY
+
+
+@pytest.fixture
+def rows_read(store, connection, postgres_url, until):
+    """Close the store, and return how many rows of a table were read by it."""
+    schema = postgres_url.rpartition("schema=")[2]
+    others = connection.execute(CONNECTED).fetchone()
+
+    def read(table):
+        store.close()
+        until(lambda: connection.execute(CONNECTED).fetchone() <= others)
+        return connection.execute(READ_AT_ALL, (schema, table)).fetchone()[0]
+
+    return read
+
+
+def test_a_look_at_the_lanes_reads_each_job_once_at_most(store, rows_read):
+    jobs = [
+        NewJob(task=f"task{n % LANES}", queue="default", payload=b"[[],{}]", delay=n % 2)
+        for n in range(MANY)
+    ]
+    assert store.lanes() == []  # the plan is made
+    store.enqueue_many(jobs)
+    assert sum(lane.pending for lane in store.lanes()) == MANY
+    assert rows_read("jobs") <= MANY
+
+
+def test_a_look_for_old_entries_reads_none_that_stay(store, connection, postgres_url, rows_read):
+    schema = postgres_url.rpartition("schema=")[2]
+    assert store.drop_entries("kind", older_than=60, limit=5) == 0  # the plan is made
+    connection.execute(
+        f"INSERT INTO {schema}.chronicle (kind, at, text) SELECT 'kind',"
+        f" extract(epoch FROM now())::bigint * 1000000, '{{}}' FROM generate_series(1, {MANY})"
+    )
+    connection.execute(f"ANALYZE {schema}.chronicle")
+    store.add_entry("kind", b"{}", ago=100)
+    assert store.drop_entries("kind", older_than=60, limit=5) == 1
+    assert rows_read("chronicle") < 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from contextlib import closing, contextmanager
@@ -217,3 +218,44 @@ def test_a_producer_of_a_server_that_is_silent_is_told_within_its_timeout():
         with closing(PostgresStore(url)) as store, pytest.raises(StoreUnreachable, match="check"):
             enqueue(store)
         assert time.monotonic() - began < 20
+
+
+TROUBLE = """
+CREATE FUNCTION {schema}.fail() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'so it says' USING ERRCODE = '{code}'; END $$;
+CREATE TRIGGER fail BEFORE INSERT ON {schema}.jobs FOR EACH ROW EXECUTE FUNCTION {schema}.fail()
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        ("53100", "make room on the server's disk"),
+        ("57014", "a longer statement_timeout"),
+        ("58030", "look at the server's log"),
+        ("57P03", "start the server"),
+    ],
+)
+def test_trouble_of_a_server_that_is_there_names_what_to_do_about_it(
+    postgres_url, schema, connection, code, remedy
+):
+    with closing(PostgresStore(postgres_url, durability="normal")) as store:
+        store.stats()
+        connection.execute(TROUBLE.format(schema=schema, code=code))
+        with pytest.raises(StoreUnreachable, match=f"so it says; .*{remedy}"):
+            enqueue(store)
+
+
+def test_a_transaction_that_the_server_ends_for_its_idleness_is_done_again(postgres_url):
+    options = "options=-c%20idle_in_transaction_session_timeout%3D50ms"
+    tries = []
+
+    def work(connection):
+        tries.append(True)
+        if len(tries) == 1:
+            select.select([connection.driver.fileno()], [], [], 10)  # until the server says so
+        return connection.rows("SELECT 1")
+
+    with closing(PostgresStore(f"{postgres_url}&{options}", durability="normal")) as store:
+        assert store.session.write(work) == [(1,)]
+    assert len(tries) == 2

@@ -11,6 +11,13 @@ import psycopg
 import pytest
 
 from mainspring import Queue
+from mainspring.engine.node.board import (
+    FileBoard,
+    board_of,
+    find_dead,
+    node_name,
+    remove_orphans,
+)
 from mainspring.errors import InvalidOption, MissingExtra, StoreBusy, StoreUnusable
 from mainspring.model.job import NewJob
 from mainspring.model.view import JobFilter
@@ -18,6 +25,7 @@ from mainspring.stores.postgres import PostgresStore
 from mainspring.stores.postgres.address import address_of
 from mainspring.stores.postgres.schema import migration
 from mainspring.testing.contracts.cases import join, new_job, outcome, want
+from servers.postgres import schema_in
 
 
 @pytest.fixture
@@ -140,6 +148,17 @@ def test_who_waits_for_a_connection_too_long_is_told_so_and_waits_no_more(postgr
         assert store.stats() == {}
 
 
+@pytest.mark.parametrize("parameters", ["", "&listen=false"], ids=["direct", "pooled"])
+def test_who_waits_too_long_for_a_row_of_an_open_transaction_is_told_so(postgres_url, parameters):
+    with opened(postgres_url + parameters, busy_timeout=0.2) as store:
+        store.stats()
+        with psycopg.connect(postgres_url.partition("schema=")[0].rstrip("?&")) as other:
+            store.enqueue_in(other, [new_job(unique="k")])
+            with pytest.raises(StoreBusy, match="0.2 s"):
+                store.enqueue_many([new_job(unique="k")])
+            other.rollback()
+
+
 def test_an_old_server_is_refused(postgres_url, monkeypatch):
     monkeypatch.setattr(migration, "OLDEST_SERVER", 10**9)
     with opened(postgres_url) as store, pytest.raises(StoreUnusable, match="upgrade the server"):
@@ -189,6 +208,39 @@ def test_two_schemas_of_a_database_know_nothing_of_each_other(postgres_url, conn
         assert other.claim(join(other), [want()]) == []
         assert len(store.claim(join(store), [want()])) == 1
     connection.execute(f"DROP SCHEMA {schema}_b CASCADE")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "schema=other",
+        "schema=mine&host=/run/other",
+        "schema=mine&port=6543",
+        "dbname=x&schema=mine",
+    ],
+)
+def test_stores_that_differ_in_parameters_have_folders_of_locks_of_their_own(other):
+    mine = address_of("postgresql://me@/db?schema=mine").folder
+    assert address_of("postgresql://me@/db?schema=mine&max_connections=3").folder == mine
+    assert address_of(f"postgresql://me@/db?{other}").folder != mine
+
+
+def test_workers_of_one_schema_do_not_sweep_away_the_boards_of_another(
+    postgres_url, postgres_database
+):
+    with (
+        schema_in(postgres_database) as second,
+        opened(postgres_url) as store,
+        opened(second) as other,
+    ):
+        board = board_of(store.run_dir, name := node_name("host", 1))
+        FileBoard(board, 1).let_go()  # killed
+        os.utime(board, (0, 0))
+        store.join(name, host="host", pid=1, lease=15.0)
+        remove_orphans(other.run_dir, {node.name for node in other.nodes()})
+        dead = find_dead(board)
+        assert dead is not None
+        dead.close()
 
 
 def test_without_a_listener_nobody_is_notified_and_with_one_everybody_is(

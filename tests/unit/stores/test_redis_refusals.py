@@ -6,7 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from mainspring.errors import StoreUnreachable, StoreUnusable
+from mainspring.errors import InvalidOption, StoreUnreachable, StoreUnusable
+from mainspring.model.view import JobFilter
 from mainspring.stores.redis import RedisStore, suitability
 from mainspring.testing.contracts.cases import enqueue
 
@@ -53,3 +54,22 @@ def test_an_old_server_is_refused(redis_url, monkeypatch, said, name):
     for module in ("server", "suitability"):
         monkeypatch.setattr(f"mainspring.stores.redis.{module}.settings_of", lambda _: settings)
     assert f"{name} is too old; use Redis 7.2, Valkey 8 or newer" in refusal(redis_url)
+
+
+@pytest.mark.parametrize("parameter", ["nonsense=3", "socket_timeout=soon"])
+def test_a_parameter_that_the_client_library_refuses_is_named(parameter):
+    url = f"redis://me:secret@127.0.0.1:1/0?{parameter}"
+    with closing(RedisStore(url)) as store, pytest.raises(InvalidOption) as refused:
+        enqueue(store)
+    assert parameter.partition("=")[0] in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("parameter", ["decode_responses=True", "max_connections=5"])
+def test_a_url_that_is_also_the_users_own_clients_is_a_store(namespace_url, parameter):
+    with closing(RedisStore(f"{namespace_url}&{parameter}", durability="normal")) as store:
+        ready = store.listen("ready")
+        job_id = enqueue(store)
+        assert ready.wait(10) is not None
+        assert [job.id for job in store.jobs(JobFilter())] == [job_id]
+        ready.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from zlib import crc32
@@ -63,6 +64,17 @@ class PostgresAddress(Struct, frozen=True):
     def lock_class(self) -> int:
         """The first number of our advisory locks: other schemas of a database have others."""
         return lock_class(self.schema)
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder in which nodes on this host have their locks: of no other store.
+
+        Who sweeps it takes nodes that this store does not know for gone.
+        """
+        parts = conninfo_to_dict(self.conninfo)
+        place = [str(parts.get(name, "")) for name in ("host", "hostaddr", "port", "dbname")]
+        told = " ".join((self.safe_url, *place, self.schema))
+        return f"postgres-{sha256(told.encode()).hexdigest()[:16]}"
 
     def channel(self, topic: str) -> str:
         """Return the channel on which a topic is notified."""

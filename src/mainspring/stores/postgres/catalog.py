@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mainspring.model.job import FINAL, JobState
 from mainspring.model.view import SearchPage
 from mainspring.stores.job_id import format_id, parse_id
+from mainspring.stores.postgres.connections.statements import holds_nul
 from mainspring.stores.sql.records import attempt_of, counts_of, end_of, lane_of, record_of
 from mainspring.stores.sql.states import FINAL_STATES
 
@@ -128,11 +129,16 @@ SELECT queue, final, state, sum(jobs)::bigint FROM (
 GROUP BY queue, final, state
 """
 
+# Each state has an index by lane: a condition on both would read all jobs for each lane.
 LANES = """
 SELECT queue, task, waiting.*
 FROM lanes CROSS JOIN LATERAL (
   SELECT count(*), count(*) FILTER (WHERE run_at > {now}), ({now} - min(run_at)) / 1e6
-  FROM jobs WHERE jobs.lane = lanes.lane AND state < 2
+  FROM (
+    SELECT run_at FROM jobs WHERE state = 0 AND jobs.lane = lanes.lane
+    UNION ALL
+    SELECT run_at FROM jobs WHERE state = 1 AND jobs.lane = lanes.lane
+  ) AS lines
 ) AS waiting
 ORDER BY queue, task
 """
@@ -190,6 +196,8 @@ def jobs(  # noqa: PLR0913  # the seam's
     oldest_first: bool,
 ) -> list[JobRecord]:
     """Return the newest or the oldest jobs that fit."""
+    if holds_nul(wanted.queue, wanted.task, wanted.search, wanted.tag):
+        return []
     if wanted.search is not None:
         return search(connection, wanted, before=before, limit=limit, most=NEWEST).records
     first = OLDEST if oldest_first else NEWEST
@@ -202,6 +210,8 @@ def search(
     connection: Statements, wanted: JobFilter, *, before: int | None, limit: int, most: int
 ) -> SearchPage:
     """Return the newest jobs that fit among the first `most`, and how far the search came."""
+    if holds_nul(wanted.queue, wanted.task, wanted.search, wanted.tag):
+        return SearchPage([], 0, None)
     asked = asked_of(wanted, NEWEST if before is None else before, limit, most=most)
     rows = connection.rows(page_of(wanted), asked)
     records = [record_of(row[2:]) for row in rows if row[2] is not None]

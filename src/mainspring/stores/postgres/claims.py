@@ -9,6 +9,7 @@ from msgspec import Struct
 from mainspring.model.job import Claim, Exchanged
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id
+from mainspring.stores.postgres.connections.trouble import UNDONE
 from mainspring.stores.postgres.nodes import lease_lost
 from mainspring.stores.postgres.outcomes import (
     LIVE,
@@ -149,8 +150,16 @@ def exchange(  # noqa: PLR0913  # the verb's signature
     for want in wants:
         also = asked_of(node, first.values(), moment) if together and not answers else {}
         asked = claim_parameters(node, want, windows, moment) | also
-        answers.append(claim(connection, node, want, asked, moment=moment, recording=bool(also)))
-        recorded += answers[-1].recorded
+        try:
+            answer = claim(connection, node, want, asked, moment=moment, recording=bool(also))
+        except UNDONE:
+            if not any(one.claims for one in answers):
+                raise
+            # Those are committed: the answer of a second try would be without them.
+            answers.append(ClaimAnswer(0, [], next_due=0.0))
+            break
+        answers.append(answer)
+        recorded += answer.recorded
     return Exchanged(
         accepted_of(connection, node, outcomes, recorded),
         [one for answer in answers for one in answer.claims],

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from mainspring.faults import fault
 from mainspring.model.job import CANCELLED, EXPIRED, JobState
 from mainspring.stores.job_id import format_id, parse_id
-from mainspring.stores.postgres.connections.statements import micros
+from mainspring.stores.postgres.connections.statements import holds_nul, micros
+from mainspring.stores.postgres.connections.trouble import Raced
 from mainspring.stores.postgres.outcomes import text_of_failure
 from mainspring.stores.rules.retry import FinalJob, plan_retry
 from mainspring.stores.sql.states import FINAL_STATES, NUMBERS, READY, RUNNING, SCHEDULED
@@ -63,6 +64,7 @@ INSERT INTO jobs (
 SELECT key, nonce, lane, 0, priority, {now}, created_at, fence,
   coalesce(%(payload)s, payload), unique_key, options
 FROM revived
+ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO NOTHING
 """
 
 RESCHEDULE = """
@@ -159,7 +161,10 @@ def expire(connection: Statements, limit: int, moment: ServerMoment) -> list[int
 def retry(
     connection: Statements, job_ids: Sequence[str], payload: bytes | None, moment: ServerMoment
 ) -> list[str | None]:
-    """Let failed and cancelled jobs wait again; return the id of the live job for each."""
+    """Let failed and cancelled jobs wait again; return the id of the live job for each.
+
+    Raises `Raced`: then the caller rolls back.
+    """
     rows = connection.rows(REVIVABLE, {"keys": keys_of(job_ids)})
     found = {
         format_id(key, nonce): FinalJob(unique, None if live is None else format_id(live, of_live))
@@ -168,7 +173,8 @@ def retry(
     plan = plan_retry(job_ids, found)
     text = None if payload is None else payload.decode()
     asked = {"keys": keys_of(plan.revived), "payload": text, "now": moment.micros}
-    connection.execute(REVIVE, asked)
+    if connection.execute(REVIVE, asked).rowcount < len(plan.revived):
+        raise Raced  # a job with the unique key of one came in between
     return plan.answers
 
 
@@ -210,6 +216,8 @@ def drop_ended(
     moment: ServerMoment,
 ) -> int:
     """Drop up to `limit` final jobs that fit and ended so many seconds ago."""
+    if holds_nul(wanted.queue, wanted.task):
+        return 0
     states = [number for number, state in FINAL_STATES.items() if wanted.status in (None, state)]
     ages = dict.fromkeys(states, older_than)
     keys = old_keys(connection, ages, limit, moment, queue=wanted.queue, task=wanted.task)

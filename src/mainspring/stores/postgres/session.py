@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
 MOST_TRIES = 6
 FIRST_PAUSE = 0.01
 
@@ -107,6 +109,9 @@ class PostgresSession:
         self.direct = DirectConnection(address, connections.connect_directly)
         self.lanes = KnownLanes()
         self._single = SingleJobs(address)
+        # A session that is not ours alone keeps no lock_timeout of ours.
+        wait = f"; SET LOCAL lock_timeout = {int(address.busy_timeout * 1000)}"
+        self._begin = (BEGIN + wait if address.pooled else BEGIN).encode()
         self._keys: deque[int] = deque()
         self._keys_until = 0.0
         self._full_claims = 0
@@ -118,7 +123,7 @@ class PostgresSession:
     def write(self, work: Callable[[Statements], T]) -> T:
         """Return what `work` does in a transaction."""
         progress = CommitState()
-        return self.again(lambda connection: transact(connection, work, progress), progress)
+        return self.again(lambda connection: self._transact(connection, work, progress), progress)
 
     def delete(self, work: Callable[[Statements], T]) -> T:
         """Return what `work` does in a transaction that deletes."""
@@ -170,7 +175,7 @@ class PostgresSession:
         def keep(connection: Statements) -> list[str]:
             tries.append(True)
             if is_keyed(jobs):
-                return transact(connection, lambda _: self._keep(connection, batch, lanes))
+                return self._transact(connection, lambda _: self._keep(connection, batch, lanes))
             return self._insert(connection, batch, lanes, again=len(tries) > 1)
 
         ids = self.again(keep, CommitState())
@@ -212,15 +217,18 @@ class PostgresSession:
     def claimed(self, *, full: bool) -> bool:
         """Note a claim; True: there may be more that nobody has notified this process of.
 
-        While it gets all that it wants it need not be notified. One that is given less says so
-        first, and then looks again.
+        While it gets all that it wants it need not be notified, unless others in this process
+        sleep. One that is given less says so first, and then looks again.
         """
-        if not self.direct.is_awaited(READY):
+        listeners = self.direct.listeners(READY)
+        if not listeners:
             return False
         if full:
             self._full_claims += 1
-            if self._full_claims >= FULL_CLAIMS:
+            if self._full_claims >= FULL_CLAIMS and listeners == 1:
                 self.direct.let_go(TOPICS[READY])
+                if self.direct.listeners(READY) > 1:  # one has come in between
+                    self.direct.hold(TOPICS[READY])
             return False
         self._full_claims = 0
         was_notified = self.direct.holds(TOPICS[READY])
@@ -280,28 +288,30 @@ class PostgresSession:
             fault("during_enqueue")
 
         if again or len(batch.jobs) > MOST_ROWS:
-            transact(connection, work)
+            self._transact(connection, work)
         else:
             work(connection)
         self._notify(connection, READY)
         return batch.ids
 
-
-def transact(
-    connection: Statements, work: Callable[[Statements], T], progress: CommitState | None = None
-) -> T:
-    """Return what `work` does in a transaction; nothing of it holds if it raises."""
-    connection.execute("BEGIN")
-    try:
-        answer = work(connection)
-    except BaseException:
-        if connection.driver.info.transaction_status in (
-            TransactionStatus.INTRANS,
-            TransactionStatus.INERROR,
-        ):
-            connection.execute("ROLLBACK")
-        raise
-    if progress is not None:
-        progress.committing = True
-    connection.execute("COMMIT")
-    return answer
+    def _transact(
+        self,
+        connection: Statements,
+        work: Callable[[Statements], T],
+        progress: CommitState | None = None,
+    ) -> T:
+        """Return what `work` does in a transaction; nothing of it holds if it raises."""
+        connection.execute_all(self._begin)
+        try:
+            answer = work(connection)
+        except BaseException:
+            if connection.driver.info.transaction_status in (
+                TransactionStatus.INTRANS,
+                TransactionStatus.INERROR,
+            ):
+                connection.execute("ROLLBACK")
+            raise
+        if progress is not None:
+            progress.committing = True
+        connection.execute("COMMIT")
+        return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import weakref
 from typing import TYPE_CHECKING
 
@@ -75,8 +74,7 @@ class PostgresStore(SqlStore):
         None if it can't be used: then only leases and locks on the server tell who lives.
         """
         if self._run_dir is None:
-            name = hashlib.sha256(self._address.safe_url.encode()).hexdigest()[:16]
-            self._run_dir = run_folder(f"postgres-{name}")
+            self._run_dir = run_folder(self._address.folder)
         return self._run_dir
 
     def join(self, name: str, *, host: str, pid: int, lease: float, serves: bytes = b"{}") -> int:

@@ -35,12 +35,20 @@ LOCKED = """
 SELECT key FROM chronicle WHERE kind = %(kind)s AND key = ANY (%(keys)s) ORDER BY key FOR UPDATE
 """
 
+# One range of the index for each: a condition on both, in order of key, would read all entries.
 OLD = """
-SELECT key FROM chronicle
-WHERE kind = %(kind)s AND (at <= {now} - %(age)s::bigint OR at > {now} + %(future)s::bigint)
-ORDER BY key LIMIT %(limit)s
+(SELECT key FROM chronicle WHERE kind = %(kind)s AND at <= {now} - %(age)s::bigint
+ORDER BY at LIMIT %(limit)s)
+UNION ALL
+(SELECT key FROM chronicle WHERE kind = %(kind)s AND at > {now} + %(future)s::bigint
+ORDER BY at LIMIT %(limit)s)
+LIMIT %(limit)s
 """
-DROP = f"DELETE FROM chronicle WHERE key IN ({OLD} FOR UPDATE SKIP LOCKED)"  # noqa: S608  # ours
+DROP = f"""
+DELETE FROM chronicle WHERE key IN (
+  SELECT key FROM chronicle WHERE key = ANY (ARRAY({OLD})) FOR UPDATE SKIP LOCKED
+)
+"""  # noqa: S608  # ours
 
 
 def add_entry(

@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Any
 from msgspec import msgpack
 from redis.backoff import NoBackoff
 from redis.connection import Connection, parse_url
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
 from redis.retry import Retry
 
 from mainspring.clock import monotonic
-from mainspring.errors import StoreUnreachable
+from mainspring.errors import InvalidOption, StoreUnreachable
 from mainspring.stores.outage import Outage
 from mainspring.stores.redis.answer import decode
 from mainspring.stores.redis.scripts import script
@@ -72,8 +78,8 @@ class Server:
         self._idle: deque[AbstractConnection] = deque()
         self._outage = Outage(address.label)
         self._options = {
-            "connection_class": Connection,
-            **parse_url(address.url),
+            **parameters_of(address),
+            "decode_responses": False,
             "socket_timeout": min(ANSWER_SECONDS, max(patience / 2, 0.5)),
             "socket_connect_timeout": min(CONNECT_SECONDS, max(patience / 2, 0.5)),
             # By default the library itself tries again for seconds.
@@ -139,6 +145,11 @@ class Server:
         connection = self._take()
         try:
             answer = _evaluate(connection, name, arguments)
+        except ReadOnlyError:
+            # A failover has made a replica of it: by now the URL may lead to the primary.
+            connection.disconnect()
+            self.close()
+            raise
         except ResponseError:
             self._idle.append(connection)
             raise
@@ -182,6 +193,21 @@ class Server:
         self._opened(settings)
 
 
+def parameters_of(address: ServerAddress) -> dict[str, Any]:
+    """Return what a URL says of a connection; raises InvalidOption. It connects to nothing."""
+    try:
+        parameters = {"connection_class": Connection, **parse_url(address.url)}
+        # Of a pool of the library's: here each thread that calls just now has a connection.
+        parameters.pop("max_connections", None)
+        options = dict(parameters)
+        options.pop("connection_class")(**options)
+    except (TypeError, ValueError) as error:
+        why = f"has a parameter that the client library refuses ({error})"
+        remedy = "leave it out, or write it as the documentation of redis-py does"
+        raise InvalidOption("url", address.label, owner="Queue", why=why, remedy=remedy) from error
+    return parameters
+
+
 def _evaluate(connection: AbstractConnection, name: str, arguments: tuple[object, ...]) -> bytes:
     known = script(name)
     try:
@@ -205,8 +231,8 @@ def _is_open(connection: AbstractConnection) -> bool:
 
 
 def _is_repeated(error: RedisError, *, again: bool) -> bool:
-    if is_passing(error):
-        return True
+    if is_passing(error) or isinstance(error, ReadOnlyError):
+        return True  # it has done nothing
     if isinstance(error, AuthenticationError) or not isinstance(error, (NoConnection, NoAnswer)):
         return False
     return again or UNSENT in error.__dict__

@@ -252,7 +252,8 @@ class RedisStore(PortableRedis):
         """Drop up to `limit` final jobs older than so many seconds; return how many."""
         kept = ages(completed_after=completed_after, failed_after=failed_after)
         aged = [(state.value, int(age * MICROS)) for state, age in kept.items()]
-        return int(self._run("purge", aged, *EVERY_LANE, limit, "kept"))
+        nodes_after = int(max(kept.values()) * MICROS)
+        return int(self._run("purge", aged, *EVERY_LANE, limit, nodes_after))
 
     def expire(self, *, limit: int) -> list[int]:
         """Cancel up to `limit` pending jobs whose expiry has passed; return their keys."""

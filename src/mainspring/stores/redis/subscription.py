@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import NoPermissionError, RedisError
 
+from mainspring.stores.wake.topics import keys_told
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -121,4 +123,4 @@ class Subscription:
             return
         sender, _, keys = message[2].partition(b" ")
         if sender != self._sender:
-            self._deliver(topic, [int(key) for key in keys.split(b",") if key.isdigit()])
+            self._deliver(topic, keys_told(keys.decode("ascii", "replace")))

@@ -56,7 +56,7 @@ class RedisSchedules:
             text = texts.get(new.name)
             if (None if text is None else decode(new.name, text).new) != expected:
                 return False
-            if self._swap([declared(new, text, now)]):
+            if self._swap([declared(new, text, now)], again=False):
                 return True
 
     def tick(
@@ -87,7 +87,7 @@ class RedisSchedules:
                 return False
             last = known.last_tick if paused else max(known.last_tick, now)
             changed = replace(known, paused=paused, last_tick=last)
-            if self._swap([(name, texts[name], text_of(changed))]):
+            if self._swap([(name, texts[name], text_of(changed))], again=False):
                 return True
 
     def forget(self, name: str) -> bool:
@@ -99,8 +99,9 @@ class RedisSchedules:
         now, flat = self._run("schedules")
         return as_datetime(now), fields_of(flat)
 
-    def _swap(self, changes: Sequence[Change]) -> bool:
-        return bool(self._run("swap", changes))
+    def _swap(self, changes: Sequence[Change], *, again: bool = True) -> bool:
+        """Return whether the changes were made; sent again they would meet themselves."""
+        return bool(self._run("swap", changes, again=again))
 
 
 def declared(new: NewSchedule, text: str | None, now: datetime) -> Change:

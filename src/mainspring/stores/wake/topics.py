@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mainspring.model.job import FINAL, OUTCOME_STEP, TRANSITIONS, JobState
@@ -17,9 +18,19 @@ ORDERS = "orders"
 LOCKS = "locks"
 TOPICS = (READY, ENDED, ORDERS, LOCKS)
 
+_KEYS = re.compile(r"[0-9]{1,19}(,[0-9]{1,19})*")
+
 FINAL_KINDS = frozenset(
     kind for kind, step in OUTCOME_STEP.items() if TRANSITIONS[JobState.RUNNING, step] in FINAL
 )
+
+
+def keys_told(text: str) -> list[int]:
+    """Return the keys that the notice of a server tells; none, which is any job, of another text.
+
+    Whoever may use the server may send one.
+    """
+    return [int(key) for key in text.split(",")] if _KEYS.fullmatch(text) else []
 
 
 def notices_of(outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> dict[str, list[int]]:

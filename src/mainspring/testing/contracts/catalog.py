@@ -151,6 +151,15 @@ class CatalogContract:
         assert listed(store, search=other) == [other]
         assert listed(store, search=text, status=JobState.PENDING) == []
 
+    @pytest.mark.parametrize("field", ["queue", "task", "tag", "search"])
+    def test_a_text_that_no_job_can_have_finds_none(self, store: JobStore, field: str) -> None:
+        end(store, enqueue(store))
+        wanted = JobFilter(**{field: "a\x00b"})  # type: ignore[arg-type]  # a text of it
+        assert store.jobs(wanted) == []
+        assert store.search(wanted, most=10).records == []
+        if field in {"queue", "task"}:
+            assert store.drop_ended(wanted, older_than=0.0, limit=5) == 0
+
     def test_a_search_looks_through_all_jobs(self, store: JobStore) -> None:
         (rare,) = store.enqueue_many([new_job("rare")])
         store.enqueue_many([new_job("common")] * 1500)

@@ -94,6 +94,19 @@ class WakeContract:
         store.finish_many(node, [outcome(claim, kind)])
         assert ready.wait(LONG) is not None
 
+    def test_a_job_wakes_a_sleeper_beside_one_that_gets_all_it_wants(
+        self, store: JobStore, ready: Listener
+    ) -> None:
+        """Two workers of one process share a store, and not what they serve."""
+        store.enqueue_many([new_job()] * 10)
+        node, busy = join(store), store.listen("ready")
+        for _ in range(8):
+            assert len(store.claim(node, [want(limit=1)])) == 1
+        drained(ready)
+        store.enqueue_many([new_job("served by the other")])
+        assert ready.wait(LONG) is not None
+        busy.close()
+
     def test_a_rescue_wakes_a_sleeper(self, store: JobStore, ready: Listener) -> None:
         store.enqueue_many([new_job()])
         node = join(store)

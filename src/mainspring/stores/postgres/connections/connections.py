@@ -34,6 +34,9 @@ LONGEST_PAUSE = 1.0
 WAIT_SECONDS = 0.1
 """Seconds between two looks of who waits for a connection, and is woken when there is one."""
 
+ISOLATION = "SET default_transaction_isolation = 'read committed'"
+"""A database or role may say another, with which claims of several at once fail."""
+
 PLANS = """
 SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
 SET enable_material = off; SET plan_cache_mode = force_generic_plan
@@ -238,6 +241,7 @@ class Connections:
                 connection.prepare_threshold = None
             else:
                 connection.execute(PLANS)
+                connection.execute(ISOLATION)
                 wait = int(self._busy_timeout * 1000)
                 connection.execute(f"SET lock_timeout = {wait}".encode())
                 if not self._durable:

@@ -22,7 +22,7 @@ from mainspring.clock import monotonic
 from mainspring.errors import StoreError, StoreUnreachable
 from mainspring.model.job import ANY_JOB, Notice
 from mainspring.stores.wake.notifier import LocalListener, Notifier
-from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY
+from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY, keys_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,9 +93,9 @@ class DirectConnection:
         """Return whether a lock is held, or will be once it is connected."""
         return lock in self._locks
 
-    def is_awaited(self, topic: str) -> bool:
-        """Return whether anybody in this process listens for a topic."""
-        return self._notifiers[topic].is_awaited
+    def listeners(self, topic: str) -> int:
+        """Return how many in this process listen for a topic."""
+        return self._notifiers[topic].listeners
 
     @property
     def is_deaf(self) -> bool:
@@ -151,7 +151,7 @@ class DirectConnection:
                     self._held = set()
             self._answer()
             if not self._closed:
-                select.select([pipe[0]], [], [], pause * random.uniform(0.5, 1.5))
+                _wait_for(pipe[0], pause * random.uniform(0.5, 1.5))
         for descriptor in pipe:
             os.close(descriptor)
 
@@ -207,8 +207,14 @@ class DirectConnection:
     def _hand_on(self, connection: psycopg.Connection[Any]) -> None:
         """Wake those who wait for what the server has notified."""
         for notice in connection.notifies(timeout=0):
-            keys = [int(key) for key in notice.payload.split(",") if key]
-            self._by_channel[notice.channel].notify(keys)
+            self._by_channel[notice.channel].notify(keys_told(notice.payload))
+
+
+def _wait_for(descriptor: int, seconds: float) -> None:
+    """Wait until something can be read, so long at most; `select` takes no number above 1,023."""
+    look = select.poll()
+    look.register(descriptor, select.POLLIN)
+    look.poll(seconds * 1000)
 
 
 class TopicNotifier(Notifier):
@@ -226,9 +232,9 @@ class TopicNotifier(Notifier):
         return listener
 
     @property
-    def is_awaited(self) -> bool:
-        """True if there is a listener."""
-        return bool(self._listeners)
+    def listeners(self) -> int:
+        """The number of listeners."""
+        return len(self._listeners)
 
     def forget(self, listener: LocalListener) -> None:
         """Wake that listener no more."""

@@ -86,3 +86,8 @@ def text_of(statement: str, schema: str) -> bytes:
 def micros(seconds: float) -> int:
     """Return a duration as stored time."""
     return int(seconds * MICROS)
+
+
+def holds_nul(*texts: str | None) -> bool:
+    """Return whether a text can stand in no row: PostgreSQL keeps no NUL, nor is asked for one."""
+    return any(text is not None and "\x00" in text for text in texts)

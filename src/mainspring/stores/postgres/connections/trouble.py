@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 UNDONE = (errors.DeadlockDetected, errors.SerializationFailure)
 """The server has undone the transaction, and may do it if it is asked again."""
 
-LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+LOST = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.IdleInTransactionSessionTimeout,
+)
 """The connection may have gone."""
 
 REFUSALS = (
@@ -37,6 +41,16 @@ PASSING = ("too many", "query_wait_timeout")
 """Parts of sentences of errors that pass once others have closed their connections."""
 
 UNREACHABLE = "start the server, or check host and port in the URL"
+TROUBLED = "look at the server's log"
+GONE = ("08", "57")
+"""Classes of the errors of a server that goes, or is not there yet."""
+
+REMEDIES = {
+    "53100": "make room on the server's disk",
+    "57014": "give the role a longer statement_timeout, or look for what holds up the server",
+    "25P03": "give the role a longer idle_in_transaction_session_timeout",
+}
+"""By its code, what to do about trouble of a server that is there."""
 
 
 class Raced(Exception):  # no error: it is done again
@@ -59,7 +73,14 @@ def explain(error: psycopg.Error, address: PostgresAddress) -> None:
         if part in text:
             raise address.unusable(text, remedy) from error
     if isinstance(error, LOST):
-        raise StoreUnreachable(address.safe_url, text, UNREACHABLE) from error
+        raise StoreUnreachable(address.safe_url, text, remedy_for(error.sqlstate)) from error
+
+
+def remedy_for(code: str | None) -> str:
+    """Return what to do about an error of that code; None: the server has said nothing."""
+    if code is None:
+        return UNREACHABLE
+    return REMEDIES.get(code, UNREACHABLE if code.startswith(GONE) else TROUBLED)
 
 
 def sentence_of(error: BaseException) -> str:

@@ -57,5 +57,8 @@ for i, new in ipairs(asked[1]) do
   arrivals[i] = arrival_of(new)
   if arrivals[i] == 'kept' then import(new) end
 end
-for _, name in ipairs(asked[2]) do call('HSET', at .. 'node_names', OTHERS .. name, name) end
+for _, name in ipairs(asked[2]) do
+  call('HSET', at .. 'node_names', OTHERS .. name, name)
+  call('ZADD', at .. 'ended_nodes', text(now), OTHERS .. name)
+end
 return reply(arrivals)

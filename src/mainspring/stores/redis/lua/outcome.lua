@@ -83,6 +83,7 @@ local function end_node(node, outcomes)
     end
   end
   call('SREM', at .. 'nodes', node)
+  call('ZADD', at .. 'ended_nodes', text(now), node)
   call('DEL', at .. 'node:' .. node, at .. 'held:' .. node, at .. 'cancelling:' .. node)
   return keys
 end

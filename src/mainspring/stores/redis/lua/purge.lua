@@ -1,6 +1,8 @@
 -- uses job
 -- Drops final jobs by age. Request: {line, age} of each line to look at, queue or false, task or
--- false, limit, and whether those go whose own keeping time is over. Answers how many.
+-- false, limit; of a purge of all also the age at which names of nodes go, and then so do those
+-- whose own keeping time is over. Answers how many.
+local MOST_NODES = 500
 local lines, queue, task, limit = asked[1], asked[2], asked[3], asked[4]
 local dropped = 0
 
@@ -14,6 +16,15 @@ local function drop_until(set, till)
   dropped = dropped + #old
 end
 
+-- A node's name is kept as long as any job that it has run.
+local function forget_nodes(till)
+  local ended = call('ZRANGE', at .. 'ended_nodes', '-inf', text(till), 'BYSCORE', 'LIMIT', 0,
+    MOST_NODES)
+  if #ended == 0 then return end
+  call('HDEL', at .. 'node_names', unpack(ended))
+  call('ZREM', at .. 'ended_nodes', unpack(ended))
+end
+
 local lanes = call('SMEMBERS', at .. 'lanes')
 for _, lane in ipairs(lanes) do
   local of_queue, of_task = names_of(lane)
@@ -23,5 +34,8 @@ for _, lane in ipairs(lanes) do
     end
   end
 end
-if asked[5] and dropped < limit then drop_until(at .. 'keeping', now) end
+if asked[5] then
+  if dropped < limit then drop_until(at .. 'keeping', now) end
+  forget_nodes(now - asked[5])
+end
 return reply(dropped)
