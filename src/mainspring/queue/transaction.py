@@ -7,7 +7,7 @@ knows. It never begins or commits anything.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from importlib import import_module
 from threading import RLock
@@ -75,7 +75,10 @@ class Transactions:
         try:
             yield
         finally:
-            _held.reset(token)
+            # A framework may end the block in another context than it began in: each thread that
+            # it hops to has a copy of its own, which nobody looks at any more.
+            with suppress(ValueError):
+                _held.reset(token)
             if not _is_open(connection):
                 cast("Transactional", self._store).announce()
 

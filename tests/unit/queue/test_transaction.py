@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from contextvars import copy_context
 
 import pytest
 
@@ -102,6 +103,16 @@ class TestBlock:
         conn.close()
         with pytest.raises(sqlite3.ProgrammingError), queue.transaction(conn):
             conn.execute("BEGIN")
+
+    def test_a_block_may_end_in_another_context_than_it_began_in(self, queue, store, noop, conn):
+        # As a dependency of FastAPI that is no coroutine, whose two ends are in threads.
+        block = queue.transaction(conn)
+        copy_context().run(block.__enter__)
+        conn.execute("BEGIN")
+        noop.using(conn=conn).delay()
+        conn.execute("COMMIT")
+        copy_context().run(block.__exit__, None, None, None)
+        assert store.announced == 1
 
     def test_a_plain_delay_that_would_wait_for_itself_gives_up_soon(self, queue, store, noop, conn):
         began = time.monotonic()
