@@ -210,6 +210,10 @@ class QueueClient:
         """Block until the job has ended, at most `timeout` seconds."""
         return self._waiter.wait(job_id, timeout)
 
+    def ended(self, job_ids: Sequence[str]) -> list[str]:
+        """Return those of the jobs that have ended."""
+        return [one for batch in in_batches(job_ids) for one in self.store.ended(batch)]
+
     def subscribe(self, job_id: str, on_end: OnEnd) -> Callable[[], None]:
         """Call `on_end` when the job has ended, or with why that can't be known."""
         return self._waiter.subscribe(job_id, on_end)

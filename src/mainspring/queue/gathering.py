@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from mainspring.queue.client import QueueClient
+
 T = TypeVar("T")
 
 _TIMEOUT = SECONDS.or_none("None to wait without end")
@@ -46,13 +48,20 @@ def as_completed(jobs: Iterable[JobHandle[T]], timeout: float | None) -> Iterato
     limit = _TIMEOUT("Queue.as_completed()", "timeout", timeout)
     deadline = math.inf if limit is None else monotonic() + limit
     ended: SimpleQueue[JobHandle[T]] = SimpleQueue()
-    left = len(dict.fromkeys(handles))
+    waiting = dict.fromkeys(handles)
+    # All in one look: to wait for each takes long enough for many to end before their time.
+    for job in _ended_among(waiting):
+        del waiting[job]
+        yield job
+    left = len(waiting)
     with ExitStack() as waits:
-        for job in dict.fromkeys(handles):
+        for job in waiting:
             # Of this package: a handle's own way to wait, without its result.
             waits.enter_context(waiting_for(job._awaited))  # noqa: SLF001  # see above
             on_end = partial(_put, ended, job)
             waits.callback(job._client.subscribe(job.id, on_end))  # noqa: SLF001  # see above
+            if monotonic() > deadline:
+                break
         while left:
             wait = None if deadline == math.inf else max(0.0, deadline - monotonic())
             try:
@@ -70,7 +79,7 @@ async def agather(
     import asyncio  # noqa: PLC0415  # a lazy door
 
     handles = handles_of("Queue.agather()", jobs)
-    _TIMEOUT("Queue.agather()", "timeout", limit)
+    limit = _TIMEOUT("Queue.agather()", "timeout", limit)
     waits = [asyncio.ensure_future(job.aresult()) for job in handles]
     timer = asyncio.timeout(limit)
     try:
@@ -92,7 +101,7 @@ async def aas_completed(
     import asyncio  # noqa: PLC0415  # as above
 
     handles = handles_of("Queue.aas_completed()", jobs)
-    _TIMEOUT("Queue.aas_completed()", "timeout", limit)
+    limit = _TIMEOUT("Queue.aas_completed()", "timeout", limit)
     waits = {asyncio.ensure_future(job.aresult()): job for job in dict.fromkeys(handles)}
     left, deadline = set(waits), None if limit is None else monotonic() + limit
     try:
@@ -116,6 +125,14 @@ def handles_of(owner: str, jobs: object) -> list[JobHandle[Any]]:
     if all(isinstance(job, JobHandle) for job in handles):
         return handles
     raise InvalidOption("jobs", jobs, owner=owner, expected="the handles that delay() returned")
+
+
+def _ended_among(jobs: Iterable[JobHandle[T]]) -> list[JobHandle[T]]:
+    ids: dict[QueueClient, list[str]] = {}
+    for job in jobs:
+        ids.setdefault(job._client, []).append(job.id)  # noqa: SLF001  # as above
+    ended = {job_id for client, some in ids.items() for job_id in client.ended(some)}
+    return [job for job in jobs if job.id in ended]
 
 
 def _put(ended: SimpleQueue[JobHandle[T]], job: JobHandle[T], _how: object) -> None:

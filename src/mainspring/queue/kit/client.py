@@ -118,6 +118,13 @@ class TestClient(QueueClient):
         self._failures.see(ended.key)
         return ended
 
+    def ended(self, job_ids: Sequence[str]) -> list[str]:
+        """Return those of the jobs that have ended."""
+        found = self.store.ended(job_ids)
+        for ended in found.values():
+            self._failures.see(ended.key)
+        return list(found)
+
     def subscribe(self, job_id: str, on_end: OnEnd) -> Callable[[], None]:
         """Call `on_end` when the job has ended; raises as `wait` does."""
         ended = self._ended(job_id)
