@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+AT_ONCE = 50
+"""So many waits begin in one turn of an event loop, which takes some milliseconds."""
+
 _TIMEOUT = SECONDS.or_none("None to wait without end")
 
 
@@ -80,15 +83,18 @@ async def agather(
 
     handles = handles_of("Queue.agather()", jobs)
     limit = _TIMEOUT("Queue.agather()", "timeout", limit)
-    waits = [asyncio.ensure_future(job.aresult()) for job in handles]
+    waits: list[asyncio.Future[Any]] = []
     timer = asyncio.timeout(limit)
     try:
         async with timer:
+            async for wait, _ in _begun(handles):
+                waits.append(wait)
             return list(await asyncio.gather(*waits, return_exceptions=return_exceptions))
     except TimeoutError:
         if not timer.expired():
             raise
-        raise _late(_unfinished(waits), len(waits), limit) from None
+        left = len(handles) - len(waits) + _unfinished(waits)
+        raise _late(left, len(handles), limit) from None
     finally:
         for wait in waits:
             wait.cancel()
@@ -102,21 +108,40 @@ async def aas_completed(
 
     handles = handles_of("Queue.aas_completed()", jobs)
     limit = _TIMEOUT("Queue.aas_completed()", "timeout", limit)
-    waits = {asyncio.ensure_future(job.aresult()): job for job in dict.fromkeys(handles)}
-    left, deadline = set(waits), None if limit is None else monotonic() + limit
+    deadline = math.inf if limit is None else monotonic() + limit
+    ended: asyncio.Queue[asyncio.Future[T]] = asyncio.Queue()
+    waits: dict[asyncio.Future[T], JobHandle[T]] = {}
+    left = len(dict.fromkeys(handles))
     try:
+        async for wait, job in _begun(dict.fromkeys(handles)):
+            waits[wait] = job
+            wait.add_done_callback(ended.put_nowait)
+            if monotonic() > deadline:
+                break
         while left:
-            rest = None if deadline is None else max(0.0, deadline - monotonic())
-            first = asyncio.FIRST_COMPLETED
-            ended, left = await asyncio.wait(left, timeout=rest, return_when=first)
-            if not ended:
-                raise _late(len(left), len(waits), limit)
-            for wait in ended:
-                wait.exception()  # it is looked at: who asks the job for its result gets it
-                yield waits[wait]
+            try:
+                async with asyncio.timeout(None if limit is None else deadline - monotonic()):
+                    wait = await ended.get()
+            except TimeoutError:
+                raise _late(left, len(handles), limit) from None
+            wait.exception()  # it is looked at: who asks the job for its result gets it
+            left -= 1
+            yield waits[wait]
     finally:
-        for wait in left:
+        for wait in waits:
             wait.cancel()
+
+
+async def _begun(
+    jobs: Iterable[JobHandle[T]],
+) -> AsyncIterator[tuple[asyncio.Future[T], JobHandle[T]]]:
+    """Yield a wait for each job; others of the loop run between a few and the next."""
+    import asyncio  # noqa: PLC0415  # as above
+
+    for number, job in enumerate(jobs, 1):
+        yield asyncio.ensure_future(job.aresult()), job
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 def handles_of(owner: str, jobs: object) -> list[JobHandle[Any]]:

@@ -155,6 +155,56 @@ class TestMany:
         assert subscribed == [jobs[0].id]
 
 
+class TestSlowStore:
+    """A coroutine that waits for jobs lets others go on, however long the store takes."""
+
+    @pytest.fixture
+    def answers(self, queue, monkeypatch):
+        """A store that says nothing of ended jobs until it may."""
+        may, ended = threading.Event(), queue._store.ended
+
+        def answer(job_ids):
+            assert may.wait(10)
+            return ended(job_ids)
+
+        monkeypatch.setattr(queue._store, "ended", answer)
+        return may
+
+    def test_others_go_on_while_a_wait_begins(self, queue, body, gates, answers):
+        async def main():
+            wait = asyncio.ensure_future(queue.agather([body.delay(0)], timeout=10))
+            await asyncio.sleep(0.01)
+            answers.set()  # by this very loop
+            return await wait
+
+        gates[0].set()
+        with queue.worker():
+            assert asyncio.run(main()) == [0]
+
+    def test_a_wait_that_is_cancelled_as_it_begins_leaves_nothing(
+        self, queue, body, answers, eventually
+    ):
+        job = body.delay(0)
+
+        async def main():
+            with pytest.raises(TimeoutError, match="still pending"):
+                await job.aresult(timeout=0.01)
+            assert job.id in queue._client._waiter._waiters.jobs
+            answers.set()
+
+        asyncio.run(main())
+        eventually(lambda: not queue._client._waiter._waiters.jobs)
+
+
+def test_the_end_of_a_job_is_told_without_any_waiting(queue, body, gates):
+    gates[0].set()
+    with queue.worker():
+        job = body.delay(0)
+        assert job.result(10) == 0
+    assert job.result(timeout=0) == 0
+    assert asyncio.run(job.aresult(timeout=0)) == 0
+
+
 def test_a_body_gathers_in_a_test(queue):
     @queue.task
     def leaf(number):
