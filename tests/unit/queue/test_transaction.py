@@ -146,6 +146,19 @@ class TestBlock:
         assert job.args == (6,)
         assert queue.get_job(job.id) == job
 
+    def test_a_second_queue_on_the_file_gives_up_soon_as_well(self, queue, store, conn, tmp_path):
+        second = Queue(f"sqlite:///{tmp_path}/jobs.db", durability="normal", busy_timeout=20)
+        theirs = second.task(name="theirs")(lambda: None)
+        began = time.monotonic()
+        with queue.transaction(conn):
+            conn.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreBusy, match=r"this thread's own.*using\(conn=conn\)"):
+                theirs.delay()
+            conn.execute("ROLLBACK")
+        assert time.monotonic() - began < 10
+        assert theirs.delay().status == "pending"
+        second.close()
+
     def test_other_threads_and_other_queues_have_their_own_patience(
         self, queue, store, noop, conn, tmp_path
     ):
