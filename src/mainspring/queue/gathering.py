@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AT_ONCE = 50
-"""So many waits begin in one turn of an event loop, which takes some milliseconds."""
+"""Waits that begin in one turn of an event loop, which takes some milliseconds."""
 
 _TIMEOUT = SECONDS.or_none("None to wait without end")
 

@@ -20,7 +20,7 @@ log = logging.getLogger("mainspring.engine")
 
 
 MOST_BODIES = 64
-"""So many bodies that have waited are kept in mind before it is looked which of them have ended."""
+"""Bodies that have waited and are kept in mind before it is looked which of them have ended."""
 
 Body = tuple[str, int]
 """Id and fence of the job that waits."""
