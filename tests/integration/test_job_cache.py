@@ -14,6 +14,7 @@ import pytest
 from histories import outcomes
 from mainspring import Cache, CacheAdapter, MemoryCache, Queue, RedisCache, SQLiteCache
 from mainspring.errors import InvalidOption, JobFailed, UnknownOption
+from mainspring.model.codec import Undecodable
 from mainspring.model.job import Claim
 
 APP = """
@@ -68,6 +69,11 @@ APP = """
     @queue.task(executor="process", **ONCE)
     def in_child(a, b=2, wait=None):
         return body(a, b, wait)
+
+    @queue.task(executor="process", **ONCE)
+    def of_a_class_of_its_own(a):
+        import only_there
+        return only_there.Pair(a)
 """
 KINDS = ["in_thread", "on_loop", "in_child"]
 
@@ -174,6 +180,20 @@ def test_a_child_that_dies_gives_its_turn_to_the_next(app):
     with app.queue.worker():
         assert results([app.module.in_child.delay("die") for _ in range(3)]) == [["die", 2]] * 3
     assert len(app.ran) == 2
+
+
+def test_a_result_whose_class_only_the_child_has_loaded_completes_its_job(app, tmp_path, caplog):
+    (tmp_path / "only_there.py").write_text(
+        "from dataclasses import dataclass\n@dataclass\nclass Pair:\n    first: int\n"
+    )
+    with app.queue.worker():
+        jobs = [app.module.of_a_class_of_its_own.delay(1) for _ in range(2)]
+        for job in jobs:
+            with pytest.raises(Undecodable, match=r"only_there:Pair.*not loaded here"):
+                job.result(timeout=20)
+    assert [outcomes(job) for job in jobs] == [["completed"], ["completed"]]
+    told = [one for one in caplog.records if one.name == "mainspring.cache"]
+    assert len(told) == 1
 
 
 def test_results_outlive_the_worker_in_a_file_that_only_its_owner_reads(app, tmp_path):

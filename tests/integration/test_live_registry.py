@@ -10,6 +10,8 @@ from textwrap import dedent
 import pytest
 
 from mainspring import Cache, Queue
+from mainspring.engine.node.node import Node
+from mainspring.queue.consumers import Consumers
 
 PATIENCE = 30
 
@@ -164,6 +166,59 @@ class TestTasks:
         task = queue.task(name="late")(lambda: 1)
         with queue.worker():
             assert task.delay().result(timeout=PATIENCE) == 1
+
+
+class TestWhileItStarts:
+    """A server that does not answer may hold up a start for minutes, and the program goes on."""
+
+    @pytest.fixture
+    def comes_with_the_start(self, monkeypatch):
+        join = Node.join
+
+        def after(register):
+            def register_and_join(node):
+                register()
+                join(node)
+
+            monkeypatch.setattr(Node, "join", register_and_join)
+
+        return after
+
+    def test_a_schedule_of_a_task_of_another_kind_ticks(self, queue, comes_with_the_start):
+        ticked = threading.Event()
+        queue.task(name="first")(lambda: 1)
+
+        async def tick():
+            ticked.set()
+
+        comes_with_the_start(lambda: queue.every(0.1, name="late")(tick))
+        with queue.worker():
+            assert ticked.wait(PATIENCE)
+
+    def test_the_first_task_with_a_cache_is_cached(self, queue, comes_with_the_start):
+        bodies = []
+
+        def body(x):
+            bodies.append(x)
+            return x
+
+        comes_with_the_start(lambda: queue.task(name="cached", cache=Cache(ttl=60))(body))
+        with queue.worker():
+            jobs = [queue.enqueue("cached", (1,)).result(PATIENCE) for _ in range(50)]
+        # What runs before the cache is up is not kept.
+        assert len(bodies) < len(jobs)
+
+    def test_a_schedule_that_comes_before_the_worker_is_known_ticks(self, queue, monkeypatch):
+        ticked, made = threading.Event(), Consumers.new_consumer
+
+        def make_and_declare(self, *args):
+            consumer = made(self, *args)
+            queue.every(0.1, name="late")(lambda: ticked.set())  # noqa: PLW0108  # a task of its own
+            return consumer
+
+        monkeypatch.setattr(Consumers, "new_consumer", make_and_declare)
+        with queue.worker():
+            assert ticked.wait(PATIENCE)
 
 
 class TestSchedules:

@@ -182,7 +182,8 @@ class Consumer:
         job_records.install()
         try:
             self._supervisor.start()
-            self.follow(self._schedules)
+            with self._following:
+                self.follow(self._schedules)
         except BaseException as error:
             # Asked to stop before it began: it has nothing to start, and `wait` leaves.
             if isinstance(error, NotRunning) and self._asked:
@@ -204,16 +205,18 @@ class Consumer:
     def follow(self, schedules: Sequence[NewSchedule]) -> None:
         """Serve what has been registered since the start, and make the ticks of `schedules`.
 
-        From any thread; it does nothing while the consumer does not run.
+        From any thread. Before the consumer runs it is noted for the start; later it does nothing.
         """
         with self._following, suppress(NotRunning):
+            self._schedules = tuple(schedules)
+            if not self._late.working:
+                return
             cache = self._config.cache
             if cache is not None and cache.is_used and not self._is_cached:
                 # First: a cache that could not be started is done without, one started twice fails.
                 self._is_cached = True
                 self._begin(cache)
             self._executors.follow(self._begin)
-            self._schedules = tuple(schedules)
             self._scheduler.declare(self._schedules)
             self._report_what_it_serves()
 

@@ -7,6 +7,9 @@ import traceback
 from mainspring.model.script import module_names
 from mainspring.model.user_frames import frames_of
 
+MESSAGE_CHARACTERS = 16_000
+"""The first so many characters of a message are kept: some carry all that they were given."""
+
 TRACEBACK_CHARACTERS = 16_000
 """The last so many characters of a traceback are kept: its end says what happened."""
 
@@ -22,9 +25,9 @@ def name_of(kind: type) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Return what `str` gives, with its notes, or say that it raised."""
+    """Return what `str` gives, with its notes, or say that it raised; the first part of it."""
     try:
-        return _storable("; ".join([str(error), *getattr(error, "__notes__", ())]))
+        return _shortened(_storable("; ".join([str(error), *getattr(error, "__notes__", ())])))
     except BaseException as second:  # noqa: BLE001  # a user's __str__ may do anything
         return f"<its message raised {type(second).__name__}>"
 
@@ -43,6 +46,12 @@ def _lines(error: BaseException) -> list[str]:
         return traceback.format_exception(type(error), error, frames)
     except BaseException:  # noqa: BLE001  # it asks the error, and its causes, for all they have
         return [*traceback.format_tb(frames), "<the rest of its traceback can't be formatted>\n"]
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MESSAGE_CHARACTERS:
+        return text
+    return f"{text[:MESSAGE_CHARACTERS]}... (of {len(text):,} characters)"
 
 
 def _storable(text: str) -> str:

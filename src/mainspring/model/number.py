@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import TypeGuard
 
@@ -14,3 +15,11 @@ def is_number(value: object) -> TypeGuard[float]:
 def is_whole(value: object) -> TypeGuard[int]:
     """Return True for a whole number."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def as_float(number: float) -> float:
+    """Return a number as a float; an integer that no float can hold is infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf

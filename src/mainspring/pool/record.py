@@ -13,6 +13,7 @@ from mainspring.clock import wall_clock
 from mainspring.errors import InvalidOption
 from mainspring.model.error_text import message_of
 from mainspring.model.job import JobState
+from mainspring.model.number import as_float
 
 if TYPE_CHECKING:
     import asyncio
@@ -107,11 +108,12 @@ class Record:
 
         What is beyond is clamped; NaN is a ValueError.
         """
-        if math.isnan(progress):
+        number = as_float(progress)
+        if math.isnan(number):
             expected = "a number from 0 to 1"
             raise InvalidOption("progress", progress, owner=self.task, expected=expected)
         if self.state is JobState.RUNNING:
-            self.progress = min(1.0, max(0.0, float(progress)))
+            self.progress = min(1.0, max(0.0, number))
 
     def end(self, ending: Ending) -> None:
         """Note how it ended, and let go of what only a run needs."""

@@ -189,7 +189,7 @@ class Binding:
         def open_beside(patience: float) -> JobStore:
             return open_store(url, **{**how, "busy_timeout": patience})
 
-        return QueueClient(self._store, self, Transactions(self._store, open_beside))
+        return QueueClient(self._store, self, Transactions(self._store, open_beside, place=url))
 
 
 def _how(given: Mapping[str, Any]) -> dict[str, Any]:

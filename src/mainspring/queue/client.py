@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mainspring.engine.upkeep.batches import in_batches
 from mainspring.model.signature import task_signature
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from mainspring.queue.waiter import OnEnd
     from mainspring.telemetry.event_feed import EventFeed
     from mainspring.telemetry.job_events import JobEvents
+
+
+T = TypeVar("T")
 
 
 class Registrations(Protocol):
@@ -210,9 +213,19 @@ class QueueClient:
         """Block until the job has ended, at most `timeout` seconds."""
         return self._waiter.wait(job_id, timeout)
 
+    def ended(self, job_ids: Sequence[str]) -> list[str]:
+        """Return those of the jobs that have ended."""
+        return [one for batch in in_batches(job_ids) for one in self.store.ended(batch)]
+
     def subscribe(self, job_id: str, on_end: OnEnd) -> Callable[[], None]:
         """Call `on_end` when the job has ended, or with why that can't be known."""
         return self._waiter.subscribe(job_id, on_end)
+
+    async def off_loop(self, call: Callable[[], T]) -> T:
+        """Call what asks the store without blocking the event loop."""
+        import asyncio  # noqa: PLC0415  # a lazy door
+
+        return await asyncio.to_thread(call)
 
     def lock_keeper(self, settings: WorkerSettings) -> LockKeeper:
         """Return the keeper of this process's locks in the store."""

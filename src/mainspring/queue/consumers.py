@@ -57,6 +57,7 @@ class Consumers:
         with self._measured(consumer, own or {}):
             self._running.append(consumer)
             try:
+                consumer.follow(self._declared())  # what was declared since it was made
                 yield consumer
             finally:
                 self._running.remove(consumer)

@@ -25,7 +25,8 @@ from mainspring.queue.priority_order import stored_priority
 from mainspring.queue.record_fields import RecordFields
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
     from mainspring.model.note import LogLine
@@ -242,9 +243,7 @@ class JobHandle(RecordFields, Generic[R]):
             return self._value(seen)
         with waiting_for(self._awaited):
             ended = self._client.wait(self.id, timeout)
-        if ended is None:
-            raise self._still_running(self.status, timeout)
-        return self._value(ended)
+        return self._value(ended or self._end_in_time(self.record, timeout))
 
     async def aresult(self, timeout: float | None = None) -> R:  # noqa: ASYNC109  # as `result`
         """Return `result(timeout)` without blocking the event loop; `await job` has no timeout."""
@@ -257,7 +256,7 @@ class JobHandle(RecordFields, Generic[R]):
         except TimeoutError:
             if not limit.expired():
                 raise
-        raise self._still_running(await self.astatus(), timeout)
+        return self._value(self._end_in_time(await self.arecord(), timeout))
 
     def __await__(self) -> Generator[Any, None, R]:
         """Wait for the result on the running event loop."""
@@ -278,28 +277,42 @@ class JobHandle(RecordFields, Generic[R]):
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, ended)
 
+        cancel: Callable[[], None] | None = None
+        over = False
+
+        def begin() -> AbstractContextManager[None]:
+            nonlocal cancel
+            waiting = waiting_for(self._awaited)
+            cancel = self._client.subscribe(self.id, on_end)
+            if over:  # who waited was cancelled meanwhile
+                cancel()
+            return waiting
+
         if (seen := self._seen_end()) is not None:
             return self._value(seen)
-        waiting = waiting_for(self._awaited)
-        cancel = self._client.subscribe(self.id, on_end)
         try:
-            with waiting:
+            with await self._client.off_loop(begin):
                 return self._value(await future)
         finally:
-            cancel()
+            over = True
+            if cancel is not None:
+                cancel()
 
     def _seen_end(self) -> Ended | None:
         """Return how it had ended when its page was read; None if it had not, or is on no page."""
         seen = self._seen
         if seen is not None and seen.state in FINAL:
-            return Ended(seen.key, seen.task, seen.state, seen.result, seen.failure)
+            return _end_of(seen)
         self._seen = None
         return None
 
-    def _still_running(self, state: JobState, timeout: float | None) -> TimeoutError:
-        why = "; its explain() says why" if state is JobState.PENDING else ""
-        text = f"job {self.id} ({self.task}) is still {state} after {timeout:g} s{why}"
-        return TimeoutError(text)
+    def _end_in_time(self, record: JobRecord, timeout: float | None) -> Ended:
+        """Return how it has ended just as its time was over; raises TimeoutError."""
+        if record.state in FINAL:
+            return _end_of(record)
+        why = "; its explain() says why" if record.state is JobState.PENDING else ""
+        text = f"job {self.id} ({self.task}) is still {record.state} after {timeout:g} s{why}"
+        raise TimeoutError(text)
 
     def _awaited(self) -> Awaited:
         pending = self.record.state is JobState.PENDING
@@ -335,6 +348,10 @@ class JobHandle(RecordFields, Generic[R]):
         error = JobCancelled(self.id, self.task, str(failure))
         error.__cause__ = cause_of(failure, self._client.errors)
         return error
+
+
+def _end_of(record: JobRecord) -> Ended:
+    return Ended(record.key, record.task, record.state, record.result, record.failure)
 
 
 def _read_record(job: JobHandle[Any]) -> JobRecord:

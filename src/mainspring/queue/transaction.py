@@ -7,7 +7,7 @@ knows. It never begins or commits anything.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from importlib import import_module
 from threading import RLock
@@ -35,9 +35,15 @@ _held: ContextVar[tuple[tuple[Transactions, Any], ...]] = ContextVar("mainspring
 
 
 class Transactions:
-    """The transactions of callers that jobs of one queue go into. Thread-safe."""
+    """The transactions of callers that jobs of one queue go into. Thread-safe.
 
-    def __init__(self, store: JobStore, open_beside: Callable[[float], JobStore]) -> None:
+    `place`: the URL of the store, which other queues of the program may have, too.
+    """
+
+    def __init__(
+        self, store: JobStore, open_beside: Callable[[float], JobStore], *, place: str | None = None
+    ) -> None:
+        self._place = place
         self._store = store
         self._open_beside = open_beside
         self._beside: JobStore | None = None
@@ -75,14 +81,20 @@ class Transactions:
         try:
             yield
         finally:
-            _held.reset(token)
+            # A framework may end the block in another context than it began in: each thread that
+            # it hops to has a copy of its own, which nobody looks at any more.
+            with suppress(ValueError):
+                _held.reset(token)
             if not _is_open(connection):
                 cast("Transactional", self._store).announce()
 
     def in_the_way(self) -> bool:
         """Return True if an enqueuing would wait for a transaction that this thread holds."""
         held = _held.get()
-        return bool(held) and any(owner is self and _is_open(conn) for owner, conn in held)
+        return bool(held) and any(self._shares(owner) and _is_open(conn) for owner, conn in held)
+
+    def _shares(self, other: Transactions) -> bool:
+        return other is self or (self._place is not None and other._place == self._place)
 
     def enqueue_beside(self, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs while the thread may hold the store itself; raises StoreBusy soon."""

@@ -127,7 +127,16 @@ def test_after_a_slow_flush_the_next_one_waits_its_turn(journal, sink, plans, bo
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"), [(-3, 0.0), (1.5, 1.0), (float("inf"), 1.0), (True, 1.0), (0, 0.0)]
+    ("said", "kept"),
+    [
+        (-3, 0.0),
+        (1.5, 1.0),
+        (float("inf"), 1.0),
+        (True, 1.0),
+        (0, 0.0),
+        pytest.param(10**400, 1.0, id="huge"),
+        pytest.param(-(10**400), 0.0, id="minus huge"),
+    ],
 )
 def test_what_is_beyond_0_to_1_is_clamped(journal, sink, body, said, kept):
     body(lambda: current_job.progress(said))

@@ -201,7 +201,16 @@ async def test_progress_shows_while_running_and_is_clamped(until):
 
     async with AsyncTaskWorker() as pool:
         handle = await pool.submit(body)
-        for value, shown in [(0.25, 0.25), (-3, 0.0), (7, 1.0), (math.inf, 1.0), (0.5, 0.5)]:
+        for value, shown in [
+            (0.25, 0.25),
+            (-3, 0.0),
+            (7, 1.0),
+            (0.5, 0.5),
+            (math.inf, 1.0),
+            (-(10**400), 0.0),
+            (10**400, 1.0),
+            (0.5, 0.5),
+        ]:
             steps.put_nowait(value)
             await until(lambda shown=shown: handle.progress == shown)
         assert handle.info.progress == 0.5

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from datetime import timedelta
 
 import pytest
 
 from mainspring import JobFailed, Queue
 from mainspring.errors import InvalidOption, NotRunning
+from mainspring.queue.client import QueueClient
 
 
 @pytest.fixture
@@ -82,6 +84,10 @@ class TestGather:
                 gather(queue, way, jobs, timeout=0.5)
             gates[1].set()
 
+    def test_a_timeout_may_be_a_timedelta(self, queue, body, way):
+        with pytest.raises(TimeoutError, match="1 of 1 jobs have not ended after 0.01 s"):
+            gather(queue, way, [body.delay(0)], timeout=timedelta(milliseconds=10))
+
     def test_what_is_no_job_is_refused(self, queue, way):
         for jobs in (["1-00000000"], 5, [None]):
             with pytest.raises(InvalidOption, match="handles that delay"):
@@ -117,6 +123,86 @@ def test_jobs_that_do_not_end_in_time_are_told_of(queue, body):
         list(queue.as_completed(jobs, timeout=0.01))
     with pytest.raises(TimeoutError, match="2 of 2"):
         asyncio.run(collect(queue.aas_completed(jobs, timeout=0.01)))
+
+
+class TestMany:
+    """To wait for a job takes a tenth of a millisecond, which adds up."""
+
+    @pytest.fixture
+    def subscribed(self, monkeypatch):
+        job_ids, subscribe = [], QueueClient.subscribe
+
+        def subscribe_and_note(self, job_id, on_end):
+            job_ids.append(job_id)
+            return subscribe(self, job_id, on_end)
+
+        monkeypatch.setattr(QueueClient, "subscribe", subscribe_and_note)
+        return job_ids
+
+    def test_the_time_runs_while_it_begins_to_wait(self, queue, body, subscribed):
+        jobs = body.map([(0,)] * 1000)
+        with pytest.raises(TimeoutError, match="1000 of 1000"):
+            queue.gather(jobs, timeout=0)
+        assert len(subscribed) == 1
+
+    def test_those_that_have_ended_are_not_waited_for(self, queue, body, subscribed):
+        jobs = body.map([(0,)] * 1000)
+        queue.cancel(jobs[1:])
+        ended = queue.as_completed(jobs, timeout=0)
+        assert [next(ended) for _ in jobs[1:]] == jobs[1:]
+        with pytest.raises(TimeoutError, match="1 of 1000"):
+            next(ended)
+        assert subscribed == [jobs[0].id]
+
+
+class TestSlowStore:
+    """A coroutine that waits for jobs lets others go on, however long the store takes."""
+
+    @pytest.fixture
+    def answers(self, queue, monkeypatch):
+        """A store that says nothing of ended jobs until it may."""
+        may, ended = threading.Event(), queue._store.ended
+
+        def answer(job_ids):
+            assert may.wait(10)
+            return ended(job_ids)
+
+        monkeypatch.setattr(queue._store, "ended", answer)
+        return may
+
+    def test_others_go_on_while_a_wait_begins(self, queue, body, gates, answers):
+        async def main():
+            wait = asyncio.ensure_future(queue.agather([body.delay(0)], timeout=10))
+            await asyncio.sleep(0.01)
+            answers.set()  # by this very loop
+            return await wait
+
+        gates[0].set()
+        with queue.worker():
+            assert asyncio.run(main()) == [0]
+
+    def test_a_wait_that_is_cancelled_as_it_begins_leaves_nothing(
+        self, queue, body, answers, eventually
+    ):
+        job = body.delay(0)
+
+        async def main():
+            with pytest.raises(TimeoutError, match="still pending"):
+                await job.aresult(timeout=0.01)
+            assert job.id in queue._client._waiter._waiters.jobs
+            answers.set()
+
+        asyncio.run(main())
+        eventually(lambda: not queue._client._waiter._waiters.jobs)
+
+
+def test_the_end_of_a_job_is_told_without_any_waiting(queue, body, gates):
+    gates[0].set()
+    with queue.worker():
+        job = body.delay(0)
+        assert job.result(10) == 0
+    assert job.result(timeout=0) == 0
+    assert asyncio.run(job.aresult(timeout=0)) == 0
 
 
 def test_a_body_gathers_in_a_test(queue):

@@ -46,6 +46,9 @@ class QueueClient:
         self.asked.append(timeout)
         return self.told
 
+    async def off_loop(self, call):
+        return await asyncio.to_thread(call)
+
     def subscribe(self, job_id, tell):
         self.waiting.append(tell)
         if not self.there:

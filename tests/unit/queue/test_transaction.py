@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from contextvars import copy_context
 
 import pytest
 
@@ -103,6 +104,16 @@ class TestBlock:
         with pytest.raises(sqlite3.ProgrammingError), queue.transaction(conn):
             conn.execute("BEGIN")
 
+    def test_a_block_may_end_in_another_context_than_it_began_in(self, queue, store, noop, conn):
+        # As a dependency of FastAPI that is no coroutine, whose two ends are in threads.
+        block = queue.transaction(conn)
+        copy_context().run(block.__enter__)
+        conn.execute("BEGIN")
+        noop.using(conn=conn).delay()
+        conn.execute("COMMIT")
+        copy_context().run(block.__exit__, None, None, None)
+        assert store.announced == 1
+
     def test_a_plain_delay_that_would_wait_for_itself_gives_up_soon(self, queue, store, noop, conn):
         began = time.monotonic()
         with queue.transaction(conn):
@@ -134,6 +145,19 @@ class TestBlock:
             conn.execute("COMMIT")
         assert job.args == (6,)
         assert queue.get_job(job.id) == job
+
+    def test_a_second_queue_on_the_file_gives_up_soon_as_well(self, queue, store, conn, tmp_path):
+        second = Queue(f"sqlite:///{tmp_path}/jobs.db", durability="normal", busy_timeout=20)
+        theirs = second.task(name="theirs")(lambda: None)
+        began = time.monotonic()
+        with queue.transaction(conn):
+            conn.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreBusy, match=r"this thread's own.*using\(conn=conn\)"):
+                theirs.delay()
+            conn.execute("ROLLBACK")
+        assert time.monotonic() - began < 10
+        assert theirs.delay().status == "pending"
+        second.close()
 
     def test_other_threads_and_other_queues_have_their_own_patience(
         self, queue, store, noop, conn, tmp_path

@@ -129,6 +129,8 @@ class Attempt:
 
     def run(self, claim: Claim, slot: int) -> Outcome:
         """Run the body in this thread."""
+        if self._tasks[claim.task].executor == "async":
+            return released(claim)  # defined anew, as a coroutine: its own slots are to take it
         return self._context.copy().run(run, self, claim, slot)
 
     def context(self, claim: Claim) -> Context:  # noqa: ARG002  # the seam's signature
@@ -139,6 +141,8 @@ class Attempt:
         self, claim: Claim, slot: int, asked: Callable[[float], Outcome | None]
     ) -> Coroutine[Any, Any, Outcome]:
         """Run the coroutine body in the caller's task; see `pipeline.arun`."""
+        if not self._tasks[claim.task].is_coroutine:
+            return _moved(claim)
         return arun(self, claim, slot, asked)
 
     def open(self, claim: Claim, slot: int) -> Call:
@@ -242,6 +246,11 @@ class Attempt:
 def released(claim: Claim) -> Outcome:
     """Return the outcome that gives a claim back, uncharged."""
     return Outcome(claim.key, claim.fence, OutcomeKind.RELEASED)
+
+
+async def _moved(claim: Claim) -> Outcome:
+    """Give back the claim of a task that was defined anew, as one for other slots."""
+    return released(claim)
 
 
 def overdue(claim: Claim) -> Outcome:

@@ -10,6 +10,7 @@ from mainspring.engine.journal.buffer import note_buffer
 from mainspring.errors import InvalidOption, JobCancelled, NotRunning
 from mainspring.model.job import Claim
 from mainspring.model.job_options import NO_OWN_OPTIONS, JobOptions, read_options
+from mainspring.model.number import as_float
 from mainspring.telemetry.job_fields import JobRecords
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _not_recorded() -> NotRunning:
 
 def _clamped(progress: float) -> float:
     try:
-        number = float(progress)
+        number = as_float(progress)
     except (TypeError, ValueError):
         number = math.nan
     if math.isnan(number):

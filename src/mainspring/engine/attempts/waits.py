@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("mainspring.engine")
 
 
+MOST_BODIES = 64
+"""Bodies that have waited and are kept in mind before it is looked which of them have ended."""
+
+Body = tuple[str, int]
+"""Id and fence of the job that waits."""
+
+
 def _until_ended() -> bool:
     return True
 
@@ -28,7 +35,7 @@ class Wait:
     """A job that waits for another, and the kind of slot that it holds.
 
     `live()` is false once its attempt is over: a body that an exception has ended in the midst of
-    its wait may leave this behind.
+    its wait may leave this behind. `fence` tells attempts of one job apart.
     """
 
     id: str
@@ -36,6 +43,12 @@ class Wait:
     slots: str
     awaited: Awaited
     live: Callable[[], bool] = _until_ended
+    fence: int = 0
+
+    @property
+    def body(self) -> Body:
+        """The body that waits, perhaps for many jobs at once."""
+        return self.id, self.fence
 
 
 class Waits:
@@ -48,11 +61,21 @@ class Waits:
     def __init__(self, size: Callable[[str], int]) -> None:
         self._size = size
         self._waits: dict[Wait, None] = {}
+        self._bodies: dict[Body, Wait] = {}
+        """The last wait of each body, which may be over while the body lives.
+
+        A body may wait for thousands of jobs: what each wait asks is asked of the bodies.
+        """
+        self._warned: dict[Wait, None] = {}
+        self._most_bodies = MOST_BODIES
 
     def now(self) -> list[Wait]:
         """Return who waits for whom now, in the order in which they began to."""
+        for body, last in list(self._bodies.items()):
+            if not last.live():
+                self._bodies.pop(body, None)
         for wait in list(self._waits):
-            if not wait.live():
+            if wait.body not in self._bodies:
                 self.end(wait)
         return list(self._waits)
 
@@ -66,20 +89,31 @@ class Waits:
             self.end(wait)
 
     def begin(self, wait: Wait) -> None:
-        """Know of a wait, and warn if it leaves no slot to run what is waited for."""
+        """Know of a wait, and warn if it leaves no slot to run what is waited for.
+
+        Of a body that waits for many jobs at once the first such wait tells.
+        """
+        before = self._bodies.get(wait.body)
+        self._bodies[wait.body] = wait  # first: no wait is without its body
         self._waits[wait] = None
-        if wait.slots in self.stuck():
+        if len(self._bodies) > self._most_bodies:
+            self.now()
+            self._most_bodies = MOST_BODIES + 2 * len(self._bodies)
+        if before in self._warned:
+            self._warned[wait] = None
+        elif self._may_be_stuck(wait) and wait.slots in self.stuck():
+            self._warned[wait] = None
             _warn(wait, self._size(wait.slots))
 
     def end(self, wait: Wait) -> None:
         """Forget a wait; harmless for one that is forgotten."""
         self._waits.pop(wait, None)
+        self._warned.pop(wait, None)
 
     def forget(self, waiting_id: str) -> None:
-        """Forget the waits of a job that has ended."""
-        for one in self.now() if self._waits else ():
-            if one.id == waiting_id:
-                self._waits.pop(one, None)
+        """Forget the waits of a job that has ended, of one that has no fences."""
+        if self._bodies.pop((waiting_id, 0), None) is not None:
+            self.now()
 
     def stuck(self) -> set[str]:
         """Return the kinds of slot that all wait for jobs which only such slots run."""
@@ -90,6 +124,15 @@ class Waits:
         while free := {kind for kind in stuck if self._has_free(kind, blocked, stuck)}:
             stuck -= free
         return stuck
+
+    def _may_be_stuck(self, wait: Wait) -> bool:
+        """Return False where a new wait takes no slot that others need, without asking all."""
+        bodies, others = list(self._bodies.values()), wait.awaited.slots
+        blocked = wait.awaited.pending or any(one.id == wait.awaited.id for one in bodies)
+        if others is None or not blocked:
+            return False
+        kinds = [one.slots for one in bodies]
+        return all(kinds.count(kind) >= self._size(kind) for kind in {wait.slots, others})
 
     def _has_free(self, kind: str, blocked: list[Wait], stuck: set[str]) -> bool:
         held = [one for one in blocked if one.slots == kind and one.awaited.slots in stuck]

@@ -108,7 +108,7 @@ class JobCache:
             return None
         try:
             args, kwargs = self._codec.decode_call(claim.payload, claim.task)
-        except ValueError:
+        except Exception:  # noqa: BLE001  # a class of the user's may raise anything
             return None  # the attempt will say so
         return self._turn(plan, claim, args, kwargs)
 
@@ -199,7 +199,7 @@ class JobCache:
         try:
             key = plan.key(args, kwargs)
         except Exception as error:  # noqa: BLE001  # the user's key function may raise anything
-            self._refuse(plan.task, error)
+            self.refuse(plan.task, error)
             return None
         turn = Turn(plan.limit(getattr(claim, "options", None)))
         fetch = plan.results.fetch(key, plan.seconds, (turn.lead, (), {}))
@@ -212,7 +212,7 @@ class JobCache:
             return False
         return True
 
-    def _refuse(self, task: str, why: Exception) -> None:
+    def refuse(self, task: str, why: Exception) -> None:
         """Warn once that jobs of a task can't be cached."""
         if task not in self._warned:
             self._warned.add(task)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec.structs import replace
 
 from mainspring.clock import monotonic
-from mainspring.engine.attempts.attempt import crashed, put_off
+from mainspring.engine.attempts.attempt import crashed, put_off, released
 from mainspring.engine.children.request import (
     around,
     decode_decision,
@@ -100,6 +100,11 @@ class ChildAttempt:
 
     def run(self, claim: Claim, slot: int) -> Outcome:
         """Run it in a child; never raises."""
+        if self._tasks[claim.task].executor != "process":
+            return released(claim)  # defined anew, for other slots
+        return self._run(claim, slot)
+
+    def _run(self, claim: Claim, slot: int) -> Outcome:
         began = monotonic()
         try:
             return self._outcome_of(claim, decode_decision(self._send(claim, slot)))

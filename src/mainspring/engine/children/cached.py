@@ -68,13 +68,21 @@ class CachedChildAttempt:
             return found
         outcome = self._attempt.run(claim, slot)
         if outcome.kind is OutcomeKind.COMPLETED and outcome.result is not None:
-            turn.land_and_wait(self._codec.decode_result(outcome.result, claim.task))
+            self._keep(claim, turn, outcome.result)
         return outcome
+
+    def _keep(self, claim: Claim, turn: Turn, result: bytes) -> None:
+        try:
+            value = self._codec.decode_result(result, claim.task)
+        except Exception as error:  # noqa: BLE001  # its class may be loaded in the child only
+            self._cache.refuse(claim.task, error)  # the job has its result all the same
+        else:
+            turn.land_and_wait(value)
 
     def _completed(self, claim: Claim, turn: Turn, began: float) -> Outcome | None:
         try:
             result = self._codec.encode_result(turn.value, claim.task)
-        except ValueError:
+        except (ValueError, TypeError):
             return None  # what an adapter gives may be anything: let the body say what it is
         kind = OutcomeKind.COMPLETED
         return Outcome(claim.key, claim.fence, kind, began, monotonic(), result)

@@ -56,7 +56,7 @@ class ClaimContext:
         """Return a block in which the body waits for that job; warns if all slots do so."""
         slots = self._tasks[claim.task].executor
         live = partial(self.holds, claim)
-        return self.waiting.noted(Wait(claim.id, claim.task, slots, awaited, live))
+        return self.waiting.noted(Wait(claim.id, claim.task, slots, awaited, live, claim.fence))
 
     def _size(self, kind: str) -> int:
         return sum(executor.size for executor in self.executors if executor.kind == kind)

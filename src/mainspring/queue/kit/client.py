@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring.engine.attempts.running import running
 from mainspring.errors import JobGone, NotRunning
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mainspring.queue.kit.worker import InlineWorker
     from mainspring.queue.waiter import OnEnd
     from mainspring.telemetry.job_events import JobEvents
+
+
+T = TypeVar("T")
 
 
 class TestClient(QueueClient):
@@ -118,6 +121,13 @@ class TestClient(QueueClient):
         self._failures.see(ended.key)
         return ended
 
+    def ended(self, job_ids: Sequence[str]) -> list[str]:
+        """Return those of the jobs that have ended."""
+        found = self.store.ended(job_ids)
+        for ended in found.values():
+            self._failures.see(ended.key)
+        return list(found)
+
     def subscribe(self, job_id: str, on_end: OnEnd) -> Callable[[], None]:
         """Call `on_end` when the job has ended; raises as `wait` does."""
         ended = self._ended(job_id)
@@ -132,6 +142,10 @@ class TestClient(QueueClient):
             del self._on_end[job_id]
             raise self._not_run(job_id)
         return _nothing
+
+    async def off_loop(self, call: Callable[[], T]) -> T:
+        """Call it here: what is waited for may run on this loop."""
+        return call()
 
     def tell_ended(self) -> None:
         """Call back those who wait for jobs that have ended."""

@@ -1,0 +1,28 @@
+"""What is kept of an error: as much as people read, whatever it carries."""
+
+from __future__ import annotations
+
+from mainspring.model.error_text import (
+    MESSAGE_CHARACTERS,
+    TRACEBACK_CHARACTERS,
+    message_of,
+    traceback_of,
+)
+
+
+def test_a_usual_message_is_kept_as_it_is():
+    text = "x" * MESSAGE_CHARACTERS
+    assert message_of(ValueError(text)) == text
+
+
+def test_of_a_huge_message_the_beginning_is_kept_and_its_length_told():
+    error = ValueError("it began" + "x" * 10_000_000)
+    error.add_note("a note")
+    kept = message_of(error)
+    assert kept.startswith("it beganxxx")
+    assert kept.endswith("... (of 10,000,016 characters)")
+    assert len(kept) < MESSAGE_CHARACTERS + 100
+
+
+def test_of_a_huge_traceback_the_end_is_kept():
+    assert len(traceback_of(ValueError("x" * 10_000_000))) == TRACEBACK_CHARACTERS
