@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from mainspring.engine.attempts.running import Awaited, waiting_for
 from mainspring.errors import (
+    InvalidOption,
     JobCancelled,
     JobError,
     JobExpired,
@@ -19,6 +21,7 @@ from mainspring.model.async_twin import off_loop
 from mainspring.model.enqueue_options import check_still_valid, wait_of
 from mainspring.model.foreign_names import missing
 from mainspring.model.job import CANCELLED, EXPIRED, FINAL, Ended, JobState
+from mainspring.model.number import is_number
 from mainspring.model.remote_error import RemoteError, cause_of
 from mainspring.model.stack_request import STACK, request_text
 from mainspring.queue.priority_order import stored_priority
@@ -27,7 +30,7 @@ from mainspring.queue.record_fields import RecordFields
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from mainspring.model.note import LogLine
     from mainspring.model.view import AttemptRecord, JobRecord
@@ -230,8 +233,8 @@ class JobHandle(RecordFields, Generic[R]):
 
     adump_stack = off_loop(dump_stack)
 
-    def result(self, timeout: float | None = None) -> R:
-        """Wait until the job has ended, at most `timeout` seconds, and return its result.
+    def result(self, timeout: float | timedelta | None = None) -> R:
+        """Wait until the job has ended, at most `timeout` (seconds), and return its result.
 
         Raises JobFailed, JobCancelled, JobExpired or TimeoutError; JobGone, a LookupError, when the
         job has been purged, also while it was waited for. The `__cause__` of a JobFailed is the
@@ -239,24 +242,29 @@ class JobHandle(RecordFields, Generic[R]):
         exception, or registered with the queue, the cause is one of that class with that message,
         and the RemoteError is its own `__cause__`.
         """
+        limit = _seconds("JobHandle.result()", timeout)
         if (seen := self._seen_end()) is not None:
             return self._value(seen)
         with waiting_for(self._awaited):
-            ended = self._client.wait(self.id, timeout)
-        return self._value(ended or self._end_in_time(self.record, timeout))
+            ended = self._client.wait(self.id, limit)
+        return self._value(ended or self._end_in_time(self.record, limit))
 
-    async def aresult(self, timeout: float | None = None) -> R:  # noqa: ASYNC109  # as `result`
+    async def aresult(
+        self,
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109  # as `result`
+    ) -> R:
         """Return `result(timeout)` without blocking the event loop; `await job` has no timeout."""
         import asyncio  # noqa: PLC0415  # a lazy door
 
-        limit = asyncio.timeout(timeout)
+        limit = _seconds("JobHandle.aresult()", timeout)
+        timer = asyncio.timeout(limit)
         try:
-            async with limit:
+            async with timer:
                 return await self._aresult()
         except TimeoutError:
-            if not limit.expired():
+            if not timer.expired():
                 raise
-        return self._value(self._end_in_time(await self.arecord(), timeout))
+        return self._value(self._end_in_time(await self.arecord(), limit))
 
     def __await__(self) -> Generator[Any, None, R]:
         """Wait for the result on the running event loop."""
@@ -348,6 +356,16 @@ class JobHandle(RecordFields, Generic[R]):
         error = JobCancelled(self.id, self.task, str(failure))
         error.__cause__ = cause_of(failure, self._client.errors)
         return error
+
+
+def _seconds(owner: str, timeout: float | timedelta | None) -> float | None:
+    """Return a timeout in seconds; less than none is over at once."""
+    if isinstance(timeout, timedelta):
+        return timeout.total_seconds()
+    if timeout is None or is_number(timeout):
+        return timeout
+    expected = "seconds, a timedelta, or None to wait without end"
+    raise InvalidOption("timeout", timeout, owner=owner, expected=expected)
 
 
 def _end_of(record: JobRecord) -> Ended:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from mainspring import JobHandle, JobState
-from mainspring.errors import JobCancelled, JobFailed, JobGone, StoreUnusable
+from mainspring.errors import InvalidOption, JobCancelled, JobFailed, JobGone, StoreUnusable
 from mainspring.model.codec import JsonCodec
 from mainspring.model.job import Ended, Failure
 from mainspring.model.view import JobRecord
@@ -125,6 +125,22 @@ def test_a_failure_without_evidence_says_so(client, job):
 def test_a_job_that_goes_on_raises_at_the_timeout(job, timeout):
     with pytest.raises(TimeoutError, match=f"still pending after {timeout:g} s"):
         job.result(timeout=timeout)
+
+
+def test_a_timeout_may_be_a_timedelta(client, job):
+    with pytest.raises(TimeoutError, match=r"still pending after 0\.5 s"):
+        job.result(timedelta(milliseconds=500))
+    assert client.asked == [0.5]
+    with pytest.raises(TimeoutError, match=r"still pending after 0\.01 s"):
+        asyncio.run(job.aresult(timedelta(milliseconds=10)))
+
+
+@pytest.mark.parametrize("timeout", ["1", True, [1]])
+def test_a_timeout_of_another_kind_is_refused(job, timeout):
+    with pytest.raises(InvalidOption, match="expected seconds, a timedelta, or None"):
+        job.result(timeout)
+    with pytest.raises(InvalidOption, match="expected seconds, a timedelta, or None"):
+        asyncio.run(job.aresult(timeout))
 
 
 def test_a_job_that_is_gone_is_no_use_to_wait_for(client, job):
