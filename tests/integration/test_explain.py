@@ -162,6 +162,39 @@ class TestWaitingJobs:
         worker(draining=True, **busy(0, 2))
         assert reasons(add.delay(1)) == ["workers stop"]
 
+    def test_a_worker_that_is_full_is_not_said_to_take_it(self, add, worker):
+        worker("full", **busy(2, 2))
+        worker("free", **busy(1, 2))
+        said = str(add.delay(1).explain())
+        assert "free takes it in its turn" in said
+        assert "full" not in said
+
+    def test_a_worker_with_as_many_threads_given_up_as_slots_has_no_room(self, add, worker):
+        worker("stuck", slots={"thread": {"size": 2, "running": 0, "abandoned": 2}})
+        job = add.delay(1)
+        assert reasons(job) == ["slots busy"]
+        assert "stuck (thread 0 of 2, and none is free before one ends of 2" in str(job.explain())
+
+    def test_a_thread_that_was_given_up_leaves_its_slot_free(self, add, worker):
+        worker(slots={"thread": {"size": 2, "running": 0, "abandoned": 1}})
+        assert reasons(add.delay(1)) == ["about to start"]
+
+    def test_a_silent_worker_is_said_to_be_silent(self, queue, add, worker):
+        node = worker("mute")
+        running = add.delay(1)
+        queue._store.claim(node, [Want(("add",), None, 1)])
+        # As with a lease of 60 s that was renewed 50 s ago.
+        report = {"slots": {"thread": {"size": 2, "running": 0}}, "lease": 60, "heartbeat": 5}
+        queue._store.renew(node, lease=10, report=json.dumps(report).encode())
+        job = add.delay(1)
+        assert reasons(job) == ["about to start"]
+        assert "takes it in its turn" not in str(job.explain())
+        assert "mute, silent for 50 s" in str(job.explain())
+        assert "mute, silent for 50 s" in str(running.explain())
+        worker("heard", **busy(0, 2))
+        assert "heard takes it in its turn" in str(job.explain())
+        assert "mute" not in str(job.explain())
+
     def test_a_worker_whose_report_can_not_be_read_may_have_room(self, queue, add, worker):
         node = worker()
         queue._store.renew(node, lease=60, report=b"[no report")

@@ -188,17 +188,36 @@ def _slots(
     wait = sum(lane.pending for lane in around.lanes if lane.queue == record.queue)
     ahead = f"{wait:,} {'job waits' if wait == 1 else 'jobs wait'} in queue {queue}, it among them"
     ahead += _elsewhere(record.queue, around, staying)
-    busy = [full for node in staying if (full := _full(node, kind)) is not None]
-    if len(busy) == len(staying):
+    full = [_full(node, kind) for node in staying]
+    roomy = [node for node, text in zip(staying, full, strict=True) if text is None]
+    if not roomy:
+        busy = _listed(text for text in full if text is not None)
         holders = _holders(around.running, staying, kind)
-        return Reason("slots busy", f"all slots are busy: {_listed(busy)}{holders}; {ahead}")
+        return Reason("slots busy", f"all slots are busy: {busy}{holders}; {ahead}")
     if is_suspect(record.crashes):
         text = f"it has crashed {record.crashes} times, and runs when no other such job does"
         return Reason("alone", f"{text}; {ahead}")
-    room = _listed(node.name for node in staying)
     held = record.queue in around.paused or record.run_at > now
     when = "then" if held else "it may start now;"
-    return Reason("about to start", f"{when} {room} takes it in its turn; {ahead}")
+    return Reason("about to start", f"{when} {_taken_by(roomy)}; {ahead}")
+
+
+def _taken_by(nodes: Sequence[NodeInfo]) -> str:
+    """Return which of the nodes that have room take a job, or that none of them gives a sign."""
+    answering = [node for node in nodes if node.state != "silent"]
+    if answering:
+        return f"{_listed(node.name for node in answering)} takes it in its turn"
+    silent = _listed(f"{node.name}{_silence(node)}" for node in nodes)
+    return f"{silent} would take it, and takes nothing before it answers again"
+
+
+def _silence(node: NodeInfo) -> str:
+    """Return for how long a silent node has given no sign of life, "" for another."""
+    if node.state != "silent":
+        return ""
+    # A node without these in its report is not called silent.
+    seconds = node.report["lease"] - node.expires_in
+    return f", silent for {seconds:.0f} s (suspended, cut off or very busy),"
 
 
 def _elsewhere(queue: str, around: QueueState, nodes: Sequence[NodeInfo]) -> str:
@@ -227,10 +246,23 @@ def _full(node: NodeInfo, kind: str | None) -> str | None:
         {} if "report" in node.unreadable else node.report.get("slots", {})
     )
     asked = {one: slots[one] for one in slots if kind is None or one == kind}
-    if not asked or any(one["running"] < one["size"] for one in asked.values()):
+    if not asked or any(one["running"] < one["size"] > _abandoned(one) for one in asked.values()):
         return None
-    busy = ", ".join(f"{name} {one['running']} of {one['size']}" for name, one in asked.items())
+    busy = ", ".join(f"{name} {_occupied(one)}" for name, one in asked.items())
     return f"{node.name} ({busy})"
+
+
+def _occupied(slots: Mapping[str, int]) -> str:
+    """Return how many slots of a kind are busy, or which bodies keep the node from taking more."""
+    busy, abandoned = f"{slots['running']} of {slots['size']}", _abandoned(slots)
+    if abandoned < slots["size"]:
+        return busy
+    return f"{busy}, and none is free before one ends of {abandoned} that were given up"
+
+
+def _abandoned(slots: Mapping[str, int]) -> int:
+    """Return how many bodies were given up and still run; an older node does not say."""
+    return slots.get("abandoned", 0)
 
 
 def _holders(running: Iterable[JobRecord], nodes: Sequence[NodeInfo], kind: str | None) -> str:
@@ -265,7 +297,8 @@ def _running(record: JobRecord, around: QueueState) -> Iterator[Reason]:
         text = f"it was asked to be cancelled; its body has run{since} and has not ended yet"
         yield Reason("cancelling", text)
     said = f", at {record.progress:.0%}" if record.progress else ""
-    yield Reason("running", f"it runs on {printable(node.name)}{since}{said}")
+    silence = _silence(node)
+    yield Reason("running", f"it runs on {printable(node.name)}{silence}{since}{said}")
 
 
 def _ended(record: JobRecord) -> Reason:
