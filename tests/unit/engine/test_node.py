@@ -25,6 +25,7 @@ from mainspring.model.lost_node import LOST, lost_node
 from mainspring.model.view import NodeRecord
 from mainspring.queue.nodes import lost_nodes_of, node_info, records_of
 from mainspring.stores.sqlite import SqliteStore
+from mainspring.testing.clock import FrozenClock
 
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
 
@@ -214,6 +215,44 @@ class TestRescue:
         look(store, other)
         assert crashes(store, claims) == [1, 0]
         assert not silent.renew(silent.key)
+
+    def test_a_clock_that_is_set_forward_costs_no_live_node_its_jobs(self, tmp_path, make_node):
+        clock = FrozenClock()
+        store = SqliteStore(tmp_path / "clock.db", clock=clock)
+        other, node, dead = make_node(of=store), make_node(of=store), make_node(of=store)
+        for one in (other, node, dead):
+            one.join()
+        claims = [*claim(store, other, 1), *claim(store, dead, 1)]
+        for one, granted in zip((other, dead), claims, strict=True):
+            one.note(0, granted.key, granted.fence)
+        dead._board.let_go()
+        rescuer = Rescuer(store, node, [].append, lease=15.0)
+        clock.jump(3600)
+        rescuer.look()
+        assert node.renew(node.key)
+        rescuer.look()
+        assert crashes(store, claims) == [0, 1]
+        assert other.renew(other.key)
+        store.close()
+
+    def test_after_a_clock_was_set_forward_a_silent_node_is_rescued_a_lease_later(
+        self, tmp_path, make_node, monkeypatch
+    ):
+        clock = FrozenClock()
+        store = SqliteStore(tmp_path / "clock.db", clock=clock)
+        silent, node = make_node(of=store), make_node(of=store)
+        silent.join()
+        node.join()
+        claims = claim(store, silent, 1)
+        silent.note(0, claims[0].key, claims[0].fence)
+        rescuer = Rescuer(store, node, [].append, lease=15.0)
+        clock.jump(3600)
+        rescuer.look()
+        assert node.renew(node.key)
+        monkeypatch.setattr(rescuer, "_trusts_leases_from", 0.0)
+        rescuer.look()
+        assert crashes(store, claims) == [1]
+        store.close()
 
     def test_without_a_board_it_waits_for_the_lease_and_charges_all(
         self, store, make_node, eventually

@@ -43,6 +43,10 @@ class Rescuer:
         """Look at every other node once."""
         try:
             nodes = self._store.nodes()
+            if any(self._is_lapsed_too_soon(node) for node in nodes):
+                # The store's clock was set forward, or this host slept: all leases seem to have run
+                # out, and those who live must renew theirs before they count as lost.
+                self._trusts_leases_from = monotonic() + self._lease
             for other in nodes:
                 if other.key != self._node.key:
                     self._look_at(other)
@@ -51,6 +55,9 @@ class Rescuer:
             # After an outage all leases have run out: who is back first must let others renew.
             self._trusts_leases_from = monotonic() + self._lease
             raise
+
+    def _is_lapsed_too_soon(self, node: NodeRecord) -> bool:
+        return node.key == self._node.key and node.expires_in <= 0 and not self._node.overdue()
 
     def _look_at(self, other: NodeRecord) -> None:
         path = board_of(self._store.run_dir, other.name)
