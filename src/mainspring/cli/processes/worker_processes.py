@@ -12,6 +12,7 @@ from mainspring.cli.worker.parent_watch import ParentPipe
 from mainspring.cli.worker.stop import GUARD_SECONDS, NO_THREAD_SECONDS
 from mainspring.clock import monotonic
 from mainspring.supervision.restart import DoublingBackoff, Failures, Restart
+from mainspring.supervision.supervisor.member import HEALTHY_AFTER
 from mainspring.supervision.supervisor.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mainspring.protocols import Service
 
 PATIENT = Restart(backoff=DoublingBackoff(base=0.5, cap=5.0))
-"""A process that ends unasked is started again at once, later with rests in between."""
+"""A process that ends unasked is started again at once; soon after another, with rests between."""
 
 BEYOND_GRACE = GUARD_SECONDS + 2 * NO_THREAD_SECONDS
 """Seconds after the grace by which a worker has ended itself; later it is killed."""
@@ -54,11 +55,11 @@ class WorkerProcess:
         self._loop = asyncio.get_running_loop()
         started()
         while not self._closed:
-            self._replaced = False
+            self._replaced, began = False, monotonic()
             with closing(ParentPipe()) as self._pipe:
                 code = await self._end_of(await self._spawn(self._pipe))
             if not self._closed and not self._replaced:
-                await self._rest(code)
+                await self._rest(code, monotonic() - began)
 
     async def _spawn(self, pipe: ParentPipe) -> asyncio.subprocess.Process:
         self._process = await asyncio.create_subprocess_exec(
@@ -80,7 +81,9 @@ class WorkerProcess:
             await process.wait()
             raise
 
-    async def _rest(self, code: int) -> None:
+    async def _rest(self, code: int, lived: float) -> None:
+        if lived > HEALTHY_AFTER:
+            self._failures.succeeded()
         seconds = self._failures.failed(monotonic()) or 0.0
         self._say(f"{self.name} ended with {in_words(code)}; another starts in {seconds:.1f} s")
         self._roused.clear()
