@@ -13,6 +13,7 @@ import logging
 import random
 import threading
 from contextlib import suppress
+from functools import partial
 from time import sleep
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ from mainspring.engine.upkeep.stack_dumps import StackDumps
 from mainspring.engine.upkeep.statistics import StatisticsUpkeep
 from mainspring.engine.upkeep.unclaimable import UnclaimableJobs
 from mainspring.engine.vitals import Vitals
-from mainspring.errors import NotRunning, StoreMigrated, StoreUnreachable
+from mainspring.errors import NotRunning, StoreError, StoreMigrated, StoreUnreachable
 from mainspring.faults import ignored_fault
 from mainspring.model.capabilities import Capabilities
 from mainspring.model.condition import METRICS
@@ -45,6 +46,7 @@ from mainspring.model.duration import seconds_of
 from mainspring.model.events import NodeJoined, ShutdownAsked
 from mainspring.supervision.event_bus import EventBus
 from mainspring.supervision.restart import DoublingBackoff, Restart
+from mainspring.supervision.run_in_thread import hearing_signals
 from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.supervisor.policy import TOGETHER
 from mainspring.supervision.supervisor.supervisor import Supervisor
@@ -169,15 +171,18 @@ class Consumer:
     def run(self) -> None:
         """Run until asked to stop; in the main thread signals ask, too: see `StopSignals`."""
         with StopSignals(self._stop, self._stop_now):
-            self.start()
+            self._start(partial(hearing_signals, self._node.join, nap=SIGNAL_SECONDS))
             self.wait()
 
     def start(self) -> None:
         """Join the store and start the services; returns when all are ready."""
+        self._start(self._node.join)
+
+    def _start(self, join: Callable[[], None]) -> None:
         self._node.serves = self._serves()
         if ignored := ignored_fault():
             log.warning("MAINSPRING_FAULT=%s is ignored: it is for mainspring's own tests", ignored)
-        if not self._joined():
+        if not self._joined(join):
             return  # asked to stop before it could begin
         job_records.install()
         try:
@@ -191,13 +196,16 @@ class Consumer:
             self._leave()
             raise
 
-    def _joined(self) -> bool:
+    def _joined(self, join: Callable[[], None]) -> bool:
         """Join the store, however long its server takes to answer; False if asked to stop."""
         while not self._asked:
             try:
-                self._node.join()
+                join()
             except StoreUnreachable:  # told in the log by the store
                 sleep(UNREACHABLE_SECONDS * random.uniform(0.5, 1.5))
+            except StoreError:
+                if not self._asked:
+                    raise
             else:
                 return True
         return False

@@ -7,14 +7,40 @@ import logging
 import sys
 import threading
 import traceback
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
 log = logging.getLogger("mainspring.supervision")
+
+T = TypeVar("T")
+
+
+def hearing_signals(call: Callable[[], T], *, nap: float) -> T:
+    """Call in another thread if this is the main one, which has handlers of signals run meanwhile.
+
+    While C code of its own waits, as SQLite does for a transaction, the main thread runs none. It
+    wakes each `nap` seconds for a signal that another thread took.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    ended: Future[T] = Future()
+    thread = threading.Thread(target=_settle_call, args=(call, ended), daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(nap)
+    return ended.result()
+
+
+def _settle_call(call: Callable[[], T], ended: Future[T]) -> None:
+    try:
+        ended.set_result(call())
+    except BaseException as error:  # noqa: BLE001  raised again by who waits
+        ended.set_exception(error)
 
 
 async def in_own_thread(

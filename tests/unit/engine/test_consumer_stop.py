@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import threading
 import time
 from functools import partial
@@ -161,6 +162,35 @@ def test_a_signal_asks(queue):
     queue.run_worker()
     assert job.status == JobState.COMPLETED
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_asks_while_the_store_is_blocked_at_the_start(queue, monkeypatch, tmp_path):
+    queue.task(name="noop")(lambda: None)
+    connect = partial(sqlite3.connect, tmp_path / "locked.db", check_same_thread=False)
+    holder = connect(isolation_level=None)
+    waiter = connect(isolation_level=None, timeout=15)
+    holder.execute("BEGIN IMMEDIATE")
+    waiting = threading.Event()
+
+    def wait_in_c_code(*_, **__):
+        waiting.set()
+        waiter.execute("BEGIN IMMEDIATE")
+        raise StoreBusy("jobs.db", 15.0, "somebody")
+
+    def send():
+        waiting.wait(10)
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(queue._store, "join", wait_in_c_code)
+    queue.subscribe(lambda _event: holder.execute("ROLLBACK"), "shutdown_asked", inline=True)
+    sender = threading.Thread(target=send)
+    sender.start()
+    queue.run_worker()
+    sender.join()
+    assert waiter.in_transaction  # it was let go by the signal, and not by its own timeout
+    waiter.close()
+    holder.close()
 
 
 @pytest.mark.parametrize("numbers", [(signal.SIGTERM, signal.SIGINT), (signal.SIGHUP,) * 2])
