@@ -58,6 +58,8 @@ class Scheduler:
         self._publish = publish
         self._plan = plan
         self._enqueued = enqueued or _ignore
+        self._asked = object()
+        """Another one each time that somebody asks for a look."""
         self._declared: tuple[NewSchedule, ...] = ()
         self._removed: set[str] = set()
         self._refused: set[str] = set()
@@ -66,6 +68,7 @@ class Scheduler:
         """Make the ticks of these from now on, and look for others; from any thread."""
         if tuple(schedules) != self._new:
             self._new = tuple(schedules)
+        self._asked = object()
         self._plan(monotonic())
 
     def turn(self) -> None:
@@ -76,7 +79,7 @@ class Scheduler:
         """
         # If anything goes wrong: soon again, at the pace of the restart policy.
         self._plan(monotonic())
-        new = self._new
+        asked, new = self._asked, self._new
         if new is not self._declared:
             # What was removed meanwhile must not come back with a new one.
             self._store.declare([one for one in new if one not in self._declared])
@@ -93,8 +96,10 @@ class Scheduler:
                     wait = min(wait, self._tick_if_due(record, timetable.now))
                 except (InvalidOption, ScheduleUnreadable) as error:
                     refused = self._first_refusal(record.new.name, error) or refused
-        if new is self._new:
-            self._plan(read_at + wait)
+        self._plan(read_at + wait)
+        if asked is not self._asked:
+            # Since the store was read; looked at last, as who asks may do so at any step.
+            self._plan(monotonic())
         if refused is not None:
             raise refused
 

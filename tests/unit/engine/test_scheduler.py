@@ -62,6 +62,9 @@ class Office:
         self._scheduler.turn()
         return self.wait
 
+    def ask_for_a_look(self):
+        self._scheduler.declare(())
+
     @property
     def wait(self):
         return self.plans[-1]
@@ -106,6 +109,24 @@ def test_it_looks_every_few_seconds_even_if_nothing_is_due_for_long(store):
 def test_it_sleeps_until_the_first_of_several(store):
     office = Office(store, schedule("a", every=50.0), schedule("b", every=7.5))
     assert office.turn() == 7.5
+
+
+def test_a_look_that_is_asked_for_during_a_turn_follows_at_once(store, monkeypatch):
+    """As when a schedule is added right after the store was read."""
+    office = Office(store)
+    read = store.schedules
+    added = schedule("late", task="known", added=True, every=7.0)
+
+    def read_before_it_is_added():
+        timetable = read()
+        if not timetable.schedules:
+            store.swap_schedule(added, expected=None)
+            office.ask_for_a_look()
+        return timetable
+
+    monkeypatch.setattr(store, "schedules", read_before_it_is_added)
+    assert office.turn() == 0
+    assert office.turn() == 7
 
 
 def test_two_schedulers_make_each_tick_once(store, clock):
