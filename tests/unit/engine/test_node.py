@@ -235,6 +235,19 @@ class TestRescue:
         assert other.renew(other.key)
         store.close()
 
+    def test_after_a_time_in_which_nobody_could_write_others_renew_before_they_are_judged(
+        self, store, make_node, eventually
+    ):
+        other, node = make_node(lease=0.2), make_node(lease=0.2)
+        other.join()
+        node.join()
+        claims = claim(store, other, 1)
+        other.note(0, claims[0].key, claims[0].fence)
+        eventually(lambda: all(one.expires_in < 0 for one in store.nodes()))
+        look(store, node)
+        assert crashes(store, claims) == [0]
+        assert other.renew(other.key)
+
     def test_after_a_clock_was_set_forward_a_silent_node_is_rescued_a_lease_later(
         self, tmp_path, make_node, monkeypatch
     ):

@@ -43,9 +43,9 @@ class Rescuer:
         """Look at every other node once."""
         try:
             nodes = self._store.nodes()
-            if any(self._is_lapsed_too_soon(node) for node in nodes):
-                # The store's clock was set forward, or this host slept: all leases seem to have run
-                # out, and those who live must renew theirs before they count as lost.
+            if any(node.key == self._node.key and node.expires_in <= 0 for node in nodes):
+                # Its own has run out, too, and it lives: the store's clock was set forward, the
+                # host slept, or nobody could write. Who lives must renew before the others judge.
                 self._trusts_leases_from = monotonic() + self._lease
             for other in nodes:
                 if other.key != self._node.key:
@@ -55,9 +55,6 @@ class Rescuer:
             # After an outage all leases have run out: who is back first must let others renew.
             self._trusts_leases_from = monotonic() + self._lease
             raise
-
-    def _is_lapsed_too_soon(self, node: NodeRecord) -> bool:
-        return node.key == self._node.key and node.expires_in <= 0 and not self._node.overdue()
 
     def _look_at(self, other: NodeRecord) -> None:
         path = board_of(self._store.run_dir, other.name)
