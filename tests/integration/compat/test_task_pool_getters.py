@@ -111,19 +111,6 @@ def test_the_newer_interface_awaits_everything():
     asyncio.run(main())
 
 
-def test_a_task_may_have_a_parameter_of_any_name():
-    async def echo(task_func):
-        return task_func
-
-    async def main():
-        async with AsyncTaskWorker() as worker:
-            task_id = await worker.add_task(echo, task_func=1)
-            assert await worker.wait_for_tasks([task_id]) == [1]
-            assert not await worker.invalidate_cache(echo, task_func=1, cache_key="echo")
-
-    asyncio.run(main())
-
-
 @pytest.mark.parametrize("newer", [False, True])
 def test_tasks_over_http_tell_their_type_and_are_filtered_by_status(newer):
     worker = AsyncTaskWorker() if newer else mainspring.AsyncTaskWorker()

@@ -57,7 +57,7 @@ class AsyncTaskWorker:
         """Stop it; bodies have `timeout` seconds to end."""
         await self.pool.stop(timeout)
 
-    async def add_task(self, task_func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
+    async def add_task(self, task_func: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
         """Add a task and return its id; options and errors as of the pool's `add_task`."""
         return await self.pool.add_task(task_func, *args, **kwargs)
 
@@ -98,7 +98,7 @@ class AsyncTaskWorker:
         return await self.pool.cancel_task(task_id)
 
     async def invalidate_cache(
-        self, task_func: Callable[..., Any], /, *args: Any, **kwargs: Any
+        self, task_func: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> bool:
         """Drop the cached result of these arguments; return whether there was one."""
         return await self.pool.invalidate_cache(task_func, *args, **kwargs)
