@@ -39,7 +39,7 @@ def hearing_signals(call: Callable[[], T], *, nap: float) -> T:
 def _settle_call(call: Callable[[], T], ended: Future[T]) -> None:
     try:
         ended.set_result(call())
-    except BaseException as error:  # noqa: BLE001  raised again by who waits
+    except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
         ended.set_exception(error)
 
 
