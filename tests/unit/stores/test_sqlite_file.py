@@ -180,6 +180,21 @@ def test_a_file_that_was_deleted_or_replaced_is_told(path, replaced, monkeypatch
     store.close()
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_who_only_reads_is_told_so_too(path, replaced, monkeypatch):
+    monkeypatch.setattr(writer, "LOOK_EVERY_SECONDS", 0.0)
+    store = SqliteStore(path)
+    (job_id,) = store.enqueue_many([JOB])
+    assert store.ended([job_id]) == {}
+    path.unlink()
+    if replaced:
+        path.touch()
+    for read in (store.stats, lambda: store.get(job_id), lambda: store.ended([job_id])):
+        with pytest.raises(StoreUnusable, match="deleted or replaced"):
+            read()
+    store.close()
+
+
 def test_a_full_disk_loses_nothing_acknowledged(path):
     store = SqliteStore(path)
     kept = store.enqueue_many([JOB] * 10)

@@ -16,8 +16,10 @@ from mainspring.errors import DuplicateJob, StoreBusy
 from mainspring.model.job import NewJob, Want
 from mainspring.stores.sql import forks
 from mainspring.stores.sqlite import SqliteStore
+from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file import log
-from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
+from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES, wait
+from mainspring.stores.sqlite.file.write_lock import WriteLock
 from mainspring.stores.wake import socket_folder
 from mainspring.stores.wake.socket_folder import SocketFolder
 from mainspring.stores.wake.socket_listener import SocketListener
@@ -113,6 +115,41 @@ def test_another_programs_transaction_is_waited_for_and_named(tmp_path):
     other.execute("COMMIT")
     other.close()
     assert store.enqueue_many([JOB])
+    store.close()
+
+
+def test_all_that_a_writer_waits_for_has_one_time(store, monkeypatch):
+    store.stats()
+    waiting, waited = threading.Event(), []
+    acquire, lock = Writer._acquire, WriteLock.acquire
+
+    def waits_for_a_thread(writer, patience):
+        waiting.set()
+        return acquire(writer, patience)
+
+    def waits_for_a_process(write_lock, timeout):
+        waited.append(timeout)
+        return lock(write_lock, timeout)
+
+    monkeypatch.setattr(Writer, "_acquire", waits_for_a_thread)
+    with ThreadPoolExecutor(1) as threads:
+        with store._session.writer:
+            monkeypatch.setattr(WriteLock, "acquire", waits_for_a_process)
+            second = threads.submit(store.pause, "queue")
+            assert waiting.wait(20)
+        assert second.result(20)
+    assert [timeout < store._file.busy_timeout for timeout in waited] == [True]
+
+
+def test_a_wait_of_a_year_is_a_wait(tmp_path):
+    store = SqliteStore(tmp_path / "jobs.db", busy_timeout=365 * 86_400)
+    store.stats()
+    with store._session.writer as connection:
+        wait(connection, store._file.busy_timeout)
+        (writer_waits,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    with store._session.readers.lend() as connection:
+        (reader_waits,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    assert min(writer_waits, reader_waits) > 20 * 86_400_000
     store.close()
 
 

@@ -30,6 +30,9 @@ WAL_CAP_BYTES = 64 * 1024 * 1024
 FIRST_WAIT_SECONDS = 1.0
 """Seconds that the writer waits for a transaction outside mainspring before it collects garbage."""
 
+LONGEST_WAIT_SECONDS = 2_000_000.0
+"""SQLite counts a wait in milliseconds of 32 bits; a longer one is none at all."""
+
 WAL_MODE = "PRAGMA journal_mode = WAL"
 
 WRITER_PRAGMAS = (
@@ -152,7 +155,7 @@ class DatabaseFile(Struct, frozen=True):
         connect = partial(
             sqlite3.connect,
             uri=True,
-            timeout=self.busy_timeout,
+            timeout=min(self.busy_timeout, LONGEST_WAIT_SECONDS),
             isolation_level=None,
             check_same_thread=False,
             cached_statements=cached_statements,
@@ -174,11 +177,7 @@ class DatabaseFile(Struct, frozen=True):
 
     def wait_at_first(self, connection: sqlite3.Connection) -> None:
         """Have statements of the writer's wait for other transactions that long."""
-        _wait(connection, self.first_wait)
-
-    def wait_longer(self, connection: sqlite3.Connection) -> None:
-        """Have them wait for what is left of the time after that."""
-        _wait(connection, self.busy_timeout - self.first_wait)
+        wait(connection, self.first_wait)
 
     def writing_pragmas(self) -> tuple[str, ...]:
         """Return how the writing connection is set up: the file becomes a WAL database."""
@@ -216,7 +215,9 @@ class DatabaseFile(Struct, frozen=True):
         return StoreUnusable(str(self.path), why, remedy)
 
 
-def _wait(connection: sqlite3.Connection, seconds: float) -> None:
+def wait(connection: sqlite3.Connection, seconds: float) -> None:
+    """Have statements wait so long for a lock."""
+    seconds = min(seconds, LONGEST_WAIT_SECONDS)
     connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").fetchall()
 
 
