@@ -21,7 +21,13 @@ from mainspring.private_files import (
 )
 from mainspring.stores.ownership import keep
 from mainspring.stores.sqlite.file import file_system
-from mainspring.stores.sqlite.file.trouble import OUT_OF_FILES, TOO_MANY_FILES, meaning_of
+from mainspring.stores.sqlite.file.trouble import (
+    FULL_DISK,
+    OUT_OF_FILES,
+    OUT_OF_SPACE,
+    TOO_MANY_FILES,
+    meaning_of,
+)
 
 OLDEST_SQLITE = (3, 35, 0)
 CACHED_STATEMENTS = 512
@@ -196,6 +202,8 @@ class DatabaseFile(Struct, frozen=True):
             meaning = self.refused(error)
         elif isinstance(error, OSError) and error.errno in OUT_OF_FILES:
             meaning = self.unusable(*TOO_MANY_FILES)
+        elif isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
+            meaning = self.unusable(*FULL_DISK)
         elif isinstance(error, PermissionError):
             named = "it" if error.filename == str(self.path) else str(error.filename)
             why = f"this user may not open {named}"

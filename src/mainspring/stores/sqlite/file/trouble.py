@@ -9,7 +9,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from mainspring.errors import StoreBusy, StoreError, StoreMigrated, StoreUnusable
-from mainspring.stores.sqlite.file.file_system import READ_ONLY, is_read_only
+from mainspring.stores.sqlite.file.file_system import READ_ONLY, has_no_room, is_read_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +36,11 @@ OUTSIDE = (
 
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
+OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+FULL_DISK = ("the disk is full", "free some space and try again")
+"""The fault of a disk or a quota that has no room, for a new file either, and the remedy."""
+
 FILES_OF_A_CONNECTION = 4
 """The database, its log, its shared memory, and the folder."""
 
@@ -50,7 +55,7 @@ REMEDIES: dict[int, tuple[str, str]] = {
         "check that its folder exists and that this user may write there",
     ),
     sqlite3.SQLITE_CORRUPT: ("the file is damaged", "restore it from a backup"),
-    sqlite3.SQLITE_FULL: ("the disk is full", "free some space and try again"),
+    sqlite3.SQLITE_FULL: FULL_DISK,
     sqlite3.SQLITE_IOERR: ("reading or writing it failed", "check the disk and try again"),
     sqlite3.SQLITE_NOTADB: ("it is not a SQLite database", "give the path of another file"),
     sqlite3.SQLITE_PERM: ("this user may not open it", "change its owner or its mode"),
@@ -84,6 +89,8 @@ def meaning_of(error: sqlite3.Error, path: Path, waited: float) -> StoreError | 
         return StoreUnusable(str(path), *TOO_MANY_FILES)
     if code == sqlite3.SQLITE_READONLY and is_read_only(path):
         return StoreUnusable(str(path), *READ_ONLY)
+    if code == sqlite3.SQLITE_IOERR and has_no_room(path):
+        return StoreUnusable(str(path), *FULL_DISK)
     if code in REMEDIES:
         why, remedy = REMEDIES[code]
         return StoreUnusable(str(path), why, remedy)
