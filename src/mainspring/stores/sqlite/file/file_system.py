@@ -56,7 +56,7 @@ def is_read_only(path: Path) -> bool:
 
 
 def has_no_room(path: Path) -> bool:
-    """Return whether the disk has no room for SQLite's shared memory: it calls that an I/O error."""
+    """Return whether the disk has no room for SQLite's shared memory: an I/O error, as it says."""
     try:
         disk = os.statvfs(path)
     except OSError:

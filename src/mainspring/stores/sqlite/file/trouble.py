@@ -85,16 +85,19 @@ def meaning_of(error: sqlite3.Error, path: Path, waited: float) -> StoreError | 
         return migrated
     if is_busy(error):
         return StoreBusy(str(path), waited, OUTSIDE)
+    fault = fault_of(code, path)
+    return None if fault is None else StoreUnusable(str(path), *fault)
+
+
+def fault_of(code: int, path: Path) -> tuple[str, str] | None:
+    """Return what a code of SQLite's stands for here, and the remedy."""
     if code == sqlite3.SQLITE_CANTOPEN and is_out_of_files():
-        return StoreUnusable(str(path), *TOO_MANY_FILES)
+        return TOO_MANY_FILES
     if code == sqlite3.SQLITE_READONLY and is_read_only(path):
-        return StoreUnusable(str(path), *READ_ONLY)
+        return READ_ONLY
     if code == sqlite3.SQLITE_IOERR and has_no_room(path):
-        return StoreUnusable(str(path), *FULL_DISK)
-    if code in REMEDIES:
-        why, remedy = REMEDIES[code]
-        return StoreUnusable(str(path), why, remedy)
-    return None
+        return FULL_DISK
+    return REMEDIES.get(code)
 
 
 def is_out_of_files() -> bool:
