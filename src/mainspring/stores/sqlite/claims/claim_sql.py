@@ -30,7 +30,7 @@ MOST_CLAIMS = 512
 the usual limit stay below; of longer ones each is a row of its own."""
 
 MOST_PROMOTED = 1_000
-"""Delayed jobs of a lane that become ready at a time: others wait for the write lock meanwhile."""
+"""Delayed jobs that become ready at a time, of all lanes alike: others wait for the write lock."""
 
 NEXT_FENCE = "(min(CAST(fence AS INTEGER), 4611686018427387904) + 1)"
 """A forged fence (no number, or too high) becomes one that outcomes can name."""
@@ -130,7 +130,8 @@ def promote(connection: sqlite3.Connection, lanes: Sequence[int], moment: Moment
     """Make the delayed jobs that are due ready; return the seconds until the next is due."""
     due = [lane for lane, run_at in firsts_due(connection, lanes) if run_at <= moment.micros]
     for lane in due:
-        connection.execute(PROMOTE, (lane, moment.micros, MOST_PROMOTED))
+        most = max(1, MOST_PROMOTED // len(due))
+        connection.execute(PROMOTE, (lane, moment.micros, most))
     return first_due(connection, lanes, moment)
 
 
