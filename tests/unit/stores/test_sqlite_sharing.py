@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ from mainspring.errors import DuplicateJob, StoreBusy
 from mainspring.model.job import NewJob, Want
 from mainspring.stores.sql import forks
 from mainspring.stores.sqlite import SqliteStore
+from mainspring.stores.sqlite.connections import writer
 from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file import log
 from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES, wait
@@ -139,6 +141,22 @@ def test_all_that_a_writer_waits_for_has_one_time(store, monkeypatch):
             assert waiting.wait(20)
         assert second.result(20)
     assert [timeout < store._file.busy_timeout for timeout in waited] == [True]
+
+
+@pytest.mark.parametrize("gone", ["", "pen.lock"])
+def test_processes_take_turns_also_when_their_locks_were_removed(path, store, monkeypatch, gone):
+    monkeypatch.setattr(writer, "LOOK_EVERY_SECONDS", 0.0)
+    store.enqueue_many([JOB])
+    if gone:
+        (store.run_dir / gone).unlink()
+    else:
+        shutil.rmtree(store.run_dir)
+    other = SqliteStore(path, busy_timeout=0.2)  # with locks of its own, as another process
+    other.stats()
+    holder = rf"\(process {os.getpid()}" if has_table() else "another process"
+    with store._session.writer, pytest.raises(StoreBusy, match=holder):
+        other.pause("queue")
+    other.close()
 
 
 def test_a_wait_of_a_year_is_a_wait(tmp_path):

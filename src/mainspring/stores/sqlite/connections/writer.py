@@ -223,6 +223,9 @@ class Writer:
 
     def _close(self) -> None:
         self._close_connection()
+        self._close_write_lock()
+
+    def _close_write_lock(self) -> None:
         write_lock, self._write_lock = self._write_lock, None
         if write_lock is not None:  # closed twice it would close somebody else's file
             write_lock.close()
@@ -250,7 +253,7 @@ class Writer:
         self._taker = taker
         self._turn_since = started
         # One time for all that is waited for.
-        self._pass(self._gate(), started, max(0.0, patience - (now - started)))
+        self._pass(self._gate(now), started, max(0.0, patience - (now - started)))
         return self._open(now)
 
     def _acquire(self, patience: float) -> bool:
@@ -310,7 +313,11 @@ class Writer:
                 self._close_connection()
                 raise
 
-    def _gate(self) -> WriteLock:
+    def _gate(self, now: float) -> WriteLock:
+        write_lock = self._write_lock
+        if write_lock is not None and now > self._look_again_at and not write_lock.is_in_place():
+            # Others make new files, and would write, and fold the log, in the midst of our turns.
+            self._close_write_lock()
         if self._write_lock is None:
             check_library()
             self._file.prepare()
