@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 import socket
 import sqlite3
 import stat
@@ -213,6 +214,27 @@ def test_who_only_reads_is_told_so_too(path, replaced, monkeypatch):
     for read in (store.stats, lambda: store.get(job_id), lambda: store.ended([job_id])):
         with pytest.raises(StoreUnusable, match="deleted or replaced"):
             read()
+    store.close()
+
+
+def test_a_file_that_was_deleted_with_its_locks_is_not_made_anew(path, monkeypatch):
+    monkeypatch.setattr(writer, "LOOK_EVERY_SECONDS", 0.0)
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    shutil.rmtree(store.run_dir)
+    path.unlink()
+    with pytest.raises(StoreUnusable, match="deleted or replaced"):
+        store.enqueue_many([JOB])
+    assert not path.exists()
+    store.close()
+
+
+def test_who_begins_to_listen_on_a_deleted_file_is_told(path):
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    path.unlink()
+    with pytest.raises(StoreUnusable, match="can't be opened"):
+        store.listen("ended")
     store.close()
 
 

@@ -317,6 +317,7 @@ class Writer:
         write_lock = self._write_lock
         if write_lock is not None and now > self._look_again_at and not write_lock.is_in_place():
             # Others make new files, and would write, and fold the log, in the midst of our turns.
+            self._refuse_another_file()
             self._close_write_lock()
         if self._write_lock is None:
             check_library()
