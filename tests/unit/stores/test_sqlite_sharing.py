@@ -544,3 +544,37 @@ def test_without_a_socket_who_takes_orders_can_still_be_stopped(store, monkeypat
         waiting = threads.submit(orders.wait, 60)
         orders.close()
         assert waiting.result(30) is None
+
+
+def test_a_long_log_is_folded_although_somebody_reads(store, monkeypatch):
+    monkeypatch.setattr(log, "PATIENT_BYTES", 4096)
+    monkeypatch.setattr(log, "PATIENCE_SECONDS", 20.0)
+    folding, set_wait = threading.Event(), log.wait
+
+    def wait_and_tell(connection, seconds):
+        set_wait(connection, seconds)
+        folding.set()
+
+    monkeypatch.setattr(log, "wait", wait_and_tell)
+    store.enqueue_many([JOB] * 200)
+    reader = sqlite3.connect(store._file.path, isolation_level=None, check_same_thread=False)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM mainspring_jobs").fetchall()
+    store.enqueue_many([JOB] * 200)
+    with ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(lambda: folding.wait(20) and reader.execute("COMMIT"))
+        store._session.writer.fold_log()
+        assert ended.result(20)
+    reader.close()
+    folds = store._session.writer._log
+    assert folds._fold_at_bytes == folds._fold_bytes, "somebody has kept it"
+
+
+@pytest.mark.parametrize(("patient_bytes", "patience"), [(1 << 30, 0.0), (4096, 0.1)])
+def test_only_a_long_log_makes_a_fold_wait(store, monkeypatch, patient_bytes, patience):
+    monkeypatch.setattr(log, "PATIENT_BYTES", patient_bytes)
+    waited = []
+    monkeypatch.setattr(log, "wait", lambda _, seconds: waited.append(seconds))
+    store.enqueue_many([JOB] * 200)
+    store._session.writer.fold_log()
+    assert waited == [patience]
