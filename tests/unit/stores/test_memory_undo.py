@@ -90,3 +90,29 @@ def test_what_an_undone_batch_has_replaced_is_as_it_was(store, undone):
     undone(job("u", "i", on_conflict="replace", priority=1))
     assert store.get(known).priority == 3
     assert store.enqueue_many([job(None, "i")]) != [known]
+
+
+class CountedDict(dict):
+    """Counts the passes over it: each steps over all that was deleted at its beginning."""
+
+    passes = 0
+
+    def __iter__(self):
+        self.passes += 1
+        return super().__iter__()
+
+    def items(self):
+        self.passes += 1
+        return super().items()
+
+
+def test_old_idempotency_keys_go_in_one_pass(store, clock):
+    answers = store._ledger.answers
+    answers.by_key = CountedDict()
+    store.enqueue_many([job(None, f"old {number}") for number in range(20)])
+    clock.advance(DAY)
+    store.enqueue_many([job(None, "new")])
+    before = answers.by_key.passes
+    store.purge(completed_after=DAY, failed_after=DAY, limit=1)
+    assert list(dict.keys(answers.by_key)) == ["new"]
+    assert answers.by_key.passes - before == 1

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 import socket
 import sqlite3
 import stat
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +21,7 @@ from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
 from mainspring.stores.sqlite import SqliteStore
 from mainspring.stores.sqlite.connections import writer
 from mainspring.stores.sqlite.file import file_system
+from mainspring.stores.sqlite.file.trouble import meaning_of
 from mainspring.stores.sqlite.schema import migration
 from mainspring.stores.url import file_of
 from mainspring.testing import FrozenClock
@@ -157,6 +160,25 @@ def test_what_the_system_does_not_permit_is_named_once(path, beside, monkeypatch
     assert refused(path) == f"{path} can't be used: {why}"
 
 
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("beside", ["", ".run"])
+def test_a_disk_without_room_for_a_new_file_is_full(path, beside, code, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(code, "No space left on device", f"{path}{beside}")
+
+    monkeypatch.setattr(os, "mkdir" if beside else "open", refuse)
+    assert refused(path) == f"{path} can't be used: the disk is full; free some space and try again"
+
+
+@pytest.mark.parametrize(("free_bytes", "full"), [(4096, True), (1 << 30, False)])
+def test_an_error_of_the_disk_says_if_it_is_full(path, free_bytes, full, monkeypatch):
+    disk = SimpleNamespace(f_bavail=free_bytes, f_frsize=1, f_flag=0)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    assert ("the disk is full" in str(meaning_of(error, path, 1.0))) == full
+
+
 def test_a_damaged_file_is_told(path):
     store = SqliteStore(path)
     store.enqueue_many([JOB] * 2000)
@@ -177,6 +199,42 @@ def test_a_file_that_was_deleted_or_replaced_is_told(path, replaced, monkeypatch
         path.touch()
     with pytest.raises(StoreUnusable, match="deleted or replaced"):
         store.enqueue_many([JOB])
+    store.close()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_who_only_reads_is_told_so_too(path, replaced, monkeypatch):
+    monkeypatch.setattr(writer, "LOOK_EVERY_SECONDS", 0.0)
+    store = SqliteStore(path)
+    (job_id,) = store.enqueue_many([JOB])
+    assert store.ended([job_id]) == {}
+    path.unlink()
+    if replaced:
+        path.touch()
+    for read in (store.stats, lambda: store.get(job_id), lambda: store.ended([job_id])):
+        with pytest.raises(StoreUnusable, match="deleted or replaced"):
+            read()
+    store.close()
+
+
+def test_a_file_that_was_deleted_with_its_locks_is_not_made_anew(path, monkeypatch):
+    monkeypatch.setattr(writer, "LOOK_EVERY_SECONDS", 0.0)
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    shutil.rmtree(store.run_dir)
+    path.unlink()
+    with pytest.raises(StoreUnusable, match="deleted or replaced"):
+        store.enqueue_many([JOB])
+    assert not path.exists()
+    store.close()
+
+
+def test_who_begins_to_listen_on_a_deleted_file_is_told(path):
+    store = SqliteStore(path)
+    store.enqueue_many([JOB])
+    path.unlink()
+    with pytest.raises(StoreUnusable, match="can't be opened"):
+        store.listen("ended")
     store.close()
 
 

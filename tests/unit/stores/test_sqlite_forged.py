@@ -241,3 +241,16 @@ def test_a_final_job_of_no_known_state_can_run_again(store, node, forge, number)
     assert store.retry(ids) == [None, ids[1]]
     assert [claim.id for claim in store.claim(node, wants("task"))] == [ids[1]]
     assert [one.outcome for one in store.history(ids[1])] == ["failed", None]
+
+
+def test_a_key_is_not_given_again_after_a_job_of_a_forged_key_was_dropped(store, node, forge):
+    (job_id,) = completed(store, node, count=1)
+    columns = "nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, ended_at"
+    forge(
+        f"INSERT INTO mainspring_finished (key, {columns}, payload)"
+        " VALUES (9223372036854775807, 1, 1, 3, 0, 0, 0, 1, 0, 1, 1, '[[],{}]')"
+    )
+    store.purge(completed_after=-60, failed_after=-60, limit=10)
+    assert store.get(job_id) is None
+    (again,) = enqueued(store, 1)
+    assert again.partition("-")[0] != job_id.partition("-")[0]

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -16,8 +17,11 @@ from mainspring.errors import DuplicateJob, StoreBusy
 from mainspring.model.job import NewJob, Want
 from mainspring.stores.sql import forks
 from mainspring.stores.sqlite import SqliteStore
+from mainspring.stores.sqlite.connections import writer
+from mainspring.stores.sqlite.connections.writer import Writer
 from mainspring.stores.sqlite.file import log
-from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES
+from mainspring.stores.sqlite.file.database import WAL_CAP_BYTES, wait
+from mainspring.stores.sqlite.file.write_lock import WriteLock
 from mainspring.stores.wake import socket_folder
 from mainspring.stores.wake.socket_folder import SocketFolder
 from mainspring.stores.wake.socket_listener import SocketListener
@@ -113,6 +117,57 @@ def test_another_programs_transaction_is_waited_for_and_named(tmp_path):
     other.execute("COMMIT")
     other.close()
     assert store.enqueue_many([JOB])
+    store.close()
+
+
+def test_all_that_a_writer_waits_for_has_one_time(store, monkeypatch):
+    store.stats()
+    waiting, waited = threading.Event(), []
+    acquire, lock = Writer._acquire, WriteLock.acquire
+
+    def waits_for_a_thread(writer, patience):
+        waiting.set()
+        return acquire(writer, patience)
+
+    def waits_for_a_process(write_lock, timeout):
+        waited.append(timeout)
+        return lock(write_lock, timeout)
+
+    monkeypatch.setattr(Writer, "_acquire", waits_for_a_thread)
+    with ThreadPoolExecutor(1) as threads:
+        with store._session.writer:
+            monkeypatch.setattr(WriteLock, "acquire", waits_for_a_process)
+            second = threads.submit(store.pause, "queue")
+            assert waiting.wait(20)
+        assert second.result(20)
+    assert [timeout < store._file.busy_timeout for timeout in waited] == [True]
+
+
+@pytest.mark.parametrize("gone", ["", "pen.lock"])
+def test_processes_take_turns_also_when_their_locks_were_removed(path, store, monkeypatch, gone):
+    monkeypatch.setattr(writer, "LOOK_EVERY_SECONDS", 0.0)
+    store.enqueue_many([JOB])
+    if gone:
+        (store.run_dir / gone).unlink()
+    else:
+        shutil.rmtree(store.run_dir)
+    other = SqliteStore(path, busy_timeout=0.2)  # with locks of its own, as another process
+    other.stats()
+    holder = rf"\(process {os.getpid()}" if has_table() else "another process"
+    with store._session.writer, pytest.raises(StoreBusy, match=holder):
+        other.pause("queue")
+    other.close()
+
+
+def test_a_wait_of_a_year_is_a_wait(tmp_path):
+    store = SqliteStore(tmp_path / "jobs.db", busy_timeout=365 * 86_400)
+    store.stats()
+    with store._session.writer as connection:
+        wait(connection, store._file.busy_timeout)
+        (writer_waits,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    with store._session.readers.lend() as connection:
+        (reader_waits,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    assert min(writer_waits, reader_waits) > 20 * 86_400_000
     store.close()
 
 
@@ -489,3 +544,37 @@ def test_without_a_socket_who_takes_orders_can_still_be_stopped(store, monkeypat
         waiting = threads.submit(orders.wait, 60)
         orders.close()
         assert waiting.result(30) is None
+
+
+def test_a_long_log_is_folded_although_somebody_reads(store, monkeypatch):
+    monkeypatch.setattr(log, "PATIENT_BYTES", 4096)
+    monkeypatch.setattr(log, "PATIENCE_SECONDS", 20.0)
+    folding, set_wait = threading.Event(), log.wait
+
+    def wait_and_tell(connection, seconds):
+        set_wait(connection, seconds)
+        folding.set()
+
+    monkeypatch.setattr(log, "wait", wait_and_tell)
+    store.enqueue_many([JOB] * 200)
+    reader = sqlite3.connect(store._file.path, isolation_level=None, check_same_thread=False)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM mainspring_jobs").fetchall()
+    store.enqueue_many([JOB] * 200)
+    with ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(lambda: folding.wait(20) and reader.execute("COMMIT"))
+        store._session.writer.fold_log()
+        assert ended.result(20)
+    reader.close()
+    folds = store._session.writer._log
+    assert folds._fold_at_bytes == folds._fold_bytes, "somebody has kept it"
+
+
+@pytest.mark.parametrize(("patient_bytes", "patience"), [(1 << 30, 0.0), (4096, 0.1)])
+def test_only_a_long_log_makes_a_fold_wait(store, monkeypatch, patient_bytes, patience):
+    monkeypatch.setattr(log, "PATIENT_BYTES", patient_bytes)
+    waited = []
+    monkeypatch.setattr(log, "wait", lambda _, seconds: waited.append(seconds))
+    store.enqueue_many([JOB] * 200)
+    store._session.writer.fold_log()
+    assert waited == [patience]

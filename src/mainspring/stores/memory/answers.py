@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from mainspring.stores.rules.enqueue import IDEMPOTENT_SECONDS, idempotency_keys
@@ -48,9 +49,12 @@ class MemoryAnswers:
 
     def forget(self, moment: Moment) -> None:
         """Drop keys that stand for nothing any more."""
-        used = self.by_key
-        while used and used[first := next(iter(used))][0] <= moment.micros:
-            del used[first]
+        # Found in one pass: each look for the first one steps over all that went before it.
+        old = list(
+            takewhile(lambda item: end_of_answer(item) <= moment.micros, self.by_key.items())
+        )
+        for idempotency_key, _ in old:
+            del self.by_key[idempotency_key]
 
     def undo(self) -> None:
         """Make everything as it was before the change; can be done again if interrupted."""

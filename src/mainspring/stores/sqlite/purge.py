@@ -11,6 +11,7 @@ from mainspring.faults import fault
 from mainspring.model.job import JobState
 from mainspring.stores.sql.states import NUMBERS
 from mainspring.stores.sqlite.rows.bulk import text_of
+from mainspring.stores.sqlite.rows.lanes import HIGHEST
 
 if TYPE_CHECKING:
     import sqlite3
@@ -99,7 +100,8 @@ def drop_keys(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
     """Drop final jobs with all that is known of them."""
     if not keys:
         return
-    connection.execute(SPEND, (max(keys),))
+    # Not one that somebody else wrote: keys are counted up to here (see `NEXT_KEY`).
+    connection.execute(SPEND, (max([key for key in keys if key < HIGHEST], default=0),))
     dropped = json.encode(keys).decode()
     for statement in DROP_KEYS:
         connection.execute(statement, (dropped,))

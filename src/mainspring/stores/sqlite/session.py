@@ -54,6 +54,7 @@ class Session:
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what `work` reads by a connection."""
+        self.writer.look_at_file()
         with self.readers.lend() as connection:
             return work(connection)
 

@@ -30,7 +30,9 @@ INSERT INTO mainspring_chronicle (key, kind, at, text) SELECT 1 + coalesce(
 ENTRIES = """
 SELECT key, at, CAST(text AS BLOB)
 FROM mainspring_chronicle INDEXED BY mainspring_chronicle_by_time
-WHERE kind = :kind AND at BETWEEN :first AND :last
+WHERE kind = :kind AND at >= :first AND at <= min(:last, coalesce((
+    SELECT at FROM mainspring_chronicle WHERE key = :before), :last)
+  )
   AND (:before IS NULL OR (at, key) < (
     (SELECT at FROM mainspring_chronicle WHERE key = :before), CAST(:before AS INTEGER)
   ))
@@ -41,10 +43,15 @@ THESE = "kind = ? AND key IN (SELECT value FROM json_each(?))"
 REPLACE = f"DELETE FROM mainspring_chronicle WHERE {THESE}"  # noqa: S608  # ours
 COUNT = f"SELECT count(*) FROM mainspring_chronicle WHERE {THESE}"  # noqa: S608  # as above
 
+# Each end of the index by itself, or else all between them is read. Texts and BLOBs are above any
+# number; a fraction of a microsecond goes with its time.
 OLD = """
 SELECT key FROM mainspring_chronicle INDEXED BY mainspring_chronicle_by_time
-WHERE kind = ? AND (at <= ? OR typeof(at) <> 'integer' OR at > ?)
-LIMIT ?
+WHERE kind = :kind AND at <= :last
+UNION ALL
+SELECT key FROM mainspring_chronicle INDEXED BY mainspring_chronicle_by_time
+WHERE kind = :kind AND at > :future
+LIMIT :limit
 """
 DROP = f"DELETE FROM mainspring_chronicle WHERE key IN ({OLD})"  # noqa: S608  # ours
 
@@ -101,7 +108,7 @@ def any_old_entry(
     connection: sqlite3.Connection, kind: str, older_than: float, moment: Moment
 ) -> bool:
     """Return whether there is anything to drop, by reading only."""
-    asked = kind, moment.after(-older_than), moment.after(FUTURE_SECONDS), 1
+    asked = asked_old(kind, older_than, 1, moment)
     return connection.execute(OLD, asked).fetchone() is not None
 
 
@@ -109,5 +116,14 @@ def drop_entries(
     connection: sqlite3.Connection, kind: str, *, older_than: float, limit: int, moment: Moment
 ) -> int:
     """Drop what is that old, or of no moment that can be."""
-    asked = kind, moment.after(-older_than), moment.after(FUTURE_SECONDS), limit
-    return connection.execute(DROP, asked).rowcount
+    return connection.execute(DROP, asked_old(kind, older_than, limit, moment)).rowcount
+
+
+def asked_old(kind: str, older_than: float, limit: int, moment: Moment) -> dict[str, object]:
+    """Return the parameters of `OLD`."""
+    return {
+        "kind": kind,
+        "last": moment.after(-older_than),
+        "future": moment.after(FUTURE_SECONDS),
+        "limit": limit,
+    }

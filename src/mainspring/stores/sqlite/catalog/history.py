@@ -5,6 +5,7 @@ One statement each, so that a job on the move is seen exactly once.
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
 from msgspec import Raw, json
@@ -16,7 +17,6 @@ from mainspring.stores.sqlite.catalog.records import parameters_of
 from mainspring.stores.sqlite.rows.bulk import text_of
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
     from mainspring.model.job import Ended
@@ -115,10 +115,13 @@ def ended_one(connection: sqlite3.Connection, job_id: str) -> dict[str, Ended]:
 
 
 def endings_of(connection: sqlite3.Connection, keys: str) -> list[Ending]:
-    """Return what `ENDED` finds; row by row if a result is no JSON (see `claims.line.rows_in`)."""
+    """Return what `ENDED` finds; row by row if a result is no JSON (see `claim_sql.rows_in`).
+
+    Or if together they are longer than SQLite lets a text be.
+    """
     try:
         rows = endings.decode(f"[{text_of(connection, ENDED, (keys,))}]")
-    except UNREADABLE:
+    except (*UNREADABLE, sqlite3.DataError):
         return connection.execute(ENDED_EACH, (keys,)).fetchall()
     if [row for row in rows if len(row[5]) != row[4] or len(row[7]) != row[6]]:
         return connection.execute(ENDED_EACH, (keys,)).fetchall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from mainspring.stores.rules.columns import UNREADABLE
 from mainspring.stores.sqlite.rows.bulk import text_of
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
     from mainspring.model.job import Want
@@ -26,10 +26,11 @@ MOST_LANES = 400
 """Lanes of one statement: SQLite joins at most 500 selects."""
 
 MOST_CLAIMS = 512
-"""Jobs of one statement: their payloads together must stay below SQLite's 1,000,000,000 bytes."""
+"""Jobs of one statement: SQLite makes no text above 1,000,000,000 bytes of their payloads. Those of
+the usual limit stay below; of longer ones each is a row of its own."""
 
 MOST_PROMOTED = 1_000
-"""Delayed jobs of a lane that become ready at a time: others wait for the write lock meanwhile."""
+"""Delayed jobs that become ready at a time, of all lanes alike: others wait for the write lock."""
 
 NEXT_FENCE = "(min(CAST(fence AS INTEGER), 4611686018427387904) + 1)"
 """A forged fence (no number, or too high) becomes one that outcomes can name."""
@@ -129,7 +130,8 @@ def promote(connection: sqlite3.Connection, lanes: Sequence[int], moment: Moment
     """Make the delayed jobs that are due ready; return the seconds until the next is due."""
     due = [lane for lane, run_at in firsts_due(connection, lanes) if run_at <= moment.micros]
     for lane in due:
-        connection.execute(PROMOTE, (lane, moment.micros, MOST_PROMOTED))
+        most = max(1, MOST_PROMOTED // len(due))
+        connection.execute(PROMOTE, (lane, moment.micros, most))
     return first_due(connection, lanes, moment)
 
 
@@ -219,7 +221,10 @@ def first_of(
     connection: sqlite3.Connection, lanes: int, parameters: Sequence[int], condition: str
 ) -> list[Waiting]:
     """Return what `FIRST_IN_LINE` finds in so many lanes."""
-    rows = rows_in(text_of(connection, first_in_line_of(lanes, condition), parameters))
+    try:
+        rows = rows_in(text_of(connection, first_in_line_of(lanes, condition), parameters))
+    except sqlite3.DataError:  # their payloads together are longer than a text of SQLite's may be
+        rows = None
     if rows is None:
         # As it stands, so that the attempt of whoever has it finds that it can't be read.
         rows = connection.execute(each_in_line_of(lanes, condition), parameters).fetchall()

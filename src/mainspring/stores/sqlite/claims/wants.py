@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -26,7 +27,6 @@ from mainspring.stores.sqlite.nodes import LIVE, name_of
 from mainspring.stores.sqlite.rows.lanes import LAST_LANE, learn
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
     from mainspring.model.job import Want
@@ -152,8 +152,13 @@ def read_state(
     One statement, since each costs 20 µs. Raises `LeaseLost` for a node that has gone.
     """
     asked = (moment.micros, node, *claimable.parameters)
-    row = connection.execute(claimable.behind(STATE), asked).fetchone()
-    leased, last_lane, delayed, any_paused, first = row
+    try:
+        *state, text = connection.execute(claimable.behind(STATE), asked).fetchone()
+        first = rows_in(text or "")
+    except sqlite3.DataError:  # the first jobs together are too long for one text
+        *state, _ = connection.execute(NOT_READ.behind(STATE), asked[:2]).fetchone()
+        first = None
+    leased, last_lane, delayed, any_paused = state
     if leased is None:
         raise LeaseLost(name_of(connection, node))
     changed = not lanes.up_to(last_lane)
@@ -164,7 +169,7 @@ def read_state(
         delayed=bool(delayed),
         changed=changed,
         paused=tuple(paused(connection)) if any_paused else (),
-        first=rows_in(first or ""),
+        first=first,
     )
 
 

@@ -87,6 +87,9 @@ class Readers:
         try:
             watch = self._watches.get(0) or self._open_watch()
             return int(watch.execute("PRAGMA data_version").fetchone()[0])
+        except BaseException as error:
+            self.file.explain(error)
+            raise
         finally:
             self.dismiss(borrowed)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mainspring.clock import monotonic
 from mainspring.errors import MainspringError, StoreBusy, StoreError
 from mainspring.stores.ownership import is_beneath, is_called_by, is_running, let_go, owns
-from mainspring.stores.sqlite.file.database import check_library, close_if_open
+from mainspring.stores.sqlite.file.database import check_library, close_if_open, wait
 from mainspring.stores.sqlite.file.journal_mode import mode_of, say_mode
 from mainspring.stores.sqlite.file.log import LOOK_EVERY, Log
 from mainspring.stores.sqlite.file.trouble import is_busy
@@ -57,6 +57,7 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._look_again_at = 0.0
+        self._turn_since = 0.0
         self._elsewhere = 0
 
     def __enter__(self) -> sqlite3.Connection:
@@ -122,10 +123,11 @@ class Writer:
         It may be that of a connection which its owner has dropped, as a body does that raises in
         the midst of its own: Python closes it when it collects garbage, and may never come to that.
         """
-        if not is_busy(error) or self._file.busy_timeout <= self._file.first_wait:
+        left = self._file.busy_timeout - (monotonic() - self._turn_since)
+        if not is_busy(error) or left <= 0 or self._file.busy_timeout <= self._file.first_wait:
             raise error
         gc.collect()
-        self._file.wait_longer(connection)
+        wait(connection, left)
         try:
             return connection.execute(statement, parameters)
         finally:
@@ -135,6 +137,11 @@ class Writer:
         """See that the file exists and has our schema."""
         if self._connection is None:
             self._in_turn(lambda _connection: None)
+
+    def look_at_file(self) -> None:
+        """Refuse a file that was deleted or replaced while it is open; needs no turn."""
+        if self._connection is not None:
+            self._look_again(monotonic())
 
     def fold_log(self) -> None:
         """Fold the log into the database as far as readers allow."""
@@ -216,6 +223,9 @@ class Writer:
 
     def _close(self) -> None:
         self._close_connection()
+        self._close_write_lock()
+
+    def _close_write_lock(self) -> None:
         write_lock, self._write_lock = self._write_lock, None
         if write_lock is not None:  # closed twice it would close somebody else's file
             write_lock.close()
@@ -234,13 +244,17 @@ class Writer:
         return is_beneath(taker)
 
     def _take_turn(self, taker: FrameType, patience: float | None = None) -> sqlite3.Connection:
-        started = monotonic()
+        now = started = monotonic()
         patience = self._file.busy_timeout if patience is None else patience
-        if not (self._lock.acquire(blocking=False) or self._acquire(patience)):
-            raise self._busy(started, "another thread of this process")
+        if not self._lock.acquire(blocking=False):
+            if not self._acquire(patience):
+                raise self._busy(started, "another thread of this process")
+            now = monotonic()
         self._taker = taker
-        self._pass(self._gate(), started, patience)
-        return self._open(started)
+        self._turn_since = started
+        # One time for all that is waited for.
+        self._pass(self._gate(now), started, max(0.0, patience - (now - started)))
+        return self._open(now)
 
     def _acquire(self, patience: float) -> bool:
         """Acquire the lock, also if its owner has left without releasing it."""
@@ -299,7 +313,12 @@ class Writer:
                 self._close_connection()
                 raise
 
-    def _gate(self) -> WriteLock:
+    def _gate(self, now: float) -> WriteLock:
+        write_lock = self._write_lock
+        if write_lock is not None and now > self._look_again_at and not write_lock.is_in_place():
+            # Others make new files, and would write, and fold the log, in the midst of our turns.
+            self._refuse_another_file()
+            self._close_write_lock()
         if self._write_lock is None:
             check_library()
             self._file.prepare()
@@ -311,10 +330,14 @@ class Writer:
             self._refuse_another_file()
             self._connection = self._connect()
             self._identity = self._file.identity()
-        elif now > self._look_again_at:
+        else:
+            self._look_again(now)
+        return self._connection
+
+    def _look_again(self, now: float) -> None:
+        if now > self._look_again_at:
             self._refuse_another_file()
             self._look_again_at = now + LOOK_EVERY_SECONDS
-        return self._connection
 
     def _is_clean(self, connection: sqlite3.Connection) -> bool:
         """Return whether a connection is usable; roll back a transaction that nobody has begun."""
@@ -327,7 +350,8 @@ class Writer:
         return True
 
     def _refuse_another_file(self) -> None:
-        if self._identity is not None and self._file.identity() != self._identity:
+        known = self._identity  # another thread may forget it
+        if known is not None and self._file.identity() != known:
             # SQLite goes on writing to a file that has no name any more, without a word.
             raise self._file.unusable("it was deleted or replaced", "restart this program")
 

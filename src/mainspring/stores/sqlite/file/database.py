@@ -21,7 +21,13 @@ from mainspring.private_files import (
 )
 from mainspring.stores.ownership import keep
 from mainspring.stores.sqlite.file import file_system
-from mainspring.stores.sqlite.file.trouble import OUT_OF_FILES, TOO_MANY_FILES, meaning_of
+from mainspring.stores.sqlite.file.trouble import (
+    FULL_DISK,
+    OUT_OF_FILES,
+    OUT_OF_SPACE,
+    TOO_MANY_FILES,
+    meaning_of,
+)
 
 OLDEST_SQLITE = (3, 35, 0)
 CACHED_STATEMENTS = 512
@@ -29,6 +35,9 @@ WAL_CAP_BYTES = 64 * 1024 * 1024
 
 FIRST_WAIT_SECONDS = 1.0
 """Seconds that the writer waits for a transaction outside mainspring before it collects garbage."""
+
+LONGEST_WAIT_SECONDS = 2_000_000.0
+"""SQLite counts a wait in milliseconds of 32 bits; a longer one is none at all."""
 
 WAL_MODE = "PRAGMA journal_mode = WAL"
 
@@ -152,7 +161,7 @@ class DatabaseFile(Struct, frozen=True):
         connect = partial(
             sqlite3.connect,
             uri=True,
-            timeout=self.busy_timeout,
+            timeout=min(self.busy_timeout, LONGEST_WAIT_SECONDS),
             isolation_level=None,
             check_same_thread=False,
             cached_statements=cached_statements,
@@ -174,11 +183,7 @@ class DatabaseFile(Struct, frozen=True):
 
     def wait_at_first(self, connection: sqlite3.Connection) -> None:
         """Have statements of the writer's wait for other transactions that long."""
-        _wait(connection, self.first_wait)
-
-    def wait_longer(self, connection: sqlite3.Connection) -> None:
-        """Have them wait for what is left of the time after that."""
-        _wait(connection, self.busy_timeout - self.first_wait)
+        wait(connection, self.first_wait)
 
     def writing_pragmas(self) -> tuple[str, ...]:
         """Return how the writing connection is set up: the file becomes a WAL database."""
@@ -197,6 +202,8 @@ class DatabaseFile(Struct, frozen=True):
             meaning = self.refused(error)
         elif isinstance(error, OSError) and error.errno in OUT_OF_FILES:
             meaning = self.unusable(*TOO_MANY_FILES)
+        elif isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
+            meaning = self.unusable(*FULL_DISK)
         elif isinstance(error, PermissionError):
             named = "it" if error.filename == str(self.path) else str(error.filename)
             why = f"this user may not open {named}"
@@ -216,7 +223,9 @@ class DatabaseFile(Struct, frozen=True):
         return StoreUnusable(str(self.path), why, remedy)
 
 
-def _wait(connection: sqlite3.Connection, seconds: float) -> None:
+def wait(connection: sqlite3.Connection, seconds: float) -> None:
+    """Have statements wait so long for a lock."""
+    seconds = min(seconds, LONGEST_WAIT_SECONDS)
     connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").fetchall()
 
 

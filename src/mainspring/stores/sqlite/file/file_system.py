@@ -43,12 +43,25 @@ READ_ONLY = (
 """The fault of a place where nobody may write, and the remedy."""
 
 
+SHARED_MEMORY_BYTES = 32_768
+"""The least that SQLite allocates of a file beside the database."""
+
+
 def is_read_only(path: Path) -> bool:
     """Return whether nobody may write there, whatever the modes say."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError:
         return False
+
+
+def has_no_room(path: Path) -> bool:
+    """Return whether the disk has no room for SQLite's shared memory: an I/O error, as it says."""
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < SHARED_MEMORY_BYTES
 
 
 def mounts() -> list[str]:

@@ -13,6 +13,8 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainspring.stores.sqlite.file.database import wait
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -25,6 +27,12 @@ With 4 MiB it met one round trip of a job in a hundred."""
 FULL_FOLD_BYTES = 4 * 1024 * 1024
 """The same where each commit waits for the disk: there it counts more that the log, which takes
 twice as long to reach the disk while it lengthens, soon keeps its length."""
+
+PATIENT_BYTES = 32 * 1024 * 1024
+"""Length from which a fold waits for readers: before, it makes nobody wait."""
+
+PATIENCE_SECONDS = 0.1
+"""Seconds that it waits then, and all writers for it: longer than most reads."""
 
 LOOK_EVERY = 32
 """Commits between two looks at its fill."""
@@ -65,8 +73,12 @@ class Log:
         return reaches(self._file.wal, self._fold_bytes)
 
     def fold(self, connection: sqlite3.Connection) -> None:
-        """Checkpoint as far as readers allow, without waiting for them: writers wait for us."""
-        connection.execute("PRAGMA busy_timeout = 0").fetchall()
+        """Checkpoint as far as readers allow; wait for them if they have kept a long log.
+
+        They come and go, and there may always be one. Who comes during a wait does not use the log.
+        """
+        patience = PATIENCE_SECONDS if reaches(self._file.wal, PATIENT_BYTES) else 0.0
+        wait(connection, patience)
         try:
             ((busy, _, _),) = connection.execute(FOLD).fetchall()
         finally:

@@ -9,7 +9,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from mainspring.errors import StoreBusy, StoreError, StoreMigrated, StoreUnusable
-from mainspring.stores.sqlite.file.file_system import READ_ONLY, is_read_only
+from mainspring.stores.sqlite.file.file_system import READ_ONLY, has_no_room, is_read_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +36,11 @@ OUTSIDE = (
 
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
+OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+FULL_DISK = ("the disk is full", "free some space and try again")
+"""The fault of a disk or a quota that has no room, for a new file either, and the remedy."""
+
 FILES_OF_A_CONNECTION = 4
 """The database, its log, its shared memory, and the folder."""
 
@@ -50,7 +55,7 @@ REMEDIES: dict[int, tuple[str, str]] = {
         "check that its folder exists and that this user may write there",
     ),
     sqlite3.SQLITE_CORRUPT: ("the file is damaged", "restore it from a backup"),
-    sqlite3.SQLITE_FULL: ("the disk is full", "free some space and try again"),
+    sqlite3.SQLITE_FULL: FULL_DISK,
     sqlite3.SQLITE_IOERR: ("reading or writing it failed", "check the disk and try again"),
     sqlite3.SQLITE_NOTADB: ("it is not a SQLite database", "give the path of another file"),
     sqlite3.SQLITE_PERM: ("this user may not open it", "change its owner or its mode"),
@@ -80,14 +85,19 @@ def meaning_of(error: sqlite3.Error, path: Path, waited: float) -> StoreError | 
         return migrated
     if is_busy(error):
         return StoreBusy(str(path), waited, OUTSIDE)
+    fault = fault_of(code, path)
+    return None if fault is None else StoreUnusable(str(path), *fault)
+
+
+def fault_of(code: int, path: Path) -> tuple[str, str] | None:
+    """Return what a code of SQLite's stands for here, and the remedy."""
     if code == sqlite3.SQLITE_CANTOPEN and is_out_of_files():
-        return StoreUnusable(str(path), *TOO_MANY_FILES)
+        return TOO_MANY_FILES
     if code == sqlite3.SQLITE_READONLY and is_read_only(path):
-        return StoreUnusable(str(path), *READ_ONLY)
-    if code in REMEDIES:
-        why, remedy = REMEDIES[code]
-        return StoreUnusable(str(path), why, remedy)
-    return None
+        return READ_ONLY
+    if code == sqlite3.SQLITE_IOERR and has_no_room(path):
+        return FULL_DISK
+    return REMEDIES.get(code)
 
 
 def is_out_of_files() -> bool:

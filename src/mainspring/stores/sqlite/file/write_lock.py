@@ -38,6 +38,14 @@ class WriteLock:
                 os.close(self._gate)
                 raise
         self._free_until = 0.0
+        self._place = str(folder / "pen.lock")
+
+    def is_in_place(self) -> bool:
+        """Return whether the files are still those that other processes lock."""
+        try:
+            return os.path.samestat(os.stat(self._place), os.fstat(self._pen))  # noqa: PTH116  # often
+        except OSError:
+            return False
 
     def acquire(self, timeout: float) -> bool:
         """Wait for the lock at most `timeout` seconds; False: it did not come."""

@@ -27,19 +27,22 @@ FROM mainspring_jobs INDEXED BY mainspring_cancelling
 WHERE cancel_asked = 1 AND state = 2 AND node = ?
 """
 
+# Both ways by the key: a union of the two tables would be read as a whole first.
 RECORDED = """
-SELECT key, fence, word FROM (
-  SELECT
-    json_extract(given.value, '$[0]') AS key,
-    json_extract(given.value, '$[1]') AS fence
-  FROM json_each(:asked) AS given
-)
-CROSS JOIN (
-  SELECT key, fence, outcome AS word FROM mainspring_attempts WHERE node = :node
-  UNION ALL
-  SELECT key, fence, CASE state WHEN 4 THEN 'failed' WHEN 5 THEN 'cancelled' ELSE 'completed' END
-  FROM mainspring_finished WHERE node = :node
-) USING (key, fence)
+SELECT attempt.key, attempt.fence, outcome
+FROM json_each(:asked) AS given
+CROSS JOIN mainspring_attempts AS attempt
+  ON attempt.key = json_extract(given.value, '$[0]')
+  AND attempt.fence = json_extract(given.value, '$[1]')
+WHERE attempt.node = :node
+UNION ALL
+SELECT
+  job.key, job.fence,
+  CASE job.state WHEN 4 THEN 'failed' WHEN 5 THEN 'cancelled' ELSE 'completed' END
+FROM json_each(:asked) AS given
+CROSS JOIN mainspring_finished AS job
+  ON job.key = json_extract(given.value, '$[0]') AND job.fence = json_extract(given.value, '$[1]')
+WHERE job.node = :node
 """
 
 grants = json.Decoder(list[Grant])
