@@ -11,7 +11,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mainspring import JobCancelled, JobGone, PickleCodec, Queue, current_job
-from mainspring.errors import InvalidConnection, InvalidOption, NotRunning, UnknownOption
+from mainspring.errors import (
+    InvalidConnection,
+    InvalidOption,
+    NotRunning,
+    UnknownOption,
+    UnstorableResult,
+)
 
 
 @pytest.fixture
@@ -428,3 +434,21 @@ def test_a_queue_goes_back_to_its_own_store(tmp_path):
         body.delay()
         assert real.status == "pending"
     assert [job.id for job in queue.jobs()] == [real.id]
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_result_that_cannot_be_stored_is_told_by_the_error_that_names_the_task(queue, awaited):
+    def plain():
+        return object()
+
+    async def coroutine():
+        return object()
+
+    body = queue.task(name="body", retries=0)(coroutine if awaited else plain)
+    with queue.testing() as t:
+        body.delay()
+        with pytest.raises(UnstorableResult, match="'body' returned what can't be stored"):
+            t.run()
+        assert isinstance(t.last.error, UnstorableResult)
+        body.delay()
+        t.run(suppress=UnstorableResult)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
-from mainspring.engine.attempts.attempt import Attempt
+from mainspring.engine.attempts.attempt import Attempt, error_on_record
 from mainspring.engine.children.child_main import ChildHost
 from mainspring.engine.claims.claim_context import ClaimContext
 from mainspring.executors.coroutine_slots import SlotGroup
@@ -54,7 +55,7 @@ class RecordedAttempt(Attempt):
 
     def decide(self, claim: Claim, error: BaseException, began: float) -> Outcome:
         """Return the outcome of an attempt that raised, and keep the error."""
-        self.errors[claim.key] = error
+        self.errors[claim.key] = error_on_record(claim, error)
         return super().decide(claim, error, began)
 
 
@@ -82,6 +83,7 @@ class Bodies:
         self._tasks = tasks
         self._clock = clock
         self._loop: ClockLoop | None = None
+        self._loops_in_use: list[asyncio.AbstractEventLoop] = []
         here = InlineHost(tasks, codec, completions, _never)
         here.executors.append(executor)
         inside = completions.outcomes
@@ -138,8 +140,9 @@ class Bodies:
         body.interrupt(lambda _claim: self._attempt.timed_out(claim, began))
 
     async def leave_loop(self) -> None:
-        """Close what belongs to the running loop, which is the test's own."""
-        await self._resources.aclose()
+        """Close what belongs to the running loop, unless a body is in the midst of its run on it."""
+        if asyncio.get_running_loop() not in self._loops_in_use:
+            await self._resources.aclose()
 
     def close(self) -> None:
         """End the loop and the children."""
@@ -174,7 +177,12 @@ class Bodies:
         attempt = self._attempt_of(body.claim)
         body.group = SlotGroup((0,), deque([body.claim]), attempt, outcomes.append)
         body.group.close()
-        await body.group.run()
+        loop = asyncio.get_running_loop()
+        self._loops_in_use.append(loop)
+        try:
+            await body.group.run()
+        finally:
+            self._loops_in_use.remove(loop)
         return outcomes[0]
 
     def _run_here(self, body: InlineBody) -> Outcome:
