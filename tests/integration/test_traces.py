@@ -223,6 +223,22 @@ def test_an_error_that_can_not_be_read_stays_the_one_of_its_attempt(
     assert [event.name for event in last.events] == ["exception"]
 
 
+def test_an_error_of_an_odd_text_is_recorded_in_texts_that_can_be_exported(
+    queue, exporter, instrumentor, eventually
+):
+    @queue.task(name="odd", retries=0)
+    def odd():
+        raise ValueError("no file caf\udce9")
+
+    with queue.worker(), pytest.raises(JobFailed):
+        odd.delay().result(timeout=20)
+    eventually(lambda: len(spans(exporter, "process")) == 1)
+    told = spans(exporter, "process")[0].events[0].attributes
+    assert told["exception.type"] == "ValueError"
+    assert told["exception.message"] == r"no file caf\udce9"
+    assert all(text.encode() for text in told.values())
+
+
 def test_batches_are_one_span_and_their_jobs_keep_their_own_options(queue, exporter, instrumentor):
     seen = []
 

@@ -140,7 +140,7 @@ class Bodies:
         body.interrupt(lambda _claim: self._attempt.timed_out(claim, began))
 
     async def leave_loop(self) -> None:
-        """Close what belongs to the running loop, unless a body is in the midst of its run on it."""
+        """Close what belongs to the running loop, unless a body is in the midst of its run."""
         if asyncio.get_running_loop() not in self._loops_in_use:
             await self._resources.aclose()
 
