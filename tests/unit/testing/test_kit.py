@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mainspring import JobCancelled, JobGone, PickleCodec, Queue, current_job
+from mainspring import JobCancelled, JobFailed, JobGone, PickleCodec, Queue, current_job
 from mainspring.errors import (
     InvalidConnection,
     InvalidOption,
@@ -452,3 +452,74 @@ def test_a_result_that_cannot_be_stored_is_told_by_the_error_that_names_the_task
         assert isinstance(t.last.error, UnstorableResult)
         body.delay()
         t.run(suppress=UnstorableResult)
+
+
+def parent_of(queue, child, *, awaited):
+    """A task whose body waits for the child."""
+
+    @queue.task(name="parent", retries=0)
+    def blocking():
+        return child.delay().result()
+
+    @queue.task(name="awaiting", retries=0)
+    async def awaiting():
+        return await (await child.adelay())
+
+    return awaiting if awaited else blocking
+
+
+def run_in(t, *, on_the_tests_loop):
+    return asyncio.run(t.arun()) if on_the_tests_loop else t.run()
+
+
+@pytest.mark.parametrize("on_the_tests_loop", [False, True])
+@pytest.mark.parametrize("awaited", [False, True])
+def test_run_ends_and_counts_all_that_bodies_wait_for(queue, awaited, on_the_tests_loop):
+    @queue.task(name="child")
+    async def child():
+        await asyncio.sleep(0)
+
+    parent = parent_of(queue, child, awaited=awaited)
+    with queue.testing() as t:
+        parent.map([()] * 200)
+        assert run_in(t, on_the_tests_loop=on_the_tests_loop) == 400
+        assert len(t.jobs(status="completed")) == 400
+
+
+@pytest.mark.parametrize("on_the_tests_loop", [False, True])
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_job_that_a_body_waits_for_runs_before_all_others(queue, awaited, on_the_tests_loop):
+    ran = []
+
+    @queue.task(name="child", priority=9)
+    def child():
+        ran.append("child")
+
+    @queue.task(name="other")
+    def other():
+        ran.append("other")
+
+    parent = parent_of(queue, child, awaited=awaited)
+    with queue.testing() as t:
+        job = parent.delay()
+        other.delay()
+        run_in(t, on_the_tests_loop=on_the_tests_loop)
+        assert ran == ["child", "other"]
+        assert job.status == "completed"
+        assert t.jobs(task="child")[0].handle.priority == 9
+
+
+@pytest.mark.parametrize("on_the_tests_loop", [False, True])
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_job_that_ends_the_test_ends_it_also_where_a_body_waits(
+    queue, awaited, on_the_tests_loop
+):
+    @queue.task(name="child", retries=0)
+    async def child():
+        pytest.skip("no server")
+
+    parent = parent_of(queue, child, awaited=awaited)
+    with queue.testing(suppress=JobFailed) as t:
+        parent.delay()
+        with pytest.raises(pytest.skip.Exception, match="no server"):
+            run_in(t, on_the_tests_loop=on_the_tests_loop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mainspring.clock import monotonic
 from mainspring.engine.attempts.attempt import Attempt, error_on_record
@@ -16,7 +16,7 @@ from mainspring.queue.kit.children import RealChildren
 from mainspring.queue.kit.loop import ClockLoop, no_running_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from contextlib import AbstractContextManager
 
     from mainspring.engine.attempts.resources import Resources
@@ -83,6 +83,8 @@ class Bodies:
         self._tasks = tasks
         self._clock = clock
         self._loop: ClockLoop | None = None
+        self._helpers: set[asyncio.Task[None]] = set()
+        self._end_of_test: BaseException | None = None
         self._loops_in_use: list[asyncio.AbstractEventLoop] = []
         here = InlineHost(tasks, codec, completions, _never)
         here.executors.append(executor)
@@ -138,6 +140,39 @@ class Bodies:
         """End a body that has run past its timeout by the test's clock."""
         claim, began = body.claim, monotonic()
         body.interrupt(lambda _claim: self._attempt.timed_out(claim, began))
+
+    def help(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`, by which bodies run, in a task of its own on the running loop."""
+        helper = asyncio.get_running_loop().create_task(work)
+        self._helpers.add(helper)
+        helper.add_done_callback(self._note_end)
+
+    def _note_end(self, helper: asyncio.Task[None]) -> None:
+        self._helpers.discard(helper)
+        if not helper.cancelled():
+            self._end_of_test = self._end_of_test or helper.exception()
+
+    def run_helpers(self) -> bool:
+        """Run to their ends those that bodies have left behind; return whether there were any.
+
+        Raises what ends the test, if one of them did.
+        """
+        if self._loop is None or self._loop.is_running():
+            return False
+        return self._loop.run(self._wait_for_helpers(self._loop))
+
+    async def arun_helpers(self) -> bool:
+        """Do the same for the running loop."""
+        return await self._wait_for_helpers(asyncio.get_running_loop())
+
+    async def _wait_for_helpers(self, loop: asyncio.AbstractEventLoop) -> bool:
+        helpers = [one for one in self._helpers if one.get_loop() is loop]
+        if helpers:
+            await asyncio.wait(helpers)
+        error, self._end_of_test = self._end_of_test, None
+        if error is not None:
+            raise error
+        return bool(helpers)
 
     async def leave_loop(self) -> None:
         """Close what belongs to the running loop, unless a body is in the midst of its run."""
