@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -523,3 +524,21 @@ def test_a_job_that_ends_the_test_ends_it_also_where_a_body_waits(
         parent.delay()
         with pytest.raises(pytest.skip.Exception, match="no server"):
             run_in(t, on_the_tests_loop=on_the_tests_loop)
+
+
+def test_a_job_that_nobody_waits_for_any_more_runs_on_unless_it_never_ends(queue):
+    @queue.task(name="child")
+    async def child(ends):
+        await (asyncio.sleep(60) if ends else asyncio.Event().wait())
+
+    @queue.task(name="parent")
+    async def parent(ends):
+        job = await child.adelay(ends)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(job, 5)
+
+    with queue.testing() as t:
+        parent.map([(True,), (False,)])
+        t.run()
+        assert [job.status for job in t.jobs(task="parent")] == ["completed"] * 2
+        assert [job.status for job in t.jobs(task="child")] == ["completed", "running"]

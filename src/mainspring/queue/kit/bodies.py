@@ -153,9 +153,9 @@ class Bodies:
             self._end_of_test = self._end_of_test or helper.exception()
 
     def run_helpers(self) -> bool:
-        """Run to their ends those that bodies have left behind; return whether there were any.
+        """Run to their ends those that bodies have left behind; return whether one ended.
 
-        Raises what ends the test, if one of them did.
+        One that waits for what never comes stays. Raises what ends the test, if one of them did.
         """
         if self._loop is None or self._loop.is_running():
             return False
@@ -167,12 +167,14 @@ class Bodies:
 
     async def _wait_for_helpers(self, loop: asyncio.AbstractEventLoop) -> bool:
         helpers = [one for one in self._helpers if one.get_loop() is loop]
-        if helpers:
+        if helpers and isinstance(loop, ClockLoop):
+            await loop.wait(helpers)
+        elif helpers:
             await asyncio.wait(helpers)
         error, self._end_of_test = self._end_of_test, None
         if error is not None:
             raise error
-        return bool(helpers)
+        return any(one.done() for one in helpers)
 
     async def leave_loop(self) -> None:
         """Close what belongs to the running loop, unless a body is in the midst of its run."""
