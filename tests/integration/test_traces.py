@@ -179,6 +179,22 @@ def test_with_links_an_attempt_begins_a_trace_of_its_own(queue, exporter, provid
     assert [link.context.span_id for link in ran.links] == [sent.context.span_id]
 
 
+def test_with_links_the_baggage_goes_with_the_job_too(queue, provider):
+    instrumentor = MainspringInstrumentor()
+    instrumentor.instrument(tracer_provider=provider, links=True)
+    task = queue.task(name="body")(lambda: baggage.get_baggage("tenant"))
+    token = context.attach(baggage.set_baggage("tenant", "acme"))
+    try:
+        job = task.delay()
+    finally:
+        context.detach(token)
+    try:
+        with queue.worker():
+            assert job.result(timeout=10) == "acme"
+    finally:
+        instrumentor.uninstrument()
+
+
 def test_each_attempt_has_a_span_and_errors_are_recorded(queue, exporter, instrumentor, eventually):
     ways = [Snooze(0), ValueError("no")]
 

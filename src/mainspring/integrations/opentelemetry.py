@@ -156,7 +156,7 @@ def process_span(attempt: JobAttempt) -> Iterator[None]:
     if _tracing.links:
         origin = trace.get_current_span(sent).get_span_context()
         links = [Link(origin)] if origin.is_valid else []
-        sent = context.Context()
+        sent = trace.set_span_in_context(trace.INVALID_SPAN, sent)  # the baggage stays
     span = _tracing.tracer().start_span(
         f"process {attempt.queue}",
         context=sent,
