@@ -16,11 +16,13 @@ import pytest
 
 from mainspring import JobEvent, JobFailed, Queue, Retry, Snooze, Unique, current_job
 from mainspring.errors import InvalidOption
-from mainspring.model.events import EventsDropped, NodeJoined, ScheduleTicked
+from mainspring.model.codec import JsonCodec
+from mainspring.model.events import EventsDropped, NodeJoined, NodeRescued, ScheduleTicked
 from mainspring.model.hidden_names import HiddenNames
 from mainspring.model.job import Want
 from mainspring.model.job_event import JOB_KINDS, JobTexts
 from mainspring.telemetry import event_subscription
+from mainspring.telemetry.job_events import JobEvents
 
 
 @pytest.fixture
@@ -349,6 +351,20 @@ def test_jobs_of_a_lost_node_are_told_of(queue, told):
         assert job.result(timeout=20) == 1
     # It may have begun again before its rescue is told.
     assert sorted(kinds(told, job)) == ["completed", "enqueued", "rescued", "started"]
+
+
+def test_a_rescued_job_is_told_of_with_the_seconds_that_it_waits(queue):
+    job = queue.task(name="body")(lambda: 1).delay()
+    store, told = queue._store, []
+    queue.subscribe(told.append, "rescued", inline=True)
+    tell = JobEvents(queue._binding.feed, JsonCodec(), lambda: store)
+    for _ in range(2):  # after the second crash it waits
+        lost = store.join("lost", host="h", pid=1, lease=60)
+        store.claim(lost, [Want(("body",), None, 1)])
+        rescued = store.rescue(lost, dead=True, begun=None)
+        tell(NodeRescued("lost", len(rescued.requeued), len(rescued.failed), rescued))
+    assert [one.id for one in told] == [job.id, job.id]
+    assert [one.delay for one in told] == [0.0, pytest.approx(5.0, abs=1.0)]
 
 
 @pytest.mark.parametrize("way", [lambda event: pickle.loads(pickle.dumps(event)), copy.deepcopy])

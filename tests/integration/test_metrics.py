@@ -342,6 +342,14 @@ def test_what_befalls_nodes_is_counted():
     assert value("mainspring_outcomes_refused_total") == 2
 
 
+def test_failures_of_parts_and_rescues_are_counted_from_zero(queue, measured):
+    with measured(queue) as address:
+        found = samples(address)
+    assert of(found, "mainspring_service_failures_total", service="heartbeat") == 0
+    assert of(found, "mainspring_jobs_rescued_total", fate="requeued") == 0
+    assert of(found, "mainspring_jobs_rescued_total", fate="failed") == 0
+
+
 def test_a_port_in_use_is_one_clear_line(queue):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -415,6 +415,33 @@ def test_a_resource_on_the_loop_of_a_test_is_closed_there(queue, made):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("on_the_tests_loop", [False, True])
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_body_that_has_another_job_run_keeps_its_resource(queue, made, eager, on_the_tests_loop):
+    session(queue, made)
+
+    @queue.task(name="inner")
+    async def inner(one: Session):
+        return one.open
+
+    @queue.task(name="outer")
+    async def outer(one: Session):
+        return [await (await inner.adelay()), one.open]
+
+    async def main():
+        async with queue.testing(eager=eager) as t:
+            if on_the_tests_loop:
+                job = await outer.adelay()
+                await t.arun()
+            else:
+                job = outer.delay()
+                t.run()
+            assert await job == [True, True]
+        assert [one.open for one in made] == [False]
+
+    asyncio.run(main())
+
+
 def test_a_resource_that_cannot_be_made_fails_the_attempt_and_is_tried_again(queue, made):
     @queue.resource
     def database() -> Database:

@@ -179,6 +179,22 @@ def test_with_links_an_attempt_begins_a_trace_of_its_own(queue, exporter, provid
     assert [link.context.span_id for link in ran.links] == [sent.context.span_id]
 
 
+def test_with_links_the_baggage_goes_with_the_job_too(queue, provider):
+    instrumentor = MainspringInstrumentor()
+    instrumentor.instrument(tracer_provider=provider, links=True)
+    task = queue.task(name="body")(lambda: baggage.get_baggage("tenant"))
+    token = context.attach(baggage.set_baggage("tenant", "acme"))
+    try:
+        job = task.delay()
+    finally:
+        context.detach(token)
+    try:
+        with queue.worker():
+            assert job.result(timeout=10) == "acme"
+    finally:
+        instrumentor.uninstrument()
+
+
 def test_each_attempt_has_a_span_and_errors_are_recorded(queue, exporter, instrumentor, eventually):
     ways = [Snooze(0), ValueError("no")]
 
@@ -221,6 +237,22 @@ def test_an_error_that_can_not_be_read_stays_the_one_of_its_attempt(
     assert last.status.status_code is StatusCode.ERROR
     assert last.attributes["error.type"] == f"{__name__}.Unreadable"
     assert [event.name for event in last.events] == ["exception"]
+
+
+def test_an_error_of_an_odd_text_is_recorded_in_texts_that_can_be_exported(
+    queue, exporter, instrumentor, eventually
+):
+    @queue.task(name="odd", retries=0)
+    def odd():
+        raise ValueError("no file caf\udce9")
+
+    with queue.worker(), pytest.raises(JobFailed):
+        odd.delay().result(timeout=20)
+    eventually(lambda: len(spans(exporter, "process")) == 1)
+    told = spans(exporter, "process")[0].events[0].attributes
+    assert told["exception.type"] == "ValueError"
+    assert told["exception.message"] == r"no file caf\udce9"
+    assert all(text.encode() for text in told.values())
 
 
 def test_batches_are_one_span_and_their_jobs_keep_their_own_options(queue, exporter, instrumentor):

@@ -156,7 +156,7 @@ def process_span(attempt: JobAttempt) -> Iterator[None]:
     if _tracing.links:
         origin = trace.get_current_span(sent).get_span_context()
         links = [Link(origin)] if origin.is_valid else []
-        sent = context.Context()
+        sent = trace.set_span_in_context(trace.INVALID_SPAN, sent)  # the baggage stays
     span = _tracing.tracer().start_span(
         f"process {attempt.queue}",
         context=sent,
@@ -187,11 +187,12 @@ def _record(span: Span, error: BaseException) -> None:
     kind, said = name_of(type(error)), message_of(error)
     span.set_attribute("error.type", kind)
     span.set_status(Status(StatusCode.ERROR, f"{kind.rpartition('.')[2]}: {said}"))
+    # Texts of ours: exporters drop those that are no UTF-8, as of an odd file name.
+    texts = {"exception.message": said, "exception.stacktrace": traceback_of(error)}
     try:
-        span.record_exception(error)
+        span.record_exception(error, texts)
     except Exception:  # noqa: BLE001  # as above
-        texts = {"type": kind, "message": said, "stacktrace": traceback_of(error)}
-        span.add_event("exception", {f"exception.{name}": text for name, text in texts.items()})
+        span.add_event("exception", {"exception.type": kind, **texts})
 
 
 def _attributes_of(jobs: Sequence[NewJob]) -> dict[str, str | int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections import deque
 from dataclasses import dataclass
@@ -112,10 +113,15 @@ class Failures:
 
     def _rest(self) -> float:
         try:
-            return self._backoff.delay(self._in_a_row)
+            rest = self._backoff.delay(self._in_a_row)
         except Exception:
             log.exception("backoff %r raised; the usual one stands in", self._backoff)
-            return DoublingBackoff().delay(self._in_a_row)
+        else:
+            if is_number(rest) and rest < math.inf:  # which nan is not, either
+                return rest
+            said = "backoff %r returned %r, not a number of seconds; the usual one stands in"
+            log.error(said, self._backoff, rest)
+        return DoublingBackoff().delay(self._in_a_row)
 
     def _too_many(self, now: float) -> bool:
         if self._policy.max_failures is None:

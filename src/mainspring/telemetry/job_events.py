@@ -167,7 +167,11 @@ class JobEvents:
         )
 
     def _publish_record(self, kind: str, record: JobRecord) -> None:
-        self._publish_job(kind, record, failure=record.failure, attempt=record.attempts)
+        left = (record.run_at - utc_now()).total_seconds()
+        delay = max(left, 0.0) if kind in _WAITS else None
+        self._publish_job(
+            kind, record, failure=record.failure, attempt=record.attempts, delay=delay
+        )
 
     def _publish_job(
         self,

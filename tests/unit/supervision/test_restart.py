@@ -1,3 +1,6 @@
+import math
+from datetime import timedelta
+
 import pytest
 
 from mainspring import Restart
@@ -60,3 +63,15 @@ def test_a_policy_that_makes_no_sense_is_named(options, named):
     with pytest.raises(InvalidOption) as caught:
         Restart(**options)
     assert caught.value.option == named
+
+
+@pytest.mark.parametrize("wrong", [timedelta(seconds=1), None, math.nan, math.inf, "1"])
+def test_the_usual_backoff_stands_in_for_one_that_returns_no_seconds(caplog, wrong):
+    class Wrong:
+        def delay(self, attempt):
+            return wrong
+
+    failures = Failures(Restart(backoff=Wrong()), backoff=NoDelay())
+    failures.failed(0.0)
+    assert 0.05 <= failures.failed(0.0) <= 0.1
+    assert f"returned {wrong!r}, not a number of seconds" in caplog.text

@@ -6,12 +6,19 @@ import asyncio
 import os
 import sqlite3
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mainspring import JobCancelled, JobGone, PickleCodec, Queue, current_job
-from mainspring.errors import InvalidConnection, InvalidOption, NotRunning, UnknownOption
+from mainspring import JobCancelled, JobFailed, JobGone, PickleCodec, Queue, current_job
+from mainspring.errors import (
+    InvalidConnection,
+    InvalidOption,
+    NotRunning,
+    UnknownOption,
+    UnstorableResult,
+)
 
 
 @pytest.fixture
@@ -428,3 +435,110 @@ def test_a_queue_goes_back_to_its_own_store(tmp_path):
         body.delay()
         assert real.status == "pending"
     assert [job.id for job in queue.jobs()] == [real.id]
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_result_that_cannot_be_stored_is_told_by_the_error_that_names_the_task(queue, awaited):
+    def plain():
+        return object()
+
+    async def coroutine():
+        return object()
+
+    body = queue.task(name="body", retries=0)(coroutine if awaited else plain)
+    with queue.testing() as t:
+        body.delay()
+        with pytest.raises(UnstorableResult, match="'body' returned what can't be stored"):
+            t.run()
+        assert isinstance(t.last.error, UnstorableResult)
+        body.delay()
+        t.run(suppress=UnstorableResult)
+
+
+def parent_of(queue, child, *, awaited):
+    """A task whose body waits for the child."""
+
+    @queue.task(name="parent", retries=0)
+    def blocking():
+        return child.delay().result()
+
+    @queue.task(name="awaiting", retries=0)
+    async def awaiting():
+        return await (await child.adelay())
+
+    return awaiting if awaited else blocking
+
+
+def run_in(t, *, on_the_tests_loop):
+    return asyncio.run(t.arun()) if on_the_tests_loop else t.run()
+
+
+@pytest.mark.parametrize("on_the_tests_loop", [False, True])
+@pytest.mark.parametrize("awaited", [False, True])
+def test_run_ends_and_counts_all_that_bodies_wait_for(queue, awaited, on_the_tests_loop):
+    @queue.task(name="child")
+    async def child():
+        await asyncio.sleep(0)
+
+    parent = parent_of(queue, child, awaited=awaited)
+    with queue.testing() as t:
+        parent.map([()] * 200)
+        assert run_in(t, on_the_tests_loop=on_the_tests_loop) == 400
+        assert len(t.jobs(status="completed")) == 400
+
+
+@pytest.mark.parametrize("on_the_tests_loop", [False, True])
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_job_that_a_body_waits_for_runs_before_all_others(queue, awaited, on_the_tests_loop):
+    ran = []
+
+    @queue.task(name="child", priority=9)
+    def child():
+        ran.append("child")
+
+    @queue.task(name="other")
+    def other():
+        ran.append("other")
+
+    parent = parent_of(queue, child, awaited=awaited)
+    with queue.testing() as t:
+        job = parent.delay()
+        other.delay()
+        run_in(t, on_the_tests_loop=on_the_tests_loop)
+        assert ran == ["child", "other"]
+        assert job.status == "completed"
+        assert t.jobs(task="child")[0].handle.priority == 9
+
+
+@pytest.mark.parametrize("on_the_tests_loop", [False, True])
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_job_that_ends_the_test_ends_it_also_where_a_body_waits(
+    queue, awaited, on_the_tests_loop
+):
+    @queue.task(name="child", retries=0)
+    async def child():
+        pytest.skip("no server")
+
+    parent = parent_of(queue, child, awaited=awaited)
+    with queue.testing(suppress=JobFailed) as t:
+        parent.delay()
+        with pytest.raises(pytest.skip.Exception, match="no server"):
+            run_in(t, on_the_tests_loop=on_the_tests_loop)
+
+
+def test_a_job_that_nobody_waits_for_any_more_runs_on_unless_it_never_ends(queue):
+    @queue.task(name="child")
+    async def child(ends):
+        await (asyncio.sleep(60) if ends else asyncio.Event().wait())
+
+    @queue.task(name="parent")
+    async def parent(ends):
+        job = await child.adelay(ends)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(job, 5)
+
+    with queue.testing() as t:
+        parent.map([(True,), (False,)])
+        t.run()
+        assert [job.status for job in t.jobs(task="parent")] == ["completed"] * 2
+        assert [job.status for job in t.jobs(task="child")] == ["completed", "running"]

@@ -198,8 +198,7 @@ class Attempt:
 
     def decision(self, claim: Claim, error: BaseException, began: float) -> Decision:
         """Return the outcome that the error itself asks for, before attempts are counted."""
-        if isinstance(error, Unstorable):
-            error = UnstorableResult(claim.task, error.why)
+        error = error_on_record(claim, error)
         kind, delay = self._classify(claim, error)
         failure = _evidence_of(error)
         outcome = Outcome(claim.key, claim.fence, kind, began, monotonic(), failure=failure)
@@ -290,6 +289,11 @@ def put_off(claim: Claim, error: BaseException, began: float) -> Outcome:
         failure=failure_of(error),
         delay=PUT_OFF_SECONDS,
     )
+
+
+def error_on_record(claim: Claim, error: BaseException) -> BaseException:
+    """Return the error as callers know it: of a result that can't be stored, it names the task."""
+    return UnstorableResult(claim.task, error.why) if isinstance(error, Unstorable) else error
 
 
 def _evidence_of(error: BaseException) -> Failure | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mainspring.clock import monotonic
-from mainspring.engine.attempts.attempt import Attempt
+from mainspring.engine.attempts.attempt import Attempt, error_on_record
 from mainspring.engine.children.child_main import ChildHost
 from mainspring.engine.claims.claim_context import ClaimContext
 from mainspring.executors.coroutine_slots import SlotGroup
@@ -15,7 +16,7 @@ from mainspring.queue.kit.children import RealChildren
 from mainspring.queue.kit.loop import ClockLoop, no_running_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from contextlib import AbstractContextManager
 
     from mainspring.engine.attempts.resources import Resources
@@ -54,7 +55,7 @@ class RecordedAttempt(Attempt):
 
     def decide(self, claim: Claim, error: BaseException, began: float) -> Outcome:
         """Return the outcome of an attempt that raised, and keep the error."""
-        self.errors[claim.key] = error
+        self.errors[claim.key] = error_on_record(claim, error)
         return super().decide(claim, error, began)
 
 
@@ -82,6 +83,9 @@ class Bodies:
         self._tasks = tasks
         self._clock = clock
         self._loop: ClockLoop | None = None
+        self._helpers: set[asyncio.Task[None]] = set()
+        self._end_of_test: BaseException | None = None
+        self._loops_in_use: list[asyncio.AbstractEventLoop] = []
         here = InlineHost(tasks, codec, completions, _never)
         here.executors.append(executor)
         inside = completions.outcomes
@@ -137,9 +141,45 @@ class Bodies:
         claim, began = body.claim, monotonic()
         body.interrupt(lambda _claim: self._attempt.timed_out(claim, began))
 
+    def help(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`, by which bodies run, in a task of its own on the running loop."""
+        helper = asyncio.get_running_loop().create_task(work)
+        self._helpers.add(helper)
+        helper.add_done_callback(self._note_end)
+
+    def _note_end(self, helper: asyncio.Task[None]) -> None:
+        self._helpers.discard(helper)
+        if not helper.cancelled():
+            self._end_of_test = self._end_of_test or helper.exception()
+
+    def run_helpers(self) -> bool:
+        """Run to their ends those that bodies have left behind; return whether one ended.
+
+        One that waits for what never comes stays. Raises what ends the test, if one of them did.
+        """
+        if self._loop is None or self._loop.is_running():
+            return False
+        return self._loop.run(self._wait_for_helpers(self._loop))
+
+    async def arun_helpers(self) -> bool:
+        """Do the same for the running loop."""
+        return await self._wait_for_helpers(asyncio.get_running_loop())
+
+    async def _wait_for_helpers(self, loop: asyncio.AbstractEventLoop) -> bool:
+        helpers = [one for one in self._helpers if one.get_loop() is loop]
+        if helpers and isinstance(loop, ClockLoop):
+            await loop.wait(helpers)
+        elif helpers:
+            await asyncio.wait(helpers)
+        error, self._end_of_test = self._end_of_test, None
+        if error is not None:
+            raise error
+        return any(one.done() for one in helpers)
+
     async def leave_loop(self) -> None:
-        """Close what belongs to the running loop, which is the test's own."""
-        await self._resources.aclose()
+        """Close what belongs to the running loop, unless a body is in the midst of its run."""
+        if asyncio.get_running_loop() not in self._loops_in_use:
+            await self._resources.aclose()
 
     def close(self) -> None:
         """End the loop and the children."""
@@ -174,7 +214,12 @@ class Bodies:
         attempt = self._attempt_of(body.claim)
         body.group = SlotGroup((0,), deque([body.claim]), attempt, outcomes.append)
         body.group.close()
-        await body.group.run()
+        loop = asyncio.get_running_loop()
+        self._loops_in_use.append(loop)
+        try:
+            await body.group.run()
+        finally:
+            self._loops_in_use.remove(loop)
         return outcomes[0]
 
     def _run_here(self, body: InlineBody) -> Outcome:

@@ -51,7 +51,7 @@ class TestClient(QueueClient):
         self._failures = failures
         self._eager = eager
         self._on_end: dict[str, list[OnEnd]] = {}
-        self._helpers: set[asyncio.Task[None]] = set()
+        self._private = store
 
     @property
     def job_events(self) -> JobEvents:
@@ -62,7 +62,7 @@ class TestClient(QueueClient):
         """Keep new jobs and return their ids."""
         job_ids = super().enqueue(jobs, connection)
         if self._eager:
-            self._worker.run_ready(never)
+            self._worker.run_all()
         return job_ids
 
     async def aenqueue(self, job: NewJob, connection: Any = None) -> str:
@@ -77,7 +77,7 @@ class TestClient(QueueClient):
         else:
             job_ids = await self.transactions.in_sync(connection, lambda own: enqueue(jobs, own))
         if self._eager:
-            await self._worker.arun_ready(never)
+            await self._worker.arun_all()
         return job_ids
 
     def get(self, job_id: str) -> JobRecord | None:
@@ -96,7 +96,7 @@ class TestClient(QueueClient):
         """Let failed and cancelled jobs run again; return the id of the live job for each."""
         live = super().retry(job_ids, payload=payload)
         if self._eager:
-            self._worker.run_ready(never)
+            self._worker.run_all()
         return live
 
     def reschedule(
@@ -105,7 +105,7 @@ class TestClient(QueueClient):
         """Let jobs that wait start after so many seconds, or with that priority, as stored."""
         waited = super().reschedule(job_ids, delay=delay, priority=priority)
         if self._eager:
-            self._worker.run_ready(never)
+            self._worker.run_all()
         return waited
 
     def wait(self, job_id: str, timeout: float | None) -> Ended | None:  # noqa: ARG002  # it never waits
@@ -114,7 +114,7 @@ class TestClient(QueueClient):
         Raises NotRunning where production would wait for a worker.
         """
         if running.get() is not None:
-            self._worker.run_ready(lambda: self._ended(job_id) is not None)
+            self._run_awaited(job_id)
         ended = self._ended(job_id)
         if ended is None:
             raise self._not_run(job_id)
@@ -157,15 +157,19 @@ class TestClient(QueueClient):
     def _run_beside(self, job_id: str) -> None:
         """Run what is ready for a body that waits: at once, or beside a coroutine."""
         if asyncio._get_running_loop() is None:  # noqa: SLF001  # documented, and does not raise
-            self._worker.run_ready(lambda: self._ended(job_id) is not None)
+            self._run_awaited(job_id)
             self._tell_or_refuse(job_id)
-            return
-        helper = asyncio.get_running_loop().create_task(self._run_awaited(job_id))
-        self._helpers.add(helper)
-        helper.add_done_callback(self._helpers.discard)
+        else:
+            self._worker.run_beside(self._arun_awaited(job_id))
 
-    async def _run_awaited(self, job_id: str) -> None:
-        """Run what is ready in the midst of a body that waits for a job."""
+    def _run_awaited(self, job_id: str) -> None:
+        """Run what is ready in the midst of a body that waits for a job: that job first."""
+        self._private.put_first(job_id)
+        self._worker.run_ready(lambda: self._ended(job_id) is not None)
+
+    async def _arun_awaited(self, job_id: str) -> None:
+        """Do the same beside a coroutine, and tell it."""
+        self._private.put_first(job_id)
         await self._worker.arun_ready(lambda: self._ended(job_id) is not None)
         self._tell_or_refuse(job_id)
 
@@ -203,11 +207,6 @@ class TestClient(QueueClient):
             f"{named} has not run, and no worker will: call run() of what queue.testing() gave "
             "before you ask for its result"
         )
-
-
-def never() -> bool:
-    """Return False: all that is ready is to be run."""
-    return False
 
 
 def _nothing() -> None:

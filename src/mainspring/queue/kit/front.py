@@ -13,7 +13,7 @@ from mainspring.model.remote_error import cause_of
 from mainspring.model.view import JobFilter
 from mainspring.queue.by_name import task_named
 from mainspring.queue.job_handle import JobHandle
-from mainspring.queue.kit.client import TestClient, never
+from mainspring.queue.kit.client import TestClient
 from mainspring.queue.kit.clock import MovedClock, seconds_in
 from mainspring.queue.kit.enqueued import described, wanted
 from mainspring.queue.kit.failures import UnseenErrors
@@ -158,12 +158,13 @@ class TestQueue:
         """
         __tracebackhide__ = True
         end = self._end_of("run()", duration, words)
-        count = self._worker.run_ready(never)
+        before = self._worker.ran
+        self._worker.run_all()
         while (due := self._next(end, jobs=True)) is not None:
             self._clock.advance_to(due)
-            count += self._worker.run_ready(never)
+            self._worker.run_all()
         self._raise_failure(suppress)
-        return count
+        return self._worker.ran - before
 
     async def arun(
         self,
@@ -178,12 +179,13 @@ class TestQueue:
         """
         __tracebackhide__ = True
         end = self._end_of("arun()", duration, words)
-        count = await self._worker.arun_ready(never)
+        before = self._worker.ran
+        await self._worker.arun_all()
         while (due := self._next(end, jobs=True)) is not None:
             self._clock.advance_to(due)
-            count += await self._worker.arun_ready(never)
+            await self._worker.arun_all()
         self._raise_failure(suppress)
-        return count
+        return self._worker.ran - before
 
     def advance(
         self,

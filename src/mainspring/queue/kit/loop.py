@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import selectors
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainspring.clock import monotonic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Collection, Coroutine, Iterator
 
     from mainspring.queue.kit.clock import MovedClock
 
@@ -31,14 +32,22 @@ class ClockSelector(selectors.DefaultSelector):
         super().__init__()
         self._clock = clock
         self.calls_in_threads = 0
+        self.on_idle: Callable[[], object] | None = None
+        """Called where the loop would wait for what may never come, instead of waiting."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return the files that are ready, at the latest when the clock is at the next timer."""
-        if timeout is None or timeout <= 0:
+        if timeout is not None and timeout <= 0:
             return super().select(timeout)
         if ready := super().select(0):
             return ready
-        if len(self.get_map()) > OWN_FILES or self.calls_in_threads:
+        waits_outside = len(self.get_map()) > OWN_FILES or self.calls_in_threads
+        if timeout is None:
+            if waits_outside or self.on_idle is None:
+                return super().select(None)
+            self.on_idle()
+            return []
+        if waits_outside:
             began = monotonic()
             ready = super().select(timeout)
             self._clock.advance(monotonic() - began)
@@ -71,6 +80,16 @@ class ClockLoop(asyncio.SelectorEventLoop):
     def _note_end(self, future: asyncio.Future[Any]) -> None:  # noqa: ARG002  # the callback's
         self._waits.calls_in_threads -= 1
 
+    async def wait(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        """Wait until all of these have ended, or nothing on this loop goes on any more."""
+        idle = self.create_future()
+        self._waits.on_idle = partial(_settle, idle)
+        all_ended = asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            await asyncio.wait([asyncio.shield(all_ended), idle], return_when="FIRST_COMPLETED")
+        finally:
+            self._waits.on_idle = None
+
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, also where a loop runs in this thread already."""
         with no_running_loop():
@@ -89,6 +108,11 @@ class ClockLoop(asyncio.SelectorEventLoop):
         await asyncio.gather(*left, return_exceptions=True)
         await self.shutdown_asyncgens()
         await self.shutdown_default_executor()
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappush
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 
 from mainspring.model.view import JobFilter
 from mainspring.queue.kit.marks import Marks, marks_on
+from mainspring.stores.clock import Moment
 from mainspring.stores.memory.store import MemoryStore
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from mainspring.model.view import JobRecord
     from mainspring.queue.kit.clock import MovedClock
     from mainspring.stores.clock import Clock
+
+FIRST = -(2**64)
+"""In the place of a priority: more urgent than any."""
 
 
 class PrivateStore(MemoryStore):
@@ -57,6 +62,18 @@ class PrivateStore(MemoryStore):
             marks.write([self._name_of(grant)])
             self._finished[grant] = marks, outcome
         return held
+
+    def put_first(self, job_id: str) -> None:
+        """Have a job that may start now claimed before all others."""
+        with self._change:
+            job = self._ledger.find(job_id)
+            if job is None or job.place is None or job.run_at > Moment(self._clock).micros:
+                return
+            lane = self._ledger.lanes.of(job)
+            lane.remove(job)
+            job.delayed = False
+            job.place = entry = (FIRST, job.run_at, job.key, job)
+            heappush(lane.ready, entry)
 
     def announce(self) -> None:
         """Do nothing: nobody sleeps."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from mainspring.engine.attempts.attempt import released
 from mainspring.engine.attempts.current_job import job_records
 from mainspring.engine.attempts.resources import Resources
+from mainspring.engine.attempts.running import running
 from mainspring.engine.claims.exchange import Exchange
 from mainspring.engine.claims.slots import Slots
 from mainspring.engine.journal.writer import JournalWriter, PublishingSink
@@ -34,7 +35,7 @@ from mainspring.telemetry.job_events import JobEvents
 from mainspring.telemetry.log import log_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from mainspring.model.job import Outcome
     from mainspring.model.timetable import NewSchedule
@@ -68,6 +69,8 @@ class InlineWorker:
     ) -> None:
         self._store, self._clock, self._tasks, self._declared = store, clock, known.tasks, declared
         self._retry_at_once = retry_at_once
+        self.ran = 0
+        """Attempts that have ended, those that a body waited for included."""
         self._lock = RLock()
         self._events = EventBus()
         self._events.subscribe(log_event)
@@ -128,9 +131,24 @@ class InlineWorker:
         """True while a body runs."""
         return self._executor.running() > 0
 
-    def run_ready(self, is_enough: Callable[[], bool]) -> int:
-        """Run what is ready, and what that enqueues, until it is enough; return how many bodies."""
-        count = 0
+    def run_all(self) -> None:
+        """Run what is ready, and what that enqueues, and what runs beside it, to the end."""
+        self.run_ready(never)
+        while running.get() is None and self._bodies.run_helpers():
+            self.run_ready(never)
+
+    async def arun_all(self) -> None:
+        """Do the same, coroutines on the running loop."""
+        await self.arun_ready(never)
+        while running.get() is None and await self._bodies.arun_helpers():
+            await self.arun_ready(never)
+
+    def run_beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`, by which bodies run, on the running loop, beside the body that waits."""
+        self._bodies.help(work)
+
+    def run_ready(self, is_enough: Callable[[], bool]) -> None:
+        """Run what is ready, and what that enqueues, until it is enough."""
         while not is_enough() and (body := self._begin()) is not None:
             try:
                 outcome = self._bodies.run(body)
@@ -138,18 +156,15 @@ class InlineWorker:
                 self._end(body, released(body.claim))
                 raise
             self._end(body, outcome)
-            count += 1
-        return count
 
-    async def arun_ready(self, is_enough: Callable[[], bool]) -> int:
+    async def arun_ready(self, is_enough: Callable[[], bool]) -> None:
         """Do the same, coroutines on the running loop, as are resources that belong to one."""
         try:
-            return await self._arun_ready(is_enough)
+            await self._arun_ready(is_enough)
         finally:
             await self._bodies.leave_loop()
 
-    async def _arun_ready(self, is_enough: Callable[[], bool]) -> int:
-        count = 0
+    async def _arun_ready(self, is_enough: Callable[[], bool]) -> None:
         while not is_enough() and (body := self._begin()) is not None:
             try:
                 outcome = await self._bodies.arun(body)
@@ -157,8 +172,6 @@ class InlineWorker:
                 self._end(body, released(body.claim))
                 raise
             self._end(body, outcome)
-            count += 1
-        return count
 
     def look(self) -> None:
         """Do by the clock what a worker does beside its jobs: renew, tick, expire, end in time."""
@@ -234,6 +247,7 @@ class InlineWorker:
 
     def _end(self, body: InlineBody, outcome: Outcome) -> None:
         with self._lock:
+            self.ran += outcome.kind is not OutcomeKind.RELEASED
             self._record(self._by_clock(body, outcome))
             self._exchange.turn()
             self._executor.leave(body)
@@ -252,6 +266,11 @@ class InlineWorker:
         for body in self._executor.bodies:
             if body.group is not None and body.deadline <= self._clock.monotonic():
                 self._bodies.time_out(body)
+
+
+def never() -> bool:
+    """Return False: all that is ready is to be run."""
+    return False
 
 
 def _plan_nothing(moment: float) -> None:  # the seam's signature

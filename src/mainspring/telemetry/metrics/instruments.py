@@ -14,6 +14,7 @@ from mainspring.model.events import (
     OutcomesRefused,
     ScheduleTicked,
     ServiceCrashed,
+    ServiceStarted,
 )
 from mainspring.model.job import EXPIRED, OutcomeKind
 
@@ -41,6 +42,9 @@ OUTCOMES = {
     OutcomeKind.CRASHED: "crashed",
 }
 """Words of the label; a claim that was given back is no attempt."""
+
+FATES = ("requeued", "failed")
+"""Words for what became of the jobs of a lost node."""
 
 
 class LaneInstruments(NamedTuple):
@@ -71,6 +75,9 @@ class WorkerInstruments:
         self._rescued = counter("jobs_rescued", "Jobs of lost nodes, by what became.", "fate")
         self._ticks = counter("schedule_ticks", "Ticks that were made here.", "schedule")
         self._crashes = counter("service_failures", "Failures of parts of it.", "service")
+        # From 0, or Prometheus sees no increase by the first.
+        for fate in FATES:
+            self._rescued.labels(fate)
 
     def __call__(self, event: object) -> None:
         """Observe an event; most are nothing to count."""
@@ -90,8 +97,8 @@ class WorkerInstruments:
                 self._count_rescued(event)
             case ScheduleTicked():
                 self._ticks.labels(event.schedule).inc()
-            case ServiceCrashed():
-                self._crashes.labels(event.service).inc()
+            case ServiceStarted() | ServiceCrashed():
+                self._crashes.labels(event.service).inc(isinstance(event, ServiceCrashed))
 
     def _observe(self, claim: Claim, outcome: Outcome) -> None:
         place = claim.queue, claim.task
@@ -113,5 +120,5 @@ class WorkerInstruments:
         return lane
 
     def _count_rescued(self, event: NodeRescued | OrphansRescued) -> None:
-        self._rescued.labels("requeued").inc(event.requeued)
-        self._rescued.labels("failed").inc(event.failed)
+        for fate, jobs in zip(FATES, (event.requeued, event.failed), strict=True):
+            self._rescued.labels(fate).inc(jobs)
