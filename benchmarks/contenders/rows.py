@@ -201,7 +201,7 @@ def idle(queue: Contender, seconds: int) -> Figures:
     statements = STATEMENTS.get(setup.server)
     with worker(queue) as process:
         queue.result(queue.enqueue(1, 2))
-        time.sleep(6 if statements else 1)  # a server's counters come late
+        time.sleep(13 if statements else 1)  # a server counts what a connection did up to 10 s later
         before = cpu_seconds(process.pid)
         asked = statements(setup.folder) if statements else 0
         time.sleep(seconds)
