@@ -201,7 +201,8 @@ def idle(queue: Contender, seconds: int) -> Figures:
     statements = STATEMENTS.get(setup.server)
     with worker(queue) as process:
         queue.result(queue.enqueue(1, 2))
-        time.sleep(13 if statements else 1)  # a server counts what a connection did up to 10 s later
+        # A server counts what a connection did up to 10 s later.
+        time.sleep(13 if statements else 1)
         before = cpu_seconds(process.pid)
         asked = statements(setup.folder) if statements else 0
         time.sleep(seconds)
