@@ -21,6 +21,7 @@ import psycopg
 from mainspring.clock import monotonic
 from mainspring.errors import StoreError, StoreUnreachable
 from mainspring.model.job import ANY_JOB, Notice
+from mainspring.stores.ownership import let_go, owns
 from mainspring.stores.wake.notifier import LocalListener, Notifier
 from mainspring.stores.wake.topics import ENDED, LOCKS, ORDERS, READY, keys_told
 
@@ -104,18 +105,33 @@ class DirectConnection:
 
     def close(self) -> None:
         """End the connection and its thread."""
-        with self._starting:
-            thread, self._thread = self._thread, None
-            if thread is not None and thread.is_alive():
-                self._closed = True
-                self._interrupt()
-                thread.join(PATIENCE)
+        self._in_turn(self._end)
+
+    def _end(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None and thread.is_alive():
+            self._closed = True
+            self._interrupt()
+            thread.join(PATIENCE)
 
     def _wake(self) -> None:
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._start()
-            self._interrupt()
+        self._in_turn(self._start_or_interrupt)
+
+    def _start_or_interrupt(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+        self._interrupt()
+
+    def _in_turn(self, work: Callable[[], None]) -> None:
+        """Start or end the thread, as no other does just now; an exception leaves no lock."""
+        was_mine = owns(self._starting)
+        try:
+            with self._starting:
+                work()
+        finally:
+            # It may have come as the block ended, before the lock was released.
+            if not was_mine:
+                let_go(self._starting)
 
     def _interrupt(self) -> None:
         """End the wait of the thread."""
