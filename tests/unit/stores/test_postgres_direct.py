@@ -123,3 +123,15 @@ def test_who_sleeps_is_woken_after_a_notice_that_somebody_else_has_sent(
     assert ready.wait(10) is not None
     for one in (ready, store, other):
         one.close()
+
+
+def test_who_waits_for_nothing_is_notified_of_nothing(postgres_url, until, connection):
+    store, other = (PostgresStore(postgres_url, durability="normal") for _ in range(2))
+    waiting = store.listen("ended")
+    enqueue(other)
+    heard = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE %s"
+    channel = f'%LISTEN "{postgres_url.rpartition("schema=")[2]}_'
+    assert connection.execute(heard, (f"{channel}ended%",)).fetchone() == (1,)
+    assert connection.execute(heard, (f"{channel}ready%",)).fetchone() == (0,)
+    for one in (waiting, store, other):
+        one.close()

@@ -23,6 +23,7 @@ from mainspring.model.job import NewJob
 from mainspring.model.view import JobFilter
 from mainspring.stores.postgres import PostgresStore
 from mainspring.stores.postgres.address import address_of
+from mainspring.stores.postgres.connections import connections
 from mainspring.stores.postgres.schema import migration
 from mainspring.testing.contracts.cases import join, new_job, outcome, want
 from servers.postgres import schema_in
@@ -92,6 +93,7 @@ def test_a_schema_of_version_2_keeps_its_jobs_and_refuses_odd_values_from_then_o
 ):
     with monkeypatch.context() as older, opened(postgres_url) as store:
         older.setattr(migration, "VERSION", 2)
+        older.setattr(connections, "raise_sequences", lambda *_: None)  # some are of later ones
         ids = store.enqueue_many([new_job()] * 3)
         connection.execute(f"UPDATE {schema}.jobs SET attempts = -7 WHERE key = 1")
     with opened(postgres_url) as store:

@@ -54,7 +54,14 @@ class Claimer:
         self.next_due = math.inf
 
     def wants(self, outcomes: Sequence[Outcome], now: float) -> list[Want]:
-        """Return what to ask for in an exchange that records these outcomes."""
+        """Return what to ask for in an exchange that records these outcomes.
+
+        Nothing, if the store is known to have nothing: it will say when that changes. But it says
+        nothing of the jobs that wait until a suspect has ended.
+        """
+        if outcomes and not (self.held.suspects or self.table.expects_work()):
+            self.want_nothing()
+            return []
         leaving = dict.fromkeys(self.table.slots, 0)
         by_task = self.table.by_task
         for claim in self.held.of(outcomes):

@@ -25,6 +25,11 @@ class HeldClaims:
     def __iter__(self) -> Iterator[Claim]:
         return iter(list(self._claims.values()))
 
+    @property
+    def suspects(self) -> int:
+        """The number of jobs whose next crash would be their last."""
+        return len(self._suspects)
+
     def add(self, claims: Sequence[Claim]) -> None:
         """Hold these, too."""
         self._claims.update([(claim.key, claim) for claim in claims])

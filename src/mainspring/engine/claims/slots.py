@@ -160,6 +160,13 @@ class SlotTable:
         for slots in self.slots:
             slots.may_have_work = True
 
+    def expects_work(self) -> bool:
+        """Return whether the store may have jobs for some of them."""
+        for slots in self.slots:  # noqa: SIM110  # as below
+            if slots.may_have_work:
+                return True
+        return False
+
     def is_low(self) -> bool:
         """Return whether some of them will soon have nothing to do; from any thread."""
         for slots in self.slots:  # noqa: SIM110  # `any` takes three times as long: each job asks

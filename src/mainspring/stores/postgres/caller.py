@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
+from psycopg import errors
 from psycopg.pq import TransactionStatus
 
 from mainspring.errors import InvalidConnection
 from mainspring.stores.postgres.connections.statements import Statements
-from mainspring.stores.postgres.connections.trouble import Raced, explain
+from mainspring.stores.postgres.connections.trouble import KeysTaken, Raced, explain, is_key_taken
 from mainspring.stores.postgres.enqueue import enqueue_into
 from mainspring.stores.postgres.nodes import lease_lost
 from mainspring.stores.postgres.outcomes import record_each
@@ -88,6 +89,8 @@ def in_savepoint(
         except Raced:
             continue
         except psycopg.Error as error:
+            if isinstance(error, errors.UniqueViolation) and is_key_taken(error):
+                raise KeysTaken from error
             explain(error, address)
             raise
     raise address.unusable("other transactions were faster, again and again", "try later")

@@ -53,8 +53,9 @@ FROM json_to_recordset(%(jobs)s::json) AS given (
   key bigint, nonce bigint, lane int, priority bigint, delayed boolean, delay bigint, payload text,
   unique_key text, expires bigint, options text
 )
-ON CONFLICT DO NOTHING
 """
+ENQUEUE_AGAIN = ENQUEUE + "ON CONFLICT DO NOTHING"
+ENQUEUE_KEYED = ENQUEUE + "ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO NOTHING"
 
 # Done again: what had come through and has ended meanwhile must not be there twice.
 REPEAT = (
@@ -159,9 +160,13 @@ def enqueue_into(
 
 
 def insert(
-    connection: Statements, batch: JobBatch, lanes: Mapping[Name, int], moment: ServerMoment
+    connection: Statements,
+    batch: JobBatch,
+    lanes: Mapping[Name, int],
+    moment: ServerMoment,
+    statement: str = ENQUEUE,
 ) -> int:
-    """Insert jobs that are not there; return how many."""
+    """Insert jobs; return how many, since other statements leave out what is there."""
     inserted = 0
     for start in range(0, len(batch.jobs), MOST_ROWS):
         some = slice(start, start + MOST_ROWS)
@@ -183,7 +188,7 @@ def insert(
             )
         ]
         asked = {"now": moment.micros, "jobs": json.encode(rows).decode()}
-        inserted += connection.execute(ENQUEUE, asked).rowcount
+        inserted += connection.execute(statement, asked).rowcount
     return inserted
 
 
@@ -213,7 +218,7 @@ def keep_keyed(
         replace(connection, bearers[unique].key, new, moment)
     count = len(plan.inserted)
     inserted = JobBatch(plan.inserted, batch.keys[:count], batch.nonces[:count])
-    if insert(connection, inserted, lanes, moment) < count:
+    if insert(connection, inserted, lanes, moment, ENQUEUE_KEYED) < count:
         raise Raced
     keep_tags(connection, dict(zip(inserted.keys, plan.inserted, strict=True)))
     remember(connection, plan, inserted.ids, moment)

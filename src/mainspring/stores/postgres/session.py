@@ -20,8 +20,17 @@ from mainspring.clock import monotonic
 from mainspring.errors import StoreError
 from mainspring.faults import fault
 from mainspring.stores.postgres.connections.direct import TOPICS, DirectConnection
-from mainspring.stores.postgres.connections.trouble import LOST, UNDONE, Raced, explain
+from mainspring.stores.postgres.connections.trouble import (
+    LOST,
+    UNDONE,
+    KeysTaken,
+    Raced,
+    explain,
+    is_key_taken,
+)
 from mainspring.stores.postgres.enqueue import (
+    ENQUEUE,
+    ENQUEUE_AGAIN,
     MOST_ROWS,
     REPEAT,
     batch_of,
@@ -29,6 +38,7 @@ from mainspring.stores.postgres.enqueue import (
     enqueue_into,
     insert,
 )
+from mainspring.stores.postgres.schema.sequences import raise_sequences
 from mainspring.stores.postgres.single_job import SingleJobs
 from mainspring.stores.rules.enqueue import is_keyed
 from mainspring.stores.sql.lanes import KnownLanes
@@ -144,7 +154,7 @@ class PostgresSession:
                 if error.diag.constraint_name not in OURS or tries + 1 == MOST_TRIES:
                     raise
                 with self.connections.lend() as connection:
-                    connection.execute(LIVE_ONCE)
+                    self.repair(connection)
             except psycopg.Error as error:
                 lost = isinstance(error, LOST) and (not connection or connection.driver.closed)
                 may_repeat = isinstance(error, UNDONE) or (lost and not progress.committing)
@@ -155,28 +165,45 @@ class PostgresSession:
             pause *= 2
         raise self._address.unusable("other transactions were faster, again and again", "try later")
 
+    def repair(self, connection: Statements) -> None:
+        """Have each key be that of one job only, from now on."""
+        connection.execute(LIVE_ONCE)
+        raise_sequences(connection.driver, self._address)
+        self.forget_keys()
+
     def numbers(self, names: Collection[Name]) -> Mapping[Name, int]:
         """Return the number of each lane; new ones are committed."""
         missing = self.lanes.missing(names)
         if missing:
-            queues, tasks = [name[0] for name in missing], [name[1] for name in missing]
-            asked = {"queues": queues, "tasks": tasks}
-            self.read(lambda connection: connection.execute(ADD_LANES, asked))
-            rows = self.read(lambda connection: connection.rows(LANES, asked))
-            self.lanes.learn([(lane, (queue, task)) for lane, queue, task in rows], below=2**31)
+            self._add_lanes(missing)
+            if self.lanes.missing(missing):  # the server gave them the numbers of others
+                self.read(self.repair)
+                self._add_lanes(missing)
         return self.lanes.numbers
+
+    def _add_lanes(self, names: Collection[Name]) -> None:
+        queues, tasks = [name[0] for name in names], [name[1] for name in names]
+        asked = {"queues": queues, "tasks": tasks}
+        self.read(lambda connection: connection.execute(ADD_LANES, asked))
+        rows = self.read(lambda connection: connection.rows(LANES, asked))
+        self.lanes.learn([(lane, (queue, task)) for lane, queue, task in rows], below=2**31)
 
     def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs, notify, and return their ids; an answer that was lost makes no second job."""
         lanes = self.numbers({(job.queue, job.task) for job in jobs})
+        try:
+            return self._enqueue(jobs, lanes)
+        except KeysTaken:
+            self.read(self.repair)
+            return self._enqueue(jobs, lanes)
+
+    def _enqueue(self, jobs: Sequence[NewJob], lanes: Mapping[Name, int]) -> list[str]:
         batch = self.batch(jobs)
         tries: list[bool] = []
 
         def keep(connection: Statements) -> list[str]:
             tries.append(True)
-            if is_keyed(jobs):
-                return self._transact(connection, lambda _: self._keep(connection, batch, lanes))
-            return self._insert(connection, batch, lanes, again=len(tries) > 1)
+            return self._keep(connection, batch, lanes, again=len(tries) > 1)
 
         ids = self.again(keep, CommitState())
         if is_keyed(jobs):
@@ -266,6 +293,18 @@ class PostgresSession:
         return drawn
 
     def _keep(
+        self, connection: Statements, batch: JobBatch, lanes: Mapping[Name, int], *, again: bool
+    ) -> list[str]:
+        try:
+            if not is_keyed(batch.jobs):
+                return self._insert(connection, batch, lanes, again=again)
+            return self._transact(connection, lambda _: self._keep_keyed(connection, batch, lanes))
+        except errors.UniqueViolation as error:
+            if is_key_taken(error):
+                raise KeysTaken from error
+            raise
+
+    def _keep_keyed(
         self, connection: Statements, batch: JobBatch, lanes: Mapping[Name, int]
     ) -> list[str]:
         ids = enqueue_into(connection, batch, lanes, self._moment())
@@ -282,7 +321,8 @@ class PostgresSession:
             return batch.ids
 
         def work(_: Statements) -> None:
-            insert(connection, batch, lanes, self._moment())
+            statement = ENQUEUE_AGAIN if again else ENQUEUE
+            insert(connection, batch, lanes, self._moment(), statement)
             if again:
                 connection.execute(REPEAT, {"keys": batch.keys})
             fault("during_enqueue")

@@ -12,7 +12,7 @@ from weakref import WeakSet
 from psycopg.pq import Escaping
 
 from mainspring.stores.postgres.connections.direct import TOPICS
-from mainspring.stores.postgres.connections.statements import micros, text_of
+from mainspring.stores.postgres.connections.statements import micros, numbered
 from mainspring.stores.wake.topics import READY
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ PREPARE mainspring_job (
   bigint, bigint, bigint, int, smallint, bigint, bigint, text
 ) AS INSERT INTO jobs (key, nonce, lane, state, priority, run_at, created_at, payload)
 SELECT $2, $3, $4, $5, $6, moment + $7, moment, $8 FROM (SELECT {now} AS moment) AS server
-ON CONFLICT DO NOTHING
 """
 
 # As NOTIFY in session.py.
@@ -83,6 +82,6 @@ class SingleJobs:
             locks=self._address.lock_class,
             topic=TOPICS[READY],
         )
-        insert = text_of(INSERT, schema).replace(b"%(now)s", b"$1")
+        insert = numbered(INSERT, schema).text
         driver.execute(insert + b";" + notify.encode(), prepare=False)
         self._ready.add(driver)

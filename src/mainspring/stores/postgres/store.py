@@ -13,6 +13,7 @@ from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.postgres.address import address_of
 from mainspring.stores.postgres.connections.connections import Connections
 from mainspring.stores.postgres.connections.statements import ServerMoment
+from mainspring.stores.postgres.connections.trouble import KeysTaken
 from mainspring.stores.postgres.session import CommitState, PostgresSession
 from mainspring.stores.run_folder import run_folder
 from mainspring.stores.sql import forks
@@ -162,9 +163,15 @@ class PostgresStore(SqlStore):
         """Keep jobs if and only if the caller's transaction commits."""
         from mainspring.stores.postgres.caller import enqueue_in  # noqa: PLC0415  # a lazy door
 
-        lanes = self._session.numbers({(job.queue, job.task) for job in jobs})
-        batch = self._session.batch(jobs)
-        return enqueue_in(self._address, connection, batch, lanes, self._moment())
+        session = self._session
+        lanes = session.numbers({(job.queue, job.task) for job in jobs})
+        try:
+            batch = session.batch(jobs)
+            return enqueue_in(self._address, connection, batch, lanes, self._moment())
+        except KeysTaken:
+            session.read(session.repair)
+            batch = session.batch(jobs)
+            return enqueue_in(self._address, connection, batch, lanes, self._moment())
 
     def finish_in(self, connection: object, node: int, outcome: Outcome) -> bool:
         """Record an outcome if and only if the caller's transaction commits."""

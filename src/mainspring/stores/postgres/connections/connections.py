@@ -23,6 +23,7 @@ from mainspring.stores.postgres.connections.pooler import is_shared
 from mainspring.stores.postgres.connections.statements import Statements
 from mainspring.stores.postgres.connections.trouble import explain, is_final, sentence_of
 from mainspring.stores.postgres.schema.migration import prepare
+from mainspring.stores.postgres.schema.sequences import raise_sequences
 
 if TYPE_CHECKING:
     from mainspring.stores.postgres.address import PostgresAddress
@@ -237,6 +238,7 @@ class Connections:
                 self._refuse_pooler(connection, self._address.conninfo, remedy)
                 self._looked = True
             prepare(connection, self._address)
+            raise_sequences(connection, self._address)
             if self._address.pooled:
                 connection.prepare_threshold = None
             else:

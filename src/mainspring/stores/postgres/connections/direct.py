@@ -56,6 +56,7 @@ class DirectConnection:
         self._connect = connect
         self._notifiers = {topic: TopicNotifier(topic, self) for topic in TOPICS}
         self._by_channel = {address.channel(topic): self._notifiers[topic] for topic in TOPICS}
+        self._channels = {lock: address.channel(topic) for topic, lock in TOPICS.items()}
         self._locks: set[int] = set()
         self._held: set[int] = set()
         self._wishes: deque[Event] = deque()
@@ -185,8 +186,6 @@ class DirectConnection:
             notifier.notify()
 
     def _serve(self, connection: psycopg.Connection[Any], wakes: int) -> None:
-        for channel in self._by_channel:
-            connection.execute(f'LISTEN "{channel}"'.encode())
         self._answer(self._reconcile(connection))
         # Whatever was notified before is not known: everybody looks.
         self._notify_all()
@@ -205,14 +204,20 @@ class DirectConnection:
         """Hold what is wanted and nothing else; return the wishes that came before."""
         wishes = [self._wishes.popleft() for _ in range(len(self._wishes))]
         wanted, held = set(self._locks), self._held
-        for lock, verb in [
-            *((lock, "lock_shared") for lock in wanted - held),
-            *((lock, "unlock_shared") for lock in held - wanted),
-        ]:
-            statement = f"SELECT pg_advisory_{verb}(%s::int, %s::int)".encode()
-            connection.execute(statement, (self._address.lock_class, lock))
+        statements = [
+            *(self._statements_of("LISTEN", "lock_shared", lock) for lock in wanted - held),
+            *(self._statements_of("UNLISTEN", "unlock_shared", lock) for lock in held - wanted),
+        ]
+        if statements:
+            connection.execute("; ".join(statements).encode())
         self._held = wanted
         return wishes
+
+    def _statements_of(self, listen: str, verb: str, lock: int) -> str:
+        """Return what takes or ends a lock; only whose topics somebody waits for are heard."""
+        statement = f"SELECT pg_advisory_{verb}({self._address.lock_class}, {lock})"
+        channel = self._channels.get(lock)
+        return statement if channel is None else f'{listen} "{channel}"; {statement}'
 
     def _answer(self, wishes: list[Event] | None = None) -> None:
         if wishes is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -64,8 +65,11 @@ class Statements:
         self, statement: str, parameters: Mapping[str, object] | None = None
     ) -> psycopg.Cursor[tuple[Any, ...]]:
         """Execute one of our statements; in a pipeline its rows are there only at the end."""
-        cursor = psycopg.Cursor(self.driver, row_factory=tuple_row)
-        return cursor.execute(text_of(statement, self._schema), parameters)
+        text, names = numbered(statement, self._schema)
+        cursor = psycopg.RawCursor(self.driver, row_factory=tuple_row)
+        if parameters is None:
+            return cursor.execute(text)
+        return cursor.execute(text, [parameters[name] for name in names])
 
     def execute_all(self, texts: bytes) -> None:
         """Execute statements without parameters in one round trip."""
@@ -76,11 +80,28 @@ class Statements:
         return self.execute(statement, parameters).fetchall()
 
 
+class NumberedStatement(NamedTuple):
+    """A statement as the server takes it, `$1` for the first of `names` in it."""
+
+    text: bytes
+    names: tuple[str, ...]
+
+
 @cache
-def text_of(statement: str, schema: str) -> bytes:
-    """Return the text of a statement: its time, its tables and its sequences filled in."""
+def numbered(statement: str, schema: str) -> NumberedStatement:
+    """Return a statement for the server: its time, tables and sequences filled in.
+
+    The driver would find the parameters itself, but anew with each call of a statement of more than
+    4,096 bytes: longer than it takes to carry out.
+    """
+    names: dict[str, int] = {}
+
+    def number(placeholder: re.Match[str]) -> str:
+        return f"${names.setdefault(placeholder[1], len(names) + 1)}"
+
     text = statement.replace("{now}", NOW).replace("{schema}", quoted(schema))
-    return qualified(text, schema).encode()
+    text = re.sub(r"%\((\w+)\)s", number, qualified(text, schema))
+    return NumberedStatement(text.encode(), tuple(names))
 
 
 def micros(seconds: float) -> int:

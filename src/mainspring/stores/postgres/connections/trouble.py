@@ -57,6 +57,15 @@ class Raced(Exception):  # no error: it is done again
     """Another transaction was faster; after a rollback the next try sees what it did."""
 
 
+class KeysTaken(Exception):  # no error: it is done again
+    """The server gave a new job the key of one that it has; nothing was kept."""
+
+
+def is_key_taken(error: errors.UniqueViolation) -> bool:
+    """Return whether a job was to be inserted under the key of another."""
+    return error.diag.constraint_name == "jobs_pkey"
+
+
 def is_final(error: BaseException) -> bool:
     """Return whether connecting again can't help."""
     text = str(error)
