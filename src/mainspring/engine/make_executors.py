@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from mainspring.engine.attempts.attempt import Attempt
-from mainspring.engine.children.answer import answer
-from mainspring.engine.children.attempt import ChildAttempt
-from mainspring.engine.children.cached import CachedChildAttempt
 from mainspring.engine.claims.claim_context import ClaimContext
 from mainspring.executors.event_loop import AsyncExecutor
-from mainspring.executors.process import ProcessExecutor
 from mainspring.executors.thread import ThreadExecutor
-from mainspring.processes.pool import ProcessPool
 
 if TYPE_CHECKING:
     from mainspring.engine.attempts.resources import Resources
@@ -85,30 +79,17 @@ class ExecutorFactory:
             cache.watch(lambda claim: executor.held_since(claim) is not None)
         return executor
 
-    def _process_executor(self, size: int, first_slot: int) -> ProcessExecutor:
-        config = self._config
-        pool = ProcessPool(
-            size,
-            handler=functools.partial(answer, limit_bytes=config.codec.limit_bytes),
-            name="mainspring-jobs",
-            max_tasks_per_child=config.settings.max_tasks_per_child,
-            max_memory_per_child_bytes=config.settings.max_memory_per_child,
-        )
-        child = ChildAttempt(
+    def _process_executor(self, size: int, first_slot: int) -> Executor:
+        # A worker without such tasks needs none of the modules of child processes.
+        from mainspring.engine.process_executor import process_executor  # noqa: PLC0415
+
+        return process_executor(
+            self._config,
             self._attempt,
-            config.tasks.by_name,
-            pool,
-            self._note,
+            note=self._note,
             on_note=self._on_note,
-            middleware=config.middleware,
-        )
-        cache = config.cache
-        attempt = child if cache is None else CachedChildAttempt(child, cache, config.codec)
-        return ProcessExecutor(
-            size,
-            attempt,
-            self._done,
-            pool=pool,
+            done=self._done,
             done_here=self._done_here,
+            size=size,
             first_slot=first_slot,
         )

@@ -26,7 +26,7 @@ GIVEN = {
 
 HIGHEST = {"lanes_lane_seq": 2**30}
 HIGHEST_KEY = 2**62
-"""What is above was written by somebody else: behind it soon no number would be left."""
+"""Numbers above were written by somebody else: behind those soon none would be left."""
 
 # Who may not read a sequence of an identity column may still insert.
 BEHIND = """
