@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mainspring.stores.clock import Moment
 from mainspring.stores.ownership import let_go
 from mainspring.stores.wake.notifier import Notifier
-from mainspring.stores.wake.topics import TOPICS
+from mainspring.stores.wake.topics import ORDERS, READY, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -89,8 +89,12 @@ class RedisSession:
 
     def listen(self, topic: str) -> Listener:
         """Listen to this process and to others."""
+        # A worker needs both.
+        topics = (READY, ORDERS) if topic in {READY, ORDERS} else (topic,)
         with self._opening:
-            subscription = self._subscription = self._subscription or self._new_subscription()
+            subscription = self._subscription or self._new_subscription(topics)
+            self._subscription = subscription
+        subscription.hear(topics)
         subscription.wait(SUBSCRIBE_SECONDS)
         return self._notifiers[topic].listen()
 
@@ -114,14 +118,14 @@ class RedisSession:
             opened=self._warn_of_weakness,
         )
 
-    def _new_subscription(self) -> Subscription:
+    def _new_subscription(self, topics: Collection[str]) -> Subscription:
         from mainspring.stores.redis.subscription import Subscription  # noqa: PLC0415  # a lazy door
 
         return Subscription(
             self.server.connect,
             self.notify,
             prefix=self._address.prefix,
-            topics=self._notifiers,
+            topics=topics,
             sender=self._sender,
         )
 

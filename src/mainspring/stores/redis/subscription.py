@@ -29,8 +29,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 class Subscription:
     """Hands on the notices of a namespace, but for those of `sender`.
 
-    `deliver` is called with a topic and the keys of jobs (none: any job); after each connection
-    with every topic, since notices may have been missed.
+    It hears of topics that are asked for, not of all: each notice wakes a thread in every process
+    that hears of it. `deliver` is called with a topic and the keys of jobs (none: any job); after
+    each connection with every topic, since notices may have been missed.
     """
 
     def __init__(
@@ -44,7 +45,10 @@ class Subscription:
     ) -> None:
         self._connect = connect
         self._deliver = deliver
-        self._channels = {f"{prefix}{topic}".encode(): topic for topic in topics}
+        self._prefix = prefix
+        self._asked = set(topics)
+        self._heard: dict[bytes, str] = {}
+        """The topics of this connection, by channel."""
         self._sender = sender.encode()
         self._warned = False
         self._subscribed = threading.Event()
@@ -52,6 +56,14 @@ class Subscription:
         self._connection: AbstractConnection | None = None
         self._thread = threading.Thread(target=self._run, name="mainspring-notices", daemon=True)
         self._thread.start()
+
+    def hear(self, topics: Collection[str]) -> None:
+        """Hear of these topics as well: by another connection, since this one is read just now."""
+        self._asked.update(topics)
+        # Not by what was asked before: that call may have been interrupted here.
+        if not set(topics) <= set(self._heard.values()):
+            self._subscribed.clear()
+            self._wake()
 
     def wait(self, seconds: float) -> bool:
         """Wait until it is subscribed, so long at most; return whether it is."""
@@ -72,6 +84,7 @@ class Subscription:
     def _run(self) -> None:
         pause = FIRST_PAUSE
         while not self._closed.is_set():
+            asked = len(self._asked)
             try:
                 self._read_all()
             except NoPermissionError:
@@ -80,15 +93,19 @@ class Subscription:
                 if self._subscribed.is_set():
                     pause = FIRST_PAUSE
                 self._subscribed.clear()
+            if len(self._asked) > asked:
+                continue  # it was ended to hear of more
             self._closed.wait(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _read_all(self) -> None:
         """Read until the connection ends."""
+        # In this order: who asks for more later has this connection to end.
         connection = self._connection = self._connect()
+        self._heard = {f"{self._prefix}{topic}".encode(): topic for topic in list(self._asked)}
         try:
-            connection.send_command("SUBSCRIBE", *self._channels)
-            for _ in self._channels:
+            connection.send_command("SUBSCRIBE", *self._heard)
+            for _ in self._heard:
                 connection.read_response()
             self._deliver_all()
             self._subscribed.set()
@@ -109,16 +126,16 @@ class Subscription:
                 "this user of the server may not subscribe to its channels, so that new jobs and"
                 " results are seen up to %g s later; give it &%s*",
                 LONGEST_PAUSE,
-                next(iter(self._channels)).decode().rpartition(":")[0] + ":",
+                self._prefix,
             )
         self._deliver_all()
 
     def _deliver_all(self) -> None:
-        for topic in self._channels.values():
+        for topic in self._heard.values():
             self._deliver(topic, ())
 
     def _take(self, message: list[bytes]) -> None:
-        topic = self._channels.get(message[1]) if message[0] == b"message" else None
+        topic = self._heard.get(message[1]) if message[0] == b"message" else None
         if topic is None:
             return
         sender, _, keys = message[2].partition(b" ")
