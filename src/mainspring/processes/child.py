@@ -34,6 +34,8 @@ _EXIT_PATIENCE = 2.0
 """Seconds within which a child that has hung up must have ended."""
 _STARTUP_TIMEOUT = 10.0
 """Seconds within which a child must have read its startup values."""
+_LONGEST_WAIT = 86_400.0
+"""Most seconds that a socket is told to wait in one go: it refuses more than 24 days."""
 
 # Only built-in modules until the path is the parent's: the working folder may hold a `struct.py`.
 _PROGRAM = """\
@@ -228,8 +230,9 @@ class Child:
         return kind, reply
 
     def _send(self, request: Request) -> None:
-        if self.connection.gettimeout() != request.timeout:  # it asks the system anew
-            self.connection.settimeout(request.timeout)
+        wait = None if request.timeout is None else min(request.timeout, _LONGEST_WAIT)
+        if self.connection.gettimeout() != wait:  # it asks the system anew
+            self.connection.settimeout(wait)
         try:
             for piece in frame(request.kind, request.payload):
                 self.connection.sendall(piece)
@@ -257,9 +260,15 @@ class Child:
         return kind, payload
 
     def _read(self, limit_bytes: int) -> bytes:
-        if self._deadline is not None:
+        while self._deadline is not None:
             # Zero would mean "do not wait", which is another error.
-            self.connection.settimeout(max(self._deadline - monotonic(), 1e-6))
+            left = max(self._deadline - monotonic(), 1e-6)
+            self.connection.settimeout(min(left, _LONGEST_WAIT))
+            try:
+                return self.connection.recv(limit_bytes)
+            except TimeoutError:
+                if left <= _LONGEST_WAIT:
+                    raise
         return self.connection.recv(limit_bytes)
 
     def _overdue(self, request: Request) -> AttemptTimeout:

@@ -224,6 +224,14 @@ def test_a_timeout_error_of_the_body_is_the_bodys(pool):
     assert pool.call(os.getpid) == before
 
 
+def test_a_timeout_may_be_longer_than_a_socket_waits(pool, monkeypatch):
+    assert pool.call(operator.add, 1, 1, timeout=1e8) == 2
+    monkeypatch.setattr("mainspring.processes.child._LONGEST_WAIT", 0.05)
+    assert pool.call(time.sleep, 0.3, timeout=20) is None
+    with pytest.raises(errors.AttemptTimeout):
+        pool.call(time.sleep, 60, timeout=0.2)
+
+
 def test_a_timeout_must_be_positive(pool):
     with pytest.raises(errors.InvalidOption, match="timeout"):
         pool.call(os.getpid, timeout=0)
