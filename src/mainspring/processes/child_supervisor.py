@@ -38,6 +38,8 @@ _LISTEN_TIMEOUT = 0.5
 """Seconds a caller may take to notice that its child has ended."""
 _FIRST_BACKOFF = 0.1
 _LONGEST_BACKOFF = 30.0
+_LONGEST_SLEEP = 3_600.0
+"""Most seconds between two looks: a selector refuses infinity, and more than 24 days."""
 _LOOK_INTERVAL = 0.1
 """Seconds between two looks at the children where the system does not tell of their end."""
 
@@ -189,7 +191,9 @@ class ChildSupervisor:
             moments.append(self._next_start)
         if any(child.exit_fd is None for child in self._children):
             moments.append(monotonic() + _LOOK_INTERVAL)
-        return max(min(moments) - monotonic(), 0.0) if moments else None
+        if not moments:
+            return None
+        return min(max(min(moments) - monotonic(), 0.0), _LONGEST_SLEEP)
 
     def _check(self, readable: list[Child]) -> None:
         ended = [child for child in self._children if child.reap()]

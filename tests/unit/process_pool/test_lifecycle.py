@@ -1,4 +1,5 @@
 import asyncio
+import math
 import os
 import threading
 import time
@@ -83,6 +84,18 @@ def test_close_gives_running_and_queued_calls_their_grace(no_leaks, tmp_path, un
     assert pool.join()
     assert running.result(0)
     assert queued.result(0) == 2
+
+
+@pytest.mark.parametrize("grace", [math.inf, 1e8])
+def test_close_waits_however_long_the_grace_is(no_leaks, tmp_path, until, grace):
+    pool = ProcessPool(1, grace=grace)
+    running = pool.submit(bodies.mark_and_wait, str(tmp_path / "began"), str(tmp_path / "go"))
+    until((tmp_path / "began").exists)
+    pool.close()
+    assert not pool.join(0.1)
+    (tmp_path / "go").touch()
+    assert pool.join()
+    assert running.result(0)
 
 
 def test_close_kills_what_outlasts_the_grace(no_leaks, until):
