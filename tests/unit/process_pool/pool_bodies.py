@@ -1,7 +1,9 @@
 """What the tests of the process pool run in its children."""
 
+import array
 import atexit
 import ctypes
+import enum
 import os
 import signal
 import sys
@@ -216,6 +218,20 @@ def log(*texts):
 
     for text in texts:
         logging.getLogger("shop").info(text)
+
+
+class Level(enum.IntEnum):
+    NOTICE = 25
+
+
+def log_notice():
+    import logging  # noqa: PLC0415
+
+    sizes, knot = array.array("d", [1.5]), []
+    knot += [knot, knot]
+    nested = {"level": Level.NOTICE, "sizes": [sizes]}
+    extra = {"sizes": sizes, "nested": nested, "knot": knot}
+    logging.getLogger("shop").log(Level.NOTICE, "noticed", extra=extra)
 
 
 def log_between_calls():
