@@ -115,8 +115,8 @@ class Child:
         try:
             with theirs:
                 fds = theirs.fileno(), parent_fd, stack_pipe.child_fd
+                startup = _startup(plan, fds)  # first: if it raises, there is no child yet
                 child = cls(_spawn(plan.name, fds), ours, stack_pipe)
-                startup = _startup(plan, fds)
                 stack_pipe.close_child_end()
         except BaseException:
             ours.close()
@@ -302,7 +302,7 @@ def _spawn(name: str, fds: tuple[int, int, int]) -> subprocess.Popen[bytes]:
 def _startup(plan: ChildPlan, fds: tuple[int, int, int]) -> bytes:
     connection_fd, parent_fd, stack_fd = fds
     startup: Startup = {
-        "path": [entry or os.getcwd() for entry in sys.path if isinstance(entry, str)],  # noqa: PTH109  # sys.path holds strings
+        "path": _path(),
         "argv": [str(word) for word in sys.argv],
         "main": process_main.origin(),
         "parent": os.getpid(),
@@ -316,6 +316,13 @@ def _startup(plan: ChildPlan, fds: tuple[int, int, int]) -> bytes:
         "log_levels": levels_now(),
     }
     return marshal.dumps(cast("dict[str, Any]", startup))
+
+
+def _path() -> list[str]:
+    here = ""
+    with suppress(OSError):  # it was removed, and nothing can be imported from there
+        here = os.getcwd()  # noqa: PTH109  # sys.path holds strings
+    return [str.__str__(entry) or here for entry in sys.path if isinstance(entry, str)]
 
 
 def _exit_fd(pid: int) -> int | None:

@@ -9,6 +9,7 @@ import pytest
 
 import mainspring
 from mainspring import errors
+from mainspring.processes.pool import ProcessPool
 
 SOURCE = str(Path(mainspring.__file__).parent.parent)
 
@@ -118,6 +119,23 @@ def test_a_child_has_its_parents_surroundings(pool, monkeypatch, tmp_path):
     assert found["argv"] == ["program", "--option"]
     assert found["cwd"] == str(tmp_path)
     assert found["executable"] == sys.executable
+
+
+def test_a_child_starts_where_the_working_folder_was_removed(make_pool, monkeypatch, tmp_path):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    monkeypatch.syspath_prepend("")
+    (tmp_path / "gone").rmdir()
+    assert make_pool().call(abs, -1) == 1
+
+
+def test_a_start_that_fails_before_its_child_leaves_nothing(monkeypatch, no_leaks):
+    def fail():
+        raise OSError("no levels")
+
+    monkeypatch.setattr("mainspring.processes.child.levels_now", fail)
+    with ProcessPool(1) as pool, pytest.raises(errors.ChildStartFailed, match="no levels"):
+        pool.call(os.getpid)
 
 
 def test_a_child_starts_light(pool):
