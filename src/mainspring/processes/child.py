@@ -249,7 +249,7 @@ class Child:
         except ConnectionResetError:  # it left our request unread
             raise self._lost(request) from None
         except (EOFError, OSError):
-            raise self._death(request) from None
+            raise self.death(request) from None
 
     def _next_frame(self) -> tuple[int, bytes]:
         """Return the next frame that is no log record."""
@@ -275,15 +275,16 @@ class Child:
         self.kill()
         return AttemptTimeout(request.label, request.timeout or 0.0)
 
-    def _lost(self, request: Request) -> Exception:
-        return self._death(request) if self._doomed else ChildGone()
-
-    def _death(self, request: Request) -> ChildDied:
+    def death(self, request: Request) -> ChildDied:
+        """Return the error that says how it ended; it has hung up, and is killed if it goes on."""
         if not self.ended.wait(_EXIT_PATIENCE):
             self.kill()
             self.ended.wait(_EXIT_PATIENCE)
         code = self._process.returncode
         return ChildDied(request.label, pid=self.pid, code=code, evidence=self.evidence())
+
+    def _lost(self, request: Request) -> Exception:
+        return self.death(request) if self._doomed else ChildGone()
 
 
 def _spawn(name: str, fds: tuple[int, int, int]) -> subprocess.Popen[bytes]:

@@ -286,11 +286,17 @@ class ProcessPool:
             self.start()
 
     def _ask(self, request: Request, turn: ChildTurn) -> bytes:
+        losses = 0
         while True:
             try:
-                return self._free.take(turn).run(request)
+                child = self._free.take(turn)
+                return child.run(request)
             except ChildGone:
-                continue  # it had not begun
+                # It had not begun. So many can't have ended before: the request is what ends them,
+                # as one does that is too large for their memory.
+                losses += 1
+                if losses > self._most:
+                    raise child.death(request) from None
             finally:
                 try:
                     self._free.give_back(turn)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mainspring.errors import ChildDied
 from mainspring.processes import program as process_program
+from mainspring.processes.frame import FrameReader
 from mainspring.processes.pool import ProcessPool
 
 
@@ -122,6 +123,13 @@ def fail_while(path):
     append(path + ".starts", ".")
     if Path(path).exists():
         raise LookupError("the cupboard is bare")
+
+
+def have_no_memory_for_large_requests():
+    def rest(reader, begun, length):
+        raise MemoryError
+
+    FrameReader._rest = rest
 
 
 def set_variable(name, value):

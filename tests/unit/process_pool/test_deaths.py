@@ -99,6 +99,13 @@ def test_a_request_that_its_child_did_not_read_runs_in_another(pool, monkeypatch
     assert pool.call(os.getpid) not in met
 
 
+def test_a_request_that_ends_every_child_that_reads_it_is_given_up(make_pool):
+    pool = make_pool(initializer=bodies.have_no_memory_for_large_requests)
+    with pytest.raises(ChildDied, match=r"'len' lost .* child \d+ exited with code 1"):
+        pool.call(len, b"x" * 1_000_000, timeout=60)
+    assert pool.call(operator.add, 1, 1) == 2
+
+
 def test_deaths_are_noticed_where_the_system_does_not_tell(make_pool, until, monkeypatch):
     monkeypatch.delattr(os, "pidfd_open", raising=False)
     pool = make_pool()
