@@ -34,6 +34,8 @@ _EXIT_PATIENCE = 2.0
 """Seconds within which a child that has hung up must have ended."""
 _STARTUP_TIMEOUT = 10.0
 """Seconds within which a child must have read its startup values."""
+_WARM_UP_TIMEOUT = 60.0
+"""Seconds that a warm-up may take for a request that has less time itself."""
 _LONGEST_WAIT = 86_400.0
 """Most seconds that a socket is told to wait in one go: it refuses more than 24 days."""
 
@@ -69,7 +71,8 @@ class Request(NamedTuple):
 
     `on_note` gets the notes of the body, in the thread that waits. `warm_up` is a
     request that a child answers first, unless it has answered one of that key; what that raises
-    is passed over. `on_begin` is called right before the request itself is handed to the child.
+    is passed over, and its time is not the request's. `on_begin` is called right before the request
+    itself is handed to the child.
     """
 
     kind: int
@@ -137,8 +140,6 @@ class Child:
 
         Raises what the handler raised, AttemptTimeout, ChildDied, or ChildGone.
         """
-        timeout = request.timeout
-        self._deadline = None if timeout is None else monotonic() + timeout
         self.calls += 1
         self._midway = True
         if request.warm_up is not None and request.warm_up[0] not in self._warm:
@@ -217,10 +218,14 @@ class Child:
         return f"child {self.pid} exited with code {code}{asked}"
 
     def _warm_up(self, request: Request, key: Hashable, payload: bytes) -> None:
-        self._exchange(request._replace(payload=payload))
+        timeout = request.timeout
+        longest = None if timeout is None else max(timeout, _WARM_UP_TIMEOUT)
+        self._exchange(request._replace(payload=payload, timeout=longest))
         self._warm.add(key)
 
     def _exchange(self, request: Request) -> tuple[int, bytes]:
+        timeout = request.timeout
+        self._deadline = None if timeout is None else monotonic() + timeout
         self._send(request)
         kind, reply = self._receive(request)
         while kind == NOTE:

@@ -143,7 +143,8 @@ class ProcessPool:
     ) -> bytes:
         """Have the handler answer `payload` in a child, and return its reply.
 
-        `timeout`: seconds from the moment a child takes it, then that child is killed. `key` names
+        `timeout`: seconds from the moment a child takes it, then that child is killed; a warm-up
+        comes before them, and has a minute if they are fewer. `key` names
         the call for `kill`. `on_note` gets the notes that the handler sends by `program.send_note`.
         `warm_up` and `on_begin`: see `Request`.
         Raises what the handler raised, AttemptTimeout, ChildDied, ChildStartFailed, NotRunning.

@@ -53,6 +53,12 @@ def tell_later(payload):
     return payload
 
 
+def sleep_when_cold(payload):
+    if payload != b"hey":
+        time.sleep(float(payload))
+    return payload
+
+
 def raise_in_handler(payload):
     raise KeyError(payload.decode())
 

@@ -159,6 +159,19 @@ def test_a_child_warms_up_once_a_key_and_before_the_call_begins(make_pool):
     assert seen == [*told, "begins", *told, "begins", *told, *told, "begins", *told]
 
 
+def test_a_warm_up_takes_no_time_of_the_call(make_pool):
+    pool = make_pool(handler=bodies.sleep_when_cold)
+    assert pool.request(b"hey", timeout=1, warm_up=("a", b"1.5")) == b"hey"
+
+
+def test_a_warm_up_that_never_ends_is_killed(make_pool, monkeypatch):
+    monkeypatch.setattr("mainspring.processes.child._WARM_UP_TIMEOUT", 0.2)
+    pool = make_pool(handler=bodies.sleep_when_cold)
+    with pytest.raises(errors.AttemptTimeout, match=r"0\.2 s"):
+        pool.request(b"hey", timeout=0.1, warm_up=("a", b"60"))
+    assert pool.request(b"hey") == b"hey"
+
+
 def test_what_a_warm_up_raises_is_passed_over(make_pool):
     pool = make_pool(1, spare=0, handler=bodies.raise_in_handler)
     begins = []
