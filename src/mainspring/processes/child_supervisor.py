@@ -239,9 +239,12 @@ class ChildSupervisor:
     def _count_failure(self, why: str) -> None:
         self.failed_starts += 1
         self.last_failure = why
-        again = self._backoff > 0
-        self._backoff = min(max(self._backoff * 2, _FIRST_BACKOFF), _LONGEST_BACKOFF)
-        self._next_start = monotonic() + self._backoff
+        again, now = self._backoff > 0, monotonic()
+        # Those that were started together fail together, which is one failure: a rest of 30 s
+        # would follow on the first where there are many CPUs.
+        if now >= self._next_start:
+            self._backoff = min(max(self._backoff * 2, _FIRST_BACKOFF), _LONGEST_BACKOFF)
+            self._next_start = now + self._backoff
         # One alone may have been an accident, such as a kill; it is not reported.
         if again and not self._children - self._leaving:
             self._free.refuse(lambda: ChildStartFailed(self._plan.name, why))

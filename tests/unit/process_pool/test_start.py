@@ -60,6 +60,21 @@ def test_failing_starts_back_off(make_pool, tmp_path, until):
     assert "bare" in pool.status().last_failure
 
 
+def test_children_that_fail_together_are_rested_for_once(make_pool, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("mainspring.processes.child_supervisor.monotonic", lambda: clock[0])
+    pool = make_pool(16)
+    supervisor, rests = pool._supervisor, []
+    supervisor._free = pool._free
+    for _ in range(3):
+        for _ in range(16):
+            supervisor._count_failure("the server is down")
+        rests.append(round(supervisor._next_start - clock[0], 6))
+        clock[0] = supervisor._next_start
+    assert rests == [0.1, 0.2, 0.4]
+    assert supervisor.failed_starts == 48
+
+
 def test_children_start_once_the_cause_is_mended(make_pool, tmp_path, until):
     (tmp_path / "bad").touch()
     pool = make_pool(initializer=bodies.fail_while, initargs=(str(tmp_path / "bad"),))
