@@ -170,6 +170,13 @@ def test_a_senseless_number_is_exit_code_2(write_app, command, words):
     assert "is not valid; expected" in answer.err
 
 
+@pytest.mark.parametrize("words", [(), ("--grace", "1")])
+def test_an_app_that_is_not_there_is_named_once(command, words):
+    answer = command("worker", "--app", "nowhere:queue", "--processes", "2", *words)
+    assert answer.code == 2
+    assert answer.err.count("there is no module 'nowhere'") == 1
+
+
 def async_slots(queue):
     slots = queue.stats()["slots"].get("async", {})
     return {name: slots.get(name) for name in ("size", "busy")}

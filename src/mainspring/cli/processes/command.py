@@ -85,11 +85,10 @@ def command_of(options: argparse.Namespace) -> list[str]:
 
 
 def _grace(options: argparse.Namespace) -> float:
-    if options.grace is not None:
-        return float(options.grace)
-    # Loaded here for its grace, and so that a wrong --app is named once. Not with --reload:
-    # there it may be broken now and mended with the next change.
-    return 30.0 if options.reload else _loaded_grace(options)
+    # Loaded here for its grace, and, where that is given, so that a wrong --app is named once. Not
+    # with --reload: there it may be broken now and mended with the next change.
+    own = 30.0 if options.reload else _loaded_grace(options)
+    return own if options.grace is None else float(options.grace)
 
 
 def _loaded_grace(options: argparse.Namespace) -> float:
