@@ -95,6 +95,8 @@ class ProcessPool:
         self._ran = False
         self._ended = False
         self._listeners: list[Callable[[], object]] = []
+        # Turns of `request` and `call`. Each change, and the look at all, is one step.
+        self._outstanding: set[ChildTurn] = set()
         self._supervisor = ChildSupervisor(
             ChildPlan(
                 name, pack_startup(handler, initializer, initargs), max_memory_per_child_bytes
@@ -154,7 +156,7 @@ class ProcessPool:
             raise InvalidOption("handler", None, owner=self._name, why=why, remedy=remedy)
         self._admit(timeout)
         request = Request(REQUEST, payload, label, timeout, on_note, warm_up, on_begin)
-        return self._ask(request, ChildTurn(key))
+        return self._ask_for_child(request, ChildTurn(key))
 
     def call(
         self,
@@ -170,7 +172,8 @@ class ProcessPool:
         """
         packed = pack_call(function, args, {})
         self._admit(timeout)
-        reply = self._ask(Request(CALL, packed, label_of(function), timeout), ChildTurn(key))
+        request = Request(CALL, packed, label_of(function), timeout)
+        reply = self._ask_for_child(request, ChildTurn(key))
         result: R = unpack_result(reply)
         return result
 
@@ -286,6 +289,17 @@ class ProcessPool:
         if self._closed or not self._started:
             self.start()
 
+    def _ask_for_child(self, request: Request, turn: ChildTurn) -> bytes:
+        """Ask, and let a child be started for it, if not all are from the beginning."""
+        if self._eager >= self._most:
+            return self._ask(request, turn)
+        try:
+            self._outstanding.add(turn)
+            self._supervisor.wake()
+            return self._ask(request, turn)
+        finally:
+            self._outstanding.discard(turn)
+
     def _ask(self, request: Request, turn: ChildTurn) -> bytes:
         losses = 0
         while True:
@@ -313,7 +327,8 @@ class ProcessPool:
         return unpack_result(self._ask(request, turn))
 
     def _population(self) -> int:
-        return min(self._most, self._eager + self._submissions.outstanding)
+        outstanding = len(self._outstanding) + self._submissions.outstanding
+        return min(self._most, self._eager + outstanding)
 
     def _is_idle(self) -> bool:
         _, busy, waiting = self._free.counts()

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pool_bodies as bodies
@@ -73,6 +74,25 @@ def test_children_that_fail_together_are_rested_for_once(make_pool, monkeypatch)
         clock[0] = supervisor._next_start
     assert rests == [0.1, 0.2, 0.4]
     assert supervisor.failed_starts == 48
+
+
+@pytest.mark.parametrize("eager", [0, 1])
+def test_children_are_started_for_those_who_call(make_pool, tmp_path, until, eager):
+    pool = make_pool(2, spare=0, eager=eager)
+    words = str(tmp_path / "go")
+    calls = [
+        threading.Thread(target=pool.call, args=(bodies.mark_and_wait, str(tmp_path / mark), words))
+        for mark in "ab"
+    ]
+    for call in calls:
+        call.start()
+    try:
+        until(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists())
+    finally:
+        (tmp_path / "go").touch()
+        pool.close(5)
+        for call in calls:
+            call.join(10)
 
 
 def test_children_start_once_the_cause_is_mended(make_pool, tmp_path, until):
