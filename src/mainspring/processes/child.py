@@ -203,9 +203,9 @@ class Child:
         self._stack_pipe.close()
         if asked:
             self._asking.release()
-        if self.exit_fd is not None:
-            os.close(self.exit_fd)
-            self.exit_fd = None
+        fd, self.exit_fd = self.exit_fd, None
+        if fd is not None:
+            os.close(fd)
 
     def evidence(self) -> str:
         """Return in words how it ended."""

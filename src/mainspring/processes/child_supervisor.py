@@ -132,11 +132,12 @@ class ChildSupervisor:
 
     def abandon(self) -> None:
         """Let go of the descriptors, in a process that was forked off: they are its parent's."""
+        self._lock = threading.RLock()
+        self._gone = True
         for child in self._children:
             child.release()
-        os.close(self._parent_pipe)
+        self._close_parent_pipe()
         self._waker.close()
-        self._gone = True
 
     def _keep(self) -> None:
         # Inherited by children, so that no stop can hit one before it leaves them to us.
@@ -319,5 +320,11 @@ class ChildSupervisor:
         self._selector.close()
         self._waker.close()
         self._alarm.close()
-        os.close(self._parent_pipe)
+        self._close_parent_pipe()
         os.close(self._parent_end)
+
+    def _close_parent_pipe(self) -> None:
+        # Once: a fork may come after this, when its number is another file's.
+        fd, self._parent_pipe = self._parent_pipe, -1
+        if fd != -1:
+            os.close(fd)

@@ -227,6 +227,34 @@ def test_a_fork_of_the_parent_refuses_calls_and_frees_the_children(make_pool, un
     assert pool.call(bodies.add, 1, 1) == 2
 
 
+def test_a_fork_while_the_pool_ends_closes_nobody_elses_files(monkeypatch):
+    pool = ProcessPool(1)
+    ending, held = threading.Event(), threading.Event()
+
+    def join(_timeout):
+        ending.set()
+        held.wait(20)
+
+    monkeypatch.setattr(pool._submissions, "join", join)
+    pool.call(os.getpid)
+    pool.close(0)
+    assert ending.wait(20)
+    others = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]
+    pid = fork_quietly()
+    if pid == 0:
+        try:
+            for other in others:
+                os.fstat(other)
+            os._exit(17)
+        finally:
+            os._exit(1)
+    held.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 17
+    for other in others:
+        os.close(other)
+    assert pool.join(20)
+
+
 def fork_quietly():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
