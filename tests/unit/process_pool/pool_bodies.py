@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 from mainspring.errors import ChildDied
@@ -81,6 +82,15 @@ def raise_this_kind():
 
 def raise_doubling():
     raise Doubling("x")
+
+
+@dataclass(frozen=True)
+class Sealed(Exception):
+    code: int
+
+
+def raise_sealed():
+    raise Sealed(7)
 
 
 def raise_local():

@@ -62,6 +62,12 @@ def test_an_error_that_unpickles_to_another_sentence_keeps_its_own(pool):
     assert str(caught.value) == "not found: x"
 
 
+def test_an_error_that_takes_no_note_arrives_as_it_was_raised(pool):
+    with pytest.raises(bodies.Sealed) as caught:
+        pool.call(bodies.raise_sealed)
+    assert caught.value.code == 7
+
+
 def test_an_error_of_ours_arrives_whole(pool):
     with pytest.raises(errors.ChildDied, match="gone") as caught:
         pool.call(bodies.raise_this_kind)
