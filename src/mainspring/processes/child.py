@@ -292,13 +292,20 @@ class Child:
         return self.death(request) if self._doomed else ChildGone()
 
 
-def _spawn(name: str, fds: tuple[int, int, int]) -> subprocess.Popen[bytes]:
+def python_command() -> list[str]:
+    """Return the words that start this interpreter anew, with its flags; OSError if none do."""
     if not sys.executable:
         raise OSError("this Python does not know its own path: sys.executable is empty")
+    if getattr(sys, "frozen", False) is True:
+        # It would run the whole program again, which would start children, and so on.
+        raise OSError(f"this program is frozen, and {sys.executable} is no Python interpreter")
     # Its own words for the flags of this interpreter: -O, -X, -W and the rest, carried over.
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  # not in typeshed
+    return [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]  # noqa: SLF001  # not in typeshed
+
+
+def _spawn(name: str, fds: tuple[int, int, int]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603  # sys.executable and our own program
-        [sys.executable, *flags, "-c", _PROGRAM, str(fds[0]), name],
+        [*python_command(), "-c", _PROGRAM, str(fds[0]), name],
         stdin=subprocess.DEVNULL,
         close_fds=True,
         pass_fds=fds,

@@ -126,6 +126,12 @@ def test_an_interpreter_that_is_not_there_is_a_failed_start(make_pool, monkeypat
         make_pool().call(os.getpid)
 
 
+def test_a_frozen_program_does_not_start_itself_over_and_over(make_pool, monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(errors.ChildStartFailed, match="this program is frozen"):
+        make_pool().call(os.getpid)
+
+
 def test_an_initializer_that_takes_too_long_is_a_failed_start(make_pool, monkeypatch, tmp_path):
     monkeypatch.setattr("mainspring.processes.child_supervisor.START_TIMEOUT", 0.3)
     pool = make_pool(initializer=bodies.wait_for, initargs=(str(tmp_path / "never"),))

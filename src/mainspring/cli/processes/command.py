@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from mainspring.cli.worker.log_format import Printer
 from mainspring.cli.worker.metrics_options import check_metrics_address, metrics_options
 from mainspring.cli.worker.stop import ExitGuard
 from mainspring.model.options import count
+from mainspring.processes.child import python_command
 from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.worker import Worker
@@ -65,7 +65,7 @@ def run_processes(options: argparse.Namespace) -> int:
 
 def command_of(options: argparse.Namespace) -> list[str]:
     """Return the command of one worker process."""
-    command = [sys.executable, "-m", "mainspring", "worker", "--app", options.app]
+    command = [*python_command(), "-m", "mainspring", "worker", "--app", options.app]
     given = {
         "--queues": options.queues,
         "--concurrency": options.concurrency,
