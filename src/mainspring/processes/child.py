@@ -282,11 +282,15 @@ class Child:
 
     def death(self, request: Request) -> ChildDied:
         """Return the error that says how it ended; it has hung up, and is killed if it goes on."""
-        if not self.ended.wait(_EXIT_PATIENCE):
+        goes_on = not self.ended.wait(_EXIT_PATIENCE)
+        if goes_on:
             self.kill()
             self.ended.wait(_EXIT_PATIENCE)
-        code = self._process.returncode
-        return ChildDied(request.label, pid=self.pid, code=code, evidence=self.evidence())
+        code, evidence = self._process.returncode, self.evidence()
+        if goes_on and code in (None, -signal.SIGKILL):
+            # A body that closes all descriptors, as those do that make a daemon, closes this one.
+            evidence = f"child {self.pid} closed its connection, and was killed"
+        return ChildDied(request.label, pid=self.pid, code=code, evidence=evidence)
 
     def _lost(self, request: Request) -> Exception:
         return self.death(request) if self._doomed else ChildGone()

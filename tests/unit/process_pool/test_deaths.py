@@ -106,6 +106,12 @@ def test_a_request_that_ends_every_child_that_reads_it_is_given_up(make_pool):
     assert pool.call(operator.add, 1, 1) == 2
 
 
+def test_a_body_that_closes_the_connection_is_told_so(pool, monkeypatch):
+    monkeypatch.setattr("mainspring.processes.child._EXIT_PATIENCE", 0.3)
+    with pytest.raises(ChildDied, match=r"child \d+ closed its connection, and was killed"):
+        pool.call(bodies.close_all_descriptors)
+
+
 def test_deaths_are_noticed_where_the_system_does_not_tell(make_pool, until, monkeypatch):
     monkeypatch.delattr(os, "pidfd_open", raising=False)
     pool = make_pool()
