@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mainspring import TaskSupervisor, background_worker
-from mainspring.errors import InvalidOption
+from mainspring.errors import InvalidOption, TaskNotImportable, UnknownOption
 
 
 def test_a_worker_starts_a_supervisor_that_nobody_started(supervisor, until):
@@ -133,6 +133,23 @@ def test_many_threads_may_start_the_first_workers_at_once(until):
 def test_a_process_pool_of_no_children_is_refused(supervisor, size):
     with pytest.raises(InvalidOption, match=f"pool_size={size}"):
         supervisor.set_mp_pool(size)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"max_tasks_per_child": 0}, InvalidOption),
+        ({"initializer": lambda: None}, TaskNotImportable),
+        ({"maxtasksperchild": 1}, UnknownOption),
+    ],
+)
+def test_a_process_pool_that_can_not_be_made_is_refused_before_the_start(
+    supervisor, options, error
+):
+    supervisor.set_mp_pool(pool_size=1)
+    with pytest.raises(error):
+        supervisor.set_mp_pool(pool_size=1, **options)
+    assert supervisor.mp_pool.call(abs, -1) == 1
 
 
 def test_a_grace_that_is_set_before_the_start_holds(until):

@@ -91,7 +91,7 @@ class SupervisorCalls(ABC):
 
         `reserve_normal` and `reserve_high` are further children, as of the thread pool: calls of
         low priority use `pool_size` alone. They start with the supervisor, or at once if it is
-        started. Raises `InvalidOption`.
+        started. Raises `InvalidOption`, `UnknownOption`, `TaskNotImportable`, `InvalidArguments`.
         """
         self._settings.set_processes(self._running, pool_size, options)
 
