@@ -153,6 +153,23 @@ def close_all_descriptors():
     time.sleep(60)
 
 
+class BrokenStream:
+    closed = False
+
+    def write(self, text):
+        return len(text)
+
+    def flush(self):
+        if not self.closed:  # as the interpreter asks at its exit
+            raise RuntimeError("no paper")
+
+
+def leave_a_broken_stream(result):
+    sys.stdout = BrokenStream()
+    atexit.register(setattr, BrokenStream, "closed", True)  # noqa: FBT003
+    return result
+
+
 def set_variable(name, value):
     os.environ[name] = value
 

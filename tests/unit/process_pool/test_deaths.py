@@ -112,6 +112,13 @@ def test_a_body_that_closes_the_connection_is_told_so(pool, monkeypatch):
         pool.call(bodies.close_all_descriptors)
 
 
+def test_a_stream_that_a_body_leaves_behind_and_that_raises_costs_no_call(make_pool):
+    pool = make_pool(spare=0)
+    before = pool.call(os.getpid)
+    assert pool.call(bodies.leave_a_broken_stream, 3) == 3
+    assert pool.call(os.getpid) == before
+
+
 def test_deaths_are_noticed_where_the_system_does_not_tell(make_pool, until, monkeypatch):
     monkeypatch.delattr(os, "pidfd_open", raising=False)
     pool = make_pool()
