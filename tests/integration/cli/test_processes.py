@@ -172,6 +172,19 @@ def test_a_senseless_number_is_exit_code_2(write_app, command, words):
     assert "is not valid; expected" in answer.err
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_the_longest_grace_that_is_accepted_is_no_trouble_at_the_stop(
+    make_app, start_worker, pids, processes
+):
+    app = make_app(APP)
+    worker = start_worker("--processes", processes, "--grace", "1e10")
+    pids(app, int(processes))
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert "Shutting down gracefully" in worker.output()
+    assert "Error" not in worker.output()
+
+
 def test_flags_of_the_interpreter_are_those_of_its_worker_processes(
     write_app, tmp_path, eventually
 ):

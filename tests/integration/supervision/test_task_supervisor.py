@@ -1,6 +1,7 @@
 """A task supervisor, its start and what it owns."""
 
 import asyncio
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -150,6 +151,15 @@ def test_a_process_pool_that_can_not_be_made_is_refused_before_the_start(
     with pytest.raises(error):
         supervisor.set_mp_pool(pool_size=1, **options)
     assert supervisor.mp_pool.call(abs, -1) == 1
+
+
+@pytest.mark.parametrize("grace", [math.inf, 1e10])
+def test_a_grace_may_be_as_long_as_one_likes(grace):
+    supervisor = TaskSupervisor("patient", grace=grace)
+    with supervisor:
+        ended = supervisor.spawn(time.sleep, 0.1)
+    assert ended.done()
+    assert not supervisor.active
 
 
 def test_a_grace_that_is_set_before_the_start_holds(until):
