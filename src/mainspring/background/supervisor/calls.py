@@ -102,7 +102,10 @@ class SupervisorCalls(ABC):
         initargs: tuple[Any, ...] = (),
         maxtasksperchild: int | None = None,
     ) -> None:
-        """Make the process pool by the options of `multiprocessing.Pool`."""
+        """Make the process pool by the options of `multiprocessing.Pool`.
+
+        An initializer has a minute; a child that takes longer to start is ended.
+        """
         self.set_mp_pool(
             processes,
             initializer=initializer,
