@@ -59,8 +59,8 @@ class ProcessPool:
     `handler` answers `request`; it, `initializer` and `initargs` must be picklable. A child is
     replaced after `max_tasks_per_child` calls, or once more than `max_memory_per_child_bytes` are
     resident after a call (where the system tells only the peak, that counts). An `initializer`
-    has a minute. `grace`: seconds that `close` gives to the calls it finds. A pool runs once. Errors: InvalidOption,
-    TaskNotImportable, InvalidArguments.
+    has a minute. `grace`: seconds that `close` gives to the calls it finds. A pool runs once.
+    Errors: InvalidOption, TaskNotImportable, InvalidArguments.
     """
 
     def __init__(  # noqa: PLR0913  # a front door: each is an option of its own
