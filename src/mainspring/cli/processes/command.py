@@ -26,6 +26,10 @@ LOOK_SECONDS = 0.5
 NAP_SECONDS = 0.5
 """Longest sleep of the main thread, after which a signal's handler runs."""
 
+UNKNOWN_GRACE = 86_400.0
+"""Seconds that a worker gets whose queue is not loaded here: it ends by the grace of that, and
+need not be killed before."""
+
 MOST_PROCESSES = 1_000
 _PROCESSES = count(least=1, most=MOST_PROCESSES)
 
@@ -87,7 +91,7 @@ def command_of(options: argparse.Namespace) -> list[str]:
 def _grace(options: argparse.Namespace) -> float:
     # Loaded here for its grace, and, where that is given, so that a wrong --app is named once. Not
     # with --reload: there it may be broken now and mended with the next change.
-    own = 30.0 if options.reload else _loaded_grace(options)
+    own = UNKNOWN_GRACE if options.reload else _loaded_grace(options)
     return own if options.grace is None else float(options.grace)
 
 
