@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 
 from mainspring.supervision.stop_signals import SIGNALLED, STOP_SIGNALS
 
@@ -24,9 +25,14 @@ def run_below_init() -> int | None:
     worker = os.fork()
     if worker:
         for number in PASSED_ON:
-            signal.signal(number, lambda number, _: os.kill(worker, number))
+            signal.signal(number, lambda number, _: _pass_on(number, worker))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
     return _reap_until_end_of(worker) if worker else None
+
+
+def _pass_on(number: int, worker: int) -> None:
+    with suppress(ProcessLookupError):  # it has just ended, and so does this one
+        os.kill(worker, number)
 
 
 def _reap_until_end_of(worker: int) -> int:

@@ -7,6 +7,7 @@ between them is private.
 from __future__ import annotations
 
 import pickle
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import ChildRaised, InvalidArguments, TaskNotImportable, UnstorableResult
@@ -83,7 +84,8 @@ def unpack_error(payload: bytes, label: str) -> BaseException:
     blob, kind, sentence, text = pickle.loads(payload)  # noqa: S301  # see the module's docstring
     original = _restored(blob)
     error = ChildRaised(label, kind, sentence) if original is None else original
-    error.add_note(f"In the child process:\n{text}")
+    with suppress(Exception):  # nothing can be set on some errors, as on a frozen dataclass
+        error.add_note(f"In the child process:\n{text}")
     return error
 
 

@@ -34,6 +34,10 @@ _EXIT_PATIENCE = 2.0
 """Seconds within which a child that has hung up must have ended."""
 _STARTUP_TIMEOUT = 10.0
 """Seconds within which a child must have read its startup values."""
+_WARM_UP_TIMEOUT = 60.0
+"""Seconds that a warm-up may take for a request that has less time itself."""
+_LONGEST_WAIT = 86_400.0
+"""Most seconds that a socket is told to wait in one go: it refuses more than 24 days."""
 
 # Only built-in modules until the path is the parent's: the working folder may hold a `struct.py`.
 _PROGRAM = """\
@@ -67,7 +71,8 @@ class Request(NamedTuple):
 
     `on_note` gets the notes of the body, in the thread that waits. `warm_up` is a
     request that a child answers first, unless it has answered one of that key; what that raises
-    is passed over. `on_begin` is called right before the request itself is handed to the child.
+    is passed over, and its time is not the request's. `on_begin` is called right before the request
+    itself is handed to the child.
     """
 
     kind: int
@@ -113,8 +118,8 @@ class Child:
         try:
             with theirs:
                 fds = theirs.fileno(), parent_fd, stack_pipe.child_fd
+                startup = _startup(plan, fds)  # first: if it raises, there is no child yet
                 child = cls(_spawn(plan.name, fds), ours, stack_pipe)
-                startup = _startup(plan, fds)
                 stack_pipe.close_child_end()
         except BaseException:
             ours.close()
@@ -135,8 +140,6 @@ class Child:
 
         Raises what the handler raised, AttemptTimeout, ChildDied, or ChildGone.
         """
-        timeout = request.timeout
-        self._deadline = None if timeout is None else monotonic() + timeout
         self.calls += 1
         self._midway = True
         if request.warm_up is not None and request.warm_up[0] not in self._warm:
@@ -200,9 +203,9 @@ class Child:
         self._stack_pipe.close()
         if asked:
             self._asking.release()
-        if self.exit_fd is not None:
-            os.close(self.exit_fd)
-            self.exit_fd = None
+        fd, self.exit_fd = self.exit_fd, None
+        if fd is not None:
+            os.close(fd)
 
     def evidence(self) -> str:
         """Return in words how it ended."""
@@ -215,10 +218,14 @@ class Child:
         return f"child {self.pid} exited with code {code}{asked}"
 
     def _warm_up(self, request: Request, key: Hashable, payload: bytes) -> None:
-        self._exchange(request._replace(payload=payload))
+        timeout = request.timeout
+        longest = None if timeout is None else max(timeout, _WARM_UP_TIMEOUT)
+        self._exchange(request._replace(payload=payload, timeout=longest))
         self._warm.add(key)
 
     def _exchange(self, request: Request) -> tuple[int, bytes]:
+        timeout = request.timeout
+        self._deadline = None if timeout is None else monotonic() + timeout
         self._send(request)
         kind, reply = self._receive(request)
         while kind == NOTE:
@@ -228,8 +235,9 @@ class Child:
         return kind, reply
 
     def _send(self, request: Request) -> None:
-        if self.connection.gettimeout() != request.timeout:  # it asks the system anew
-            self.connection.settimeout(request.timeout)
+        wait = None if request.timeout is None else min(request.timeout, _LONGEST_WAIT)
+        if self.connection.gettimeout() != wait:  # it asks the system anew
+            self.connection.settimeout(wait)
         try:
             for piece in frame(request.kind, request.payload):
                 self.connection.sendall(piece)
@@ -246,7 +254,7 @@ class Child:
         except ConnectionResetError:  # it left our request unread
             raise self._lost(request) from None
         except (EOFError, OSError):
-            raise self._death(request) from None
+            raise self.death(request) from None
 
     def _next_frame(self) -> tuple[int, bytes]:
         """Return the next frame that is no log record."""
@@ -257,33 +265,51 @@ class Child:
         return kind, payload
 
     def _read(self, limit_bytes: int) -> bytes:
-        if self._deadline is not None:
+        while self._deadline is not None:
             # Zero would mean "do not wait", which is another error.
-            self.connection.settimeout(max(self._deadline - monotonic(), 1e-6))
+            left = max(self._deadline - monotonic(), 1e-6)
+            self.connection.settimeout(min(left, _LONGEST_WAIT))
+            try:
+                return self.connection.recv(limit_bytes)
+            except TimeoutError:
+                if left <= _LONGEST_WAIT:
+                    raise
         return self.connection.recv(limit_bytes)
 
     def _overdue(self, request: Request) -> AttemptTimeout:
         self.kill()
         return AttemptTimeout(request.label, request.timeout or 0.0)
 
-    def _lost(self, request: Request) -> Exception:
-        return self._death(request) if self._doomed else ChildGone()
-
-    def _death(self, request: Request) -> ChildDied:
-        if not self.ended.wait(_EXIT_PATIENCE):
+    def death(self, request: Request) -> ChildDied:
+        """Return the error that says how it ended; it has hung up, and is killed if it goes on."""
+        goes_on = not self.ended.wait(_EXIT_PATIENCE)
+        if goes_on:
             self.kill()
             self.ended.wait(_EXIT_PATIENCE)
-        code = self._process.returncode
-        return ChildDied(request.label, pid=self.pid, code=code, evidence=self.evidence())
+        code, evidence = self._process.returncode, self.evidence()
+        if goes_on and code in (None, -signal.SIGKILL):
+            # A body that closes all descriptors, as those do that make a daemon, closes this one.
+            evidence = f"child {self.pid} closed its connection, and was killed"
+        return ChildDied(request.label, pid=self.pid, code=code, evidence=evidence)
+
+    def _lost(self, request: Request) -> Exception:
+        return self.death(request) if self._doomed else ChildGone()
+
+
+def python_command() -> list[str]:
+    """Return the words that start this interpreter anew, with its flags; OSError if none do."""
+    if not sys.executable:
+        raise OSError("this Python does not know its own path: sys.executable is empty")
+    if getattr(sys, "frozen", False) is True:
+        # It would run the whole program again, which would start children, and so on.
+        raise OSError(f"this program is frozen, and {sys.executable} is no Python interpreter")
+    # Its own words for the flags of this interpreter: -O, -X, -W and the rest, carried over.
+    return [sys.executable, *subprocess._args_from_interpreter_flags()]  # type: ignore[attr-defined]  # noqa: SLF001  # not in typeshed
 
 
 def _spawn(name: str, fds: tuple[int, int, int]) -> subprocess.Popen[bytes]:
-    if not sys.executable:
-        raise OSError("this Python does not know its own path: sys.executable is empty")
-    # Its own words for the flags of this interpreter: -O, -X, -W and the rest, carried over.
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001  # not in typeshed
     return subprocess.Popen(  # noqa: S603  # sys.executable and our own program
-        [sys.executable, *flags, "-c", _PROGRAM, str(fds[0]), name],
+        [*python_command(), "-c", _PROGRAM, str(fds[0]), name],
         stdin=subprocess.DEVNULL,
         close_fds=True,
         pass_fds=fds,
@@ -293,7 +319,7 @@ def _spawn(name: str, fds: tuple[int, int, int]) -> subprocess.Popen[bytes]:
 def _startup(plan: ChildPlan, fds: tuple[int, int, int]) -> bytes:
     connection_fd, parent_fd, stack_fd = fds
     startup: Startup = {
-        "path": [entry or os.getcwd() for entry in sys.path if isinstance(entry, str)],  # noqa: PTH109  # sys.path holds strings
+        "path": _path(),
         "argv": [str(word) for word in sys.argv],
         "main": process_main.origin(),
         "parent": os.getpid(),
@@ -307,6 +333,13 @@ def _startup(plan: ChildPlan, fds: tuple[int, int, int]) -> bytes:
         "log_levels": levels_now(),
     }
     return marshal.dumps(cast("dict[str, Any]", startup))
+
+
+def _path() -> list[str]:
+    here = ""
+    with suppress(OSError):  # it was removed, and nothing can be imported from there
+        here = os.getcwd()  # noqa: PTH109  # sys.path holds strings
+    return [str.__str__(entry) or here for entry in sys.path if isinstance(entry, str)]
 
 
 def _exit_fd(pid: int) -> int | None:

@@ -38,6 +38,8 @@ _LISTEN_TIMEOUT = 0.5
 """Seconds a caller may take to notice that its child has ended."""
 _FIRST_BACKOFF = 0.1
 _LONGEST_BACKOFF = 30.0
+_LONGEST_SLEEP = 3_600.0
+"""Most seconds between two looks: a selector refuses infinity, and more than 24 days."""
 _LOOK_INTERVAL = 0.1
 """Seconds between two looks at the children where the system does not tell of their end."""
 
@@ -130,11 +132,12 @@ class ChildSupervisor:
 
     def abandon(self) -> None:
         """Let go of the descriptors, in a process that was forked off: they are its parent's."""
+        self._lock = threading.RLock()
+        self._gone = True
         for child in self._children:
             child.release()
-        os.close(self._parent_pipe)
+        self._close_parent_pipe()
         self._waker.close()
-        self._gone = True
 
     def _keep(self) -> None:
         # Inherited by children, so that no stop can hit one before it leaves them to us.
@@ -189,7 +192,9 @@ class ChildSupervisor:
             moments.append(self._next_start)
         if any(child.exit_fd is None for child in self._children):
             moments.append(monotonic() + _LOOK_INTERVAL)
-        return max(min(moments) - monotonic(), 0.0) if moments else None
+        if not moments:
+            return None
+        return min(max(min(moments) - monotonic(), 0.0), _LONGEST_SLEEP)
 
     def _check(self, readable: list[Child]) -> None:
         ended = [child for child in self._children if child.reap()]
@@ -235,9 +240,12 @@ class ChildSupervisor:
     def _count_failure(self, why: str) -> None:
         self.failed_starts += 1
         self.last_failure = why
-        again = self._backoff > 0
-        self._backoff = min(max(self._backoff * 2, _FIRST_BACKOFF), _LONGEST_BACKOFF)
-        self._next_start = monotonic() + self._backoff
+        again, now = self._backoff > 0, monotonic()
+        # Those that were started together fail together, which is one failure: a rest of 30 s
+        # would follow on the first where there are many CPUs.
+        if now >= self._next_start:
+            self._backoff = min(max(self._backoff * 2, _FIRST_BACKOFF), _LONGEST_BACKOFF)
+            self._next_start = now + self._backoff
         # One alone may have been an accident, such as a kill; it is not reported.
         if again and not self._children - self._leaving:
             self._free.refuse(lambda: ChildStartFailed(self._plan.name, why))
@@ -312,5 +320,11 @@ class ChildSupervisor:
         self._selector.close()
         self._waker.close()
         self._alarm.close()
-        os.close(self._parent_pipe)
+        self._close_parent_pipe()
         os.close(self._parent_end)
+
+    def _close_parent_pipe(self) -> None:
+        # Once: a fork may come after this, when its number is another file's.
+        fd, self._parent_pipe = self._parent_pipe, -1
+        if fd != -1:
+            os.close(fd)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+_CONTAINERS = frozenset({list, tuple, set, frozenset})
+
+
 class LogLevels(TypedDict):
     """The levels that a process has set; marshal carries it, so only plain values."""
 
@@ -26,11 +30,13 @@ def levels_now() -> LogLevels:
     """Return the levels of this process, for a child of it to begin with."""
     manager = logging.root.manager
     loggers = {
-        name: logger.level
+        # A level, and a name, may be of a class of the user's, as of an enum.
+        str.__str__(name): int(logger.level)
         for name, logger in manager.loggerDict.copy().items()
         if isinstance(logger, logging.Logger) and logger.level
     }
-    return {"loggers": {**loggers, "": logging.root.level}, "disabled": manager.disable}
+    own = {"": int(logging.root.level)}
+    return {"loggers": {**loggers, **own}, "disabled": int(manager.disable)}
 
 
 def send_records(levels: LogLevels, send: Callable[[bytes], bool]) -> None:
@@ -77,22 +83,43 @@ def _packed(record: logging.LogRecord) -> bytes:
     fields = {**vars(record), "msg": record.getMessage(), "args": None, "exc_info": None}
     if record.exc_info and not record.exc_text:
         fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
-    plain = {name: _plain(value) for name, value in fields.items()}
+    plain = {_built_in(name): _plain(value) for name, value in fields.items()}
     return marshal.dumps((plain, _handled_by(record.name)))
 
 
 def _plain(value: Any) -> Any:
-    """Return the value, or its text if it is of no built-in kind."""
+    """Return the value in built-in kinds; what is of no such kind, or in itself, as its text."""
     try:
-        marshal.dumps(value)
-    except ValueError:
+        return _built_in(value)
+    except RecursionError:
         return f"{value!s}"
-    return value
+
+
+def _built_in(value: Any) -> Any:
+    # Not what marshal takes: of an array, and of a number of NumPy's, that is the bytes.
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind in _CONTAINERS:
+        return kind(map(_built_in, value))
+    if kind is dict:
+        return {_built_in(name): _built_in(one) for name, one in value.items()}
+    return _of_subclass(value)
+
+
+def _of_subclass(value: Any) -> Any:
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    return str.__str__(value) if isinstance(value, str) else f"{value!s}"
 
 
 def _handled_by(name: str) -> list[str]:
     """Return the loggers below the root whose handlers have had a record of logger `name` here."""
-    return [logger.name for logger in _lineage(logging.getLogger(name)) if logger.handlers]
+    return [
+        str.__str__(logger.name) for logger in _lineage(logging.getLogger(name)) if logger.handlers
+    ]
 
 
 def _call_handlers(logger: logging.Logger, record: logging.LogRecord, handled: list[str]) -> None:

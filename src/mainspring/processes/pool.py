@@ -58,9 +58,9 @@ class ProcessPool:
     others as calls ask for them. All methods may be called from any thread.
     `handler` answers `request`; it, `initializer` and `initargs` must be picklable. A child is
     replaced after `max_tasks_per_child` calls, or once more than `max_memory_per_child_bytes` are
-    resident after a call (where the system tells only the peak, that counts). `grace`: seconds
-    that `close` gives to the calls it finds. A pool runs once. Errors: InvalidOption,
-    TaskNotImportable, InvalidArguments.
+    resident after a call (where the system tells only the peak, that counts). An `initializer`
+    has a minute. `grace`: seconds that `close` gives to the calls it finds. A pool runs once.
+    Errors: InvalidOption, TaskNotImportable, InvalidArguments.
     """
 
     def __init__(  # noqa: PLR0913  # a front door: each is an option of its own
@@ -95,6 +95,8 @@ class ProcessPool:
         self._ran = False
         self._ended = False
         self._listeners: list[Callable[[], object]] = []
+        # Turns of `request` and `call`. Each change, and the look at all, is one step.
+        self._outstanding: set[ChildTurn] = set()
         self._supervisor = ChildSupervisor(
             ChildPlan(
                 name, pack_startup(handler, initializer, initargs), max_memory_per_child_bytes
@@ -143,7 +145,8 @@ class ProcessPool:
     ) -> bytes:
         """Have the handler answer `payload` in a child, and return its reply.
 
-        `timeout`: seconds from the moment a child takes it, then that child is killed. `key` names
+        `timeout`: seconds from the moment a child takes it, then that child is killed; a warm-up
+        comes before them, and has a minute if they are fewer. `key` names
         the call for `kill`. `on_note` gets the notes that the handler sends by `program.send_note`.
         `warm_up` and `on_begin`: see `Request`.
         Raises what the handler raised, AttemptTimeout, ChildDied, ChildStartFailed, NotRunning.
@@ -153,7 +156,7 @@ class ProcessPool:
             raise InvalidOption("handler", None, owner=self._name, why=why, remedy=remedy)
         self._admit(timeout)
         request = Request(REQUEST, payload, label, timeout, on_note, warm_up, on_begin)
-        return self._ask(request, ChildTurn(key))
+        return self._ask_for_child(request, ChildTurn(key))
 
     def call(
         self,
@@ -169,7 +172,8 @@ class ProcessPool:
         """
         packed = pack_call(function, args, {})
         self._admit(timeout)
-        reply = self._ask(Request(CALL, packed, label_of(function), timeout), ChildTurn(key))
+        request = Request(CALL, packed, label_of(function), timeout)
+        reply = self._ask_for_child(request, ChildTurn(key))
         result: R = unpack_result(reply)
         return result
 
@@ -285,12 +289,29 @@ class ProcessPool:
         if self._closed or not self._started:
             self.start()
 
+    def _ask_for_child(self, request: Request, turn: ChildTurn) -> bytes:
+        """Ask, and let a child be started for it, if not all are from the beginning."""
+        if self._eager >= self._most:
+            return self._ask(request, turn)
+        try:
+            self._outstanding.add(turn)
+            self._supervisor.wake()
+            return self._ask(request, turn)
+        finally:
+            self._outstanding.discard(turn)
+
     def _ask(self, request: Request, turn: ChildTurn) -> bytes:
+        losses = 0
         while True:
             try:
-                return self._free.take(turn).run(request)
+                child = self._free.take(turn)
+                return child.run(request)
             except ChildGone:
-                continue  # it had not begun
+                # It had not begun. So many can't have ended before: the request is what ends them,
+                # as one does that is too large for their memory.
+                losses += 1
+                if losses > self._most:
+                    raise child.death(request) from None
             finally:
                 try:
                     self._free.give_back(turn)
@@ -306,7 +327,8 @@ class ProcessPool:
         return unpack_result(self._ask(request, turn))
 
     def _population(self) -> int:
-        return min(self._most, self._eager + self._submissions.outstanding)
+        outstanding = len(self._outstanding) + self._submissions.outstanding
+        return min(self._most, self._eager + outstanding)
 
     def _is_idle(self) -> bool:
         _, busy, waiting = self._free.counts()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -38,7 +39,8 @@ def _imported(package: str, name: str) -> str | None:
     try:
         import_module(module)
     except BaseException as error:
-        error.add_note(f"raised as {OWNER} imported {module}")
+        with suppress(Exception):  # it may take no notes
+            error.add_note(f"raised as {OWNER} imported {module}")
         raise
     return module
 

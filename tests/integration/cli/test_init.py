@@ -78,3 +78,20 @@ def test_a_stop_reaches_the_worker_and_its_exit_code_the_container(make_app, con
     os.kill(first_child_of(container.pid), signal.SIGTERM)
     assert container.wait(30) == 0
     assert "Worker stopped." in (tmp_path / "log").read_text()
+
+
+ENDS = """
+import os, signal, sys
+from mainspring.cli.init import run_below_init
+
+code = run_below_init()
+if code is None:
+    os._exit(3)
+signal.raise_signal(signal.SIGTERM)
+sys.exit(code)
+"""
+
+
+def test_a_signal_that_comes_when_the_command_has_just_ended_changes_no_exit_code():
+    done = subprocess.run([sys.executable, "-c", ENDS], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (3, b"")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -168,6 +170,53 @@ def test_a_senseless_number_is_exit_code_2(write_app, command, words):
     answer = command("worker", "--app", "app:queue", *words)
     assert answer.code == 2
     assert "is not valid; expected" in answer.err
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_the_longest_grace_that_is_accepted_is_no_trouble_at_the_stop(
+    make_app, start_worker, pids, processes
+):
+    app = make_app(APP)
+    worker = start_worker("--processes", processes, "--grace", "1e10")
+    pids(app, int(processes))
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert "Shutting down gracefully" in worker.output()
+    assert "Error" not in worker.output()
+
+
+def test_flags_of_the_interpreter_are_those_of_its_worker_processes(
+    write_app, tmp_path, eventually
+):
+    write_app(
+        """
+        import os, sys
+        from pathlib import Path
+
+        Path(f"flags-{os.getpid()}").write_text(str(sys.flags.optimize))
+        from mainspring import Queue
+        queue = Queue(db_path="jobs.db", durability="normal")
+        """
+    )
+    command = [sys.executable, "-O", "-m", "mainspring", "worker"]
+    with subprocess.Popen(
+        [*command, "--app", "app:queue", "--processes", "2"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as group:
+        try:
+            eventually(lambda: len(list(tmp_path.glob("flags-*"))) == 3, within=20)
+        finally:
+            group.send_signal(signal.SIGTERM)
+    assert {path.read_text() for path in tmp_path.glob("flags-*")} == {"1"}
+
+
+@pytest.mark.parametrize("words", [(), ("--grace", "1")])
+def test_an_app_that_is_not_there_is_named_once(command, words):
+    answer = command("worker", "--app", "nowhere:queue", "--processes", "2", *words)
+    assert answer.code == 2
+    assert answer.err.count("there is no module 'nowhere'") == 1
 
 
 def async_slots(queue):

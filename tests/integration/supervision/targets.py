@@ -12,6 +12,7 @@ from mainspring import (
     BackgroundWorker,
     background_worker,
 )
+from mainspring.processes import parent_watch
 
 
 class Doubler(BackgroundQueueWorker):
@@ -111,3 +112,10 @@ class Waiting(BackgroundIntervalWorker):
         (Path(folder) / "began").touch()
         while not (Path(folder) / "go").exists():
             time.sleep(0.005)
+
+
+def mark_when_told_to_stop(began, told):
+    Path(began).touch()
+    while not parent_watch.stop_asked(0.05):
+        pass
+    Path(told).touch()

@@ -285,3 +285,25 @@ def test_a_worker_in_a_process_restarts_with_other_arguments(alone, tmp_path, un
     until(ran, 30)
     assert worker.stop()
     assert worker.status().errors == 0
+
+
+def test_children_hear_of_a_stop_before_workers_take_their_time_for_it(supervisor, until, tmp_path):
+    supervisor.set_mp_pool(pool_size=1)
+    began, told, seen = tmp_path / "began", tmp_path / "told", []
+
+    class Slow(BackgroundIntervalWorker):
+        def run(self, **_):
+            pass
+
+        def send_stop_events(self):
+            deadline = time.monotonic() + 5
+            while not told.exists() and time.monotonic() < deadline:
+                time.sleep(0.005)
+            seen.append(told.exists())
+
+    Slow(interval=0.01, supervisor=supervisor).start()
+    call = supervisor.mp_pool.submit(targets.mark_when_told_to_stop, str(began), str(told))
+    until(began.exists, 30)
+    supervisor.stop()
+    assert call.result(0) is None
+    assert seen == [True]

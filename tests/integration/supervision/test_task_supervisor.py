@@ -1,6 +1,7 @@
 """A task supervisor, its start and what it owns."""
 
 import asyncio
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mainspring import TaskSupervisor, background_worker
-from mainspring.errors import InvalidOption
+from mainspring.errors import InvalidOption, TaskNotImportable, UnknownOption
 
 
 def test_a_worker_starts_a_supervisor_that_nobody_started(supervisor, until):
@@ -133,6 +134,32 @@ def test_many_threads_may_start_the_first_workers_at_once(until):
 def test_a_process_pool_of_no_children_is_refused(supervisor, size):
     with pytest.raises(InvalidOption, match=f"pool_size={size}"):
         supervisor.set_mp_pool(size)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"max_tasks_per_child": 0}, InvalidOption),
+        ({"initializer": lambda: None}, TaskNotImportable),
+        ({"maxtasksperchild": 1}, UnknownOption),
+    ],
+)
+def test_a_process_pool_that_can_not_be_made_is_refused_before_the_start(
+    supervisor, options, error
+):
+    supervisor.set_mp_pool(pool_size=1)
+    with pytest.raises(error):
+        supervisor.set_mp_pool(pool_size=1, **options)
+    assert supervisor.mp_pool.call(abs, -1) == 1
+
+
+@pytest.mark.parametrize("grace", [math.inf, 1e10])
+def test_a_grace_may_be_as_long_as_one_likes(grace):
+    supervisor = TaskSupervisor("patient", grace=grace)
+    with supervisor:
+        ended = supervisor.spawn(time.sleep, 0.1)
+    assert ended.done()
+    assert not supervisor.active
 
 
 def test_a_grace_that_is_set_before_the_start_holds(until):

@@ -99,6 +99,20 @@ def test_a_claim_that_waits_for_a_child_ends_without_one(attempt, children, even
     assert children.busy is None
 
 
+def test_a_claim_that_is_to_end_before_it_asks_for_a_child_does_not_begin(attempt, children):
+    request = children.request
+
+    def request_later(*args, **options):
+        attempt.kill(CLAIM, cancelled)
+        children.free.set()
+        children.ended.set()
+        return request(*args, **options)
+
+    children.request = request_later
+    assert Run(attempt).join().kind is OutcomeKind.CANCELLED
+    assert children.noted == []
+
+
 def test_a_child_that_dies_by_itself_is_a_crash(attempt, children, eventually):
     run = Run(attempt)
     children.free.set()

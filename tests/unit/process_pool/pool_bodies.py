@@ -1,17 +1,21 @@
 """What the tests of the process pool run in its children."""
 
+import array
 import atexit
 import ctypes
+import enum
 import os
 import signal
 import sys
 import threading
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 from mainspring.errors import ChildDied
 from mainspring.processes import program as process_program
+from mainspring.processes.frame import FrameReader
 from mainspring.processes.pool import ProcessPool
 
 
@@ -50,6 +54,12 @@ def tell_later(payload):
     return payload
 
 
+def sleep_when_cold(payload):
+    if payload != b"hey":
+        time.sleep(float(payload))
+    return payload
+
+
 def raise_in_handler(payload):
     raise KeyError(payload.decode())
 
@@ -72,6 +82,15 @@ def raise_this_kind():
 
 def raise_doubling():
     raise Doubling("x")
+
+
+@dataclass(frozen=True)
+class Sealed(Exception):
+    code: int
+
+
+def raise_sealed():
+    raise Sealed(7)
 
 
 def raise_local():
@@ -120,6 +139,35 @@ def fail_while(path):
     append(path + ".starts", ".")
     if Path(path).exists():
         raise LookupError("the cupboard is bare")
+
+
+def have_no_memory_for_large_requests():
+    def rest(reader, begun, length):
+        raise MemoryError
+
+    FrameReader._rest = rest
+
+
+def close_all_descriptors():
+    os.closerange(3, 256)
+    time.sleep(60)
+
+
+class BrokenStream:
+    closed = False
+
+    def write(self, text):
+        return len(text)
+
+    def flush(self):
+        if not self.closed:  # as the interpreter asks at its exit
+            raise RuntimeError("no paper")
+
+
+def leave_a_broken_stream(result):
+    sys.stdout = BrokenStream()
+    atexit.register(setattr, BrokenStream, "closed", True)  # noqa: FBT003
+    return result
 
 
 def set_variable(name, value):
@@ -216,6 +264,20 @@ def log(*texts):
 
     for text in texts:
         logging.getLogger("shop").info(text)
+
+
+class Level(enum.IntEnum):
+    NOTICE = 25
+
+
+def log_notice():
+    import logging  # noqa: PLC0415
+
+    sizes, knot = array.array("d", [1.5]), []
+    knot += [knot, knot]
+    nested = {"level": Level.NOTICE, "sizes": [sizes]}
+    extra = {"sizes": sizes, "nested": nested, "knot": knot}
+    logging.getLogger("shop").log(Level.NOTICE, "noticed", extra=extra)
 
 
 def log_between_calls():

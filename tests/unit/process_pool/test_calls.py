@@ -62,6 +62,12 @@ def test_an_error_that_unpickles_to_another_sentence_keeps_its_own(pool):
     assert str(caught.value) == "not found: x"
 
 
+def test_an_error_that_takes_no_note_arrives_as_it_was_raised(pool):
+    with pytest.raises(bodies.Sealed) as caught:
+        pool.call(bodies.raise_sealed)
+    assert caught.value.code == 7
+
+
 def test_an_error_of_ours_arrives_whole(pool):
     with pytest.raises(errors.ChildDied, match="gone") as caught:
         pool.call(bodies.raise_this_kind)
@@ -159,6 +165,19 @@ def test_a_child_warms_up_once_a_key_and_before_the_call_begins(make_pool):
     assert seen == [*told, "begins", *told, "begins", *told, *told, "begins", *told]
 
 
+def test_a_warm_up_takes_no_time_of_the_call(make_pool):
+    pool = make_pool(handler=bodies.sleep_when_cold)
+    assert pool.request(b"hey", timeout=1, warm_up=("a", b"1.5")) == b"hey"
+
+
+def test_a_warm_up_that_never_ends_is_killed(make_pool, monkeypatch):
+    monkeypatch.setattr("mainspring.processes.child._WARM_UP_TIMEOUT", 0.2)
+    pool = make_pool(handler=bodies.sleep_when_cold)
+    with pytest.raises(errors.AttemptTimeout, match=r"0\.2 s"):
+        pool.request(b"hey", timeout=0.1, warm_up=("a", b"60"))
+    assert pool.request(b"hey") == b"hey"
+
+
 def test_what_a_warm_up_raises_is_passed_over(make_pool):
     pool = make_pool(1, spare=0, handler=bodies.raise_in_handler)
     begins = []
@@ -222,6 +241,14 @@ def test_a_timeout_error_of_the_body_is_the_bodys(pool):
     with pytest.raises(TimeoutError, match="mine"):
         pool.call(bodies.raise_this, TimeoutError("mine"), timeout=5)
     assert pool.call(os.getpid) == before
+
+
+def test_a_timeout_may_be_longer_than_a_socket_waits(pool, monkeypatch):
+    assert pool.call(operator.add, 1, 1, timeout=1e8) == 2
+    monkeypatch.setattr("mainspring.processes.child._LONGEST_WAIT", 0.05)
+    assert pool.call(time.sleep, 0.3, timeout=20) is None
+    with pytest.raises(errors.AttemptTimeout):
+        pool.call(time.sleep, 60, timeout=0.2)
 
 
 def test_a_timeout_must_be_positive(pool):

@@ -99,6 +99,26 @@ def test_a_request_that_its_child_did_not_read_runs_in_another(pool, monkeypatch
     assert pool.call(os.getpid) not in met
 
 
+def test_a_request_that_ends_every_child_that_reads_it_is_given_up(make_pool):
+    pool = make_pool(initializer=bodies.have_no_memory_for_large_requests)
+    with pytest.raises(ChildDied, match=r"'len' lost .* child \d+ exited with code 1"):
+        pool.call(len, b"x" * 1_000_000, timeout=60)
+    assert pool.call(operator.add, 1, 1) == 2
+
+
+def test_a_body_that_closes_the_connection_is_told_so(pool, monkeypatch):
+    monkeypatch.setattr("mainspring.processes.child._EXIT_PATIENCE", 0.3)
+    with pytest.raises(ChildDied, match=r"child \d+ closed its connection, and was killed"):
+        pool.call(bodies.close_all_descriptors)
+
+
+def test_a_stream_that_a_body_leaves_behind_and_that_raises_costs_no_call(make_pool):
+    pool = make_pool(spare=0)
+    before = pool.call(os.getpid)
+    assert pool.call(bodies.leave_a_broken_stream, 3) == 3
+    assert pool.call(os.getpid) == before
+
+
 def test_deaths_are_noticed_where_the_system_does_not_tell(make_pool, until, monkeypatch):
     monkeypatch.delattr(os, "pidfd_open", raising=False)
     pool = make_pool()

@@ -1,4 +1,5 @@
 import asyncio
+import math
 import os
 import threading
 import time
@@ -83,6 +84,18 @@ def test_close_gives_running_and_queued_calls_their_grace(no_leaks, tmp_path, un
     assert pool.join()
     assert running.result(0)
     assert queued.result(0) == 2
+
+
+@pytest.mark.parametrize("grace", [math.inf, 1e8])
+def test_close_waits_however_long_the_grace_is(no_leaks, tmp_path, until, grace):
+    pool = ProcessPool(1, grace=grace)
+    running = pool.submit(bodies.mark_and_wait, str(tmp_path / "began"), str(tmp_path / "go"))
+    until((tmp_path / "began").exists)
+    pool.close()
+    assert not pool.join(0.1)
+    (tmp_path / "go").touch()
+    assert pool.join()
+    assert running.result(0)
 
 
 def test_close_kills_what_outlasts_the_grace(no_leaks, until):
@@ -212,6 +225,34 @@ def test_a_fork_of_the_parent_refuses_calls_and_frees_the_children(make_pool, un
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 17
     assert pool.call(bodies.add, 1, 1) == 2
+
+
+def test_a_fork_while_the_pool_ends_closes_nobody_elses_files(monkeypatch):
+    pool = ProcessPool(1)
+    ending, held = threading.Event(), threading.Event()
+
+    def join(_timeout):
+        ending.set()
+        held.wait(20)
+
+    monkeypatch.setattr(pool._submissions, "join", join)
+    pool.call(os.getpid)
+    pool.close(0)
+    assert ending.wait(20)
+    others = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]
+    pid = fork_quietly()
+    if pid == 0:
+        try:
+            for other in others:
+                os.fstat(other)
+            os._exit(17)
+        finally:
+            os._exit(1)
+    held.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 17
+    for other in others:
+        os.close(other)
+    assert pool.join(20)
 
 
 def fork_quietly():

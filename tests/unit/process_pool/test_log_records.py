@@ -47,6 +47,24 @@ def test_a_child_begins_with_its_parents_levels(make_pool, caplog, level):
     assert make_pool().call(bodies.level_of, "shop.orders") == level
 
 
+def test_a_level_may_be_of_an_enum(make_pool, caplog):
+    caplog.set_level(bodies.Level.NOTICE, logger="shop")
+    pool = make_pool()
+    assert pool.call(bodies.level_of, "shop.orders") == bodies.Level.NOTICE
+    pool.call(bodies.log_notice)
+    (record,) = caplog.records
+    assert (record.levelno, record.getMessage()) == (25, "noticed")
+
+
+def test_fields_of_a_record_are_values_or_texts_and_never_bytes_of_memory(pool, caplog):
+    caplog.set_level(bodies.Level.NOTICE)
+    pool.call(bodies.log_notice)
+    (record,) = caplog.records
+    assert record.sizes == "array('d', [1.5])"
+    assert record.nested == {"level": 25, "sizes": ["array('d', [1.5])"]}
+    assert record.knot == "[[...], [...]]"
+
+
 def test_a_handler_that_raises_harms_no_call(pool, caplog):
     caplog.set_level(logging.INFO)
 

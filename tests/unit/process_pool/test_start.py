@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pool_bodies as bodies
@@ -9,6 +10,7 @@ import pytest
 
 import mainspring
 from mainspring import errors
+from mainspring.processes.pool import ProcessPool
 
 SOURCE = str(Path(mainspring.__file__).parent.parent)
 
@@ -59,6 +61,40 @@ def test_failing_starts_back_off(make_pool, tmp_path, until):
     assert "bare" in pool.status().last_failure
 
 
+def test_children_that_fail_together_are_rested_for_once(make_pool, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("mainspring.processes.child_supervisor.monotonic", lambda: clock[0])
+    pool = make_pool(16)
+    supervisor, rests = pool._supervisor, []
+    supervisor._free = pool._free
+    for _ in range(3):
+        for _ in range(16):
+            supervisor._count_failure("the server is down")
+        rests.append(round(supervisor._next_start - clock[0], 6))
+        clock[0] = supervisor._next_start
+    assert rests == [0.1, 0.2, 0.4]
+    assert supervisor.failed_starts == 48
+
+
+@pytest.mark.parametrize("eager", [0, 1])
+def test_children_are_started_for_those_who_call(make_pool, tmp_path, until, eager):
+    pool = make_pool(2, spare=0, eager=eager)
+    words = str(tmp_path / "go")
+    calls = [
+        threading.Thread(target=pool.call, args=(bodies.mark_and_wait, str(tmp_path / mark), words))
+        for mark in "ab"
+    ]
+    for call in calls:
+        call.start()
+    try:
+        until(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists())
+    finally:
+        (tmp_path / "go").touch()
+        pool.close(5)
+        for call in calls:
+            call.join(10)
+
+
 def test_children_start_once_the_cause_is_mended(make_pool, tmp_path, until):
     (tmp_path / "bad").touch()
     pool = make_pool(initializer=bodies.fail_while, initargs=(str(tmp_path / "bad"),))
@@ -90,6 +126,12 @@ def test_an_interpreter_that_is_not_there_is_a_failed_start(make_pool, monkeypat
         make_pool().call(os.getpid)
 
 
+def test_a_frozen_program_does_not_start_itself_over_and_over(make_pool, monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(errors.ChildStartFailed, match="this program is frozen"):
+        make_pool().call(os.getpid)
+
+
 def test_an_initializer_that_takes_too_long_is_a_failed_start(make_pool, monkeypatch, tmp_path):
     monkeypatch.setattr("mainspring.processes.child_supervisor.START_TIMEOUT", 0.3)
     pool = make_pool(initializer=bodies.wait_for, initargs=(str(tmp_path / "never"),))
@@ -118,6 +160,23 @@ def test_a_child_has_its_parents_surroundings(pool, monkeypatch, tmp_path):
     assert found["argv"] == ["program", "--option"]
     assert found["cwd"] == str(tmp_path)
     assert found["executable"] == sys.executable
+
+
+def test_a_child_starts_where_the_working_folder_was_removed(make_pool, monkeypatch, tmp_path):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    monkeypatch.syspath_prepend("")
+    (tmp_path / "gone").rmdir()
+    assert make_pool().call(abs, -1) == 1
+
+
+def test_a_start_that_fails_before_its_child_leaves_nothing(monkeypatch, no_leaks):
+    def fail():
+        raise OSError("no levels")
+
+    monkeypatch.setattr("mainspring.processes.child.levels_now", fail)
+    with ProcessPool(1) as pool, pytest.raises(errors.ChildStartFailed, match="no levels"):
+        pool.call(os.getpid)
 
 
 def test_a_child_starts_light(pool):

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -342,6 +343,24 @@ def test_equal_calls_are_equal_however_they_are_written(queue):
         t.assert_not_enqueued(body, 1, 3)
         body.delay(1, queue="x", times=2)
         t.assert_enqueued(body.call(1, queue="x", times=2), times=1)
+
+
+@dataclass(frozen=True)
+class Sealed(Exception):
+    code: int
+
+
+def test_errors_that_take_no_note_are_raised_as_they_are(queue):
+    @queue.task(retries=0)
+    def body(code):
+        raise Sealed(code)
+
+    with queue.testing() as t:
+        body.delay(1)
+        body.delay(2)
+        with pytest.raises(Sealed) as caught:
+            t.run()
+        assert caught.value.code == 1
 
 
 def test_errors_that_are_looked_at_are_not_raised_again(queue):

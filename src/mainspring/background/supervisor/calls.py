@@ -91,7 +91,7 @@ class SupervisorCalls(ABC):
 
         `reserve_normal` and `reserve_high` are further children, as of the thread pool: calls of
         low priority use `pool_size` alone. They start with the supervisor, or at once if it is
-        started. Raises `InvalidOption`.
+        started. Raises `InvalidOption`, `UnknownOption`, `TaskNotImportable`, `InvalidArguments`.
         """
         self._settings.set_processes(self._running, pool_size, options)
 
@@ -102,7 +102,10 @@ class SupervisorCalls(ABC):
         initargs: tuple[Any, ...] = (),
         maxtasksperchild: int | None = None,
     ) -> None:
-        """Make the process pool by the options of `multiprocessing.Pool`."""
+        """Make the process pool by the options of `multiprocessing.Pool`.
+
+        An initializer has a minute; a child that takes longer to start is ended.
+        """
         self.set_mp_pool(
             processes,
             initializer=initializer,

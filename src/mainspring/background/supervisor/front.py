@@ -106,6 +106,7 @@ class TaskSupervisor(SupervisorLoops):
         core = self._running.core
         if not core.running:
             return core.join(core.time_left())
+        self._shutdown.announce(self._running)
         if stop_schedulers:
             self._shutdown.ask_all(self._running)
         self._shutdown.leave(self._running)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption
 from mainspring.model.number import is_whole
+from mainspring.model.options import refuse_unknown
 from mainspring.supervision.supervisor.policy import TOGETHER
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.supervisor.watchdog import Watchdog
@@ -25,6 +26,23 @@ if TYPE_CHECKING:
     from mainspring.protocols import Service, Subscriber
     from mainspring.supervision.loops.event_loop import EventLoopThread
     from mainspring.supervision.threads.priority import PoolSizes
+
+
+PROCESS_OPTIONS = (
+    "size",
+    "reserve_normal",
+    "reserve_high",
+    "spare",
+    "eager",
+    "handler",
+    "initializer",
+    "initargs",
+    "name",
+    "max_tasks_per_child",
+    "max_memory_per_child_bytes",
+    "grace",
+)
+"""Options of a supervisor's process pool."""
 
 
 class RunningPools:
@@ -59,13 +77,9 @@ class RunningPools:
 
     def make_processes(self, options: dict[str, Any]) -> ProcessPool:
         """Return the process pool, started on demand, of one child a CPU unless `size` says."""
-        from mainspring.processes.pool import ProcessPool  # noqa: PLC0415  a lazy door
-
         with self._lock:
             if self.processes is None:
-                name = f"{self.core.name}_process"
-                cpus = os.cpu_count() or 1
-                pool = ProcessPool(**{"name": name, "size": cpus, "eager": cpus, **options})
+                pool = _new_process_pool(f"{self.core.name}_process", options)
                 self.pools.launch(pool)
                 self.processes = pool
             return self.processes
@@ -100,6 +114,13 @@ class RunningPools:
         self._begun = True
 
 
+def _new_process_pool(name: str, options: dict[str, Any]) -> ProcessPool:
+    from mainspring.processes.pool import ProcessPool  # noqa: PLC0415  # a lazy door
+
+    cpus = os.cpu_count() or 1
+    return ProcessPool(**{"name": name, "size": cpus, "eager": cpus, **options})
+
+
 class PoolSettings:
     """The options of both pools, over all starts, and an executor that stands in for threads."""
 
@@ -119,14 +140,18 @@ class PoolSettings:
     def set_processes(
         self, running: RunningPools, size: int | None, options: dict[str, Any]
     ) -> None:
-        """Have another process pool from now on. Raises `InvalidOption`."""
+        """Have another process pool from now on. Raises as `set_mp_pool`."""
         if size is not None and not (is_whole(size) and size >= 1):
             raise InvalidOption("pool_size", size, owner="set_mp_pool", expected="1 or more")
         for reserve in ("reserve_normal", "reserve_high"):
             value = options.get(reserve, 0)
             if not (is_whole(value) and value >= 0):
                 raise InvalidOption(reserve, value, owner="set_mp_pool", expected="0 or more")
-        self._process_options = options if size is None else {"size": size, **options}
+        refuse_unknown("set_mp_pool", options, PROCESS_OPTIONS)
+        process_options = options if size is None else {"size": size, **options}
+        # Here, and not at a start, which would be left half done. It starts nothing.
+        _new_process_pool("set_mp_pool", process_options)
+        self._process_options = process_options
         self.process_stand_in, self._process_pool_made = None, True
         running.drop_processes()
         if running.active:

@@ -28,6 +28,14 @@ class Shutdown:
     jobs: AsyncJobs
     schedulers: SyncSchedulers
 
+    def announce(self, running: RunningPools) -> None:
+        """Announce the end to child processes: a signal to all of them does not mean them, then.
+
+        First, for they wait two seconds for it, and what workers do at a stop may take longer.
+        """
+        if running.processes is not None:
+            running.processes.announce_stop()
+
     def ask_all(self, running: RunningPools) -> None:
         """Ask workers, jobs and schedulers to end, in this order, without waiting."""
         for worker in reversed(self.workers.active()):
@@ -47,8 +55,6 @@ class Shutdown:
 
     def leave(self, running: RunningPools) -> None:
         """End jobs, and the loops of schedulers whose `stop` was not called and will not be."""
-        if running.processes is not None:
-            running.processes.announce_stop()
         self.jobs.stop()
         for member in reversed(running.jobs.members):
             if isinstance(member.service, SchedulerService):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from mainspring.cli.worker.log_format import Printer
 from mainspring.cli.worker.metrics_options import check_metrics_address, metrics_options
 from mainspring.cli.worker.stop import ExitGuard
 from mainspring.model.options import count
+from mainspring.processes.child import python_command
 from mainspring.supervision.stop_signals import StopSignals
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.workers.worker import Worker
@@ -25,6 +25,10 @@ LOOK_SECONDS = 0.5
 
 NAP_SECONDS = 0.5
 """Longest sleep of the main thread, after which a signal's handler runs."""
+
+UNKNOWN_GRACE = 86_400.0
+"""Seconds that a worker gets whose queue is not loaded here: it ends by the grace of that, and
+need not be killed before."""
 
 MOST_PROCESSES = 1_000
 _PROCESSES = count(least=1, most=MOST_PROCESSES)
@@ -65,7 +69,7 @@ def run_processes(options: argparse.Namespace) -> int:
 
 def command_of(options: argparse.Namespace) -> list[str]:
     """Return the command of one worker process."""
-    command = [sys.executable, "-m", "mainspring", "worker", "--app", options.app]
+    command = [*python_command(), "-m", "mainspring", "worker", "--app", options.app]
     given = {
         "--queues": options.queues,
         "--concurrency": options.concurrency,
@@ -85,11 +89,10 @@ def command_of(options: argparse.Namespace) -> list[str]:
 
 
 def _grace(options: argparse.Namespace) -> float:
-    if options.grace is not None:
-        return float(options.grace)
-    # Loaded here for its grace, and so that a wrong --app is named once. Not with --reload:
-    # there it may be broken now and mended with the next change.
-    return 30.0 if options.reload else _loaded_grace(options)
+    # Loaded here for its grace, and, where that is given, so that a wrong --app is named once. Not
+    # with --reload: there it may be broken now and mended with the next change.
+    own = UNKNOWN_GRACE if options.reload else _loaded_grace(options)
+    return own if options.grace is None else float(options.grace)
 
 
 def _loaded_grace(options: argparse.Namespace) -> float:

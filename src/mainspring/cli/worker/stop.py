@@ -22,6 +22,9 @@ GUARD_SECONDS = 5.0
 
 HUNG = "Worker did not stop in time; ending the process. Its jobs run elsewhere."
 
+LONGEST_SECONDS = 1e9
+"""Seconds, 30 years, that a guard waits at most: timers refuse more than 290 years."""
+
 NO_THREAD_SECONDS = 0.5
 """Seconds later, when no thread of Python's could do it, the interpreter's own watchdog does."""
 
@@ -35,7 +38,7 @@ class ExitGuard:
 
     def within(self, seconds: float) -> None:
         """Limit the stop to so many seconds, counted from now."""
-        limit = seconds + GUARD_SECONDS
+        limit = min(seconds, LONGEST_SECONDS) + GUARD_SECONDS
         # First, since to start a thread takes turns with the others. It prints where each of them
         # is, and needs a real file for that.
         with suppress(AttributeError, OSError, ValueError):

@@ -150,5 +150,8 @@ class ChildAttempt:
         return kept
 
     def _begin(self, slot: int, claim: Claim) -> None:
+        if (claim.key, claim.fence) in self._asked:
+            # When it neither waited for a child nor had one.
+            raise NotRunning(f"job {claim.id} was to end before it began")
         self._note(slot, claim.key, claim.fence)
         self._attempt.tell_began(claim)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from mainspring.model.control_flow import Retry
@@ -82,10 +83,11 @@ class UnseenErrors:
             return None
         error = _with_others(found)
         if not found[0].is_final:
-            error.add_note(
+            _note(
+                error,
                 f"mainspring: job {found[0].claim.id} ({found[0].claim.task}) waited for its next "
                 "attempt after this when the block ended; run it with run(hours=1), or say that "
-                f"the error is expected: run(suppress={type(error).__name__})"
+                f"the error is expected: run(suppress={type(error).__name__})",
             )
         return error
 
@@ -106,5 +108,10 @@ def _with_others(found: list[UnseenError]) -> BaseException:
     error = found[0].error
     if len(found) > 1:
         others = ", ".join(f"{one.claim.task}: {one.error!r}" for one in found[1:])
-        error.add_note(f"mainspring: these jobs also went wrong: {others}")
+        _note(error, f"mainspring: these jobs also went wrong: {others}")
     return error
+
+
+def _note(error: BaseException, text: str) -> None:
+    with suppress(Exception):  # nothing can be set on some errors, as on a frozen dataclass
+        error.add_note(text)

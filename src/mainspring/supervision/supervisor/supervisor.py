@@ -233,7 +233,8 @@ class Supervisor:
         thread = self._thread
         if thread is None or thread is threading.current_thread():
             return not self.running
-        thread.join(timeout)
+        # A longer one is refused, and a grace may be infinite.
+        thread.join(None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
         return not thread.is_alive()
 
     async def astart(self) -> None:
