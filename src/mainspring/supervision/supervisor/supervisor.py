@@ -331,7 +331,8 @@ class Supervisor:
             if self._closed:
                 break
             member.start()
-            await member.wait_ready()
+            if not await member.wait_ready(self._wake) and self._failed is not None:
+                raise self._failed
 
     def _member_of(self, service: Service, restart: Restart | None) -> Member:
         return Member(service, restart, publish=self._bus.publish, on_end=self._note_end)
@@ -340,9 +341,8 @@ class Supervisor:
         if not self._policy.in_order:
             with self._lock:
                 self._members.pop(id(member), None)
-        elif member.state == "failed" and not self._closed:
-            self._failed = ServiceFailed(member.name, repr(member.error))
-            self._failed.__cause__ = member.error
+        elif member.state == "failed" and not self.closing:
+            self._failed = member.failure()
             self._wake.set()
 
     async def _close_all(self) -> None:
