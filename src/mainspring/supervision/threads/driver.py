@@ -73,6 +73,7 @@ class _DriveState:
         self._next_look = math.inf  # when it looks again, if nobody does before
         self._look_later = self._look_after_sleep  # bound once, since it is a key
         self._busy = False
+        self._begun = False  # the turn that a thread is, or was, asked to take
         # Reentrant, since a signal handler may wake the worker while its own thread is in here.
         self._lock = threading.RLock()
 
@@ -85,30 +86,53 @@ class _DriveState:
 
     def look(self) -> None:
         """Borrow a thread if a run is due; from any thread."""
-        if self._occupy():
+        try:
+            if self._occupy():
+                self._borrow()
+        except BaseException:
+            self._look_again()
+            raise
+
+    def _look_again(self) -> None:
+        """After an exception in a look (Ctrl-C, say): a thread may have been asked, or not."""
+        with self._lock:
+            waits = self._busy and not self._begun
+        if waits or self._occupy():
             self._borrow()
 
     def _look_after_sleep(self) -> None:
         """Run if a run is due; in a thread that is borrowed already."""
         self._next_look = math.inf
         if self._occupy():
-            self._turn()
+            self._begin_turn()
 
     def _occupy(self) -> bool:
         """Become busy if a run is due; return whether it did."""
         with self._lock:
-            if self._busy or not self._due():
+            if self._busy and (self._begun or not self._worker.ending):
                 return False
+            self._busy = False  # a turn that waits for a thread has nothing to do any more
+            if not self._due():
+                return False
+            self._begun = False
             self._busy = True
             return True
 
     def _borrow(self) -> None:
         try:
-            self._pool.execute(self._priority, self._turn)
+            self._pool.execute(self._priority, self._begin_turn)
         except Exception as error:  # noqa: BLE001  a pool that is closed lends no more
             self._give_up(error)
             self._busy = False
             self.look()
+
+    def _begin_turn(self) -> None:
+        """Run the turn, unless a thread that was asked before has begun it."""
+        with self._lock:
+            if self._begun or not self._busy:
+                return
+            self._begun = True
+        self._turn()
 
     def _turn(self) -> None:
         """Run as long as a run is due, then give the thread back."""
@@ -118,6 +142,7 @@ class _DriveState:
                 return
         finally:
             current_scope.reset(token)
+        self._begun = False
         self._borrow()
 
     def _run_while_due(self) -> bool:
@@ -152,6 +177,7 @@ class _DriveState:
             return
         if self._next_look < math.inf:
             self._pool.forget(self._next_look, self._look_later)
+            self._next_look = math.inf
         try:
             self._pool.execute_at(moment, self._priority, self._look_later)
         except Exception as error:  # noqa: BLE001  as in `_borrow`
@@ -160,7 +186,8 @@ class _DriveState:
             self._next_look = moment
 
     def _give_up(self, error: Exception) -> None:
-        log.warning("worker %r gets no thread (%r) and stops", self._worker.name, error)
+        if not self._worker.ending:
+            log.warning("worker %r gets no thread (%r) and stops", self._worker.name, error)
         self._worker.close()
 
     def _report_over(self) -> None:
