@@ -206,3 +206,18 @@ def test_sizes_that_make_no_sense_are_named(options, named):
     with pytest.raises(InvalidOption) as caught:
         pool_sizes(**options)
     assert caught.value.option == named
+
+
+def test_a_call_that_was_refused_for_want_of_a_thread_is_not_made_later(monkeypatch):
+    pool, made = PriorityThreadPool(), []
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            pool.submit(made.append, "refused")
+    pool.submit(made.append, "taken").result(10)
+    pool.shutdown()
+    assert made == ["taken"]

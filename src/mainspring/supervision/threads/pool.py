@@ -230,7 +230,11 @@ class PriorityThreadPool(Executor):
     def _put(self, priority: int, call: PoolCall) -> None:
         self._queue.put(priority, call)
         if not self._waking or priority <= TASK_CRITICAL:
-            self._call_for_hands()
+            try:
+                self._call_for_hands()
+            except RuntimeError:  # no thread can be had, and whoever is told may ask again
+                self._queue.drop_newest(priority)
+                raise
 
     def _plan(self, moment: float, priority: int, fn: Callable[[], object]) -> None:
         self._timers.put(moment, priority, fn)
