@@ -3,10 +3,19 @@
 import signal
 import threading
 import time
+from contextvars import ContextVar
 
 import pytest
 
-from mainspring import TASK_CRITICAL, TASK_HIGH, TASK_LOW, TASK_NORMAL, wait_completed
+from mainspring import (
+    TASK_CRITICAL,
+    TASK_HIGH,
+    TASK_LOW,
+    TASK_NORMAL,
+    TaskSupervisor,
+    background_worker,
+    wait_completed,
+)
 from mainspring.errors import InvalidOption, NotRunning
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.threads import priority_queue
@@ -221,3 +230,24 @@ def test_a_call_that_was_refused_for_want_of_a_thread_is_not_made_later(monkeypa
     pool.submit(made.append, "taken").result(10)
     pool.shutdown()
     assert made == ["taken"]
+
+
+def test_what_a_workers_target_sets_in_its_context_no_other_worker_sees(until):
+    name, seen = ContextVar("name", default=None), []
+    with TaskSupervisor("s", pool_size=1, max_size=1) as supervisor:
+
+        @background_worker(event=True, supervisor=supervisor)
+        def first():
+            seen.append(name.get())
+            name.set("first")
+
+        @background_worker(event=True, supervisor=supervisor)
+        def second():
+            seen.append(name.get())
+
+        first.start()
+        second.start()
+        for number, worker in enumerate((first, second, first)):
+            worker.trigger_threadsafe()
+            until(lambda number=number: len(seen) == number + 1)
+    assert seen == [None, None, "first"]

@@ -7,6 +7,7 @@ import logging
 import math
 import threading
 from contextlib import suppress
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
@@ -67,7 +68,9 @@ class _DriveState:
         self._target = target
         self._pool = pool
         self._priority = priority
-        self._scope = Scope(worker.owners, worker, None)
+        # The worker's own, as a thread's or task's would be: no other sees what its target sets.
+        self._context = Context()
+        self._context.run(current_scope.set, Scope(worker.owners, worker, None))
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
         self._next_look = math.inf  # when it looks again, if nobody does before
@@ -136,14 +139,9 @@ class _DriveState:
 
     def _turn(self) -> None:
         """Run as long as a run is due, then give the thread back."""
-        token = current_scope.set(self._scope)
-        try:
-            if self._run_while_due():
-                return
-        finally:
-            current_scope.reset(token)
-        self._begun = False
-        self._borrow()
+        if not self._context.run(self._run_while_due):
+            self._begun = False
+            self._borrow()
 
     def _run_while_due(self) -> bool:
         """Run until no run is due; False: the thread has been held long enough before."""
