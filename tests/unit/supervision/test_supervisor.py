@@ -404,3 +404,21 @@ def test_a_service_that_raises_when_it_is_asked_to_end_is_cancelled_and_the_othe
     assert supervisor.failed is None
     assert diary == ["a starts", "b starts", "a is asked", "a ends"]
     assert "close is wrong" in caplog.text
+
+
+def test_a_start_on_the_callers_loop_that_is_cancelled_leaves_nothing_running():
+    diary = []
+
+    async def live():
+        supervisor = Supervisor([Step("a", diary), Unready("b", diary)])
+        start = asyncio.create_task(supervisor.astart())
+        while "b is not ready" not in diary:
+            await asyncio.sleep(0)
+        start.cancel()
+        await asyncio.wait([start], timeout=10)
+        assert start.cancelled()
+        assert not supervisor.running
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(live())
+    assert "a ends" in diary

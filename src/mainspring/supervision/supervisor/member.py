@@ -202,8 +202,7 @@ class Member:
         return gave_up or not self._ready or self._closing
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            task.exception()  # none is left; asyncio wants that somebody looks
+        retrieve(task)
         if self._ready_or_ended is not None:
             self._ready_or_ended.set()
         self._on_end(self)
@@ -218,6 +217,12 @@ async def _first_of(*set_by: asyncio.Event) -> None:
     finally:
         for one in waiting:
             one.cancel()
+
+
+def retrieve(task: asyncio.Task[None]) -> None:
+    """Look at a task's error, so that asyncio does not complain that nobody did."""
+    if not task.cancelled():
+        task.exception()
 
 
 def grace_of(service: Service) -> float:

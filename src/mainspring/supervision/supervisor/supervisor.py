@@ -19,7 +19,7 @@ from mainspring.supervision.forked import reset_in_child
 from mainspring.supervision.loops.precise_loop import new_loop
 from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.supervisor.main_thread import end_with_main_thread, outlive
-from mainspring.supervision.supervisor.member import Member, ServiceStatus, grace_of
+from mainspring.supervision.supervisor.member import Member, ServiceStatus, grace_of, retrieve
 from mainspring.supervision.supervisor.policy import IN_ORDER, Policy
 
 if TYPE_CHECKING:
@@ -244,6 +244,9 @@ class Supervisor:
         waiting = asyncio.ensure_future(ready.wait())
         try:
             await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self.astop()
+            raise
         finally:
             waiting.cancel()
         if self._task.done():
@@ -258,7 +261,7 @@ class Supervisor:
         """Wait for its end; `failed` tells how it was."""
         if self._task is not None and self._task is not asyncio.current_task():
             await asyncio.wait([self._task])
-            _retrieve(self._task)
+            retrieve(self._task)
 
     async def __aenter__(self) -> Self:
         await self.astart()
@@ -390,9 +393,3 @@ class Supervisor:
                 member.cancel()
             return True
         return False
-
-
-def _retrieve(task: asyncio.Task[None]) -> None:
-    """Look at a task's error, so that asyncio does not complain that nobody did."""
-    if not task.cancelled():
-        task.exception()
