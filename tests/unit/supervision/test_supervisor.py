@@ -10,6 +10,7 @@ from mainspring import Restart
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.model import events
 from mainspring.supervision.loops.event_loop import EventLoopThread
+from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.supervisor.policy import TOGETHER
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.triggers.continuous import Continuous
@@ -422,3 +423,12 @@ def test_a_start_on_the_callers_loop_that_is_cancelled_leaves_nothing_running():
 
     asyncio.run(live())
     assert "a ends" in diary
+
+
+def test_it_can_be_asked_to_end_though_its_loop_was_closed_beneath_it():
+    supervisor, loop = Supervisor(), asyncio.new_event_loop()
+    loop.close()
+    supervisor._calls = ThreadCalls(loop)  # as of a run that the loop has cut off
+    supervisor.close()
+    supervisor.close()
+    assert supervisor.closing

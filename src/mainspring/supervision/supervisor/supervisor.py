@@ -198,7 +198,8 @@ class Supervisor:
                 self._deadline = min(deadline, self._deadline or deadline)
             self._closed = True
             if self._calls is not None:
-                self._calls.call(self._hear_close)
+                with suppress(RuntimeError):  # its loop is closed, and it has ended so
+                    self._calls.call(self._hear_close)
 
     def start(self, timeout: float | None = None) -> None:
         """Run it in a thread of its own; return when every service is ready.
