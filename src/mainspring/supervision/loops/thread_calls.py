@@ -46,16 +46,22 @@ class ThreadCalls:
                 raise
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Run a coroutine on the loop; cancelling the future cancels it."""
+        """Run a coroutine on the loop; cancelling the future cancels it. Raises as `call` does."""
         future: Future[Any] = Future()
-        self.call(partial(self._begin, coroutine, future))
+        try:
+            self.call(partial(self._begin, coroutine, future))
+        except RuntimeError:
+            coroutine.close()  # or Python warns that it was never awaited
+            raise
         return future
 
     def _wake_again(self) -> None:
         """After an exception (Ctrl-C, say): let no call wait for a wake that never came."""
         self._waking = False
-        with suppress(RuntimeError):  # the loop is closed, which was the exception
+        try:
             self._loop.call_soon_threadsafe(self._deliver)
+        except RuntimeError:  # the loop is closed, which was the exception
+            self._calls.clear()
 
     def _deliver(self) -> None:
         # Before the look at the calls: one that comes after it wakes the loop anew.

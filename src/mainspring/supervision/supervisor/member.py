@@ -162,6 +162,8 @@ class Member:
                 self._stopped()
                 raise
             return self._failed(error, began)
+        except GeneratorExit:
+            raise  # Python throws the coroutine away, since its loop was closed under it
         except BaseException as error:  # noqa: BLE001  the supervisor's border: recorded below
             return self._failed(error, began)
         self._stopped()
