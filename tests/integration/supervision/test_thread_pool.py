@@ -206,6 +206,9 @@ def test_sizes_are_worked_out_as_the_pages_say():
     [
         ({"pool_size": -1}, "pool_size"),
         ({"reserve_high": -1}, "reserve_high"),
+        ({"reserve_normal": 1.5, "pool_size": 4}, "reserve_normal"),
+        ({"reserve_high": "2"}, "reserve_high"),
+        ({"max_size": "9"}, "max_size"),
         ({"pool_size": 5, "max_size": 3}, "max_size"),
         ({"min_size": "most"}, "min_size"),
         ({"min_size": 4, "max_size": 3}, "min_size"),
