@@ -1,5 +1,6 @@
 """The thread pool with priorities and reserves."""
 
+import asyncio
 import signal
 import threading
 import time
@@ -19,8 +20,11 @@ from mainspring import (
 from mainspring.errors import InvalidOption, NotRunning
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.threads import priority_queue
+from mainspring.supervision.threads.driver import PoolDriver
 from mainspring.supervision.threads.pool import PriorityThreadPool
 from mainspring.supervision.threads.priority import PoolSizes, level, pool_sizes
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.worker import Worker
 from mainspring.testing.contracts.service import ServiceContract
 
 
@@ -254,3 +258,23 @@ def test_what_a_workers_target_sets_in_its_context_no_other_worker_sees(until):
             worker.trigger_threadsafe()
             until(lambda number=number: len(seen) == number + 1)
     assert seen == [None, None, "first"]
+
+
+def test_a_worker_that_gets_no_thread_is_not_closed_under_the_lock_of_its_driver(until):
+    pool, held = PriorityThreadPool(), []
+    driver = PoolDriver(lambda: None, pool, TASK_NORMAL)
+
+    class Watched(Worker):
+        def close(self):
+            held.append(self.trigger._wake.__self__._lock._is_owned())
+            super().close()
+
+    worker = Watched("w", lambda: None, Interval(0.05), driver=driver)
+    running = threading.Thread(target=lambda: asyncio.run(worker.run(lambda: None)))
+    running.start()
+    until(lambda: worker.status().runs > 0)
+    pool.close()
+    running.join(10)
+    assert not running.is_alive()
+    assert held
+    assert not any(held)  # who closes it elsewhere has its lock, and comes for that of the driver

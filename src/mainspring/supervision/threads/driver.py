@@ -125,7 +125,8 @@ class _DriveState:
         try:
             self._pool.execute(self._priority, self._begin_turn)
         except Exception as error:  # noqa: BLE001  a pool that is closed lends no more
-            self._give_up(error)
+            self._warn(error)
+            self._worker.close()
             self._busy = False
             self.look()
 
@@ -179,14 +180,16 @@ class _DriveState:
         try:
             self._pool.execute_at(moment, self._priority, self._look_later)
         except Exception as error:  # noqa: BLE001  as in `_borrow`
-            self._give_up(error)
+            self._warn(error)
+            # Not here, under our lock: who closes the worker has its lock, and comes to look.
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._worker.close)
         else:
             self._next_look = moment
 
-    def _give_up(self, error: Exception) -> None:
+    def _warn(self, error: Exception) -> None:
         if not self._worker.ending:
             log.warning("worker %r gets no thread (%r) and stops", self._worker.name, error)
-        self._worker.close()
 
     def _report_over(self) -> None:
         # A loop that is closed has nobody who waits.
