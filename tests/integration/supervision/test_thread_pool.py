@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import threading
 import time
 from contextvars import ContextVar
@@ -278,3 +279,17 @@ def test_a_worker_that_gets_no_thread_is_not_closed_under_the_lock_of_its_driver
     assert not running.is_alive()
     assert held
     assert not any(held)  # who closes it elsewhere has its lock, and comes for that of the driver
+
+
+def test_a_callback_that_exits_as_its_call_is_cancelled_leaves_no_other_waiting():
+    pool, go = PriorityThreadPool(PoolSizes(1)), threading.Event()
+    began = threading.Event()
+    pool.submit(lambda: [began.set(), go.wait(10)])
+    assert began.wait(10)
+    first, second = pool.submit(int), pool.submit(int)
+    first.add_done_callback(lambda _: sys.exit(1))
+    with pytest.raises(SystemExit):
+        pool.cancel_waiting()
+    assert second.cancelled()
+    go.set()
+    pool.shutdown()

@@ -38,7 +38,7 @@ from mainspring.supervision.threads.reentrant_lock import ReentrantLock
 from mainspring.supervision.threads.timers import Timers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 
@@ -369,10 +369,18 @@ class PriorityThreadPool(Executor):
         self._steps.take(self._cancel_waiting)
 
     def _cancel_waiting(self) -> None:
-        for call in self._queue.clear():
-            if call.future is not None:
-                call.future.cancel()
-                call.future.set_running_or_notify_cancel()
+        futures = (call.future for call in self._queue.clear())
+        self._cancel_each(iter([future for future in futures if future is not None]))
+
+    def _cancel_each(self, futures: Iterator[Future[Any]]) -> None:
+        try:
+            for future in futures:
+                future.cancel()
+                future.set_running_or_notify_cancel()
+        except BaseException:
+            # An exit that a callback asks for must not leave the others waiting.
+            self._cancel_each(futures)
+            raise
 
     def _others(self) -> list[threading.Thread]:
         with self._lock:
