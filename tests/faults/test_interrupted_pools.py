@@ -3,13 +3,15 @@
 import asyncio
 import gc
 import sys
+import threading
 from contextlib import suppress
 from itertools import count
 
 import pytest
 
 from interrupts import WAYS, Interrupts
-from mainspring import AsyncTaskWorker
+from mainspring import AsyncTaskWorker, TaskSupervisor, background_worker
+from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.threads.idle_threads import IDLE_LIFE
 from mainspring.supervision.threads.pool import PriorityThreadPool
 
@@ -59,6 +61,51 @@ def test_a_call_of_a_thread_pool_that_is_interrupted_anywhere_holds_up_no_other(
         if not interrupts.fired:
             break
     assert moment > 3 or way == "opcodes"  # Python 3.13.0 tells a tracer of hardly any
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_a_call_to_a_loop_that_is_interrupted_anywhere_holds_up_no_other(way):
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    calls = ThreadCalls(loop)
+    for moment in count():
+        interrupts = Interrupts(moment)
+        gc.disable()
+        with suppress(KeyboardInterrupt), WAYS[way](interrupts):
+            calls.call(int)
+        gc.enable()
+        done = calls.submit(asyncio.sleep(0, "done"))
+        assert done.result(PATIENCE) == "done", f"{way} {moment}: {interrupts.place}"
+        if not interrupts.fired:
+            break
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(PATIENCE)
+    loop.close()
+    assert moment > 1 or way == "opcodes"
+
+
+def test_a_trigger_of_a_worker_that_is_interrupted_anywhere_holds_up_no_later_one():
+    ran = threading.Event()
+    with TaskSupervisor("s") as supervisor:
+
+        @background_worker(event=True, supervisor=supervisor)
+        def worker():
+            ran.set()
+
+        worker.start()
+        for moment in count():
+            interrupts = Interrupts(moment)
+            gc.disable()
+            with suppress(KeyboardInterrupt), WAYS["calls"](interrupts):
+                worker.trigger_threadsafe()
+            gc.enable()
+            ran.clear()
+            worker.trigger_threadsafe()
+            assert ran.wait(PATIENCE), interrupts.place
+            if not interrupts.fired:
+                break
+    assert moment > 3
 
 
 def test_a_call_of_a_task_pool_that_is_interrupted_anywhere_holds_up_no_other():

@@ -32,6 +32,14 @@ def message_of(error: BaseException) -> str:
         return f"<its message raised {type(second).__name__}>"
 
 
+def repr_of(error: object) -> str:
+    """Return what `repr` gives, or say that it raised; the first part of it."""
+    try:
+        return _shortened(_storable(repr(error)))
+    except BaseException as second:  # noqa: BLE001  # a user's __repr__ may do anything
+        return f"<{name_of(type(error))}: its repr raised {type(second).__name__}>"
+
+
 def traceback_of(error: BaseException) -> str:
     """Return the text of its traceback, from the user's first frame on; the last part of it."""
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from contextlib import suppress
 from functools import partial
 from inspect import isasyncgenfunction, isgeneratorfunction
 from types import CoroutineType
@@ -57,6 +58,8 @@ class Body:
 
 _bodies: WeakKeyDictionary[Callable[..., Any], Body] = WeakKeyDictionary()
 _methods: WeakKeyDictionary[Callable[..., Any], Body] = WeakKeyDictionary()
+_registered_methods: dict[Callable[..., Any], Body] = {}
+"""Bound methods under names of their own; the table of types keeps them, too."""
 
 
 def body_of(function: Callable[..., Any]) -> Body:
@@ -71,7 +74,12 @@ def _learn(function: Callable[..., Any]) -> Body:
     if not callable(function):
         raise _no_function(function)
     if inspect.ismethod(function):
-        return _remember(_methods, function.__func__, function)
+        if types.name_of(function) is None:
+            return _remember(_methods, function.__func__, function)
+        body = _registered_methods.get(function)
+        if body is None:
+            body = _registered_methods[function] = Body(function)
+        return body
     return _remember(_bodies, function, function)
 
 
@@ -123,7 +131,9 @@ def _no_function(given: object) -> TypeError:
 
 def forget(function: Callable[..., Any]) -> None:
     """Forget the traits of a function, whose name has changed."""
-    _bodies.pop(function, None)
+    _registered_methods.pop(function, None)
+    with suppress(TypeError):  # it has no weak reference
+        _bodies.pop(function, None)
 
 
 def _is_awaited(function: Callable[..., Any]) -> bool:
@@ -166,7 +176,8 @@ def _stable_name(function: Callable[..., Any]) -> str | None:
     if not module or not name or "<" in name or inspect.ismethod(function):
         return None
     # Two wrappers of one function bear its name; only what stands under the name may use it.
-    return f"{module}.{name}" if _stands_at(module, name) in {None, function} else None
+    found = _stands_at(module, name)
+    return f"{module}.{name}" if found is None or found is function else None
 
 
 def _stands_at(module: str, name: str) -> object | None:

@@ -42,7 +42,10 @@ class Ending(Struct, frozen=True):
 
 
 class Record:
-    """One task, from `add_task` until it is forgotten. Moments are seconds since 1970."""
+    """One task, from `add_task` until it is forgotten. Moments are seconds since 1970.
+
+    But for `over`, its end on the clock that never jumps.
+    """
 
     __slots__ = (
         "began",
@@ -57,6 +60,7 @@ class Record:
         "id",
         "key",
         "metadata",
+        "over",
         "plan",
         "priority",
         "progress",
@@ -85,7 +89,7 @@ class Record:
         self.plan: CachePlan | None = None
         self.state = JobState.PENDING
         self.created = wall_clock()
-        self.began = self.ended = NEVER
+        self.began = self.ended = self.over = NEVER
         self.progress = 0.0
         self.from_cache = False
         self.key: str | None = None
@@ -120,7 +124,7 @@ class Record:
         self.state = ending.state
         self.result = ending.result
         self.error = ending.error
-        self.ended = wall_clock()
+        self.ended, self.over = wall_clock(), ending.ended
         if ending.state is JobState.COMPLETED:
             self.progress = 1.0
         self.call = self.plan = self.context = self.key = None

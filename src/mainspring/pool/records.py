@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mainspring.clock import wall_clock
+from mainspring.clock import monotonic
 from mainspring.errors import DuplicateTaskError
 from mainspring.model.job import JobState
 
@@ -52,7 +52,7 @@ class Records:
     def get(self, task_id: str) -> Record | None:
         """Return the record of that id, None if there is none (any more)."""
         if self._ended:
-            self._forget_old(wall_clock())
+            self._forget_old(monotonic())
         return self._by_id.get(task_id)
 
     def note_end(self, record: Record) -> None:
@@ -66,12 +66,12 @@ class Records:
             self._cancelled += 1
         ended = self._ended
         ended.append(record)
-        if len(ended) > self._most or ended[0].ended <= record.ended - self._retention:
-            self._forget_old(record.ended)
+        if len(ended) > self._most or ended[0].over <= record.over - self._retention:
+            self._forget_old(record.over)
 
     def newest(self, *, state: JobState | None, before: float, limit: int | None) -> list[Record]:
         """Return records newest first: of one state, and created before a moment."""
-        self._forget_old(wall_clock())
+        self._forget_old(monotonic())
         found = (
             record
             for record in reversed(self._by_id.values())
@@ -85,7 +85,7 @@ class Records:
 
     def _forget_old(self, now: float) -> None:
         ended, old = self._ended, now - self._retention
-        while ended and (len(ended) > self._most or ended[0].ended <= old):
+        while ended and (len(ended) > self._most or ended[0].over <= old):
             record = ended.popleft()
             # Its id may be another's by now.
             if self._by_id.get(record.id) is record:

@@ -27,6 +27,7 @@ class TaskTypes:
 
     def add(self, task_type: TaskType) -> TaskType | None:
         """Register a type; return the one whose place it took, if any."""
+        hash(task_type.function)  # TypeError for one that has none, before anything is changed
         before = self._types.get(task_type.name)
         self._types[task_type.name] = task_type
         if before is not None and self._names.get(before.function) == task_type.name:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
-from weakref import WeakSet
+from weakref import ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,14 +27,16 @@ class AnnouncedWorkers(Protocol):
         ...
 
 
-_announced: WeakSet[AnnouncedWorkers] = WeakSet()
+# No set: another thread may announce its own while one looks through them.
+_announced: list[ref[AnnouncedWorkers]] = []
 
 
 def announce(workers: AnnouncedWorkers) -> None:
     """Let these be told of, as long as they live."""
-    _announced.add(workers)
+    _announced.append(ref(workers, _announced.remove))
 
 
 def announced() -> list[WorkerStatus]:
     """Return how each worker is; from any thread."""
-    return [one.status() for workers in tuple(_announced) for one in workers.all()]
+    living = [workers for one in tuple(_announced) if (workers := one()) is not None]
+    return [one.status() for workers in living for one in workers.all()]

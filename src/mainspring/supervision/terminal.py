@@ -17,18 +17,29 @@ class Terminal:
     """The standard streams that lead to a terminal when this is made."""
 
     def __init__(self) -> None:
-        self._descriptors = [number for number in STANDARD_STREAMS if os.isatty(number)]
+        streams = [number for number in STANDARD_STREAMS if os.isatty(number)]
+        self._descriptors = {number: _device_of(number) for number in streams}
 
     def drop_if_closed(self) -> None:
-        """Connect the streams whose terminal was closed to the null device."""
-        closed = [number for number in self._descriptors if not os.isatty(number)]
+        """Connect the streams whose terminal was closed to the null device.
+
+        But not those behind which the program has put a file of its own since.
+        """
+        closed = [
+            number
+            for number, device in self._descriptors.items()
+            if _device_of(number) == device and not os.isatty(number)
+        ]
         if not closed:
             return
-        null = os.open(os.devnull, os.O_RDWR)
+        try:
+            null = os.open(os.devnull, os.O_RDWR)
+        except OSError:  # no descriptor is free: who handles a signal must go on
+            return
         for number in closed:
             os.dup2(null, number)
         os.close(null)
-        self._descriptors = []
+        self._descriptors = {}
 
     def guard_output(self) -> None:
         """Have `sys.stdout` and `sys.stderr` drop the terminal when a write to it fails."""
@@ -43,6 +54,13 @@ class Terminal:
                     write_through=stream.write_through,
                 )
                 setattr(sys, name, output)
+
+
+def _device_of(descriptor: int) -> int | None:
+    try:
+        return os.fstat(descriptor).st_rdev
+    except OSError:  # it is closed
+        return None
 
 
 class _Output(io.FileIO):

@@ -208,3 +208,17 @@ def test_what_a_queue_holds_before_it_has_a_worker_is_run_in_its_order(make, unt
     until(lambda: len(got) == 3)
     assert got == order
     assert worker.status().errors == 0
+
+
+def test_who_awaits_the_queue_itself_is_woken_by_the_workers_thread(make, until):
+    inner, got = asyncio.Queue(maxsize=1), []
+    worker = make(lambda item, **_: got.append(item), queue=inner)
+    worker.start()
+
+    async def put():
+        for number in range(300):
+            await inner.put(number)
+
+    asyncio.run(asyncio.wait_for(put(), 20))
+    until(lambda: len(got) == 300)
+    assert got == [*range(300)]

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from mainspring import BackgroundIntervalWorker, background_worker
+from mainspring import BackgroundIntervalWorker, TaskSupervisor, background_worker
 from mainspring.errors import NotRunning
 from mainspring.model import events
 
@@ -305,3 +305,46 @@ def test_stop_from_what_it_waits_for_only_asks(supervisor, until, way):
         background_worker(interval=60, supervisor=supervisor)(target).start()
     assert answer.result(10) is False
     until(lambda: not supervisor.running_pools.core.running)
+
+
+@pytest.fixture
+def full_pool():
+    """A supervisor whose one thread is busy, and the event that lets it go."""
+    supervisor = TaskSupervisor("full", grace=25.0, pool_size=1, max_size=1)
+    began, go = threading.Event(), threading.Event()
+
+    def block():
+        began.set()
+        go.wait(20)
+
+    supervisor.spawn(block)
+    assert began.wait(10)
+    yield supervisor, go
+    go.set()
+    supervisor.stop()
+
+
+def test_a_stop_does_not_wait_for_a_run_that_has_got_no_thread_yet(full_pool):
+    supervisor, _ = full_pool
+    ran = []
+    worker = background_worker(event=True, name="w", supervisor=supervisor)(lambda: ran.append(1))
+    worker.start()
+    worker.trigger_threadsafe()
+    assert worker.stop(wait=10)
+    assert ran == []
+    worker.start()
+    assert worker.stop(wait=10)
+
+
+def test_a_worker_whose_run_waits_for_a_thread_holds_up_no_stop_that_cancels(full_pool, until):
+    supervisor, go = full_pool
+    ended = []
+    worker = background_worker(event=True, name="waits", supervisor=supervisor)(lambda: None)
+    worker.start()
+    worker.trigger_threadsafe()
+    stop = threading.Thread(target=lambda: ended.append(supervisor.stop(cancel_tasks=True)))
+    stop.start()
+    until(lambda: not supervisor.active)
+    go.set()
+    stop.join(10)
+    assert ended == [True]

@@ -1,17 +1,31 @@
 """The thread pool with priorities and reserves."""
 
+import asyncio
 import signal
+import sys
 import threading
 import time
+from contextvars import ContextVar
 
 import pytest
 
-from mainspring import TASK_CRITICAL, TASK_HIGH, TASK_LOW, TASK_NORMAL, wait_completed
+from mainspring import (
+    TASK_CRITICAL,
+    TASK_HIGH,
+    TASK_LOW,
+    TASK_NORMAL,
+    TaskSupervisor,
+    background_worker,
+    wait_completed,
+)
 from mainspring.errors import InvalidOption, NotRunning
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.threads import priority_queue
+from mainspring.supervision.threads.driver import PoolDriver
 from mainspring.supervision.threads.pool import PriorityThreadPool
 from mainspring.supervision.threads.priority import PoolSizes, level, pool_sizes
+from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.workers.worker import Worker
 from mainspring.testing.contracts.service import ServiceContract
 
 
@@ -197,6 +211,9 @@ def test_sizes_are_worked_out_as_the_pages_say():
     [
         ({"pool_size": -1}, "pool_size"),
         ({"reserve_high": -1}, "reserve_high"),
+        ({"reserve_normal": 1.5, "pool_size": 4}, "reserve_normal"),
+        ({"reserve_high": "2"}, "reserve_high"),
+        ({"max_size": "9"}, "max_size"),
         ({"pool_size": 5, "max_size": 3}, "max_size"),
         ({"min_size": "most"}, "min_size"),
         ({"min_size": 4, "max_size": 3}, "min_size"),
@@ -206,3 +223,73 @@ def test_sizes_that_make_no_sense_are_named(options, named):
     with pytest.raises(InvalidOption) as caught:
         pool_sizes(**options)
     assert caught.value.option == named
+
+
+def test_a_call_that_was_refused_for_want_of_a_thread_is_not_made_later(monkeypatch):
+    pool, made = PriorityThreadPool(), []
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            pool.submit(made.append, "refused")
+    pool.submit(made.append, "taken").result(10)
+    pool.shutdown()
+    assert made == ["taken"]
+
+
+def test_what_a_workers_target_sets_in_its_context_no_other_worker_sees(until):
+    name, seen = ContextVar("name", default=None), []
+    with TaskSupervisor("s", pool_size=1, max_size=1) as supervisor:
+
+        @background_worker(event=True, supervisor=supervisor)
+        def first():
+            seen.append(name.get())
+            name.set("first")
+
+        @background_worker(event=True, supervisor=supervisor)
+        def second():
+            seen.append(name.get())
+
+        first.start()
+        second.start()
+        for number, worker in enumerate((first, second, first)):
+            worker.trigger_threadsafe()
+            until(lambda number=number: len(seen) == number + 1)
+    assert seen == [None, None, "first"]
+
+
+def test_a_worker_that_gets_no_thread_is_not_closed_under_the_lock_of_its_driver(until):
+    pool, held = PriorityThreadPool(), []
+    driver = PoolDriver(lambda: None, pool, TASK_NORMAL)
+
+    class Watched(Worker):
+        def close(self):
+            held.append(self.trigger._wake.__self__._lock._is_owned())
+            super().close()
+
+    worker = Watched("w", lambda: None, Interval(0.05), driver=driver)
+    running = threading.Thread(target=lambda: asyncio.run(worker.run(lambda: None)))
+    running.start()
+    until(lambda: worker.status().runs > 0)
+    pool.close()
+    running.join(10)
+    assert not running.is_alive()
+    assert held
+    assert not any(held)  # who closes it elsewhere has its lock, and comes for that of the driver
+
+
+def test_a_callback_that_exits_as_its_call_is_cancelled_leaves_no_other_waiting():
+    pool, go = PriorityThreadPool(PoolSizes(1)), threading.Event()
+    began = threading.Event()
+    pool.submit(lambda: [began.set(), go.wait(10)])
+    assert began.wait(10)
+    first, second = pool.submit(int), pool.submit(int)
+    first.add_done_callback(lambda _: sys.exit(1))
+    with pytest.raises(SystemExit):
+        pool.cancel_waiting()
+    assert second.cancelled()
+    go.set()
+    pool.shutdown()

@@ -6,6 +6,7 @@ from mainspring.model.error_text import (
     MESSAGE_CHARACTERS,
     TRACEBACK_CHARACTERS,
     message_of,
+    repr_of,
     traceback_of,
 )
 
@@ -26,3 +27,12 @@ def test_of_a_huge_message_the_beginning_is_kept_and_its_length_told():
 
 def test_of_a_huge_traceback_the_end_is_kept():
     assert len(traceback_of(ValueError("x" * 10_000_000))) == TRACEBACK_CHARACTERS
+
+
+def test_an_error_whose_repr_raises_is_named_by_its_class():
+    class Unreadable(Exception):
+        def __repr__(self):
+            raise ValueError("no repr")
+
+    assert repr_of(ValueError("x")) == "ValueError('x')"
+    assert "Unreadable" in repr_of(Unreadable())

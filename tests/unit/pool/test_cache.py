@@ -229,6 +229,25 @@ async def test_a_registered_function_is_cached_by_its_type():
     assert runs == ["closure", "other"]
 
 
+class Shop:
+    def __init__(self, name):
+        self.name = name
+
+    async def price(self, item):
+        return f"{item} at {self.name}"
+
+
+async def test_methods_of_two_objects_that_are_registered_apart_share_nothing():
+    north, south = Shop("north"), Shop("south")
+    register_task("price in the north", north.price)
+    register_task("price in the south", south.price)
+    async with cached() as pool:
+        for shop in (north, south, Shop("another"), south):
+            assert await (await pool.submit(shop.price, "tea")) == f"tea at {shop.name}"
+        tasks = [(await pool.submit(shop.price, "tea")).task for shop in (north, south)]
+        assert tasks == ["price in the north", "price in the south"]
+
+
 async def test_a_wrapper_does_not_share_with_what_it_wraps():
     @wraps(pair)
     async def wrapper(*args, **kwargs):

@@ -14,6 +14,7 @@ import pytest
 
 from mainspring import AsyncTaskWorker, TaskStatus
 from mainspring.errors import DuplicateTaskError
+from mainspring.pool import record, records
 
 
 async def noop():
@@ -179,6 +180,17 @@ async def test_finished_records_are_dropped_by_age_and_no_others(make_gate, unti
         assert [info.id for info in pool.get_all_tasks()] == [running]
         assert handle.status == "completed"
         gate.opened.set()
+
+
+async def test_a_clock_that_is_set_forward_drops_no_record(monkeypatch):
+    async with AsyncTaskWorker(retention=3600) as pool:
+        task_id = await pool.add_task(noop)
+        await pool.join()
+        for module in (record, records):
+            moved = record.wall_clock() + 7200
+            monkeypatch.setattr(module, "wall_clock", lambda moved=moved: moved, raising=False)
+        await pool.wait_for_task(await pool.add_task(noop))
+        assert pool.get_task_info(task_id) is not None
 
 
 async def test_a_replaced_task_takes_its_successor_not_along_when_it_is_forgotten(make_gate):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from mainspring import AsyncTaskWorker, register_task
+from mainspring import AsyncTaskWorker, get_task_function, register_task
 
 
 def generator():
@@ -135,3 +137,45 @@ async def test_a_function_keeps_the_type_that_is_still_its_own():
         register_task("type two", first)
         handles = [await pool.submit(function) for function in (first, second)]
         assert [handle.task for handle in handles] == ["type two", "type one"]
+
+
+class Slotted:
+    __slots__ = ()
+
+    def __call__(self, left, right=0):
+        return left + right
+
+
+@dataclass
+class Wrapped:
+    """What a decorator may leave in the place of a function: equal, and so without a hash."""
+
+    function: Any
+
+    def __call__(self, left, right=0):
+        return self.function(left, right)
+
+
+def plain(left, right=0):
+    return left + right
+
+
+without_hash = functools.update_wrapper(Wrapped(plain), plain)
+without_hash.__qualname__ = "without_hash"
+
+
+@pytest.mark.parametrize("function", [Slotted(), without_hash])
+async def test_a_callable_without_a_hash_or_a_weak_reference_can_be_a_task(function):
+    async with AsyncTaskWorker() as pool:
+        assert await (await pool.submit(function, 1, 2)) == 3
+
+
+def test_a_callable_without_a_hash_is_no_task_type():
+    with pytest.raises(TypeError, match="hash"):
+        register_task("without a hash", without_hash)
+    assert get_task_function("without a hash") is None
+
+
+def test_a_callable_without_a_weak_reference_can_be_a_task_type():
+    register_task("slotted", slotted := Slotted())
+    assert get_task_function("slotted") is slotted

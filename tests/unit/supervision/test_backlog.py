@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 
 from mainspring.errors import NotRunning
+from mainspring.supervision.sleeper import ThreadSleeper
 from mainspring.supervision.triggers.backlog import Backlog, Items
 
 
@@ -260,3 +261,75 @@ def test_who_finds_that_another_was_faster_waits_as_if_there_had_been_no_space(k
     got = [taken(backlog), taken(backlog)]
     thread.join(10)
     assert got == ["a signal handler's", "mine"]
+
+
+def test_a_place_is_not_offered_to_a_thread_whose_wait_was_interrupted(monkeypatch):
+    backlog = Backlog(queue.Queue(maxsize=1))
+    backlog.put("first")
+
+    def interrupt(sleeper, seconds):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ThreadSleeper, "sleep", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            backlog.offer("second")
+    other = threading.Thread(target=backlog.offer, args=("third", 10))
+    other.start()
+    assert taken(backlog) == "first"
+    other.join(5)
+    assert not other.is_alive()
+    assert backlog.take() == "third"
+
+
+def test_a_place_is_not_offered_to_a_coroutine_whose_loop_is_gone():
+    backlog = Backlog(asyncio.Queue(maxsize=1))
+    backlog.put("first")
+    loop = asyncio.new_event_loop()
+    waiting = loop.create_task(backlog.aput("second"))
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    other = threading.Thread(target=backlog.offer, args=("third", 10))
+    other.start()
+    assert taken(backlog) == "first"
+    other.join(5)
+    assert not other.is_alive()
+    waiting._log_destroy_pending = False
+
+
+def test_an_item_that_its_queue_refuses_leaves_nobody_behind_who_waits():
+    backlog = Backlog(queue.PriorityQueue(maxsize=2))
+    backlog.put(1)
+    backlog.put(2)
+    refused, done = [], threading.Event()
+
+    def offer():
+        try:
+            backlog.offer("no number")
+        except TypeError as error:
+            refused.append(error)
+        done.set()
+
+    threading.Thread(target=offer).start()
+    while not backlog._hook._waiters:
+        time.sleep(0)
+    backlog.take()
+    assert done.wait(10)
+    assert refused
+    assert not backlog._hook._waiters
+
+
+@pytest.mark.parametrize("kind", [queue.Queue, queue.PriorityQueue, asyncio.Queue])
+def test_to_forget_its_items_in_a_forked_child_takes_no_lock_of_the_queue(kind):
+    inner = kind()
+    backlog = Backlog(inner)
+    backlog.put("item")
+    held = getattr(inner, "mutex", threading.Lock())
+    held.acquire()  # as by a thread that the child has not
+    forgetting = threading.Thread(target=backlog.forget, daemon=True)
+    forgetting.start()
+    forgetting.join(5)
+    assert not forgetting.is_alive()
+    assert len(backlog) == 0
+    backlog.put("another")
+    assert backlog.take() == "another"

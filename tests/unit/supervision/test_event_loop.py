@@ -78,3 +78,10 @@ def test_a_blocked_loop_is_left_behind_and_named(caplog):
     release.set()
     assert "thread 'io' does not end" in caplog.text
     assert "release.wait()" in caplog.text
+
+
+def test_who_waits_for_a_loop_that_was_closed_before_it_began_is_told_at_once():
+    loop = EventLoopThread("x")
+    loop.close()
+    asyncio.run(loop.run(lambda: None))
+    assert loop.wait_active(60) is False

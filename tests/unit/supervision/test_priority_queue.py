@@ -19,6 +19,17 @@ def test_items_come_by_priority_and_in_order_within_one(priorities):
     assert len(taken) == len(priorities)
 
 
+def test_the_newest_of_a_priority_can_be_dropped():
+    lanes = PriorityQueue()
+    for priority, item in ((2, "b"), (1, "a"), (2, "c")):
+        lanes.put(priority, item)
+    lanes.drop_newest(1)
+    lanes.drop_newest(2)
+    assert lanes.open == [2]
+    assert lanes.take() == "b"
+    assert not lanes.open
+
+
 def test_clearing_returns_what_waited():
     lanes = PriorityQueue()
     lanes.put(2, "b")

@@ -95,3 +95,18 @@ def test_a_loop_that_is_gone_leaves_no_timers_behind():
     gone = run(main)
     gc.collect()
     assert gone() is None
+
+
+def test_a_loop_that_was_closed_with_timers_set_is_let_go_when_the_next_one_comes():
+    def close_with_a_timer():
+        loop = asyncio.new_event_loop()
+        shared_timers_of(loop).set(loop, time.monotonic() + 3600, print)
+        loop.close()
+        return weakref.ref(loop)
+
+    gone = close_with_a_timer()
+    other = asyncio.new_event_loop()
+    shared_timers_of(other)
+    other.close()
+    gc.collect()
+    assert gone() is None

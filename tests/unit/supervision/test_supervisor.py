@@ -10,6 +10,7 @@ from mainspring import Restart
 from mainspring.errors import AlreadyRunning, DuplicateName, NotRunning, ServiceFailed
 from mainspring.model import events
 from mainspring.supervision.loops.event_loop import EventLoopThread
+from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.supervisor.policy import TOGETHER
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.triggers.continuous import Continuous
@@ -331,3 +332,103 @@ def test_a_stop_in_the_middle_of_a_start_is_no_error(until):
         supervisor.close()
         thread.join(10)
         assert errors == []
+
+
+class Unready(Step):
+    """A service that is ready only once it was asked to end."""
+
+    async def run(self, started):
+        self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
+        self.diary.append(f"{self.name} is not ready")
+        await self._wake.wait()
+        started()
+
+
+def test_a_stop_reaches_a_service_that_is_not_ready_yet(until):
+    diary = []
+    supervisor = Supervisor([Step("a", diary), Unready("b", diary), Step("c", diary)])
+    start = threading.Thread(target=supervisor.start)
+    start.start()
+    until(lambda: "b is not ready" in diary)
+    assert supervisor.stop()
+    start.join(10)
+    assert not start.is_alive()
+    assert diary[2:] == ["c is asked", "b is asked", "a is asked", "a ends"]
+
+
+def test_a_failure_while_another_service_gets_ready_ends_the_start(until):
+    diary, now = [], threading.Event()
+
+    class Failing(Step):
+        async def run(self, started):
+            started()
+            while not now.is_set():
+                await asyncio.sleep(0.001)
+            raise OSError(f"{self.name} broke")
+
+    supervisor = Supervisor(name="s")
+    supervisor.add(Failing("a", diary), restart=Restart(max_failures=0))
+    supervisor.add(Unready("b", diary))
+    threading.Thread(target=lambda: [until(lambda: "b is not ready" in diary), now.set()]).start()
+    with pytest.raises(ServiceFailed, match="a broke"):
+        supervisor.start()
+    assert "b is asked" in diary
+
+
+def test_the_reason_of_an_end_is_the_failure_that_came_first():
+    diary = []
+
+    class Dependent(Step):
+        async def run(self, started):
+            await super().run(started)
+            raise OSError(f"{self.name} has lost what it stands on")
+
+    supervisor = Supervisor(name="s")
+    supervisor.add(Dependent("a", diary))
+    supervisor.add(Step("b", diary, fails=["later"]), restart=Restart(max_failures=0))
+    supervisor.start()
+    assert supervisor.join(10)
+    assert str(supervisor.failed.__cause__) == "b broke"
+
+
+def test_a_service_that_raises_when_it_is_asked_to_end_is_cancelled_and_the_others_are_asked(
+    caplog,
+):
+    diary = []
+
+    class Clumsy(Step):
+        def close(self):
+            raise ValueError("close is wrong")
+
+    with Supervisor([Step("a", diary), Clumsy("b", diary)], grace=0.01) as supervisor:
+        pass
+    assert supervisor.failed is None
+    assert diary == ["a starts", "b starts", "a is asked", "a ends"]
+    assert "close is wrong" in caplog.text
+
+
+def test_a_start_on_the_callers_loop_that_is_cancelled_leaves_nothing_running():
+    diary = []
+
+    async def live():
+        supervisor = Supervisor([Step("a", diary), Unready("b", diary)])
+        start = asyncio.create_task(supervisor.astart())
+        while "b is not ready" not in diary:
+            await asyncio.sleep(0)
+        start.cancel()
+        await asyncio.wait([start], timeout=10)
+        assert start.cancelled()
+        assert not supervisor.running
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(live())
+    assert "a ends" in diary
+
+
+def test_it_can_be_asked_to_end_though_its_loop_was_closed_beneath_it():
+    supervisor, loop = Supervisor(), asyncio.new_event_loop()
+    loop.close()
+    supervisor._calls = ThreadCalls(loop)  # as of a run that the loop has cut off
+    supervisor.close()
+    supervisor.close()
+    assert supervisor.closing

@@ -1,5 +1,6 @@
 import asyncio
 import functools
+import logging
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from mainspring.supervision.triggers.continuous import Continuous
 from mainspring.supervision.triggers.event import Event
 from mainspring.supervision.triggers.interval import Interval
 from mainspring.supervision.triggers.scheduled import Scheduled
-from mainspring.supervision.workers.worker import Worker, is_async
+from mainspring.supervision.workers.worker import CANCELLED_REST, Worker, is_async
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -490,3 +491,68 @@ def test_a_schedule_that_finds_its_way_again_goes_on(make, auntil):
     worker = make(lambda: runs.append(1), Scheduled(schedule))
     assert live(worker, ran, auntil) is None
     assert worker.status().state == "stopped"
+
+
+class Unreadable(Exception):
+    def __repr__(self):
+        raise ValueError("it has no repr")
+
+
+class BrokenHandler(logging.Handler):
+    def emit(self, record):
+        raise OSError("the log can't be written")
+
+
+@pytest.fixture
+def clumsy_log():
+    log, handler = logging.getLogger("mainspring.supervision"), BrokenHandler()
+    log.addHandler(handler)
+    yield
+    log.removeHandler(handler)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_that_can_not_be_read_is_a_failed_run_as_any(make, auntil):
+    def fail():
+        raise Unreadable
+
+    worker = make(fail, Interval(0.001))
+    assert live(worker, lambda: worker.status().errors >= 3, auntil) is None
+    assert worker.status().runs == worker.status().errors
+    assert "Unreadable" in worker.status().error
+    fragile = make(fail, Interval(0.001), restart=Restart(max_failures=0))
+    assert isinstance(live(fragile, lambda: False, auntil), ServiceFailed)
+    assert fragile.status().state == "failed"
+
+
+@pytest.mark.parametrize("error", [OSError, asyncio.CancelledError, SystemExit])
+def test_a_log_handler_that_raises_holds_up_no_worker(make, auntil, clumsy_log, error):
+    def fail():
+        raise error
+
+    worker = make(fail, Interval(0.001))
+    ended = live(worker, lambda: worker.status().runs >= 3, auntil)
+    assert ended is None
+    assert worker.status().state == "stopped"
+
+
+def test_a_next_run_that_no_calendar_has_is_none_in_the_status():
+    worker = Worker("w", print, Interval(1e15))
+    worker.pause(time.monotonic())
+    worker.begin(time.monotonic())
+    worker.succeeded(None)
+    worker.pause(time.monotonic())
+    worker._active = True
+    assert worker.counts.next_run > 1e14
+    assert worker.status().next_run is None
+
+
+def test_a_continuous_target_that_is_always_cancelled_from_within_does_not_spin(make, auntil):
+    runs = []
+
+    def cancel():
+        runs.append(time.monotonic())
+        raise asyncio.CancelledError
+
+    assert live(make(cancel, Continuous()), lambda: len(runs) >= 4, auntil) is None
+    assert runs[3] - runs[0] >= 2.9 * CANCELLED_REST

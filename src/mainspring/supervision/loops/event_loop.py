@@ -73,7 +73,8 @@ class EventLoopThread:
 
     def wait_active(self, timeout: float) -> bool:
         """Block until it takes coroutines, up to `timeout` seconds; return whether it does."""
-        return self._ready.wait(timeout)
+        self._ready.wait(timeout)
+        return self.active
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Run a coroutine on the loop; from any thread. Raises `NotRunning`."""
@@ -88,6 +89,7 @@ class EventLoopThread:
         if self._active:
             raise AlreadyRunning("event loop", self._name)
         if self._closed:
+            self._ready.set()
             started()
             return
         self._active = True
@@ -95,6 +97,7 @@ class EventLoopThread:
             await self._live(started)
         finally:
             self._active = False
+            self._ready.set()  # who waits for a start that failed has waited long enough
 
     def close(self) -> None:
         """Accept no more coroutines, and end after those that run; from any thread."""

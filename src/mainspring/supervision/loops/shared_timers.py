@@ -75,5 +75,14 @@ def shared_timers_of(loop: asyncio.AbstractEventLoop) -> SharedTimers:
     """Return the timers of a loop; called on it."""
     timers = _timers.get(loop)
     if timers is None:
+        _drop_closed()
         timers = _timers[loop] = SharedTimers()
     return timers
+
+
+def _drop_closed() -> None:
+    """Forget the timers of closed loops: what is set on one keeps it, and its tasks, in memory."""
+    for reference in _timers.keyrefs():
+        loop = reference()
+        if loop is not None and loop.is_closed():
+            _timers.pop(loop, None)

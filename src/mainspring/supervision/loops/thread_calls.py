@@ -38,14 +38,30 @@ class ThreadCalls:
         """Call a function on the loop soon, in order. Raises `RuntimeError` if it is closed."""
         self._calls.append((function, copy_context()))
         if not self._waking:
-            self._waking = True
-            self._loop.call_soon_threadsafe(self._deliver)
+            try:
+                self._waking = True
+                self._loop.call_soon_threadsafe(self._deliver)
+            except BaseException:
+                self._wake_again()
+                raise
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Run a coroutine on the loop; cancelling the future cancels it."""
+        """Run a coroutine on the loop; cancelling the future cancels it. Raises as `call` does."""
         future: Future[Any] = Future()
-        self.call(partial(self._begin, coroutine, future))
+        try:
+            self.call(partial(self._begin, coroutine, future))
+        except RuntimeError:
+            coroutine.close()  # or Python warns that it was never awaited
+            raise
         return future
+
+    def _wake_again(self) -> None:
+        """After an exception (Ctrl-C, say): let no call wait for a wake that never came."""
+        self._waking = False
+        try:
+            self._loop.call_soon_threadsafe(self._deliver)
+        except RuntimeError:  # the loop is closed, which was the exception
+            self._calls.clear()
 
     def _deliver(self) -> None:
         # Before the look at the calls: one that comes after it wakes the loop anew.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from mainspring.clock import monotonic
 from mainspring.errors import ServiceFailed
 from mainspring.model import events
+from mainspring.model.error_text import repr_of
 from mainspring.model.user_frames import exc_info_of
 from mainspring.supervision.restart import FOR_EVER, DoublingBackoff, Failures, Restart
 from mainspring.supervision.workers.driver import asked_to_cancel
@@ -83,8 +84,14 @@ class Member:
 
     def status(self) -> ServiceStatus:
         """Return what it is; from any thread."""
-        error = None if self.error is None else repr(self.error)
+        error = None if self.error is None else repr_of(self.error)
         return ServiceStatus(self.name, self.state, self._restarts, error)
+
+    def failure(self) -> ServiceFailed:
+        """Return an error that says that it failed for good, and why."""
+        failure = ServiceFailed(self.name, repr_of(self.error))
+        failure.__cause__ = self.error
+        return failure
 
     def start(self) -> None:
         """Start it, unless it was."""
@@ -96,20 +103,29 @@ class Member:
         self.task = asyncio.create_task(self._live(), name=self.name)
         self.task.add_done_callback(self._note_end)
 
-    async def wait_ready(self) -> None:
-        """Wait until it is ready or has ended; raise what its start raised."""
+    async def wait_ready(self, closing: asyncio.Event) -> bool:
+        """Wait until it is ready or has ended; False: all are to close, and it is neither.
+
+        Raises what its start raised.
+        """
         self._ready_or_ended = asyncio.Event()
         if not self._ready and not self.ended.done():
-            await self._ready_or_ended.wait()
+            await _first_of(self._ready_or_ended, closing)
         if not self._ready and self.error is not None:
             raise self.error
+        return self._ready or self.ended.done()
 
     def ask(self) -> None:
         """Ask it to end, and start it no more."""
         self._closing = True
         if self._rest_over is not None:
             self._rest_over.set()
-        self.service.close()
+        try:
+            self.service.close()
+        except Exception as error:
+            # It is cancelled in the end, and the others are asked.
+            text = "service %r raised when it was asked to end"
+            log.exception(text, self.name, exc_info=exc_info_of(error))
 
     def cancel(self) -> None:
         """Cancel it: it was asked to end and does not."""
@@ -146,6 +162,8 @@ class Member:
                 self._stopped()
                 raise
             return self._failed(error, began)
+        except GeneratorExit:
+            raise  # Python throws the coroutine away, since its loop was closed under it
         except BaseException as error:  # noqa: BLE001  the supervisor's border: recorded below
             return self._failed(error, began)
         self._stopped()
@@ -174,7 +192,9 @@ class Member:
             self.state = "failed"
         # A worker that gave up reports that itself.
         if not (isinstance(self.service, Observable) and isinstance(error, ServiceFailed)):
-            log.error("service %r failed, %s", self.name, _plan(rest), exc_info=exc_info_of(error))
+            with suppress(Exception):  # a log handler may raise as well
+                plan, info = _plan(rest), exc_info_of(error)
+                log.error("service %r failed, %s", self.name, plan, exc_info=info)
             self._publish(events.ServiceCrashed(self.name, error, rest))
         return rest
 
@@ -184,12 +204,27 @@ class Member:
         return gave_up or not self._ready or self._closing
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            task.exception()  # none is left; asyncio wants that somebody looks
+        retrieve(task)
         if self._ready_or_ended is not None:
             self._ready_or_ended.set()
         self._on_end(self)
         self.ended.set_result(self.error if self.state == "failed" else None)
+
+
+async def _first_of(*set_by: asyncio.Event) -> None:
+    """Wait until one of these is set."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in set_by]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
+
+
+def retrieve(task: asyncio.Task[None]) -> None:
+    """Look at a task's error, so that asyncio does not complain that nobody did."""
+    if not task.cancelled():
+        task.exception()
 
 
 def grace_of(service: Service) -> float:

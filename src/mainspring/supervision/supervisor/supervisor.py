@@ -19,7 +19,7 @@ from mainspring.supervision.forked import reset_in_child
 from mainspring.supervision.loops.precise_loop import new_loop
 from mainspring.supervision.loops.thread_calls import ThreadCalls
 from mainspring.supervision.supervisor.main_thread import end_with_main_thread, outlive
-from mainspring.supervision.supervisor.member import Member, ServiceStatus, grace_of
+from mainspring.supervision.supervisor.member import Member, ServiceStatus, grace_of, retrieve
 from mainspring.supervision.supervisor.policy import IN_ORDER, Policy
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ class Supervisor:
                 self._deadline = min(deadline, self._deadline or deadline)
             self._closed = True
             if self._calls is not None:
-                self._calls.call(self._hear_close)
+                with suppress(RuntimeError):  # its loop is closed, and it has ended so
+                    self._calls.call(self._hear_close)
 
     def start(self, timeout: float | None = None) -> None:
         """Run it in a thread of its own; return when every service is ready.
@@ -245,6 +246,9 @@ class Supervisor:
         waiting = asyncio.ensure_future(ready.wait())
         try:
             await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self.astop()
+            raise
         finally:
             waiting.cancel()
         if self._task.done():
@@ -259,7 +263,7 @@ class Supervisor:
         """Wait for its end; `failed` tells how it was."""
         if self._task is not None and self._task is not asyncio.current_task():
             await asyncio.wait([self._task])
-            _retrieve(self._task)
+            retrieve(self._task)
 
     async def __aenter__(self) -> Self:
         await self.astart()
@@ -332,7 +336,8 @@ class Supervisor:
             if self._closed:
                 break
             member.start()
-            await member.wait_ready()
+            if not await member.wait_ready(self._wake) and self._failed is not None:
+                raise self._failed
 
     def _member_of(self, service: Service, restart: Restart | None) -> Member:
         return Member(service, restart, publish=self._bus.publish, on_end=self._note_end)
@@ -341,9 +346,8 @@ class Supervisor:
         if not self._policy.in_order:
             with self._lock:
                 self._members.pop(id(member), None)
-        elif member.state == "failed" and not self._closed:
-            self._failed = ServiceFailed(member.name, repr(member.error))
-            self._failed.__cause__ = member.error
+        elif member.state == "failed" and not self.closing:
+            self._failed = member.failure()
             self._wake.set()
 
     async def _close_all(self) -> None:
@@ -391,9 +395,3 @@ class Supervisor:
                 member.cancel()
             return True
         return False
-
-
-def _retrieve(task: asyncio.Task[None]) -> None:
-    """Look at a task's error, so that asyncio does not complain that nobody did."""
-    if not task.cancelled():
-        task.exception()

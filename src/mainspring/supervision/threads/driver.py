@@ -7,6 +7,7 @@ import logging
 import math
 import threading
 from contextlib import suppress
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
@@ -67,12 +68,15 @@ class _DriveState:
         self._target = target
         self._pool = pool
         self._priority = priority
-        self._scope = Scope(worker.owners, worker, None)
+        # The worker's own, as a thread's or task's would be: no other sees what its target sets.
+        self._context = Context()
+        self._context.run(current_scope.set, Scope(worker.owners, worker, None))
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
         self._next_look = math.inf  # when it looks again, if nobody does before
         self._look_later = self._look_after_sleep  # bound once, since it is a key
         self._busy = False
+        self._begun = False  # the turn that a thread is, or was, asked to take
         # Reentrant, since a signal handler may wake the worker while its own thread is in here.
         self._lock = threading.RLock()
 
@@ -85,40 +89,60 @@ class _DriveState:
 
     def look(self) -> None:
         """Borrow a thread if a run is due; from any thread."""
-        if self._occupy():
+        try:
+            if self._occupy():
+                self._borrow()
+        except BaseException:
+            self._look_again()
+            raise
+
+    def _look_again(self) -> None:
+        """After an exception in a look (Ctrl-C, say): a thread may have been asked, or not."""
+        with self._lock:
+            waits = self._busy and not self._begun
+        if waits or self._occupy():
             self._borrow()
 
     def _look_after_sleep(self) -> None:
         """Run if a run is due; in a thread that is borrowed already."""
         self._next_look = math.inf
         if self._occupy():
-            self._turn()
+            self._begin_turn()
 
     def _occupy(self) -> bool:
         """Become busy if a run is due; return whether it did."""
         with self._lock:
-            if self._busy or not self._due():
+            if self._busy and (self._begun or not self._worker.ending):
                 return False
+            self._busy = False  # a turn that waits for a thread has nothing to do any more
+            if not self._due():
+                return False
+            self._begun = False
             self._busy = True
             return True
 
     def _borrow(self) -> None:
         try:
-            self._pool.execute(self._priority, self._turn)
+            self._pool.execute(self._priority, self._begin_turn)
         except Exception as error:  # noqa: BLE001  a pool that is closed lends no more
-            self._give_up(error)
+            self._warn(error)
+            self._worker.close()
             self._busy = False
             self.look()
 
+    def _begin_turn(self) -> None:
+        """Run the turn, unless a thread that was asked before has begun it."""
+        with self._lock:
+            if self._begun or not self._busy:
+                return
+            self._begun = True
+        self._turn()
+
     def _turn(self) -> None:
         """Run as long as a run is due, then give the thread back."""
-        token = current_scope.set(self._scope)
-        try:
-            if self._run_while_due():
-                return
-        finally:
-            current_scope.reset(token)
-        self._borrow()
+        if not self._context.run(self._run_while_due):
+            self._begun = False
+            self._borrow()
 
     def _run_while_due(self) -> bool:
         """Run until no run is due; False: the thread has been held long enough before."""
@@ -152,16 +176,20 @@ class _DriveState:
             return
         if self._next_look < math.inf:
             self._pool.forget(self._next_look, self._look_later)
+            self._next_look = math.inf
         try:
             self._pool.execute_at(moment, self._priority, self._look_later)
         except Exception as error:  # noqa: BLE001  as in `_borrow`
-            self._give_up(error)
+            self._warn(error)
+            # Not here, under our lock: who closes the worker has its lock, and comes to look.
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._worker.close)
         else:
             self._next_look = moment
 
-    def _give_up(self, error: Exception) -> None:
-        log.warning("worker %r gets no thread (%r) and stops", self._worker.name, error)
-        self._worker.close()
+    def _warn(self, error: Exception) -> None:
+        if not self._worker.ending:
+            log.warning("worker %r gets no thread (%r) and stops", self._worker.name, error)
 
     def _report_over(self) -> None:
         # A loop that is closed has nobody who waits.

@@ -38,7 +38,7 @@ from mainspring.supervision.threads.reentrant_lock import ReentrantLock
 from mainspring.supervision.threads.timers import Timers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 
@@ -230,7 +230,11 @@ class PriorityThreadPool(Executor):
     def _put(self, priority: int, call: PoolCall) -> None:
         self._queue.put(priority, call)
         if not self._waking or priority <= TASK_CRITICAL:
-            self._call_for_hands()
+            try:
+                self._call_for_hands()
+            except RuntimeError:  # no thread can be had, and whoever is told may ask again
+                self._queue.drop_newest(priority)
+                raise
 
     def _plan(self, moment: float, priority: int, fn: Callable[[], object]) -> None:
         self._timers.put(moment, priority, fn)
@@ -365,10 +369,18 @@ class PriorityThreadPool(Executor):
         self._steps.take(self._cancel_waiting)
 
     def _cancel_waiting(self) -> None:
-        for call in self._queue.clear():
-            if call.future is not None:
-                call.future.cancel()
-                call.future.set_running_or_notify_cancel()
+        futures = (call.future for call in self._queue.clear())
+        self._cancel_each(iter([future for future in futures if future is not None]))
+
+    def _cancel_each(self, futures: Iterator[Future[Any]]) -> None:
+        try:
+            for future in futures:
+                future.cancel()
+                future.set_running_or_notify_cancel()
+        except BaseException:
+            # An exit that a callback asks for must not leave the others waiting.
+            self._cancel_each(futures)
+            raise
 
     def _others(self) -> list[threading.Thread]:
         with self._lock:

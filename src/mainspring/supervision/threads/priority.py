@@ -77,8 +77,10 @@ def pool_sizes(
     """
     owner = "set_thread_pool"
     for option, value in (("reserve_normal", reserve_normal), ("reserve_high", reserve_high)):
-        if value < 0:
+        if not is_whole(value) or value < 0:
             raise InvalidOption(option, value, owner=owner, expected="0 or more")
+    if max_size is not None and not is_whole(max_size):
+        raise InvalidOption("max_size", max_size, owner=owner, expected="a whole number, or None")
     most = (os.cpu_count() or 1) * 5 if max_size is None else max_size
     size = max(most - reserve_normal - reserve_high, 1) if pool_size is None else pool_size
     if not is_whole(size) or size < 0:

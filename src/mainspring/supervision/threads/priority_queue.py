@@ -38,6 +38,14 @@ class PriorityQueue(Generic[T]):
             del self.open[0], self._queues[priority]
         return item
 
+    def drop_newest(self, priority: int) -> None:
+        """Remove the item of this priority that was put last."""
+        lane = self._queues[priority]
+        lane.pop()
+        if not lane:
+            self.open.remove(priority)
+            del self._queues[priority]
+
     def clear(self) -> list[T]:
         """Remove and return every item."""
         items = [item for priority in self.open for item in self._queues[priority]]

@@ -90,8 +90,6 @@ class Backlog:
     def forget(self) -> None:
         """In a forked child: drop the items and whoever waits, which are the parent's."""
         self._hook.forget()
-        while self.queue.qsize():
-            self.take()
 
     def bind(self, wake: Callable[[], None]) -> None:
         """Set the function to call after each item."""
@@ -116,24 +114,30 @@ class Backlog:
             return
         sleeper = ThreadSleeper()
         deadline = None if timeout is None else monotonic() + timeout
-        while not self._added(item, sleeper.wake):
-            left = None if deadline is None else deadline - monotonic()
-            if left is not None and left <= 0:
-                self._leave(sleeper.wake)
-                raise TimeoutError(f"no space in the queue of {self.owner!r} for {timeout} s")
-            sleeper.sleep(left)
+        try:
+            while not self._added(item, sleeper.wake):
+                sleeper.sleep(self._seconds_left(deadline, timeout))
+        except BaseException:  # Ctrl-C, too: who has gone must not be offered the next place
+            self._leave(sleeper.wake)
+            raise
 
     async def aput(self, item: object) -> None:
         """Add an item; wait for space. Raises `NotRunning` after `shut`."""
         if self._added(item):
             return
-        sleeper = LoopSleeper(asyncio.get_running_loop())
-        while not self._added(item, sleeper.wake):
-            try:
+        loop = asyncio.get_running_loop()
+        sleeper = LoopSleeper(loop)
+
+        def wake() -> bool:
+            sleeper.wake()
+            return not loop.is_closed()
+
+        try:
+            while not self._added(item, wake):
                 await sleeper.sleep(None)
-            except asyncio.CancelledError:
-                self._leave(sleeper.wake)
-                raise
+        except BaseException:  # as above
+            self._leave(wake)
+            raise
 
     def take(self) -> object:
         """Remove and return the next item, which lets one who waits for space in.
@@ -142,7 +146,7 @@ class Backlog:
         """
         return self._hook.take()
 
-    def _added(self, item: object, wake: Callable[[], None] | None = None) -> bool:
+    def _added(self, item: object, wake: Callable[[], object] | None = None) -> bool:
         tap = self._hook
         with tap.lock:
             if not self._open:
@@ -166,7 +170,13 @@ class Backlog:
             return False
         return True
 
-    def _leave(self, wake: Callable[[], None]) -> None:
+    def _seconds_left(self, deadline: float | None, timeout: float | None) -> float | None:
+        left = None if deadline is None else deadline - monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError(f"no space in the queue of {self.owner!r} for {timeout} s")
+        return left
+
+    def _leave(self, wake: Callable[[], object]) -> None:
         """Wait for space no longer; a place that was offered meanwhile goes to the next."""
         if not self._hook.leave(wake):
             self._hook.let_in()

@@ -10,7 +10,10 @@ import asyncio
 import queue as standard
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from mainspring.supervision.inside import running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,13 +38,18 @@ class QueueHook:
         self._wakes: dict[object, Callable[[], None]] = {}  # by backlog
         self._to_wake: tuple[Callable[[], None], ...] = ()
         # Changed without our lock, since who takes by hand may hold one of the queue's own.
-        self._waiters: OrderedDict[Callable[[], None], None] = OrderedDict()
+        self._waiters: OrderedDict[Callable[[], object], None] = OrderedDict()
         self._taker: int | None = None  # the thread that takes through us, and gets it packed
         self._pack = pack
         self._unpack = unpack
         self._get_next: Callable[[], object] = queue.get_nowait
         self._put: Callable[[object], None] = queue._put  # noqa: SLF001  made to be overridden
         self._get: Callable[[], object] = queue._get  # noqa: SLF001  made to be overridden
+        self._queue = queue
+        # Of asyncio's queues; nothing public wakes somebody on another loop than the caller's.
+        self._wake_next: Callable[[Any], None] = getattr(queue, "_wakeup_next", _nobody)
+        if isinstance(queue, asyncio.Queue):
+            setattr(queue, "_wakeup_next", self._wake_next_there)  # noqa: B010  unknown to its type
         waiting = [] if pack is None else _take_all(queue)
         queue._put, queue._get = self._put_and_wake, self._get_and_wake  # noqa: SLF001  see above
         setattr(queue, NAME, self)
@@ -67,11 +75,14 @@ class QueueHook:
             finally:
                 self._taker = None
 
-    def wait_for_space(self, wake: Callable[[], None]) -> None:
-        """Call `wake`, once, when an item was taken and it is its turn."""
+    def wait_for_space(self, wake: Callable[[], object]) -> None:
+        """Call `wake`, once, when an item was taken and it is its turn.
+
+        It returns False if nobody waits there any more.
+        """
         self._waiters.setdefault(wake)
 
-    def leave(self, wake: Callable[[], None]) -> bool:
+    def leave(self, wake: Callable[[], object]) -> bool:
         """Wait no longer; return whether it still did."""
         if wake not in self._waiters:
             return False
@@ -80,11 +91,13 @@ class QueueHook:
 
     def let_in(self) -> None:
         """Wake the one who has waited longest for space."""
-        try:
-            wake, _ = self._waiters.popitem(last=False)
-        except KeyError:
-            return
-        wake()
+        woken: object = False
+        while woken is False:
+            try:
+                wake, _ = self._waiters.popitem(last=False)
+            except KeyError:
+                return
+            woken = wake()
 
     def wake_waiters(self) -> None:
         """Wake all who wait for space."""
@@ -92,11 +105,28 @@ class QueueHook:
             self.let_in()
 
     def forget(self) -> None:
-        """In a forked child: drop whoever listens or waits, who are the parent's."""
+        """In a forked child: drop the items, and whoever listens or waits, who are the parent's."""
         self.lock = threading.RLock()
         self._wakes.clear()
         self._to_wake = ()
         self._waiters.clear()
+        if isinstance(self._queue, standard.Queue):
+            _renew_locks(self._queue)
+        size: Callable[[], int] = getattr(self._queue, "_qsize", self._queue.qsize)
+        while size():
+            self._get()
+
+    def _wake_next_there(self, waiters: Any) -> None:
+        """Wake one who awaits the queue itself, on the loop where that is.
+
+        From another thread also if nobody does yet: somebody may be about to.
+        """
+        loop = getattr(self._queue, "_loop", None)  # None: nobody ever did
+        if loop is None or loop is running_loop():
+            self._wake_next(waiters)
+            return
+        with suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(self._wake_next, waiters)
 
     def _put_and_wake(self, item: object) -> None:
         self._put(item if self._pack is None else self._pack(item))
@@ -111,6 +141,17 @@ class QueueHook:
         if self._unpack is None or self._taker == threading.get_ident():
             return taken
         return self._unpack(taken)
+
+
+def _nobody(waiters: Any) -> None:
+    """Do nothing: threads wait at the locks of their queue."""
+
+
+def _renew_locks(queue: Any) -> None:
+    """Give a queue new locks: another thread may have held the old ones at the fork, for ever."""
+    queue.mutex = threading.Lock()
+    for name in ("not_empty", "not_full", "all_tasks_done"):
+        setattr(queue, name, threading.Condition(queue.mutex))
 
 
 def _take_all(queue: Any) -> list[object]:

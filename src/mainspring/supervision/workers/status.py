@@ -49,7 +49,10 @@ class WorkerStatus:
 
 
 def wall_time(moment: float | None) -> datetime | None:
-    """Return a moment of `time.monotonic()` as aware UTC."""
+    """Return a moment of `time.monotonic()` as aware UTC; None for one beyond the year 9999."""
     if moment is None:
         return None
-    return utc_now() + timedelta(seconds=moment - monotonic())
+    try:
+        return utc_now() + timedelta(seconds=moment - monotonic())
+    except OverflowError:  # as of a worker that runs every 1e12 seconds
+        return None

@@ -10,11 +10,13 @@ import functools
 import inspect
 import logging
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from mainspring.clock import monotonic
 from mainspring.errors import AlreadyRunning, InvalidOption, ServiceFailed
 from mainspring.model import events
+from mainspring.model.error_text import repr_of
 from mainspring.model.user_frames import exc_info_unless_ours
 from mainspring.supervision.event_bus import EventBus
 from mainspring.supervision.restart import FOR_EVER, DoublingBackoff, Failures, NoDelay, Restart
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from mainspring.protocols import Gate, Subscriber, Trigger
 
 log = logging.getLogger("mainspring.supervision")
+
+CANCELLED_REST = 0.1
+"""Seconds that a continuous worker rests after a run that was cancelled from within."""
 
 HANGS_AFTER_INTERVALS = 3.0
 HANGS_AFTER_SECONDS = 5.0
@@ -85,8 +90,9 @@ class Worker:
         self.counts = RunCounts()
         self.failure: ServiceFailed | None = None
         """The reason why it gave up, if it did."""
-        spins = isinstance(self.trigger, Continuous)
-        self._failures = Failures(self._restart, backoff=DoublingBackoff() if spins else NoDelay())
+        self._spins = isinstance(self.trigger, Continuous)
+        backoff = DoublingBackoff() if self._spins else NoDelay()
+        self._failures = Failures(self._restart, backoff=backoff)
         self._hold = 0.0
         self._trigger_error: BaseException | None = None
 
@@ -176,7 +182,7 @@ class Worker:
             state=state,
             runs=counts.runs,
             errors=counts.errors,
-            error=None if error is None else repr(error),
+            error=None if error is None else repr_of(error),
             last_run=wall_time(counts.last_run),
             next_run=wall_time(counts.next_run) if self.active else None,
             restarts=counts.restarts,
@@ -204,8 +210,10 @@ class Worker:
         try:
             shut = self.gate is not None and not self.gate.opens()
             due, self._trigger_error = None if shut else self.trigger.due(now), None
-        except BaseException as error:  # noqa: BLE001  raised by `begin`, a worker's border
-            due, self._trigger_error = 0.0, error
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and _is_main_thread():
+                raise  # it came to whoever wakes the worker
+            due, self._trigger_error = 0.0, error  # raised by `begin`, a worker's border
         if due is None:
             self.counts.next_run = None
             return None
@@ -270,23 +278,23 @@ class Worker:
         counts.last_error = error
         # A trigger that does not know when would otherwise be asked again at once, for ever.
         rest = self._failures.failed(now, paced=self._trigger_error is None)
-        if not isinstance(error, self._unlogged) or rest is None:
-            log.error(
-                "worker %r failed: %r; %s",
-                self.name,
-                error,
-                _plan(rest),
-                exc_info=exc_info_unless_ours(error),
-            )
         if rest is None:
-            self._give_up(f"it failed too often, the last time: {error!r}", error)
+            self._give_up(f"it failed too often, the last time: {repr_of(error)}", error)
         else:
             counts.restarts += 1
             self._hold = now + rest if rest else 0.0
         try:
+            self._log_failure(error, rest)
             self._report_failure(error, rest)
         finally:
             self._ended(now)
+
+    def _log_failure(self, error: Exception, rest: float | None) -> None:
+        if isinstance(error, self._unlogged) and rest is not None:
+            return
+        text, info = repr_of(error), exc_info_unless_ours(error)
+        with suppress(Exception):  # a log handler may raise as well
+            log.error("worker %r failed: %s; %s", self.name, text, _plan(rest), exc_info=info)
 
     def _report_failure(self, error: Exception, rest: float | None) -> None:
         try:
@@ -301,9 +309,13 @@ class Worker:
 
         `asked`: not from within, but by who ends the worker.
         """
-        self._ended(monotonic())
+        now = monotonic()
+        if self._spins and not asked:  # the next run may be cancelled by the same thing, at once
+            self._hold = now + CANCELLED_REST
+        self._ended(now)
         if not asked:
-            log.warning("a run of worker %r was cancelled from within; it goes on", self.name)
+            with suppress(Exception):
+                log.warning("a run of worker %r was cancelled from within; it goes on", self.name)
 
     def lost(self, why: str) -> None:
         """Fail for good, since what carries it is gone; a run under way never ends."""
@@ -325,13 +337,18 @@ class Worker:
         self.failure = failure
 
     def _abort(self, error: BaseException) -> None:
-        log.warning("worker %r stops: its target raised %r", self.name, error)
         self.close()
+        with suppress(Exception):
+            log.warning("worker %r stops: its target raised %s", self.name, repr_of(error))
 
     def _ended(self, now: float) -> None:
         self.running = False
         self.counts.runs += 1
         self.trigger.done(now)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def is_async(target: Callable[..., object]) -> bool:
