@@ -286,3 +286,52 @@ def test_the_task_id_in_the_thread_pool_is_the_threads_name(supervisor, until):
     background_worker(interval=60, supervisor=supervisor)(target).start()
     until(lambda: got)
     assert got[0][0] == got[0][1]
+
+
+def given(function):
+    """Give a function an argument, as a decorator of a session or a connection does."""
+
+    @functools.wraps(function)
+    def wrapper():
+        return function("session")
+
+    return wrapper
+
+
+def handed_on(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+@pytest.mark.parametrize("options", [{}, {"event": True}, {"interval": 0.002}])
+def test_a_target_gets_what_its_decorator_takes_and_not_what_is_wrapped(supervisor, until, options):
+    got = []
+
+    @background_worker(supervisor=supervisor, **options)
+    @given
+    def target(session, **kwargs):
+        got.append((session, kwargs))
+
+    target.start()
+    if "event" in options:
+        target.trigger_threadsafe()
+    until(lambda: got or target.status().errors)
+    target.stop()
+    assert got[0] == ("session", {})
+    assert target.status().errors == 0
+
+
+def test_a_decorator_that_hands_everything_on_changes_nothing(supervisor, until):
+    got = []
+
+    @background_worker(interval=60, o="thing", supervisor=supervisor)
+    @handed_on
+    def target(first, *, _name, o):
+        got.append((first, _name, o))
+
+    target.start(1)
+    until(lambda: got or target.status().errors)
+    assert got == [(1, "target", "thing")]
