@@ -58,7 +58,7 @@ class ALoop:
         return self._thread.loop
 
     def spawn_coroutine_threadsafe(self, coro: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Run a coroutine on the loop; from any thread. Raises `NotRunning`."""
+        """Run a coroutine on the loop; from any thread. Raises `NotRunning`, `TypeError`."""
         return self._thread.submit(coro)
 
     background_task = spawn_coroutine_threadsafe

@@ -6,6 +6,7 @@ this takes 1 when several come at once.
 
 from __future__ import annotations
 
+from asyncio import iscoroutine
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
@@ -42,7 +43,12 @@ class ThreadCalls:
             self._loop.call_soon_threadsafe(self._deliver)
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Run a coroutine on the loop; cancelling the future cancels it."""
+        """Run a coroutine on the loop; cancelling the future cancels it.
+
+        Raises `TypeError` for anything else, whose future would never be done.
+        """
+        if not iscoroutine(coroutine):
+            raise TypeError(f"a coroutine is needed, as of calling an async def, not {coroutine!r}")
         future: Future[Any] = Future()
         self.call(partial(self._begin, coroutine, future))
         return future
