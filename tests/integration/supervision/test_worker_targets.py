@@ -11,6 +11,7 @@ from mainspring import (
     BackgroundIntervalWorker,
     BackgroundQueueWorker,
     BackgroundWorker,
+    Restart,
     background_worker,
     task_supervisor,
 )
@@ -335,3 +336,81 @@ def test_a_decorator_that_hands_everything_on_changes_nothing(supervisor, until)
     target.start(1)
     until(lambda: got or target.status().errors)
     assert got == [(1, "target", "thing")]
+
+
+class Private:
+    def __init__(self):
+        self.seen = []
+
+    @background_worker(interval=0.001)
+    def __read(self):
+        self.seen.append(self)
+
+    def reader(self):
+        return self.__read
+
+
+class _Hidden(Private):
+    @background_worker(interval=0.001)
+    def __read(self):
+        self.seen.append("hidden")
+
+    def reader(self):
+        return self.__read
+
+
+@pytest.mark.parametrize(("kind_", "what"), [(Private, None), (_Hidden, "hidden")])
+def test_a_private_method_is_a_worker_of_its_own_for_each_instance(until, kind_, what):
+    one, two = kind_(), kind_()
+    assert one.reader() is one.reader() is not two.reader()
+    one.reader().start()
+    until(lambda: one.seen or one.reader().status().errors)
+    one.reader().stop()
+    assert one.seen[0] == (what or one)
+    assert two.seen == []
+    task_supervisor.stop()
+
+
+def test_a_worker_of_a_worker_has_its_target_and_nothing_else_of_it(supervisor):
+    async def look():
+        pass
+
+    first = background_worker(interval=1, name="first", o=1, supervisor=supervisor)(look)
+    first.start()
+    second = background_worker(interval=5, supervisor=supervisor)(first)
+    assert (second.name, second.interval, second.o, second.awaited) == ("look", 5, None, True)
+    assert not second.is_started()
+    assert second.start_stop_lock is not first.start_stop_lock
+    assert second.start()
+    assert [one.name for one in supervisor.workers.active()] == ["first", "look"]
+
+
+def test_attributes_of_a_callable_object_take_no_place_of_the_workers_own():
+    class Meter:
+        def __init__(self):
+            self.run = self.unit = "volt"
+
+        def __call__(self):
+            return 7
+
+    worker = background_worker(interval=1)(Meter())
+    assert (worker(), worker.run(), worker.unit) == (7, 7, "volt")
+
+
+def test_a_class_may_have_a_restart_of_its_own(supervisor):
+    class Mine(BackgroundEventWorker):
+        restarts = 0
+
+        def run(self):
+            pass
+
+        def restart(self, *args, **kwargs):
+            self.restarts += 1
+            return super().restart(*args, **kwargs)
+
+    worker = Mine(supervisor=supervisor)
+    worker.start()
+    assert worker.restart()
+    assert worker.restarts == 1
+    with pytest.raises(TypeError, match="restart of class"):
+        type("Other", (BackgroundWorker,), {"restart": Restart()})

@@ -77,9 +77,11 @@ class Settings(Hooks):
 
     @classmethod
     def _may_define(cls, name: str, value: object) -> bool:
-        """Return whether a class may have this in its body: a `loop` method, or no option."""
-        if name in ("loop", "pool"):
-            return name == "pool" or callable(value)
+        """Return whether a class may have this in its body: a method of that name, or no option."""
+        if name in ("loop", "restart"):
+            return callable(value)
+        if name == "pool":
+            return True
         return name not in (*COMMON, *cls.own_options)
 
     def __setattr__(self, name: str, value: object) -> None:
