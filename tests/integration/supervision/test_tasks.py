@@ -24,7 +24,7 @@ from mainspring import (
     co_apply,
     wait_completed,
 )
-from mainspring.errors import InvalidOption, UnknownOption
+from mainspring.errors import InvalidOption, TargetNotAsync, UnknownOption
 
 
 def test_spawn_returns_a_standard_future(supervisor):
@@ -241,3 +241,39 @@ def test_a_task_that_was_put_can_be_found_by_its_id_until_it_has_ended(superviso
     assert wait_completed(task, 5) is True
     until(lambda: supervisor.get_task(task.id) is None)
     assert supervisor.get_task("unknown") is None
+
+
+@pytest.mark.parametrize("function", [5, "name", classmethod(int)])
+def test_what_can_not_be_called_is_refused_where_it_is_decorated(supervisor, function):
+    with pytest.raises(InvalidOption, match="func="):
+        background_task(function, supervisor=supervisor)
+    with pytest.raises(InvalidOption, match="func="):
+        supervisor.put_task(function)
+
+
+def test_an_async_callback_is_refused_since_nobody_would_await_it():
+    async def note(result):
+        pass
+
+    with pytest.raises(InvalidOption, match="callback"):
+        background_task(int, callback=note)
+
+
+def test_a_plain_function_that_returns_a_coroutine_is_a_failed_task(supervisor):
+    async def later():
+        pass
+
+    task = background_task(lambda: later(), supervisor=supervisor)()  # noqa: PLW0108  a plain one
+    with pytest.raises(TargetNotAsync, match="background task"):
+        wait_completed(task, timeout=10)
+    assert task.status == "failed"
+
+
+def test_a_clock_that_is_set_makes_no_task_late(supervisor, monkeypatch, caplog):
+    supervisor.start()
+    times = iter([0.0, 3600.0])
+    monkeypatch.setattr("mainspring.background.task.wall_clock", lambda: next(times))
+    task = background_task(int, supervisor=supervisor)()
+    assert wait_completed(task, timeout=10) == 0
+    assert task.time_started - task.time_queued == 3600
+    assert not caplog.records

@@ -235,13 +235,12 @@ class SupervisorCalls(ABC):
         known = task_id if task is None else task.id
         return known is not None and self._tasks.get(known) is not None
 
-    def note_launch(self, task: BackgroundTask[Any]) -> None:
+    def note_launch(self, task: BackgroundTask[Any], late: float) -> None:
         """Log a task that begins late, and call the function for that.
 
         Later than `timeout_critical` seconds after it was queued it calls `timeout_critical_func`
         with the task, later than `timeout_warning` seconds `timeout_warning_func`.
         """
-        late = (task.time_started or 0.0) - (task.time_queued or 0.0)
         if late > min(self.timeout_warning, self.timeout_critical):
             critical = late > self.timeout_critical
             log_late(task, late, critical=critical)
