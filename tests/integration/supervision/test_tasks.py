@@ -21,6 +21,7 @@ from mainspring import (
     TASK_LOW,
     TaskCollection,
     background_task,
+    background_worker,
     co_apply,
     wait_completed,
 )
@@ -277,3 +278,21 @@ def test_a_clock_that_is_set_makes_no_task_late(supervisor, monkeypatch, caplog)
     assert wait_completed(task, timeout=10) == 0
     assert task.time_started - task.time_queued == 3600
     assert not caplog.records
+
+
+def test_a_delayed_task_that_is_begun_while_its_supervisor_stops_is_cancelled(supervisor):
+    tasks, begun = [], threading.Event()
+
+    @background_worker(supervisor=supervisor)
+    def work():
+        begun.set()
+        while supervisor.active:
+            time.sleep(0.001)
+        tasks.append(background_task(int, delay=3600, supervisor=supervisor)())
+
+    work.start()
+    assert begun.wait(10)
+    supervisor.stop()
+    with pytest.raises(CancelledError):
+        wait_completed(tasks[0], timeout=10)
+    assert supervisor.get_tasks() == {}

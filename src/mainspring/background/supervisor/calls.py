@@ -206,6 +206,8 @@ class SupervisorCalls(ABC):
             task = task_of(target, args, kwargs or {}, task_id, options)
         self.start()
         self._tasks.launch(task, self)
+        if self._running.spent:
+            task.cancel_delay()  # it would wait for ever on a loop that has ended
         return task
 
     def submit_task(self, task: BackgroundTask[Any]) -> Future[Any]:

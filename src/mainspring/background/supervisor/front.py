@@ -215,8 +215,13 @@ class TaskSupervisor(SupervisorLoops):
         return self._task_pools.drop(pool)
 
     def _new_pools(self) -> RunningPools:
-        publish, loops = self._bus.publish, self._loops.threads
-        return RunningPools(self.id, sizes=self._settings.sizes, loops=loops, publish=publish)
+        return RunningPools(
+            self.id,
+            sizes=self._settings.sizes,
+            loops=self._loops.threads,
+            publish=self._bus.publish,
+            on_end=self._tasks.cancel_delayed,
+        )
 
 
 task_supervisor = TaskSupervisor("supervisor")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption
@@ -37,6 +38,7 @@ class RunningPools:
         sizes: PoolSizes,
         loops: Callable[[], Iterable[EventLoopThread]],
         publish: Subscriber,
+        on_end: Callable[[], object],
     ) -> None:
         self.pools, self.loops, self.task_pools, self.jobs, self.workers = groups = [
             Supervisor(name=kind, policy=TOGETHER)
@@ -45,6 +47,8 @@ class RunningPools:
         self.threads = PriorityThreadPool(sizes, name=f"{name}_thread")
         self.processes: ProcessPool | None = None
         self._begun = False
+        self._on_end = on_end
+        self._threads_ended: Future[Any] = Future()
         self._lock = threading.RLock()  # a signal handler may ask as well
         self.watchdog = Watchdog(loops, publish=publish)
         watchdog = Worker("watchdog", self.watchdog.look, self.watchdog.trigger)
@@ -92,11 +96,17 @@ class RunningPools:
         """The loop that it runs on itself, which runs no user's code, while it runs."""
         return self.core.loop
 
+    @property
+    def spent(self) -> bool:
+        """True once nothing can be queued any more; `on_end` is called then, whatever ended it."""
+        return self._threads_ended.done()
+
     def begin(self, grace: float) -> None:
         """Start everything; a stop gives so many seconds to what runs."""
         self.core.own_grace = grace
         self.core.start()
-        self.pools.launch(self.threads)
+        self._threads_ended = self.pools.launch(self.threads).ended
+        self._threads_ended.add_done_callback(lambda _: self._on_end())
         self._begun = True
 
 
