@@ -153,6 +153,21 @@ def test_a_job_that_makes_no_sense_is_not_taken(supervisor, options, error):
     assert scheduler.jobs == []
 
 
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        ((print, (), {}, 5.0), {}),
+        ((print,), {"target": int}),
+        (("jobs", print), {"scheduler": "jobs"}),
+    ],
+)
+def test_no_argument_of_a_job_is_passed_over(supervisor, args, options):
+    scheduler = supervisor.create_async_job_scheduler("jobs")
+    with pytest.raises(TypeError, match="each once"):
+        supervisor.create_async_job(*args, **options)
+    assert scheduler.jobs == []
+
+
 def test_a_scheduler_on_a_loop_that_does_not_exist_takes_no_name(supervisor):
     with pytest.raises(InvalidOption):
         supervisor.create_async_job_scheduler("jobs", aloop="none")

@@ -138,6 +138,10 @@ def test_jobs_run_again_after_their_supervisor_was_stopped_and_started(
     assert len(first) == count
 
 
+def parts():
+    yield
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -150,6 +154,7 @@ def test_jobs_run_again_after_their_supervisor_was_stopped_and_started(
         {"timer": float("nan")},
         {"scheduler": "nowhere"},
         {"target": 5},
+        {"target": parts},
     ],
 )
 def test_options_of_a_job_that_make_no_sense_are_named(supervisor, options):

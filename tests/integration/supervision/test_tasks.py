@@ -296,3 +296,9 @@ def test_a_delayed_task_that_is_begun_while_its_supervisor_stops_is_cancelled(su
     with pytest.raises(CancelledError):
         wait_completed(tasks[0], timeout=10)
     assert supervisor.get_tasks() == {}
+
+
+def test_tasks_of_a_generator_run_side_by_side(supervisor):
+    together = threading.Barrier(3)
+    start = background_task(together.wait, supervisor=supervisor)
+    assert sorted(wait_completed((start(10) for _ in range(3)), timeout=20)) == [0, 1, 2]

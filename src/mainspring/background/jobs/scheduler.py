@@ -135,10 +135,12 @@ class AsyncJobs:
 
         Nothing is taken before all is checked. Raises as `AsyncJob` and `get` do, `UnknownOption`.
         """
-        named, lead = dict(options), list(first)
-        if lead and (lead[0] is None or isinstance(lead[0], AsyncJobScheduler | str)):
-            named.setdefault("scheduler", lead.pop(0))
-        named.update(zip(("target", "args", "kwargs"), lead, strict=False))
+        places = ("target", "args", "kwargs")
+        if first and (first[0] is None or isinstance(first[0], AsyncJobScheduler | str)):
+            places = ("scheduler", *places)
+        named = {**dict(zip(places, first, strict=False)), **options}
+        if len(named) < len(first) + len(options):
+            raise TypeError(f"create_async_job takes {', '.join(places)} by place, and each once")
         refuse_unknown("create_async_job", named, JOB_OPTIONS)
         scheduler = self.get(named.pop("scheduler", None))
         target, args = named.pop("target", None), named.pop("args", None) or ()

@@ -33,10 +33,10 @@ def wait_completed(
     """
     if isinstance(tasks, BackgroundTask | Future):
         return _future_of(tasks).result(timeout)
+    futures = [_future_of(one) for one in tasks]  # all of them begin before one is waited for
     deadline = None if timeout is None else monotonic() + timeout
     return [
-        _future_of(one).result(None if deadline is None else max(deadline - monotonic(), 0))
-        for one in tasks
+        one.result(None if deadline is None else max(deadline - monotonic(), 0)) for one in futures
     ]
 
 
