@@ -5,6 +5,7 @@ A front door: most of what is here delegates to its `RunningPools`, loops, jobs 
 
 from __future__ import annotations
 
+import math
 import threading
 import uuid
 from typing import TYPE_CHECKING, Any, Self
@@ -14,6 +15,7 @@ from mainspring.background.supervisor.loops import SupervisorLoops
 from mainspring.background.supervisor.running_pools import RunningPools
 from mainspring.background.supervisor.signals import SignalWait
 from mainspring.errors import InvalidOption
+from mainspring.model.number import is_number
 from mainspring.supervision.event_bus import EventBus
 from mainspring.supervision.forked import reset_in_child
 from mainspring.supervision.run_in_thread import in_own_thread
@@ -30,7 +32,7 @@ class TaskSupervisor(SupervisorLoops):
 
     `id`, or `supervisor_id`, is for the log; `sizes` are those of `set_thread_pool`. `grace` is
     the seconds that a stop gives to what runs. It can be started again after a stop. All methods
-    may be called from any thread.
+    may be called from any thread. Raises `InvalidOption`.
     """
 
     def __init__(
@@ -42,6 +44,9 @@ class TaskSupervisor(SupervisorLoops):
         **sizes: Any,
     ) -> None:
         self.id = id or supervisor_id or str(uuid.uuid4())
+        if not (is_number(grace) and 0 <= grace < math.inf):
+            owner, expected = f"supervisor {self.id!r}", "seconds, 0 or more"
+            raise InvalidOption("grace", grace, owner=owner, expected=expected)
         self.grace = grace
         self._poll_delay = 0.01
         self._bus = EventBus()

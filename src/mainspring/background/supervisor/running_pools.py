@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption
 from mainspring.model.number import is_whole
+from mainspring.model.options import refuse_unknown
 from mainspring.supervision.supervisor.policy import TOGETHER
 from mainspring.supervision.supervisor.supervisor import Supervisor
 from mainspring.supervision.supervisor.watchdog import Watchdog
@@ -110,11 +111,31 @@ class RunningPools:
         self._begun = True
 
 
+PROCESS_OPTIONS = (
+    "reserve_normal",
+    "reserve_high",
+    "spare",
+    "eager",
+    "initializer",
+    "initargs",
+    "name",
+    "max_tasks_per_child",
+    "max_memory_per_child_bytes",
+    "grace",
+    "handler",
+)
+"""The options of `ProcessPool` but its size: it is not loaded before it is needed."""
+
+KEPT_SIZES = ("pool_size", "reserve_normal", "reserve_high")
+"""Sizes of the thread pool that hold until they are set again, as with atasker."""
+
+
 class PoolSettings:
     """The options of both pools, over all starts, and an executor that stands in for threads."""
 
     def __init__(self) -> None:
         self.sizes = pool_sizes()
+        self._sizes: dict[str, Any] = {}
         self.stand_in: Executor | None = None
         self.process_stand_in: Any = None
         self._process_options: dict[str, Any] = {}
@@ -122,7 +143,10 @@ class PoolSettings:
 
     def size_threads(self, running: RunningPools, sizes: dict[str, Any]) -> None:
         """Set other sizes of the thread pool, also while it works. Raises `InvalidOption`."""
-        self.sizes = pool_sizes(**sizes)
+        kept = {} if sizes.get("max_size") is not None else self._sizes
+        given = {**kept, **{name: one for name, one in sizes.items() if one is not None}}
+        self.sizes = pool_sizes(**given)
+        self._sizes = {name: given[name] for name in KEPT_SIZES if name in given}
         if running.active:
             running.threads.resize(self.sizes)
 
@@ -136,6 +160,7 @@ class PoolSettings:
             value = options.get(reserve, 0)
             if not (is_whole(value) and value >= 0):
                 raise InvalidOption(reserve, value, owner="set_mp_pool", expected="0 or more")
+        refuse_unknown("set_mp_pool", options, PROCESS_OPTIONS)
         self._process_options = options if size is None else {"size": size, **options}
         self.process_stand_in, self._process_pool_made = None, True
         running.drop_processes()
