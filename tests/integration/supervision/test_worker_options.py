@@ -12,6 +12,7 @@ from mainspring import (
     BackgroundWorker,
     background_worker,
 )
+from mainspring.background.workers.hooks import NEVER_AWAITED
 from mainspring.errors import (
     DuplicateName,
     InvalidOption,
@@ -262,3 +263,12 @@ def test_a_name_that_was_not_given_and_is_taken_gets_a_number(supervisor):
     second.stop()
     assert second.start()
     assert second.name == "poll"
+
+
+@pytest.mark.parametrize("hook", NEVER_AWAITED)
+def test_an_async_hook_is_refused_since_nobody_would_await_it(hook):
+    async def later(self, *_):
+        pass
+
+    with pytest.raises(TypeError, match=f"{hook} of class Mine is async"):
+        type("Mine", (BackgroundQueueWorker,), {hook: later})
