@@ -307,7 +307,13 @@ class Lock:
     """A lock that is granted and lost as the test says."""
 
     def ask(self, on_change):
-        self.on_change, self.held, self.lost, self.error, self.fence = on_change, False, False, None, 1
+        self.on_change, self.held, self.lost, self.error, self.fence = (
+            on_change,
+            False,
+            False,
+            None,
+            1,
+        )
         return self
 
     def become(self, *, held, lost=False):

@@ -135,7 +135,7 @@ class AsyncJobs:
 
         Nothing is taken before all is checked. Raises as `AsyncJob` and `get` do, `UnknownOption`.
         """
-        places = ("target", "args", "kwargs")
+        places: tuple[str, ...] = ("target", "args", "kwargs")
         if first and (first[0] is None or isinstance(first[0], AsyncJobScheduler | str)):
             places = ("scheduler", *places)
         named = {**dict(zip(places, first, strict=False)), **options}

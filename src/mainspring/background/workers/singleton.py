@@ -72,7 +72,7 @@ class SingletonGate:
     def _ask(self) -> None:
         self._lease_lost.clear()
         if isinstance(self._trigger, Scheduled):
-            # It is asked for its next tick when the lock is granted: those until then are another's.
+            # Asked for a tick when the lock is granted: those until then are another's.
             self._trigger.begin_anew()
         self._acquisition = None if self._left else self._lock.ask(self._changed)
 

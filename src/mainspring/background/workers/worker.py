@@ -72,8 +72,8 @@ class BackgroundWorker(Settings, Generic[P, R]):
         if function is not None:
             self.run = function
             functools.update_wrapper(self, function, updated=())
-            for name, value in getattr(function, "__dict__", {}).items():
-                self.__dict__.setdefault(name, value)  # ours are not given up for its own
+            for own, value in getattr(function, "__dict__", {}).items():
+                self.__dict__.setdefault(own, value)  # ours are not given up for its own
         elif hasattr(self, "run"):
             self._take_target(self.run)
 
@@ -93,7 +93,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
     def __set_name__(self, owner: type, name: str) -> None:
         # A method that was decorated, and not a worker of something else kept in a class.
         written = name.removeprefix(f"_{owner.__name__.lstrip('_')}")  # a private one has both
-        names = (f"{owner.__qualname__}.{one}" for one in (name, written))
+        names = [f"{owner.__qualname__}.{one}" for one in (name, written)]
         self.__attribute = name if self.__dict__.get("__qualname__") in names else None
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
