@@ -32,14 +32,16 @@ class AsyncJobScheduler:
         self.jobs: list[AsyncJob] = []
         self.active = False
         self.wanted = False
+        self._lives_on: ALoop | None = None
         self._launch: Callable[[AsyncJob], Member] | None = None
         self._lock = threading.RLock()
 
-    def start(self, launch: Callable[[AsyncJob], Member]) -> None:
-        """Run the jobs, unless it does; `launch` starts one."""
+    def start(self, launch: Callable[[AsyncJob], Member], aloop: ALoop) -> None:
+        """Run the jobs on the aloop, unless it does; `launch` starts one."""
         with self._lock:
             if self.active:
                 return
+            self._lives_on = aloop
             self._launch, self.active, self.wanted = launch, True, True
             for job in tuple(self.jobs):
                 self._begin(job, launch)
@@ -56,6 +58,10 @@ class AsyncJobScheduler:
             for job in self.jobs:
                 job.cancel()
             self.jobs.clear()
+
+    def belongs_on(self, aloop: ALoop) -> bool:
+        """Return whether it runs on that aloop, or is to."""
+        return self.aloop in (aloop, aloop.name) or (self.active and self._lives_on is aloop)
 
     def add(self, job: AsyncJob) -> AsyncJob:
         """Run a job, once the scheduler is started."""
@@ -95,7 +101,7 @@ class AsyncJobs:
     def stop_on(self, aloop: ALoop) -> None:
         """Stop the schedulers of this aloop."""
         for scheduler in self.all():
-            if scheduler.aloop in (aloop, aloop.name):
+            if scheduler.belongs_on(aloop):
                 scheduler.stop()
                 scheduler.wanted = False
 

@@ -174,7 +174,7 @@ class SupervisorLoops(SupervisorCalls):
     def start_job_scheduler(self, scheduler: AsyncJobScheduler) -> None:
         """Start a scheduler that was made with `start=False`."""
         aloop = self.running_aloop(scheduler.aloop)
-        scheduler.start(launch_in(self._running.jobs, aloop, self.threads))
+        scheduler.start(launch_in(self._running.jobs, aloop, self.threads), aloop)
 
     def set_default_async_job_scheduler(self, scheduler: AsyncJobScheduler | str) -> None:
         """Have the jobs that name no scheduler in this one. Raises `InvalidOption`."""
