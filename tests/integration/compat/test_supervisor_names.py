@@ -115,6 +115,22 @@ def test_a_scheduler_runs_on_its_own_loop(supervisor):
     assert asyncio.run(main()) == [threading.current_thread().name]
 
 
+def test_a_loop_that_is_stopped_stops_the_schedulers_on_it(supervisor, until):
+    class Waiting(Clock):
+        async def loop(self):
+            await super().loop()
+            while not self.stopped:
+                await asyncio.sleep(0.001)
+
+    supervisor.create_aloop("io", default=True)
+    clock = Waiting()
+    supervisor.register_scheduler(clock)
+    until(lambda: clock.threads)
+    assert supervisor.stop_aloop("io", wait=10)
+    assert clock.stopped
+    until(lambda: not supervisor.unregister_scheduler(clock))
+
+
 def test_what_is_no_scheduler_starts_nothing(no_thread_left):
     idle = TaskSupervisor("idle")
     with pytest.raises(TypeError):

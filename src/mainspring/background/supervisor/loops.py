@@ -69,12 +69,12 @@ class SupervisorLoops(SupervisorCalls):
         wait: float | bool = True,  # noqa: FBT001, FBT002  the pages' signature
         cancel_tasks: bool = False,  # noqa: FBT001, FBT002  as above
     ) -> bool:
-        """Stop a loop, its workers, jobs and pools; return whether all that ran on it has ended.
+        """Stop a loop, its workers, jobs, schedulers and pools; return whether all has ended.
 
         `cancel_tasks` cancels what runs on it at once.
         """
         aloop = self._loops.get(name)
-        self._shutdown.ask_those_on(aloop)
+        self._shutdown.ask_those_on(aloop, self._running)
         if cancel_tasks:
             aloop.thread.cancel_all()
         return self._task_pools.stop_loop(name, wait)
@@ -129,7 +129,8 @@ class SupervisorLoops(SupervisorCalls):
             self.start()
             service.spawn = ThreadCalls(given).submit
         else:
-            service.spawn = self.running_aloop().spawn_coroutine_threadsafe
+            service.aloop = self.running_aloop()
+            service.spawn = service.aloop.spawn_coroutine_threadsafe
         self._running.jobs.launch(service)
         return True
 

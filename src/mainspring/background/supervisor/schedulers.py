@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
 
+    from mainspring.background.aloop import ALoop
     from mainspring.supervision.supervisor.supervisor import Supervisor
 
 log = logging.getLogger("mainspring.supervision")
@@ -75,6 +76,7 @@ class SchedulerService:
     def __init__(self, scheduler: AsyncScheduler) -> None:
         _check(scheduler, "stop", "loop")
         self.scheduler = scheduler
+        self.aloop: ALoop | None = None
         self._closed = False
         self._cancelled = False
         self._loop_run: Future[Any] | None = None
