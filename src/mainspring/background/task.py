@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from mainspring.background.undecorated import for_child
 from mainspring.clock import monotonic, wall_clock
 from mainspring.errors import InvalidOption, TargetNotAsync, UnknownOption
 from mainspring.model.number import is_number
@@ -154,7 +155,8 @@ class TaskPlan:
             return owner.running_aloop(self.loop).spawn_coroutine_threadsafe(task.run_later())
         if self.tt == TT_MP:
             task.begin()
-            return owner.submit_to_process(self.priority, self.function, *task.args, **task.kwargs)
+            function = for_child(self.function)
+            return owner.submit_to_process(self.priority, function, *task.args, **task.kwargs)
         return owner.submit_task(task)
 
 
@@ -264,7 +266,7 @@ class BackgroundTask(Generic[R]):
             ):
                 # Here, since the control loop would wait for itself to start another one.
                 owner.running_aloop(self.plan.loop)
-            loop.call_soon_threadsafe(loop.call_later, self.plan.delay, self._queue, owner)
+            loop.call_soon_threadsafe(self._wait, self.plan.delay, loop, owner)
         except Exception as error:  # noqa: BLE001  told to who waits for it
             self._fail(error)
 
@@ -292,6 +294,12 @@ class BackgroundTask(Generic[R]):
         """Await the function."""
         self.begin()
         return await self.plan.function(*self.args, **self.kwargs)
+
+    def _wait(self, delay: float, loop: asyncio.AbstractEventLoop, owner: TaskOwner) -> None:
+        if not self.future.cancelled():
+            timer = loop.call_later(delay, self._queue, owner)
+            # Or it would keep the arguments of a cancelled task until the delay is over.
+            self.future.add_done_callback(lambda done: _drop(timer, loop, done))
 
     def _queue(self, owner: TaskOwner) -> None:
         if self.future.cancelled():
@@ -337,3 +345,11 @@ class BackgroundTask(Generic[R]):
             callback(future.result() if ended_well else None)
         except BaseException as error:
             log.exception("callback of %r raised", self, exc_info=exc_info_of(error))
+
+
+def _drop(
+    timer: asyncio.TimerHandle, loop: asyncio.AbstractEventLoop, future: Future[Any]
+) -> None:
+    with suppress(RuntimeError):  # the loop is closed, and its timers are gone
+        if future.cancelled():
+            loop.call_soon_threadsafe(timer.cancel)

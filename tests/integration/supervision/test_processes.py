@@ -17,6 +17,7 @@ from mainspring import (
     background_task,
     background_worker,
     co_mp_apply,
+    task_supervisor,
     wait_completed,
 )
 from mainspring.errors import (
@@ -285,3 +286,12 @@ def test_a_worker_in_a_process_restarts_with_other_arguments(alone, tmp_path, un
     until(ran, 30)
     assert worker.stop()
     assert worker.status().errors == 0
+
+
+def test_a_decorated_function_is_a_task_in_a_child_process():
+    try:
+        result, pid = wait_completed(targets.thrice(7), timeout=30)
+    finally:
+        task_supervisor.stop()
+    assert result == 21
+    assert pid != os.getpid()

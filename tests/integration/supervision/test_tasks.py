@@ -1,8 +1,10 @@
 """Single calls in the background."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import (
     CancelledError,
     Future,
@@ -296,6 +298,18 @@ def test_a_delayed_task_that_is_begun_while_its_supervisor_stops_is_cancelled(su
     with pytest.raises(CancelledError):
         wait_completed(tasks[0], timeout=10)
     assert supervisor.get_tasks() == {}
+
+
+def test_a_delayed_task_that_is_cancelled_keeps_nothing_of_its_arguments(supervisor, until):
+    class Load:
+        pass
+
+    load = Load()
+    kept = weakref.ref(load)
+    task = background_task(print, delay=3600, supervisor=supervisor)(load)
+    task.cancel()
+    del task, load
+    until(lambda: gc.collect() is not None and kept() is None)
 
 
 def test_tasks_of_a_generator_run_side_by_side(supervisor):
