@@ -153,7 +153,10 @@ class Loops:
         return self._default
 
     def set_default(self, loop: ALoop | str | None) -> None:
-        """Use this loop where no other is named."""
+        """Use this loop where no other is named. Raises `InvalidOption`."""
+        if not (loop is None or isinstance(loop, str | ALoop)):
+            expected = "an aloop, its name, or None"
+            raise InvalidOption("default_aloop", loop, owner="TaskSupervisor", expected=expected)
         self._default = self.get(loop) if isinstance(loop, str) else loop
 
     def running(self, loop: ALoop | str | None, group: Supervisor) -> ALoop:

@@ -347,9 +347,7 @@ class BackgroundTask(Generic[R]):
             log.exception("callback of %r raised", self, exc_info=exc_info_of(error))
 
 
-def _drop(
-    timer: asyncio.TimerHandle, loop: asyncio.AbstractEventLoop, future: Future[Any]
-) -> None:
+def _drop(timer: asyncio.TimerHandle, loop: asyncio.AbstractEventLoop, future: Future[Any]) -> None:
     with suppress(RuntimeError):  # the loop is closed, and its timers are gone
         if future.cancelled():
             loop.call_soon_threadsafe(timer.cancel)

@@ -104,6 +104,37 @@ def test_schedulers_and_workers_are_listed_by_name(supervisor, until):
     assert not supervisor.unregister_scheduler(clock)
 
 
+def test_schedulers_of_one_name_are_all_listed(supervisor):
+    clocks = [Clock(), Clock()]
+    for clock in clocks:
+        supervisor.register_sync_scheduler(clock)
+    assert supervisor.get_schedulers() == {"Clock": clocks[0], "Clock-2": clocks[1]}
+
+
+def test_a_scheduler_that_is_registered_twice_runs_once(supervisor, until):
+    class Waiting(Clock):
+        async def loop(self):
+            await super().loop()
+            while not self.stopped:
+                await asyncio.sleep(0.001)
+
+    clock = Waiting()
+    assert supervisor.register_scheduler(clock)
+    assert not supervisor.register_async_scheduler(clock)
+    until(lambda: clock.threads)
+    assert supervisor.unregister_scheduler(clock)
+    assert len(clock.threads) == 1
+    assert not supervisor.unregister_scheduler(clock)
+    assert supervisor.register_scheduler(clock)
+    until(lambda: len(clock.threads) == 2)
+
+
+@pytest.mark.parametrize("loop", [42, object()])
+def test_what_is_no_loop_is_no_default(supervisor, loop):
+    with pytest.raises(InvalidOption, match="default_aloop"):
+        supervisor.default_aloop = loop
+
+
 def test_a_scheduler_runs_on_its_own_loop(supervisor):
     async def main():
         clock = Clock(asyncio.get_running_loop())
@@ -128,7 +159,7 @@ def test_a_loop_that_is_stopped_stops_the_schedulers_on_it(supervisor, until):
     until(lambda: clock.threads)
     assert supervisor.stop_aloop("io", wait=10)
     assert clock.stopped
-    until(lambda: not supervisor.unregister_scheduler(clock))
+    assert not supervisor.unregister_scheduler(clock)
 
 
 def test_what_is_no_scheduler_starts_nothing(no_thread_left):

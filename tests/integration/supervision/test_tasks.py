@@ -312,6 +312,17 @@ def test_a_delayed_task_that_is_cancelled_keeps_nothing_of_its_arguments(supervi
     until(lambda: gc.collect() is not None and kept() is None)
 
 
+@pytest.mark.parametrize("option", ["tt", "loop", "when"])
+def test_a_call_from_a_coroutine_refuses_what_it_would_pass_over(supervisor, option):
+    with pytest.raises(UnknownOption, match=option):
+        asyncio.run(co_apply(int, supervisor=supervisor, **{option: "process"}))
+
+
+def test_what_is_no_supervisor_is_refused_where_a_function_is_decorated():
+    with pytest.raises(InvalidOption, match="supervisor"):
+        background_task(int, supervisor="mine")
+
+
 def test_tasks_of_a_generator_run_side_by_side(supervisor):
     together = threading.Barrier(3)
     start = background_task(together.wait, supervisor=supervisor)

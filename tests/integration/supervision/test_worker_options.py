@@ -265,6 +265,12 @@ def test_a_name_that_was_not_given_and_is_taken_gets_a_number(supervisor):
     assert second.name == "poll"
 
 
+@pytest.mark.parametrize("pace", ["interval", "delay", "delay_before"])
+def test_a_pace_of_false_is_no_pace_and_not_without_a_pause(pace):
+    with pytest.raises(InvalidOption, match=f"{pace}=False"):
+        background_worker(**{pace: False})(print)
+
+
 @pytest.mark.parametrize("hook", NEVER_AWAITED)
 def test_an_async_hook_is_refused_since_nobody_would_await_it(hook):
     async def later(self, *_):

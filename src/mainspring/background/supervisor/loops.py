@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from mainspring.background.aloop import ALoop, Loops
 from mainspring.background.jobs.job import AsyncJob
 from mainspring.background.jobs.scheduler import AsyncJobs, AsyncJobScheduler, launch_in
+from mainspring.background.registry import OwnedRegistry
 from mainspring.background.supervisor.calls import SupervisorCalls
 from mainspring.background.supervisor.schedulers import (
     AsyncScheduler,
@@ -16,6 +17,7 @@ from mainspring.background.supervisor.schedulers import (
     SyncSchedulers,
     name_of,
     schedulers_of,
+    service_of,
     unregister,
 )
 from mainspring.background.supervisor.shutdown import Shutdown
@@ -121,8 +123,10 @@ class SupervisorLoops(SupervisorCalls):
     def register_scheduler(self, scheduler: AsyncScheduler) -> bool:
         """Run the `loop` coroutine of a scheduler, and call its `stop` at the end.
 
-        On its `worker_loop` if it has one, and else on the default loop.
+        On its `worker_loop` if it has one, and else on the default loop. False: it runs already.
         """
+        if service_of(scheduler, self._running.jobs) is not None:
+            return False
         service = SchedulerService(scheduler)
         given = getattr(scheduler, "worker_loop", None)
         if isinstance(given, asyncio.AbstractEventLoop):
@@ -143,10 +147,12 @@ class SupervisorLoops(SupervisorCalls):
         return unregister(scheduler, self._running.jobs) or self._sync_schedulers.drop(scheduler)
 
     def get_schedulers(self) -> dict[str, Any]:
-        """Return the workers and the registered schedulers, by name."""
+        """Return the workers and the registered schedulers, by name; the second of one: `name-2`."""
         own = self.workers.active()
-        others = [*schedulers_of(self._running.jobs), *self._sync_schedulers.all()]
-        return {name_of(one): one for one in (*own, *others)}
+        named: OwnedRegistry[Any] = OwnedRegistry("scheduler")
+        for one in (*own, *schedulers_of(self._running.jobs), *self._sync_schedulers.all()):
+            named.add_numbered(name_of(one), one)
+        return named.by_name()
 
     def register_sync_scheduler(self, scheduler: SyncScheduler) -> bool:
         """Call the `stop` of a scheduler at the end."""

@@ -86,6 +86,10 @@ class SchedulerService:
         """The scheduler's name, or its type's."""
         return name_of(self.scheduler)
 
+    def runs(self, scheduler: object) -> bool:
+        """Return whether it is that scheduler, and was not asked to end."""
+        return self.scheduler is scheduler and not self._closed
+
     async def run(self, started: Callable[[], None]) -> None:
         """Await the scheduler's loop; its end, or a cancellation after `stop`, is ours."""
         started()
@@ -145,11 +149,18 @@ def schedulers_of(group: Supervisor) -> list[AsyncScheduler]:
     return [one.scheduler for one in services if isinstance(one, SchedulerService)]
 
 
-def unregister(scheduler: object, group: Supervisor) -> bool:
-    """Stop a scheduler that is a service of a group; return whether it is one."""
+def service_of(scheduler: object, group: Supervisor) -> SchedulerService | None:
+    """Return the service that a scheduler is in a group, unless it was asked to end."""
     for member in group.members:
         service = member.service
-        if isinstance(service, SchedulerService) and service.scheduler is scheduler:
-            service.close()
-            return True
-    return False
+        if isinstance(service, SchedulerService) and service.runs(scheduler):
+            return service
+    return None
+
+
+def unregister(scheduler: object, group: Supervisor) -> bool:
+    """Stop a scheduler that is a service of a group; return whether it is one."""
+    service = service_of(scheduler, group)
+    if service is not None:
+        service.close()
+    return service is not None

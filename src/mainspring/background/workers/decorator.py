@@ -102,7 +102,8 @@ def make_worker(func: Callable[..., Any], options: dict[str, Any]) -> Background
     Of another worker it is one of its target.
     """
     func = getattr(func, "run", func) if isinstance(func, BackgroundWorker) else func
-    given = {name: value for name, value in options.items() if value is not False}
+    paces = KINDS[BackgroundIntervalWorker]
+    given = {name: one for name, one in options.items() if one is not False or name in paces}
     kinds = [
         kind for kind, names in KINDS.items() if any(given.get(one) is not None for one in names)
     ]
