@@ -147,7 +147,7 @@ class SupervisorLoops(SupervisorCalls):
         return unregister(scheduler, self._running.jobs) or self._sync_schedulers.drop(scheduler)
 
     def get_schedulers(self) -> dict[str, Any]:
-        """Return the workers and the registered schedulers by name; the second of one is `name-2`."""
+        """Return workers and registered schedulers by name; the second of one is `name-2`."""
         own = self.workers.active()
         named: OwnedRegistry[Any] = OwnedRegistry("scheduler")
         for one in (*own, *schedulers_of(self._running.jobs), *self._sync_schedulers.all()):
