@@ -263,7 +263,6 @@ class RetryContract:
         left = store.drop_ended(JobFilter(queue="queue"), older_than=0, limit=99)
         assert (left, found(store, live).state) == (10 - 2 * len(fitting), "pending")
 
-
     def test_of_what_ended_the_oldest_is_dropped_first(
         self, store: JobStore, clock: FrozenClock
     ) -> None:
