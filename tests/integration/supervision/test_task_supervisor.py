@@ -10,7 +10,7 @@ import pytest
 
 from mainspring import TaskSupervisor, background_worker
 from mainspring.background.supervisor.running_pools import PROCESS_OPTIONS
-from mainspring.errors import InvalidOption, UnknownOption
+from mainspring.errors import InvalidOption, TaskNotImportable, UnknownOption
 from mainspring.processes.pool import ProcessPool
 
 
@@ -191,3 +191,15 @@ def test_an_option_that_no_process_pool_has_is_refused_before_the_start(supervis
 def test_every_option_of_a_process_pool_is_one_of_the_supervisors():
     options = set(inspect.signature(ProcessPool).parameters)
     assert options == {"size", *PROCESS_OPTIONS}
+
+
+@pytest.mark.parametrize("options", [{"spare": -1}, {"initializer": lambda: None}])
+def test_a_start_whose_process_pool_can_not_be_made_can_be_tried_again(supervisor, options):
+    supervisor.set_mp_pool(1, **options)
+    for _ in range(2):
+        with pytest.raises((InvalidOption, TaskNotImportable)):
+            supervisor.start()
+        assert not supervisor.active
+    supervisor.set_mp_pool(1)
+    assert supervisor.start()
+    assert supervisor.spawn(divmod, 7, 2).result(10) == (3, 1)

@@ -327,3 +327,16 @@ def test_tasks_of_a_generator_run_side_by_side(supervisor):
     together = threading.Barrier(3)
     start = background_task(together.wait, supervisor=supervisor)
     assert sorted(wait_completed((start(10) for _ in range(3)), timeout=20)) == [0, 1, 2]
+
+
+def test_a_coroutine_for_a_loop_that_is_closed_fails_without_a_warning(supervisor):
+    async def answer():
+        return 7
+
+    loop = asyncio.new_event_loop()
+    loop.close()
+    task = background_task(answer, loop=loop, supervisor=supervisor)()
+    with pytest.raises(RuntimeError, match="closed"):
+        wait_completed(task, timeout=10)
+    del task
+    gc.collect()

@@ -74,7 +74,8 @@ class TaskSupervisor(SupervisorLoops):
         """Start it; False: it was started already. It ends with the main thread.
 
         So `daemon` has no effect. Waits for a stop under way; False, too, from what that stop
-        waits for. Raises `AlreadyRunning` on a loop of the user's own that it waits for.
+        waits for. Raises `AlreadyRunning` on a loop of the user's own that it waits for, and what
+        a process pool that was set does not accept.
         """
         running = self._running
         if running.active or (running.over and self._shutdown.awaits_caller(running)):
@@ -88,7 +89,12 @@ class TaskSupervisor(SupervisorLoops):
             self._running.begin(self.grace)
             self.threads.resize(self._settings.sizes)
             self._loops.start_again(self._running.loops)
-            self._settings.start_processes(self._running)
+            try:
+                self._settings.start_processes(self._running)
+            except BaseException:
+                # Or it would be half started, and the next start would not try again.
+                self._running.core.close(0.0)
+                raise
         for scheduler in self._jobs.to_start_again():
             self.start_job_scheduler(scheduler)
         self._task_pools.start(self._running)

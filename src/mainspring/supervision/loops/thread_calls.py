@@ -45,12 +45,17 @@ class ThreadCalls:
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Run a coroutine on the loop; cancelling the future cancels it.
 
-        Raises `TypeError` for anything else, whose future would never be done.
+        Raises `TypeError` for anything else, whose future would never be done, and `RuntimeError`
+        if the loop is closed.
         """
         if not iscoroutine(coroutine):
             raise TypeError(f"a coroutine is needed, as of calling an async def, not {coroutine!r}")
         future: Future[Any] = Future()
-        self.call(partial(self._begin, coroutine, future))
+        try:
+            self.call(partial(self._begin, coroutine, future))
+        except RuntimeError:
+            coroutine.close()
+            raise
         return future
 
     def _deliver(self) -> None:
