@@ -1,6 +1,8 @@
 """The targets of background workers, and what they are called with."""
 
+import copy
 import functools
+import pickle
 import threading
 
 import pytest
@@ -414,3 +416,14 @@ def test_a_class_may_have_a_restart_of_its_own(supervisor):
     assert worker.restarts == 1
     with pytest.raises(TypeError, match="restart of class"):
         type("Other", (BackgroundWorker,), {"restart": Restart()})
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_an_instance_that_is_copied_or_pickled_has_workers_of_its_own(again):
+    north = Station("north")
+    assert north.read() == "north"
+    other = again(north)
+    assert other.read is not north.read
+    other.name = "other"
+    assert (other.read(), north.read()) == ("other", "north")
+    assert other.seen == ["north", "other"]

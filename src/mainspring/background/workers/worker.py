@@ -61,6 +61,7 @@ class BackgroundWorker(Settings, Generic[P, R]):
         self._worker_run: WorkerRun | None = None
         self.__lock = threading.RLock()
         self.__attribute: str | None = None  # of the class, if it is a method of that
+        self.__owner: tuple[object, str] | None = None  # whose method it is, and its name there
         self.lease_lost = threading.Event()
         """Set while a run goes on whose singleton lock was lost: it must come to its end."""
         self.__starting = False  # so that `before_start` begins no second life
@@ -102,10 +103,15 @@ class BackgroundWorker(Settings, Generic[P, R]):
             return MethodType(self, instance)  # as of Python 3.13: a classmethod around it
         if instance is None or self.__attribute is None or self.remake is None:
             return self
+        made = self.remake(instance)
+        made.__owner = (instance, self.__attribute)  # noqa: SLF001  one of ours
         # From now on it is found there first.
-        return vars(instance).setdefault(self.__attribute, self.remake(instance))
+        return vars(instance).setdefault(self.__attribute, made)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
+        # A method's is made anew with its instance, which has it among its attributes.
+        if self.__owner is not None:
+            return getattr, self.__owner
         # A decorated function pickles by its name, so that a child process can import it.
         return getattr(self, "__qualname__", None) or super().__reduce__()
 
