@@ -189,9 +189,9 @@ class MissingExtra(UsageError, ImportError):
 class TargetNotAsync(UsageError, TypeError):
     """The target of a worker is a plain function, and returned a coroutine, which nobody awaits."""
 
-    def __init__(self, worker: str) -> None:
+    def __init__(self, worker: str, *, noun: str = "worker") -> None:
         self.worker = worker
-        what = f"the target of worker {worker!r} is a plain function and returned a coroutine"
+        what = f"the target of {noun} {worker!r} is a plain function and returned a coroutine"
         remedy = "make it `async def`, and await the coroutine there"
         super().__init__(f"{what}, which nobody awaits; {remedy}")
 

@@ -61,6 +61,11 @@ class SwallowsItsCancellation(Good):
             await super().run(started)
 
 
+class CanNotStart(Good):
+    async def run(self, started):
+        raise OSError("no such door")
+
+
 class HangsWhenRunAgain(Good):
     ran = False
 
@@ -132,3 +137,8 @@ def test_nothing_is_found_in_a_good_one(test):
 
 def test_each_test_of_the_contract_finds_a_fault():
     assert {test for _, test in FAULTS} == set(TESTS)
+
+
+def test_a_service_that_can_not_start_says_why_and_is_not_waited_for():
+    with pytest.raises(OSError, match="no such door"):
+        contract_of(CanNotStart).test_it_runs_until_it_is_closed()

@@ -184,6 +184,17 @@ def test_each_file_and_folder_that_the_architecture_names_is_there():
     assert sorted(name for name in files - made_by_hand | folders if not is_there(name)) == []
 
 
+def test_each_file_that_a_decision_names_is_there():
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    files = {
+        (page.name, name)
+        for page in pages
+        for name in re.findall(r"`([\w/]+\.py)`", page.read_text())
+    }
+    assert len(files) > 15
+    assert sorted((page, name) for page, name in files if not is_there(name)) == []
+
+
 def test_each_room_in_the_pictures_of_the_house_is_there():
     rooms, folder = [], None
     for picture in pictures()[:2]:

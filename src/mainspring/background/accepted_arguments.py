@@ -14,6 +14,7 @@ GIVEN_BY_NAME = ("_worker", "_name", "_task_id", "o")
 """The arguments that a worker gives to a target that declares them."""
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+BY_KEYWORD = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +34,35 @@ class AcceptedArguments:
 
 
 def accepted_arguments(function: Callable[..., object]) -> AcceptedArguments:
-    """Return what a function declares; one whose signature can't be read takes no keywords."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
+    """Return what a function accepts; one whose signature can't be read takes no keywords.
+
+    A wrapper accepts what it declares; what it takes in a `*args` or `**kwargs` it hands on, so
+    there it accepts what the function inside does.
+    """
+    inner = _parameters(function, follow_wrapped=True)
+    if inner is None:
         return AcceptedArguments(0, 0, frozenset(), any_positional=True, any_keyword=False)
-    kinds = {parameter.kind for parameter in parameters}
-    positional = [parameter.name for parameter in parameters if parameter.kind in POSITIONAL]
-    by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    own = _parameters(function, follow_wrapped=False)
+    if own is None:  # as of a cache in C, which hands everything on
+        own = inner
+    kinds, last = {one.kind for one in own}, {one.kind for one in inner}
+    by_place = inner if inspect.Parameter.VAR_POSITIONAL in kinds else own
+    positional = [one.name for one in by_place if one.kind in POSITIONAL]
+    by_name = [*own, *inner] if inspect.Parameter.VAR_KEYWORD in kinds else own
     return AcceptedArguments(
         positional=len(positional),
         lead=sum(1 for _ in takewhile(lambda name: name not in GIVEN_BY_NAME, positional)),
-        names=frozenset(one.name for one in parameters if one.kind in by_keyword),
-        any_positional=inspect.Parameter.VAR_POSITIONAL in kinds,
-        any_keyword=inspect.Parameter.VAR_KEYWORD in kinds,
+        names=frozenset(one.name for one in by_name if one.kind in BY_KEYWORD),
+        any_positional=inspect.Parameter.VAR_POSITIONAL in kinds & last,
+        any_keyword=inspect.Parameter.VAR_KEYWORD in kinds & last,
     )
+
+
+def _parameters(
+    function: Callable[..., object], *, follow_wrapped: bool
+) -> list[inspect.Parameter] | None:
+    try:
+        signature = inspect.signature(function, follow_wrapped=follow_wrapped)
+    except (TypeError, ValueError):
+        return None
+    return list(signature.parameters.values())

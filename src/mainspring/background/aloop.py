@@ -58,7 +58,7 @@ class ALoop:
         return self._thread.loop
 
     def spawn_coroutine_threadsafe(self, coro: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Run a coroutine on the loop; from any thread. Raises `NotRunning`."""
+        """Run a coroutine on the loop; from any thread. Raises `NotRunning`, `TypeError`."""
         return self._thread.submit(coro)
 
     background_task = spawn_coroutine_threadsafe
@@ -153,7 +153,10 @@ class Loops:
         return self._default
 
     def set_default(self, loop: ALoop | str | None) -> None:
-        """Use this loop where no other is named."""
+        """Use this loop where no other is named. Raises `InvalidOption`."""
+        if not (loop is None or isinstance(loop, str | ALoop)):
+            expected = "an aloop, its name, or None"
+            raise InvalidOption("default_aloop", loop, owner="TaskSupervisor", expected=expected)
         self._default = self.get(loop) if isinstance(loop, str) else loop
 
     def running(self, loop: ALoop | str | None, group: Supervisor) -> ALoop:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar, cast
 
 from mainspring.errors import InvalidOption
 from mainspring.model.number import is_number
+from mainspring.model.signature import is_generator
 from mainspring.stores.ownership import owns
+from mainspring.supervision.workers.worker import is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,9 @@ class Locker:
         timeout: float = 5.0,
         relative: bool = True,  # noqa: FBT001, FBT002  the pages' signature
     ) -> None:
+        if callable(mod):
+            remedy = "call it first, as in @Locker()"
+            raise InvalidOption("mod", mod, owner="Locker", why="is a function", remedy=remedy)
         if not (is_number(timeout) and timeout >= 0):
             raise InvalidOption("timeout", timeout, owner="Locker", expected="seconds, 0 or more")
         self.mod = mod
@@ -43,7 +48,14 @@ class Locker:
         self.lock = threading.RLock() if relative else threading.Lock()
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R | None]:
-        """Return a function that is called with the lock taken."""
+        """Return a function that is called with the lock taken.
+
+        Raises `InvalidOption` for an async one or one with a yield, whose body would run after
+        that.
+        """
+        if is_async(function) or is_generator(function):
+            why, remedy = "runs when the lock is free again", "take it in a plain function"
+            raise InvalidOption("function", function, owner="Locker", why=why, remedy=remedy)
 
         @functools.wraps(function)
         def locked(*args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -82,7 +94,7 @@ class Locker:
         return self.relative and owns(cast("threading.RLock", self.lock))
 
     def _acquire(self, where: str) -> bool:
-        if self.lock.acquire(timeout=self.timeout):
+        if self.lock.acquire(timeout=min(self.timeout, threading.TIMEOUT_MAX)):
             return True
         log.critical("lock %r, wanted by %s, was not free in %s s", self.mod, where, self.timeout)
         self.critical()

@@ -41,6 +41,11 @@ class OwnedRegistry(Generic[T]):
         with self._lock:
             return list(self._by_name.values())
 
+    def by_name(self) -> dict[str, T]:
+        """Return all of them, each under its name."""
+        with self._lock:
+            return dict(self._by_name)
+
     def names(self) -> str:
         """Return their names, for the sentence of an error."""
         return ", ".join(self._by_name) or "there is none"

@@ -10,10 +10,12 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from mainspring.clock import wall_clock
-from mainspring.errors import InvalidOption, UnknownOption
+from mainspring.background.undecorated import for_child
+from mainspring.clock import monotonic, wall_clock
+from mainspring.errors import InvalidOption, TargetNotAsync, UnknownOption
 from mainspring.model.number import is_number
 from mainspring.model.signature import is_generator
 from mainspring.model.user_frames import exc_info_of
@@ -93,8 +95,8 @@ class TaskOwner(Protocol):
         """Call a function in the process pool."""
         ...
 
-    def note_launch(self, task: BackgroundTask[Any]) -> None:
-        """Note that a task begins, maybe late."""
+    def note_launch(self, task: BackgroundTask[Any], late: float) -> None:
+        """Note that a task begins, so many seconds after it was queued."""
         ...
 
 
@@ -119,6 +121,8 @@ class TaskPlan:
         for option in options:
             if option not in known:
                 raise UnknownOption(option, owner=owner, known=known)
+        if not callable(function):
+            raise InvalidOption("func", function, owner=owner, expected="a function")
         if is_generator(function):
             expected = "a function without a yield, which would run nothing of it"
             raise InvalidOption("func", function, owner=owner, expected=expected)
@@ -138,8 +142,10 @@ class TaskPlan:
         if delay is not None and not (is_number(delay) and 0 <= delay < math.inf):
             raise InvalidOption("delay", delay, owner=owner, expected="seconds, 0 or more")
         check_priority(owner, self.priority)
-        if self.callback is not None and not callable(self.callback):
-            raise InvalidOption("callback", self.callback, owner=owner, expected="a function")
+        callback = self.callback
+        if callback is not None and (not callable(callback) or is_async(callback)):
+            expected = "a plain function: nobody would await it"
+            raise InvalidOption("callback", callback, owner=owner, expected=expected)
 
     def submit(self, task: BackgroundTask[Any], owner: TaskOwner) -> Future[Any]:
         """Start the call."""
@@ -149,7 +155,8 @@ class TaskPlan:
             return owner.running_aloop(self.loop).spawn_coroutine_threadsafe(task.run_later())
         if self.tt == TT_MP:
             task.begin()
-            return owner.submit_to_process(self.priority, self.function, *task.args, **task.kwargs)
+            function = for_child(self.function)
+            return owner.submit_to_process(self.priority, function, *task.args, **task.kwargs)
         return owner.submit_task(task)
 
 
@@ -175,6 +182,7 @@ class BackgroundTask(Generic[R]):
         self.future: Future[R] = Future()
         self.time_queued: float | None = None
         self.time_started: float | None = None
+        self._queued_at = 0.0  # by the clock that nobody sets
         self._inner: Future[Any] | None = None
         self._owner: TaskOwner | None = None
         self.future.add_done_callback(self._pass_on_cancel)
@@ -258,7 +266,7 @@ class BackgroundTask(Generic[R]):
             ):
                 # Here, since the control loop would wait for itself to start another one.
                 owner.running_aloop(self.plan.loop)
-            loop.call_soon_threadsafe(loop.call_later, self.plan.delay, self._queue, owner)
+            loop.call_soon_threadsafe(self._wait, self.plan.delay, loop, owner)
         except Exception as error:  # noqa: BLE001  told to who waits for it
             self._fail(error)
 
@@ -271,22 +279,32 @@ class BackgroundTask(Generic[R]):
         """Note that the call begins."""
         self.time_started = wall_clock()
         if self._owner is not None:
-            self._owner.note_launch(self)
+            self._owner.note_launch(self, monotonic() - self._queued_at)
 
     def run(self) -> Any:
         """Call the function."""
         self.begin()
-        return self.plan.function(*self.args, **self.kwargs)
+        result = self.plan.function(*self.args, **self.kwargs)
+        if type(result) is CoroutineType:
+            result.close()
+            raise TargetNotAsync(self.name, noun="background task")
+        return result
 
     async def run_later(self) -> Any:
         """Await the function."""
         self.begin()
         return await self.plan.function(*self.args, **self.kwargs)
 
+    def _wait(self, delay: float, loop: asyncio.AbstractEventLoop, owner: TaskOwner) -> None:
+        if not self.future.cancelled():
+            timer = loop.call_later(delay, self._queue, owner)
+            # Or it would keep the arguments of a cancelled task until the delay is over.
+            self.future.add_done_callback(lambda done: _drop(timer, loop, done))
+
     def _queue(self, owner: TaskOwner) -> None:
         if self.future.cancelled():
             return
-        self.time_queued = wall_clock()
+        self.time_queued, self._queued_at = wall_clock(), monotonic()
         try:
             self._inner = self.plan.submit(self, owner)
         except Exception as error:  # noqa: BLE001  told to who waits for it
@@ -327,3 +345,9 @@ class BackgroundTask(Generic[R]):
             callback(future.result() if ended_well else None)
         except BaseException as error:
             log.exception("callback of %r raised", self, exc_info=exc_info_of(error))
+
+
+def _drop(timer: asyncio.TimerHandle, loop: asyncio.AbstractEventLoop, future: Future[Any]) -> None:
+    with suppress(RuntimeError):  # the loop is closed, and its timers are gone
+        if future.cancelled():
+            loop.call_soon_threadsafe(timer.cancel)

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from mainspring import LocalProxy, Locker, g
+from mainspring.errors import InvalidOption
 
 
 class Handle:
@@ -121,3 +122,31 @@ def test_a_locker_that_is_not_free_in_time_calls_critical(caplog):
             pass
     assert calls == [1, 1]
     assert "lock 'door'" in caplog.text
+
+
+async def alater():
+    pass
+
+
+async def aparts():
+    yield
+
+
+def parts():
+    yield
+
+
+@pytest.mark.parametrize("function", [alater, aparts, parts])
+def test_a_locker_refuses_a_function_whose_body_it_would_not_guard(function):
+    with pytest.raises(InvalidOption, match="runs when the lock is free again"):
+        Locker("door")(function)
+
+
+def test_a_locker_is_no_decorator_before_it_is_called():
+    with pytest.raises(InvalidOption, match=r"@Locker\(\)"):
+        Locker(int)
+
+
+def test_a_locker_may_wait_without_end():
+    with Locker("door", timeout=float("inf")) as lock:
+        assert lock.mod == "door"

@@ -104,6 +104,37 @@ def test_schedulers_and_workers_are_listed_by_name(supervisor, until):
     assert not supervisor.unregister_scheduler(clock)
 
 
+def test_schedulers_of_one_name_are_all_listed(supervisor):
+    clocks = [Clock(), Clock()]
+    for clock in clocks:
+        supervisor.register_sync_scheduler(clock)
+    assert supervisor.get_schedulers() == {"Clock": clocks[0], "Clock-2": clocks[1]}
+
+
+def test_a_scheduler_that_is_registered_twice_runs_once(supervisor, until):
+    class Waiting(Clock):
+        async def loop(self):
+            await super().loop()
+            while not self.stopped:
+                await asyncio.sleep(0.001)
+
+    clock = Waiting()
+    assert supervisor.register_scheduler(clock)
+    assert not supervisor.register_async_scheduler(clock)
+    until(lambda: clock.threads)
+    assert supervisor.unregister_scheduler(clock)
+    assert len(clock.threads) == 1
+    assert not supervisor.unregister_scheduler(clock)
+    assert supervisor.register_scheduler(clock)
+    until(lambda: len(clock.threads) == 2)
+
+
+@pytest.mark.parametrize("loop", [42, object()])
+def test_what_is_no_loop_is_no_default(supervisor, loop):
+    with pytest.raises(InvalidOption, match="default_aloop"):
+        supervisor.default_aloop = loop
+
+
 def test_a_scheduler_runs_on_its_own_loop(supervisor):
     async def main():
         clock = Clock(asyncio.get_running_loop())
@@ -113,6 +144,22 @@ def test_a_scheduler_runs_on_its_own_loop(supervisor):
         return clock.threads
 
     assert asyncio.run(main()) == [threading.current_thread().name]
+
+
+def test_a_loop_that_is_stopped_stops_the_schedulers_on_it(supervisor, until):
+    class Waiting(Clock):
+        async def loop(self):
+            await super().loop()
+            while not self.stopped:
+                await asyncio.sleep(0.001)
+
+    supervisor.create_aloop("io", default=True)
+    clock = Waiting()
+    supervisor.register_scheduler(clock)
+    until(lambda: clock.threads)
+    assert supervisor.stop_aloop("io", wait=10)
+    assert clock.stopped
+    assert not supervisor.unregister_scheduler(clock)
 
 
 def test_what_is_no_scheduler_starts_nothing(no_thread_left):
@@ -150,6 +197,21 @@ def test_a_job_that_makes_no_sense_is_not_taken(supervisor, options, error):
     scheduler = supervisor.create_async_job_scheduler("jobs")
     with pytest.raises(error):
         supervisor.create_async_job(**{"target": print, **options})
+    assert scheduler.jobs == []
+
+
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        ((print, (), {}, 5.0), {}),
+        ((print,), {"target": int}),
+        (("jobs", print), {"scheduler": "jobs"}),
+    ],
+)
+def test_no_argument_of_a_job_is_passed_over(supervisor, args, options):
+    scheduler = supervisor.create_async_job_scheduler("jobs")
+    with pytest.raises(TypeError, match="each once"):
+        supervisor.create_async_job(*args, **options)
     assert scheduler.jobs == []
 
 

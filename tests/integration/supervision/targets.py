@@ -10,6 +10,7 @@ from mainspring import (
     BackgroundIntervalWorker,
     BackgroundQueueWorker,
     BackgroundWorker,
+    background_task,
     background_worker,
 )
 from mainspring.processes import parent_watch
@@ -40,6 +41,11 @@ def square(number, _name, _task_id):
 @background_worker(queue=True, executor="process")
 def leave(code):
     os._exit(code)
+
+
+@background_task(tt="process")
+def thrice(number):
+    return number * 3, os.getpid()
 
 
 class Failing(BackgroundIntervalWorker):

@@ -86,3 +86,16 @@ def test_a_coroutine_for_a_loop_that_does_not_run_is_closed(supervisor):
 def test_a_loop_can_not_bear_the_name_of_the_supervisors_own(supervisor):
     with pytest.raises(DuplicateName, match="supervisor"):
         supervisor.create_aloop("supervisor")
+
+
+async def answer():
+    return 7
+
+
+@pytest.mark.parametrize("what", [answer, None, 7])
+def test_what_is_no_coroutine_is_refused_and_nobody_waits_for_it(supervisor, what):
+    aloop = supervisor.create_aloop("io")
+    for call in (aloop.spawn_coroutine_threadsafe, aloop.run, supervisor.background_task):
+        with pytest.raises(TypeError, match="a coroutine is needed"):
+            call(what)
+    assert aloop.run(answer()) == 7

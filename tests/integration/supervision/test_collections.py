@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from mainspring import TASK_HIGH, TASK_LOW, TASK_NORMAL, FunctionCollection, TaskCollection, g
+from mainspring.errors import InvalidOption
 
 
 @pytest.fixture(params=["one by one", "together"])
@@ -115,3 +116,54 @@ def test_a_bound_method_can_be_removed_from_a_collection():
     collection.append(heard.clear)
     collection.remove(heard.clear)
     assert collection.run() == {}
+
+
+def numbered(number):
+    def one():
+        if number == 1:
+            raise OSError("no such door")
+        return number
+
+    return one
+
+
+def test_a_member_that_raised_keeps_its_name_from_the_next(collection):
+    functions = collection(on_error=lambda: None)
+    for number in (1, 2, 3):
+        functions.append(numbered(number))
+    second, third = functions.run().items()
+    assert (second[1], third[1]) == (2, 3)
+    assert second[0].endswith("one#2")
+    assert third[0].endswith("one#3")
+
+
+async def later():
+    return 7
+
+
+def parts():
+    yield
+
+
+@pytest.mark.parametrize("function", [parts, 5])
+def test_a_member_that_could_not_be_run_is_refused_before_others_begin(collection, function):
+    with pytest.raises(InvalidOption, match="without a yield"):
+        collection().append(function)
+
+
+def test_a_priority_that_is_no_number_is_refused(collection):
+    with pytest.raises(InvalidOption, match="priority"):
+        collection().append(int, priority="high")
+
+
+def test_an_async_member_is_for_a_collection_of_tasks(supervisor):
+    with pytest.raises(InvalidOption, match="TaskCollection"):
+        FunctionCollection().append(later)
+    tasks = TaskCollection(supervisor=supervisor)
+    tasks.append(later)
+    assert list(tasks.run().values()) == [7]
+
+
+def test_an_async_on_error_is_refused_since_nobody_would_await_it(collection):
+    with pytest.raises(InvalidOption, match="on_error"):
+        collection(on_error=later)

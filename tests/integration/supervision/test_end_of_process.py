@@ -49,6 +49,33 @@ def test_the_end_of_the_main_thread_ends_the_process():
     assert done.stderr == ""
 
 
+WAITING = """
+import threading
+from mainspring import background_task
+
+task = background_task(print, delay=3600)()
+
+def wait():
+    try:
+        task.future.result()
+    except BaseException as error:
+        print(type(error).__name__, flush=True)
+
+threading.Thread(target=wait).start()
+"""
+
+
+def test_a_thread_that_waits_for_a_delayed_task_does_not_keep_the_process_from_ending():
+    done = subprocess.run(
+        [sys.executable, "-c", WAITING],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "CancelledError\n", "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_stop_what_blocks(number):
     program = PROGRAM + "task_supervisor.block()\nprint('after', task_supervisor.active)\n"

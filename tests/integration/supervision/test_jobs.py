@@ -115,6 +115,23 @@ def test_a_scheduler_of_jobs_that_is_started_twice_runs_each_job_once(supervisor
     assert len(runs) == 3
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_loop_that_is_stopped_ends_its_jobs_also_as_the_default_one(supervisor, until, named):
+    runs = []
+
+    async def note():
+        runs.append(1)
+
+    supervisor.create_aloop("io", default=True)
+    scheduler = supervisor.create_async_job_scheduler("main", aloop="io" if named else None)
+    job = supervisor.create_async_job(note, interval=0.01)
+    until(lambda: runs)
+    assert supervisor.stop_aloop("io", wait=10)
+    assert not job.active
+    assert not scheduler.active
+    assert scheduler.jobs == []
+
+
 def test_two_schedulers_of_jobs_of_one_name_are_refused(supervisor):
     supervisor.create_async_job_scheduler("main")
     with pytest.raises(DuplicateName, match="two job schedulers are named 'main'"):
@@ -138,6 +155,10 @@ def test_jobs_run_again_after_their_supervisor_was_stopped_and_started(
     assert len(first) == count
 
 
+def parts():
+    yield
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -150,6 +171,7 @@ def test_jobs_run_again_after_their_supervisor_was_stopped_and_started(
         {"timer": float("nan")},
         {"scheduler": "nowhere"},
         {"target": 5},
+        {"target": parts},
     ],
 )
 def test_options_of_a_job_that_make_no_sense_are_named(supervisor, options):

@@ -17,6 +17,7 @@ from mainspring import (
     background_task,
     background_worker,
     co_mp_apply,
+    task_supervisor,
     wait_completed,
 )
 from mainspring.errors import (
@@ -307,3 +308,12 @@ def test_children_hear_of_a_stop_before_workers_take_their_time_for_it(superviso
     supervisor.stop()
     assert call.result(0) is None
     assert seen == [True]
+
+
+def test_a_decorated_function_is_a_task_in_a_child_process():
+    try:
+        result, pid = wait_completed(targets.thrice(7), timeout=30)
+    finally:
+        task_supervisor.stop()
+    assert result == 21
+    assert pid != os.getpid()

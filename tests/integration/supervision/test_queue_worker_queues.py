@@ -222,3 +222,64 @@ def test_who_awaits_the_queue_itself_is_woken_by_the_workers_thread(make, until)
     asyncio.run(asyncio.wait_for(put(), 20))
     until(lambda: len(got) == 300)
     assert got == [*range(300)]
+
+
+@pytest.mark.parametrize("kind", [queue.Queue, queue.PriorityQueue, queue.LifoQueue])
+def test_who_joins_a_queue_of_threads_waits_until_each_item_was_run(make, until, kind):
+    items, got = kind(), []
+
+    def target(item, **_):
+        got.append(item)
+        if item == 1:
+            raise OSError("no such item")
+
+    items.put(0)
+    worker = make(target, queue=items)
+    for item in (1, 2):
+        items.put(item)
+    worker.put_threadsafe(3).cancel()
+    worker.start()
+    joining = threading.Thread(target=items.join, daemon=True)
+    joining.start()
+    joining.join(10)
+    assert not joining.is_alive()
+    assert sorted(got) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_who_joins_a_queue_of_coroutines_waits_on_any_loop(make, by_hand):
+    got = []
+    worker = make(lambda item, **_: got.append(item), queue=True)
+    worker.start()
+    items = worker.get_queue_obj()
+
+    async def join(number):
+        if by_hand:
+            await items.put(number)
+        else:
+            await worker.put(number)
+        await asyncio.wait_for(items.join(), 10)
+        assert number in got
+
+    async def main():
+        for number in range(100):
+            await join(number)
+
+    asyncio.run(main())
+    asyncio.run(main())
+    assert got == [*range(100)] * 2
+
+
+def test_an_item_taken_by_hand_is_waited_for_until_it_is_told_to_be_done(make):
+    worker = make(print, queue=True)
+    worker.put_threadsafe("item")
+    items = worker.get_queue_obj()
+    assert items.get_nowait() == "item"
+
+    async def main():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(items.join(), 0.01)
+        items.task_done()
+        await asyncio.wait_for(items.join(), 10)
+
+    asyncio.run(main())

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,7 +14,11 @@ from mainspring import (
     TaskSupervisor,
     background_worker,
 )
+from mainspring.background.workers.singleton import SingletonGate
 from mainspring.errors import InvalidOption, StoreUnusable
+from mainspring.model.schedule import Cron
+from mainspring.supervision.triggers.scheduled import Scheduled
+from mainspring.supervision.workers.worker import Worker
 
 STANDBY = "the singleton lock"
 
@@ -296,3 +301,46 @@ def test_without_a_singleton_nothing_is_asked(processes, until):
     until(lambda: worker.status().runs > 1)
     assert worker.fence is None
     assert process.queue._store.nodes() == []
+
+
+class Lock:
+    """A lock that is granted and lost as the test says."""
+
+    def ask(self, on_change):
+        self.on_change, self.held, self.lost, self.error, self.fence = (
+            on_change,
+            False,
+            False,
+            None,
+            1,
+        )
+        return self
+
+    def become(self, *, held, lost=False):
+        self.held, self.lost = held, lost
+        self.on_change()
+
+
+def test_cron_ticks_that_went_by_while_another_held_the_lock_are_not_made_up_for():
+    minutes, lock = [0.0], Lock()
+    trigger = Scheduled(
+        Cron("*/10 * * * *"), clock=lambda: datetime.fromtimestamp(60 * minutes[0], UTC)
+    )
+    worker = Worker("meter", int, trigger)
+    worker.gate = SingletonGate(lock, trigger, threading.Event())
+    worker.bind(lambda: None)
+
+    def pause():
+        return worker.pause(0.0)
+
+    assert pause() is None
+    lock.become(held=True)
+    minutes[0] = 5
+    assert pause() <= 300
+    lock.become(held=False, lost=True)
+    assert pause() is None
+    minutes[0] = 15  # the tick of minute 10 was another's
+    lock.become(held=True)
+    assert pause() > 0
+    minutes[0] = 20
+    assert pause() <= 0

@@ -1,6 +1,7 @@
 """A task supervisor, its start and what it owns."""
 
 import asyncio
+import inspect
 import math
 import threading
 import time
@@ -9,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mainspring import TaskSupervisor, background_worker
+from mainspring.background.supervisor.running_pools import PROCESS_OPTIONS
 from mainspring.errors import InvalidOption, TaskNotImportable, UnknownOption
+from mainspring.processes.pool import ProcessPool
 
 
 def test_a_worker_starts_a_supervisor_that_nobody_started(supervisor, until):
@@ -172,3 +175,61 @@ def test_a_grace_that_is_set_before_the_start_holds(until):
     supervisor.stop()
     release.set()
     assert time.monotonic() - since < 5
+
+
+@pytest.mark.parametrize("grace", ["5", None, -1, float("nan"), True])
+def test_a_grace_that_makes_no_sense_is_refused_before_a_stop_fails_of_it(grace):
+    with pytest.raises(InvalidOption, match="grace"):
+        TaskSupervisor("mine", grace=grace)
+
+
+@pytest.mark.parametrize("pool", [5, "threads", threading])
+def test_what_is_no_executor_does_not_stand_in_for_the_thread_pool(supervisor, pool):
+    with pytest.raises(InvalidOption, match="thread_pool"):
+        supervisor.thread_pool = pool
+    with pytest.raises(InvalidOption, match="thread_pool"):
+        supervisor.set_thread_pool(pool=pool)
+    assert supervisor.spawn(divmod, 7, 2).result(10) == (3, 1)
+
+
+def test_sizes_that_are_left_out_stay_as_they_were_set(supervisor):
+    supervisor.start()
+    supervisor.set_thread_pool(pool_size=7, reserve_normal=2, reserve_high=3)
+    supervisor.set_thread_pool(pool_size=9)
+    supervisor.set_thread_pool(reserve_high=1)
+    with ThreadPoolExecutor(1) as pool:
+        supervisor.set_thread_pool(pool=pool)
+        supervisor.thread_pool = None
+    info = supervisor.get_info()
+    sizes = (info.thread_pool_size, info.thread_reserve_normal, info.thread_reserve_high)
+    assert sizes == (9, 2, 1)
+    with pytest.raises(InvalidOption):
+        supervisor.set_thread_pool(pool_size=-1)
+    supervisor.set_thread_pool(max_size=20)
+    assert supervisor.get_info().thread_pool_size == 20
+
+
+def test_an_option_that_no_process_pool_has_is_refused_before_the_start(supervisor):
+    with pytest.raises(UnknownOption, match="initialiser"):
+        supervisor.set_mp_pool(1, initialiser=print)
+    assert supervisor.start()
+
+
+def test_every_option_of_a_process_pool_is_one_of_the_supervisors():
+    options = set(inspect.signature(ProcessPool).parameters)
+    assert options == {"size", *PROCESS_OPTIONS}
+
+
+def test_a_start_whose_process_pool_can_not_be_made_can_be_tried_again(supervisor, monkeypatch):
+    def refuse(*_, **__):
+        raise InvalidOption("spare", -1, owner="a pool", expected="0 or more")
+
+    supervisor.set_mp_pool(1)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(ProcessPool, "__init__", refuse)
+        for _ in range(2):
+            with pytest.raises(InvalidOption):
+                supervisor.start()
+            assert not supervisor.active
+    assert supervisor.start()
+    assert supervisor.spawn(divmod, 7, 2).result(10) == (3, 1)

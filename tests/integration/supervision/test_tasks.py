@@ -1,8 +1,10 @@
 """Single calls in the background."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import (
     CancelledError,
     Future,
@@ -21,10 +23,11 @@ from mainspring import (
     TASK_LOW,
     TaskCollection,
     background_task,
+    background_worker,
     co_apply,
     wait_completed,
 )
-from mainspring.errors import InvalidOption, UnknownOption
+from mainspring.errors import InvalidOption, TargetNotAsync, UnknownOption
 
 
 def test_spawn_returns_a_standard_future(supervisor):
@@ -241,3 +244,99 @@ def test_a_task_that_was_put_can_be_found_by_its_id_until_it_has_ended(superviso
     assert wait_completed(task, 5) is True
     until(lambda: supervisor.get_task(task.id) is None)
     assert supervisor.get_task("unknown") is None
+
+
+@pytest.mark.parametrize("function", [5, "name", classmethod(int)])
+def test_what_can_not_be_called_is_refused_where_it_is_decorated(supervisor, function):
+    with pytest.raises(InvalidOption, match="func="):
+        background_task(function, supervisor=supervisor)
+    with pytest.raises(InvalidOption, match="func="):
+        supervisor.put_task(function)
+
+
+def test_an_async_callback_is_refused_since_nobody_would_await_it():
+    async def note(result):
+        pass
+
+    with pytest.raises(InvalidOption, match="callback"):
+        background_task(int, callback=note)
+
+
+def test_a_plain_function_that_returns_a_coroutine_is_a_failed_task(supervisor):
+    async def later():
+        pass
+
+    task = background_task(lambda: later(), supervisor=supervisor)()  # noqa: PLW0108  a plain one
+    with pytest.raises(TargetNotAsync, match="background task"):
+        wait_completed(task, timeout=10)
+    assert task.status == "failed"
+
+
+def test_a_clock_that_is_set_makes_no_task_late(supervisor, monkeypatch, caplog):
+    supervisor.start()
+    times = iter([0.0, 3600.0])
+    monkeypatch.setattr("mainspring.background.task.wall_clock", lambda: next(times))
+    task = background_task(int, supervisor=supervisor)()
+    assert wait_completed(task, timeout=10) == 0
+    assert task.time_started - task.time_queued == 3600
+    assert not caplog.records
+
+
+def test_a_delayed_task_that_is_begun_while_its_supervisor_stops_is_cancelled(supervisor):
+    tasks, begun = [], threading.Event()
+
+    @background_worker(supervisor=supervisor)
+    def work():
+        begun.set()
+        while supervisor.active:
+            time.sleep(0.001)
+        tasks.append(background_task(int, delay=3600, supervisor=supervisor)())
+
+    work.start()
+    assert begun.wait(10)
+    supervisor.stop()
+    with pytest.raises(CancelledError):
+        wait_completed(tasks[0], timeout=10)
+    assert supervisor.get_tasks() == {}
+
+
+def test_a_delayed_task_that_is_cancelled_keeps_nothing_of_its_arguments(supervisor, until):
+    class Load:
+        pass
+
+    load = Load()
+    kept = weakref.ref(load)
+    task = background_task(print, delay=3600, supervisor=supervisor)(load)
+    task.cancel()
+    del task, load
+    until(lambda: gc.collect() is not None and kept() is None)
+
+
+@pytest.mark.parametrize("option", ["tt", "loop", "when"])
+def test_a_call_from_a_coroutine_refuses_what_it_would_pass_over(supervisor, option):
+    with pytest.raises(UnknownOption, match=option):
+        asyncio.run(co_apply(int, supervisor=supervisor, **{option: "process"}))
+
+
+def test_what_is_no_supervisor_is_refused_where_a_function_is_decorated():
+    with pytest.raises(InvalidOption, match="supervisor"):
+        background_task(int, supervisor="mine")
+
+
+def test_tasks_of_a_generator_run_side_by_side(supervisor):
+    together = threading.Barrier(3)
+    start = background_task(together.wait, supervisor=supervisor)
+    assert sorted(wait_completed((start(10) for _ in range(3)), timeout=20)) == [0, 1, 2]
+
+
+def test_a_coroutine_for_a_loop_that_is_closed_fails_without_a_warning(supervisor):
+    async def answer():
+        return 7
+
+    loop = asyncio.new_event_loop()
+    loop.close()
+    task = background_task(answer, loop=loop, supervisor=supervisor)()
+    with pytest.raises(RuntimeError, match="closed"):
+        wait_completed(task, timeout=10)
+    del task
+    gc.collect()

@@ -12,6 +12,7 @@ from mainspring import (
     BackgroundWorker,
     background_worker,
 )
+from mainspring.background.workers.hooks import NEVER_AWAITED
 from mainspring.errors import (
     DuplicateName,
     InvalidOption,
@@ -262,3 +263,18 @@ def test_a_name_that_was_not_given_and_is_taken_gets_a_number(supervisor):
     second.stop()
     assert second.start()
     assert second.name == "poll"
+
+
+@pytest.mark.parametrize("pace", ["interval", "delay", "delay_before"])
+def test_a_pace_of_false_is_no_pace_and_not_without_a_pause(pace):
+    with pytest.raises(InvalidOption, match=f"{pace}=False"):
+        background_worker(**{pace: False})(print)
+
+
+@pytest.mark.parametrize("hook", NEVER_AWAITED)
+def test_an_async_hook_is_refused_since_nobody_would_await_it(hook):
+    async def later(self, *_):
+        pass
+
+    with pytest.raises(TypeError, match=f"{hook} of class Mine is async"):
+        type("Mine", (BackgroundQueueWorker,), {hook: later})

@@ -1,6 +1,8 @@
 """The targets of background workers, and what they are called with."""
 
+import copy
 import functools
+import pickle
 import threading
 
 import pytest
@@ -11,6 +13,7 @@ from mainspring import (
     BackgroundIntervalWorker,
     BackgroundQueueWorker,
     BackgroundWorker,
+    Restart,
     background_worker,
     task_supervisor,
 )
@@ -286,3 +289,141 @@ def test_the_task_id_in_the_thread_pool_is_the_threads_name(supervisor, until):
     background_worker(interval=60, supervisor=supervisor)(target).start()
     until(lambda: got)
     assert got[0][0] == got[0][1]
+
+
+def given(function):
+    """Give a function an argument, as a decorator of a session or a connection does."""
+
+    @functools.wraps(function)
+    def wrapper():
+        return function("session")
+
+    return wrapper
+
+
+def handed_on(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+@pytest.mark.parametrize("options", [{}, {"event": True}, {"interval": 0.002}])
+def test_a_target_gets_what_its_decorator_takes_and_not_what_is_wrapped(supervisor, until, options):
+    got = []
+
+    @background_worker(supervisor=supervisor, **options)
+    @given
+    def target(session, **kwargs):
+        got.append((session, kwargs))
+
+    target.start()
+    if "event" in options:
+        target.trigger_threadsafe()
+    until(lambda: got or target.status().errors)
+    target.stop()
+    assert got[0] == ("session", {})
+    assert target.status().errors == 0
+
+
+def test_a_decorator_that_hands_everything_on_changes_nothing(supervisor, until):
+    got = []
+
+    @background_worker(interval=60, o="thing", supervisor=supervisor)
+    @handed_on
+    def target(first, *, _name, o):
+        got.append((first, _name, o))
+
+    target.start(1)
+    until(lambda: got or target.status().errors)
+    assert got == [(1, "target", "thing")]
+
+
+class Private:
+    def __init__(self):
+        self.seen = []
+
+    @background_worker(interval=0.001)
+    def __read(self):
+        self.seen.append(self)
+
+    def reader(self):
+        return self.__read
+
+
+class _Hidden(Private):
+    @background_worker(interval=0.001)
+    def __read(self):
+        self.seen.append("hidden")
+
+    def reader(self):
+        return self.__read
+
+
+@pytest.mark.parametrize(("kind_", "what"), [(Private, None), (_Hidden, "hidden")])
+def test_a_private_method_is_a_worker_of_its_own_for_each_instance(until, kind_, what):
+    one, two = kind_(), kind_()
+    assert one.reader() is one.reader() is not two.reader()
+    one.reader().start()
+    until(lambda: one.seen or one.reader().status().errors)
+    one.reader().stop()
+    assert one.seen[0] == (what or one)
+    assert two.seen == []
+    task_supervisor.stop()
+
+
+def test_a_worker_of_a_worker_has_its_target_and_nothing_else_of_it(supervisor):
+    async def look():
+        pass
+
+    first = background_worker(interval=1, name="first", o=1, supervisor=supervisor)(look)
+    first.start()
+    second = background_worker(interval=5, supervisor=supervisor)(first)
+    assert (second.name, second.interval, second.o, second.awaited) == ("look", 5, None, True)
+    assert not second.is_started()
+    assert second.start_stop_lock is not first.start_stop_lock
+    assert second.start()
+    assert [one.name for one in supervisor.workers.active()] == ["first", "look"]
+
+
+def test_attributes_of_a_callable_object_take_no_place_of_the_workers_own():
+    class Meter:
+        def __init__(self):
+            self.run = self.unit = "volt"
+
+        def __call__(self):
+            return 7
+
+    worker = background_worker(interval=1)(Meter())
+    assert (worker(), worker.run(), worker.unit) == (7, 7, "volt")
+
+
+def test_a_class_may_have_a_restart_of_its_own(supervisor):
+    class Mine(BackgroundEventWorker):
+        restarts = 0
+
+        def run(self):
+            pass
+
+        def restart(self, *args, **kwargs):
+            self.restarts += 1
+            return super().restart(*args, **kwargs)
+
+    worker = Mine(supervisor=supervisor)
+    worker.start()
+    assert worker.restart()
+    assert worker.restarts == 1
+    with pytest.raises(TypeError, match="restart of class"):
+        type("Other", (BackgroundWorker,), {"restart": Restart()})
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_an_instance_that_is_copied_or_pickled_has_workers_of_its_own(again):
+    north = Station("north")
+    assert north.read() == "north"
+    other = again(north)
+    assert other.read is not north.read
+    other.name = "other"
+    assert (other.read(), north.read()) == ("other", "north")
+    assert other.seen == ["north", "other"]

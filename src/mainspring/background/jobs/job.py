@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption
 from mainspring.model.number import is_number, is_whole
+from mainspring.model.signature import is_generator
 from mainspring.supervision.threads.driver import PoolDriver
 from mainspring.supervision.threads.priority import TASK_NORMAL
 from mainspring.supervision.triggers.interval import Interval
@@ -129,6 +130,9 @@ def check_job(target: object, interval: float, number: int | None, timer: float)
     owner = "create_async_job"
     if not callable(target):
         raise InvalidOption("target", target, owner=owner, expected="a function")
+    if is_generator(target):
+        expected = "a function without a yield, which would run nothing of it"
+        raise InvalidOption("target", target, owner=owner, expected=expected)
     if not (is_number(interval) and 0 < interval < math.inf):
         raise InvalidOption("interval", interval, owner=owner, expected="seconds greater than 0")
     if number is not None and not (is_whole(number) and number >= 1):

@@ -32,14 +32,16 @@ class AsyncJobScheduler:
         self.jobs: list[AsyncJob] = []
         self.active = False
         self.wanted = False
+        self._lives_on: ALoop | None = None
         self._launch: Callable[[AsyncJob], Member] | None = None
         self._lock = threading.RLock()
 
-    def start(self, launch: Callable[[AsyncJob], Member]) -> None:
-        """Run the jobs, unless it does; `launch` starts one."""
+    def start(self, launch: Callable[[AsyncJob], Member], aloop: ALoop) -> None:
+        """Run the jobs on the aloop, unless it does; `launch` starts one."""
         with self._lock:
             if self.active:
                 return
+            self._lives_on = aloop
             self._launch, self.active, self.wanted = launch, True, True
             for job in tuple(self.jobs):
                 self._begin(job, launch)
@@ -56,6 +58,10 @@ class AsyncJobScheduler:
             for job in self.jobs:
                 job.cancel()
             self.jobs.clear()
+
+    def belongs_on(self, aloop: ALoop) -> bool:
+        """Return whether it runs on that aloop, or is to."""
+        return self.aloop in (aloop, aloop.name) or (self.active and self._lives_on is aloop)
 
     def add(self, job: AsyncJob) -> AsyncJob:
         """Run a job, once the scheduler is started."""
@@ -95,7 +101,7 @@ class AsyncJobs:
     def stop_on(self, aloop: ALoop) -> None:
         """Stop the schedulers of this aloop."""
         for scheduler in self.all():
-            if scheduler.aloop in (aloop, aloop.name):
+            if scheduler.belongs_on(aloop):
                 scheduler.stop()
                 scheduler.wanted = False
 
@@ -135,10 +141,12 @@ class AsyncJobs:
 
         Nothing is taken before all is checked. Raises as `AsyncJob` and `get` do, `UnknownOption`.
         """
-        named, lead = dict(options), list(first)
-        if lead and (lead[0] is None or isinstance(lead[0], AsyncJobScheduler | str)):
-            named.setdefault("scheduler", lead.pop(0))
-        named.update(zip(("target", "args", "kwargs"), lead, strict=False))
+        places: tuple[str, ...] = ("target", "args", "kwargs")
+        if first and (first[0] is None or isinstance(first[0], AsyncJobScheduler | str)):
+            places = ("scheduler", *places)
+        named = {**dict(zip(places, first, strict=False)), **options}
+        if len(named) < len(first) + len(options):
+            raise TypeError(f"create_async_job takes {', '.join(places)} by place, and each once")
         refuse_unknown("create_async_job", named, JOB_OPTIONS)
         scheduler = self.get(named.pop("scheduler", None))
         target, args = named.pop("target", None), named.pop("args", None) or ()

@@ -15,6 +15,7 @@ from mainspring.background.supervisor.pending_tasks import (
 from mainspring.background.supervisor.process_stand_in import check_process_pool, submit_to
 from mainspring.background.supervisor.running_pools import PoolSettings
 from mainspring.background.task import BackgroundTask
+from mainspring.errors import InvalidOption
 from mainspring.supervision.inside import running_loop
 from mainspring.supervision.threads.priority import TASK_HIGH, check_priority
 
@@ -80,11 +81,12 @@ class SupervisorCalls(ABC):
         """Set the sizes of the thread pool, also while it works; or a `pool` in its place.
 
         `pool_size` (0: no limit), `reserve_normal`, `reserve_high`, `min_size` (a number or
-        "max"), `max_size`: see `priority.pool_sizes`. Raises `InvalidOption`.
+        "max"), `max_size`: see `priority.pool_sizes`. The first three stay as they were set where
+        they are left out, unless `max_size` is given. Raises `InvalidOption`.
         """
-        self._settings.size_threads(self._running, sizes)
         if pool is not None:
             self.thread_pool = pool
+        self._settings.size_threads(self._running, sizes)
 
     def set_mp_pool(self, pool_size: int | None = None, **options: Any) -> None:
         """Make the process pool: so many children (one a CPU), and options of `ProcessPool`.
@@ -144,11 +146,17 @@ class SupervisorCalls(ABC):
 
     @property
     def thread_pool(self) -> Executor:
-        """The executor that `spawn` submits to; any other may be put in its place."""
+        """The executor that `spawn` submits to; any other may be put in its place.
+
+        None puts its own there again. Raises `InvalidOption`.
+        """
         return self._settings.stand_in or self.threads
 
     @thread_pool.setter
     def thread_pool(self, executor: Executor | None) -> None:
+        if executor is not None and not callable(getattr(executor, "submit", None)):
+            owner, expected = "TaskSupervisor", "an executor with `submit`, or None"
+            raise InvalidOption("thread_pool", executor, owner=owner, expected=expected)
         self._settings.stand_in = executor
 
     def spawn(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -209,6 +217,8 @@ class SupervisorCalls(ABC):
             task = task_of(target, args, kwargs or {}, task_id, options)
         self.start()
         self._tasks.launch(task, self)
+        if self._running.spent:
+            task.cancel_delay()  # it would wait for ever on a loop that has ended
         return task
 
     def submit_task(self, task: BackgroundTask[Any]) -> Future[Any]:
@@ -238,13 +248,12 @@ class SupervisorCalls(ABC):
         known = task_id if task is None else task.id
         return known is not None and self._tasks.get(known) is not None
 
-    def note_launch(self, task: BackgroundTask[Any]) -> None:
+    def note_launch(self, task: BackgroundTask[Any], late: float) -> None:
         """Log a task that begins late, and call the function for that.
 
         Later than `timeout_critical` seconds after it was queued it calls `timeout_critical_func`
         with the task, later than `timeout_warning` seconds `timeout_warning_func`.
         """
-        late = (task.time_started or 0.0) - (task.time_queued or 0.0)
         if late > min(self.timeout_warning, self.timeout_critical):
             critical = late > self.timeout_critical
             log_late(task, late, critical=critical)

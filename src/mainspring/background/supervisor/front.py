@@ -14,6 +14,7 @@ from mainspring.background.supervisor.loops import SupervisorLoops
 from mainspring.background.supervisor.running_pools import RunningPools
 from mainspring.background.supervisor.signals import SignalWait
 from mainspring.errors import InvalidOption
+from mainspring.model.number import is_number
 from mainspring.supervision.event_bus import EventBus
 from mainspring.supervision.forked import reset_in_child
 from mainspring.supervision.run_in_thread import in_own_thread
@@ -30,7 +31,7 @@ class TaskSupervisor(SupervisorLoops):
 
     `id`, or `supervisor_id`, is for the log; `sizes` are those of `set_thread_pool`. `grace` is
     the seconds that a stop gives to what runs. It can be started again after a stop. All methods
-    may be called from any thread.
+    may be called from any thread. Raises `InvalidOption`.
     """
 
     def __init__(
@@ -42,6 +43,9 @@ class TaskSupervisor(SupervisorLoops):
         **sizes: Any,
     ) -> None:
         self.id = id or supervisor_id or str(uuid.uuid4())
+        if not (is_number(grace) and grace >= 0):
+            owner, expected = f"supervisor {self.id!r}", "seconds, 0 or more"
+            raise InvalidOption("grace", grace, owner=owner, expected=expected)
         self.grace = grace
         self._poll_delay = 0.01
         self._bus = EventBus()
@@ -69,7 +73,8 @@ class TaskSupervisor(SupervisorLoops):
         """Start it; False: it was started already. It ends with the main thread.
 
         So `daemon` has no effect. Waits for a stop under way; False, too, from what that stop
-        waits for. Raises `AlreadyRunning` on a loop of the user's own that it waits for.
+        waits for. Raises `AlreadyRunning` on a loop of the user's own that it waits for, and what
+        a process pool that was set does not accept.
         """
         running = self._running
         if running.active or (running.over and self._shutdown.awaits_caller(running)):
@@ -83,7 +88,12 @@ class TaskSupervisor(SupervisorLoops):
             self._running.begin(self.grace)
             self.threads.resize(self._settings.sizes)
             self._loops.start_again(self._running.loops)
-            self._settings.start_processes(self._running)
+            try:
+                self._settings.start_processes(self._running)
+            except BaseException:
+                # Or it would be half started, and the next start would not try again.
+                self._running.core.close(0.0)
+                raise
         for scheduler in self._jobs.to_start_again():
             self.start_job_scheduler(scheduler)
         self._task_pools.start(self._running)
@@ -216,8 +226,13 @@ class TaskSupervisor(SupervisorLoops):
         return self._task_pools.drop(pool)
 
     def _new_pools(self) -> RunningPools:
-        publish, loops = self._bus.publish, self._loops.threads
-        return RunningPools(self.id, sizes=self._settings.sizes, loops=loops, publish=publish)
+        return RunningPools(
+            self.id,
+            sizes=self._settings.sizes,
+            loops=self._loops.threads,
+            publish=self._bus.publish,
+            on_end=self._tasks.cancel_delayed,
+        )
 
 
 task_supervisor = TaskSupervisor("supervisor")

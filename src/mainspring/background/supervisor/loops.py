@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from mainspring.background.aloop import ALoop, Loops
 from mainspring.background.jobs.job import AsyncJob
 from mainspring.background.jobs.scheduler import AsyncJobs, AsyncJobScheduler, launch_in
+from mainspring.background.registry import OwnedRegistry
 from mainspring.background.supervisor.calls import SupervisorCalls
 from mainspring.background.supervisor.schedulers import (
     AsyncScheduler,
@@ -16,6 +17,7 @@ from mainspring.background.supervisor.schedulers import (
     SyncSchedulers,
     name_of,
     schedulers_of,
+    service_of,
     unregister,
 )
 from mainspring.background.supervisor.shutdown import Shutdown
@@ -69,12 +71,12 @@ class SupervisorLoops(SupervisorCalls):
         wait: float | bool = True,  # noqa: FBT001, FBT002  the pages' signature
         cancel_tasks: bool = False,  # noqa: FBT001, FBT002  as above
     ) -> bool:
-        """Stop a loop, its workers, jobs and pools; return whether all that ran on it has ended.
+        """Stop a loop, its workers, jobs, schedulers and pools; return whether all has ended.
 
         `cancel_tasks` cancels what runs on it at once.
         """
         aloop = self._loops.get(name)
-        self._shutdown.ask_those_on(aloop)
+        self._shutdown.ask_those_on(aloop, self._running)
         if cancel_tasks:
             aloop.thread.cancel_all()
         return self._task_pools.stop_loop(name, wait)
@@ -121,15 +123,18 @@ class SupervisorLoops(SupervisorCalls):
     def register_scheduler(self, scheduler: AsyncScheduler) -> bool:
         """Run the `loop` coroutine of a scheduler, and call its `stop` at the end.
 
-        On its `worker_loop` if it has one, and else on the default loop.
+        On its `worker_loop` if it has one, and else on the default loop. False: it runs already.
         """
+        if service_of(scheduler, self._running.jobs) is not None:
+            return False
         service = SchedulerService(scheduler)
         given = getattr(scheduler, "worker_loop", None)
         if isinstance(given, asyncio.AbstractEventLoop):
             self.start()
             service.spawn = ThreadCalls(given).submit
         else:
-            service.spawn = self.running_aloop().spawn_coroutine_threadsafe
+            service.aloop = self.running_aloop()
+            service.spawn = service.aloop.spawn_coroutine_threadsafe
         self._running.jobs.launch(service)
         return True
 
@@ -142,10 +147,12 @@ class SupervisorLoops(SupervisorCalls):
         return unregister(scheduler, self._running.jobs) or self._sync_schedulers.drop(scheduler)
 
     def get_schedulers(self) -> dict[str, Any]:
-        """Return the workers and the registered schedulers, by name."""
+        """Return workers and registered schedulers by name; the second of one is `name-2`."""
         own = self.workers.active()
-        others = [*schedulers_of(self._running.jobs), *self._sync_schedulers.all()]
-        return {name_of(one): one for one in (*own, *others)}
+        named: OwnedRegistry[Any] = OwnedRegistry("scheduler")
+        for one in (*own, *schedulers_of(self._running.jobs), *self._sync_schedulers.all()):
+            named.add_numbered(name_of(one), one)
+        return named.by_name()
 
     def register_sync_scheduler(self, scheduler: SyncScheduler) -> bool:
         """Call the `stop` of a scheduler at the end."""
@@ -174,7 +181,7 @@ class SupervisorLoops(SupervisorCalls):
     def start_job_scheduler(self, scheduler: AsyncJobScheduler) -> None:
         """Start a scheduler that was made with `start=False`."""
         aloop = self.running_aloop(scheduler.aloop)
-        scheduler.start(launch_in(self._running.jobs, aloop, self.threads))
+        scheduler.start(launch_in(self._running.jobs, aloop, self.threads), aloop)
 
     def set_default_async_job_scheduler(self, scheduler: AsyncJobScheduler | str) -> None:
         """Have the jobs that name no scheduler in this one. Raises `InvalidOption`."""

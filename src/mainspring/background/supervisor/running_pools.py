@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from mainspring.errors import InvalidOption
@@ -29,20 +30,22 @@ if TYPE_CHECKING:
 
 
 PROCESS_OPTIONS = (
-    "size",
     "reserve_normal",
     "reserve_high",
     "spare",
     "eager",
-    "handler",
     "initializer",
     "initargs",
     "name",
     "max_tasks_per_child",
     "max_memory_per_child_bytes",
     "grace",
+    "handler",
 )
-"""Options of a supervisor's process pool."""
+"""The options of `ProcessPool` but its size: it is not loaded before it is needed."""
+
+KEPT_SIZES = ("pool_size", "reserve_normal", "reserve_high")
+"""Sizes of the thread pool that hold until they are set again, as with atasker."""
 
 
 class RunningPools:
@@ -55,6 +58,7 @@ class RunningPools:
         sizes: PoolSizes,
         loops: Callable[[], Iterable[EventLoopThread]],
         publish: Subscriber,
+        on_end: Callable[[], object],
     ) -> None:
         self.pools, self.loops, self.task_pools, self.jobs, self.workers = groups = [
             Supervisor(name=kind, policy=TOGETHER)
@@ -63,6 +67,8 @@ class RunningPools:
         self.threads = PriorityThreadPool(sizes, name=f"{name}_thread")
         self.processes: ProcessPool | None = None
         self._begun = False
+        self._on_end = on_end
+        self._threads_ended: Future[Any] = Future()
         self._lock = threading.RLock()  # a signal handler may ask as well
         self.watchdog = Watchdog(loops, publish=publish)
         watchdog = Worker("watchdog", self.watchdog.look, self.watchdog.trigger)
@@ -106,11 +112,17 @@ class RunningPools:
         """The loop that it runs on itself, which runs no user's code, while it runs."""
         return self.core.loop
 
+    @property
+    def spent(self) -> bool:
+        """True once nothing can be queued any more; `on_end` is called then, whatever ended it."""
+        return self._threads_ended.done()
+
     def begin(self, grace: float) -> None:
         """Start everything; a stop gives so many seconds to what runs."""
         self.core.own_grace = grace
         self.core.start()
-        self.pools.launch(self.threads)
+        self._threads_ended = self.pools.launch(self.threads).ended
+        self._threads_ended.add_done_callback(lambda _: self._on_end())
         self._begun = True
 
 
@@ -126,6 +138,7 @@ class PoolSettings:
 
     def __init__(self) -> None:
         self.sizes = pool_sizes()
+        self._sizes: dict[str, Any] = {}
         self.stand_in: Executor | None = None
         self.process_stand_in: Any = None
         self._process_options: dict[str, Any] = {}
@@ -133,7 +146,10 @@ class PoolSettings:
 
     def size_threads(self, running: RunningPools, sizes: dict[str, Any]) -> None:
         """Set other sizes of the thread pool, also while it works. Raises `InvalidOption`."""
-        self.sizes = pool_sizes(**sizes)
+        kept = {} if sizes.get("max_size") is not None else self._sizes
+        given = {**kept, **{name: one for name, one in sizes.items() if one is not None}}
+        self.sizes = pool_sizes(**given)
+        self._sizes = {name: given[name] for name in KEPT_SIZES if name in given}
         if running.active:
             running.threads.resize(self.sizes)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
 
+    from mainspring.background.aloop import ALoop
     from mainspring.supervision.supervisor.supervisor import Supervisor
 
 log = logging.getLogger("mainspring.supervision")
@@ -75,6 +76,7 @@ class SchedulerService:
     def __init__(self, scheduler: AsyncScheduler) -> None:
         _check(scheduler, "stop", "loop")
         self.scheduler = scheduler
+        self.aloop: ALoop | None = None
         self._closed = False
         self._cancelled = False
         self._loop_run: Future[Any] | None = None
@@ -83,6 +85,10 @@ class SchedulerService:
     def name(self) -> str:
         """The scheduler's name, or its type's."""
         return name_of(self.scheduler)
+
+    def runs(self, scheduler: object) -> bool:
+        """Return whether it is that scheduler, and was not asked to end."""
+        return self.scheduler is scheduler and not self._closed
 
     async def run(self, started: Callable[[], None]) -> None:
         """Await the scheduler's loop; its end, or a cancellation after `stop`, is ours."""
@@ -143,11 +149,18 @@ def schedulers_of(group: Supervisor) -> list[AsyncScheduler]:
     return [one.scheduler for one in services if isinstance(one, SchedulerService)]
 
 
-def unregister(scheduler: object, group: Supervisor) -> bool:
-    """Stop a scheduler that is a service of a group; return whether it is one."""
+def service_of(scheduler: object, group: Supervisor) -> SchedulerService | None:
+    """Return the service that a scheduler is in a group, unless it was asked to end."""
     for member in group.members:
         service = member.service
-        if isinstance(service, SchedulerService) and service.scheduler is scheduler:
-            service.close()
-            return True
-    return False
+        if isinstance(service, SchedulerService) and service.runs(scheduler):
+            return service
+    return None
+
+
+def unregister(scheduler: object, group: Supervisor) -> bool:
+    """Stop a scheduler that is a service of a group; return whether it is one."""
+    service = service_of(scheduler, group)
+    if service is not None:
+        service.close()
+    return service is not None

@@ -45,13 +45,16 @@ class Shutdown:
             member.service.close()
         self.schedulers.stop()
 
-    def ask_those_on(self, aloop: ALoop) -> None:
-        """Ask the workers and the jobs of one aloop to end, without waiting."""
+    def ask_those_on(self, aloop: ALoop, running: RunningPools) -> None:
+        """Ask the workers, jobs and schedulers of one aloop to end, without waiting."""
         self.jobs.stop_on(aloop)
         loop = aloop.thread.current_loop
         for worker in reversed(self.workers.active()):
             if loop is not None and worker.event_loop is loop:
                 worker.stop(wait=False)
+        for member in reversed(running.jobs.members):
+            if isinstance(member.service, SchedulerService) and member.service.aloop is aloop:
+                member.service.close()
 
     def leave(self, running: RunningPools) -> None:
         """End jobs, and the loops of schedulers whose `stop` was not called and will not be."""

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 from mainspring.background.accepted_arguments import accepted_arguments
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
 from mainspring.background.task import BackgroundTask, TaskPlan
+from mainspring.errors import InvalidOption
+from mainspring.model.signature import is_generator
 from mainspring.model.user_frames import exc_info_of
-from mainspring.supervision.threads.priority import TASK_NORMAL
+from mainspring.supervision.threads.priority import TASK_NORMAL, check_priority
+from mainspring.supervision.workers.worker import is_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,6 +54,8 @@ class FunctionCollection:
     """
 
     default_priority: ClassVar[int] = TASK_NORMAL
+    awaits: ClassVar[bool] = False
+    """True if it takes async functions."""
 
     def __init__(
         self,
@@ -59,6 +64,9 @@ class FunctionCollection:
         on_error_kwargs: Mapping[str, Any] | None = None,
         include_exceptions: bool = False,
     ) -> None:
+        if on_error is not None and (not callable(on_error) or is_async(on_error)):
+            expected = "a plain function: nobody would await it"
+            raise InvalidOption("on_error", on_error, owner=type(self).__name__, expected=expected)
         self.on_error = on_error
         self.on_error_kwargs = dict(on_error_kwargs or {})
         self.include_exceptions = include_exceptions
@@ -83,8 +91,20 @@ class FunctionCollection:
         return self.run()
 
     def append(self, function: F, *, priority: int | None = None) -> F:
-        """Add a function and return it; a lower number runs earlier, 0 included."""
+        """Add a function and return it; a lower number runs earlier, 0 included.
+
+        Raises `InvalidOption`, also for one that `run` could not run.
+        """
+        owner = type(self).__name__
+        if not callable(function) or is_generator(function):
+            expected = "a function without a yield"
+            raise InvalidOption("function", function, owner=owner, expected=expected)
+        if is_async(function) and not self.awaits:
+            remedy = "put it into a TaskCollection"
+            why = "is async, and here nobody awaits it"
+            raise InvalidOption("function", function, owner=owner, why=why, remedy=remedy)
         urgency = self.default_priority if priority is None else priority
+        check_priority(owner, urgency)
         self._entries.append(Entry(function, urgency))
         return function
 
@@ -104,9 +124,12 @@ class FunctionCollection:
         entries = sorted(self._entries, key=lambda one: one.priority)
         answers = self.answers(entries)
         results: dict[str, Any] = {}
+        names: set[str] = set()  # of those that raised, too
         for entry, answer in zip(entries, answers, strict=True):
+            name = _free_name(entry.name, names)
+            names.add(name)
             for value in self.shown(answer):
-                results[_free_name(entry.name, results)] = value
+                results[name] = value
         return results, all(answer.error is None for answer in answers)
 
     def shown(self, answer: Answer) -> tuple[Any, ...]:
@@ -147,6 +170,8 @@ class TaskCollection(FunctionCollection):
     `poll_delay` is accepted and has no effect: nothing polls.
     """
 
+    awaits: ClassVar[bool] = True
+
     def __init__(
         self,
         *,
@@ -177,7 +202,7 @@ def _task_of(entry: Entry) -> BackgroundTask[Any]:
     return BackgroundTask(TaskPlan.of(entry.function, {"priority": entry.priority}), (), {})
 
 
-def _free_name(name: str, taken: dict[str, Any]) -> str:
+def _free_name(name: str, taken: set[str]) -> str:
     number = 2
     free = name
     while free in taken:

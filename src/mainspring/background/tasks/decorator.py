@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
 from mainspring.background.task import BackgroundTask, TaskPlan
+from mainspring.errors import InvalidOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -55,6 +56,9 @@ def background_task(
     """
     if func is None:
         return functools.partial(background_task, supervisor=supervisor, **options)
+    if not (supervisor is None or isinstance(supervisor, TaskSupervisor)):
+        owner, expected = "background_task", "a TaskSupervisor"
+        raise InvalidOption("supervisor", supervisor, owner=owner, expected=expected)
     plan = TaskPlan.of(func, options)
 
     @functools.wraps(func)

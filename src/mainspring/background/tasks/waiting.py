@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from mainspring.background.supervisor.front import task_supervisor
 from mainspring.background.task import TT_MP, TT_THREAD, BackgroundTask, TaskPlan
 from mainspring.clock import monotonic
+from mainspring.model.options import refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 R = TypeVar("R")
+
+APPLY_OPTIONS = ("priority", "delay", "supervisor", "callback", "name", "daemon")
 
 
 @overload
@@ -33,10 +36,10 @@ def wait_completed(
     """
     if isinstance(tasks, BackgroundTask | Future):
         return _future_of(tasks).result(timeout)
+    futures = [_future_of(one) for one in tasks]  # all of them begin before one is waited for
     deadline = None if timeout is None else monotonic() + timeout
     return [
-        _future_of(one).result(None if deadline is None else max(deadline - monotonic(), 0))
-        for one in tasks
+        one.result(None if deadline is None else max(deadline - monotonic(), 0)) for one in futures
     ]
 
 
@@ -50,7 +53,7 @@ async def co_apply(
 
     Options: `priority`, `delay`, `supervisor`.
     """
-    result: R = await _apply(function, args, kwargs or {}, {**options, "tt": TT_THREAD})
+    result: R = await _apply(function, args, kwargs or {}, options, TT_THREAD)
     return result
 
 
@@ -64,7 +67,7 @@ async def co_mp_apply(
 
     Options: `priority`, `delay`, `supervisor`.
     """
-    result: R = await _apply(function, args, kwargs or {}, {**options, "tt": TT_MP})
+    result: R = await _apply(function, args, kwargs or {}, options, TT_MP)
     return result
 
 
@@ -73,9 +76,13 @@ async def _apply(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     options: dict[str, Any],
+    tt: str,
 ) -> Any:
+    refuse_unknown("co_mp_apply" if tt == TT_MP else "co_apply", options, APPLY_OPTIONS)
     supervisor = options.pop("supervisor", None) or task_supervisor
-    task: BackgroundTask[Any] = BackgroundTask(TaskPlan.of(function, options), args, kwargs)
+    task: BackgroundTask[Any] = BackgroundTask(
+        TaskPlan.of(function, {**options, "tt": tt}), args, kwargs
+    )
     supervisor.put_task(task)
     return await asyncio.wrap_future(task.future)
 

@@ -97,8 +97,13 @@ def background_worker(func: Callable[..., Any] | None = None, /, **options: Any)
 
 
 def make_worker(func: Callable[..., Any], options: dict[str, Any]) -> BackgroundWorker[Any, Any]:
-    """Return a worker of the kind that the options and the function say."""
-    given = {name: value for name, value in options.items() if value is not False}
+    """Return a worker of the kind that the options and the function say.
+
+    Of another worker it is one of its target.
+    """
+    func = getattr(func, "run", func) if isinstance(func, BackgroundWorker) else func
+    paces = KINDS[BackgroundIntervalWorker]
+    given = {name: one for name, one in options.items() if one is not False or name in paces}
     kinds = [
         kind for kind, names in KINDS.items() if any(given.get(one) is not None for one in names)
     ]

@@ -23,6 +23,17 @@ log = logging.getLogger("mainspring.supervision")
 
 OF_THE_END = ("before_stop", "send_stop_events", "after_stop")
 
+NEVER_AWAITED = (
+    "before_start",
+    "after_start",
+    *OF_THE_END,
+    "process_result",
+    "before_queue_get",
+    "after_queue_get",
+    "error",
+)
+"""The methods of a worker that are called and not awaited, whatever its target is."""
+
 
 class FailingWorker(Protocol):
     """A worker, as its `on_error` sees it."""

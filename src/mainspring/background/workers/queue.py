@@ -58,7 +58,11 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         )
 
     def get_queue_obj(self) -> Any:
-        """Return the queue; items may be put straight into it, or taken out by hand."""
+        """Return the queue; items may be put straight into it, or taken out by hand.
+
+        Its `join` waits until the target has been run with each; what is taken out by hand needs
+        `task_done`.
+        """
         return self.__backlog.queue
 
     async def put(self, item: Any) -> None:
@@ -156,7 +160,10 @@ class _UncancelledItems(Items):
     def take(self, now: float) -> tuple[object, ...] | None:
         """Return the next item."""
         taken: Any = super().take(now)
-        return taken if taken is not None and taken[0].begin() else None
+        if taken is None or taken[0].begin():
+            return taken  # type: ignore[no-any-return]  # a queue item
+        self.done(now)
+        return None
 
 
 class _HookedItems(_UncancelledItems):

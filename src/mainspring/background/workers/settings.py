@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from mainspring.background.accepted_arguments import accepted_arguments
 from mainspring.background.supervisor.front import TaskSupervisor, task_supervisor
-from mainspring.background.workers.hooks import Hooks
+from mainspring.background.workers.hooks import NEVER_AWAITED, Hooks
 from mainspring.background.workers.options import COMMON, OVERRIDES, Options
 from mainspring.background.workers.target import has_static_run
 from mainspring.supervision.workers.worker import is_async
@@ -69,6 +70,11 @@ class Settings(Hooks):
             return  # `restart` is its verb
         cls._loops = not isinstance(cls.loop, property)
         for option, value in vars(cls).items():
+            if option in NEVER_AWAITED and inspect.iscoroutinefunction(value):
+                raise TypeError(
+                    f"{option} of class {cls.__qualname__} is async, and nobody would await it: "
+                    "make it a plain method"
+                )
             if not (isinstance(value, property | Setting) or cls._may_define(option, value)):
                 raise TypeError(
                     f"{option} of class {cls.__qualname__} would do nothing: "
@@ -77,9 +83,11 @@ class Settings(Hooks):
 
     @classmethod
     def _may_define(cls, name: str, value: object) -> bool:
-        """Return whether a class may have this in its body: a `loop` method, or no option."""
-        if name in ("loop", "pool"):
-            return name == "pool" or callable(value)
+        """Return whether a class may have this in its body: a method of that name, or no option."""
+        if name in ("loop", "restart"):
+            return callable(value)
+        if name == "pool":
+            return True
         return name not in (*COMMON, *cls.own_options)
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
 from mainspring.supervision.triggers.interval import Interval
+from mainspring.supervision.triggers.scheduled import Scheduled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,9 @@ class SingletonGate:
 
     def _ask(self) -> None:
         self._lease_lost.clear()
+        if isinstance(self._trigger, Scheduled):
+            # Asked for a tick when the lock is granted: those until then are another's.
+            self._trigger.begin_anew()
         self._acquisition = None if self._left else self._lock.ask(self._changed)
 
     def _changed(self) -> None:

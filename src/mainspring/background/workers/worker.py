@@ -60,7 +60,8 @@ class BackgroundWorker(Settings, Generic[P, R]):
     ) -> None:
         self._worker_run: WorkerRun | None = None
         self.__lock = threading.RLock()
-        self.__method = False
+        self.__attribute: str | None = None  # of the class, if it is a method of that
+        self.__owner: tuple[object, str] | None = None  # whose method it is, and its name there
         self.lease_lost = threading.Event()
         """Set while a run goes on whose singleton lock was lost: it must come to its end."""
         self.__starting = False  # so that `before_start` begins no second life
@@ -71,7 +72,9 @@ class BackgroundWorker(Settings, Generic[P, R]):
         self._worker_options = Options.of(name, options, derived=derived, also=self.own_options)
         if function is not None:
             self.run = function
-            functools.update_wrapper(self, function)
+            functools.update_wrapper(self, function, updated=())
+            for own, value in getattr(function, "__dict__", {}).items():
+                self.__dict__.setdefault(own, value)  # ours are not given up for its own
         elif hasattr(self, "run"):
             self._take_target(self.run)
 
@@ -90,18 +93,25 @@ class BackgroundWorker(Settings, Generic[P, R]):
 
     def __set_name__(self, owner: type, name: str) -> None:
         # A method that was decorated, and not a worker of something else kept in a class.
-        self.__method = self.__dict__.get("__qualname__") == f"{owner.__qualname__}.{name}"
+        written = name.removeprefix(f"_{owner.__name__.lstrip('_')}")  # a private one has both
+        names = [f"{owner.__qualname__}.{one}" for one in (name, written)]
+        self.__attribute = name if self.__dict__.get("__qualname__") in names else None
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the worker of a method for its instance, which has one of its own."""
         if instance is owner:
             return MethodType(self, instance)  # as of Python 3.13: a classmethod around it
-        if instance is None or not self.__method or self.remake is None:
+        if instance is None or self.__attribute is None or self.remake is None:
             return self
+        made = self.remake(instance)
+        made.__owner = (instance, self.__attribute)  # noqa: SLF001  one of ours
         # From now on it is found there first.
-        return vars(instance).setdefault(self.__name__, self.remake(instance))
+        return vars(instance).setdefault(self.__attribute, made)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
+        # A method's is made anew with its instance, which has it among its attributes.
+        if self.__owner is not None:
+            return getattr, self.__owner
         # A decorated function pickles by its name, so that a child process can import it.
         return getattr(self, "__qualname__", None) or super().__reduce__()
 

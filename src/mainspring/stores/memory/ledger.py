@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from heapq import heappop, heappush
+from heapq import heappop, heappush, nsmallest
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -297,7 +297,8 @@ class Ledger:
             for job in self.jobs.values()
             if job.ended_at is not None and job.ended_at <= before and fits(job, wanted)
         )
-        return sum([self.drop(job) for job in list(islice(found, limit))])
+        oldest = nsmallest(limit, found, key=lambda job: job.ended_at or 0)
+        return sum([self.drop(job) for job in oldest])
 
     def expire(self, limit: int, moment: Moment) -> list[int]:
         """Cancel pending jobs whose expiry has passed; return their keys."""

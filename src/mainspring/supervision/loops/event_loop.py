@@ -80,7 +80,8 @@ class EventLoopThread:
         """Run a coroutine on the loop; from any thread. Raises `NotRunning`."""
         with self._lock:
             if self._closed or self._calls is None:
-                coroutine.close()
+                if asyncio.iscoroutine(coroutine):
+                    coroutine.close()
                 raise NotRunning(f"event loop {self._name!r} is not running; start it first")
             return self._calls.submit(coroutine)
 

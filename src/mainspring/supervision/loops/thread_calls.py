@@ -6,6 +6,7 @@ this takes 1 when several come at once.
 
 from __future__ import annotations
 
+from asyncio import iscoroutine
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
@@ -46,7 +47,13 @@ class ThreadCalls:
                 raise
 
     def submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Run a coroutine on the loop; cancelling the future cancels it. Raises as `call` does."""
+        """Run a coroutine on the loop; cancelling the future cancels it.
+
+        Raises `TypeError` for anything else, whose future would never be done, and `RuntimeError`
+        if the loop is closed.
+        """
+        if not iscoroutine(coroutine):
+            raise TypeError(f"a coroutine is needed, as of calling an async def, not {coroutine!r}")
         future: Future[Any] = Future()
         try:
             self.call(partial(self._begin, coroutine, future))

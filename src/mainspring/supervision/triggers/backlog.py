@@ -146,6 +146,10 @@ class Backlog:
         """
         return self._hook.take()
 
+    def finish(self) -> None:
+        """Count an item that was taken as dealt with: the queue's `join` waits for that."""
+        self._hook.finish()
+
     def _added(self, item: object, wake: Callable[[], object] | None = None) -> bool:
         tap = self._hook
         with tap.lock:
@@ -193,6 +197,7 @@ class Items:
         self._wake: Callable[[], None] | None = None
         self._closed = False
         self._draining = False
+        self._taken = False
 
     def bind(self, wake: Callable[[], None]) -> None:
         """Set the function that ends the driver's sleep."""
@@ -206,12 +211,17 @@ class Items:
     def take(self, now: float) -> tuple[object, ...] | None:  # noqa: ARG002  the seam's signature
         """Return the next item, or None if somebody else has taken it meanwhile."""
         try:
-            return (self.backlog.take(),)
+            taken = self.backlog.take()
         except EMPTY:
             return None
+        self._taken = True
+        return (taken,)
 
-    def done(self, now: float) -> None:
-        """Change nothing."""
+    def done(self, now: float) -> None:  # noqa: ARG002  the seam's signature
+        """Count the item as dealt with."""
+        if self._taken:
+            self._taken = False
+            self.backlog.finish()
 
     def wake(self) -> None:
         """Let the driver look again; from any thread."""

@@ -11,9 +11,10 @@ import queue as standard
 import threading
 from collections import OrderedDict
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mainspring.supervision.inside import running_loop
+from mainspring.supervision.sleeper import LoopSleeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +47,16 @@ class QueueHook:
         self._put: Callable[[object], None] = queue._put  # noqa: SLF001  made to be overridden
         self._get: Callable[[], object] = queue._get  # noqa: SLF001  made to be overridden
         self._queue = queue
+        self._count_done: Callable[[], None] | None = getattr(queue, "task_done", None)
         # Of asyncio's queues; nothing public wakes somebody on another loop than the caller's.
         self._wake_next: Callable[[Any], None] = getattr(queue, "_wakeup_next", _nobody)
         if isinstance(queue, asyncio.Queue):
             setattr(queue, "_wakeup_next", self._wake_next_there)  # noqa: B010  unknown to its type
+            # Its own wakes nobody on another loop; so who waits in `join` already would not hear.
+            queue._finished = AnyThreadEvent(is_set=queue._finished.is_set())  # type: ignore[attr-defined]  # noqa: SLF001  of all its versions
+            # It counts an item after it has woken us, who may be done with that by then.
+            self._put_nowait: Callable[[object], None] = queue.put_nowait
+            queue.put_nowait = self._put_under_lock  # type: ignore[method-assign]  # of this one
         waiting = [] if pack is None else _take_all(queue)
         queue._put, queue._get = self._put_and_wake, self._get_and_wake  # noqa: SLF001  see above
         setattr(queue, NAME, self)
@@ -74,6 +81,13 @@ class QueueHook:
                 return self._get_next()
             finally:
                 self._taker = None
+
+    def finish(self) -> None:
+        """Count an item as dealt with, for who waits in the queue's `join`; from any thread."""
+        if self._count_done is None:
+            return
+        with self.lock, suppress(ValueError):  # the target may have said so itself
+            self._count_done()
 
     def wait_for_space(self, wake: Callable[[], object]) -> None:
         """Call `wake`, once, when an item was taken and it is its turn.
@@ -112,9 +126,15 @@ class QueueHook:
         self._waiters.clear()
         if isinstance(self._queue, standard.Queue):
             _renew_locks(self._queue)
+        elif isinstance(self._queue, asyncio.Queue):
+            self._queue._finished = AnyThreadEvent(is_set=True)  # type: ignore[attr-defined]  # noqa: SLF001  as above
         size: Callable[[], int] = getattr(self._queue, "_qsize", self._queue.qsize)
         while size():
             self._get()
+        if self._count_done is not None:
+            with suppress(ValueError):  # all are done with: who runs one is the parent
+                while True:
+                    self._count_done()
 
     def _wake_next_there(self, waiters: Any) -> None:
         """Wake one who awaits the queue itself, on the loop where that is.
@@ -127,6 +147,10 @@ class QueueHook:
             return
         with suppress(RuntimeError):  # it is closed
             loop.call_soon_threadsafe(self._wake_next, waiters)
+
+    def _put_under_lock(self, item: object) -> None:
+        with self.lock:
+            self._put_nowait(item)
 
     def _put_and_wake(self, item: object) -> None:
         self._put(item if self._pack is None else self._pack(item))
@@ -152,6 +176,39 @@ def _renew_locks(queue: Any) -> None:
     queue.mutex = threading.Lock()
     for name in ("not_empty", "not_full", "all_tasks_done"):
         setattr(queue, name, threading.Condition(queue.mutex))
+
+
+class AnyThreadEvent:
+    """An event with the methods of `asyncio.Event`, which any thread may set."""
+
+    def __init__(self, *, is_set: bool = False) -> None:
+        self._set = is_set
+        self._wakes: set[Callable[[], None]] = set()
+
+    def is_set(self) -> bool:
+        """Return whether it is set."""
+        return self._set
+
+    def set(self) -> None:
+        """Wake who waits."""
+        self._set = True
+        for wake in tuple(self._wakes):
+            wake()
+
+    def clear(self) -> None:
+        """Have whoever comes wait."""
+        self._set = False
+
+    async def wait(self) -> Literal[True]:
+        """Wait until it was set."""
+        sleeper = LoopSleeper(asyncio.get_running_loop())
+        self._wakes.add(sleeper.wake)  # before the look
+        try:
+            if not self._set:
+                await sleeper.sleep(None)
+        finally:
+            self._wakes.discard(sleeper.wake)
+        return True
 
 
 def _take_all(queue: Any) -> list[object]:

@@ -48,6 +48,10 @@ class Scheduled(WakingTrigger):
         self._skipping = True
         self._wake()
 
+    def begin_anew(self) -> None:
+        """Leave out what goes by until it is next asked; for the thread that asks it."""
+        self._begun = False
+
     def due(self, now: float) -> float | None:  # noqa: ARG002  the wall clock counts here
         """Return the seconds until the next tick, at most `CLOCK_LOOK`."""
         if self._pending:

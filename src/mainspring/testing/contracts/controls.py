@@ -263,6 +263,16 @@ class RetryContract:
         left = store.drop_ended(JobFilter(queue="queue"), older_than=0, limit=99)
         assert (left, found(store, live).state) == (10 - 2 * len(fitting), "pending")
 
+    def test_of_what_ended_the_oldest_is_dropped_first(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        job_ids = [enqueue(store) for _ in range(4)]
+        for job_id in (job_ids[2], job_ids[0], job_ids[3], job_ids[1]):
+            store.cancel([job_id])
+            clock.advance(1)
+        assert store.drop_ended(JobFilter(task="task"), older_than=0, limit=3) == 3
+        assert [store.get(job_id) is not None for job_id in job_ids] == [False, True, False, False]
+
 
 class ExpiryContract:
     """Contract of expiry: a job that comes too late does not start."""

@@ -185,6 +185,24 @@ class JobContract:
         assert (record.completed_at - record.created_at).total_seconds() == 2
         assert store.ended([job_id])[job_id].result == ended.result
 
+    def test_each_attempt_says_when_it_began_and_ended(
+        self, store: JobStore, clock: FrozenClock
+    ) -> None:
+        (job_id,) = store.enqueue_many([new_job()])
+        created_at, node = found(store, job_id).created_at, join(store)
+        for kind in (OutcomeKind.RETRY, OutcomeKind.FAILED):
+            clock.advance(2)
+            (claim,) = store.claim(node, [want()])
+            began = clock.monotonic() + 1
+            clock.advance(3)
+            ended = outcome(claim, kind, began=began, ended=began + 1, failure=BROKEN)
+            store.finish_many(node, [ended])
+        store.retry([job_id])
+        store.claim(node, [want()])
+        times = [(line.started_at, line.ended_at or created_at) for line in store.history(job_id)]
+        seconds = [[(at - created_at).total_seconds() for at in line] for line in times]
+        assert seconds == [[3, 4], [8, 9], [10, 0]]
+
     def test_a_result_of_none_is_a_result(self, store: JobStore) -> None:
         (job_id,) = store.enqueue_many([new_job()])
         node = join(store)

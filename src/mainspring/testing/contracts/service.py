@@ -185,8 +185,14 @@ class _RunningService:
         self._first.set()
 
     async def begun(self) -> Self:
-        """Wait until it has started."""
-        await _in_time(self._first.wait(), "it did not start")
+        """Wait until it has started; raise what its start raised."""
+        first = asyncio.ensure_future(self._first.wait())
+        either = asyncio.FIRST_COMPLETED
+        await asyncio.wait([first, self.task], timeout=PATIENCE, return_when=either)
+        first.cancel()
+        if self.task.done() and not self.starts:
+            self.task.result()
+        _must(self.starts > 0, "it did not start")
         return self
 
     async def end(self, complaint: str = "it did not end after close()") -> None:
