@@ -305,13 +305,14 @@ class ProcessPool:
         while True:
             try:
                 child = self._free.take(turn)
-                return child.run(request)
-            except ChildGone:
-                # It had not begun. So many can't have ended before: the request is what ends them,
-                # as one does that is too large for their memory.
-                losses += 1
-                if losses > self._most:
-                    raise child.death(request) from None
+                try:
+                    return child.run(request)
+                except ChildGone:
+                    # It had not begun. So many can't have ended before: the request is what ends
+                    # them, as one does that is too large for their memory.
+                    losses += 1
+                    if losses > self._most:
+                        raise child.death(request) from None
             finally:
                 try:
                     self._free.give_back(turn)

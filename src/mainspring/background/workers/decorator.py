@@ -103,7 +103,9 @@ def make_worker(func: Callable[..., Any], options: dict[str, Any]) -> Background
     """
     func = getattr(func, "run", func) if isinstance(func, BackgroundWorker) else func
     paces = KINDS[BackgroundIntervalWorker]
-    given = {name: one for name, one in options.items() if one is not False or name in paces}
+    given: dict[str, Any] = {
+        name: one for name, one in options.items() if one is not False or name in paces
+    }
     kinds = [
         kind for kind, names in KINDS.items() if any(given.get(one) is not None for one in names)
     ]
