@@ -66,15 +66,15 @@ def test_who_waits_leads_when_the_leaders_call_is_over(store):
 
 
 def test_a_batch_that_is_settled_between_two_looks_has_its_answer(store, monkeypatch):
-    settled = Batch.settled
+    intake = store._session.intake
+    first = intake._first
 
-    def settled_just_after(batch):
-        before = settled(batch)
-        monkeypatch.setattr(Batch, "settled", settled)
-        store._session.intake._lead(batch)
-        return before
+    def settled_just_before():
+        monkeypatch.setattr(intake, "_first", first)
+        intake._lead(first())
+        return first()
 
-    monkeypatch.setattr(Batch, "settled", settled_just_after)
+    monkeypatch.setattr(intake, "_first", settled_just_before)
     assert len(store.enqueue_many([JOB])) == 1
     assert store.stats()["queue"]["pending"] == 2
 

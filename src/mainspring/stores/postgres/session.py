@@ -46,6 +46,7 @@ from mainspring.stores.wake.topics import READY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from mainspring.model.job import NewJob
     from mainspring.protocols import Listener
@@ -171,12 +172,12 @@ class PostgresSession:
         raise_sequences(connection.driver, self._address)
         self.forget_keys()
 
-    def numbers(self, names: Collection[Name]) -> Mapping[Name, int]:
+    def numbers(self, names: AbstractSet[Name]) -> Mapping[Name, int]:
         """Return the number of each lane; new ones are committed."""
         missing = self.lanes.missing(names)
         if missing:
             self._add_lanes(missing)
-            if self.lanes.missing(missing):  # the server gave them the numbers of others
+            if self.lanes.missing(names):  # the server gave them the numbers of others
                 self.read(self.repair)
                 self._add_lanes(missing)
         return self.lanes.numbers

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from collections.abc import Set as AbstractSet
 
     from mainspring.model.job import Want
 
@@ -33,10 +34,10 @@ class KnownLanes:
         """The number of each name."""
         return self._numbers
 
-    def missing(self, names: Iterable[Name]) -> list[Name]:
-        """Return those of the names that are not known, each once."""
-        missing = [name for name in names if name not in self._numbers]
-        return list(dict.fromkeys(missing)) if missing else missing
+    def missing(self, names: AbstractSet[Name]) -> list[Name]:
+        """Return those of the names that are not known."""
+        known = self._numbers
+        return [] if known.keys() >= names else [name for name in names if name not in known]
 
     def learn(self, lanes: Iterable[tuple[int, Name]], *, below: int) -> None:
         """Add lanes in order of their numbers; one from `below` on does not count as the last."""

@@ -34,7 +34,7 @@ class PortableSqlStore(SqlCatalog):
     def import_jobs(self, jobs: Sequence[StoredJob]) -> list[Arrival]:
         """Keep jobs under their keys; return what became of each."""
         verbs = self._verbs
-        lanes = self._sql.numbers([(one.queue, one.task) for one in jobs])
+        lanes = self._sql.numbers({(one.queue, one.task) for one in jobs})
         return self._sql.write(
             lambda connection: verbs.import_jobs(connection, jobs, lanes, self._moment())
         )

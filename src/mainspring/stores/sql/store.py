@@ -228,7 +228,7 @@ class SqlStore(PortableSqlStore):
         self, name: str, *, last: datetime, to: datetime, jobs: Sequence[NewJob]
     ) -> list[str] | None:
         """Move a schedule's last tick and enqueue jobs; None if that was not its last tick."""
-        lanes = self._sql.numbers([(job.queue, job.task) for job in jobs])
+        lanes = self._sql.numbers({(job.queue, job.task) for job in jobs})
         done = self._loaded.write(
             lambda connection: self._verbs.tick(
                 connection, name, last=last, to=to, jobs=jobs, lanes=lanes, moment=self._moment()

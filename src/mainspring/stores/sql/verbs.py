@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from mainspring.model.job import (
@@ -58,7 +59,7 @@ class SqlSession(Protocol):
         """The lanes that this process knows."""
         ...
 
-    def numbers(self, names: Collection[Name]) -> Mapping[Name, int]:
+    def numbers(self, names: AbstractSet[Name]) -> Mapping[Name, int]:
         """Return the number of each lane; new ones are committed. Not within a transaction."""
         ...
 

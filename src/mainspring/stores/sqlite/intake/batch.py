@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from mainspring.errors import DuplicateJob
     from mainspring.model.job import NewJob
     from mainspring.stores.ownership import Signal
     from mainspring.stores.sqlite.intake.plain_jobs import Row
@@ -21,30 +20,20 @@ class Batch:
 
     `rows` are ordinary ones; `jobs` have to be kept one by one. A batch has either.
     `frame` is that of the call, for others to see whether it goes on.
-    `answered` holds ids that are true if a transaction is committed, in which `mark` is inserted.
+    `outcome` is the ids, or what the commit failed of; None until it is settled. `promised` is an
+    outcome that is true if a transaction is committed, in which `mark` is inserted.
     """
 
-    __slots__ = ("answered", "error", "frame", "ids", "jobs", "mark", "refused", "rows", "signal")
+    __slots__ = ("frame", "jobs", "mark", "outcome", "promised", "rows", "signal")
 
     def __init__(self, rows: list[Row], jobs: Sequence[NewJob] = ()) -> None:
         self.rows = rows
         self.jobs = jobs
-        self.ids: list[str] | None = None
-        self.error: Exception | None = None
-        self.answered: list[str] | None = None
+        self.outcome: list[str] | Exception | None = None
+        self.promised: list[str] | Exception | None = None
         self.mark: str | None = None
-        self.refused: DuplicateJob | None = None
         self.frame: FrameType | None = None
         self.signal: Signal | None = None
-
-    def settled(self) -> bool:
-        """Return whether a leader has done it."""
-        return self.ids is not None or self.error is not None
-
-    def promise(self, ids: list[str], mark: str | None) -> None:
-        """Store ids that are true once the transaction is committed in which `mark` is inserted."""
-        self.mark = mark
-        self.answered, self.refused = ids, None
 
     def left(self) -> bool:
         """Return whether its call is over, although it may not have said so."""
@@ -63,20 +52,22 @@ class Batch:
 
     def answer(self) -> list[str]:
         """Return the ids, or raise what the commit failed of."""
-        if self.error is not None:
-            raise self.error
-        return self.ids or []
+        outcome = self.outcome
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome or []
 
 
 def share(ids: list[str], group: list[Batch]) -> None:
-    """Assign each batch its ids, true once the transaction is committed."""
+    """Promise each batch its ids, true once the transaction is committed."""
     start = 0
     for batch in group:
-        batch.promise(ids[start : start + len(batch.rows)], ids[start])
-        start += len(batch.rows)
+        end = start + len(batch.rows)
+        batch.mark, batch.promised = ids[start], ids[start:end]
+        start = end
 
 
 def settle(group: list[Batch]) -> None:
     """Mark the batches as committed."""
     for batch in group:
-        batch.ids, batch.error = batch.answered, batch.refused
+        batch.outcome = batch.promised

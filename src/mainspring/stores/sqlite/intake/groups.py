@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.errors import DuplicateJob, StoreError
 from mainspring.faults import fault
-from mainspring.stores.clock import Moment
+from mainspring.stores.clock import MICROS, Moment
 from mainspring.stores.job_id import format_id, parse_id
 from mainspring.stores.ownership import Signal
 from mainspring.stores.rules.enqueue import is_keyed
@@ -75,22 +75,26 @@ class Intake:
         return batch.answer()
 
     def _rows(self, jobs: Sequence[NewJob]) -> list[Row]:
-        lanes = self._lanes.numbers([(job.queue, job.task) for job in jobs])
-        return rows_of(jobs, lanes, Moment(self._clock))
+        now = int(self._clock.now() * MICROS)
+        try:
+            return rows_of(jobs, self._lanes.known.numbers, now)
+        except KeyError:  # a lane that is not known yet
+            lanes = self._lanes.numbers({(job.queue, job.task) for job in jobs})
+            return rows_of(jobs, lanes, now)
 
     def _commit_or_wait(self, batch: Batch) -> None:
         waiting = self._waiting
         if waiting:
             batch.signal = Signal()
         waiting.append(batch)
-        while not batch.settled():
+        while batch.outcome is None:
             if self._first() is batch:
                 self._lead(batch)
             elif batch.signal is None:
                 batch.signal = Signal()
             else:
                 batch.signal.wait(LOOK_SECONDS)
-                if not batch.settled():
+                if batch.outcome is None:
                     self._look_at_leader(batch)
 
     def _look_at_leader(self, batch: Batch) -> None:
@@ -125,25 +129,26 @@ class Intake:
 
     def _lead(self, leader: Batch) -> None:
         """Commit what waits."""
-        group = [one for one in list(self._waiting) if not one.settled()]
+        group = [one for one in list(self._waiting) if one.outcome is None]
         try:
             self._commit(group, leader)
         except (StoreError, sqlite3.Error) as error:
             # Each of the group's threads raises it. Another one may be meant for this thread alone.
             for batch in group:
-                if not batch.settled():
-                    batch.error = error
+                if batch.outcome is None:
+                    batch.outcome = error
         finally:
             self._pass_on(leader, group)
 
     def _pass_on(self, leader: Batch, group: list[Batch]) -> None:
         """Let a group go; its leader leaves last, since until then nobody else leads."""
-        settled = [one for one in group if one is not leader and one.settled()]
+        settled = [one for one in group if one is not leader and one.outcome is not None]
         for batch in settled:
             self._take_out(batch)
         self._leave(leader)
         for batch in settled:
-            batch.wake()
+            if batch.signal is not None:
+                batch.signal.give()
 
     def _commit(self, group: list[Batch], leader: Batch) -> None:
         # Alone a leader may be interrupted between a commit and its answer, which nobody waits for.
@@ -158,21 +163,23 @@ class Intake:
         """Commit a job that has come alone and is ready, in one statement; sleepers must wake."""
         fault("during_enqueue")
         key = self._writer.run(ENQUEUE_ONE, batch.rows[0]).lastrowid or 0
-        batch.ids = [format_id(key, batch.rows[0][0])]
+        batch.outcome = [format_id(key, batch.rows[0][0])]
         return True
 
     def _commit_group(self, group: list[Batch]) -> bool:
-        names = {(job.queue, job.task) for batch in group for job in batch.jobs}
+        keyed = [batch for batch in group if batch.jobs]
+        names = {(job.queue, job.task) for batch in keyed for job in batch.jobs}
         lanes = self._lanes.numbers(names) if names else {}
         with self._writer as connection:
-            group = [batch for batch in group if not was_committed(connection, batch)]
-            wakes = self._insert_rows(connection, [batch for batch in group if batch.rows])
-            for batch in group:
-                if batch.jobs:
+            new = [one for one in group if one.mark is None or not was_committed(connection, one)]
+            plain = [one for one in new if one.rows] if keyed else new
+            wakes = self._insert_rows(connection, plain)
+            for batch in keyed:
+                if batch.outcome is None:
                     wakes = self._keep(connection, batch, lanes) or wakes
             fault("during_enqueue")
         # Not before the commit: what has an answer is not committed again after an interrupt.
-        settle(group)
+        settle(new)
         return wakes
 
     def _insert_rows(self, connection: sqlite3.Connection, batches: list[Batch]) -> bool:
@@ -190,18 +197,16 @@ class Intake:
         try:
             kept = keep_keyed(connection, batch.jobs, lanes, Moment(self._clock))
         except DuplicateJob as refused:
-            batch.refused = refused
+            batch.promised = refused
             return False
-        batch.promise(kept.ids, kept.made)
+        batch.mark, batch.promised = kept.made, kept.ids
         return wakes_for(connection, kept.placed)
 
 
 def was_committed(connection: sqlite3.Connection, batch: Batch) -> bool:
     """Return whether a leader that was interrupted had committed the batch; then settle it."""
-    if batch.mark is None:
-        return False
-    key, nonce = parse_id(batch.mark) or (0, 0)
+    key, nonce = parse_id(batch.mark or "") or (0, 0)
     if connection.execute(EXISTS, {"key": key, "nonce": nonce}).fetchone() is None:
         return False
-    batch.ids = batch.answered
+    batch.outcome = batch.promised
     return True

@@ -127,7 +127,7 @@ def enqueue_into(
     """Keep jobs in a transaction that is open. Raises `DuplicateJob`: then the caller undoes it."""
     if is_keyed(jobs):
         return keep_keyed(connection, jobs, lanes, moment)
-    rows = rows_of(jobs, lanes, moment)
+    rows = rows_of(jobs, lanes, moment.micros)
     placed = [QueuedJob(lane=row[1], state=row[2], run_at=row[4]) for row in rows]
     return Enqueued(insert(connection, rows), placed)
 

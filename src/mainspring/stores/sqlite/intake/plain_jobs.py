@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id, new_nonce
 from mainspring.stores.sql.states import READY, SCHEDULED
 from mainspring.stores.sqlite.rows.bulk import in_chunks, with_rows
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mainspring.model.job import NewJob
-    from mainspring.stores.clock import Moment
     from mainspring.stores.sql.lanes import Name
 
 NEXT_KEY = """
@@ -45,16 +46,16 @@ Row = tuple[int, int, int, int, int, int, str]
 """One job: nonce, lane, state, priority, run_at, created_at, payload."""
 
 
-def rows_of(jobs: Sequence[NewJob], lanes: Mapping[Name, int], moment: Moment) -> list[Row]:
-    """Return the rows of ordinary jobs."""
+def rows_of(jobs: Sequence[NewJob], lanes: Mapping[Name, int], now: int) -> list[Row]:
+    """Return the rows of ordinary jobs, `now` being stored time."""
     return [
         (
             new_nonce(),
             lanes[job.queue, job.task],
             SCHEDULED if job.delay > 0 else READY,
             job.priority,
-            moment.after(job.delay),
-            moment.micros,
+            now + int(job.delay * MICROS) if job.delay else now,
+            now,
             job.payload.decode(),
         )
         for job in jobs
@@ -66,8 +67,8 @@ def insert(connection: sqlite3.Connection, rows: list[Row]) -> list[str]:
     (first,) = connection.execute(FIRST_KEY).fetchone()
     keyed = [(key, *row) for key, row in enumerate(rows, first)]
     for chunk in in_chunks(keyed):
-        flat = [value for row in chunk for value in row]
-        connection.execute(with_rows(ENQUEUE, COLUMNS, len(chunk)), flat)
+        values = tuple(chain.from_iterable(chunk))
+        connection.execute(with_rows(ENQUEUE, COLUMNS, len(chunk)), values)
     return [format_id(row[0], row[1]) for row in keyed]
 
 

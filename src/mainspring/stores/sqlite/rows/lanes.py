@@ -8,7 +8,8 @@ from mainspring.stores.sql.lanes import KnownLanes
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from mainspring.stores.sql.lanes import Name
     from mainspring.stores.sqlite.connections.readers import Readers
@@ -43,7 +44,7 @@ class LaneTable:
         self._readers = readers
         self.known = KnownLanes()
 
-    def numbers(self, names: Collection[Name]) -> dict[Name, int]:
+    def numbers(self, names: AbstractSet[Name]) -> dict[Name, int]:
         """Return a mapping that holds the number of each name; new ones get one.
 
         Not to be called in a transaction: a lane is committed before it is used, so that a
