@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from mainspring.model.view import JobFilter
-from mainspring.stores.postgres import PostgresStore
+from mainspring.stores.postgres import PostgresStore, enqueue
 from mainspring.stores.postgres.schema.sequences import HIGHEST_KEY
-from mainspring.testing.contracts.cases import join, new_job, want
+from mainspring.testing.contracts.cases import join, new_job, outcome, want
 
 SEQUENCES = ("job_keys", "lock_fences", "lanes_lane_seq", "nodes_node_seq", "chronicle_key_seq")
 BULK = 200
@@ -105,3 +105,111 @@ def test_a_job_that_got_the_key_of_an_ended_one_is_claimed_and_ends(
         connection.execute(f"UPDATE {schema}.jobs SET key = 1000")
         set_back(connection, schema)
         assert store.exchange(node, [], [want()]).claims
+
+
+def test_who_was_connected_meanwhile_joins_and_adds_entries(postgres_url, connection, schema):
+    with opened(postgres_url) as store:
+        first = join(store)
+        store.add_entry("statistics", b"{}")
+        set_back(connection, schema)
+        assert join(store, name="another") > first
+        store.add_entry("statistics", b"{}")
+        assert len(store.entries("statistics", newer_than=3600.0, limit=9).entries) == 2
+
+
+def use_up(store, count):
+    """Enqueue jobs under the keys that a store has drawn ahead."""
+    for _ in range(count):
+        store.enqueue_many([new_job()])
+
+
+@pytest.fixture
+def overtaken(postgres_url, connection, schema, monkeypatch):
+    """A store whose keys are others' once more after the sequence was mended."""
+    with opened(postgres_url) as store, opened(postgres_url) as other:
+        monkeypatch.setattr("mainspring.stores.postgres.session.KEYS_SECONDS", 60.0)
+        store.enqueue_many([new_job()] * BULK)
+        use_up(other, 1)
+        set_back(connection, schema)
+        store.session.forget_keys()
+        repair = store.session.repair
+
+        def repair_and_be_overtaken(statements):
+            repair(statements)
+            use_up(other, 10)
+
+        monkeypatch.setattr(store.session, "repair", repair_and_be_overtaken)
+        yield store
+
+
+@pytest.mark.parametrize("jobs", [[new_job()], [new_job()] * 5, [unlike("one")]])
+def test_keys_that_others_had_drawn_before_are_passed_over(overtaken, jobs):
+    before = ids_in(overtaken)
+    ids = overtaken.enqueue_many(jobs)
+    assert set(ids) <= set(ids_in(overtaken)) - set(before)
+
+
+def test_keys_that_others_had_drawn_before_are_passed_over_in_a_transaction(
+    overtaken, postgres_url
+):
+    with psycopg.connect(postgres_url.partition("?")[0] + query_of(postgres_url)) as mine:
+        ids = overtaken.enqueue_in(mine, [new_job()])
+    assert set(ids) <= set(ids_in(overtaken))
+
+
+END_SESSIONS = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND application_name = 'mainspring' AND datname = current_database()
+"""
+
+
+@pytest.mark.parametrize("jobs", [[new_job()] * 3, [unlike("one")]], ids=["plain", "keyed"])
+@pytest.mark.parametrize("ended", [False, True], ids=["live", "ended"])
+def test_jobs_whose_keys_others_got_while_the_answer_was_lost_are_kept(
+    postgres_url, connection, schema, monkeypatch, jobs, ended
+):
+    """As it is when a server takes over that has not heard of them."""
+    told = []
+
+    def fail_over(name):
+        if name == "during_enqueue" and not told:
+            told.append(name)
+            connection.execute(END_SESSIONS)
+            connection.execute(f"DELETE FROM {schema}.jobs")
+            set_back(connection, schema)
+            with opened(postgres_url) as other:
+                other.session.forget_keys()
+                ids = other.enqueue_many([new_job()] * BULK)
+                if ended:
+                    node = join(other)
+                    while claims := other.exchange(node, [], [want(limit=BULK)]).claims:
+                        other.finish_many(node, [outcome(claim) for claim in claims])
+            told.extend(ids)
+
+    monkeypatch.setattr("mainspring.stores.postgres.session.fault", fail_over)
+    with opened(postgres_url) as store:
+        ids = store.enqueue_many(jobs)
+        assert len(told) == 1 + BULK
+        assert sorted(told[1:] + ids) == ids_in(store)
+
+
+def test_a_commit_that_comes_through_after_its_connection_was_lost_makes_no_second_job(
+    postgres_url, monkeypatch
+):
+    with opened(postgres_url) as store:
+        kept = iter([False])  # not yet, at the second try's first look
+        was_kept = enqueue.was_kept
+        monkeypatch.setattr(enqueue, "was_kept", lambda *of: next(kept, True) and was_kept(*of))
+        transact, tries = store.session._transact, []
+
+        def lose_the_first_answer(statements, work):
+            answer = transact(statements, work)
+            tries.append(answer)
+            if len(tries) == 1:
+                statements.driver.close()
+                raise psycopg.OperationalError("gone")
+            return answer
+
+        monkeypatch.setattr(store.session, "_transact", lose_the_first_answer)
+        ids = store.enqueue_many([new_job(expires=60.0)])
+        assert ids == ids_in(store)

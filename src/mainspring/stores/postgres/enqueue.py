@@ -16,7 +16,7 @@ from mainspring.model.job import NewJob  # the type of a Struct's field
 from mainspring.model.job_options import tags_in
 from mainspring.stores.job_id import format_id, new_nonce, parse_id
 from mainspring.stores.postgres.connections.statements import micros
-from mainspring.stores.postgres.connections.trouble import Raced
+from mainspring.stores.postgres.connections.trouble import KeysTaken, Raced
 from mainspring.stores.rules.columns import LATEST
 from mainspring.stores.rules.enqueue import (
     IDEMPOTENT_SECONDS,
@@ -58,12 +58,23 @@ ENQUEUE_AGAIN = ENQUEUE + "ON CONFLICT DO NOTHING"
 ENQUEUE_KEYED = ENQUEUE + "ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO NOTHING"
 
 # Done again: what had come through and has ended meanwhile must not be there twice.
-REPEAT = (
-    "DELETE FROM jobs USING finished WHERE jobs.key = finished.key AND jobs.key = ANY (%(keys)s)"
-)
+REPEAT = """
+DELETE FROM jobs USING finished
+WHERE jobs.key = finished.key AND jobs.nonce = finished.nonce AND jobs.key = ANY (%(keys)s)
+"""
 
 IS_KEPT = """
-SELECT FROM jobs WHERE key = %(key)s UNION ALL SELECT FROM finished WHERE key = %(key)s
+SELECT FROM jobs WHERE key = %(key)s AND nonce = %(nonce)s
+UNION ALL SELECT FROM finished WHERE key = %(key)s AND nonce = %(nonce)s
+"""
+
+# Under the key of each there is a job: another's, where the sequence was behind.
+OTHERS = """
+SELECT FROM unnest(%(keys)s::bigint[], %(nonces)s::bigint[]) AS given (key, nonce)
+WHERE NOT EXISTS (
+  SELECT FROM jobs WHERE jobs.key = given.key AND jobs.nonce = given.nonce
+  UNION ALL SELECT FROM finished WHERE finished.key = given.key AND finished.nonce = given.nonce
+) LIMIT 1
 """
 
 # One that would never end was written by somebody else.
@@ -154,9 +165,14 @@ def enqueue_into(
     if not is_keyed(batch.jobs):
         insert(connection, batch, lanes, moment)
         return batch.ids
-    if batch.answer is not None and connection.rows(IS_KEPT, {"key": batch.keys[0]}):
+    if batch.answer is not None and was_kept(connection, batch):
         return batch.answer
     return keep_keyed(connection, batch, lanes, moment)
+
+
+def was_kept(connection: Statements, batch: JobBatch) -> bool:
+    """Return whether an earlier try has committed the batch."""
+    return bool(connection.rows(IS_KEPT, {"key": batch.keys[0], "nonce": batch.nonces[0]}))
 
 
 def insert(
@@ -190,6 +206,17 @@ def insert(
         asked = {"now": moment.micros, "jobs": json.encode(rows).decode()}
         inserted += connection.execute(statement, asked).rowcount
     return inserted
+
+
+def insert_again(
+    connection: Statements, batch: JobBatch, lanes: Mapping[Name, int], moment: ServerMoment
+) -> None:
+    """Insert plain jobs unless an earlier try has. Raises `KeysTaken`: the caller rolls back."""
+    if insert(connection, batch, lanes, moment, ENQUEUE_AGAIN) < len(batch.jobs):
+        asked = {"keys": batch.keys, "nonces": batch.nonces}
+        if connection.execute(OTHERS, asked).rowcount:
+            raise KeysTaken
+    connection.execute(REPEAT, {"keys": batch.keys})
 
 
 class JobRow(Struct, frozen=True, gc=False, omit_defaults=True):

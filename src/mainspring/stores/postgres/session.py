@@ -29,14 +29,13 @@ from mainspring.stores.postgres.connections.trouble import (
     is_key_taken,
 )
 from mainspring.stores.postgres.enqueue import (
-    ENQUEUE,
-    ENQUEUE_AGAIN,
     MOST_ROWS,
-    REPEAT,
     batch_of,
     draw,
     enqueue_into,
     insert,
+    insert_again,
+    was_kept,
 )
 from mainspring.stores.postgres.schema.sequences import raise_sequences
 from mainspring.stores.postgres.single_job import SingleJobs
@@ -99,7 +98,7 @@ WITH doubles AS (DELETE FROM finished USING jobs WHERE finished.key = jobs.key)
 DELETE FROM attempts USING jobs WHERE attempts.key = jobs.key
   AND (attempts.fence > jobs.fence OR attempts.fence = jobs.fence AND jobs.state = 2)
 """
-OURS = {"jobs_pkey", "finished_pkey", "attempts_pkey"}
+OURS = {"jobs_pkey", "finished_pkey", "attempts_pkey", "nodes_pkey", "chronicle_pkey"}
 
 
 class CommitState:
@@ -154,8 +153,7 @@ class PostgresSession:
             except errors.UniqueViolation as error:
                 if error.diag.constraint_name not in OURS or tries + 1 == MOST_TRIES:
                     raise
-                with self.connections.lend() as connection:
-                    self.repair(connection)
+                self.read(self.repair)
             except psycopg.Error as error:
                 lost = isinstance(error, LOST) and (not connection or connection.driver.closed)
                 may_repeat = isinstance(error, UNDONE) or (lost and not progress.committing)
@@ -192,11 +190,20 @@ class PostgresSession:
     def enqueue(self, jobs: Sequence[NewJob]) -> list[str]:
         """Keep jobs, notify, and return their ids; an answer that was lost makes no second job."""
         lanes = self.numbers({(job.queue, job.task) for job in jobs})
-        try:
-            return self._enqueue(jobs, lanes)
-        except KeysTaken:
-            self.read(self.repair)
-            return self._enqueue(jobs, lanes)
+        return self.by_free_keys(lambda: self._enqueue(jobs, lanes))
+
+    def by_free_keys(self, work: Callable[[], T]) -> T:
+        """Return what `work` does, which draws keys; done again while they are those of others.
+
+        Also those that a repair makes free may be others' meanwhile: of processes that had drawn
+        them before, or whose transactions were open.
+        """
+        for _ in range(MOST_TRIES):
+            try:
+                return work()
+            except KeysTaken:
+                self.read(self.repair)
+        raise self._address.unusable("others were given the keys of new jobs", "try later")
 
     def _enqueue(self, jobs: Sequence[NewJob], lanes: Mapping[Name, int]) -> list[str]:
         batch = self.batch(jobs)
@@ -301,6 +308,8 @@ class PostgresSession:
                 return self._insert(connection, batch, lanes, again=again)
             return self._transact(connection, lambda _: self._keep_keyed(connection, batch, lanes))
         except errors.UniqueViolation as error:
+            if again and was_kept(connection, batch):  # the first try has committed meanwhile
+                raise Raced from error
             if is_key_taken(error):
                 raise KeysTaken from error
             raise
@@ -322,10 +331,10 @@ class PostgresSession:
             return batch.ids
 
         def work(_: Statements) -> None:
-            statement = ENQUEUE_AGAIN if again else ENQUEUE
-            insert(connection, batch, lanes, self._moment(), statement)
             if again:
-                connection.execute(REPEAT, {"keys": batch.keys})
+                insert_again(connection, batch, lanes, self._moment())
+            else:
+                insert(connection, batch, lanes, self._moment())
             fault("during_enqueue")
 
         if again or len(batch.jobs) > MOST_ROWS:

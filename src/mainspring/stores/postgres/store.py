@@ -13,7 +13,6 @@ from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.postgres.address import address_of
 from mainspring.stores.postgres.connections.connections import Connections
 from mainspring.stores.postgres.connections.statements import ServerMoment
-from mainspring.stores.postgres.connections.trouble import KeysTaken
 from mainspring.stores.postgres.session import CommitState, PostgresSession
 from mainspring.stores.run_folder import run_folder
 from mainspring.stores.sql import forks
@@ -165,13 +164,12 @@ class PostgresStore(SqlStore):
 
         session = self._session
         lanes = session.numbers({(job.queue, job.task) for job in jobs})
-        try:
+
+        def keep() -> list[str]:
             batch = session.batch(jobs)
             return enqueue_in(self._address, connection, batch, lanes, self._moment())
-        except KeysTaken:
-            session.read(session.repair)
-            batch = session.batch(jobs)
-            return enqueue_in(self._address, connection, batch, lanes, self._moment())
+
+        return session.by_free_keys(keep)
 
     def finish_in(self, connection: object, node: int, outcome: Outcome) -> bool:
         """Record an outcome if and only if the caller's transaction commits."""
