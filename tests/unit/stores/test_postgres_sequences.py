@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from mainspring.errors import StoreUnusable
 from mainspring.model.view import JobFilter
 from mainspring.stores.postgres import PostgresStore, enqueue
 from mainspring.stores.postgres.schema.sequences import HIGHEST_KEY
@@ -213,3 +214,54 @@ def test_a_commit_that_comes_through_after_its_connection_was_lost_makes_no_seco
         monkeypatch.setattr(store.session, "_transact", lose_the_first_answer)
         ids = store.enqueue_many([new_job(expires=60.0)])
         assert ids == ids_in(store)
+
+
+@contextmanager
+def worker_role(connection, schema):
+    """Give a role that has what `mainspring doctor` asks for, and nothing more."""
+    role = f"{schema}_worker"
+    connection.execute(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {role}")
+    connection.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role}")
+    connection.execute(f"GRANT USAGE ON SEQUENCE {schema}.job_keys TO {role}")
+    connection.execute(f"GRANT USAGE ON SEQUENCE {schema}.lock_fences TO {role}")
+    yield role
+    connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def try_all(store):
+    """Return what is said where new jobs, tasks and nodes get the numbers of others."""
+    said = []
+    for call in (lambda: join(store, name="x"), lambda: store.enqueue_many([new_job(task="x")])):
+        try:
+            call()
+        except StoreUnusable as error:
+            said.append(str(error))
+    return said
+
+
+def test_a_role_that_may_not_set_sequences_is_told_who_may(postgres_url, connection, schema):
+    with opened(postgres_url) as store:
+        for number in range(9):
+            join(store, name=f"node {number}")
+            store.enqueue_many([new_job(task=f"task {number}")])
+    with worker_role(connection, schema) as role:
+        url = postgres_url.replace("mainspring@", f"{role}@")
+        with opened(url) as store:
+            assert try_all(store) == []
+            for sequence in ("nodes_node_seq", "lanes_lane_seq"):  # which it can't even read
+                connection.execute(f"SELECT setval('{schema}.{sequence}', 1, false)")
+            with pytest.raises(
+                StoreUnusable, match="as the owner of the schema run mainspring doc"
+            ):
+                join(store, name="y")
+            with pytest.raises(
+                StoreUnusable, match="as the owner of the schema run mainspring doc"
+            ):
+                store.enqueue_many([new_job(task="y")])
+        set_back(connection, schema)
+        with opened(url) as store, pytest.raises(StoreUnusable, match="GRANT UPDATE ON SEQUENCE"):
+            store.enqueue_many([new_job()])
+        with opened(postgres_url) as store:
+            assert "problem" not in {one.level for one in store.examine() if one.check == "server"}
+        with opened(url) as store:
+            assert try_all(store) == []

@@ -27,6 +27,7 @@ from mainspring.stores.postgres.connections.trouble import (
     Raced,
     explain,
     is_key_taken,
+    sentence_of,
 )
 from mainspring.stores.postgres.enqueue import (
     MOST_ROWS,
@@ -37,7 +38,7 @@ from mainspring.stores.postgres.enqueue import (
     insert_again,
     was_kept,
 )
-from mainspring.stores.postgres.schema.sequences import raise_sequences
+from mainspring.stores.postgres.schema.sequences import AS_OWNER, raise_sequences
 from mainspring.stores.postgres.single_job import SingleJobs
 from mainspring.stores.rules.enqueue import is_keyed
 from mainspring.stores.sql.lanes import KnownLanes
@@ -151,8 +152,10 @@ class PostgresSession:
             except Raced:
                 pass
             except errors.UniqueViolation as error:
-                if error.diag.constraint_name not in OURS or tries + 1 == MOST_TRIES:
+                if error.diag.constraint_name not in OURS:
                     raise
+                if tries + 1 == MOST_TRIES:
+                    raise self._address.unusable(sentence_of(error), AS_OWNER) from error
                 self.read(self.repair)
             except psycopg.Error as error:
                 lost = isinstance(error, LOST) and (not connection or connection.driver.closed)
@@ -178,6 +181,8 @@ class PostgresSession:
             if self.lanes.missing(names):  # the server gave them the numbers of others
                 self.read(self.repair)
                 self._add_lanes(missing)
+                if self.lanes.missing(names):
+                    raise self._address.unusable("new tasks get the numbers of others", AS_OWNER)
         return self.lanes.numbers
 
     def _add_lanes(self, names: Collection[Name]) -> None:

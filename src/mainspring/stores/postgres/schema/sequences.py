@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from psycopg import errors
+
 from mainspring.stores.sql.qualified import quoted
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ GIVEN = {
 HIGHEST = {"lanes_lane_seq": 2**30}
 HIGHEST_KEY = 2**62
 """Numbers above were written by somebody else: behind those soon none would be left."""
+
+AS_OWNER = "as the owner of the schema run mainspring doctor, which sets its sequences"
 
 # Who may not read a sequence of an identity column may still insert.
 BEHIND = """
@@ -50,8 +54,17 @@ def raise_sequences(connection: Connection[Any], address: PostgresAddress) -> No
         for name, look in behind.items():
             row = connection.execute(look.encode()).fetchone()
             if row is not None:
-                sequence = f"{quoted(address.schema)}.{name}"
-                connection.execute("SELECT setval(%s::regclass, %s)", (sequence, row[1]))
+                _raise(connection, address, name, row[1])
+
+
+def _raise(connection: Connection[Any], address: PostgresAddress, name: str, highest: int) -> None:
+    sequence = f"{quoted(address.schema)}.{name}"
+    try:
+        connection.execute("SELECT setval(%s::regclass, %s)", (sequence, highest))
+    except errors.InsufficientPrivilege as error:
+        why = f"the sequence {name} gives numbers that rows have, and this role may not set it"
+        grant = f"GRANT UPDATE ON SEQUENCE {sequence} TO {quoted(connection.info.user)}"
+        raise address.unusable(why, f"{AS_OWNER}, or: {grant}") from error
 
 
 def _behind(sequence: str, schema: str) -> str:
