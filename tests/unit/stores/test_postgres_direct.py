@@ -4,6 +4,7 @@ import os
 import resource
 import sys
 import threading
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
@@ -87,17 +88,16 @@ def test_a_process_with_many_files_open_connects_again(until):
 
 @pytest.mark.usefixtures("switching", "no_thread_left")
 def test_callers_that_wake_it_at_once_start_one_thread():
-    address = SimpleNamespace(listen_conninfo="", channel=str)
+    address = SimpleNamespace(listen_conninfo="", channel=str, listen=True)
     for _ in range(ROUNDS):
         direct = DirectConnection(address, unreachable)
         barrier = threading.Barrier(CALLERS)
 
-        def let_go(lock, direct=direct, barrier=barrier):
-            direct._locks.add(lock)
+        def hold(lock, direct=direct, barrier=barrier):
             barrier.wait()
-            direct.let_go(lock)
+            direct.hold(lock)
 
-        callers = [threading.Thread(target=let_go, args=(lock,)) for lock in range(CALLERS)]
+        callers = [threading.Thread(target=hold, args=(lock,)) for lock in range(CALLERS)]
         for caller in callers:
             caller.start()
         for caller in callers:
@@ -135,3 +135,51 @@ def test_who_waits_for_nothing_is_notified_of_nothing(postgres_url, until, conne
     assert connection.execute(heard, (f"{channel}ready%",)).fetchone() == (0,)
     for one in (waiting, store, other):
         one.close()
+
+
+def hears_of_a_job(listener, other):
+    """Return whether a listener is notified of a new job, once it has heard of all before."""
+    while listener.wait(0.2):
+        pass
+    enqueue(other)
+    return listener.wait(10) is not None
+
+
+@pytest.fixture
+def stores(postgres_url):
+    stores = [PostgresStore(postgres_url, durability="normal") for _ in range(2)]
+    yield stores
+    for store in stores:
+        store.close()
+
+
+def test_who_begins_to_listen_as_the_last_one_ends_is_notified(stores, monkeypatch):
+    store, other = stores
+    direct = store.session.direct
+    let_go, begun = direct.let_go, []
+
+    def let_go_late(lock):
+        begun.append(store.listen("ready"))
+        let_go(lock)
+
+    first = store.listen("ready")
+    monkeypatch.setattr(direct, "let_go", let_go_late)
+    first.close()
+    monkeypatch.undo()
+    with closing(begun[0]) as second:
+        assert hears_of_a_job(second, other)
+
+
+def test_who_listens_in_the_process_of_doctor_is_still_notified(stores):
+    store, other = stores
+    with closing(store.listen("ready")) as listener:
+        assert "listening" in [one.check for one in store.examine()]
+        assert hears_of_a_job(listener, other)
+
+
+@pytest.mark.usefixtures("no_thread_left")
+def test_a_listener_that_ends_after_its_store_was_closed_leaves_no_thread(postgres_url):
+    store = PostgresStore(postgres_url, durability="normal")
+    listener = store.listen("ready")
+    store.close()
+    listener.close()

@@ -89,7 +89,16 @@ class DirectConnection:
         """Hold a lock no more, soon."""
         if lock in self._locks:
             self._locks.discard(lock)
-            self._wake()
+            self._in_turn(self._interrupt_if_alive)
+
+    def rest(self, topic: str, listeners: int) -> None:
+        """Be notified of a topic no more, soon, unless more than so many listen for it."""
+        notifier, lock = self._notifiers[topic], TOPICS[topic]
+        self.let_go(lock)
+        if notifier.listeners > listeners:
+            # One has begun in between, and found the lock held: it was notified of nothing.
+            self.hold(lock)
+            notifier.notify()
 
     def holds(self, lock: int) -> bool:
         """Return whether a lock is held, or will be once it is connected."""
@@ -122,6 +131,10 @@ class DirectConnection:
         if self._thread is None or not self._thread.is_alive():
             self._start()
         self._interrupt()
+
+    def _interrupt_if_alive(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            self._interrupt()
 
     def _in_turn(self, work: Callable[[], None]) -> None:
         """Start or end the thread, as no other does just now; an exception leaves no lock."""
@@ -261,7 +274,7 @@ class TopicNotifier(Notifier):
         """Wake that listener no more."""
         super().forget(listener)
         if not self._listeners:
-            self._direct.let_go(TOPICS[self._topic])
+            self._direct.rest(self._topic, 0)
 
 
 class DirectListener(LocalListener):
