@@ -183,3 +183,5 @@ def test_a_listener_that_ends_after_its_store_was_closed_leaves_no_thread(postgr
     listener = store.listen("ready")
     store.close()
     listener.close()
+    assert "mainspring-listener" not in [one.name for one in threading.enumerate()]
+    store.close()
