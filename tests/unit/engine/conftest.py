@@ -159,3 +159,8 @@ def make_desk():
 @pytest.fixture
 def client():
     return QueueClient()
+
+
+@pytest.fixture
+def make_sink():
+    return NoteSink

@@ -10,7 +10,7 @@ import pytest
 
 from mainspring.engine.claims.drain import STUBBORN_SECONDS
 from mainspring.engine.claims.outbox import MOST_OUTCOMES
-from mainspring.engine.claims.slots import REST_SECONDS, STALE_SECONDS
+from mainspring.engine.claims.slots import REST_SECONDS, STALE_SECONDS, Slots
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
 from mainspring.model.events import AttemptsEnded, NodeLost, OutcomesRefused
 from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
@@ -241,13 +241,17 @@ class TestLeaseLapsed:
         assert client.states(ids) == ["completed"]
 
 
+def enqueue_other(client):
+    return client.memory.enqueue_many([NewJob("other", "default", b"[[],{}]")])[0]
+
+
 class TestSuspects:
     """Jobs whose next crash would be their last run one at a time."""
 
-    def crash_twice(self, client, ids):
+    def crash_twice(self, client, ids, task="t"):
         for _ in range(2):
             node = client.memory.join("lost", host="host", pid=1, lease=15.0)
-            client.memory.claim(node, [Want(("t",), None, len(ids))])
+            client.memory.claim(node, [Want((task,), None, len(ids))])
             client.memory.rescue(node, dead=True, begun=None)
             client.clock.advance(5)
 
@@ -272,6 +276,33 @@ class TestSuspects:
         client.end(claim)
         client.exchange.turn()
         assert [claim.id for claim in client.sink.line] == suspects[1:]
+
+    def test_the_next_comes_when_a_slot_is_free_that_was_not_as_the_last_ended(
+        self, client, make_sink
+    ):
+        """Of tasks whose slots are others': nobody says again that it waits there."""
+        client.memory.renew(client.node.key, lease=1000.0)
+        other = Slots(make_sink(1), ("other",))
+        other._run_seconds = 0.001
+        client.exchange.serve(other)
+        self.crash_twice(client, client.enqueue())
+        client.exchange.turn()
+        (suspect,) = client.sink.begin(1)
+        waiting = enqueue_other(client)
+        self.crash_twice(client, [waiting], task="other")
+        enqueue_other(client)
+        client.exchange.notify()
+        client.exchange.turn()
+        (long,) = other.executor.begin(1)
+        other.executor.since = time.monotonic() - 10
+        client.end(suspect)
+        client.exchange.turn()
+        assert client.states([waiting]) == ["pending"]
+        other.executor.begun.clear()
+        client.exchange.put(Outcome(long.key, long.fence, OutcomeKind.COMPLETED, result=b"1"))
+        while client.exchange.due(time.monotonic()) == 0:
+            client.exchange.turn()
+        assert client.states([waiting]) == ["running"]
 
 
 class TestLeaseLost:

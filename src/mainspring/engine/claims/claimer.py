@@ -57,11 +57,14 @@ class Claimer:
         """Return what to ask for in an exchange that records these outcomes.
 
         Nothing, if the store is known to have nothing: it will say when that changes. But it says
-        nothing of the jobs that wait until a suspect has ended.
+        nothing of the jobs that wait until a suspect has ended, also for slots that are full now.
         """
-        if outcomes and not (self.held.suspects or self.table.expects_work()):
-            self.want_nothing()
-            return []
+        if outcomes:
+            if self.held.suspects and not self.held.has_suspect_beside(outcomes):
+                self.table.expect_work()
+            if not self.table.expects_work():
+                self.want_nothing()
+                return []
         leaving = dict.fromkeys(self.table.slots, 0)
         by_task = self.table.by_task
         for claim in self.held.of(outcomes):
