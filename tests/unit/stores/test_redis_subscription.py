@@ -1,5 +1,6 @@
 """The subscription of a process: to what somebody there waits for, and nothing else."""
 
+import socket
 from contextlib import closing
 
 import pytest
@@ -7,6 +8,7 @@ import redis
 
 from mainspring.model.job import ANY_JOB
 from mainspring.stores.redis import RedisStore
+from mainspring.stores.redis.subscription import Subscription
 from mainspring.testing.contracts.cases import end, enqueue
 
 
@@ -64,3 +66,61 @@ def drain(*listeners):
     for listener in listeners:
         while listener.wait(0.1):
             pass
+
+
+class TlsSocket(socket.socket):
+    """A socket as that of a connection by TLS, which its own `shutdown` ends for its readers."""
+
+    ended = False
+
+    def shutdown(self, how):
+        self.ended = True
+        super().shutdown(how)
+
+
+class TlsConnection:
+    """A connection to a server that has subscribed it, and says nothing more."""
+
+    def __init__(self):
+        ours, self._server = socket.socketpair()
+        self._sock = TlsSocket(fileno=ours.detach())
+        self.left = 0
+
+    def send_command(self, _name, *channels):
+        self.left = len(channels)
+
+    def can_read(self, _timeout):
+        return True
+
+    def read_response(self):
+        if self.left:
+            self.left -= 1
+            return [b"subscribe"]
+        self._sock.recv(1)
+        if self._sock.ended:
+            raise ValueError("Read on closed or unwrapped SSL socket.")
+        raise redis.ConnectionError("closed")
+
+    def disconnect(self):
+        self._sock.close()
+        self._server.close()
+
+
+@pytest.mark.usefixtures("no_thread_left")
+def test_to_hear_of_more_ends_no_tls_under_the_thread_that_reads():
+    connections, told = [], []
+
+    def connect():
+        connections.append(TlsConnection())
+        return connections[-1]
+
+    subscription = Subscription(
+        connect, lambda topic, _: told.append(topic), prefix="p:", topics={"ready"}, sender="s"
+    )
+    assert subscription.wait(10)
+    for topics in ({"ended"}, {"locks"}):
+        subscription.hear(topics)
+        assert subscription.wait(10)
+    subscription.close()
+    assert {"ready", "ended", "locks"} <= set(told)
+    assert not any(one._sock.ended for one in connections)

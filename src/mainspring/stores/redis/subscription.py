@@ -77,9 +77,10 @@ class Subscription:
             self._thread.join(LONGEST_PAUSE)
 
     def _wake(self) -> None:
-        # Its descriptor is closed by the thread that reads it, or another file could be read.
-        with suppress(AttributeError, OSError):
-            self._connection._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]  # noqa: SLF001
+        # Its descriptor is closed by the thread that reads it, or another file could be read. And
+        # TLS is not ended under that thread, as its own `shutdown` would do.
+        with suppress(AttributeError, OSError, TypeError):
+            socket.socket.shutdown(self._connection._sock, socket.SHUT_RDWR)  # type: ignore[union-attr]  # noqa: SLF001
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
