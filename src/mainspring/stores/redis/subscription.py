@@ -80,7 +80,7 @@ class Subscription:
         # Its descriptor is closed by the thread that reads it, or another file could be read. And
         # TLS is not ended under that thread, as its own `shutdown` would do.
         with suppress(AttributeError, OSError, TypeError):
-            socket.socket.shutdown(self._connection._sock, socket.SHUT_RDWR)  # type: ignore[union-attr]  # noqa: SLF001
+            socket.socket.shutdown(self._connection._sock, socket.SHUT_RDWR)  # type: ignore[arg-type, union-attr]  # noqa: SLF001
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
