@@ -293,3 +293,27 @@ def test_the_queue_takes_jobs_into_the_transaction_and_completes_in_it(postgres_
         connection.commit()
         assert job.result(timeout=10) == 3
     queue.close()
+
+
+@pytest.mark.parametrize("jobs", [PLAIN, KEYED], ids=["plain", "keyed"])
+@pytest.mark.parametrize("taken", [False, True], ids=["free keys", "taken keys"])
+def test_jobs_are_enqueued_in_a_pipeline(store, connect, postgres_url, connection, jobs, taken):
+    known = store.enqueue_many(PLAIN)
+    if taken:
+        schema = postgres_url.rpartition("schema=")[2]
+        connection.execute(f"SELECT setval('{schema}.job_keys', 1, false)")
+        store.session.forget_keys()
+    with connect() as mine, mine.pipeline():
+        ids = store.enqueue_in(mine, jobs)
+    assert [found(store, one).id for one in known + ids] == known + ids
+
+
+def test_an_error_in_a_pipeline_leaves_the_transaction_of_the_caller(store, connect):
+    enqueue(store, unique="a")
+    with connect() as mine:
+        mine.execute("CREATE TEMPORARY TABLE mine (number int)")
+        with mine.pipeline():
+            mine.execute("INSERT INTO mine VALUES (1)")
+            with pytest.raises(DuplicateJob):
+                store.enqueue_in(mine, [new_job(unique="a", on_conflict="raise")])
+        assert mine.execute("SELECT count(*) FROM mine").fetchone() == (1,)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg import errors
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 
 from mainspring.errors import InvalidConnection
 from mainspring.stores.postgres.connections.statements import Statements
@@ -104,6 +104,10 @@ def savepoint(statements: Statements, address: PostgresAddress) -> Iterator[None
         refuse_other_database(statements, address)
         yield
     except BaseException:
+        driver = statements.driver
+        if driver.pgconn.pipeline_status == PipelineStatus.ABORTED:
+            with driver.pipeline() as pipeline:
+                pipeline.sync()
         statements.execute("ROLLBACK TO SAVEPOINT mainspring")
         statements.execute("RELEASE SAVEPOINT mainspring")
         raise

@@ -204,7 +204,7 @@ def insert(
             )
         ]
         asked = {"now": moment.micros, "jobs": json.encode(rows).decode()}
-        inserted += connection.execute(statement, asked).rowcount
+        inserted += connection.changed(statement, asked)
     return inserted
 
 
@@ -306,7 +306,7 @@ def remember(
         "lasts": micros(IDEMPOTENT_SECONDS),
         "now": moment.micros,
     }
-    if connection.execute(REMEMBER, row).rowcount < len(memories):
+    if connection.changed(REMEMBER, row) < len(memories):
         raise Raced
 
 

@@ -71,6 +71,13 @@ class Statements:
             return cursor.execute(text)
         return cursor.execute(text, [parameters[name] for name in names])
 
+    def changed(self, statement: str, parameters: Mapping[str, object]) -> int:
+        """Return how many rows a statement has written; in a pipeline it waits for the answer."""
+        cursor = self.execute(statement, parameters)
+        if self.driver.pgconn.pipeline_status:
+            self.rows("SELECT 1")
+        return cursor.rowcount
+
     def execute_all(self, texts: bytes) -> None:
         """Execute statements without parameters in one round trip."""
         psycopg.Cursor(self.driver).execute(texts, prepare=False)
