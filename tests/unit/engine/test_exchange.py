@@ -277,6 +277,20 @@ class TestSuspects:
         client.exchange.turn()
         assert [claim.id for claim in client.sink.line] == suspects[1:]
 
+    def test_one_at_a_time_also_where_tasks_have_slots_of_their_own(self, client, make_sink):
+        client.memory.renew(client.node.key, lease=1000.0)
+        other = Slots(make_sink(1), ("other",))
+        client.exchange.serve(other)
+        suspects = [client.enqueue()[0], enqueue_other(client)]
+        self.crash_twice(client, suspects[:1])
+        self.crash_twice(client, suspects[1:], task="other")
+        for expected in (["running", "pending"], ["completed", "running"]):
+            client.turn_until(lambda: client.exchange.due(time.monotonic()) != 0)
+            assert client.states(suspects) == expected
+            for claim in client.sink.begin(4):
+                client.end(claim)
+            client.turn_until(lambda: client.exchange.due(time.monotonic()) != 0)
+
     def test_the_next_comes_when_a_slot_is_free_that_was_not_as_the_last_ended(
         self, client, make_sink
     ):

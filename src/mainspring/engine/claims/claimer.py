@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mainspring.clock import monotonic
 from mainspring.engine.claims.held import HeldClaims
 from mainspring.engine.claims.slots import SlotTable
+from mainspring.model.crash import is_suspect
 from mainspring.model.job import Claim, Outcome, Want  # the types of a NamedTuple's fields
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ class Recorded(NamedTuple):
 
     ended: list[tuple[Claim, Outcome]]
     refused: list[Outcome]
+
+
+class Accepted(NamedTuple):
+    """Claims that no slot gets: those whose jobs have expired, and suspects beside another."""
+
+    expired: list[Claim]
+    surplus: list[Claim]
 
 
 class Recovered(NamedTuple):
@@ -107,18 +115,23 @@ class Claimer:
             slots.learn(seconds)
         return recorded
 
-    def accept(self, exchanged: Exchanged) -> list[Claim]:
-        """Submit new claims to the slots; return those whose jobs have expired."""
+    def accept(self, exchanged: Exchanged) -> Accepted:
+        """Submit new claims to the slots, but for those that are returned."""
         self._plan_next_claim(exchanged.next_due)
         shares: defaultdict[Slots, list[Claim]] = defaultdict(list)
         for claim in exchanged.claims:
             shares[self.table.by_task[claim.task]].append(claim)
         expired: list[Claim] = []
+        surplus: list[Claim] = []
         for slots, claims in shares.items():
             if len(claims) == self._asked[slots]:
                 slots.may_have_work = True
+            if self.held.suspects and len(shares) > 1:
+                # Each of the wants may have brought one.
+                surplus += [one for one in claims if is_suspect(one.crashes)]
+                claims = [one for one in claims if not is_suspect(one.crashes)]  # noqa: PLW2901
             expired += self._start(slots, claims)
-        return expired
+        return Accepted(expired, surplus)
 
     def recover(self, claims: Sequence[Claim]) -> Recovered:
         """Start claims that an answer which was lost has granted."""

@@ -308,8 +308,11 @@ class Exchange:
         if exchanged.lapsed:
             self._lapsed = True
             self._renew()
-        if expired := self._claimer.accept(exchanged):
+        expired, surplus = self._claimer.accept(exchanged)
+        if expired:
             self._outbox.extend(map(overdue, expired))
+        if surplus:
+            self._release(surplus)
         if self._drain.asked:
             self._release(self._table.withdraw_all())
         if self._cancels:
