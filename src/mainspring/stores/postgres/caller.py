@@ -6,12 +6,12 @@ is used for the length of a few statements, in which its event loop waits.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg import errors
-from psycopg.pq import PipelineStatus, TransactionStatus
+from psycopg.pq import TransactionStatus
 
 from mainspring.errors import InvalidConnection
 from mainspring.stores.postgres.connections.statements import Statements
@@ -104,9 +104,9 @@ def savepoint(statements: Statements, address: PostgresAddress) -> Iterator[None
         refuse_other_database(statements, address)
         yield
     except BaseException:
-        driver = statements.driver
-        if driver.pgconn.pipeline_status == PipelineStatus.ABORTED:
-            with driver.pipeline() as pipeline:
+        if statements.driver.pgconn.pipeline_status:
+            # Until then all that is sent is passed over, as what was sent with the statement is.
+            with suppress(errors.PipelineAborted), statements.driver.pipeline() as pipeline:
                 pipeline.sync()
         statements.execute("ROLLBACK TO SAVEPOINT mainspring")
         statements.execute("RELEASE SAVEPOINT mainspring")
