@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import random
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _ID = re.compile(r"(-?[0-9]{1,19})-(-?[0-9a-f]{7,16})", re.ASCII)
 INTEGERS = range(-(2**63), 2**63)
 """Largest number of a column of 64 bits."""
 
 
-def new_nonce() -> int:
-    """Return 32 random bits."""
-    return random.getrandbits(32)
+new_nonce: Callable[[], int] = partial(random.getrandbits, 32)
+"""Returns 32 random bits."""
 
 
 def format_id(key: int, nonce: int) -> str:
