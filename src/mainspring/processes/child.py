@@ -339,7 +339,9 @@ def _path() -> list[str]:
     here = ""
     with suppress(OSError):  # it was removed, and nothing can be imported from there
         here = os.getcwd()  # noqa: PTH109  # sys.path holds strings
-    return [str.__str__(entry) or here for entry in sys.path if isinstance(entry, str)]
+    path = [str.__str__(entry) or here for entry in sys.path if isinstance(entry, str)]
+    # From 3.12 on no import works at all with the entry of a folder that is not there.
+    return [entry for entry in path if entry]
 
 
 def _exit_fd(pid: int) -> int | None:
