@@ -12,7 +12,7 @@ from mainspring.engine.claims.drain import STUBBORN_SECONDS
 from mainspring.engine.claims.outbox import MOST_OUTCOMES
 from mainspring.engine.claims.slots import REST_SECONDS, STALE_SECONDS, Slots
 from mainspring.errors import LeaseLost, StoreBusy, StoreUnusable
-from mainspring.model.events import AttemptsEnded, NodeLost, OutcomesRefused
+from mainspring.model.events import AttemptsEnded, ConsumerUnhealthy, NodeLost, OutcomesRefused
 from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
 
 BUSY = StoreBusy("jobs.db", 30.0, "somebody")
@@ -317,6 +317,17 @@ class TestSuspects:
         while client.exchange.due(time.monotonic()) == 0:
             client.exchange.turn()
         assert client.states([waiting]) == ["running"]
+
+
+def test_slots_full_of_abandoned_bodies_are_told_of_with_the_last_outcome(make_desk):
+    client = make_desk(size=2)
+    client.enqueue()
+    client.exchange.turn()
+    (claim,) = client.sink.begin()
+    client.sink.abandoned = 2
+    client.end(claim)
+    client.exchange.turn()
+    assert ConsumerUnhealthy(client.node.name, 2) in client.told
 
 
 class TestLeaseLost:

@@ -67,12 +67,9 @@ class Claimer:
         Nothing, if the store is known to have nothing: it will say when that changes. But it says
         nothing of the jobs that wait until a suspect has ended, also for slots that are full now.
         """
-        if outcomes:
-            if self.held.suspects and not self.held.has_suspect_beside(outcomes):
-                self.table.expect_work()
-            if not self.table.expects_work():
-                self.want_nothing()
-                return []
+        if outcomes and self.held.suspects and not self.held.has_suspect_beside(outcomes):
+            self.table.expect_work()
+        asks = not outcomes or self.table.expects_work()
         leaving = dict.fromkeys(self.table.slots, 0)
         by_task = self.table.by_task
         for claim in self.held.of(outcomes):
@@ -81,11 +78,14 @@ class Claimer:
         suspects = 0 if self.held.has_suspect_beside(outcomes) else 1
         wants = []
         for slots, count in leaving.items():
+            # In any case: it sees as well whether so many bodies are abandoned as there are slots.
             free = self._asked[slots] = slots.free_slots(now, count)
-            if free:
+            if free and asks:
                 # Before the store is asked: what it tells meanwhile must not be forgotten.
                 slots.may_have_work = False
                 wants.append(Want(slots.tasks, self._queues, free, suspects))
+        if not asks:
+            self.want_nothing()
         return wants
 
     def want_nothing(self) -> None:
