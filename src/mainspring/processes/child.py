@@ -336,12 +336,13 @@ def _startup(plan: ChildPlan, fds: tuple[int, int, int]) -> bytes:
 
 
 def _path() -> list[str]:
-    here = ""
-    with suppress(OSError):  # it was removed, and nothing can be imported from there
+    path = [str.__str__(entry) for entry in sys.path if isinstance(entry, str)]
+    try:
         here = os.getcwd()  # noqa: PTH109  # sys.path holds strings
-    path = [str.__str__(entry) or here for entry in sys.path if isinstance(entry, str)]
-    # From 3.12 on no import works at all with the entry of a folder that is not there.
-    return [entry for entry in path if entry]
+    except OSError:
+        # It was removed: nothing can be imported from there, nor anything else with such an entry.
+        return [entry for entry in path if entry not in {"", "."}]
+    return [entry or here for entry in path]
 
 
 def _exit_fd(pid: int) -> int | None:

@@ -165,7 +165,8 @@ def test_a_child_has_its_parents_surroundings(pool, monkeypatch, tmp_path):
 def test_a_child_starts_where_the_working_folder_was_removed(make_pool, monkeypatch, tmp_path):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
-    monkeypatch.syspath_prepend("")
+    for entry in ("", "."):
+        monkeypatch.syspath_prepend(entry)
     (tmp_path / "gone").rmdir()
     assert make_pool().call(abs, -1) == 1
 
