@@ -291,6 +291,16 @@ class TestSuspects:
                 client.end(claim)
             client.turn_until(lambda: client.exchange.due(time.monotonic()) != 0)
 
+    def test_one_that_an_answer_has_lost_waits_for_the_one_that_runs(self, client):
+        client.memory.renew(client.node.key, lease=1000.0)
+        suspects = client.enqueue(2)
+        self.crash_twice(client, suspects)
+        client.exchange.turn()
+        (lost,) = client.memory.claim(client.node.key, [Want(("t",), None, 1)])
+        assert lost.id == suspects[1]
+        client.exchange.compare()
+        client.turn_until(lambda: client.states(suspects) == ["running", "pending"])
+
     def test_the_next_comes_when_a_slot_is_free_that_was_not_as_the_last_ended(
         self, client, make_sink
     ):

@@ -40,13 +40,13 @@ class Accepted(NamedTuple):
 class Recovered(NamedTuple):
     """Claims that the node did not know of.
 
-    Those whose jobs have expired; those of tasks that it does not serve, as somebody may have
-    written into the store; and whether an earlier claim of one of the jobs is still on its way to
-    the store: then the later one waits for it.
+    Those whose jobs have expired; those that no slot gets: suspects beside another, and those of
+    tasks that it does not serve, as somebody may have written into the store; and whether an
+    earlier claim of one of the jobs is still on its way to the store: then the later one waits.
     """
 
     expired: list[Claim]
-    unserved: list[Claim]
+    surplus: list[Claim]
     superseded: bool
 
 
@@ -121,27 +121,22 @@ class Claimer:
         shares: defaultdict[Slots, list[Claim]] = defaultdict(list)
         for claim in exchanged.claims:
             shares[self.table.by_task[claim.task]].append(claim)
-        expired: list[Claim] = []
-        surplus: list[Claim] = []
+        accepted = Accepted([], [])
         for slots, claims in shares.items():
             if len(claims) == self._asked[slots]:
                 slots.may_have_work = True
-            if self.held.suspects and len(shares) > 1:
-                # Each of the wants may have brought one.
-                surplus += [one for one in claims if is_suspect(one.crashes)]
-                claims = [one for one in claims if not is_suspect(one.crashes)]  # noqa: PLW2901
-            expired += self._start(slots, claims)
-        return Accepted(expired, surplus)
+            self._start(slots, claims, accepted)
+        return accepted
 
     def recover(self, claims: Sequence[Claim]) -> Recovered:
         """Start claims that an answer which was lost has granted."""
         missing, superseded = self.held.missing_among(claims)
         served = self.table.by_task
-        expired: list[Claim] = []
+        accepted = Accepted([], [one for one in missing if one.task not in served])
         for slots in self.table.slots:
-            expired += self._start(slots, [one for one in missing if served.get(one.task) is slots])
-        unserved = [one for one in missing if one.task not in served]
-        return Recovered(expired, unserved, superseded)
+            mine = [one for one in missing if served.get(one.task) is slots]
+            self._start(slots, mine, accepted)
+        return Recovered(accepted.expired, accepted.surplus, superseded)
 
     def withdraw_stale(self, now: float) -> list[Claim]:
         """Withdraw claims that have waited too long; if it is time, expect work in the store."""
@@ -161,14 +156,18 @@ class Claimer:
         self._completions.clear()
         self.table.expect_work()
 
-    def _start(self, slots: Slots, claims: list[Claim]) -> list[Claim]:
+    def _start(self, slots: Slots, claims: list[Claim], accepted: Accepted) -> None:
+        if self.held.suspects:
+            # Each want may bring one, and so may an answer that was lost.
+            accepted.surplus.extend([one for one in claims if is_suspect(one.crashes)])
+            claims = [one for one in claims if not is_suspect(one.crashes)]
         self.held.add(claims)
         expired = [claim for claim in claims if claim.expired]
         slots.in_flight += len(expired)
+        accepted.expired.extend(expired)
         in_time = [claim for claim in claims if not claim.expired] if expired else claims
         if in_time:
             slots.submit(in_time)
-        return expired
 
     def _plan_next_claim(self, next_due: float | None) -> None:
         due = math.inf if next_due is None else monotonic() + next_due

@@ -329,7 +329,7 @@ class Exchange:
         recovered = self._claimer.recover(claims)
         self._unsure = recovered.superseded
         self._outbox.extend(map(overdue, recovered.expired))
-        self._release(recovered.unserved)
+        self._release(recovered.surplus)
 
     def _end_cancelled(self) -> None:
         for slots in self._slots:
