@@ -164,7 +164,7 @@ def _of_listening(session: PostgresSession, address: PostgresAddress) -> Diagnos
         says = "listen is off: idle workers look once a second"
         return Diagnosis("listening", "warning", says, "give listen_url=, the server itself")
     if session.direct.hold(TOPICS[READY]):
-        session.direct.rest(READY, 0)
+        session.direct.unlisten(READY, 0)
         return Diagnosis("listening", "ok", "the direct connection listens")
     return Diagnosis(
         "listening", "problem", "the direct connection can't be opened", "check listen_url"

@@ -266,7 +266,7 @@ class PostgresSession:
         if full:
             self._full_claims += 1
             if self._full_claims >= FULL_CLAIMS and listeners == 1:
-                self.direct.rest(READY, 1)
+                self.direct.unlisten(READY, 1)
             return False
         self._full_claims = 0
         was_notified = self.direct.holds(TOPICS[READY])

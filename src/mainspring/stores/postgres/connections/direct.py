@@ -91,7 +91,7 @@ class DirectConnection:
             self._locks.discard(lock)
             self._in_turn(self._interrupt_if_alive)
 
-    def rest(self, topic: str, listeners: int) -> None:
+    def unlisten(self, topic: str, listeners: int) -> None:
         """Be notified of a topic no more, soon, unless more than so many listen for it."""
         notifier, lock = self._notifiers[topic], TOPICS[topic]
         self.let_go(lock)
@@ -274,7 +274,7 @@ class TopicNotifier(Notifier):
         """Wake that listener no more."""
         super().forget(listener)
         if not self._listeners:
-            self._direct.rest(self._topic, 0)
+            self._direct.unlisten(self._topic, 0)
 
 
 class DirectListener(LocalListener):
