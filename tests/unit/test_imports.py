@@ -2,7 +2,8 @@
 
 Each program runs in a process of its own and reports its CPU time and peak memory. A busy machine
 only ever adds to both, so the least of several runs is nearest to the truth; a program is run again
-until it is within its budget, and only after `RUNS` tries is it said to be too heavy.
+until it is within its budget, and only after `RUNS` tries is it said to be too heavy. A machine may
+be at half its speed for minutes: each run tells that as well, by a loop that it times.
 """
 
 from __future__ import annotations
@@ -17,15 +18,20 @@ import pytest
 
 RUNS = 15
 NO_BUDGET = float("inf")
+STANDARD = 0.010
+"""Seconds that the loop takes on a machine of the speed that the budgets are for."""
 REPORT = """
 import json, resource, sys, time
 seconds = time.process_time()
+for _ in range(300_000):
+    pass
+loop = time.process_time() - seconds
 try:  # not ru_maxrss on Linux: a child inherits its parent's
     with open("/proc/self/status") as status:
         kilobytes = int(next(line for line in status if line.startswith("VmHWM")).split()[1])
 except FileNotFoundError:
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps([seconds, kilobytes / 1024, "asyncio" in sys.modules]))
+print(json.dumps([seconds, loop, kilobytes / 1024, "asyncio" in sys.modules]))
 """
 IMPORT = "import mainspring\n"
 READY_TO_DELAY = """
@@ -72,7 +78,8 @@ def run(program: str, folder: str) -> Cost:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    return Cost(*json.loads(done.stdout))
+    seconds, loop, megabytes, asyncio = json.loads(done.stdout)
+    return Cost(seconds / max(1, loop / STANDARD), megabytes, asyncio)
 
 
 @pytest.fixture(scope="module")
