@@ -108,6 +108,35 @@ def test_it_uses_no_more_threads_than_it_may(until):
     pool.shutdown()
 
 
+class CallAtNothing:
+    """The lock of a pool; a call comes as a thread gives it back that has found nothing to do."""
+
+    def __init__(self, pool):
+        self.pool, self.lock = pool, pool._lock
+        self.calls = 20
+
+    def __enter__(self):
+        self.lock.acquire()
+
+    def __exit__(self, *_):
+        self.lock.release()
+        is_free = not self.pool._queue.open and not self.pool._busy
+        if is_free and self.calls and threading.current_thread() in self.pool._threads:
+            self.calls -= 1
+            self.pool.execute(TASK_NORMAL, int)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_call_that_comes_as_a_thread_has_found_none_starts_no_other(until, size):
+    pool = PriorityThreadPool(PoolSizes(size))
+    lock = pool._lock = CallAtNothing(pool)
+    for _ in range(size):
+        pool.submit(int)
+    until(lambda: not lock.calls and not pool.status().queued and not pool.status().busy)
+    assert pool.status().threads <= size
+    pool.shutdown()
+
+
 def test_the_size_can_change_while_it_works(pool, until):
     gate = Gate(pool)
     for number in range(6):

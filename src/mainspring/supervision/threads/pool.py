@@ -62,12 +62,16 @@ class ThreadPoolStatus:
 
 @dataclass(slots=True)
 class PoolCall:
-    """A function to call; `future` is None when nobody asks what comes of it."""
+    """A function to call; `future` is None when nobody asks what comes of it.
+
+    `weight` is how much of the pool's size it takes up while it is made.
+    """
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     future: Future[Any] | None
+    weight: int = 0
 
     def make(self) -> None:
         """Call the function, unless its future was cancelled, and settle the future."""
@@ -296,19 +300,26 @@ class PriorityThreadPool(Executor):
         gate.acquire()
         put_down, woken = 0, True
         try:
-            while True:
-                call, put_down = self._exchange(put_down, woken=woken)
-                woken = call is None
-                if call is not None:
-                    call.make()
-                elif not self._rest(gate):
+            while (step := self._exchange(put_down, gate, woken=woken)) is not None:
+                if isinstance(step, PoolCall):
+                    step.make()
+                    put_down, woken = step.weight, False
+                elif gate.acquire(timeout=step) or self._stay(gate):
+                    put_down, woken = 0, True
+                else:
                     return
-                del call
+                del step
         finally:
             self._retire()
 
-    def _exchange(self, put_down: int, *, woken: bool) -> tuple[PoolCall | None, int]:
-        """Put a call down and take the next, and say what that one weighs."""
+    def _exchange(
+        self, put_down: int, gate: threading.Lock, *, woken: bool
+    ) -> PoolCall | float | None:
+        """Put down what the last call weighed, and take the next.
+
+        Where there is none, seconds to sleep at the gate, or None: the thread is to end. It is
+        idle before anybody can look for one that is: who found none would start one too many.
+        """
         with self._lock:
             self._busy -= put_down
             if woken and self._waking:
@@ -316,25 +327,14 @@ class PriorityThreadPool(Executor):
             if self._timers.moments and self._timers.moments[0] <= (now := monotonic()):
                 self._open_timers(now)
             if not self._may_start():
-                return None, 0
+                return None if self._closed else self._idle.add(gate, self._timers.moments)
             weight = 1 if self._queue.open[0] > TASK_CRITICAL else 0
             call = self._queue.take()
+            call.weight = weight
             self._busy += weight
             if not self._waking and (self._queue.open or not self._idle.leader):
                 self._call_for_hands()
-            return call, weight
-
-    def _rest(self, gate: threading.Lock) -> bool:
-        """Wait for a call; False: end this thread."""
-        with self._lock:
-            if self._may_start():
-                return True
-            if self._closed:
-                return False
-            seconds = self._idle.add(gate, self._timers.moments)
-        if gate.acquire(timeout=seconds):
-            return True
-        return self._stay(gate)
+            return call
 
     def _stay(self, gate: threading.Lock) -> bool:
         """After a sleep: stay to look at the timers, for a call, or if idle threads are kept."""
