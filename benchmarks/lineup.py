@@ -171,7 +171,7 @@ ROWS = (
         task="add_async",
         slower=SLOW,
         without=(
-            *("floor", "huey", "huey redis", "dramatiq", "rq", "pgqueuer", "procrastinate"),
+            *(FLOOR, STORE, "huey", "huey redis", "dramatiq", "rq", "pgqueuer", "procrastinate"),
             *ON_ASYNCIO,
         ),
     ),

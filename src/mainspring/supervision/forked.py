@@ -50,7 +50,8 @@ def called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     except BaseException as error:
         end_if_forked(before, error)
         raise
-    end_if_forked(before)
+    if before != forks:
+        end_forked()
     return result
 
 
@@ -64,7 +65,8 @@ async def acalled(
     except BaseException as error:
         end_if_forked(before, error)
         raise
-    end_if_forked(before)
+    if before != forks:
+        end_forked()
     return result
 
 

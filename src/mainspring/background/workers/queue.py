@@ -77,7 +77,7 @@ class BackgroundQueueWorker(BackgroundWorker[P, R]):
         In a bounded queue it blocks up to `timeout` seconds for space (None: for ever), then
         raises `TimeoutError`. Raises `NotRunning` after a stop.
         """
-        if timeout is None:
+        if timeout is None and self.__backlog.bound:
             self.__warn_of_own_wait()
         future: Future[R] = Future()
         self.__backlog.offer(QueueItem(item, future), timeout)

@@ -36,16 +36,16 @@ class IdleThreads:
         """Return how many are idle."""
         return len(self._gates) + (self.leader is not None)
 
-    def add(self, gate: Lock, moments: Sequence[float]) -> float:
-        """Add a thread, as the leader if there is none to sleep to the first of `moments`.
-
-        Return how many seconds it should wait at its gate.
-        """
+    def add(self, gate: Lock, moments: Sequence[float]) -> None:
+        """Add a thread, as the leader if there is none to sleep to the first of `moments`."""
         if self.leader is not None or not moments:
             self._gates.append(gate)
-            return IDLE_LIFE
-        self.leader, self._until = gate, moments[0]
-        return max(self._until - monotonic(), 0.0)
+        else:
+            self.leader, self._until = gate, moments[0]
+
+    def seconds(self, gate: Lock) -> float:
+        """Return how many seconds a thread should wait at its gate; harmless without the lock."""
+        return max(self._until - monotonic(), 0.0) if gate is self.leader else IDLE_LIFE
 
     def remove(self, gate: Lock) -> bool:
         """Remove a thread that waited long enough; False: it has been woken meanwhile."""

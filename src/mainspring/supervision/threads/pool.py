@@ -62,16 +62,12 @@ class ThreadPoolStatus:
 
 @dataclass(slots=True)
 class PoolCall:
-    """A function to call; `future` is None when nobody asks what comes of it.
-
-    `weight` is how much of the pool's size it takes up while it is made.
-    """
+    """A function to call; `future` is None when nobody asks what comes of it."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     future: Future[Any] | None
-    weight: int = 0
 
     def make(self) -> None:
         """Call the function, unless its future was cancelled, and settle the future."""
@@ -80,19 +76,16 @@ class PoolCall:
             if future is None:
                 called(self.function, self.args, self.kwargs)
             elif future.set_running_or_notify_cancel():
-                self._settle(future)
+                try:
+                    result = called(self.function, self.args, self.kwargs)
+                except BaseException as error:  # noqa: BLE001  told to who holds the future
+                    future.set_exception(error)
+                else:
+                    future.set_result(result)
         except BaseException as error:
             # Also of a callback of the future: the thread must go on.
             text = "a call of %r in the thread pool raised"
             log.exception(text, self.function, exc_info=exc_info_of(error))
-
-    def _settle(self, future: Future[Any]) -> None:
-        try:
-            result = called(self.function, self.args, self.kwargs)
-        except BaseException as error:  # noqa: BLE001  told to who holds the future
-            future.set_exception(error)
-        else:
-            future.set_result(result)
 
 
 class PriorityThreadPool(Executor):
@@ -228,7 +221,8 @@ class PriorityThreadPool(Executor):
         self._idle.wake_all()
 
     def _push(self, priority: int, call: PoolCall) -> None:
-        self._check(priority)
+        if self._closed or type(priority) is not int:
+            self._check(priority)
         self._steps.take(self._put, priority, call)
 
     def _put(self, priority: int, call: PoolCall) -> None:
@@ -250,9 +244,8 @@ class PriorityThreadPool(Executor):
     def _check(self, priority: object) -> None:
         if self._closed:
             raise NotRunning(f"thread pool {self._name!r} is closed and takes no calls")
-        if type(priority) is not int:
-            # Most are; one that can't be sorted among the others would hold up all of them.
-            check_priority(f"thread pool {self._name!r}", priority)
+        # One that can't be sorted among the others would hold up all of them.
+        check_priority(f"thread pool {self._name!r}", priority)
 
     def _call_for_hands(self) -> None:
         """Wake or start a thread if there is need; asked for unless one is on its way.
@@ -300,25 +293,24 @@ class PriorityThreadPool(Executor):
         gate.acquire()
         put_down, woken = 0, True
         try:
-            while (step := self._exchange(put_down, gate, woken=woken)) is not None:
-                if isinstance(step, PoolCall):
-                    step.make()
-                    put_down, woken = step.weight, False
-                elif gate.acquire(timeout=step) or self._stay(gate):
-                    put_down, woken = 0, True
-                else:
+            while True:
+                call, put_down = self._exchange(put_down, gate, woken=woken)
+                woken = call is None
+                if call is not None:
+                    call.make()
+                elif not self._sleep(gate):
                     return
-                del step
+                del call
         finally:
             self._retire()
 
     def _exchange(
         self, put_down: int, gate: threading.Lock, *, woken: bool
-    ) -> PoolCall | float | None:
-        """Put down what the last call weighed, and take the next.
+    ) -> tuple[PoolCall | None, int]:
+        """Put a call down and take the next, and say what that one weighs.
 
-        Where there is none, seconds to sleep at the gate, or None: the thread is to end. It is
-        idle before anybody can look for one that is: who found none would start one too many.
+        Where there is none, the thread is idle before anybody can look for one that is: who found
+        none would start one too many.
         """
         with self._lock:
             self._busy -= put_down
@@ -327,14 +319,19 @@ class PriorityThreadPool(Executor):
             if self._timers.moments and self._timers.moments[0] <= (now := monotonic()):
                 self._open_timers(now)
             if not self._may_start():
-                return None if self._closed else self._idle.add(gate, self._timers.moments)
+                self._idle.add(gate, self._timers.moments)
+                return None, 0
             weight = 1 if self._queue.open[0] > TASK_CRITICAL else 0
             call = self._queue.take()
-            call.weight = weight
             self._busy += weight
             if not self._waking and (self._queue.open or not self._idle.leader):
                 self._call_for_hands()
-            return call
+            return call, weight
+
+    def _sleep(self, gate: threading.Lock) -> bool:
+        """Wait for a call; False: end this thread."""
+        seconds = 0.0 if self._closed else self._idle.seconds(gate)
+        return gate.acquire(timeout=seconds) or self._stay(gate)
 
     def _stay(self, gate: threading.Lock) -> bool:
         """After a sleep: stay to look at the timers, for a call, or if idle threads are kept."""
@@ -344,7 +341,7 @@ class PriorityThreadPool(Executor):
             if self._may_start() or (self._timers.moments and not self._idle.leader):
                 self._waking += 1
                 return True
-            return len(self._threads) <= self._sizes.keep
+            return len(self._threads) <= self._sizes.keep and not self._closed
 
     def _retire(self) -> None:
         with self._lock:

@@ -57,7 +57,8 @@ class Backlog:
     ) -> None:
         self.queue: ItemQueue = asyncio.Queue() if queue is None else queue
         self.owner = owner
-        self._bound: int = getattr(self.queue, "maxsize", 0)
+        self.bound: int = max(getattr(self.queue, "maxsize", 0), 0)
+        """The most items that may wait; 0: any number."""
         self._open = True
         if not hasattr(self.queue, "_put"):
             raise TypeError(
@@ -67,6 +68,13 @@ class Backlog:
         # Without the queue's own lock if it has one: whoever puts by hand wakes us under it.
         self.size: Callable[[], int] = getattr(self.queue, "_qsize", self.queue.qsize)
         self._hook = queue_hook_of(self.queue, pack, unpack)
+        self.take: Callable[[], object] = self._hook.take
+        """Removes and returns the next item, which lets one who waits for space in.
+
+        Raises `asyncio.QueueEmpty` or `queue.Empty`.
+        """
+        self.finish: Callable[[], None] = self._hook.finish
+        """Counts an item that was taken as dealt with: the queue's `join` waits for that."""
 
     def __len__(self) -> int:
         return self.queue.qsize()
@@ -74,7 +82,7 @@ class Backlog:
     @property
     def full(self) -> bool:
         """True if there is no space just now."""
-        return 0 < self._bound <= self.queue.qsize()
+        return 0 < self.bound <= self.queue.qsize()
 
     def open(self) -> None:
         """Accept items (again)."""
@@ -103,7 +111,7 @@ class Backlog:
         with self._hook.lock:
             if not self._open:
                 raise self._refusal()
-            self.queue.put_nowait(item)
+            self._hook.put_nowait(item)
 
     def offer(self, item: object, timeout: float | None = None) -> None:
         """Add an item; block up to `timeout` seconds for space (None: for ever).
@@ -139,40 +147,25 @@ class Backlog:
             self._leave(wake)
             raise
 
-    def take(self) -> object:
-        """Remove and return the next item, which lets one who waits for space in.
-
-        Raises `asyncio.QueueEmpty` or `queue.Empty`.
-        """
-        return self._hook.take()
-
-    def finish(self) -> None:
-        """Count an item that was taken as dealt with: the queue's `join` waits for that."""
-        self._hook.finish()
-
     def _added(self, item: object, wake: Callable[[], object] | None = None) -> bool:
-        tap = self._hook
-        with tap.lock:
+        """Add an item, or have `wake` called when there is space for it."""
+        hook = self._hook
+        with hook.lock:
             if not self._open:
                 raise self._refusal()
             if wake is not None:
                 # Before the look: an item may be taken by hand at any moment.
-                tap.wait_for_space(wake)
-            if not self._fits(item):
+                hook.wait_for_space(wake)
+            if self.bound and self.full:
+                return False
+            try:
+                hook.put_nowait(item)
+            except FULL:
+                # A signal handler, or somebody who puts by hand, was faster.
                 return False
             if wake is not None:
                 self._leave(wake)
             return True
-
-    def _fits(self, item: object) -> bool:
-        if self.full:
-            return False
-        try:
-            self.queue.put_nowait(item)
-        except FULL:
-            # A signal handler, or somebody who puts by hand, was faster.
-            return False
-        return True
 
     def _seconds_left(self, deadline: float | None, timeout: float | None) -> float | None:
         left = None if deadline is None else deadline - monotonic()

@@ -47,16 +47,9 @@ class QueueHook:
         self._put: Callable[[object], None] = queue._put  # noqa: SLF001  made to be overridden
         self._get: Callable[[], object] = queue._get  # noqa: SLF001  made to be overridden
         self._queue = queue
+        self.put_nowait: Callable[[object], None] = queue.put_nowait
+        """The queue's own, for who has the lock."""
         self._count_done: Callable[[], None] | None = getattr(queue, "task_done", None)
-        # Of asyncio's queues; nothing public wakes somebody on another loop than the caller's.
-        self._wake_next: Callable[[Any], None] = getattr(queue, "_wakeup_next", _nobody)
-        if isinstance(queue, asyncio.Queue):
-            setattr(queue, "_wakeup_next", self._wake_next_there)  # noqa: B010  unknown to its type
-            # Its own wakes nobody on another loop; so who waits in `join` already would not hear.
-            queue._finished = AnyThreadEvent(is_set=queue._finished.is_set())  # type: ignore[attr-defined]  # noqa: SLF001  of all its versions
-            # It counts an item after it has woken us, who may be done with that by then.
-            self._put_nowait: Callable[[object], None] = queue.put_nowait
-            queue.put_nowait = self._put_under_lock  # type: ignore[method-assign]  # of this one
         waiting = [] if pack is None else _take_all(queue)
         queue._put, queue._get = self._put_and_wake, self._get_and_wake  # noqa: SLF001  see above
         setattr(queue, NAME, self)
@@ -86,8 +79,11 @@ class QueueHook:
         """Count an item as dealt with, for who waits in the queue's `join`; from any thread."""
         if self._count_done is None:
             return
-        with self.lock, suppress(ValueError):  # the target may have said so itself
-            self._count_done()
+        try:
+            with self.lock:
+                self._count_done()
+        except ValueError:  # the target may have said so itself
+            return
 
     def wait_for_space(self, wake: Callable[[], object]) -> None:
         """Call `wake`, once, when an item was taken and it is its turn.
@@ -126,8 +122,6 @@ class QueueHook:
         self._waiters.clear()
         if isinstance(self._queue, standard.Queue):
             _renew_locks(self._queue)
-        elif isinstance(self._queue, asyncio.Queue):
-            self._queue._finished = AnyThreadEvent(is_set=True)  # type: ignore[attr-defined]  # noqa: SLF001  as above
         size: Callable[[], int] = getattr(self._queue, "_qsize", self._queue.qsize)
         while size():
             self._get()
@@ -135,22 +129,6 @@ class QueueHook:
             with suppress(ValueError):  # all are done with: who runs one is the parent
                 while True:
                     self._count_done()
-
-    def _wake_next_there(self, waiters: Any) -> None:
-        """Wake one who awaits the queue itself, on the loop where that is.
-
-        From another thread also if nobody does yet: somebody may be about to.
-        """
-        loop = getattr(self._queue, "_loop", None)  # None: nobody ever did
-        if loop is None or loop is running_loop():
-            self._wake_next(waiters)
-            return
-        with suppress(RuntimeError):  # it is closed
-            loop.call_soon_threadsafe(self._wake_next, waiters)
-
-    def _put_under_lock(self, item: object) -> None:
-        with self.lock:
-            self._put_nowait(item)
 
     def _put_and_wake(self, item: object) -> None:
         self._put(item if self._pack is None else self._pack(item))
@@ -167,8 +145,58 @@ class QueueHook:
         return self._unpack(taken)
 
 
-def _nobody(waiters: Any) -> None:
-    """Do nothing: threads wait at the locks of their queue."""
+class AsyncioQueueHook(QueueHook):
+    """The hook of a queue of asyncio, whose methods were made for the thread of one loop."""
+
+    def __init__(
+        self,
+        queue: Any,
+        pack: Callable[[object], object] | None,
+        unpack: Callable[[Any], object] | None,
+    ) -> None:
+        # Nothing public wakes somebody on another loop than the caller's.
+        self._wake_next: Callable[[Any], None] = queue._wakeup_next  # noqa: SLF001
+        queue._wakeup_next = self._wake_next_there  # noqa: SLF001
+        # Its own wakes nobody on another loop; so who waits in `join` already would not hear.
+        queue._finished = AnyThreadEvent(is_set=queue._finished.is_set())  # noqa: SLF001  of all its versions
+        super().__init__(queue, pack, unpack)
+        # It counts an item after it has woken us, who may be done with that by then.
+        queue.put_nowait = self._put_under_lock
+
+    def take(self) -> object:
+        """Get the next item as it was packed."""
+        with self.lock:
+            if not self._queue.qsize():
+                raise asyncio.QueueEmpty
+            taken = self._get()
+            if self._waiters:
+                self.let_in()
+            if self._queue._loop is not None:  # noqa: SLF001  as above
+                self._wake_next_there(self._queue._putters)  # noqa: SLF001  as above
+            return taken
+
+    def forget(self) -> None:
+        """In a forked child: drop the items, and whoever listens or waits, who are the parent's."""
+        self._queue._finished = AnyThreadEvent(is_set=True)  # noqa: SLF001  as above
+        super().forget()
+
+    def _wake_next_there(self, waiters: Any) -> None:
+        """Wake one who awaits the queue itself, on the loop where that is.
+
+        From another thread also if nobody does yet: somebody may be about to.
+        """
+        loop = self._queue._loop  # noqa: SLF001  as above
+        if loop is None:  # nobody ever did
+            return
+        if loop is running_loop():
+            self._wake_next(waiters)
+            return
+        with suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(self._wake_next, waiters)
+
+    def _put_under_lock(self, item: object) -> None:
+        with self.lock:
+            self.put_nowait(item)
 
 
 def _renew_locks(queue: Any) -> None:
@@ -222,6 +250,9 @@ def queue_hook_of(
     pack: Callable[[object], object] | None,
     unpack: Callable[[Any], object] | None,
 ) -> QueueHook:
-    """Return the tap of a queue, set on it by the first who asks."""
-    tap: QueueHook | None = getattr(queue, NAME, None)
-    return QueueHook(queue, pack, unpack) if tap is None else tap
+    """Return the hook of a queue, set on it by the first who asks."""
+    hook: QueueHook | None = getattr(queue, NAME, None)
+    if hook is not None:
+        return hook
+    kind = AsyncioQueueHook if isinstance(queue, asyncio.Queue) else QueueHook
+    return kind(queue, pack, unpack)

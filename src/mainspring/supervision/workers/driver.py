@@ -205,27 +205,37 @@ class LoopDriver:
         arguments = worker.begin(now)
         if arguments is None:
             return
-        self._runs = True
+        self._runs, forks = True, forked.forks
         try:
-            result = await forked.acalled(self._target, arguments, {})
-        except Exception as error:  # noqa: BLE001  a worker's border: recorded by the worker
-            worker.failed(error)
-        except asyncio.CancelledError:
-            only_run = self._uncancel()
-            asked = asked_to_cancel()
-            worker.cancelled(asked=asked or only_run)
-            if asked:
+            result = await self._target(*arguments)
+        except BaseException as error:
+            forked.end_if_forked(forks, error)
+            if self._ended_by(error, worker):
                 raise
-        except GeneratorExit:
-            # Python throws the coroutine away, since its loop was closed under it.
-            raise
-        except BaseException as error:  # noqa: BLE001  it must not end the loop
-            worker.aborted(error)
         else:
+            if forks != forked.forks:
+                forked.end_forked()
             worker.succeeded(result)
         finally:
             self._runs = False
-            self._uncancel()
+            if self._cancels_run:
+                self._uncancel()
+
+    def _ended_by(self, error: BaseException, worker: Steps) -> bool:
+        """Record a run that raised; True: it is the end of the drive, too."""
+        if isinstance(error, Exception):
+            worker.failed(error)
+        elif isinstance(error, asyncio.CancelledError):
+            only_run = self._uncancel()
+            asked = asked_to_cancel()
+            worker.cancelled(asked=asked or only_run)
+            return asked
+        elif isinstance(error, GeneratorExit):
+            # Python throws the coroutine away, since its loop was closed under it.
+            return True
+        else:
+            worker.aborted(error)
+        return False
 
 
 class OtherLoopDriver:

@@ -208,8 +208,9 @@ class Worker:
         A trigger that raises is due now: the run that begins is where its error is recorded.
         """
         try:
-            shut = self.gate is not None and not self.gate.opens()
-            due, self._trigger_error = None if shut else self.trigger.due(now), None
+            is_open = self.gate is None or self.gate.opens()
+            due = self.trigger.due(now) if is_open else None
+            self._trigger_error = None
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and _is_main_thread():
                 raise  # it came to whoever wakes the worker
