@@ -131,15 +131,11 @@ class _DriveState:
             self.look()
 
     def _begin_turn(self) -> None:
-        """Run the turn, unless a thread that was asked before has begun it."""
+        """Run as long as a run is due, unless a thread that was asked before has begun to."""
         with self._lock:
             if self._begun or not self._busy:
                 return
             self._begun = True
-        self._turn()
-
-    def _turn(self) -> None:
-        """Run as long as a run is due, then give the thread back."""
         if not self._context.run(self._run_while_due):
             self._begun = False
             self._borrow()
