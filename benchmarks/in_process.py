@@ -65,12 +65,12 @@ LIMITS = {(SPACED, "p50 ms"): 0.15, (SPACED, "p99 ms"): 1.0}
 """Bars in numbers, where a machine may wake too slowly for anybody to keep them."""
 
 ROWS = (
-    Row("queue", "queue", "async", 50_000, ">= 50,000", rivals_size=100),
-    Row("queue", "queue", "sync", 50_000, ">= 20,000", rivals_size=100),
+    Row("queue", "queue", "async", 100_000, ">= 50,000", rivals_size=100),
+    Row("queue", "queue", "sync", 100_000, ">= 20,000", rivals_size=100),
     Row("trigger to run, spaced", "trigger_spaced", "async", 100, SPACED, floor=True),
     Row("trigger to run, spaced", "trigger_spaced", "sync", 100, SPACED, floor=True),
-    Row("trigger back to back", "trigger_at_once", "async", 500, AT_ONCE, 50, floor=True),
-    Row("trigger back to back", "trigger_at_once", "sync", 500, AT_ONCE, 50, floor=True),
+    Row("trigger back to back", "trigger_at_once", "async", 5_000, AT_ONCE, 50, floor=True),
+    Row("trigger back to back", "trigger_at_once", "sync", 5_000, AT_ONCE, 50, floor=True),
     Row("100 idle: event", "idle_event", "async", 2, IDLE, growth=5, once=True),
     Row("100 idle: event", "idle_event", "sync", 2, IDLE, growth=5, once=True),
     Row("100 idle: queue", "idle_queue", "async", 2, IDLE, growth=5, once=True),
