@@ -8,6 +8,8 @@ from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
 from mainspring.stores.postgres import PostgresStore
 
 MANY, BATCH = 4_000, 200
+GONE = 250_000
+"""Jobs whose pages are there yet: of a table that has so many few rows are expected."""
 JOB = NewJob(task="add", queue="default", payload=b"[[],{}]")
 
 LANES = 20
@@ -61,6 +63,37 @@ def test_a_drain_after_statistics_of_an_empty_table_reads_its_own_jobs_only(
     until(lambda: connection.execute(CONNECTED).fetchone() <= others)
     (read,) = connection.execute(ROWS_READ, (schema,)).fetchone()
     assert read < 4 * MANY
+
+
+@pytest.mark.parametrize("after", ["", "ANALYZE", "VACUUM"])
+def test_a_worker_that_connects_after_many_jobs_have_gone_reads_its_own_only(
+    connection, postgres_url, until, after
+):
+    # What is not on the disk yet is no dead row to the server, and read again and again.
+    store = PostgresStore(postgres_url, durability="full")
+    schema = postgres_url.rpartition("schema=")[2]
+    others = connection.execute(CONNECTED).fetchone()
+    node = store.join("node", host="here", pid=1, lease=600)
+    store.enqueue_many([JOB])
+    connection.execute(
+        f"INSERT INTO {schema}.jobs"
+        " (key, nonce, lane, state, priority, run_at, created_at, payload)"
+        " SELECT 1000000 + number, 0, lane, 0, 0, 0, 0, '[[],{}]'"
+        f" FROM {schema}.lanes, generate_series(1, {GONE}) AS number"
+    )
+    connection.execute(f"DELETE FROM {schema}.jobs WHERE key > 1000000")
+    if after:
+        connection.execute(f"{after} {schema}.jobs")
+    store.enqueue_many([JOB] * MANY)
+    store.close()
+    until(lambda: connection.execute(CONNECTED).fetchone() <= others)
+
+    drain(store, node, OutcomeKind.COMPLETED, batches=8)
+    store.close()
+    until(lambda: connection.execute(CONNECTED).fetchone() <= others)
+    (read,) = connection.execute(ROWS_READ, (schema,)).fetchone()
+    # What has gone was read as it went, and by the first look.
+    assert read < 2 * GONE + 4 * MANY
 
 
 @pytest.fixture
