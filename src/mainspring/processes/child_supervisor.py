@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 from contextlib import suppress
+from time import sleep
 from typing import TYPE_CHECKING
 
 from mainspring.clock import monotonic
@@ -317,6 +318,8 @@ class ChildSupervisor:
         for child in self._children:
             child.kill()
             child.release()
+        if self._children:
+            threading.Thread(target=_bury, args=(list(self._children),), daemon=True).start()
         self._selector.close()
         self._waker.close()
         self._alarm.close()
@@ -328,3 +331,10 @@ class ChildSupervisor:
         fd, self._parent_pipe = self._parent_pipe, -1
         if fd != -1:
             os.close(fd)
+
+
+def _bury(children: list[Child]) -> None:
+    """Wait for killed children that take long to die: nobody else does, and the system lists them."""
+    for child in children:
+        while not child.reap():
+            sleep(_LOOK_INTERVAL)

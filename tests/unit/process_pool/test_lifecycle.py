@@ -54,6 +54,17 @@ def test_nothing_is_left_after_close(no_leaks, until):
             os.kill(pid, 0)
 
 
+def test_children_that_take_long_to_die_are_buried_later(no_leaks, until, monkeypatch):
+    monkeypatch.setattr("mainspring.processes.child_supervisor._LEAVE_TIMEOUT", 0.0)
+    pool = ProcessPool(2)
+    pool.start()
+    until(lambda: pool.status().ready == 3)
+    processes = [child._process for child in pool._supervisor._children]
+    pool.close(0)
+    assert pool.join(10)
+    until(lambda: all(process.returncode is not None for process in processes))
+
+
 def test_close_while_starting_is_quick(no_leaks, tmp_path):
     pool = ProcessPool(2, initializer=bodies.wait_for, initargs=(str(tmp_path / "never"),))
     pool.start()
