@@ -334,7 +334,7 @@ class ChildSupervisor:
 
 
 def _bury(children: list[Child]) -> None:
-    """Wait for killed children that take long to die: nobody else does, and the system lists them."""
+    """Wait for killed children that take long to die: they stay zombies until somebody does."""
     for child in children:
         while not child.reap():
             sleep(_LOOK_INTERVAL)
