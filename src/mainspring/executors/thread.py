@@ -318,13 +318,18 @@ class ThreadExecutor:
 
     def _withdraw_waiting(self, count: int) -> list[Claim]:
         claims: list[Claim] = []
+        ends = 0
         while len(claims) < count:
             try:
                 claim = self._inbox.get_nowait()
             except Empty:
                 break
-            if claim is not None:
+            if claim is None:
+                ends += 1
+            else:
                 claims.append(claim)
+        if ends:
+            self._end_slots(ends)  # they were for slots, which end by nothing else
         return claims
 
     def _end_listening(self) -> None:
@@ -377,12 +382,16 @@ class ThreadExecutor:
                 self._loop.call_soon_threadsafe(self._woken.set)
 
     def _dismiss(self) -> None:
-        for _ in self._slots:
-            self._inbox.put(None)
-        self._end_listening()
+        self._end_slots(len(self._slots))
         for slot in self._slots:
             if slot.thread is not None and not slot.busy:
                 slot.thread.join(_JOIN_SECONDS)
+
+    def _end_slots(self, count: int) -> None:
+        """Have so many slots end when they next look for a claim."""
+        for _ in range(count):
+            self._inbox.put(None)
+        self._end_listening()
 
 
 def _release_own(lock: threading.RLock) -> None:

@@ -263,6 +263,20 @@ def grants(*claims):
     return {(claim.key, claim.fence) for claim in claims}
 
 
+def test_slots_end_also_if_all_that_waits_is_withdrawn_in_the_meantime(rig, gate, eventually):
+    """As by an exchange whose store is away, and that goes on trying while its node ends."""
+    rig.task(lambda: gate.wait(60), name="stuck")
+    rig.start()
+    for _ in range(2):
+        rig.submit("stuck")
+    eventually(lambda: rig.executor.load().running == 2)
+    threads = [slot.thread for slot in rig.executor._slots]
+    rig.stop()
+    assert rig.executor.withdraw(100) == []
+    gate.set()
+    eventually(lambda: not any(thread.is_alive() for thread in threads))
+
+
 def test_of_chosen_claims_the_running_are_abandoned_and_the_waiting_never_begin(
     rig, gate, eventually
 ):
