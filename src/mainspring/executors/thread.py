@@ -317,20 +317,13 @@ class ThreadExecutor:
         return len(self._left)
 
     def _withdraw_waiting(self, count: int) -> list[Claim]:
-        claims: list[Claim] = []
-        ends = 0
-        while len(claims) < count:
-            try:
-                claim = self._inbox.get_nowait()
-            except Empty:
-                break
-            if claim is None:
-                ends += 1
-            else:
-                claims.append(claim)
-        if ends:
+        taken: list[Claim | None] = []
+        with contextlib.suppress(Empty):
+            while len(taken) < count:
+                taken.append(self._inbox.get_nowait())
+        if ends := taken.count(None):
             self._end_slots(ends)  # they were for slots, which end by nothing else
-        return claims
+        return [claim for claim in taken if claim is not None]
 
     def _end_listening(self) -> None:
         if self._listening and self._listener is not None:
