@@ -117,8 +117,13 @@ class ThreadExecutor:
         In a slot's thread also what that slot has kept.
         """
         kept = self._kept.get(get_ident(), [])
-        own, kept[:] = kept[:], []
-        return [claim for claim in own if claim is not None] + self._withdraw_waiting(count)
+        taken, kept[:] = kept[:], []
+        with contextlib.suppress(Empty):
+            for _ in range(count):
+                taken.append(self._inbox.get_nowait())
+        if ends := taken.count(None):
+            self._end_slots(ends)  # they were for slots, which end by nothing else
+        return [claim for claim in taken if claim is not None]
 
     def waiting(self) -> int:
         """Return the number of claims that no slot has taken yet."""
@@ -315,15 +320,6 @@ class ThreadExecutor:
                 with contextlib.suppress(ValueError):  # another caller was faster
                     self._left.remove(thread)
         return len(self._left)
-
-    def _withdraw_waiting(self, count: int) -> list[Claim]:
-        taken: list[Claim | None] = []
-        with contextlib.suppress(Empty):
-            while len(taken) < count:
-                taken.append(self._inbox.get_nowait())
-        if ends := taken.count(None):
-            self._end_slots(ends)  # they were for slots, which end by nothing else
-        return [claim for claim in taken if claim is not None]
 
     def _end_listening(self) -> None:
         if self._listening and self._listener is not None:

@@ -319,7 +319,7 @@ class ChildSupervisor:
             child.kill()
             child.release()
         if self._children:
-            threading.Thread(target=_bury, args=(list(self._children),), daemon=True).start()
+            threading.Thread(target=_reap_all, args=(list(self._children),), daemon=True).start()
         self._selector.close()
         self._waker.close()
         self._alarm.close()
@@ -333,7 +333,7 @@ class ChildSupervisor:
             os.close(fd)
 
 
-def _bury(children: list[Child]) -> None:
+def _reap_all(children: list[Child]) -> None:
     """Wait for killed children that take long to die: they stay zombies until somebody does."""
     for child in children:
         while not child.reap():

@@ -277,6 +277,13 @@ def test_slots_end_also_if_all_that_waits_is_withdrawn_in_the_meantime(rig, gate
     eventually(lambda: not any(thread.is_alive() for thread in threads))
 
 
+def test_a_slot_that_withdraws_what_it_keeps_leaves_an_end_there():
+    executor = ThreadExecutor(1, NoAttempt(), lambda _: None)
+    executor._kept[threading.get_ident()] = [None]
+    assert executor.withdraw(10) == []
+    assert executor.waiting() == 1
+
+
 def test_of_chosen_claims_the_running_are_abandoned_and_the_waiting_never_begin(
     rig, gate, eventually
 ):

@@ -54,7 +54,7 @@ def test_nothing_is_left_after_close(no_leaks, until):
             os.kill(pid, 0)
 
 
-def test_children_that_take_long_to_die_are_buried_later(no_leaks, until, monkeypatch):
+def test_children_that_take_long_to_die_are_reaped_later(no_leaks, until, monkeypatch):
     monkeypatch.setattr("mainspring.processes.child_supervisor._LEAVE_TIMEOUT", 0.0)
     pool = ProcessPool(2)
     pool.start()
