@@ -12,14 +12,14 @@ from mainspring.stores.job_id import format_id
 from mainspring.stores.postgres.connections.trouble import UNDONE
 from mainspring.stores.postgres.nodes import lease_lost
 from mainspring.stores.postgres.outcomes import (
+    ENDING,
     LIVE,
-    RECORD,
-    RECORDING,
+    Told,
     accepted_of,
-    asked_of,
-    by_grant,
+    ending_text,
+    record,
+    told,
 )
-from mainspring.stores.rules.outcomes import effect_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,20 +57,21 @@ WITH {live}, {asked}, late AS (
 UPDATE jobs SET state = 0 WHERE key = ANY (ARRAY(SELECT key FROM late))
 """.replace("{live}", LIVE).replace("{asked}", ASKED)
 
-# Rows are found by their keys, as those of outcomes are: see there.
 # The look at the lines locks nothing: rows that are locked lose their order. Who looks at the same
 # time sees the same rows, and takes the next ones: `seen` says whether there may be more of them.
+# Rows are found by their place in the table. One that was changed since this statement began has
+# another place now, and is left for the next look.
 CLAIMING = """
 first AS MATERIALIZED (
-  SELECT key, priority, run_at FROM (
+  SELECT * FROM (
     SELECT line.* FROM asked CROSS JOIN LATERAL (
-      SELECT key, priority, run_at FROM jobs
+      SELECT ctid AS place, priority, run_at, key FROM jobs
       WHERE state = 0 AND lane = asked.lane AND crashes < 2
       ORDER BY priority, run_at, key LIMIT %(window)s
     ) AS line
     UNION ALL (
       SELECT line.* FROM asked CROSS JOIN LATERAL (
-        SELECT key, priority, run_at FROM jobs
+        SELECT ctid AS place, priority, run_at, key FROM jobs
         WHERE state = 0 AND lane = asked.lane AND crashes >= 2
         ORDER BY priority, run_at, key LIMIT %(suspects)s
       ) AS line
@@ -79,35 +80,39 @@ first AS MATERIALIZED (
   ) AS lines
   ORDER BY priority, run_at, key LIMIT %(window)s
 ), free AS MATERIALIZED (
-  SELECT one.key FROM first CROSS JOIN LATERAL (
-    SELECT key FROM jobs WHERE key = first.key AND state + 0 = 0 FOR UPDATE SKIP LOCKED
+  SELECT one.ctid AS place FROM first CROSS JOIN LATERAL (
+    SELECT ctid FROM jobs WHERE ctid = first.place AND state + 0 = 0 FOR UPDATE SKIP LOCKED
   ) AS one
   ORDER BY first.priority, first.run_at, first.key LIMIT %(limit)s
 ), taken AS (
   UPDATE jobs SET state = 2, node = %(node)s, claimed_at = {now}, fence = jobs.fence + 1
-  WHERE key = ANY (ARRAY(SELECT key FROM free))
-  RETURNING jobs.*
+  WHERE ctid = ANY (ARRAY(SELECT place FROM free))
+  RETURNING key, nonce, fence, lane, payload, attempts + 1 AS attempt, crashes,
+    expires_at <= {now} AS expired, options, priority, run_at
 )
 """
 
 ANSWER = """
-SELECT {recorded}, (SELECT leased FROM live), (SELECT micros FROM due), seen,
-  key, nonce, fence, task, queue, payload, attempts + 1, crashes,
-  coalesce(expires_at <= {now}, false), options, run_at, {now}
-FROM (SELECT count(*) AS seen FROM first) AS look
-LEFT JOIN (SELECT * FROM taken JOIN lanes USING (lane)) AS claimed ON true
-ORDER BY priority, run_at, key
+SELECT {recorded} AS recorded, (SELECT leased FROM live), (SELECT micros FROM due),
+  (SELECT count(*) FROM first), {now}, NULL::bigint AS key, NULL::bigint, NULL::bigint, NULL::text,
+  NULL::text, NULL::text, NULL::integer, NULL::integer, NULL::boolean, NULL::text,
+  NULL::bigint AS priority, NULL::bigint AS run_at
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, key, nonce, fence, task, queue, payload, attempt, crashes,
+  expired, options, priority, run_at
+FROM taken JOIN lanes USING (lane)
+ORDER BY priority NULLS FIRST, run_at, key
 """
 
 CLAIM = ", ".join(("WITH " + LIVE, ASKED, CLAIMING)) + ANSWER.replace("{recorded}", "0")
-RECORD_AND_CLAIM = ", ".join(("WITH " + LIVE, RECORDING, ASKED, CLAIMING)) + ANSWER.replace(
-    "{recorded}", "(SELECT count(*) FROM mine)"
+END_AND_CLAIM = ", ".join(("WITH " + LIVE, ENDING, ASKED, CLAIMING)) + ANSWER.replace(
+    "{recorded}", "(SELECT count(*) FROM ended)"
 )
-"""One statement for what is most frequent; it can't claim what it gives back itself."""
+"""One statement for what is most frequent."""
 
 HELD = """
-SELECT key, nonce, fence, task, queue, payload, attempts + 1, crashes,
-  coalesce(expires_at <= {now}, false), options, run_at, {now}
+SELECT {now}, key, nonce, fence, task, queue, payload, attempts + 1, crashes,
+  expires_at <= {now}, options, priority, run_at
 FROM jobs JOIN lanes USING (lane)
 WHERE node = %(node)s AND state = 2
 ORDER BY priority, run_at, key
@@ -137,21 +142,18 @@ def exchange(  # noqa: PLR0913  # the verb's signature
 
     It looks at `windows` times as many jobs as are wanted.
     """
-    recorded = 0
-    first = by_grant(outcomes)
-    together = bool(outcomes and wants) and all(effect_of(one).final for one in first.values())
-    if outcomes and not together:
-        ((recorded, leased),) = connection.rows(RECORD, asked_of(node, first.values(), moment))
-        if leased is None:
-            raise lease_lost(connection, node)
-    elif not wants and not connection.rows(IS_LIVE, {"node": node}):
+    given = told(outcomes)
+    # Work that it gives back itself it can't claim in the same statement: that goes before.
+    together = given.ending if wants else []
+    before = Told([] if together else given.ending, given.returning)
+    recorded, is_live = record(connection, node, before, moment)
+    if not (is_live and (outcomes or wants or connection.rows(IS_LIVE, {"node": node}))):
         raise lease_lost(connection, node)
     answers: list[ClaimAnswer] = []
     for want in wants:
-        also = asked_of(node, first.values(), moment) if together and not answers else {}
-        asked = claim_parameters(node, want, windows, moment) | also
+        ending = together if not answers else []
         try:
-            answer = claim(connection, node, want, asked, moment=moment, recording=bool(also))
+            answer = claim(connection, node, want, ending, moment=moment, windows=windows)
         except UNDONE:
             if not any(one.claims for one in answers):
                 raise
@@ -177,11 +179,17 @@ class ClaimAnswer(Struct, gc=False):
     lapsed: bool = False
 
 
-def claim_parameters(
-    node: int, want: Want, windows: int, moment: ServerMoment
-) -> dict[str, object]:
-    """Return the parameters of a claim."""
-    return {
+def claim(  # noqa: PLR0913  # what a claim needs
+    connection: Statements,
+    node: int,
+    want: Want,
+    ending: Sequence[Outcome],
+    *,
+    moment: ServerMoment,
+    windows: int,
+) -> ClaimAnswer:
+    """Claim for one want, and record outcomes that end jobs. Raises `LeaseLost`."""
+    asked: dict[str, object] = {
         "node": node,
         "now": moment.micros,
         "tasks": list(want.tasks),
@@ -190,29 +198,19 @@ def claim_parameters(
         "window": want.limit * windows,
         "suspects": want.suspects,
     }
-
-
-def claim(  # noqa: PLR0913  # what a claim needs
-    connection: Statements,
-    node: int,
-    want: Want,
-    asked: dict[str, object],
-    *,
-    moment: ServerMoment,
-    recording: bool,
-) -> ClaimAnswer:
-    """Claim for one want. Raises `LeaseLost`."""
-    rows = connection.rows(RECORD_AND_CLAIM if recording else CLAIM, asked)
-    recorded, leased, due, seen, *_ = rows[0]
+    if ending:
+        asked["ending"] = ending_text(ending, moment)
+    rows = connection.rows(END_AND_CLAIM if ending else CLAIM, asked)
+    recorded, leased, due, seen, now, *_ = rows[0]
     promotions = 0
     while due is not None and due <= 0 and promotions < MOST_PROMOTIONS:
         connection.execute(PROMOTE, asked)
         rows = connection.rows(CLAIM, asked)
-        _, leased, due, seen, *_ = rows[0]
+        _, leased, due, seen, now, *_ = rows[0]
         promotions += 1
     if leased is None:
         raise lease_lost(connection, node)
-    claims = [claim_of(row[4:], moment) for row in rows if row[4] is not None]
+    claims = [claim_of(row[5:], now, moment) for row in rows[1:]]
     next_due = None if due is None else max(0.0, due / MICROS)
     if len(claims) < min(want.limit, seen):
         # Others had locked some: look at more, or again.
@@ -221,9 +219,9 @@ def claim(  # noqa: PLR0913  # what a claim needs
     return ClaimAnswer(recorded, claims, next_due, lapsed=not leased)
 
 
-def claim_of(row: tuple[Any, ...], moment: ServerMoment) -> Claim:
-    """Return the claim of a row."""
-    key, nonce, fence, task, queue, payload, attempt, crashes, expired, options, run_at, now = row
+def claim_of(row: tuple[Any, ...], now: int, moment: ServerMoment) -> Claim:
+    """Return the claim of a row that was read `now`."""
+    key, nonce, fence, task, queue, payload, attempt, crashes, expired, options, _, run_at = row
     return Claim(
         key=key,
         id=format_id(key, nonce),
@@ -233,7 +231,7 @@ def claim_of(row: tuple[Any, ...], moment: ServerMoment) -> Claim:
         payload=payload.encode(),
         attempt=attempt,
         crashes=crashes,
-        expired=expired,
+        expired=bool(expired),
         options=None if options is None else options.encode(),
         ready_at=moment.monotonic(run_at, now),
     )
@@ -250,4 +248,4 @@ def held(
     if not connection.rows(IS_LIVE, {"node": node}):
         raise lease_lost(connection, node)
     rows = connection.rows(HELD, {"node": node, "now": moment.micros})
-    return [claim_of(row, moment) for row in rows]
+    return [claim_of(row[1:], row[0], moment) for row in rows]

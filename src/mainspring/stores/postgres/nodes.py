@@ -9,7 +9,7 @@ from msgspec import Struct
 from mainspring.errors import LeaseLost
 from mainspring.model.job import Outcome, OutcomeKind, Renewed, Rescued
 from mainspring.stores.postgres.connections.statements import micros
-from mainspring.stores.postgres.outcomes import record_each
+from mainspring.stores.postgres.outcomes import record, told
 from mainspring.stores.rules.columns import LATEST
 from mainspring.stores.rules.rescue import ORPHANED, UNKNOWN_NODE, decide_crashes, evidence_of
 from mainspring.stores.sql.records import node_of, running_of
@@ -148,7 +148,8 @@ def renew(
 def leave(connection: Statements, node: int, moment: ServerMoment) -> None:
     """End a node; what it holds goes back, uncharged."""
     if connection.rows(LIVE, {"node": node}):
-        record_each(connection, node, [released(job) for job in held_by(connection, node)], moment)
+        back = [released(job) for job in held_by(connection, node)]
+        record(connection, node, told(back), moment)
         connection.execute(END, {"node": node, "now": moment.micros})
 
 
@@ -185,7 +186,8 @@ def take_from(
 ) -> Rescued:
     """End a node, and decide on what it holds; `evidence` says why it is lost."""
     decided = decide_crashes(held_by(connection, node), begun, evidence)
-    record_each(connection, node, [outcome_of(job, crash) for job, crash in decided], moment)
+    outcomes = [outcome_of(job, crash) for job, crash in decided]
+    record(connection, node, told(outcomes), moment)
     connection.execute(END, {"node": node, "now": moment.micros})
     failed = [job.key for job, crash in decided if crash is not None and crash.delay is None]
     back = [(job.key, job.marked) for job, _ in decided if job.key not in failed]

@@ -1,22 +1,22 @@
-"""Outcomes as changes of rows: one statement, guarded by node, state and fence."""
+"""Outcomes as changes of rows, guarded by node, state and fence."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct, json
 
-from mainspring.model.job import CANCELLED
+from mainspring.model.job import CANCELLED, Outcome
 from mainspring.stores.postgres.connections.statements import micros
 from mainspring.stores.rules.keeping import keeping_of
 from mainspring.stores.rules.outcomes import effect_of, is_on_record
 from mainspring.stores.sql.states import KEPT, NUMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from mainspring.model.job import Failure, Grant, Outcome
-    from mainspring.stores.postgres.connections.statements import ServerMoment, Statements
+    from mainspring.model.job import Failure, Grant
+    from mainspring.stores.postgres.connections.statements import Rows, ServerMoment, Statements
 
 # A rescue waits for it, a renewal does not.
 LIVE = """
@@ -26,19 +26,45 @@ live AS MATERIALIZED (
 )
 """
 
-# The rows are locked first, in order of their keys: then nobody can mark one as to be cancelled
-# before it waits again, where nobody would look at the mark. Each is found by its key: `+ 0` keeps
-# out the index of what the node holds, which would be read once for each. Keys are given as arrays:
-# a plan that was made by the statistics of an empty table would join with all jobs there are.
-RECORDING = """
-mine AS MATERIALIZED (
-  SELECT job.*, word, charged, crashed, delay, keep, result,
-    coalesce(began, claimed_at - {now}) AS began, ended,
-    coalesce(final, CASE WHEN cancel_asked THEN 5 END) AS ends,
-    CASE WHEN final IS NULL AND cancel_asked THEN %(cancelled)s ELSE failure END AS failure
-  FROM json_to_recordset(%(outcomes)s::json) AS given (
-    told_key bigint, told_fence bigint, final int, word text, charged int, crashed int,
-    delay bigint, keep bigint, began bigint, ended bigint, result text, failure text
+# Each row is found by its key: `+ 0` keeps out the index of what the node holds, which would be
+# read once for each. BETWEEN, since the planner may turn an equality around: by the statistics of a
+# time when the table was empty, it would look for each of all jobs among those that were told.
+ENDING = """
+ended AS (
+  DELETE FROM jobs USING json_to_recordset(%(ending)s::json) AS told (
+    told_key bigint, told_fence bigint, final int, charged int, crashed int, keep bigint,
+    began bigint, ended bigint, result text, failure text
+  )
+  WHERE key BETWEEN told_key AND told_key AND fence = told_fence
+    AND node + 0 = %(node)s AND state + 0 = 2 AND EXISTS (SELECT FROM live)
+  RETURNING key, nonce, lane, final, priority, run_at, created_at, attempts + coalesce(charged, 1),
+    crashes + coalesce(crashed, 0), fence, node, coalesce({now} + began, claimed_at), {now} + ended,
+    result, failure, payload, unique_key, expires_at, {now} + ended + keep, options
+), finishing AS (
+  INSERT INTO finished (
+    key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, node,
+    began_at, ended_at, result, failure, payload, unique_key, expires_at, keep_until,
+    options
+  )
+  SELECT * FROM ended
+)
+"""
+
+END = """
+WITH {live}, {ending}
+SELECT (SELECT count(*) FROM ended), (SELECT leased FROM live)
+""".replace("{live}", LIVE).replace("{ending}", ENDING)
+
+# The rows are locked first: then nobody can mark one as to be cancelled before it waits again,
+# where nobody would look at the mark. What is marked ends. Keys are given as arrays, as a plan by
+# the statistics of an empty table would join with all jobs there are.
+GIVE_BACK = """
+WITH {live}, mine AS MATERIALIZED (
+  SELECT job.*, word, charged, crashed, delay, failure,
+    coalesce({now} + began, claimed_at) AS began_at, {now} + ended AS ended_at
+  FROM json_to_recordset(%(returning)s::json) AS told (
+    told_key bigint, told_fence bigint, word text, charged int, crashed int,
+    delay bigint, began bigint, ended bigint, failure text
   )
   CROSS JOIN LATERAL (
     SELECT * FROM jobs
@@ -47,36 +73,31 @@ mine AS MATERIALIZED (
   ) AS job
   WHERE EXISTS (SELECT FROM live)
 ), moved AS (
-  DELETE FROM jobs WHERE key = ANY (ARRAY(SELECT key FROM mine WHERE ends IS NOT NULL))
-), ending AS (
+  DELETE FROM jobs WHERE key = ANY (ARRAY(SELECT key FROM mine WHERE cancel_asked))
+), cancelled AS (
   INSERT INTO finished (
     key, nonce, lane, state, priority, run_at, created_at, attempts, crashes, fence, node,
-    began_at, ended_at, result, failure, payload, unique_key, expires_at, keep_until,
-    options
+    began_at, ended_at, failure, payload, unique_key, expires_at, options
   )
   SELECT
-    key, nonce, lane, ends, priority, run_at, created_at, attempts + charged, crashes + crashed,
-    fence, node, {now} + began, {now} + ended, result, failure, payload, unique_key, expires_at,
-    {now} + ended + keep, options
-  FROM mine WHERE ends IS NOT NULL
+    key, nonce, lane, 5, priority, run_at, created_at, attempts + charged, crashes + crashed,
+    fence, node, began_at, ended_at, %(cancelled)s, payload, unique_key, expires_at, options
+  FROM mine WHERE cancel_asked
 ), returned AS (
   UPDATE jobs SET
     state = CASE WHEN delay > 0 THEN 1 ELSE 0 END, node = NULL, claimed_at = NULL,
     run_at = coalesce({now} + delay, jobs.run_at),
     attempts = jobs.attempts + charged, crashes = jobs.crashes + crashed
   FROM mine
-  WHERE jobs.key = mine.key AND jobs.key = ANY (ARRAY(SELECT key FROM mine WHERE ends IS NULL))
+  WHERE jobs.key = mine.key
+    AND jobs.key = ANY (ARRAY(SELECT key FROM mine WHERE NOT cancel_asked))
 ), noted AS (
   INSERT INTO attempts (key, fence, node, began_at, ended_at, outcome, failure)
-  SELECT key, fence, node, {now} + began, {now} + ended, word, failure
-  FROM mine WHERE ends IS NULL
+  SELECT key, fence, node, began_at, ended_at, word, failure
+  FROM mine WHERE NOT cancel_asked
 )
-"""
-
-RECORD = """
-WITH {live}, {recording}
 SELECT (SELECT count(*) FROM mine), (SELECT leased FROM live)
-""".replace("{live}", LIVE).replace("{recording}", RECORDING)
+""".replace("{live}", LIVE)
 
 RECORDED = """
 SELECT key, fence, word FROM unnest(%(keys)s::bigint[], %(fences)s::bigint[]) AS given (key, fence)
@@ -97,69 +118,123 @@ def text_of_failure(failure: Failure | None) -> str | None:
 CANCELLED_TEXT = text_of_failure(CANCELLED)
 
 
-def by_grant(outcomes: Sequence[Outcome]) -> dict[Grant, Outcome]:
-    """Return the first outcome of each claim, in order of key."""
+class Told(NamedTuple):
+    """Outcomes, one for each claim, in order of key: those that end their jobs, and the others."""
+
+    ending: list[Outcome]
+    returning: list[Outcome]
+
+
+def told(outcomes: Sequence[Outcome]) -> Told:
+    """Return outcomes as they are recorded: the first of each claim."""
     first: dict[Grant, Outcome] = {}
     for outcome in sorted(outcomes, key=lambda one: one.key):
         first.setdefault((outcome.key, outcome.fence), outcome)
-    return first
+    sorted_out = Told([], [])
+    for outcome in first.values():
+        ends = effect_of(outcome).final
+        (sorted_out.ending if ends else sorted_out.returning).append(outcome)
+    return sorted_out
 
 
-def record_each(
-    connection: Statements, node: int, outcomes: Collection[Outcome], moment: ServerMoment
-) -> int:
-    """Record outcomes, one for each claim; return how many of these were the node's."""
-    if not outcomes:
-        return 0
-    asked = asked_of(node, outcomes, moment)
-    return int(connection.rows(RECORD, asked)[0][0])
+class Recorded(NamedTuple):
+    """How many outcomes were the node's and are on record now; False if the node has gone."""
+
+    number: int
+    is_live: bool
 
 
-def asked_of(node: int, outcomes: Collection[Outcome], moment: ServerMoment) -> dict[str, object]:
-    """Return the parameters of `RECORDING`."""
-    rows = [row_of(outcome, moment) for outcome in outcomes]
-    asked = {"node": node, "now": moment.micros, "cancelled": CANCELLED_TEXT}
-    return {**asked, "outcomes": json.encode(rows).decode()}
+def record(connection: Statements, node: int, told: Told, moment: ServerMoment) -> Recorded:
+    """Record outcomes: those that end jobs in one statement, those that send them back in one."""
+    common = {"node": node, "now": moment.micros}
+    recorded = Recorded(0, is_live=True)
+    if told.ending:
+        asked = {**common, "ending": ending_text(told.ending, moment)}
+        recorded = _recorded(connection.rows(END, asked))
+    if told.returning and recorded.is_live:
+        text = returning_text(told.returning, moment)
+        asked = {**common, "returning": text, "cancelled": CANCELLED_TEXT}
+        returned = _recorded(connection.rows(GIVE_BACK, asked))
+        recorded = Recorded(recorded.number + returned.number, returned.is_live)
+    return recorded
 
 
-class OutcomeRow(Struct, frozen=True, gc=False, omit_defaults=True):
-    """An outcome as its statement takes it; times are relative to now.
+def _recorded(rows: Rows) -> Recorded:
+    ((number, leased),) = rows
+    return Recorded(number, leased is not None)
+
+
+class EndingRow(Struct, frozen=True, gc=False, omit_defaults=True):
+    """An outcome as `ENDING` takes it; times are relative to now.
 
     One text of JSON, since the driver takes 40 µs for each array.
     """
 
     told_key: int
     told_fence: int
-    word: str
-    charged: int
-    crashed: int
+    final: int
     ended: int
-    final: int | None = None
-    delay: int | None = None
-    keep: int | None = None
     began: int | None = None
+    charged: int = 1
+    crashed: int = 0
+    keep: int | None = None
     result: str | None = None
     failure: str | None = None
 
 
-def row_of(outcome: Outcome, moment: ServerMoment) -> OutcomeRow:
-    """Return the row of an outcome."""
+def ending_text(outcomes: Iterable[Outcome], moment: ServerMoment) -> str:
+    """Return outcomes that end their jobs, as `ENDING` takes them."""
+    return json.encode([_ending_row(one, moment) for one in outcomes]).decode()
+
+
+def _ending_row(outcome: Outcome, moment: ServerMoment) -> EndingRow:
     effect = effect_of(outcome)
-    kept = keeping_of(outcome)
-    final = NUMBERS[effect.state] if effect.final else None
+    keep = keeping_of(outcome)
+    return EndingRow(
+        told_key=outcome.key,
+        told_fence=outcome.fence,
+        final=NUMBERS[effect.state] if keep is None else KEPT,
+        ended=-moment.age(outcome.ended) if outcome.ended else 0,
+        began=-moment.age(outcome.began) if outcome.began else None,
+        charged=effect.charged,
+        crashed=effect.crashed,
+        keep=keep,
+        result=None if outcome.result is None else outcome.result.decode(),
+        failure=text_of_failure(outcome.failure),
+    )
+
+
+class ReturningRow(Struct, frozen=True, gc=False):
+    """An outcome as `GIVE_BACK` takes it, in the same way."""
+
+    told_key: int
+    told_fence: int
+    word: str
+    charged: int
+    crashed: int
+    delay: int | None
+    began: int | None
+    ended: int
+    failure: str | None
+
+
+def returning_text(outcomes: Iterable[Outcome], moment: ServerMoment) -> str:
+    """Return outcomes that send their jobs back, as `GIVE_BACK` takes them."""
+    return json.encode([_returning_row(one, moment) for one in outcomes]).decode()
+
+
+def _returning_row(outcome: Outcome, moment: ServerMoment) -> ReturningRow:
+    effect = effect_of(outcome)
     keeps_place = effect.keeps_place and not outcome.delay
-    return OutcomeRow(
+    return ReturningRow(
         told_key=outcome.key,
         told_fence=outcome.fence,
         word=outcome.kind,
         charged=effect.charged,
         crashed=effect.crashed,
-        ended=-moment.age(outcome.ended) if outcome.ended else 0,
-        final=final if kept is None else KEPT,
-        delay=None if effect.final or keeps_place else micros(outcome.delay),
-        keep=kept,
+        delay=None if keeps_place else micros(outcome.delay),
         began=-moment.age(outcome.began) if outcome.began else None,
-        result=None if outcome.result is None else outcome.result.decode(),
+        ended=-moment.age(outcome.ended) if outcome.ended else 0,
         failure=text_of_failure(outcome.failure),
     )
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from mainspring.stores.clock import Clock
 
-NOW = """coalesce(
+NOW = """(SELECT coalesce(
   %(now)s::bigint, (extract(epoch FROM statement_timestamp()) * 1000000)::bigint
-)"""
+))"""
 """The time of a statement, as stored: the server's, or that of a clock which was given."""
 
 Rows = list[tuple[Any, ...]]
