@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
+from mainspring.model.crash import is_suspect
 from mainspring.model.job import Claim, Exchanged
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id
 from mainspring.stores.postgres.connections.trouble import UNDONE
+from mainspring.stores.postgres.fronts import BEGINNING, Fronts, Place
 from mainspring.stores.postgres.nodes import lease_lost
 from mainspring.stores.postgres.outcomes import (
     ENDING,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mainspring.model.job import Outcome, Want
-    from mainspring.stores.postgres.connections.statements import ServerMoment, Statements
+    from mainspring.stores.postgres.connections.statements import Rows, ServerMoment, Statements
     from mainspring.stores.sql.lanes import KnownLanes
 
 # Delayed jobs that are due are made ready first, by a statement of its own: until then nothing is
@@ -67,6 +69,7 @@ first AS MATERIALIZED (
     SELECT line.* FROM asked CROSS JOIN LATERAL (
       SELECT ctid AS place, priority, run_at, key FROM jobs
       WHERE state = 0 AND lane = asked.lane AND crashes < 2
+        AND (priority, run_at, key) >= (%(priority)s, %(run_at)s, %(key)s)
       ORDER BY priority, run_at, key LIMIT %(window)s
     ) AS line
     UNION ALL (
@@ -136,12 +139,14 @@ def exchange(  # noqa: PLR0913  # the verb's signature
     *,
     moment: ServerMoment,
     lanes: KnownLanes | None = None,  # noqa: ARG001  # the server knows them
+    fronts: Fronts | None = None,
     windows: int = 1,
 ) -> Exchanged:
     """Record outcomes and claim work, each statement a transaction of its own.
 
-    It looks at `windows` times as many jobs as are wanted.
+    It looks at `windows` times as many jobs as are wanted, from where `fronts` says.
     """
+    fronts = fronts or Fronts()
     given = told(outcomes)
     # Work that it gives back itself it can't claim in the same statement: that goes before.
     together = given.ending if wants else []
@@ -153,7 +158,8 @@ def exchange(  # noqa: PLR0913  # the verb's signature
     for want in wants:
         ending = together if not answers else []
         try:
-            answer = claim(connection, node, want, ending, moment=moment, windows=windows)
+            look = Look(fronts.of(want), windows)
+            answer = claim(connection, node, want, ending, moment=moment, look=look)
         except UNDONE:
             if not any(one.claims for one in answers):
                 raise
@@ -161,6 +167,7 @@ def exchange(  # noqa: PLR0913  # the verb's signature
             answers.append(ClaimAnswer(0, [], next_due=0.0))
             break
         answers.append(answer)
+        fronts.note(want, look.place, answer.first, len(answer.claims))
         recorded += answer.recorded
     return Exchanged(
         accepted_of(connection, node, outcomes, recorded),
@@ -177,6 +184,15 @@ class ClaimAnswer(Struct, gc=False):
     claims: list[Claim]
     next_due: float | None
     lapsed: bool = False
+    first: Place | None = None
+    """Where the first of the claims was; None without any that is no suspect."""
+
+
+class Look(NamedTuple):
+    """A look at the line: from that place on, at so many times the jobs that are wanted."""
+
+    place: Place
+    windows: int
 
 
 def claim(  # noqa: PLR0913  # what a claim needs
@@ -186,7 +202,7 @@ def claim(  # noqa: PLR0913  # what a claim needs
     ending: Sequence[Outcome],
     *,
     moment: ServerMoment,
-    windows: int,
+    look: Look,
 ) -> ClaimAnswer:
     """Claim for one want, and record outcomes that end jobs. Raises `LeaseLost`."""
     asked: dict[str, object] = {
@@ -195,8 +211,9 @@ def claim(  # noqa: PLR0913  # what a claim needs
         "tasks": list(want.tasks),
         "queues": None if want.queues is None else list(want.queues),
         "limit": want.limit,
-        "window": want.limit * windows,
+        "window": want.limit * look.windows,
         "suspects": want.suspects,
+        **look.place._asdict(),
     }
     if ending:
         asked["ending"] = ending_text(ending, moment)
@@ -205,6 +222,7 @@ def claim(  # noqa: PLR0913  # what a claim needs
     promotions = 0
     while due is not None and due <= 0 and promotions < MOST_PROMOTIONS:
         connection.execute(PROMOTE, asked)
+        asked |= BEGINNING._asdict()  # they may go before all others
         rows = connection.rows(CLAIM, asked)
         _, leased, due, seen, now, *_ = rows[0]
         promotions += 1
@@ -216,7 +234,18 @@ def claim(  # noqa: PLR0913  # what a claim needs
         # Others had locked some: look at more, or again.
         again = 0.0 if seen == asked["window"] else AGAIN_SECONDS
         next_due = again if next_due is None else min(again, next_due)
-    return ClaimAnswer(recorded, claims, next_due, lapsed=not leased)
+    if len(claims) < want.limit and look.place > BEGINNING:
+        next_due = 0.0
+    return ClaimAnswer(recorded, claims, next_due, lapsed=not leased, first=first_of(rows[1:]))
+
+
+def first_of(rows: Rows) -> Place | None:
+    """Return the place of the first job that is no suspect: those stand in a line of their own."""
+    for row in rows:
+        key, crashes, priority, run_at = row[5], row[12], row[15], row[16]
+        if not is_suspect(crashes):
+            return Place(priority, run_at, key)
+    return None
 
 
 def claim_of(row: tuple[Any, ...], now: int, moment: ServerMoment) -> Claim:

@@ -13,6 +13,7 @@ from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.postgres.address import address_of
 from mainspring.stores.postgres.connections.connections import Connections
 from mainspring.stores.postgres.connections.statements import ServerMoment
+from mainspring.stores.postgres.fronts import Fronts
 from mainspring.stores.postgres.session import CommitState, PostgresSession
 from mainspring.stores.run_folder import run_folder
 from mainspring.stores.sql import forks
@@ -194,8 +195,15 @@ class PostgresStore(SqlStore):
 
         def work(connection: Statements) -> Exchanged:
             state.committing = True
-            moment = self._moment()
-            return exchange(connection, node, outcomes, wants, moment=moment, windows=windows)
+            return exchange(
+                connection,
+                node,
+                outcomes,
+                wants,
+                moment=self._moment(),
+                fronts=self._fronts,
+                windows=windows,
+            )
 
         return self._session.again(work, state)
 
@@ -206,6 +214,7 @@ class PostgresStore(SqlStore):
             return ServerMoment(clock, given=given)
 
         connections = Connections(self._address, durable=self._durable)
+        self._fronts = Fronts()
         self._session = PostgresSession(self._address, moment, connections)
         super().__init__(self._session, moment)
         self._when_dropped = weakref.finalize(self, self._session.close)
