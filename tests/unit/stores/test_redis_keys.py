@@ -93,3 +93,35 @@ def test_a_node_has_its_name_in_histories_as_long_as_jobs_are_kept(store, clock)
     clock.advance(CLEAN_UP["failed_after"] - 1)
     assert store.purge(**CLEAN_UP) == 0
     assert [attempt.node for attempt in store.history(job_id)] == ["node"]
+
+
+def key_of(namespace_url, name):
+    """Return the client of a namespace and the whole name of one of its keys."""
+    prefix = parse_qs(urlsplit(namespace_url).query)["namespace"][0]
+    return Redis.from_url(namespace_url.partition("?")[0]), f"{{{prefix}}}:{name}"
+
+
+def test_the_outcome_of_a_job_that_somebody_dropped_is_refused_and_leaves_nothing(
+    store, namespace_url
+):
+    (job_id,) = store.enqueue_many([new_job()])
+    node, claim = start(store, job_id)
+    client, job = key_of(namespace_url, f"job:{claim.key}")
+    with client:
+        assert client.delete(job) == 1
+        result = outcome(claim, OutcomeKind.COMPLETED, result=b"1")
+        assert store.finish_many(node, [result]) == [False]
+        assert client.exists(job) == 0
+
+
+def test_a_claim_of_a_version_that_held_fences_only_is_recorded(store, namespace_url):
+    (job_id,) = store.enqueue_many([new_job()])
+    node, claim = start(store, job_id)
+    client, held = key_of(namespace_url, f"held:{node}")
+    with client:
+        assert client.hget(held, str(claim.key)).startswith(b"1 ")
+        client.hset(held, str(claim.key), "1")
+        result = outcome(claim, OutcomeKind.COMPLETED, result=b"1")
+        assert store.finish_many(node, [result, result]) == [True, True]
+        assert client.exists(held) == 0
+    assert store.get(job_id).result == b"1"

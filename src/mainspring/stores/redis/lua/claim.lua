@@ -57,7 +57,8 @@ local function first_of(cursors)
   return best
 end
 
-local CLAIM = {'id', 'fence', 'attempts', 'crashes', 'expires_at', 'payload', 'options', 'state'}
+local CLAIM = {'id', 'fence', 'attempts', 'crashes', 'expires_at', 'payload', 'options', 'state',
+  'unique'}
 
 -- What a claim grants of a job that is there; nil if it is not.
 local function row_of(key)
@@ -79,13 +80,15 @@ local function grant(key, lane, row, fence, place)
     ready and now - ready or false}
 end
 
+-- Of a job at its first claim, without a key of its own, its lane says all that its end need know.
 local function take(node, lane, place, key, row)
   local fence = row[2] + 1
-  call('HSET', hash_of(key), 'state', 'running', 'node', node, 'claimed_at', text(now),
+  local is_plain = fence == 1 and row[3] == 0 and row[4] == 0 and not row[9]
+  call('HSET', hash_of(key), 'state', 'running', 'node', node, 'claimed_at', now_text,
     'fence', text(fence))
   write('ZREM', line_of('ready', lane), place)
-  write('ZADD', line_of('running', lane), text(now), key)
-  write('HSET', at .. 'held:' .. node, key, text(fence))
+  write('ZADD', line_of('running', lane), now_text, key)
+  write('HSET', at .. 'held:' .. node, key, is_plain and '1 ' .. lane or text(fence))
   if row[5] then write('ZREM', at .. 'expiring', key) end
   return grant(key, lane, row, fence, place)
 end

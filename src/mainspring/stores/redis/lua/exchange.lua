@@ -8,12 +8,13 @@ if not lease_until then return reply(false) end
 
 local accepted = {}
 if #outcomes > 0 or #wants > 0 then write_though_full() end
+local held = held_by(node, outcomes)
+local none_cancelled = call('EXISTS', at .. 'cancelling:' .. node) == 0
 for i, outcome in ipairs(outcomes) do
-  local key, fence = text(outcome[1]), text(outcome[2])
-  local job = job_of(key)
-  local held = is_held(job, node, fence)
-  if held then settle(job, outcome) end
-  accepted[i] = held or recorded(key, node, fence)
+  local key = text(outcome[1])
+  local ended = none_cancelled and end_plain(node, key, held[key], outcome)
+  held[key] = nil -- there may be a second outcome
+  accepted[i] = ended or settled(node, key, outcome)
 end
 flush()
 if tonumber(time_in(lease_until, 0)) <= now then return reply({accepted, true, -1, {}}) end

@@ -2,7 +2,14 @@
 -- Keys, places, and the lines in which jobs wait: all that one needs which just comes.
 local function lane_of(queue, task) return #queue .. ':' .. queue .. ':' .. task end
 
-local function line_of(name, lane) return at .. name .. ':' .. lane end
+local lines = {}
+local function line_of(name, lane)
+  local by_lane = lines[name] or {}
+  lines[name] = by_lane
+  local line = by_lane[lane] or at .. name .. ':' .. lane
+  by_lane[lane] = line
+  return line
+end
 
 local function hash_of(key) return at .. 'job:' .. key end
 

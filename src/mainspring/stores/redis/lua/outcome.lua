@@ -67,8 +67,51 @@ local function settle(job, outcome)
   return state
 end
 
-local function is_held(job, node, fence)
-  return job and job.state == 'running' and job.node == node and job.fence == fence
+-- Records an outcome of any job; true, or the word on record if the node does not hold it.
+local function settled(node, key, outcome)
+  local job, fence = job_of(key), text(outcome[2])
+  if job and job.state == 'running' and job.node == node and job.fence == fence then
+    settle(job, outcome)
+    return true
+  end
+  return recorded(key, node, fence)
+end
+
+-- Claims of a node as it holds them, by key: the fence, and behind that the lane of a job of which
+-- no more need be known to end it: see `take` in claim.lua.
+local function held_by(node, outcomes)
+  local held = {}
+  for first = 1, #outcomes, 1000 do
+    local keys = {}
+    for i = first, math.min(first + 999, #outcomes) do keys[#keys + 1] = text(outcomes[i][1]) end
+    for i, claim in ipairs(call('HMGET', at .. 'held:' .. node, unpack(keys))) do
+      held[keys[i]] = claim
+    end
+  end
+  return held
+end
+
+-- Ends such a job with its result, by one write; false if it is no such job, or none any more.
+local function end_plain(node, key, claim, outcome)
+  local state, result = outcome[3], outcome[10]
+  if not claim or string.sub(claim, 1, 2) ~= '1 ' or outcome[2] ~= 1 or state ~= 'completed'
+      or result == '' or outcome[12] >= 0 then
+    return false
+  end
+  local hash, lane, ended_at = hash_of(key), string.sub(claim, 3), text(now - outcome[8])
+  local began_at = outcome[7] >= 0 and text(now - outcome[7])
+    or time_in(call('HGET', hash, 'claimed_at'), now_text)
+  local added = call('HSET', hash, 'state', state, 'began_at', began_at, 'ended_at', ended_at,
+    'attempts', '1', 'result', result)
+  if added == 5 then
+    call('DEL', hash) -- somebody else had dropped it
+    return false
+  end
+  write('ZREM', line_of('running', lane), key)
+  write('HDEL', at .. 'held:' .. node, key)
+  write('ZADD', line_of(state, lane), ended_at, key)
+  notify('ended', key)
+  return true
 end
 
 -- Ends a node; what it held goes back uncharged, where no outcome is given. Answers the keys.

@@ -9,7 +9,7 @@ call('HSET', hash, 'lease_until', text(now + asked[2]))
 if asked[3] then call('HSET', hash, 'report', asked[3]) end
 local grants = {}
 for _, key in ipairs(call('SMEMBERS', at .. 'cancelling:' .. node)) do
-  local fence = tonumber(call('HGET', at .. 'held:' .. node, key) or nil)
+  local fence = tonumber(string.match(call('HGET', at .. 'held:' .. node, key) or '', '^%d+'))
   if tonumber(key) and fence then grants[#grants + 1] = {tonumber(key), fence} end
 end
 return reply(grants)

@@ -11,6 +11,7 @@ end
 
 -- A whole number as text: tostring and cjson round at 14 digits, and '%.0f' is slow.
 local function text(number) return string.format('%d', number) end
+local now_text = text(now)
 
 local MOST_KEYS = 500
 local notices = {}
@@ -27,17 +28,18 @@ end
 local function write_though_full() call('DEL', at .. 'nothing') end
 
 -- Writes that may wait for each other: those of one command and key become one call.
-local written = {}
+local written, waiting = {}, {}
 
-local function write(command, key, ...)
-  local name = command .. key
-  local one = written[name]
-  if not one then
-    one = {command, key, {}}
-    written[name], written[#written + 1] = one, one
+local function write(command, key, first, second)
+  local by_key = waiting[command] or {}
+  waiting[command] = by_key
+  local arguments = by_key[key]
+  if not arguments then
+    arguments = {}
+    by_key[key], written[#written + 1] = arguments, {command, key, arguments}
   end
-  local arguments = one[3]
-  for i = 1, select('#', ...) do arguments[#arguments + 1] = (select(i, ...)) end
+  arguments[#arguments + 1] = first
+  if second then arguments[#arguments + 1] = second end
 end
 
 local function flush()
@@ -47,7 +49,7 @@ local function flush()
       call(command, key, unpack(arguments, first, math.min(first + 999, #arguments)))
     end
   end
-  written = {}
+  written, waiting = {}, {}
 end
 
 local function reply(answer)
