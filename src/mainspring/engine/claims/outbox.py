@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from mainspring.model.job import Outcome
 
-MOST_OUTCOMES = 256
+MOST_OUTCOMES = 512
 FLUSH_SECONDS = 0.01
 """While the slots have work, outcomes are flushed when there are so many, or so long after."""
 

@@ -26,8 +26,8 @@ REST_SECONDS = 1.0
 It has free slots by its own account, but its loop is blocked, or its children do not come up.
 """
 
-MOST_WAITING = 512
-MOST_CLAIMED = 256
+MOST_WAITING = 1024
+MOST_CLAIMED = 512
 """At most so many claims wait for a slot, and come in one exchange."""
 
 _WEIGHT = 0.3

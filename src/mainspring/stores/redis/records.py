@@ -77,19 +77,21 @@ def record_of(row: tuple[int, str, str, str, list[str], str, str, str]) -> JobRe
 
 
 def claims_of(
-    rows: Iterable[tuple[int, str, int, int, int, bool, str, str, str | bool, float | bool]],
+    rows: Iterable[tuple[str, str, int, int, int, bool, str, str, str | bool, str]],
+    now: int,
     monotonic: float,
 ) -> list[Claim]:
-    """Return claims; `monotonic` is the clock's time now."""
+    """Return claims; `now` is the server's time, `monotonic` that of the clock here."""
     names: dict[str, tuple[str, str]] = {}
     claims = []
-    for key, job_id, fence, attempt, crashes, expired, payload, lane, options, waited in rows:
+    for key, job_id, fence, attempt, crashes, expired, payload, lane, options, run_at in rows:
         if lane not in names:
             names[lane] = names_of(lane)
         queue, task = names[lane]
+        ready_at = monotonic - (now - int(run_at)) / MICROS if run_at.isdecimal() else None
         claims.append(
             Claim(
-                key=key,
+                key=int(key),
                 id=job_id,
                 fence=fence,
                 task=task,
@@ -99,7 +101,7 @@ def claims_of(
                 crashes=crashes,
                 expired=expired,
                 options=bytes_in(options) if isinstance(options, str) else None,
-                ready_at=None if waited is False else monotonic - waited / MICROS,
+                ready_at=ready_at,
             )
         )
     return claims

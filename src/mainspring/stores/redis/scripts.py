@@ -16,7 +16,7 @@ CONSTANTS = f"""
 local CANCELLED = [==[{encode(CANCELLED).decode()}]==]
 local EXPIRED = [==[{encode(EXPIRED).decode()}]==]
 local SUSPECT_CRASHES = {SUSPECT_CRASHES}
-local RELEASED = {{0, 0, '', '{OutcomeKind.RELEASED.value}', 0, 0, -1, 0, -1, '', '', -1}}
+local RELEASED = {{'', 0, -1, 0, '', '', '{OutcomeKind.RELEASED.value}', 0, 0, -1, '', -1}}
 """
 
 USES = "-- uses "

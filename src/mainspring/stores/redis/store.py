@@ -131,13 +131,13 @@ class RedisStore(PortableRedis):
         answer = self._run("exchange", node, rows, asked, again=not wants)
         if answer is False:
             raise LeaseLost(str(node))
-        words, lapsed, next_due, claims = answer
+        words, lapsed, next_due, claims, now = answer
         accepted = [
             word is True or is_on_record(one, word)
             for one, word in zip(outcomes, words, strict=True)
         ]
         due = None if next_due < 0 else next_due / MICROS
-        return Exchanged(accepted, claims_of(claims, at), next_due=due, lapsed=lapsed)
+        return Exchanged(accepted, claims_of(claims, now, at), next_due=due, lapsed=lapsed)
 
     def finish_many(self, node: int, outcomes: Sequence[Outcome]) -> list[bool]:
         """Record outcomes: the first half of `exchange`."""
@@ -150,10 +150,11 @@ class RedisStore(PortableRedis):
     def held(self, node: int) -> list[Claim]:
         """Return the claims that a node holds."""
         at = self._monotonic()
-        rows = self._run("held", node)
-        if rows is False:
+        answer = self._run("held", node)
+        if answer is False:
             raise LeaseLost(str(node))
-        return claims_of(rows, at)
+        claims, now = answer
+        return claims_of(claims, now, at)
 
     def rescue(self, node: int, *, dead: bool, begun: Collection[Grant] | None) -> Rescued | None:
         """Requeue or fail a lost node's jobs; None if its lease still runs, or it has gone."""

@@ -71,13 +71,11 @@ local function row_of(key)
   return row
 end
 
--- The grant of a job to its node, for the answer: with the time for which it could have run, or
--- false.
+-- The grant of a job to its node, for the answer.
 local function grant(key, lane, row, fence, place)
-  local ready = tonumber(run_at_of(place))
   local expired = row[5] and tonumber(row[5]) <= now or false
-  return {tonumber(key), row[1], fence, row[3] + 1, row[4], expired, row[6] or '', lane, row[7],
-    ready and now - ready or false}
+  return {key, row[1], fence, row[3] + 1, row[4], expired, row[6] or '', lane, row[7],
+    run_at_of(place)}
 end
 
 -- Of a job at its first claim, without a key of its own, its lane says all that its end need know.

@@ -11,10 +11,7 @@ end
 
 local function priority_of(place) return string.sub(place, 1, 10) - 2147483648 end
 -- The key in a place; of what is none something that no job has.
-local function key_of(place)
-  local key = tonumber(string.sub(place, 28))
-  return key and text(key) or ''
-end
+local function key_of(place) return string.match(place, '^0*(%d+)$', 28) or '' end
 
 -- Somebody else may have written into a hash. What we could not count with, or look for, becomes
 -- what is at least possible. Claims and ends of jobs come this way: it must cost next to nothing.

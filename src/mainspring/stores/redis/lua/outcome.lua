@@ -1,7 +1,14 @@
 -- uses job
--- Outcomes: {key, fence, final state or '', word of the history, charged, crashed, age of the
--- beginning (-1: it never began), age of the end, delay (-1: the job keeps its place), result,
--- failure, time for which it is kept (-1: as long as others)}. Ages and times in microseconds.
+-- Outcomes: {key, fence, age of the beginning (-1: it never began), age of the end, result}; and but
+-- for those that have just completed {final state or '', word of the history, charged, crashed,
+-- delay (-1: the job keeps its place), failure, time for which it is kept (-1: as long as others)}.
+-- Keys are texts, ages and times microseconds.
+
+local function whole(outcome)
+  if outcome[6] then return outcome end
+  local key, fence, began, ended, result = unpack(outcome)
+  return {key, fence, began, ended, result, 'completed', 'completed', 1, 0, -1, '', -1}
+end
 
 -- The word on record for an earlier claim.
 local function recorded(key, node, fence)
@@ -27,7 +34,7 @@ local function take_from_node(job)
 end
 
 local function end_attempt(job, outcome, state, failure, began_at, ended_at)
-  local hash, result, keep = hash_of(job.key), outcome[10], outcome[12] >= 0 and outcome[12]
+  local hash, result, keep = hash_of(job.key), outcome[5], outcome[12] >= 0 and outcome[12]
   call('HSET', hash, 'state', state, 'began_at', began_at, 'ended_at', text(ended_at),
     'attempts', text(job.attempts or 0), unpack(result ~= '' and {'result', result} or {}))
   if failure ~= '' then call('HSET', hash, 'failure', failure) end
@@ -37,9 +44,9 @@ local function end_attempt(job, outcome, state, failure, began_at, ended_at)
 end
 
 local function wait_again(job, outcome, failure, began_at, ended_at)
-  local hash, delay = hash_of(job.key), outcome[9]
+  local hash, delay = hash_of(job.key), outcome[10]
   push(at .. 'past:' .. job.key,
-    cmsgpack.pack({job.fence, job.node, began_at, text(ended_at), outcome[4], failure}))
+    cmsgpack.pack({job.fence, job.node, began_at, text(ended_at), outcome[7], failure}))
   job.place = place_in(job)
   if delay >= 0 then job.place = place_of(priority_of(job.place), now + delay, job.key) end
   call('HSET', hash, 'state', 'pending', 'place', job.place, 'attempts', text(job.attempts or 0),
@@ -52,12 +59,12 @@ end
 -- Records an outcome of the claim that is the job's last; answers the state that follows.
 -- A job that was asked to be cancelled never waits again.
 local function settle(job, outcome)
-  local state, failure = outcome[3], outcome[11]
-  local began_at = outcome[7] >= 0 and text(now - outcome[7]) or job.claimed_at
-  local ended_at = now - outcome[8]
+  local state, failure = outcome[6], outcome[11]
+  local began_at = outcome[3] >= 0 and text(now - outcome[3]) or job.claimed_at
+  local ended_at = now - outcome[4]
   take_from_node(job)
-  if outcome[5] > 0 then job.attempts = (job.attempts or 0) + 1 end
-  if outcome[6] > 0 then job.crashes = (job.crashes or 0) + 1 end
+  if outcome[8] > 0 then job.attempts = (job.attempts or 0) + 1 end
+  if outcome[9] > 0 then job.crashes = (job.crashes or 0) + 1 end
   if state == '' and job.cancelling then state, failure = 'cancelled', CANCELLED end
   if state == '' then
     wait_again(job, outcome, failure, began_at, ended_at)
@@ -71,7 +78,7 @@ end
 local function settled(node, key, outcome)
   local job, fence = job_of(key), text(outcome[2])
   if job and job.state == 'running' and job.node == node and job.fence == fence then
-    settle(job, outcome)
+    settle(job, whole(outcome))
     return true
   end
   return recorded(key, node, fence)
@@ -83,7 +90,7 @@ local function held_by(node, outcomes)
   local held = {}
   for first = 1, #outcomes, 1000 do
     local keys = {}
-    for i = first, math.min(first + 999, #outcomes) do keys[#keys + 1] = text(outcomes[i][1]) end
+    for i = first, math.min(first + 999, #outcomes) do keys[#keys + 1] = outcomes[i][1] end
     for i, claim in ipairs(call('HMGET', at .. 'held:' .. node, unpack(keys))) do
       held[keys[i]] = claim
     end
@@ -91,17 +98,14 @@ local function held_by(node, outcomes)
   return held
 end
 
--- Ends such a job with its result, by one write; false if it is no such job, or none any more.
-local function end_plain(node, key, claim, outcome)
-  local state, result = outcome[3], outcome[10]
-  if not claim or string.sub(claim, 1, 2) ~= '1 ' or outcome[2] ~= 1 or state ~= 'completed'
-      or result == '' or outcome[12] >= 0 then
-    return false
-  end
-  local hash, lane, ended_at = hash_of(key), string.sub(claim, 3), text(now - outcome[8])
-  local began_at = outcome[7] >= 0 and text(now - outcome[7])
+-- Ends such a job that has just completed, by one write; false if it is no such job, or none any more.
+local function complete(node, outcome, claim)
+  local key, fence, began, ended, result, state = unpack(outcome)
+  if state or fence ~= 1 or not claim or string.sub(claim, 1, 2) ~= '1 ' then return false end
+  local hash, ended_at, lane = hash_of(key), text(now - ended), string.sub(claim, 3)
+  local began_at = began >= 0 and text(now - began)
     or time_in(call('HGET', hash, 'claimed_at'), now_text)
-  local added = call('HSET', hash, 'state', state, 'began_at', began_at, 'ended_at', ended_at,
+  local added = call('HSET', hash, 'state', 'completed', 'began_at', began_at, 'ended_at', ended_at,
     'attempts', '1', 'result', result)
   if added == 5 then
     call('DEL', hash) -- somebody else had dropped it
@@ -109,7 +113,7 @@ local function end_plain(node, key, claim, outcome)
   end
   write('ZREM', line_of('running', lane), key)
   write('HDEL', at .. 'held:' .. node, key)
-  write('ZADD', line_of(state, lane), ended_at, key)
+  write('ZADD', line_of('completed', lane), ended_at, key)
   notify('ended', key)
   return true
 end
@@ -117,7 +121,7 @@ end
 -- Ends a node; what it held goes back uncharged, where no outcome is given. Answers the keys.
 local function end_node(node, outcomes)
   local by_key, keys = {}, {pending = {}, failed = {}, cancelled = {}}
-  for _, outcome in ipairs(outcomes) do by_key[text(outcome[1])] = outcome end
+  for _, outcome in ipairs(outcomes) do by_key[outcome[1]] = outcome end
   for _, key in ipairs(call('HKEYS', at .. 'held:' .. node)) do
     local job = job_of(key)
     if job and job.state == 'running' and job.node == node then

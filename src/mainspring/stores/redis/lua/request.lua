@@ -13,7 +13,7 @@ end
 local function text(number) return string.format('%d', number) end
 local now_text = text(now)
 
-local MOST_KEYS = 500
+local MOST_KEYS = 1000
 local notices = {}
 
 -- Notifies a topic when the script has come to its end; a key names a job it is about.
