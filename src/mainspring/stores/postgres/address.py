@@ -78,11 +78,16 @@ class PostgresAddress(Struct, frozen=True):
 
     def channel(self, topic: str) -> str:
         """Return the channel on which a topic is notified."""
-        return f"{self.schema}_{topic}"
+        return channel_of(self.schema, topic)
 
     def unusable(self, why: str, remedy: str) -> StoreUnusable:
         """Return the error of a store that can't be used."""
         return StoreUnusable(self.safe_url, why, remedy)
+
+
+def channel_of(schema: str, topic: str) -> str:
+    """Return the channel on which a topic of a schema is notified."""
+    return f"{schema}_{topic}"
 
 
 def address_of(url: str, busy_timeout: float = 30.0) -> PostgresAddress:

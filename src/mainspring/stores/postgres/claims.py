@@ -16,15 +16,13 @@ from mainspring.stores.postgres.nodes import lease_lost
 from mainspring.stores.postgres.outcomes import (
     ENDING,
     LIVE,
-    Told,
     accepted_of,
-    ending_text,
     record,
     told,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mainspring.model.job import Outcome, Want
     from mainspring.stores.postgres.connections.statements import Rows, ServerMoment, Statements
@@ -96,21 +94,23 @@ first AS MATERIALIZED (
 """
 
 ANSWER = """
-SELECT {recorded} AS recorded, (SELECT leased FROM live), (SELECT micros FROM due),
+SELECT {recorded} AS recorded, {notified}, (SELECT leased FROM live), (SELECT micros FROM due),
   (SELECT count(*) FROM first), {now}, NULL::bigint AS key, NULL::bigint, NULL::bigint, NULL::text,
   NULL::text, NULL::text, NULL::integer, NULL::integer, NULL::boolean, NULL::text,
   NULL::bigint AS priority, NULL::bigint AS run_at
 UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, key, nonce, fence, task, queue, payload, attempt, crashes,
-  expired, options, priority, run_at
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, key, nonce, fence, task, queue, payload, attempt,
+  crashes, expired, options, priority, run_at
 FROM taken JOIN lanes USING (lane)
 ORDER BY priority NULLS FIRST, run_at, key
 """
 
-CLAIM = ", ".join(("WITH " + LIVE, ASKED, CLAIMING)) + ANSWER.replace("{recorded}", "0")
+CLAIM = ", ".join(("WITH " + LIVE, ASKED, CLAIMING)) + ANSWER.replace("{recorded}", "0").replace(
+    "{notified}", "0"
+)
 END_AND_CLAIM = ", ".join(("WITH " + LIVE, ENDING, ASKED, CLAIMING)) + ANSWER.replace(
     "{recorded}", "(SELECT count(*) FROM ended)"
-)
+).replace("{notified}", "(SELECT count(*) FROM notified)")
 """One statement for what is most frequent."""
 
 HELD = """
@@ -141,25 +141,27 @@ def exchange(  # noqa: PLR0913  # the verb's signature
     lanes: KnownLanes | None = None,  # noqa: ARG001  # the server knows them
     fronts: Fronts | None = None,
     windows: int = 1,
+    notifies: bool = False,
 ) -> Exchanged:
     """Record outcomes and claim work, each statement a transaction of its own.
 
-    It looks at `windows` times as many jobs as are wanted, from where `fronts` says.
+    It looks at `windows` times as many jobs as are wanted, from where `fronts` says. With
+    `notifies`, who waits for a job that ends is notified with its commit.
     """
     fronts = fronts or Fronts()
-    given = told(outcomes)
+    given = told(outcomes, notifies=notifies)
     # Work that it gives back itself it can't claim in the same statement: that goes before.
-    together = given.ending if wants else []
-    before = Told([] if together else given.ending, given.returning)
+    together = bool(wants and given.ending)
+    before = given._replace(ending=[]) if together else given
     recorded, is_live = record(connection, node, before, moment)
     if not (is_live and (outcomes or wants or connection.rows(IS_LIVE, {"node": node}))):
         raise lease_lost(connection, node)
     answers: list[ClaimAnswer] = []
     for want in wants:
-        ending = together if not answers else []
+        ends = given.ends(connection, moment) if together and not answers else {}
         try:
             look = Look(fronts.of(want), windows)
-            answer = claim(connection, node, want, ending, moment=moment, look=look)
+            answer = claim(connection, node, want, ends, moment=moment, look=look)
         except UNDONE:
             if not any(one.claims for one in answers):
                 raise
@@ -199,12 +201,12 @@ def claim(  # noqa: PLR0913  # what a claim needs
     connection: Statements,
     node: int,
     want: Want,
-    ending: Sequence[Outcome],
+    ends: Mapping[str, object],
     *,
     moment: ServerMoment,
     look: Look,
 ) -> ClaimAnswer:
-    """Claim for one want, and record outcomes that end jobs. Raises `LeaseLost`."""
+    """Claim for one want, and record ends of jobs, if any are given. Raises `LeaseLost`."""
     asked: dict[str, object] = {
         "node": node,
         "now": moment.micros,
@@ -214,21 +216,20 @@ def claim(  # noqa: PLR0913  # what a claim needs
         "window": want.limit * look.windows,
         "suspects": want.suspects,
         **look.place._asdict(),
+        **ends,
     }
-    if ending:
-        asked["ending"] = ending_text(ending, moment)
-    rows = connection.rows(END_AND_CLAIM if ending else CLAIM, asked)
-    recorded, leased, due, seen, now, *_ = rows[0]
+    rows = connection.rows(END_AND_CLAIM if ends else CLAIM, asked)
+    recorded, _, leased, due, seen, now, *_ = rows[0]
     promotions = 0
     while due is not None and due <= 0 and promotions < MOST_PROMOTIONS:
         connection.execute(PROMOTE, asked)
         asked |= BEGINNING._asdict()  # they may go before all others
         rows = connection.rows(CLAIM, asked)
-        _, leased, due, seen, now, *_ = rows[0]
+        _, _, leased, due, seen, now, *_ = rows[0]
         promotions += 1
     if leased is None:
         raise lease_lost(connection, node)
-    claims = [claim_of(row[5:], now, moment) for row in rows[1:]]
+    claims = [claim_of(row[6:], now, moment) for row in rows[1:]]
     next_due = None if due is None else max(0.0, due / MICROS)
     if len(claims) < min(want.limit, seen):
         # Others had locked some: look at more, or again.
@@ -242,7 +243,7 @@ def claim(  # noqa: PLR0913  # what a claim needs
 def first_of(rows: Rows) -> Place | None:
     """Return the place of the first job that is no suspect: those stand in a line of their own."""
     for row in rows:
-        key, crashes, priority, run_at = row[5], row[12], row[15], row[16]
+        key, crashes, priority, run_at = row[6], row[13], row[16], row[17]
         if not is_suspect(crashes):
             return Place(priority, run_at, key)
     return None

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct, json
 
 from mainspring.model.job import CANCELLED, Outcome
+from mainspring.stores.postgres.connections.direct import TOPICS
 from mainspring.stores.postgres.connections.statements import micros
 from mainspring.stores.rules.keeping import keeping_of
 from mainspring.stores.rules.outcomes import effect_of, is_on_record
 from mainspring.stores.sql.states import KEPT, NUMBERS
+from mainspring.stores.wake.topics import ENDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +31,8 @@ live AS MATERIALIZED (
 # Each row is found by its key: `+ 0` keeps out the index of what the node holds, which would be
 # read once for each. BETWEEN, since the planner may turn an equality around: by the statistics of a
 # time when the table was empty, it would look for each of all jobs among those that were told.
+# A notification that goes with the commit loses nobody either: the lock is held until then, and who
+# begins to wait has to share it, and then looks.
 ENDING = """
 ended AS (
   DELETE FROM jobs USING json_to_recordset(%(ending)s::json) AS told (
@@ -47,12 +51,17 @@ ended AS (
     options
   )
   SELECT * FROM ended
+), notified AS (
+  SELECT pg_notify(%(channel)s, %(keys)s) WHERE CASE
+    WHEN %(keys)s::text IS NULL THEN false
+    ELSE NOT pg_try_advisory_xact_lock(%(locks)s::int, %(topic)s::int)
+  END
 )
 """
 
 END = """
 WITH {live}, {ending}
-SELECT (SELECT count(*) FROM ended), (SELECT leased FROM live)
+SELECT (SELECT count(*) FROM ended), (SELECT leased FROM live), (SELECT count(*) FROM notified)
 """.replace("{live}", LIVE).replace("{ending}", ENDING)
 
 # The rows are locked first: then nobody can mark one as to be cancelled before it waits again,
@@ -119,18 +128,33 @@ CANCELLED_TEXT = text_of_failure(CANCELLED)
 
 
 class Told(NamedTuple):
-    """Outcomes, one for each claim, in order of key: those that end their jobs, and the others."""
+    """Outcomes, one for each claim, in order of key: those that end their jobs, and the others.
+
+    With `notifies` the ends are notified in their transaction, to those who wait for some.
+    """
 
     ending: list[Outcome]
     returning: list[Outcome]
+    notifies: bool = False
+
+    def ends(self, connection: Statements, moment: ServerMoment) -> dict[str, object]:
+        """Return the parameters of `ENDING`."""
+        keys = ",".join(str(one.key) for one in self.ending) if self.notifies else None
+        return {
+            "ending": ending_text(self.ending, moment),
+            "channel": connection.channel(ENDED),
+            "keys": keys,
+            "locks": connection.locks,
+            "topic": TOPICS[ENDED],
+        }
 
 
-def told(outcomes: Sequence[Outcome]) -> Told:
+def told(outcomes: Sequence[Outcome], *, notifies: bool = False) -> Told:
     """Return outcomes as they are recorded: the first of each claim."""
     first: dict[Grant, Outcome] = {}
     for outcome in sorted(outcomes, key=lambda one: one.key):
         first.setdefault((outcome.key, outcome.fence), outcome)
-    sorted_out = Told([], [])
+    sorted_out = Told([], [], notifies)
     for outcome in first.values():
         ends = effect_of(outcome).final
         (sorted_out.ending if ends else sorted_out.returning).append(outcome)
@@ -149,7 +173,7 @@ def record(connection: Statements, node: int, told: Told, moment: ServerMoment) 
     common = {"node": node, "now": moment.micros}
     recorded = Recorded(0, is_live=True)
     if told.ending:
-        asked = {**common, "ending": ending_text(told.ending, moment)}
+        asked = {**common, **told.ends(connection, moment)}
         recorded = _recorded(connection.rows(END, asked))
     if told.returning and recorded.is_live:
         text = returning_text(told.returning, moment)
@@ -160,7 +184,7 @@ def record(connection: Statements, node: int, told: Told, moment: ServerMoment) 
 
 
 def _recorded(rows: Rows) -> Recorded:
-    ((number, leased),) = rows
+    ((number, leased, *_),) = rows
     return Recorded(number, leased is not None)
 
 

@@ -18,7 +18,7 @@ from mainspring.stores.postgres.session import CommitState, PostgresSession
 from mainspring.stores.run_folder import run_folder
 from mainspring.stores.sql import forks
 from mainspring.stores.sql.store import SqlStore
-from mainspring.stores.wake.topics import notices_of
+from mainspring.stores.wake.topics import ends_only, notices_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
 MOST_LOOKS = 6
 """Looks of one claim that gets nothing, while others claim the same jobs."""
+
+FEW = 16
+"""Outcomes whose notification goes with their commit, where that does not wait for the disk.
+
+Such commits wait for each other. And two at once notify though nobody waits, each for the other's
+lock: of many outcomes that would cost more than the way there and back.
+"""
 
 _inherited: list[object] = []
 """Connections of a parent process: to forget them would close them for it, too."""
@@ -105,8 +112,9 @@ class PostgresStore(SqlStore):
 
         A claim that gets nothing while others claim the same jobs looks again, and further.
         """
-        given = self._exchange(node, outcomes, wants, 1)
-        if outcomes:
+        notifies = not self._durable and len(outcomes) <= FEW and ends_only(outcomes)
+        given = self._exchange(node, outcomes, wants, 1, notifies=notifies)
+        if outcomes and not notifies:
             for topic, keys in notices_of(outcomes, given.accepted).items():
                 self._session.notify(topic, keys=keys)
         wanted = sum(want.limit for want in wants)
@@ -187,7 +195,13 @@ class PostgresStore(SqlStore):
         return verbs
 
     def _exchange(
-        self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want], windows: int
+        self,
+        node: int,
+        outcomes: Sequence[Outcome],
+        wants: Sequence[Want],
+        windows: int,
+        *,
+        notifies: bool = False,
     ) -> Exchanged:
         from mainspring.stores.postgres.claims import exchange  # noqa: PLC0415  # a lazy door
 
@@ -203,6 +217,7 @@ class PostgresStore(SqlStore):
                 moment=self._moment(),
                 fronts=self._fronts,
                 windows=windows,
+                notifies=notifies,
             )
 
         return self._session.again(work, state)

@@ -43,6 +43,9 @@ def notices_of(outcomes: Sequence[Outcome], accepted: Sequence[bool]) -> dict[st
     if not taken:
         return {}
     keys = [one.key for one in taken]
-    if FINAL_KINDS.issuperset([one.kind for one in taken]):
-        return {ENDED: keys}
-    return {READY: [], ENDED: keys}
+    return {ENDED: keys} if ends_only(taken) else {READY: [], ENDED: keys}
+
+
+def ends_only(outcomes: Sequence[Outcome]) -> bool:
+    """Return whether all outcomes end their jobs."""
+    return FINAL_KINDS.issuperset([one.kind for one in outcomes])

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from mainspring.stores.clock import MICROS
-from mainspring.stores.postgres.address import lock_class
+from mainspring.stores.postgres.address import channel_of, lock_class
 from mainspring.stores.sql.qualified import qualified, quoted
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ class Statements:
     def locks(self) -> int:
         """The first number of our advisory locks."""
         return lock_class(self._schema)
+
+    def channel(self, topic: str) -> str:
+        """Return the channel on which a topic is notified."""
+        return channel_of(self._schema, topic)
 
     def execute(
         self, statement: str, parameters: Mapping[str, object] | None = None
