@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -57,47 +57,62 @@ WITH {live}, {asked}, late AS (
 UPDATE jobs SET state = 0 WHERE key = ANY (ARRAY(SELECT key FROM late))
 """.replace("{live}", LIVE).replace("{asked}", ASKED)
 
-# The look at the lines locks nothing: rows that are locked lose their order. Who looks at the same
-# time sees the same rows, and takes the next ones: `seen` says whether there may be more of them.
-# Rows are found by their place in the table. One that was changed since this statement began has
-# another place now, and is left for the next look.
+# Of each lane so many of the first jobs are locked as are due to it, and what others have locked is
+# passed over: who claims at the same time takes the next ones. How many are due to a lane is seen
+# by a look that locks nothing, since jobs that are locked for nothing are kept from others; of a
+# lane alone it is all. Rows are found by their place in the table.
 CLAIMING = """
-first AS MATERIALIZED (
-  SELECT * FROM (
+shares AS MATERIALIZED (
+  SELECT lane, %(limit)s::bigint AS share FROM asked WHERE (SELECT count(*) FROM asked) = 1
+  UNION ALL (
+    SELECT lane, count(*) FROM (
+      SELECT lane FROM asked CROSS JOIN LATERAL (
+        SELECT priority, run_at, key FROM jobs
+        WHERE state = 0 AND lane = asked.lane AND crashes < 2
+          AND (priority, run_at, key) >= (%(priority)s, %(run_at)s, %(key)s)
+        ORDER BY priority, run_at, key LIMIT %(limit)s
+      ) AS line
+      WHERE (SELECT count(*) FROM asked) > 1
+      ORDER BY priority, run_at, key LIMIT %(limit)s
+    ) AS first
+    GROUP BY lane
+  )
+), locked AS MATERIALIZED (
+  SELECT line.* FROM shares CROSS JOIN LATERAL (
+    SELECT ctid AS place, priority, run_at, key FROM jobs
+    WHERE state = 0 AND lane = shares.lane AND crashes < 2
+      AND (priority, run_at, key) >= (%(priority)s, %(run_at)s, %(key)s)
+    ORDER BY priority, run_at, key LIMIT shares.share FOR UPDATE SKIP LOCKED
+  ) AS line
+  UNION ALL (
     SELECT line.* FROM asked CROSS JOIN LATERAL (
       SELECT ctid AS place, priority, run_at, key FROM jobs
-      WHERE state = 0 AND lane = asked.lane AND crashes < 2
-        AND (priority, run_at, key) >= (%(priority)s, %(run_at)s, %(key)s)
-      ORDER BY priority, run_at, key LIMIT %(window)s
+      WHERE state = 0 AND lane = asked.lane AND crashes >= 2
+      ORDER BY priority, run_at, key LIMIT least(%(suspects)s, %(limit)s) FOR UPDATE SKIP LOCKED
     ) AS line
-    UNION ALL (
-      SELECT line.* FROM asked CROSS JOIN LATERAL (
-        SELECT ctid AS place, priority, run_at, key FROM jobs
-        WHERE state = 0 AND lane = asked.lane AND crashes >= 2
-        ORDER BY priority, run_at, key LIMIT %(suspects)s
-      ) AS line
-      ORDER BY priority, run_at, key LIMIT %(suspects)s
-    )
-  ) AS lines
-  ORDER BY priority, run_at, key LIMIT %(window)s
+    ORDER BY priority, run_at, key LIMIT %(suspects)s
+  )
 ), free AS MATERIALIZED (
-  SELECT one.ctid AS place FROM first CROSS JOIN LATERAL (
-    SELECT ctid FROM jobs WHERE ctid = first.place AND state + 0 = 0 FOR UPDATE SKIP LOCKED
-  ) AS one
-  ORDER BY first.priority, first.run_at, first.key LIMIT %(limit)s
+  SELECT place FROM locked ORDER BY priority, run_at, key LIMIT %(limit)s
 ), taken AS (
   UPDATE jobs SET state = 2, node = %(node)s, claimed_at = {now}, fence = jobs.fence + 1
   WHERE ctid = ANY (ARRAY(SELECT place FROM free))
   RETURNING key, nonce, fence, lane, payload, attempts + 1 AS attempt, crashes,
     expires_at <= {now} AS expired, options, priority, run_at
+), seen AS (
+  SELECT FROM asked CROSS JOIN LATERAL (
+    SELECT FROM jobs WHERE state = 0 AND lane = asked.lane AND crashes < 2 LIMIT %(limit)s
+  ) AS ready
+  LIMIT %(limit)s
 )
 """
 
 ANSWER = """
 SELECT {recorded} AS recorded, {notified}, (SELECT leased FROM live), (SELECT micros FROM due),
-  (SELECT count(*) FROM first), {now}, NULL::bigint AS key, NULL::bigint, NULL::bigint, NULL::text,
-  NULL::text, NULL::text, NULL::integer, NULL::integer, NULL::boolean, NULL::text,
-  NULL::bigint AS priority, NULL::bigint AS run_at
+  CASE WHEN (SELECT count(*) FROM free) < %(limit)s THEN (SELECT count(*) FROM seen) ELSE 0 END,
+  {now}, NULL::bigint AS key, NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text,
+  NULL::integer, NULL::integer, NULL::boolean, NULL::text, NULL::bigint AS priority,
+  NULL::bigint AS run_at
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, key, nonce, fence, task, queue, payload, attempt,
   crashes, expired, options, priority, run_at
@@ -140,13 +155,12 @@ def exchange(  # noqa: PLR0913  # the verb's signature
     moment: ServerMoment,
     lanes: KnownLanes | None = None,  # noqa: ARG001  # the server knows them
     fronts: Fronts | None = None,
-    windows: int = 1,
     notifies: bool = False,
 ) -> Exchanged:
     """Record outcomes and claim work, each statement a transaction of its own.
 
-    It looks at `windows` times as many jobs as are wanted, from where `fronts` says. With
-    `notifies`, who waits for a job that ends is notified with its commit.
+    Claims begin where `fronts` says. With `notifies`, who waits for a job that ends is notified
+    with its commit.
     """
     fronts = fronts or Fronts()
     given = told(outcomes, notifies=notifies)
@@ -160,8 +174,8 @@ def exchange(  # noqa: PLR0913  # the verb's signature
     for want in wants:
         ends = given.ends(connection, moment) if together and not answers else {}
         try:
-            look = Look(fronts.of(want), windows)
-            answer = claim(connection, node, want, ends, moment=moment, look=look)
+            place = fronts.of(want)
+            answer = claim(connection, node, want, ends, moment=moment, place=place)
         except UNDONE:
             if not any(one.claims for one in answers):
                 raise
@@ -169,7 +183,7 @@ def exchange(  # noqa: PLR0913  # the verb's signature
             answers.append(ClaimAnswer(0, [], next_due=0.0))
             break
         answers.append(answer)
-        fronts.note(want, look.place, answer.first, len(answer.claims))
+        fronts.note(want, place, answer.first, len(answer.claims))
         recorded += answer.recorded
     return Exchanged(
         accepted_of(connection, node, outcomes, recorded),
@@ -190,13 +204,6 @@ class ClaimAnswer(Struct, gc=False):
     """Where the first of the claims was; None without any that is no suspect."""
 
 
-class Look(NamedTuple):
-    """A look at the line: from that place on, at so many times the jobs that are wanted."""
-
-    place: Place
-    windows: int
-
-
 def claim(  # noqa: PLR0913  # what a claim needs
     connection: Statements,
     node: int,
@@ -204,18 +211,17 @@ def claim(  # noqa: PLR0913  # what a claim needs
     ends: Mapping[str, object],
     *,
     moment: ServerMoment,
-    look: Look,
+    place: Place,
 ) -> ClaimAnswer:
-    """Claim for one want, and record ends of jobs, if any are given. Raises `LeaseLost`."""
+    """Claim for one want from a place on; record ends of jobs, if given. Raises `LeaseLost`."""
     asked: dict[str, object] = {
         "node": node,
         "now": moment.micros,
         "tasks": list(want.tasks),
         "queues": None if want.queues is None else list(want.queues),
         "limit": want.limit,
-        "window": want.limit * look.windows,
         "suspects": want.suspects,
-        **look.place._asdict(),
+        **place._asdict(),
         **ends,
     }
     rows = connection.rows(END_AND_CLAIM if ends else CLAIM, asked)
@@ -231,12 +237,11 @@ def claim(  # noqa: PLR0913  # what a claim needs
         raise lease_lost(connection, node)
     claims = [claim_of(row[6:], now, moment) for row in rows[1:]]
     next_due = None if due is None else max(0.0, due / MICROS)
-    if len(claims) < min(want.limit, seen):
-        # Others had locked some: look at more, or again.
-        again = 0.0 if seen == asked["window"] else AGAIN_SECONDS
-        next_due = again if next_due is None else min(again, next_due)
-    if len(claims) < want.limit and look.place > BEGINNING:
+    if len(claims) < want.limit and place > BEGINNING:
         next_due = 0.0
+    elif seen > len([one for one in claims if not is_suspect(one.crashes)]):
+        # Others have locked the rest just now.
+        next_due = min(AGAIN_SECONDS, AGAIN_SECONDS if next_due is None else next_due)
     return ClaimAnswer(recorded, claims, next_due, lapsed=not leased, first=first_of(rows[1:]))
 
 

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from mainspring.stores.postgres.connections.statements import Statements
     from mainspring.stores.sql.verbs import SqlVerbs
 
-MOST_LOOKS = 6
-"""Looks of one claim that gets nothing, while others claim the same jobs."""
-
 FEW = 16
 """Outcomes whose notification goes with their commit, where that does not wait for the disk.
 
@@ -110,10 +107,10 @@ class PostgresStore(SqlStore):
     def exchange(self, node: int, outcomes: Sequence[Outcome], wants: Sequence[Want]) -> Exchanged:
         """Record outcomes and claim work, in one round trip if no outcome sends a job back.
 
-        A claim that gets nothing while others claim the same jobs looks again, and further.
+        A claim that gets nothing looks again if there may be jobs it was not notified of.
         """
         notifies = not self._durable and len(outcomes) <= FEW and ends_only(outcomes)
-        given = self._exchange(node, outcomes, wants, 1, notifies=notifies)
+        given = self._exchange(node, outcomes, wants, notifies=notifies)
         if outcomes and not notifies:
             for topic, keys in notices_of(outcomes, given.accepted).items():
                 self._session.notify(topic, keys=keys)
@@ -124,11 +121,9 @@ class PostgresStore(SqlStore):
         if given.claims:
             due = 0.0 if overlooked else given.next_due
             return Exchanged(given.accepted, given.claims, due)
-        looks = 1
-        while not given.claims and (overlooked or given.next_due == 0.0) and looks < MOST_LOOKS:
-            more = self._exchange(node, (), wants, 2**looks)
+        if overlooked or given.next_due == 0.0:
+            more = self._exchange(node, (), wants)
             given = Exchanged(given.accepted, more.claims, more.next_due, more.lapsed)
-            overlooked, looks = False, looks + 1
         return given
 
     def tick(
@@ -199,7 +194,6 @@ class PostgresStore(SqlStore):
         node: int,
         outcomes: Sequence[Outcome],
         wants: Sequence[Want],
-        windows: int,
         *,
         notifies: bool = False,
     ) -> Exchanged:
@@ -216,7 +210,6 @@ class PostgresStore(SqlStore):
                 wants,
                 moment=self._moment(),
                 fronts=self._fronts,
-                windows=windows,
                 notifies=notifies,
             )
 
