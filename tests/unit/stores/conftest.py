@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from mainspring.stores.postgres import PostgresStore
 from mainspring.stores.sqlite import SqliteStore
 
 
@@ -16,6 +17,14 @@ def path(tmp_path):
 def store(path):
     """A store on that file, which is made at its first use."""
     store = SqliteStore(path, durability="normal")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def postgres_store(postgres_url):
+    """A store in a schema of its own."""
+    store = PostgresStore(postgres_url, durability="normal")
     yield store
     store.close()
 

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from mainspring import Queue
 from mainspring.errors import DuplicateJob, InvalidConnection, LeaseLost
 from mainspring.model.job import JobState, OutcomeKind
-from mainspring.stores.postgres import PostgresStore
 from mainspring.testing.contracts.cases import (
     BROKEN,
     end,
@@ -31,10 +30,8 @@ KEYED = [new_job(unique=key) for key in "abc"]
 
 
 @pytest.fixture
-def store(postgres_url):
-    store = PostgresStore(postgres_url, durability="normal")
-    yield store
-    store.close()
+def store(postgres_store):
+    return postgres_store
 
 
 @pytest.fixture

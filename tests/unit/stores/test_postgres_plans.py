@@ -28,10 +28,8 @@ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <
 
 
 @pytest.fixture
-def store(postgres_url):
-    store = PostgresStore(postgres_url, durability="normal")
-    yield store
-    store.close()
+def store(postgres_store):
+    return postgres_store
 
 
 def drain(store, node, kind, batches):
