@@ -11,7 +11,7 @@ from mainspring.model.job import Claim, Exchanged
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id
 from mainspring.stores.postgres.connections.trouble import UNDONE
-from mainspring.stores.postgres.fronts import BEGINNING, Fronts, Place
+from mainspring.stores.postgres.fronts import BEGINNING, Fronts, JobPlace
 from mainspring.stores.postgres.nodes import lease_lost
 from mainspring.stores.postgres.outcomes import (
     ENDING,
@@ -200,8 +200,8 @@ class ClaimAnswer(Struct, gc=False):
     claims: list[Claim]
     next_due: float | None
     lapsed: bool = False
-    first: Place | None = None
-    """Where the first of the claims was; None without any that is no suspect."""
+    first: JobPlace | None = None
+    """The place of the first claim that is of no suspect."""
 
 
 def claim(  # noqa: PLR0913  # what a claim needs
@@ -211,7 +211,7 @@ def claim(  # noqa: PLR0913  # what a claim needs
     ends: Mapping[str, object],
     *,
     moment: ServerMoment,
-    place: Place,
+    place: JobPlace,
 ) -> ClaimAnswer:
     """Claim for one want from a place on; record ends of jobs, if given. Raises `LeaseLost`."""
     asked: dict[str, object] = {
@@ -245,12 +245,12 @@ def claim(  # noqa: PLR0913  # what a claim needs
     return ClaimAnswer(recorded, claims, next_due, lapsed=not leased, first=first_of(rows[1:]))
 
 
-def first_of(rows: Rows) -> Place | None:
+def first_of(rows: Rows) -> JobPlace | None:
     """Return the place of the first job that is no suspect: those stand in a line of their own."""
     for row in rows:
         key, crashes, priority, run_at = row[6], row[13], row[16], row[17]
         if not is_suspect(crashes):
-            return Place(priority, run_at, key)
+            return JobPlace(priority, run_at, key)
     return None
 
 

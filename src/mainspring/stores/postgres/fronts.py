@@ -1,4 +1,4 @@
-"""Where the line of the jobs that wait begins, as far as the last claims have seen.
+"""Fronts: places in line before which no job waits, as far as the last claims have seen.
 
 What was claimed leaves its entries in the index until the server has cleaned it, once a minute or
 so. A claim that reads the line from its beginning steps over all of them: the longer a drain has
@@ -24,7 +24,7 @@ MANY = 100
 """Claims that an answer brings at least for the next one to go on from there."""
 
 
-class Place(NamedTuple):
+class JobPlace(NamedTuple):
     """The place of a job in line."""
 
     priority: int
@@ -32,14 +32,14 @@ class Place(NamedTuple):
     key: int
 
 
-BEGINNING = Place(LOWEST, LOWEST, LOWEST)
+BEGINNING = JobPlace(LOWEST, LOWEST, LOWEST)
 """Before all jobs."""
 
 
 class Front(NamedTuple):
-    """Nothing that waited was before `place` when the whole line was read, at `read_at`."""
+    """A place before which nothing waited when the whole line was read, at `read_at`."""
 
-    place: Place
+    place: JobPlace
     read_at: float
 
 
@@ -49,14 +49,14 @@ class Fronts:
     def __init__(self) -> None:
         self._fronts: dict[tuple[object, object], Front] = {}
 
-    def of(self, want: Want) -> Place:
+    def of(self, want: Want) -> JobPlace:
         """Return where a claim may begin to read."""
         front = self._fronts.get((want.tasks, want.queues))
         if front is None or monotonic() - front.read_at > WHOLE_SECONDS:
             return BEGINNING
         return front.place
 
-    def note(self, want: Want, read_from: Place, first: Place | None, claims: int) -> None:
+    def note(self, want: Want, read_from: JobPlace, first: JobPlace | None, claims: int) -> None:
         """Note what a claim brought that began to read at `read_from`: `first` and how many."""
         wanted = want.tasks, want.queues
         if first is None or claims < max(want.limit, MANY):

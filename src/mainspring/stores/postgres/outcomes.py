@@ -161,17 +161,17 @@ def told(outcomes: Sequence[Outcome], *, notifies: bool = False) -> Told:
     return sorted_out
 
 
-class Recorded(NamedTuple):
-    """How many outcomes were the node's and are on record now; False if the node has gone."""
+class OutcomesRecorded(NamedTuple):
+    """The number of outcomes that were the node's and are on record; whether the node is live."""
 
     number: int
     is_live: bool
 
 
-def record(connection: Statements, node: int, told: Told, moment: ServerMoment) -> Recorded:
+def record(connection: Statements, node: int, told: Told, moment: ServerMoment) -> OutcomesRecorded:
     """Record outcomes: those that end jobs in one statement, those that send them back in one."""
     common = {"node": node, "now": moment.micros}
-    recorded = Recorded(0, is_live=True)
+    recorded = OutcomesRecorded(0, is_live=True)
     if told.ending:
         asked = {**common, **told.ends(connection, moment)}
         recorded = _recorded(connection.rows(END, asked))
@@ -179,13 +179,13 @@ def record(connection: Statements, node: int, told: Told, moment: ServerMoment) 
         text = returning_text(told.returning, moment)
         asked = {**common, "returning": text, "cancelled": CANCELLED_TEXT}
         returned = _recorded(connection.rows(GIVE_BACK, asked))
-        recorded = Recorded(recorded.number + returned.number, returned.is_live)
+        recorded = OutcomesRecorded(recorded.number + returned.number, returned.is_live)
     return recorded
 
 
-def _recorded(rows: Rows) -> Recorded:
+def _recorded(rows: Rows) -> OutcomesRecorded:
     ((number, leased, *_),) = rows
-    return Recorded(number, leased is not None)
+    return OutcomesRecorded(number, leased is not None)
 
 
 class EndingRow(Struct, frozen=True, gc=False, omit_defaults=True):
