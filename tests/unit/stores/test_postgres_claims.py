@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mainspring.model.job import NewJob, Outcome, OutcomeKind, Want
-from mainspring.stores.postgres import fronts
+from mainspring.stores.postgres import resume_points
 from mainspring.stores.postgres.claims import AGAIN_SECONDS
 
-BATCH = fronts.MANY
+BATCH = resume_points.MANY_CLAIMS
 GONE = 100_000
 ENTRIES_A_PAGE = 150
 """As many as the index has on one, more or less."""
@@ -102,7 +102,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(fronts, "monotonic", clock)
+    monkeypatch.setattr(resume_points, "monotonic", clock)
     return clock
 
 
@@ -111,19 +111,13 @@ def claim(store, node, limit=BATCH):
 
 
 def test_a_drain_does_not_read_again_what_was_claimed_before(
-    store, node, clock, connection, postgres_url, until
+    store, node, clock, connection, postgres_url, until, let_go
 ):
     schema = postgres_url.rpartition("schema=")[2]
     others = connection.execute(CONNECTED).fetchone()[0] - 1
     store.enqueue_many([JOB])
     assert len(claim(store, node)) == 1
-    connection.execute(
-        f"INSERT INTO {schema}.jobs"
-        " (key, nonce, lane, state, priority, run_at, created_at, payload)"
-        " SELECT 1000000 + number, 0, lane, 0, 0, 0, 0, '[[],{}]'"
-        f" FROM {schema}.lanes, generate_series(1, {GONE}) AS number"
-    )
-    connection.execute(f"DELETE FROM {schema}.jobs WHERE key > 1000000")
+    let_go(GONE)
     connection.execute("SELECT pg_stat_force_next_flush()")
     store.enqueue_many([JOB] * 20 * BATCH)
     (before,) = connection.execute(PAGES_READ, (schema,)).fetchone()
@@ -142,10 +136,10 @@ def test_a_drain_does_not_read_again_what_was_claimed_before(
 def test_a_more_urgent_job_waits_as_long_as_the_engine_claims_ahead(store, node, clock):
     store.enqueue_many([JOB] * 5 * BATCH)
     claim(store, node)
-    clock.now += fronts.WHOLE_SECONDS / 2
+    clock.now += resume_points.FULL_SCAN_SECONDS / 2
     (urgent,) = store.enqueue_many([URGENT])
     assert urgent not in {one.id for one in claim(store, node)}
-    clock.now += fronts.WHOLE_SECONDS
+    clock.now += resume_points.FULL_SCAN_SECONDS
     assert claim(store, node)[0].id == urgent
 
 

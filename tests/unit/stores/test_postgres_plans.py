@@ -65,7 +65,7 @@ def test_a_drain_after_statistics_of_an_empty_table_reads_its_own_jobs_only(
 
 @pytest.mark.parametrize("after", ["", "ANALYZE", "VACUUM"])
 def test_a_worker_that_connects_after_many_jobs_have_gone_reads_its_own_only(
-    connection, postgres_url, until, after
+    connection, postgres_url, until, let_go, after
 ):
     # What is not on the disk yet is no dead row to the server, and read again and again.
     store = PostgresStore(postgres_url, durability="full")
@@ -73,13 +73,7 @@ def test_a_worker_that_connects_after_many_jobs_have_gone_reads_its_own_only(
     others = connection.execute(CONNECTED).fetchone()
     node = store.join("node", host="here", pid=1, lease=600)
     store.enqueue_many([JOB])
-    connection.execute(
-        f"INSERT INTO {schema}.jobs"
-        " (key, nonce, lane, state, priority, run_at, created_at, payload)"
-        " SELECT 1000000 + number, 0, lane, 0, 0, 0, 0, '[[],{}]'"
-        f" FROM {schema}.lanes, generate_series(1, {GONE}) AS number"
-    )
-    connection.execute(f"DELETE FROM {schema}.jobs WHERE key > 1000000")
+    let_go(GONE)
     if after:
         connection.execute(f"{after} {schema}.jobs")
     store.enqueue_many([JOB] * MANY)

@@ -18,7 +18,7 @@ from mainspring.stores.postgres.connections.statements import Statements
 from mainspring.stores.postgres.connections.trouble import KeysTaken, Raced, explain, is_key_taken
 from mainspring.stores.postgres.enqueue import enqueue_into
 from mainspring.stores.postgres.nodes import lease_lost
-from mainspring.stores.postgres.outcomes import record, told
+from mainspring.stores.postgres.outcomes import outcome_batch, record
 from mainspring.stores.wake.topics import ENDED, READY
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def finish_in(
     def finish(statements: Statements) -> bool:
         if not statements.rows(HOLD, {"node": node}):
             raise lease_lost(statements, node)
-        accepted = record(statements, node, told([outcome]), moment).number == 1
+        accepted = record(statements, node, outcome_batch([outcome]), moment).number == 1
         for topic in (READY, ENDED):
             statements.execute(NOTIFY, {"channel": address.channel(topic), "payload": ""})
         return accepted

@@ -11,15 +11,15 @@ from mainspring.model.job import Claim, Exchanged
 from mainspring.stores.clock import MICROS
 from mainspring.stores.job_id import format_id
 from mainspring.stores.postgres.connections.trouble import UNDONE
-from mainspring.stores.postgres.fronts import BEGINNING, Fronts, JobPlace
 from mainspring.stores.postgres.nodes import lease_lost
 from mainspring.stores.postgres.outcomes import (
     ENDING,
     LIVE,
     accepted_of,
+    outcome_batch,
     record,
-    told,
 )
+from mainspring.stores.postgres.resume_points import BEGINNING, ResumePoints, ScanPosition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,7 +108,7 @@ shares AS MATERIALIZED (
 """
 
 ANSWER = """
-SELECT {recorded} AS recorded, {notified}, (SELECT leased FROM live), (SELECT micros FROM due),
+SELECT {recorded}, (SELECT leased FROM live), (SELECT micros FROM due),
   CASE WHEN (SELECT count(*) FROM free) < %(limit)s THEN (SELECT count(*) FROM seen) ELSE 0 END,
   {now}, NULL::bigint AS key, NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text,
   NULL::integer, NULL::integer, NULL::boolean, NULL::text, NULL::bigint AS priority,
@@ -120,12 +120,10 @@ FROM taken JOIN lanes USING (lane)
 ORDER BY priority NULLS FIRST, run_at, key
 """
 
-CLAIM = ", ".join(("WITH " + LIVE, ASKED, CLAIMING)) + ANSWER.replace("{recorded}", "0").replace(
-    "{notified}", "0"
-)
+CLAIM = ", ".join(("WITH " + LIVE, ASKED, CLAIMING)) + ANSWER.replace("{recorded}", "0, 0")
 END_AND_CLAIM = ", ".join(("WITH " + LIVE, ENDING, ASKED, CLAIMING)) + ANSWER.replace(
-    "{recorded}", "(SELECT count(*) FROM ended)"
-).replace("{notified}", "(SELECT count(*) FROM notified)")
+    "{recorded}", "(SELECT count(*) FROM ended), (SELECT count(*) FROM notified)"
+)
 """One statement for what is most frequent."""
 
 HELD = """
@@ -154,16 +152,16 @@ def exchange(  # noqa: PLR0913  # the verb's signature
     *,
     moment: ServerMoment,
     lanes: KnownLanes | None = None,  # noqa: ARG001  # the server knows them
-    fronts: Fronts | None = None,
+    resume_points: ResumePoints | None = None,
     notifies: bool = False,
 ) -> Exchanged:
     """Record outcomes and claim work, each statement a transaction of its own.
 
-    Claims begin where `fronts` says. With `notifies`, who waits for a job that ends is notified
-    with its commit.
+    Claims begin where `resume_points` says. With `notifies`, who waits for a job that ends is
+    notified with its commit.
     """
-    fronts = fronts or Fronts()
-    given = told(outcomes, notifies=notifies)
+    resume_points = resume_points or ResumePoints()
+    given = outcome_batch(outcomes, notifies=notifies)
     # Work that it gives back itself it can't claim in the same statement: that goes before.
     together = bool(wants and given.ending)
     before = given._replace(ending=[]) if together else given
@@ -174,8 +172,8 @@ def exchange(  # noqa: PLR0913  # the verb's signature
     for want in wants:
         ends = given.ends(connection, moment) if together and not answers else {}
         try:
-            place = fronts.of(want)
-            answer = claim(connection, node, want, ends, moment=moment, place=place)
+            position = resume_points.of(want)
+            answer = claim(connection, node, want, ends, moment=moment, position=position)
         except UNDONE:
             if not any(one.claims for one in answers):
                 raise
@@ -183,7 +181,7 @@ def exchange(  # noqa: PLR0913  # the verb's signature
             answers.append(ClaimAnswer(0, [], next_due=0.0))
             break
         answers.append(answer)
-        fronts.note(want, place, answer.first, len(answer.claims))
+        resume_points.note(want, position, answer.first, len(answer.claims))
         recorded += answer.recorded
     return Exchanged(
         accepted_of(connection, node, outcomes, recorded),
@@ -200,8 +198,8 @@ class ClaimAnswer(Struct, gc=False):
     claims: list[Claim]
     next_due: float | None
     lapsed: bool = False
-    first: JobPlace | None = None
-    """The place of the first claim that is of no suspect."""
+    first: ScanPosition | None = None
+    """The position of the first claim that is of no suspect."""
 
 
 def claim(  # noqa: PLR0913  # what a claim needs
@@ -211,9 +209,9 @@ def claim(  # noqa: PLR0913  # what a claim needs
     ends: Mapping[str, object],
     *,
     moment: ServerMoment,
-    place: JobPlace,
+    position: ScanPosition,
 ) -> ClaimAnswer:
-    """Claim for one want from a place on; record ends of jobs, if given. Raises `LeaseLost`."""
+    """Claim for one want from a position on; record ends of jobs, if given. Raises `LeaseLost`."""
     asked: dict[str, object] = {
         "node": node,
         "now": moment.micros,
@@ -221,7 +219,7 @@ def claim(  # noqa: PLR0913  # what a claim needs
         "queues": None if want.queues is None else list(want.queues),
         "limit": want.limit,
         "suspects": want.suspects,
-        **place._asdict(),
+        **position._asdict(),
         **ends,
     }
     rows = connection.rows(END_AND_CLAIM if ends else CLAIM, asked)
@@ -237,20 +235,20 @@ def claim(  # noqa: PLR0913  # what a claim needs
         raise lease_lost(connection, node)
     claims = [claim_of(row[6:], now, moment) for row in rows[1:]]
     next_due = None if due is None else max(0.0, due / MICROS)
-    if len(claims) < want.limit and place > BEGINNING:
+    if len(claims) < want.limit and position > BEGINNING:
         next_due = 0.0
     elif seen > len([one for one in claims if not is_suspect(one.crashes)]):
         # Others have locked the rest just now.
-        next_due = min(AGAIN_SECONDS, AGAIN_SECONDS if next_due is None else next_due)
+        next_due = AGAIN_SECONDS if next_due is None else min(AGAIN_SECONDS, next_due)
     return ClaimAnswer(recorded, claims, next_due, lapsed=not leased, first=first_of(rows[1:]))
 
 
-def first_of(rows: Rows) -> JobPlace | None:
-    """Return the place of the first job that is no suspect: those stand in a line of their own."""
+def first_of(rows: Rows) -> ScanPosition | None:
+    """Return the position of the first job that is no suspect: those have a line of their own."""
     for row in rows:
         key, crashes, priority, run_at = row[6], row[13], row[16], row[17]
         if not is_suspect(crashes):
-            return JobPlace(priority, run_at, key)
+            return ScanPosition(priority, run_at, key)
     return None
 
 

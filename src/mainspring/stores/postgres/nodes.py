@@ -9,7 +9,7 @@ from msgspec import Struct
 from mainspring.errors import LeaseLost
 from mainspring.model.job import Outcome, OutcomeKind, Renewed, Rescued
 from mainspring.stores.postgres.connections.statements import micros
-from mainspring.stores.postgres.outcomes import record, told
+from mainspring.stores.postgres.outcomes import outcome_batch, record
 from mainspring.stores.rules.columns import LATEST
 from mainspring.stores.rules.rescue import ORPHANED, UNKNOWN_NODE, decide_crashes, evidence_of
 from mainspring.stores.sql.records import node_of, running_of
@@ -149,7 +149,7 @@ def leave(connection: Statements, node: int, moment: ServerMoment) -> None:
     """End a node; what it holds goes back, uncharged."""
     if connection.rows(LIVE, {"node": node}):
         back = [released(job) for job in held_by(connection, node)]
-        record(connection, node, told(back), moment)
+        record(connection, node, outcome_batch(back), moment)
         connection.execute(END, {"node": node, "now": moment.micros})
 
 
@@ -187,7 +187,7 @@ def take_from(
     """End a node, and decide on what it holds; `evidence` says why it is lost."""
     decided = decide_crashes(held_by(connection, node), begun, evidence)
     outcomes = [outcome_of(job, crash) for job, crash in decided]
-    record(connection, node, told(outcomes), moment)
+    record(connection, node, outcome_batch(outcomes), moment)
     connection.execute(END, {"node": node, "now": moment.micros})
     failed = [job.key for job, crash in decided if crash is not None and crash.delay is None]
     back = [(job.key, job.marked) for job, _ in decided if job.key not in failed]

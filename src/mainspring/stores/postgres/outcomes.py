@@ -127,7 +127,7 @@ def text_of_failure(failure: Failure | None) -> str | None:
 CANCELLED_TEXT = text_of_failure(CANCELLED)
 
 
-class Told(NamedTuple):
+class OutcomeBatch(NamedTuple):
     """Outcomes, one for each claim, in order of key: those that end their jobs, and the others.
 
     With `notifies` the ends are notified in their transaction, to those who wait for some.
@@ -149,16 +149,16 @@ class Told(NamedTuple):
         }
 
 
-def told(outcomes: Sequence[Outcome], *, notifies: bool = False) -> Told:
+def outcome_batch(outcomes: Sequence[Outcome], *, notifies: bool = False) -> OutcomeBatch:
     """Return outcomes as they are recorded: the first of each claim."""
     first: dict[Grant, Outcome] = {}
     for outcome in sorted(outcomes, key=lambda one: one.key):
         first.setdefault((outcome.key, outcome.fence), outcome)
-    sorted_out = Told([], [], notifies)
+    batch = OutcomeBatch([], [], notifies)
     for outcome in first.values():
         ends = effect_of(outcome).final
-        (sorted_out.ending if ends else sorted_out.returning).append(outcome)
-    return sorted_out
+        (batch.ending if ends else batch.returning).append(outcome)
+    return batch
 
 
 class OutcomesRecorded(NamedTuple):
@@ -168,15 +168,17 @@ class OutcomesRecorded(NamedTuple):
     is_live: bool
 
 
-def record(connection: Statements, node: int, told: Told, moment: ServerMoment) -> OutcomesRecorded:
+def record(
+    connection: Statements, node: int, batch: OutcomeBatch, moment: ServerMoment
+) -> OutcomesRecorded:
     """Record outcomes: those that end jobs in one statement, those that send them back in one."""
     common = {"node": node, "now": moment.micros}
     recorded = OutcomesRecorded(0, is_live=True)
-    if told.ending:
-        asked = {**common, **told.ends(connection, moment)}
+    if batch.ending:
+        asked = {**common, **batch.ends(connection, moment)}
         recorded = _recorded(connection.rows(END, asked))
-    if told.returning and recorded.is_live:
-        text = returning_text(told.returning, moment)
+    if batch.returning and recorded.is_live:
+        text = returning_text(batch.returning, moment)
         asked = {**common, "returning": text, "cancelled": CANCELLED_TEXT}
         returned = _recorded(connection.rows(GIVE_BACK, asked))
         recorded = OutcomesRecorded(recorded.number + returned.number, returned.is_live)

@@ -13,7 +13,7 @@ from mainspring.stores.ownership import leaves_nothing
 from mainspring.stores.postgres.address import address_of
 from mainspring.stores.postgres.connections.connections import Connections
 from mainspring.stores.postgres.connections.statements import ServerMoment
-from mainspring.stores.postgres.fronts import Fronts
+from mainspring.stores.postgres.resume_points import ResumePoints
 from mainspring.stores.postgres.session import CommitState, PostgresSession
 from mainspring.stores.run_folder import run_folder
 from mainspring.stores.sql import forks
@@ -209,7 +209,7 @@ class PostgresStore(SqlStore):
                 outcomes,
                 wants,
                 moment=self._moment(),
-                fronts=self._fronts,
+                resume_points=self._resume_points,
                 notifies=notifies,
             )
 
@@ -222,7 +222,7 @@ class PostgresStore(SqlStore):
             return ServerMoment(clock, given=given)
 
         connections = Connections(self._address, durable=self._durable)
-        self._fronts = Fronts()
+        self._resume_points = ResumePoints()
         self._session = PostgresSession(self._address, moment, connections)
         super().__init__(self._session, moment)
         self._when_dropped = weakref.finalize(self, self._session.close)
